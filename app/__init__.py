@@ -1,0 +1,1 @@
+"""The server: doors, store, ledger and what starts them."""

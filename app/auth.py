@@ -1,0 +1,75 @@
+"""From a token to a principal, and from a principal and a name to the workspace that a call acts in."""
+
+import time
+from asyncio import Task, create_task, shield
+from datetime import UTC, datetime
+
+from app.store.database import Database
+from app.store.keys import find_principal, token_hash
+from app.store.workspaces import workspace_exists
+from schemas.errors import Forbidden, NotFound, Unauthorized
+from schemas.principal import EVERY, Principal
+
+REMEMBER_SECONDS = 3.0
+"""How long a key is trusted without asking again: what a revocation takes at most to be felt in every process."""
+
+MAX_REMEMBERED = 10_000
+
+DEFAULT_WORKSPACE = "default"
+"""Where a key of every workspace acts unless a call names another."""
+
+
+class Authenticator:
+    """Finds principals, and remembers them for seconds. For any number of tasks of one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, tuple[float, Principal]] = {}
+        self._asking: dict[bytes, Task[Principal | None]] = {}
+        self._workspaces: set[str] = set()
+
+    async def principal(self, token: str | None) -> Principal:
+        """The principal of `token`. Raises Unauthorized, Unavailable."""
+        if not token:
+            raise Unauthorized("A token is required: send it as 'Authorization: Bearer <token>'")
+        key = token_hash(token)
+        known = self._known.get(key)
+        principal = known[1] if known is not None and known[0] > time.monotonic() else await self._ask(key)
+        if principal is None or (principal.expires_at is not None and principal.expires_at <= datetime.now(UTC)):
+            raise Unauthorized("The token is unknown, expired or revoked")
+        return principal
+
+    async def workspace(self, principal: Principal, named: str | None) -> str:
+        """The workspace a call acts in: the named one, else the key's first.
+
+        Raises Forbidden, NotFound, Unavailable.
+        """
+        if named is None:
+            first = principal.workspaces[0]
+            return DEFAULT_WORKSPACE if first == EVERY else first
+        if not principal.reaches(named):
+            raise Forbidden("The key does not belong to the workspace that the call names", field="workspace")
+        # A key that lists the workspace was made with it; one for every workspace may name what does not exist.
+        if EVERY in principal.workspaces and named not in self._workspaces:
+            if "\x00" in named or not await workspace_exists(self._database, named):
+                raise NotFound("There is no such workspace", field="workspace")
+            self._workspaces.add(named)
+        return named
+
+    async def _ask(self, key: bytes) -> Principal | None:
+        """Ask the database, once for all who wait for the same answer."""
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = create_task(self._fetch(key))
+            asking.add_done_callback(lambda _: self._asking.pop(key))
+        return await shield(asking)
+
+    async def _fetch(self, key: bytes) -> Principal | None:
+        found = await find_principal(self._database, key)
+        if found is None:
+            self._known.pop(key, None)
+        else:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = (time.monotonic() + REMEMBER_SECONDS, found)
+        return found

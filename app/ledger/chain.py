@@ -1,0 +1,95 @@
+r"""The log format `evlog/1`: body, header, hash, link and signature, byte for byte (see `docs/evlog1.md`).
+
+    body      = JCS of {salt, userId, source, data} and, where present, the other parts that a caller sent
+    header    = JCS of {v, node, kid, log, seq, id, type, timestamp, prev_hash, body_hash}
+    hash      = SHA-256(0x00 ‖ header): the link of the chain and an RFC 6962 leaf in one
+    signature = Ed25519 over "evlog/event/v1\n<hash hex>\n"
+
+The writers below put the parts together in JCS order by hand: every value in a header is ASCII that JSON does not
+escape, and the members of a body are canonical already. The golden vectors hold them to the format.
+"""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from schemas.event import Source
+
+GENESIS = bytes(32)
+"""`prev_hash` of seq 0."""
+
+
+class Body(Struct, frozen=True, kw_only=True):
+    """What a caller sent, resolved: `data` and `metadata` are canonical JSON text."""
+
+    user_id: str
+    source: Source
+    data: str
+    subject_id: str | None = None
+    producer: str | None = None
+    metadata: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    occurred_at: datetime | None = None
+
+
+def body_bytes(body: Body, salt: bytes) -> bytes:
+    """The canonical body. `salt` is 16 random bytes: without it a short body could be guessed from its hash."""
+    parts = []
+    if body.causation_id is not None:
+        parts.append(f'"causationId":{_text(body.causation_id)}')
+    if body.correlation_id is not None:
+        parts.append(f'"correlationId":{_text(body.correlation_id)}')
+    parts.append(f'"data":{body.data}')
+    if body.metadata is not None:
+        parts.append(f'"metadata":{body.metadata}')
+    if body.occurred_at is not None:
+        parts.append(f'"occurredAt":"{instant(body.occurred_at)}"')
+    if body.producer is not None:
+        parts.append(f'"producer":{_text(body.producer)}')
+    parts.append(f'"salt":"{salt.hex()}","source":"{body.source}"')
+    if body.subject_id is not None:
+        parts.append(f'"subjectId":{_text(body.subject_id)}')
+    parts.append(f'"userId":{_text(body.user_id)}')
+    return f"{{{','.join(parts)}}}".encode()
+
+
+def header_bytes(
+    *,
+    node: str,
+    kid: str,
+    log: str,
+    seq: int,
+    id: str,
+    type: str,
+    timestamp: datetime,
+    prev_hash: bytes,
+    body_hash: bytes,
+) -> bytes:
+    """The canonical header. `id` is a UUID's lower-case text; the hashes are 32 bytes each."""
+    return (
+        f'{{"body_hash":"sha256:{body_hash.hex()}","id":"{id}","kid":"{kid}","log":"{log}","node":"{node}",'
+        f'"prev_hash":"sha256:{prev_hash.hex()}","seq":{seq},"timestamp":"{instant(timestamp)}","type":"{type}",'
+        f'"v":"evlog/1"}}'
+    ).encode()
+
+
+def leaf_hash(header: bytes) -> bytes:
+    """The 32 bytes that the next header links to (RFC 6962, section 2.1: the hash of a leaf)."""
+    return sha256(b"\x00" + header).digest()
+
+
+def signed_text(hash: bytes) -> bytes:
+    """What an event's signature is over."""
+    return f"evlog/event/v1\n{hash.hex()}\n".encode()
+
+
+def instant(at: datetime) -> str:
+    """An aware datetime as UTC with six digits and `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def _text(value: str) -> str:
+    return msgspec.json.encode(value).decode()

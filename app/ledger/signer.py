@@ -1,0 +1,93 @@
+"""The install's Ed25519 key: made once, kept in a file that only its owner reads, named by its `did:key`."""
+
+import base64
+import os
+from pathlib import Path
+
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.exceptions import BadSignatureError
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ED25519 = b"\xed\x01"
+"""Multicodec prefix of an Ed25519 public key (did:key method, section 3.1.1)."""
+
+SIGNATURE_BYTES = 64
+
+
+class Signer:
+    """Signs with one key. Immutable, safe to share."""
+
+    def __init__(self, seed: bytes) -> None:
+        """`seed` is the 32 secret bytes of RFC 8032."""
+        self.public, self._secret = crypto_sign_seed_keypair(seed)
+        self.kid = "z" + _base58(_ED25519 + self.public)
+
+    @property
+    def did(self) -> str:
+        """`did:key:z…` of this key; the install's node id where this was its first key."""
+        return f"did:key:{self.kid}"
+
+    def sign(self, text: bytes) -> bytes:
+        """The 64 bytes of the signature over `text`."""
+        return crypto_sign(text, self._secret)[:SIGNATURE_BYTES]
+
+    @classmethod
+    def load(cls, path: Path) -> "Signer | None":
+        """The key in the file at `path`, or None where there is no such file. Raises ValueError if it holds no key."""
+        try:
+            text = path.read_text(encoding="ascii")
+            seed = base64.b64decode(text.strip(), validate=True)
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            seed = b""
+        if len(seed) != 32:
+            raise ValueError(f"{path} does not hold an Ed25519 key (32 bytes in base64)")
+        return cls(seed)
+
+    @classmethod
+    def create(cls, path: Path) -> "Signer":
+        """A new key, written to `path` with mode 0600. Raises FileExistsError rather than overwrite one."""
+        seed = os.urandom(32)
+        write_secret(path, base64.b64encode(seed).decode())
+        return cls(seed)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write `text` and a newline to a new file that only its owner may read, durably. Raises FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def verify(kid: str, text: bytes, signature: bytes) -> bool:
+    """Whether `signature` over `text` is by the key that `kid` names. A malformed kid or signature is False."""
+    raw = _unbase58(kid[1:]) if kid.startswith("z") else None
+    if raw is None or len(raw) != 34 or raw[:2] != _ED25519 or len(signature) != SIGNATURE_BYTES:
+        return False
+    try:
+        crypto_sign_open(signature + text, raw[2:])
+    except BadSignatureError:
+        return False
+    return True
+
+
+def _base58(raw: bytes) -> str:
+    number = int.from_bytes(raw)
+    digits = ""
+    while number:
+        number, digit = divmod(number, 58)
+        digits = _BASE58[digit] + digits
+    return digits
+
+
+def _unbase58(text: str) -> bytes | None:
+    number = 0
+    for character in text[:64]:
+        digit = _BASE58.find(character)
+        if digit < 0:
+            return None
+        number = number * 58 + digit
+    return number.to_bytes((number.bit_length() + 7) // 8)

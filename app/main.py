@@ -1,0 +1,111 @@
+"""Where everything meets: settings become a running application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, asgi
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.types import Receive, Scope, Send
+
+from app.auth import Authenticator
+from app.cursor import Cursors
+from app.extensions import load_extensions
+from app.ledger.draft import Drafting
+from app.ledger.signer import Signer
+from app.logs import configure_logs
+from app.parent import exit_with_parent
+from app.settings import Settings
+from app.start import Install, read_secret
+from app.store.database import Database
+from app.store.event_log import EventLog
+from app.store.event_reader import EventReader
+from app.store.install import InstallError, head, load_signer
+from app.store.readiness import Readiness
+from app.surfaces.errors import TRPC_CODES
+from app.surfaces.service import healthz, readyz
+from app.surfaces.trpc.door import MOUNT, Door
+from app.surfaces.trpc.transformer import TRANSFORMERS
+from app.typescript import typescript
+from procedures.context import Services
+from procedures.registry import registry
+
+
+def create_app(settings: Settings, *, database_url: str, signer: Signer, node: str, secret: bytes) -> Litestar:
+    """The application of one server process. Extensions are loaded before. It owns its pool from start to stop."""
+    database = Database(database_url)
+    log = EventLog(database, signer, node)
+    services = Services(
+        log=log,
+        reader=EventReader(database, Cursors(secret)),
+        drafting=Drafting(max_event_bytes=settings.max_event_bytes),
+        log_calls=settings.log_calls,
+    )
+    procedures = registry()
+    door = Door(
+        procedures=procedures,
+        services=services,
+        authenticator=Authenticator(database),
+        transformer=TRANSFORMERS[settings.transformer],
+        contract=typescript(procedures, transformer=settings.transformer, error_codes=TRPC_CODES).encode(),
+        max_body_bytes=settings.max_body_bytes,
+        max_batch_calls=settings.max_batch_calls,
+    )
+
+    @asgi(MOUNT, is_mount=True)
+    async def trpc(scope: Scope, receive: Receive, send: Send) -> None:
+        await door(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        watcher = exit_with_parent()
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await log.drain()
+            await database.close()
+
+    readiness = Readiness(database, head())
+    return Litestar(
+        [trpc, healthz, readyz],
+        lifespan=[running],
+        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
+        cors_config=_cors(settings),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def load_worker(_target: str, settings: Settings, install: Install) -> Litestar:
+    """What each server process runs first: its own logs, extensions and application. Called by granian."""
+    configure_logs()
+    load_extensions(settings.extensions)
+    signer = load_signer(settings.node_key_path)
+    if signer is None:
+        raise InstallError(f"The signing key {settings.node_key_path} is gone.")
+    secret = read_secret(settings.secret_path)
+    return create_app(settings, database_url=install.database_url, signer=signer, node=install.node, secret=secret)
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    """What the tRPC links need of a browser (trpc-wire, section 11)."""
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "HEAD", "OPTIONS"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "last-event-id",
+            "trpc-accept",
+            "trpc-batch-mode",
+            "x-api-key",
+            "x-request-id",
+            "x-workspace-id",
+        ],
+        expose_headers=["x-request-id", "retry-after"],
+        max_age=7200,
+    )

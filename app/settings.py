@@ -1,0 +1,95 @@
+"""What the environment sets. Read once, at start; every name is `SYNAP_` and the field's name in capitals."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+PREFIX = "SYNAP_"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message is one sentence for the operator."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Every setting with its default."""
+
+    host: str = "127.0.0.1"
+    """Address of the main listener. Anything but loopback exposes the log to the network."""
+    port: int = 8000
+    """Port of the main listener; taken: exit code 2."""
+    data_dir: Path = Path("data")
+    """Embedded database, `node.key`, `install.secret`, `control.token`. One server at a time holds it."""
+    node_key_file: Path | None = None
+    """The Ed25519 signing key; default `node.key` in the data directory. Machines that serve one database share it."""
+    secret_file: Path | None = None
+    """32 random bytes that authenticate cursors; default `install.secret` in the data directory. Shared likewise."""
+    database_url: str | None = None
+    """A libpq URL of a PostgreSQL 15 or later; unset: the embedded one."""
+    workers: int = 1
+    """Server processes of the main listener."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins that browsers may call from, by comma."""
+    transformer: Literal["none", "superjson"] = "none"
+    """What the tRPC door speaks. Clients must be set to the same."""
+    max_event_bytes: int = 1048576
+    """One event as sent; larger is 413."""
+    max_body_bytes: int = 8388608
+    """One request; larger is 413."""
+    max_batch_calls: int = 100
+    """Calls in a tRPC batch; more is 400."""
+    log_calls: bool = False
+    """Log every call, not only the failed and the slow."""
+    extensions: tuple[str, ...] = ()
+    """Modules that register metadata kinds, by comma."""
+
+    @property
+    def node_key_path(self) -> Path:
+        """Where the signing key is."""
+        return self.node_key_file or self.data_dir / "node.key"
+
+    @property
+    def secret_path(self) -> Path:
+        """Where the install secret is."""
+        return self.secret_file or self.data_dir / "install.secret"
+
+    @property
+    def control_token_path(self) -> Path:
+        """Where the control token is written at first start."""
+        return self.data_dir / "control.token"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings that `environment` gives. Raises SettingsError naming the variable, never its value."""
+        values: dict[str, object] = {}
+        for field in msgspec.structs.fields(cls):
+            variable = PREFIX + field.name.upper()
+            text = environment.get(variable, "").strip()
+            if not text:
+                continue
+            value: object = text
+            if field.type == tuple[str, ...]:
+                value = tuple(part.strip() for part in text.split(",") if part.strip())
+            try:
+                values[field.name] = msgspec.convert(
+                    value, field.type, strict=False, dec_hook=lambda kind, raw: kind(raw)
+                )
+            except msgspec.ValidationError as error:
+                raise SettingsError(f"{variable} is not valid: {error}.") from None
+        settings = cls(**values)  # type: ignore[arg-type] # each value was converted to its field's type
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        for name in ("workers", "max_event_bytes", "max_body_bytes", "max_batch_calls"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
+        if not 0 < self.port < 65536:
+            raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
+        if self.database_url is not None and urlsplit(self.database_url).scheme not in {"postgresql", "postgres"}:
+            raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")

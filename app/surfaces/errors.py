@@ -1,0 +1,41 @@
+"""The one table that turns our failures into statuses. HTTP numbers for failures stand here and nowhere else."""
+
+from msgspec import Struct
+
+from schemas import errors
+
+
+class Status(Struct, frozen=True):
+    """How a failure shows: tRPC's name and JSON-RPC number (trpc-wire, the error object), and the HTTP status."""
+
+    name: str
+    number: int
+    http: int
+
+
+PARSE_ERROR = Status("PARSE_ERROR", -32700, 400)
+BAD_REQUEST = Status("BAD_REQUEST", -32600, 400)
+METHOD_NOT_SUPPORTED = Status("METHOD_NOT_SUPPORTED", -32005, 405)
+UNSUPPORTED_MEDIA_TYPE = Status("UNSUPPORTED_MEDIA_TYPE", -32015, 415)
+INTERNAL = Status("INTERNAL_SERVER_ERROR", -32603, 500)
+
+_TABLE: dict[type[errors.ProcedureError], Status] = {
+    errors.InvalidInput: BAD_REQUEST,
+    errors.Unauthorized: Status("UNAUTHORIZED", -32001, 401),
+    errors.Forbidden: Status("FORBIDDEN", -32003, 403),
+    errors.NotFound: Status("NOT_FOUND", -32004, 404),
+    errors.Conflict: Status("CONFLICT", -32009, 409),
+    errors.PayloadTooLarge: Status("PAYLOAD_TOO_LARGE", -32013, 413),
+    errors.Unavailable: Status("SERVICE_UNAVAILABLE", -32603, 503),
+    errors.Internal: INTERNAL,
+}
+
+TRPC_CODES = sorted(
+    {status.name for status in (*_TABLE.values(), PARSE_ERROR, METHOD_NOT_SUPPORTED, UNSUPPORTED_MEDIA_TYPE)}
+)
+"""Every `data.code` that the tRPC door answers."""
+
+
+def status_of(error: errors.ProcedureError) -> Status:
+    """The status of a failure; of an unlisted class, that of the nearest one it derives from."""
+    return next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), INTERNAL)

@@ -1,0 +1,62 @@
+"""What every door reads of a request in the same way: headers, the token, the request id, the body."""
+
+import re
+
+import uuid_utils
+from litestar.types import Receive, Scope
+from msgspec import Struct
+
+from schemas.errors import PayloadTooLarge
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class Disconnected(Struct, frozen=True):
+    """The client went before its request was complete."""
+
+
+def header_map(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by lower-case name; of a repeated one the first counts."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name, value)
+    return headers
+
+
+def bearer_token(headers: dict[bytes, bytes]) -> str | None:
+    """The token of `Authorization: Bearer`, or None."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """The caller's `x-request-id` where it is harmless text of at most 128 characters, else a new one."""
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+
+
+async def read_body(
+    receive: Receive, headers: dict[bytes, bytes], max_bytes: int
+) -> bytes | PayloadTooLarge | Disconnected | None:
+    """The whole body; None for an empty one. An error is answered, not raised: who is calling is checked first."""
+    too_large = PayloadTooLarge(f"The request exceeds {max_bytes} bytes; send it in parts")
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > max_bytes:
+        return too_large
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return Disconnected()
+        parts.append(message["body"])
+        size += len(message["body"])
+        if size > max_bytes:
+            return too_large
+        if not message["more_body"]:
+            return b"".join(parts) or None
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone. Only after the body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,1 @@
+"""The tRPC door: every procedure, by name, as `@trpc/client` speaks to it over HTTP."""

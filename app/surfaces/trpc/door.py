@@ -1,0 +1,202 @@
+"""The tRPC door over HTTP, as an ASGI application: the protocol is not REST."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+
+from litestar.types import Receive, Scope, Send
+from msgspec import Struct
+
+from app.auth import Authenticator
+from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED
+from app.surfaces.requests import Disconnected, bearer_token, disconnected, header_map, read_body, request_id_of
+from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
+from app.surfaces.trpc.request import Request, RequestError, batch_inputs, read_request
+from app.surfaces.trpc.transformer import Transformer
+from procedures.call import call, log_call
+from procedures.context import Context, Services
+from procedures.procedure import Kind, Procedure
+from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError
+from schemas.issues import MAX_ECHO
+
+MOUNT = "/trpc"
+
+_VARY = (b"vary", b"trpc-accept, accept")
+_JSON = (b"content-type", b"application/json")
+
+
+class Door(Struct, frozen=True, kw_only=True):
+    """Serves a registry of procedures below `/trpc`."""
+
+    procedures: Mapping[str, Procedure]
+    services: Services
+    authenticator: Authenticator
+    transformer: Transformer
+    contract: bytes
+    max_body_bytes: int
+    max_batch_calls: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (trpc-wire, section 2: the order of checks)."""
+        headers = header_map(scope)
+        request_id = request_id_of(headers)
+        method = scope["method"]  # type: ignore[typeddict-item] # HTTP only: Litestar routes WebSockets elsewhere
+        if method == "HEAD":
+            await _send(send, 204, [(b"x-request-id", request_id.encode())], b"")
+            return
+        raw_path = scope.get("raw_path") or scope["path"].encode()
+        if method == "GET" and raw_path == b"/trpc/contract.d.ts":
+            content_type = (b"content-type", b"application/typescript; charset=utf-8")
+            await _send(send, 200, [content_type, (b"x-request-id", request_id.encode())], self.contract)
+            return
+        started = time.perf_counter()
+        try:
+            request = read_request(
+                method, raw_path, MOUNT.encode(), scope["query_string"], headers, self.max_batch_calls
+            )
+            self._check_kinds(request)
+            params = request.connection_params()
+            if request.stream and not request.batch:
+                raise RequestError(BAD_REQUEST, "JSON lines can be asked for with batch=1 only")
+        except RequestError as error:
+            content = b'{"error":%b}' % self.transformer.error(error_object(error.status, error.message))
+            log_call("(request)", request_id, time.perf_counter() - started, error.status.name)
+            await _send(send, error.status.http, [_JSON, _VARY, (b"x-request-id", request_id.encode())], content)
+            return
+        body = await read_body(receive, headers, self.max_body_bytes)
+        if isinstance(body, Disconnected):
+            return
+        calls = await self._calls(request, method, headers, params, request_id, body)
+        answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
+        if request.stream:
+            await self._stream(calls, answer_headers, receive, send)
+            return
+        # The calls of a batch run at once, and so share their reads and commits.
+        answers = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        statuses = {answer.http for answer in answers}
+        envelopes = [answer.envelope(self.transformer) for answer in answers]
+        content = b"[%b]" % b",".join(envelopes) if request.batch else envelopes[0]
+        if seconds := max(answer.retry_after_seconds for answer in answers):
+            answer_headers.append((b"retry-after", str(seconds).encode()))
+        await _send(send, statuses.pop() if len(statuses) == 1 else 207, answer_headers, content)
+
+    async def _calls(
+        self,
+        request: Request,
+        method: str,
+        headers: dict[bytes, bytes],
+        params: dict[str, str],
+        request_id: str,
+        body: bytes | PayloadTooLarge | None,
+    ) -> list[Coroutine[None, None, Answer]]:
+        """Every call of the request, ready to run: who calls is found once, and a batch's input is parsed once."""
+        context: Context | ProcedureError = Internal()
+        if any(path in self.procedures for path in request.paths):
+            try:
+                context = await self._context(headers, params, request_id)
+            except ProcedureError as error:
+                log_call(request.paths[0], request_id, 0.0, error.code)
+                context = error
+        content = request.input if method == "GET" else body
+        if not request.batch:
+            return [self._call(request.paths[0], method, context, content)]
+        inputs: dict[str, bytes] | ProcedureError
+        try:
+            inputs = batch_inputs(_raised(content))
+        except ProcedureError as error:
+            inputs = error
+        return [
+            self._call(path, method, context, inputs if isinstance(inputs, ProcedureError) else inputs.get(str(index)))
+            for index, path in enumerate(request.paths)
+        ]
+
+    async def _call(
+        self, path: str, method: str, context: Context | ProcedureError, content: bytes | ProcedureError | None
+    ) -> Answer:
+        """One call's answer. Raises nothing."""
+        procedure = self.procedures.get(path)
+        if procedure is None:
+            return failure(NotFound(f'No procedure found on path "{path[:MAX_ECHO]}"'), path)
+        if method not in _allowed(procedure):
+            message = f'Unsupported {method}-request to {procedure.kind} procedure at path "{path}"'
+            return Answer(http=METHOD_NOT_SUPPORTED.http, error=error_object(METHOD_NOT_SUPPORTED, message, path))
+        if isinstance(context, ProcedureError):
+            return failure(context, path)
+
+        def source() -> bytes | None:
+            sent = _raised(content)
+            return None if sent is None else self.transformer.input(sent)
+
+        try:
+            return Answer(output=await call(procedure, context, source), kind=procedure.output)
+        except ProcedureError as error:
+            return failure(error, path)
+
+    async def _context(self, headers: dict[bytes, bytes], params: dict[str, str], request_id: str) -> Context:
+        """Who calls, and in which workspace: by headers, else by `connectionParams`."""
+        token = bearer_token(headers) or params.get("token")
+        principal = await self.authenticator.principal(token)
+        named = headers.get(b"x-workspace-id")
+        workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")
+        return Context(
+            self.services, principal, await self.authenticator.workspace(principal, workspace or None), request_id
+        )
+
+    async def _stream(
+        self,
+        calls: list[Coroutine[None, None, Answer]],
+        headers: list[tuple[bytes, bytes]],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer a batch by JSON lines, each call as soon as it is ready."""
+        tasks = {asyncio.create_task(one): index for index, one in enumerate(calls)}
+        leaving = asyncio.create_task(disconnected(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await _send_part(send, stream_head(len(tasks), self.transformer))
+            pending = list(tasks)
+            while pending and not leaving.done():
+                await asyncio.wait([*pending, leaving], return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in pending if task.done()]:
+                    pending.remove(task)
+                    await _send_part(send, task.result().chunk(tasks[task], self.transformer))
+            await _send_part(send, b"", more=False)
+        finally:
+            # Reads stop when nobody waits for them; an append that was accepted goes on (the log shields it).
+            for task in (*tasks, leaving):
+                task.cancel()
+
+    def _allow(self, request: Request, method: str) -> list[tuple[bytes, bytes]]:
+        """The `allow` header, where a call came by a method that its procedure does not take."""
+        called = (self.procedures[path] for path in request.paths if path in self.procedures)
+        refused = (allowed for allowed in map(_allowed, called) if method not in allowed)
+        return [(b"allow", ", ".join(allowed).encode()) for allowed in refused][:1]
+
+    def _check_kinds(self, request: Request) -> None:
+        if request.batch:
+            kinds = dict.fromkeys(self.procedures[path].kind for path in request.paths if path in self.procedures)
+            if len(kinds) > 1:
+                raise RequestError(BAD_REQUEST, f"Cannot mix procedure types in call: {', '.join(kinds)}")
+
+
+def _raised(content: bytes | ProcedureError | None) -> bytes | None:
+    if isinstance(content, ProcedureError):
+        raise content
+    return content
+
+
+def _allowed(procedure: Procedure) -> tuple[str, ...]:
+    """The methods that a procedure takes: queries may also be sent by POST (`methodOverride`)."""
+    return ("POST",) if procedure.kind is Kind.MUTATION else ("GET", "POST")
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
+    if status != 204:
+        headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await _send_part(send, content, more=False)
+
+
+async def _send_part(send: Send, content: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": content, "more_body": more})

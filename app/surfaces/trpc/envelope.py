@@ -1,0 +1,66 @@
+"""Writing tRPC's envelopes: results and errors as bytes, for single calls, batches and JSON lines."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from app.surfaces.errors import Status, status_of
+from app.surfaces.trpc.transformer import Transformer
+from schemas.errors import Conflict, InvalidInput, ProcedureError, Unavailable
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What one call came to: an output and its type, or an error object."""
+
+    http: int = 200
+    output: Any = None
+    kind: Any = None
+    error: bytes | None = None
+    retry_after_seconds: int = 0
+
+    def envelope(self, transformer: Transformer) -> bytes:
+        """The JSON of one call."""
+        if self.error is not None:
+            return b'{"error":%b}' % transformer.error(self.error)
+        return b'{"result":{"data":%b}}' % transformer.output(self.output, self.kind)
+
+    def chunk(self, index: int, transformer: Transformer) -> bytes:
+        """The line of a streamed batch that resolves call `index` (trpc-wire, section 6)."""
+        if self.error is not None:
+            before, after = f'[{index},0,[[{{"error":', "}]]]"
+            return transformer.line(before, after, msgspec.Raw(self.error), None, "") + b"\n"
+        before, after = f'[{index},0,[[{{"result":{{"data":', "}}]]]"
+        return transformer.line(before, after, self.output, self.kind, "2.0.0.result.data") + b"\n"
+
+
+def stream_head(calls: int, transformer: Transformer) -> bytes:
+    """The first line of a streamed batch: a promise for each call."""
+    head = {str(index): [[0], [None, 0, index]] for index in range(calls)}
+    return transformer.line("", "", head, None, "") + b"\n"
+
+
+def failure(error: ProcedureError, path: str) -> Answer:
+    """The answer of a call that failed."""
+    status = status_of(error)
+    data: dict[str, object] = {"reason": error.code}
+    if isinstance(error, InvalidInput):
+        data["reason"] = error.reason
+        data["issues"] = [{"path": issue.path, "message": issue.message} for issue in error.issues]
+    elif isinstance(error, Conflict):
+        data["hash"] = error.hash
+    elif isinstance(error, Unavailable):
+        data["retryAfterSeconds"] = error.retry_after_seconds
+    return Answer(
+        http=status.http,
+        error=error_object(status, error.message, path, **data),
+        retry_after_seconds=error.retry_after_seconds if isinstance(error, Unavailable) else 0,
+    )
+
+
+def error_object(status: Status, message: str, path: str | None = None, **more: object) -> bytes:
+    """`{message, code, data}`; without a path it is about the whole request."""
+    data: dict[str, object] = {"code": status.name, "httpStatus": status.http}
+    if path is not None:
+        data["path"] = path
+    return msgspec.json.encode({"message": message, "code": status.number, "data": data | more})

@@ -1,0 +1,127 @@
+"""Reading a tRPC request: its calls, its inputs, and what makes the whole of it unacceptable. Pure."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from msgspec import Raw, Struct
+
+from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE, Status
+from schemas.errors import InvalidInput, Issue
+
+JSON_LINES = "application/jsonl"
+_NOT_JSON = ("multipart/form-data", "application/octet-stream")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")
+
+
+class RequestError(Exception):
+    """The whole request is refused, whatever its calls are."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What stands in the request line and the headers."""
+
+    paths: list[str]
+    batch: bool
+    stream: bool
+    input: bytes | None
+    """The input of a GET: JSON bytes; None where there is none."""
+    params: bytes | None
+    """`connectionParams` as sent; None where there are none."""
+
+    def connection_params(self) -> dict[str, str]:
+        """Where clients that cannot set headers put the token and the workspace. Raises RequestError."""
+        if self.params is None:
+            return {}
+        try:
+            return msgspec.json.decode(self.params, type=dict[str, str] | None) or {}
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise RequestError(PARSE_ERROR, "connectionParams must be JSON: null, or an object of texts") from None
+
+
+def read_request(
+    method: str, raw_path: bytes, mount: bytes, query_string: bytes, headers: dict[bytes, bytes], max_calls: int
+) -> Request:
+    """The request, checked in the order of the protocol (trpc-wire, section 2). Raises RequestError.
+
+    Kinds of procedure are checked by the caller, who knows them.
+    """
+    text = _path(raw_path.removeprefix(mount))
+    _check_content_type(method, headers)
+    query = _query(query_string)
+    batch = query.get(b"batch") == b"1"
+    paths = text.split(",") if batch else [text]
+    if len(paths) > max_calls:
+        raise RequestError(BAD_REQUEST, f"A batch may have at most {max_calls} calls, this one has {len(paths)}")
+    return Request(
+        paths=paths,
+        batch=batch,
+        stream=_wants_lines(headers),
+        input=query.get(b"input") or None,
+        params=query.get(b"connectionParams"),
+    )
+
+
+def batch_inputs(content: bytes | None) -> dict[str, bytes]:
+    """The inputs of a batch by their index as text. Raises InvalidInput."""
+    if content is None:
+        return {}
+    try:
+        return {index: bytes(raw) for index, raw in _inputs.decode(content).items()}
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise InvalidInput(
+            [Issue("", "the inputs of a batch must be a JSON object, by index", "malformed_json")]
+        ) from None
+
+
+def _path(raw: bytes) -> str:
+    if _BAD_ESCAPE.search(raw):
+        raise RequestError(BAD_REQUEST, "The path has a malformed percent-encoding")
+    try:
+        return unquote_to_bytes(raw.removeprefix(b"/").removesuffix(b"/")).decode()
+    except UnicodeDecodeError:
+        raise RequestError(BAD_REQUEST, "The path has a malformed percent-encoding") from None
+
+
+def _check_content_type(method: str, headers: dict[bytes, bytes]) -> None:
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if kind in _NOT_JSON:
+        if method != "POST":
+            raise RequestError(METHOD_NOT_SUPPORTED, f"{kind} can be sent by POST only")
+        raise RequestError(UNSUPPORTED_MEDIA_TYPE, f"The procedures take application/json, not {kind}")
+    if kind != "application/json" and method != "GET":
+        raise RequestError(
+            UNSUPPORTED_MEDIA_TYPE, "The content-type must be application/json" + (f", not {kind[:64]}" if kind else "")
+        )
+
+
+def _query(query_string: bytes) -> dict[bytes, bytes]:
+    """The first value of each name, read as `URLSearchParams` does."""
+    query: dict[bytes, bytes] = {}
+    for pair in query_string.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if pair and (name := _form_decoded(name)) not in query:
+            query[name] = _form_decoded(value)
+    return query
+
+
+def _form_decoded(text: bytes) -> bytes:
+    if b"%" in text or b"+" in text:
+        text = unquote_to_bytes(text.replace(b"+", b" ")).decode(errors="replace").encode()
+    return text
+
+
+def _wants_lines(headers: dict[bytes, bytes]) -> bool:
+    wish = headers.get(b"trpc-accept")
+    if wish is not None:
+        return wish == JSON_LINES.encode()
+    accept = headers.get(b"accept")
+    return accept is not None and JSON_LINES.encode() in [kind.strip() for kind in accept.split(b",")]
+
+
+_inputs = msgspec.json.Decoder(dict[str, Raw])

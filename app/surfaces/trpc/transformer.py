@@ -1,0 +1,198 @@
+"""What stands around inputs and outputs: nothing, or superjson's `{json, meta}` (trpc-wire, section 9)."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Literal, Protocol, get_args, get_origin
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from app.ledger.canonical import decode
+from schemas.errors import InvalidInput, Issue
+from schemas.issues import MAX_ECHO, MAX_ISSUES, is_struct, unwrap
+
+
+class Transformer(Protocol):
+    """One of the two."""
+
+    def input(self, content: bytes) -> bytes | None:
+        """The JSON that a caller meant; None for no input. Raises InvalidInput."""
+
+    def output(self, value: Any, kind: Any) -> bytes:
+        """`value`, of the procedure's output type `kind`, as it goes onto the wire."""
+
+    def error(self, content: bytes) -> bytes:
+        """An error object (JSON) as it goes onto the wire."""
+
+    def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:
+        """One JSON line with `value` between `before` and `after`, where its place is `path`."""
+
+
+class Plain:
+    """No transformer: values are JSON."""
+
+    def input(self, content: bytes) -> bytes | None:
+        """As it is."""
+        return content
+
+    def output(self, value: Any, kind: Any) -> bytes:  # noqa: ARG002 - the types matter to superjson only
+        """Plain JSON."""
+        return msgspec.json.encode(value)
+
+    def error(self, content: bytes) -> bytes:
+        """As it is."""
+        return content
+
+    def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:  # noqa: ARG002
+        """As it is."""
+        return b"%b%b%b" % (before.encode(), msgspec.json.encode(value), after.encode())
+
+
+class SuperJson:
+    """superjson. In outputs our instants are Dates; in inputs Dates become their text and undefined is absent."""
+
+    def input(self, content: bytes) -> bytes | None:
+        """The `json` of the envelope, less what its `meta` says is undefined. Raises InvalidInput for other kinds."""
+        try:
+            envelope = _envelope.decode(content)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise InvalidInput(
+                [Issue("", "must be superjson: an object with `json` and, where needed, `meta`", "malformed_json")]
+            ) from None
+        if envelope.json is UNSET:
+            return None
+        meta = envelope.meta
+        if meta is UNSET or meta is None or (meta.values is None and meta.referential_equalities is None):
+            return bytes(envelope.json)
+        value = _restore(decode(bytes(envelope.json)), meta)
+        return None if value is UNSET else msgspec.json.encode(value)
+
+    def output(self, value: Any, kind: Any) -> bytes:
+        """`{"json": …}`, with `meta` where there are Dates."""
+        return b'{"json":%b%b}' % (msgspec.json.encode(value), _meta(value, kind, ""))
+
+    def error(self, content: bytes) -> bytes:
+        """Errors are wrapped as well."""
+        return b'{"json":%b}' % content
+
+    def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:
+        """A line is wrapped whole."""
+        encoded = msgspec.json.encode(value)
+        return b'{"json":%b%b%b%b}' % (before.encode(), encoded, after.encode(), _meta(value, kind, path))
+
+
+TRANSFORMERS: dict[Literal["none", "superjson"], Transformer] = {"none": Plain(), "superjson": SuperJson()}
+
+
+class _Meta(Struct, frozen=True, rename="camel"):
+    values: Any = None
+    referential_equalities: Any = None
+    v: int = 0
+
+
+class _Envelope(Struct, frozen=True):
+    json: Raw | UnsetType = UNSET
+    meta: _Meta | UnsetType | None = UNSET
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_STEP = re.compile(r"(?:\A|(?<=\.))(?:[^.\\]|\\.)*", re.DOTALL)
+
+
+def _restore(value: Any, meta: _Meta) -> Any:
+    """`value` with the kinds that `meta` names applied; UNSET for an undefined root."""
+    _repeat(value, meta.referential_equalities)
+    if meta.values == ["undefined"]:
+        return UNSET
+    trees = {"": meta.values} if isinstance(meta.values, list) else meta.values
+    if not isinstance(trees, dict | None):
+        raise InvalidInput([Issue("", "superjson's `meta.values` must be an object or an array")])
+    issues = []
+    for name, tree in (trees or {}).items():
+        path = _steps(name)
+        if tree == ["undefined"]:
+            # A member of the input itself stays null, which is absent: so an unknown one is still refused by name.
+            parent = _at(value, path[:-1])
+            if len(path) > 1 and isinstance(parent, dict):
+                parent.pop(path[-1], None)
+        elif tree != ["Date"]:
+            issues.append(_refused(".".join(path), tree))
+    if issues:
+        raise InvalidInput(issues[:MAX_ISSUES])
+    return value
+
+
+def _repeat(value: Any, equalities: Any) -> None:
+    """Put back what superjson's `dedupe` left out: the places that are equal to an earlier one, and null."""
+    if equalities is None:
+        return
+    if not isinstance(equalities, dict):
+        raise InvalidInput([Issue("", "must not contain itself")])
+    for name, places in equalities.items():
+        original = _at(value, _steps(name))
+        for place in places if isinstance(places, list) else ():
+            *parents, last = _steps(str(place))
+            parent = _at(value, parents)
+            if isinstance(parent, dict) and parent.get(last, UNSET) is None:
+                parent[last] = original
+            elif (
+                isinstance(parent, list) and last.isdecimal() and int(last) < len(parent) and parent[int(last)] is None
+            ):
+                parent[int(last)] = original
+
+
+def _refused(path: str, tree: object) -> Issue:
+    kind = tree[0] if isinstance(tree, list) and tree else "unknown"
+    return Issue(path[:MAX_ECHO], f"is of superjson's kind {str(kind)[:32]!r}, which JSON cannot hold; send it as text")
+
+
+def _steps(name: str) -> list[str]:
+    r"""The keys of a dotted path, in which `\.` is a dot and `\\` a backslash of a key."""
+    return [re.sub(r"\\(.)", r"\1", step, flags=re.DOTALL) for step in _STEP.findall(name)]
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    """What stands at `path`, or None."""
+    for step in path:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def _meta(value: Any, kind: Any, path: str) -> bytes:
+    dates = {place: ["Date"] for place in _dates(value, kind, path)}
+    return b',"meta":%b' % msgspec.json.encode({"values": dates, "v": 1}) if dates else b""
+
+
+def _dates(value: Any, kind: Any, path: str) -> Iterator[str]:
+    """The paths of the instants in an output."""
+    if isinstance(value, list):
+        item_kind = get_args(unwrap(kind)[0])[0]
+        for index, item in enumerate(value):
+            yield from _dates(item, item_kind, f"{path}.{index}" if path else str(index))
+    elif isinstance(value, Struct):
+        for name, wire_name, member_kind, is_instant in _members(type(value)):
+            member = getattr(value, name)
+            if member is not None:
+                place = f"{path}.{wire_name}" if path else wire_name
+                if is_instant:
+                    yield place
+                else:
+                    yield from _dates(member, member_kind, place)
+
+
+@cache
+def _members(kind: type[Struct]) -> list[tuple[str, str, Any, bool]]:
+    """The members of an output in which instants may be: name, wire name, type, whether it is one itself."""
+    members = []
+    for field in msgspec.structs.fields(kind):
+        wanted, meta = unwrap(field.type)
+        is_instant = ((meta and meta.extra) or {}).get("shape") == "instant"
+        if is_instant or is_struct(wanted) or get_origin(wanted) is list:
+            members.append((field.name, field.encode_name, field.type, is_instant))
+    return members

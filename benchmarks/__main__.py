@@ -1,0 +1,35 @@
+"""`python -m benchmarks [suite]`: a suite is a module with `add_arguments` and `run`, listed in SUITES.
+
+Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this machine lacks something.
+"""
+
+import argparse
+import sys
+
+from benchmarks import rpc
+from benchmarks.errors import BenchmarkError
+
+SUITES = {"rpc": rpc}
+
+
+def main() -> int:
+    """Run the suite named on the command line, `rpc` if none is."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    suites = parser.add_subparsers(dest="suite", metavar="suite")
+    for name, suite in SUITES.items():
+        summary = (suite.__doc__ or "").partition("\n")[0]
+        suite.add_arguments(suites.add_parser(name, help=summary, description=summary))
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        arguments = ["rpc", *arguments]
+    chosen = parser.parse_args(arguments)
+    try:
+        SUITES[chosen.suite].run(chosen)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

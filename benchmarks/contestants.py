@@ -1,0 +1,134 @@
+"""The two servers: how each is started, seeded and asked.
+
+Both run as one process with a database of their own, check a bearer token on every call and answer from
+`/trpc/events.log`, `.get` and `.list`. Each is a context manager's value, alive inside the block.
+"""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
+
+from benchmarks.database import Cluster
+from benchmarks.errors import BenchmarkError, Missing
+from benchmarks.machine import program
+from benchmarks.process import free_port, serving
+from benchmarks.trpc import Client
+
+PEER = Path(__file__).parent / "peer"
+EVENT: dict[str, Any] = msgspec.json.decode((Path(__file__).parent / "event.json").read_bytes())
+"""The AI-created event of the events document: what is logged, and what the seeds are copies of."""
+
+LARGEST_BATCH = 1000
+
+
+class Contestant(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that is up. `url` is without a path."""
+
+    name: str
+    url: str
+    token: str
+    ids: list[str]
+    """Of the events it was seeded with."""
+
+    def probe(self) -> None:
+        """See that it stores, finds and lists, so that what follows is the speed of right answers."""
+        client = Client(f"{self.url}/trpc", self.token)
+        try:
+            logged = client.mutation("events.log", EVENT)
+            found = client.query("events.get", {"eventId": logged["id"]})
+            page = client.query("events.list", {"limit": 100})
+        finally:
+            client.close()
+        if found != logged or any(found[field] != EVENT[field] for field in EVENT):
+            raise BenchmarkError(f"{self.name}: events.get does not return what events.log stored.")
+        if len(page) != min(100, len(self.ids) + 1) or page[0] != logged:
+            raise BenchmarkError(f"{self.name}: events.list does not return the newest 100.")
+
+
+@contextmanager
+def peer(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
+    """Run the node server of `peer/`, its packages installed first if need be; seeded by one INSERT."""
+    _install_peer()
+    database = conninfo_to_dict(cluster.create_database("peer"))
+    port, token = free_port(), secrets.token_urlsafe(32)
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        "NODE_ENV": "production",
+        "PORT": str(port),
+        "TOKEN": token,
+        "USER_ID": "user-1",
+        "PGHOST": str(database["host"]),
+        "PGPORT": str(database.get("port") or 5432),
+        "PGUSER": str(database["user"]),
+        "PGDATABASE": "peer",
+    }
+    command = [program("node"), str(PEER / "server.mjs")]
+    # tRPC answers a path it does not know with 404: then it is up.
+    with serving(command, environment=environment, directory=workspace, url=f"{url}/trpc/up", status=404):
+        yield Contestant(name="node", url=url, token=token, ids=_seed_peer(cluster, events))
+
+
+def _install_peer() -> None:
+    """Install exactly what the lock file names, unless that has been done."""
+    installed, wanted = PEER / "node_modules" / ".package-lock.json", PEER / "package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
+        return
+    command = [program("npm"), "ci", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=PEER, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchmarkError(f"`npm ci` failed: {done.stderr.strip()}")
+
+
+def _seed_peer(cluster: Cluster, events: int) -> list[str]:
+    """Put `events` copies of EVENT into the peer's table; returns their ids."""
+    statement = """
+        INSERT INTO events (id, type, subject_id, data, metadata, user_id, source)
+        SELECT gen_random_uuid(), %(type)s, %(subjectId)s, %(data)s, %(metadata)s, 'user-1', %(source)s
+        FROM generate_series(1, %(events)s) RETURNING id::text
+    """
+    values = {**EVENT, "data": Jsonb(EVENT["data"]), "metadata": Jsonb(EVENT["metadata"]), "events": events}
+    with cluster.connect("peer") as connection:
+        return [str(row[0]) for row in connection.execute(statement, values)]
+
+
+@contextmanager
+def ours(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
+    """Run `synap serve` of this environment, with the settings it ships with; seeded by `events.logBatch`."""
+    synap = Path(sys.executable).parent / "synap"
+    if not synap.exists():
+        raise Missing("The command `synap` is not installed beside this Python: run `make dev`.")
+    data = workspace / "synap"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        "SYNAP_DATABASE_URL": cluster.create_database("ours"),
+        "SYNAP_PORT": str(port),
+        "SYNAP_LEDGER_PORT": "0",
+        "SYNAP_DATA_DIR": str(data),
+        "SYNAP_WORKERS": "1",
+    }
+    command = [str(synap), "serve"]
+    with serving(command, environment=environment, directory=workspace, url=f"{url}/readyz", status=200):
+        token = (data / "control.token").read_text().strip()
+        yield Contestant(name="ours", url=url, token=token, ids=_seed_ours(Client(f"{url}/trpc", token), events))
+
+
+def _seed_ours(client: Client, events: int) -> list[str]:
+    """Put `events` copies of EVENT into our log; returns their ids."""
+    ids: list[str] = []
+    while len(ids) < events:
+        batch = [EVENT] * min(LARGEST_BATCH, events - len(ids))
+        ids += [event["id"] for event in client.mutation("events.logBatch", {"events": batch})]
+    client.close()
+    return ids
+
+
+CONTESTANTS = {"peer": peer, "ours": ours}

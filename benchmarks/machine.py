@@ -1,0 +1,46 @@
+"""What this machine is and has: a figure means nothing without it."""
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from benchmarks.errors import Missing
+
+INSTALL_HINTS = {
+    "wrk": "install it with the system's packages, e.g. `apt-get install wrk`",
+    "node": "install Node 20 or later",
+    "npm": "install it beside Node 20 or later",
+}
+
+
+def program(name: str) -> str:
+    """Find a program of the system; Missing, with a hint, if there is none."""
+    found = shutil.which(name)
+    if found is None:
+        raise Missing(f"`{name}` is not on the PATH: {INSTALL_HINTS[name]}.")
+    return found
+
+
+def facts() -> dict[str, str]:
+    """Name cores, processor and Python, for the foot of a table."""
+    return {
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "processor": _processor(),
+        "Python": platform.python_version(),
+    }
+
+
+def node_version() -> str:
+    """Ask node, and drop the `v`."""
+    answer = subprocess.run([program("node"), "--version"], check=True, capture_output=True, text=True)
+    return answer.stdout.strip().removeprefix("v")
+
+
+def _processor() -> str:
+    """Name the model where Linux tells it, else the architecture."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

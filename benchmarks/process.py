@@ -1,0 +1,88 @@
+"""A server as a child process: started, waited for, ended."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.errors import BenchmarkError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+
+def free_port() -> int:
+    """Name a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(
+    command: Sequence[str], *, environment: Mapping[str, str], directory: Path, url: str, status: int
+) -> Iterator[None]:
+    """Run `command` in `directory` until the block ends; enter the block once `url` answers `status`.
+
+    The child sees only PATH, HOME and `environment`: what somebody has exported changes no result. Its output goes to
+    a file in `directory`, whose end is quoted if it does not come up.
+    """
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    name = Path(command[0]).name
+    log = directory / f"{name}.log"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            env={**inherited, **environment},
+            cwd=directory,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group of its own, so that _end reaches what it starts
+        )
+    try:
+        if not _comes_up(child, url, status):
+            tail = log.read_text(errors="replace")[-2000:].strip()
+            raise BenchmarkError(f"`{name}` does not serve; its output ends:\n{tail}")
+        yield
+    finally:
+        _end(child)
+
+
+def _comes_up(child: subprocess.Popen[bytes], url: str, status: int) -> bool:
+    """Wait until `url` answers `status`; False if the child ends, or START_SECONDS pass, before that."""
+    deadline = time.monotonic() + START_SECONDS
+    while child.poll() is None and time.monotonic() < deadline:
+        if _status_of(url) == status:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _status_of(url: str) -> int | None:
+    """GET `url`; None while nobody listens."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the child to end; end it and whatever it started if it has not after STOP_SECONDS."""
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()

@@ -1,0 +1,80 @@
+"""The pipeline that every door shares: may the caller, what did it send, run it, and say what failed."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from app.ledger.canonical import decode as decode_json
+from procedures.context import Context
+from procedures.procedure import Procedure
+from schemas.errors import Forbidden, Internal, InvalidInput, Issue, ProcedureError
+from schemas.issues import find_issues
+
+SLOW_SECONDS = 1.0
+"""A call that takes longer is logged."""
+
+logger = structlog.get_logger("synap.calls")
+
+_MALFORMED = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What msgspec raises for input that does not fit; UnicodeDecodeError is a ValueError."""
+
+
+async def call(procedure: Procedure, context: Context, read: Callable[[], Any]) -> Any:
+    """Run one call; `read` gives its input, as JSON bytes, as an Input, or None for no input.
+
+    The input is read only once the caller is known to be allowed. Raises the errors that the procedure declares; any
+    other becomes Internal, its cause logged. Logs one line for a failed or slow call, for every call where that is set:
+    never an input.
+    """
+    started = time.perf_counter()
+    error: ProcedureError | None = None
+    try:
+        if not context.principal.allows(procedure.scope):
+            raise Forbidden(f"The key lacks the scope {procedure.scope}")
+        return await procedure.run(_input(procedure, read(), context), context)
+    except Exception as failed:
+        if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden)):
+            error = failed
+            raise
+        error = Internal()
+        logger.exception("defect", procedure=procedure.name, request_id=context.request_id)
+        raise error from failed
+    finally:
+        elapsed = time.perf_counter() - started
+        if error is not None or elapsed > SLOW_SECONDS or context.services.log_calls:
+            log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
+
+
+def log_call(
+    name: str, request_id: str, elapsed_seconds: float, error: str | None, context: Context | None = None
+) -> None:
+    """One line about one call. `error` is a code: a message may repeat what a caller sent."""
+    logger.log(
+        30 if error is not None else 20,
+        "call",
+        procedure=name[:128],
+        request_id=request_id,
+        principal=context.principal.key_id if context else None,
+        workspace=context.workspace if context else None,
+        elapsed_ms=round(elapsed_seconds * 1000, 1),
+        error=error,
+    )
+
+
+def _input(procedure: Procedure, source: Any, context: Context) -> Any:
+    """The procedure's input. Raises InvalidInput with every invalid place."""
+    if source is None:
+        if not procedure.optional:
+            raise InvalidInput([Issue("", "an input is required")])
+        return procedure.input()
+    if not isinstance(source, bytes):
+        return source
+    try:
+        return procedure.decoder.decode(source)
+    except _MALFORMED:
+        metadata = context.services.drafting.metadata
+        issues = find_issues(decode_json(source), procedure.input, metadata)
+        raise InvalidInput(issues or [Issue("", "does not fit the procedure's input")]) from None

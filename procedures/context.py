@@ -1,0 +1,26 @@
+"""What an operation works with: who calls, in which workspace, and the parts of the server that it may use."""
+
+from msgspec import Struct
+
+from app.ledger.draft import Drafting
+from app.store.event_log import EventLog
+from app.store.event_reader import EventReader
+from schemas.principal import Principal
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """The parts that every call of a process shares."""
+
+    log: EventLog
+    reader: EventReader
+    drafting: Drafting
+    log_calls: bool = False
+
+
+class Context(Struct, frozen=True):
+    """One call's: its principal, and the one workspace that it acts in."""
+
+    services: Services
+    principal: Principal
+    workspace: str
+    request_id: str

@@ -1,0 +1,1 @@
+"""Logging events and reading them back."""

@@ -1,0 +1,106 @@
+"""One class per failure that a caller can tell apart. The doors turn them into statuses; no HTTP number stands here."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+
+class Issue(Struct, frozen=True):
+    """One invalid place of an input: its dotted path (`metadata.ai.agent`; empty for the whole), and what is wrong.
+
+    `code` is the published error code where the documents name one for this place.
+    """
+
+    path: str
+    message: str
+    code: str | None = None
+
+
+class ProcedureError(Exception):
+    """A failure that the caller is told about. `code` is the published one where a document names it."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidInput(ProcedureError):
+    """The input does not fit; `issues` names every invalid place at once, never none."""
+
+    code = "invalid_input"
+
+    def __init__(self, issues: list[Issue]) -> None:
+        first = issues[0]
+        super().__init__(_sentence(issues), field=first.path or None)
+        self.issues = issues
+
+    @property
+    def reason(self) -> str:
+        """The published code of the first place that has one, else `invalid_input`."""
+        return self.issues[0].code or self.code
+
+
+class PayloadTooLarge(ProcedureError):
+    """An event, a request or an answer is larger than it may be."""
+
+    code = "payload_too_large"
+
+
+class Unauthorized(ProcedureError):
+    """No token, or none that is valid."""
+
+    code = "unauthorized"
+
+
+class Forbidden(ProcedureError):
+    """The key is valid but may not do this."""
+
+    code = "forbidden"
+
+
+class NotFound(ProcedureError):
+    """There is no such thing in this workspace."""
+
+    code = "not_found"
+
+
+class Conflict(ProcedureError):
+    """The id is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`)."""
+
+    code = "conflict"
+
+    def __init__(self, message: str, *, hash: str, field: str | None = None) -> None:
+        super().__init__(message, field=field)
+        self.hash = hash
+
+
+class Unavailable(ProcedureError):
+    """The server cannot do it now; retry after `retry_after_seconds`.
+
+    Nothing was stored, unless the message says that the outcome is unknown.
+    """
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Internal(ProcedureError):
+    """A defect of ours. The cause is in the server's log under the request id, never in the answer."""
+
+    code = "internal"
+
+    def __init__(self) -> None:
+        super().__init__("Internal error; the server's log has the cause under this request's id")
+
+
+def _sentence(issues: list[Issue]) -> str:
+    first = issues[0]
+    where = f"{first.path}: " if first.path else ""
+    more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
+    return f"{where}{first.message}{more}"

@@ -1,0 +1,120 @@
+"""The event: what a caller logs, asks for and gets back (the document "Events API", section Event Structure)."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Raw
+
+from schemas.base import Input, Instant, InstantText, Output, RawMetadata, RawRecord, ShortText
+
+Source = Literal["api", "automation", "sync", "migration", "system", "intelligence"]
+
+DEFAULT_SOURCE: Source = "api"
+
+DEFAULT_LIMIT = 100
+"""Events in a list that does not say how many."""
+
+RESERVED_PREFIX = "synap."
+"""Types that the server alone writes."""
+
+TYPE_MESSAGE = "Event type must follow dot notation (e.g., 'code.analysis.complete')"
+
+EventType = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\Z",
+        max_length=128,
+        extra={
+            "message": f"{TYPE_MESSAGE}, in at most 128 characters of A-Z, a-z, 0-9, '_', '-' and '.'",
+            "code": "invalid_event_type",
+        },
+    ),
+]
+
+TypePattern = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(\*|[A-Za-z0-9_-]+)(\.(\*|[A-Za-z0-9_-]+))*\Z",
+        max_length=128,
+        extra={"message": "must be an event type in which '*' may stand for a whole segment (e.g., 'code.*')"},
+    ),
+]
+"""`*` stands for one whole segment; as the last for one or more; alone for every type."""
+
+
+class LogEvent(Input, frozen=True, kw_only=True):
+    """An event to append."""
+
+    id: UUID | None = None
+    type: EventType
+    subject_id: ShortText | None = None
+    data: RawRecord
+    metadata: RawMetadata = Raw(b"null")  # msgspec knows no optional Raw; null is absent
+    user_id: ShortText | None = None
+    source: Source | None = None
+    producer: ShortText | None = None
+    correlation_id: ShortText | None = None
+    causation_id: ShortText | None = None
+    occurred_at: Instant | None = None
+
+
+class LogEvents(Input, frozen=True, kw_only=True):
+    """A batch to append: all of it or nothing."""
+
+    events: Annotated[
+        list[LogEvent], Meta(min_length=1, max_length=1000, extra={"message": "must have 1 to 1000 events"})
+    ]
+
+
+class GetEvent(Input, frozen=True, kw_only=True):
+    """One event, by its UUID or its ledger id `evt_<hash>`."""
+
+    event_id: str
+
+
+class ListEvents(Input, frozen=True, kw_only=True):
+    """Filters, all of which must hold, and a place in the newest-first order."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
+        DEFAULT_LIMIT
+    )
+    offset: Annotated[int, Meta(ge=0, le=2**53 - 1, extra={"message": "must be a whole number, 0 or more"})] | None = 0
+    cursor: str | None = None
+    type: TypePattern | None = None
+    source: Source | None = None
+    has_metadata: bool | None = None
+    subject_id: ShortText | None = None
+    correlation_id: ShortText | None = None
+    causation_id: ShortText | None = None
+    user_id: ShortText | None = None
+    from_: Instant | None = None
+    to: Instant | None = None
+
+
+class SynapEvent(Output, frozen=True, kw_only=True):
+    """An event as stored. `seq` is its place in the workspace's log, `hash` its link in the chain."""
+
+    id: UUID
+    version: Literal["v1"]
+    type: str
+    subject_id: str | None = None
+    data: RawRecord
+    metadata: RawMetadata | None = None
+    user_id: str
+    source: Source
+    producer: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    occurred_at: InstantText | None = None
+    timestamp: InstantText
+    seq: int
+    hash: str
+    erased: bool = False
+
+
+class EventPage(Output, frozen=True, kw_only=True):
+    """One page, newest first. `total` counts every match; `nextCursor` is absent on the last page."""
+
+    events: list[SynapEvent]
+    total: int
+    next_cursor: str | None = None

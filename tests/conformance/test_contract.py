@@ -1,0 +1,71 @@
+"""The served TypeScript contract: right calls compile and run, wrong calls do not compile."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.exchange import Server
+
+
+def test_contract_types_a_client(node: Path, server: Server, tmp_path: Path) -> None:
+    _compile_and_run(node, server, tmp_path, transformer="none")
+
+
+def test_contract_types_a_client_with_superjson(node: Path, superjson_server: Server, tmp_path: Path) -> None:
+    _compile_and_run(node, superjson_server, tmp_path, transformer="superjson")
+
+
+def test_contract_refuses_the_other_transformer(node: Path, server: Server, tmp_path: Path) -> None:
+    project = _project(node, server, tmp_path, transformer="superjson")
+
+    compiled = _tsc(project)
+
+    assert compiled.returncode != 0
+    assert "transformer" in compiled.stdout
+
+
+@pytest.mark.parametrize("right", ["subjectId: 'x'", "source: 'api'"])
+def test_a_right_call_among_the_wrong_ones_is_noticed(node: Path, server: Server, tmp_path: Path, right: str) -> None:
+    project = _project(node, server, tmp_path, transformer="none")
+    wrong = project / "wrong.ts"
+    wrong.write_text(wrong.read_text().replace("colour: 'red'", right))
+
+    compiled = _tsc(project)
+
+    assert "Unused '@ts-expect-error'" in compiled.stdout
+
+
+def _compile_and_run(node: Path, server: Server, folder: Path, *, transformer: str) -> None:
+    project = _project(node, server, folder, transformer=transformer)
+
+    compiled = _tsc(project)
+    assert compiled.returncode == 0, compiled.stdout
+
+    command = ["node", "out/client.js", server.url, server.token]
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+
+
+def _project(node: Path, server: Server, folder: Path, *, transformer: str) -> Path:
+    """A TypeScript project of the typed sources and the contract that the server serves now."""
+    project = folder / "typed"
+    shutil.copytree(node / "typed", project)
+    shutil.copy(node / "typed" / f"options.{transformer}.ts", project / "options.ts")
+    (project / "node_modules").symlink_to(node / "node_modules")
+    (project / "package.json").write_text('{"type": "module"}')
+    headers = {"authorization": f"Bearer {server.token}"}
+    request = urllib.request.Request(f"{server.url}/trpc/contract.d.ts", headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert response.status == 200
+        (project / "contract.d.ts").write_bytes(response.read())
+    return project
+
+
+def _tsc(project: Path) -> subprocess.CompletedProcess[str]:
+    command = ["node", "node_modules/typescript/bin/tsc", "--project", "."]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120, check=False)

@@ -1,0 +1,63 @@
+"""Fixtures: one embedded PostgreSQL a run, one migrated template, a clone for each test that stores."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.store.embedded import postgres
+from app.store.install import migrate
+from tests.servers import Server, cloned, serving
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of this run's PostgreSQL, database `postgres`."""
+    with postgres(tmp_path_factory.mktemp("pg"), ours=True) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """The name of a migrated database."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_synap")
+    migrate(postgres_url.replace("/postgres?", "/template_synap?", 1))
+    return "template_synap"
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """The URL of a migrated database of the test's own."""
+    with cloned(postgres_url, template, f"test_{next(_numbers)}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server shared by tests that only add events to it."""
+    with (
+        cloned(postgres_url, template, f"test_{next(_numbers)}") as url,
+        serving(tmp_path_factory.mktemp("server"), database_url=url) as started,
+    ):
+        yield started
+
+
+@pytest.fixture(scope="session")
+def superjson_server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same that speaks superjson."""
+    with (
+        cloned(postgres_url, template, f"test_{next(_numbers)}") as url,
+        serving(tmp_path_factory.mktemp("superjson"), database_url=url, transformer="superjson") as started,
+    ):
+        yield started
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """An empty data directory."""
+    return tmp_path / "data"

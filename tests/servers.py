@@ -1,0 +1,114 @@
+"""Real servers for tests: the embedded PostgreSQL, and `synap serve` as a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+from msgspec import Struct
+
+SYNAP = Path(sys.executable).with_name("synap")
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
+    """The first true answer of `condition`, asked again and again; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def environment(data_dir: Path, **settings: object) -> dict[str, str]:
+    """A clean environment with these settings (`port=1` is SYNAP_PORT=1)."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "CI") if name in os.environ}
+    given = {f"SYNAP_{name.upper()}": str(value) for name, value in settings.items()}
+    return kept | {"SYNAP_DATA_DIR": str(data_dir)} | given
+
+
+class Server(Struct, frozen=True):
+    """A running server."""
+
+    url: str
+    token: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every call needs."""
+        return {"authorization": f"Bearer {self.token}"}
+
+    def mutate(self, name: str, value: object, **headers: str) -> httpx.Response:
+        """One mutation, as `httpLink` sends it."""
+        return httpx.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers | headers, timeout=30)
+
+    def query(self, name: str, value: object = None, **headers: str) -> httpx.Response:
+        """One query, as `httpLink` sends it."""
+        parameters = {} if value is None else {"input": msgspec.json.encode(value).decode()}
+        return httpx.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers | headers, timeout=30)
+
+    def ready(self) -> bool:
+        """Whether it serves."""
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@contextmanager
+def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
+    """`synap serve` with these settings, from when it is ready until the end of the block."""
+    port = settings.setdefault("port", free_port())
+    data_dir.mkdir(exist_ok=True, parents=True)
+    log = data_dir / f"server-{port}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [SYNAP, "serve"],
+            env=environment(data_dir, **settings),
+            cwd=data_dir,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        server = Server(url, "", process, log)
+        until(server.ready, seconds=40)
+        yield Server(url, (data_dir / "control.token").read_text().strip(), process, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+
+
+@contextmanager
+def cloned(admin_url: str, template: str, name: str) -> Iterator[str]:
+    """A new database, a copy of `template`; answers its URL."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")  # type: ignore[arg-type]
+    try:
+        yield admin_url.replace("/postgres?", f"/{name}?", 1)
+    finally:
+        with psycopg.connect(admin_url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]

@@ -1,0 +1,233 @@
+"""What the TypeScript contract says. That it compiles, and refuses wrong calls, is the conformance tests' part."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from app.typescript import typescript
+from procedures.context import Context
+from procedures.procedure import Kind, Procedure, mutation, query
+from procedures.registry import registry
+from schemas.base import Input, Instant, InstantText, Output, RawMetadata, Section
+from schemas.principal import Scope
+
+ROOT = Path(__file__).parents[1]
+
+REGISTERING = """
+from app.typescript import typescript
+from procedures.registry import registry
+from schemas.base import Instant, Section
+from schemas.metadata import metadata_type
+
+class Review(Section, frozen=True, kw_only=True):
+    stars: int
+    reviewed_at: Instant
+
+metadata_type(review=Review)
+print(typescript(registry(), transformer="superjson"))
+"""
+
+
+class Colour(StrEnum):
+    """Of a lamp."""
+
+    RED = "red"
+    GREEN = "green"
+
+
+class Lamp(Section, frozen=True, kw_only=True):
+    """A lamp. */ export const injected = 1; /*"""
+
+    colour: Colour
+    spares: list["Lamp | None"] | None = None
+
+
+class LightLamp(Input, frozen=True, kw_only=True):
+    lamp: Lamp
+    metadata: RawMetadata | None = None
+    lit_at: Instant | None = None
+
+
+class Nothing(Input, frozen=True, kw_only=True):
+    pass
+
+
+class Lit(Output, frozen=True, kw_only=True):
+    at: InstantText
+    metadata: RawMetadata | None = None
+    by_room: dict[str, int | None]
+    owner: str | None
+    dimmed: bool = False
+
+
+def _declared(name: str, input: type, output: Any, kind: Kind = Kind.MUTATION) -> dict[str, Procedure]:
+    async def run(wanted: Any, context: Context) -> Any:
+        raise NotImplementedError
+
+    run.__annotations__ = {"wanted": input, "context": Context, "return": output}
+    declare = query if kind is Kind.QUERY else mutation
+    return {name: msgspec.structs.replace(declare(name, scope=Scope.EVENTS_READ)(run), kind=kind)}
+
+
+def _interface(contract: str, name: str) -> str:
+    return contract.split(f"export interface {name} {{\n", 1)[1].split("\n}\n", 1)[0]
+
+
+LIGHT = _declared("rooms.light", LightLamp, Lit)
+
+
+def test_contract_has_every_procedure() -> None:
+    procedures = registry()
+
+    contract = typescript(procedures, transformer="none")
+
+    for name, procedure in procedures.items():
+        leaf = name.rpartition(".")[2]
+        assert f" {leaf}: TRPC{procedure.kind.title()}Procedure<{{ input: {procedure.input.__name__}" in contract
+
+
+def test_contract_is_the_same_each_time() -> None:
+    assert typescript(registry(), transformer="superjson") == typescript(registry(), transformer="superjson")
+
+
+def test_contract_types_the_event_as_documented() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    event = _interface(contract, "SynapEvent")
+    assert '  version: "v1";' in event
+    assert "  subjectId?: string;" in event
+    assert "  data: Record<string, unknown>;" in event
+    assert "  metadata?: Metadata;" in event
+    assert "  timestamp: string;" in event
+    assert "  metadata?: MetadataInput | null;" in _interface(contract, "LogEvent")
+    assert "list: TRPCQueryProcedure<{ input: ListEvents | void; output: SynapEvent[]; meta: object }>" in contract
+
+
+def test_metadata_has_the_registered_kinds() -> None:
+    command = [sys.executable, "-c", REGISTERING]  # a process of its own: registration lasts as long as the process
+
+    contract = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert "  review?: Review;" in _interface(contract, "Metadata")
+    assert "  review?: ReviewInput | null;" in _interface(contract, "MetadataInput")
+    assert "  reviewedAt: string;" in _interface(contract, "Review")
+    assert "  reviewedAt: Date | string;" in _interface(contract, "ReviewInput")
+
+
+def test_superjson_makes_instants_dates() -> None:
+    contract = typescript(LIGHT, transformer="superjson")
+
+    assert "  at: Date;" in _interface(contract, "Lit")
+    assert "  litAt?: Date | string | null;" in _interface(contract, "LightLamp")
+    assert "  importedAt: string;" in _interface(contract, "Import")
+    assert "  importedAt: Date | string;" in _interface(contract, "ImportInput")
+    assert "transformer: true }" in contract
+
+
+def test_plain_json_makes_instants_text() -> None:
+    contract = typescript(LIGHT, transformer="none")
+
+    assert "Date" not in contract
+    assert "  at: string;" in _interface(contract, "Lit")
+    assert "  litAt?: string | null;" in _interface(contract, "LightLamp")
+    assert "transformer: false }" in contract
+
+
+def test_outputs_have_null_only_where_it_is_written() -> None:
+    lit = _interface(typescript(LIGHT, transformer="none"), "Lit")
+
+    assert "  byRoom: Record<string, number | null>;" in lit
+    assert "  owner: string | null;" in lit
+    assert "  dimmed?: boolean;" in lit
+
+
+def test_a_struct_may_contain_itself() -> None:
+    lamp = _interface(typescript(LIGHT, transformer="none"), "Lamp")
+
+    assert lamp == '  colour: "red" | "green";\n  spares?: (Lamp | null)[] | null;'
+
+
+def test_a_struct_that_reads_differently_as_input_becomes_two() -> None:
+    procedures = _declared("lamps.mend", LightLamp, Lamp)
+
+    contract = typescript(procedures, transformer="none")
+
+    assert "  spares: (Lamp | null)[] | null;" in _interface(contract, "Lamp")
+    assert "  spares?: (LampInput | null)[] | null;" in _interface(contract, "LampInput")
+    assert "  lamp: LampInput;" in _interface(contract, "LightLamp")
+
+
+def test_a_docstring_cannot_end_its_comment() -> None:
+    contract = typescript(LIGHT, transformer="none")
+
+    assert "/** A lamp. *\\/ export const injected = 1; /* */\n" in contract
+
+
+def test_an_input_without_fields_takes_no_field() -> None:
+    contract = typescript(_declared("lamps.count", Nothing, int, Kind.QUERY), transformer="none")
+
+    assert "[name: string]: never;" in _interface(contract, "Nothing")
+    assert "count: TRPCQueryProcedure<{ input: Nothing | void; output: number; meta: object }>" in contract
+
+
+@pytest.mark.parametrize("output", [Lit, AsyncIterator[Lit]], ids=["item", "iterator"])
+def test_a_subscription_yields_tracked_values(output: Any) -> None:
+    contract = typescript(_declared("lamps.onLit", Nothing, output, Kind.SUBSCRIPTION), transformer="none")
+
+    assert "onLit: TRPCSubscriptionProcedure<" in contract
+    assert "output: AsyncIterable<{ id: string; data: Lit }>; meta: object }>" in contract
+    assert (
+        'import type { TRPCBuiltRouter, TRPCSubscriptionProcedure, TRPC_ERROR_CODE_KEY } from "@trpc/server";'
+        in contract
+    )
+
+
+def test_namespaces_nest() -> None:
+    contract = typescript(LIGHT | _declared("rooms.attic.lamps.light", LightLamp, Lit), transformer="none")
+
+    assert contract.index("    rooms: {") < contract.index("      attic: {") < contract.index("        lamps: {")
+
+
+def test_errors_have_the_codes_given() -> None:
+    contract = typescript(LIGHT, transformer="none", error_codes=["NOT_FOUND", "CONFLICT"])
+
+    assert '    code: "NOT_FOUND" | "CONFLICT";' in _interface(contract, "ErrorShape")
+    assert "TRPC_ERROR_CODE_KEY" not in contract
+
+
+def _named(name: str) -> type[Struct]:
+    return msgspec.defstruct(name, [("size", int)], bases=(Output,), kw_only=True, frozen=True, module="shop")
+
+
+UNTYPED = msgspec.defstruct("Untyped", [("size", complex)], bases=(Output,), kw_only=True, frozen=True)
+
+
+@pytest.mark.parametrize(
+    ("procedures", "sentence"),
+    [
+        (
+            LIGHT | _declared("lamps.sell", Nothing, _named("Lamp")),
+            "shop.Lamp: the name Lamp is taken by tests.test_typescript.Lamp",
+        ),
+        (
+            _declared("lamps.route", Nothing, _named("AppRouter")),
+            "shop.AppRouter: the name AppRouter is taken by the contract itself",
+        ),
+        (_declared("lamps.size", Nothing, UNTYPED), "Untyped.size: <class 'complex'> has no TypeScript form"),
+        (_declared("lamps.size", Nothing, bytes), "the output of lamps.size: <class 'bytes'> has no TypeScript form"),
+        (LIGHT | _declared("rooms", Nothing, Lit), "rooms: a procedure cannot be a namespace too"),
+    ],
+    ids=["two classes", "our own name", "a field", "an output", "a namespace"],
+)
+def test_what_cannot_be_said_is_refused_in_one_sentence(procedures: dict[str, Procedure], sentence: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        typescript(procedures, transformer="none")
+
+    assert str(refused.value) == sentence
