@@ -110,7 +110,9 @@ def contract(*, typescript: Annotated[bool, Parameter(negative="")] = False) -> 
 def create_key(
     *,
     user: str,
-    scope: list[Scope],
+    scope: Annotated[
+        list[Scope], Parameter(name="--scope", name_transform=lambda name: Scope.__members__.get(name, name))
+    ],
     workspace: list[str] | None = None,
     expires_in_seconds: int | None = None,
 ) -> None:

@@ -1,6 +1,7 @@
 """The pipeline that every door shares: may the caller, what did it send, run it, and say what failed."""
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any]) 
             error = failed
             raise
         error = Internal()
-        logger.exception("defect", procedure=procedure.name, request_id=context.request_id)
+        _log_defect(procedure, context, failed)
         raise error from failed
     finally:
         elapsed = time.perf_counter() - started
@@ -61,6 +62,17 @@ def log_call(
         workspace=context.workspace if context else None,
         elapsed_ms=round(elapsed_seconds * 1000, 1),
         error=error,
+    )
+
+
+def _log_defect(procedure: Procedure, context: Context, defect: Exception) -> None:
+    """Where it happened. Not its message: a library's may quote what a caller sent."""
+    logger.error(
+        "defect",
+        procedure=procedure.name,
+        request_id=context.request_id,
+        defect=type(defect).__name__,
+        at=[f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(defect.__traceback__)],
     )
 
 

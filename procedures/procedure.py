@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +12,7 @@ from procedures.context import Context
 from schemas.base import Input
 from schemas.errors import Internal, InvalidInput, PayloadTooLarge, ProcedureError, Unavailable
 from schemas.principal import Scope
+from schemas.written import Written
 
 
 class Kind(StrEnum):
@@ -65,6 +66,8 @@ def _declare(
 ) -> Procedure:
     hints = get_type_hints(run, include_extras=True)
     output = hints.pop("return")
+    if get_origin(output) is Written:
+        [output] = get_args(output)
     wanted = next(iter(hints.values()))
     return Procedure(
         name=name,

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from schemas.base import Input, Instant, InstantText, Output, RawMetadata, RawRecord, ShortText
 
@@ -99,7 +99,7 @@ class SynapEvent(Output, frozen=True, kw_only=True):
     type: str
     subject_id: str | None = None
     data: RawRecord
-    metadata: RawMetadata | None = None
+    metadata: RawMetadata | UnsetType = UNSET
     user_id: str
     source: Source
     producer: str | None = None

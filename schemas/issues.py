@@ -1,11 +1,11 @@
 """Finds every invalid place of an input at once. Runs only after the fast decoder has refused the input."""
 
-import types
 from collections.abc import Iterator
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, UnsetType
 
 from schemas.errors import Issue
 
@@ -41,15 +41,15 @@ def without_nulls(value: object, wanted: Any) -> object:
 
 
 def unwrap(wanted: Any) -> tuple[Any, Meta | None]:
-    """The type behind `Annotated` and `| None`, and the annotation nearest to it."""
+    """The type behind `Annotated`, `| None` and `| UnsetType`, and the annotation nearest to it."""
     meta: Meta | None = None
     while True:
         origin = get_origin(wanted)
         if origin is Annotated:
             wanted, *rest = get_args(wanted)
             meta = next((note for note in rest if isinstance(note, Meta)), meta)
-        elif origin in {types.UnionType, Union}:
-            members = [member for member in get_args(wanted) if member is not type(None)]
+        elif origin in {UnionType, Union}:
+            members = [member for member in get_args(wanted) if member not in {NoneType, UnsetType}]
             if len(members) != 1:
                 return wanted, meta
             wanted = members[0]

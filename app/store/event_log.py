@@ -16,13 +16,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
 from app.store.database import LOST, Database, Row, is_broken, unavailable
-from app.store.rows import COLUMNS, to_body, to_event
+from app.store.rows import BODY, EVENT_JSON, to_body
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 
@@ -46,7 +46,10 @@ LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 
 TIP = "SELECT seq, hash, recorded_at, kid, counted FROM event_tip WHERE workspace_id = %(workspace)s"
 
-FIND = f"SELECT {COLUMNS} FROM event WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])"
+FIND = f"""
+SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM event
+WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])
+"""
 """The events that are stored already under these ids."""
 
 INSERT = """
@@ -313,21 +316,22 @@ class _Linker:
 
     def _conflict(self, draft: Draft) -> Conflict | None:
         if row := self._stored.get(draft.id):
-            event = to_event(row)
-            same = event.erased or _same(draft, event.type, to_body(row))
+            _, type_, erased, hash_, *_ = row
+            same = erased or _same(draft, type_, to_body(row))
+            stored_hash = f"sha256:{hash_.hex()}"
         elif new := self._new.get(draft.id):
-            event = new[1]
             same = _same(draft, new[0].type, new[0].body)
+            stored_hash = new[1].hash
         else:
             return None
         if same:
             return None
-        return Conflict(f"The id {draft.id} is taken by an event with other content", hash=event.hash, field="id")
+        return Conflict(f"The id {draft.id} is taken by an event with other content", hash=stored_hash, field="id")
 
     def _place(self, draft: Draft) -> SynapEvent:
         """The stored event under this id, else a new one at the end."""
         if row := self._stored.get(draft.id):
-            return to_event(row)
+            return msgspec.json.decode(row[-1], type=SynapEvent)
         if new := self._new.get(draft.id):
             return new[1]
         tip, body = self._tip, draft.body
@@ -371,7 +375,7 @@ class _Linker:
             type=draft.type,
             subject_id=body.subject_id,
             data=Raw(body.data.encode()),
-            metadata=None if body.metadata is None else Raw(body.metadata.encode()),
+            metadata=UNSET if body.metadata is None else Raw(body.metadata.encode()),
             user_id=body.user_id,
             source=body.source,
             producer=body.producer,

@@ -3,12 +3,16 @@
 import asyncio
 from uuid import UUID
 
+import msgspec
+from msgspec import Struct
+
 from app.cursor import Cursor, Cursors
 from app.store.database import Database
 from app.store.query import Filter
-from app.store.rows import COLUMNS, to_event
+from app.store.rows import EVENT_BYTES, EVENT_JSON
 from schemas.errors import PayloadTooLarge
 from schemas.event import DEFAULT_LIMIT, EventPage, ListEvents, SynapEvent
+from schemas.written import Written
 
 MAX_PAGE_BYTES = 32 * 2**20
 """Of data and metadata in one answer."""
@@ -19,32 +23,75 @@ MAX_SHARED = 200
 NEWEST_FIRST = "newest"
 """The order that the cursors of lists are bound to."""
 
-LIST = """
-SELECT {columns}, found FROM (
-    SELECT *, count(*) OVER () AS found,
-        sum(octet_length(data) + coalesce(octet_length(metadata), 0)) OVER (ORDER BY seq DESC) AS bytes
-    FROM (
-        SELECT {columns} FROM event WHERE {conditions} ORDER BY seq DESC LIMIT %(rows)s OFFSET %(offset)s
-    ) AS page
-) AS measured WHERE bytes <= %(max_bytes)s ORDER BY seq DESC
+FIND_BY_ID = f"""
+SELECT id, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM event
+WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])
 """
-"""A page and one row more, cut where it grows too large before that is read; `found` counts the uncut rows."""
 
-FIND_BY_ID = f"SELECT {COLUMNS} FROM event WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])"
+FIND_BY_HASH = f"""
+SELECT hash, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM event
+WHERE workspace_id = %(workspace)s AND hash = ANY(%(hashes)b::bytea[])
+"""
 
-FIND_BY_HASH = f"SELECT {COLUMNS} FROM event WHERE workspace_id = %(workspace)s AND hash = ANY(%(hashes)b::bytea[])"
+
+def list_sql(conditions: str, limit: int, offset: int) -> str:
+    """A whole page as one value: the JSON of its events, their number, the last seq, and whether none was left out.
+
+    Left out is what takes more than its share of the weight that an answer may have; then `large_list_sql` measures.
+    The numbers stand in the text, where the planner sees them; they were checked.
+    """
+    fits = f"{EVENT_BYTES} <= {MAX_PAGE_BYTES // limit}"
+    return f"""
+        SELECT convert_to(string_agg(CASE WHEN {fits} THEN {EVENT_JSON} END, ','), 'UTF8'),
+            count(*), min(seq), coalesce(bool_and({fits}), true)
+        FROM ({_rows_sql(conditions, limit, offset)}) AS page"""
+
+
+def large_list_sql(conditions: str, limit: int, offset: int) -> str:
+    """The same, ended before it grows too large, but never before its first event."""
+    return f"""
+        SELECT convert_to(string_agg({EVENT_JSON}, ','), 'UTF8'), count(*), min(seq)
+        FROM (
+            SELECT *, sum({EVENT_BYTES}) OVER newest AS bytes, row_number() OVER newest AS place
+            FROM ({_rows_sql(conditions, limit, offset)}) AS page WINDOW newest AS (ORDER BY seq DESC)
+        ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
+
+
+def more_sql(conditions: str) -> str:
+    """Whether any match follows the place `last`."""
+    return f"SELECT EXISTS (SELECT FROM event WHERE {conditions} AND seq < %(last)s)"
+
+
+def _rows_sql(conditions: str, limit: int, offset: int) -> str:
+    return f"SELECT * FROM event WHERE {conditions} ORDER BY seq DESC LIMIT {limit} OFFSET {offset}"
+
+
+class Found(Struct, frozen=True):
+    """An event, and whose it is."""
+
+    user_id: str
+    event: Written[SynapEvent]
+
+
+class _Page(Struct, frozen=True):
+    """Events, how many they are, the last one's seq, and whether the size of the answer ended them."""
+
+    events: Written[list[SynapEvent]]
+    count: int
+    last: int | None
+    cut: bool
 
 
 class EventReader:
-    """Reads the logs, for one process. Its methods may be called by any number of tasks at once."""
+    """Reads the logs, for one process. For any number of tasks at once."""
 
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
         self._cursors = cursors
-        self._waiting: dict[str, dict[UUID | bytes, asyncio.Future[SynapEvent | None]]] = {}
+        self._waiting: dict[str, dict[UUID | bytes, asyncio.Future[Found | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def get(self, workspace: str, reference: UUID | bytes) -> SynapEvent | None:
+    async def get(self, workspace: str, reference: UUID | bytes) -> Found | None:
         """The event with this id, or with this hash (32 bytes), or None. Raises Unavailable."""
         waiting = self._waiting.get(workspace)
         if waiting is None:
@@ -57,51 +104,61 @@ class EventReader:
             found = waiting[reference] = asyncio.get_running_loop().create_future()
         return await asyncio.shield(found)
 
-    async def events(self, workspace: str, query: ListEvents, only_user: str | None) -> list[SynapEvent]:
+    async def events(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[list[SynapEvent]]:
         """The events that match, newest first; with `only_user`, of that user alone.
 
         Raises PayloadTooLarge beyond 32 MiB, InvalidInput for a cursor that is not of this list, Unavailable.
         """
-        events, more = await self._read(Filter(query, workspace, only_user), query, self._place(workspace, query))
-        if more and len(events) < (query.limit or DEFAULT_LIMIT):
+        page = await self._read(Filter(query, workspace, only_user), query, self._place(workspace, query))
+        if page.cut:
             raise PayloadTooLarge(
                 "These events exceed 32 MiB; read them with events.page, or set a lower limit", field="limit"
             )
-        return events
+        return page.events
 
-    async def page(self, workspace: str, query: ListEvents, only_user: str | None) -> EventPage:
+    async def page(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[EventPage]:
         """One page, newest first, and how many match. It ends early at 32 MiB. Raises as `events` does.
 
         The matches are counted on the first page; the cursor carries the number to the others.
         """
-        filter_ = Filter(query, workspace, only_user)
+        matching = Filter(query, workspace, only_user)
         place = self._place(workspace, query)
-        if place is not None and place.filter == filter_.digest:
+        if place is not None and place.filter == matching.digest:
             total = place.total
         else:
-            total = (await self._database.rows(filter_.total_sql, filter_.parameters))[0][0]
-        events, more = await self._read(filter_, query, place)
-        cursor = Cursor(NEWEST_FIRST, workspace, events[-1].seq, filter_.digest, total) if more and events else None
-        return EventPage(events=events, total=total, next_cursor=None if cursor is None else self._cursors.seal(cursor))
+            total = (await self._database.rows(matching.total_sql, matching.parameters))[0][0]
+        page = await self._read(matching, query, place)
+        fields = [b'"events":', page.events.json, b',"total":%d' % total]
+        if page.last is not None and await self._more(matching, page):
+            cursor = self._cursors.seal(Cursor(NEWEST_FIRST, workspace, page.last, matching.digest, total))
+            fields.append(b',"nextCursor":%b' % msgspec.json.encode(cursor))
+        return Written(b"{%b}" % b"".join(fields))
 
     def _place(self, workspace: str, query: ListEvents) -> Cursor | None:
         if query.cursor is None:
             return None
         return self._cursors.open(query.cursor, order=NEWEST_FIRST, workspace=workspace)
 
-    async def _read(self, filter_: Filter, query: ListEvents, place: Cursor | None) -> tuple[list[SynapEvent], bool]:
-        """The page behind `place`, and whether more follow it."""
+    async def _read(self, matching: Filter, query: ListEvents, place: Cursor | None) -> _Page:
+        """The page behind `place`."""
         limit = query.limit or DEFAULT_LIMIT
-        conditions = filter_.sql
-        parameters = filter_.parameters | {"rows": limit + 1, "offset": query.offset or 0, "max_bytes": MAX_PAGE_BYTES}
+        conditions = matching.sql
+        parameters = matching.parameters
         if place is not None:
             conditions += " AND seq < %(before)s"
-            parameters["before"] = place.seq
-        rows = await self._database.rows(LIST.format(columns=COLUMNS, conditions=conditions), parameters)
-        events = [to_event(row) for row in rows[:limit]]
-        return events, bool(rows) and rows[0][-1] > len(events)
+            parameters = parameters | {"before": place.seq}
+        asked = conditions, limit, query.offset or 0
+        [(events, count, last, whole)] = await self._database.rows(list_sql(*asked), parameters)
+        full = count
+        if not whole:
+            [(events, count, last)] = await self._database.rows(large_list_sql(*asked), parameters)
+        return _Page(Written(b"[%b]" % (events or b"")), count, last, cut=count < full)
 
-    async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, asyncio.Future[SynapEvent | None]]) -> None:
+    async def _more(self, matching: Filter, page: _Page) -> bool:
+        parameters = matching.parameters | {"last": page.last}
+        return bool((await self._database.rows(more_sql(matching.sql), parameters))[0][0])
+
+    async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, asyncio.Future[Found | None]]) -> None:
         """Answer what waits, then what gathered meanwhile, until nothing does."""
         while waiting:
             await asyncio.sleep(0)  # the other calls of this turn of the loop join
@@ -119,14 +176,12 @@ class EventReader:
         # No await since it was seen empty: nothing can have been put into it.
         del self._waiting[workspace]
 
-    async def _find(self, workspace: str, references: list[UUID | bytes]) -> dict[UUID | bytes, SynapEvent]:
-        found: dict[UUID | bytes, SynapEvent] = {}
+    async def _find(self, workspace: str, references: list[UUID | bytes]) -> dict[UUID | bytes, Found]:
+        rows = []
         ids = [reference for reference in references if isinstance(reference, UUID)]
         hashes = [reference for reference in references if isinstance(reference, bytes)]
         if ids:
-            rows = await self._database.rows(FIND_BY_ID, {"workspace": workspace, "ids": ids})
-            found |= {row[0]: to_event(row) for row in rows}
+            rows += await self._database.rows(FIND_BY_ID, {"workspace": workspace, "ids": ids})
         if hashes:
-            rows = await self._database.rows(FIND_BY_HASH, {"workspace": workspace, "hashes": hashes})
-            found |= {row[4]: to_event(row) for row in rows}
-        return found
+            rows += await self._database.rows(FIND_BY_HASH, {"workspace": workspace, "hashes": hashes})
+        return {reference: Found(user_id, Written(json)) for reference, user_id, json in rows}

@@ -1,51 +1,41 @@
-"""Rows of the table `event` as Structs."""
+"""Rows of the table `event` as JSON and as Structs."""
 
-from msgspec import Raw
-
-from app.ledger.chain import Body, instant
+from app.ledger.chain import Body
 from app.store.database import Row
-from schemas.event import SynapEvent
 
-COLUMNS = (
-    "id, type, recorded_at, seq, hash, erased, user_id, source, data, subject_id, producer, metadata, correlation_id, "
-    "causation_id, occurred_at"
+_INSTANT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+
+EVENT_JSON = f"""concat(
+    '{{"id":"', id, '","version":"v1","type":"', type, '"', ',"subjectId":' || to_json(subject_id),
+    ',"data":', data, ',"metadata":' || metadata, ',"userId":', to_json(user_id), ',"source":"', source, '"',
+    ',"producer":' || to_json(producer), ',"correlationId":' || to_json(correlation_id),
+    ',"causationId":' || to_json(causation_id), ',"occurredAt":"' || {_INSTANT.format("occurred_at")} || '"',
+    ',"timestamp":"', {_INSTANT.format("recorded_at")}, '","seq":', seq, ',"hash":"sha256:', encode(hash, 'hex'), '"',
+    CASE WHEN erased THEN ',"erased":true' END, '}}')"""
+"""A row as the JSON of `SynapEvent`, in one value: `concat` leaves out what is null, and `data` and `metadata` are
+spliced in as the text that they are. Written by the database because it costs a fifth of what it costs in Python, and
+because a page then crosses the socket as one value instead of fifteen for each row."""
+
+EVENT_BYTES = "octet_length(data) + coalesce(octet_length(metadata), 0)"
+"""The size of a row, known without reading it."""
+
+BODY = (
+    "id, type, erased, hash, user_id, source, data, subject_id, producer, metadata, correlation_id, causation_id, "
+    "occurred_at"
 )
-"""What `to_event` reads, in its order."""
-
-
-def to_event(row: Row) -> SynapEvent:
-    """A row of `COLUMNS` as what callers get: `data` and `metadata` are spliced in as the text they are."""
-    metadata, occurred_at = row[11], row[14]
-    return SynapEvent(
-        id=row[0],
-        version="v1",
-        type=row[1],
-        timestamp=instant(row[2]),
-        seq=row[3],
-        hash=f"sha256:{row[4].hex()}",
-        erased=row[5],
-        user_id=row[6],
-        source=row[7],
-        data=Raw(row[8].encode()),
-        subject_id=row[9],
-        producer=row[10],
-        metadata=None if metadata is None else Raw(metadata.encode()),
-        correlation_id=row[12],
-        causation_id=row[13],
-        occurred_at=None if occurred_at is None else instant(occurred_at),
-    )
+"""What `to_body` reads, in its order, after what says which event it is."""
 
 
 def to_body(row: Row) -> Body:
-    """The same row as what its caller sent."""
+    """A row of `BODY` as what its caller sent."""
     return Body(
-        user_id=row[6],
-        source=row[7],
-        data=row[8],
-        subject_id=row[9],
-        producer=row[10],
-        metadata=row[11],
-        correlation_id=row[12],
-        causation_id=row[13],
-        occurred_at=row[14],
+        user_id=row[4],
+        source=row[5],
+        data=row[6],
+        subject_id=row[7],
+        producer=row[8],
+        metadata=row[9],
+        correlation_id=row[10],
+        causation_id=row[11],
+        occurred_at=row[12],
     )

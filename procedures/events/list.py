@@ -5,10 +5,11 @@ from procedures.procedure import query
 from schemas.errors import PayloadTooLarge
 from schemas.event import ListEvents, SynapEvent
 from schemas.principal import Scope
+from schemas.written import Written
 
 
 @query("events.list", scope=Scope.EVENTS_READ, errors=(PayloadTooLarge,))
-async def list_(wanted: ListEvents, context: Context) -> list[SynapEvent]:
+async def list_(wanted: ListEvents, context: Context) -> Written[list[SynapEvent]]:
     """The events of the workspace that match every filter given, newest first.
 
     `limit` 1 to 1000, default 100; `from` (inclusive) and `to` (exclusive) bound `timestamp`; `type` is a pattern in

@@ -4,10 +4,11 @@ from procedures.context import Context
 from procedures.procedure import query
 from schemas.event import EventPage, ListEvents
 from schemas.principal import Scope
+from schemas.written import Written
 
 
 @query("events.page", scope=Scope.EVENTS_READ)
-async def page(wanted: ListEvents, context: Context) -> EventPage:
+async def page(wanted: ListEvents, context: Context) -> Written[EventPage]:
     """One page of what `events.list` lists, with the exact `total` and the cursor of the next page, if there is one.
 
     `nextCursor` is absent on the last page, as `useInfiniteQuery` expects. A page ends early at 32 MiB.

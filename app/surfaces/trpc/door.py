@@ -164,8 +164,8 @@ class Door(Struct, frozen=True, kw_only=True):
             await _send_part(send, b"", more=False)
         finally:
             # Reads stop when nobody waits for them; an append that was accepted goes on (the log shields it).
-            for task in (*tasks, leaving):
-                task.cancel()
+            for either in (*tasks, leaving):
+                either.cancel()
 
     def _allow(self, request: Request, method: str) -> list[tuple[bytes, bytes]]:
         """The `allow` header, where a call came by a method that its procedure does not take."""

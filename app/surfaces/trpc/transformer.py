@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from app.ledger.canonical import decode
 from schemas.errors import InvalidInput, Issue
 from schemas.issues import MAX_ECHO, MAX_ISSUES, is_struct, unwrap
+from schemas.written import Written
 
 
 class Transformer(Protocol):
@@ -38,7 +39,7 @@ class Plain:
 
     def output(self, value: Any, kind: Any) -> bytes:  # noqa: ARG002 - the types matter to superjson only
         """Plain JSON."""
-        return msgspec.json.encode(value)
+        return _json(value)
 
     def error(self, content: bytes) -> bytes:
         """As it is."""
@@ -46,7 +47,7 @@ class Plain:
 
     def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:  # noqa: ARG002
         """As it is."""
-        return b"%b%b%b" % (before.encode(), msgspec.json.encode(value), after.encode())
+        return b"%b%b%b" % (before.encode(), _json(value), after.encode())
 
 
 class SuperJson:
@@ -70,7 +71,7 @@ class SuperJson:
 
     def output(self, value: Any, kind: Any) -> bytes:
         """`{"json": …}`, with `meta` where there are Dates."""
-        return b'{"json":%b%b}' % (msgspec.json.encode(value), _meta(value, kind, ""))
+        return b'{"json":%b%b}' % (_json(value), _meta(value, kind, ""))
 
     def error(self, content: bytes) -> bytes:
         """Errors are wrapped as well."""
@@ -78,8 +79,8 @@ class SuperJson:
 
     def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:
         """A line is wrapped whole."""
-        encoded = msgspec.json.encode(value)
-        return b'{"json":%b%b%b%b}' % (before.encode(), encoded, after.encode(), _meta(value, kind, path))
+        meta = _meta(value, kind, path)
+        return b'{"json":%b%b%b%b}' % (before.encode(), _json(value), after.encode(), meta)
 
 
 TRANSFORMERS: dict[Literal["none", "superjson"], Transformer] = {"none": Plain(), "superjson": SuperJson()}
@@ -164,7 +165,13 @@ def _at(value: Any, path: list[str]) -> Any:
     return value
 
 
+def _json(value: Any) -> bytes:
+    return value.json if isinstance(value, Written) else msgspec.json.encode(value)
+
+
 def _meta(value: Any, kind: Any, path: str) -> bytes:
+    if isinstance(value, Written):
+        value = value.read(kind)
     dates = {place: ["Date"] for place in _dates(value, kind, path)}
     return b',"meta":%b' % msgspec.json.encode({"values": dates, "v": 1}) if dates else b""
 

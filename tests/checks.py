@@ -1,0 +1,143 @@
+"""Checks a whole log, as the ledger shows it: with our own functions, and with a stranger's script where node is."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from app.ledger.canonical import canonical
+from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
+from app.ledger.signer import verify
+
+SCRIPT = Path(__file__).with_name("verify_log.mjs")
+
+ROWS = "SELECT event.*, node FROM event, install WHERE workspace_id = %s ORDER BY seq"
+
+TIP = "SELECT seq, hash, recorded_at FROM event_tip WHERE workspace_id = %s"
+
+COUNTS = "SELECT type, source, has_metadata, events FROM event_count WHERE workspace_id = %s"
+
+CONTEXT = ("subject_id", "producer", "correlation_id", "causation_id", "user_id", "source")
+
+
+def check_log(database_url: str, workspace: str = "default") -> list[dict[str, Any]]:
+    """The events of a log as `ledger_events` gives them, once all of it was verified.
+
+    Fails unless seq runs from 0 without gaps, times strictly increase, every hash, link and signature is right, and the
+    tip and the counters say the same as the events. Every body is checked as it is stored, byte for byte.
+    """
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        # One snapshot: servers may be appending.
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        rows = connection.execute(ROWS, [workspace]).fetchall()
+        tip = connection.execute(TIP, [workspace]).fetchone()
+        counts = connection.execute(COUNTS, [workspace]).fetchall()
+    previous, before = GENESIS, None
+    for place, row in enumerate(rows):
+        _check_row(row, place, previous)
+        assert before is None or row["recorded_at"] > before, f"seq {place}: time stands still"
+        previous, before = row["hash"], row["recorded_at"]
+    assert tip is not None, f"there is no workspace {workspace}"
+    assert (tip["seq"], tip["hash"]) == (len(rows) - 1, previous), "the tip is not the last event"
+    assert before is None or tip["recorded_at"] == before
+    counted = Counter((row["type"], row["source"], row["metadata"] is not None) for row in rows)
+    assert {(row["type"], row["source"], row["has_metadata"]): row["events"] for row in counts} == counted
+    events = [_shown(row) for row in rows]
+    if node() is not None:
+        assert verdicts_on(events) == [f"{len(events)} events verify"]
+    return events
+
+
+def ledger_events(database_url: str, workspace: str = "default") -> list[dict[str, Any]]:
+    """The events of a log, oldest first, as the ledger shows them."""
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        return [_shown(row) for row in connection.execute(ROWS, [workspace])]
+
+
+def node() -> str | None:
+    """The command `node`; None where this machine has none, which is a failure in CI."""
+    found = shutil.which("node")
+    assert found or os.environ.get("CI") != "true", "node not found: the log cannot be verified by a stranger"
+    return found
+
+
+def verdicts_on(*logs: object) -> list[str]:
+    """What `verify_log.mjs` says of each log: `<n> events verify`, or the first bad seq and what is wrong with it."""
+    command = [node() or "node", str(SCRIPT)]
+    with TemporaryDirectory() as folder:
+        for place, log in enumerate(logs):
+            file = Path(folder, f"{place}.json")
+            file.write_text(json.dumps(log))
+            command.append(str(file))
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    verdicts = ran.stdout.splitlines()
+    assert len(verdicts) == len(logs), ran.stderr
+    assert (ran.returncode == 0) == all(verdict.endswith(" events verify") for verdict in verdicts)
+    return verdicts
+
+
+def _check_row(row: dict[str, Any], place: int, previous: bytes) -> None:
+    assert row["seq"] == place, f"seq {row['seq']} stands at place {place}"
+    assert row["prev_hash"] == previous, f"seq {place}: the link is broken"
+    for column in ("data", "metadata"):
+        if row[column] is not None:
+            assert canonical(row[column].encode(), column).decode() == row[column], f"seq {place}: {column} is not JCS"
+    body = body_bytes(Body(**{name: row[name] for name in Body.__struct_fields__}), row["salt"])
+    assert sha256(body).digest() == row["body_hash"], f"seq {place}: the body is another"
+    header = header_bytes(
+        node=row["node"],
+        kid=row["kid"],
+        log=row["workspace_id"],
+        seq=place,
+        id=str(row["id"]),
+        type=row["type"],
+        timestamp=row["recorded_at"],
+        prev_hash=previous,
+        body_hash=row["body_hash"],
+    )
+    assert leaf_hash(header) == row["hash"], f"seq {place}: the hash is another"
+    assert verify(row["kid"], signed_text(row["hash"]), row["signature"]), f"seq {place}: the signature is wrong"
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as the ledger shows it."""
+    context = {_camel(name): row[name] for name in CONTEXT if row[name] is not None}
+    context["salt"] = row["salt"].hex()
+    if row["metadata"] is not None:
+        context["metadata"] = json.loads(row["metadata"])
+    if row["occurred_at"] is not None:
+        context["occurredAt"] = instant(row["occurred_at"])
+    return {
+        "id": f"evt_{row['hash'].hex()}",
+        "event_id": str(row["id"]),
+        "type": row["type"],
+        "timestamp": instant(row["recorded_at"]),
+        "log": row["workspace_id"],
+        "node": row["node"],
+        "kid": row["kid"],
+        "seq": row["seq"],
+        "prev_hash": _hash(row["prev_hash"]),
+        "body_hash": _hash(row["body_hash"]),
+        "hash": _hash(row["hash"]),
+        "signature": base64.b64encode(row["signature"]).decode(),
+        "payload": json.loads(row["data"]),
+        "context": context,
+    }
+
+
+def _hash(raw: bytes) -> str:
+    return f"sha256:{raw.hex()}"
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
