@@ -1,9 +1,11 @@
 """The way to PostgreSQL: a pool whose connections give up in time, and the one place that names its failures."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
 
-from psycopg import AsyncConnection, InterfaceError, OperationalError
+from msgspec import Struct
+from psycopg import InterfaceError, OperationalError
 from psycopg.errors import (
     AdminShutdown,
     CannotConnectNow,
@@ -12,10 +14,10 @@ from psycopg.errors import (
     InsufficientResources,
     TransactionTimeout,
 )
-from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from schemas.errors import Unavailable
+from app.store.pipe import Call, Outcome, PipedConnection, Row
+from schemas.errors import Internal, Unavailable
 
 SESSION = {
     "timezone": "UTC",
@@ -43,26 +45,39 @@ LOST = (
 BROKEN = (AdminShutdown, CannotConnectNow, CrashShutdown, InterfaceError)
 """Of those, the ones that say the connection is gone: another one may work at once."""
 
-Row = TupleRow
-Connection = AsyncConnection[Row]
+MAX_LANES = 3
+"""Batches of reads under way at once: while they are, the next reads gather."""
+
+MAX_BATCH = 16
+"""Reads in a batch. They share a connection, so a slow one holds up those behind it."""
+
+
+class _Read(Struct, frozen=True, eq=False):
+    """One read, and the promise that its caller waits for."""
+
+    call: Call
+    rows: asyncio.Future[list[Row]]
 
 
 class Database:
     """A pool of connections, for the tasks of one event loop. `open` it before use, `close` it at the end."""
 
-    def __init__(self, url: str, *, max_connections: int = 6, wait_seconds: float = 2.0) -> None:
+    def __init__(self, url: str, *, max_connections: int = 8, wait_seconds: float = 2.0) -> None:
         """`wait_seconds` is how long a caller waits for a connection before it is told to retry."""
-        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self.pool: AsyncConnectionPool[PipedConnection] = AsyncConnectionPool(
             url,
+            connection_class=PipedConnection,
             min_size=2,
             max_size=max_connections,
             timeout=wait_seconds,
             max_waiting=5000,
             reconnect_timeout=1,
             configure=_configure,
-            kwargs={"autocommit": True, "connect_timeout": 3, "application_name": "synap", "prepare_threshold": 1},
+            kwargs={"autocommit": True, "connect_timeout": 3, "application_name": "synap"},
             open=False,
         )
+        self._waiting: deque[_Read] = deque()
+        self._lanes: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Start the pool. A database that is down does not stop it; connections are made when it is back."""
@@ -72,29 +87,64 @@ class Database:
         """Close every connection."""
         await self.pool.close()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection in autocommit mode. Raises Unavailable where the database does not answer in time."""
+    async def rows(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+        """All rows of one read that an index serves. Reads that come together go to the database together.
+
+        Raises Unavailable, and what psycopg raises for a statement that fails.
+        """
+        read = _Read((query, parameters), asyncio.get_running_loop().create_future())
+        self._waiting.append(read)
+        if len(self._lanes) < MAX_LANES:
+            lane = asyncio.create_task(self._lane())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+        return await read.rows
+
+    async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+        """The same for a read that may be slow: it holds up no other."""
+        [rows] = await self._trip([(query, parameters)])
+        if isinstance(rows, list):
+            return rows
+        raise _translated(rows)
+
+    async def _lane(self) -> None:
+        """Carry out what waits, batch by batch, until nothing does."""
+        await asyncio.sleep(0)  # the other reads of this turn of the loop join
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            outcomes: Sequence[Outcome | Exception]
+            try:
+                outcomes = await self._trip([read.call for read in batch])
+            except Exception as error:  # noqa: BLE001 - the lane goes on, and each caller gets the error as its own
+                outcomes = [error] * len(batch)
+            for read, outcome in zip(batch, outcomes, strict=True):
+                if read.rows.cancelled():
+                    continue
+                if isinstance(outcome, list):
+                    read.rows.set_result(outcome)
+                elif outcome is None:  # one before it failed; this one goes first in the next batch
+                    self._waiting.appendleft(read)
+                else:
+                    read.rows.set_exception(_translated(outcome))
+
+    async def _trip(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """Run reads; tried again on another connection where the first had died unnoticed. Raises Unavailable."""
         try:
+            try:
+                async with self.pool.connection() as connection:
+                    return await connection.outcomes(calls)
+            except LOST as error:
+                if not is_broken(error):
+                    raise
             async with self.pool.connection() as connection:
-                yield connection
+                return await connection.outcomes(calls)
         except LOST as error:
             raise unavailable(error) from error
 
-    async def rows(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """All rows of one read in binary form; tried again on another connection where the first had died unnoticed.
 
-        Raises Unavailable.
-        """
-        for last_try in (False, True):
-            try:
-                async with self.pool.connection() as connection:
-                    return await (await connection.execute(query, parameters, binary=True)).fetchall()
-            except LOST as error:
-                if last_try or not is_broken(error):
-                    raise unavailable(error) from error
-                await self.pool.check()
-        raise AssertionError("unreachable")
+def _translated(error: Exception | None) -> Exception:
+    """What the caller of a read is told."""
+    return unavailable(error) if isinstance(error, LOST) else error or Internal()
 
 
 def is_broken(error: Exception) -> bool:
@@ -113,7 +163,7 @@ def unavailable(error: Exception) -> Unavailable:
     return Unavailable("The database is unavailable or took too long; retry")
 
 
-async def _configure(connection: Connection) -> None:
+async def _configure(connection: PipedConnection) -> None:
     settings = dict(SESSION)
     if connection.info.server_version >= 170000:
         settings["transaction_timeout"] = TRANSACTION_TIMEOUT

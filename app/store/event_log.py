@@ -10,6 +10,7 @@ commits, without gaps. A crash before the commit leaves nothing, one after it le
 """
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,11 +18,13 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
+from psycopg import Error
 
 from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
-from app.store.database import LOST, Database, Row, is_broken, unavailable
+from app.store.database import LOST, Database, is_broken, unavailable
+from app.store.pipe import Call, PipedConnection, Row
 from app.store.rows import BODY, EVENT_JSON, to_body
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
@@ -51,6 +54,10 @@ SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM event
 WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])
 """
 """The events that are stored already under these ids."""
+
+BEGIN: Call = ("BEGIN", {})
+COMMIT: Call = ("COMMIT", {})
+ROLLBACK: Call = ("ROLLBACK", {})
 
 INSERT = """
 INSERT INTO event (workspace_id, kid, seq, id, type, recorded_at, prev_hash, body_hash, hash, signature, salt, user_id,
@@ -221,44 +228,48 @@ class EventLog:
     async def _commit(self, workspace: str, group: list[_Submission]) -> list[list[SynapEvent] | ProcedureError]:
         """One transaction, in two round trips. Raises as psycopg does, or _OutcomeUnknownError."""
         ids = list({draft.id for submission in group for draft in submission.drafts})
-        committing = False
-        try:
-            # The pipeline ends last: its end sends the commit and waits for it.
-            async with self._database.pool.connection() as connection, connection.pipeline() as pipeline:  # noqa: SIM117
-                async with connection.transaction():
-                    key = {"workspace": workspace}
-                    await connection.execute(LOCK, key)
-                    tips = await connection.execute(TIP, key, binary=True)
-                    found = await connection.execute(FIND, {**key, "ids": ids}, binary=True)
-                    await pipeline.sync()
-                    tip_row = await tips.fetchone()
-                    if tip_row is None:
-                        raise NotFound(f"There is no workspace {workspace!r}")
-                    tip = Tip(*tip_row)
-                    if tip.kid != self._signer.kid:
-                        raise Unavailable(
-                            "This server's signing key is not the one in force; nothing was stored, retry"
-                        )
-                    stored = {row[0]: row for row in await found.fetchall()}
-                    linker = _Linker(self._signer, self._node, workspace, tip, stored, self._now())
-                    if len(ids) < THREAD_FROM:
-                        answers = [linker.link(submission.drafts) for submission in group]
-                    else:
-                        answers = await asyncio.to_thread(lambda: [linker.link(each.drafts) for each in group])
-                    if linker.rows:
-                        await connection.execute(INSERT, linker.insert())
-                        await connection.execute(MOVE_TIP, linker.tip_move())
-                        if tip.counted:
-                            await connection.execute(COUNT, linker.counts())
-                            if new := {(workspace, row.type) for row in linker.rows} - self._counted:
-                                await connection.execute(STOP_COUNTING, key)
-                                self._counted |= new
-                    committing = True
-        except LOST as error:
-            if committing and is_broken(error):
-                raise _OutcomeUnknownError from error
-            raise
+        key = {"workspace": workspace}
+        async with self._database.pool.connection() as connection:
+            _, _, tips, found = await connection.trip([BEGIN, (LOCK, key), (TIP, key), (FIND, {**key, "ids": ids})])
+            try:
+                tip = self._tip(tips)
+                linker = _Linker(self._signer, self._node, workspace, tip, {row[0]: row for row in found}, self._now())
+                if len(ids) < THREAD_FROM:
+                    answers = [linker.link(submission.drafts) for submission in group]
+                else:
+                    answers = await asyncio.to_thread(lambda: [linker.link(each.drafts) for each in group])
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            try:
+                await connection.trip([*self._writes(linker), COMMIT])
+            except Error as error:
+                if is_broken(error):
+                    raise _OutcomeUnknownError from error
+                await _roll_back(connection)
+                raise
+        self._counted.update((workspace, row.type) for row in linker.rows)
         return answers
+
+    def _tip(self, rows: list[Row]) -> Tip:
+        """The end of the log that is locked. Raises NotFound, and Unavailable where another key is in force."""
+        if not rows:
+            raise NotFound("There is no such workspace", field="workspace")
+        tip = Tip(*rows[0])
+        if tip.kid != self._signer.kid:
+            raise Unavailable("This server's signing key is not the one in force; nothing was stored, retry")
+        return tip
+
+    def _writes(self, linker: "_Linker") -> list[Call]:
+        """The statements that store what `linker` placed."""
+        if not linker.rows:
+            return []
+        writes: list[Call] = [(INSERT, linker.insert()), (MOVE_TIP, linker.tip_move())]
+        if linker.tip.counted:
+            writes.append((COUNT, linker.counts()))
+            if any((linker.workspace, row.type) not in self._counted for row in linker.rows):
+                writes.append((STOP_COUNTING, {"workspace": linker.workspace}))
+        return writes
 
 
 class _Linker:
@@ -270,8 +281,8 @@ class _Linker:
         """`stored` are the rows that exist already under the group's ids."""
         self._signer = signer
         self._node = node
-        self._workspace = workspace
-        self._tip = tip
+        self.workspace = workspace
+        self.tip = tip
         self._stored = stored
         self._now = now
         self._new: dict[UUID, tuple[Draft, SynapEvent]] = {}
@@ -292,7 +303,7 @@ class _Linker:
     def insert(self) -> dict[str, object]:
         """The parameters of `INSERT`."""
         return {
-            "workspace": self._workspace,
+            "workspace": self.workspace,
             "kid": self._signer.kid,
             "rows": msgspec.json.encode(self.rows).decode(),
             "bytes": b"".join(self._bytes),
@@ -300,14 +311,14 @@ class _Linker:
 
     def tip_move(self) -> dict[str, object]:
         """The parameters of `MOVE_TIP`."""
-        tip = self._tip
-        return {"workspace": self._workspace, "seq": tip.seq, "hash": tip.hash, "recorded_at": tip.recorded_at}
+        tip = self.tip
+        return {"workspace": self.workspace, "seq": tip.seq, "hash": tip.hash, "recorded_at": tip.recorded_at}
 
     def counts(self) -> dict[str, object]:
         """The parameters of `COUNT`, in one order for every process."""
         counted = sorted(Counter((row.type, row.source, row.metadata is not None) for row in self.rows).items())
         return {
-            "workspace": self._workspace,
+            "workspace": self.workspace,
             "types": [key[0] for key, _ in counted],
             "sources": [key[1] for key, _ in counted],
             "has_metadata": [key[2] for key, _ in counted],
@@ -334,13 +345,13 @@ class _Linker:
             return msgspec.json.decode(row[-1], type=SynapEvent)
         if new := self._new.get(draft.id):
             return new[1]
-        tip, body = self._tip, draft.body
+        tip, body = self.tip, draft.body
         seq = tip.seq + 1
         recorded_at = max(self._now, tip.recorded_at + timedelta(microseconds=1))
         header = header_bytes(
             node=self._node,
             kid=self._signer.kid,
-            log=self._workspace,
+            log=self.workspace,
             seq=seq,
             id=str(draft.id),
             type=draft.type,
@@ -368,7 +379,7 @@ class _Linker:
                 occurred_at=body.occurred_at,
             )
         )
-        self._tip = Tip(seq, hash_, recorded_at, tip.kid, tip.counted)
+        self.tip = Tip(seq, hash_, recorded_at, tip.kid, tip.counted)
         event = SynapEvent(
             id=draft.id,
             version="v1",
@@ -388,6 +399,12 @@ class _Linker:
         )
         self._new[draft.id] = draft, event
         return event
+
+
+async def _roll_back(connection: PipedConnection) -> None:
+    """End a transaction that failed; where that fails too, the connection is closed, which ends it as well."""
+    with contextlib.suppress(Error):
+        await connection.trip([ROLLBACK])
 
 
 def _take(waiting: deque[_Submission]) -> list[_Submission]:

@@ -126,7 +126,7 @@ class EventReader:
         if place is not None and place.filter == matching.digest:
             total = place.total
         else:
-            total = (await self._database.rows(matching.total_sql, matching.parameters))[0][0]
+            total = (await self._database.rows_alone(matching.total_sql, matching.parameters))[0][0]
         page = await self._read(matching, query, place)
         fields = [b'"events":', page.events.json, b',"total":%d' % total]
         if page.last is not None and await self._more(matching, page):
@@ -151,7 +151,7 @@ class EventReader:
         [(events, count, last, whole)] = await self._database.rows(list_sql(*asked), parameters)
         full = count
         if not whole:
-            [(events, count, last)] = await self._database.rows(large_list_sql(*asked), parameters)
+            [(events, count, last)] = await self._database.rows_alone(large_list_sql(*asked), parameters)
         return _Page(Written(b"[%b]" % (events or b"")), count, last, cut=count < full)
 
     async def _more(self, matching: Filter, page: _Page) -> bool:

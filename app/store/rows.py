@@ -1,7 +1,7 @@
 """Rows of the table `event` as JSON and as Structs."""
 
 from app.ledger.chain import Body
-from app.store.database import Row
+from app.store.pipe import Row
 
 _INSTANT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 

@@ -1,0 +1,145 @@
+"""Statements in libpq's pipeline mode: all that are ready go out in one write and come back in one wait.
+
+psycopg's own pipeline costs three times the processor time for each statement, most of it in cursors and in waking up;
+on the paths of `events.log`, `events.get` and `events.list` that was half of everything. Parameters and rows are
+still adapted by psycopg.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from psycopg import AsyncConnection, Error, OperationalError
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, Format
+from psycopg.pq.abc import PGresult
+from psycopg.rows import TupleRow
+
+Row = TupleRow
+Call = tuple[str, Mapping[str, object]]
+"""A statement with `%(name)s` parameters (`%(name)b`: sent in binary), and their values."""
+
+Outcome = list[Row] | Error | None
+"""Of one call: its rows, its error, or None where it did not run because one before it failed."""
+
+_Key = tuple[bytes, tuple[int, ...]]
+"""What makes a prepared statement another one: its text and the types of its parameters."""
+
+_PARAMETER = re.compile(r"%\((\w+)\)([sb])")
+_FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
+
+
+class PipedConnection(AsyncConnection[Row]):
+    """A connection that can also send many statements at once. In autocommit mode, for one task at a time."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._names: dict[_Key, bytes] = {}
+        self._made = 0
+
+    async def trip(self, calls: Sequence[Call]) -> list[list[Row]]:
+        """The rows of each call, in one round trip. Raises the first error; what follows it has not run."""
+        outcomes = await self.outcomes(calls)
+        rows: list[list[Row]] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Error):
+                raise outcome
+            rows.append(outcome or [])
+        return rows
+
+    async def outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+        """What came of each call, in one round trip. Outside a transaction they are one: an error ends it.
+
+        Raises OperationalError where the connection was lost; it is closed then, as it is when this is cancelled.
+        """
+        pgconn = self.pgconn
+        if pgconn.status != ConnStatus.OK:
+            raise OperationalError("the connection is closed")
+        try:
+            pgconn.nonblocking = 1
+            pgconn.enter_pipeline_mode()
+            prepared = [self._send(sql, parameters) for sql, parameters in calls]
+            pgconn.pipeline_sync()
+            outcomes = await self._receive(prepared)
+            pgconn.exit_pipeline_mode()
+        except BaseException:
+            pgconn.finish()  # in the middle of a conversation: nobody can go on with it
+            raise
+        return outcomes
+
+    def _send(self, sql: str, parameters: Mapping[str, object]) -> "_Key | None":
+        """Queue one call. Answers which statement is prepared for it, if any: that has a result of its own."""
+        text, names, formats = _compiled(sql)
+        transformer = Transformer(self)
+        values = transformer.dump_sequence([parameters[name] for name in names], formats)
+        key = (text, transformer.types or ())
+        name = self._names.get(key)
+        is_new = name is None
+        if name is None:
+            self._made += 1
+            name = self._names[key] = b"piped_%d" % self._made
+            self.pgconn.send_prepare(name, text, transformer.types)
+        self.pgconn.send_query_prepared(name, values, transformer.formats, Format.BINARY)
+        return key if is_new else None
+
+    async def _receive(self, prepared: Sequence[_Key | None]) -> list[Outcome]:
+        pgconn, loop = self.pgconn, asyncio.get_running_loop()
+        awake = asyncio.Event()
+        loop.add_reader(pgconn.socket, awake.set)
+        try:
+            while pgconn.flush():  # the kernel takes no more for now
+                loop.add_writer(pgconn.socket, awake.set)
+                await awake.wait()
+                awake.clear()
+                loop.remove_writer(pgconn.socket)
+                pgconn.consume_input()  # else both sides might wait for the other to read
+            results: list[PGresult] = []
+            while True:
+                while pgconn.is_busy():
+                    await awake.wait()
+                    awake.clear()
+                    pgconn.consume_input()
+                result = pgconn.get_result()
+                if result is None:
+                    continue  # the end of one statement's results
+                if result.status == ExecStatus.PIPELINE_SYNC:
+                    break
+                results.append(result)
+        finally:
+            loop.remove_writer(pgconn.socket)
+            loop.remove_reader(pgconn.socket)
+        return self._outcomes(prepared, results)
+
+    def _outcomes(self, prepared: Sequence[_Key | None], results: list[PGresult]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        remaining = iter(results)
+        for key in prepared:
+            result = next(remaining)
+            if key is not None:
+                preparation, result = result, next(remaining)
+                if preparation.status in _FAILED:
+                    del self._names[key]
+                    result = preparation
+            if result.status == ExecStatus.PIPELINE_ABORTED:
+                outcomes.append(None)
+            elif result.status == ExecStatus.FATAL_ERROR:
+                outcomes.append(error_from_result(result))
+            else:
+                transformer = Transformer(self)
+                transformer.set_pgresult(result)
+                outcomes.append(transformer.load_rows(0, result.ntuples, tuple) if result.ntuples else [])
+        return outcomes
+
+
+@lru_cache(maxsize=1024)
+def _compiled(sql: str) -> tuple[bytes, tuple[str, ...], list[PyFormat]]:
+    """The statement with `$1`… for the names, the names in that order, and how each is sent."""
+    order: dict[str, PyFormat] = {}
+    for match in _PARAMETER.finditer(sql):
+        order[match[1]] = PyFormat.BINARY if match[2] == "b" else order.get(match[1], PyFormat.AUTO)
+    places = {name: f"${place}" for place, name in enumerate(order, 1)}
+    text = _PARAMETER.sub(lambda match: places[match[1]], sql)
+    return text.encode(), tuple(order), list(order.values())
