@@ -1,6 +1,10 @@
 """Fixtures: one embedded PostgreSQL a run, one migrated template, a clone for each test that stores."""
 
+import fcntl
 import itertools
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +14,8 @@ import pytest
 from app.store.embedded import postgres
 from app.store.install import migrate
 from tests.servers import Server, cloned, serving
+
+NODE = Path(__file__).parent / "conformance" / "node"
 
 _numbers = itertools.count()
 
@@ -61,3 +67,23 @@ def superjson_server(postgres_url: str, template: str, tmp_path_factory: pytest.
 def data_dir(tmp_path: Path) -> Path:
     """An empty data directory."""
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The folder of the node scripts, its packages installed as its lock says.
+
+    Without node the tests are skipped; in CI they fail.
+    """
+    missing = [command for command in ("node", "npm") if shutil.which(command) is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not found: the official tRPC packages cannot run"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    lock, installed = (NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json")
+    with lock.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # parallel test processes install once
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            subprocess.run(["npm", "ci"], cwd=NODE, check=True, timeout=600)
+    return NODE

@@ -1,10 +1,5 @@
 """Node, its packages, and the official server, once per run."""
 
-from __future__ import annotations
-
-import fcntl
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-NODE = Path(__file__).with_name("node")
 # Longer than any request line and header block that the tests send.
 MAX_HEADER_BYTES = 131_072
 
@@ -24,26 +18,6 @@ class Reference:
 
     url: str
     token: str = "sk_reference"
-
-
-@pytest.fixture(scope="session")
-def node() -> Path:
-    """The folder of the node scripts, its packages installed as its lock says.
-
-    Without node the tests are skipped; in CI they fail.
-    """
-    missing = [command for command in ("node", "npm") if shutil.which(command) is None]
-    if missing:
-        reason = f"{' and '.join(missing)} not found: the official tRPC packages cannot run"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    lock, installed = (NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json")
-    with lock.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # parallel test processes install once
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            subprocess.run(["npm", "ci"], cwd=NODE, check=True, timeout=600)
-    return NODE
 
 
 @pytest.fixture(scope="session")

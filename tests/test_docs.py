@@ -1,0 +1,147 @@
+"""The README's commands run, and the documents name every setting, error and procedure."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from app.settings import Settings
+from app.surfaces.errors import TRPC_CODES
+from procedures.registry import registry
+from tests.servers import environment, free_port, until
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+BLOCKS = re.findall(r"^```(sh|ts)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+MAKE = ["make run\n", "make test\n"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A server started by `make run`, a folder as the README's reader has it, and its environment."""
+    folder = tmp_path_factory.mktemp("readme")
+    port = free_port()
+    variables = environment(folder / "data", port=port) | {"PORT": str(port)}
+    for name in ("examples", ".venv", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    with (folder / "run.log").open("wb") as log:
+        process = subprocess.Popen(
+            MAKE[0].split(), cwd=ROOT, env=variables, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        until(lambda: process.poll() is not None or _ready(port), seconds=120)
+        assert process.poll() is None, (folder / "run.log").read_text()
+        yield folder, variables
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=40)
+
+
+def test_the_two_commands_come_first() -> None:
+    assert [text for _, text in BLOCKS[:2]] == MAKE
+
+
+def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> None:
+    folder, variables = made
+    commands = [text for kind, text in BLOCKS[2:] if kind == "sh"]
+    script = "set -euo pipefail\n" + "echo\n".join(commands).replace(":8000", f":{variables['PORT']}")
+
+    ran = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert '"error"' not in ran.stdout, ran.stdout
+    answers = [line for line in ran.stdout.splitlines() if line.startswith('{"result"')]
+    assert len(answers) == len(registry())
+    assert msgspec.json.decode(answers[-1])["result"]["data"]["total"] == 2
+
+
+def test_the_curl_line_of_the_start_works_as_pasted(made: tuple[Path, dict[str, str]]) -> None:
+    folder, variables = made
+    line = until(lambda: re.search(r"^curl .*$", (folder / "run.log").read_text(), re.MULTILINE))[0]
+
+    answer = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=variables, capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert msgspec.json.decode(answer.stdout)["result"]["data"]["type"] == "note.created"
+
+
+def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], node: Path) -> None:
+    folder, variables = made
+    url = f"http://127.0.0.1:{variables['PORT']}"
+    project = folder / "typescript"
+    project.mkdir()
+    (project / "node_modules").symlink_to(node / "node_modules")
+    (project / "package.json").write_text('{"type": "module"}')
+    (project / "contract.d.ts").write_text(httpx.get(f"{url}/trpc/contract.d.ts").text)
+    options = msgspec.json.decode((node / "typed" / "tsconfig.json").read_bytes())
+    (project / "tsconfig.json").write_bytes(msgspec.json.encode(options | {"files": ["contract.d.ts", "client.ts"]}))
+    [text] = [text for kind, text in BLOCKS if kind == "ts"]
+    (project / "client.ts").write_text(text.replace("http://127.0.0.1:8000", url))
+    token = (folder / "data" / "control.token").read_text().strip()
+
+    compiled = subprocess.run(
+        ["node", "node_modules/typescript/bin/tsc", "--project", "."],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    ran = subprocess.run(
+        ["node", "out/client.js"],
+        cwd=project,
+        env=variables | {"TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert compiled.returncode == 0, compiled.stdout
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("orchestrator\nBAD_REQUEST")
+
+
+def test_every_setting_is_documented() -> None:
+    named = set(re.findall(r"SYNAP_[A-Z_]+", OPERATING))
+
+    assert {f"SYNAP_{field.name.upper()}" for field in msgspec.structs.fields(Settings)} == named
+
+
+def test_every_error_is_documented() -> None:
+    protocol = {"PARSE_ERROR", "METHOD_NOT_SUPPORTED", "UNSUPPORTED_MEDIA_TYPE"}
+
+    assert {code for code in TRPC_CODES if f"| {code} |" in OPERATING} == set(TRPC_CODES) - protocol
+
+
+@pytest.mark.parametrize("name", registry())
+def test_every_procedure_has_a_request_in_the_readme(name: str) -> None:
+    assert f"/{name}" in README
+
+
+def test_make_describes_every_target() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    make = shutil.which("make")
+    assert make is not None
+
+    listed = subprocess.run([make], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert targets == {line.split()[0] for line in listed.splitlines()}
+
+
+def _ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
