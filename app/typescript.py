@@ -86,6 +86,7 @@ export interface ErrorShape {
     hash?: string;
     /** Where one may retry: after how many seconds. */
     retryAfterSeconds?: number;
+    ids?: string[];
   };
 }
 

@@ -5,22 +5,18 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import structlog
 
-from app.ledger.canonical import decode as decode_json
 from procedures.context import Context
 from procedures.procedure import Procedure
 from schemas.errors import Forbidden, Internal, InvalidInput, Issue, ProcedureError
 from schemas.issues import find_issues
+from schemas.jsontext import UNREADABLE, read_json
 
 SLOW_SECONDS = 1.0
 """A call that takes longer is logged."""
 
 logger = structlog.get_logger("synap.calls")
-
-_MALFORMED = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What msgspec raises for input that does not fit; UnicodeDecodeError is a ValueError."""
 
 
 async def call(procedure: Procedure, context: Context, read: Callable[[], Any]) -> Any:
@@ -86,7 +82,7 @@ def _input(procedure: Procedure, source: Any, context: Context) -> Any:
         return source
     try:
         return procedure.decoder.decode(source)
-    except _MALFORMED:
+    except UNREADABLE:
         metadata = context.services.drafting.metadata
-        issues = find_issues(decode_json(source), procedure.input, metadata)
+        issues = find_issues(read_json(source), procedure.input, metadata)
         raise InvalidInput(issues or [Issue("", "does not fit the procedure's input")]) from None

@@ -1,5 +1,6 @@
 """One class per failure that a caller can tell apart. The doors turn them into statuses; no HTTP number stands here."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from msgspec import Struct
@@ -80,14 +81,15 @@ class Conflict(ProcedureError):
 class Unavailable(ProcedureError):
     """The server cannot do it now; retry after `retry_after_seconds`.
 
-    Nothing was stored, unless the message says that the outcome is unknown.
+    Nothing was stored, unless the message says that the outcome is unknown: then `ids` are those to retry with.
     """
 
     code = "unavailable"
 
-    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+    def __init__(self, message: str, *, retry_after_seconds: int = 1, ids: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.ids = ids
 
 
 class Internal(ProcedureError):

@@ -1,5 +1,6 @@
 """The event: what a caller logs, asks for and gets back (the document "Events API", section Event Structure)."""
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -22,10 +23,11 @@ TYPE_MESSAGE = "Event type must follow dot notation (e.g., 'code.analysis.comple
 EventType = Annotated[
     str,
     Meta(
-        pattern=r"\A[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\Z",
+        pattern=rf"\A(?!{re.escape(RESERVED_PREFIX)})[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\Z",
         max_length=128,
         extra={
             "message": f"{TYPE_MESSAGE}, in at most 128 characters of A-Z, a-z, 0-9, '_', '-' and '.'",
+            "prefixes": {RESERVED_PREFIX: f"must not begin with '{RESERVED_PREFIX}': the server writes those"},
             "code": "invalid_event_type",
         },
     ),

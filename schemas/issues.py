@@ -1,6 +1,7 @@
 """Finds every invalid place of an input at once. Runs only after the fast decoder has refused the input."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -8,18 +9,17 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from schemas.errors import Issue
+from schemas.jsontext import join, limit_issues
 
 MAX_ISSUES = 100
 """More than this many issues help nobody, and would let a small request ask for a large answer."""
-
-MAX_ECHO = 128
-"""Characters of a caller's own names that an answer repeats."""
 
 
 def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None, path: str = "") -> list[Issue]:
     """All places where `value` (decoded JSON) does not fit the type `wanted`, at most `MAX_ISSUES`.
 
-    `metadata` is the type that `RawMetadata` fields must fit. Paths are dotted; a list's places are numbers.
+    `metadata` is the type that `RawMetadata` fields must fit. Free records must keep the limits of JSON. Paths are
+    dotted; a list's places are numbers.
     """
     issues = []
     for issue in _walk(value, wanted, metadata, path):
@@ -62,17 +62,15 @@ def is_struct(wanted: object) -> bool:
     return isinstance(wanted, type) and issubclass(wanted, Struct)
 
 
-def join(path: str, name: str | int) -> str:
-    """The path of a member."""
-    return f"{path}.{name}" if path else str(name)
-
-
 def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: str) -> Iterator[Issue]:
     wanted, meta = unwrap(annotated)
     extra = (meta and meta.extra) or {}
     if extra.get("shape") == "metadata" and metadata is not None:
-        wanted = metadata
-    if is_struct(wanted):
+        found = list(_walk(value, metadata, None, path))
+        yield from found
+        seen = {issue.path for issue in found}
+        yield from (issue for issue in limit_issues(value, path) if issue.path not in seen)
+    elif is_struct(wanted):
         if isinstance(value, dict):
             yield from _walk_struct(value, wanted, metadata, path)
         else:
@@ -86,6 +84,8 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
     elif "shape" in extra or wanted == dict[str, Any]:
         if not isinstance(value, dict):
             yield Issue(path, f"must be a JSON object, not {_kind(value)}")
+        elif "shape" in extra:
+            yield from limit_issues(value, path)
     else:
         yield from _leaf(value, wanted, meta, path)
 
@@ -104,18 +104,26 @@ def _walk_struct(
         known = ", ".join(sorted(fields))
         for name in value:
             if name not in fields:
-                yield Issue(join(path, name[:MAX_ECHO]), f"is not a known field; known are: {known}")
+                yield Issue(join(path, name), f"is not a known field; known are: {known}")
 
 
 def _leaf(value: object, wanted: Any, meta: Meta | None, path: str) -> Iterator[Issue]:
     try:
-        msgspec.convert(value, Annotated[wanted, meta] if meta else wanted)
+        converted = msgspec.convert(value, Annotated[wanted, meta] if meta else wanted)
+        if isinstance(converted, datetime):
+            converted.astimezone(UTC)
+    except OverflowError:
+        yield Issue(path, "must be a time from year 1 to 9999 in UTC")
     except msgspec.ValidationError as error:
         extra = (meta and meta.extra) or {}
         if get_origin(wanted) is Literal:
             message = f"must be one of: {', '.join(map(str, get_args(wanted)))}"
         else:
-            message = extra.get("message") or str(error).split(" - at ")[0]
+            prefixes = extra.get("prefixes", {})
+            told = next(
+                (prefixes[prefix] for prefix in prefixes if str(value).startswith(prefix)), extra.get("message")
+            )
+            message = told or str(error).split(" - at ")[0]
         yield Issue(path, message, extra.get("code"))
 
 

@@ -1,19 +1,20 @@
 """From what a caller sent to what the log will hold: checks and canonical bytes, all before the queue."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC
 from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 import uuid_utils
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from app.ledger.canonical import canonical, decode
+from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
 from schemas.errors import Forbidden, InvalidInput, Issue, PayloadTooLarge
-from schemas.event import DEFAULT_SOURCE, RESERVED_PREFIX, LogEvent
-from schemas.issues import find_issues, join, without_nulls
+from schemas.event import DEFAULT_SOURCE, LogEvent
+from schemas.issues import find_issues, without_nulls
+from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
 from schemas.principal import Principal, Scope
 
@@ -43,32 +44,17 @@ class Drafting:
         Raises InvalidInput with every invalid place of `data` and `metadata`, PayloadTooLarge, Forbidden (another's
         `userId` without `events:write-as`).
         """
-        if event.type.startswith(RESERVED_PREFIX):
-            raise InvalidInput(
-                [
-                    Issue(
-                        join(path, "type"),
-                        f"must not begin with '{RESERVED_PREFIX}': the server writes those",
-                        "invalid_event_type",
-                    )
-                ]
-            )
         user_id = event.user_id or owner.user_id
         if user_id != owner.user_id and not owner.allows(Scope.EVENTS_WRITE_AS):
             raise Forbidden(
                 "To log for another userId the key needs the scope events:write-as", field=join(path, "userId")
             )
-        body = Body(
-            user_id=user_id,
-            source=event.source or DEFAULT_SOURCE,
-            data=self._data(event.data, join(path, "data")),
-            subject_id=event.subject_id,
-            producer=event.producer,
-            metadata=self._metadata(event.metadata, join(path, "metadata")),
-            correlation_id=event.correlation_id,
-            causation_id=event.causation_id,
-            occurred_at=event.occurred_at and self._utc(event.occurred_at, join(path, "occurredAt")),
-        )
+        try:
+            body = self._body(event, user_id, path)
+        except (InvalidInput, *UNREADABLE):
+            # Once more and slowly, for every place that is wrong.
+            value = read_json(msgspec.json.encode(event), path)
+            raise InvalidInput(find_issues(value, LogEvent, self.metadata, path)) from None
         salt = os.urandom(16)
         written = body_bytes(body, salt)
         if len(written) > self._max_event_bytes:
@@ -85,28 +71,28 @@ class Drafting:
             size=len(written),
         )
 
-    def _data(self, raw: Raw, path: str) -> str:
-        text = bytes(raw)
-        if not text.lstrip().startswith(b"{"):
-            raise InvalidInput([Issue(path, "must be a JSON object")])
-        return canonical(text, path).decode()
+    def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
+        data = bytes(event.data)
+        if not data.lstrip().startswith(b"{"):
+            raise InvalidInput([Issue(join(path, "data"), "must be a JSON object")])
+        return Body(
+            user_id=user_id,
+            source=event.source or DEFAULT_SOURCE,
+            data=canonical(data, join(path, "data")).decode(),
+            subject_id=event.subject_id,
+            producer=event.producer,
+            metadata=self._metadata(bytes(event.metadata), join(path, "metadata")),
+            correlation_id=event.correlation_id,
+            causation_id=event.causation_id,
+            occurred_at=event.occurred_at and event.occurred_at.astimezone(UTC),
+        )
 
-    def _metadata(self, raw: Raw, path: str) -> str | None:
-        text = bytes(raw)
+    def _metadata(self, text: bytes, path: str) -> str | None:
         if text == b"null":
             return None
         if b"null" in text:
-            text = msgspec.json.encode(without_nulls(decode(text, path), self.metadata))
-        try:
-            self._check_metadata.decode(text)
-        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
-            issues = find_issues(decode(text, path), self.metadata, path=path)
-            raise InvalidInput(issues or [Issue(path, "does not fit its type")]) from None
+            canonical(text, path)  # refuses a number beyond a double, which would be written as null below
+            text = msgspec.json.encode(without_nulls(read_json(text, path), self.metadata))
+        self._check_metadata.decode(text)
         written = canonical(text, path)
         return None if written == b"{}" else written.decode()
-
-    def _utc(self, at: datetime, path: str) -> datetime:
-        try:
-            return at.astimezone(UTC)
-        except OverflowError:
-            raise InvalidInput([Issue(path, "must be a time from year 1 to 9999 in UTC")]) from None

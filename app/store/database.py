@@ -16,7 +16,7 @@ from psycopg.errors import (
 )
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from app.store.pipe import Call, Outcome, PipedConnection, Row
+from app.store.pipe import Call, NoAnswerError, Outcome, PipedConnection, Row
 from schemas.errors import Internal, Unavailable
 
 SESSION = {
@@ -62,7 +62,7 @@ class _Read(Struct, frozen=True, eq=False):
 class Database:
     """A pool of connections, for the tasks of one event loop. `open` it before use, `close` it at the end."""
 
-    def __init__(self, url: str, *, max_connections: int = 8, wait_seconds: float = 2.0) -> None:
+    def __init__(self, url: str, *, max_connections: int = 8, wait_seconds: float = 1.5) -> None:
         """`wait_seconds` is how long a caller waits for a connection before it is told to retry."""
         self.pool: AsyncConnectionPool[PipedConnection] = AsyncConnectionPool(
             url,
@@ -107,6 +107,10 @@ class Database:
             return rows
         raise _translated(rows)
 
+    async def discard_broken(self) -> None:
+        """Close the idle connections that died unnoticed: where one has (a restart), the others have too."""
+        await self.pool.check()
+
     async def _lane(self) -> None:
         """Carry out what waits, batch by batch, until nothing does."""
         await asyncio.sleep(0)  # the other reads of this turn of the loop join
@@ -134,8 +138,9 @@ class Database:
                 async with self.pool.connection() as connection:
                     return await connection.outcomes(calls)
             except LOST as error:
-                if not is_broken(error):
+                if not is_broken(error) or isinstance(error, NoAnswerError):
                     raise
+            await self.discard_broken()
             async with self.pool.connection() as connection:
                 return await connection.outcomes(calls)
         except LOST as error:

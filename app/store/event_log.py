@@ -24,7 +24,7 @@ from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
 from app.store.database import LOST, Database, is_broken, unavailable
-from app.store.pipe import Call, PipedConnection, Row
+from app.store.pipe import Call, NoAnswerError, PipedConnection, Row
 from app.store.rows import BODY, EVENT_JSON, to_body
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
@@ -41,7 +41,7 @@ THREAD_FROM = 100
 
 MAX_COUNTED_TYPES = 10_000
 
-SETTLE_SECONDS = 8.0
+SETTLE_SECONDS = 2.5
 """How long an unknown outcome is pursued before the callers are told of it."""
 
 LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
@@ -188,6 +188,12 @@ class EventLog:
                 answers = await self._settle(workspace, group)
             except Exception as error:  # noqa: BLE001 - the lane survives, and each caller gets the error as its own
                 answers = [error] * len(group)
+            if isinstance(answers[0], Unavailable) and waiting:
+                # Whoever came meanwhile has waited as long: told now, rather than one group after the other.
+                refused = Unavailable("The database is unavailable; nothing was stored, retry")
+                answers = [*answers, *[refused] * len(waiting)]
+                group += waiting
+                waiting.clear()
             for submission, answer in zip(group, answers, strict=True):
                 self._queued_events -= len(submission.drafts)
                 self._queued_bytes -= submission.size
@@ -208,22 +214,17 @@ class EventLog:
         while True:
             try:
                 return await self._commit(workspace, group)
-            except _OutcomeUnknownError as error:
+            except _OutcomeUnknownError:
                 unknown = True
-                cause: BaseException | None = error.__cause__
             except LOST as error:
-                if not unknown and (retried or not is_broken(error)):
+                if not unknown and (retried or not is_broken(error) or isinstance(error, NoAnswerError)):
                     raise unavailable(error) from error
-                cause = error
             if loop.time() > deadline:
-                raise Unavailable(
-                    "The database went away during the commit: whether the event is stored is unknown. Retry with the "
-                    "same id: it is stored once at most",
-                    retry_after_seconds=5,
-                ) from cause
+                return [_outcome_unknown(submission) for submission in group]
             if retried:
                 await asyncio.sleep(0.2)
             retried = True
+            await self._database.discard_broken()
 
     async def _commit(self, workspace: str, group: list[_Submission]) -> list[list[SynapEvent] | ProcedureError]:
         """One transaction, in two round trips. Raises as psycopg does, or _OutcomeUnknownError."""
@@ -399,6 +400,15 @@ class _Linker:
         )
         self._new[draft.id] = draft, event
         return event
+
+
+def _outcome_unknown(submission: _Submission) -> Unavailable:
+    return Unavailable(
+        "The database went away during the commit: whether this is stored is unknown. Retry with the ids in "
+        "`data.ids`: each is stored once at most",
+        retry_after_seconds=5,
+        ids=[str(draft.id) for draft in submission.drafts],
+    )
 
 
 async def _roll_back(connection: PipedConnection) -> None:

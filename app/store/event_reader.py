@@ -147,7 +147,7 @@ class EventReader:
         if place is not None:
             conditions += " AND seq < %(before)s"
             parameters = parameters | {"before": place.seq}
-        asked = conditions, limit, query.offset or 0
+        asked = conditions, limit, 0 if place else query.offset or 0
         [(events, count, last, whole)] = await self._database.rows(list_sql(*asked), parameters)
         full = count
         if not whole:

@@ -32,6 +32,14 @@ _PARAMETER = re.compile(r"%\((\w+)\)([sb])")
 _FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
 
+ANSWER_SECONDS = 11.0
+"""A database that is silent for longer is taken for gone: its own timeouts end a statement before that."""
+
+
+class NoAnswerError(OperationalError):
+    """The database did not answer in time. The connection is closed; what became of the statements is unknown."""
+
+
 class PipedConnection(AsyncConnection[Row]):
     """A connection that can also send many statements at once. In autocommit mode, for one task at a time."""
 
@@ -63,10 +71,13 @@ class PipedConnection(AsyncConnection[Row]):
             pgconn.enter_pipeline_mode()
             prepared = [self._send(sql, parameters) for sql, parameters in calls]
             pgconn.pipeline_sync()
-            outcomes = await self._receive(prepared)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                outcomes = await self._receive(prepared)
             pgconn.exit_pipeline_mode()
-        except BaseException:
+        except BaseException as error:
             pgconn.finish()  # in the middle of a conversation: nobody can go on with it
+            if isinstance(error, TimeoutError):
+                raise NoAnswerError("no answer in time") from None
             raise
         return outcomes
 
@@ -87,14 +98,15 @@ class PipedConnection(AsyncConnection[Row]):
 
     async def _receive(self, prepared: Sequence[_Key | None]) -> list[Outcome]:
         pgconn, loop = self.pgconn, asyncio.get_running_loop()
+        socket = pgconn.socket  # libpq forgets it where the connection is lost, but the loop still watches it
         awake = asyncio.Event()
-        loop.add_reader(pgconn.socket, awake.set)
+        loop.add_reader(socket, awake.set)
         try:
             while pgconn.flush():  # the kernel takes no more for now
-                loop.add_writer(pgconn.socket, awake.set)
+                loop.add_writer(socket, awake.set)
                 await awake.wait()
                 awake.clear()
-                loop.remove_writer(pgconn.socket)
+                loop.remove_writer(socket)
                 pgconn.consume_input()  # else both sides might wait for the other to read
             results: list[PGresult] = []
             while True:
@@ -109,8 +121,8 @@ class PipedConnection(AsyncConnection[Row]):
                     break
                 results.append(result)
         finally:
-            loop.remove_writer(pgconn.socket)
-            loop.remove_reader(pgconn.socket)
+            loop.remove_writer(socket)
+            loop.remove_reader(socket)
         return self._outcomes(prepared, results)
 
     def _outcomes(self, prepared: Sequence[_Key | None], results: list[PGresult]) -> list[Outcome]:

@@ -17,7 +17,7 @@ from procedures.call import call, log_call
 from procedures.context import Context, Services
 from procedures.procedure import Kind, Procedure
 from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError
-from schemas.issues import MAX_ECHO
+from schemas.jsontext import MAX_ECHO
 
 MOUNT = "/trpc"
 

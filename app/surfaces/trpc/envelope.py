@@ -51,6 +51,8 @@ def failure(error: ProcedureError, path: str) -> Answer:
         data["hash"] = error.hash
     elif isinstance(error, Unavailable):
         data["retryAfterSeconds"] = error.retry_after_seconds
+        if error.ids:
+            data["ids"] = error.ids
     return Answer(
         http=status.http,
         error=error_object(status, error.message, path, **data),

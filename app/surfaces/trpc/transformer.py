@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from app.ledger.canonical import decode
 from schemas.errors import InvalidInput, Issue
-from schemas.issues import MAX_ECHO, MAX_ISSUES, is_struct, unwrap
+from schemas.issues import MAX_ISSUES, is_struct, unwrap
+from schemas.jsontext import MAX_ECHO, limit_issues, read_json
 from schemas.written import Written
 
 
@@ -66,7 +66,10 @@ class SuperJson:
         meta = envelope.meta
         if meta is UNSET or meta is None or (meta.values is None and meta.referential_equalities is None):
             return bytes(envelope.json)
-        value = _restore(decode(bytes(envelope.json)), meta)
+        value = read_json(bytes(envelope.json))
+        if issues := list(limit_issues(value, "")):
+            raise InvalidInput(issues[:MAX_ISSUES])
+        value = _restore(value, meta)
         return None if value is UNSET else msgspec.json.encode(value)
 
     def output(self, value: Any, kind: Any) -> bytes:
