@@ -90,45 +90,52 @@ class Door(Struct, frozen=True, kw_only=True):
         body: bytes | PayloadTooLarge | None,
     ) -> list[Coroutine[None, None, Answer]]:
         """Every call of the request, ready to run: who calls is found once, and a batch's input is parsed once."""
-        context: Context | ProcedureError = Internal()
+        caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
         if any(path in self.procedures for path in request.paths):
             try:
-                context = await self._context(headers, params, request_id)
+                caller = await self._context(headers, params, request_id)
             except ProcedureError as error:
-                log_call(request.paths[0], request_id, 0.0, error.code)
-                context = error
+                caller = error
         content = request.input if method == "GET" else body
         if not request.batch:
-            return [self._call(request.paths[0], method, context, content)]
+            return [self._call(request.paths[0], method, request_id, caller, content)]
         inputs: dict[str, bytes] | ProcedureError
         try:
             inputs = batch_inputs(_raised(content))
         except ProcedureError as error:
             inputs = error
         return [
-            self._call(path, method, context, inputs if isinstance(inputs, ProcedureError) else inputs.get(str(index)))
+            self._call(path, method, request_id, caller, _input_of(inputs, index))
             for index, path in enumerate(request.paths)
         ]
 
     async def _call(
-        self, path: str, method: str, context: Context | ProcedureError, content: bytes | ProcedureError | None
+        self,
+        path: str,
+        method: str,
+        request_id: str,
+        caller: Context | ProcedureError,
+        content: bytes | ProcedureError | None,
     ) -> Answer:
         """One call's answer. Raises nothing."""
         procedure = self.procedures.get(path)
         if procedure is None:
+            log_call(path, request_id, 0.0, NotFound.code)
             return failure(NotFound(f'No procedure found on path "{path[:MAX_ECHO]}"'), path)
         if method not in _allowed(procedure):
+            log_call(path, request_id, 0.0, METHOD_NOT_SUPPORTED.name)
             message = f'Unsupported {method}-request to {procedure.kind} procedure at path "{path}"'
             return Answer(http=METHOD_NOT_SUPPORTED.http, error=error_object(METHOD_NOT_SUPPORTED, message, path))
-        if isinstance(context, ProcedureError):
-            return failure(context, path)
+        if isinstance(caller, ProcedureError):
+            log_call(path, request_id, 0.0, caller.code)
+            return failure(caller, path)
 
         def source() -> bytes | None:
             sent = _raised(content)
             return None if sent is None else self.transformer.input(sent)
 
         try:
-            return Answer(output=await call(procedure, context, source), kind=procedure.output)
+            return Answer(output=await call(procedure, caller, source), kind=procedure.output)
         except ProcedureError as error:
             return failure(error, path)
 
@@ -184,6 +191,10 @@ def _raised(content: bytes | ProcedureError | None) -> bytes | None:
     if isinstance(content, ProcedureError):
         raise content
     return content
+
+
+def _input_of(inputs: dict[str, bytes] | ProcedureError, index: int) -> bytes | ProcedureError | None:
+    return inputs if isinstance(inputs, ProcedureError) else inputs.get(str(index))
 
 
 def _allowed(procedure: Procedure) -> tuple[str, ...]:

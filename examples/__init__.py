@@ -1,0 +1,1 @@
+"""Extensions to copy: each file is a whole one."""
