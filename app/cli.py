@@ -31,6 +31,7 @@ from app.store.workspaces import create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.typescript import typescript as typescript_contract
 from procedures.registry import registry
+from schemas.base import ShortText
 from schemas.principal import EVERY, Scope, WorkspaceSlug
 
 cli = App(
@@ -130,8 +131,10 @@ def create_key(
         When it ends by itself.
     """
     names = workspace or [DEFAULT_WORKSPACE]
-    if not 1 <= len(user) <= 256 or "\x00" in user:
-        raise UsageError("--user must have 1 to 256 characters.")
+    try:
+        msgspec.convert(user.encode().decode(), ShortText)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        raise UsageError("--user must have 1 to 256 characters.") from None
     if expires_in_seconds is not None and not 0 < expires_in_seconds < 2**31:
         raise UsageError("--expires-in-seconds must be 1 or more.")
     with _administered() as connection:
@@ -167,7 +170,7 @@ def revoke(key_id: str, /) -> None:
         The middle part of its token, as `synap keys list` shows it.
     """
     with _administered() as connection:
-        if not revoke_key(connection, key_id):
+        if not key_id.isascii() or not revoke_key(connection, key_id):
             raise UsageError(f"There is no key {key_id!r}; see: synap keys list.")
     print(f"Revoked {key_id}.")
 

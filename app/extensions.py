@@ -23,6 +23,7 @@ def load_extensions(names: Iterable[str]) -> None:
         except Exception as error:
             hint = f" The server has a package {name.partition('.')[0]!r} of its own; name yours differently."
             clash = hint if name.partition(".")[0] in OURS else ""
+            reason = " ".join(str(error).split())
             raise SettingsError(
-                f"SYNAP_EXTENSIONS: {name!r} cannot be loaded: {type(error).__name__}: {error}.{clash}"
+                f"SYNAP_EXTENSIONS: {name!r} cannot be loaded: {type(error).__name__}: {reason}.{clash}"
             ) from error

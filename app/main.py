@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.types import Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import Authenticator
 from app.cursor import Cursors
@@ -38,7 +38,8 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
     services = Services(
         log=log,
         reader=EventReader(database, Cursors(secret)),
-        drafting=Drafting(max_event_bytes=settings.max_event_bytes),
+        drafting=Drafting(),
+        max_event_bytes=settings.max_event_bytes,
         log_calls=settings.log_calls,
     )
     procedures = registry()
@@ -78,7 +79,7 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
     )
 
 
-def load_worker(_target: str, settings: Settings, install: Install) -> Litestar:
+def load_worker(_target: str, settings: Settings, install: Install) -> ASGIApp:
     """What each server process runs first: its own logs, extensions and application. Called by granian."""
     configure_logs()
     load_extensions(settings.extensions)
@@ -86,7 +87,29 @@ def load_worker(_target: str, settings: Settings, install: Install) -> Litestar:
     if signer is None:
         raise InstallError(f"The signing key {settings.node_key_path} is gone.")
     secret = read_secret(settings.secret_path)
-    return create_app(settings, database_url=install.database_url, signer=signer, node=install.node, secret=secret)
+    app = create_app(settings, database_url=install.database_url, signer=signer, node=install.node, secret=secret)
+    return Varying(app) if settings.cors_origins else app
+
+
+class Varying:
+    """Says in `vary` what answers depend on: Litestar's CORS names the origin alone, and only where one was sent."""
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything through, but for that header."""
+        # Read now: routing shortens the path below a mount. Start and stop of the application have none.
+        in_door = scope.get("path", "").startswith(MOUNT) and scope.get("method") != "HEAD"
+        vary = b"Origin, trpc-accept, accept" if in_door else b"Origin"
+
+        async def varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [header for header in message["headers"] if header[0].lower() != b"vary"]
+                message["headers"] = [*kept, (b"vary", vary)]
+            await send(message)
+
+        await self._app(scope, receive, varied)
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

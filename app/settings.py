@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -79,8 +79,8 @@ class Settings(Struct, frozen=True, kw_only=True):
                 values[field.name] = msgspec.convert(
                     value, field.type, strict=False, dec_hook=lambda kind, raw: kind(raw)
                 )
-            except msgspec.ValidationError as error:
-                raise SettingsError(f"{variable} is not valid: {error}.") from None
+            except (msgspec.ValidationError, ValueError):
+                raise SettingsError(f"{variable} must be {_described(field.type)}.") from None
         settings = cls(**values)  # type: ignore[arg-type] # each value was converted to its field's type
         settings._check()
         return settings
@@ -91,5 +91,19 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
         if not 0 < self.port < 65536:
             raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
-        if self.database_url is not None and urlsplit(self.database_url).scheme not in {"postgresql", "postgres"}:
+        if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
+
+
+def _is_database_url(text: str) -> bool:
+    try:
+        return urlsplit(text).scheme in {"postgresql", "postgres"}
+    except ValueError:
+        return False
+
+
+def _described(kind: object) -> str:
+    """What a setting of this type must be. The value itself is not repeated: it may be a secret in the wrong place."""
+    if get_origin(kind) is Literal:
+        return f"one of: {', '.join(get_args(kind))}"
+    return {int: "a whole number", bool: "true or false"}.get(kind, "valid text")  # type: ignore[call-overload,no-any-return]

@@ -1,5 +1,6 @@
 """The pipeline that every door shares: may the caller, what did it send, run it, and say what failed."""
 
+import asyncio
 import time
 import traceback
 from collections.abc import Callable
@@ -7,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from procedures.context import Context
+from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import Procedure
-from schemas.errors import Forbidden, Internal, InvalidInput, Issue, ProcedureError
+from schemas.errors import Forbidden, Internal, InvalidInput, Issue, PayloadTooLarge, ProcedureError
 from schemas.issues import find_issues
 from schemas.jsontext import UNREADABLE, read_json
 
@@ -19,10 +20,11 @@ SLOW_SECONDS = 1.0
 logger = structlog.get_logger("synap.calls")
 
 
-async def call(procedure: Procedure, context: Context, read: Callable[[], Any]) -> Any:
+async def call(procedure: Procedure, context: Context, read: Callable[[], Any], *, size: int = 0) -> Any:
     """Run one call; `read` gives its input, as JSON bytes, as an Input, or None for no input.
 
-    The input is read only once the caller is known to be allowed. Raises the errors that the procedure declares; any
+    The input is read only once the caller is known to be allowed; in a thread where it is large (`size` bytes), so that
+    nobody waits for it. Raises the errors that the procedure declares; any
     other becomes Internal, its cause logged. Logs one line for a failed or slow call, for every call where that is set:
     never an input.
     """
@@ -31,7 +33,11 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any]) 
     try:
         if not context.principal.allows(procedure.scope):
             raise Forbidden(f"The key lacks the scope {procedure.scope}")
-        return await procedure.run(_input(procedure, read(), context), context)
+        if size > LARGE_BYTES:
+            value = await asyncio.to_thread(lambda: _input(procedure, read(), context))
+        else:
+            value = _input(procedure, read(), context)
+        return await procedure.run(value, context)
     except Exception as failed:
         if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden)):
             error = failed
@@ -81,8 +87,14 @@ def _input(procedure: Procedure, source: Any, context: Context) -> Any:
     if not isinstance(source, bytes):
         return source
     try:
-        return procedure.decoder.decode(source)
+        value = procedure.decoder.decode(source)
     except UNREADABLE:
         metadata = context.services.drafting.metadata
         issues = find_issues(read_json(source), procedure.input, metadata)
         raise InvalidInput(issues or [Issue("", "does not fit the procedure's input")]) from None
+    max_bytes = context.services.max_event_bytes
+    if (path := procedure.input.oversized(source, max_bytes)) is not None:
+        raise PayloadTooLarge(
+            f"Event payload exceeds {max_bytes} bytes; split it, or keep large content elsewhere", field=path or None
+        )
+    return value

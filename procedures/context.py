@@ -7,6 +7,9 @@ from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from schemas.principal import Principal
 
+LARGE_BYTES = 65536
+"""What is larger is decoded and made canonical in a thread: it may take longer than another caller should wait."""
+
 
 class Services(Struct, frozen=True, kw_only=True):
     """The parts that every call of a process shares."""
@@ -14,6 +17,7 @@ class Services(Struct, frozen=True, kw_only=True):
     log: EventLog
     reader: EventReader
     drafting: Drafting
+    max_event_bytes: int
     log_calls: bool = False
 
 

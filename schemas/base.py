@@ -50,6 +50,11 @@ RawMetadata = Annotated[Raw, Meta(extra={"shape": "metadata", "message": "must b
 class Input(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What a procedure takes. Unknown fields are refused by name; null means absent."""
 
+    @classmethod
+    def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:  # noqa: ARG003 - most inputs have no events
+        """The path of the first event that is larger, as it was sent, than an event may be; None for none."""
+        return None
+
 
 class Output(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What a procedure answers. Unset fields are absent, not null."""

@@ -4,7 +4,8 @@ import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Raw, UnsetType
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from schemas.base import Input, Instant, InstantText, Output, RawMetadata, RawRecord, ShortText
 
@@ -59,6 +60,11 @@ class LogEvent(Input, frozen=True, kw_only=True):
     causation_id: ShortText | None = None
     occurred_at: Instant | None = None
 
+    @classmethod
+    def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:
+        """The event is the input."""
+        return "" if len(sent) > max_event_bytes else None
+
 
 class LogEvents(Input, frozen=True, kw_only=True):
     """A batch to append: all of it or nothing."""
@@ -66,6 +72,20 @@ class LogEvents(Input, frozen=True, kw_only=True):
     events: Annotated[
         list[LogEvent], Meta(min_length=1, max_length=1000, extra={"message": "must have 1 to 1000 events"})
     ]
+
+    @classmethod
+    def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:
+        """Each event counts by itself."""
+        if len(sent) <= max_event_bytes:
+            return None
+        sizes = map(len, map(bytes, msgspec.json.decode(sent, type=_SentEvents).events))
+        return next((f"events.{place}" for place, size in enumerate(sizes) if size > max_event_bytes), None)
+
+
+class _SentEvents(Struct, frozen=True):
+    """A batch, each event as its bytes."""
+
+    events: list[Raw]
 
 
 class GetEvent(Input, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -9,10 +10,7 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from schemas.errors import Issue
-from schemas.jsontext import join, limit_issues
-
-MAX_ISSUES = 100
-"""More than this many issues help nobody, and would let a small request ask for a large answer."""
+from schemas.jsontext import MAX_ISSUES, join, limit_issues
 
 
 def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None, path: str = "") -> list[Issue]:
@@ -66,7 +64,7 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
     wanted, meta = unwrap(annotated)
     extra = (meta and meta.extra) or {}
     if extra.get("shape") == "metadata" and metadata is not None:
-        found = list(_walk(value, metadata, None, path))
+        found = list(islice(_walk(value, metadata, None, path), MAX_ISSUES))
         yield from found
         seen = {issue.path for issue in found}
         yield from (issue for issue in limit_issues(value, path) if issue.path not in seen)

@@ -10,6 +10,9 @@ from schemas.errors import InvalidInput, Issue
 
 MAX_DEPTH = 64
 MAX_SAFE_INTEGER = 2**53 - 1
+MAX_ISSUES = 100
+"""More than this many issues help nobody, and would let a small request ask for a large answer."""
+
 MAX_ECHO = 128
 """Characters of a caller's own names that an answer repeats."""
 

@@ -106,9 +106,9 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
 def cloned(admin_url: str, template: str, name: str) -> Iterator[str]:
     """A new database, a copy of `template`; answers its URL."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield admin_url.replace("/postgres?", f"/{name}?", 1)
     finally:
         with psycopg.connect(admin_url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

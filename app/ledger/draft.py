@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
-from schemas.errors import Forbidden, InvalidInput, Issue, PayloadTooLarge
+from schemas.errors import Forbidden, InvalidInput, Issue
 from schemas.event import DEFAULT_SOURCE, LogEvent
 from schemas.issues import find_issues, without_nulls
 from schemas.jsontext import UNREADABLE, join, read_json
@@ -31,18 +31,16 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Drafting:
-    """Makes drafts, by the metadata kinds that are registered when it is made and the largest event allowed."""
+    """Makes drafts, by the metadata kinds that are registered when it is made."""
 
-    def __init__(self, *, max_event_bytes: int) -> None:
+    def __init__(self) -> None:
         self.metadata = metadata_struct()
         self._check_metadata = msgspec.json.Decoder(self.metadata)
-        self._max_event_bytes = max_event_bytes
 
     def draft(self, event: LogEvent, owner: Principal, path: str = "") -> Draft:
         """One event as `owner` sends it; `path` is where it stands in the input.
 
-        Raises InvalidInput with every invalid place of `data` and `metadata`, PayloadTooLarge, Forbidden (another's
-        `userId` without `events:write-as`).
+        Raises InvalidInput with every invalid place, Forbidden (another's `userId` without `events:write-as`).
         """
         user_id = event.user_id or owner.user_id
         if user_id != owner.user_id and not owner.allows(Scope.EVENTS_WRITE_AS):
@@ -57,11 +55,6 @@ class Drafting:
             raise InvalidInput(find_issues(value, LogEvent, self.metadata, path)) from None
         salt = os.urandom(16)
         written = body_bytes(body, salt)
-        if len(written) > self._max_event_bytes:
-            raise PayloadTooLarge(
-                f"Event payload exceeds {self._max_event_bytes} bytes; split it or keep large content elsewhere",
-                field=path or None,
-            )
         return Draft(
             id=event.id or UUID(bytes=uuid_utils.uuid7().bytes),
             type=event.type,

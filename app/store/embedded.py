@@ -58,6 +58,8 @@ def postgres(data_dir: Path, *, ours: bool) -> Iterator[str]:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
+            if ours:
+                _forget_dead(directory)
             server = get_server(directory, cleanup_mode="stop" if ours else None)
             server.ensure_postgres_running()
             with psycopg.connect(server.get_uri(), connect_timeout=5):
@@ -78,3 +80,13 @@ def postgres(data_dir: Path, *, ours: bool) -> Iterator[str]:
         if ours:
             with suppress(psutil.NoSuchProcess):  # it stopped by itself
                 server.stop()
+
+
+def _forget_dead(directory: Path) -> None:
+    """Remove the `postmaster.pid` of a server that is gone: after a power cut its number may be another process's."""
+    pid_file = directory / "postmaster.pid"
+    for process in psutil.process_iter() if pid_file.exists() else ():
+        with suppress(psutil.Error):
+            if process.name().startswith("postgres") and Path(process.cwd()) == directory:
+                return
+    pid_file.unlink(missing_ok=True)

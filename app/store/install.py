@@ -31,6 +31,9 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
     """One connection for set-up and administration, in autocommit mode. Raises InstallError where there is none."""
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="synap admin")
+    except psycopg.ProgrammingError:
+        # Its message quotes the URL, password and all.
+        raise InstallError("The database cannot be reached: SYNAP_DATABASE_URL is no URL that libpq reads.") from None
     except psycopg.Error as error:
         raise InstallError(f"The database cannot be reached: {_first_line(error)}.") from None
     with connection:
@@ -72,7 +75,7 @@ def set_up(connection: psycopg.Connection, node_key: Path, control_token: Path, 
         row = connection.execute("SELECT node, kid FROM install").fetchone()
         signer = load_signer(node_key)
         if row is None:
-            signer = signer or Signer.create(node_key)
+            signer = signer or _create_signer(node_key)
             now = datetime.now(UTC)
             connection.execute(
                 "INSERT INTO install (id, node, kid, created_at) VALUES (1, %s, %s, %s)", (signer.did, signer.kid, now)
@@ -100,6 +103,13 @@ def load_signer(node_key: Path) -> Signer | None:
         return Signer.load(node_key)
     except (ValueError, OSError) as error:
         raise InstallError(f"The signing key cannot be read: {error}.") from None
+
+
+def _create_signer(node_key: Path) -> Signer:
+    try:
+        return Signer.create(node_key)
+    except OSError as error:
+        raise InstallError(f"The signing key {node_key} cannot be written: {error.strerror}.") from None
 
 
 def _alembic() -> alembic.config.Config:

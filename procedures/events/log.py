@@ -1,9 +1,14 @@
 """events.log."""
 
-from procedures.context import Context
+import asyncio
+from collections.abc import Sequence
+
+from app.ledger.draft import Draft
+from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import mutation
-from schemas.errors import Conflict, Forbidden, NotFound, PayloadTooLarge
+from schemas.errors import Conflict, Forbidden, InvalidInput, NotFound, PayloadTooLarge
 from schemas.event import LogEvent, SynapEvent
+from schemas.jsontext import MAX_ISSUES
 from schemas.principal import Scope
 
 
@@ -15,6 +20,25 @@ async def log(event: LogEvent, context: Context) -> SynapEvent:
     with the stored event's hash. `userId` is the caller's own unless its key has `events:write-as` (else Forbidden).
     At most 1 MiB (PayloadTooLarge). Source: "Events API", section Log Event.
     """
-    services = context.services
-    draft = services.drafting.draft(event, context.principal)
-    return (await services.log.append(context.workspace, [draft]))[0]
+    [draft] = await drafts([event], [""], context)
+    return (await context.services.log.append(context.workspace, [draft]))[0]
+
+
+async def drafts(events: Sequence[LogEvent], paths: Sequence[str], context: Context) -> list[Draft]:
+    """What the log will hold of `events`, which stand at `paths`. Raises InvalidInput for every invalid place."""
+
+    def all_drafts() -> list[Draft]:
+        made, issues = [], []
+        for event, path in zip(events, paths, strict=True):
+            try:
+                made.append(context.services.drafting.draft(event, context.principal, path))
+            except InvalidInput as error:
+                issues += error.issues
+                if len(issues) >= MAX_ISSUES:
+                    break
+        if issues:
+            raise InvalidInput(issues[:MAX_ISSUES])
+        return made
+
+    size = sum(len(bytes(event.data)) + len(bytes(event.metadata)) for event in events)
+    return await asyncio.to_thread(all_drafts) if size > LARGE_BYTES else all_drafts()

@@ -1,10 +1,10 @@
 """events.logBatch."""
 
 from procedures.context import Context
+from procedures.events.log import drafts
 from procedures.procedure import mutation
-from schemas.errors import Conflict, Forbidden, InvalidInput, NotFound, PayloadTooLarge
+from schemas.errors import Conflict, Forbidden, NotFound, PayloadTooLarge
 from schemas.event import LogEvents, SynapEvent
-from schemas.issues import MAX_ISSUES
 from schemas.principal import Scope
 
 
@@ -14,13 +14,5 @@ async def log_batch(batch: LogEvents, context: Context) -> list[SynapEvent]:
 
     Answers and errors are those of `events.log`; the issues name every invalid place of every event.
     """
-    services = context.services
-    drafts, issues = [], []
-    for place, event in enumerate(batch.events):
-        try:
-            drafts.append(services.drafting.draft(event, context.principal, f"events.{place}"))
-        except InvalidInput as error:
-            issues += error.issues
-    if issues:
-        raise InvalidInput(issues[:MAX_ISSUES])
-    return await services.log.append(context.workspace, drafts)
+    paths = [f"events.{place}" for place in range(len(batch.events))]
+    return await context.services.log.append(context.workspace, await drafts(batch.events, paths, context))

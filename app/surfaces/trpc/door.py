@@ -130,12 +130,14 @@ class Door(Struct, frozen=True, kw_only=True):
             log_call(path, request_id, 0.0, caller.code)
             return failure(caller, path)
 
+        size = len(content) if isinstance(content, bytes) else 0
+
         def source() -> bytes | None:
             sent = _raised(content)
             return None if sent is None else self.transformer.input(sent)
 
         try:
-            return Answer(output=await call(procedure, caller, source), kind=procedure.output)
+            return Answer(output=await call(procedure, caller, source, size=size), kind=procedure.output)
         except ProcedureError as error:
             return failure(error, path)
 

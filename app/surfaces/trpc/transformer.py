@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from schemas.errors import InvalidInput, Issue
-from schemas.issues import MAX_ISSUES, is_struct, unwrap
-from schemas.jsontext import MAX_ECHO, limit_issues, read_json
+from schemas.issues import is_struct, unwrap
+from schemas.jsontext import MAX_ECHO, MAX_ISSUES, limit_issues, read_json
 from schemas.written import Written
 
 
@@ -67,8 +68,8 @@ class SuperJson:
         if meta is UNSET or meta is None or (meta.values is None and meta.referential_equalities is None):
             return bytes(envelope.json)
         value = read_json(bytes(envelope.json))
-        if issues := list(limit_issues(value, "")):
-            raise InvalidInput(issues[:MAX_ISSUES])
+        if issues := list(islice(limit_issues(value, ""), MAX_ISSUES)):
+            raise InvalidInput(issues)
         value = _restore(value, meta)
         return None if value is UNSET else msgspec.json.encode(value)
 
@@ -101,12 +102,13 @@ class _Envelope(Struct, frozen=True):
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_INDEX = re.compile(r"[0-9]{1,9}")
 _STEP = re.compile(r"(?:\A|(?<=\.))(?:[^.\\]|\\.)*", re.DOTALL)
 
 
 def _restore(value: Any, meta: _Meta) -> Any:
     """`value` with the kinds that `meta` names applied; UNSET for an undefined root."""
-    _repeat(value, meta.referential_equalities)
+    _refuse_dedupe(value, meta.referential_equalities)
     if meta.values == ["undefined"]:
         return UNSET
     trees = {"": meta.values} if isinstance(meta.values, list) else meta.values
@@ -127,8 +129,8 @@ def _restore(value: Any, meta: _Meta) -> Any:
     return value
 
 
-def _repeat(value: Any, equalities: Any) -> None:
-    """Put back what superjson's `dedupe` left out: the places that are equal to an earlier one, and null."""
+def _refuse_dedupe(value: Any, equalities: Any) -> None:
+    """Refuse what superjson's `dedupe` left out. Without it (the default) what is equal is also there."""
     if equalities is None:
         return
     if not isinstance(equalities, dict):
@@ -136,14 +138,10 @@ def _repeat(value: Any, equalities: Any) -> None:
     for name, places in equalities.items():
         original = _at(value, _steps(name))
         for place in places if isinstance(places, list) else ():
-            *parents, last = _steps(str(place))
-            parent = _at(value, parents)
-            if isinstance(parent, dict) and parent.get(last, UNSET) is None:
-                parent[last] = original
-            elif (
-                isinstance(parent, list) and last.isdecimal() and int(last) < len(parent) and parent[int(last)] is None
-            ):
-                parent[int(last)] = original
+            if original is not None and _at(value, _steps(str(place))) is None:
+                raise InvalidInput(
+                    [Issue(str(place)[:MAX_ECHO], "is left out by superjson's `dedupe`; send it without")]
+                )
 
 
 def _refused(path: str, tree: object) -> Issue:
@@ -161,7 +159,7 @@ def _at(value: Any, path: list[str]) -> Any:
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):
             value = value[int(step)]
         else:
             return None

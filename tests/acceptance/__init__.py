@@ -1,0 +1,1 @@
+"""Stories that real servers, real clients and the real PostgreSQL live through."""

@@ -1,0 +1,43 @@
+"""An event log in the test's own process, for what only one event loop can force."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from app.ledger.draft import Draft, Drafting
+from app.settings import Settings
+from app.start import ready
+from app.store.database import Database
+from app.store.event_log import EventLog
+from app.store.install import load_signer
+from schemas.event import LogEvent
+from schemas.principal import EVERY, Principal
+
+OWNER = Principal(key_id="test", user_id="user-1", scopes=frozenset({EVERY}), workspaces=(EVERY,))
+
+
+@asynccontextmanager
+async def event_log(database_url: str, data_dir: Path) -> AsyncIterator[EventLog]:
+    """The log of a migrated database, whose keys are in `data_dir`."""
+    settings = Settings(database_url=database_url, data_dir=data_dir)
+    with ready(settings, serving=False) as install:
+        signer = load_signer(settings.node_key_path)
+        assert signer is not None
+        database = Database(install.database_url)
+        await database.open()
+        log = EventLog(database, signer, install.node)
+        try:
+            yield log
+        finally:
+            await log.drain()
+            await database.close()
+
+
+def draft(data: object, *, id: UUID | None = None, **more: object) -> Draft:
+    """An event with this `data`, ready to be appended; `more` are other fields that a caller may send."""
+    sent = {"type": "note.created", "data": data} | ({"id": str(id)} if id else {}) | more
+    event = msgspec.json.decode(msgspec.json.encode(sent), type=LogEvent)
+    return Drafting().draft(event, OWNER)

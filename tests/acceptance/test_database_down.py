@@ -1,0 +1,207 @@
+"""The database goes away under a running server, and comes back."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import LiteralString
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from app.store.event_log import LOCK
+from tests.acceptance.processes import Cluster, waiting_for_the_tip
+from tests.acceptance.writers import writing
+from tests.checks import check_log
+from tests.servers import Server, serving, until
+
+FAIL_SECONDS = 5
+"""A request that cannot be served is answered within this time."""
+
+HEAL_SECONDS = 5
+"""A server serves again, this long after its database does, without anybody's help."""
+
+GIVE_UP_SECONDS = 12
+"""The same, where the database neither answers nor hangs up."""
+
+CUT_THE_FIRST_COMMIT = """
+CREATE SEQUENCE commits;
+CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('commits') = 1 THEN
+        PERFORM pg_terminate_backend(pg_backend_pid());
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON event DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION cut();
+"""
+"""Ends the connection of the first commit from now on: while it commits, before anything is durable."""
+
+UNANSWERED = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
+"""The backends whose commit is durable but not answered yet."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A PostgreSQL that the tests may stop; each leaves it running."""
+    started = Cluster(tmp_path_factory.mktemp("cluster") / "postgres")
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of that database."""
+    with serving(tmp_path_factory.mktemp("down"), database_url=cluster.url) as started:
+        yield started
+
+
+def test_requests_fail_fast_while_the_database_is_down_and_work_when_it_is_back(
+    cluster: Cluster, server: Server
+) -> None:
+    logged = server.mutate("events.log", _event()).json()["result"]["data"]
+
+    with _outage(cluster, server, cluster.stop):
+        # For longer than a key is remembered: at last the server cannot even tell who asks.
+        asked_anew_at = time.monotonic() + 4
+        while time.monotonic() < asked_anew_at:
+            with ThreadPoolExecutor() as pool:
+                answers = [
+                    pool.submit(server.mutate, "events.log", _event()),
+                    pool.submit(server.query, "events.get", {"eventId": logged["id"]}),
+                    pool.submit(server.query, "events.list"),
+                ]
+            for answer in answers:
+                _assert_unavailable(answer.result())
+        assert httpx.get(f"{server.url}/readyz", timeout=FAIL_SECONDS).status_code == 503
+        assert httpx.get(f"{server.url}/healthz", timeout=FAIL_SECONDS).status_code == 200
+
+    assert server.query("events.get", {"eventId": logged["id"]}).json()["result"]["data"] == logged
+    assert server.ready()
+
+
+def test_writers_get_through_a_crash_of_the_database(cluster: Cluster, server: Server) -> None:
+    with _outage(cluster, server, cluster.crash):
+        pass
+
+
+def test_requests_fail_in_time_while_the_database_is_frozen(cluster: Cluster, server: Server) -> None:
+    assert server.mutate("events.log", _event()).status_code == 200
+
+    def ask(path: str) -> int:
+        return httpx.get(f"{server.url}/{path}", headers=server.headers, timeout=GIVE_UP_SECONDS).status_code
+
+    with cluster.frozen(), ThreadPoolExecutor() as pool:
+        assert list(pool.map(ask, ("trpc/events.list", "readyz"))) == [503, 503]
+
+    until(lambda: server.mutate("events.log", _event()).status_code == 200, seconds=HEAL_SECONDS)
+
+
+def test_append_whose_database_crashed_before_the_commit_is_not_stored(cluster: Cluster, server: Server) -> None:
+    before, event = len(check_log(cluster.url)), _event()
+
+    with ThreadPoolExecutor(1) as pool, closing(psycopg.connect(cluster.url)) as connection:
+        connection.execute(LOCK, {"workspace": "default"})
+        answer = pool.submit(server.mutate, "events.log", event)
+        until(lambda: waiting_for_the_tip(connection))
+        cluster.crash()
+        try:
+            _assert_unavailable(answer.result())
+        finally:
+            cluster.start()
+
+    assert len(check_log(cluster.url)) == before
+    until(lambda: server.mutate("events.log", event).status_code == 200, seconds=HEAL_SECONDS)
+    assert [logged["event_id"] for logged in check_log(cluster.url)[before:]] == [event["id"]]
+
+
+def test_append_whose_connection_died_before_the_commit_is_stored_once(cluster: Cluster, server: Server) -> None:
+    before, event = len(check_log(cluster.url)), _event()
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(cluster.url) as connection:
+        connection.execute(LOCK, {"workspace": "default"})
+        answer = pool.submit(server.mutate, "events.log", event)
+        [backend] = until(lambda: waiting_for_the_tip(connection))
+        connection.execute("SELECT pg_terminate_backend(%s)", [backend])
+        until(lambda: waiting_for_the_tip(connection) not in ([], [backend]))
+
+    _assert_stored_once(cluster.url, before, event, answer.result())
+
+
+def test_append_whose_connection_died_during_the_commit_is_stored_once(cluster: Cluster, server: Server) -> None:
+    before, event = len(check_log(cluster.url)), _event()
+    with psycopg.connect(cluster.url, autocommit=True) as connection:
+        connection.execute(CUT_THE_FIRST_COMMIT)
+        try:
+            answer = server.mutate("events.log", event)
+            row = connection.execute("SELECT last_value FROM commits").fetchone()
+        finally:
+            connection.execute("DROP TRIGGER cut ON event; DROP FUNCTION cut; DROP SEQUENCE commits")
+
+    assert row == (2,), "there was no second try"
+    _assert_stored_once(cluster.url, before, event, answer)
+
+
+def test_append_whose_connection_died_behind_the_commit_is_stored_once(cluster: Cluster, server: Server) -> None:
+    before, event = len(check_log(cluster.url)), _event()
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(cluster.url, autocommit=True) as connection:
+        # Commits are durable here, and then wait in vain for another machine before they are answered.
+        _configure(connection, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        try:
+            answer = pool.submit(server.mutate, "events.log", event)
+            [(backend,)] = until(lambda: connection.execute(UNANSWERED).fetchall())
+            connection.execute("SELECT pg_terminate_backend(%s)", [backend])
+            until(lambda: connection.execute(UNANSWERED).fetchall() not in ([], [(backend,)]))
+        finally:
+            _configure(connection, "ALTER SYSTEM RESET synchronous_standby_names")
+
+    _assert_stored_once(cluster.url, before, event, answer.result())
+
+
+@contextmanager
+def _outage(cluster: Cluster, server: Server, end: Callable[[], None]) -> Iterator[None]:
+    """The database is down during the block, and many clients go on asking for appends, before, during and after."""
+    before = len(check_log(cluster.url))
+    with writing([server]) as writers:
+        until(lambda: len(writers.acknowledged) > 100)
+        end()
+        try:
+            yield
+            until(lambda: writers.refused > 32)
+            missed = len(writers.acknowledged)
+        finally:
+            cluster.start()
+        until(lambda: len(writers.acknowledged) > missed + 100, seconds=HEAL_SECONDS)
+        writers.stop()
+    assert writers.slowest_seconds < FAIL_SECONDS
+    assert writers.acknowledged.keys() <= {event["event_id"] for event in check_log(cluster.url)[before:]}
+
+
+def _event() -> dict[str, object]:
+    return {"id": str(uuid4()), "type": "note.created", "data": {"n": 1}}
+
+
+def _assert_unavailable(answer: httpx.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    data = answer.json()["error"]["data"]
+    assert data["code"] == "SERVICE_UNAVAILABLE"
+    assert data["retryAfterSeconds"] >= 1
+    assert answer.headers["retry-after"] == str(data["retryAfterSeconds"])
+    assert answer.elapsed.total_seconds() < FAIL_SECONDS
+
+
+def _assert_stored_once(database_url: str, before: int, event: dict[str, object], answer: httpx.Response) -> None:
+    """`event` is the one event more, and `answer` is what its caller was told."""
+    assert answer.status_code == 200, answer.text
+    [stored] = check_log(database_url)[before:]
+    logged = answer.json()["result"]["data"]
+    assert (logged["id"], logged["hash"]) == (event["id"], stored["hash"])
+
+
+def _configure(connection: psycopg.Connection, statement: LiteralString) -> None:
+    connection.execute(statement)
+    connection.execute("SELECT pg_reload_conf()")

@@ -1,0 +1,79 @@
+"""A process that freezes in mid-transaction holds the tip's lock: the others go on without it in seconds."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+
+import psycopg
+import pytest
+
+from app.store.database import LOST, Database
+from app.store.event_log import LOCK
+from tests.acceptance.conftest import Pair
+from tests.acceptance.processes import frozen, waiting_for_the_tip
+from tests.acceptance.writers import writing
+from tests.checks import check_log
+from tests.servers import until
+
+PATIENCE_SECONDS = 12
+"""What a frozen process may cost the others."""
+
+CLIENTS = 16
+"""Of each server: as many answers may be under way when it freezes."""
+
+EVENT = {"type": "note.created", "data": {}}
+
+
+def test_others_go_on_without_the_frozen(pair: Pair, workspace: str) -> None:
+    """In one workspace a server freezes in mid-transaction, in another a client in mid-message."""
+    freezing, other = pair.servers
+    with (
+        writing(pair.servers, clients=2 * CLIENTS, workspace=workspace) as writers,
+        _frozen_client(pair.database_url, "default"),
+    ):
+        until(lambda: writers.by(freezing) > 50 and writers.by(other) > 50)
+
+        with psycopg.connect(pair.database_url) as connection, ExitStack() as frost:
+            connection.execute(LOCK, {"workspace": workspace})
+            until(lambda: len(waiting_for_the_tip(connection)) == 2)
+            frost.enter_context(frozen(freezing))
+            by_frozen, by_other = writers.by(freezing), writers.by(other)
+            # The lock passes to those who wait for it, and so to the frozen server, which cannot go on.
+            connection.rollback()
+            until(lambda: writers.by(other) > by_other + 100, seconds=PATIENCE_SECONDS)
+            assert writers.by(freezing) <= by_frozen + CLIENTS, "it is not frozen"
+        until(lambda: writers.by(freezing) > by_frozen + 2 * CLIENTS)
+        writers.stop()
+        until(lambda: other.mutate("events.log", EVENT).status_code == 200, seconds=PATIENCE_SECONDS)
+
+    stored = {event["event_id"] for event in check_log(pair.database_url, workspace)}
+    assert writers.acknowledged.keys() <= stored
+    check_log(pair.database_url, "default")
+
+
+@contextmanager
+def _frozen_client(database_url: str, workspace: str) -> Iterator[None]:
+    """A client like a server's, frozen behind the lock: the loop that it lives in does not turn during the block.
+
+    It froze in a pipeline, where the database waits for more without thinking the transaction idle.
+    """
+    database = Database(database_url)
+    stack = AsyncExitStack()
+
+    async def lock() -> None:
+        await database.open()
+        connection = await stack.enter_async_context(database.pool.connection())
+        await stack.enter_async_context(connection.pipeline())
+        await stack.enter_async_context(connection.transaction())
+        await (await connection.execute(LOCK, {"workspace": workspace})).fetchall()
+
+    async def go_on() -> None:
+        with pytest.raises(LOST):
+            await stack.aclose()
+        assert await database.rows("SELECT 1", {}) == [(1,)], "it does not work again"
+        await database.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(lock())
+        yield
+        runner.run(go_on())

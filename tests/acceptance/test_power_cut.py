@@ -1,0 +1,28 @@
+"""The machine goes down under an embedded database; later, process ids mean other processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.acceptance.processes import kill, kill_tree
+from tests.servers import serving
+
+
+def test_start_after_a_power_cut_believes_no_old_process_id(data_dir: Path) -> None:
+    with serving(data_dir) as server:
+        logged = server.mutate("events.log", {"type": "note.created", "data": {"n": 1}}).json()["result"]["data"]
+        left_behind = data_dir / "postgres" / "postmaster.pid"
+        pid, rest = left_behind.read_text().split("\n", 1)
+        kill(server)
+        kill_tree(int(pid))
+
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as bystander:
+        try:
+            left_behind.write_text(f"{bystander.pid}\n{rest}")
+
+            with serving(data_dir) as again:
+                assert again.query("events.get", {"eventId": logged["id"]}).json()["result"]["data"] == logged
+
+            assert bystander.poll() is None, "a process that has nothing to do with it was stopped"
+        finally:
+            bystander.kill()

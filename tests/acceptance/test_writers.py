@@ -1,0 +1,79 @@
+"""Many clients write to one log through several server processes, some of which die: what was acknowledged is there."""
+
+import os
+import signal
+from pathlib import Path
+
+from app.store.embedded import postgres
+from tests.acceptance.conftest import Pair
+from tests.acceptance.processes import kill, kill_tree, workers
+from tests.acceptance.writers import Writers, writing
+from tests.checks import check_log
+from tests.servers import free_port, serving, until
+
+EVENTS = 5000
+
+
+def test_two_servers_write_one_log(pair: Pair, workspace: str) -> None:
+    with writing(pair.servers, events=EVENTS, workspace=workspace) as writers:
+        pass
+
+    _check(pair.database_url, writers, EVENTS, workspace)
+
+
+def test_two_workers_write_one_log_though_one_is_killed_and_replaced(database_url: str, data_dir: Path) -> None:
+    with serving(data_dir, database_url=database_url, workers=2) as server:
+        first, second = workers(server)
+        with writing([server], events=EVENTS) as writers:
+            until(lambda: len(writers.acknowledged) > EVENTS // 2)
+            os.kill(first, signal.SIGKILL)
+        until(lambda: len(workers(server)) == 2 and first not in workers(server))
+        assert second in workers(server)
+
+    _check(database_url, writers, EVENTS)
+
+
+def test_killed_server_loses_nothing(database_url: str, data_dir: Path) -> None:
+    port = free_port()
+    with (
+        serving(data_dir, database_url=database_url, port=port) as dying,
+        serving(data_dir, database_url=database_url) as other,
+        writing([dying, other], events=EVENTS) as writers,
+    ):
+        until(lambda: len(writers.acknowledged) > EVENTS // 4)
+        kill(dying)
+        with serving(data_dir, database_url=database_url, port=port):
+            until(lambda: len(writers.acknowledged) == EVENTS, seconds=60)
+
+    _check(database_url, writers, EVENTS)
+
+
+def test_server_killed_with_its_embedded_database_loses_nothing(data_dir: Path) -> None:
+    port, events = free_port(), 600
+    with serving(data_dir, port=port) as first, writing([first], events=events) as writers:
+        until(lambda: len(writers.acknowledged) > events // 4)
+        kill(first)
+        with serving(data_dir, port=port) as second:
+            until(lambda: len(writers.acknowledged) > events // 2)
+            kill(second)
+            kill_tree(_postmaster(data_dir))
+            with serving(data_dir, port=port):
+                until(lambda: len(writers.acknowledged) == events, seconds=60)
+
+    with postgres(data_dir, ours=True) as url:
+        _check(url, writers, events)
+
+
+def _postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def _check(database_url: str, writers: Writers, events: int, workspace: str = "default") -> None:
+    """The log verifies, and holds exactly what was acknowledged, at the places that were acknowledged."""
+    log = check_log(database_url, workspace)
+    assert [event["seq"] for event in log] == list(range(events))
+    assert sorted(event["payload"]["number"] for event in log) == list(range(events))
+    stored = {event["event_id"]: (event["seq"], event["hash"], event["timestamp"]) for event in log}
+    assert stored == {
+        id_: (event["seq"], event["hash"], event["timestamp"]) for id_, event in writers.acknowledged.items()
+    }

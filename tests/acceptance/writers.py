@@ -1,0 +1,106 @@
+"""Clients that log as fast as they are answered, each on a connection and a thread of its own."""
+
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from tests.servers import Server, until
+
+SOURCES = ("api", "automation", "sync", "migration", "system", "intelligence")
+
+
+class Writers:
+    """Clients of some servers, in turns.
+
+    Each sends one event after another, and every event again, under its own id, until the server acknowledges it.
+    """
+
+    def __init__(self, servers: Sequence[Server], *, events: int | None, workspace: str = "default") -> None:
+        """`events` are shared out among the clients; None: they log until they are told to `stop`."""
+        self.acknowledged: dict[str, dict[str, Any]] = {}
+        """The answered event by the id that its client chose."""
+        self.refused = 0
+        """How many answers said that the server is unavailable."""
+        self.slowest_seconds = 0.0
+        """The longest time from a request to its answer, of any kind."""
+        self._servers = servers
+        self._events = events
+        self._workspace = workspace
+        self._stopped = threading.Event()
+
+    def by(self, server: Server) -> int:
+        """How many events `server` has acknowledged."""
+        return sum(event["producer"] == server.url for event in list(self.acknowledged.values()))
+
+    def stop(self) -> None:
+        """Nothing is sent from now on: what has not been acknowledged yet may be stored or not."""
+        self._stopped.set()
+
+    def work(self, place: int, clients: int) -> None:
+        """One client's work."""
+        server = self._servers[place % len(self._servers)]
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+        for number in itertools.count(place, clients) if self._events is None else range(place, self._events, clients):
+            event = _event(number, place, server)
+            answered = until(lambda: self._stopped.is_set() or self._try(connection, server, event), seconds=60)  # noqa: B023
+            if answered is True:
+                break
+            assert answered["data"] == event["data"]
+            self.acknowledged[event["id"]] = answered
+        connection.close()
+
+    def _try(
+        self, connection: http.client.HTTPConnection, server: Server, event: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """The logged event; None where the server cannot be reached, breaks off, or says that it is unavailable."""
+        headers = server.headers | {"content-type": "application/json", "x-workspace-id": self._workspace}
+        started = time.monotonic()
+        try:
+            connection.request("POST", "/trpc/events.log", json.dumps(event), headers)
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            return None
+        self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - started)
+        if answer.status == 503:
+            self.refused += 1
+            return None
+        assert answer.status == 200, content
+        logged: dict[str, Any] = content["result"]["data"]
+        return logged
+
+
+@contextmanager
+def writing(
+    servers: Sequence[Server], *, events: int | None = None, clients: int = 32, workspace: str = "default"
+) -> Iterator[Writers]:
+    """Writers at work, from the start of the block; its end waits for every one of them."""
+    writers = Writers(servers, events=events, workspace=workspace)
+    with ThreadPoolExecutor(clients) as pool:
+        at_work = [pool.submit(writers.work, place, clients) for place in range(clients)]
+        try:
+            yield writers
+        except BaseException:
+            writers.stop()
+            raise
+        for writer in at_work:
+            writer.result()
+
+
+def _event(number: int, place: int, server: Server) -> dict[str, Any]:
+    return {
+        "id": str(uuid4()),
+        "type": f"load.number-{number % 5}",
+        "source": SOURCES[number % len(SOURCES)],
+        "producer": server.url,
+        "data": {"number": number, "writer": place},
+    }

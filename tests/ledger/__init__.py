@@ -1,0 +1,1 @@
+"""The pure half: canonical bytes, the chain, the key."""

@@ -1,0 +1,1 @@
+"""What each operation does and for whom, asked over the wire."""

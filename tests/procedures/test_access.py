@@ -1,0 +1,217 @@
+"""Who may call what, in which workspace, and whose rows a key sees."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from procedures.registry import registry
+from schemas.principal import Scope
+from tests.procedures.conftest import Keyed, answered, failed
+from tests.servers import Server, until
+
+EVENT = {"type": "note.created", "data": {}}
+
+CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
+    "events.get": ("events:read", lambda caller: caller.query("events.get", {"eventId": "x"})),
+    "events.list": ("events:read", lambda caller: caller.query("events.list")),
+    "events.log": ("events:write", lambda caller: caller.mutate("events.log", EVENT)),
+    "events.logBatch": ("events:write", lambda caller: caller.mutate("events.logBatch", {"events": [EVENT]})),
+    "events.page": ("events:read", lambda caller: caller.query("events.page")),
+}
+
+OPENS = {"events:read": {"events:read", "events:read-own"}}
+"""A narrower scope opens what the wider one opens, for less."""
+
+
+def test_the_table_has_every_procedure() -> None:
+    assert set(CALLS) == set(registry())
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_scope_opens_its_procedures(keyed: Keyed, name: str) -> None:
+    scope, ask = CALLS[name]
+
+    for opening in (*OPENS.get(scope, {scope}), "*"):
+        assert ask(keyed.key(opening)[1]).status_code in {200, 404}, opening
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_all_other_scopes_do_not(keyed: Keyed, name: str) -> None:
+    scope, ask = CALLS[name]
+    others = {str(each) for each in Scope} - OPENS.get(scope, {scope}) - {"*"}
+
+    data = failed(ask(keyed.key(*others)[1]), 403)
+
+    assert (data["code"], data["reason"]) == ("FORBIDDEN", "forbidden")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_caller_without_a_token_is_unauthorized(keyed: Keyed, name: str) -> None:
+    response = httpx.post(f"{keyed.server.url}/trpc/{name}", json={"not": "looked at"})
+
+    data = failed(response, 401)
+    assert (data["code"], data["reason"], data["path"]) == ("UNAUTHORIZED", "unauthorized", name)
+
+
+AUTHORIZATIONS = {
+    "nothing": "",
+    "no token": "Bearer",
+    "another token": "Bearer x",
+    "another scheme": "Basic eDp5",
+    "no scheme": "sk_x_y",
+    "a key's id": "Bearer sk_control_" + "0" * 43,
+    "a long token": "Bearer " + "x" * 5000,
+    "two tokens": "Bearer sk_a_b sk_c_d",
+}
+
+
+@pytest.mark.parametrize("authorization", AUTHORIZATIONS.values(), ids=list(AUTHORIZATIONS))
+def test_no_other_authorization_is_taken(keyed: Keyed, authorization: str) -> None:
+    response = httpx.get(f"{keyed.server.url}/trpc/events.list", headers={"authorization": authorization})
+
+    assert failed(response, 401)["code"] == "UNAUTHORIZED"
+    assert "sk_" not in response.text
+
+
+def test_a_token_may_stand_in_connection_params(keyed: Keyed) -> None:
+    params = {"connectionParams": msgspec.json.encode({"token": keyed.server.token}).decode()}
+
+    response = httpx.get(f"{keyed.server.url}/trpc/events.list", params=params)
+
+    assert isinstance(answered(response), list)
+
+
+def test_a_revoked_key_ends_within_seconds(keyed: Keyed) -> None:
+    key_id, caller = keyed.key("events:read")
+    assert caller.query("events.list").status_code == 200
+
+    keyed.revoke(key_id)
+
+    until(lambda: caller.query("events.list").status_code == 401, seconds=5)
+
+
+def test_an_expired_key_ends_by_itself(keyed: Keyed) -> None:
+    _, expired = keyed.key("events:read", seconds=-1)
+    _, expiring = keyed.key("events:read", seconds=2)
+
+    assert expiring.query("events.list").status_code == 200
+    assert expired.query("events.list").status_code == 401
+    until(lambda: expiring.query("events.list").status_code == 401, seconds=4)
+
+
+def _log(caller: Server, workspace: str | None = None, **members: object) -> dict[str, Any]:
+    headers = {} if workspace is None else {"x-workspace-id": workspace}
+    event: dict[str, Any] = answered(caller.mutate("events.log", {**EVENT, **members}, **headers))
+    return event
+
+
+def test_a_call_acts_in_the_keys_first_workspace_unless_it_names_another(keyed: Keyed) -> None:
+    first, second = keyed.workspace(), keyed.workspace()
+    _, caller = keyed.key("events:read", "events:write", workspaces=(first, second))
+
+    in_first = _log(caller)
+    in_second = _log(caller, second)
+
+    assert (in_first["seq"], in_second["seq"]) == (0, 0)
+    assert [event["id"] for event in answered(caller.query("events.list"))] == [in_first["id"]]
+    named = caller.query("events.list", None, **{"x-workspace-id": second})
+    assert [event["id"] for event in answered(named)] == [in_second["id"]]
+
+
+def test_connection_params_name_a_workspace_too(keyed: Keyed) -> None:
+    workspace = keyed.workspace()
+    event = _log(keyed.server, workspace)
+    params = msgspec.json.encode({"workspaceId": workspace}).decode()
+
+    response = httpx.get(
+        f"{keyed.server.url}/trpc/events.list", params={"connectionParams": params}, headers=keyed.server.headers
+    )
+
+    assert [each["id"] for each in answered(response)] == [event["id"]]
+
+
+def test_another_workspace_is_forbidden(keyed: Keyed) -> None:
+    mine, theirs = keyed.workspace(), keyed.workspace()
+    _, caller = keyed.key("*", workspaces=(mine,))
+    event = _log(keyed.server, theirs)
+
+    assert failed(caller.query("events.list", None, **{"x-workspace-id": theirs}), 403)["code"] == "FORBIDDEN"
+    assert failed(caller.mutate("events.log", EVENT, **{"x-workspace-id": theirs}), 403)["code"] == "FORBIDDEN"
+    assert failed(caller.query("events.get", {"eventId": event["id"]}), 404)["code"] == "NOT_FOUND"
+
+
+def test_forbidden_and_unknown_workspaces_look_the_same_to_a_key_of_one(keyed: Keyed) -> None:
+    theirs = keyed.workspace()
+    _, caller = keyed.key("*", workspaces=(keyed.workspace(),))
+
+    answers = [caller.query("events.list", None, **{"x-workspace-id": name}) for name in (theirs, "nosuch")]
+
+    assert answers[0].json() == answers[1].json()
+
+
+def test_an_unknown_workspace_is_not_found(keyed: Keyed) -> None:
+    for name in ("nosuch", "_node", "DEFAULT", "default ; DROP", "*", "default/"):
+        data = failed(keyed.server.query("events.list", None, **{"x-workspace-id": name}), 404)
+        assert (data["code"], data["path"]) == ("NOT_FOUND", "events.list")
+
+
+def test_read_own_sees_its_users_rows_alone(keyed: Keyed) -> None:
+    workspace = keyed.workspace()
+    _, caller = keyed.key("events:read-own", user="mine", workspaces=(workspace,))
+    mine = [_log(keyed.server, workspace, userId="mine") for _ in range(2)]
+    theirs = _log(keyed.server, workspace, userId="theirs")
+
+    ids = [event["id"] for event in reversed(mine)]
+    assert [event["id"] for event in answered(caller.query("events.list"))] == ids
+    page = answered(caller.query("events.page", {"limit": 1}))
+    assert ([event["id"] for event in page["events"]], page["total"]) == (ids[:1], 2)
+    rest = answered(caller.query("events.page", {"limit": 5, "cursor": page["nextCursor"]}))
+    assert ([event["id"] for event in rest["events"]], rest["total"]) == (ids[1:], 2)
+    assert answered(caller.query("events.page", {"userId": "theirs"})) == {"events": [], "total": 0}
+    assert answered(caller.query("events.get", {"eventId": mine[0]["id"]})) == mine[0]
+    for reference in (theirs["id"], theirs["hash"].replace("sha256:", "evt_")):
+        assert failed(caller.query("events.get", {"eventId": reference}), 404)["code"] == "NOT_FOUND"
+
+
+def test_a_cursor_of_one_who_sees_all_opens_nothing_more(keyed: Keyed) -> None:
+    workspace = keyed.workspace()
+    _, caller = keyed.key("events:read-own", user="mine", workspaces=(workspace,))
+    for user in ("theirs", "mine", "theirs", "theirs"):
+        _log(keyed.server, workspace, userId=user)
+    cursor = answered(keyed.server.query("events.page", {"limit": 1}, **{"x-workspace-id": workspace}))["nextCursor"]
+
+    page = answered(caller.query("events.page", {"cursor": cursor}))
+
+    assert ([event["userId"] for event in page["events"]], page["total"]) == (["mine"], 1)
+
+
+def test_the_user_of_an_event_is_its_caller(keyed: Keyed) -> None:
+    _, caller = keyed.key("events:write", user="someone")
+
+    assert _log(caller)["userId"] == "someone"
+    assert _log(caller, userId="someone")["userId"] == "someone"
+    assert _log(caller, userId=None)["userId"] == "someone"
+
+
+def test_another_user_needs_write_as(keyed: Keyed) -> None:
+    _, caller = keyed.key("events:write", user="someone")
+    _, trusted = keyed.key("events:write", "events:write-as", user="someone")
+
+    response = caller.mutate("events.log", {**EVENT, "userId": "another"})
+
+    assert failed(response, 403)["reason"] == "forbidden"
+    assert "events:write-as" in response.json()["error"]["message"]
+    assert _log(trusted, userId="another")["userId"] == "another"
+
+
+def test_a_batch_for_another_user_is_refused_whole(keyed: Keyed) -> None:
+    workspace = keyed.workspace()
+    _, caller = keyed.key("events:write", "events:read", workspaces=(workspace,))
+
+    response = caller.mutate("events.logBatch", {"events": [EVENT, {**EVENT, "userId": "another"}]})
+
+    assert failed(response, 403)["code"] == "FORBIDDEN"
+    assert answered(caller.query("events.list")) == []

@@ -1,0 +1,60 @@
+"""The registry has every module of `procedures/`, and each says what it does."""
+
+from pathlib import Path
+
+import pytest
+
+import procedures
+from procedures.procedure import Kind
+from procedures.registry import registry
+from schemas.errors import Internal, InvalidInput, PayloadTooLarge, Unavailable
+
+FOLDER = Path(procedures.__path__[0])
+
+
+def _camel(module: str) -> str:
+    first, *rest = module.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def test_listing_procedures_lists_the_api() -> None:
+    names = {
+        f"{_camel(file.parent.name)}.{_camel(file.stem)}" for file in FOLDER.glob("*/*.py") if file.stem != "__init__"
+    }
+
+    assert set(registry()) == names
+
+
+@pytest.mark.parametrize("name", registry())
+def test_a_procedure_says_what_it_does(name: str) -> None:
+    procedure = registry()[name]
+
+    assert procedure.name == name
+    assert procedure.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", registry())
+def test_a_procedure_may_always_refuse_input_and_fail(name: str) -> None:
+    assert {InvalidInput, PayloadTooLarge, Unavailable, Internal} <= set(registry()[name].errors)
+
+
+@pytest.mark.parametrize("name", registry())
+def test_only_what_writes_is_a_mutation(name: str) -> None:
+    procedure = registry()[name]
+
+    reads = procedure.scope in {"events:read", "ledger:read", "audit:read"}
+    assert (procedure.kind is not Kind.MUTATION) == reads
+
+
+@pytest.mark.parametrize(
+    ("name", "optional"),
+    [
+        ("events.list", True),
+        ("events.page", True),
+        ("events.get", False),
+        ("events.log", False),
+        ("events.logBatch", False),
+    ],
+)
+def test_an_input_may_be_left_out_where_nothing_is_required(name: str, optional: bool) -> None:  # noqa: FBT001
+    assert registry()[name].optional is optional

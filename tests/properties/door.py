@@ -1,0 +1,125 @@
+"""A tRPC door that anything may be thrown at: what comes back must be a tRPC envelope, in time, and no 5xx."""
+
+import contextlib
+import http.client
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+from msgspec import Struct
+
+from tests.servers import Server
+
+TIMEOUT_SECONDS = 10
+
+JSON = {"content-type": "application/json"}
+
+
+class Reply(Struct, frozen=True):
+    """A status and its body, which was found to be well-formed."""
+
+    status: int
+    body: Any
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The error objects."""
+        envelopes = self.body if isinstance(self.body, list) else [self.body]
+        return [envelope["error"] for envelope in envelopes if "error" in envelope]
+
+    @property
+    def places(self) -> set[str]:
+        """Where the input was wrong."""
+        return {issue["path"] for error in self.errors for issue in error["data"].get("issues", ())}
+
+
+class Door:
+    """One server's tRPC door, by one connection that is kept open."""
+
+    def __init__(self, server: Server, *, superjson: bool) -> None:
+        self.server = server
+        self.superjson = superjson
+        self._client = httpx.Client(base_url=server.url, headers=server.headers, timeout=TIMEOUT_SECONDS)
+
+    def wrapped(self, value: object) -> object:
+        """An input as the door's transformer puts it."""
+        return {"json": value} if self.superjson else value
+
+    def mutate(self, name: str, value: object) -> Reply:
+        """One call by POST."""
+        return self.post(name, json.dumps(self.wrapped(value)).encode())
+
+    def mutate_raw(self, name: str, text: bytes) -> Reply:
+        """One call by POST whose input is any bytes."""
+        return self.post(name, b'{"json":%b}' % text if self.superjson else text)
+
+    def query(self, name: str, value: object) -> Reply:
+        """One call by GET."""
+        return self.get(f"{name}?input={quote(json.dumps(self.wrapped(value)))}")
+
+    def post(self, target: str, content: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
+        """Any body, to any target."""
+        given = [(name.encode(), value.encode()) for name, value in JSON.items()]
+        return self._reply(self._client.post(f"/trpc/{target}", content=content, headers=[*given, *headers]))
+
+    def get(self, target: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
+        """Any target. Header values may be any bytes that HTTP allows."""
+        return self._reply(self._client.get(f"/trpc/{target}", headers=list(headers)))
+
+    def raw(self, method: str, target: bytes, content: bytes = b"") -> Reply | int:
+        """A request line as it is given. Answers a bare status where HTTP itself was refused, before the door."""
+        where = urlsplit(self.server.url)
+        connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=TIMEOUT_SECONDS)
+        with contextlib.closing(connection):
+            head = b"%b /trpc%b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" % (method.encode(), target)
+            token = f"authorization: Bearer {self.server.token}\r\ncontent-type: application/json\r\n".encode()
+            connection.send(head + token + b"content-length: %d\r\n\r\n" % len(content) + content)
+            response = http.client.HTTPResponse(connection.sock, method=method)
+            response.begin()
+            body = response.read()
+        if not body:
+            assert 400 <= response.status < 500, response.status
+            return response.status
+        return self._checked(response.status, body)
+
+    def _reply(self, response: httpx.Response) -> Reply:
+        return self._checked(response.status_code, response.content)
+
+    def _checked(self, status: int, content: bytes) -> Reply:
+        assert 200 <= status < 300 or 400 <= status < 500, content[:500]
+        body = self._unwrapped(json.loads(content))
+        for envelope in body if isinstance(body, list) else [body]:
+            assert isinstance(envelope, dict), envelope
+            assert envelope.keys() in ({"result"}, {"error"}), envelope.keys()
+            if "error" in envelope:
+                _check_error(envelope["error"])
+        if not isinstance(body, list):
+            assert ("result" in body) == (status == 200)
+            assert "result" in body or body["error"]["data"]["httpStatus"] == status
+        assert self.server.token.encode() not in content
+        return Reply(status, body)
+
+    def _unwrapped(self, body: Any) -> Any:
+        if self.superjson:
+            for envelope in body if isinstance(body, list) else [body]:
+                if "error" in envelope:
+                    envelope["error"] = envelope["error"]["json"]
+                else:
+                    assert "json" in envelope["result"]["data"]
+        return body
+
+
+def _check_error(error: dict[str, Any]) -> None:
+    assert error.keys() == {"message", "code", "data"}
+    assert isinstance(error["message"], str)
+    assert error["message"]
+    assert isinstance(error["code"], int)
+    data = error["data"]
+    assert isinstance(data["code"], str)
+    assert 400 <= data["httpStatus"] < 500
+    assert data.keys() <= {"code", "httpStatus", "path", "reason", "issues", "hash", "retryAfterSeconds"}
+    for issue in data.get("issues", [{"path": "", "message": "x"}]):
+        assert issue.keys() == {"path", "message"}
+        assert issue["message"]

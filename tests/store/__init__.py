@@ -1,0 +1,1 @@
+"""The log and its readers on a real PostgreSQL."""

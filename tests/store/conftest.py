@@ -1,0 +1,32 @@
+"""An open store, shared, with a log of each test's own."""
+
+import itertools
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from app.store.install import connect
+from app.store.workspaces import create_workspace
+from tests.servers import cloned
+from tests.store.opened import START, Store, opened
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="package")
+def open_store(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One store for all tests of this package."""
+    with cloned(postgres_url, template, "test_store") as url, opened(url, tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def store(open_store: Store) -> Store:
+    """The store in an empty workspace; `other` is another one."""
+    own = msgspec.structs.replace(open_store, workspace=f"w{next(_numbers)}")
+    own.clock.at = START
+    with connect(own.url) as connection:
+        for slug in (own.workspace, own.other):
+            create_workspace(connection, slug)
+    return own

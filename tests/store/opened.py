@@ -1,0 +1,158 @@
+"""The store without a server around it, for tests that call it directly."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw, Struct
+
+from app.cursor import Cursors
+from app.ledger.draft import Draft, Drafting
+from app.ledger.signer import Signer
+from app.store.database import Database
+from app.store.event_log import EventLog
+from app.store.event_reader import EventReader
+from app.store.install import connect, load_signer, set_up
+from app.store.keys import new_token
+from app.store.workspaces import create_workspace
+from schemas.event import ListEvents, LogEvent, SynapEvent
+from schemas.principal import EVERY, Principal
+
+SECRET = b"s" * 32
+
+OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspaces=(EVERY,))
+
+START = datetime(2024, 12, 9, 1, tzinfo=UTC)
+"""What the clock of a store says first."""
+
+T = TypeVar("T")
+
+_drafting = Drafting()
+
+
+class Clock:
+    """Says what it was told last."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self.at
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """An open log and its reader, on one event loop, where `run` awaits. Calls act in `workspace` unless they say."""
+
+    url: str
+    workspace: str = "default"
+    node: str
+    signer: Signer
+    database: Database
+    log: EventLog
+    reader: EventReader
+    clock: Clock
+    run: Callable[[Awaitable[Any]], Any]
+
+    @property
+    def other(self) -> str:
+        """Another workspace of the test's own."""
+        return f"{self.workspace}-other"
+
+    def append(self, *drafts: Draft, workspace: str | None = None) -> list[SynapEvent]:
+        """Append in one call."""
+        answer: list[SynapEvent] = self.run(self.log.append(workspace or self.workspace, drafts))
+        return answer
+
+    def append_at_once(self, *calls: Sequence[Draft]) -> list[Any]:
+        """One answer or error for each of several calls that wait in the same group."""
+        awaited = [self.log.append(self.workspace, drafts) for drafts in calls]
+        answers: list[Any] = self.run(_gathered(awaited))
+        return answers
+
+    def list(self, workspace: str | None = None, only_user: str | None = None, **query: Any) -> list[dict[str, Any]]:
+        """The events of a list, as a caller reads them."""
+        asked = msgspec.convert(query, ListEvents)
+        events: list[dict[str, Any]] = json.loads(
+            self.run(self.reader.events(workspace or self.workspace, asked, only_user)).json
+        )
+        return events
+
+    def page(self, workspace: str | None = None, only_user: str | None = None, **query: Any) -> dict[str, Any]:
+        """One page, as a caller reads it."""
+        asked = msgspec.convert(query, ListEvents)
+        page: dict[str, Any] = json.loads(
+            self.run(self.reader.page(workspace or self.workspace, asked, only_user)).json
+        )
+        return page
+
+    def walk(self, workspace: str | None = None, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every page, from the first to the one without a next."""
+        page = self.page(workspace, **query)
+        yield page
+        while cursor := page.get("nextCursor"):
+            page = self.page(workspace, **query, cursor=cursor)
+            yield page
+
+
+@contextmanager
+def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[Store]:
+    """The store in the migrated database at `url`; its key is kept in `keys`."""
+    with connect(url) as connection:
+        node = set_up(connection, keys / "node.key", keys / "control.token", new_token("control"))
+        for slug in workspaces:
+            create_workspace(connection, slug)
+    signer = load_signer(keys / "node.key")
+    assert signer is not None
+    with asyncio.Runner() as runner:
+
+        def run(awaitable: Awaitable[T]) -> T:
+            return runner.run(_awaited(awaitable))
+
+        database, clock = run(_opened(url)), Clock(START)
+        yield Store(
+            url=url,
+            node=node,
+            signer=signer,
+            database=database,
+            log=EventLog(database, signer, node, clock),
+            reader=EventReader(database, Cursors(SECRET)),
+            clock=clock,
+            run=run,
+        )
+        run(database.close())
+
+
+def draft(
+    type_: str = "note.created", data: object = None, *, id: str | UUID | None = None, **members: object
+) -> Draft:
+    """The draft of an event; other members are named as in Python."""
+    metadata = members.pop("metadata", None)
+    event = LogEvent(
+        id=UUID(id) if isinstance(id, str) else id,
+        type=type_,
+        data=Raw(data if isinstance(data, bytes) else json.dumps(data or {}).encode()),
+        metadata=Raw(json.dumps(metadata).encode()),
+        **members,  # type: ignore[arg-type] # LogEvent's own
+    )
+    return _drafting.draft(event, OWNER)
+
+
+async def _opened(url: str) -> Database:
+    database = Database(url)
+    await database.open()
+    return database
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+async def _gathered(awaited: Sequence[Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*awaited, return_exceptions=True)

@@ -1,0 +1,534 @@
+"""The command `synap`: what it does, and the one sentence with exit code 2 where it cannot."""
+
+import json
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from app.cli import UsageError, cli
+from app.ledger.signer import Signer
+from app.settings import Settings, SettingsError
+from app.start import ready
+from app.store.embedded import DataDirectoryError
+from app.store.install import InstallError
+from tests.servers import SYNAP, cloned, environment, free_port, serving
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
+
+NOWHERE = "postgresql://synap:s3cr3t@127.0.0.1:1/nosuch"
+"""A database that refuses connections."""
+
+EVENT = {"type": "note.created", "data": {}}
+
+
+def _synap(folder: Path, *arguments: str, umask: int = -1, **settings: object) -> subprocess.CompletedProcess[str]:
+    """The command with these settings; `folder` is its working directory, and holds the data directory."""
+    return subprocess.run(
+        [SYNAP, *arguments],
+        env=environment(folder / "data", **settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        umask=umask,
+    )
+
+
+def _printed(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command that worked wrote."""
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def _sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The sentence of a command that could not be carried out, and nothing beside it."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("synap: ")
+    return _checked(line.removeprefix("synap: "))
+
+
+def _checked(sentence: str) -> str:
+    """A sentence for the operator: one line, no secret in it."""
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert "s3cr3t" not in sentence
+    return sentence
+
+
+def _refused(folder: Path, **settings: object) -> str:
+    """Why an install with these settings cannot be made ready, as `synap serve` would say it."""
+    variables = environment(folder / "data", **settings)
+    with (
+        pytest.raises((SettingsError, DataDirectoryError, InstallError)) as refused,
+        ready(Settings.from_environment(variables), serving=True),
+    ):
+        pass
+    return _checked(str(refused.value))
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _keys(text: str) -> dict[str, dict[str, Any]]:
+    return {key["id"]: key for key in map(json.loads, text.splitlines())}
+
+
+# Administration.
+
+
+def test_migrate_sets_up_what_is_missing_once(tmp_path: Path, database_url: str) -> None:
+    first = _printed(_synap(tmp_path, "migrate", umask=0, database_url=database_url))
+    files = {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
+    second = _printed(_synap(tmp_path, "migrate", database_url=database_url))
+
+    assert first == second == "The schema is at its newest version.\n"
+    assert set(files) == {"node.key", "install.secret", "control.token"}
+    assert {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()} == files
+    assert {_mode(file) for file in (tmp_path / "data").iterdir()} == {0o600}
+    assert _mode(tmp_path / "data") == 0o700
+    assert re.fullmatch(rb"sk_control_[0-9A-Za-z]{43}\n", files["control.token"])
+
+
+def test_keys_are_made_listed_and_revoked(tmp_path: Path, database_url: str) -> None:
+    created = _printed(_synap(tmp_path, "workspaces", "create", "a-1_b", database_url=database_url))
+    token = _printed(
+        _synap(
+            tmp_path,
+            *("keys", "create", "--user", "ann é", "--scope", "events:read", "--scope", "events:write"),
+            *("--workspace", "a-1_b", "--workspace", "default", "--expires-in-seconds", "60"),
+            database_url=database_url,
+        )
+    )
+    made = re.fullmatch(r"sk_([0-9A-Za-z]{10})_([0-9A-Za-z]{43})\n", token)
+    assert made is not None
+    revoked = _printed(_synap(tmp_path, "keys", "revoke", made[1], database_url=database_url))
+    listed = _printed(_synap(tmp_path, "keys", "list", database_url=database_url))
+
+    key = _keys(listed)[made[1]]
+    assert created == "Created a-1_b.\n"
+    assert revoked == f"Revoked {made[1]}.\n"
+    assert made[2] not in listed
+    assert (key["userId"], key["scopes"]) == ("ann é", ["events:read", "events:write"])
+    assert key["workspaces"] == ["a-1_b", "default"]
+    assert key["createdAt"] < key["revokedAt"] < key["expiresAt"]
+    assert _keys(listed)["control"]["revokedAt"] is None
+
+
+def test_administration_works_while_a_server_runs(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        created = _printed(_synap(tmp_path, "workspaces", "create", "acme"))
+        token = _printed(_synap(tmp_path, "keys", "create", "--user", "u", "--scope", "*", "--workspace", "acme"))
+        second = _sentence(_synap(tmp_path, "serve", port=free_port()))
+        answer = httpx.post(
+            f"{server.url}/trpc/events.log", json=EVENT, headers={"authorization": f"Bearer {token.strip()}"}
+        )
+
+        assert created == "Created acme.\n"
+        assert answer.json()["result"]["data"]["seq"] == 0
+        assert "is held by another server; stop that one, or set SYNAP_DATA_DIR" in second
+        assert server.mutate("events.log", EVENT).json()["result"]["data"]["seq"] == 0
+    secrets = [tmp_path / "data" / name for name in ("control.token", "node.key", "install.secret")]
+    assert [_mode(file) for file in secrets] == [0o600] * 3
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A database for tests that leave it as it is."""
+    with cloned(postgres_url, template, "test_cli") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def unused_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database for tests that never get as far as to set it up."""
+    with cloned(postgres_url, template, "test_cli_unused") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory for tests that leave it as it is."""
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture
+def administered(shared_url: str, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of an operator, for commands that run in this process."""
+    monkeypatch.setenv("SYNAP_DATABASE_URL", shared_url)
+    monkeypatch.setenv("SYNAP_DATA_DIR", str(shared_folder))
+
+
+@pytest.mark.usefixtures("administered")
+def test_a_key_is_for_the_default_workspace_and_lasts_unless_said(capsys: pytest.CaptureFixture[str]) -> None:
+    cli(["keys", "create", "--user", "u", "--scope", "*"], result_action="return_none")
+    token = capsys.readouterr().out
+    cli(["keys", "list"], result_action="return_none")
+
+    key = _keys(capsys.readouterr().out)[token.split("_")[1]]
+    assert (key["workspaces"], key["expiresAt"], key["scopes"]) == (["default"], None, ["*"])
+
+
+@pytest.mark.usefixtures("administered")
+def test_workspaces_are_listed_by_slug(capsys: pytest.CaptureFixture[str]) -> None:
+    cli(["workspaces", "create", "acme"], result_action="return_none")
+    cli(["workspaces", "list"], result_action="return_none")
+
+    assert capsys.readouterr().out == "Created acme.\nacme\ndefault\n"
+
+
+@pytest.mark.usefixtures("administered")
+def test_a_key_may_be_revoked_again(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = []
+
+    for _ in range(2):
+        cli(["keys", "revoke", "control"], result_action="return_none")
+        cli(["keys", "list"], result_action="return_none")
+        revoked, *listed = capsys.readouterr().out.splitlines()
+        assert revoked == "Revoked control."
+        ended.append(_keys("\n".join(listed))["control"]["revokedAt"])
+
+    assert ended[0] is not None
+    assert ended[0] == ended[1]
+
+
+SLUG = "A slug has 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or digit."
+
+USER = "--user must have 1 to 256 characters."
+
+WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
+    "a workspace that is none": (
+        ["keys", "create", "--user", "u", "--scope", "*", "--workspace", "nosuch"],
+        "There is no workspace 'nosuch'; make it with: synap workspaces create nosuch.",
+    ),
+    "no user": (["keys", "create", "--user", "", "--scope", "*"], USER),
+    "a long user": (["keys", "create", "--user", "x" * 257, "--scope", "*"], USER),
+    "an end before now": (
+        ["keys", "create", "--user", "u", "--scope", "*", "--expires-in-seconds", "0"],
+        "--expires-in-seconds must be 1 or more.",
+    ),
+    "a key that is none": (["keys", "revoke", "nosuch"], "There is no key 'nosuch'; see: synap keys list."),
+    "a workspace that exists": (["workspaces", "create", "default"], "The workspace 'default' exists."),
+    "a slug that is none": (["workspaces", "create", "Acme Inc"], SLUG),
+    "a slug that is too long": (["workspaces", "create", "a" * 64], SLUG),
+    "the server's own log": (["workspaces", "create", "_node"], SLUG),
+    "no contract": (["contract"], "Say which contract: synap contract --typescript."),
+    "a user that is not UTF-8": (["keys", "create", "--user", "\udcff", "--scope", "*"], ""),
+    "a key that is not UTF-8": (["keys", "revoke", "\udcff"], ""),
+}
+
+
+@pytest.mark.usefixtures("administered")
+@pytest.mark.parametrize(("arguments", "expected"), WRONG_ARGUMENTS.values(), ids=list(WRONG_ARGUMENTS))
+def test_wrong_arguments_are_one_sentence(arguments: list[str], expected: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        cli(arguments, result_action="return_none")
+
+    assert expected in {"", _checked(str(refused.value))}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nosuch"],
+        ["keys", "create", "--user", "u"],
+        ["keys", "create", "--user", "u", "--scope", "nosuch"],
+        ["keys", "create", "--user", "u", "--scope", "*", "--expires-in-seconds", "soon"],
+        ["serve", "--port", "1"],
+    ],
+    ids=" ".join,
+)
+def test_arguments_that_no_command_takes_are_exit_code_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        cli(arguments)
+
+    assert exited.value.code == 2
+
+
+# What a start refuses, as the operator sees it.
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        sentence = _sentence(_synap(tmp_path, "serve", port=port, database_url=database_url))
+
+    assert sentence.startswith(f"Port {port} on 127.0.0.1 cannot be used (Address already in use)")
+    assert "SYNAP_PORT" in sentence
+
+
+def test_an_address_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), host="203.0.113.7"))
+
+    assert "203.0.113.7 cannot be used" in sentence
+
+
+def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url="mysql://u:s3cr3t@db.example/synap"))
+
+    assert sentence == "SYNAP_DATABASE_URL must be a URL that begins with postgresql://."
+
+
+def test_a_database_that_refuses_is_one_sentence(tmp_path: Path) -> None:
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=NOWHERE))
+
+    assert sentence.startswith("The database cannot be reached: ")
+    assert "Connection refused" in sentence
+
+
+def test_a_foreign_key_is_refused(tmp_path: Path, database_url: str) -> None:
+    with serving(tmp_path / "first", database_url=database_url) as server:
+        assert server.mutate("events.log", EVENT).status_code == 200
+    (tmp_path / "data").mkdir()
+    stranger = Signer.create(tmp_path / "data" / "node.key")
+
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=database_url))
+
+    assert stranger.kid in sentence
+    assert "but the database is signed by z6Mk" in sentence
+    assert not (tmp_path / "data" / "control.token").exists()
+
+
+def test_a_key_that_is_garbage_is_one_sentence(tmp_path: Path, database_url: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "node.key").write_text("s3cr3t\n")
+
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=database_url))
+
+    assert "node.key" in sentence
+
+
+def test_an_extension_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), extensions="nosuch"))
+
+    assert sentence.startswith("SYNAP_EXTENSIONS: 'nosuch' cannot be loaded: ")
+    assert not (tmp_path / "data").exists()
+
+
+# The same of everything that may be wrong, without a process for each.
+
+UNREACHABLE = {
+    "no such host": "postgresql://u:s3cr3t@nosuch.invalid/synap",
+    "a port that is none": "postgresql://u:s3cr3t@127.0.0.1:nosuch/synap",
+    "a password that is not encoded": "postgresql://u:s3cr3t%ZZ@127.0.0.1/synap",
+    "text behind an address": "postgresql://u:s3cr3t@[::1]x/synap",
+    "an address without its bracket": "postgresql://u:s3cr3t@[::1/synap",
+    "an unknown option": "postgresql://u:s3cr3t@127.0.0.1/synap?nosuch=1",
+    "an option without a value": "postgresql://u:s3cr3t@127.0.0.1/synap?s3cr3t",
+    "no such socket": "postgresql://u:s3cr3t@/synap?host=/nosuch",
+}
+
+
+@pytest.mark.parametrize("url", UNREACHABLE.values(), ids=list(UNREACHABLE))
+def test_an_unreachable_database_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    sentence = _refused(tmp_path, database_url=url)
+
+    assert sentence.startswith("The database cannot be reached: ") or "SYNAP_DATABASE_URL" in sentence
+
+
+def test_a_database_that_does_not_exist_is_named(tmp_path: Path, database_url: str) -> None:
+    sentence = _refused(tmp_path, database_url=re.sub(r"/test_\d+\?", "/nosuch?", database_url))
+
+    assert 'database "nosuch" does not exist' in sentence
+
+
+def test_a_database_of_a_newer_server_is_left_alone(tmp_path: Path, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    sentence = _refused(tmp_path, database_url=database_url)
+
+    assert sentence == "The database was migrated by a newer version of this server; run that one."
+
+
+def test_a_lost_key_is_missed(tmp_path: Path, database_url: str) -> None:
+    settings = Settings.from_environment(environment(tmp_path / "data", database_url=database_url))
+    with ready(settings, serving=True):
+        settings.node_key_path.unlink()
+
+    sentence = _refused(tmp_path, database_url=database_url)
+
+    assert sentence.startswith("The database is signed by key z6Mk")
+    assert sentence.endswith("restore it.")
+    assert not settings.node_key_path.exists()
+
+
+GARBAGE = {
+    "nothing": b"",
+    "text": b"not base64!\n",
+    "31 bytes": b"A" * 42 + b"\n",
+    "bytes": bytes(range(256)),
+    "base64 and text": b"A" * 43 + b"=\ns3cr3t\n",
+}
+
+
+@pytest.mark.parametrize("name", ["node.key", "install.secret"])
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=list(GARBAGE))
+def test_garbage_instead_of_a_key_is_left_alone(tmp_path: Path, unused_url: str, name: str, content: bytes) -> None:
+    file = tmp_path / "data" / name
+    file.parent.mkdir()
+    file.write_bytes(content)
+
+    sentence = _refused(tmp_path, database_url=unused_url)
+
+    assert name in sentence
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("setting", ["node_key_file", "secret_file"])
+@pytest.mark.parametrize("where", ["nosuch/file", "."], ids=["no folder", "a folder"])
+def test_a_key_file_that_cannot_be_one_is_named(tmp_path: Path, unused_url: str, setting: str, where: str) -> None:
+    path = tmp_path / where
+
+    assert str(path) in _refused(tmp_path, database_url=unused_url, **{setting: path})
+
+
+def test_the_key_and_the_secret_may_be_elsewhere(tmp_path: Path, database_url: str) -> None:
+    paths = {"node_key_file": tmp_path / "key", "secret_file": tmp_path / "secret"}
+
+    with ready(
+        Settings.from_environment(environment(tmp_path / "data", database_url=database_url, **paths)), serving=True
+    ):
+        pass
+
+    assert {_mode(path) for path in paths.values()} == {0o600}
+    assert {file.name for file in (tmp_path / "data").iterdir()} == {"control.token"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"database_url": NOWHERE}], ids=["embedded", "another"])
+def test_a_data_directory_that_cannot_be_one_is_named(tmp_path: Path, settings: dict[str, object]) -> None:
+    (tmp_path / "data").write_text("a file")
+
+    assert _refused(tmp_path, **settings) == f"The data directory {tmp_path / 'data'} cannot be used: File exists."
+
+
+# Extensions.
+
+KIND = """
+from schemas.base import Section
+from schemas.metadata import metadata_type
+
+class Review(Section, frozen=True, kw_only=True):
+    stars: int
+
+metadata_type({name}=Review)
+"""
+
+LOAD = """
+import sys
+from app.extensions import load_extensions
+from app.settings import SettingsError
+try:
+    load_extensions(sys.argv[1].split(","))
+except SettingsError as error:
+    print(error, end="")
+"""
+
+EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
+    "missing in a package": ("mine.nosuch", {"mine/__init__.py": ""}, "'mine.nosuch' cannot be loaded: "),
+    "raising": ("mine", {"mine.py": "raise LookupError('no luck')"}, "'mine' cannot be loaded: LookupError: no luck."),
+    "raising several lines": (
+        "mine",
+        {"mine.py": "raise LookupError('a\\nb')"},
+        "'mine' cannot be loaded: LookupError",
+    ),
+    "raising without a word": ("mine", {"mine.py": "assert False"}, "'mine' cannot be loaded: AssertionError"),
+    "no Python": ("mine", {"mine.py": "class:"}, "'mine' cannot be loaded: SyntaxError: "),
+    "importing what is missing": (
+        "mine",
+        {"mine.py": "import nosuch"},
+        "ModuleNotFoundError: No module named 'nosuch'.",
+    ),
+    "a built-in kind": ("mine", {"mine.py": KIND.format(name="ai")}, "metadata kind 'ai' is registered already, by "),
+    "a kind of another extension": (
+        "mine,yours",
+        {"mine.py": KIND.format(name="review"), "yours.py": KIND.format(name="review")},
+        "'yours' cannot be loaded: ValueError: metadata kind 'review' is registered already, by mine.",
+    ),
+    "a name that is none": (
+        "mine",
+        {"mine.py": KIND.format(name="my_review")},
+        "a name is camelCase letters and digits",
+    ),
+    "named app.x": (
+        "app.x",
+        {"app/__init__.py": "", "app/x.py": ""},
+        "The server has a package 'app' of its own; name yours differently.",
+    ),
+    "named schemas": (
+        "schemas.mine",
+        {"schemas/__init__.py": "", "schemas/mine.py": ""},
+        "The server has a package 'schemas' of its own; name yours differently.",
+    ),
+    "an empty name": (".", {}, "'.' cannot be loaded: "),
+}
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize(("names", "files", "expected"), EXTENSIONS.values(), ids=list(EXTENSIONS))
+def test_a_bad_extension_is_one_sentence(tmp_path: Path, names: str, files: dict[str, str], expected: str) -> None:
+    _write(tmp_path, files)
+    (tmp_path / "load").mkdir()
+    (tmp_path / "load" / "load.py").write_text(LOAD)  # as `synap` is: a script that is not in the working directory
+
+    command = [sys.executable, str(tmp_path / "load" / "load.py"), names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+
+    sentence = _checked(done.stdout)
+    assert sentence.startswith("SYNAP_EXTENSIONS: ")
+    assert expected in sentence
+
+
+SHADOWED = "raise RuntimeError('shadowed')"
+
+SHADOWS = [
+    *[f"app/{module}.py" for module in ("__init__", "cli", "main", "settings")],
+    *[f"schemas/{module}.py" for module in ("__init__", "base", "event")],
+    *[f"procedures/{module}.py" for module in ("__init__", "registry")],
+    *["msgspec.py", "litestar.py", "uuid.py", "logging.py"],
+]
+
+
+@pytest.fixture
+def shadowed(tmp_path: Path) -> Path:
+    """A developer's folder with modules that are named as ours and as those that we use, and with the example."""
+    _write(tmp_path, dict.fromkeys(SHADOWS, SHADOWED))
+    shutil.copy(EXAMPLE, tmp_path)
+    return tmp_path
+
+
+def test_a_developers_own_folders_shadow_nothing(shadowed: Path, database_url: str) -> None:
+    with serving(shadowed, database_url=database_url, extensions="review") as server:
+        answer = server.mutate("events.log", {**EVENT, "metadata": {"review": {"stars": 9}}})
+
+    assert [issue["path"] for issue in answer.json()["error"]["data"]["issues"]] == [
+        "metadata.review.stars",
+        "metadata.review.verdict",
+    ]
+
+
+def test_the_contract_has_the_kinds_of_extensions(shadowed: Path) -> None:
+    contract = _printed(_synap(shadowed, "contract", "--typescript", extensions="review"))
+
+    assert "export interface Review {" in contract
+    assert "AppRouter" in contract
+    assert not (shadowed / "data").exists()

@@ -1,0 +1,143 @@
+"""What the environment may say, and what the operator is told where it says something else."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.settings import PREFIX, Settings, SettingsError
+
+DEFAULTS: dict[str, object] = {
+    "host": "127.0.0.1",
+    "port": 8000,
+    "data_dir": Path("data"),
+    "node_key_file": None,
+    "secret_file": None,
+    "database_url": None,
+    "workers": 1,
+    "cors_origins": (),
+    "transformer": "none",
+    "max_event_bytes": 1_048_576,
+    "max_body_bytes": 8_388_608,
+    "max_batch_calls": 100,
+    "log_calls": False,
+    "extensions": (),
+}
+
+GOOD: list[tuple[str, str, object]] = [
+    ("HOST", "0.0.0.0", "0.0.0.0"),
+    ("HOST", "::1", "::1"),
+    ("PORT", "1", 1),
+    ("PORT", " 65535 ", 65535),
+    ("DATA_DIR", "/var/lib/synap", Path("/var/lib/synap")),
+    ("DATA_DIR", "a b", Path("a b")),
+    ("NODE_KEY_FILE", "keys/node.key", Path("keys/node.key")),
+    ("SECRET_FILE", "/run/secrets/install", Path("/run/secrets/install")),
+    ("DATABASE_URL", "postgresql://u:p@db.example:5433/synap?sslmode=require", ...),
+    ("DATABASE_URL", "postgres://db.example/synap", ...),
+    ("DATABASE_URL", "postgresql:///synap?host=/run/postgresql", ...),
+    ("DATABASE_URL", "postgresql://one.example,two.example/synap?target_session_attrs=read-write", ...),
+    ("DATABASE_URL", "postgresql://[::1]:5432/synap", ...),
+    ("WORKERS", "2", 2),
+    ("CORS_ORIGINS", "https://app.example", ("https://app.example",)),
+    ("CORS_ORIGINS", " https://a.example , ,https://b.example,", ("https://a.example", "https://b.example")),
+    ("TRANSFORMER", "superjson", "superjson"),
+    ("TRANSFORMER", "none", "none"),
+    ("MAX_EVENT_BYTES", "1", 1),
+    ("MAX_BODY_BYTES", "1000000000", 1_000_000_000),
+    ("MAX_BATCH_CALLS", "1", 1),
+    ("LOG_CALLS", "true", True),
+    ("LOG_CALLS", "TRUE", True),
+    ("LOG_CALLS", "1", True),
+    ("LOG_CALLS", "false", False),
+    ("LOG_CALLS", "0", False),
+    ("EXTENSIONS", "review, my.kinds", ("review", "my.kinds")),
+]
+
+BAD: list[tuple[str, str]] = [
+    *[("PORT", value) for value in ("http", "0", "65536", "-1", "80.5", "0x50", "1 2")],
+    *[("WORKERS", value) for value in ("0", "-1", "two", "1.5")],
+    *[("MAX_EVENT_BYTES", value) for value in ("0", "-5", "1MiB", "1.5")],
+    *[("MAX_BODY_BYTES", value) for value in ("0", "8M", "none")],
+    *[("MAX_BATCH_CALLS", value) for value in ("0", "many")],
+    *[("LOG_CALLS", value) for value in ("maybe", "2", "on!", "ja")],
+    *[("TRANSFORMER", value) for value in ("yaml", "SuperJSON", "superjson,none")],
+    *[
+        ("DATABASE_URL", value)
+        for value in (
+            "mysql://u:s3cr3t@db.example/synap",
+            "db.example",
+            "host=db.example password=s3cr3t",
+            "postgresql+psycopg://u:s3cr3t@db.example/synap",
+            "http://db.example",
+            "postgresql://u:s3cr3t@[::1/synap",
+            "postgresql://u:s3cr3t@[nonsense]/synap",
+        )
+    ],
+]
+
+
+def test_the_tables_have_every_setting() -> None:
+    assert set(DEFAULTS) == set(Settings.__struct_fields__)
+    assert {name.lower() for name, *_ in GOOD} == set(DEFAULTS)
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert msgspec.structs.asdict(Settings.from_environment({})) == DEFAULTS
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("text", ["", "  ", "\n"], ids=["empty", "blanks", "a newline"])
+def test_an_empty_variable_is_unset(name: str, text: str) -> None:
+    settings = Settings.from_environment({f"{PREFIX}{name.upper()}": text})
+
+    assert getattr(settings, name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD, ids=[f"{name} {text}" for name, text, _ in GOOD])
+def test_a_variable_sets_its_setting_alone(name: str, text: str, value: object) -> None:
+    settings = Settings.from_environment({f"{PREFIX}{name}": text, "HOME": "/nowhere", "PORT": "9", "SYNAPORT": "9"})
+
+    expected = DEFAULTS | {name.lower(): text if value is ... else value}
+    assert msgspec.structs.asdict(settings) == expected
+
+
+@pytest.mark.parametrize(("name", "text"), BAD, ids=str)
+def test_a_bad_value_is_one_sentence_that_names_the_variable(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({f"{PREFIX}{name}": text})
+
+    sentence = str(refused.value)
+    assert sentence.startswith(f"SYNAP_{name} ")
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DATABASE_URL", "mysql://u:s3cr3t@db.example/synap"),
+        ("DATABASE_URL", "host=db.example password=s3cr3t"),
+        ("DATABASE_URL", "postgresql://u:s3cr3t@[::1/synap"),
+        ("TRANSFORMER", "s3cr3t"),
+        ("PORT", "s3cr3t"),
+        ("WORKERS", "s3cr3t"),
+        ("LOG_CALLS", "s3cr3t"),
+    ],
+)
+def test_a_bad_value_is_not_repeated(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({f"{PREFIX}{name}": text})
+
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_keys_and_secrets_are_in_the_data_directory_unless_set() -> None:
+    settings = Settings.from_environment({"SYNAP_DATA_DIR": "/d"})
+    moved = Settings.from_environment(
+        {"SYNAP_DATA_DIR": "/d", "SYNAP_NODE_KEY_FILE": "/k/key", "SYNAP_SECRET_FILE": "s/secret"}
+    )
+
+    assert (settings.node_key_path, settings.secret_path) == (Path("/d/node.key"), Path("/d/install.secret"))
+    assert (moved.node_key_path, moved.secret_path) == (Path("/k/key"), Path("s/secret"))
+    assert settings.control_token_path == moved.control_token_path == Path("/d/control.token")

@@ -1,0 +1,74 @@
+// Verifies whole logs, evlog/1, from their JSON alone: each file (or stdin) is an array of events as the ledger shows them.
+// Exit 0 if all is as it was signed; exit 1 naming the first bad seq of a log. A log that was cut short at its end is still
+// a log: only a checkpoint shows that. No code is shared with the server, so that neither hides the other's mistakes.
+import { createHash, createPublicKey, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+const FIELDS = 'body_hash context event_id hash id kid log node payload prev_hash seq signature timestamp type';
+const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+
+// RFC 8785. Not JSON.stringify of a sorted copy: JavaScript puts members like "10" first whatever their order is.
+const jcs = (value) => {
+  if (Array.isArray(value)) return `[${value.map(jcs)}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${jcs(value[name])}`)}}`;
+};
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+const check = (right, what) => { if (!right) throw new Error(what); };
+
+const keys = new Map();
+const keyOf = (kid) => {
+  if (keys.has(kid)) return keys.get(kid);
+  check(/^z[1-9A-HJ-NP-Za-km-z]+$/.test(kid), 'kid is not in base58');
+  const number = [...kid.slice(1)].reduce((sum, digit) => sum * 58n + BigInt(BASE58.indexOf(digit)), 0n);
+  const [, raw] = /^ed01([0-9a-f]{64})$/.exec(number.toString(16)) ?? [];
+  check(raw, 'kid is not an Ed25519 key');
+  const x = Buffer.from(raw, 'hex').toString('base64url');
+  keys.set(kid, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }));
+  return keys.get(kid);
+};
+const signed = (kid, text, signature) => {
+  const raw = Buffer.from(signature, 'base64');
+  return raw.toString('base64') === signature && verify(null, Buffer.from(text), keyOf(kid), raw);
+};
+
+const verifyLog = (events) => {
+  let kid = String(events[0]?.node).slice('did:key:'.length); // the key in force: at first the one that names the node
+  const [node, log] = [`did:key:${kid}`, events[0]?.log];
+  let last = { hash: `sha256:${'0'.repeat(64)}`, timestamp: '' };
+  for (const [seq, event] of events.entries()) {
+    try {
+      check(Object.keys(event).sort().join(' ') === FIELDS, `its fields are not ${FIELDS}`);
+      check(event.seq === seq, `seq ${event.seq} stands here`);
+      check(event.node === node && event.log === log, 'another node or log');
+      check(event.prev_hash === last.hash, 'the link is broken');
+      check(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(event.timestamp), 'timestamp is not UTC with six digits');
+      check(event.timestamp > last.timestamp, 'time stands still');
+      check(!('data' in event.context), 'context has data');
+      const body = jcs({ ...event.context, data: event.payload });
+      check(event.body_hash === `sha256:${sha256(body)}`, 'the body is another');
+      const { event_id: id, type, timestamp, prev_hash, body_hash } = event;
+      const header = jcs({ v: 'evlog/1', node, kid: event.kid, log, seq, id, type, timestamp, prev_hash, body_hash });
+      const hash = sha256(`\0${header}`);
+      check(event.hash === `sha256:${hash}` && event.id === `evt_${hash}`, 'the hash is another');
+      check(signed(event.kid, `evlog/event/v1\n${hash}\n`, event.signature), 'the signature is wrong');
+      const before = kid;
+      for (const rotation of type === 'synap.key.rotated' ? event.payload.rotations : []) {
+        if (rotation.kid_old !== kid) continue;
+        const text = `evlog/rotate/v1\n${node}\n${kid}\n${rotation.kid_new}\n${rotation.rotated_at}\n`;
+        check(signed(kid, text, rotation.signature_old), 'the old key did not sign the rotation');
+        check(signed(rotation.kid_new, text, rotation.signature_new), 'the new key did not sign the rotation');
+        kid = rotation.kid_new;
+      }
+      check([before, kid].includes(event.kid), 'the key is not in force');
+      last = event;
+    } catch (error) {
+      process.exitCode = 1;
+      return `seq ${seq}: ${error.message}`;
+    }
+  }
+  return `${events.length} events verify`;
+};
+
+const files = process.argv.slice(2);
+for (const file of files.length ? files : [0]) console.log(verifyLog(JSON.parse(readFileSync(file, 'utf8'))));
