@@ -112,9 +112,9 @@ def create_key(
     *,
     user: str,
     scope: Annotated[
-        list[Scope], Parameter(name="--scope", name_transform=lambda name: Scope.__members__.get(name, name))
+        list[Scope], Parameter(negative="", name_transform=lambda name: Scope.__members__.get(name, name))
     ],
-    workspace: list[str] | None = None,
+    workspace: Annotated[list[str] | None, Parameter(negative="")] = None,
     expires_in_seconds: int | None = None,
 ) -> None:
     """Make a key and print its token, which is never shown again.

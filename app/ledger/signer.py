@@ -3,6 +3,7 @@
 import base64
 import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
@@ -54,12 +55,15 @@ class Signer:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write `text` and a newline to a new file that only its owner may read, durably. Raises FileExistsError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+    """Write `text` and a newline to a new file that only its owner may read, durably. Raises FileExistsError.
+
+    Whole or not at all: who starts at the same time reads all of it.
+    """
+    with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.") as file:  # mode 0600
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
+        os.link(file.name, path)
 
 
 def verify(kid: str, text: bytes, signature: bytes) -> bool:

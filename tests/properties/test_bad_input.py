@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.properties.door import Door, Reply
 from tests.servers import Server, until
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 AT = "2024-12-09T01:00:00Z"
 
@@ -298,7 +298,7 @@ def _replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
 
 
 @pytest.mark.parametrize("name", INPUTS)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_may_stand_in_any_field(door: Door, name: str, data: st.DataObject) -> None:
     good = {member: value for member, value in INPUTS[name].items() if member != "id"}
@@ -385,7 +385,7 @@ METAS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(meta=METAS, name=st.sampled_from(["events.log", "events.list", "events.logBatch"]), data=st.data())
 def test_any_meta_of_superjson_is_answered(superjson_door: Door, meta: Any, name: str, data: st.DataObject) -> None:
     value = data.draw(st.sampled_from([INPUTS[name], {**INPUTS[name], "type": None}, None, [None, [None]]]))

@@ -137,7 +137,7 @@ def queries(draw: st.DrawFn, corpus: Corpus, workspace: str) -> dict[str, Any]:
     return {name: draw(every[name]) for name in chosen}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=350, deadline=None)
 @given(data=st.data())
 def test_lists_and_totals_equal_a_plain_search(corpus: Corpus, data: st.DataObject) -> None:
     workspace = data.draw(st.sampled_from(WORKSPACES))
