@@ -73,7 +73,9 @@ def serve() -> None:
             port=settings.port,
             interface=Interfaces.ASGI,
             workers=settings.workers,
-            runtime_mode=RuntimeModes.st,
+            # One thread of its own for the network: nearly twice the requests with a body of a shared one, measured.
+            runtime_mode=RuntimeModes.mt,
+            runtime_threads=1,
             loop=Loops.uvloop,
             http=HTTPModes.http1,
             log_enabled=False,

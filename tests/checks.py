@@ -100,7 +100,7 @@ def _check_row(row: dict[str, Any], place: int, previous: bytes) -> None:
         seq=place,
         id=str(row["id"]),
         type=row["type"],
-        timestamp=row["recorded_at"],
+        timestamp=instant(row["recorded_at"]),
         prev_hash=previous,
         body_hash=row["body_hash"],
     )

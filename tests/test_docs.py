@@ -135,7 +135,7 @@ def test_make_describes_every_target() -> None:
     make = shutil.which("make")
     assert make is not None
 
-    listed = subprocess.run([make], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run([make, "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert targets == {line.split()[0] for line in listed.splitlines()}
 

@@ -64,14 +64,14 @@ def header_bytes(
     seq: int,
     id: str,
     type: str,
-    timestamp: datetime,
+    timestamp: str,
     prev_hash: bytes,
     body_hash: bytes,
 ) -> bytes:
-    """The canonical header. `id` is a UUID's lower-case text; the hashes are 32 bytes each."""
+    """The canonical header. `id` is a UUID's lower-case text, `timestamp` an `instant`; the hashes are 32 bytes."""
     return (
         f'{{"body_hash":"sha256:{body_hash.hex()}","id":"{id}","kid":"{kid}","log":"{log}","node":"{node}",'
-        f'"prev_hash":"sha256:{prev_hash.hex()}","seq":{seq},"timestamp":"{instant(timestamp)}","type":"{type}",'
+        f'"prev_hash":"sha256:{prev_hash.hex()}","seq":{seq},"timestamp":"{timestamp}","type":"{type}",'
         f'"v":"evlog/1"}}'
     ).encode()
 
@@ -88,7 +88,8 @@ def signed_text(hash: bytes) -> bytes:
 
 def instant(at: datetime) -> str:
     """An aware datetime as UTC with six digits and `Z`."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _text(value: str) -> str:

@@ -41,6 +41,8 @@ THREAD_FROM = 100
 
 MAX_COUNTED_TYPES = 10_000
 
+MICROSECOND = timedelta(microseconds=1)
+
 SETTLE_SECONDS = 2.5
 """How long an unknown outcome is pursued before the callers are told of it."""
 
@@ -171,8 +173,7 @@ class EventLog:
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
         waiting.append(submission)
-        # Shielded: a caller that goes away takes nobody else's group with it.
-        return await asyncio.shield(submission.done)
+        return await submission.done  # a caller that goes away cancels its promise, not what was accepted
 
     async def drain(self) -> None:
         """Wait until everything accepted is committed or refused."""
@@ -348,7 +349,8 @@ class _Linker:
             return new[1]
         tip, body = self.tip, draft.body
         seq = tip.seq + 1
-        recorded_at = max(self._now, tip.recorded_at + timedelta(microseconds=1))
+        recorded_at = max(self._now, tip.recorded_at + MICROSECOND)
+        timestamp = instant(recorded_at)
         header = header_bytes(
             node=self._node,
             kid=self._signer.kid,
@@ -356,7 +358,7 @@ class _Linker:
             seq=seq,
             id=str(draft.id),
             type=draft.type,
-            timestamp=recorded_at,
+            timestamp=timestamp,
             prev_hash=tip.hash,
             body_hash=draft.body_hash,
         )
@@ -394,7 +396,7 @@ class _Linker:
             correlation_id=body.correlation_id,
             causation_id=body.causation_id,
             occurred_at=None if body.occurred_at is None else instant(body.occurred_at),
-            timestamp=instant(recorded_at),
+            timestamp=timestamp,
             seq=seq,
             hash=f"sha256:{hash_.hex()}",
         )

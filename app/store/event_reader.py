@@ -88,7 +88,7 @@ class EventReader:
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
         self._cursors = cursors
-        self._waiting: dict[str, dict[UUID | bytes, asyncio.Future[Found | None]]] = {}
+        self._waiting: dict[str, dict[UUID | bytes, list[asyncio.Future[Found | None]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, workspace: str, reference: UUID | bytes) -> Found | None:
@@ -99,10 +99,9 @@ class EventReader:
             task = asyncio.create_task(self._look_up(workspace, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        found = waiting.get(reference)
-        if found is None:
-            found = waiting[reference] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(found)
+        found: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+        waiting.setdefault(reference, []).append(found)
+        return await found
 
     async def events(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[list[SynapEvent]]:
         """The events that match, newest first; with `only_user`, of that user alone.
@@ -158,21 +157,24 @@ class EventReader:
         parameters = matching.parameters | {"last": page.last}
         return bool((await self._database.rows(more_sql(matching.sql), parameters))[0][0])
 
-    async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, asyncio.Future[Found | None]]) -> None:
+    async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[Found | None]]]) -> None:
         """Answer what waits, then what gathered meanwhile, until nothing does."""
         while waiting:
             await asyncio.sleep(0)  # the other calls of this turn of the loop join
             batch = {reference: waiting.pop(reference) for reference in list(waiting)[:MAX_SHARED]}
+            outcome: dict[UUID | bytes, Found] | Exception
             try:
-                events = await self._find(workspace, list(batch))
+                outcome = await self._find(workspace, list(batch))
             except Exception as error:  # noqa: BLE001 - the lookups behind go on, and each caller gets the error as its own
-                for future in batch.values():
-                    if not future.cancelled():
-                        future.set_exception(error)
-                continue
-            for reference, future in batch.items():
-                if not future.cancelled():
-                    future.set_result(events.get(reference))
+                outcome = error
+            for reference, futures in batch.items():
+                for future in futures:
+                    if future.cancelled():
+                        continue
+                    if isinstance(outcome, Exception):
+                        future.set_exception(outcome)
+                    else:
+                        future.set_result(outcome.get(reference))
         # No await since it was seen empty: nothing can have been put into it.
         del self._waiting[workspace]
 

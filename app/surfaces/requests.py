@@ -39,10 +39,9 @@ async def read_body(
     receive: Receive, headers: dict[bytes, bytes], max_bytes: int
 ) -> bytes | PayloadTooLarge | Disconnected | None:
     """The whole body; None for an empty one. An error is answered, not raised: who is calling is checked first."""
-    too_large = PayloadTooLarge(f"The request exceeds {max_bytes} bytes; send it in parts")
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > max_bytes:
-        return too_large
+        return _too_large(max_bytes)
     parts, size = [], 0
     while True:
         message = await receive()
@@ -51,7 +50,7 @@ async def read_body(
         parts.append(message["body"])
         size += len(message["body"])
         if size > max_bytes:
-            return too_large
+            return _too_large(max_bytes)
         if not message["more_body"]:
             return b"".join(parts) or None
 
@@ -60,3 +59,7 @@ async def disconnected(receive: Receive) -> None:
     """Return when the client has gone. Only after the body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request exceeds {max_bytes} bytes; send it in parts")

@@ -6,7 +6,6 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +153,7 @@ def _signed_anew(seq: int, signer: Signer) -> Log:
             seq=seq,
             id=event["event_id"],
             type=event["type"],
-            timestamp=datetime.fromisoformat(event["timestamp"]),
+            timestamp=event["timestamp"],
             prev_hash=bytes.fromhex(event["prev_hash"].removeprefix("sha256:")),
             body_hash=bytes.fromhex(event["body_hash"].removeprefix("sha256:")),
         )

@@ -75,7 +75,7 @@ def _header(parts: dict[str, Any]) -> bytes:
         seq=parts["seq"],
         id=parts["id"],
         type=parts["type"],
-        timestamp=datetime.fromisoformat(parts["timestamp"]),
+        timestamp=parts["timestamp"],
         prev_hash=bytes.fromhex(parts["prev_hash"].removeprefix("sha256:")),
         body_hash=bytes.fromhex(parts["body_hash"].removeprefix("sha256:")),
     )
@@ -166,7 +166,7 @@ def test_header_is_what_the_reference_writes(
         seq=seq,
         id=str(id),
         type="a-1.B_2",
-        timestamp=timestamp,
+        timestamp=instant(timestamp),
         prev_hash=hashes[0],
         body_hash=hashes[1],
     )
