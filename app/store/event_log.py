@@ -24,7 +24,7 @@ from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
 from app.store.database import LOST, Database, is_broken, unavailable
-from app.store.pipe import Call, NoAnswerError, PipedConnection, Row
+from app.store.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
 from app.store.rows import BODY, EVENT_JSON, to_body
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
@@ -53,7 +53,7 @@ TIP = "SELECT seq, hash, recorded_at, kid, counted FROM event_tip WHERE workspac
 
 FIND = f"""
 SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM event
-WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])
+WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
 """
 """The events that are stored already under these ids."""
 
@@ -232,7 +232,9 @@ class EventLog:
         ids = list({draft.id for submission in group for draft in submission.drafts})
         key = {"workspace": workspace}
         async with self._database.pool.connection() as connection:
-            _, _, tips, found = await connection.trip([BEGIN, (LOCK, key), (TIP, key), (FIND, {**key, "ids": ids})])
+            _, _, tips, found = await connection.trip(
+                [BEGIN, (LOCK, key), (TIP, key), (FIND, {**key, "ids": uuid_array(ids)})]
+            )
             try:
                 tip = self._tip(tips)
                 linker = _Linker(self._signer, self._node, workspace, tip, {row[0]: row for row in found}, self._now())

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from app.cursor import Cursor, Cursors
 from app.store.database import Database
+from app.store.pipe import uuid_array
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, EVENT_JSON
 from schemas.errors import PayloadTooLarge
@@ -25,7 +26,7 @@ NEWEST_FIRST = "newest"
 
 FIND_BY_ID = f"""
 SELECT id, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM event
-WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)b::uuid[])
+WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
 """
 
 FIND_BY_HASH = f"""
@@ -183,7 +184,7 @@ class EventReader:
         ids = [reference for reference in references if isinstance(reference, UUID)]
         hashes = [reference for reference in references if isinstance(reference, bytes)]
         if ids:
-            rows += await self._database.rows(FIND_BY_ID, {"workspace": workspace, "ids": ids})
+            rows += await self._database.rows(FIND_BY_ID, {"workspace": workspace, "ids": uuid_array(ids)})
         if hashes:
             rows += await self._database.rows(FIND_BY_HASH, {"workspace": workspace, "hashes": hashes})
         return {reference: Found(user_id, Written(json)) for reference, user_id, json in rows}

@@ -7,9 +7,10 @@ still adapted by psycopg.
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.adapt import PyFormat, Transformer
@@ -144,6 +145,11 @@ class PipedConnection(AsyncConnection[Row]):
                 transformer.set_pgresult(result)
                 outcomes.append(transformer.load_rows(0, result.ntuples, tuple) if result.ntuples else [])
         return outcomes
+
+
+def uuid_array(ids: Iterable[UUID]) -> str:
+    """An array literal: psycopg adapts a list element by element, at ten times the cost."""
+    return f"{{{','.join([id_.hex for id_ in ids])}}}"
 
 
 @lru_cache(maxsize=1024)
