@@ -234,6 +234,8 @@ def _announce(settings: Settings) -> None:
                 break
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
+    else:
+        return  # the log says why
     event = '{"type":"note.created","data":{"title":"Hello"}}'
     if settings.transformer == "superjson":
         event = f'{{"json":{event}}}'

@@ -20,7 +20,7 @@ def load_extensions(names: Iterable[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             hint = f" The server has a package {name.partition('.')[0]!r} of its own; name yours differently."
             clash = hint if name.partition(".")[0] in OURS else ""
             reason = " ".join(str(error).split())

@@ -1,5 +1,6 @@
 """Reading JSON text that strangers wrote, and the limits of what may be stored of it."""
 
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
@@ -32,6 +33,8 @@ def read_json(text: bytes, path: str = "") -> Any:
             raise InvalidInput([Issue(path, f"is nested deeper than {MAX_DEPTH}", "too_deep")]) from None
         # msgspec's messages name the byte and what is wrong with it, and repeat nothing.
         known = str(error).removeprefix("JSON is malformed: ") if isinstance(error, msgspec.DecodeError) else ""
+        if "truncated" in known and _SURROGATE.search(text):
+            known = "half of a surrogate pair stands alone in a text"  # msgspec calls that truncated
         message = f"JSON is malformed: {known or 'it is not UTF-8, or has a number of too many digits'}"
         raise InvalidInput([Issue(path, message, "malformed_json")]) from None
 
@@ -66,4 +69,5 @@ def join(path: str, name: str | int) -> str:
     return f"{path}.{name}" if path else str(name)
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _decoder = msgspec.json.Decoder(float_hook=float)
