@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -50,6 +51,12 @@ def limit_issues(value: object, path: str, depth: int = 1) -> Iterator[Issue]:
     elif isinstance(value, int | float) and not isinstance(value, bool) and not is_safe(value):
         message = "is a number that not every reader can hold (an integer beyond 2^53-1); send it as text"
         yield Issue(path, message, "unsafe_number")
+
+
+def refuse_limits(value: object, path: str) -> None:
+    """Raise InvalidInput where `value` does not keep the limits, naming each place."""
+    if issues := list(islice(limit_issues(value, path), MAX_ISSUES)):
+        raise InvalidInput(issues)
 
 
 def is_safe(number: float) -> bool:

@@ -8,15 +8,13 @@ to each other.
 
 import re
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import msgspec
 import rfc8785
 from msgspec import Raw
 
-from schemas.errors import InvalidInput
-from schemas.jsontext import MAX_DEPTH, MAX_ISSUES, MAX_SAFE_INTEGER, UNREADABLE, is_safe, limit_issues, read_json
+from schemas.jsontext import MAX_DEPTH, MAX_SAFE_INTEGER, UNREADABLE, is_safe, read_json, refuse_limits
 
 _LONG_NUMBER = re.compile(rb"[0-9]{16}")
 _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
@@ -40,8 +38,7 @@ def canonical(text: bytes, path: str) -> bytes:
 
 def _reference(text: bytes, path: str) -> bytes:
     value = read_json(text, path)
-    if issues := list(islice(limit_issues(value, path), MAX_ISSUES)):
-        raise InvalidInput(issues)
+    refuse_limits(value, path)
     return rfc8785.dumps(_as_doubles(value))
 
 

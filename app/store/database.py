@@ -77,7 +77,7 @@ class Database:
             open=False,
         )
         self._waiting: deque[_Read] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
+        self._lanes: set[asyncio.Task[None] | None] = set()
 
     async def open(self) -> None:
         """Start the pool. A database that is down does not stop it; connections are made when it is back."""
@@ -95,9 +95,7 @@ class Database:
         read = _Read((query, parameters), asyncio.get_running_loop().create_future())
         self._waiting.append(read)
         if len(self._lanes) < MAX_LANES:
-            lane = asyncio.create_task(self._lane())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            self._lanes.add(asyncio.create_task(self._lane()))
         return await read.rows
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
@@ -130,6 +128,8 @@ class Database:
                     self._waiting.appendleft(read)
                 else:
                     read.rows.set_exception(_translated(outcome))
+        # At once, not when the loop gets to it: a read that comes in between would find no lane and open none.
+        self._lanes.discard(asyncio.current_task())
 
     async def _trip(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """Run reads; tried again on another connection where the first had died unnoticed. Raises Unavailable."""

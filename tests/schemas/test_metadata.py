@@ -1,6 +1,8 @@
 """Every section and field of the built-in metadata: what is accepted, what is refused, and where."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -464,3 +466,27 @@ def test_the_same_kind_may_be_registered_again() -> None:
     metadata_type(ai=Ai)
 
     assert metadata_struct().__struct_fields__ == before
+
+
+def test_a_kind_that_checks_itself_is_heard() -> None:
+    script = """
+import msgspec
+from schemas.base import Section
+from schemas.metadata import metadata_type
+
+class Span(Section, frozen=True, kw_only=True):
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError("last must not come before first")
+
+metadata_type(span=Span)
+from tests.schemas.drafts import event, issues_of
+[issue] = issues_of(event(metadata={"span": {"first": 2, "last": 1}}))
+print(issue.path, issue.message)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert ran.stdout == "metadata last must not come before first\n", ran.stderr

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import islice
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 import msgspec
@@ -11,7 +10,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from schemas.errors import InvalidInput, Issue
 from schemas.issues import is_struct, unwrap
-from schemas.jsontext import MAX_ECHO, MAX_ISSUES, limit_issues, read_json
+from schemas.jsontext import MAX_ECHO, MAX_ISSUES, read_json, refuse_limits
 from schemas.written import Written
 
 
@@ -68,8 +67,7 @@ class SuperJson:
         if meta is UNSET or meta is None or (meta.values is None and meta.referential_equalities is None):
             return bytes(envelope.json)
         value = read_json(bytes(envelope.json))
-        if issues := list(islice(limit_issues(value, ""), MAX_ISSUES)):
-            raise InvalidInput(issues)
+        refuse_limits(value, "")
         value = _restore(value, meta)
         return None if value is UNSET else msgspec.json.encode(value)
 
