@@ -59,12 +59,22 @@ class _Read(Struct, frozen=True, eq=False):
     rows: asyncio.Future[list[Row]]
 
 
+class _Pool(AsyncConnectionPool[PipedConnection]):
+    """Checks a connection by asking the kernel, not the database: that one may be frozen, and nothing is waited for."""
+
+    @staticmethod
+    async def check_connection(conn: PipedConnection) -> None:
+        """Raise where the connection is dead."""
+        conn.pgconn.consume_input()  # reads what the database said last
+        conn.pgconn.consume_input()  # finds that it hung up
+
+
 class Database:
     """A pool of connections, for the tasks of one event loop. `open` it before use, `close` it at the end."""
 
     def __init__(self, url: str, *, max_connections: int = 8, wait_seconds: float = 1.5) -> None:
         """`wait_seconds` is how long a caller waits for a connection before it is told to retry."""
-        self.pool: AsyncConnectionPool[PipedConnection] = AsyncConnectionPool(
+        self.pool = _Pool(
             url,
             connection_class=PipedConnection,
             min_size=2,
@@ -118,6 +128,9 @@ class Database:
             try:
                 outcomes = await self._trip([read.call for read in batch])
             except Exception as error:  # noqa: BLE001 - the lane goes on, and each caller gets the error as its own
+                # Whoever came meanwhile has waited as long: told now, rather than one batch after the other.
+                batch += self._waiting
+                self._waiting.clear()
                 outcomes = [error] * len(batch)
             for read, outcome in zip(batch, outcomes, strict=True):
                 if read.rows.cancelled():

@@ -168,6 +168,9 @@ class EventReader:
                 outcome = await self._find(workspace, list(batch))
             except Exception as error:  # noqa: BLE001 - the lookups behind go on, and each caller gets the error as its own
                 outcome = error
+                for reference, futures in waiting.items():  # told now, rather than when they have failed as well
+                    batch.setdefault(reference, []).extend(futures)
+                waiting.clear()
             for reference, futures in batch.items():
                 for future in futures:
                     if future.cancelled():

@@ -36,6 +36,9 @@ _FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 ANSWER_SECONDS = 11.0
 """A database that is silent for longer is taken for gone: its own timeouts end a statement before that."""
 
+LOOK_SECONDS = 0.25
+"""How often a silent connection is looked at unasked: of one that is reset, uvloop tells once, and then no more."""
+
 
 class NoAnswerError(OperationalError):
     """The database did not answer in time. The connection is closed; what became of the statements is unknown."""
@@ -72,13 +75,10 @@ class PipedConnection(AsyncConnection[Row]):
             pgconn.enter_pipeline_mode()
             prepared = [self._send(sql, parameters) for sql, parameters in calls]
             pgconn.pipeline_sync()
-            async with asyncio.timeout(ANSWER_SECONDS):
-                outcomes = await self._receive(prepared)
+            outcomes = await self._receive(prepared)
             pgconn.exit_pipeline_mode()
-        except BaseException as error:
+        except BaseException:
             pgconn.finish()  # in the middle of a conversation: nobody can go on with it
-            if isinstance(error, TimeoutError):
-                raise NoAnswerError("no answer in time") from None
             raise
         return outcomes
 
@@ -101,20 +101,32 @@ class PipedConnection(AsyncConnection[Row]):
         pgconn, loop = self.pgconn, asyncio.get_running_loop()
         socket = pgconn.socket  # libpq forgets it where the connection is lost, but the loop still watches it
         awake = asyncio.Event()
+        give_up_at = loop.time() + ANSWER_SECONDS
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            timer = loop.call_later(LOOK_SECONDS, look)
+            awake.set()
+
+        async def news() -> None:
+            await awake.wait()
+            awake.clear()
+            pgconn.consume_input()  # also while sending: else both sides might wait for the other to read
+            if loop.time() > give_up_at:
+                raise NoAnswerError("no answer in time")
+
+        timer = loop.call_later(LOOK_SECONDS, look)
         loop.add_reader(socket, awake.set)
         try:
             while pgconn.flush():  # the kernel takes no more for now
                 loop.add_writer(socket, awake.set)
-                await awake.wait()
-                awake.clear()
+                await news()
                 loop.remove_writer(socket)
-                pgconn.consume_input()  # else both sides might wait for the other to read
             results: list[PGresult] = []
             while True:
                 while pgconn.is_busy():
-                    await awake.wait()
-                    awake.clear()
-                    pgconn.consume_input()
+                    await news()
                 result = pgconn.get_result()
                 if result is None:
                     continue  # the end of one statement's results
@@ -122,6 +134,7 @@ class PipedConnection(AsyncConnection[Row]):
                     break
                 results.append(result)
         finally:
+            timer.cancel()
             loop.remove_writer(socket)
             loop.remove_reader(socket)
         return self._outcomes(prepared, results)

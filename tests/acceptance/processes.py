@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -44,7 +44,8 @@ def kill_tree(pid: int) -> None:
     """End a process and its children at once, and see them gone."""
     processes = _tree(pid)
     for process in processes:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # a child that ends by itself, since its parent did
+            process.kill()
     psutil.wait_procs(processes)
 
 
@@ -86,7 +87,8 @@ class Cluster:
             yield
         finally:
             for process in processes:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def start(self) -> None:
         """Start it again."""

@@ -3,9 +3,21 @@
 import asyncio
 import time
 
-from app.store.database import MAX_LANES, Database
+import psycopg
+import pytest
+import uvloop
+
+from app.store.database import MAX_BATCH, MAX_LANES, Database
+from app.store.pipe import PipedConnection
+from schemas.errors import Unavailable
+from tests.servers import free_port
 
 SLOW = "SELECT 1 FROM pg_sleep(0.1)"
+
+END_THE_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'synap'
+"""
 
 
 def test_a_read_that_comes_as_every_lane_ends_is_answered(database_url: str) -> None:
@@ -29,6 +41,54 @@ def test_a_read_that_comes_as_every_lane_ends_is_answered(database_url: str) -> 
                     group.create_task(read())
                     await asyncio.sleep(0.02)  # the next one finds this lane under way, and opens another
                 time.sleep(0.3)  # noqa: ASYNC251 - nobody runs until every lane has its answer: all end in one turn
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+def test_reads_that_wait_are_refused_together_where_there_is_no_database() -> None:
+    async def run() -> list[object]:
+        database = Database(f"postgresql://127.0.0.1:{free_port()}/postgres", wait_seconds=0.2)
+        await database.open()
+        try:
+            async with asyncio.timeout(4):  # one batch after the other would take 20 s
+                reads = [database.rows("SELECT 1", {}) for _ in range(100 * MAX_LANES * MAX_BATCH)]
+                return list(await asyncio.gather(*reads, return_exceptions=True))
+        finally:
+            await database.close()
+
+    assert {type(answer) for answer in asyncio.run(run())} == {Unavailable}
+
+
+def test_a_reset_behind_the_last_word_of_a_connection_ends_its_trip(database_url: str) -> None:
+    unread = "x" * 100_000  # more than a backend reads ahead: it hangs up on the rest, which resets the connection
+
+    async def run() -> None:
+        async with await PipedConnection.connect(database_url, autocommit=True) as connection:
+            trip = asyncio.create_task(
+                connection.outcomes([("SELECT pg_sleep(60)", {}), ("SELECT %(text)s", {"text": unread})])
+            )
+            await asyncio.sleep(0.2)
+            with psycopg.connect(database_url) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+            time.sleep(0.3)  # noqa: ASYNC251 - its last word and the reset arrive in one turn
+            with pytest.raises(psycopg.OperationalError, match=r"closed the connection|Connection reset"):
+                await asyncio.wait_for(trip, timeout=4)
+
+    uvloop.run(run())
+
+
+def test_a_restart_is_not_noticed_by_reads(database_url: str) -> None:
+    async def run() -> None:
+        database = Database(database_url)
+        await database.open()
+        try:
+            with psycopg.connect(database_url, autocommit=True) as other:
+                for _ in range(3):
+                    await database.pool.wait()  # every connection is there, and idle
+                    assert other.execute(END_THE_OTHERS).fetchall()
+                    assert await database.rows_alone("SELECT 1", {}) == [(1,)]
         finally:
             await database.close()
 
