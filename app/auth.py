@@ -1,19 +1,25 @@
 """From a token to a principal, and from a principal and a name to the workspace that a call acts in."""
 
 import time
-from asyncio import Task, create_task, shield
+from asyncio import Task, create_task, shield, sleep
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from app.store.database import Database
-from app.store.keys import find_principal, token_hash
+from app.store.keys import find_principal, token_hash, valid_keys
 from app.store.workspaces import workspace_exists
-from schemas.errors import Forbidden, NotFound, Unauthorized
+from schemas.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from schemas.principal import EVERY, Principal
 
 REMEMBER_SECONDS = 3.0
 """How long a key is trusted without asking again: what a revocation takes at most to be felt in every process."""
 
 MAX_REMEMBERED = 10_000
+
+WATCH_SECONDS = 3.0
+"""How often the keys of open streams are looked at, all in one query."""
+
+INVALID = "The token is unknown, expired or revoked"
 
 DEFAULT_WORKSPACE = "default"
 """Where a key of every workspace acts unless a call names another."""
@@ -27,6 +33,8 @@ class Authenticator:
         self._known: dict[bytes, tuple[float, Principal]] = {}
         self._asking: dict[bytes, Task[Principal | None]] = {}
         self._workspaces: set[str] = set()
+        self._watched: dict[str, dict[Callable[[], None], datetime | None]] = {}
+        self._watching: Task[None] | None = None
 
     async def principal(self, token: str | None) -> Principal:
         """The principal of `token`. Raises Unauthorized, Unavailable."""
@@ -36,7 +44,7 @@ class Authenticator:
         known = self._known.get(key)
         principal = known[1] if known is not None and known[0] > time.monotonic() else await self._ask(key)
         if principal is None or (principal.expires_at is not None and principal.expires_at <= datetime.now(UTC)):
-            raise Unauthorized("The token is unknown, expired or revoked")
+            raise Unauthorized(INVALID)
         return principal
 
     async def workspace(self, principal: Principal, named: str | None) -> str:
@@ -55,6 +63,42 @@ class Authenticator:
                 raise NotFound("There is no such workspace", field="workspace")
             self._workspaces.add(named)
         return named
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """Call `ended` once, soon after the key of `principal` expires or is revoked. Answers how to stop watching.
+
+        While the database cannot say, a key that was valid stays so until it expires.
+        """
+        watchers = self._watched.setdefault(principal.key_id, {})
+        watchers[ended] = principal.expires_at
+        if self._watching is None:
+            self._watching = create_task(self._watch())
+
+        def stop() -> None:
+            watchers.pop(ended, None)
+            if not watchers and self._watched.get(principal.key_id) is watchers:
+                del self._watched[principal.key_id]
+
+        return stop
+
+    async def _watch(self) -> None:
+        """Look at the keys that are watched, until none is."""
+        while self._watched:
+            await sleep(WATCH_SECONDS)
+            asked = list(self._watched)
+            try:
+                valid = await valid_keys(self._database, asked)
+            except Unavailable:
+                valid = set(asked)
+            now = datetime.now(UTC)
+            for key_id in asked:
+                for ended, expires_at in list(self._watched.get(key_id, {}).items()):
+                    if key_id not in valid or (expires_at is not None and expires_at <= now):
+                        self._watched[key_id].pop(ended)
+                        ended()
+                if not self._watched.get(key_id, True):
+                    del self._watched[key_id]
+        self._watching = None
 
     async def _ask(self, key: bytes) -> Principal | None:
         """Ask the database, once for all who wait for the same answer."""

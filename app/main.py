@@ -7,25 +7,32 @@ from contextlib import asynccontextmanager
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import Authenticator
 from app.cursor import Cursors
 from app.extensions import load_extensions
+from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.ledger.signer import Signer
 from app.logs import configure_logs
-from app.parent import exit_with_parent
+from app.parent import before_stop, exit_with_parent
 from app.settings import Settings
 from app.start import Install, read_secret
 from app.store.database import Database
+from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from app.store.install import InstallError, head, load_signer
+from app.store.notices import Notices
 from app.store.readiness import Readiness
 from app.surfaces.errors import TRPC_CODES
 from app.surfaces.service import healthz, readyz
 from app.surfaces.trpc.door import MOUNT, Door
+from app.surfaces.trpc.live import Live
+from app.surfaces.trpc.socket import Sockets
+from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
 from app.typescript import typescript
 from procedures.context import Services
@@ -35,28 +42,56 @@ from procedures.registry import registry
 def create_app(settings: Settings, *, database_url: str, signer: Signer, node: str, secret: bytes) -> Litestar:
     """The application of one server process. Extensions are loaded before. It owns its pool from start to stop."""
     database = Database(database_url)
-    log = EventLog(database, signer, node)
+    cursors = Cursors(secret)
+    notices = Notices(database_url)
+    feed = Feed(EventFollower(database), cursors)
+
+    def committed(workspace: str, seq: int) -> None:
+        feed.reached(workspace, seq)
+        notices.tell(workspace, seq)
+
+    log = EventLog(database, signer, node, committed=committed)
     services = Services(
         log=log,
-        reader=EventReader(database, Cursors(secret)),
+        reader=EventReader(database, cursors),
+        feed=feed,
         drafting=Drafting(),
         max_event_bytes=settings.max_event_bytes,
         log_calls=settings.log_calls,
     )
     procedures = registry()
+    authenticator = Authenticator(database)
+    live = Live(authenticator)
+    transformer = TRANSFORMERS[settings.transformer]
     door = Door(
         procedures=procedures,
         services=services,
-        authenticator=Authenticator(database),
-        transformer=TRANSFORMERS[settings.transformer],
+        authenticator=authenticator,
+        transformer=transformer,
         contract=typescript(procedures, transformer=settings.transformer, error_codes=TRPC_CODES).encode(),
         max_body_bytes=settings.max_body_bytes,
+        max_batch_calls=settings.max_batch_calls,
+        live=live,
+        timing=Timing(settings.sse_ping_seconds, settings.sse_reconnect_seconds),
+    )
+    sockets = Sockets(
+        procedures=procedures,
+        services=services,
+        authenticator=authenticator,
+        transformer=transformer,
+        live=live,
+        origins=settings.cors_origins,
+        ping_seconds=settings.sse_ping_seconds,
+        max_message_bytes=settings.max_body_bytes,
         max_batch_calls=settings.max_batch_calls,
     )
 
     @asgi(MOUNT, is_mount=True)
     async def trpc(scope: Scope, receive: Receive, send: Send) -> None:
-        await door(scope, receive, send)
+        if scope["type"] == ScopeType.HTTP:
+            await door(scope, receive, send)
+        else:
+            await sockets(scope, receive, send)
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -64,12 +99,16 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
         # What lives now lives on; what comes is a call's and dies with it. Collecting seldom saves 7 % of `events.log`.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
+        notices.open(feed.reached, feed.missed)
         watcher = exit_with_parent()
+        before_stop(live.stop)
         try:
             yield
         finally:
             watcher.cancel()
             await log.drain()
+            await notices.close()
+            await feed.close()
             await database.close()
 
     readiness = Readiness(database, head())

@@ -37,6 +37,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Origins that browsers may call from, by comma."""
     transformer: Literal["none", "superjson"] = "none"
     """What the tRPC door speaks. Clients must be set to the same."""
+    sse_ping_seconds: float = 15
+    """An event stream on which nothing else is sent is pinged this often. Must be less than the next."""
+    sse_reconnect_seconds: float = 45
+    """After this long without a sign of life a client opens its stream again."""
     max_event_bytes: int = 1048576
     """One event as sent; larger is 413."""
     max_body_bytes: int = 8388608
@@ -89,6 +93,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         for name in ("workers", "max_event_bytes", "max_body_bytes", "max_batch_calls"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
+        if not 0 < self.sse_ping_seconds < float("inf"):
+            raise SettingsError(f"{PREFIX}SSE_PING_SECONDS must be more than 0.")
+        if not self.sse_ping_seconds < self.sse_reconnect_seconds < float("inf"):
+            raise SettingsError(f"{PREFIX}SSE_RECONNECT_SECONDS must be more than {PREFIX}SSE_PING_SECONDS.")
         if not 0 < self.port < 65536:
             raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
         if self.database_url is not None and not _is_database_url(self.database_url):
@@ -106,4 +114,4 @@ def _described(kind: object) -> str:
     """What a setting of this type must be. The value itself is not repeated: it may be a secret in the wrong place."""
     if get_origin(kind) is Literal:
         return f"one of: {', '.join(get_args(kind))}"
-    return {int: "a whole number", bool: "true or false"}.get(kind, "valid text")  # type: ignore[call-overload,no-any-return]
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "valid text")  # type: ignore[call-overload,no-any-return]

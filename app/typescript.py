@@ -6,11 +6,15 @@ absent in the first two, absent or null in an input. With superjson an instant i
 inputs, but text within stored metadata, which stays as it was sent; without superjson it is text everywhere. Only where
 this makes a difference is there more than one interface: `X`, then `XStored` or `XInput`.
 
+The markers of a stream come only where its input has `markers: true`. The client of tRPC cannot type an output by the
+input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
+
 Pure: it reads the registered metadata kinds and nothing else, and the same procedures give the same text.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum, StrEnum
 from inspect import cleandoc, getdoc
@@ -51,11 +55,12 @@ _LEAVES: dict[Any, str] = {
     Raw: "unknown",
 }
 
-_STREAMS = {AsyncGenerator, AsyncIterable, AsyncIterator}
-
 _PROCEDURE_TYPES = {kind: f"TRPC{kind.title()}Procedure" for kind in Kind}
 
-_TAKEN = ("AppRouter", "ErrorShape", "AsyncIterable", "Date", "Record", "TRPCBuiltRouter", *_PROCEDURE_TYPES.values())
+_TAKEN = (
+    *("AppRouter", "TOptions", "ErrorShape", "AsyncIterable", "Date", "Omit", "Record", "TRPCBuiltRouter"),
+    *_PROCEDURE_TYPES.values(),
+)
 """Names that the contract itself uses."""
 
 _HEADER = """\
@@ -90,12 +95,27 @@ export interface ErrorShape {
   };
 }
 
-/** Every procedure of the server. */
-export type AppRouter = TRPCBuiltRouter<
+%(router)s = TRPCBuiltRouter<
   { ctx: object; meta: object; errorShape: ErrorShape; transformer: %(transformer)s },
   %(record)s
 >;
 """
+
+_ROUTER = """\
+/** Every procedure of the server. */
+export type AppRouter"""
+
+_GENERIC_ROUTER = """\
+/**
+ * Every procedure of the server.
+ *
+ * As `AppRouter<{ markers: true }>` its streams take `markers: true`, and yield markers between their values.
+ */
+export type AppRouter<TOptions extends { markers: boolean } = { markers: false }>"""
+
+_HOW_TO_GET_MARKERS = """\
+To get `%s` between the values, use `createTRPCClient<AppRouter<{ markers: true }>>` and subscribe
+with `markers: true`; what has an `id` is a value: `if ("id" in value)`."""
 
 
 def typescript(
@@ -110,7 +130,8 @@ def typescript(
     ValueError, in one sentence, where a type has no TypeScript form, two Structs would share a name, or a procedure is
     named like a namespace.
     """
-    speller = _Speller(dates=transformer == "superjson")
+    marked = frozenset(procedure.input for procedure in procedures.values() if procedure.marker)
+    speller = _Speller(dates=transformer == "superjson", marked=marked)
     found: _Found = {}
     for procedure in procedures.values():
         speller.signature(procedure, speller.collector(found))
@@ -122,6 +143,7 @@ def typescript(
         "imports": ", ".join(sorted(imports | (set() if codes else {"TRPC_ERROR_CODE_KEY"}))),
     }
     footer = _FOOTER % {
+        "router": _GENERIC_ROUTER if marked else _ROUTER,
         "codes": codes or "TRPC_ERROR_CODE_KEY",
         "transformer": json.dumps(speller.dates),
         "record": _record(procedures, lambda procedure: speller.signature(procedure, namer), "  "),
@@ -130,23 +152,28 @@ def typescript(
 
 
 class _Speller:
-    """Writes Python types as TypeScript types; `dates` says whether instants travel as `Date`."""
+    """Writes Python types as TypeScript types.
 
-    def __init__(self, *, dates: bool) -> None:
+    `dates` says whether instants travel as `Date`; `marked` are the inputs whose `markers` decides what is answered.
+    """
+
+    def __init__(self, *, dates: bool, marked: frozenset[type[Struct]]) -> None:
         self.dates = dates
+        self._marked = marked
         self._metadata = metadata_struct()
 
     def signature(self, procedure: Procedure, refer: _Refer) -> str:
         """A procedure's type. A stream's values are tracked: its reader gets each with the id to resume after."""
         wanted = self._spell(procedure.input, _Way.INPUT, f"the input of {procedure.name}", refer)
-        kind = procedure.output
-        if get_origin(kind) in _STREAMS:
-            kind = get_args(kind)[0]
-        answer = self._spell(kind, _Way.OUTPUT, f"the output of {procedure.name}", refer)
+        answer = self._spell(procedure.output, _Way.OUTPUT, f"the output of {procedure.name}", refer)
         if procedure.kind is Kind.SUBSCRIPTION:
-            answer = f"AsyncIterable<{{ id: string; data: {answer} }}>"
-        optional = " | void" if procedure.optional else ""
-        return f"{_PROCEDURE_TYPES[procedure.kind]}<{{ input: {wanted}{optional}; output: {answer}; meta: object }}>"
+            answer = f"{{ id: string; data: {answer} }}"
+        plain = _signature(procedure.kind, f"{wanted} | void" if procedure.optional else wanted, answer)
+        if procedure.marker is None:
+            return plain
+        marker = refer(procedure.marker, _Way.OUTPUT)
+        marked = _signature(procedure.kind, f'Omit<{wanted}, "markers"> & {{ markers: true }}', f"{answer} | {marker}")
+        return f'TOptions["markers"] extends true\n  ? {marked}\n  : {plain}'
 
     def collector(self, found: _Found) -> _Refer:
         """Refers by bare names, and notes in `found` each Struct with all that it refers to in turn."""
@@ -195,7 +222,10 @@ class _Speller:
         for field in msgspec.structs.fields(struct):
             optional = not field.required and (way is not _Way.OUTPUT or config.omit_defaults)
             null = way is _Way.INPUT if optional else None
-            spelled = self._spell(field.type, way, f"{struct.__qualname__}.{field.name}", refer, null=null)
+            if struct in self._marked and way is _Way.INPUT and field.name == "markers":
+                spelled = "false | null"  # a router with markers replaces it, so that a plain one takes the interface
+            else:
+                spelled = self._spell(field.type, way, f"{struct.__qualname__}.{field.name}", refer, null=null)
             lines.append(f"{_key(field.encode_name)}{'?' if optional else ''}: {spelled}")
         if not lines and way is _Way.INPUT:
             lines = ["[name: string]: never"]  # an empty interface would take anything
@@ -240,6 +270,19 @@ class _Speller:
         raise ValueError(f"{place}: {bare!r} has no TypeScript form")
 
 
+def _signature(kind: Kind, wanted: str, answer: str) -> str:
+    output = f"AsyncIterable<{answer}>" if kind is Kind.SUBSCRIPTION else answer
+    return f"{_PROCEDURE_TYPES[kind]}<{{ input: {wanted}; output: {output}; meta: object }}>"
+
+
+def _doc(procedure: Procedure) -> str:
+    """What is said where a procedure is called."""
+    doc = getdoc(procedure.run) or ""
+    if procedure.marker is not None:
+        doc += f"\n\n{_HOW_TO_GET_MARKERS % procedure.marker.__name__}"
+    return doc.strip()
+
+
 def _nullable(wanted: Any) -> bool:
     while get_origin(wanted) is Annotated:
         wanted = get_args(wanted)[0]
@@ -275,7 +318,7 @@ def _record(procedures: Mapping[str, Procedure], signature: Callable[[Procedure]
         if called is None:
             text += f"{inner}{_key(space)}: {_record(below, signature, inner)};\n"
         elif len(below) == 1:
-            text += f"{_comment(getdoc(called.run), inner)}{inner}{_key(space)}: {signature(called)};\n"
+            text += _comment(_doc(called), inner) + textwrap.indent(f"{_key(space)}: {signature(called)};\n", inner)
         else:
             raise ValueError(f"{called.name}: a procedure cannot be a namespace too")
     return f"{text}{indent}}}"

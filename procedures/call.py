@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from procedures.context import LARGE_BYTES, Context
-from procedures.procedure import Procedure
+from procedures.procedure import Procedure, Stream
 from schemas.errors import Forbidden, Internal, InvalidInput, Issue, PayloadTooLarge, ProcedureError
 from schemas.issues import find_issues
 from schemas.jsontext import UNREADABLE, read_json
@@ -39,16 +39,28 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
             value = _input(procedure, read(), context)
         return await procedure.run(value, context)
     except Exception as failed:
-        if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden)):
-            error = failed
+        error = _told(procedure, context, failed)
+        if error is failed:
             raise
-        error = Internal()
-        _log_defect(procedure, context, failed)
         raise error from failed
     finally:
         elapsed = time.perf_counter() - started
         if error is not None or elapsed > SLOW_SECONDS or context.services.log_calls:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
+
+
+async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any, Any]) -> list[Any] | None:
+    """The next batch of a stream that `call` returned; None at its natural end. Raises as `call` does."""
+    try:
+        return await anext(stream)
+    except StopAsyncIteration:
+        return None
+    except Exception as failed:
+        error = _told(procedure, context, failed)
+        log_call(procedure.name, context.request_id, 0.0, error.code, context)
+        if error is failed:
+            raise
+        raise error from failed
 
 
 def log_call(
@@ -65,6 +77,14 @@ def log_call(
         elapsed_ms=round(elapsed_seconds * 1000, 1),
         error=error,
     )
+
+
+def _told(procedure: Procedure, context: Context, failed: Exception) -> ProcedureError:
+    """What the caller is told of a failure: itself where the procedure declares it."""
+    if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden)):
+        return failed
+    _log_defect(procedure, context, failed)
+    return Internal()
 
 
 def _log_defect(procedure: Procedure, context: Context, defect: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
@@ -16,6 +17,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
     log: EventLog
     reader: EventReader
+    feed: Feed
     drafting: Drafting
     max_event_bytes: int
     log_calls: bool = False

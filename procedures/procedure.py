@@ -3,16 +3,36 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from procedures.context import Context
-from schemas.base import Input
+from schemas.base import Input, Marker
 from schemas.errors import Internal, InvalidInput, PayloadTooLarge, ProcedureError, Unavailable
 from schemas.principal import Scope
-from schemas.written import Written
+from schemas.written import Tracked, Written
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Marker)
+
+
+class Stream(Protocol[T, M]):
+    """What a subscription returns once it is listening: batches of tracked `T`, and of `M` between them.
+
+    The markers come only where the input's `markers` asked for them. `place` is the cursor of where the stream is.
+    """
+
+    async def __anext__(self) -> list[Tracked[T] | M]:
+        """The next batch; waits for one. StopAsyncIteration: the stream has ended by itself."""
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+
+    @property
+    def place(self) -> str:
+        """The cursor of where the stream is."""
 
 
 class Kind(StrEnum):
@@ -37,6 +57,8 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     run: Callable[[Any, Context], Awaitable[Any]]
     input: type[Input]
     output: Any
+    """Of a subscription: the type of the values that are tracked."""
+    marker: type[Marker] | None = None
     decoder: msgspec.json.Decoder[Any]
     optional: bool
     """Whether a call may leave the input out, because no field is required."""
@@ -57,6 +79,13 @@ def mutation(name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...
     return lambda run: _declare(name, Kind.MUTATION, scope, errors, run)
 
 
+def subscription(
+    name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...] = ()
+) -> Callable[[Any], Procedure]:
+    """Declare the decorated function as a subscription: it returns a Stream when it is listening."""
+    return lambda run: _declare(name, Kind.SUBSCRIPTION, scope, errors, run)
+
+
 def _declare(
     name: str,
     kind: Kind,
@@ -65,9 +94,11 @@ def _declare(
     run: Callable[[Any, Context], Awaitable[Any]],
 ) -> Procedure:
     hints = get_type_hints(run, include_extras=True)
-    output = hints.pop("return")
+    output, marker = hints.pop("return"), None
     if get_origin(output) is Written:
         [output] = get_args(output)
+    elif get_origin(output) is Stream:
+        output, marker = get_args(output)
     wanted = next(iter(hints.values()))
     return Procedure(
         name=name,
@@ -77,6 +108,7 @@ def _declare(
         run=run,
         input=wanted,
         output=output,
+        marker=marker,
         decoder=msgspec.json.Decoder(wanted),
         optional=not any(field.required for field in msgspec.structs.fields(wanted)),
     )

@@ -60,5 +60,11 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     """What a procedure answers. Unset fields are absent, not null."""
 
 
+class Marker(Output, frozen=True, kw_only=True):
+    """What a stream says of itself, between its values. A reader that has seen it may resume behind its `cursor`."""
+
+    cursor: str
+
+
 class Section(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A kind of metadata, or a part of one: typed, camelCase on the wire, unknown fields refused."""

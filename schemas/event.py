@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from schemas.base import Input, Instant, InstantText, Output, RawMetadata, RawRecord, ShortText
+from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, RawRecord, ShortText
 
 Source = Literal["api", "automation", "sync", "migration", "system", "intelligence"]
 
@@ -43,6 +43,17 @@ TypePattern = Annotated[
     ),
 ]
 """`*` stands for one whole segment; as the last for one or more; alone for every type."""
+
+
+StreamStart = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=512,
+        extra={"message": "must be 'beginning', 'now', the id of an event, or a cursor that this stream gave"},
+    ),
+]
+"""Where a stream begins."""
 
 
 class LogEvent(Input, frozen=True, kw_only=True):
@@ -94,14 +105,9 @@ class GetEvent(Input, frozen=True, kw_only=True):
     event_id: str
 
 
-class ListEvents(Input, frozen=True, kw_only=True):
-    """Filters, all of which must hold, and a place in the newest-first order."""
+class EventQuery(Input, frozen=True, kw_only=True):
+    """Filters, all of which must hold; none given: every event."""
 
-    limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
-        DEFAULT_LIMIT
-    )
-    offset: Annotated[int, Meta(ge=0, le=2**53 - 1, extra={"message": "must be a whole number, 0 or more"})] | None = 0
-    cursor: str | None = None
     type: TypePattern | None = None
     source: Source | None = None
     has_metadata: bool | None = None
@@ -111,6 +117,29 @@ class ListEvents(Input, frozen=True, kw_only=True):
     user_id: ShortText | None = None
     from_: Instant | None = None
     to: Instant | None = None
+
+
+class ListEvents(EventQuery, frozen=True, kw_only=True):
+    """Filters, all of which must hold, and a place in the newest-first order."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
+        DEFAULT_LIMIT
+    )
+    offset: Annotated[int, Meta(ge=0, le=2**53 - 1, extra={"message": "must be a whole number, 0 or more"})] | None = 0
+    cursor: str | None = None
+
+
+class StreamEvents(EventQuery, frozen=True, kw_only=True):
+    """Filters, all of which must hold, and where the stream begins.
+
+    `start` is `now` (the default), `beginning`, the id of an event, or a cursor: the stream begins behind it.
+    `lastEventId` overrules it; clients set it when they resume. With `markers` the stream also says when the backlog
+    is through.
+    """
+
+    start: StreamStart | None = None
+    last_event_id: StreamStart | None = None
+    markers: bool | None = None
 
 
 class SynapEvent(Output, frozen=True, kw_only=True):
@@ -140,3 +169,10 @@ class EventPage(Output, frozen=True, kw_only=True):
     events: list[SynapEvent]
     total: int
     next_cursor: str | None = None
+
+
+class CaughtUp(Marker, frozen=True, kw_only=True):
+    """Says that everything logged before the stream was opened has been sent. The stream resumes behind `cursor`."""
+
+    caught_up: Literal[True]
+    cursor: str

@@ -19,3 +19,16 @@ class Written(Generic[T]):
         """The value, for a door that needs to look into it. `kind` is `T`, which Python does not keep."""
         value: T = msgspec.json.decode(self.json, type=kind)
         return value
+
+
+class Tracked(Written[T]):
+    """A value of a stream, and the id to resume behind. One is shared by all who read the same stream."""
+
+    __slots__ = ("id", "over_socket", "over_sse")
+
+    def __init__(self, id: str, json: bytes) -> None:
+        super().__init__(json)
+        self.id = id
+        self.over_sse: bytes | None = None
+        """What a door made of it, so that it is made once and not for each reader."""
+        self.over_socket: bytes | None = None

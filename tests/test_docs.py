@@ -14,6 +14,7 @@ import pytest
 
 from app.settings import Settings
 from app.surfaces.errors import TRPC_CODES
+from procedures.procedure import Kind
 from procedures.registry import registry
 from tests.servers import environment, free_port, until
 
@@ -61,8 +62,11 @@ def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> No
     assert ran.returncode == 0, ran.stderr
     assert '"error"' not in ran.stdout, ran.stdout
     answers = [line for line in ran.stdout.splitlines() if line.startswith('{"result"')]
-    assert len(answers) == len(registry())
+    kinds = [procedure.kind for procedure in registry().values()]
+    assert len(answers) == len(kinds) - kinds.count(Kind.SUBSCRIPTION)
     assert msgspec.json.decode(answers[-1])["result"]["data"]["total"] == 2
+    assert ran.stdout.count("event: connected") == kinds.count(Kind.SUBSCRIPTION)
+    assert len(re.findall(r"^data: .*\"note.created\"", ran.stdout, re.MULTILINE)) == 2
 
 
 def test_the_curl_line_of_the_start_works_as_pasted(made: tuple[Path, dict[str, str]]) -> None:
@@ -84,10 +88,12 @@ def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], nod
     (project / "node_modules").symlink_to(node / "node_modules")
     (project / "package.json").write_text('{"type": "module"}')
     (project / "contract.d.ts").write_text(httpx.get(f"{url}/trpc/contract.d.ts").text)
+    texts = {f"client{number}": text for number, text in enumerate(text for kind, text in BLOCKS if kind == "ts")}
     options = msgspec.json.decode((node / "typed" / "tsconfig.json").read_bytes())
-    (project / "tsconfig.json").write_bytes(msgspec.json.encode(options | {"files": ["contract.d.ts", "client.ts"]}))
-    [text] = [text for kind, text in BLOCKS if kind == "ts"]
-    (project / "client.ts").write_text(text.replace("http://127.0.0.1:8000", url))
+    files = ["contract.d.ts", *(f"{name}.ts" for name in texts)]
+    (project / "tsconfig.json").write_bytes(msgspec.json.encode(options | {"files": files}))
+    for name, text in texts.items():
+        (project / f"{name}.ts").write_text(text.replace("http://127.0.0.1:8000", url))
     token = (folder / "data" / "control.token").read_text().strip()
 
     compiled = subprocess.run(
@@ -98,19 +104,23 @@ def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], nod
         timeout=120,
         check=False,
     )
-    ran = subprocess.run(
-        ["node", "out/client.js"],
-        cwd=project,
-        env=variables | {"TOKEN": token},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
     assert compiled.returncode == 0, compiled.stdout
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("orchestrator\nBAD_REQUEST")
+    said = []
+    for name in texts:
+        ran = subprocess.run(
+            ["node", f"out/{name}.js"],
+            cwd=project,
+            env=variables | {"TOKEN": token},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        said.append(ran.stdout)
+    calls, live = said
+    assert calls.startswith("orchestrator\nBAD_REQUEST")
+    assert live.endswith(" entity.created\n")
 
 
 def test_every_setting_is_documented() -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from msgspec import Struct
 
 from app.typescript import typescript
 from procedures.context import Context
-from procedures.procedure import Kind, Procedure, mutation, query
+from procedures.procedure import Kind, Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry
-from schemas.base import Input, Instant, InstantText, Output, RawMetadata, Section
+from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section
 from schemas.principal import Scope
 
 ROOT = Path(__file__).parents[1]
@@ -67,13 +66,24 @@ class Lit(Output, frozen=True, kw_only=True):
     dimmed: bool = False
 
 
+class WatchLamps(Input, frozen=True, kw_only=True):
+    room: str | None = None
+    markers: bool | None = None
+
+
+class AllDark(Marker, frozen=True, kw_only=True):
+    """Says that no lamp is lit."""
+
+    since: InstantText
+
+
 def _declared(name: str, input: type, output: Any, kind: Kind = Kind.MUTATION) -> dict[str, Procedure]:
     async def run(wanted: Any, context: Context) -> Any:
         raise NotImplementedError
 
     run.__annotations__ = {"wanted": input, "context": Context, "return": output}
-    declare = query if kind is Kind.QUERY else mutation
-    return {name: msgspec.structs.replace(declare(name, scope=Scope.EVENTS_READ)(run), kind=kind)}
+    declare = {Kind.QUERY: query, Kind.MUTATION: mutation, Kind.SUBSCRIPTION: subscription}[kind]
+    return {name: declare(name, scope=Scope.EVENTS_READ)(run)}
 
 
 def _interface(contract: str, name: str) -> str:
@@ -81,6 +91,7 @@ def _interface(contract: str, name: str) -> str:
 
 
 LIGHT = _declared("rooms.light", LightLamp, Lit)
+WATCH = _declared("rooms.watch", WatchLamps, Stream[Lit, AllDark], Kind.SUBSCRIPTION)
 
 
 def test_contract_has_every_procedure() -> None:
@@ -90,7 +101,8 @@ def test_contract_has_every_procedure() -> None:
 
     for name, procedure in procedures.items():
         leaf = name.rpartition(".")[2]
-        assert f" {leaf}: TRPC{procedure.kind.title()}Procedure<{{ input: {procedure.input.__name__}" in contract
+        declared = contract.split(f"      {leaf}: ", 1)[1].split(";\n", 1)[0]
+        assert f"TRPC{procedure.kind.title()}Procedure<{{ input: {procedure.input.__name__}" in declared
 
 
 def test_contract_is_the_same_each_time() -> None:
@@ -177,9 +189,8 @@ def test_an_input_without_fields_takes_no_field() -> None:
     assert "count: TRPCQueryProcedure<{ input: Nothing | void; output: number; meta: object }>" in contract
 
 
-@pytest.mark.parametrize("output", [Lit, AsyncIterator[Lit]], ids=["item", "iterator"])
-def test_a_subscription_yields_tracked_values(output: Any) -> None:
-    contract = typescript(_declared("lamps.onLit", Nothing, output, Kind.SUBSCRIPTION), transformer="none")
+def test_a_subscription_yields_tracked_values() -> None:
+    contract = typescript(_declared("lamps.onLit", Nothing, Lit, Kind.SUBSCRIPTION), transformer="none")
 
     assert "onLit: TRPCSubscriptionProcedure<" in contract
     assert "output: AsyncIterable<{ id: string; data: Lit }>; meta: object }>" in contract
@@ -187,6 +198,57 @@ def test_a_subscription_yields_tracked_values(output: Any) -> None:
         'import type { TRPCBuiltRouter, TRPCSubscriptionProcedure, TRPC_ERROR_CODE_KEY } from "@trpc/server";'
         in contract
     )
+
+
+def test_a_stream_has_markers_in_the_router_that_asks_for_them() -> None:
+    contract = typescript(WATCH, transformer="none")
+
+    assert "export type AppRouter<TOptions extends { markers: boolean } = { markers: false }> = TRPC" in contract
+    assert (
+        '      watch: TOptions["markers"] extends true\n'
+        '        ? TRPCSubscriptionProcedure<{ input: Omit<WatchLamps, "markers"> & { markers: true };'
+        " output: AsyncIterable<{ id: string; data: Lit } | AllDark>; meta: object }>\n"
+        "        : TRPCSubscriptionProcedure<{ input: WatchLamps | void;"
+        " output: AsyncIterable<{ id: string; data: Lit }>; meta: object }>;\n"
+    ) in contract
+    assert _interface(contract, "WatchLamps") == "  room?: string | null;\n  markers?: false | null;"
+
+
+def test_a_marker_is_an_output() -> None:
+    contract = typescript(WATCH, transformer="superjson")
+
+    assert "/** Says that no lamp is lit. */\nexport interface AllDark {" in contract
+    assert _interface(contract, "AllDark") == "  cursor: string;\n  since: Date;"
+
+
+def test_the_router_and_the_stream_say_how_to_get_markers() -> None:
+    contract = typescript(WATCH | LIGHT, transformer="none")
+
+    about_router = contract.split("export type AppRouter", 1)[0].rpartition("/**")[2]
+    about_stream = contract.split("      watch: ", 1)[0].rpartition("/**")[2]
+    about_light = contract.split("      light: ", 1)[0].rpartition(";\n")[2]
+    assert "`AppRouter<{ markers: true }>`" in about_router
+    assert "`AllDark`" in about_stream
+    assert "`createTRPCClient<AppRouter<{ markers: true }>>`" in about_stream
+    assert "markers" not in about_light
+
+
+def test_without_a_stream_with_markers_the_router_takes_no_options() -> None:
+    procedures = LIGHT | _declared("rooms.count", WatchLamps, int, Kind.QUERY)
+
+    contract = typescript(procedures, transformer="none")
+
+    assert "/** Every procedure of the server. */\nexport type AppRouter = TRPCBuiltRouter<\n" in contract
+    assert "TOptions" not in contract
+    assert "  markers?: boolean | null;" in _interface(contract, "WatchLamps")
+
+
+def test_the_event_stream_has_its_marker() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    assert "AsyncIterable<{ id: string; data: SynapEvent } | CaughtUp>" in contract
+    assert "  caughtUp: true;" in _interface(contract, "CaughtUp")
+    assert "  markers?: false | null;" in _interface(contract, "StreamEvents")
 
 
 def test_namespaces_nest() -> None:
@@ -220,11 +282,15 @@ UNTYPED = msgspec.defstruct("Untyped", [("size", complex)], bases=(Output,), kw_
             _declared("lamps.route", Nothing, _named("AppRouter")),
             "shop.AppRouter: the name AppRouter is taken by the contract itself",
         ),
+        (
+            WATCH | _declared("lamps.choose", Nothing, _named("TOptions")),
+            "shop.TOptions: the name TOptions is taken by the contract itself",
+        ),
         (_declared("lamps.size", Nothing, UNTYPED), "Untyped.size: <class 'complex'> has no TypeScript form"),
         (_declared("lamps.size", Nothing, bytes), "the output of lamps.size: <class 'bytes'> has no TypeScript form"),
         (LIGHT | _declared("rooms", Nothing, Lit), "rooms: a procedure cannot be a namespace too"),
     ],
-    ids=["two classes", "our own name", "a field", "an output", "a namespace"],
+    ids=["two classes", "our own name", "a name of the router's own", "a field", "an output", "a namespace"],
 )
 def test_what_cannot_be_said_is_refused_in_one_sentence(procedures: dict[str, Procedure], sentence: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:

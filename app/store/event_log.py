@@ -140,12 +140,18 @@ class EventLog:
     """Appends to the logs of every workspace, for one process. For any number of tasks at once."""
 
     def __init__(
-        self, database: Database, signer: Signer, node: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        signer: Signer,
+        node: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        committed: Callable[[str, int], None] = lambda _workspace, _seq: None,
     ) -> None:
-        """`node` is the install's id (`did:key:z…`)."""
+        """`node` is the install's id (`did:key:z…`). `committed` is told the workspace and the last seq of a commit."""
         self._database = database
         self._signer = signer
         self._node = node
+        self._committed = committed
         self._now = now
         self._waiting: dict[str, deque[_Submission]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
@@ -252,7 +258,9 @@ class EventLog:
                     raise _OutcomeUnknownError from error
                 await _roll_back(connection)
                 raise
-        self._counted.update((workspace, row.type) for row in linker.rows)
+        if linker.rows:
+            self._counted.update((workspace, row.type) for row in linker.rows)
+            self._committed(workspace, linker.tip.seq)
         return answers
 
     def _tip(self, rows: list[Row]) -> Tip:

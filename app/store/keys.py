@@ -29,6 +29,12 @@ WHERE token_sha256 = %(token_sha256)s AND revoked_at IS NULL AND (expires_at IS 
 """The valid key with this token."""
 
 
+VALID = """
+SELECT id FROM api_key
+WHERE id = ANY(%(ids)s::text[]) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+"""
+
+
 class Key(Struct, frozen=True, kw_only=True, rename="camel"):
     """A key as administrators see it: never its token."""
 
@@ -101,3 +107,8 @@ async def find_principal(database: Database, token_sha256: bytes) -> Principal |
         workspaces=tuple(workspaces),
         expires_at=expires_at,
     )
+
+
+async def valid_keys(database: Database, key_ids: Sequence[str]) -> set[str]:
+    """Those of the keys that are neither revoked nor expired. Raises Unavailable."""
+    return {key_id for (key_id,) in await database.rows(VALID, {"ids": list(key_ids)})}

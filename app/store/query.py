@@ -1,17 +1,17 @@
 """Filters as SQL: always parameters, never a caller's text in a statement."""
 
-import re
 from hashlib import sha256
 
 import msgspec
 
-from schemas.event import ListEvents
+from app.filter import type_pattern
+from schemas.event import EventQuery
 
 
 class Filter:
     """The conditions of a list: `sql` over the table `event`, with `parameters`."""
 
-    def __init__(self, query: ListEvents, workspace: str, only_user: str | None) -> None:
+    def __init__(self, query: EventQuery, workspace: str, only_user: str | None) -> None:
         """`only_user` restricts to that user's rows whatever the query asks for."""
         self.parameters: dict[str, object] = {"workspace": workspace}
         self._keys: list[str] = []
@@ -90,7 +90,4 @@ class Filter:
             self._add(self._counted, "type", ">=", f"{prefix}.", key="type_from")
             self._add(self._counted, "type", "<", f"{prefix}/", key="type_to")
         if segments.index("*") < len(segments) - 1:
-            whole = [r"[^.]+" if segment == "*" else re.escape(segment) for segment in segments]
-            if segments[-1] == "*":
-                whole[-1] = ".+"
-            self._add(self._counted, "type", "~", "^" + r"\.".join(whole) + "$", key="type_like")
+            self._add(self._counted, "type", "~", f"^{type_pattern(pattern).pattern}$", key="type_like")

@@ -3,7 +3,7 @@
 import re
 
 import uuid_utils
-from litestar.types import Receive, Scope
+from litestar.types import HTTPScope, Receive, WebSocketScope
 from msgspec import Struct
 
 from schemas.errors import PayloadTooLarge
@@ -15,7 +15,7 @@ class Disconnected(Struct, frozen=True):
     """The client went before its request was complete."""
 
 
-def header_map(scope: Scope) -> dict[bytes, bytes]:
+def header_map(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:
     """The headers by lower-case name; of a repeated one the first counts."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:

@@ -1,5 +1,6 @@
 """The database goes away under a running server, and comes back."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,6 +87,20 @@ def test_requests_fail_fast_while_the_database_is_down_and_work_when_it_is_back(
 def test_writers_get_through_a_crash_of_the_database(cluster: Cluster, server: Server) -> None:
     with _outage(cluster, server, cluster.crash):
         pass
+
+
+def test_a_stream_outlives_a_crash_of_the_database(cluster: Cluster, server: Server) -> None:
+    with httpx.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "event: connected"
+        cluster.crash()
+        cluster.start()
+        event = _event()
+        until(lambda: server.mutate("events.log", event).status_code == 200, seconds=HEAL_SECONDS)
+
+        ids = [line.removeprefix("id: ") for line in itertools.islice(lines, 6) if line.startswith("id: ")]
+
+    assert ids[1:] == [event["id"]]
 
 
 def test_requests_fail_in_time_while_the_database_is_frozen(cluster: Cluster, server: Server) -> None:

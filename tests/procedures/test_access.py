@@ -7,6 +7,7 @@ import httpx
 import msgspec
 import pytest
 
+from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.principal import Scope
 from tests.procedures.conftest import Keyed, answered, failed
@@ -27,7 +28,8 @@ OPENS = {"events:read": {"events:read", "events:read-own"}}
 
 
 def test_the_table_has_every_procedure() -> None:
-    assert set(CALLS) == set(registry())
+    streams = {name for name, procedure in registry().items() if procedure.kind is Kind.SUBSCRIPTION}
+    assert set(CALLS) == set(registry()) - streams  # which have tests of their own: their status says nothing
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -9,6 +9,7 @@ import pytest
 from app.store.install import connect
 from app.store.workspaces import create_workspace
 from tests.servers import cloned
+from tests.store.corpus import Corpus
 from tests.store.opened import START, Store, opened
 
 _numbers = itertools.count()
@@ -30,3 +31,15 @@ def store(open_store: Store) -> Store:
         for slug in (own.workspace, own.other):
             create_workspace(connection, slug)
     return own
+
+
+@pytest.fixture(scope="package")
+def corpus(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
+    """Some hundreds of events."""
+    with (
+        cloned(postgres_url, template, "test_reader_corpus") as url,
+        opened(url, tmp_path_factory.mktemp("corpus"), workspaces=["other"]) as store,
+    ):
+        filled = Corpus(store)
+        filled.fill()
+        yield filled

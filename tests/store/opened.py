@@ -13,9 +13,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from app.cursor import Cursors
+from app.feed import Feed
 from app.ledger.draft import Draft, Drafting
 from app.ledger.signer import Signer
 from app.store.database import Database
+from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from app.store.install import connect, load_signer, set_up
@@ -57,6 +59,7 @@ class Store(Struct, frozen=True, kw_only=True):
     database: Database
     log: EventLog
     reader: EventReader
+    feed: Feed
     clock: Clock
     run: Callable[[Awaitable[Any]], Any]
 
@@ -115,17 +118,20 @@ def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[
         def run(awaitable: Awaitable[T]) -> T:
             return runner.run(_awaited(awaitable))
 
-        database, clock = run(_opened(url)), Clock(START)
+        database, clock, cursors = run(_opened(url)), Clock(START), Cursors(SECRET)
+        feed = Feed(EventFollower(database), cursors)
         yield Store(
             url=url,
             node=node,
             signer=signer,
             database=database,
-            log=EventLog(database, signer, node, clock),
-            reader=EventReader(database, Cursors(SECRET)),
+            log=EventLog(database, signer, node, clock, feed.reached),
+            reader=EventReader(database, cursors),
+            feed=feed,
             clock=clock,
             run=run,
         )
+        run(feed.close())
         run(database.close())
 
 

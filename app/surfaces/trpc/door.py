@@ -4,14 +4,24 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED
-from app.surfaces.requests import Disconnected, bearer_token, disconnected, header_map, read_body, request_id_of
+from app.surfaces.requests import Disconnected, disconnected, header_map, read_body, request_id_of
+from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
-from app.surfaces.trpc.request import Request, RequestError, batch_inputs, read_request
+from app.surfaces.trpc.live import Live
+from app.surfaces.trpc.request import (
+    Request,
+    RequestError,
+    batch_inputs,
+    connection_params,
+    read_request,
+    resumed,
+)
+from app.surfaces.trpc.sse import EventStream, Timing
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import call, log_call
 from procedures.context import Context, Services
@@ -35,12 +45,14 @@ class Door(Struct, frozen=True, kw_only=True):
     contract: bytes
     max_body_bytes: int
     max_batch_calls: int
+    live: Live
+    timing: Timing
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request (trpc-wire, section 2: the order of checks)."""
         headers = header_map(scope)
         request_id = request_id_of(headers)
-        method = scope["method"]  # type: ignore[typeddict-item] # HTTP only: Litestar routes WebSockets elsewhere
+        method = scope["method"]
         if method == "HEAD":
             await _send(send, 204, [(b"x-request-id", request_id.encode())], b"")
             return
@@ -55,7 +67,7 @@ class Door(Struct, frozen=True, kw_only=True):
                 method, raw_path, MOUNT.encode(), scope["query_string"], headers, self.max_batch_calls
             )
             self._check_kinds(request)
-            params = request.connection_params()
+            params = connection_params(request.params)
             if request.stream and not request.batch:
                 raise RequestError(BAD_REQUEST, "JSON lines can be asked for with batch=1 only")
         except RequestError as error:
@@ -65,6 +77,18 @@ class Door(Struct, frozen=True, kw_only=True):
             return
         body = await read_body(receive, headers, self.max_body_bytes)
         if isinstance(body, Disconnected):
+            return
+        subscription = None if request.batch else self.procedures.get(request.paths[0])
+        if subscription is not None and subscription.kind is Kind.SUBSCRIPTION:
+            stream = EventStream(
+                live=self.live,
+                timing=self.timing,
+                transformer=self.transformer,
+                procedure=subscription,
+                receive=receive,
+                send=send,
+            )
+            await self._subscribe(stream, request, method, headers, params, request_id, body)
             return
         calls = await self._calls(request, method, headers, params, request_id, body)
         answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
@@ -93,7 +117,7 @@ class Door(Struct, frozen=True, kw_only=True):
         caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
         if any(path in self.procedures for path in request.paths):
             try:
-                caller = await self._context(headers, params, request_id)
+                caller = await find_context(self.services, self.authenticator, headers, params, request_id)
             except ProcedureError as error:
                 caller = error
         content = request.input if method == "GET" else body
@@ -123,9 +147,11 @@ class Door(Struct, frozen=True, kw_only=True):
             log_call(path, request_id, 0.0, NotFound.code)
             return failure(NotFound(f'No procedure found on path "{path[:MAX_ECHO]}"'), path)
         if method not in _allowed(procedure):
-            log_call(path, request_id, 0.0, METHOD_NOT_SUPPORTED.name)
-            message = f'Unsupported {method}-request to {procedure.kind} procedure at path "{path}"'
-            return Answer(http=METHOD_NOT_SUPPORTED.http, error=error_object(METHOD_NOT_SUPPORTED, message, path))
+            return _method_refused(procedure, method, request_id)
+        if procedure.kind is Kind.SUBSCRIPTION:
+            log_call(path, request_id, 0.0, BAD_REQUEST.name)
+            message = "Cannot call a subscription in a batch; set the client to split them off"
+            return Answer(http=BAD_REQUEST.http, error=error_object(BAD_REQUEST, message, path))
         if isinstance(caller, ProcedureError):
             log_call(path, request_id, 0.0, caller.code)
             return failure(caller, path)
@@ -141,15 +167,36 @@ class Door(Struct, frozen=True, kw_only=True):
         except ProcedureError as error:
             return failure(error, path)
 
-    async def _context(self, headers: dict[bytes, bytes], params: dict[str, str], request_id: str) -> Context:
-        """Who calls, and in which workspace: by headers, else by `connectionParams`."""
-        token = bearer_token(headers) or params.get("token")
-        principal = await self.authenticator.principal(token)
-        named = headers.get(b"x-workspace-id")
-        workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")
-        return Context(
-            self.services, principal, await self.authenticator.workspace(principal, workspace or None), request_id
-        )
+    async def _subscribe(
+        self,
+        events: EventStream,
+        request: Request,
+        method: str,
+        headers: dict[bytes, bytes],
+        params: dict[str, str],
+        request_id: str,
+        body: bytes | PayloadTooLarge | None,
+    ) -> None:
+        """Answer a subscription by events."""
+        procedure = events.procedure
+        answer_headers = [_VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
+        if method not in _allowed(procedure):
+            await events.refuse(answer_headers, _method_refused(procedure, method, request_id).error or b"")
+            return
+        content = request.input if method == "GET" else body
+        resume = None if request.last_event_id is None else request.last_event_id.decode(errors="replace")
+
+        def source() -> bytes | None:
+            sent = _raised(content)
+            return resumed(None if sent is None else self.transformer.input(sent), resume)
+
+        try:
+            context = await find_context(self.services, self.authenticator, headers, params, request_id)
+            stream = await call(procedure, context, source, size=len(content) if isinstance(content, bytes) else 0)
+        except ProcedureError as error:
+            await events.refuse(answer_headers, failure(error, procedure.name).error or b"")
+            return
+        await events.run(answer_headers, context, stream)
 
     async def _stream(
         self,
@@ -197,6 +244,12 @@ def _raised(content: bytes | ProcedureError | None) -> bytes | None:
 
 def _input_of(inputs: dict[str, bytes] | ProcedureError, index: int) -> bytes | ProcedureError | None:
     return inputs if isinstance(inputs, ProcedureError) else inputs.get(str(index))
+
+
+def _method_refused(procedure: Procedure, method: str, request_id: str) -> Answer:
+    log_call(procedure.name, request_id, 0.0, METHOD_NOT_SUPPORTED.name)
+    message = f'Unsupported {method}-request to {procedure.kind} procedure at path "{procedure.name}"'
+    return Answer(http=METHOD_NOT_SUPPORTED.http, error=error_object(METHOD_NOT_SUPPORTED, message, procedure.name))
 
 
 def _allowed(procedure: Procedure) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ from msgspec import Struct
 
 from app.surfaces.errors import Status, status_of
 from app.surfaces.trpc.transformer import Transformer
+from procedures.procedure import Procedure
+from schemas.base import Marker
 from schemas.errors import Conflict, InvalidInput, ProcedureError, Unavailable
+from schemas.written import Tracked
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -40,8 +43,41 @@ def stream_head(calls: int, transformer: Transformer) -> bytes:
     return transformer.line("", "", head, None, "") + b"\n"
 
 
-def failure(error: ProcedureError, path: str) -> Answer:
-    """The answer of a call that failed."""
+def event(name: str, data: bytes, id: str | None = None) -> bytes:
+    """A server-sent event. `data` is one line, and is there even where it is empty: else the client drops the event."""
+    return b"event: %b\ndata: %b\n%b\n" % (name.encode(), data, b"" if id is None else b"id: %b\n" % id.encode())
+
+
+def message(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transformer) -> bytes:
+    """A value of a subscription as server-sent events (trpc-wire, section 7)."""
+    if isinstance(item, Tracked):
+        if item.over_sse is None:
+            item.over_sse = b"data: %b\nid: %b\n\n" % (transformer.output(item, procedure.output), item.id.encode())
+        return item.over_sse
+    # Untracked: its own id is empty, and a second event puts back the one to resume behind.
+    return b"data: %b\nid: \n\n%b" % (
+        transformer.output(item, procedure.marker),
+        event("restore-id", b"", item.cursor),
+    )
+
+
+def frame(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transformer) -> bytes:
+    """A value of a subscription as the `result` of a WebSocket message (trpc-wire, section 8)."""
+    if isinstance(item, Tracked):
+        if item.over_socket is None:
+            before, after, id_ = f'{{"id":"{item.id}","data":', "}", item.id.encode()
+            data = transformer.line(before, after, item, procedure.output, "data")
+            item.over_socket = b'{"type":"data","data":%b,"id":"%b"}' % (data, id_)
+        return item.over_socket
+    # The client remembers the id of the last message, tracked or not, and hands on the data as it is.
+    return b'{"type":"data","data":%b,"id":"%b"}' % (
+        transformer.output(item, procedure.marker),
+        item.cursor.encode(),
+    )
+
+
+def failure(error: ProcedureError, path: str | None) -> Answer:
+    """The answer of a call that failed; without a path, of whoever called."""
     status = status_of(error)
     data: dict[str, object] = {"reason": error.code}
     if isinstance(error, InvalidInput):

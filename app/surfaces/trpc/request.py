@@ -33,15 +33,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """The input of a GET: JSON bytes; None where there is none."""
     params: bytes | None
     """`connectionParams` as sent; None where there are none."""
-
-    def connection_params(self) -> dict[str, str]:
-        """Where clients that cannot set headers put the token and the workspace. Raises RequestError."""
-        if self.params is None:
-            return {}
-        try:
-            return msgspec.json.decode(self.params, type=dict[str, str] | None) or {}
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise RequestError(PARSE_ERROR, "connectionParams must be JSON: null, or an object of texts") from None
+    last_event_id: bytes | None
+    """Behind which event a stream resumes; None where it begins."""
 
 
 def read_request(
@@ -53,7 +46,7 @@ def read_request(
     """
     text = _path(raw_path.removeprefix(mount))
     _check_content_type(method, headers)
-    query = _query(query_string)
+    query = read_query(query_string)
     batch = query.get(b"batch") == b"1"
     paths = text.split(",") if batch else [text]
     if len(paths) > max_calls:
@@ -64,7 +57,30 @@ def read_request(
         stream=_wants_lines(headers),
         input=query.get(b"input") or None,
         params=query.get(b"connectionParams"),
+        last_event_id=headers.get(b"last-event-id") or query.get(b"lastEventId") or query.get(b"Last-Event-Id") or None,
     )
+
+
+def connection_params(sent: bytes | None) -> dict[str, str]:
+    """Where clients that cannot set headers put the token and the workspace. Raises RequestError."""
+    if sent is None:
+        return {}
+    try:
+        return msgspec.json.decode(sent, type=dict[str, str] | None) or {}
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise RequestError(PARSE_ERROR, "connectionParams must be JSON: null, or an object of texts") from None
+
+
+def resumed(content: bytes | None, last_event_id: str | None) -> bytes | None:
+    """An input with `lastEventId` written into it, where it is an object or absent (trpc-wire, section 7.3)."""
+    if last_event_id is None:
+        return content
+    try:
+        members = msgspec.json.decode(content or b"{}", type=dict[str, Raw])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return content
+    members["lastEventId"] = Raw(msgspec.json.encode(last_event_id))
+    return msgspec.json.encode(members)
 
 
 def batch_inputs(content: bytes | None) -> dict[str, bytes]:
@@ -100,7 +116,7 @@ def _check_content_type(method: str, headers: dict[bytes, bytes]) -> None:
         )
 
 
-def _query(query_string: bytes) -> dict[bytes, bytes]:
+def read_query(query_string: bytes) -> dict[bytes, bytes]:
     """The first value of each name, read as `URLSearchParams` does."""
     query: dict[bytes, bytes] = {}
     for pair in query_string.split(b"&"):

@@ -17,6 +17,9 @@ from schemas.written import Written
 class Transformer(Protocol):
     """One of the two."""
 
+    needs_input: bool
+    """Whether a WebSocket message without an input is malformed (trpc-wire, section 9.5)."""
+
     def input(self, content: bytes) -> bytes | None:
         """The JSON that a caller meant; None for no input. Raises InvalidInput."""
 
@@ -32,6 +35,8 @@ class Transformer(Protocol):
 
 class Plain:
     """No transformer: values are JSON."""
+
+    needs_input = False
 
     def input(self, content: bytes) -> bytes | None:
         """As it is."""
@@ -52,6 +57,8 @@ class Plain:
 
 class SuperJson:
     """superjson. In outputs our instants are Dates; in inputs Dates become their text and undefined is absent."""
+
+    needs_input = True
 
     def input(self, content: bytes) -> bytes | None:
         """The `json` of the envelope, less what its `meta` says is undefined. Raises InvalidInput for other kinds."""

@@ -1,0 +1,280 @@
+"""Live reading: follows the logs and hands every event to every reader, in order, once.
+
+A reader is a place in a log and a filter. Behind the end of the log it reads pieces by its own query, at its own pace
+(backfill). Near the end it reads from a window of the last events that all readers of the log share: one query for a
+commit, however many readers (live). Where it falls behind the window it goes back to its own queries. So there is no
+queue that could overflow, a slow reader is simply further back, and an idle one costs nothing.
+
+The cutover cannot lose an event: seq has no gaps, and a reader takes from the window only what begins right behind its
+place.
+
+The end of a log moves when this process commits (it says so itself), when another one does (its notice), and when a
+timer finds that a notice was lost: one query for all logs that have readers.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
+
+import structlog
+
+from app.cursor import Cursor, Cursors
+from app.filter import FoundEvent, matcher
+from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
+from app.store.query import Filter
+from schemas.errors import InvalidInput, Issue, Unavailable
+from schemas.event import CaughtUp, EventQuery, StreamEvents, SynapEvent
+from schemas.written import Tracked
+
+TIMER_SECONDS = 2.0
+"""What a lost notice costs."""
+
+RETRY_SECONDS = 0.5
+"""Between two attempts to read while the database is away."""
+
+WINDOW_EVENTS = 2000
+WINDOW_BYTES = 2**22
+"""What a log's window holds at most: readers that are further back read for themselves."""
+
+OLDEST_FIRST = "oldest"
+"""The order that this module's cursors are bound to."""
+
+logger = structlog.get_logger("synap.feed")
+
+
+class Feed:
+    """The live logs of one process. For any number of tasks of one event loop."""
+
+    def __init__(self, follower: EventFollower, cursors: Cursors) -> None:
+        self.follower = follower
+        self._cursors = cursors
+        self._tails: dict[str, _Tail] = {}
+        self._timer: asyncio.Task[None] | None = None
+
+    def reached(self, workspace: str, seq: int) -> None:
+        """Take note that a log has reached `seq`: committed, and visible to every query from now on."""
+        tail = self._tails.get(workspace)
+        if tail is not None:
+            tail.reached(seq)
+
+    def missed(self) -> None:
+        """Look at the logs now: notices may have been missed."""
+        if self._tails:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.create_task(self._tick())
+
+    async def follow(self, workspace: str, query: StreamEvents, only_user: str | None) -> "Reader":
+        """A reader of the events that match, from where the query says on; with `only_user`, of that user's alone.
+
+        It is listening when this returns. Raises InvalidInput for a start that is no place of this log, NotFound,
+        Unavailable.
+        """
+        tail = self._tails.get(workspace)
+        if tail is None:
+            tail = self._tails[workspace] = _Tail(self.follower, workspace)
+            if self._timer is None:
+                self._timer = asyncio.create_task(self._tick())
+        reader = Reader(self, tail, query, only_user)
+        tail.readers.add(reader)  # before the end is asked for: what is committed from now on is noticed
+        try:
+            end = await self.follower.tip(workspace)
+            tail.begin(end)
+            reader.seq = await self._start(workspace, query, only_user, end)
+            reader.backlog_end = end
+        except BaseException:
+            self.forget(reader)
+            raise
+        return reader
+
+    async def close(self) -> None:
+        """End all reading."""
+        tasks = [self._timer, *(tail.task for tail in self._tails.values())]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+    def cursor(self, workspace: str, seq: int) -> str:
+        """The place `seq` as text to resume behind."""
+        return self._cursors.seal(Cursor(OLDEST_FIRST, workspace, seq, b"", 0))
+
+    def forget(self, reader: "Reader") -> None:
+        """Let a reader go, and with a log's last one its window."""
+        tail = reader.tail
+        tail.readers.discard(reader)
+        if not tail.readers and self._tails.get(tail.workspace) is tail:
+            del self._tails[tail.workspace]
+            if tail.task is not None:
+                tail.task.cancel()
+
+    async def _start(self, workspace: str, query: StreamEvents, only_user: str | None, end: int) -> int:
+        """The place that a stream begins behind."""
+        field, start = ("lastEventId", query.last_event_id) if query.last_event_id else ("start", query.start)
+        if start is None or start == "now":
+            return end
+        if start == "beginning":
+            return -1
+        with suppress(ValueError):
+            place = await self.follower.place(workspace, UUID(start))
+            if place is None or only_user not in {None, place[1]}:
+                raise InvalidInput(
+                    [
+                        Issue(
+                            field,
+                            "is not the id of an event of this log; start at 'beginning' or 'now'",
+                            "invalid_cursor",
+                        )
+                    ]
+                )
+            return place[0]
+        cursor = self._cursors.open(start, order=OLDEST_FIRST, workspace=workspace, field=field)
+        if cursor.seq > end:
+            raise InvalidInput([Issue(field, "is a place that this log has not reached", "invalid_cursor")])
+        return cursor.seq
+
+    async def _tick(self) -> None:
+        """Find what no notice told of, for as long as anybody reads."""
+        while self._tails:
+            with suppress(Unavailable):
+                for workspace, seq in (await self.follower.tips(list(self._tails))).items():
+                    self.reached(workspace, seq)
+            await asyncio.sleep(TIMER_SECONDS)
+        self._timer = None
+
+
+class Reader:
+    """One stream: batches of events in the order of seq, and the marker if it was asked for.
+
+    For one task. `aclose` it at the end, whether or not it was iterated.
+    """
+
+    def __init__(self, feed: Feed, tail: "_Tail", query: StreamEvents, only_user: str | None) -> None:
+        self.tail = tail
+        self.seq = -1
+        """Everything up to here has been handed out or does not match."""
+        self.backlog_end = -1
+        self._feed = feed
+        self._marker_due = bool(query.markers)
+        self._filter = Filter(query, tail.workspace, only_user)
+        self._matches: Callable[[FoundEvent], bool] | None = None
+        if any(getattr(query, name) is not None for name in EventQuery.__struct_fields__) or only_user is not None:
+            self._matches = matcher(query, only_user)
+
+    @property
+    def place(self) -> str:
+        """The cursor of where the reader is."""
+        return self._feed.cursor(self.tail.workspace, self.seq)
+
+    async def __anext__(self) -> list[Tracked[SynapEvent] | CaughtUp]:
+        """The next events that match, in a batch; waits for the first of them. Never ends by itself."""
+        while True:
+            batch = await self._batch()
+            if self._marker_due and self.seq >= self.backlog_end:
+                self._marker_due = False
+                batch.append(CaughtUp(caught_up=True, cursor=self.place))
+            if batch:
+                return batch
+            if self.seq >= self.tail.seq:
+                await self.tail.moved()
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        self._feed.forget(self)
+
+    async def _batch(self) -> list[Tracked[SynapEvent] | CaughtUp]:
+        """The next piece's events that match, perhaps none; the reader's place moves on."""
+        if self.seq < self.tail.first - 1:
+            try:
+                piece = await self._feed.follower.matching(self._filter, self.seq, self.tail.seq)
+            except Unavailable:  # the stream outlives it: nothing is lost by waiting
+                await asyncio.sleep(RETRY_SECONDS)
+                return []
+            self.seq = piece.seq
+            return [found.event for found in piece.events]
+        batch: list[Tracked[SynapEvent] | CaughtUp] = []
+        window = self.tail.window
+        size, begin = 0, self.seq + 1 - self.tail.first
+        for found in window[begin : begin + MAX_EVENTS]:
+            if size > MAX_BYTES:
+                break
+            self.seq = found.seq
+            if self._matches is None or self._matches(found):
+                batch.append(found.event)
+                size += len(found.event.json)
+        return batch
+
+
+class _Tail:
+    """The end of one log, and its readers."""
+
+    def __init__(self, follower: EventFollower, workspace: str) -> None:
+        self.workspace = workspace
+        self.readers: set[Reader] = set()
+        self.window: list[FoundEvent] = []
+        """The last events, without gaps; it ends at `seq`."""
+        self.seq = -1
+        """Everything up to here has been in the window."""
+        self.task: asyncio.Task[None] | None = None
+        self._follower = follower
+        self._end = -1
+        self._begun = False
+        self._moved: asyncio.Future[None] | None = None
+
+    @property
+    def first(self) -> int:
+        """The first seq of the window, or the one that will be."""
+        return self.seq + 1 - len(self.window)
+
+    def begin(self, end: int) -> None:
+        """The log ends at `end` at least; the window begins there if it has not begun yet."""
+        if not self._begun:
+            self._begun = True
+            self.seq = end
+        self.reached(end)
+
+    def reached(self, seq: int) -> None:
+        """The log has reached `seq`."""
+        self._end = max(self._end, seq)
+        if self._begun and self._end > self.seq and self.task is None:
+            self.task = asyncio.create_task(self._read())
+
+    async def moved(self) -> None:
+        """Wait until the window has moved on."""
+        if self._moved is None:
+            self._moved = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._moved)
+
+    async def _read(self) -> None:
+        """Read up to the end of the log; the window's readers are woken for each piece."""
+        while self.seq < self._end:
+            try:
+                piece = await self._follower.next(self.workspace, self.seq, self._end)
+            except Exception as error:  # noqa: BLE001 - the readers wait for this loop: it must go on
+                if not isinstance(error, Unavailable):
+                    logger.warning("defect", defect=type(error).__name__, workspace=self.workspace, seq=self.seq)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._trim()
+            self.window += piece.events
+            self.seq = piece.seq
+            self._bound()
+            if self._moved is not None:
+                self._moved.set_result(None)
+                self._moved = None
+        self.task = None
+
+    def _trim(self) -> None:
+        """Let go of what every reader of the window has had."""
+        slowest = min((reader.seq for reader in self.readers if reader.seq >= self.first - 1), default=self.seq)
+        del self.window[: slowest + 1 - self.first]
+
+    def _bound(self) -> None:
+        """Let go of the oldest events beyond what the window may hold."""
+        size = 0
+        for kept, found in enumerate(reversed(self.window)):
+            size += len(found.event.json)
+            if kept == WINDOW_EVENTS or (size > WINDOW_BYTES and kept):
+                del self.window[: len(self.window) - kept]
+                break

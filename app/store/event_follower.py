@@ -1,0 +1,109 @@
+"""The log read oldest first, in pieces: for streams, and whatever else follows it with a cursor."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.filter import FoundEvent
+from app.store.database import Database
+from app.store.pipe import Row, uuid_array
+from app.store.query import Filter
+from app.store.rows import EVENT_BYTES, EVENT_JSON
+from schemas.errors import NotFound
+from schemas.written import Tracked
+
+MAX_EVENTS = 250
+MAX_BYTES = 2**17
+"""A piece ends before it has more, but has one event at least. A reader that is slow holds one."""
+
+SPAN = 20_000
+"""A filtered piece looks at this many places at most: a filter that seldom matches makes progress all the same."""
+
+TIP = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
+
+TIPS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(workspaces)s::text[])"
+
+PLACE = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])"
+
+
+def piece_sql(conditions: str) -> str:
+    """The next events behind a place that meet `conditions`, and how many there were before size ended the piece."""
+    return f"""
+        SELECT seq, type, source, metadata IS NOT NULL, subject_id, correlation_id, causation_id, user_id, recorded_at,
+            id, convert_to({EVENT_JSON}, 'UTF8'), found
+        FROM (
+            SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place,
+                count(*) OVER () AS found
+            FROM (
+                SELECT * FROM event WHERE {conditions} AND seq > %(after)s AND seq <= %(until)s
+                ORDER BY seq LIMIT {MAX_EVENTS}
+            ) AS piece WINDOW oldest AS (ORDER BY seq)
+        ) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq"""
+
+
+WHOLE = piece_sql("workspace_id = %(workspace)s")
+
+
+class Piece(Struct, frozen=True):
+    """Events in the order of seq, and the place up to which nothing else matches."""
+
+    events: list[FoundEvent]
+    seq: int
+
+
+class EventFollower:
+    """Reads logs from a place on. For any number of tasks of one event loop. Everything may raise Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tip(self, workspace: str) -> int:
+        """The last seq of a log; -1 where it is empty. Raises NotFound."""
+        rows = await self._database.rows(TIP, {"workspace": workspace})
+        if not rows:
+            raise NotFound("There is no such workspace", field="workspace")
+        seq: int = rows[0][0]
+        return seq
+
+    async def tips(self, workspaces: Sequence[str]) -> dict[str, int]:
+        """The last seq of each log."""
+        return dict(await self._database.rows(TIPS, {"workspaces": list(workspaces)}))
+
+    async def place(self, workspace: str, id: UUID) -> tuple[int, str] | None:
+        """The seq and the user of an event, or None where there is none."""
+        rows = await self._database.rows(PLACE, {"workspace": workspace, "ids": uuid_array([id])})
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def next(self, workspace: str, after: int, until: int) -> Piece:
+        """The events of a log behind `after`, up to `until`."""
+        parameters = {"workspace": workspace, "after": after, "until": until}
+        return _piece(await self._database.rows(WHOLE, parameters), until)
+
+    async def matching(self, matches: Filter, after: int, until: int) -> Piece:
+        """The same of those that match."""
+        until = min(until, after + SPAN)
+        parameters = matches.parameters | {"after": after, "until": until}
+        return _piece(await self._database.rows_alone(piece_sql(matches.sql), parameters), until)
+
+
+def _piece(rows: Sequence[Row], until: int) -> Piece:
+    events = [_event(row) for row in rows]
+    is_whole = not rows or rows[0][11] == len(rows) < MAX_EVENTS
+    return Piece(events, until if is_whole else events[-1].seq)
+
+
+def _event(row: Row) -> FoundEvent:
+    seq, type_, source, has_metadata, subject_id, correlation_id, causation_id, user_id, recorded_at, id_, json, _ = row
+    return FoundEvent(
+        seq=seq,
+        type=type_,
+        source=source,
+        has_metadata=has_metadata,
+        subject_id=subject_id,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        user_id=user_id,
+        recorded_at=recorded_at,
+        event=Tracked(str(id_), json),
+    )

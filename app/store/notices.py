@@ -1,0 +1,84 @@
+"""News of commits between processes: PostgreSQL's NOTIFY and LISTEN.
+
+A notice may be lost: who needs to be sure looks at the log itself now and then.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from psycopg import AsyncConnection, Error
+
+CHANNEL = "synap_commit"
+
+TELL = "SELECT pg_notify(%s, notice) FROM unnest(%s::text[]) AS notice"
+
+COALESCE_SECONDS = 0.005
+"""Between two messages of one process: the commits meanwhile share the next."""
+
+RETRY_SECONDS = 1.0
+
+logger = structlog.get_logger("synap.notices")
+
+
+class Notices:
+    """Tells the other processes what this one committed, and hears of theirs. For one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._untold: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self, heard: Callable[[str, int], None], missed: Callable[[], None]) -> None:
+        """Begin to listen and to tell.
+
+        `heard` is called with a workspace and a seq that its log has reached; `missed` where notices may have been
+        missed, because the connection was only made now.
+        """
+        self._tasks = [asyncio.create_task(self._listening(heard, missed)), asyncio.create_task(self._telling())]
+
+    async def close(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def tell(self, workspace: str, seq: int) -> None:
+        """Tell the others, soon, that a log has reached `seq`."""
+        self._untold[workspace] = seq
+        self._wake.set()
+
+    async def _listening(self, heard: Callable[[str, int], None], missed: Callable[[], None]) -> None:
+        while True:
+            with suppress(Error, OSError):
+                async with await self._connect() as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    missed()
+                    async for notice in connection.notifies():
+                        workspace, _, seq = notice.payload.partition(" ")
+                        if seq.isdigit():
+                            heard(workspace, int(seq))
+            logger.warning("listening was interrupted")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _telling(self) -> None:
+        while True:
+            with suppress(Error, OSError):
+                async with await self._connect() as connection:
+                    # A notice is worth nothing after a crash: no commit of one need wait for the disk.
+                    await connection.execute("SET synchronous_commit = off")
+                    while True:
+                        await self._wake.wait()
+                        self._wake.clear()
+                        untold, self._untold = self._untold, {}
+                        notices = [f"{workspace} {seq}" for workspace, seq in untold.items()]
+                        await connection.execute(TELL, (CHANNEL, notices))
+                        await asyncio.sleep(COALESCE_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _connect(self) -> AsyncConnection:
+        return await AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=3, application_name="synap notices"
+        )

@@ -1,0 +1,57 @@
+"""What stays open in this process: told when its key ends, and when the server stops."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.auth import INVALID, Authenticator
+from schemas.errors import Unauthorized
+from schemas.principal import Principal
+
+STOP_SECONDS = 8.0
+"""How long sockets may take to end when the server stops."""
+
+End = Callable[[Unauthorized | None], None]
+"""Ends something that is open: with an error for its client, or without one, so that the client comes again."""
+
+
+class Live:
+    """Every open event stream and socket of the tRPC door."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+        self._open: set[End] = set()
+        self._stopping = False
+        self._sockets: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """The server stops: end everything, now and from now on. Returns when the sockets have ended.
+
+        Granian waits for requests by itself, but hangs up on sockets without a word.
+        """
+        self._stopping = True
+        for end in list(self._open):
+            end(None)
+        if self._sockets:
+            await asyncio.wait(self._sockets, timeout=STOP_SECONDS)
+
+    async def serve(self, socket: Coroutine[Any, Any, None]) -> None:
+        """Serve a socket to its end."""
+        task = asyncio.create_task(socket)
+        self._sockets.add(task)
+        task.add_done_callback(self._sockets.discard)
+        await task
+
+    @contextmanager
+    def holding(self, principal: Principal, end: End) -> Iterator[None]:
+        """During the block `end` is called where there is a reason to, perhaps at once."""
+        self._open.add(end)
+        unwatch = self._authenticator.watch(principal, lambda: end(Unauthorized(INVALID)))
+        try:
+            if self._stopping:
+                end(None)
+            yield
+        finally:
+            unwatch()
+            self._open.discard(end)

@@ -1,0 +1,386 @@
+"""tRPC over WebSocket (trpc-wire, section 8): queries, mutations and subscriptions on one socket."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar.types import Receive, Send, WebSocketScope
+from msgspec import Raw, Struct
+
+from app.auth import Authenticator
+from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
+from app.surfaces.requests import header_map, request_id_of
+from app.surfaces.trpc.caller import find_context
+from app.surfaces.trpc.envelope import error_object, failure, frame
+from app.surfaces.trpc.live import Live
+from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
+from app.surfaces.trpc.transformer import Transformer
+from procedures.call import call, log_call, next_batch
+from procedures.context import Context, Services
+from procedures.procedure import Kind, Procedure
+from schemas.errors import NotFound, ProcedureError, Unauthorized, Unavailable
+from schemas.jsontext import MAX_ECHO
+
+HELLO_SECONDS = 5.0
+"""How long a socket may take to send the `connectionParams` that it announced."""
+
+REFUSED_SECONDS = 1.0
+"""How long the calls of a socket whose caller is refused are answered with the reason, before it is closed."""
+
+RECONNECT_SECONDS = 1.0
+"""How long a client may take to go elsewhere when the server stops."""
+
+CLOSE_SECONDS = 5.0
+"""How long a client that does not read may hold up the end of its socket."""
+
+MAX_CALLS = 100
+"""Queries and mutations of one socket under way at once; what follows waits."""
+
+MAX_SUBSCRIPTIONS = 100
+
+POLICY, TOO_BIG, RESTART = 1008, 1009, 1012
+"""Close codes (RFC 6455, section 7.4, and its registry)."""
+
+PING = b'{"id":null,"method":"ping"}'
+"""Keeps proxies from cutting an idle socket. A message that every client ignores: ASGI has no ping frames, and version
+10 of the client takes the text `PING` for broken JSON."""
+
+_METHODS = {str(kind): kind for kind in Kind}
+_frame = msgspec.json.Decoder(list[dict[str, Raw]] | dict[str, Raw])
+
+
+class _MalformedError(Exception):
+    """A frame is no message of the protocol; its text says why."""
+
+
+class _Message(Struct, frozen=True, kw_only=True):
+    """One message of a client. Without `kind` it stops the subscription `id`."""
+
+    id: str | float
+    start: bytes
+    """What an answer begins with: the id, and `jsonrpc` where it was sent, as they were sent."""
+    kind: Kind | None
+    path: str = ""
+    input: bytes | None = None
+    last_event_id: str | None = None
+
+
+class Sockets(Struct, frozen=True, kw_only=True):
+    """Serves a registry of procedures over WebSockets."""
+
+    procedures: Mapping[str, Procedure]
+    services: Services
+    authenticator: Authenticator
+    transformer: Transformer
+    live: Live
+    origins: tuple[str, ...]
+    """Whose pages may connect, beside our own host's; `*`: everybody's."""
+    ping_seconds: float
+    max_message_bytes: int
+    max_batch_calls: int
+
+    async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
+        """One socket, from its upgrade to its end."""
+        await receive()
+        headers = header_map(scope)
+        if not self._is_welcome(headers):
+            log_call("(socket)", request_id_of(headers), 0.0, "origin")
+            await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
+            return
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        await self.live.serve(_Socket(self, headers, scope["query_string"], receive, send).run())
+
+    def _is_welcome(self, headers: dict[bytes, bytes]) -> bool:
+        """Browsers ask nobody before they connect to a socket: so the origin is checked here."""
+        origin = headers.get(b"origin")
+        if origin is None or "*" in self.origins or origin.decode("latin-1") in self.origins:
+            return True
+        return urlsplit(origin).netloc == headers.get(b"host")
+
+
+class _Socket:
+    """One open socket."""
+
+    def __init__(
+        self, door: Sockets, headers: dict[bytes, bytes], query_string: bytes, receive: Receive, send: Send
+    ) -> None:
+        self._door = door
+        self._headers = headers
+        self._query = read_query(query_string)
+        self._request_id = request_id_of(headers)
+        self._receive = receive
+        self._asgi_send = send
+        self._sent_at = time.monotonic()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._free = asyncio.Semaphore(MAX_CALLS)
+        self._subscriptions: dict[str | float, asyncio.Task[None]] = {}
+        self._revoked: Unauthorized | None = None
+        self._closing = False
+        self._close_code: int | None = None
+        """With what to close it; None where the client did."""
+
+    async def run(self) -> None:
+        """Serve until the client goes, its key ends or the server stops."""
+        self._reading = asyncio.create_task(self._read())
+        pinging = asyncio.create_task(self._ping())
+        try:
+            await asyncio.wait([self._reading])
+            if not self._reading.cancelled():
+                self._reading.result()
+        finally:
+            self._closing = True
+            self._reading.cancel()
+            tasks = [pinging, *self._calls, *self._subscriptions.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._close_code is not None:
+                try:
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await self._asgi_send({"type": "websocket.close", "code": self._close_code, "reason": ""})
+                except (TimeoutError, RuntimeError):
+                    pass  # it was gone, or does not read
+
+    async def _read(self) -> None:
+        """Take frame after frame, once it is known who calls."""
+        try:
+            context = await self._context()
+        except ProcedureError as error:
+            log_call("(socket)", self._request_id, 0.0, error.code)
+            await self._refuse(failure(error, None).error or b"", retry=isinstance(error, Unavailable))
+            return
+        except RequestError as error:
+            await self._refuse(error_object(error.status, error.message), retry=False)
+            return
+        with self._door.live.holding(context.principal, self._end):
+            while (text := await self._next()) is not None:
+                await self._take(text, context)
+
+    async def _context(self) -> Context:
+        """Who calls. Raises ProcedureError, and RequestError for malformed parameters."""
+        params = {name: self._query[key].decode() for name, key in (("token", b"token"),) if key in self._query}
+        if self._query.get(b"connectionParams") == b"1":
+            try:
+                async with asyncio.timeout(HELLO_SECONDS):
+                    hello = await self._next()
+            except TimeoutError:
+                raise Unauthorized("The socket announced connectionParams and sent none in time") from None
+            params |= _connection_params(hello or b"null")
+        elif b"connectionParams" in self._query:
+            params |= connection_params(self._query[b"connectionParams"])
+        return await find_context(
+            self._door.services, self._door.authenticator, self._headers, params, self._request_id
+        )
+
+    async def _refuse(self, error: bytes, *, retry: bool) -> None:
+        """Say why nobody is served, to the calls that come as well; then close.
+
+        Where a retry may help they are not answered: the client repeats its subscriptions on its next socket.
+        """
+        error = self._door.transformer.error(error)
+        self._close_code = RESTART if retry else POLICY
+        await self._send(b'{"id":null,"error":%b}' % error)
+        try:
+            async with asyncio.timeout(0 if retry else REFUSED_SECONDS):
+                while (text := await self._next()) is not None:
+                    for message in _messages(text, self._door.transformer):
+                        if message.kind is not None:
+                            await self._send(b'%b,"error":%b}' % (message.start, error))
+        except (TimeoutError, _MalformedError):
+            pass
+
+    def _end(self, error: Unauthorized | None) -> None:
+        """The key has ended, or (without an error) the server stops."""
+        task = asyncio.create_task(self._leave() if error is None else self._expel(error))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _leave(self) -> None:
+        self._close_code = RESTART
+        await self._send(b'{"id":null,"method":"reconnect"}')
+        await asyncio.wait([self._reading], timeout=RECONNECT_SECONDS)
+        self._reading.cancel()
+
+    async def _expel(self, error: Unauthorized) -> None:
+        self._revoked = error
+        subscriptions = list(self._subscriptions.values())
+        for subscription in subscriptions:
+            subscription.cancel()
+        await asyncio.gather(*subscriptions, return_exceptions=True)
+        await self._send(b'{"id":null,"error":%b}' % self._door.transformer.error(failure(error, None).error or b""))
+        self._close_code = POLICY
+        self._reading.cancel()
+
+    async def _next(self) -> bytes | None:
+        """The next frame that is not about keeping the socket alive; None when the client has gone."""
+        while True:
+            received = await self._receive()
+            if received["type"] != "websocket.receive":
+                return None
+            text = received.get("text")
+            if text == "PING":
+                await self._send(b"PONG")
+            elif text != "PONG":
+                return b"" if text is None else text.encode("utf-8", "surrogatepass")
+
+    async def _take(self, text: bytes, context: Context) -> None:
+        """Begin the calls of one frame."""
+        door = self._door
+        if len(text) > door.max_message_bytes:
+            self._close_code = TOO_BIG
+            self._reading.cancel()
+            return
+        try:
+            messages = _messages(text, door.transformer)
+        except _MalformedError as malformed:
+            await self._send(
+                b'{"id":null,"error":%b}' % door.transformer.error(error_object(PARSE_ERROR, str(malformed)))
+            )
+            return
+        too_many = len(messages) > door.max_batch_calls
+        for message in messages:
+            if message.kind is None:
+                if message.id in self._subscriptions:
+                    self._subscriptions[message.id].cancel()
+            elif too_many:
+                await self._fail(message, f"A batch may have at most {door.max_batch_calls} calls", None)
+            elif message.kind is not Kind.SUBSCRIPTION:
+                await self._free.acquire()
+                task = asyncio.create_task(self._call(message, context))
+                self._calls.add(task)
+                task.add_done_callback(self._called)
+            elif message.id in self._subscriptions:
+                await self._fail(message, f"Duplicate id {message.id}", message.path)
+            elif len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+                await self._fail(
+                    message, f"A socket may have at most {MAX_SUBSCRIPTIONS} subscriptions at once", message.path
+                )
+            else:
+                self._subscriptions[message.id] = asyncio.create_task(self._subscription(message, context))
+
+    def _called(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        self._free.release()
+
+    async def _call(self, message: _Message, context: Context) -> None:
+        """Answer a query or a mutation."""
+        try:
+            output, procedure = await self._run(message, context)
+            data = self._door.transformer.output(output, procedure.output)
+            await self._send(b'%b,"result":{"type":"data","data":%b}}' % (message.start, data))
+        except ProcedureError as error:
+            await self._send(self._failed(message, error))
+
+    async def _subscription(self, message: _Message, context: Context) -> None:
+        """Send a stream until it ends, is stopped, or its key ends."""
+        started = False
+        try:
+            stream, procedure = await self._run(message, context)
+            try:
+                await self._send(b'%b,"result":{"type":"started"}}' % message.start)
+                started = True
+                while (batch := await next_batch(procedure, context, stream)) is not None:
+                    for item in batch:
+                        result = frame(item, procedure, self._door.transformer)
+                        await self._send(b'%b,"result":%b}' % (message.start, result))
+            finally:
+                await stream.aclose()
+        except ProcedureError as error:
+            await self._send(self._failed(message, error))
+        except asyncio.CancelledError:
+            if self._closing:
+                raise
+            if self._revoked is not None:
+                await self._send(self._failed(message, self._revoked))
+        finally:
+            if started and not self._closing:
+                await self._send(b'%b,"result":{"type":"stopped"}}' % message.start)
+            del self._subscriptions[message.id]
+
+    async def _run(self, message: _Message, context: Context) -> tuple[Any, Procedure]:
+        """What a call comes to. Raises ProcedureError."""
+        procedure = self._door.procedures.get(message.path)
+        if procedure is None or procedure.kind is not message.kind:
+            log_call(message.path, self._request_id, 0.0, NotFound.code, context)
+            raise NotFound(f'No {message.kind} procedure found on path "{message.path[:MAX_ECHO]}"')
+
+        def source() -> bytes | None:
+            sent = message.input
+            return resumed(None if sent is None else self._door.transformer.input(sent), message.last_event_id)
+
+        return await call(procedure, context, source, size=len(message.input or b"")), procedure
+
+    def _failed(self, message: _Message, error: ProcedureError) -> bytes:
+        content = self._door.transformer.error(failure(error, message.path).error or b"")
+        return b'%b,"error":%b}' % (message.start, content)
+
+    async def _fail(self, message: _Message, reason: str, path: str | None) -> None:
+        log_call(message.path, self._request_id, 0.0, BAD_REQUEST.name)
+        content = self._door.transformer.error(error_object(BAD_REQUEST, reason, path))
+        await self._send(b'%b,"error":%b}' % (message.start, content))
+
+    async def _send(self, content: bytes) -> None:
+        """Send one message. Returns when the network takes more: that is the reader's own pace."""
+        try:
+            await self._asgi_send({"type": "websocket.send", "text": content.decode(), "bytes": None})
+        except RuntimeError:  # the client is gone
+            self._reading.cancel()
+        self._sent_at = time.monotonic()
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self._sent_at + self._door.ping_seconds - time.monotonic())
+            if time.monotonic() >= self._sent_at + self._door.ping_seconds:
+                await self._send(PING)
+
+
+def _connection_params(hello: bytes) -> dict[str, str]:
+    """The parameters of a socket's first message. Raises RequestError."""
+    try:
+        message = msgspec.json.decode(hello, type=dict[str, Raw])
+        if bytes(message["method"]) == b'"connectionParams"':
+            return connection_params(bytes(message["data"]))
+    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError):
+        pass
+    raise RequestError(PARSE_ERROR, 'The first message must be {"method":"connectionParams","data":…}')
+
+
+def _messages(text: bytes, transformer: Transformer) -> list[_Message]:
+    """The messages of a frame. Raises _MalformedError: one that is spoils them all."""
+    try:
+        frame_ = _frame.decode(text)
+        return [_message(one, transformer) for one in (frame_ if isinstance(frame_, list) else [frame_])]
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise _MalformedError("The frame is not a message of tRPC, nor an array of them") from None
+
+
+def _message(one: dict[str, Raw], transformer: Transformer) -> _Message:
+    id_ = one.get("id", Raw(b""))
+    decoded = msgspec.json.decode(id_, type=str | float | None)
+    if decoded is None:
+        raise _MalformedError("`id` is required")
+    start = b'{"id":%b' % bytes(id_)
+    if "jsonrpc" in one:
+        if bytes(one["jsonrpc"]) != b'"2.0"':
+            raise _MalformedError("`jsonrpc` must be 2.0")
+        start += b',"jsonrpc":"2.0"'
+    method = msgspec.json.decode(one.get("method", Raw(b"")), type=str)
+    if method == "subscription.stop":
+        return _Message(id=decoded, start=start, kind=None)
+    if method not in _METHODS:
+        raise _MalformedError("`method` must be query, mutation, subscription or subscription.stop")
+    params = msgspec.json.decode(one.get("params", Raw(b"")), type=dict[str, Raw])
+    resume = params.get("lastEventId")
+    if "input" not in params and transformer.needs_input:
+        raise _MalformedError("`params.input` is required")
+    return _Message(
+        id=decoded,
+        start=start,
+        kind=_METHODS[method],
+        path=msgspec.json.decode(params.get("path", Raw(b"")), type=str),
+        input=bytes(params["input"]) if "input" in params else None,
+        last_event_id=None if resume is None else msgspec.json.decode(resume, type=str),
+    )

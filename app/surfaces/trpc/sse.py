@@ -1,0 +1,135 @@
+"""Subscriptions by server-sent events (trpc-wire, section 7).
+
+The status is always 200: a refused subscription is an event too. A stream that ends without `return` or an error is
+opened again by the client, which then resumes behind the last id that it saw; so the server may end one at any time.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from litestar.types import Receive, Send
+from msgspec import Struct
+
+from app.surfaces.requests import disconnected
+from app.surfaces.trpc.envelope import event, failure, message
+from app.surfaces.trpc.live import Live
+from app.surfaces.trpc.transformer import Transformer
+from procedures.call import next_batch
+from procedures.context import Context
+from procedures.procedure import Procedure, Stream
+from schemas.errors import ProcedureError
+
+CLOSE_SECONDS = 5.0
+"""How long a client that does not read may hold up the end of its stream."""
+
+HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),  # nginx, and those who copied it, hold back what they proxy otherwise
+]
+
+
+class Timing(Struct, frozen=True):
+    """When an idle stream is pinged, and after which silence the client is told to connect again."""
+
+    ping_seconds: float
+    reconnect_seconds: float
+
+    @property
+    def connected(self) -> bytes:
+        """What a client is told first."""
+        return msgspec.json.encode({"reconnectAfterInactivityMs": round(self.reconnect_seconds * 1000)})
+
+
+class EventStream(Struct, frozen=True, kw_only=True):
+    """One request that is answered by events."""
+
+    live: Live
+    timing: Timing
+    transformer: Transformer
+    procedure: Procedure
+    receive: Receive
+    send: Send
+
+    async def refuse(self, headers: list[tuple[bytes, bytes]], error: bytes) -> None:
+        """Answer a subscription that did not come about."""
+        await self._start(headers)
+        await self._write(event("connected", self.timing.connected) + self._error(error), more=False)
+
+    async def run(self, headers: list[tuple[bytes, bytes]], context: Context, stream: Stream[Any, Any]) -> None:
+        """Send a stream until it ends, its client goes, its key ends or the server stops. Closes the stream."""
+        told = b""
+
+        def end(error: ProcedureError | None) -> None:
+            nonlocal told
+            told = b"" if error is None else self._error(failure(error, self.procedure.name).error or b"")
+            pumping.cancel()
+
+        pumping = asyncio.create_task(self._pump(headers, context, stream))
+        leaving = asyncio.create_task(disconnected(self.receive))
+        leaving.add_done_callback(lambda _: pumping.cancel())
+        try:
+            with self.live.holding(context.principal, end):
+                await asyncio.wait([pumping])
+            if not leaving.done():
+                if not pumping.cancelled():
+                    told = pumping.result()
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._write(told, more=False)
+        except TimeoutError:
+            pass
+        finally:
+            pumping.cancel()
+            leaving.cancel()
+            await stream.aclose()
+
+    async def _pump(self, headers: list[tuple[bytes, bytes]], context: Context, stream: Stream[Any, Any]) -> bytes:
+        """Send batch after batch. Answers what is to be said at the end."""
+        await self._start(headers)
+        # The id is where the stream begins: a browser that is cut off before the first event resumes there.
+        await self._write(event("connected", self.timing.connected, stream.place))
+        sender = _Sender(self._write, self.timing.ping_seconds)
+        pinging = asyncio.create_task(sender.ping())
+        try:
+            while (batch := await next_batch(self.procedure, context, stream)) is not None:
+                await sender.send(b"".join([message(item, self.procedure, self.transformer) for item in batch]))
+            return event("return", b"")
+        except ProcedureError as error:
+            return self._error(failure(error, self.procedure.name).error or b"")
+        finally:
+            pinging.cancel()
+
+    def _error(self, error: bytes) -> bytes:
+        return event("serialized-error", self.transformer.error(error))
+
+    async def _start(self, headers: list[tuple[bytes, bytes]]) -> None:
+        await self.send({"type": "http.response.start", "status": 200, "headers": [*headers, *HEADERS]})
+
+    async def _write(self, content: bytes, *, more: bool = True) -> None:
+        await self.send({"type": "http.response.body", "body": content, "more_body": more})
+
+
+class _Sender:
+    """Sends, and pings where nothing else was sent for a while."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], ping_seconds: float) -> None:
+        self._write = write
+        self._ping_seconds = ping_seconds
+        self._sent_at = time.monotonic()
+        self._turn = asyncio.Lock()
+
+    async def send(self, content: bytes) -> None:
+        """One after the other. Returns when the network takes more: that is the reader's own pace."""
+        async with self._turn:
+            await self._write(content)
+            self._sent_at = time.monotonic()
+
+    async def ping(self) -> None:
+        """Ping, for ever."""
+        while True:
+            await asyncio.sleep(self._sent_at + self._ping_seconds - time.monotonic())
+            if time.monotonic() >= self._sent_at + self._ping_seconds:
+                await self.send(event("ping", b""))
