@@ -91,6 +91,20 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
 def _walk_struct(
     value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str
 ) -> Iterator[Issue]:
+    found = False
+    for issue in _walk_members(value, wanted, metadata, path):
+        found = True
+        yield issue
+    if not found and hasattr(wanted, "__post_init__"):  # the Struct's own check, of members that fit each by itself
+        try:
+            msgspec.convert(without_nulls(value, wanted), wanted)
+        except msgspec.ValidationError as error:
+            yield Issue(path, str(error).split(" - at ")[0])
+
+
+def _walk_members(
+    value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str
+) -> Iterator[Issue]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
     for name, field in fields.items():
         member = value.get(name)

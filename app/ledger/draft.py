@@ -50,7 +50,7 @@ class Drafting:
         try:
             body = self._body(event, user_id, path)
         except (InvalidInput, *UNREADABLE) as error:
-            # Once more and slowly, for every place that is wrong; none is found where a kind's own check refused it.
+            # Once more and slowly, for every place that is wrong.
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
             refused = Issue(join(path, "metadata"), str(error).split(" - at ")[0])
             raise InvalidInput(issues or [refused]) from None

@@ -29,15 +29,36 @@ def test_contract_refuses_the_other_transformer(node: Path, server: Server, tmp_
     assert "transformer" in compiled.stdout
 
 
-@pytest.mark.parametrize("right", ["subjectId: 'x'", "source: 'api'"])
-def test_a_right_call_among_the_wrong_ones_is_noticed(node: Path, server: Server, tmp_path: Path, right: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("colour: 'red'", "subjectId: 'x'"),
+        ("colour: 'red'", "source: 'api'"),
+        ("subscribe({ markers: true }, { onData })", "subscribe({ markers: false }, { onData })"),
+        (
+            "stream.subscribe({ markers: true }, { onData })",
+            "marked.events.stream.subscribe({ markers: true }, { onData })",
+        ),
+        ("(value) => value.data", "(value) => 'id' in value && value.data"),
+        ("'id' in value && value.cursor", "'id' in value || value.cursor"),
+        ("source: 'alien', markers: true", "source: 'sync', markers: true"),
+        ("{ marker: true }", "{ markers: true }"),
+    ],
+)
+def test_a_right_call_among_the_wrong_ones_is_noticed(
+    node: Path, server: Server, tmp_path: Path, wrong: str, right: str
+) -> None:
     project = _project(node, server, tmp_path, transformer="none")
-    wrong = project / "wrong.ts"
-    wrong.write_text(wrong.read_text().replace("colour: 'red'", right))
+    calls = project / "wrong.ts"
+    text = calls.read_text()
+    assert wrong in text
+    calls.write_text(text.replace(wrong, right))
 
     compiled = _tsc(project)
 
-    assert "Unused '@ts-expect-error'" in compiled.stdout
+    errors = [line for line in compiled.stdout.splitlines() if "error" in line]
+    assert errors
+    assert all("Unused '@ts-expect-error'" in error for error in errors), errors
 
 
 def _compile_and_run(node: Path, server: Server, folder: Path, *, transformer: str) -> None:
@@ -46,9 +67,10 @@ def _compile_and_run(node: Path, server: Server, folder: Path, *, transformer: s
     compiled = _tsc(project)
     assert compiled.returncode == 0, compiled.stdout
 
-    command = ["node", "out/client.js", server.url, server.token]
-    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    for script in ("client", "stream"):
+        command = ["node", f"out/{script}.js", server.url, server.token]
+        ran = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
+        assert ran.returncode == 0, f"{script}: {ran.stdout}\n{ran.stderr}"
 
 
 def _project(node: Path, server: Server, folder: Path, *, transformer: str) -> Path:

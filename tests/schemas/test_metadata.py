@@ -484,9 +484,11 @@ class Span(Section, frozen=True, kw_only=True):
 
 metadata_type(span=Span)
 from tests.schemas.drafts import event, issues_of
-[issue] = issues_of(event(metadata={"span": {"first": 2, "last": 1}}))
-print(issue.path, issue.message)
+for issue in issues_of(event(metadata={"span": {"first": 2, "last": 1}, "ai": {}})):
+    print(issue.path, issue.message)
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
-    assert ran.stdout == "metadata last must not come before first\n", ran.stderr
+    assert ran.stdout == (
+        "metadata.ai.agent is required\nmetadata.span last must not come before first\n"
+    ), ran.stderr

@@ -1,4 +1,5 @@
 // Calls that must not compile: each would be refused by the server, and the compiler knows it first. Never run.
+import type { TRPCClient } from '@trpc/client'
 import type { inferRouterOutputs } from '@trpc/server'
 import type { client as typed } from './client.js'
 import type { AppRouter } from './contract'
@@ -150,3 +151,66 @@ export async function wrong(client: typeof typed, event: Event) {
   // @ts-expect-error a page may be the last
   ;(await events.page.query()).nextCursor.length
 }
+
+export function wrongStreams(plain: TRPCClient<AppRouter>, marked: TRPCClient<AppRouter<{ markers: true }>>) {
+  const { stream } = plain.events
+  const onData = () => {}
+  const flag: boolean = Math.random() < 0.5
+
+  // What to ask for.
+  // @ts-expect-error a subscription is not queried
+  stream.query({})
+  // @ts-expect-error no such field
+  stream.subscribe({ colour: 'red' }, { onData })
+  // @ts-expect-error no such source
+  stream.subscribe({ source: 'alien' }, { onData })
+  // @ts-expect-error one pattern
+  stream.subscribe({ type: ['a.b'] }, { onData })
+  // @ts-expect-error start is a text
+  stream.subscribe({ start: 0 }, { onData })
+  // @ts-expect-error a stream has no limit
+  stream.subscribe({ limit: 10 }, { onData })
+  // @ts-expect-error without the markers of the router there are none
+  stream.subscribe({ markers: true }, { onData })
+  // @ts-expect-error it may be true
+  stream.subscribe({ markers: flag }, { onData })
+  // @ts-expect-error markers is a boolean
+  stream.subscribe({ markers: 'no' }, { onData })
+
+  // The same with markers.
+  // @ts-expect-error no such field
+  marked.events.stream.subscribe({ colour: 'red', markers: true }, { onData })
+  // @ts-expect-error no such source
+  marked.events.stream.subscribe({ source: 'alien', markers: true }, { onData })
+  // @ts-expect-error markers is needed
+  marked.events.stream.subscribe({}, { onData })
+  // @ts-expect-error the input is needed
+  marked.events.stream.subscribe(undefined, { onData })
+  // @ts-expect-error then there are no markers to wait for
+  marked.events.stream.subscribe({ markers: false }, { onData })
+  // @ts-expect-error it may be false
+  marked.events.stream.subscribe({ markers: flag }, { onData })
+
+  // What comes.
+  // @ts-expect-error the event is in data
+  stream.subscribe({}, { onData: (value) => value.type })
+  // @ts-expect-error no such field of an event
+  stream.subscribe({}, { onData: ({ data }) => data.colour })
+  // @ts-expect-error id is a text
+  stream.subscribe({}, { onData: ({ id }) => id.toFixed() })
+  // @ts-expect-error there are no markers
+  stream.subscribe({}, { onData: (value) => value.caughtUp })
+  // @ts-expect-error it may be a marker
+  marked.events.stream.subscribe({ markers: true }, { onData: (value) => value.data })
+  // @ts-expect-error it may be a marker
+  marked.events.stream.subscribe({ markers: true }, { onData: ({ id }) => id })
+  // @ts-expect-error it may be a value
+  marked.events.stream.subscribe({ markers: true }, { onData: (value) => value.cursor })
+  // @ts-expect-error what has an id is no marker
+  marked.events.stream.subscribe({ markers: true }, { onData: (value) => 'id' in value && value.cursor })
+}
+
+// @ts-expect-error no such option
+export type Misspelt = AppRouter<{ marker: true }>
+// @ts-expect-error an option is a boolean
+export type Mistyped = AppRouter<{ markers: 'yes' }>
