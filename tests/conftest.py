@@ -1,10 +1,8 @@
 """Fixtures: one embedded PostgreSQL a run, one migrated template, a clone for each test that stores."""
 
-import fcntl
 import itertools
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from app.store.embedded import postgres
 from app.store.install import migrate
+from tests.packages import install_packages
 from tests.servers import Server, cloned, serving
 
 NODE = Path(__file__).parent / "conformance" / "node"
@@ -81,9 +80,5 @@ def node() -> Path:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    lock, installed = (NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json")
-    with lock.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # parallel test processes install once
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            subprocess.run(["npm", "ci"], cwd=NODE, check=True, timeout=600)
+    install_packages(NODE)
     return NODE

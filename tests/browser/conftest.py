@@ -1,0 +1,70 @@
+"""The built example, a browser to look at it with, and a server that lets its origin in."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.page import Page
+from tests.browser.site import Site, serving_files
+from tests.packages import install_packages, npm
+from tests.servers import Server, cloned, serving
+
+DRIVER = Path(__file__).parent / "node"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "web"
+
+
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """The browser's path. Without it or node the tests are skipped; in CI they fail."""
+    missing = [command for command in ("node", "npm", "chromium") if shutil.which(command) is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not found: no page can be looked at"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return str(shutil.which("chromium"))
+
+
+@pytest.fixture(scope="package")
+def example(chromium: str) -> Path:  # noqa: ARG001 # without a browser nothing is installed
+    """The example's folder, its packages installed and the page built, by its own commands."""
+    install_packages(EXAMPLE)
+    npm(EXAMPLE, "run", "build")
+    return EXAMPLE
+
+
+@pytest.fixture(scope="package")
+def site(example: Path) -> Iterator[Site]:
+    """The page on a static server."""
+    with serving_files(example / "dist") as served:
+        yield served
+
+
+@pytest.fixture(scope="package")
+def page(chromium: str) -> Iterator[Page]:
+    """A browser's page. Each test opens what it wants in it."""
+    install_packages(DRIVER)
+    driver = subprocess.Popen(
+        ["node", "driver.mjs", chromium], cwd=DRIVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with driver:
+        try:
+            yield Page(driver)
+        finally:
+            driver.communicate(timeout=30)
+
+
+@pytest.fixture(scope="package")
+def web_server(
+    postgres_url: str, template: str, site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that the page's origin may call."""
+    with (
+        cloned(postgres_url, template, "test_browser") as url,
+        serving(tmp_path_factory.mktemp("browser"), database_url=url, cors_origins=site.url) as server,
+    ):
+        yield server
