@@ -16,6 +16,8 @@ class FoundEvent(Struct, frozen=True, kw_only=True, eq=False):
     seq: int
     type: str
     source: str
+    producer: str
+    """The originating service; of an event that names none, its source."""
     has_metadata: bool
     subject_id: str | None
     correlation_id: str | None
@@ -31,7 +33,7 @@ def matcher(query: EventQuery, only_user: str | None) -> Callable[[FoundEvent], 
     if query.type is not None and query.type != "*":
         is_type = type_pattern(query.type).fullmatch
         conditions.append(lambda event: is_type(event.type) is not None)
-    names = ("source", "has_metadata", "subject_id", "correlation_id", "causation_id", "user_id")
+    names = ("source", "producer", "has_metadata", "subject_id", "correlation_id", "causation_id", "user_id")
     wanted = [(name, value) for name in names if (value := getattr(query, name)) is not None]
     conditions.append(lambda event: all(getattr(event, name) == value for name, value in wanted))
     if only_user is not None:

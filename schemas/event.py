@@ -110,6 +110,8 @@ class EventQuery(Input, frozen=True, kw_only=True):
 
     type: TypePattern | None = None
     source: Source | None = None
+    producer: ShortText | None = None
+    """The originating service; of an event that names none, its source."""
     has_metadata: bool | None = None
     subject_id: ShortText | None = None
     correlation_id: ShortText | None = None

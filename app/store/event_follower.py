@@ -30,8 +30,8 @@ PLACE = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND i
 def piece_sql(conditions: str) -> str:
     """The next events behind a place that meet `conditions`, and how many there were before size ended the piece."""
     return f"""
-        SELECT seq, type, source, metadata IS NOT NULL, subject_id, correlation_id, causation_id, user_id, recorded_at,
-            id, convert_to({EVENT_JSON}, 'UTF8'), found
+        SELECT seq, type, source, coalesce(producer, source), metadata IS NOT NULL, subject_id, correlation_id,
+            causation_id, user_id, recorded_at, id, convert_to({EVENT_JSON}, 'UTF8'), found
         FROM (
             SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place,
                 count(*) OVER () AS found
@@ -89,21 +89,24 @@ class EventFollower:
 
 def _piece(rows: Sequence[Row], until: int) -> Piece:
     events = [_event(row) for row in rows]
-    is_whole = not rows or rows[0][11] == len(rows) < MAX_EVENTS
+    is_whole = not rows or rows[0][-1] == len(rows) < MAX_EVENTS
     return Piece(events, until if is_whole else events[-1].seq)
 
 
 def _event(row: Row) -> FoundEvent:
-    seq, type_, source, has_metadata, subject_id, correlation_id, causation_id, user_id, recorded_at, id_, json, _ = row
+    seq, type_, source, producer, has_metadata, subject_id, correlation_id, causation_id, user_id, at, id_, json, _ = (
+        row
+    )
     return FoundEvent(
         seq=seq,
         type=type_,
         source=source,
+        producer=producer,
         has_metadata=has_metadata,
         subject_id=subject_id,
         correlation_id=correlation_id,
         causation_id=causation_id,
         user_id=user_id,
-        recorded_at=recorded_at,
+        recorded_at=at,
         event=Tracked(str(id_), json),
     )

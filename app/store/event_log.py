@@ -39,7 +39,8 @@ MAX_QUEUED_BYTES = 64 * 2**20
 THREAD_FROM = 100
 """A group of this many events is hashed and signed (30 µs each) in a thread, so that the loop goes on answering."""
 
-MAX_COUNTED_TYPES = 10_000
+MAX_COUNTED = 10_000
+"""Distinct types, and distinct producers, of a workspace whose events are counted as they are appended."""
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -88,11 +89,18 @@ SELECT %(workspace)s, rows.* FROM unnest(
 ON CONFLICT (workspace_id, type, source, has_metadata) DO UPDATE SET events = stored.events + excluded.events
 """
 
-STOP_COUNTING = f"""
-UPDATE event_tip SET counted = false WHERE workspace_id = %(workspace)s AND
-    (SELECT count(DISTINCT type) FROM event_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED_TYPES}
+COUNT_PRODUCERS = """
+INSERT INTO producer_count AS stored (workspace_id, producer, events)
+SELECT %(workspace)s, rows.* FROM unnest(%(producers)s::text[], %(events)s::bigint[]) AS rows
+ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excluded.events
 """
-"""Runs only for types that this process has not seen: beyond the limit totals are counted from the index instead."""
+
+STOP_COUNTING = f"""
+UPDATE event_tip SET counted = false WHERE workspace_id = %(workspace)s AND (
+    (SELECT count(DISTINCT type) FROM event_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED}
+    OR (SELECT count(*) FROM producer_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED})
+"""
+"""Runs only for types and producers that this process has not seen: beyond the limit totals come from the index."""
 
 
 class Tip(Struct, frozen=True):
@@ -157,7 +165,7 @@ class EventLog:
         self._lanes: set[asyncio.Task[None]] = set()
         self._queued_events = 0
         self._queued_bytes = 0
-        self._counted: set[tuple[str, str]] = set()
+        self._counted: set[tuple[str, str, str]] = set()
 
     async def append(self, workspace: str, drafts: Sequence[Draft]) -> list[SynapEvent]:
         """Append `drafts`, all or nothing (some may be stored already), and answer them as stored, in their order.
@@ -259,7 +267,7 @@ class EventLog:
                 await _roll_back(connection)
                 raise
         if linker.rows:
-            self._counted.update((workspace, row.type) for row in linker.rows)
+            self._counted.update(linker.kinds())
             self._committed(workspace, linker.tip.seq)
         return answers
 
@@ -278,8 +286,8 @@ class EventLog:
             return []
         writes: list[Call] = [(INSERT, linker.insert()), (MOVE_TIP, linker.tip_move())]
         if linker.tip.counted:
-            writes.append((COUNT, linker.counts()))
-            if any((linker.workspace, row.type) not in self._counted for row in linker.rows):
+            writes += [(COUNT, linker.counts()), (COUNT_PRODUCERS, linker.producer_counts())]
+            if not self._counted.issuperset(linker.kinds()):
                 writes.append((STOP_COUNTING, {"workspace": linker.workspace}))
         return writes
 
@@ -336,6 +344,19 @@ class _Linker:
             "has_metadata": [key[2] for key, _ in counted],
             "events": [events for _, events in counted],
         }
+
+    def producer_counts(self) -> dict[str, object]:
+        """The parameters of `COUNT_PRODUCERS`, in one order for every process."""
+        counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
+        return {
+            "workspace": self.workspace,
+            "producers": [producer for producer, _ in counted],
+            "events": [events for _, events in counted],
+        }
+
+    def kinds(self) -> set[tuple[str, str, str]]:
+        """What of these rows is counted: workspace, type and producer."""
+        return {(self.workspace, row.type, row.producer or row.source) for row in self.rows}
 
     def _conflict(self, draft: Draft) -> Conflict | None:
         if row := self._stored.get(draft.id):

@@ -24,6 +24,10 @@ class Filter:
         self._add(self._span, "recorded_at", ">=", query.from_, key="from")
         self._add(self._span, "recorded_at", "<", query.to, key="to")
         self._add(self._counted, "source", "=", query.source)
+        self._producer = query.producer
+        if query.producer is not None:
+            self._others.append("coalesce(producer, source) = %(producer)s")
+            self.parameters["producer"] = query.producer
         self._type(query.type)
         if query.has_metadata is not None:
             self._keys.append(f"metadata={query.has_metadata}")
@@ -42,9 +46,13 @@ class Filter:
         """A query for the number of matches: from the counters or from seqs where they know it, else by counting.
 
         No filter is the tip's seq; a time range alone is a difference of seqs, since times strictly increase with seq;
-        type, source and having metadata are counted as they are appended.
+        type, source, having metadata and producer are counted as they are appended.
         """
         by_counting = f"SELECT count(*) FROM event WHERE {self.sql}"
+        if self._producer is not None and len(self.parameters) == 2 and self._has_metadata is None:
+            return _counted_by(
+                "producer_count", "workspace_id = %(workspace)s AND producer = %(producer)s", by_counting
+            )
         if self._others or (self._span and (len(self._counted) > 1 or self._has_metadata is not None)):
             return by_counting
         if self._span:
@@ -60,11 +68,7 @@ class Filter:
         counted = list(self._counted)
         if self._has_metadata is not None:
             counted.append(f"{'' if self._has_metadata else 'NOT '}has_metadata")
-        by_counters = f"SELECT coalesce(sum(events), 0)::bigint FROM event_count WHERE {' AND '.join(counted)}"
-        return (
-            f"SELECT CASE WHEN counted THEN ({by_counters}) ELSE ({by_counting}) END "
-            "FROM event_tip WHERE workspace_id = %(workspace)s"
-        )
+        return _counted_by("event_count", " AND ".join(counted), by_counting)
 
     @property
     def digest(self) -> bytes:
@@ -91,3 +95,11 @@ class Filter:
             self._add(self._counted, "type", "<", f"{prefix}/", key="type_to")
         if segments.index("*") < len(segments) - 1:
             self._add(self._counted, "type", "~", f"^{type_pattern(pattern).pattern}$", key="type_like")
+
+
+def _counted_by(counters: str, conditions: str, by_counting: str) -> str:
+    """The sum of counters, where this workspace's are kept."""
+    return (
+        f"SELECT CASE WHEN counted THEN (SELECT coalesce(sum(events), 0)::bigint FROM {counters} WHERE {conditions}) "
+        f"ELSE ({by_counting}) END FROM event_tip WHERE workspace_id = %(workspace)s"
+    )

@@ -81,7 +81,8 @@ class ApiKey(SQLModel, table=True):
 class EventTip(SQLModel, table=True):
     """The end of a workspace's log. Its row lock is what serialises appends; `seq` is -1 for an empty log.
 
-    `counted` turns false when the log has more distinct types than are counted: then totals come from the index.
+    `counted` turns false when the log has more distinct types or producers than are counted: then totals come from the
+    index.
     """
 
     __tablename__ = "event_tip"
@@ -111,6 +112,7 @@ class EventRow(SQLModel, table=True):
         Index(None, "workspace_id", "subject_id", "seq", postgresql_where=text("subject_id IS NOT NULL")),
         Index(None, "workspace_id", "correlation_id", "seq", postgresql_where=text("correlation_id IS NOT NULL")),
         Index(None, "workspace_id", "causation_id", "seq", postgresql_where=text("causation_id IS NOT NULL")),
+        Index("event_producer_ix", "workspace_id", text("coalesce(producer, source)"), "seq"),
         Index("event_with_metadata_ix", "workspace_id", "seq", postgresql_where=text("metadata IS NOT NULL")),
     )
     workspace_id: str = _workspace()
@@ -145,4 +147,14 @@ class EventCount(SQLModel, table=True):
     type: str = _text(primary_key=True)
     source: str = _text(primary_key=True)
     has_metadata: bool = Field(primary_key=True)
+    events: int = _count()
+
+
+class ProducerCount(SQLModel, table=True):
+    """How many events a workspace has of each originating service: the producer, else the source."""
+
+    __tablename__ = "producer_count"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _workspace()
+    producer: str = _text(primary_key=True)
     events: int = _count()

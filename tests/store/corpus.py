@@ -16,11 +16,24 @@ IDS = ["x", "X", "x'y", "%"]
 WORKSPACES = ["default", "other"]
 
 ROWS = """
-SELECT seq, id::text, type, source, metadata IS NOT NULL, user_id, subject_id, correlation_id, causation_id, recorded_at
+SELECT seq, id::text, type, source, coalesce(producer, source), metadata IS NOT NULL, user_id,
+    subject_id, correlation_id, causation_id, recorded_at
 FROM event WHERE workspace_id = %s ORDER BY seq DESC
 """
 
-NAMES = ["seq", "id", "type", "source", "hasMetadata", "userId", "subjectId", "correlationId", "causationId", "at"]
+NAMES = [
+    "seq",
+    "id",
+    "type",
+    "source",
+    "producer",
+    "hasMetadata",
+    "userId",
+    "subjectId",
+    "correlationId",
+    "causationId",
+    "at",
+]
 
 
 class Corpus:
@@ -44,6 +57,7 @@ class Corpus:
                     ".".join(random_.choices(SEGMENTS, k=random_.choice([2, 2, 3, 4]))),
                     user_id=random_.choice(USERS),
                     source=maybe(SOURCES),
+                    producer=maybe(["github", "api"]),
                     subject_id=maybe(IDS),
                     correlation_id=maybe(IDS),
                     causation_id=maybe(IDS),
@@ -64,7 +78,7 @@ class Corpus:
             for event in self.events[workspace]
             if all(
                 query.get(name) in {None, event[name]}
-                for name in ("source", "hasMetadata", "userId", "subjectId", "correlationId", "causationId")
+                for name in ("source", "producer", "hasMetadata", "userId", "subjectId", "correlationId", "causationId")
             )
             and only_user in {None, event["userId"]}
             and ("type" not in query or matches(query["type"], event["type"]))
@@ -98,6 +112,7 @@ def queries(draw: st.DrawFn, corpus: Corpus, workspace: str) -> dict[str, Any]:
     every = {
         "type": PATTERNS,
         "source": st.sampled_from([*SOURCES, "system"]),
+        "producer": st.sampled_from(["github", "api", "sync", "nosuch"]),
         "hasMetadata": st.booleans(),
         "userId": st.sampled_from([*USERS, "u3"]),
         "subjectId": st.sampled_from(IDS),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.cursor import Cursors
-from app.store.event_log import MAX_COUNTED_TYPES
+from app.store.event_log import MAX_COUNTED
 from schemas.errors import InvalidInput, PayloadTooLarge
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
 from tests.store.opened import Store, draft
@@ -213,7 +213,7 @@ def test_totals_are_exact_whatever_number_of_types(store: Store, beyond: bool) -
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute(
             ADD_TYPES,
-            [store.workspace, MAX_COUNTED_TYPES - 3 + beyond],
+            [store.workspace, MAX_COUNTED - 3 + beyond],
         )
 
     store.append(draft("a.c"), draft("a.b"))
