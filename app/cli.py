@@ -1,5 +1,6 @@
 """The command `synap`. What the operator did wrong is one sentence on standard error and exit code 2."""
 
+import resource
 import shlex
 import socket
 import sys
@@ -45,6 +46,10 @@ cli.command(workspaces)
 STOP_SECONDS = 30
 """How long a server process may take to finish what it accepted before it is killed."""
 
+MAX_CONNECTIONS = 65_536
+RESERVED_FILES = 256
+"""Open files of a server process that are not connections of its clients."""
+
 
 class UsageError(Exception):
     """The command cannot be carried out; the message is one sentence."""
@@ -80,10 +85,20 @@ def serve() -> None:
             http=HTTPModes.http1,
             log_enabled=False,
             respawn_failed_workers=True,
+            # Open connections, not requests: beyond it nobody is answered, and every open stream is one.
+            backpressure=_connections(),
             workers_kill_timeout=STOP_SECONDS,
         )
         threading.Thread(target=_announce, args=(settings,), daemon=True).start()
         server.serve(target_loader=partial(load_worker, settings=settings, install=install))
+
+
+def _connections() -> int:
+    """How many connections a process may have open: all that the system lets it, up to a bound."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MAX_CONNECTIONS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(files - RESERVED_FILES, 128)
 
 
 @cli.command

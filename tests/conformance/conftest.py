@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.exchange import Server, ask
+from tests.conformance.requests import SEED, post, wrapped
+from tests.conformance.subscriptions import STREAMED
+
 # Longer than any request line and header block that the tests send.
 MAX_HEADER_BYTES = 131_072
 
@@ -32,6 +36,25 @@ def superjson_reference(node: Path) -> Iterator[Reference]:
     """The official server with superjson."""
     with _running(node, "superjson") as peer:
         yield peer
+
+
+@pytest.fixture(scope="session")
+def seeded(server: Server, reference: Server) -> tuple[Server, Server]:
+    """Ours and the reference, both with the events that the tests ask for."""
+    for peer in (server, reference):
+        assert ask(peer, post("seed", "/events.log", SEED)).status == 200
+        assert ask(peer, post("stream", "/events.logBatch", {"events": STREAMED})).status == 200
+    return server, reference
+
+
+@pytest.fixture(scope="session")
+def superjson_seeded(superjson_server: Server, superjson_reference: Server) -> tuple[Server, Server]:
+    """The same for superjson."""
+    for peer in (superjson_server, superjson_reference):
+        assert ask(peer, post("seed", "/events.log", wrapped(SEED)), superjson=True).status == 200
+        streamed = post("stream", "/events.logBatch", wrapped({"events": STREAMED}))
+        assert ask(peer, streamed, superjson=True).status == 200
+    return superjson_server, superjson_reference
 
 
 @contextmanager

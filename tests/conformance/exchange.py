@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -54,17 +55,28 @@ class Answer:
 
 def ask(server: Server, request: Request, *, superjson: bool = False) -> Answer:
     """Sends the request as it is declared and reads the answer, also one that comes before the body was taken."""
+    with answering(server, request) as response:
+        return answer_of(response, superjson=superjson)
+
+
+@contextmanager
+def answering(
+    server: Server, request: Request, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Iterator[http.client.HTTPResponse]:
+    """Sends the request as it is declared; the answer, its head read, until the end of the block."""
     where = urlsplit(server.url)
-    with socket.create_connection((where.hostname, where.port), TIMEOUT_SECONDS) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout_seconds) as connection:
         sender = threading.Thread(target=_send, args=(connection, _message(server, request)), daemon=True)
         sender.start()
         response = http.client.HTTPResponse(connection, method=request.method)
-        response.begin()
-        body = response.read()
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-        sender.join(TIMEOUT_SECONDS)
-    return _answer(response, body, superjson=superjson)
+        try:
+            response.begin()
+            yield response
+        finally:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            response.close()
+            sender.join(TIMEOUT_SECONDS)
 
 
 def _message(server: Server, request: Request) -> list[bytes]:
@@ -89,7 +101,9 @@ def _send(connection: socket.socket, message: list[bytes]) -> None:
             connection.sendall(part)
 
 
-def _answer(response: http.client.HTTPResponse, body: bytes, *, superjson: bool) -> Answer:
+def answer_of(response: http.client.HTTPResponse, *, superjson: bool) -> Answer:
+    """The whole of an answer."""
+    body = response.read()
     kind, envelopes = _envelopes(body, superjson=superjson)
     calls = tuple(_call(envelope, superjson=superjson) for envelope in envelopes)
     whole = kind == "single" and calls[0].error is not None and calls[0].path is ...
@@ -103,11 +117,21 @@ def _answer(response: http.client.HTTPResponse, body: bytes, *, superjson: bool)
         status=response.status,
         kind=kind,
         content_type=content_type,
-        allow=tuple(_words(response.getheader("allow"))),
-        vary=frozenset(word.lower() for word in _words(response.getheader("vary"))) - {"origin", "accept-encoding"},
+        allow=allowed(response),
+        vary=varying(response),
         calls=calls,
         raw=f"{response.headers}{body[:2000].decode(errors='replace')}",
     )
+
+
+def allowed(response: http.client.HTTPResponse) -> tuple[str, ...]:
+    """The methods that `allow` names."""
+    return tuple(_words(response.getheader("allow")))
+
+
+def varying(response: http.client.HTTPResponse) -> frozenset[str]:
+    """The headers that `vary` names, but for those that a server may add."""
+    return frozenset(word.lower() for word in _words(response.getheader("vary"))) - {"origin", "accept-encoding"}
 
 
 def _words(header: str | None) -> Iterator[str]:
@@ -127,7 +151,7 @@ def _envelopes(body: bytes, *, superjson: bool) -> tuple[str, list[Any]]:
         return "single", [whole]
     lines = [json.loads(line) for line in body.decode().split("\n") if line.strip()]
     if superjson:
-        lines = [_revived(line) for line in lines]
+        lines = [revived(line) for line in lines]
     return "stream", _results(lines)
 
 
@@ -158,7 +182,7 @@ class _Instant:
     """Stands for a Date that superjson announced."""
 
 
-def _revived(value: Any) -> Any:
+def revived(value: Any) -> Any:
     """A superjson value with its Dates marked and its undefineds removed; refuses anything else."""
     assert isinstance(value, dict), f"not wrapped by superjson: {value!r}"
     assert value.keys() <= {"json", "meta"}, f"not wrapped by superjson: {value!r}"
@@ -189,10 +213,14 @@ def _call(envelope: Any, *, superjson: bool) -> Call:
         assert result.keys() <= {"data"}, result.keys()
         data = result.get("data", ...)
         wrapped = superjson and isinstance(data, dict) and "json" in data
-        return Call(data=_shape(_revived(data) if wrapped else data))
-    error = envelope["error"]
+        return Call(data=shape(revived(data) if wrapped else data))
+    return failed(envelope["error"], superjson=superjson)
+
+
+def failed(error: Any, *, superjson: bool) -> Call:
+    """A call that came to this error object."""
     if superjson and "json" in error:
-        error = _revived(error)
+        error = revived(error)
     assert error.keys() == {"message", "code", "data"}, error.keys()
     assert isinstance(error["message"], str), error["message"]
     assert error["message"], "clients show the message"
@@ -201,7 +229,7 @@ def _call(envelope: Any, *, superjson: bool) -> Call:
     return Call(error=(error["code"], data["code"], data["httpStatus"]), path=data.get("path", ...))
 
 
-def _shape(value: Any) -> object:
+def shape(value: Any) -> object:
     """Kinds of a value's fields. What an array holds, and whether a page has a next one, depends on the log."""
     if isinstance(value, Mapping):
         return {key: type(inner).__name__ for key, inner in value.items() if key != "nextCursor"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.exchange import Server
+from tests.servers import cloned, serving
 
 COMBINATIONS = [
     ("client_v11.mjs", "httpLink"),
@@ -17,6 +19,23 @@ COMBINATIONS = [
     ("client_v10.mjs", "httpLink"),
     ("client_v10.mjs", "httpBatchLink"),
 ]
+LIVE_COMBINATIONS = [
+    ("client_v11.mjs", "httpSubscriptionLink"),
+    ("client_v11.mjs", "wsLink"),
+    ("client_v10.mjs", "wsLink"),
+]
+
+
+@pytest.fixture(scope="session")
+def restless_server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that pings whoever is idle for a moment, and has streams opened again after a second of silence."""
+    with (
+        cloned(postgres_url, template, "test_restless") as url,
+        serving(
+            tmp_path_factory.mktemp("restless"), database_url=url, sse_ping_seconds=0.1, sse_reconnect_seconds=1
+        ) as started,
+    ):
+        yield started
 
 
 @pytest.mark.parametrize(("script", "link"), COMBINATIONS)
@@ -24,7 +43,12 @@ def test_client_is_served(node: Path, server: Server, script: str, link: str) ->
     _tell(node, server, script, link, "none")
 
 
-@pytest.mark.parametrize(("script", "link"), COMBINATIONS)
+@pytest.mark.parametrize(("script", "link"), LIVE_COMBINATIONS)
+def test_client_is_served_live(node: Path, restless_server: Server, script: str, link: str) -> None:
+    _tell(node, restless_server, script, link, "none")
+
+
+@pytest.mark.parametrize(("script", "link"), [*COMBINATIONS, *LIVE_COMBINATIONS])
 def test_client_with_superjson_is_served(node: Path, superjson_server: Server, script: str, link: str) -> None:
     _tell(node, superjson_server, script, link, "superjson")
 

@@ -7,23 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.conformance.exchange import Server, ask
-from tests.conformance.requests import PLAIN, SEED, SUPERJSON, Request, post, wrapped
-
-
-@pytest.fixture(scope="session")
-def seeded(server: Server, reference: Server) -> tuple[Server, Server]:
-    """Ours and the reference, both with the event that the requests ask for."""
-    for peer in (server, reference):
-        assert ask(peer, post("seed", "/events.log", SEED)).status == 200
-    return server, reference
-
-
-@pytest.fixture(scope="session")
-def superjson_seeded(superjson_server: Server, superjson_reference: Server) -> tuple[Server, Server]:
-    """The same for superjson."""
-    for peer in (superjson_server, superjson_reference):
-        assert ask(peer, post("seed", "/events.log", wrapped(SEED)), superjson=True).status == 200
-    return superjson_server, superjson_reference
+from tests.conformance.requests import PLAIN, SUPERJSON, Request
 
 
 @pytest.mark.parametrize("requests", [PLAIN, SUPERJSON], ids=["plain", "superjson"])

@@ -292,6 +292,26 @@ def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(
     assert seqs == [list(range(100, 100 + batches * 100))] * readers
 
 
+def test_more_open_streams_than_a_listeners_backlog_hold_up_nobody(observed: Observed) -> None:
+    server, streams = observed.server, []
+    host = urlsplit(server.url)
+    request = f"GET /trpc/events.stream HTTP/1.1\r\nhost: {host.netloc}\r\nauthorization: Bearer {server.token}\r\n\r\n"
+    try:
+        for _ in range(1200):
+            streams.append(socket.create_connection((host.hostname, host.port), timeout=10))
+            streams[-1].sendall(request.encode())
+            assert streams[-1].recv(4096).startswith(b"HTTP/1.1 200 ")
+        logged = log(server)
+
+        for stream in streams:
+            received = b""
+            while logged.encode() not in received:
+                received += stream.recv(4096)
+    finally:
+        for stream in streams:
+            stream.close()
+
+
 def _memory(server: Server) -> int:
     """Bytes that the server's processes hold."""
     process = psutil.Process(server.process.pid)

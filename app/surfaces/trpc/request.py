@@ -51,13 +51,14 @@ def read_request(
     paths = text.split(",") if batch else [text]
     if len(paths) > max_calls:
         raise RequestError(BAD_REQUEST, f"A batch may have at most {max_calls} calls, this one has {len(paths)}")
+    places = (headers.get(b"last-event-id"), query.get(b"lastEventId"), query.get(b"Last-Event-Id"))
     return Request(
         paths=paths,
         batch=batch,
         stream=_wants_lines(headers),
         input=query.get(b"input") or None,
         params=query.get(b"connectionParams"),
-        last_event_id=headers.get(b"last-event-id") or query.get(b"lastEventId") or query.get(b"Last-Event-Id") or None,
+        last_event_id=next((place for place in places if place is not None), None) or None,
     )
 
 
@@ -72,11 +73,11 @@ def connection_params(sent: bytes | None) -> dict[str, str]:
 
 
 def resumed(content: bytes | None, last_event_id: str | None) -> bytes | None:
-    """An input with `lastEventId` written into it, where it is an object or absent (trpc-wire, section 7.3)."""
+    """An input with `lastEventId` written into it, where it is an object, null or absent (trpc-wire, section 7.3)."""
     if last_event_id is None:
         return content
     try:
-        members = msgspec.json.decode(content or b"{}", type=dict[str, Raw])
+        members = msgspec.json.decode(content or b"{}", type=dict[str, Raw] | None) or {}
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return content
     members["lastEventId"] = Raw(msgspec.json.encode(last_event_id))

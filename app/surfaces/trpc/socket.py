@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,7 +61,8 @@ class _MalformedError(Exception):
 class _Message(Struct, frozen=True, kw_only=True):
     """One message of a client. Without `kind` it stops the subscription `id`."""
 
-    id: str | float
+    id: str | float | None
+    """None is malformed, but spoils no other message of its frame."""
     start: bytes
     """What an answer begins with: the id, and `jsonrpc` where it was sent, as they were sent."""
     kind: Kind | None
@@ -115,6 +118,7 @@ class _Socket:
         self._asgi_send = send
         self._sent_at = time.monotonic()
         self._calls: set[asyncio.Task[None]] = set()
+        """All that is under way, subscriptions as well."""
         self._free = asyncio.Semaphore(MAX_CALLS)
         self._subscriptions: dict[str | float, asyncio.Task[None]] = {}
         self._revoked: Unauthorized | None = None
@@ -133,7 +137,7 @@ class _Socket:
         finally:
             self._closing = True
             self._reading.cancel()
-            tasks = [pinging, *self._calls, *self._subscriptions.values()]
+            tasks = [pinging, *self._calls]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,10 +154,10 @@ class _Socket:
             context = await self._context()
         except ProcedureError as error:
             log_call("(socket)", self._request_id, 0.0, error.code)
-            await self._refuse(failure(error, None).error or b"", retry=isinstance(error, Unavailable))
+            await self._refuse(partial(_error_of, error), retry=isinstance(error, Unavailable))
             return
         except RequestError as error:
-            await self._refuse(error_object(error.status, error.message), retry=False)
+            await self._refuse(partial(error_object, error.status, error.message), retry=False)
             return
         with self._door.live.holding(context.principal, self._end):
             while (text := await self._next()) is not None:
@@ -169,26 +173,29 @@ class _Socket:
             except TimeoutError:
                 raise Unauthorized("The socket announced connectionParams and sent none in time") from None
             params |= _connection_params(hello or b"null")
-        elif b"connectionParams" in self._query:
-            params |= connection_params(self._query[b"connectionParams"])
+        else:
+            with suppress(RequestError):  # whatever else it says announces nothing
+                params |= connection_params(self._query.get(b"connectionParams"))
         return await find_context(
             self._door.services, self._door.authenticator, self._headers, params, self._request_id
         )
 
-    async def _refuse(self, error: bytes, *, retry: bool) -> None:
+    async def _refuse(self, error: Callable[[str | None], bytes], *, retry: bool) -> None:
         """Say why nobody is served, to the calls that come as well; then close.
 
         Where a retry may help they are not answered: the client repeats its subscriptions on its next socket.
         """
-        error = self._door.transformer.error(error)
+        transformer = self._door.transformer
         self._close_code = RESTART if retry else POLICY
-        await self._send(b'{"id":null,"error":%b}' % error)
+        await self._send(b'{"id":null,"error":%b}' % transformer.error(error(None)))
         try:
             async with asyncio.timeout(0 if retry else REFUSED_SECONDS):
                 while (text := await self._next()) is not None:
-                    for message in _messages(text, self._door.transformer):
+                    for message in _messages(text, transformer):
                         if message.kind is not None:
-                            await self._send(b'%b,"error":%b}' % (message.start, error))
+                            await self._send(
+                                b'%b,"error":%b}' % (message.start, transformer.error(error(message.path)))
+                            )
         except (TimeoutError, _MalformedError):
             pass
 
@@ -210,7 +217,7 @@ class _Socket:
         for subscription in subscriptions:
             subscription.cancel()
         await asyncio.gather(*subscriptions, return_exceptions=True)
-        await self._send(b'{"id":null,"error":%b}' % self._door.transformer.error(failure(error, None).error or b""))
+        await self._send(b'{"id":null,"error":%b}' % self._door.transformer.error(_error_of(error, None)))
         self._close_code = POLICY
         self._reading.cancel()
 
@@ -242,24 +249,35 @@ class _Socket:
             return
         too_many = len(messages) > door.max_batch_calls
         for message in messages:
-            if message.kind is None:
-                if message.id in self._subscriptions:
-                    self._subscriptions[message.id].cancel()
-            elif too_many:
+            if too_many and message.kind is not None:
                 await self._fail(message, f"A batch may have at most {door.max_batch_calls} calls", None)
-            elif message.kind is not Kind.SUBSCRIPTION:
+            elif message.id is None:
+                content = door.transformer.error(error_object(PARSE_ERROR, "`id` is required"))
+                await self._send(b'%b,"error":%b}' % (message.start, content))
+            elif message.kind is Kind.SUBSCRIPTION:
+                await self._subscribe(message, message.id, context)
+            elif message.kind is not None:
                 await self._free.acquire()
                 task = asyncio.create_task(self._call(message, context))
                 self._calls.add(task)
                 task.add_done_callback(self._called)
             elif message.id in self._subscriptions:
-                await self._fail(message, f"Duplicate id {message.id}", message.path)
-            elif len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
-                await self._fail(
-                    message, f"A socket may have at most {MAX_SUBSCRIPTIONS} subscriptions at once", message.path
-                )
-            else:
-                self._subscriptions[message.id] = asyncio.create_task(self._subscription(message, context))
+                self._subscriptions[message.id].cancel()
+
+    async def _subscribe(self, message: _Message, id_: str | float, context: Context) -> None:
+        """Begin a subscription."""
+        if id_ in self._subscriptions:
+            await self._fail(message, "Duplicate id: a subscription of this socket has it", message.path)
+            return
+        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            reason = f"A socket may have at most {MAX_SUBSCRIPTIONS} subscriptions at once"
+            await self._fail(message, reason, message.path)
+            return
+        task = self._subscriptions[id_] = asyncio.create_task(self._subscription(message, id_, context))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        # It begins before a stop can come: what is cancelled before it has begun never runs, nor says `stopped`.
+        await asyncio.sleep(0)
 
     def _called(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
@@ -274,14 +292,14 @@ class _Socket:
         except ProcedureError as error:
             await self._send(self._failed(message, error))
 
-    async def _subscription(self, message: _Message, context: Context) -> None:
+    async def _subscription(self, message: _Message, id_: str | float, context: Context) -> None:
         """Send a stream until it ends, is stopped, or its key ends."""
-        started = False
+        stopped = False
         try:
             stream, procedure = await self._run(message, context)
             try:
                 await self._send(b'%b,"result":{"type":"started"}}' % message.start)
-                started = True
+                stopped = True
                 while (batch := await next_batch(procedure, context, stream)) is not None:
                     for item in batch:
                         result = frame(item, procedure, self._door.transformer)
@@ -295,10 +313,12 @@ class _Socket:
                 raise
             if self._revoked is not None:
                 await self._send(self._failed(message, self._revoked))
+            else:
+                stopped = True  # by the client, perhaps before it had started
         finally:
-            if started and not self._closing:
+            del self._subscriptions[id_]  # first: whoever hears `stopped` may use the id again
+            if stopped and not self._closing:
                 await self._send(b'%b,"result":{"type":"stopped"}}' % message.start)
-            del self._subscriptions[message.id]
 
     async def _run(self, message: _Message, context: Context) -> tuple[Any, Procedure]:
         """What a call comes to. Raises ProcedureError."""
@@ -314,7 +334,7 @@ class _Socket:
         return await call(procedure, context, source, size=len(message.input or b"")), procedure
 
     def _failed(self, message: _Message, error: ProcedureError) -> bytes:
-        content = self._door.transformer.error(failure(error, message.path).error or b"")
+        content = self._door.transformer.error(_error_of(error, message.path))
         return b'%b,"error":%b}' % (message.start, content)
 
     async def _fail(self, message: _Message, reason: str, path: str | None) -> None:
@@ -335,6 +355,10 @@ class _Socket:
             await asyncio.sleep(self._sent_at + self._door.ping_seconds - time.monotonic())
             if time.monotonic() >= self._sent_at + self._door.ping_seconds:
                 await self._send(PING)
+
+
+def _error_of(error: ProcedureError, path: str | None) -> bytes:
+    return failure(error, path).error or b""
 
 
 def _connection_params(hello: bytes) -> dict[str, str]:
@@ -360,8 +384,6 @@ def _messages(text: bytes, transformer: Transformer) -> list[_Message]:
 def _message(one: dict[str, Raw], transformer: Transformer) -> _Message:
     id_ = one.get("id", Raw(b""))
     decoded = msgspec.json.decode(id_, type=str | float | None)
-    if decoded is None:
-        raise _MalformedError("`id` is required")
     start = b'{"id":%b' % bytes(id_)
     if "jsonrpc" in one:
         if bytes(one["jsonrpc"]) != b'"2.0"':

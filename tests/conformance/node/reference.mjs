@@ -2,11 +2,15 @@
 //
 //   node reference.mjs PORT [superjson]
 //
-// Serves under /trpc, takes `authorization: Bearer sk_reference`, and prints the port it got (PORT may be 0).
+// Serves HTTP and WebSockets under /trpc and prints the port it got (PORT may be 0). Takes the token `sk_reference` in
+// `authorization: Bearer`, else as `token` of connectionParams, and for sockets of the URL.
 import { createHash, randomUUID } from 'node:crypto'
-import { initTRPC, TRPCError } from '@trpc/server'
+import { EventEmitter, once } from 'node:events'
+import { initTRPC, tracked, TRPCError } from '@trpc/server'
 import { createHTTPServer } from '@trpc/server/adapters/standalone'
+import { applyWSSHandler } from '@trpc/server/adapters/ws'
 import superjson from 'superjson'
+import { WebSocketServer } from 'ws'
 import { z, ZodError } from 'zod'
 
 const [port, transformer] = process.argv.slice(2)
@@ -15,6 +19,11 @@ const SOURCES = ['api', 'automation', 'sync', 'migration', 'system', 'intelligen
 const MAX_EVENT_BYTES = 1_048_576
 const MAX_BODY_BYTES = 8_388_608
 const MAX_BATCH_CALLS = 100
+const PING_MS = 15_000
+const RECONNECT_MS = 45_000
+const FIRST_CALL_MS = 1000
+const NEXT_CALL_MS = 100
+const CURSOR = 'cursor-'
 
 // Inputs: unknown fields are refused, null is absent.
 
@@ -49,10 +58,7 @@ const logEvent = z.strictObject({
   causationId: maybe(text),
   occurredAt: maybe(instant),
 })
-const listEvents = z.strictObject({
-  limit: maybe(z.int().min(1).max(1000)),
-  offset: maybe(z.int().min(0)),
-  cursor: maybe(text),
+const filters = {
   type: maybe(pattern),
   source: maybe(z.enum(SOURCES)),
   hasMetadata: maybe(z.boolean()),
@@ -62,12 +68,26 @@ const listEvents = z.strictObject({
   userId: maybe(text),
   from: maybe(instant),
   to: maybe(instant),
+}
+const listEvents = z.strictObject({
+  ...filters,
+  limit: maybe(z.int().min(1).max(1000)),
+  offset: maybe(z.int().min(0)),
+  cursor: maybe(text),
+})
+const start = z.string().min(1).max(512)
+const streamEvents = z.strictObject({
+  ...filters,
+  start: maybe(start),
+  lastEventId: maybe(start),
+  markers: maybe(z.boolean()),
 })
 
 // The log.
 
 const log = []
 const byId = new Map()
+const growth = new EventEmitter().setMaxListeners(0)
 const present = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined))
 const hashOf = (value) => `sha256:${createHash('sha256').update(JSON.stringify(value)).digest('hex')}`
 
@@ -93,6 +113,7 @@ function append(draft) {
   event.hash = hashOf(event)
   log.push(event)
   byId.set(event.id, { event, content: hashOf(content) })
+  growth.emit('logged')
   return event
 }
 
@@ -103,23 +124,18 @@ const matchesType = (wanted, type) => {
   return new RegExp(`^${parts.join('\\.')}$`).test(type)
 }
 
-/** Events that pass the filter, newest first. */
-function select({ type, hasMetadata, from, to, ...rest }) {
-  const equal = ['source', 'subjectId', 'correlationId', 'causationId', 'userId'].filter((name) => rest[name] !== undefined)
-  return log
-    .filter(
-      (event) =>
-        matchesType(type, event.type) &&
-        equal.every((name) => event[name] === rest[name]) &&
-        (hasMetadata === undefined || ('metadata' in event) === hasMetadata) &&
-        (from === undefined || event.timestamp >= from) &&
-        (to === undefined || event.timestamp <= to),
-    )
-    .reverse()
-}
+/** Whether an event passes the filter. */
+const matches = ({ type, hasMetadata, from, to, ...rest }, event) =>
+  matchesType(type, event.type) &&
+  ['source', 'subjectId', 'correlationId', 'causationId', 'userId'].every(
+    (name) => rest[name] === undefined || event[name] === rest[name],
+  ) &&
+  (hasMetadata === undefined || ('metadata' in event) === hasMetadata) &&
+  (from === undefined || event.timestamp >= from) &&
+  (to === undefined || event.timestamp <= to)
 
 function page(input = {}) {
-  const found = select(input)
+  const found = log.filter((event) => matches(input, event)).reverse()
   const start = input.cursor === undefined ? (input.offset ?? 0) : Number(input.cursor)
   const end = start + (input.limit ?? 100)
   return present({
@@ -127,6 +143,35 @@ function page(input = {}) {
     total: found.length,
     nextCursor: end < found.length ? String(end) : undefined,
   })
+}
+
+/** How many events a stream passes over at its start. One that is unknown is not told apart from `now`. */
+function placeOf({ start, lastEventId }) {
+  const wanted = lastEventId ?? start ?? 'now'
+  if (wanted === 'beginning') return 0
+  if (wanted.startsWith(CURSOR)) return Number(wanted.slice(CURSOR.length))
+  return log.findIndex(({ id }) => id === wanted) + 1 || log.length
+}
+
+/** Every event that matches, tracked, and the marker if it is asked for; for as long as the reader stays. */
+function follow(input, signal) {
+  let place = placeOf(input)
+  let markerAt = input.markers ? log.length : Infinity
+  // The place is taken above, when the procedure is called: a generator runs only once it is asked for its first value.
+  async function* events() {
+    while (true) {
+      for (; place < log.length; place++) {
+        if (matches(input, log[place])) yield tracked(log[place].id, log[place])
+      }
+      if (place >= markerAt) {
+        markerAt = Infinity
+        yield { caughtUp: true, cursor: `${CURSOR}${place}` }
+      } else {
+        await once(growth, 'logged', { signal })
+      }
+    }
+  }
+  return events()
 }
 
 // The procedures.
@@ -139,6 +184,7 @@ const issuesOf = (error) =>
 
 const t = initTRPC.context().create({
   isDev: false,
+  sse: { ping: { enabled: true, intervalMs: PING_MS }, client: { reconnectAfterInactivityMs: RECONNECT_MS } },
   ...(transformer === 'superjson' ? { transformer: superjson } : {}),
   errorFormatter: ({ shape, error: { cause } }) => ({
     ...shape,
@@ -149,10 +195,7 @@ const t = initTRPC.context().create({
     },
   }),
 })
-const procedure = t.procedure.use(({ ctx, next }) => {
-  if (!ctx.known) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'A valid token is needed' })
-  return next()
-})
+const { procedure } = t
 const router = t.router({
   events: t.router({
     log: procedure.input(logEvent).mutation(({ input }) => append(input)),
@@ -166,15 +209,38 @@ const router = t.router({
       if (!event) throw new TRPCError({ code: 'NOT_FOUND', message: 'No such event' })
       return event
     }),
+    stream: procedure.input(streamEvents.optional()).subscription(({ input = {}, signal }) => follow(input, signal)),
   }),
 })
+
+/** Settles when no message has come for a while. */
+async function silence(socket) {
+  const heard = (ms) =>
+    once(socket, 'message', { signal: AbortSignal.timeout(ms) }).then(
+      () => true,
+      () => false,
+    )
+  for (let more = await heard(FIRST_CALL_MS); more; more = await heard(NEXT_CALL_MS));
+}
+
+/** Who calls. A socket is refused once its client has nothing more to say, as if a database were asked meanwhile. */
+async function createContext({ req, res, info }) {
+  const isSocket = req.headers.upgrade === 'websocket'
+  const inUrl = isSocket ? new URL(req.url, 'http://localhost').searchParams.get('token') : undefined
+  const [, bearer] = /^Bearer (.+)$/.exec(req.headers.authorization ?? '') ?? []
+  if ((bearer ?? info.connectionParams?.token ?? inUrl) === TOKEN) return {}
+  if (isSocket) await silence(res)
+  throw new TRPCError({ code: 'UNAUTHORIZED', message: 'A valid token is needed' })
+}
 
 const server = createHTTPServer({
   router,
   basePath: '/trpc/',
-  createContext: ({ req }) => ({ known: req.headers.authorization === `Bearer ${TOKEN}` }),
+  createContext,
   allowMethodOverride: true,
   maxBatchSize: MAX_BATCH_CALLS,
   maxBodySize: MAX_BODY_BYTES,
 })
+const sockets = { wss: new WebSocketServer({ server }), prefix: '/trpc', router, createContext }
+applyWSSHandler({ ...sockets, maxBatchSize: MAX_BATCH_CALLS })
 server.listen(Number(port), '127.0.0.1', () => console.log(server.address().port))

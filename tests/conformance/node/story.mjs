@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import superjson from 'superjson'
+import { subscriptions } from './subscriptions.mjs'
 
 const AI_EVENT = {
   type: 'entity.created',
@@ -23,22 +24,23 @@ const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
  * Reads `URL TOKEN LINK TRANSFORMER` from the command line and runs every step against that server. Prints a summary as
  * JSON; on a failure prints the step and exits with 1.
  *
- * `version` names the client; `connect({ url, token, link, transformer, fetch })` makes one; `TRPCClientError` is its
- * error class; `links` are the links it has.
+ * `version` names the client; `connect({ url, token, link, transformer, fetch, inHeader })` makes one, which authorizes
+ * event streams by a header if asked to; `TRPCClientError` is its error class; `links` are the links it has.
  */
 export async function main({ version, connect, TRPCClientError, links }) {
   const [url, token, link, mode] = process.argv.slice(2)
   assert(links.includes(link), `${version} has no ${link}`)
   assert(['none', 'superjson'].includes(mode), `unknown transformer ${mode}`)
   const transformer = mode === 'superjson' ? superjson : undefined
-  const batching = link !== 'httpLink'
+  const requestsOf = (calls) => ({ httpLink: calls, httpSubscriptionLink: calls, wsLink: 0 })[link] ?? 1
 
   const requests = []
   const counted = (input, init) => {
     requests.push(String(input))
     return fetch(input, init)
   }
-  const open = (as) => connect({ url: `${url}/trpc`, token: as, link, transformer, fetch: counted })
+  const open = (as, inHeader = false) =>
+    connect({ url: `${url}/trpc`, token: as, link, transformer, fetch: counted, inHeader })
   const { events } = open(token)
 
   const done = []
@@ -58,6 +60,7 @@ export async function main({ version, connect, TRPCClientError, links }) {
       (value) => assert.fail(`answered ${JSON.stringify(value)}`),
       (reason) => reason,
     )
+    if (error instanceof assert.AssertionError) throw error
     assert(error instanceof TRPCClientError, error)
     assert.equal(error.data?.code, code, error)
     assert.equal(error.data.httpStatus, httpStatus)
@@ -213,14 +216,14 @@ export async function main({ version, connect, TRPCClientError, links }) {
       sent.map(({ data }) => data.n),
     )
     assert.equal(new Set(ids(logged)).size, CALLS_AT_ONCE)
-    assert.equal(requests.length, batching ? 1 : CALLS_AT_ONCE)
+    assert.equal(requests.length, requestsOf(CALLS_AT_ONCE))
     return logged
   })
 
   await step(`get ${CALLS_AT_ONCE} at once`, async () => {
     requests.length = 0
     assert.deepEqual(await Promise.all(many.map(({ id }) => events.get.query({ eventId: id }))), many)
-    assert.equal(requests.length, batching ? 1 : CALLS_AT_ONCE)
+    assert.equal(requests.length, requestsOf(CALLS_AT_ONCE))
   })
 
   await step('fail one of a batch', async () => {
@@ -233,5 +236,10 @@ export async function main({ version, connect, TRPCClientError, links }) {
     assert.equal(bad.reason.data.path, 'events.get')
   })
 
+  if (['httpSubscriptionLink', 'wsLink'].includes(link)) {
+    await subscriptions({ token, link, open, step, refused, isInstant, correlationId })
+  }
+
   console.log(JSON.stringify({ version, link, transformer: mode, done }, null, 2))
+  process.exit() // what is left open, sockets above all, would live on
 }
