@@ -8,6 +8,7 @@ from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import Authenticator
@@ -16,6 +17,7 @@ from app.extensions import load_extensions
 from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.ledger.signer import Signer
+from app.limits import RateLimits
 from app.logs import configure_logs
 from app.parent import before_stop, exit_with_parent
 from app.settings import Settings
@@ -28,6 +30,8 @@ from app.store.install import InstallError, head, load_signer
 from app.store.notices import Notices
 from app.store.readiness import Readiness
 from app.surfaces.errors import TRPC_CODES
+from app.surfaces.publish import PublishDoor, publish_router
+from app.surfaces.rest import unrouted
 from app.surfaces.service import healthz, readyz
 from app.surfaces.trpc.door import MOUNT, Door
 from app.surfaces.trpc.live import Live
@@ -86,6 +90,13 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
         max_batch_calls=settings.max_batch_calls,
     )
 
+    publish = PublishDoor(
+        services=services,
+        authenticator=authenticator,
+        max_body_bytes=settings.max_body_bytes,
+        limits=RateLimits(database, {"publish": settings.rate_publish, "query": settings.rate_query}),
+    )
+
     @asgi(MOUNT, is_mount=True)
     async def trpc(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
@@ -113,10 +124,11 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
 
     readiness = Readiness(database, head())
     return Litestar(
-        [trpc, healthz, readyz],
+        [trpc, publish_router(publish), healthz, readyz],
         lifespan=[running],
         dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
         cors_config=_cors(settings),
+        exception_handlers={HTTPException: unrouted},
         openapi_config=None,
         logging_config=None,
     )
@@ -165,6 +177,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_headers=[
             "authorization",
             "content-type",
+            "idempotency-key",
             "last-event-id",
             "trpc-accept",
             "trpc-batch-mode",
@@ -172,6 +185,12 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "x-request-id",
             "x-workspace-id",
         ],
-        expose_headers=["x-request-id", "retry-after"],
+        expose_headers=[
+            "retry-after",
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "x-request-id",
+        ],
         max_age=7200,
     )

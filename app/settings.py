@@ -11,6 +11,9 @@ from msgspec import Struct
 
 PREFIX = "SYNAP_"
 
+MAX_RATE = 1_000_000_000
+"""Calls a minute: far beyond any use, and within what the database counts."""
+
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message is one sentence for the operator."""
@@ -47,6 +50,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """One request; larger is 413."""
     max_batch_calls: int = 100
     """Calls in a tRPC batch; more is 400."""
+    rate_publish: int = 1000
+    """Publishes a minute and workspace at the publish door, over all processes and machines; more is 429. 0 lifts."""
+    rate_query: int = 300
+    """Queries, likewise."""
     log_calls: bool = False
     """Log every call, not only the failed and the slow."""
     extensions: tuple[str, ...] = ()
@@ -93,6 +100,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         for name in ("workers", "max_event_bytes", "max_body_bytes", "max_batch_calls"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
+        for name in ("rate_publish", "rate_query"):
+            if not 0 <= getattr(self, name) <= MAX_RATE:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_RATE}.")
         if not 0 < self.sse_ping_seconds < float("inf"):
             raise SettingsError(f"{PREFIX}SSE_PING_SECONDS must be more than 0.")
         if not self.sse_ping_seconds < self.sse_reconnect_seconds < float("inf"):

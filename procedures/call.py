@@ -11,8 +11,7 @@ import structlog
 from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import Procedure, Stream
 from schemas.errors import Forbidden, Internal, InvalidInput, Issue, PayloadTooLarge, ProcedureError
-from schemas.issues import find_issues
-from schemas.jsontext import UNREADABLE, read_json
+from schemas.issues import decoded
 
 SLOW_SECONDS = 1.0
 """A call that takes longer is logged."""
@@ -106,12 +105,7 @@ def _input(procedure: Procedure, source: Any, context: Context) -> Any:
         return procedure.input()
     if not isinstance(source, bytes):
         return source
-    try:
-        value = procedure.decoder.decode(source)
-    except UNREADABLE:
-        metadata = context.services.drafting.metadata
-        issues = find_issues(read_json(source), procedure.input, metadata)
-        raise InvalidInput(issues or [Issue("", "does not fit the procedure's input")]) from None
+    value = decoded(source, procedure.decoder, context.services.drafting.metadata)
     max_bytes = context.services.max_event_bytes
     if (path := procedure.input.oversized(source, max_bytes)) is not None:
         raise PayloadTooLarge(

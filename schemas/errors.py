@@ -78,6 +78,22 @@ class Conflict(ProcedureError):
         self.hash = hash
 
 
+class RateLimited(ProcedureError):
+    """The workspace has used up its calls; retry after `retry_after_seconds`.
+
+    `limit` is the calls in a window, `reset` the window's end in seconds since 1970, by the database's clock.
+    """
+
+    code = "rate_limit_exceeded"
+    remaining = 0
+
+    def __init__(self, message: str, *, limit: int, reset: int, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.reset = reset
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unavailable(ProcedureError):
     """The server cannot do it now; retry after `retry_after_seconds`.
 

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct, UnsetType
 
-from schemas.errors import Issue
-from schemas.jsontext import MAX_ISSUES, join, limit_issues
+from schemas.errors import InvalidInput, Issue
+from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, limit_issues, read_json
+
+T = TypeVar("T")
 
 
 def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None, path: str = "") -> list[Issue]:
@@ -25,6 +27,15 @@ def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None
         if len(issues) == MAX_ISSUES:
             break
     return issues
+
+
+def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Struct] | None = None) -> T:
+    """What JSON says, of the decoder's type. Raises InvalidInput with every invalid place."""
+    try:
+        return decoder.decode(source)
+    except UNREADABLE:
+        issues = find_issues(read_json(source), decoder.type, metadata)
+        raise InvalidInput(issues or [Issue("", "does not fit what is expected here")]) from None
 
 
 def without_nulls(value: object, wanted: Any) -> object:

@@ -158,3 +158,18 @@ class ProducerCount(SQLModel, table=True):
     workspace_id: str = _workspace()
     producer: str = _text(primary_key=True)
     events: int = _count()
+
+
+class RateWindow(SQLModel, table=True):
+    """The current window of a rate limit: how many calls of a kind the processes have leased, the last lease included.
+
+    The next window takes its place, so there is one row for each kind that a workspace has ever called.
+    """
+
+    __tablename__ = "rate_window"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _workspace()
+    kind: str = _text(primary_key=True)
+    start_seconds: int = _count()
+    leased: int = _count()
+    lease: int = _count()

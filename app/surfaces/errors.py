@@ -26,6 +26,7 @@ _TABLE: dict[type[errors.ProcedureError], Status] = {
     errors.NotFound: Status("NOT_FOUND", -32004, 404),
     errors.Conflict: Status("CONFLICT", -32009, 409),
     errors.PayloadTooLarge: Status("PAYLOAD_TOO_LARGE", -32013, 413),
+    errors.RateLimited: Status("TOO_MANY_REQUESTS", -32029, 429),
     errors.Unavailable: Status("SERVICE_UNAVAILABLE", -32603, 503),
     errors.Internal: INTERNAL,
 }

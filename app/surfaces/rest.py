@@ -1,0 +1,77 @@
+"""What the REST doors share: who calls, how an answer is written, and the one shape of their errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from msgspec import UNSET, Struct, UnsetType
+
+from app.auth import Authenticator
+from app.surfaces.errors import status_of
+from app.surfaces.requests import bearer_token, header_map, request_id_of
+from procedures.context import Context, Services
+from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError, RateLimited, Unavailable
+from schemas.principal import Principal
+
+Caller = Request[Any, Any, Any]
+
+
+class ErrorBody(Struct, frozen=True):
+    """What went wrong: a published code, a sentence for a person, and the field that it is about."""
+
+    code: str
+    message: str
+    field: str | UnsetType = UNSET
+
+
+class RestDoor(Struct, frozen=True, kw_only=True):
+    """What every REST door works with."""
+
+    services: Services
+    authenticator: Authenticator
+    max_body_bytes: int
+
+    async def principal(self, request: Caller) -> Principal:
+        """Who calls. Raises Unauthorized, Unavailable."""
+        return await self.authenticator.principal(bearer_token(header_map(request.scope)))
+
+    async def context(self, request: Caller, principal: Principal, named: str | None, field: str) -> Context:
+        """A call's context, in the workspace that it names in `field`, else by header, else the key's first.
+
+        Raises Forbidden, Unavailable.
+        """
+        headers = header_map(request.scope)
+        if named is None and (header := headers.get(b"x-workspace-id")):
+            named, field = header.decode("latin-1"), "X-Workspace-Id"
+        try:
+            workspace = await self.authenticator.workspace(principal, named)
+        except (Forbidden, NotFound) as error:
+            raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
+        return Context(self.services, principal, workspace, request_id_of(headers))
+
+
+def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """An answer as JSON, under the request's id."""
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type=MediaType.JSON,
+        headers={"x-request-id": request_id_of(header_map(request.scope)), **(headers or {})},
+    )
+
+
+def refusal(request: Caller, error: ProcedureError, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """The answer of a call that failed (the document "Events API", section Error Codes)."""
+    code = error.reason if isinstance(error, InvalidInput) else error.code
+    body = ErrorBody(code, error.message, error.field or UNSET)
+    retry = {"retry-after": str(error.retry_after_seconds)} if isinstance(error, Unavailable | RateLimited) else {}
+    return answer(request, {"error": body}, status_of(error).http, retry | dict(headers or {}))
+
+
+def unrouted(request: Caller, error: HTTPException) -> Response[bytes]:
+    """The answer where no handler was found, or the framework refused the request itself."""
+    code = error.detail.lower().replace(" ", "_") if error.status_code in {404, 405} else "invalid_input"
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return answer(request, {"error": ErrorBody(code, error.detail)}, error.status_code, headers)

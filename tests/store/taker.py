@@ -1,0 +1,54 @@
+"""A process of its own that takes calls: `python -m tests.store.taker URL LIMIT CALLS SECONDS`, in even steps.
+
+It says `ready`, begins when a line is written to it, and says how many calls passed, how many were refused, and how
+many times it asked the database.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+
+from app.limits import RateLimits
+from app.store.database import Database
+from app.store.pipe import Row
+from schemas.errors import RateLimited
+
+WINDOW_SECONDS = 600
+
+
+class Counting(Database):
+    """Counts the leases."""
+
+    asked = 0
+
+    async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+        """As ever."""
+        self.asked += 1
+        return await super().rows_alone(query, parameters)
+
+
+async def main(url: str, limit: int, calls: int, seconds: float) -> None:
+    """Take `calls` calls within `seconds`."""
+    database = Counting(url)
+    await database.open()
+    await database.pool.wait()
+    limits = RateLimits(database, {"publish": limit}, window_seconds=WINDOW_SECONDS)
+    passed = refused = 0
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.readline)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    for number in range(calls):
+        await asyncio.sleep(max(0, started + (number + 0.5) * seconds / calls - loop.time()))
+        try:
+            await limits.take("publish", "w")
+            passed += 1
+        except RateLimited:
+            refused += 1
+    await database.close()
+    sys.stdout.write(f"{passed} {refused} {database.asked}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
