@@ -32,6 +32,10 @@ fmt: $(READY) ## Format, and mend what the linter can mend.
 bench: $(READY) ## Measure beside a plain node server, in one run (needs node and wrk).
 	$(BIN)/python -m benchmarks
 
+.PHONY: soak
+soak: $(READY) ## Let 500 readers follow one server for a minute (SOAK="--seconds 600").
+	$(BIN)/python -m benchmarks soak $(SOAK)
+
 .PHONY: lock
 lock: $(READY) ## Renew the pinned versions from pyproject.toml.
 	$(BIN)/python -m pip install --quiet uv

@@ -1,30 +1,34 @@
 """`python -m benchmarks [suite]`: a suite is a module with `add_arguments` and `run`, listed in SUITES.
 
+Without a suite, those in COMPARISONS run, each as it is by default.
+
 Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this machine lacks something.
 """
 
 import argparse
 import sys
 
-from benchmarks import rpc
+from benchmarks import live, rpc, soak
 from benchmarks.errors import BenchmarkError
 
-SUITES = {"rpc": rpc}
+SUITES = {"rpc": rpc, "live": live, "soak": soak}
+COMPARISONS = ("rpc", "live")
 
 
 def main() -> int:
-    """Run the suite named on the command line, `rpc` if none is."""
+    """Run the suite named on the command line; where arguments come without one, `rpc`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     suites = parser.add_subparsers(dest="suite", metavar="suite")
     for name, suite in SUITES.items():
         summary = (suite.__doc__ or "").partition("\n")[0]
         suite.add_arguments(suites.add_parser(name, help=summary, description=summary))
     arguments = sys.argv[1:]
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+    if arguments and arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}:
         arguments = ["rpc", *arguments]
-    chosen = parser.parse_args(arguments)
     try:
-        SUITES[chosen.suite].run(chosen)
+        for words in [arguments] if arguments else [[name] for name in COMPARISONS]:
+            chosen = parser.parse_args(words)
+            SUITES[chosen.suite].run(chosen)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -35,7 +35,8 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     token: str
-    ids: list[str]
+    pid: int
+    ids: list[str] = []
     """Of the events it was seeded with."""
 
     def probe(self) -> None:
@@ -56,8 +57,16 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def peer(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
     """Run the node server of `peer/`, its packages installed first if need be; seeded by one INSERT."""
+    cluster.create_database("peer")
+    with peer_process(cluster, workspace) as server:
+        yield msgspec.structs.replace(server, ids=_seed_peer(cluster, events))
+
+
+@contextmanager
+def peer_process(cluster: Cluster, workspace: Path, *, notices: bool = False) -> Iterator[Contestant]:
+    """Run it on the database `peer`; with `notices` its processes tell each other what was logged."""
     _install_peer()
-    database = conninfo_to_dict(cluster.create_database("peer"))
+    database = conninfo_to_dict(cluster.url("peer"))
     port, token = free_port(), secrets.token_urlsafe(32)
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -69,11 +78,12 @@ def peer(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]
         "PGPORT": str(database.get("port") or 5432),
         "PGUSER": str(database["user"]),
         "PGDATABASE": "peer",
+        **({"NOTICES": "1"} if notices else {}),
     }
     command = [program("node"), str(PEER / "server.mjs")]
     # tRPC answers a path it does not know with 404: then it is up.
-    with serving(command, environment=environment, directory=workspace, url=f"{url}/trpc/up", status=404):
-        yield Contestant(name="node", url=url, token=token, ids=_seed_peer(cluster, events))
+    with serving(command, environment=environment, directory=workspace, url=f"{url}/trpc/up", status=404) as pid:
+        yield Contestant(name="node", url=url, token=token, pid=pid)
 
 
 def _install_peer() -> None:
@@ -102,6 +112,15 @@ def _seed_peer(cluster: Cluster, events: int) -> list[str]:
 @contextmanager
 def ours(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
     """Run `synap serve` of this environment, with the settings it ships with; seeded by `events.logBatch`."""
+    cluster.create_database("ours")
+    with our_process(cluster, workspace) as server:
+        client = Client(f"{server.url}/trpc", server.token)
+        yield msgspec.structs.replace(server, ids=_seed_ours(client, events))
+
+
+@contextmanager
+def our_process(cluster: Cluster, workspace: Path) -> Iterator[Contestant]:
+    """Run it on the database `ours`."""
     synap = Path(sys.executable).parent / "synap"
     if not synap.exists():
         raise Missing("The command `synap` is not installed beside this Python: run `make dev`.")
@@ -109,16 +128,16 @@ def ours(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
-        "SYNAP_DATABASE_URL": cluster.create_database("ours"),
+        "SYNAP_DATABASE_URL": cluster.url("ours"),
         "SYNAP_PORT": str(port),
         "SYNAP_LEDGER_PORT": "0",
         "SYNAP_DATA_DIR": str(data),
         "SYNAP_WORKERS": "1",
     }
     command = [str(synap), "serve"]
-    with serving(command, environment=environment, directory=workspace, url=f"{url}/readyz", status=200):
+    with serving(command, environment=environment, directory=workspace, url=f"{url}/readyz", status=200) as pid:
         token = (data / "control.token").read_text().strip()
-        yield Contestant(name="ours", url=url, token=token, ids=_seed_ours(Client(f"{url}/trpc", token), events))
+        yield Contestant(name="ours", url=url, token=token, pid=pid)
 
 
 def _seed_ours(client: Client, events: int) -> list[str]:

@@ -24,11 +24,14 @@ class Cluster:
         """`server` is up, and stopped by whoever started it."""
         self._server = server
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database; returns its libpq URL."""
+    def create_database(self, name: str) -> None:
+        """Create an empty database."""
         with self.connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self._server.get_uri(name)
+
+    def url(self, database: str) -> str:
+        """Its libpq URL."""
+        return self._server.get_uri(database)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Open an autocommitting connection."""

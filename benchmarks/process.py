@@ -28,8 +28,8 @@ def free_port() -> int:
 @contextmanager
 def serving(
     command: Sequence[str], *, environment: Mapping[str, str], directory: Path, url: str, status: int
-) -> Iterator[None]:
-    """Run `command` in `directory` until the block ends; enter the block once `url` answers `status`.
+) -> Iterator[int]:
+    """Run `command` in `directory` until the block ends; enter it, with the process id, once `url` answers `status`.
 
     The child sees only PATH, HOME and `environment`: what somebody has exported changes no result. Its output goes to
     a file in `directory`, whose end is quoted if it does not come up.
@@ -37,7 +37,7 @@ def serving(
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     name = Path(command[0]).name
     log = directory / f"{name}.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         child = subprocess.Popen(
             command,
             env={**inherited, **environment},
@@ -50,7 +50,7 @@ def serving(
         if not _comes_up(child, url, status):
             tail = log.read_text(errors="replace")[-2000:].strip()
             raise BenchmarkError(f"`{name}` does not serve; its output ends:\n{tail}")
-        yield
+        yield child.pid
     finally:
         _end(child)
 

@@ -1,8 +1,10 @@
 // The events API as one would write it in an afternoon: tRPC's standalone server, zod, a pool of PostgreSQL connections,
 // one INSERT per event. It is meant to be fair: prepared statements, the indexes its queries want, NODE_ENV=production.
-// Environment: PORT, TOKEN, USER_ID, and the PG* variables of libpq.
+// Its stream is an emitter in memory; with NOTICES, what other processes log is heard by LISTEN and read by SELECT.
+// Environment: PORT, TOKEN, USER_ID, NOTICES, and the PG* variables of libpq.
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
-import { initTRPC, TRPCError } from '@trpc/server';
+import { EventEmitter, on } from 'node:events';
+import { initTRPC, tracked, TRPCError } from '@trpc/server';
 import { createHTTPServer } from '@trpc/server/adapters/standalone';
 import pg from 'pg';
 import { z } from 'zod';
@@ -26,6 +28,18 @@ await pool.query(`
   CREATE INDEX IF NOT EXISTS events_of_type ON events (type, "timestamp" DESC, id DESC);
   CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, "timestamp" DESC, id DESC);
 `);
+
+const logged = new EventEmitter().setMaxListeners(0);
+
+if (process.env.NOTICES) {
+  const listener = await pool.connect();
+  let before = Promise.resolve();
+  listener.on('notification', ({ payload }) => {
+    const found = pool.query({ name: 'logged', text: 'SELECT * FROM events WHERE id = $1', values: [payload] });
+    before = before.then(async () => logged.emit('event', toEvent((await found).rows[0])));
+  });
+  await listener.query('LISTEN logged');
+}
 
 const digest = (text) => createHash('sha256').update(text).digest();
 const expected = digest(`Bearer ${process.env.TOKEN}`);
@@ -97,7 +111,10 @@ const log = authed.input(LogEvent).mutation(async ({ input, ctx }) => {
       ctx.userId, input.source, input.correlationId, input.causationId,
     ],
   });
-  return toEvent(rows[0]);
+  const event = toEvent(rows[0]);
+  if (process.env.NOTICES) await pool.query("SELECT pg_notify('logged', $1)", [event.id]);
+  else logged.emit('event', event);
+  return event;
 });
 
 const get = authed.input(z.strictObject({ eventId: z.uuid() })).query(async ({ input }) => {
@@ -117,9 +134,13 @@ const list = authed.input(ListEvents).query(async ({ input }) => {
   return rows.map(toEvent);
 });
 
+const stream = authed.subscription(async function* ({ signal }) {
+  for await (const [event] of on(logged, 'event', { signal })) yield tracked(event.id, event);
+});
+
 const server = createHTTPServer({
   basePath: '/trpc/',
-  router: t.router({ events: t.router({ log, get, list }) }),
+  router: t.router({ events: t.router({ log, get, list, stream }) }),
   createContext: ({ req }) => ({ authorization: req.headers.authorization ?? '' }),
 });
 server.listen(Number(process.env.PORT), '127.0.0.1');

@@ -489,6 +489,4 @@ for issue in issues_of(event(metadata={"span": {"first": 2, "last": 1}, "ai": {}
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
-    assert ran.stdout == (
-        "metadata.ai.agent is required\nmetadata.span last must not come before first\n"
-    ), ran.stderr
+    assert ran.stdout == ("metadata.ai.agent is required\nmetadata.span last must not come before first\n"), ran.stderr

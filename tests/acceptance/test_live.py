@@ -1,0 +1,224 @@
+"""The official clients read the log as it is written, while connections are cut and servers die under them."""
+
+import json
+import os
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from tests.acceptance.processes import kill
+from tests.acceptance.proxy import Network, Proxy, networking
+from tests.acceptance.writers import Writers, writing
+from tests.servers import Server, free_port, serving, until
+
+EVENTS = 10_000
+WRITERS = 8
+CUTS = 20
+
+LAST = {"type": "load.ended", "data": {"number": EVENTS}}
+
+CLIENTS = ("v11 SSE", "v11 WebSocket", "v10 WebSocket")
+
+
+class Reader(Struct, frozen=True, rename="camel"):
+    """One client, as `live.mjs` starts it."""
+
+    name: str
+    client: str
+    url: str
+    transformer: str
+    markers: bool
+
+
+class Receipt(Struct, frozen=True, array_like=True):
+    """An event as it reached a reader's callback."""
+
+    seq: int
+    id: str
+    number: int
+
+
+class Readers:
+    """The clients of `live.mjs` at work in a process of theirs."""
+
+    def __init__(self, process: subprocess.Popen[str], names: Iterable[str]) -> None:
+        """`process` prints what they receive."""
+        self.received: dict[str, list[Receipt]] = {name: [] for name in names}
+        """What each received, in the order of its callbacks."""
+        self.caught_up: Counter[str] = Counter()
+        """How often each was told that it has the backlog."""
+        self.failures: list[str] = []
+        self._process = process
+
+    def take(self) -> None:
+        """Note what is printed, until the process ends."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                name, *told = json.loads(line)
+            except ValueError:
+                self.failures.append(line)
+                continue
+            if told[0] == "failed":
+                self.failures.append(f"{name}: {told[1]}")
+            elif told[0] == "caught up":
+                self.caught_up[name] += 1
+            else:
+                self.received[name].append(Receipt(*told))
+
+    def have(self, seq: int, names: Iterable[str]) -> bool:
+        """Whether the last that each of `names` received is the event at `seq`, or one after it."""
+        assert not self.failures, "\n".join(self.failures)
+        return all(self.last(name) >= seq for name in names)
+
+    def last(self, name: str) -> int:
+        """The seq that a reader received last; -1 before any."""
+        received = self.received[name]
+        return received[-1].seq if received else -1
+
+
+def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
+    database_url: str, data_dir: Path, node: Path
+) -> None:
+    seed = int(os.environ.get("SEED") or SystemRandom().randrange(2**32))
+    print(f"SEED={seed}")  # noqa: T201 - shown with a failure
+    chance = Random(seed)
+    dying, other, superjson = free_port(), free_port(), free_port()
+    settings = {"database_url": database_url}
+
+    with ExitStack() as stack:
+        network = stack.enter_context(networking(chance))
+        first = stack.enter_context(serving(data_dir, **settings, port=dying))
+        second = stack.enter_context(serving(data_dir, **settings, port=other))
+        third = stack.enter_context(serving(data_dir, **settings, port=superjson, transformer="superjson"))
+        plain = {f"{client}, plain": network.proxy([dying, other]) for client in CLIENTS}
+        wrapped = {f"{client}, superjson": network.proxy([superjson]) for client in CLIENTS}
+        proxies = plain | wrapped
+        with (
+            _reading(node, first.token, proxies) as readers,
+            writing([first, second], events=EVENTS, clients=WRITERS) as writers,
+            _cutting(network, writers, chance) as cuts,
+        ):
+            until(lambda: len(writers.acknowledged) > EVENTS // 5, seconds=60)
+            _kill(first, plain, readers, network)
+            stack.enter_context(serving(data_dir, **settings, port=dying))
+            until(lambda: len(writers.acknowledged) > EVENTS // 2, seconds=60)
+            _kill(third, wrapped, readers, network)
+            stack.enter_context(serving(data_dir, **settings, port=superjson, transformer="superjson"))
+            until(lambda: len(writers.acknowledged) == EVENTS, seconds=90)
+            cuts.result(timeout=60)
+            written = [
+                Receipt(event["seq"], id_, event["data"]["number"]) for id_, event in writers.acknowledged.items()
+            ]
+            # What follows a reader's last event shows what that event's place was worth to it.
+            with suppress(AssertionError):  # who has not come so far is named below
+                until(lambda: readers.have(EVENTS - 1, proxies), seconds=60)
+                network.cut()
+                last = second.mutate("events.log", LAST).json()["result"]["data"]
+                written.append(Receipt(last["seq"], last["id"], EVENTS))
+                until(lambda: readers.have(EVENTS, proxies))
+
+    assert sorted(event.seq for event in written) == list(range(EVENTS + 1))
+    faults = [fault for name in proxies for fault in _faults(name, readers.received[name], written)]
+    assert not readers.failures + faults, "\n".join([*readers.failures, *faults])
+    assert all(proxy.cuts >= CUTS for proxy in proxies.values()), "not every cut hit every reader"
+    assert set(readers.caught_up) == set(plain), "those who asked for markers get them, and nobody else"
+
+
+@contextmanager
+def _reading(node: Path, token: str, proxies: Mapping[str, Proxy]) -> Iterator[Readers]:
+    """A reader behind each proxy; the plain ones ask for markers too."""
+    wanted = [
+        Reader(
+            name=name,
+            client=name.rpartition(", ")[0],
+            url=f"http://127.0.0.1:{proxy.port}",
+            transformer="superjson" if name.endswith("superjson") else "none",
+            markers=name.endswith("plain"),
+        )
+        for name, proxy in proxies.items()
+    ]
+    command = ["node", "live.mjs", token, json.dumps(to_builtins(wanted))]
+    with subprocess.Popen(
+        command, cwd=node, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        readers = Readers(process, proxies)
+        taking = threading.Thread(target=readers.take)
+        taking.start()
+        try:
+            yield readers
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            taking.join(timeout=20)
+            process.kill()
+
+
+@contextmanager
+def _cutting(network: Network, writers: Writers, chance: Random) -> Iterator[Future[None]]:
+    """Cut the connections of all readers CUTS times, when as many events as `chance` says have been written."""
+    stopped = threading.Event()
+    places = sorted(chance.sample(range(EVENTS // 100, EVENTS), CUTS))
+
+    def cut() -> None:
+        for place in places:
+            until(lambda: stopped.is_set() or len(writers.acknowledged) >= place, seconds=120)  # noqa: B023
+            until(lambda: stopped.is_set() or network.is_whole(), seconds=30)
+            if not stopped.is_set():
+                network.cut()
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(cut)
+        finally:
+            stopped.set()
+
+
+def _kill(server: Server, proxies: Mapping[str, Proxy], readers: Readers, network: Network) -> None:
+    """Kill a server while it serves the reader behind each of `proxies`."""
+    port = int(server.url.rpartition(":")[2])
+    behind = {name: proxy.ports for name, proxy in proxies.items()}
+    for proxy in proxies.values():
+        proxy.ports = [port]
+    network.cut(*proxies.values())
+    had = {name: readers.last(name) for name in proxies}
+
+    def unserved() -> list[str]:
+        return [
+            f"{name} has seq {readers.last(name)} after {had[name]}, connected to {proxy.leads_to}"
+            for name, proxy in proxies.items()
+            if proxy.leads_to != [port] or not readers.have(had[name] + 1, [name])
+        ]
+
+    try:
+        until(lambda: not unserved())
+    except AssertionError as error:
+        error.add_note(f"not served at {port}: {unserved()}")
+        raise
+    for name, proxy in proxies.items():
+        proxy.ports = behind[name]
+    kill(server)
+
+
+def _faults(name: str, received: Sequence[Receipt], written: Sequence[Receipt]) -> Iterator[str]:
+    """What a reader lost, got twice, got too late, or got otherwise than it was written."""
+    times = Counter(event.seq for event in received)
+    places: dict[str, list[Any]] = {
+        "lost": sorted({event.seq for event in written} - set(times)),
+        "got more than once": sorted(seq for seq, count in times.items() if count > 1),
+        "got after a later one": [event.seq for before, event in pairwise(received) if event.seq < before.seq],
+        "got what was not written": sorted({event.seq for event in set(received) - set(written)}),
+    }
+    for fault, seqs in places.items():
+        if seqs:
+            more = f" and {len(seqs) - 10} more" if len(seqs) > 10 else ""
+            yield f"{name} {fault}: seq {', '.join(map(str, seqs[:10]))}{more}"

@@ -1,0 +1,1 @@
+"""What costs minutes runs by `make soak`; here it runs for seconds."""
