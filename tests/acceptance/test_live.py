@@ -24,6 +24,7 @@ EVENTS = 10_000
 WRITERS = 8
 CUTS = 20
 
+FIRST = {"type": "load.begun", "data": {"number": -1}}
 LAST = {"type": "load.ended", "data": {"number": EVENTS}}
 
 CLIENTS = ("v11 SSE", "v11 WebSocket", "v10 WebSocket")
@@ -104,11 +105,13 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
         plain = {f"{client}, plain": network.proxy([dying, other]) for client in CLIENTS}
         wrapped = {f"{client}, superjson": network.proxy([superjson]) for client in CLIENTS}
         proxies = plain | wrapped
-        with (
-            _reading(node, first.token, proxies) as readers,
-            writing([first, second], events=EVENTS, clients=WRITERS) as writers,
-            _cutting(network, writers, chance) as cuts,
-        ):
+        with _reading(node, first.token, proxies) as readers, ExitStack() as work:
+            written = [_logged(second, FIRST)]
+            # An EventSource that has been told nothing yet waits for seconds before it comes again.
+            until(lambda: readers.have(0, proxies), seconds=60)
+            writers = work.enter_context(writing([first, second], events=EVENTS, clients=WRITERS))
+            cuts = work.enter_context(_cutting(network, writers, chance))
+
             until(lambda: len(writers.acknowledged) > EVENTS // 5, seconds=60)
             _kill(first, plain, readers, network)
             stack.enter_context(serving(data_dir, **settings, port=dying))
@@ -117,20 +120,18 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
             stack.enter_context(serving(data_dir, **settings, port=superjson, transformer="superjson"))
             until(lambda: len(writers.acknowledged) == EVENTS, seconds=90)
             cuts.result(timeout=60)
-            written = [
-                Receipt(event["seq"], id_, event["data"]["number"]) for id_, event in writers.acknowledged.items()
-            ]
+            for id_, event in writers.acknowledged.items():
+                written.append(Receipt(event["seq"], id_, event["data"]["number"]))
             # What follows a reader's last event shows what that event's place was worth to it.
             with suppress(AssertionError):  # who has not come so far is named below
-                until(lambda: readers.have(EVENTS - 1, proxies), seconds=60)
+                until(lambda: readers.have(EVENTS, proxies), seconds=60)
                 network.cut()
-                last = second.mutate("events.log", LAST).json()["result"]["data"]
-                written.append(Receipt(last["seq"], last["id"], EVENTS))
-                until(lambda: readers.have(EVENTS, proxies))
+                written.append(_logged(second, LAST))
+                until(lambda: readers.have(EVENTS + 1, proxies))
 
-    assert sorted(event.seq for event in written) == list(range(EVENTS + 1))
     faults = [fault for name in proxies for fault in _faults(name, readers.received[name], written)]
     assert not readers.failures + faults, "\n".join([*readers.failures, *faults])
+    assert sorted(event.seq for event in written) == list(range(EVENTS + 2))
     assert all(proxy.cuts >= CUTS for proxy in proxies.values()), "not every cut hit every reader"
     assert set(readers.caught_up) == set(plain), "those who asked for markers get them, and nobody else"
 
@@ -182,6 +183,12 @@ def _cutting(network: Network, writers: Writers, chance: Random) -> Iterator[Fut
             yield pool.submit(cut)
         finally:
             stopped.set()
+
+
+def _logged(server: Server, event: object) -> Receipt:
+    """Log an event; what its readers should get."""
+    logged = server.mutate("events.log", event).json()["result"]["data"]
+    return Receipt(logged["seq"], logged["id"], logged["data"]["number"])
 
 
 def _kill(server: Server, proxies: Mapping[str, Proxy], readers: Readers, network: Network) -> None:
