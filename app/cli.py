@@ -47,8 +47,8 @@ STOP_SECONDS = 30
 """How long a server process may take to finish what it accepted before it is killed."""
 
 MAX_CONNECTIONS = 65_536
-RESERVED_FILES = 256
-"""Open files of a server process that are not connections of its clients."""
+RESERVED_FILES = 768
+"""Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
 
 
 class UsageError(Exception):

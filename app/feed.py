@@ -17,12 +17,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from app.cursor import Cursor, Cursors
 from app.filter import FoundEvent, matcher
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
+from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.event import CaughtUp, EventQuery, StreamEvents, SynapEvent
 from schemas.written import Tracked
@@ -81,7 +83,8 @@ class Feed:
         try:
             end = await self.follower.tip(workspace)
             tail.begin(end)
-            reader.seq = await self._start(workspace, query, only_user, end)
+            field, start = ("lastEventId", query.last_event_id) if query.last_event_id else ("start", query.start)
+            reader.seq = await self.place(workspace, start or "now", only_user, field=field, end=end)
             reader.backlog_end = end
         except BaseException:
             self.forget(reader)
@@ -109,26 +112,24 @@ class Feed:
             if tail.task is not None:
                 tail.task.cancel()
 
-    async def _start(self, workspace: str, query: StreamEvents, only_user: str | None, end: int) -> int:
-        """The place that a stream begins behind."""
-        field, start = ("lastEventId", query.last_event_id) if query.last_event_id else ("start", query.start)
-        if start is None or start == "now":
+    async def place(self, workspace: str, start: str, only_user: str | None, *, field: str, end: int) -> int:
+        """The place that a reader begins behind who names it in `field`, in a log that ends at `end`.
+
+        `now`, `beginning`, the id of an event or a cursor (behind it), or a time (from then on). Raises InvalidInput
+        for what is no place of this log, Unavailable.
+        """
+        if start == "now":
             return end
         if start == "beginning":
             return -1
         with suppress(ValueError):
             place = await self.follower.place(workspace, UUID(start))
             if place is None or only_user not in {None, place[1]}:
-                raise InvalidInput(
-                    [
-                        Issue(
-                            field,
-                            "is not the id of an event of this log; start at 'beginning' or 'now'",
-                            "invalid_cursor",
-                        )
-                    ]
-                )
+                message = "is not the id of an event of this log; start at 'beginning' or 'now'"
+                raise InvalidInput([Issue(field, message, "invalid_cursor")])
             return place[0]
+        with suppress(msgspec.ValidationError):
+            return await self.follower.before(workspace, msgspec.convert(start, Instant))
         cursor = self._cursors.open(start, order=OLDEST_FIRST, workspace=workspace, field=field)
         if cursor.seq > end:
             raise InvalidInput([Issue(field, "is a place that this log has not reached", "invalid_cursor")])

@@ -1,13 +1,16 @@
 """Filters in memory: does an event match? `app/store/query.py` writes the same filters as SQL."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from schemas.event import EventQuery, SynapEvent
 from schemas.written import Tracked
+
+MAX_TYPES = 10_000
+"""Types whose subscribers are remembered."""
 
 
 class FoundEvent(Struct, frozen=True, kw_only=True, eq=False):
@@ -54,3 +57,38 @@ def type_pattern(pattern: str) -> re.Pattern[str]:
     if pattern.endswith("*"):
         segments[-1] = ".+"
     return re.compile(r"\.".join(segments))
+
+
+def type_patterns(patterns: Iterable[str]) -> str:
+    """Several type patterns as one regular expression for the whole of a type, as Python and PostgreSQL read it."""
+    return f"^({'|'.join(type_pattern(pattern).pattern for pattern in patterns)})$"
+
+
+class Subscriber(Struct, frozen=True):
+    """Who is told of events: those whose type one of the patterns fits; with `only_user`, of that user's alone."""
+
+    id: str
+    patterns: Sequence[str]
+    only_user: str | None
+
+    @property
+    def types(self) -> str:
+        """The patterns as one regular expression."""
+        return type_patterns(self.patterns)
+
+
+class Subscribers:
+    """Says of an event which subscribers it is for. An event costs the same however many subscribers there are."""
+
+    def __init__(self, subscribers: Iterable[Subscriber]) -> None:
+        self._all = [(subscriber, re.compile(subscriber.types)) for subscriber in subscribers]
+        self._by_type: dict[str, list[Subscriber]] = {}
+
+    def of(self, type: str, user_id: str) -> list[str]:
+        """The ids of those who are told of an event of this type and user."""
+        interested = self._by_type.get(type)
+        if interested is None:
+            if len(self._by_type) == MAX_TYPES:
+                self._by_type.clear()
+            interested = self._by_type[type] = [each for each, types in self._all if types.match(type)]
+        return [each.id for each in interested if each.only_user in {None, user_id}]

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import Authenticator
 from app.cursor import Cursors
+from app.delivery.webhooks import Webhooks
 from app.extensions import load_extensions
 from app.feed import Feed
 from app.ledger.draft import Drafting
@@ -27,6 +28,7 @@ from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from app.store.install import InstallError, head, load_signer
+from app.store.keys import Keys
 from app.store.notices import Notices
 from app.store.readiness import Readiness
 from app.surfaces.errors import TRPC_CODES
@@ -53,12 +55,20 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
     def committed(workspace: str, seq: int) -> None:
         feed.reached(workspace, seq)
         notices.tell(workspace, seq)
+        webhooks.committed(workspace, seq)
+
+    def heard(workspace: str, seq: int) -> None:
+        feed.reached(workspace, seq)
+        webhooks.heard(workspace, seq)
 
     log = EventLog(database, signer, node, committed=committed)
+    webhooks = Webhooks(settings, database, log, cursors, node=node, secret=secret)
     services = Services(
         log=log,
         reader=EventReader(database, cursors),
         feed=feed,
+        keys=Keys(database),
+        webhooks=webhooks,
         drafting=Drafting(),
         max_event_bytes=settings.max_event_bytes,
         log_calls=settings.log_calls,
@@ -110,13 +120,15 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
         # What lives now lives on; what comes is a call's and dies with it. Collecting seldom saves 7 % of `events.log`.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        notices.open(feed.reached, feed.missed)
+        notices.open(heard, feed.missed)
+        webhooks.open()
         watcher = exit_with_parent()
         before_stop(live.stop)
         try:
             yield
         finally:
             watcher.cancel()
+            await webhooks.close()
             await log.drain()
             await notices.close()
             await feed.close()
@@ -168,12 +180,12 @@ class Varying:
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
-    """What the tRPC links need of a browser (trpc-wire, section 11)."""
+    """What the doors need of a browser (of the tRPC links: trpc-wire, section 11)."""
     if not settings.cors_origins:
         return None
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "POST", "HEAD", "OPTIONS"],
+        allow_methods=["GET", "POST", "DELETE", "HEAD", "OPTIONS"],
         allow_headers=[
             "authorization",
             "content-type",

@@ -1,7 +1,8 @@
 """What the environment sets. Read once, at start; every name is `SYNAP_` and the field's name in capitals."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ import msgspec
 from msgspec import Struct
 
 PREFIX = "SYNAP_"
+
+MAX_WAIT_SECONDS = 31_536_000
+MAX_TIMEOUT_SECONDS = 300
 
 MAX_RATE = 1_000_000_000
 """Calls a minute: far beyond any use, and within what the database counts."""
@@ -31,7 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     node_key_file: Path | None = None
     """The Ed25519 signing key; default `node.key` in the data directory. Machines that serve one database share it."""
     secret_file: Path | None = None
-    """32 random bytes that authenticate cursors; default `install.secret` in the data directory. Shared likewise."""
+    """32 random bytes that authenticate cursors and seal webhook secrets; default `install.secret` likewise."""
     database_url: str | None = None
     """A libpq URL of a PostgreSQL 15 or later; unset: the embedded one."""
     workers: int = 1
@@ -54,6 +58,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Publishes a minute and workspace at the publish door, over all processes and machines; more is 429. 0 lifts."""
     rate_query: int = 300
     """Queries, likewise."""
+    max_subscriptions: int = 10
+    """Active webhook subscriptions of a workspace; more is 429. 0 lifts."""
+    webhook_allow_http: bool = False
+    """Webhook targets may be plain http, which anyone on the way can read."""
+    webhook_allow_networks: tuple[str, ...] = ()
+    """Networks that webhooks may call though they are private or special, as CIDRs by comma."""
+    webhook_schedule: tuple[float, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    """Seconds before each attempt of a delivery, by comma; after the last one it has failed."""
+    webhook_timeout_seconds: float = 15
+    """For one attempt in all."""
     log_calls: bool = False
     """Log every call, not only the failed and the slow."""
     extensions: tuple[str, ...] = ()
@@ -84,7 +98,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             if not text:
                 continue
             value: object = text
-            if field.type == tuple[str, ...]:
+            if get_origin(field.type) is tuple:
                 value = tuple(part.strip() for part in text.split(",") if part.strip())
             try:
                 values[field.name] = msgspec.convert(
@@ -94,13 +108,14 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{variable} must be {_described(field.type)}.") from None
         settings = cls(**values)  # type: ignore[arg-type] # each value was converted to its field's type
         settings._check()
+        settings._check_webhooks()
         return settings
 
     def _check(self) -> None:
         for name in ("workers", "max_event_bytes", "max_body_bytes", "max_batch_calls"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
-        for name in ("rate_publish", "rate_query"):
+        for name in ("rate_publish", "rate_query", "max_subscriptions"):
             if not 0 <= getattr(self, name) <= MAX_RATE:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_RATE}.")
         if not 0 < self.sse_ping_seconds < float("inf"):
@@ -111,6 +126,19 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
         if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
+
+    def _check_webhooks(self) -> None:
+        if not self.webhook_schedule or not all(0 <= seconds <= MAX_WAIT_SECONDS for seconds in self.webhook_schedule):
+            raise SettingsError(f"{PREFIX}WEBHOOK_SCHEDULE must be numbers from 0 to {MAX_WAIT_SECONDS}, by comma.")
+        if not 0 < self.webhook_timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise SettingsError(f"{PREFIX}WEBHOOK_TIMEOUT_SECONDS must be more than 0, at most {MAX_TIMEOUT_SECONDS}.")
+        try:
+            networks(self.webhook_allow_networks)
+        except ValueError:
+            raise SettingsError(
+                f"{PREFIX}WEBHOOK_ALLOW_NETWORKS must be networks such as 10.1.0.0/16, by comma, without bits set "
+                "behind the /."
+            ) from None
 
 
 def _is_database_url(text: str) -> bool:
@@ -124,4 +152,13 @@ def _described(kind: object) -> str:
     """What a setting of this type must be. The value itself is not repeated: it may be a secret in the wrong place."""
     if get_origin(kind) is Literal:
         return f"one of: {', '.join(get_args(kind))}"
+    if kind == tuple[float, ...]:
+        return "numbers, by comma"
     return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "valid text")  # type: ignore[call-overload,no-any-return]
+
+
+def networks(texts: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks that `texts` name: CIDRs (`10.1.0.0/16`) or addresses, without zones. Raises ValueError."""
+    if any("%" in text for text in texts):
+        raise ValueError("a network has no zone")
+    return tuple(map(ip_network, texts))

@@ -2,10 +2,12 @@
 
 from msgspec import Struct
 
+from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
+from app.store.keys import Keys
 from schemas.principal import Principal
 
 LARGE_BYTES = 65536
@@ -18,6 +20,8 @@ class Services(Struct, frozen=True, kw_only=True):
     log: EventLog
     reader: EventReader
     feed: Feed
+    keys: Keys
+    webhooks: Webhooks
     drafting: Drafting
     max_event_bytes: int
     log_calls: bool = False

@@ -45,15 +45,18 @@ TypePattern = Annotated[
 """`*` stands for one whole segment; as the last for one or more; alone for every type."""
 
 
-StreamStart = Annotated[
+LogStart = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=512,
-        extra={"message": "must be 'beginning', 'now', the id of an event, or a cursor that this stream gave"},
+        extra={
+            "message": "must be 'now', 'beginning', the id of an event, a cursor of a stream, or an ISO 8601 time with "
+            "a UTC offset"
+        },
     ),
 ]
-"""Where a stream begins."""
+"""Where in the log a stream or a subscription begins."""
 
 
 class LogEvent(Input, frozen=True, kw_only=True):
@@ -134,13 +137,13 @@ class ListEvents(EventQuery, frozen=True, kw_only=True):
 class StreamEvents(EventQuery, frozen=True, kw_only=True):
     """Filters, all of which must hold, and where the stream begins.
 
-    `start` is `now` (the default), `beginning`, the id of an event, or a cursor: the stream begins behind it.
+    `start` is `now` (the default), `beginning`, the id of an event or a cursor (behind it), or a time.
     `lastEventId` overrules it; clients set it when they resume. With `markers` the stream also says when the backlog
     is through.
     """
 
-    start: StreamStart | None = None
-    last_event_id: StreamStart | None = None
+    start: LogStart | None = None
+    last_event_id: LogStart | None = None
     markers: bool | None = None
 
 

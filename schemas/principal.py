@@ -51,10 +51,26 @@ class Principal(Struct, frozen=True, kw_only=True):
             or (scope is Scope.EVENTS_READ and Scope.EVENTS_READ_OWN in self.scopes)
         )
 
+    def grants(self, scope: str) -> bool:
+        """Whether a key that this one hands out may have `scope`: unlike `allows`, never more than it has itself."""
+        return (
+            scope in self.scopes
+            or EVERY in self.scopes
+            or (scope == Scope.EVENTS_READ_OWN and Scope.EVENTS_READ in self.scopes)
+        )
+
     @property
     def reads_only(self) -> str | None:
         """The one user id whose rows this key may see, or None where it may see all."""
         return None if Scope.EVENTS_READ in self.scopes or EVERY in self.scopes else self.user_id
+
+    @property
+    def delivers_only(self) -> str | None:
+        """The one user id whose events this key's webhooks get, or None for all.
+
+        Managing webhooks is leave to have events sent out, but not for a key that may read its own user's alone.
+        """
+        return self.reads_only if Scope.EVENTS_READ_OWN in self.scopes else None
 
     def reaches(self, workspace: str) -> bool:
         """Whether the key may act in `workspace`."""

@@ -24,6 +24,11 @@ DEFAULTS: dict[str, object] = {
     "max_batch_calls": 100,
     "rate_publish": 1000,
     "rate_query": 300,
+    "max_subscriptions": 10,
+    "webhook_allow_http": False,
+    "webhook_allow_networks": (),
+    "webhook_schedule": (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
+    "webhook_timeout_seconds": 15,
     "log_calls": False,
     "extensions": (),
 }
@@ -57,6 +62,11 @@ GOOD: list[tuple[str, str, object]] = [
     ("RATE_PUBLISH", "0", 0),
     ("RATE_PUBLISH", "1000000000", 1_000_000_000),
     ("RATE_QUERY", "1", 1),
+    ("MAX_SUBSCRIPTIONS", "0", 0),
+    ("WEBHOOK_ALLOW_HTTP", "true", True),
+    ("WEBHOOK_ALLOW_NETWORKS", "10.1.0.0/16, ::1/128", ("10.1.0.0/16", "::1/128")),
+    ("WEBHOOK_SCHEDULE", "0, 0.5,2", (0.0, 0.5, 2.0)),
+    ("WEBHOOK_TIMEOUT_SECONDS", "0.5", 0.5),
     ("LOG_CALLS", "true", True),
     ("LOG_CALLS", "TRUE", True),
     ("LOG_CALLS", "1", True),
@@ -66,6 +76,10 @@ GOOD: list[tuple[str, str, object]] = [
 ]
 
 BAD: list[tuple[str, str]] = [
+    *[("MAX_SUBSCRIPTIONS", value) for value in ("-1", "many", "1.5")],
+    *[("WEBHOOK_ALLOW_NETWORKS", value) for value in ("localhost", "10.0.0.1/8", "fe80::1%eth0")],
+    *[("WEBHOOK_SCHEDULE", value) for value in (",", "0,now", "0,-1", "0,inf", "nan", "31536001")],
+    *[("WEBHOOK_TIMEOUT_SECONDS", value) for value in ("0", "-1", "301", "nan", "soon")],
     *[("PORT", value) for value in ("http", "0", "65536", "-1", "80.5", "0x50", "1 2")],
     *[("WORKERS", value) for value in ("0", "-1", "two", "1.5")],
     *[("MAX_EVENT_BYTES", value) for value in ("0", "-5", "1MiB", "1.5")],

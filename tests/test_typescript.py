@@ -100,8 +100,9 @@ def test_contract_has_every_procedure() -> None:
     contract = typescript(procedures, transformer="none")
 
     for name, procedure in procedures.items():
-        leaf = name.rpartition(".")[2]
-        declared = contract.split(f"      {leaf}: ", 1)[1].split(";\n", 1)[0]
+        space, _, leaf = name.partition(".")
+        record = contract.split(f"    {space}: {{\n", 1)[1]
+        declared = record.split(f"      {leaf}: ", 1)[1].split(";\n", 1)[0]
         assert f"TRPC{procedure.kind.title()}Procedure<{{ input: {procedure.input.__name__}" in declared
 
 

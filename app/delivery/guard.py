@@ -14,7 +14,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from threading import Thread
 
 from msgspec import Struct
@@ -166,7 +166,7 @@ class Guard:
     def __init__(
         self, *, allow_http: bool = False, allow_networks: Sequence[Network] = (), resolve: Resolver | None = None
     ) -> None:
-        """`allow_networks` (see `networks`) lets through addresses that would be refused.
+        """`allow_networks` lets through addresses that would be refused.
 
         An IPv4 address that is written as IPv6 (`::ffff:…`) is the IPv4 address. One behind a translator is not.
         """
@@ -261,21 +261,6 @@ class Guard:
         if refusal is not None:
             raise TargetRefused(f"must not lead to {address} ({refusal})")
         return str(address), address
-
-
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """The networks that `texts` name: CIDRs (`10.1.0.0/16`) or addresses. Raises ValueError, one sentence."""
-    found = []
-    for text in texts:
-        try:
-            if "%" in text:
-                raise ValueError
-            found.append(ip_network(text))
-        except ValueError:
-            raise ValueError(
-                f"{text!r} is not a network such as 10.1.0.0/16 (no bits may be set behind the /)"
-            ) from None
-    return tuple(found)
 
 
 def special(address: Address) -> str | None:

@@ -1,6 +1,7 @@
 """From what a caller sent to what the log will hold: checks and canonical bytes, all before the queue."""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC
 from hashlib import sha256
 from uuid import UUID
@@ -54,16 +55,7 @@ class Drafting:
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
             refused = Issue(join(path, "metadata"), str(error).split(" - at ")[0])
             raise InvalidInput(issues or [refused]) from None
-        salt = os.urandom(16)
-        written = body_bytes(body, salt)
-        return Draft(
-            id=event.id or UUID(bytes=uuid_utils.uuid7().bytes),
-            type=event.type,
-            body=body,
-            salt=salt,
-            body_hash=sha256(written).digest(),
-            size=len(written),
-        )
+        return _draft(event.id or UUID(bytes=uuid_utils.uuid7().bytes), event.type, body)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
         data = bytes(event.data)
@@ -90,3 +82,15 @@ class Drafting:
         self._check_metadata.decode(text)
         written = canonical(text, path)
         return None if written == b"{}" else written.decode()
+
+
+def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) -> Draft:
+    """An event of the server's own: its type begins with `synap.`, and `node` is its user."""
+    body = Body(user_id=node, source="system", data=canonical(msgspec.json.encode(data), "data").decode())
+    return _draft(id, type, body)
+
+
+def _draft(id: UUID, type: str, body: Body) -> Draft:
+    salt = os.urandom(16)
+    written = body_bytes(body, salt)
+    return Draft(id=id, type=type, body=body, salt=salt, body_hash=sha256(written).digest(), size=len(written))

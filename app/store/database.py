@@ -45,6 +45,10 @@ LOST = (
 BROKEN = (AdminShutdown, CannotConnectNow, CrashShutdown, InterfaceError)
 """Of those, the ones that say the connection is gone: another one may work at once."""
 
+BEGIN: Call = ("BEGIN", {})
+COMMIT: Call = ("COMMIT", {})
+ROLLBACK: Call = ("ROLLBACK", {})
+
 MAX_LANES = 3
 """Batches of reads under way at once: while they are, the next reads gather."""
 
@@ -114,6 +118,18 @@ class Database:
         if isinstance(rows, list):
             return rows
         raise _translated(rows)
+
+    async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
+        """The rows of each of these statements, which are one transaction and one round trip.
+
+        They may be run twice, where the connection was lost: what they write has to bear that. Raises as `rows` does.
+        """
+        rows: list[list[Row]] = []
+        for outcome in await self._trip(calls):
+            if not isinstance(outcome, list):
+                raise _translated(outcome)
+            rows.append(outcome)
+        return rows
 
     async def discard_broken(self) -> None:
         """Close the idle connections that died unnoticed: where one has (a restart), the others have too."""

@@ -1,6 +1,7 @@
 """The log read oldest first, in pieces: for streams, and whatever else follows it with a cursor."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -25,6 +26,11 @@ TIP = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
 TIPS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(workspaces)s::text[])"
 
 PLACE = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])"
+
+BEFORE = """
+SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(at)s
+    ORDER BY recorded_at DESC LIMIT 1), -1)
+"""
 
 
 def piece_sql(conditions: str) -> str:
@@ -74,6 +80,11 @@ class EventFollower:
         """The seq and the user of an event, or None where there is none."""
         rows = await self._database.rows(PLACE, {"workspace": workspace, "ids": uuid_array([id])})
         return (rows[0][0], rows[0][1]) if rows else None
+
+    async def before(self, workspace: str, at: datetime) -> int:
+        """The seq of the last event from before a time; -1 where there is none."""
+        seq: int = (await self._database.rows(BEFORE, {"workspace": workspace, "at": at}))[0][0]
+        return seq
 
     async def next(self, workspace: str, after: int, until: int) -> Piece:
         """The events of a log behind `after`, up to `until`."""

@@ -23,7 +23,7 @@ from psycopg import Error
 from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
-from app.store.database import LOST, Database, is_broken, unavailable
+from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
 from app.store.rows import BODY, EVENT_JSON, to_body
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound, ProcedureError, Unavailable
@@ -57,10 +57,6 @@ SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM event
 WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
 """
 """The events that are stored already under these ids."""
-
-BEGIN: Call = ("BEGIN", {})
-COMMIT: Call = ("COMMIT", {})
-ROLLBACK: Call = ("ROLLBACK", {})
 
 INSERT = """
 INSERT INTO event (workspace_id, kid, seq, id, type, recorded_at, prev_hash, body_hash, hash, signature, salt, user_id,

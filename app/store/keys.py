@@ -1,38 +1,84 @@
-"""API keys: made, listed and revoked by administrators; found by the hash of a token for every call."""
+"""API keys: made, listed, replaced and revoked by those who may; found by the hash of a token for every call."""
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import asdict
 
+from app.ledger.chain import instant
 from app.store.database import Database
-from schemas.principal import Principal
+from schemas.keys import ApiKey
+from schemas.principal import EVERY, Principal, Scope
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-INSERT = """
-INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+COLUMNS = "id, user_id, scopes, workspaces, created_at, expires_at, revoked_at"
+
+IS_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+
+PRINCIPAL = f"SELECT id, user_id, scopes, workspaces, expires_at FROM api_key WHERE {IS_VALID}"
+
+_INTO = "INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at)"
+
+_ONCE = "ON CONFLICT (token_sha256) DO NOTHING"
+"""So that a statement may run twice. A taken id is an error: it has another token."""
+
+INSERT = f"""
+{_INTO} VALUES (
+    %(id)s, %(token_sha256)s, %(user_id)s, %(scopes)s, %(workspaces)s, %(created_at)s, %(expires_at)s
+)
 """
 
-LIST = "SELECT id, user_id, scopes, workspaces, created_at, expires_at, revoked_at FROM api_key ORDER BY created_at, id"
+INSERT_ONCE = f"{INSERT} {_ONCE}"
 
-REVOKE = "UPDATE api_key SET revoked_at = coalesce(revoked_at, %s) WHERE id = %s RETURNING id"
+LIST = f"SELECT {COLUMNS} FROM api_key ORDER BY created_at, id"
 
-FIND = """
-SELECT id, user_id, scopes, workspaces, expires_at FROM api_key
-WHERE token_sha256 = %(token_sha256)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+LIST_SOME = f"""
+SELECT {COLUMNS} FROM api_key
+WHERE (%(every)s OR workspaces <@ %(workspaces)s::text[]) AND (%(with_ended)s OR {IS_VALID})
+    AND (%(after_id)s::text IS NULL OR (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::text))
+ORDER BY created_at, id LIMIT %(limit)s
 """
-"""The valid key with this token."""
+"""The keys of some workspaces alone."""
 
-
-VALID = """
-SELECT id FROM api_key
-WHERE id = ANY(%(ids)s::text[]) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+REVOKE = f"""
+UPDATE api_key SET revoked_at = coalesce(revoked_at, %(revoked_at)s) WHERE id = %(id)s RETURNING {COLUMNS}
 """
+
+ROTATE = f"""
+WITH held AS (
+    SELECT id, user_id, scopes, workspaces, expires_at FROM api_key WHERE id = %(id)s AND {IS_VALID} FOR UPDATE
+), ended AS (
+    UPDATE api_key SET revoked_at = %(revoked_at)s, expires_at = least(api_key.expires_at, %(ends_at)s)
+    FROM held WHERE api_key.id = held.id
+)
+{_INTO}
+SELECT %(new_id)s, %(token_sha256)s, user_id, scopes, workspaces, %(created_at)s, expires_at FROM held
+{_ONCE} RETURNING {COLUMNS}
+"""
+"""End a valid key and insert its successor, which ends when the key would have ended. Nothing where it is not valid.
+
+`least` passes over NULL: a key that never ends does end now. Run twice, it ends nothing more and inserts nothing more.
+"""
+
+FIND = f"{PRINCIPAL} AND token_sha256 = %(token_sha256)s"
+"""The principal of the valid key with this token."""
+
+FIND_VALID = f"{PRINCIPAL} AND id = %(id)s"
+
+FIND_KEY = f"SELECT {COLUMNS} FROM api_key WHERE id = %(id)s"
+
+FIND_ISSUED = f"SELECT {COLUMNS} FROM api_key WHERE token_sha256 = %(token_sha256)s"
+
+VALID = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
+
+
+KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[])"
 
 
 class Key(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,6 +91,23 @@ class Key(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "Key":
+        """The key of a row that has `COLUMNS`."""
+        return cls(**dict(zip(cls.__struct_fields__, row, strict=True)))
+
+    def shown(self) -> ApiKey:
+        """The key as callers see it."""
+        return ApiKey(
+            id=self.id,
+            user_id=self.user_id,
+            scopes=[Scope(scope) for scope in self.scopes],
+            workspaces=self.workspaces,
+            created_at=instant(self.created_at),
+            expires_at=None if self.expires_at is None else instant(self.expires_at),
+            revoked_at=None if self.revoked_at is None else instant(self.revoked_at),
+        )
 
 
 def new_token(key_id: str) -> str:
@@ -79,24 +142,129 @@ def insert_key(
 ) -> None:
     """Store a key; the first workspace is the one it acts in unless a call names another."""
     connection.execute(
-        INSERT, (key_id, token_hash(token), user_id, list(scopes), list(workspaces), datetime.now(UTC), expires_at)
+        INSERT,
+        {
+            "id": key_id,
+            "token_sha256": token_hash(token),
+            "user_id": user_id,
+            "scopes": list(scopes),
+            "workspaces": list(workspaces),
+            "created_at": datetime.now(UTC),
+            "expires_at": expires_at,
+        },
     )
 
 
 def list_keys(connection: psycopg.Connection) -> list[Key]:
     """Every key, oldest first."""
-    names = Key.__struct_fields__
-    return [Key(**dict(zip(names, row, strict=True))) for row in connection.execute(LIST)]
+    return [Key.of(row) for row in connection.execute(LIST)]
 
 
 def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
     """Revoke a key, for good. False where there is none. Servers notice within seconds."""
-    return connection.execute(REVOKE, (datetime.now(UTC), key_id)).fetchone() is not None
+    return connection.execute(REVOKE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone() is not None
 
 
 async def find_principal(database: Database, token_sha256: bytes) -> Principal | None:
     """The principal of the valid key with this token, or None. Raises Unavailable."""
-    rows = await database.rows(FIND, {"token_sha256": token_sha256})
+    return _principal(await database.rows(FIND, {"token_sha256": token_sha256}))
+
+
+async def valid_keys(database: Database, key_ids: Sequence[str]) -> set[str]:
+    """Those of the keys that are neither revoked nor expired. Raises Unavailable."""
+    return {key_id for (key_id,) in await database.rows(VALID, {"ids": list(key_ids)})}
+
+
+class Keys:
+    """The keys, for callers that make and end them; who may do what is decided before. For one event loop's tasks.
+
+    A statement runs twice where its connection broke, so ids, tokens and times are made before. Every method raises
+    Unavailable; what it should have written may be there then, but nobody has the token.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def principal(self, key_id: str) -> Principal | None:
+        """The principal of a key that is valid now, or None."""
+        return _principal(await self._database.rows(FIND_VALID, {"id": key_id}))
+
+    async def find(self, key_id: str) -> Key | None:
+        """A key, also one that has ended."""
+        return _key(await self._database.rows(FIND_KEY, {"id": key_id}))
+
+    async def page(
+        self, workspaces: Sequence[str], *, with_ended: bool, after: Key | None, limit: int
+    ) -> tuple[list[Key], bool]:
+        """Keys that belong to no other than these workspaces (`*`: all keys), oldest first, and whether more follow."""
+        asked = {
+            "every": EVERY in workspaces,
+            "workspaces": list(workspaces),
+            "with_ended": with_ended,
+            "after_at": after and after.created_at,
+            "after_id": after and after.id,
+            "limit": limit + 1,
+        }
+        keys = [Key.of(row) for row in await self._database.rows_alone(LIST_SOME, asked)]
+        return keys[:limit], len(keys) > limit
+
+    async def known_workspaces(self, slugs: Sequence[str]) -> set[str]:
+        """Those of the slugs that are a workspace's."""
+        return {slug for (slug,) in await self._database.rows(KNOWN_WORKSPACES, {"slugs": list(slugs)})}
+
+    async def create(
+        self, *, user_id: str, scopes: Sequence[Scope], workspaces: Sequence[str], now: datetime, until: datetime | None
+    ) -> tuple[Key, str]:
+        """Store a new key, made `now`, which expires at `until`. Answers it and its token."""
+        key_id = new_key_id()
+        token = new_token(key_id)
+        key = Key(
+            id=key_id,
+            user_id=user_id,
+            scopes=list(scopes),
+            workspaces=list(workspaces),
+            created_at=now,
+            expires_at=until,
+            revoked_at=None,
+        )
+        await self._database.rows_alone(INSERT_ONCE, asdict(key) | {"token_sha256": token_hash(token)})
+        return key, token
+
+    async def revoke(self, key_id: str, now: datetime) -> Key:
+        """End a key, which must be there, for good; one that was revoked stays as it is."""
+        [row] = await self._database.rows_alone(REVOKE, {"id": key_id, "revoked_at": now})
+        return Key.of(row)
+
+    async def rotate(self, key_id: str, *, now: datetime, grace_seconds: int) -> tuple[Key, str] | None:
+        """End a valid key, `grace_seconds` after `now`, and store its successor, which is all that it was.
+
+        Both or neither. Answers the successor and its token; None where the key has ended already.
+        """
+        new_id = new_key_id()
+        token = new_token(new_id)
+        rows = await self._database.rows_alone(
+            ROTATE,
+            {
+                "id": key_id,
+                "new_id": new_id,
+                "token_sha256": token_hash(token),
+                "created_at": now,
+                "revoked_at": None if grace_seconds else now,
+                "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
+            },
+        )
+        # None: it has ended, or this was the second run of a statement whose first one did it all.
+        successor = _key(rows or await self._database.rows(FIND_ISSUED, {"token_sha256": token_hash(token)}))
+        return None if successor is None else (successor, token)
+
+
+def _key(rows: Sequence[Sequence[Any]]) -> Key | None:
+    """The key of the only row, if there is one."""
+    return Key.of(rows[0]) if rows else None
+
+
+def _principal(rows: Sequence[Sequence[Any]]) -> Principal | None:
+    """The principal of the only row, if there is one."""
     if not rows:
         return None
     key_id, user_id, scopes, workspaces, expires_at = rows[0]
@@ -107,8 +275,3 @@ async def find_principal(database: Database, token_sha256: bytes) -> Principal |
         workspaces=tuple(workspaces),
         expires_at=expires_at,
     )
-
-
-async def valid_keys(database: Database, key_ids: Sequence[str]) -> set[str]:
-    """Those of the keys that are neither revoked nor expired. Raises Unavailable."""
-    return {key_id for (key_id,) in await database.rows(VALID, {"ids": list(key_ids)})}

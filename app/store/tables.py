@@ -173,3 +173,94 @@ class RateWindow(SQLModel, table=True):
     start_seconds: int = _count()
     leased: int = _count()
     lease: int = _count()
+
+
+class Dispatch(SQLModel, table=True):
+    """How far a workspace's log has been looked through for its webhook subscriptions.
+
+    Its row lock is what serialises that. `version` moves with every change of who takes part: the active subscriptions
+    without a cursor of their own.
+    """
+
+    __tablename__ = "dispatch"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _workspace(ForeignKey("workspace.id"))
+    seq: int = _count()
+    version: int = _count()
+
+
+class Subscription(SQLModel, table=True):
+    """A webhook. Without a `cursor` it goes along with its workspace's dispatch; with one it is behind, or stopped.
+
+    `delivery_seq` counts the deliveries that it was given, `attempted` those of them that were tried at least once.
+    """
+
+    __tablename__ = "subscription"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _workspace(ForeignKey("workspace.id"))
+    id: str = _text(primary_key=True)
+    event_types: list[str] = _texts()
+    url: str = _text()
+    description: str | None = _text(nullable=True)
+    ordered: bool
+    only_user: str | None = _text(nullable=True)
+    state: str = _text()
+    reason: str | None = _text(nullable=True)
+    stopped_at: datetime | None = _instant(nullable=True)
+    announced: bool = Field(sa_column_kwargs={"server_default": text("true")})
+    secret: bytes = _bytes()
+    weak_secret: bool
+    previous_secret: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    previous_until: datetime | None = _instant(nullable=True)
+    cursor: int | None = _count(nullable=True)
+    delivery_seq: int = _count(server_default=text("0"))
+    attempted: int = _count(server_default=text("0"))
+    failing_since: datetime | None = _instant(nullable=True)
+    created_at: datetime = _instant()
+
+
+class Delivery(SQLModel, table=True):
+    """One event owed to one subscription: due at `due_at`, or ended. While it is claimed, `due_at` is the claim's end.
+
+    No foreign key to the subscription: what writes here holds the lock on its row, and a check for each row costs.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index(
+            "delivery_due_ix", "workspace_id", "subscription_id", "due_at", postgresql_where=text("due_at IS NOT NULL")
+        ),
+        Index(
+            "delivery_ordered_ix",
+            "workspace_id",
+            "subscription_id",
+            "delivery_seq",
+            postgresql_where=text("ordered AND due_at IS NOT NULL"),
+        ),
+    )
+    workspace_id: str = _workspace()
+    subscription_id: str = _text(primary_key=True)
+    delivery_seq: int = _count(primary_key=True, autoincrement=False)
+    seq: int = _count()
+    ordered: bool
+    replay: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    state: str = _text(server_default=text("'pending'"))
+    attempts: int = Field(sa_column_kwargs={"server_default": text("0")})
+    created_at: datetime = _instant()
+    due_at: datetime | None = _instant(nullable=True)
+    ended_at: datetime | None = _instant(nullable=True)
+
+
+class Attempt(SQLModel, table=True):
+    """One POST, and what was answered. It goes when its delivery goes."""
+
+    __tablename__ = "attempt"
+    workspace_id: str = _workspace()
+    subscription_id: str = _text(primary_key=True)
+    delivery_seq: int = _count(primary_key=True, autoincrement=False)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime = _instant()
+    elapsed_ms: int
+    status: int | None
+    error: str | None = _text(nullable=True)
+    body: bytes = _bytes()

@@ -1,4 +1,4 @@
-"""The publish door, at `/v1` (the document "Events API"): events in and out for anything that speaks HTTP."""
+"""The publish door, at `/v1` (the document "Events API"): events in and out, and webhooks, for whatever speaks HTTP."""
 
 import re
 from collections.abc import Mapping
@@ -6,19 +6,23 @@ from functools import partial
 from uuid import UUID, uuid5
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Response, Router, delete, get, post
 from litestar.di import Provide
 
 from app.limits import Allowance, RateLimits
 from app.surfaces.requests import Disconnected, header_map, read_body
-from app.surfaces.rest import Caller, RestDoor, answer, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, done, refusal
 from procedures.call import call
 from procedures.context import Context
 from procedures.events.log import log
 from procedures.events.page import page
+from procedures.subscriptions.create import create as create_subscription
+from procedures.subscriptions.delete import delete as delete_subscription
+from procedures.subscriptions.list import list_ as list_subscriptions
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
 from schemas.event import EventPage
 from schemas.issues import decoded, find_issues
+from schemas.subscription import SubscriptionReference
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
 IDEMPOTENT = UUID("5f0b7a52-6d3e-5b1c-9c55-0f5d2a4c8e11")
@@ -39,11 +43,18 @@ class PublishDoor(RestDoor, frozen=True, kw_only=True):
 
     async def admit(self, request: Caller, kind: str, context: Context) -> None:
         """Count a call against its workspace's minute. Raises RateLimited, Unavailable."""
-        try:
-            request.state.allowance = await self.limits.take(kind, context.workspace)
-        except RateLimited as refused:
-            request.state.allowance = refused
-            raise
+        request.state.allowance = await self.limits.take(kind, context.workspace)
+
+    async def managing(self, request: Caller) -> Context:
+        """The context of a call that manages webhooks. Raises Unauthorized, Forbidden, Unavailable."""
+        principal = await self.principal(request)
+        context = await self.context(request, principal, request.query_params.get("orgId"), "orgId")
+        await self.count_active(request, context)
+        return context
+
+    async def count_active(self, request: Caller, context: Context) -> None:
+        """Note how many webhooks the workspace may still have. Raises Unavailable."""
+        request.state.allowance = await self.services.webhooks.allowance(context.workspace)
 
 
 @post("/events")
@@ -61,8 +72,11 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
         raise event
     key = header_map(request.scope).get(b"idempotency-key")
     id_ = None if key is None else _idempotent_id(key.decode("latin-1"), context.workspace, principal.key_id)
+    # Before the event is stored: what fails here must not hide that it was.
+    subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
     logged = await call(log, context, partial(event.to_log, id_))
-    return answer(request, Published.of(logged, 0), 201, _limits(request))
+    triggered = len(subscribers.of(logged.type, logged.user_id))
+    return answer(request, Published.of(logged, triggered), 201, _limits(request))
 
 
 @get("/events")
@@ -79,11 +93,41 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     return answer(request, PublishedPage.of(found, wanted, context.workspace), 200, _limits(request))
 
 
+@post("/events/subscriptions")
+async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
+    """Register a webhook (section Subscribe to Events)."""
+    context = await door.managing(request)
+    body = await read_body(request.receive, header_map(request.scope), door.max_body_bytes)
+    if isinstance(body, PayloadTooLarge):
+        raise body
+    made = await call(create_subscription, context, lambda: None if isinstance(body, Disconnected) else body)
+    await door.count_active(request, context)
+    return answer(request, made, 201, _limits(request))
+
+
+@get("/events/subscriptions")
+async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
+    """Every webhook of the workspace (section Manage Subscriptions)."""
+    context = await door.managing(request)
+    found = await call(list_subscriptions, context, lambda: None)
+    return answer(request, {"subscriptions": found}, 200, _limits(request))
+
+
+@delete("/events/subscriptions/{subscription_id:str}", status_code=204)
+async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) -> Response[None]:
+    """End a webhook (section Manage Subscriptions)."""
+    context = await door.managing(request)
+    wanted = SubscriptionReference(subscription_id=subscription_id)
+    await call(delete_subscription, context, lambda: wanted)
+    await door.count_active(request, context)
+    return done(request, _limits(request))
+
+
 def publish_router(door: PublishDoor) -> Router:
     """The routes of the door."""
     return Router(
         "/v1",
-        route_handlers=[publish, query],
+        route_handlers=[publish, query, subscribe, subscriptions, unsubscribe],
         dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
         exception_handlers={ProcedureError: _refused},
     )
@@ -92,6 +136,8 @@ def publish_router(door: PublishDoor) -> Router:
 def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
     if error.field is not None:
         error.field = FIELDS.get(error.field, error.field)
+    if isinstance(error, RateLimited):
+        request.state.allowance = error
     return refusal(request, error, _limits(request))
 
 

@@ -62,6 +62,13 @@ def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] 
     )
 
 
+def done(request: Caller, headers: Mapping[str, str]) -> Response[None]:
+    """The answer where there is nothing to say."""
+    return Response(
+        None, status_code=204, headers={"x-request-id": request_id_of(header_map(request.scope)), **headers}
+    )
+
+
 def refusal(request: Caller, error: ProcedureError, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """The answer of a call that failed (the document "Events API", section Error Codes)."""
     code = error.reason if isinstance(error, InvalidInput) else error.code

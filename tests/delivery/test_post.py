@@ -15,8 +15,9 @@ from itertools import repeat
 
 import pytest
 
-from app.delivery.guard import Guard, networks
+from app.delivery.guard import Guard
 from app.delivery.post import BODY_SECONDS, MAX_BODY_BYTES, Outcome, post
+from app.settings import networks
 from tests.delivery.conftest import Run
 from tests.delivery.names import Names
 from tests.delivery.peers import OK, Authority, Peer, peer, until_closed

@@ -14,6 +14,7 @@ from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server, until
 
 EVENT = {"type": "note.created", "data": {}}
+WEBHOOK = {"eventTypes": ["no.such"], "webhookUrl": "https://receiver.example/hook"}
 
 CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "events.get": ("events:read", lambda caller: caller.query("events.get", {"eventId": "x"})),
@@ -21,6 +22,29 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "events.log": ("events:write", lambda caller: caller.mutate("events.log", EVENT)),
     "events.logBatch": ("events:write", lambda caller: caller.mutate("events.logBatch", {"events": [EVENT]})),
     "events.page": ("events:read", lambda caller: caller.query("events.page")),
+    "keys.create": ("keys:manage", lambda caller: caller.mutate("keys.create", {"scopes": ["keys:manage"]})),
+    "keys.list": ("keys:manage", lambda caller: caller.query("keys.list")),
+    "keys.revoke": ("keys:manage", lambda caller: caller.mutate("keys.revoke", {"keyId": "x"})),
+    "keys.rotate": ("keys:manage", lambda caller: caller.mutate("keys.rotate", {"keyId": "x"})),
+    "subscriptions.create": ("subscriptions:manage", lambda caller: caller.mutate("subscriptions.create", WEBHOOK)),
+    "subscriptions.list": ("subscriptions:manage", lambda caller: caller.query("subscriptions.list")),
+} | {
+    f"subscriptions.{name}": (
+        "subscriptions:manage",
+        lambda caller, name=name, more=more, ask=ask: ask(
+            caller, f"subscriptions.{name}", {"subscriptionId": "sub_x", **more}
+        ),
+    )
+    for name, more, ask in [
+        ("deliveries", {}, Server.query),
+        ("get", {}, Server.query),
+        ("delete", {}, Server.mutate),
+        ("pause", {}, Server.mutate),
+        ("replay", {"fromSeq": 0, "toSeq": 1}, Server.mutate),
+        ("resume", {}, Server.mutate),
+        ("rotateSecret", {}, Server.mutate),
+        ("test", {}, Server.mutate),
+    ]
 }
 
 OPENS = {"events:read": {"events:read", "events:read-own"}}

@@ -9,6 +9,9 @@ from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.errors import Internal, InvalidInput, PayloadTooLarge, Unavailable
 
+MANAGED_READS = {"keys.list", "subscriptions.deliveries", "subscriptions.get", "subscriptions.list"}
+"""Reads behind a scope that writes too."""
+
 FOLDER = Path(procedures.__path__[0])
 
 
@@ -42,7 +45,7 @@ def test_a_procedure_may_always_refuse_input_and_fail(name: str) -> None:
 def test_only_what_writes_is_a_mutation(name: str) -> None:
     procedure = registry()[name]
 
-    reads = procedure.scope in {"events:read", "ledger:read", "audit:read"}
+    reads = procedure.scope in {"events:read", "ledger:read", "audit:read"} or name in MANAGED_READS
     assert (procedure.kind is not Kind.MUTATION) == reads
 
 
@@ -54,6 +57,9 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
         ("events.get", False),
         ("events.log", False),
         ("events.logBatch", False),
+        ("keys.list", True),
+        ("subscriptions.list", True),
+        ("subscriptions.get", False),
     ],
 )
 def test_an_input_may_be_left_out_where_nothing_is_required(name: str, optional: bool) -> None:  # noqa: FBT001

@@ -9,7 +9,7 @@ from app.surfaces.errors import Status, status_of
 from app.surfaces.trpc.transformer import Transformer
 from procedures.procedure import Procedure
 from schemas.base import Marker
-from schemas.errors import Conflict, InvalidInput, ProcedureError, Unavailable
+from schemas.errors import Conflict, InvalidInput, ProcedureError, RateLimited, Unavailable
 from schemas.written import Tracked
 
 
@@ -85,14 +85,14 @@ def failure(error: ProcedureError, path: str | None) -> Answer:
         data["issues"] = [{"path": issue.path, "message": issue.message} for issue in error.issues]
     elif isinstance(error, Conflict):
         data["hash"] = error.hash
-    elif isinstance(error, Unavailable):
+    elif isinstance(error, Unavailable | RateLimited):
         data["retryAfterSeconds"] = error.retry_after_seconds
-        if error.ids:
-            data["ids"] = error.ids
+    if isinstance(error, Unavailable) and error.ids:
+        data["ids"] = error.ids
     return Answer(
         http=status.http,
         error=error_object(status, error.message, path, **data),
-        retry_after_seconds=error.retry_after_seconds if isinstance(error, Unavailable) else 0,
+        retry_after_seconds=error.retry_after_seconds if isinstance(error, Unavailable | RateLimited) else 0,
     )
 
 

@@ -73,6 +73,18 @@ check(total >= 2 && next !== undefined && page.events.length === 1, 'a page has 
 const rest = await client.events.page.query({ limit: 1, type: 'entity.*', from: instant(new Date(0)), cursor: next })
 check(rest.events[0]?.id === id, 'a cursor goes on where the page ended')
 
+const made = await client.keys.create.mutate({ userId: 'ann', scopes: ['events:read-own'], expiresInSeconds: 60 })
+const ends: Instant | undefined = made.expiresAt
+const scopes: NonNullable<Inputs['keys']['create']['scopes']> = made.scopes
+check(made.token.split('_')[1] === made.id && ends !== undefined && scopes.length === 1, 'a new key has its token')
+const rotated = await client.keys.rotate.mutate({ keyId: made.id, graceSeconds: 60 })
+const ended = await client.keys.revoke.mutate({ keyId: made.id })
+const revokedAt: Instant | undefined = ended.revokedAt
+check(rotated.id !== made.id && revokedAt !== undefined && !('token' in ended), 'a key is replaced and ended')
+const { keys, nextCursor } = await client.keys.list.query()
+const more: string | undefined = nextCursor
+check(more === undefined && keys.some((key) => key.id === rotated.id), 'keys are listed')
+
 const [again, refused] = await Promise.allSettled([
   client.events.get.query({ eventId: id }),
   client.events.get.query({ eventId: '00000000-0000-4000-8000-000000000000' }),

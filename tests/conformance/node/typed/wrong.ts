@@ -133,6 +133,29 @@ export async function wrong(client: typeof typed, event: Event) {
   // @ts-expect-error cursor is a text
   await events.page.query({ cursor: 5 })
 
+  // keys
+  const { keys } = client
+  // @ts-expect-error the input is needed
+  await keys.create.mutate()
+  // @ts-expect-error scopes are needed
+  await keys.create.mutate({ userId: 'ann' })
+  // @ts-expect-error no such scope
+  await keys.create.mutate({ scopes: ['events:delete'] })
+  // @ts-expect-error an array
+  await keys.create.mutate({ scopes: '*' })
+  // @ts-expect-error it is expiresInSeconds
+  await keys.create.mutate({ scopes: ['*'], expiresAt: '2030-01-01T00:00:00Z' })
+  // @ts-expect-error keyId is needed
+  await keys.rotate.mutate({ graceSeconds: 60 })
+  // @ts-expect-error a mutation is not queried
+  await keys.revoke.query({ keyId: 'x' })
+  // @ts-expect-error a list is paged
+  ;(await keys.list.query()).length
+  // @ts-expect-error a token is shown once
+  ;(await keys.list.query()).keys[0]?.token
+  // @ts-expect-error a revoked key has no token
+  ;(await keys.revoke.mutate({ keyId: 'x' })).token
+
   // What comes back.
   // @ts-expect-error no such field
   event.colour

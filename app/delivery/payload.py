@@ -1,0 +1,59 @@
+"""What a delivery carries (the document "Events API", section Webhook Payload), and the headers that vouch for it."""
+
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from app.delivery.signature import standard_headers, x_signature
+from app.ledger.chain import instant
+
+TEST_TYPE = "synap.webhook.test"
+"""The type of the event that a test sends; the log has none of it."""
+
+
+class SentEvent(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The event as the document shows it. `data` is JSON. Of an erased one nothing is left but what this shows."""
+
+    event_id: str
+    type: str
+    source: str
+    timestamp: str
+    data: Raw
+    erased: bool | UnsetType = UNSET
+
+
+class Payload(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The body of a delivery.
+
+    Beside the document's members: the event's `seq` and `hash` in its log, and `deliverySeq`, which counts the
+    subscription's deliveries without gaps, so that a receiver sees what it missed. A test has none of them.
+    """
+
+    subscription_id: str
+    delivered_at: str
+    event: SentEvent
+    seq: int | UnsetType = UNSET
+    hash: str | UnsetType = UNSET
+    delivery_seq: int | UnsetType = UNSET
+
+
+def signed(payload: Payload, webhook_id: str, secret: str, previous_secret: str | None) -> tuple[bytes, dict[str, str]]:
+    """The bytes of a delivery, and its headers. While `previous_secret` is valid both sign, as each header can.
+
+    `X-Signature` holds one signature: the previous secret's while that is valid, since the receiver knows it.
+    """
+    body = msgspec.json.encode(payload)
+    secrets = [secret] if previous_secret is None else [secret, previous_secret]
+    timestamp = int(datetime.fromisoformat(payload.delivered_at).timestamp())
+    return body, {
+        "content-type": "application/json",
+        "user-agent": "Synap-Events",
+        "x-signature": x_signature(secrets[-1], body),
+        **standard_headers(secrets, body, webhook_id=webhook_id, timestamp=timestamp),
+    }
+
+
+def now() -> str:
+    """The present as an instant's text."""
+    return instant(datetime.now(UTC))

@@ -1,0 +1,126 @@
+"""Webhooks, of one process: what the procedures work with, and the dispatch and the posts behind it."""
+
+import time
+from contextlib import suppress
+from uuid import UUID, uuid4, uuid5
+
+import structlog
+from msgspec import Raw
+
+from app.cursor import Cursors
+from app.delivery.dispatcher import Dispatcher
+from app.delivery.guard import Guard
+from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
+from app.delivery.post import Outcome
+from app.delivery.sealing import Sealer
+from app.delivery.worker import Posting, Worker
+from app.ledger.chain import instant
+from app.ledger.draft import server_draft
+from app.limits import Allowance
+from app.settings import Settings, networks
+from app.store.database import Database
+from app.store.deliveries import Deliveries
+from app.store.event_log import EventLog
+from app.store.subscriptions import Secrets, Subscriptions
+from schemas.errors import RateLimited, Unavailable
+
+CLAIM_MARGIN_SECONDS = 15.0
+"""A claim holds for an attempt's time-out and this: enough to record it, and to be late."""
+
+LOOK_AGAIN_SECONDS = 60
+"""What is said of when to ask again to whoever has as many subscriptions as may be active: no time lifts that."""
+
+DISABLED_TYPE = "synap.webhook.disabled"
+DISABLED = UUID("0d4b7b33-7c52-5f0e-9f0a-3f5d6f0c2b9e")
+"""The namespace of the ids of the events that say so: told twice, it is one event."""
+
+logger = structlog.get_logger("synap.webhooks")
+
+
+class Webhooks:
+    """The webhooks of one process. `open` it before use, `close` it at the end. For one event loop."""
+
+    def __init__(
+        self, settings: Settings, database: Database, log: EventLog, cursors: Cursors, *, node: str, secret: bytes
+    ) -> None:
+        """`secret` is the install secret, which seals those of the subscriptions."""
+        self.cursors = cursors
+        self.max_active = settings.max_subscriptions
+        self.guard = Guard(
+            allow_http=settings.webhook_allow_http, allow_networks=networks(settings.webhook_allow_networks)
+        )
+        self.sealer = Sealer(secret)
+        self.subscriptions = Subscriptions(database)
+        self.deliveries = Deliveries(
+            database,
+            first_seconds=settings.webhook_schedule[0],
+            claim_seconds=settings.webhook_timeout_seconds + CLAIM_MARGIN_SECONDS,
+        )
+        self._log = log
+        self._node = node
+        self._posting = Posting(
+            guard=self.guard,
+            sealer=self.sealer,
+            schedule=settings.webhook_schedule,
+            timeout_seconds=settings.webhook_timeout_seconds,
+        )
+        self._worker = Worker(self.deliveries, self._posting, self._disable)
+        self._dispatcher = Dispatcher(self.deliveries, self._worker, self._announce)
+        self.committed = self._dispatcher.committed
+        self.heard = self._dispatcher.heard
+        self.changed = self._dispatcher.changed
+
+    def open(self) -> None:
+        """Begin to dispatch and to post."""
+        self._dispatcher.open()
+
+    async def close(self) -> None:
+        """End. What was not delivered is delivered by another process, or later."""
+        await self._dispatcher.close()
+        await self._worker.close()
+
+    async def allowance(self, workspace: str) -> Allowance | None:
+        """How many subscriptions may still become active; None where that is not limited. Raises Unavailable."""
+        if self.max_active == 0:
+            return None
+        remaining = max(self.max_active - await self.subscriptions.active(workspace), 0)
+        return Allowance(self.max_active, remaining, int(time.time()) + LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS)
+
+    def too_many(self) -> RateLimited:
+        """What is told where no other subscription may become active."""
+        return RateLimited(
+            f"{self.max_active} subscriptions are active in this workspace, which is as many as may be: pause or "
+            "delete one first",
+            limit=self.max_active,
+            reset=int(time.time()) + LOOK_AGAIN_SECONDS,
+            retry_after_seconds=LOOK_AGAIN_SECONDS,
+        )
+
+    async def test(self, workspace: str, subscription: str, secrets: Secrets) -> Outcome:
+        """Post an event that is not in the log, once."""
+        at = now()
+        event = SentEvent(event_id=str(uuid4()), type=TEST_TYPE, source="system", timestamp=at, data=Raw(b"{}"))
+        payload = Payload(subscription_id=subscription, delivered_at=at, event=event)
+        webhook_id = f"{subscription}_test_{event.event_id}"
+        return await self._posting.send(
+            workspace, subscription, secrets.url, payload, webhook_id, secrets.secret, secrets.previous
+        )
+
+    async def _disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None) -> None:
+        """Stop a subscription, and say so in the log. What fails here is done by the next failure, or by the timer."""
+        with suppress(Unavailable):
+            await self.subscriptions.disable(workspace, id, reason, failing_seconds)
+            await self._announce()
+
+    async def _announce(self) -> None:
+        for stopped in await self.subscriptions.unannounced():
+            at = instant(stopped.stopped_at)
+            draft = server_draft(
+                DISABLED_TYPE,
+                {"subscriptionId": stopped.id, "reason": stopped.reason, "disabledAt": at},
+                id=uuid5(DISABLED, f"{stopped.workspace} {stopped.id} {at}"),
+                node=self._node,
+            )
+            await self._log.append(stopped.workspace, [draft])
+            await self.subscriptions.announced(stopped)
+            logger.warning("a webhook was disabled", workspace=stopped.workspace, subscription=stopped.id)

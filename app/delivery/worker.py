@@ -1,0 +1,306 @@
+"""Brings deliveries to their end: claims what is due, posts it, records what came of it and when to try again.
+
+Each process works for all workspaces; what one has claimed another leaves alone until the claim ends. What was
+attempted and what is claimed next share a round trip, so a busy workspace costs the database one statement of each kind
+for many deliveries.
+
+A receiver that hangs holds no other up: each subscription has its own number of posts under way at once, and one from
+which nothing but failures came has few.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from msgspec import Raw, Struct
+
+from app.delivery.guard import Guard
+from app.delivery.payload import Payload, SentEvent, now, signed
+from app.delivery.post import Outcome, post
+from app.delivery.retry import next_attempt_at
+from app.delivery.sealing import Sealer, SealError
+from app.store.deliveries import MAX_SUBSCRIPTIONS, Claim, Deliveries, Made
+from schemas.errors import Unavailable
+
+MAX_POSTS = 512
+"""Under way at once in a process."""
+
+MAX_POSTS_EACH = 64
+"""Under way at once to one subscription."""
+
+MAX_POSTS_FAILING = 4
+"""The same where nothing but failures came of late."""
+
+MAX_BYTES = 2**26
+"""Of data under way at once in a process."""
+
+MAX_DATA_BYTES = 2**20
+"""Of one event, and a little less than what the database weighs it as."""
+
+RETRY_SECONDS = 0.5
+"""Between two attempts to reach the database."""
+
+TIMED_SECONDS = 60.0
+"""A next attempt that is due sooner is waited for to the moment."""
+
+STOP_SECONDS = 5.0
+"""How long a process that stops waits for receivers."""
+
+FAILING_SECONDS = 5 * 86_400.0
+"""A subscription from whose receiver nothing but failures came for as long is disabled."""
+
+GONE = 410
+
+GONE_REASON = "The receiver answered 410 Gone"
+FAILING_REASON = "Nothing but failures came from the receiver for five days"
+
+logger = structlog.get_logger("synap.webhooks")
+
+Disable = Callable[[str, str, str, float | None], Awaitable[None]]
+"""Stops a subscription: workspace, id, reason, and for how many seconds it must have been failing, if that is why."""
+
+
+class Posting(Struct, frozen=True, kw_only=True):
+    """How deliveries are posted."""
+
+    guard: Guard
+    sealer: Sealer
+    schedule: Sequence[float]
+    timeout_seconds: float
+
+    async def post(self, workspace: str, claim: Claim) -> Outcome:
+        """Attempt a delivery once."""
+        payload = Payload(
+            subscription_id=claim.subscription,
+            delivered_at=now(),
+            event=SentEvent(
+                event_id=claim.event_id,
+                type=claim.type,
+                source=claim.source,
+                timestamp=claim.timestamp,
+                data=Raw(claim.data.encode()),
+                **({"erased": True} if claim.is_erased else {}),
+            ),
+            seq=claim.seq,
+            hash=f"sha256:{claim.hash}",
+            delivery_seq=claim.delivery_seq,
+        )
+        webhook_id = f"{claim.subscription}_{claim.delivery_seq}"
+        return await self.send(
+            workspace, claim.subscription, claim.url, payload, webhook_id, claim.secret, claim.previous_secret
+        )
+
+    async def send(
+        self,
+        workspace: str,
+        subscription: str,
+        url: str,
+        payload: Payload,
+        webhook_id: str,
+        secret: bytes,
+        previous_secret: bytes | None,
+    ) -> Outcome:
+        """Post a payload, signed with the secrets that are sealed here. Failures are outcomes."""
+        try:
+            opened = self.sealer.open(secret, workspace, subscription)
+            previous = previous_secret and self.sealer.open(previous_secret, workspace, subscription)
+        except SealError as error:
+            return Outcome(error=str(error), elapsed_seconds=0.0)
+        body, headers = signed(payload, webhook_id, opened, previous or None)
+        return await post(url, body, headers, guard=self.guard, timeout_seconds=self.timeout_seconds)
+
+    def made(self, claim: Claim, at: datetime, outcome: Outcome) -> Made:
+        """What is recorded of an attempt, and when the next one is due."""
+        wait = None
+        if outcome.error is not None:
+            ended = datetime.now(UTC)
+            next_at = next_attempt_at(
+                claim.attempts + 1,
+                schedule=self.schedule,
+                now=ended,
+                random=random.random,
+                retry_after_seconds=outcome.retry_after_seconds,
+            )
+            wait = None if next_at is None else (next_at - ended).total_seconds()
+        return Made(
+            subscription_id=claim.subscription,
+            delivery_seq=claim.delivery_seq,
+            attempts=claim.attempts,
+            at=at,
+            elapsed_ms=round(outcome.elapsed_seconds * 1000),
+            status=outcome.status,
+            error=outcome.error,
+            body=outcome.body.hex(),
+            wait_seconds=wait,
+        )
+
+
+class Worker:
+    """The posts of one process. For one event loop."""
+
+    def __init__(self, deliveries: Deliveries, posting: Posting, disable: Disable) -> None:
+        self.deliveries = deliveries
+        self.posting = posting
+        self.disable = disable
+        self.under_way: set[asyncio.Task[None]] = set()
+        self.bytes = 0
+        """Of data under way."""
+        self.is_stopping = False
+        self.lanes: dict[str, _Lane] = {}
+
+    def owed(self, workspace: str, subscriptions: Iterable[str]) -> None:
+        """Take note that these subscriptions may have deliveries that are due."""
+        if self.is_stopping or not (wanted := dict.fromkeys(subscriptions)):
+            return
+        lane = self.lanes.get(workspace)
+        if lane is None:
+            lane = self.lanes[workspace] = _Lane(self, workspace)
+        lane.owed(wanted)
+
+    def ended(self) -> None:
+        """Take note that there is room for another post."""
+        for lane in self.lanes.values():
+            lane.wake()
+
+    async def close(self) -> None:
+        """End: wait a little for the receivers, then give back what was not answered."""
+        self.is_stopping = True
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=STOP_SECONDS)
+        for task in self.under_way:
+            task.cancel()
+        self.ended()
+        if tasks := [lane.task for lane in self.lanes.values()]:
+            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+
+
+class _Lane:
+    """The posts of one workspace, for as long as there are any."""
+
+    def __init__(self, worker: Worker, workspace: str) -> None:
+        self._worker = worker
+        self._workspace = workspace
+        self._owed: dict[str, None] = {}
+        self._posts: Counter[str] = Counter()
+        self._failing: set[str] = set()
+        self._made: list[Made] = []
+        self._given_up: list[Claim] = []
+        self._awake = asyncio.Event()
+        self.task = asyncio.create_task(self._run())
+
+    def owed(self, subscriptions: dict[str, None]) -> None:
+        """See `Worker.owed`."""
+        self._owed |= subscriptions
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again at what can be done."""
+        self._awake.set()
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)  # what is owed is being told
+        while self._owed or self._made or self._given_up or self._posts.total():
+            if self._worker.is_stopping:
+                self._owed.clear()
+            rooms = self._rooms()
+            if rooms or self._made:
+                await self._exchange(rooms)
+            elif self._given_up:
+                await self._release()
+            else:
+                await self._awake.wait()
+            self._awake.clear()
+        # No await since nothing was seen to be left: nothing can have come.
+        del self._worker.lanes[self._workspace]
+
+    def _rooms(self) -> dict[str, int]:
+        """How many deliveries may be claimed, of each subscription that is owed some."""
+        free = MAX_POSTS - len(self._worker.under_way)
+        rooms: dict[str, int] = {}
+        for id_ in self._owed:
+            most = MAX_POSTS_FAILING if id_ in self._failing else MAX_POSTS_EACH
+            room = min(most - self._posts[id_], free)
+            if room > 0:
+                rooms[id_] = room
+                free -= room
+            if len(rooms) == MAX_SUBSCRIPTIONS:
+                break
+        return rooms if self._worker.bytes < MAX_BYTES else {}
+
+    async def _exchange(self, rooms: dict[str, int]) -> None:
+        """Record what was attempted, and start what can be claimed."""
+        made, self._made = self._made, []
+        for id_ in rooms:
+            del self._owed[id_]  # before it is asked: what is owed from now on is owed anew
+        max_bytes = MAX_BYTES - self._worker.bytes
+        try:
+            failing, claims = await self._worker.deliveries.exchange(self._workspace, made, rooms, max_bytes)
+        except Exception as error:  # noqa: BLE001 - the lane goes on: what was attempted has to be recorded
+            if not isinstance(error, Unavailable):
+                logger.warning("defect", defect=type(error).__name__, workspace=self._workspace)
+            self._made += made
+            self._owed |= dict.fromkeys(rooms)
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        for claim in claims:
+            self._start(claim)
+        if sum(len(claim.data) for claim in claims) > max_bytes - MAX_DATA_BYTES:
+            self._owed |= dict.fromkeys(rooms)  # there may have been more than there was room for
+        for attempt in made:
+            if attempt.wait_seconds is not None:
+                self._come_back(attempt.subscription_id, attempt.wait_seconds)
+        await self._judge(made, failing)
+
+    def _start(self, claim: Claim) -> None:
+        (self._failing.add if claim.is_failing else self._failing.discard)(claim.subscription)
+        self._posts[claim.subscription] += 1
+        self._worker.bytes += len(claim.data)
+        task = asyncio.create_task(self._attempt(claim))
+        self._worker.under_way.add(task)
+        task.add_done_callback(lambda ended: self._ended(ended, claim))
+
+    async def _attempt(self, claim: Claim) -> None:
+        at = datetime.now(UTC)
+        outcome = await self._worker.posting.post(self._workspace, claim)
+        self._made.append(self._worker.posting.made(claim, at, outcome))
+
+    def _ended(self, task: asyncio.Task[None], claim: Claim) -> None:
+        self._worker.under_way.discard(task)
+        self._worker.bytes -= len(claim.data)
+        self._posts[claim.subscription] -= 1
+        self._owed[claim.subscription] = None  # there is room for another
+        if task.cancelled():
+            self._given_up.append(claim)
+        elif (defect := task.exception()) is not None:
+            # Its claim ends by itself, and somebody tries again.
+            logger.error("defect", defect=type(defect).__name__, workspace=self._workspace)
+        self._worker.ended()
+
+    def _come_back(self, subscription: str, seconds: float) -> None:
+        """Look at a subscription when its next attempt is due; where that is far off, the timer of all will tell."""
+        if seconds > TIMED_SECONDS:
+            return
+        worker, workspace = self._worker, self._workspace
+        asyncio.get_running_loop().call_later(seconds + 0.01, lambda: worker.owed(workspace, [subscription]))
+
+    async def _judge(self, made: Sequence[Made], failing: dict[str, float | None]) -> None:
+        """Stop the subscriptions whose receivers are gone, or have failed for too long."""
+        gone = {attempt.subscription_id for attempt in made if attempt.status == GONE}
+        for id_ in gone:
+            await self._worker.disable(self._workspace, id_, GONE_REASON, None)
+        for id_, seconds in failing.items():
+            if id_ not in gone and seconds is not None and seconds >= FAILING_SECONDS:
+                await self._worker.disable(self._workspace, id_, FAILING_REASON, FAILING_SECONDS)
+
+    async def _release(self) -> None:
+        """Give back what was claimed and not attempted, so that another process need not wait for the claims' end."""
+        claims, self._given_up = self._given_up, []
+        try:
+            await self._worker.deliveries.release(self._workspace, claims)
+        except Unavailable:
+            logger.info("claims were not given back", workspace=self._workspace, claims=len(claims))

@@ -1,0 +1,439 @@
+"""What webhook subscriptions are owed: written from the log by cursor, claimed, and brought to an end.
+
+Three promises hold over any crash. A subscription's deliveries and its place in the log move in one transaction, so no
+match is missed and none is numbered twice. A delivery that is claimed becomes due again when the claim ends, so it is
+attempted at least once. An attempt is recorded for the state that it was made in, so of two processes that both made
+it, one alone decides what comes next.
+
+Locks are taken in one order: the workspace's row in `dispatch`, subscriptions by id, deliveries.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from psycopg.pq import TransactionStatus
+
+from app.filter import Subscriber, Subscribers, type_patterns
+from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
+from app.store.pipe import Call, PipedConnection, Row
+from app.store.rows import INSTANT
+
+MAX_EVENTS = 1000
+"""Events that are looked through in one step."""
+
+MAX_MATCHES = 5000
+"""Deliveries that one step writes, unless its first event alone has more."""
+
+MAX_UNTRIED = 10_000
+"""Deliveries that wait for their first attempt: a subscription with more falls behind, and its backlog stays a place
+in the log in place of rows."""
+
+SPAN = 10_000
+"""Places that a subscription which is behind is brought forward in one step, while its workspace waits."""
+
+MAX_SUBSCRIPTIONS = 200
+"""Subscriptions whose deliveries are claimed at once."""
+
+KEPT_DAYS = 30
+"""How long a delivery that has ended can be looked up."""
+
+PURGED = 1000
+
+LOCK = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE SKIP LOCKED"
+"""One process at a time looks through a log; another has nothing to wait for."""
+
+EVENTS = f"""
+SELECT seq, type, user_id FROM event
+WHERE workspace_id = %(workspace)s AND seq > (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s)
+ORDER BY seq LIMIT {MAX_EVENTS}
+"""
+
+VERSION = "SELECT version FROM dispatch WHERE workspace_id = %(workspace)s"
+
+SUBSCRIBERS = """
+SELECT id, event_types, only_user FROM subscription
+WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %(all)s::boolean)
+"""
+
+LOCK_SUBSCRIPTIONS = """
+SELECT FROM subscription WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::text[]) ORDER BY id
+FOR NO KEY UPDATE
+"""
+
+_ADVANCED = """
+advanced AS (
+    UPDATE subscription AS s SET delivery_seq = s.delivery_seq + counted.matches, cursor = {cursor}
+    FROM (SELECT id, count(*) AS matches FROM matched GROUP BY id) AS counted
+    WHERE s.workspace_id = %(workspace)s AND s.id = counted.id AND s.state = 'active'
+    RETURNING s.id, s.delivery_seq - counted.matches AS before, s.ordered, s.cursor
+), written AS (
+    INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, created_at, due_at)
+    SELECT %(workspace)s, id, before + row_number() OVER (PARTITION BY id ORDER BY seq), seq, ordered, now(),
+        now() + make_interval(secs => %(first_seconds)s::float8)
+    FROM matched JOIN advanced USING (id)
+)
+"""
+
+_BEHIND = f"CASE WHEN s.delivery_seq + counted.matches - s.attempted > {MAX_UNTRIED} THEN %(seq)s::bigint END"
+
+OWE = f"""
+WITH matched AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(seqs)s::bigint[]) AS matched (id, seq)
+), {_ADVANCED.format(cursor=_BEHIND)}
+SELECT count(*) FROM advanced WHERE cursor IS NOT NULL
+"""
+"""One delivery for each match, numbered on from the subscription's last. Answers how many subscriptions fall behind."""
+
+MOVE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE workspace_id = %(workspace)s"
+
+LOCK_AND_WAIT = "SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+
+BEHIND = """
+SELECT cursor, event_types, only_user, delivery_seq - attempted FROM subscription
+WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL FOR NO KEY UPDATE
+"""
+
+MATCHES = f"""
+SELECT seq FROM event
+WHERE workspace_id = %(workspace)s AND seq > %(after)s AND seq <= %(until)s AND type ~ %(types)s
+    AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s)
+ORDER BY seq LIMIT {MAX_EVENTS}
+"""
+
+OWE_BEHIND = f"""
+WITH matched AS (
+    SELECT %(id)s::text AS id, seq FROM unnest(%(seqs)s::bigint[]) AS matched (seq)
+), {_ADVANCED.format(cursor="s.cursor")}
+SELECT count(*) FROM advanced
+"""
+
+MOVE_BEHIND = "UPDATE subscription SET cursor = %(cursor)s WHERE workspace_id = %(workspace)s AND id = %(id)s"
+
+CHANGED = "UPDATE dispatch SET version = version + 1 WHERE workspace_id = %(workspace)s"
+
+WORK = f"""
+SELECT d.workspace_id, CASE WHEN EXISTS (
+        SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor IS NULL)
+    THEN t.seq ELSE -1 END,
+    array(SELECT id FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor <= d.seq
+        AND delivery_seq - attempted <= {MAX_UNTRIED // 2}),
+    array(SELECT id FROM subscription AS s WHERE workspace_id = d.workspace_id AND state = 'active' AND EXISTS (
+        SELECT FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at <= now()))
+FROM dispatch AS d JOIN event_tip AS t USING (workspace_id)
+WHERE EXISTS (SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active')
+"""
+
+TRIED = """
+WITH made AS (
+    SELECT * FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint, attempts int,
+        at timestamptz, elapsed_ms int, status int, error text, body text, wait_seconds float8)
+), moved AS (
+    UPDATE delivery AS d SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => made.wait_seconds),
+        ended_at = CASE WHEN made.wait_seconds IS NULL THEN now() END, state = CASE
+            WHEN made.error IS NULL THEN 'delivered' WHEN made.wait_seconds IS NULL THEN 'failed' ELSE 'pending' END
+    FROM made JOIN subscription AS s
+        ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
+    WHERE d.workspace_id = %(workspace)s AND d.subscription_id = made.subscription_id
+        AND d.delivery_seq = made.delivery_seq AND d.attempts = made.attempts AND d.due_at IS NOT NULL
+    RETURNING made.*
+), written AS (
+    INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, elapsed_ms, status, error, body)
+    SELECT %(workspace)s, subscription_id, delivery_seq, attempts + 1, at, elapsed_ms, status, error,
+        decode(body, 'hex')
+    FROM moved
+)
+UPDATE subscription AS s SET attempted = s.attempted + told.firsts,
+    failing_since = CASE WHEN told.is_delivered THEN NULL ELSE coalesce(s.failing_since, told.first_at) END
+FROM (
+    SELECT subscription_id, count(*) FILTER (WHERE attempts = 0) AS firsts, bool_or(error IS NULL) AS is_delivered,
+        min(at) AS first_at
+    FROM moved GROUP BY subscription_id
+) AS told
+WHERE s.workspace_id = %(workspace)s AND s.id = told.subscription_id
+RETURNING s.id, extract(epoch FROM now() - s.failing_since)::float8
+"""
+"""Record attempts, each for the state in which it was made. Answers for how long nothing but failures came."""
+
+RELEASE = """
+UPDATE delivery AS d SET due_at = now()
+FROM unnest(%(ids)s::text[], %(numbers)s::bigint[], %(attempts)s::int[]) AS claimed (id, number, attempts)
+WHERE d.workspace_id = %(workspace)s AND d.subscription_id = claimed.id AND d.delivery_seq = claimed.number
+    AND d.attempts = claimed.attempts AND d.due_at IS NOT NULL
+"""
+
+CLAIM = f"""
+WITH asked AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(rooms)s::int[]) AS asked (id, room)
+), due AS MATERIALIZED (
+    SELECT d.* FROM asked
+    JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
+        AND NOT s.ordered
+    CROSS JOIN LATERAL (
+        SELECT subscription_id, delivery_seq, seq, attempts FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now()
+        ORDER BY due_at, delivery_seq LIMIT asked.room FOR UPDATE SKIP LOCKED
+    ) AS d
+    UNION ALL
+    SELECT d.* FROM asked
+    JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
+        AND s.ordered
+    CROSS JOIN LATERAL (
+        SELECT subscription_id, delivery_seq, seq, attempts FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now() AND delivery_seq = (
+            SELECT delivery_seq FROM delivery
+            WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND ordered AND due_at IS NOT NULL
+            ORDER BY delivery_seq LIMIT 1)
+        FOR UPDATE SKIP LOCKED
+    ) AS d
+), fitting AS (
+    SELECT due.*, sum(octet_length(e.data)) OVER (ORDER BY due.attempts, due.seq, due.subscription_id) AS bytes,
+        row_number() OVER (ORDER BY due.attempts, due.seq, due.subscription_id) AS place
+    FROM due JOIN event AS e ON e.workspace_id = %(workspace)s AND e.seq = due.seq
+), claimed AS (
+    UPDATE delivery AS d SET due_at = now() + make_interval(secs => %(claim_seconds)s::float8)
+    FROM fitting WHERE d.workspace_id = %(workspace)s AND d.subscription_id = fitting.subscription_id
+        AND d.delivery_seq = fitting.delivery_seq AND (fitting.bytes <= %(max_bytes)s::bigint OR fitting.place = 1)
+    RETURNING d.subscription_id, d.delivery_seq, d.seq, d.attempts
+)
+SELECT c.subscription_id, c.delivery_seq, c.attempts, s.url, s.secret,
+    CASE WHEN s.previous_until > now() THEN s.previous_secret END, s.failing_since IS NOT NULL,
+    e.seq, e.id::text, e.type, coalesce(e.producer, e.source), {INSTANT.format("e.recorded_at")}, e.data,
+    encode(e.hash, 'hex'), e.erased
+FROM claimed AS c
+JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = c.subscription_id
+JOIN event AS e ON e.workspace_id = %(workspace)s AND e.seq = c.seq
+ORDER BY c.subscription_id, c.delivery_seq
+"""
+"""Claim what is due, so much of each subscription. Of an ordered one, only what everything before it has ended for.
+
+An ordered subscription's first open delivery is found by a snapshot that may be old, but what is locked is judged again
+as it is now: where another process has ended or claimed it meanwhile, nothing is claimed.
+"""
+
+PURGE = f"""
+WITH old AS (
+    SELECT d.workspace_id, d.subscription_id, d.delivery_seq
+    FROM subscription AS s CROSS JOIN LATERAL (
+        SELECT * FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id
+        ORDER BY delivery_seq LIMIT {PURGED}
+    ) AS d
+    WHERE s.state = 'deleted' OR d.ended_at < now() - interval '{KEPT_DAYS} days' LIMIT {PURGED}
+), gone AS (
+    DELETE FROM attempt AS a USING old WHERE a.workspace_id = old.workspace_id
+        AND a.subscription_id = old.subscription_id AND a.delivery_seq = old.delivery_seq
+)
+DELETE FROM delivery AS d USING old WHERE d.workspace_id = old.workspace_id
+    AND d.subscription_id = old.subscription_id AND d.delivery_seq = old.delivery_seq
+RETURNING d.delivery_seq
+"""
+
+PURGE_DELETED = """
+DELETE FROM subscription AS s WHERE state = 'deleted' AND NOT EXISTS (
+    SELECT FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id)
+"""
+
+
+class Work(Struct, frozen=True):
+    """What a workspace's subscriptions wait for."""
+
+    workspace: str
+    end: int
+    """Up to where the log is to be looked through for those who take part; -1 where nobody does."""
+    behind: list[str]
+    """Subscriptions that are behind their workspace, and may be brought forward."""
+    due: list[str]
+    """Subscriptions that have deliveries that are due."""
+
+
+class Step(Struct, frozen=True):
+    """What looking through a log came to: the place up to which, and the subscriptions that are owed something now."""
+
+    seq: int
+    owed: set[str]
+
+
+class Claim(Struct, frozen=True):
+    """A delivery that is this process's to attempt, `attempts` of which were made before, with what it takes."""
+
+    subscription: str
+    delivery_seq: int
+    attempts: int
+    url: str
+    secret: bytes
+    previous_secret: bytes | None
+    is_failing: bool
+    """Nothing but failures came from this subscription's receiver of late."""
+    seq: int
+    event_id: str
+    type: str
+    source: str
+    timestamp: str
+    data: str
+    hash: str
+    is_erased: bool
+
+
+class Made(Struct, frozen=True):
+    """An attempt that was made, after `attempts` others; the next is due `wait_seconds` from now (None: none is)."""
+
+    subscription_id: str
+    delivery_seq: int
+    attempts: int
+    at: datetime
+    elapsed_ms: int
+    status: int | None
+    error: str | None
+    body: str
+    """The answer's, in hex."""
+    wait_seconds: float | None
+
+
+class Deliveries:
+    """What the subscriptions of all workspaces are owed, for one process. Everything may raise Unavailable."""
+
+    def __init__(self, database: Database, *, first_seconds: float, claim_seconds: float) -> None:
+        """`first_seconds` is the wait before a first attempt, `claim_seconds` how long a claim holds."""
+        self._database = database
+        self._first_seconds = first_seconds
+        self._claim_seconds = claim_seconds
+        self._taking_part: dict[str, tuple[int, Subscribers]] = {}
+        self._active: dict[str, tuple[int, Subscribers]] = {}
+
+    async def subscribers(self, workspace: str) -> Subscribers:
+        """Everybody who is told of a workspace's events, whether or not they are behind."""
+        rows = await self._database.rows(VERSION, {"workspace": workspace})
+        if not rows:
+            return Subscribers([])
+        [(version,)] = rows
+        known = self._active.get(workspace)
+        if known is None or known[0] != version:
+            found = await self._database.rows_alone(SUBSCRIBERS, {"workspace": workspace, "all": True})
+            known = self._active[workspace] = version, _subscribers(found)
+        return known[1]
+
+    async def work(self) -> list[Work]:
+        """Where something waits, of all workspaces with active subscriptions."""
+        return [Work(*row) for row in await self._database.rows_alone(WORK, {})]
+
+    async def dispatch(self, workspace: str) -> Step | None:
+        """Owe the next events of a log to those who take part; None where another process is at it."""
+        key = {"workspace": workspace}
+        async with self._transaction() as connection:
+            _, locked, events = await connection.trip([BEGIN, (LOCK, key), (EVENTS, key)])
+            if not locked:
+                return None
+            if not events:
+                return Step(locked[0][0], set())
+            [(_, version)] = locked
+            known = self._taking_part.get(workspace)
+            if known is None or known[0] != version:
+                [rows] = await connection.trip([(SUBSCRIBERS, key | {"all": False})])
+                known = self._taking_part[workspace] = version, _subscribers(rows)
+            ids: list[str] = []
+            seqs: list[int] = []
+            end = -1
+            for seq, type_, user_id in events:
+                matching = known[1].of(type_, user_id)
+                if ids and len(ids) + len(matching) > MAX_MATCHES:
+                    break  # this one is the next step's first
+                ids += matching
+                seqs += [seq] * len(matching)
+                end = seq
+            owed = set(ids)
+            changes = 0
+            if owed:
+                matches = {"ids": _array(ids), "seqs": _array(seqs), "seq": end, "first_seconds": self._first_seconds}
+                _, [(changes,)] = await connection.trip(
+                    [(LOCK_SUBSCRIPTIONS, key | {"ids": _array(owed)}), (OWE, key | matches)]
+                )
+            await connection.trip([(MOVE, key | {"seq": end, "changes": changes}), COMMIT])
+        return Step(end, owed)
+
+    async def catch_up(self, workspace: str, id: str) -> bool:
+        """Bring a subscription that is behind forward, a piece at a time. True where that is to be gone on with."""
+        key = {"workspace": workspace, "id": id}
+        async with self._transaction() as connection:
+            _, [(end,)], found = await connection.trip([BEGIN, (LOCK_AND_WAIT, key), (BEHIND, key)])
+            if not found:
+                return False
+            [(cursor, types, only_user, untried)] = found
+            if cursor > end or untried > MAX_UNTRIED // 2:
+                return False
+            until = min(end, cursor + SPAN)
+            wanted = {"after": cursor, "until": until, "types": type_patterns(types), "only_user": only_user}
+            [matches] = await connection.trip([(MATCHES, key | wanted)])
+            if len(matches) == MAX_EVENTS:
+                until = matches[-1][0]
+            calls: list[Call] = []
+            if matches:
+                seqs = {"seqs": _array([seq for (seq,) in matches]), "first_seconds": self._first_seconds}
+                calls.append((OWE_BEHIND, key | seqs))
+            has_joined = until == end
+            calls.append((MOVE_BEHIND, key | {"cursor": None if has_joined else until}))
+            if has_joined:
+                calls.append((CHANGED, key))
+            await connection.trip([*calls, COMMIT])
+        return not has_joined
+
+    async def exchange(
+        self, workspace: str, made: Sequence[Made], rooms: Mapping[str, int], max_bytes: int
+    ) -> tuple[dict[str, float | None], list[Claim]]:
+        """Record attempts, and claim what is due: so many of each subscription, and so many bytes of data in all.
+
+        Of the subscriptions that attempts were recorded of: for how many seconds nothing but failures came, or None.
+        """
+        key = {"workspace": workspace}
+        calls: list[Call] = []
+        if made:
+            told = {"ids": _array({attempt.subscription_id for attempt in made})}
+            calls.append((LOCK_SUBSCRIPTIONS, key | told))
+            calls.append((TRIED, key | {"made": msgspec.json.encode(made).decode()}))
+        if rooms:
+            asked = {"ids": _array(rooms), "rooms": _array(rooms.values())}
+            calls.append((CLAIM, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
+        outcomes = await self._database.atomic(calls)
+        failing: dict[str, float | None] = dict(outcomes[1]) if made else {}
+        return failing, [Claim(*row) for row in outcomes[-1]] if rooms else []
+
+    async def release(self, workspace: str, claims: Sequence[Claim]) -> None:
+        """Give back what was claimed and not attempted."""
+        parameters = {
+            "workspace": workspace,
+            "ids": _array([claim.subscription for claim in claims]),
+            "numbers": _array([claim.delivery_seq for claim in claims]),
+            "attempts": _array([claim.attempts for claim in claims]),
+        }
+        await self._database.atomic([(RELEASE, parameters)])
+
+    async def purge(self) -> bool:
+        """Let go of what ended long ago and of what was deleted; True where there may be more."""
+        gone = await self._database.rows_alone(PURGE, {})
+        await self._database.rows_alone(PURGE_DELETED, {})
+        return len(gone) == PURGED
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[PipedConnection]:
+        """A connection; the transaction that is open on it at the end of the block is given up. Raises Unavailable."""
+        try:
+            async with self._database.pool.connection() as connection:
+                try:
+                    yield connection
+                finally:
+                    if connection.info.transaction_status != TransactionStatus.IDLE:
+                        await connection.trip([ROLLBACK])
+        except LOST as error:
+            if is_broken(error):
+                await self._database.discard_broken()
+            raise unavailable(error) from error
+
+
+def _subscribers(rows: Sequence[Row]) -> Subscribers:
+    return Subscribers([Subscriber(*row) for row in rows])
+
+
+def _array(values: Iterable[str | int]) -> str:
+    """An array literal, of our own ids or of numbers: psycopg adapts a list element by element, which is slow."""
+    return f"{{{','.join(map(str, values))}}}"

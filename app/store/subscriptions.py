@@ -1,0 +1,350 @@
+"""Webhook subscriptions: made, listed, stopped and ended.
+
+Who takes part in a workspace's dispatch changes under the lock of its row in `dispatch`, which is always taken first,
+then a subscription's row, then its deliveries. Everything here may be run twice with the same result, but for a
+replay: then the events come twice more.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from app.filter import Subscriber
+from app.store.database import Database
+from app.store.pipe import Row
+from app.store.rows import INSTANT
+from schemas.errors import NotFound
+from schemas.subscription import Attempt, Delivery, DeliveryState, Subscription
+
+MAX_REPLAYED = 10_000
+"""Places of the log that one replay spans at most."""
+
+SHOWN_ATTEMPTS = 20
+"""Attempts that are shown of a delivery, the last ones."""
+
+RESUME_SECONDS = 60
+"""What is due later than this is not claimed by anybody now."""
+
+OPEN = """
+INSERT INTO dispatch (workspace_id, seq, version)
+SELECT workspace_id, seq, 0 FROM event_tip WHERE workspace_id = %(workspace)s ON CONFLICT DO NOTHING
+"""
+"""A workspace's dispatch begins with its first subscription."""
+
+LOCK = "SELECT FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+
+CHANGED = """
+UPDATE dispatch SET version = version + 1, seq = CASE
+    WHEN EXISTS (SELECT FROM subscription
+        WHERE workspace_id = %(workspace)s AND state = 'active' AND cursor IS NULL) THEN seq
+    ELSE greatest(seq, (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)) END
+WHERE workspace_id = %(workspace)s
+"""
+"""Told after each change of who takes part. Where nobody does, there is nothing to look through up to now."""
+
+_ACTIVE = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state = 'active')"
+
+_ROOM = f"(%(max_active)s::bigint = 0 OR {_ACTIVE} < %(max_active)s::bigint)"
+
+ACTIVE = f"SELECT {_ACTIVE}"
+
+CREATE = f"""
+INSERT INTO subscription (workspace_id, id, event_types, url, description, ordered, only_user, state, secret,
+    weak_secret, cursor, created_at)
+SELECT %(workspace)s, %(id)s, %(event_types)s, %(url)s, %(description)s, %(ordered)s, %(only_user)s, 'active',
+    %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
+    (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)), now()
+WHERE {_ROOM} ON CONFLICT DO NOTHING
+"""
+"""It begins with a cursor of its own, and joins the others when it has caught up."""
+
+_ALL_MINE = """workspace_id = %(workspace)s AND state <> 'deleted'
+    AND (%(reads_only)s::text IS NULL OR only_user = %(reads_only)s)"""
+
+_MINE = f"{_ALL_MINE} AND id = %(id)s"
+"""A key that may read its own user's events alone sees the subscriptions that are confined likewise."""
+
+_SHOWN = f"""id, event_types, url, description, ordered, state, reason, {INSTANT.format("created_at")},
+    {INSTANT.format("stopped_at")}, {INSTANT.format("failing_since")}, delivery_seq, delivery_seq - attempted,
+    weak_secret, {INSTANT.format("CASE WHEN previous_until > now() THEN previous_until END")}"""
+
+GET = f"SELECT {_SHOWN} FROM subscription WHERE {_MINE}"
+
+LIST = f"SELECT {_SHOWN} FROM subscription WHERE {_ALL_MINE} ORDER BY created_at, id"
+
+DELETE = f"""
+UPDATE subscription SET state = 'deleted', secret = '', previous_secret = NULL, stopped_at = now(), cursor = -1
+WHERE {_MINE} RETURNING id
+"""
+"""The row goes when its deliveries have gone: they may be many."""
+
+STOP = f"""
+UPDATE subscription SET state = 'paused', stopped_at = now(), reason = NULL,
+    cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
+WHERE {_MINE} AND state = 'active'
+"""
+"""It keeps its place: the cursor of its own that it gets is where the others are now."""
+
+RESUME = f"""
+WITH resumed AS (
+    UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
+    WHERE {_MINE} AND state <> 'active' AND {_ROOM} RETURNING id
+)
+UPDATE delivery SET due_at = now() FROM resumed
+WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
+    AND due_at > now() + interval '{RESUME_SECONDS} seconds'
+"""
+"""What waits for its next attempt need not wait any longer; what is claimed is left alone."""
+
+DISABLE = """
+UPDATE subscription SET state = 'disabled', stopped_at = now(), reason = %(reason)s, announced = false,
+    cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
+WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active'
+    AND (%(failing_seconds)s::float8 IS NULL OR failing_since <= now() - make_interval(secs => %(failing_seconds)s))
+"""
+
+UNANNOUNCED = """
+SELECT workspace_id, id, reason, stopped_at FROM subscription WHERE NOT announced AND state = 'disabled'
+ORDER BY stopped_at LIMIT 100
+"""
+
+ANNOUNCED = """
+UPDATE subscription SET announced = true
+WHERE workspace_id = %(workspace)s AND id = %(id)s AND stopped_at = %(stopped_at)s
+"""
+
+ROTATE = f"""
+UPDATE subscription SET secret = %(secret)b, weak_secret = %(weak_secret)s,
+    previous_secret = CASE WHEN %(grace_seconds)s::int > 0 THEN secret END,
+    previous_until = CASE WHEN %(grace_seconds)s::int > 0 THEN now() + make_interval(secs => %(grace_seconds)s::int) END
+WHERE {_MINE} AND secret <> %(secret)b
+"""
+
+SECRETS = f"SELECT url, secret, previous_secret, previous_until > now() FROM subscription WHERE {_MINE}"
+
+SUBSCRIBER = f"SELECT event_types, only_user FROM subscription WHERE {_MINE}"
+
+REPLAY = """
+WITH matched AS (
+    SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM event
+    WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s AND type ~ %(types)s
+        AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s)
+), advanced AS (
+    UPDATE subscription SET delivery_seq = delivery_seq + (SELECT count(*) FROM matched)
+    WHERE workspace_id = %(workspace)s AND id = %(id)s
+    RETURNING delivery_seq - (SELECT count(*) FROM matched) AS before, delivery_seq, ordered
+), written AS (
+    INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, replay, created_at, due_at)
+    SELECT %(workspace)s, %(id)s, before + place, seq, ordered, true, now(), now() FROM matched, advanced
+)
+SELECT delivery_seq - before, delivery_seq FROM advanced
+"""
+
+DELIVERIES = f"""
+SELECT d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("d.created_at")},
+    {INSTANT.format("d.due_at")}, {INSTANT.format("d.ended_at")}, coalesce((
+        SELECT json_agg(json_build_array(a.number, {INSTANT.format("a.at")}, a.elapsed_ms, a.status, a.error,
+            translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number)
+        FROM attempt AS a WHERE a.workspace_id = d.workspace_id AND a.subscription_id = d.subscription_id
+            AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}), '[]')::text
+FROM delivery AS d JOIN event AS e ON e.workspace_id = d.workspace_id AND e.seq = d.seq
+WHERE d.workspace_id = %(workspace)s AND d.subscription_id = %(id)s
+    AND (%(before)s::bigint IS NULL OR d.delivery_seq < %(before)s)
+    AND (%(state)s::text IS NULL OR d.state = %(state)s)
+ORDER BY d.delivery_seq DESC LIMIT %(limit)s
+"""
+
+
+class Secrets(Struct, frozen=True):
+    """What a subscription's deliveries are signed with, sealed; the previous one while it is valid."""
+
+    url: str
+    secret: bytes
+    previous: bytes | None
+
+
+class Disabled(Struct, frozen=True):
+    """A subscription that was stopped by us, and of which the log has no word yet."""
+
+    workspace: str
+    id: str
+    reason: str
+    stopped_at: datetime
+
+
+_ID = re.compile(r"sub_[A-Za-z0-9]{1,64}")
+_attempts = msgspec.json.Decoder(list[tuple[int, str, int, int | None, str | None, bytes]])
+
+
+class Subscriptions:
+    """The subscriptions of all workspaces. Everything may raise Unavailable.
+
+    `reads_only` is the user whose events the caller may see, or None: such a caller sees what is confined likewise.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self,
+        workspace: str,
+        id: str,
+        *,
+        event_types: Sequence[str],
+        url: str,
+        description: str | None,
+        ordered: bool,
+        only_user: str | None,
+        secret: bytes,
+        weak_secret: bool,
+        cursor: int | None,
+        max_active: int,
+    ) -> Subscription | None:
+        """Make a subscription that begins behind `cursor` (None: now); None where `max_active` are (0: no limit)."""
+        key = _key(workspace, id, None)
+        values = {
+            "event_types": list(event_types),
+            "url": url,
+            "description": description,
+            "ordered": ordered,
+            "only_user": only_user,
+            "secret": secret,
+            "weak_secret": weak_secret,
+            "cursor": cursor,
+            "max_active": max_active,
+        }
+        *_, found = await self._database.atomic(
+            [(OPEN, key), (LOCK, key), (CREATE, key | values), (CHANGED, key), (GET, key)]
+        )
+        return _subscription(found[0]) if found else None
+
+    async def get(self, workspace: str, id: str, reads_only: str | None) -> Subscription:
+        """One subscription. Raises NotFound."""
+        return _one(await self._database.rows(GET, _key(workspace, id, reads_only)))
+
+    async def all(self, workspace: str, reads_only: str | None) -> list[Subscription]:
+        """Those of a workspace, oldest first."""
+        parameters = {"workspace": workspace, "reads_only": reads_only}
+        return [_subscription(row) for row in await self._database.rows_alone(LIST, parameters)]
+
+    async def active(self, workspace: str) -> int:
+        """How many are active."""
+        count: int = (await self._database.rows(ACTIVE, {"workspace": workspace}))[0][0]
+        return count
+
+    async def delete(self, workspace: str, id: str, reads_only: str | None) -> None:
+        """End one: nothing that it is owed is claimed any more. Raises NotFound."""
+        key = _key(workspace, id, reads_only)
+        _, deleted, _ = await self._database.atomic([(LOCK, key), (DELETE, key), (CHANGED, key)])
+        if not deleted:
+            raise _not_found()
+
+    async def pause(self, workspace: str, id: str, reads_only: str | None) -> Subscription:
+        """Stop deliveries to one; it keeps its place. Raises NotFound."""
+        key = _key(workspace, id, reads_only)
+        *_, found = await self._database.atomic([(LOCK, key), (STOP, key), (CHANGED, key), (GET, key)])
+        return _one(found)
+
+    async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int) -> Subscription:
+        """Go on where it stopped; it stays stopped where `max_active` are (0: no limit). Raises NotFound."""
+        key = _key(workspace, id, reads_only) | {"max_active": max_active}
+        *_, found = await self._database.atomic([(LOCK, key), (RESUME, key), (CHANGED, key), (GET, key)])
+        return _one(found)
+
+    async def disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None = None) -> None:
+        """Stop one for `reason`; with `failing_seconds`, only if nothing but failures came for as long."""
+        key = {"workspace": workspace, "id": id}
+        stopping = key | {"reason": reason, "failing_seconds": failing_seconds}
+        await self._database.atomic([(LOCK, key), (DISABLE, stopping), (CHANGED, key)])
+
+    async def unannounced(self) -> list[Disabled]:
+        """Those that were disabled, and of which the log has no word yet."""
+        return [Disabled(*row) for row in await self._database.rows_alone(UNANNOUNCED, {})]
+
+    async def announced(self, disabled: Disabled) -> None:
+        """Take note that the log has word of one."""
+        await self._database.atomic(
+            [(ANNOUNCED, {"workspace": disabled.workspace, "id": disabled.id, "stopped_at": disabled.stopped_at})]
+        )
+
+    async def rotate(
+        self, workspace: str, id: str, reads_only: str | None, *, secret: bytes, weak_secret: bool, grace_seconds: int
+    ) -> Subscription:
+        """Replace the secret; the one before is valid for `grace_seconds` more. Raises NotFound."""
+        key = _key(workspace, id, reads_only)
+        values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds}
+        _, found = await self._database.atomic([(ROTATE, key | values), (GET, key)])
+        return _one(found)
+
+    async def secrets(self, workspace: str, id: str, reads_only: str | None) -> Secrets:
+        """Where one's deliveries go, and what signs them. Raises NotFound."""
+        rows = await self._database.rows(SECRETS, _key(workspace, id, reads_only))
+        if not rows:
+            raise _not_found()
+        url, secret, previous, is_valid = rows[0]
+        return Secrets(url, secret, previous if is_valid else None)
+
+    async def subscriber(self, workspace: str, id: str, reads_only: str | None) -> Subscriber:
+        """Which events one is told of. Raises NotFound."""
+        rows = await self._database.rows(SUBSCRIBER, _key(workspace, id, reads_only))
+        if not rows:
+            raise _not_found()
+        return Subscriber(id, *rows[0])
+
+    async def replay(self, workspace: str, subscriber: Subscriber, first: int, last: int) -> tuple[int, int]:
+        """Owe the matching events from `first` to `last` once more. Answers how many, and the last one's number."""
+        parameters = {
+            "workspace": workspace,
+            "id": subscriber.id,
+            "first": first,
+            "last": last,
+            "types": subscriber.types,
+            "only_user": subscriber.only_user,
+        }
+        rows = await self._database.rows_alone(REPLAY, parameters)
+        if not rows:
+            raise _not_found()
+        made, number = rows[0]
+        return made, number
+
+    async def deliveries(
+        self, workspace: str, id: str, *, state: DeliveryState | None, before: int | None, limit: int
+    ) -> list[Delivery]:
+        """The deliveries of one, newest first, those with a number below `before`."""
+        parameters = {"workspace": workspace, "id": id, "state": state, "before": before, "limit": limit}
+        return [_delivery(row) for row in await self._database.rows_alone(DELIVERIES, parameters)]
+
+
+def _key(workspace: str, id: str, reads_only: str | None) -> dict[str, object]:
+    """The parameters of one subscription. Raises NotFound for what is no id: PostgreSQL does not take every text."""
+    if not _ID.fullmatch(id):
+        raise _not_found()
+    return {"workspace": workspace, "id": id, "reads_only": reads_only}
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such subscription", field="subscriptionId")
+
+
+def _one(rows: Sequence[Row]) -> Subscription:
+    if not rows:
+        raise _not_found()
+    return _subscription(rows[0])
+
+
+def _subscription(row: Row) -> Subscription:
+    return Subscription(**dict(zip(Subscription.__struct_fields__, row, strict=True)))
+
+
+def _delivery(row: Row) -> Delivery:
+    *values, attempts = row
+    shown = [
+        Attempt(
+            number=number, at=at, elapsed_ms=elapsed, status=status, error=error, body=body.decode(errors="replace")
+        )
+        for number, at, elapsed, status, error, body in _attempts.decode(attempts)
+    ]
+    return Delivery(**dict(zip(Delivery.__struct_fields__, [*values, shown], strict=True)))

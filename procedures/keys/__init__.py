@@ -1,0 +1,1 @@
+"""Making, listing, replacing and ending API keys."""

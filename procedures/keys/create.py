@@ -1,0 +1,84 @@
+"""keys.create."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from app.ledger.chain import instant
+from procedures.context import Context
+from procedures.grants import current_caller, escapes, lacking_for, outlives
+from procedures.procedure import mutation
+from schemas.errors import Forbidden, InvalidInput, Issue, Unauthorized
+from schemas.jsontext import MAX_ISSUES
+from schemas.keys import CreateKey, IssuedKey
+from schemas.principal import EVERY, Principal, Scope
+
+
+@mutation("keys.create", scope=Scope.KEYS_MANAGE, errors=(Forbidden, Unauthorized))
+async def create(wanted: CreateKey, context: Context) -> IssuedKey:
+    """Make a key. Its token is in this answer and nowhere else: only its hash is stored.
+
+    A key grants at most what it has (else Forbidden): its scopes, its workspaces, and no later end. Where it expires
+    and no expiry is asked for, the new key ends with it. For another `userId` the caller needs `events:write-as` if the
+    new key writes events, and `events:read` if it has `events:read-own`. A caller with `events:read-own` alone hands
+    that on with all that shows events (webhooks, the ledger, the audit). An unknown workspace is InvalidInput.
+    """
+    now = datetime.now(UTC)
+    caller = await current_caller(context)
+    user_id = wanted.user_id or caller.user_id
+    workspaces = wanted.workspaces or [context.workspace]
+    until = caller.expires_at
+    if wanted.expires_in_seconds is not None:
+        until = now + timedelta(seconds=wanted.expires_in_seconds)
+    issues = [
+        *_repeated("scopes", wanted.scopes),
+        *_repeated("workspaces", workspaces),
+        *await _unknown(workspaces, caller, context),
+    ]
+    if issues:
+        raise InvalidInput(issues[:MAX_ISSUES])
+    if refusals := list(_refusals(caller, user_id, wanted.scopes, workspaces, until)):
+        told = "; ".join(f"{refusal.path}: {refusal.message}" for refusal in refusals)
+        raise Forbidden(f"A key grants at most what it has. {told}", field=refusals[0].path)
+    key, token = await context.services.keys.create(
+        user_id=user_id, scopes=wanted.scopes, workspaces=workspaces, now=now, until=until
+    )
+    return IssuedKey.of(key.shown(), token)
+
+
+def _repeated(path: str, names: Sequence[str]) -> list[Issue]:
+    return [
+        Issue(f"{path}.{place}", "is there twice; name it once")
+        for place, name in enumerate(names)
+        if name in names[:place]
+    ]
+
+
+async def _unknown(workspaces: Sequence[str], caller: Principal, context: Context) -> list[Issue]:
+    """Those that do not exist. Told only to a key of every workspace: to others, unknown and foreign are the same."""
+    if EVERY not in caller.workspaces:
+        return []
+    known = await context.services.keys.known_workspaces(workspaces)
+    return [
+        Issue(f"workspaces.{place}", "there is no such workspace; `synap workspaces create` makes one")
+        for place, workspace in enumerate(workspaces)
+        if workspace not in known | {EVERY}
+    ]
+
+
+def _refusals(
+    caller: Principal, user_id: str, scopes: Sequence[Scope], workspaces: Sequence[str], until: datetime | None
+) -> Iterator[Issue]:
+    """Every place where more is asked for than `caller` has."""
+    for needed in lacking_for(caller, user_id, scopes):
+        yield Issue("userId", f"for another user's key with such scopes the caller needs {needed}; leave it out")
+    for place, scope in enumerate(scopes):
+        if not caller.grants(scope):
+            yield Issue(f"scopes.{place}", f"the caller lacks {scope}; leave it out, or ask with a key that has it")
+    if escapes(caller, scopes):
+        yield Issue("scopes", "the caller sees its own user's events alone, and so must the key; add events:read-own")
+    for place, workspace in enumerate(workspaces):
+        if not caller.reaches(workspace):
+            yield Issue(f"workspaces.{place}", "the caller does not belong to it; name workspaces of its own")
+    if caller.expires_at is not None and outlives(caller, until):
+        end = instant(caller.expires_at)
+        yield Issue("expiresInSeconds", f"the caller's key ends sooner, at {end}; leave it out to end with it")

@@ -1,0 +1,1 @@
+"""Webhook subscriptions, and what became of their deliveries."""

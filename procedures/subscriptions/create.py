@@ -1,0 +1,53 @@
+"""subscriptions.create."""
+
+from app.delivery.guard import TargetRefused
+from app.delivery.signature import is_weak, new_secret, standard_secret
+from app.store.keys import new_key_id
+from procedures.context import Context
+from procedures.procedure import mutation
+from schemas.errors import InvalidInput, Issue, NotFound, RateLimited
+from schemas.principal import Scope
+from schemas.subscription import CreatedSubscription, CreateSubscription
+
+
+@mutation("subscriptions.create", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
+async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscription:
+    """Register a webhook: every matching event is posted to it, signed, at least once.
+
+    What verifies a delivery is answered: the secret itself only where it was made here, and never again. A key that
+    may read its own user's events alone is told of those alone. At most `SYNAP_MAX_SUBSCRIPTIONS` are active in a
+    workspace (RateLimited). Source: "Events API", section Subscribe to Events.
+    """
+    webhooks, workspace = context.services.webhooks, context.workspace
+    try:
+        webhooks.guard.target(wanted.webhook_url)
+    except TargetRefused as error:
+        raise InvalidInput([Issue("webhookUrl", str(error))]) from error
+    only_user = context.principal.delivers_only
+    cursor = None
+    if wanted.start_from is not None and wanted.start_from != "now":
+        end = await context.services.feed.follower.tip(workspace)
+        cursor = await context.services.feed.place(workspace, wanted.start_from, only_user, field="startFrom", end=end)
+    id_ = f"sub_{new_key_id()}"
+    secret = wanted.secret or new_secret()
+    created = await webhooks.subscriptions.create(
+        workspace,
+        id_,
+        event_types=wanted.event_types,
+        url=wanted.webhook_url,
+        description=wanted.description,
+        ordered=bool(wanted.ordered),
+        only_user=only_user,
+        secret=webhooks.sealer.seal(secret, workspace, id_),
+        weak_secret=is_weak(secret),
+        cursor=cursor,
+        max_active=webhooks.max_active,
+    )
+    if created is None:
+        raise webhooks.too_many()
+    webhooks.changed()
+    return CreatedSubscription(
+        **{name: getattr(created, name) for name in created.__struct_fields__},
+        secret=None if wanted.secret else secret,
+        standard_webhooks_secret=standard_secret(secret),
+    )

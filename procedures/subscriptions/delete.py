@@ -1,0 +1,19 @@
+"""subscriptions.delete."""
+
+from procedures.context import Context
+from procedures.procedure import mutation
+from schemas.errors import NotFound
+from schemas.principal import Scope
+from schemas.subscription import SubscriptionDeleted, SubscriptionReference
+
+
+@mutation("subscriptions.delete", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
+async def delete(wanted: SubscriptionReference, context: Context) -> SubscriptionDeleted:
+    """End a webhook, with all that it is owed. No attempt begins once this has answered but what is on its way.
+
+    Source: "Events API", section Manage Subscriptions.
+    """
+    webhooks = context.services.webhooks
+    await webhooks.subscriptions.delete(context.workspace, wanted.subscription_id, context.principal.delivers_only)
+    webhooks.changed()
+    return SubscriptionDeleted(subscription_id=wanted.subscription_id, deleted=True)

@@ -1,0 +1,46 @@
+"""subscriptions.replay."""
+
+from datetime import datetime
+from uuid import UUID
+
+from app.store.subscriptions import MAX_REPLAYED
+from procedures.context import Context
+from procedures.procedure import mutation
+from schemas.errors import InvalidInput, Issue, NotFound
+from schemas.principal import Scope
+from schemas.subscription import ReplayDeliveries, Replayed
+
+NOWHERE = (0, -1)
+
+
+@mutation("subscriptions.replay", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
+async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
+    """Deliver once more: one event, or those of a range that match, in their order, behind what is owed already.
+
+    Each gets a new `deliverySeq`. A range spans 10,000 places of the log at most. A webhook that is stopped gets them
+    when it is resumed.
+    """
+    webhooks, workspace, only_user = context.services.webhooks, context.workspace, context.principal.delivers_only
+    subscriber = await webhooks.subscriptions.subscriber(workspace, wanted.subscription_id, only_user)
+    first, last = await _places(wanted, context)
+    if last - first >= MAX_REPLAYED:
+        raise InvalidInput([Issue("", f"the range spans more than {MAX_REPLAYED:,} places; replay it in parts")])
+    deliveries, number = await webhooks.subscriptions.replay(workspace, subscriber, first, last)
+    if wanted.event_id is not None and deliveries == 0:
+        raise InvalidInput([Issue("eventId", "is not an event that this subscription is told of")])
+    webhooks.changed()
+    return Replayed(deliveries=deliveries, delivery_seq=number)
+
+
+async def _places(wanted: ReplayDeliveries, context: Context) -> tuple[int, int]:
+    """The first and the last place. Raises InvalidInput where they are not given in one way."""
+    follower = context.services.feed.follower
+    match wanted.event_id, wanted.from_seq, wanted.to_seq, wanted.from_, wanted.to:
+        case UUID() as id_, None, None, None, None:
+            place = await follower.place(context.workspace, id_)
+            return (place[0], place[0]) if place else NOWHERE
+        case None, int() as first, int() as last, None, None:
+            return first, last
+        case None, None, None, datetime() as start, datetime() as end:
+            return await follower.before(context.workspace, start) + 1, await follower.before(context.workspace, end)
+    raise InvalidInput([Issue("", "needs either eventId, or fromSeq and toSeq, or from and to")])

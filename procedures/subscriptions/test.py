@@ -1,0 +1,27 @@
+"""subscriptions.test."""
+
+from procedures.context import Context
+from procedures.procedure import mutation
+from schemas.errors import NotFound
+from schemas.principal import Scope
+from schemas.subscription import SubscriptionReference, TestedSubscription
+
+
+@mutation("subscriptions.test", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
+async def test(wanted: SubscriptionReference, context: Context) -> TestedSubscription:
+    """Post one event of type `synap.webhook.test`, signed like any other, and answer what came of it.
+
+    It is in no log, has no `seq`, `hash` and `deliverySeq`, is not tried again, and counts for nothing.
+    """
+    webhooks = context.services.webhooks
+    secrets = await webhooks.subscriptions.secrets(
+        context.workspace, wanted.subscription_id, context.principal.delivers_only
+    )
+    outcome = await webhooks.test(context.workspace, wanted.subscription_id, secrets)
+    return TestedSubscription(
+        delivered=outcome.error is None,
+        status=outcome.status,
+        error=outcome.error,
+        elapsed_ms=round(outcome.elapsed_seconds * 1000),
+        body=outcome.body.decode(errors="replace"),
+    )

@@ -1,0 +1,99 @@
+"""API keys, as those who manage them see them: never a token, but once where it is made."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas.base import Input, InstantText, Output, ShortText
+from schemas.principal import Scope
+
+DEFAULT_KEYS = 100
+"""Keys in a page that does not say how many."""
+
+GrantedScope = Annotated[Scope, Meta(extra={"message": f"must be one of: {', '.join(Scope)}"})]
+
+GrantedScopes = Annotated[
+    list[GrantedScope], Meta(min_length=1, max_length=100, extra={"message": "must have 1 to 100 scopes"})
+]
+
+GrantedWorkspace = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(\*|[a-z0-9][a-z0-9_-]{0,62})\Z",
+        extra={"message": "must be the slug of a workspace, or '*' for every one"},
+    ),
+]
+
+GrantedWorkspaces = Annotated[
+    list[GrantedWorkspace], Meta(min_length=1, max_length=100, extra={"message": "must have 1 to 100 workspaces"})
+]
+
+
+class CreateKey(Input, frozen=True, kw_only=True):
+    """A key to make: for the caller, in the workspace that the call acts in, unless it says otherwise.
+
+    The first of `workspaces` is where the key acts unless a call names another; `*` is every one. Nothing is repeated.
+    """
+
+    user_id: ShortText | None = None
+    scopes: GrantedScopes
+    workspaces: GrantedWorkspaces | None = None
+    expires_in_seconds: (
+        Annotated[int, Meta(ge=1, lt=2**31, extra={"message": "must be a whole number from 1 to 2147483647"})] | None
+    ) = None
+
+
+class ListKeys(Input, frozen=True, kw_only=True):
+    """Keys that are valid, and with `includeEnded` those that expired or were revoked."""
+
+    include_ended: bool | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
+        DEFAULT_KEYS
+    )
+    cursor: ShortText | None = None
+
+
+class RevokeKey(Input, frozen=True, kw_only=True):
+    """A key to end, by its id: the middle part of its token."""
+
+    key_id: ShortText
+
+
+class RotateKey(Input, frozen=True, kw_only=True):
+    """A key to replace, by its id, and for how long its old token stays good: 0 to 604,800 seconds (a week)."""
+
+    key_id: ShortText
+    grace_seconds: (
+        Annotated[int, Meta(ge=0, le=604_800, extra={"message": "must be a whole number from 0 to 604800"})] | None
+    ) = 0
+
+
+class ApiKey(Output, frozen=True, kw_only=True):
+    """A key. It ends when `expiresAt` is reached, and ended at `revokedAt`."""
+
+    id: str
+    user_id: str
+    scopes: list[Scope]
+    workspaces: list[str]
+    created_at: InstantText
+    expires_at: InstantText | None = None
+    revoked_at: InstantText | None = None
+
+
+class IssuedKey(ApiKey, frozen=True, kw_only=True):
+    """A new key. Its `token` is shown this once."""
+
+    token: str
+
+    @classmethod
+    def of(cls, key: ApiKey, token: str) -> "IssuedKey":
+        """The key with its token."""
+        return cls(**msgspec.structs.asdict(key), token=token)
+
+
+class KeyPage(Output, frozen=True, kw_only=True):
+    """One page, oldest first. `nextCursor` is absent on the last one."""
+
+    keys: list[ApiKey]
+    next_cursor: str | None = None

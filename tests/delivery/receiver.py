@@ -1,0 +1,102 @@
+"""A receiver of webhooks for many deliveries at once: one thread, its own event loop, real sockets."""
+
+import asyncio
+import threading
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """What the body says."""
+        return msgspec.json.decode(self.body)
+
+
+Answer = bytes | float | None
+"""What a receiver does: answers these bytes, hangs for so many seconds, or (None) closes at once."""
+
+
+def status(code: int, body: bytes = b"", *headers: str) -> bytes:
+    """An answer."""
+    lines = [f"HTTP/1.1 {code} Said", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+OK = status(200, b"ok")
+
+
+@dataclass
+class Receiver:
+    """A receiver that runs. `behaviour` may be replaced at any time."""
+
+    port: int = 0
+    behaviour: Callable[[Received], Answer] = lambda _: OK
+    received: list[Received] = field(default_factory=list)
+    answered: list[Received] = field(default_factory=list)
+    """Those that were answered with success."""
+
+    def url(self, path: str = "/hook") -> str:
+        """Where to post to."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """One connection."""
+        with suppress(OSError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n"))[:-4].decode("latin-1")
+            line, *fields = head.split("\r\n")
+            headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in fields)}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            request = Received(line.split(" ")[1], headers, body)
+            self.received.append(request)
+            answer = self.behaviour(request)
+            if isinstance(answer, float):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(), answer)
+            elif answer is not None:
+                writer.write(answer)
+                if answer.startswith(b"HTTP/1.1 2"):
+                    self.answered.append(request)
+        writer.close()
+
+
+@contextmanager
+def receiving(behaviour: Callable[[Received], Answer] = lambda _: OK) -> Iterator[Receiver]:
+    """A receiver, until the end of the block."""
+    receiver = Receiver(behaviour=behaviour)
+    loop = asyncio.new_event_loop()
+    started = threading.Event()
+    ended = asyncio.Event()
+
+    async def run() -> None:
+        server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, backlog=1000)
+        receiver.port = server.sockets[0].getsockname()[1]
+        started.set()
+
+        await ended.wait()
+        server.close()
+        await asyncio.sleep(0.05)  # what was just accepted
+
+    def serve() -> None:
+        loop.run_until_complete(run())
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield receiver
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)

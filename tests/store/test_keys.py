@@ -1,0 +1,75 @@
+"""What changes keys may run twice: a connection may break after the commit and before the answer."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import asdict
+
+from app.store.database import Database
+from app.store.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, token_hash
+from schemas.principal import Scope
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(hours=1)
+
+
+def test_a_key_that_is_inserted_twice_is_there_once(database_url: str) -> None:
+    async def run(database: Database) -> None:
+        keys = Keys(database)
+        made, token = await _created(keys)
+
+        await database.rows_alone(INSERT_ONCE, asdict(made) | {"token_sha256": token_hash(token)})
+
+        listed, _ = await keys.page(["default"], with_ended=True, after=None, limit=10)
+        assert listed == [made]
+
+    _run(database_url, run)
+
+
+@pytest.mark.parametrize("grace_seconds", [0, 60])
+def test_a_rotation_that_runs_twice_ends_and_makes_one(database_url: str, grace_seconds: int) -> None:
+    async def run(database: Database) -> None:
+        keys = Keys(database)
+        made, _ = await _created(keys)
+        ends_at = NOW + timedelta(seconds=grace_seconds)
+        parameters = {
+            "id": made.id,
+            "new_id": "successor",
+            "token_sha256": b"hash",
+            "created_at": NOW,
+            "revoked_at": None if grace_seconds else NOW,
+            "ends_at": ends_at if grace_seconds else None,
+        }
+
+        first = await database.rows_alone(ROTATE, parameters)
+        again = await database.rows_alone(ROTATE, parameters)
+
+        [successor] = map(Key.of, first)
+        assert again == []
+        assert await database.rows(FIND_ISSUED, {"token_sha256": b"hash"}) == first
+        assert (successor.expires_at, successor.revoked_at) == (LATER, None)
+        old = await keys.find(made.id)
+        assert old is not None
+        assert (old.expires_at, old.revoked_at) == ((ends_at, None) if grace_seconds else (LATER, NOW))
+        listed, _ = await keys.page(["default"], with_ended=True, after=None, limit=10)
+        assert {key.id for key in listed} == {made.id, "successor"}
+
+    _run(database_url, run)
+
+
+async def _created(keys: Keys) -> tuple[Key, str]:
+    return await keys.create(user_id="u1", scopes=[Scope.EVENTS_READ], workspaces=["default"], now=NOW, until=LATER)
+
+
+def _run(database_url: str, run: Any) -> None:
+    async def opened() -> None:
+        database = Database(database_url)
+        await database.open()
+        try:
+            await run(database)
+        finally:
+            await database.close()
+
+    asyncio.run(opened())
