@@ -33,8 +33,9 @@ bench: $(READY) ## Measure beside a plain node server, in one run (needs node an
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak
-soak: $(READY) ## Let 500 readers follow one server for a minute (SOAK="--seconds 600").
+soak: $(READY) ## Let 500 readers follow one server (SOAK="--seconds 600"), and 20,000 events go out by webhooks.
 	$(BIN)/python -m benchmarks soak $(SOAK)
+	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_webhooks.py
 
 .PHONY: lock
 lock: $(READY) ## Renew the pinned versions from pyproject.toml.

@@ -7,7 +7,7 @@ Both run as one process with a database of their own, check a bearer token on ev
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,20 +119,23 @@ def ours(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]
 
 
 @contextmanager
-def our_process(cluster: Cluster, workspace: Path) -> Iterator[Contestant]:
-    """Run it on the database `ours`."""
+def our_process(
+    cluster: Cluster, workspace: Path, database: str = "ours", settings: Mapping[str, str] | None = None
+) -> Iterator[Contestant]:
+    """Run it on `database`, with these variables set besides."""
     synap = Path(sys.executable).parent / "synap"
     if not synap.exists():
         raise Missing("The command `synap` is not installed beside this Python: run `make dev`.")
-    data = workspace / "synap"
+    data = workspace / f"synap-{database}"
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
-        "SYNAP_DATABASE_URL": cluster.url("ours"),
+        "SYNAP_DATABASE_URL": cluster.url(database),
         "SYNAP_PORT": str(port),
         "SYNAP_LEDGER_PORT": "0",
         "SYNAP_DATA_DIR": str(data),
         "SYNAP_WORKERS": "1",
+        **(settings or {}),
     }
     command = [str(synap), "serve"]
     with serving(command, environment=environment, directory=workspace, url=f"{url}/readyz", status=200) as pid:

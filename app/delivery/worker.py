@@ -32,7 +32,7 @@ MAX_POSTS_EACH = 64
 """Under way at once to one subscription."""
 
 MAX_POSTS_FAILING = 4
-"""The same where nothing but failures came of late."""
+"""The same where nothing but failures came for a minute."""
 
 MAX_BYTES = 2**26
 """Of data under way at once in a process."""

@@ -37,6 +37,9 @@ SPAN = 10_000
 MAX_SUBSCRIPTIONS = 200
 """Subscriptions whose deliveries are claimed at once."""
 
+FAILING_SECONDS = 60
+"""A receiver from which nothing but failures came for as long is called failing: one that fails now and then is not."""
+
 KEPT_DAYS = 30
 """How long a delivery that has ended can be looked up."""
 
@@ -199,7 +202,8 @@ WITH asked AS (
     RETURNING d.subscription_id, d.delivery_seq, d.seq, d.attempts
 )
 SELECT c.subscription_id, c.delivery_seq, c.attempts, s.url, s.secret,
-    CASE WHEN s.previous_until > now() THEN s.previous_secret END, s.failing_since IS NOT NULL,
+    CASE WHEN s.previous_until > now() THEN s.previous_secret END,
+    coalesce(s.failing_since < now() - interval '{FAILING_SECONDS} seconds', false),
     e.seq, e.id::text, e.type, coalesce(e.producer, e.source), {INSTANT.format("e.recorded_at")}, e.data,
     encode(e.hash, 'hex'), e.erased
 FROM claimed AS c
@@ -265,7 +269,7 @@ class Claim(Struct, frozen=True):
     secret: bytes
     previous_secret: bytes | None
     is_failing: bool
-    """Nothing but failures came from this subscription's receiver of late."""
+    """Nothing but failures came from this subscription's receiver for a minute."""
     seq: int
     event_id: str
     type: str
