@@ -23,9 +23,8 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
     """Run one call; `read` gives its input, as JSON bytes, as an Input, or None for no input.
 
     The input is read only once the caller is known to be allowed; in a thread where it is large (`size` bytes), so that
-    nobody waits for it. Raises the errors that the procedure declares; any
-    other becomes Internal, its cause logged. Logs one line for a failed or slow call, for every call where that is set:
-    never an input.
+    nobody waits for it. Raises the errors that the procedure declares; any other becomes Internal, its cause logged.
+    Logs one line for a failed, slow or administrative call, for every call where that is set: never an input.
     """
     started = time.perf_counter()
     error: ProcedureError | None = None
@@ -44,7 +43,8 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
         raise error from failed
     finally:
         elapsed = time.perf_counter() - started
-        if error is not None or elapsed > SLOW_SECONDS or context.services.log_calls:
+        noted = procedure.is_administrative or context.services.log_calls
+        if noted or error is not None or elapsed > SLOW_SECONDS:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
 
 

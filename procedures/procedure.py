@@ -64,6 +64,11 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     """Whether a call may leave the input out, because no field is required."""
 
     @property
+    def is_administrative(self) -> bool:
+        """Whether it changes who may do what, or what leaves the server: every such call is logged."""
+        return self.kind is Kind.MUTATION and self.scope.endswith(":manage")
+
+    @property
     def summary(self) -> str:
         """The first line of the docstring."""
         return (inspect.getdoc(self.run) or "").partition("\n")[0]

@@ -38,7 +38,7 @@ MAX_BYTES = 2**26
 """Of data under way at once in a process."""
 
 MAX_DATA_BYTES = 2**20
-"""Of one event, and a little less than what the database weighs it as."""
+"""What one event's weighs at most."""
 
 RETRY_SECONDS = 0.5
 """Between two attempts to reach the database."""

@@ -1,5 +1,7 @@
 """Webhooks from the log to the receiver: a real server, a real receiver, and the database as the clock."""
 
+import base64
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.cursor import Cursor, Cursors
 from app.delivery.signature import standard_headers, x_signature
+from app.feed import OLDEST_FIRST
 from tests.delivery.receiver import OK, Answer, Received, Receiver, receiving, status
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server, cloned, serving, until
@@ -252,6 +256,29 @@ def test_a_start_that_is_no_place_is_refused(hooks: Hooks, start: str) -> None:
     wanted = {"eventTypes": ["*"], "webhookUrl": hooks.receiver.url(), "startFrom": start}
 
     assert failed(hooks.ask("create", wanted), 400)["issues"][0]["path"] == "startFrom"
+
+
+def test_a_subscription_begins_behind_the_cursor_of_a_stream(hooks: Hooks) -> None:
+    events = hooks.log(3)
+    secret = base64.b64decode((hooks.server.log.parent / "install.secret").read_text())
+
+    hooks.create(startFrom=Cursors(secret).seal(Cursor(OLDEST_FIRST, hooks.workspace, events[1]["seq"], b"", 0)))
+
+    assert [body["seq"] for body in hooks.arrived(1)] == [2]
+
+
+def test_each_change_of_a_subscription_is_in_the_servers_log(hooks: Hooks) -> None:
+    id_ = hooks.create()
+    hooks.call("pause", {"subscriptionId": id_})
+    hooks.call("delete", {"subscriptionId": id_})
+
+    lines = [json.loads(line) for line in hooks.server.log.read_text().splitlines() if line.startswith("{")]
+    mine = [line for line in lines if line.get("workspace") == hooks.workspace]
+    assert [(line["procedure"], line["principal"]) for line in mine] == [
+        ("subscriptions.create", "control"),
+        ("subscriptions.pause", "control"),
+        ("subscriptions.delete", "control"),
+    ]
 
 
 def test_a_long_backlog_is_caught_up_with_while_events_are_logged(hooks: Hooks) -> None:
