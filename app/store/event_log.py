@@ -80,14 +80,14 @@ WHERE workspace_id = %(workspace)s
 
 COUNT = """
 INSERT INTO event_count AS stored (workspace_id, type, source, has_metadata, events)
-SELECT %(workspace)s, rows.* FROM unnest(
-    %(types)s::text[], %(sources)s::text[], %(has_metadata)s::boolean[], %(events)s::bigint[]) AS rows
+SELECT %(workspace)s, counted.* FROM json_to_recordset(%(counts)s::json)
+    AS counted (type text, source text, has_metadata boolean, events bigint)
 ON CONFLICT (workspace_id, type, source, has_metadata) DO UPDATE SET events = stored.events + excluded.events
 """
 
 COUNT_PRODUCERS = """
 INSERT INTO producer_count AS stored (workspace_id, producer, events)
-SELECT %(workspace)s, rows.* FROM unnest(%(producers)s::text[], %(events)s::bigint[]) AS rows
+SELECT %(workspace)s, counted.* FROM json_to_recordset(%(counts)s::json) AS counted (producer text, events bigint)
 ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excluded.events
 """
 
@@ -333,22 +333,17 @@ class _Linker:
     def counts(self) -> dict[str, object]:
         """The parameters of `COUNT`, in one order for every process."""
         counted = sorted(Counter((row.type, row.source, row.metadata is not None) for row in self.rows).items())
-        return {
-            "workspace": self.workspace,
-            "types": [key[0] for key, _ in counted],
-            "sources": [key[1] for key, _ in counted],
-            "has_metadata": [key[2] for key, _ in counted],
-            "events": [events for _, events in counted],
-        }
+        counts = [
+            {"type": type_, "source": source, "has_metadata": has_metadata, "events": events}
+            for (type_, source, has_metadata), events in counted
+        ]
+        return {"workspace": self.workspace, "counts": msgspec.json.encode(counts).decode()}
 
     def producer_counts(self) -> dict[str, object]:
         """The parameters of `COUNT_PRODUCERS`, in one order for every process."""
         counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
-        return {
-            "workspace": self.workspace,
-            "producers": [producer for producer, _ in counted],
-            "events": [events for _, events in counted],
-        }
+        counts = [{"producer": producer, "events": events} for producer, events in counted]
+        return {"workspace": self.workspace, "counts": msgspec.json.encode(counts).decode()}
 
     def kinds(self) -> set[tuple[str, str, str]]:
         """What of these rows is counted: workspace, type and producer."""

@@ -7,12 +7,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
 import structlog
-from psycopg import AsyncConnection, Error
+from psycopg import Error
+
+from app.store.pipe import PipedConnection
 
 CHANNEL = "synap_commit"
 
-TELL = "SELECT pg_notify(%s, notice) FROM unnest(%s::text[]) AS notice"
+TELL = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_text(%(notices)s::json) AS notice"
 
 COALESCE_SECONDS = 0.005
 """Between two messages of one process: the commits meanwhile share the next."""
@@ -74,11 +77,11 @@ class Notices:
                         self._wake.clear()
                         untold, self._untold = self._untold, {}
                         notices = [f"{workspace} {seq}" for workspace, seq in untold.items()]
-                        await connection.execute(TELL, (CHANNEL, notices))
+                        await connection.trip([(TELL, {"notices": msgspec.json.encode(notices).decode()})])
                         await asyncio.sleep(COALESCE_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _connect(self) -> AsyncConnection:
-        return await AsyncConnection.connect(
+    async def _connect(self) -> PipedConnection:
+        return await PipedConnection.connect(
             self._url, autocommit=True, connect_timeout=3, application_name="synap notices"
         )
