@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from app.store.database import Database
 from app.store.keys import find_principal, token_hash, valid_keys
-from app.store.workspaces import workspace_exists
+from app.store.workspaces import NODE_LOG, workspace_exists
 from schemas.errors import Forbidden, NotFound, Unauthorized, Unavailable
-from schemas.principal import EVERY, Principal
+from schemas.principal import EVERY, Principal, Scope
 
 REMEMBER_SECONDS = 3.0
 """How long a key is trusted without asking again: what a revocation takes at most to be felt in every process."""
@@ -55,11 +55,13 @@ class Authenticator:
         if named is None:
             first = principal.workspaces[0]
             return DEFAULT_WORKSPACE if first == EVERY else first
+        if named == NODE_LOG and principal.allows(Scope.ALL) and EVERY in principal.workspaces:
+            return named
         if not principal.reaches(named):
             raise Forbidden("The key does not belong to the workspace that the call names", field="workspace")
         # A key that lists the workspace was made with it; one for every workspace may name what does not exist.
         if EVERY in principal.workspaces and named not in self._workspaces:
-            if "\x00" in named or not await workspace_exists(self._database, named):
+            if "\x00" in named or named == NODE_LOG or not await workspace_exists(self._database, named):
                 raise NotFound("There is no such workspace", field="workspace")
             self._workspaces.add(named)
         return named

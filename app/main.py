@@ -17,7 +17,7 @@ from app.delivery.webhooks import Webhooks
 from app.extensions import load_extensions
 from app.feed import Feed
 from app.ledger.draft import Drafting
-from app.ledger.signer import Signer
+from app.ledger.keyring import Keyring
 from app.limits import RateLimits
 from app.logs import configure_logs
 from app.parent import before_stop, exit_with_parent
@@ -27,7 +27,7 @@ from app.store.database import Database
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
-from app.store.install import InstallError, head, load_signer
+from app.store.install import head
 from app.store.keys import Keys
 from app.store.notices import Notices
 from app.store.readiness import Readiness
@@ -45,11 +45,11 @@ from procedures.context import Services
 from procedures.registry import registry
 
 
-def create_app(settings: Settings, *, database_url: str, signer: Signer, node: str, secret: bytes) -> Litestar:
+def create_app(settings: Settings, *, install: Install, keys: Keyring, secret: bytes) -> Litestar:
     """The application of one server process. Extensions are loaded before. It owns its pool from start to stop."""
-    database = Database(database_url)
+    database = Database(install.database_url)
     cursors = Cursors(secret)
-    notices = Notices(database_url)
+    notices = Notices(install.database_url)
     feed = Feed(EventFollower(database), cursors)
 
     def committed(workspace: str, seq: int) -> None:
@@ -61,8 +61,8 @@ def create_app(settings: Settings, *, database_url: str, signer: Signer, node: s
         feed.reached(workspace, seq)
         webhooks.heard(workspace, seq)
 
-    log = EventLog(database, signer, node, committed=committed)
-    webhooks = Webhooks(settings, database, log, cursors, node=node, secret=secret)
+    log = EventLog(database, keys, install.node, committed=committed)
+    webhooks = Webhooks(settings, database, log, cursors, node=install.node, secret=secret)
     services = Services(
         log=log,
         reader=EventReader(database, cursors),
@@ -150,11 +150,8 @@ def load_worker(_target: str, settings: Settings, install: Install) -> ASGIApp:
     """What each server process runs first: its own logs, extensions and application. Called by granian."""
     configure_logs()
     load_extensions(settings.extensions)
-    signer = load_signer(settings.node_key_path)
-    if signer is None:
-        raise InstallError(f"The signing key {settings.node_key_path} is gone.")
     secret = read_secret(settings.secret_path)
-    app = create_app(settings, database_url=install.database_url, signer=signer, node=install.node, secret=secret)
+    app = create_app(settings, install=install, keys=Keyring(settings.node_key_path), secret=secret)
     return Varying(app) if settings.cors_origins else app
 
 

@@ -1,6 +1,7 @@
 """What the environment sets. Read once, at start; every name is `SYNAP_` and the field's name in capitals."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -19,6 +20,10 @@ MAX_RATE = 1_000_000_000
 """Calls a minute: far beyond any use, and within what the database counts."""
 
 
+_ORIGIN = re.compile(r"[!-*,-~]{1,200}")
+"""What a key name may be in a C2SP signed note, in ASCII."""
+
+
 class SettingsError(Exception):
     """A setting that cannot be used; the message is one sentence for the operator."""
 
@@ -30,12 +35,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Address of the main listener. Anything but loopback exposes the log to the network."""
     port: int = 8000
     """Port of the main listener; taken: exit code 2."""
+    ledger_port: int = 7777
+    """Port of a second listener, which serves only the ledger, at `/v1`; taken: exit code 2. 0 turns it off."""
     data_dir: Path = Path("data")
     """Embedded database, `node.key`, `install.secret`, `control.token`. One server at a time holds it."""
     node_key_file: Path | None = None
     """The Ed25519 signing key; default `node.key` in the data directory. Machines that serve one database share it."""
     secret_file: Path | None = None
     """32 random bytes that authenticate cursors and seal webhook secrets; default `install.secret` likewise."""
+    origin: str | None = None
+    """First part of a checkpoint's origin; default the node id without `did:key:`. Kept from the first start."""
     database_url: str | None = None
     """A libpq URL of a PostgreSQL 15 or later; unset: the embedded one."""
     workers: int = 1
@@ -108,6 +117,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{variable} must be {_described(field.type)}.") from None
         settings = cls(**values)  # type: ignore[arg-type] # each value was converted to its field's type
         settings._check()
+        settings._check_ledger()
         settings._check_webhooks()
         return settings
 
@@ -126,6 +136,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
         if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
+
+    def _check_ledger(self) -> None:
+        if not 0 <= self.ledger_port < 65536 or self.ledger_port == self.port:
+            raise SettingsError(f"{PREFIX}LEDGER_PORT must be from 1 to 65535 and not {PREFIX}PORT, or 0 for none.")
+        if self.origin is not None and not _ORIGIN.fullmatch(self.origin):
+            raise SettingsError(
+                f"{PREFIX}ORIGIN must have 1 to 200 printable characters, without spaces or plus signs, such as "
+                "events.example.org."
+            )
 
     def _check_webhooks(self) -> None:
         if not self.webhook_schedule or not all(0 <= seconds <= MAX_WAIT_SECONDS for seconds in self.webhook_schedule):

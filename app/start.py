@@ -24,6 +24,7 @@ class Install(Struct, frozen=True):
 
     database_url: str
     node: str
+    origin: str
 
 
 @contextmanager
@@ -48,8 +49,14 @@ def ready(settings: Settings, *, serving: bool) -> Iterator[Install]:
         migrate(url)
         _make_secret(settings.secret_path)
         with connect(url) as connection:
-            node = set_up(connection, settings.node_key_path, settings.control_token_path, new_token(CONTROL_KEY_ID))
-        yield Install(url, node)
+            identity = set_up(
+                connection,
+                settings.node_key_path,
+                settings.control_token_path,
+                new_token(CONTROL_KEY_ID),
+                settings.origin,
+            )
+        yield Install(url, identity.node, identity.origin)
 
 
 def read_secret(path: Path) -> bytes:

@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 
+from app.store.workspaces import NODE_LOG
 from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import Procedure, Stream
-from schemas.errors import Forbidden, Internal, InvalidInput, Issue, PayloadTooLarge, ProcedureError
+from schemas.errors import Forbidden, Internal, InvalidInput, Issue, NotFound, PayloadTooLarge, ProcedureError
 from schemas.issues import decoded
 
 SLOW_SECONDS = 1.0
@@ -31,6 +32,8 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
     try:
         if not context.principal.allows(procedure.scope):
             raise Forbidden(f"The key lacks the scope {procedure.scope}")
+        if context.workspace == NODE_LOG and not procedure.reads_node_log:
+            raise NotFound("There is no such workspace", field="workspace")
         if size > LARGE_BYTES:
             value = await asyncio.to_thread(lambda: _input(procedure, read(), context))
         else:
@@ -80,7 +83,7 @@ def log_call(
 
 def _told(procedure: Procedure, context: Context, failed: Exception) -> ProcedureError:
     """What the caller is told of a failure: itself where the procedure declares it."""
-    if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden)):
+    if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden, NotFound)):
         return failed
     _log_defect(procedure, context, failed)
     return Internal()

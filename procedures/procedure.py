@@ -69,6 +69,11 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
         return self.kind is Kind.MUTATION and self.scope.endswith(":manage")
 
     @property
+    def reads_node_log(self) -> bool:
+        """Whether a key for everything may call it on the log `_node`, which is no workspace's."""
+        return self.scope in {Scope.LEDGER_READ, Scope.AUDIT_READ}
+
+    @property
     def summary(self) -> str:
         """The first line of the docstring."""
         return (inspect.getdoc(self.run) or "").partition("\n")[0]

@@ -42,7 +42,7 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     """A clean environment with these settings (`port=1` is SYNAP_PORT=1)."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "CI") if name in os.environ}
     given = {f"SYNAP_{name.upper()}": str(value) for name, value in settings.items()}
-    return kept | {"SYNAP_DATA_DIR": str(data_dir)} | given
+    return kept | {"SYNAP_DATA_DIR": str(data_dir), "SYNAP_LEDGER_PORT": "0"} | given
 
 
 class Server(Struct, frozen=True):

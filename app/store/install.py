@@ -11,10 +11,12 @@ import psycopg
 import sqlalchemy
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from msgspec import Struct
 
+from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, write_secret
 from app.store.keys import insert_key
-from app.store.workspaces import create_workspace
+from app.store.workspaces import NODE_LOG, create_workspace
 from schemas.principal import EVERY
 
 CONTROL_KEY_ID = "control"
@@ -64,52 +66,76 @@ def head() -> str:
     return revision
 
 
-def set_up(connection: psycopg.Connection, node_key: Path, control_token: Path, new_token: str) -> str:
+class Identity(Struct, frozen=True):
+    """Who an install is: its node id, the kid in force, and the first part of its checkpoints' origins."""
+
+    node: str
+    kid: str
+    origin: str
+
+
+def set_up(
+    connection: psycopg.Connection, node_key: Path, control_token: Path, new_token: str, origin: str | None = None
+) -> Identity:
     """Make what the first start makes: node key, install row, workspace `default`, control token. Idempotent.
 
-    `new_token` becomes the control token, and is written to `control_token`, where there is none yet. Answers the node
-    id. Raises InstallError for a signing key that is not this install's, and for a lost one.
+    `new_token` becomes the control token, and is written to `control_token`, where there is none yet. Raises
+    InstallError for a signing key that is not this install's, for a lost one, and for an `origin` that is another.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SETUP_LOCK,))
-        row = connection.execute("SELECT node, kid FROM install").fetchone()
-        signer = load_signer(node_key)
-        if row is None:
-            signer = signer or _create_signer(node_key)
-            now = datetime.now(UTC)
+        identity = find_identity(connection)
+        if identity is None:
+            signer = _first_key(node_key)
+            identity = Identity(signer.did, signer.kid, origin or signer.kid)
             connection.execute(
-                "INSERT INTO install (id, node, kid, created_at) VALUES (1, %s, %s, %s)", (signer.did, signer.kid, now)
+                "INSERT INTO install (id, node, kid, origin, created_at) VALUES (1, %s, %s, %s, %s)",
+                (identity.node, identity.kid, identity.origin, datetime.now(UTC)),
             )
-            row = (signer.did, signer.kid)
             create_workspace(connection, DEFAULT_WORKSPACE)
-        elif signer is None:
-            raise InstallError(
-                f"The database is signed by key {row[1]}, but there is no key file {node_key}; restore it."
-            )
-        elif signer.kid != row[1]:
-            raise InstallError(f"The key in {node_key} is {signer.kid}, but the database is signed by {row[1]}.")
+        else:
+            _require_key(node_key, identity.kid)
+        if origin not in {None, identity.origin}:
+            raise InstallError(f"SYNAP_ORIGIN was {identity.origin} at the first start; it cannot change.")
+        create_workspace(connection, NODE_LOG)
         if connection.execute("SELECT FROM api_key WHERE id = %s", (CONTROL_KEY_ID,)).fetchone() is None:
             insert_key(
                 connection, CONTROL_KEY_ID, new_token, user_id=CONTROL_KEY_ID, scopes=[EVERY], workspaces=[EVERY]
             )
             control_token.unlink(missing_ok=True)  # of an install that this database does not know
             write_secret(control_token, new_token)
-    return str(row[0])
+    return identity
 
 
-def load_signer(node_key: Path) -> Signer | None:
-    """The key in the file `node_key`, or None where there is no file. Raises InstallError where it holds no key."""
+def find_identity(connection: psycopg.Connection) -> Identity | None:
+    """Who the install in this database is; None before its first start."""
+    row = connection.execute("SELECT node, kid, origin FROM install").fetchone()
+    return None if row is None else Identity(*row)
+
+
+def _require_key(node_key: Path, kid: str) -> None:
+    """Raise InstallError unless the key in force is in its file; a change of keys that was interrupted is finished."""
+    keys = Keyring(node_key)
     try:
-        return Signer.load(node_key)
+        if keys.signer(kid) is not None:
+            keys.put_in_force(kid)
+            return
+        found = Signer.load(node_key)
     except (ValueError, OSError) as error:
         raise InstallError(f"The signing key cannot be read: {error}.") from None
+    if found is None:
+        raise InstallError(f"The database is signed by key {kid}, but there is no key file {node_key}; restore it.")
+    raise InstallError(f"The key in {node_key} is {found.kid}, but the database is signed by {kid}.")
 
 
-def _create_signer(node_key: Path) -> Signer:
+def _first_key(node_key: Path) -> Signer:
+    """The key in the file, which an operator may have put there, else a new one. Raises InstallError."""
     try:
-        return Signer.create(node_key)
+        return Signer.load(node_key) or Signer.create(node_key)
+    except ValueError as error:
+        raise InstallError(f"The signing key cannot be read: {error}.") from None
     except OSError as error:
-        raise InstallError(f"The signing key {node_key} cannot be written: {error.strerror}.") from None
+        raise InstallError(f"The signing key {node_key} cannot be read or written: {error.strerror}.") from None
 
 
 def _alembic() -> alembic.config.Config:

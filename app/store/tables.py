@@ -34,8 +34,8 @@ def _bytes() -> Any:
     return Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-def _instant(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
+def _instant(**options: Any) -> Any:
+    return Field(sa_column=Column(DateTime(timezone=True), **{"nullable": False} | options))
 
 
 def _count(**options: Any) -> Any:
@@ -47,21 +47,39 @@ def _workspace(*constraints: Any) -> Any:
 
 
 class Install(SQLModel, table=True):
-    """The one row of the install: its node id (the first key it ever had) and the kid in force."""
+    """The one row of the install: its node id (the first key it ever had), the kid in force, its checkpoints' origin.
+
+    `witnessed_at` is when the audit's tips were last written into the log `_node`.
+    """
 
     __tablename__ = "install"
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     node: str = _text()
     kid: str = _text()
     created_at: datetime = _instant()
+    origin: str = _text()
+    witnessed_at: datetime = _instant(server_default=text("'epoch'"))
+
+
+class KeyRotation(SQLModel, table=True):
+    """How a signing key followed another, in the order of `number`. Without `signature_old` the old one was lost."""
+
+    __tablename__ = "key_rotation"
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kid_old: str = _text()
+    kid_new: str = _text()
+    rotated_at: datetime = _instant()
+    signature_old: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    signature_new: bytes = _bytes()
 
 
 class Workspace(SQLModel, table=True):
-    """The owner of a log."""
+    """The owner of a log. Of a deleted one this row stays: its slug never names another log."""
 
     __tablename__ = "workspace"
     id: str = _text(primary_key=True)
     created_at: datetime = _instant()
+    deleted_at: datetime | None = _instant(nullable=True)
 
 
 class ApiKey(SQLModel, table=True):
@@ -136,6 +154,19 @@ class EventRow(SQLModel, table=True):
     correlation_id: str | None = _text(nullable=True)
     causation_id: str | None = _text(nullable=True)
     occurred_at: datetime | None = _instant(nullable=True)
+
+
+class MerkleNode(SQLModel, table=True):
+    """The root of the complete subtree over `2 ** height` events from seq `place * 2 ** height` on (RFC 6962).
+
+    Kept are those of every eighth height; they follow the log, and are never needed to append to it.
+    """
+
+    __tablename__ = "merkle_node"
+    workspace_id: str = _workspace()
+    height: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    place: int = _count(primary_key=True, autoincrement=False)
+    hash: bytes = _bytes()
 
 
 class EventCount(SQLModel, table=True):
@@ -237,6 +268,7 @@ class Delivery(SQLModel, table=True):
             "delivery_seq",
             postgresql_where=text("ordered AND due_at IS NOT NULL"),
         ),
+        Index(None, "workspace_id", "seq"),
     )
     workspace_id: str = _workspace()
     subscription_id: str = _text(primary_key=True)
@@ -264,3 +296,35 @@ class Attempt(SQLModel, table=True):
     status: int | None
     error: str | None = _text(nullable=True)
     body: bytes = _bytes()
+
+
+class AuditTip(SQLModel, table=True):
+    """The end of a workspace's audit chain, and up to where it is witnessed in the log `_node`."""
+
+    __tablename__ = "audit_tip"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _workspace(ForeignKey("workspace.id"))
+    seq: int = _count()
+    hash: bytes = _bytes()
+    recorded_at: datetime = _instant()
+    witnessed: int = _count(server_default=text("-1"))
+
+
+class AuditEntry(SQLModel, table=True):
+    """One administrative act. `detail` is JCS without personal data. Written by the function `audit_append` alone."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        Index(None, "workspace_id", "id", unique=True),
+        Index(None, "workspace_id", "recorded_at", unique=True),
+        Index(None, "workspace_id", "action", "seq"),
+    )
+    workspace_id: str = _workspace()
+    seq: int = _count(primary_key=True, autoincrement=False)
+    id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    action: str = _text()
+    actor: str = _text()
+    recorded_at: datetime = _instant()
+    detail: str = _text()
+    prev_hash: bytes = _bytes()
+    hash: bytes = _bytes()

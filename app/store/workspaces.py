@@ -9,15 +9,18 @@ from app.store.database import Database
 
 CREATE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"
 
+NODE_LOG = "_node"
+"""The log that belongs to the install itself. No slug begins with an underscore."""
+
 OPEN_LOG = """
 INSERT INTO event_tip (workspace_id, seq, hash, recorded_at, kid)
 SELECT %(id)s, -1, %(genesis)s, 'epoch', kid FROM install
 """
 """An empty log: the first event gets seq 0 and links to 32 zero bytes."""
 
-LIST = "SELECT id, created_at FROM workspace ORDER BY id"
+LIST = f"SELECT id, created_at FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id"
 
-EXISTS = "SELECT FROM workspace WHERE id = %(id)s"
+EXISTS = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NULL"
 
 
 def create_workspace(connection: psycopg.Connection, slug: str) -> bool:

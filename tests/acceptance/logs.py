@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 
 from app.ledger.draft import Draft, Drafting
+from app.ledger.keyring import Keyring
 from app.settings import Settings
 from app.start import ready
 from app.store.database import Database
 from app.store.event_log import EventLog
-from app.store.install import load_signer
 from schemas.event import LogEvent
 from schemas.principal import EVERY, Principal
 
@@ -24,11 +24,9 @@ async def event_log(database_url: str, data_dir: Path) -> AsyncIterator[EventLog
     """The log of a migrated database, whose keys are in `data_dir`."""
     settings = Settings(database_url=database_url, data_dir=data_dir)
     with ready(settings, serving=False) as install:
-        signer = load_signer(settings.node_key_path)
-        assert signer is not None
         database = Database(install.database_url)
         await database.open()
-        log = EventLog(database, signer, install.node)
+        log = EventLog(database, Keyring(settings.node_key_path), install.node)
         try:
             yield log
         finally:

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.store.event_log import LOCK
+from app.store.linker import LOCK
 from tests.acceptance.processes import Cluster, waiting_for_the_tip
 from tests.acceptance.writers import writing
 from tests.checks import check_log

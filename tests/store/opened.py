@@ -15,12 +15,12 @@ from msgspec import Raw, Struct
 from app.cursor import Cursors
 from app.feed import Feed
 from app.ledger.draft import Draft, Drafting
-from app.ledger.signer import Signer
+from app.ledger.keyring import Keyring
 from app.store.database import Database
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
-from app.store.install import connect, load_signer, set_up
+from app.store.install import connect, set_up
 from app.store.keys import new_token
 from app.store.workspaces import create_workspace
 from schemas.event import ListEvents, LogEvent, SynapEvent
@@ -55,7 +55,7 @@ class Store(Struct, frozen=True, kw_only=True):
     url: str
     workspace: str = "default"
     node: str
-    signer: Signer
+    keys: Keyring
     database: Database
     log: EventLog
     reader: EventReader
@@ -108,11 +108,10 @@ class Store(Struct, frozen=True, kw_only=True):
 def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[Store]:
     """The store in the migrated database at `url`; its key is kept in `keys`."""
     with connect(url) as connection:
-        node = set_up(connection, keys / "node.key", keys / "control.token", new_token("control"))
+        identity = set_up(connection, keys / "node.key", keys / "control.token", new_token("control"))
         for slug in workspaces:
             create_workspace(connection, slug)
-    signer = load_signer(keys / "node.key")
-    assert signer is not None
+    keyring = Keyring(keys / "node.key")
     with asyncio.Runner() as runner:
 
         def run(awaitable: Awaitable[T]) -> T:
@@ -122,10 +121,10 @@ def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[
         feed = Feed(EventFollower(database), cursors)
         yield Store(
             url=url,
-            node=node,
-            signer=signer,
+            node=identity.node,
+            keys=keyring,
             database=database,
-            log=EventLog(database, signer, node, clock, feed.reached),
+            log=EventLog(database, keyring, identity.node, clock, feed.reached),
             reader=EventReader(database, cursors),
             feed=feed,
             clock=clock,

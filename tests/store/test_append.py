@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from app.ledger.draft import Draft
+from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.store.database import Database
 from app.store.event_log import EventLog
@@ -236,7 +238,7 @@ def test_appends_of_several_processes_make_one_log(store: Store) -> None:
     random_ = random.Random(7)
     known = [uuid4() for _ in range(60)]
     databases = [store.run(_open(store.url)) for _ in range(2)]
-    logs = [store.log, *(EventLog(database, store.signer, store.node) for database in databases)]
+    logs = [store.log, *(EventLog(database, store.keys, store.node) for database in databases)]
 
     def drafts() -> list[Draft]:
         chosen = (random_.choice(known) for _ in range(random_.randrange(1, 6)))
@@ -313,8 +315,9 @@ def test_a_caller_that_leaves_takes_nobody_along(store: Store) -> None:
     check_log(store.url, store.workspace)
 
 
-def test_another_key_than_the_one_in_force_appends_nothing(store: Store) -> None:
-    stranger = EventLog(store.database, Signer(bytes(32)), store.node)
+def test_another_key_than_the_one_in_force_appends_nothing(store: Store, tmp_path: Path) -> None:
+    Signer.create(tmp_path / "node.key")
+    stranger = EventLog(store.database, Keyring(tmp_path / "node.key"), store.node)
 
     with pytest.raises(Unavailable, match="nothing was stored"):
         store.run(stranger.append(store.workspace, [draft()]))
@@ -327,7 +330,7 @@ def test_an_unreachable_database_is_unavailable(store: Store) -> None:
         database = Database("postgresql://127.0.0.1:1/nosuch", wait_seconds=0.2)
         await database.open()
         try:
-            await EventLog(database, store.signer, store.node).append(store.workspace, [draft()])
+            await EventLog(database, store.keys, store.node).append(store.workspace, [draft()])
         finally:
             await database.close()
 

@@ -305,7 +305,7 @@ def test_commits_of_others_are_found_by_the_timer_where_no_notice_came(store: St
     """The other writer tells nobody."""
 
     async def run() -> Read:
-        deaf = EventLog(store.database, store.signer, store.node, store.clock)
+        deaf = EventLog(store.database, store.keys, store.node, store.clock)
         async with following(store) as reader:
             await deaf.append(store.workspace, [draft()])
             async with asyncio.timeout(TIMER_SECONDS * 3):

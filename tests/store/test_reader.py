@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.cursor import Cursors
-from app.store.event_log import MAX_COUNTED
+from app.store.linker import MAX_COUNTED
 from schemas.errors import InvalidInput, PayloadTooLarge
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
 from tests.store.opened import Store, draft
