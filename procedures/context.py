@@ -1,10 +1,13 @@
 """What an operation works with: who calls, in which workspace, and the parts of the server that it may use."""
 
+from collections.abc import Iterable, Mapping
+
 from msgspec import Struct
 
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
+from app.store.audit import Act
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from app.store.keys import Keys
@@ -34,3 +37,7 @@ class Context(Struct, frozen=True):
     principal: Principal
     workspace: str
     request_id: str
+
+    def act(self, action: str, detail: Mapping[str, object], workspaces: Iterable[str] | None = None) -> Act:
+        """What this call does, for the audit of `workspaces`, or of the one that it acts in."""
+        return Act.of(action, self.principal.key_id, detail, workspaces or [self.workspace])
