@@ -32,7 +32,7 @@ class Authenticator:
         self._database = database
         self._known: dict[bytes, tuple[float, Principal]] = {}
         self._asking: dict[bytes, Task[Principal | None]] = {}
-        self._workspaces: set[str] = set()
+        self._workspaces: dict[str, float] = {}
         self._watched: dict[str, dict[Callable[[], None], datetime | None]] = {}
         self._watching: Task[None] | None = None
 
@@ -60,10 +60,10 @@ class Authenticator:
         if not principal.reaches(named):
             raise Forbidden("The key does not belong to the workspace that the call names", field="workspace")
         # A key that lists the workspace was made with it; one for every workspace may name what does not exist.
-        if EVERY in principal.workspaces and named not in self._workspaces:
+        if EVERY in principal.workspaces and self._workspaces.get(named, 0.0) < time.monotonic():
             if "\x00" in named or named == NODE_LOG or not await workspace_exists(self._database, named):
                 raise NotFound("There is no such workspace", field="workspace")
-            self._workspaces.add(named)
+            self._workspaces[named] = time.monotonic() + REMEMBER_SECONDS
         return named
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:

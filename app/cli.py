@@ -1,38 +1,40 @@
 """The command `synap`. What the operator did wrong is one sentence on standard error and exit code 2."""
 
-import resource
-import shlex
+import os
 import socket
 import sys
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import psycopg
 from cyclopts import App, Parameter
-from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
-from granian.server import Server
 
+from app.doctor import examine, prove
 from app.extensions import load_extensions
+from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, parse
+from app.ledger.keyring import Keyring
+from app.ledger.verify import verify_bundle
 from app.logs import configure_logs
-from app.main import load_worker
+from app.server import run
 from app.settings import Settings, SettingsError
-from app.start import ready
+from app.start import database, ready
+from app.store.audit import enter
+from app.store.deletion import delete_workspace
 from app.store.embedded import DataDirectoryError
 from app.store.install import DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
-from app.store.workspaces import create_workspace, list_workspaces
+from app.store.rotation import adopt_key, rotate_key
+from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.typescript import typescript as typescript_contract
+from app.verification import UnreadableError, exit_code, of_node, progress_bar, read_bundle, report
 from procedures.registry import registry
 from schemas.base import ShortText
+from schemas.ledger import Rotation
 from schemas.principal import EVERY, Scope, WorkspaceSlug
 
 cli = App(
@@ -40,15 +42,12 @@ cli = App(
 )
 keys = App(name="keys", help="API keys.")
 workspaces = App(name="workspaces", help="Workspaces, each with a log of its own.")
+node = App(name="node", help="The install's signing key.")
 cli.command(keys)
 cli.command(workspaces)
+cli.command(node)
 
-STOP_SECONDS = 30
-"""How long a server process may take to finish what it accepted before it is killed."""
-
-MAX_CONNECTIONS = 65_536
-RESERVED_FILES = 768
-"""Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
+Yes = Annotated[bool, Parameter(negative="")]
 
 
 class UsageError(Exception):
@@ -60,7 +59,7 @@ def main() -> None:
     configure_logs()
     try:
         cli()
-    except (SettingsError, DataDirectoryError, InstallError, UsageError) as error:
+    except (SettingsError, DataDirectoryError, InstallError, WorkspaceError, UnreadableError, UsageError) as error:
         print(f"synap: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -70,35 +69,11 @@ def serve() -> None:
     """Set up what is missing and serve until interrupted."""
     settings = Settings.from_environment()
     load_extensions(settings.extensions)
-    _check_port(settings)
+    _check_port(settings, "PORT", settings.port)
+    if settings.ledger_port:
+        _check_port(settings, "LEDGER_PORT", settings.ledger_port)
     with ready(settings, serving=True) as install:
-        server = Server(
-            "synap",
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.ASGI,
-            workers=settings.workers,
-            # One thread of its own for the network: nearly twice the requests with a body of a shared one, measured.
-            runtime_mode=RuntimeModes.mt,
-            runtime_threads=1,
-            loop=Loops.uvloop,
-            http=HTTPModes.http1,
-            log_enabled=False,
-            respawn_failed_workers=True,
-            # Open connections, not requests: beyond it nobody is answered, and every open stream is one.
-            backpressure=_connections(),
-            workers_kill_timeout=STOP_SECONDS,
-        )
-        threading.Thread(target=_announce, args=(settings,), daemon=True).start()
-        server.serve(target_loader=partial(load_worker, settings=settings, install=install))
-
-
-def _connections() -> int:
-    """How many connections a process may have open: all that the system lets it, up to a bound."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MAX_CONNECTIONS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    return max(files - RESERVED_FILES, 128)
+        run(settings, install)
 
 
 @cli.command
@@ -154,7 +129,8 @@ def create_key(
         raise UsageError("--user must have 1 to 256 characters.") from None
     if expires_in_seconds is not None and not 0 < expires_in_seconds < 2**31:
         raise UsageError("--expires-in-seconds must be 1 or more.")
-    with _administered() as connection:
+    with _administered() as install:
+        connection = install.connection
         known = {slug for slug, _ in list_workspaces(connection)} | {EVERY}
         if unknown := [name for name in names if name not in known]:
             raise UsageError(
@@ -172,8 +148,8 @@ def create_key(
 @keys.command(name="list")
 def show_keys() -> None:
     """Print every key as one JSON object a line, without its token."""
-    with _administered() as connection:
-        for key in list_keys(connection):
+    with _administered() as install:
+        for key in list_keys(install.connection):
             print(msgspec.json.encode(key).decode())
 
 
@@ -186,8 +162,8 @@ def revoke(key_id: str, /) -> None:
     key_id
         The middle part of its token, as `synap keys list` shows it.
     """
-    with _administered() as connection:
-        if not key_id.isascii() or not revoke_key(connection, key_id):
+    with _administered() as install:
+        if not key_id.isascii() or not revoke_key(install.connection, key_id):
             raise UsageError(f"There is no key {key_id!r}; see: synap keys list.")
     print(f"Revoked {key_id}.")
 
@@ -205,60 +181,170 @@ def make_workspace(slug: str, /) -> None:
         msgspec.convert(slug, WorkspaceSlug)
     except msgspec.ValidationError:
         raise UsageError("A slug has 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or digit.") from None
-    with _administered() as connection:
-        if not create_workspace(connection, slug):
+    with _administered() as install, install.connection.transaction():
+        if not create_workspace(install.connection, slug, install.keys):
             raise UsageError(f"The workspace {slug!r} exists.")
+        enter(install.connection, "workspace.created", {"workspace": slug}, [NODE_LOG, slug])
     print(f"Created {slug}.")
 
 
 @workspaces.command(name="list")
 def show_workspaces() -> None:
     """Print every workspace's slug, one a line."""
-    with _administered() as connection:
-        for slug, _ in list_workspaces(connection):
+    with _administered() as install:
+        for slug, _ in list_workspaces(install.connection):
             print(slug)
 
 
+@workspaces.command(name="delete")
+def remove_workspace(slug: str, /, *, yes: Yes = False) -> None:
+    """Delete a workspace with all its events, for good. Its audit stays, and its slug is never used again.
+
+    Parameters
+    ----------
+    slug
+        Of the workspace.
+    yes
+        Do it.
+    """
+    if not yes:
+        raise UsageError(
+            f"This deletes every event of the workspace {slug!r}, its webhooks, and the keys that are its alone, for "
+            "good; to do it, say --yes."
+        )
+    with _administered() as install:
+        events = delete_workspace(install.connection, slug)
+    print(f"Deleted {slug}: {events} events.")
+
+
+@node.command(name="rotate-key")
+def rotate() -> None:
+    """Replace the signing key by a new one, while servers run."""
+    with _administered() as install:
+        _tell(rotate_key(install.connection, install.keys), install.keys)
+
+
+@node.command(name="adopt-key")
+def adopt(*, yes: Yes = False) -> None:
+    """Go on with a new signing key where the one in force is lost.
+
+    The new one is that in the key file, or is made where there is none.
+
+    Parameters
+    ----------
+    yes
+        Do it.
+    """
+    if not yes:
+        raise UsageError(
+            "This is for a signing key that is lost: nobody can tell then whether the new one is this install's, and "
+            "every verifier of its logs reports the break for ever; to do it, say --yes."
+        )
+    with _administered(without_key=True) as install:
+        _tell(adopt_key(install.connection, install.keys), install.keys)
+
+
+@cli.command(name="doctor")
+def doctor(*, checkpoint: Path | None = None) -> None:
+    """Look at the install without changing it; exit code 1 where something is wrong.
+
+    Parameters
+    ----------
+    checkpoint
+        A file with a checkpoint's note that was kept elsewhere: look whether its log still extends it.
+    """
+    settings = Settings.from_environment()
+    if checkpoint is None:
+        findings = list(examine(settings))
+    else:
+        try:
+            with checkpoint.open("rb") as file:
+                note = parse(file.read(MAX_NOTE_BYTES + 1).decode())
+        except (OSError, UnicodeDecodeError, MalformedNoteError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{checkpoint} cannot be read: {reason}.") from None
+        with database(settings, serving=False) as url, connect(url) as connection:
+            findings = [prove(connection, note)]
+    for finding in findings:
+        print(finding)
+    if not all(finding.is_right for finding in findings):
+        sys.exit(1)
+
+
+@cli.command(name="verify")
+def verify(
+    source: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    node: str | None = None,
+    log: str | None = None,
+    token_file: Path | None = None,
+) -> None:
+    """Check an export, or the log of a server: every hash, link, signature and change of keys.
+
+    Exit code 0 where all is verified, 1 where something is broken, 2 where there is nothing to read, and 3 where all is
+    verified but for a key that was lost or a body that is missing.
+
+    Parameters
+    ----------
+    source
+        A file, `-` for standard input, or the URL of a ledger (http://127.0.0.1:7777/v1) or of an export.
+    node
+        Whose log it has to be (did:key:z…): anyone can sign a log of their own.
+    log
+        Which workspace's log of a ledger.
+    token_file
+        Where a token for the ledger is; default: the environment variable SYNAP_TOKEN.
+    """
+    token = os.environ.get("SYNAP_TOKEN", "")
+    if token_file is not None:
+        try:
+            token = token_file.read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"The token file {token_file} cannot be read ({type(error).__name__}).") from None
+    verdict = verify_bundle(read_bundle(source, log=log, token=token.strip()), progress_bar())
+    verdict = of_node(verdict, node)
+    for line in report(verdict):
+        print(line)
+    sys.exit(exit_code(verdict))
+
+
+class _Administration(msgspec.Struct, frozen=True):
+    """An install, to an administrator on its machine."""
+
+    connection: psycopg.Connection
+    keys: Keyring
+
+
 @contextmanager
-def _administered() -> Iterator[psycopg.Connection]:
-    """A connection to the database of the settings, which is started for the while where no server runs it."""
-    with ready(Settings.from_environment(), serving=False) as install, connect(install.database_url) as connection:
-        yield connection
+def _administered(*, without_key: bool = False) -> Iterator[_Administration]:
+    """The install of the settings; its database is started for the while where no server runs it."""
+    settings = Settings.from_environment()
+    with (
+        ready(settings, serving=False, without_key=without_key) as install,
+        connect(install.database_url) as connection,
+    ):
+        yield _Administration(connection, Keyring(settings.node_key_path))
 
 
-def _check_port(settings: Settings) -> None:
+def _tell(rotation: Rotation, keys: Keyring) -> None:
+    """What the operator has to know of a change of keys."""
+    print(
+        f"The signing key is {rotation.kid_new} now; before it was {rotation.kid_old}.\n"
+        f"Keep {keys.path} and the files beside it, {keys.path.name}.z..., safe and apart from the database.\n"
+        f"Servers that read their key from another file, as on another machine, answer that they are unavailable until "
+        f"{keys.path.name} is copied there."
+    )
+
+
+def _check_port(settings: Settings, name: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((settings.host, settings.port))
+            listener.bind((settings.host, port))
         except OSError as error:
             raise UsageError(
-                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}); stop what listens "
-                "there, or set SYNAP_PORT."
+                f"Port {port} on {settings.host} cannot be used ({error.strerror}); stop what listens "
+                f"there, or set SYNAP_{name}."
             ) from None
-
-
-def _announce(settings: Settings) -> None:
-    """Say where the server is, once it answers."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{settings.port}"
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own server
-                break
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    else:
-        return  # the log says why
-    event = '{"type":"note.created","data":{"title":"Hello"}}'
-    if settings.transformer == "superjson":
-        event = f'{{"json":{event}}}'
-    token = shlex.quote(str(settings.control_token_path.absolute()))
-    print(
-        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.d.ts).\n"
-        f"The control token is in {token}. Log a first event with:\n\n"
-        f'curl -s {url}/trpc/events.log -H "authorization: Bearer $(cat {token})" '
-        f"-H 'content-type: application/json' -d '{event}'\n",
-        flush=True,
-    )

@@ -1,6 +1,5 @@
 """Where everything meets: settings become a running application."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,34 +8,30 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
 from app.auth import Authenticator
-from app.cursor import Cursors
-from app.delivery.webhooks import Webhooks
 from app.extensions import load_extensions
-from app.feed import Feed
-from app.ledger.draft import Drafting
 from app.ledger.keyring import Keyring
 from app.limits import RateLimits
 from app.logs import configure_logs
-from app.parent import before_stop, exit_with_parent
+from app.parent import before_stop
+from app.process import Process
 from app.settings import Settings
 from app.start import Install, read_secret
-from app.store.database import Database
-from app.store.event_follower import EventFollower
-from app.store.event_log import EventLog
-from app.store.event_reader import EventReader
 from app.store.install import head
-from app.store.keys import Keys
-from app.store.notices import Notices
 from app.store.readiness import Readiness
 from app.surfaces.errors import TRPC_CODES
+from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
+from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
+from app.surfaces.ledger import LedgerDoor, ledger_router
+from app.surfaces.ledger_stream import LedgerStream
+from app.surfaces.live import Live
 from app.surfaces.publish import PublishDoor, publish_router
 from app.surfaces.rest import unrouted
 from app.surfaces.service import healthz, readyz
 from app.surfaces.trpc.door import MOUNT, Door
-from app.surfaces.trpc.live import Live
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
@@ -45,37 +40,59 @@ from procedures.context import Services
 from procedures.registry import registry
 
 
-def create_app(settings: Settings, *, install: Install, keys: Keyring, secret: bytes) -> Litestar:
-    """The application of one server process. Extensions are loaded before. It owns its pool from start to stop."""
-    database = Database(install.database_url)
-    cursors = Cursors(secret)
-    notices = Notices(install.database_url)
-    feed = Feed(EventFollower(database), cursors)
+def create_app(
+    settings: Settings, *, install: Install, keys: Keyring, secret: bytes, ledger_alone: bool = False
+) -> Litestar:
+    """The application of one server process. Extensions are loaded before. It owns its pool from start to stop.
 
-    def committed(workspace: str, seq: int) -> None:
-        feed.reached(workspace, seq)
-        notices.tell(workspace, seq)
-        webhooks.committed(workspace, seq)
-
-    def heard(workspace: str, seq: int) -> None:
-        feed.reached(workspace, seq)
-        webhooks.heard(workspace, seq)
-
-    log = EventLog(database, keys, install.node, committed=committed)
-    webhooks = Webhooks(settings, database, log, cursors, node=install.node, secret=secret)
-    services = Services(
-        log=log,
-        reader=EventReader(database, cursors),
-        feed=feed,
-        keys=Keys(database),
-        webhooks=webhooks,
-        drafting=Drafting(),
-        max_event_bytes=settings.max_event_bytes,
-        log_calls=settings.log_calls,
-    )
-    procedures = registry()
-    authenticator = Authenticator(database)
+    With `ledger_alone` it serves that door only, at `/v1`.
+    """
+    process = Process(settings, install=install, keys=keys, secret=secret)
+    authenticator = Authenticator(process.database)
     live = Live(authenticator)
+    ledger = LedgerDoor(services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes)
+    stream = LedgerStream(
+        door=ledger, live=live, origins=settings.cors_origins, ping_seconds=settings.sse_ping_seconds
+    ).handler()
+    if ledger_alone:
+        handlers: list[ControllerRouterHandler] = [ledger_router(LEDGER_OWN_MOUNT, ledger, stream)]
+    else:
+        publish = PublishDoor(
+            services=process.services,
+            authenticator=authenticator,
+            max_body_bytes=settings.max_body_bytes,
+            limits=RateLimits(process.database, {"publish": settings.rate_publish, "query": settings.rate_query}),
+        )
+        handlers = [
+            _trpc(settings, process.services, authenticator, live),
+            publish_router(publish),
+            ledger_router(LEDGER_MOUNT, ledger, stream),
+        ]
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        await process.open(deliver=not ledger_alone)
+        before_stop(live.stop)
+        try:
+            yield
+        finally:
+            await process.close()
+
+    readiness = Readiness(process.database, head())
+    return Litestar(
+        [*handlers, healthz, readyz],
+        lifespan=[running],
+        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
+        cors_config=_cors(settings),
+        exception_handlers={HTTPException: unrouted},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _trpc(settings: Settings, services: Services, authenticator: Authenticator, live: Live) -> ASGIRouteHandler:
+    """The tRPC door: HTTP and WebSockets below one path."""
+    procedures = registry()
     transformer = TRANSFORMERS[settings.transformer]
     door = Door(
         procedures=procedures,
@@ -100,13 +117,6 @@ def create_app(settings: Settings, *, install: Install, keys: Keyring, secret: b
         max_batch_calls=settings.max_batch_calls,
     )
 
-    publish = PublishDoor(
-        services=services,
-        authenticator=authenticator,
-        max_body_bytes=settings.max_body_bytes,
-        limits=RateLimits(database, {"publish": settings.rate_publish, "query": settings.rate_query}),
-    )
-
     @asgi(MOUNT, is_mount=True)
     async def trpc(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
@@ -114,44 +124,17 @@ def create_app(settings: Settings, *, install: Install, keys: Keyring, secret: b
         else:
             await sockets(scope, receive, send)
 
-    @asynccontextmanager
-    async def running(_: Litestar) -> AsyncIterator[None]:
-        await database.open()
-        # What lives now lives on; what comes is a call's and dies with it. Collecting seldom saves 7 % of `events.log`.
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
-        notices.open(heard, feed.missed)
-        webhooks.open()
-        watcher = exit_with_parent()
-        before_stop(live.stop)
-        try:
-            yield
-        finally:
-            watcher.cancel()
-            await webhooks.close()
-            await log.drain()
-            await notices.close()
-            await feed.close()
-            await database.close()
-
-    readiness = Readiness(database, head())
-    return Litestar(
-        [trpc, publish_router(publish), healthz, readyz],
-        lifespan=[running],
-        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
-        cors_config=_cors(settings),
-        exception_handlers={HTTPException: unrouted},
-        openapi_config=None,
-        logging_config=None,
-    )
+    return trpc
 
 
-def load_worker(_target: str, settings: Settings, install: Install) -> ASGIApp:
+def load_worker(_target: str, settings: Settings, install: Install, *, ledger_alone: bool = False) -> ASGIApp:
     """What each server process runs first: its own logs, extensions and application. Called by granian."""
     configure_logs()
     load_extensions(settings.extensions)
     secret = read_secret(settings.secret_path)
-    app = create_app(settings, install=install, keys=Keyring(settings.node_key_path), secret=secret)
+    app = create_app(
+        settings, install=install, keys=Keyring(settings.node_key_path), secret=secret, ledger_alone=ledger_alone
+    )
     return Varying(app) if settings.cors_origins else app
 
 

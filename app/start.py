@@ -5,15 +5,19 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from app.ledger.signer import write_secret
 from app.settings import Settings
 from app.store import embedded
+from app.store.audit import enter
 from app.store.install import CONTROL_KEY_ID, InstallError, connect, migrate, set_up
 from app.store.keys import new_token
+from schemas.principal import EVERY
 
 HOLD_SECONDS = 3.0
 """How long a start waits for the data directory: a server that was killed lets go within that time."""
@@ -28,24 +32,14 @@ class Install(Struct, frozen=True):
 
 
 @contextmanager
-def ready(settings: Settings, *, serving: bool) -> Iterator[Install]:
+def ready(settings: Settings, *, serving: bool, without_key: bool = False) -> Iterator[Install]:
     """The install of `settings`, made where it is new; its embedded database runs until the end of the block.
 
     Raises DataDirectoryError, InstallError: one sentence for the operator each. `serving` wants the data directory for
-    itself; administration shares it with the server that holds it.
+    itself; administration shares it with the server that holds it. `without_key`: the signing key may be lost.
     """
-    with ExitStack() as stack:
-        if settings.database_url is None:
-            held = _hold(stack, settings.data_dir, wait=serving)
-            if serving and not held:
-                raise embedded.DataDirectoryError(
-                    f"The data directory {settings.data_dir} is held by another server; stop that one, or set "
-                    "SYNAP_DATA_DIR (several servers share one SYNAP_DATABASE_URL)."
-                )
-            url = stack.enter_context(embedded.postgres(settings.data_dir, ours=held))
-        else:
-            url = settings.database_url
-            _make_directory(settings.data_dir)
+    with database(settings, serving=serving) as url:
+        _make_directory(settings.data_dir)
         migrate(url)
         _make_secret(settings.secret_path)
         with connect(url) as connection:
@@ -55,8 +49,41 @@ def ready(settings: Settings, *, serving: bool) -> Iterator[Install]:
                 settings.control_token_path,
                 new_token(CONTROL_KEY_ID),
                 settings.origin,
+                without_key=without_key,
             )
+            if serving:
+                enter(connection, "server.started", _started(settings), [EVERY])
         yield Install(url, identity.node, identity.origin)
+
+
+def _started(settings: Settings) -> dict[str, object]:
+    """What the audit says of a start: the version, and the settings that are not the default; no secrets."""
+    differing = {
+        field.name: value
+        for field in msgspec.structs.fields(settings)
+        if (value := getattr(settings, field.name)) != field.default and field.name != "database_url"
+    }
+    return {
+        "version": version("synap-events"),
+        "database": "embedded" if settings.database_url is None else "external",
+        "settings": msgspec.to_builtins(differing, enc_hook=lambda path: os.fsencode(path).decode(errors="replace")),
+    }
+
+
+@contextmanager
+def database(settings: Settings, *, serving: bool) -> Iterator[str]:
+    """The URL of the database of `settings`, as it is; an embedded one runs until the end. Raises as `ready` does."""
+    with ExitStack() as stack:
+        if settings.database_url is None:
+            held = _hold(stack, settings.data_dir, wait=serving)
+            if serving and not held:
+                raise embedded.DataDirectoryError(
+                    f"The data directory {settings.data_dir} is held by another server; stop that one, or set "
+                    "SYNAP_DATA_DIR (several servers share one SYNAP_DATABASE_URL)."
+                )
+            yield stack.enter_context(embedded.postgres(settings.data_dir, ours=held))
+        else:
+            yield settings.database_url
 
 
 def read_secret(path: Path) -> bytes:

@@ -8,11 +8,11 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import live, publish, rpc, soak
+from benchmarks import ledger, live, publish, rpc, soak, verify
 from benchmarks.errors import BenchmarkError
 
-SUITES = {"rpc": rpc, "live": live, "publish": publish, "soak": soak}
-COMPARISONS = ("rpc", "live", "publish")
+SUITES = {"rpc": rpc, "live": live, "publish": publish, "ledger": ledger, "verify": verify, "soak": soak}
+COMPARISONS = ("rpc", "live", "publish", "ledger", "verify")
 
 
 def main() -> int:

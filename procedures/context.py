@@ -7,10 +7,13 @@ from msgspec import Struct
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
-from app.store.audit import Act
+from app.store.audit import Act, AuditLog
+from app.store.erasure import Erasure
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
+from app.store.export import Exports
 from app.store.keys import Keys
+from app.store.ledger import Ledger
 from schemas.principal import Principal
 
 LARGE_BYTES = 65536
@@ -24,7 +27,13 @@ class Services(Struct, frozen=True, kw_only=True):
     reader: EventReader
     feed: Feed
     keys: Keys
+    ledger: Ledger
+    ledger_feed: Feed
+    """Of events as the ledger shows them."""
+    exports: Exports
+    audit: AuditLog
     webhooks: Webhooks
+    erasure: Erasure
     drafting: Drafting
     max_event_bytes: int
     log_calls: bool = False

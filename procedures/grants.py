@@ -19,8 +19,8 @@ BY_NAME = {
 }
 """Scopes whose reach is the key's user, and the scope that reaches every user as far."""
 
-CONFINED = {Scope.SUBSCRIPTIONS_MANAGE, Scope.LEDGER_READ, Scope.AUDIT_READ}
-"""Scopes that show every user's events, but to a key with `events:read-own` its own user's alone."""
+CONFINED = {Scope.EVENTS_ERASE, Scope.SUBSCRIPTIONS_MANAGE, Scope.LEDGER_READ, Scope.AUDIT_READ}
+"""Scopes that show or erase every user's events, but for a key with `events:read-own` its own user's alone."""
 
 
 async def current_caller(context: Context) -> Principal:

@@ -36,11 +36,12 @@ class Stream(Protocol[T, M]):
 
 
 class Kind(StrEnum):
-    """tRPC's kinds of procedure."""
+    """tRPC's kinds of procedure, and one that it has no answer for: a text too large for one."""
 
     QUERY = "query"
     MUTATION = "mutation"
     SUBSCRIPTION = "subscription"
+    DOWNLOAD = "download"
 
 
 COMMON_ERRORS: tuple[type[ProcedureError], ...] = (InvalidInput, PayloadTooLarge, Unavailable, Internal)
@@ -65,8 +66,8 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def is_administrative(self) -> bool:
-        """Whether it changes who may do what, or what leaves the server: every such call is logged."""
-        return self.kind is Kind.MUTATION and self.scope.endswith(":manage")
+        """Whether it changes who may do what, what leaves the server or what is erased: every such call is logged."""
+        return self.kind is Kind.MUTATION and (self.scope.endswith(":manage") or self.scope is Scope.EVENTS_ERASE)
 
     @property
     def reads_node_log(self) -> bool:
@@ -94,6 +95,11 @@ def subscription(
 ) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a subscription: it returns a Stream when it is listening."""
     return lambda run: _declare(name, Kind.SUBSCRIPTION, scope, errors, run)
+
+
+def download(name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...] = ()) -> Callable[[Any], Procedure]:
+    """Declare the decorated function as a download: it returns text in pieces, which REST doors alone serve."""
+    return lambda run: _declare(name, Kind.DOWNLOAD, scope, errors, run)
 
 
 def _declare(

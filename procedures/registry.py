@@ -6,16 +6,16 @@ from functools import cache
 from types import ModuleType
 
 import procedures
-from procedures.procedure import Procedure
+from procedures.procedure import Kind, Procedure
 
 
 @cache
 def registry() -> dict[str, Procedure]:
-    """All procedures, by name. Raises ValueError where a name is taken or differs from its module's path."""
+    """What tRPC serves, by name. Raises ValueError where a name is taken or differs from its module's path."""
     found: dict[str, Procedure] = {}
     for module in _modules():
         for procedure in vars(module).values():
-            if not isinstance(procedure, Procedure):
+            if not isinstance(procedure, Procedure) or procedure.kind is Kind.DOWNLOAD:
                 continue
             if procedure.name in found:
                 raise ValueError(f"two procedures are named {procedure.name}")

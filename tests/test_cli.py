@@ -21,6 +21,7 @@ from app.settings import Settings, SettingsError
 from app.start import ready
 from app.store.embedded import DataDirectoryError
 from app.store.install import InstallError
+from app.store.workspaces import WorkspaceError
 from tests.servers import SYNAP, cloned, environment, free_port, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
@@ -210,6 +211,16 @@ SLUG = "A slug has 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or digit
 
 USER = "--user must have 1 to 256 characters."
 
+DELETES = (
+    "This deletes every event of the workspace 'default', its webhooks, and the keys that are its alone, for good; "
+    "to do it, say --yes."
+)
+
+ADOPTS = (
+    "This is for a signing key that is lost: nobody can tell then whether the new one is this install's, and every "
+    "verifier of its logs reports the break for ever; to do it, say --yes."
+)
+
 WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a workspace that is none": (
         ["keys", "create", "--user", "u", "--scope", "*", "--workspace", "nosuch"],
@@ -229,6 +240,18 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "no contract": (["contract"], "Say which contract: synap contract --typescript."),
     "a user that is not UTF-8": (["keys", "create", "--user", "\udcff", "--scope", "*"], ""),
     "a key that is not UTF-8": (["keys", "revoke", "\udcff"], ""),
+    "no word that it is meant": (
+        ["workspaces", "delete", "default"],
+        DELETES,
+    ),
+    "no word that the key is lost": (
+        ["node", "adopt-key"],
+        ADOPTS,
+    ),
+    "a token file that is none": (
+        ["verify", "http://127.0.0.1:1/v1", "--token-file", "/nosuch"],
+        "The token file /nosuch cannot be read (FileNotFoundError).",
+    ),
 }
 
 
@@ -239,6 +262,93 @@ def test_wrong_arguments_are_one_sentence(arguments: list[str], expected: str) -
         cli(arguments, result_action="return_none")
 
     assert expected in {"", _checked(str(refused.value))}
+
+
+REFUSED: dict[str, tuple[list[str], type[Exception], str]] = {
+    "a workspace that is none": (["workspaces", "delete", "nosuch", "--yes"], WorkspaceError, "There is no workspace"),
+    "the server's own log": (["workspaces", "delete", "_node", "--yes"], WorkspaceError, "There is no workspace"),
+    "a key that is at hand": (["node", "adopt-key", "--yes"], InstallError, "The key in force z6Mk"),
+}
+
+
+@pytest.mark.usefixtures("administered")
+@pytest.mark.parametrize(("arguments", "refusal", "start"), REFUSED.values(), ids=list(REFUSED))
+def test_what_cannot_be_done_is_one_sentence(arguments: list[str], refusal: type[Exception], start: str) -> None:
+    with pytest.raises(refusal) as refused:
+        cli(arguments, result_action="return_none")
+
+    assert _checked(str(refused.value)).startswith(start)
+
+
+AUDIT = "SELECT workspace_id, action, actor, detail FROM audit_entry ORDER BY recorded_at, workspace_id"
+
+
+def test_what_the_command_does_is_in_the_audit(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SYNAP_DATABASE_URL", database_url)
+    monkeypatch.setenv("SYNAP_DATA_DIR", str(tmp_path))
+
+    def run(*arguments: str) -> str:
+        cli(arguments, result_action="return_none")
+        return capsys.readouterr().out
+
+    run("workspaces", "create", "acme")
+    with psycopg.connect(database_url) as connection:
+        first = len(connection.execute(AUDIT).fetchall())
+    tokens = [
+        run("keys", "create", "--user", "ann", "--scope", "events:read", "--workspace", "acme"),
+        run("keys", "create", "--user", "bob", "--scope", "*", "--workspace", "*", "--expires-in-seconds", "60"),
+    ]
+    own, every = (token.split("_")[1] for token in tokens)
+    for _ in range(2):  # the second time does nothing
+        run("keys", "revoke", own)
+    run("node", "rotate-key")
+    run("workspaces", "delete", "acme", "--yes")
+    with psycopg.connect(database_url) as connection:
+        [(node,)] = connection.execute("SELECT node FROM install").fetchall()
+        entries = connection.execute(AUDIT).fetchall()
+
+    assert {actor for _, _, actor, _ in entries} == {node}
+    assert [(log, action) for log, action, _, _ in entries if action == "workspace.created"] == [
+        ("_node", "workspace.created"),
+        ("acme", "workspace.created"),
+    ]
+    said = [(log, action, json.loads(detail)) for log, action, _, detail in entries[first:]]
+    assert [(log, action) for log, action, _ in said] == [
+        ("acme", "key.created"),
+        ("_node", "key.created"),
+        ("acme", "key.revoked"),
+        ("_node", "node.key_rotated"),
+        ("_node", "workspace.deleted"),
+        ("acme", "workspace.deleted"),
+    ]
+    assert said[0][2] == {"keyId": own, "scopes": ["events:read"], "workspaces": ["acme"]}
+    expires_at = said[1][2].pop("expiresAt")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", expires_at)
+    assert said[1][2] == {"keyId": every, "scopes": ["*"], "workspaces": ["*"]}
+    assert said[2][2] == {"keyId": own}
+    assert set(said[3][2]) == {"kid_old", "kid_new"}
+    written = str(entries)
+    assert not any(secret in written for secret in ["ann", "bob", *(token.strip() for token in tokens)])
+
+
+def test_a_lost_key_is_adopted_where_nothing_else_starts(tmp_path: Path, database_url: str) -> None:
+    _printed(_synap(tmp_path, "migrate", database_url=database_url))
+    key = tmp_path / "data" / "node.key"
+    lost = Signer.load(key)
+    key.unlink()
+    assert lost is not None
+
+    refused = _sentence(_synap(tmp_path, "node", "rotate-key", database_url=database_url))
+    printed = _printed(_synap(tmp_path, "node", "adopt-key", "--yes", database_url=database_url))
+    _printed(_synap(tmp_path, "migrate", database_url=database_url))
+
+    adopted = Signer.load(key)
+    assert adopted is not None
+    assert refused.endswith("restore it.")
+    assert printed.startswith(f"The signing key is {adopted.kid} now; before it was {lost.kid}.\n")
+    assert _mode(key) == 0o600
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
+LEDGER = (ROOT / "docs" / "ledger.md").read_text()
 BLOCK = re.compile(r"^```(sh|ts)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(README)
 MAKE = ["make run\n", "make test\n"]
@@ -54,7 +55,7 @@ def test_the_two_commands_come_first() -> None:
 
 def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> None:
     folder, variables = made
-    commands = [text for kind, text in [*BLOCKS[2:], *BLOCK.findall(WEBHOOKS)] if kind == "sh"]
+    commands = [text for kind, text in [*BLOCKS[2:], *BLOCK.findall(WEBHOOKS + LEDGER)] if kind == "sh"]
     script = "set -euo pipefail\n" + "echo\n".join(commands).replace(":8000", f":{variables['PORT']}")
 
     ran = subprocess.run(
@@ -67,7 +68,8 @@ def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> No
     kinds = [procedure.kind for procedure in registry().values()]
     assert len(answers) == len(kinds) - kinds.count(Kind.SUBSCRIPTION)
     outputs = [msgspec.json.decode(answer)["result"]["data"] for answer in answers]
-    assert [output["total"] for output in outputs if "total" in output] == [2]
+    assert outputs[3]["total"] == 2
+    assert " events of the log default verify: seq 0 to " in ran.stdout
     assert ran.stdout.count("event: connected") == kinds.count(Kind.SUBSCRIPTION)
     assert len(re.findall(r"^data: .*\"note.created\"", ran.stdout, re.MULTILINE)) == 2
 
@@ -140,7 +142,7 @@ def test_every_error_is_documented() -> None:
 
 @pytest.mark.parametrize("name", registry())
 def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
-    assert f"/{name}" in README + WEBHOOKS
+    assert f"/{name}" in README + WEBHOOKS + LEDGER
 
 
 def test_make_describes_every_target() -> None:

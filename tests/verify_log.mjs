@@ -1,6 +1,7 @@
 // Verifies whole logs, evlog/1, from their JSON alone: each file (or stdin) is an array of events as the ledger shows them.
 // Exit 0 if all is as it was signed; exit 1 naming the first bad seq of a log. A log that was cut short at its end is still
-// a log: only a checkpoint shows that. No code is shared with the server, so that neither hides the other's mistakes.
+// a log: only a checkpoint shows that. A body that was erased must be named by a later event.
+// No code is shared with the server, so that neither hides the other's mistakes.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -35,23 +36,34 @@ const signed = (kid, text, signature) => {
 const verifyLog = (events) => {
   let kid = String(events[0]?.node).slice('did:key:'.length); // the key in force: at first the one that names the node
   const [node, log] = [`did:key:${kid}`, events[0]?.log];
+  const missing = new Map(); // seq to what has to be said of it
   let last = { hash: `sha256:${'0'.repeat(64)}`, timestamp: '' };
   for (const [seq, event] of events.entries()) {
     try {
-      check(Object.keys(event).sort().join(' ') === FIELDS, `its fields are not ${FIELDS}`);
+      const { erased, ...rest } = event;
+      check(Object.keys(rest).sort().join(' ') === FIELDS, `its fields are not ${FIELDS}`);
       check(event.seq === seq, `seq ${event.seq} stands here`);
       check(event.node === node && event.log === log, 'another node or log');
       check(event.prev_hash === last.hash, 'the link is broken');
       check(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(event.timestamp), 'timestamp is not UTC with six digits');
       check(event.timestamp > last.timestamp, 'time stands still');
-      check(!('data' in event.context), 'context has data');
-      const body = jcs({ ...event.context, data: event.payload });
-      check(event.body_hash === `sha256:${sha256(body)}`, 'the body is another');
+      if ('erased' in event) {
+        check(erased === true && jcs([event.payload, event.context]) === '[{},{}]', 'it is erased, but has a body');
+        check(!event.type.startsWith('synap.'), 'an event of the server was erased');
+        missing.set(seq, jcs({ seq, id: event.event_id, hash: event.hash }));
+      } else {
+        check(!('data' in event.context), 'context has data');
+        const body = jcs({ ...event.context, data: event.payload });
+        check(event.body_hash === `sha256:${sha256(body)}`, 'the body is another');
+      }
       const { event_id: id, type, timestamp, prev_hash, body_hash } = event;
       const header = jcs({ v: 'evlog/1', node, kid: event.kid, log, seq, id, type, timestamp, prev_hash, body_hash });
       const hash = sha256(`\0${header}`);
       check(event.hash === `sha256:${hash}` && event.id === `evt_${hash}`, 'the hash is another');
       check(signed(event.kid, `evlog/event/v1\n${hash}\n`, event.signature), 'the signature is wrong');
+      for (const name of type === 'synap.event.erased' ? event.payload.erased : []) {
+        if (missing.get(name.seq) === jcs(name)) missing.delete(name.seq);
+      }
       const before = kid;
       for (const rotation of type === 'synap.key.rotated' ? event.payload.rotations : []) {
         if (rotation.kid_old !== kid) continue;
@@ -66,6 +78,10 @@ const verifyLog = (events) => {
       process.exitCode = 1;
       return `seq ${seq}: ${error.message}`;
     }
+  }
+  for (const seq of missing.keys()) {
+    process.exitCode = 1;
+    return `seq ${seq}: the body is missing, and no later event says that it was erased`;
   }
   return `${events.length} events verify`;
 };

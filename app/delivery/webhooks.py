@@ -18,6 +18,7 @@ from app.ledger.chain import instant
 from app.ledger.draft import server_draft
 from app.limits import Allowance
 from app.settings import Settings, networks
+from app.store.audit import Act
 from app.store.database import Database
 from app.store.deliveries import Deliveries
 from app.store.event_log import EventLog
@@ -108,8 +109,9 @@ class Webhooks:
 
     async def _disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None) -> None:
         """Stop a subscription, and say so in the log. What fails here is done by the next failure, or by the timer."""
+        act = Act.of("subscription.disabled", self._node, {"subscriptionId": id, "reason": reason}, [workspace])
         with suppress(Unavailable):
-            await self.subscriptions.disable(workspace, id, reason, failing_seconds)
+            await self.subscriptions.disable(workspace, id, reason, failing_seconds, act)
             await self._announce()
 
     async def _announce(self) -> None:

@@ -19,6 +19,9 @@ from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
 from schemas.principal import Principal, Scope
 
+ROTATED_TYPE = "synap.key.rotated"
+"""Of the event that changes the key that a log is signed with."""
+
 
 class Draft(Struct, frozen=True, kw_only=True):
     """An event that only lacks its place: everything a caller decided, and the salt that goes with it."""

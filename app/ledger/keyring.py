@@ -4,10 +4,12 @@ The file `node.key` has the key in force; `node.key.<kid>` any other, retired or
 writes the new key beside the old one first, so that whoever learns from the log which key is in force finds it.
 """
 
+import base64
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from app.ledger.signer import Signer
+from app.ledger.signer import Signer, write_secret
 
 
 class Keyring:
@@ -22,7 +24,9 @@ class Keyring:
         """The key that `kid` names, or None where no file has it. Raises ValueError and OSError for unreadable ones."""
         known = self._signers.get(kid)
         if known is None:
-            found = [Signer.load(self.path), Signer.load(self.beside(kid))]
+            beside = self.beside(kid)
+            # Beside, twice: between the first two looks another process may have put one of the two keys in force.
+            found = [Signer.load(path) for path in (beside, self.path, beside)]
             self._signers |= {signer.kid: signer for signer in found if signer is not None}
             known = self._signers.get(kid)
         return known
@@ -31,13 +35,38 @@ class Keyring:
         """The file of a key that is not the one in force."""
         return self.path.with_name(f"{self.path.name}.{kid}")
 
+    def make(self) -> Signer:
+        """A new key, in its file beside, durably. Raises OSError."""
+        seed = os.urandom(32)
+        signer = Signer(seed)
+        write_secret(self.beside(signer.kid), base64.b64encode(seed).decode())
+        self._make_durable()
+        return signer
+
     def put_in_force(self, kid: str) -> None:
         """Make `path` hold the key that `kid` names, which is in its file beside; the one before keeps a file as well.
 
-        Done again it changes nothing: it may have been interrupted anywhere.
+        Done again it changes nothing: it may have been interrupted anywhere, and several processes may do it at once.
+        Raises OSError, and ValueError for a file that holds no key.
         """
         before = Signer.load(self.path)
-        if before is not None and before.kid != kid and not self.beside(before.kid).exists():
-            os.link(self.path, self.beside(before.kid))
-        if before is None or before.kid != kid:
+        if before is not None and before.kid == kid:
+            return
+        if before is not None:
+            with suppress(FileExistsError):
+                os.link(self.path, self.beside(before.kid))
+        try:
             self.beside(kid).replace(self.path)
+        except FileNotFoundError:
+            now = Signer.load(self.path)
+            if now is None or now.kid != kid:  # otherwise another process was faster
+                raise
+        self._make_durable()
+
+    def _make_durable(self) -> None:
+        """Write the folder's entries to the disk."""
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

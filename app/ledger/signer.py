@@ -2,6 +2,7 @@
 
 import base64
 import os
+from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -13,6 +14,9 @@ _ED25519 = b"\xed\x01"
 """Multicodec prefix of an Ed25519 public key (did:key method, section 3.1.1)."""
 
 SIGNATURE_BYTES = 64
+
+KID_LENGTH = 48
+"""`z` and the 47 digits of an Ed25519 key in base58: with the prefix every key has as many."""
 
 
 class Signer:
@@ -66,16 +70,28 @@ def write_secret(path: Path, text: str) -> None:
         os.link(file.name, path)
 
 
+def public_key(kid: str) -> bytes | None:
+    """The 32 bytes of the key that `kid` names, or None where it is not exactly what `Signer.kid` would be."""
+    # By length first: what is kept and decoded stays small, whatever a stranger sends.
+    return _public_key(kid) if len(kid) == KID_LENGTH else None
+
+
 def verify(kid: str, text: bytes, signature: bytes) -> bool:
     """Whether `signature` over `text` is by the key that `kid` names. A malformed kid or signature is False."""
-    raw = _unbase58(kid[1:]) if kid.startswith("z") else None
-    if raw is None or len(raw) != 34 or raw[:2] != _ED25519 or len(signature) != SIGNATURE_BYTES:
+    key = public_key(kid)
+    if key is None or len(signature) != SIGNATURE_BYTES:
         return False
     try:
-        crypto_sign_open(signature + text, raw[2:])
+        crypto_sign_open(signature + text, key)
     except BadSignatureError:
         return False
     return True
+
+
+@lru_cache(maxsize=256)
+def _public_key(kid: str) -> bytes | None:
+    raw = _unbase58(kid[1:])
+    return raw[len(_ED25519) :] if raw.startswith(_ED25519) and "z" + _base58(raw) == kid else None
 
 
 def _base58(raw: bytes) -> str:
@@ -87,11 +103,12 @@ def _base58(raw: bytes) -> str:
     return digits
 
 
-def _unbase58(text: str) -> bytes | None:
+def _unbase58(text: str) -> bytes:
+    """The number as bytes; nothing where `text` is not base58."""
     number = 0
-    for character in text[:64]:
+    for character in text:
         digit = _BASE58.find(character)
         if digit < 0:
-            return None
+            return b""
         number = number * 58 + digit
     return number.to_bytes((number.bit_length() + 7) // 8)

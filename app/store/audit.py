@@ -1,22 +1,93 @@
 """The audit: every administrative act, in a chain of its own for each workspace and for the install (`docs/evlog1.md`).
 
-An act and its entry are one statement, or one transaction: neither is there without the other.
+An act and its entry are one statement, or one transaction: neither is there without the other. The lock on a chain's
+tip, which the entry takes, is the last that such a transaction takes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
+import psycopg
 import uuid_utils
 from msgspec import Struct
 
 from app.ledger.canonical import canonical
-from app.store.pipe import Call
+from app.store.database import Database
+from app.store.pipe import Call, PipedConnection
+from app.store.rows import INSTANT
 from app.store.workspaces import NODE_LOG
+from schemas.audit import AuditPage
 from schemas.principal import EVERY
+from schemas.written import Written
 
 AUDITED = "audit_append(%(audit_logs)s::text[], %(audit_id)s, %(audit_action)s, %(audit_actor)s, %(audit_detail)s)"
-"""Enters an act, with its `parameters`. In the RETURNING clause of the statement that does it: then no row, no entry."""
+"""Enters an act, with its `parameters`; in the RETURNING clause of the statement that does it: no row, no entry."""
+
+ENTRY_JSON = f"""concat(
+    '{{"id":"', id, '","action":', to_json(action), ',"actor":', to_json(actor),
+    ',"timestamp":"', {INSTANT.format("recorded_at")}, '","detail":', detail, ',"log":"', workspace_id,
+    '","seq":', seq, ',"prev_hash":"sha256:', encode(prev_hash, 'hex'), '","hash":"sha256:', encode(hash, 'hex'),
+    '"}}')"""
+"""A row as the JSON of `AuditEntry`."""
+
+_BOUNDS = """bounds AS (
+    SELECT coalesce((
+        SELECT seq FROM audit_entry WHERE workspace_id = %(workspace)s AND recorded_at <= %(since)s::timestamptz
+        ORDER BY recorded_at DESC LIMIT 1), -1) AS first, coalesce(
+        (SELECT seq FROM audit_entry WHERE workspace_id = %(workspace)s AND id = %(audit_id)s),
+        (SELECT seq + 1 FROM audit_tip WHERE workspace_id = %(workspace)s), 0) AS last
+)"""
+"""Between which seqs the answer lies, neither included: behind `since`, and before the entry of the read itself, which
+is there where the connection was lost and the read runs a second time. Times rise with seq."""
+
+_BETWEEN = """workspace_id = %(workspace)s
+    AND seq > (SELECT first FROM bounds) AND seq < (SELECT last FROM bounds)"""
+
+
+def _page_sql(conditions: str, total: str) -> str:
+    return f"""
+        WITH {_BOUNDS}
+        SELECT ({total}), convert_to(coalesce(string_agg({ENTRY_JSON}, ',' ORDER BY seq), ''), 'UTF8')
+        FROM (SELECT * FROM audit_entry WHERE {conditions} ORDER BY seq LIMIT %(limit)s) AS page"""
+
+
+ENTRIES = _page_sql(_BETWEEN, "SELECT last - first - 1 FROM bounds")
+"""Seqs have no gaps: nothing needs to be counted."""
+
+_OF_ACTION = f"{_BETWEEN} AND action = %(action)s"
+
+ENTRIES_OF_ACTION = _page_sql(_OF_ACTION, f"SELECT count(*) FROM audit_entry WHERE {_OF_ACTION}")
+
+WITNESS_INTERVAL = "1 hour"
+"""How old what the log `_node` says of the chains may be while a server runs."""
+
+_IS_DUE = f"witnessed_at < now() - interval '{WITNESS_INTERVAL}'"
+
+IS_DUE = f"SELECT FROM install WHERE {_IS_DUE}"
+
+LEASE = f"UPDATE install SET witnessed_at = now() WHERE {_IS_DUE} OR NOT %(only_if_due)s::boolean RETURNING id"
+
+MAX_TIPS = 1000
+"""In one event."""
+
+UNWITNESSED = f"""
+SELECT workspace_id, seq, hash FROM audit_tip WHERE seq > witnessed ORDER BY workspace_id LIMIT {MAX_TIPS}
+"""
+
+WITNESSED = """
+WITH tips AS (
+    SELECT * FROM unnest(%(logs)s::text[], %(seqs)s::bigint[]) AS tip (log, seq)
+), locked AS (
+    SELECT workspace_id FROM audit_tip WHERE workspace_id IN (SELECT log FROM tips) ORDER BY workspace_id FOR UPDATE
+)
+UPDATE audit_tip SET witnessed = greatest(witnessed, tips.seq)
+FROM tips JOIN locked ON locked.workspace_id = tips.log WHERE audit_tip.workspace_id = tips.log
+"""
+"""Locks in the order in which an act of several workspaces does."""
+
+NODE = "SELECT node FROM install"
 
 
 class Act(Struct, frozen=True):
@@ -57,3 +128,59 @@ class Act(Struct, frozen=True):
     def call(self) -> Call:
         """A statement of its own, for an act that is none, or that is several."""
         return f"SELECT {AUDITED}", self.parameters
+
+
+def enter(connection: psycopg.Connection, action: str, detail: Mapping[str, object], workspaces: Iterable[str]) -> None:
+    """Enter an act of administration at the machine itself, by the node; in the transaction of the act."""
+    [(node,)] = connection.execute(NODE)
+    connection.execute(*Act.of(action, node, detail, workspaces).call)
+
+
+class Tip(Struct, frozen=True):
+    """Where the audit chain of `log` ends: the seq and the hash of its last entry."""
+
+    log: str
+    seq: int
+    hash: bytes
+
+
+class AuditLog:
+    """The audit of every workspace, for one process. For any number of tasks. Everything may raise Unavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, act: Act) -> None:
+        """Enter an act that changes nothing in the database, such as an export, before it is answered."""
+        await self._database.atomic([act.call])
+
+    async def entries(
+        self, workspace: str, *, since: datetime | None, action: str | None, limit: int, read: Act
+    ) -> Written[AuditPage]:
+        """The oldest entries made after `since`, of an action, and how many there are. The `read` is entered behind."""
+        asked = {"workspace": workspace, "since": since, "limit": limit}
+        if action is None:
+            call = ENTRIES, read.parameters | asked
+        else:
+            call = ENTRIES_OF_ACTION, read.parameters | asked | {"action": action}
+        [(total, entries)], _ = await self._database.atomic([call, read.call])
+        return Written(b'{"entries":[%b],"total":%d}' % (entries, total))
+
+    async def is_witness_due(self) -> bool:
+        """Whether the log `_node` has said nothing of the chains for an hour."""
+        return bool(await self._database.rows(IS_DUE, {}))
+
+
+async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -> list[Tip]:
+    """The ends of the chains that moved since the log `_node` said where they were, at most `MAX_TIPS`.
+
+    With `only_if_due` none where it said so within the hour. For a transaction that holds the lock on that log, and
+    that says so and runs `witnessed`: then nobody says it again.
+    """
+    leased, tips = await connection.trip([(LEASE, {"only_if_due": only_if_due}), (UNWITNESSED, {})])
+    return [Tip(*row) for row in tips] if leased else []
+
+
+def witnessed(tips: Sequence[Tip]) -> Call:
+    """Takes note that the log `_node` says where these chains end."""
+    return WITNESSED, {"logs": [tip.log for tip in tips], "seqs": [tip.seq for tip in tips]}

@@ -141,12 +141,12 @@ WITH made AS (
         ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
     WHERE d.workspace_id = %(workspace)s AND d.subscription_id = made.subscription_id
         AND d.delivery_seq = made.delivery_seq AND d.attempts = made.attempts AND d.due_at IS NOT NULL
-    RETURNING made.*
+    RETURNING made.*, d.seq
 ), written AS (
     INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, elapsed_ms, status, error, body)
     SELECT %(workspace)s, subscription_id, delivery_seq, attempts + 1, at, elapsed_ms, status, error,
-        decode(body, 'hex')
-    FROM moved
+        CASE WHEN e.erased THEN '' ELSE decode(body, 'hex') END
+    FROM moved JOIN event AS e ON e.workspace_id = %(workspace)s AND e.seq = moved.seq
 )
 UPDATE subscription AS s SET attempted = s.attempted + told.firsts,
     failing_since = CASE WHEN told.is_delivered THEN NULL ELSE coalesce(s.failing_since, told.first_at) END
@@ -158,7 +158,11 @@ FROM (
 WHERE s.workspace_id = %(workspace)s AND s.id = told.subscription_id
 RETURNING s.id, extract(epoch FROM now() - s.failing_since)::float8
 """
-"""Record attempts, each for the state in which it was made. Answers for how long nothing but failures came."""
+"""Record attempts, each for the state in which it was made. Answers for how long nothing but failures came.
+
+What was answered to an event that was erased meanwhile is not kept: its receiver may have repeated it. Erasure takes
+the lock on the subscription too, so it was either before this or finds what this wrote.
+"""
 
 RELEASE = """
 UPDATE delivery AS d SET due_at = now()

@@ -33,11 +33,11 @@ SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND re
 """
 
 
-def piece_sql(conditions: str) -> str:
+def piece_sql(conditions: str, shape: str) -> str:
     """The next events behind a place that meet `conditions`, and how many there were before size ended the piece."""
     return f"""
         SELECT seq, type, source, coalesce(producer, source), metadata IS NOT NULL, subject_id, correlation_id,
-            causation_id, user_id, recorded_at, id, convert_to({EVENT_JSON}, 'UTF8'), found
+            causation_id, user_id, recorded_at, id, convert_to({shape}, 'UTF8'), found
         FROM (
             SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place,
                 count(*) OVER () AS found
@@ -46,9 +46,6 @@ def piece_sql(conditions: str) -> str:
                 ORDER BY seq LIMIT {MAX_EVENTS}
             ) AS piece WINDOW oldest AS (ORDER BY seq)
         ) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq"""
-
-
-WHOLE = piece_sql("workspace_id = %(workspace)s")
 
 
 class Piece(Struct, frozen=True):
@@ -61,8 +58,11 @@ class Piece(Struct, frozen=True):
 class EventFollower:
     """Reads logs from a place on. For any number of tasks of one event loop. Everything may raise Unavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shape: str = EVENT_JSON) -> None:
+        """`shape` is what an event is shown as, in SQL over its row."""
         self._database = database
+        self._shape = shape
+        self._whole = piece_sql("workspace_id = %(workspace)s", shape)
 
     async def tip(self, workspace: str) -> int:
         """The last seq of a log; -1 where it is empty. Raises NotFound."""
@@ -89,13 +89,13 @@ class EventFollower:
     async def next(self, workspace: str, after: int, until: int) -> Piece:
         """The events of a log behind `after`, up to `until`."""
         parameters = {"workspace": workspace, "after": after, "until": until}
-        return _piece(await self._database.rows(WHOLE, parameters), until)
+        return _piece(await self._database.rows(self._whole, parameters), until)
 
     async def matching(self, matches: Filter, after: int, until: int) -> Piece:
         """The same of those that match."""
         until = min(until, after + SPAN)
         parameters = matches.parameters | {"after": after, "until": until}
-        return _piece(await self._database.rows_alone(piece_sql(matches.sql), parameters), until)
+        return _piece(await self._database.rows_alone(piece_sql(matches.sql, self._shape), parameters), until)
 
 
 def _piece(rows: Sequence[Row], until: int) -> Piece:

@@ -75,15 +75,23 @@ class Identity(Struct, frozen=True):
 
 
 def set_up(
-    connection: psycopg.Connection, node_key: Path, control_token: Path, new_token: str, origin: str | None = None
+    connection: psycopg.Connection,
+    node_key: Path,
+    control_token: Path,
+    new_token: str,
+    origin: str | None = None,
+    *,
+    without_key: bool = False,
 ) -> Identity:
     """Make what the first start makes: node key, install row, workspace `default`, control token. Idempotent.
 
     `new_token` becomes the control token, and is written to `control_token`, where there is none yet. Raises
-    InstallError for a signing key that is not this install's, for a lost one, and for an `origin` that is another.
+    InstallError for a signing key that is not this install's, for a lost one (unless it may be `without_key`), and for
+    an `origin` that is another.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SETUP_LOCK,))
+        connection.execute("SELECT FROM install FOR KEY SHARE")  # the key in force stays so until its file is looked at
         identity = find_identity(connection)
         if identity is None:
             signer = _first_key(node_key)
@@ -93,7 +101,7 @@ def set_up(
                 (identity.node, identity.kid, identity.origin, datetime.now(UTC)),
             )
             create_workspace(connection, DEFAULT_WORKSPACE)
-        else:
+        elif not without_key:
             _require_key(node_key, identity.kid)
         if origin not in {None, identity.origin}:
             raise InstallError(f"SYNAP_ORIGIN was {identity.origin} at the first start; it cannot change.")

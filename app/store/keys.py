@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.ledger.chain import instant
+from app.store.audit import AUDITED, Act, enter
 from app.store.database import Database
 from schemas.keys import ApiKey
 from schemas.principal import EVERY, Principal, Scope
@@ -46,9 +47,11 @@ ORDER BY created_at, id LIMIT %(limit)s
 """
 """The keys of some workspaces alone."""
 
-REVOKE = f"""
-UPDATE api_key SET revoked_at = coalesce(revoked_at, %(revoked_at)s) WHERE id = %(id)s RETURNING {COLUMNS}
-"""
+_REVOKE = "UPDATE api_key SET revoked_at = %(revoked_at)s WHERE id = %(id)s AND revoked_at IS NULL"
+
+REVOKE = f"{_REVOKE} RETURNING {AUDITED}"
+
+REVOKE_HERE = f"{_REVOKE} RETURNING workspaces"
 
 ROTATE = f"""
 WITH held AS (
@@ -75,10 +78,13 @@ FIND_KEY = f"SELECT {COLUMNS} FROM api_key WHERE id = %(id)s"
 
 FIND_ISSUED = f"SELECT {COLUMNS} FROM api_key WHERE token_sha256 = %(token_sha256)s"
 
+AUDIT_ISSUED = f"SELECT {AUDITED} FROM api_key WHERE token_sha256 = %(token_sha256)s"
+"""Enters what issued a key, where it did."""
+
 VALID = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
 
 
-KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[])"
+KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[]) AND deleted_at IS NULL"
 
 
 class Key(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -140,19 +146,29 @@ def insert_key(
     workspaces: Sequence[str],
     expires_at: datetime | None = None,
 ) -> None:
-    """Store a key; the first workspace is the one it acts in unless a call names another."""
-    connection.execute(
-        INSERT,
-        {
-            "id": key_id,
-            "token_sha256": token_hash(token),
-            "user_id": user_id,
-            "scopes": list(scopes),
-            "workspaces": list(workspaces),
-            "created_at": datetime.now(UTC),
-            "expires_at": expires_at,
-        },
-    )
+    """Store a key; the first workspace is the one it acts in unless a call names another. The act is the node's."""
+    with connection.transaction():
+        connection.execute(
+            INSERT,
+            {
+                "id": key_id,
+                "token_sha256": token_hash(token),
+                "user_id": user_id,
+                "scopes": list(scopes),
+                "workspaces": list(workspaces),
+                "created_at": datetime.now(UTC),
+                "expires_at": expires_at,
+            },
+        )
+        enter(connection, "key.created", created(key_id, scopes, workspaces, expires_at), workspaces)
+
+
+def created(
+    key_id: str, scopes: Sequence[str], workspaces: Sequence[str], expires_at: datetime | None
+) -> dict[str, object]:
+    """What the audit says of a new key: not whose it is."""
+    detail: dict[str, object] = {"keyId": key_id, "scopes": list(scopes), "workspaces": list(workspaces)}
+    return detail if expires_at is None else detail | {"expiresAt": instant(expires_at)}
 
 
 def list_keys(connection: psycopg.Connection) -> list[Key]:
@@ -161,8 +177,13 @@ def list_keys(connection: psycopg.Connection) -> list[Key]:
 
 
 def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
-    """Revoke a key, for good. False where there is none. Servers notice within seconds."""
-    return connection.execute(REVOKE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone() is not None
+    """Revoke a key, for good. False where there is none. Servers notice within seconds. The act is the node's."""
+    with connection.transaction():
+        revoked = connection.execute(REVOKE_HERE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
+        if revoked is not None:
+            enter(connection, "key.revoked", {"keyId": key_id}, revoked[0])
+            return True
+        return connection.execute(FIND_KEY, {"id": key_id}).fetchone() is not None
 
 
 async def find_principal(database: Database, token_sha256: bytes) -> Principal | None:
@@ -179,7 +200,8 @@ class Keys:
     """The keys, for callers that make and end them; who may do what is decided before. For one event loop's tasks.
 
     A statement runs twice where its connection broke, so ids, tokens and times are made before. Every method raises
-    Unavailable; what it should have written may be there then, but nobody has the token.
+    Unavailable; what it should have written may be there then, but nobody has the token. An `act` is entered in the
+    audit where, and only where, it is done.
     """
 
     def __init__(self, database: Database) -> None:
@@ -213,10 +235,17 @@ class Keys:
         return {slug for (slug,) in await self._database.rows(KNOWN_WORKSPACES, {"slugs": list(slugs)})}
 
     async def create(
-        self, *, user_id: str, scopes: Sequence[Scope], workspaces: Sequence[str], now: datetime, until: datetime | None
+        self,
+        key_id: str,
+        *,
+        user_id: str,
+        scopes: Sequence[Scope],
+        workspaces: Sequence[str],
+        now: datetime,
+        until: datetime | None,
+        act: Act,
     ) -> tuple[Key, str]:
         """Store a new key, made `now`, which expires at `until`. Answers it and its token."""
-        key_id = new_key_id()
         token = new_token(key_id)
         key = Key(
             id=key_id,
@@ -227,34 +256,36 @@ class Keys:
             expires_at=until,
             revoked_at=None,
         )
-        await self._database.rows_alone(INSERT_ONCE, asdict(key) | {"token_sha256": token_hash(token)})
+        await self._database.atomic([(INSERT_ONCE, asdict(key) | {"token_sha256": token_hash(token)}), act.call])
         return key, token
 
-    async def revoke(self, key_id: str, now: datetime) -> Key:
+    async def revoke(self, key_id: str, now: datetime, act: Act) -> Key:
         """End a key, which must be there, for good; one that was revoked stays as it is."""
-        [row] = await self._database.rows_alone(REVOKE, {"id": key_id, "revoked_at": now})
+        revoke = {"id": key_id, "revoked_at": now} | act.parameters
+        _, [row] = await self._database.atomic([(REVOKE, revoke), (FIND_KEY, {"id": key_id})])
         return Key.of(row)
 
-    async def rotate(self, key_id: str, *, now: datetime, grace_seconds: int) -> tuple[Key, str] | None:
+    async def rotate(
+        self, key_id: str, new_id: str, *, now: datetime, grace_seconds: int, act: Act
+    ) -> tuple[Key, str] | None:
         """End a valid key, `grace_seconds` after `now`, and store its successor, which is all that it was.
 
         Both or neither. Answers the successor and its token; None where the key has ended already.
         """
-        new_id = new_key_id()
         token = new_token(new_id)
-        rows = await self._database.rows_alone(
-            ROTATE,
-            {
-                "id": key_id,
-                "new_id": new_id,
-                "token_sha256": token_hash(token),
-                "created_at": now,
-                "revoked_at": None if grace_seconds else now,
-                "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
-            },
+        issued = {"token_sha256": token_hash(token)}
+        rotate = issued | {
+            "id": key_id,
+            "new_id": new_id,
+            "created_at": now,
+            "revoked_at": None if grace_seconds else now,
+            "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
+        }
+        *_, found = await self._database.atomic(
+            # The first inserts nothing in a second run; what the first run issued is found.
+            [(ROTATE, rotate), (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
         )
-        # None: it has ended, or this was the second run of a statement whose first one did it all.
-        successor = _key(rows or await self._database.rows(FIND_ISSUED, {"token_sha256": token_hash(token)}))
+        successor = _key(found)
         return None if successor is None else (successor, token)
 
 

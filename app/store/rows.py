@@ -17,6 +17,19 @@ EVENT_JSON = f"""concat(
 spliced in as the text that they are. Written by the database because it costs a fifth of what it costs in Python, and
 because a page then crosses the socket as one value instead of fifteen for each row."""
 
+LEDGER_JSON = f"""concat(
+    '{{"id":"evt_', encode(hash, 'hex'), '","event_id":"', id, '","type":"', type,
+    '","timestamp":"', {INSTANT.format("recorded_at")}, '","log":"', workspace_id,
+    '","node":"', (SELECT node FROM install), '","kid":"', kid, '","seq":', seq,
+    ',"prev_hash":"sha256:', encode(prev_hash, 'hex'), '","body_hash":"sha256:', encode(body_hash, 'hex'),
+    '","hash":"sha256:', encode(hash, 'hex'), '","signature":"', translate(encode(signature, 'base64'), E'\\n', ''),
+    '","payload":', data, ',"context":', CASE WHEN erased THEN '{{}},"erased":true' ELSE concat(
+        '{{', '"causationId":' || to_json(causation_id) || ',', '"correlationId":' || to_json(correlation_id) || ',',
+        '"metadata":' || metadata || ',', '"occurredAt":"' || {INSTANT.format("occurred_at")} || '",',
+        '"producer":' || to_json(producer) || ',', '"salt":"', encode(salt, 'hex'), '","source":"', source, '"',
+        ',"subjectId":' || to_json(subject_id), ',"userId":', to_json(user_id), '}}') END, '}}')"""
+"""A row as the JSON of `LedgerEvent`."""
+
 EVENT_BYTES = "octet_length(data) + coalesce(octet_length(metadata), 0)"
 """The size of a row, known without reading it."""
 

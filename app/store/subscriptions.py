@@ -1,8 +1,8 @@
 """Webhook subscriptions: made, listed, stopped and ended.
 
 Who takes part in a workspace's dispatch changes under the lock of its row in `dispatch`, which is always taken first,
-then a subscription's row, then its deliveries. Everything here may be run twice with the same result, but for a
-replay: then the events come twice more.
+then a subscription's row, then its deliveries, then the audit's. Everything here may be run twice with the same
+result, but for a replay: then the events come twice more.
 """
 
 import re
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from app.filter import Subscriber
+from app.store.audit import AUDITED, Act
 from app.store.database import Database
 from app.store.pipe import Row
 from app.store.rows import INSTANT
@@ -57,7 +58,7 @@ INSERT INTO subscription (workspace_id, id, event_types, url, description, order
 SELECT %(workspace)s, %(id)s, %(event_types)s, %(url)s, %(description)s, %(ordered)s, %(only_user)s, 'active',
     %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
     (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)), now()
-WHERE {_ROOM} ON CONFLICT DO NOTHING
+WHERE {_ROOM} ON CONFLICT DO NOTHING RETURNING {AUDITED}
 """
 """It begins with a cursor of its own, and joins the others when it has caught up."""
 
@@ -77,21 +78,21 @@ LIST = f"SELECT {_SHOWN} FROM subscription WHERE {_ALL_MINE} ORDER BY created_at
 
 DELETE = f"""
 UPDATE subscription SET state = 'deleted', secret = '', previous_secret = NULL, stopped_at = now(), cursor = -1
-WHERE {_MINE} RETURNING id
+WHERE {_MINE} RETURNING {AUDITED}
 """
 """The row goes when its deliveries have gone: they may be many."""
 
 STOP = f"""
 UPDATE subscription SET state = 'paused', stopped_at = now(), reason = NULL,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
-WHERE {_MINE} AND state = 'active'
+WHERE {_MINE} AND state = 'active' RETURNING {AUDITED}
 """
 """It keeps its place: the cursor of its own that it gets is where the others are now."""
 
 RESUME = f"""
 WITH resumed AS (
     UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
-    WHERE {_MINE} AND state <> 'active' AND {_ROOM} RETURNING id
+    WHERE {_MINE} AND state <> 'active' AND {_ROOM} RETURNING id, {AUDITED}
 )
 UPDATE delivery SET due_at = now() FROM resumed
 WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
@@ -99,11 +100,12 @@ WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
 """
 """What waits for its next attempt need not wait any longer; what is claimed is left alone."""
 
-DISABLE = """
+DISABLE = f"""
 UPDATE subscription SET state = 'disabled', stopped_at = now(), reason = %(reason)s, announced = false,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
 WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active'
     AND (%(failing_seconds)s::float8 IS NULL OR failing_since <= now() - make_interval(secs => %(failing_seconds)s))
+RETURNING {AUDITED}
 """
 
 UNANNOUNCED = """
@@ -120,14 +122,14 @@ ROTATE = f"""
 UPDATE subscription SET secret = %(secret)b, weak_secret = %(weak_secret)s,
     previous_secret = CASE WHEN %(grace_seconds)s::int > 0 THEN secret END,
     previous_until = CASE WHEN %(grace_seconds)s::int > 0 THEN now() + make_interval(secs => %(grace_seconds)s::int) END
-WHERE {_MINE} AND secret <> %(secret)b
+WHERE {_MINE} AND secret <> %(secret)b RETURNING {AUDITED}
 """
 
-SECRETS = f"SELECT url, secret, previous_secret, previous_until > now() FROM subscription WHERE {_MINE}"
+SECRETS = f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {_MINE}"
 
 SUBSCRIBER = f"SELECT event_types, only_user FROM subscription WHERE {_MINE}"
 
-REPLAY = """
+REPLAY = f"""
 WITH matched AS (
     SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM event
     WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s AND type ~ %(types)s
@@ -140,7 +142,7 @@ WITH matched AS (
     INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, replay, created_at, due_at)
     SELECT %(workspace)s, %(id)s, before + place, seq, ordered, true, now(), now() FROM matched, advanced
 )
-SELECT delivery_seq - before, delivery_seq FROM advanced
+SELECT delivery_seq - before, delivery_seq, CASE WHEN delivery_seq > before THEN {AUDITED} END FROM advanced
 """
 
 DELIVERIES = f"""
@@ -182,7 +184,8 @@ _attempts = msgspec.json.Decoder(list[tuple[int, str, int, int | None, str | Non
 class Subscriptions:
     """The subscriptions of all workspaces. Everything may raise Unavailable.
 
-    `reads_only` is the user whose events the caller may see, or None: such a caller sees what is confined likewise.
+    `reads_only` is the user whose events the caller may see, or None: such a caller sees what is confined likewise. An
+    `act` is entered in the audit where, and only where, it is done.
     """
 
     def __init__(self, database: Database) -> None:
@@ -202,6 +205,7 @@ class Subscriptions:
         weak_secret: bool,
         cursor: int | None,
         max_active: int,
+        act: Act,
     ) -> Subscription | None:
         """Make a subscription that begins behind `cursor` (None: now); None where `max_active` are (0: no limit)."""
         key = _key(workspace, id, None)
@@ -217,7 +221,7 @@ class Subscriptions:
             "max_active": max_active,
         }
         *_, found = await self._database.atomic(
-            [(OPEN, key), (LOCK, key), (CREATE, key | values), (CHANGED, key), (GET, key)]
+            [(OPEN, key), (LOCK, key), (CREATE, key | values | act.parameters), (CHANGED, key), (GET, key)]
         )
         return _subscription(found[0]) if found else None
 
@@ -235,30 +239,32 @@ class Subscriptions:
         count: int = (await self._database.rows(ACTIVE, {"workspace": workspace}))[0][0]
         return count
 
-    async def delete(self, workspace: str, id: str, reads_only: str | None) -> None:
+    async def delete(self, workspace: str, id: str, reads_only: str | None, act: Act) -> None:
         """End one: nothing that it is owed is claimed any more. Raises NotFound."""
         key = _key(workspace, id, reads_only)
-        _, deleted, _ = await self._database.atomic([(LOCK, key), (DELETE, key), (CHANGED, key)])
+        _, deleted, _ = await self._database.atomic([(LOCK, key), (DELETE, key | act.parameters), (CHANGED, key)])
         if not deleted:
             raise _not_found()
 
-    async def pause(self, workspace: str, id: str, reads_only: str | None) -> Subscription:
+    async def pause(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Subscription:
         """Stop deliveries to one; it keeps its place. Raises NotFound."""
         key = _key(workspace, id, reads_only)
-        *_, found = await self._database.atomic([(LOCK, key), (STOP, key), (CHANGED, key), (GET, key)])
+        *_, found = await self._database.atomic([(LOCK, key), (STOP, key | act.parameters), (CHANGED, key), (GET, key)])
         return _one(found)
 
-    async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int) -> Subscription:
+    async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int, act: Act) -> Subscription:
         """Go on where it stopped; it stays stopped where `max_active` are (0: no limit). Raises NotFound."""
         key = _key(workspace, id, reads_only) | {"max_active": max_active}
-        *_, found = await self._database.atomic([(LOCK, key), (RESUME, key), (CHANGED, key), (GET, key)])
+        *_, found = await self._database.atomic(
+            [(LOCK, key), (RESUME, key | act.parameters), (CHANGED, key), (GET, key)]
+        )
         return _one(found)
 
-    async def disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None = None) -> None:
+    async def disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None, act: Act) -> None:
         """Stop one for `reason`; with `failing_seconds`, only if nothing but failures came for as long."""
         key = {"workspace": workspace, "id": id}
         stopping = key | {"reason": reason, "failing_seconds": failing_seconds}
-        await self._database.atomic([(LOCK, key), (DISABLE, stopping), (CHANGED, key)])
+        await self._database.atomic([(LOCK, key), (DISABLE, stopping | act.parameters), (CHANGED, key)])
 
     async def unannounced(self) -> list[Disabled]:
         """Those that were disabled, and of which the log has no word yet."""
@@ -271,20 +277,28 @@ class Subscriptions:
         )
 
     async def rotate(
-        self, workspace: str, id: str, reads_only: str | None, *, secret: bytes, weak_secret: bool, grace_seconds: int
+        self,
+        workspace: str,
+        id: str,
+        reads_only: str | None,
+        *,
+        secret: bytes,
+        weak_secret: bool,
+        grace_seconds: int,
+        act: Act,
     ) -> Subscription:
         """Replace the secret; the one before is valid for `grace_seconds` more. Raises NotFound."""
         key = _key(workspace, id, reads_only)
         values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds}
-        _, found = await self._database.atomic([(ROTATE, key | values), (GET, key)])
+        _, found = await self._database.atomic([(ROTATE, key | values | act.parameters), (GET, key)])
         return _one(found)
 
-    async def secrets(self, workspace: str, id: str, reads_only: str | None) -> Secrets:
-        """Where one's deliveries go, and what signs them. Raises NotFound."""
-        rows = await self._database.rows(SECRETS, _key(workspace, id, reads_only))
+    async def secrets(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Secrets:
+        """Where one's deliveries go, and what signs them, for the `act` of sending one. Raises NotFound."""
+        rows = await self._database.rows_alone(SECRETS, _key(workspace, id, reads_only) | act.parameters)
         if not rows:
             raise _not_found()
-        url, secret, previous, is_valid = rows[0]
+        url, secret, previous, is_valid, _ = rows[0]
         return Secrets(url, secret, previous if is_valid else None)
 
     async def subscriber(self, workspace: str, id: str, reads_only: str | None) -> Subscriber:
@@ -294,7 +308,7 @@ class Subscriptions:
             raise _not_found()
         return Subscriber(id, *rows[0])
 
-    async def replay(self, workspace: str, subscriber: Subscriber, first: int, last: int) -> tuple[int, int]:
+    async def replay(self, workspace: str, subscriber: Subscriber, first: int, last: int, act: Act) -> tuple[int, int]:
         """Owe the matching events from `first` to `last` once more. Answers how many, and the last one's number."""
         parameters = {
             "workspace": workspace,
@@ -304,10 +318,10 @@ class Subscriptions:
             "types": subscriber.types,
             "only_user": subscriber.only_user,
         }
-        rows = await self._database.rows_alone(REPLAY, parameters)
+        rows = await self._database.rows_alone(REPLAY, parameters | act.parameters)
         if not rows:
             raise _not_found()
-        made, number = rows[0]
+        made, number, _ = rows[0]
         return made, number
 
     async def deliveries(

@@ -5,31 +5,60 @@ from datetime import UTC, datetime
 import psycopg
 
 from app.ledger.chain import GENESIS
+from app.ledger.keyring import Keyring
+from app.ledger.rotation import rotation_draft
 from app.store.database import Database
+from app.store.key_history import key_history
+from app.store.linker import Linker, Tip
 
 CREATE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"
 
 NODE_LOG = "_node"
 """The log that belongs to the install itself. No slug begins with an underscore."""
 
+INSTALL = "SELECT node, kid FROM install FOR KEY SHARE"
+"""A change of keys waits for it, and it for a change of keys: no log is opened by a key that goes out of force."""
+
 OPEN_LOG = """
-INSERT INTO event_tip (workspace_id, seq, hash, recorded_at, kid)
-SELECT %(id)s, -1, %(genesis)s, 'epoch', kid FROM install
+INSERT INTO event_tip (workspace_id, seq, hash, recorded_at, kid) VALUES (%(id)s, -1, %(genesis)s, 'epoch', %(kid)s)
 """
 """An empty log: the first event gets seq 0 and links to 32 zero bytes."""
+
+IS_DELETED = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NOT NULL"
 
 LIST = f"SELECT id, created_at FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id"
 
 EXISTS = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NULL"
 
 
-def create_workspace(connection: psycopg.Connection, slug: str) -> bool:
-    """Make a workspace and its empty log. False where it exists."""
+class WorkspaceError(Exception):
+    """A workspace cannot be made or deleted; the message is one sentence for the operator."""
+
+
+def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | None = None) -> bool:
+    """Make a workspace and its log. False where it exists. Raises WorkspaceError for one that was deleted.
+
+    In an install whose key has changed, the log begins with an event that tells how, signed by the key in force; then
+    it takes the `keys`, and WorkspaceError is raised where they do not have it.
+    """
     with connection.transaction():
-        made = connection.execute(CREATE, {"id": slug, "now": datetime.now(UTC)}).fetchone() is not None
-        if made:
-            connection.execute(OPEN_LOG, {"id": slug, "genesis": GENESIS})
-    return made
+        now = datetime.now(UTC)
+        if connection.execute(CREATE, {"id": slug, "now": now}).fetchone() is None:
+            if connection.execute(IS_DELETED, {"id": slug}).fetchone() is not None:
+                raise WorkspaceError(f"The workspace {slug!r} was deleted; the name of its log is never used again.")
+            return False
+        [(node, kid)] = connection.execute(INSTALL).fetchall()
+        connection.execute(OPEN_LOG, {"id": slug, "genesis": GENESIS, "kid": kid})
+        if rotations := key_history(connection):
+            signer = None if keys is None else keys.signer(kid)
+            if signer is None:
+                raise WorkspaceError(f"The signing key {kid} is needed to open a log, and is not here.")
+            tip = Tip(-1, GENESIS, datetime.fromtimestamp(0, UTC), kid, counted=True)
+            linker = Linker(signer, node, slug, tip, {}, now)
+            linker.link([rotation_draft(rotations, node)])
+            for statement, parameters in linker.writes(linker.kinds()):
+                connection.execute(statement, parameters)
+    return True
 
 
 def list_workspaces(connection: psycopg.Connection) -> list[tuple[str, datetime]]:

@@ -1,7 +1,6 @@
 """The publish door, at `/v1` (the document "Events API"): events in and out, and webhooks, for whatever speaks HTTP."""
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from uuid import UUID, uuid5
 
@@ -11,7 +10,7 @@ from litestar.di import Provide
 
 from app.limits import Allowance, RateLimits
 from app.surfaces.requests import Disconnected, header_map, read_body
-from app.surfaces.rest import Caller, RestDoor, answer, done, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, done, parsed, refusal
 from procedures.call import call
 from procedures.context import Context
 from procedures.events.log import log
@@ -21,7 +20,7 @@ from procedures.subscriptions.delete import delete as delete_subscription
 from procedures.subscriptions.list import list_ as list_subscriptions
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
 from schemas.event import EventPage
-from schemas.issues import decoded, find_issues
+from schemas.issues import decoded
 from schemas.subscription import SubscriptionReference
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
@@ -32,7 +31,6 @@ FIELDS = {"producer": "source", "userId": "metadata.userId", "correlationId": "m
 """What the procedures call `producer` is `source` here."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _event = msgspec.json.Decoder(PublishEvent)
 
 
@@ -86,7 +84,7 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     parameters = dict(request.query_params.items())
     context = await door.context(request, principal, parameters.get("orgId"), "orgId")
     await door.admit(request, "query", context)
-    wanted = _query(parameters)
+    wanted = parsed(parameters, QueryEvents)
     found: EventPage = (await call(page, context, wanted.to_list)).read(EventPage)
     if found.next_cursor is not None and len(found.events) < wanted.limit:
         raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
@@ -170,14 +168,3 @@ def _idempotent_id(key: str, workspace: str, key_id: str) -> UUID:
     if not _KEY.fullmatch(key):
         raise InvalidInput([Issue("Idempotency-Key", "must have 1 to 255 printable ASCII characters")])
     return uuid5(IDEMPOTENT, msgspec.json.encode([workspace, key_id, key]).decode())
-
-
-def _query(parameters: Mapping[str, str]) -> QueryEvents:
-    """The parameters of a query. Raises InvalidInput with every invalid one."""
-    values: dict[str, object] = dict(parameters)
-    for name in ("limit", "offset"):
-        if _WHOLE.fullmatch(parameters.get(name, "")):
-            values[name] = int(parameters[name])
-    if issues := find_issues(values, QueryEvents):
-        raise InvalidInput(issues)
-    return msgspec.convert(values, QueryEvents)

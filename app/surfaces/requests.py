@@ -1,6 +1,8 @@
 """What every door reads of a request in the same way: headers, the token, the request id, the body."""
 
 import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import uuid_utils
 from litestar.types import HTTPScope, Receive, WebSocketScope
@@ -21,6 +23,14 @@ def header_map(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:
     for name, value in scope["headers"]:
         headers.setdefault(name, value)
     return headers
+
+
+def is_welcome(headers: dict[bytes, bytes], origins: Sequence[str]) -> bool:
+    """Whether a socket may be opened from its page: browsers ask nobody before. `*` in `origins`: from every page."""
+    origin = headers.get(b"origin")
+    if origin is None or "*" in origins or origin.decode("latin-1") in origins:
+        return True
+    return urlsplit(origin).netloc == headers.get(b"host")
 
 
 def bearer_token(headers: dict[bytes, bytes]) -> str | None:

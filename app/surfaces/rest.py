@@ -1,10 +1,13 @@
 """What the REST doors share: who calls, how an answer is written, and the one shape of their errors."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import MediaType, Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from msgspec import UNSET, Struct, UnsetType
 
@@ -13,9 +16,18 @@ from app.surfaces.errors import status_of
 from app.surfaces.requests import bearer_token, header_map, request_id_of
 from procedures.context import Context, Services
 from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError, RateLimited, Unavailable
+from schemas.issues import find_issues, unwrap
 from schemas.principal import Principal
+from schemas.written import Written
 
 Caller = Request[Any, Any, Any]
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+"""A request, or a WebSocket."""
+
+T = TypeVar("T", bound=Struct)
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class ErrorBody(Struct, frozen=True):
@@ -37,7 +49,7 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         """Who calls. Raises Unauthorized, Unavailable."""
         return await self.authenticator.principal(bearer_token(header_map(request.scope)))
 
-    async def context(self, request: Caller, principal: Principal, named: str | None, field: str) -> Context:
+    async def context(self, request: Connection, principal: Principal, named: str | None, field: str) -> Context:
         """A call's context, in the workspace that it names in `field`, else by header, else the key's first.
 
         Raises Forbidden, Unavailable.
@@ -52,10 +64,27 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         return Context(self.services, principal, workspace, request_id_of(headers))
 
 
+def parsed(parameters: Mapping[str, str], wanted: type[T]) -> T:
+    """The parameters of a query as a `wanted`, whose whole numbers they spell. Raises InvalidInput, every place."""
+    values: dict[str, object] = dict(parameters)
+    for name, text in parameters.items():
+        if name in _numbers(wanted) and _WHOLE.fullmatch(text):
+            values[name] = int(text)
+    if issues := find_issues(values, wanted):
+        raise InvalidInput(issues)
+    return msgspec.convert(values, wanted)
+
+
+@cache
+def _numbers(wanted: type[Struct]) -> frozenset[str]:
+    """The names of the members that are whole numbers."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(wanted) if unwrap(field.type)[0] is int)
+
+
 def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """An answer as JSON, under the request's id."""
     return Response(
-        msgspec.json.encode(value),
+        value.json if isinstance(value, Written) else msgspec.json.encode(value),
         status_code=status,
         media_type=MediaType.JSON,
         headers={"x-request-id": request_id_of(header_map(request.scope)), **(headers or {})},

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from app.ledger.chain import instant
+from app.store.keys import created, new_key_id
 from procedures.context import Context
 from procedures.grants import current_caller, escapes, lacking_for, outlives
 from procedures.procedure import mutation
@@ -20,7 +21,8 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
     A key grants at most what it has (else Forbidden): its scopes, its workspaces, and no later end. Where it expires
     and no expiry is asked for, the new key ends with it. For another `userId` the caller needs `events:write-as` if the
     new key writes events, and `events:read` if it has `events:read-own`. A caller with `events:read-own` alone hands
-    that on with all that shows events (webhooks, the ledger, the audit). An unknown workspace is InvalidInput.
+    that on with all that shows events or erases them (webhooks, the ledger, the audit, erasure). An unknown workspace
+    is InvalidInput.
     """
     now = datetime.now(UTC)
     caller = await current_caller(context)
@@ -39,8 +41,15 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
     if refusals := list(_refusals(caller, user_id, wanted.scopes, workspaces, until)):
         told = "; ".join(f"{refusal.path}: {refusal.message}" for refusal in refusals)
         raise Forbidden(f"A key grants at most what it has. {told}", field=refusals[0].path)
+    key_id = new_key_id()
     key, token = await context.services.keys.create(
-        user_id=user_id, scopes=wanted.scopes, workspaces=workspaces, now=now, until=until
+        key_id,
+        user_id=user_id,
+        scopes=wanted.scopes,
+        workspaces=workspaces,
+        now=now,
+        until=until,
+        act=context.act("key.created", created(key_id, wanted.scopes, workspaces, until), workspaces),
     )
     return IssuedKey.of(key.shown(), token)
 

@@ -21,4 +21,5 @@ async def revoke(wanted: RevokeKey, context: Context) -> ApiKey:
     caller = await current_caller(context)
     key = await managed_key(wanted.key_id, caller, context)
     refuse_wider(caller, key)
-    return (await context.services.keys.revoke(key.id, datetime.now(UTC))).shown()
+    act = context.act("key.revoked", {"keyId": key.id}, key.workspaces)
+    return (await context.services.keys.revoke(key.id, datetime.now(UTC), act)).shown()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from app.store.keys import new_key_id
 from procedures.context import Context
 from procedures.grants import current_caller, escapes, lacking_for, managed_key, outlives, refuse_wider
 from procedures.procedure import mutation
@@ -28,7 +29,9 @@ async def rotate(wanted: RotateKey, context: Context) -> IssuedKey:
         raise Forbidden("The key sees every user's events, the caller its own user's alone", field="keyId")
     if outlives(caller, key.expires_at):
         raise Forbidden("The key ends later than the caller's; rotate it with one that ends no sooner", field="keyId")
-    issued = await context.services.keys.rotate(key.id, now=datetime.now(UTC), grace_seconds=wanted.grace_seconds or 0)
+    new_id, grace = new_key_id(), wanted.grace_seconds or 0
+    act = context.act("key.rotated", {"keyId": key.id, "newKeyId": new_id, "graceSeconds": grace}, key.workspaces)
+    issued = await context.services.keys.rotate(key.id, new_id, now=datetime.now(UTC), grace_seconds=grace, act=act)
     if issued is None:
         raise InvalidInput([Issue("keyId", "is a key that expired or was revoked; make a new one with keys.create")])
     successor, token = issued

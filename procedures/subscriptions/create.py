@@ -20,7 +20,7 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
     """
     webhooks, workspace = context.services.webhooks, context.workspace
     try:
-        webhooks.guard.target(wanted.webhook_url)
+        target = webhooks.guard.target(wanted.webhook_url)
     except TargetRefused as error:
         raise InvalidInput([Issue("webhookUrl", str(error))]) from error
     only_user = context.principal.delivers_only
@@ -30,6 +30,10 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
         cursor = await context.services.feed.place(workspace, wanted.start_from, only_user, field="startFrom", end=end)
     id_ = f"sub_{new_key_id()}"
     secret = wanted.secret or new_secret()
+    # Of the URL its host alone: the rest may hold a secret.
+    detail: dict[str, object] = {"subscriptionId": id_, "eventTypes": wanted.event_types, "host": target.host}
+    if only_user is not None:
+        detail["ownEventsOnly"] = True
     created = await webhooks.subscriptions.create(
         workspace,
         id_,
@@ -42,6 +46,7 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
         weak_secret=is_weak(secret),
         cursor=cursor,
         max_active=webhooks.max_active,
+        act=context.act("subscription.created", detail),
     )
     if created is None:
         raise webhooks.too_many()

@@ -14,6 +14,7 @@ async def delete(wanted: SubscriptionReference, context: Context) -> Subscriptio
     Source: "Events API", section Manage Subscriptions.
     """
     webhooks = context.services.webhooks
-    await webhooks.subscriptions.delete(context.workspace, wanted.subscription_id, context.principal.delivers_only)
+    act = context.act("subscription.deleted", {"subscriptionId": wanted.subscription_id})
+    await webhooks.subscriptions.delete(context.workspace, wanted.subscription_id, context.principal.delivers_only, act)
     webhooks.changed()
     return SubscriptionDeleted(subscription_id=wanted.subscription_id, deleted=True)

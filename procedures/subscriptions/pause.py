@@ -11,8 +11,9 @@ from schemas.subscription import Subscription, SubscriptionReference
 async def pause(wanted: SubscriptionReference, context: Context) -> Subscription:
     """Stop deliveries to a webhook, which keeps its place in the log. One that is stopped already stays as it is."""
     webhooks = context.services.webhooks
+    act = context.act("subscription.paused", {"subscriptionId": wanted.subscription_id})
     paused = await webhooks.subscriptions.pause(
-        context.workspace, wanted.subscription_id, context.principal.delivers_only
+        context.workspace, wanted.subscription_id, context.principal.delivers_only, act
     )
     webhooks.changed()
     return paused

@@ -25,7 +25,8 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
     first, last = await _places(wanted, context)
     if last - first >= MAX_REPLAYED:
         raise InvalidInput([Issue("", f"the range spans more than {MAX_REPLAYED:,} places; replay it in parts")])
-    deliveries, number = await webhooks.subscriptions.replay(workspace, subscriber, first, last)
+    act = context.act("subscription.replayed", {"subscriptionId": subscriber.id, "fromSeq": first, "toSeq": last})
+    deliveries, number = await webhooks.subscriptions.replay(workspace, subscriber, first, last, act)
     if wanted.event_id is not None and deliveries == 0:
         raise InvalidInput([Issue("eventId", "is not an event that this subscription is told of")])
     webhooks.changed()

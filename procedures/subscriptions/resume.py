@@ -14,8 +14,9 @@ async def resume(wanted: SubscriptionReference, context: Context) -> Subscriptio
     RateLimited where as many are active as may be.
     """
     webhooks = context.services.webhooks
+    act = context.act("subscription.resumed", {"subscriptionId": wanted.subscription_id})
     resumed = await webhooks.subscriptions.resume(
-        context.workspace, wanted.subscription_id, context.principal.delivers_only, webhooks.max_active
+        context.workspace, wanted.subscription_id, context.principal.delivers_only, webhooks.max_active, act
     )
     if resumed.status != "active":
         raise webhooks.too_many()

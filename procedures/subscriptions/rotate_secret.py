@@ -25,6 +25,9 @@ async def rotate_secret(wanted: RotateSecret, context: Context) -> RotatedSecret
         secret=webhooks.sealer.seal(secret, context.workspace, wanted.subscription_id),
         weak_secret=is_weak(secret),
         grace_seconds=grace,
+        act=context.act(
+            "subscription.secret_rotated", {"subscriptionId": wanted.subscription_id, "graceSeconds": grace}
+        ),
     )
     return RotatedSecret(
         secret=None if wanted.secret else secret,

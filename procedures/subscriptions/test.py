@@ -14,8 +14,9 @@ async def test(wanted: SubscriptionReference, context: Context) -> TestedSubscri
     It is in no log, has no `seq`, `hash` and `deliverySeq`, is not tried again, and counts for nothing.
     """
     webhooks = context.services.webhooks
+    act = context.act("subscription.tested", {"subscriptionId": wanted.subscription_id})
     secrets = await webhooks.subscriptions.secrets(
-        context.workspace, wanted.subscription_id, context.principal.delivers_only
+        context.workspace, wanted.subscription_id, context.principal.delivers_only, act
     )
     outcome = await webhooks.test(context.workspace, wanted.subscription_id, secrets)
     return TestedSubscription(

@@ -99,7 +99,7 @@ class FoundMetadata(Output, frozen=True, kw_only=True):
 
 
 class FoundPublished(Output, frozen=True, kw_only=True):
-    """A published event (section Query Events, Response)."""
+    """A published event (section Query Events, Response), and whether its body was erased."""
 
     event_id: UUID
     type: str
@@ -108,6 +108,7 @@ class FoundPublished(Output, frozen=True, kw_only=True):
     timestamp: InstantText
     data: RawRecord
     metadata: FoundMetadata
+    erased: bool = False
 
     @classmethod
     def of(cls, event: SynapEvent, workspace: str) -> "FoundPublished":
@@ -126,6 +127,7 @@ class FoundPublished(Output, frozen=True, kw_only=True):
                 user_id=event.user_id,
                 tags=tags if isinstance(tags, list) else None,
             ),
+            erased=event.erased,
         )
 
 

@@ -77,6 +77,13 @@ class Hooks:
         )
         return made
 
+    def erase(self, **wanted: object) -> dict[str, Any]:
+        """What an erasure came to."""
+        answer: dict[str, Any] = answered(
+            self.server.mutate("events.erase", wanted, **{"x-workspace-id": self.workspace})
+        )
+        return answer
+
     def arrived(self, count: int) -> list[dict[str, Any]]:
         """The bodies that were taken, once there are so many."""
         until(lambda: len(self.receiver.answered) >= count)
@@ -525,6 +532,89 @@ def test_read_own_is_told_of_its_own_users_events(hooks: Hooks, keyed: Keyed) ->
     for name in ("get", "delete", "pause", "test", "deliveries", "rotateSecret"):
         assert failed(hooks.ask(name, {"subscriptionId": of_all}, caller), 404)["reason"] == "not_found"
     assert hooks.call("replay", {"subscriptionId": own, "fromSeq": 0, "toSeq": 9}, caller)["deliveries"] == 1
+
+
+TOMBSTONE: dict[str, Any] = {"type": "note.created", "source": "api", "data": {}, "erased": True}
+
+
+def _sent(body: dict[str, Any]) -> dict[str, Any]:
+    """The event of a delivery, but for its id and its time."""
+    return {name: value for name, value in body["event"].items() if name not in {"eventId", "timestamp"}}
+
+
+def test_what_was_erased_before_it_was_sent_comes_as_a_tombstone(hooks: Hooks) -> None:
+    id_ = hooks.create("*")
+    hooks.call("pause", {"subscriptionId": id_})
+    first, second = hooks.log(2)
+
+    hooks.erase(ids=[first["id"]])
+    hooks.call("resume", {"subscriptionId": id_})
+
+    bodies = {body["seq"]: body for body in hooks.arrived(3)}
+    assert _sent(bodies[0]) == TOMBSTONE
+    assert _sent(bodies[1]) == {"type": "note.created", "source": "api", "data": second["data"]}
+    assert (bodies[0]["event"]["eventId"], bodies[0]["hash"]) == (first["id"], first["hash"])
+    assert bodies[0]["event"]["timestamp"] == first["timestamp"]
+    assert bodies[2]["event"]["data"]["erased"] == [{name: first[name] for name in ("seq", "id", "hash")}]
+
+
+def test_an_erasure_takes_the_answers_too_and_the_next_attempt_sends_the_tombstone(hooks: Hooks) -> None:
+    hooks.receiver.behaviour = lambda request: status(429, request.body, "Retry-After: 3600")
+    id_ = hooks.create("note.*")
+    hooks.log(2, userId="ann")
+    hooks.log(userId="bob")
+    until(lambda: len([each for each in hooks.deliveries(id_) if each["attempts"]]) == 3)
+
+    assert hooks.erase(userId="ann")["erased"] == 2
+
+    kept = [delivery["attempts"][0] for delivery in hooks.deliveries(id_)]
+    assert [bool(attempt["body"]) for attempt in kept] == [True, False, False]
+    assert {(attempt["status"], attempt["error"]) for attempt in kept} == {(429, "Answered 429")}
+    hooks.receiver.behaviour = lambda _: OK
+    hooks.call("pause", {"subscriptionId": id_})
+    hooks.call("resume", {"subscriptionId": id_})
+    bodies = {body["deliverySeq"]: body for body in hooks.arrived(3)}
+    assert [_sent(bodies[number]).get("erased") for number in (1, 2, 3)] == [True, True, None]
+    assert _sent(bodies[1]) == TOMBSTONE
+
+
+def test_an_answer_that_comes_after_the_erasure_is_not_kept(hooks: Hooks) -> None:
+    def behave(request: Received) -> Answer:
+        if "number" in request.json["event"]["data"]:
+            hooks.erase(userId="ann")  # while this attempt is under way
+        return status(500, request.body)
+
+    hooks.receiver.behaviour = behave
+    id_ = hooks.create("note.*")
+
+    hooks.log(userId="ann")
+
+    [delivery] = until(lambda: hooks.deliveries(id_, status="failed"))
+    assert [bool(attempt["body"]) for attempt in delivery["attempts"]] == [False] * 3
+    assert [_sent(request.json).get("erased") for request in hooks.receiver.received] == [None, True, True]
+
+
+def test_an_owed_delivery_of_an_own_event_comes_as_a_tombstone_and_one_not_yet_owed_does_not(
+    hooks: Hooks, keyed: Keyed
+) -> None:
+    _, caller = keyed.key("subscriptions:manage", "events:read-own", user="ann", workspaces=(hooks.workspace,))
+    hooks.receiver.behaviour = lambda _: status(429, b"", "Retry-After: 3600")
+    id_ = hooks.create("note.*", caller=caller)
+    hooks.log(userId="ann")
+    until(lambda: [each for each in hooks.deliveries(id_) if each["attempts"]])
+    hooks.call("pause", {"subscriptionId": id_})
+    hooks.log(userId="ann")
+
+    hooks.erase(userId="ann")
+
+    hooks.receiver.behaviour = lambda _: OK
+    hooks.call("resume", {"subscriptionId": id_})
+    [last] = hooks.log(userId="ann")
+    bodies = {body["seq"]: body for body in hooks.arrived(2)}
+    assert bodies.keys() == {0, last["seq"]}
+    assert _sent(bodies[0]) == TOMBSTONE
+    assert hooks.get(id_)["deliverySeq"] == 2
+    assert hooks.call("replay", {"subscriptionId": id_, "fromSeq": 0, "toSeq": 9}, caller)["deliveries"] == 1
 
 
 def test_deliveries_are_paged(hooks: Hooks) -> None:

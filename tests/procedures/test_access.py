@@ -17,6 +17,8 @@ EVENT = {"type": "note.created", "data": {}}
 WEBHOOK = {"eventTypes": ["no.such"], "webhookUrl": "https://receiver.example/hook"}
 
 CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
+    "audit.list": ("audit:read", lambda caller: caller.query("audit.list")),
+    "events.erase": ("events:erase", lambda caller: caller.mutate("events.erase", {"userId": "nobody"})),
     "events.get": ("events:read", lambda caller: caller.query("events.get", {"eventId": "x"})),
     "events.list": ("events:read", lambda caller: caller.query("events.list")),
     "events.log": ("events:write", lambda caller: caller.mutate("events.log", EVENT)),
@@ -26,6 +28,11 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "keys.list": ("keys:manage", lambda caller: caller.query("keys.list")),
     "keys.revoke": ("keys:manage", lambda caller: caller.mutate("keys.revoke", {"keyId": "x"})),
     "keys.rotate": ("keys:manage", lambda caller: caller.mutate("keys.rotate", {"keyId": "x"})),
+    "ledger.checkpoint": ("ledger:read", lambda caller: caller.query("ledger.checkpoint")),
+    "ledger.consistency": ("ledger:read", lambda caller: caller.query("ledger.consistency", {"fromSize": 0})),
+    "ledger.entries": ("ledger:read", lambda caller: caller.query("ledger.entries")),
+    "ledger.node": ("ledger:read", lambda caller: caller.query("ledger.node")),
+    "ledger.proof": ("ledger:read", lambda caller: caller.query("ledger.proof", {"eventId": "x"})),
     "subscriptions.create": ("subscriptions:manage", lambda caller: caller.mutate("subscriptions.create", WEBHOOK)),
     "subscriptions.list": ("subscriptions:manage", lambda caller: caller.query("subscriptions.list")),
 } | {

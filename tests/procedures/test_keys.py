@@ -536,6 +536,8 @@ def test_of_rotations_at_once_one_succeeds(admin: Server) -> None:
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
     [successor] = [answered(answer) for answer in answers if answer.status_code == 200]
     assert _ids(admin) == before - {key_id} | {successor["id"]}
+    [entry] = answered(admin.query("audit.list", {"action": "key.rotated"}))["entries"]
+    assert entry["detail"] == {"keyId": key_id, "newKeyId": successor["id"], "graceSeconds": 0}
 
 
 def test_keys_are_listed_oldest_first_by_pages(keyed: Keyed, admin: Server) -> None:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from app.filter import Subscriber, Subscribers, type_pattern
+from app.store.audit import Act
 from app.store.deliveries import MAX_UNTRIED, Claim, Deliveries, Made
 from app.store.subscriptions import Subscriptions
 from tests.store.opened import Store, draft, opened
@@ -40,9 +41,14 @@ class Owed:
                 weak_secret=False,
                 cursor=cursor,
                 max_active=0,
+                act=self.act("subscription.created"),
             )
         )
         assert created is not None
+
+    def act(self, action: str) -> Act:
+        """What the audit has of a change."""
+        return Act.of(action, "k", {}, [self.workspace])
 
     def log(self, count: int, type: str = "note.created") -> None:
         """Events."""
@@ -210,7 +216,7 @@ def test_what_ended_long_ago_and_what_was_deleted_goes(owed: Owed) -> None:
         owed.record(*owed.claim(id_, 2))
     owed.rows("UPDATE delivery SET ended_at = now() - interval '31 days' WHERE delivery_seq = 1")
 
-    owed.store.run(owed.subscriptions.delete(owed.workspace, "sub_b", None))
+    owed.store.run(owed.subscriptions.delete(owed.workspace, "sub_b", None, owed.act("subscription.deleted")))
     owed.store.run(owed.deliveries.purge())
     owed.store.run(owed.deliveries.purge())
 

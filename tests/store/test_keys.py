@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict
 
+from app.store.audit import Act
 from app.store.database import Database
-from app.store.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, token_hash
+from app.store.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, new_key_id, token_hash
 from schemas.principal import Scope
 
 NOW = datetime.now(UTC)
@@ -60,7 +61,15 @@ def test_a_rotation_that_runs_twice_ends_and_makes_one(database_url: str, grace_
 
 
 async def _created(keys: Keys) -> tuple[Key, str]:
-    return await keys.create(user_id="u1", scopes=[Scope.EVENTS_READ], workspaces=["default"], now=NOW, until=LATER)
+    return await keys.create(
+        new_key_id(),
+        user_id="u1",
+        scopes=[Scope.EVENTS_READ],
+        workspaces=["default"],
+        now=NOW,
+        until=LATER,
+        act=Act.of("key.created", "k", {}, []),
+    )
 
 
 def _run(database_url: str, run: Any) -> None:

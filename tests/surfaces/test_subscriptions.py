@@ -13,7 +13,7 @@ from msgspec import Struct
 from standardwebhooks.webhooks import Webhook
 
 from app.delivery.signature import x_signature
-from tests.delivery.receiver import Received, receiving
+from tests.delivery.receiver import Received, receiving, status
 from tests.procedures.conftest import Keyed, answered
 from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
@@ -520,3 +520,35 @@ def _only(received: list[Received]) -> Received:
     until(lambda: received)
     [delivery] = received
     return delivery
+
+
+def _audit(org: Org) -> list[dict[str, Any]]:
+    page = answered(org.server.query("audit.list", {"limit": 1000}, **{"x-workspace-id": org.slug}))
+    return [entry for entry in page["entries"] if entry["action"] != "audit.read"]
+
+
+def test_what_is_subscribed_and_deleted_here_is_in_the_audit(org: Org) -> None:
+    id_ = org.subscribed("code.*", webhookUrl=f"{DEAF}?token=of-the-url", secret=STRONG)["subscriptionId"]
+    org.subscribe(WANTED | {"webhookUrl": "https://10.0.0.1/"})
+    org.delete(id_)
+    org.delete(id_)
+
+    created, deleted = _audit(org)
+
+    assert (created["action"], created["actor"]) == ("subscription.created", "control")
+    assert created["detail"] == {"subscriptionId": id_, "eventTypes": ["code.*"], "host": "127.0.0.1"}
+    assert (deleted["action"], deleted["detail"]) == ("subscription.deleted", {"subscriptionId": id_})
+
+
+def test_a_webhook_that_the_server_stops_is_in_the_audit_by_the_node(org: Org) -> None:
+    with receiving() as receiver:
+        receiver.behaviour = lambda _: status(410)
+        id_ = org.subscribed("code.*", webhookUrl=receiver.url())["subscriptionId"]
+        for _ in range(3):
+            published(org.server, org.slug)
+        [shown] = until(lambda: [each for each in org.listed() if each["status"] == "disabled"])
+
+    _, disabled = _audit(org)
+
+    assert (disabled["action"], disabled["actor"][:9]) == ("subscription.disabled", "did:key:z")
+    assert disabled["detail"] == {"subscriptionId": id_, "reason": shown["reason"]}

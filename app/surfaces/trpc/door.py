@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED
+from app.surfaces.live import Live
 from app.surfaces.requests import Disconnected, disconnected, header_map, read_body, request_id_of
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
-from app.surfaces.trpc.live import Live
 from app.surfaces.trpc.request import (
     Request,
     RequestError,

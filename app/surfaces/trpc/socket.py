@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar.types import Receive, Send, WebSocketScope
@@ -14,10 +13,10 @@ from msgspec import Raw, Struct
 
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
-from app.surfaces.requests import header_map, request_id_of
+from app.surfaces.live import Live
+from app.surfaces.requests import header_map, is_welcome, request_id_of
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import error_object, failure, frame
-from app.surfaces.trpc.live import Live
 from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import call, log_call, next_batch
@@ -89,19 +88,12 @@ class Sockets(Struct, frozen=True, kw_only=True):
         """One socket, from its upgrade to its end."""
         await receive()
         headers = header_map(scope)
-        if not self._is_welcome(headers):
+        if not is_welcome(headers, self.origins):
             log_call("(socket)", request_id_of(headers), 0.0, "origin")
             await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         await self.live.serve(_Socket(self, headers, scope["query_string"], receive, send).run())
-
-    def _is_welcome(self, headers: dict[bytes, bytes]) -> bool:
-        """Browsers ask nobody before they connect to a socket: so the origin is checked here."""
-        origin = headers.get(b"origin")
-        if origin is None or "*" in self.origins or origin.decode("latin-1") in self.origins:
-            return True
-        return urlsplit(origin).netloc == headers.get(b"host")
 
 
 class _Socket:

@@ -13,9 +13,9 @@ import msgspec
 from litestar.types import Receive, Send
 from msgspec import Struct
 
+from app.surfaces.live import Live
 from app.surfaces.requests import disconnected
 from app.surfaces.trpc.envelope import event, failure, message
-from app.surfaces.trpc.live import Live
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import next_batch
 from procedures.context import Context

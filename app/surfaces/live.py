@@ -17,7 +17,7 @@ End = Callable[[Unauthorized | None], None]
 
 
 class Live:
-    """Every open event stream and socket of the tRPC door."""
+    """Every open event stream and socket."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator

@@ -1,0 +1,246 @@
+"""The Merkle tree of RFC 6962, section 2.1, over hashes that are leaves already: roots, proofs, their verification.
+
+An event's hash is SHA-256(0x00 ‖ header), so it is the leaf. A complete subtree has a height and a place: its leaves
+are place * 2**height and the 2**height - 1 behind it. Kept are those whose height is a multiple of 8; the events are
+those of height 0.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
+
+from msgspec import Struct
+
+EMPTY_ROOT = sha256().digest()
+"""The root of a tree without leaves."""
+
+STORED_BITS = 8
+"""Kept subtrees are that many levels apart: each is made of 256 of the next lower ones."""
+
+HASH_BYTES = 32
+
+Node = Callable[[int, int], bytes]
+"""`node(height, place)` is the root of that complete subtree, 32 bytes."""
+
+
+class Frontier:
+    """A tree that only grows, held as the roots of its complete subtrees: one for each bit that is set in its size."""
+
+    __slots__ = ("_peaks", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+
+    def push(self, leaf: bytes) -> None:
+        """Add the next leaf, 32 bytes."""
+        peaks = self._peaks
+        full = self.size
+        self.size = full + 1
+        while full & 1:
+            leaf = sha256(b"\x01" + peaks.pop() + leaf).digest()
+            full >>= 1
+        peaks.append(leaf)
+
+    def root(self) -> bytes:
+        """The root over all leaves so far."""
+        return _folded(reversed(self._peaks))
+
+
+class Range(Struct, frozen=True):
+    """Kept subtrees of one height, at the places from `first` to `last`, both included."""
+
+    height: int
+    first: int
+    last: int
+
+
+class Stored:
+    """A `Node` over kept subtrees: those between the kept heights are put together from them.
+
+    `kept` has what `ranges` names, by height and place. A subtree that it cannot make raises KeyError.
+    """
+
+    def __init__(self, kept: Mapping[tuple[int, int], bytes]) -> None:
+        self._kept = kept
+
+    def __call__(self, height: int, place: int) -> bytes:
+        """The root of that complete subtree."""
+        above = height % STORED_BITS
+        first = place << above
+        level = [self._kept[height - above, first + offset] for offset in range(1 << above)]
+        while len(level) > 1:
+            level = [_parent(left, right) for left, right in zip(level[::2], level[1::2], strict=True)]
+        return level[0]
+
+
+def ranges(places: Iterable[int], size: int) -> list[Range]:
+    """The kept subtrees that proofs about the leaves at `places`, in a tree of `size` leaves, are made of.
+
+    An inclusion proof is about `seq` and `size - 1`, a consistency proof about `old - 1` and `new - 1`, a root about
+    `size - 1`. At each kept height these are the blocks of 256 that the leaves are under, as far as their subtrees are
+    complete; blocks side by side are one range. Lowest height first, then by place. ValueError for a place beyond the
+    tree.
+    """
+    leaves = set(places)
+    if leaves and not 0 <= min(leaves) <= max(leaves) < size:
+        raise ValueError(f"there is no such place in a tree of {size} leaves")
+    found: list[Range] = []
+    height = 0
+    while size >> height:
+        end = size >> height
+        for block in sorted({leaf >> height + STORED_BITS for leaf in leaves}):
+            first = block << STORED_BITS
+            last = min(first + (1 << STORED_BITS), end) - 1
+            if found and (found[-1].height, found[-1].last) == (height, first - 1):
+                found[-1] = Range(height, found[-1].first, last)
+            elif first <= last:
+                found.append(Range(height, first, last))
+        height += STORED_BITS
+    return found
+
+
+def root(size: int, node: Node) -> bytes:
+    """The root of the tree of the first `size` leaves. ValueError for a negative size."""
+    if size < 0:
+        raise ValueError(f"a tree has no {size} leaves")
+    return _span(0, size, node)
+
+
+def inclusion_proof(seq: int, size: int, node: Node) -> list[bytes]:
+    """That the leaf at `seq` is in the tree of `size` leaves: RFC 6962, section 2.1.1, lowest hash first.
+
+    ValueError where `seq` is not in the tree.
+    """
+    if not 0 <= seq < size:
+        raise ValueError(f"there is no leaf {seq} in a tree of {size} leaves")
+    proof = []
+    first, end = 0, size
+    while end - first > 1:
+        middle = _middle(first, end)
+        if seq < middle:
+            proof.append(_span(middle, end, node))
+            end = middle
+        else:
+            proof.append(_span(first, middle, node))
+            first = middle
+    return proof[::-1]
+
+
+def consistency_proof(old: int, new: int, node: Node) -> list[bytes]:
+    """That the tree of `old` leaves is the beginning of the tree of `new`: RFC 6962, section 2.1.2, lowest hash first.
+
+    Empty where `old` is 0 or `new`. ValueError where `old` is negative or beyond `new`.
+    """
+    if not 0 <= old <= new:
+        raise ValueError(f"a tree of {old} leaves is not the beginning of one of {new}")
+    if old == 0:
+        return []
+    proof = []
+    first, end = 0, new
+    while end != old:
+        middle = _middle(first, end)
+        if old <= middle:
+            proof.append(_span(middle, end, node))
+            end = middle
+        else:
+            proof.append(_span(first, middle, node))
+            first = middle
+    if first:  # otherwise it is the old root, which the verifier has
+        proof.append(_span(first, end, node))
+    return proof[::-1]
+
+
+def verify_inclusion(leaf: bytes, seq: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether `proof` shows `leaf` at `seq` of the tree of `size` leaves with that root: RFC 9162, section 2.1.3.2.
+
+    A proof alone does not tell every size from its neighbours: take `size` and `root` from one checkpoint. Whatever
+    the numbers and the lengths are, the answer is no, not an error.
+    """
+    if not 0 <= seq < size or not _are_hashes(leaf, root, *proof):
+        return False
+    at, last, found = seq, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            found = _parent(sibling, found)
+            at, last = _up_to_right(at, last)
+        else:
+            found = _parent(found, sibling)
+        at, last = at >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether `proof` shows the tree of `old` leaves to be the beginning of that of `new`: RFC 9162, section 2.1.4.2.
+
+    The empty tree, whose root is `EMPTY_ROOT`, is the beginning of every other. Whatever the numbers and the lengths
+    are, the answer is no, not an error.
+    """
+    if not 0 <= old <= new or not _are_hashes(old_root, new_root, *proof):
+        return False
+    if old == new:
+        return not proof and old_root == new_root
+    if old == 0:
+        return not proof and old_root == EMPTY_ROOT
+    path = list(proof)
+    if old & (old - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    found_old = found_new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            found_old, found_new = _parent(sibling, found_old), _parent(sibling, found_new)
+            at, last = _up_to_right(at, last)
+        else:
+            found_new = _parent(found_new, sibling)
+        at, last = at >> 1, last >> 1
+    return last == 0 and found_old == old_root and found_new == new_root
+
+
+def _up_to_right(at: int, last: int) -> tuple[int, int]:
+    """The first ancestor that is a right child, or the edge: where nothing stands on the right, a proof has no hash."""
+    while at and not at & 1:
+        at, last = at >> 1, last >> 1
+    return at, last
+
+
+def _are_hashes(*hashes: bytes) -> bool:
+    return all(len(one) == HASH_BYTES for one in hashes)
+
+
+def _middle(first: int, end: int) -> int:
+    """Where RFC 6962 splits: the left part is the largest power of two that is smaller than the whole."""
+    return first + (1 << (end - first - 1).bit_length() - 1)
+
+
+def _span(first: int, end: int, node: Node) -> bytes:
+    """The root over the leaves from `first` to before `end`; `first` is a place where the tree may be split."""
+
+    def peaks() -> Iterable[bytes]:
+        rest, right = end - first, end
+        while rest:
+            height = (rest & -rest).bit_length() - 1
+            right -= 1 << height
+            yield node(height, right >> height)
+            rest &= rest - 1
+
+    return _folded(peaks())
+
+
+def _folded(peaks: Iterable[bytes]) -> bytes:
+    """The root over complete subtrees side by side, the rightmost and smallest first."""
+    found = EMPTY_ROOT
+    for count, peak in enumerate(peaks):
+        found = _parent(peak, found) if count else peak
+    return found
+
+
+def _parent(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()

@@ -1,0 +1,108 @@
+"""What works behind the doors of one server process: made from the settings, opened and closed in order."""
+
+import asyncio
+import gc
+
+from app.cursor import Cursors
+from app.delivery.webhooks import Webhooks
+from app.feed import Feed
+from app.ledger.draft import Drafting
+from app.ledger.keyring import Keyring
+from app.parent import exit_with_parent
+from app.settings import Settings
+from app.start import Install
+from app.store.audit import AuditLog
+from app.store.database import Database
+from app.store.erasure import Erasure
+from app.store.event_follower import EventFollower
+from app.store.event_log import EventLog
+from app.store.event_reader import EventReader
+from app.store.export import Exports
+from app.store.keys import Keys
+from app.store.ledger import Ledger
+from app.store.notices import Notices
+from app.store.rows import LEDGER_JSON
+from app.store.trees import Trees
+from app.witness import Witness
+from procedures.context import Services
+
+
+class Process:
+    """The parts of one server process. It owns its pool of connections from `open` to `close`. For one event loop."""
+
+    def __init__(self, settings: Settings, *, install: Install, keys: Keyring, secret: bytes) -> None:
+        """`secret` is the install secret."""
+        self.database = Database(install.database_url)
+        cursors = Cursors(secret)
+        self._notices = Notices(install.database_url)
+        self._feed = Feed(EventFollower(self.database), cursors)
+        self._ledger_feed = Feed(EventFollower(self.database, LEDGER_JSON), cursors)
+        self._trees = Trees(self.database)
+        ledger = Ledger(self.database, self._trees, keys)
+        self._log = EventLog(self.database, keys, install.node, committed=self._committed)
+        self._webhooks = Webhooks(settings, self.database, self._log, cursors, node=install.node, secret=secret)
+        audit = AuditLog(self.database)
+        self._witness = Witness(audit, self._log, node=install.node)
+        self._watcher: asyncio.Task[None] | None = None
+        self._delivers = False
+        self.services = Services(
+            log=self._log,
+            reader=EventReader(self.database, cursors),
+            feed=self._feed,
+            keys=Keys(self.database),
+            ledger=ledger,
+            ledger_feed=self._ledger_feed,
+            exports=Exports(self.database, ledger, self._trees),
+            audit=audit,
+            webhooks=self._webhooks,
+            erasure=Erasure(self._log, install.node),
+            drafting=Drafting(),
+            max_event_bytes=settings.max_event_bytes,
+            log_calls=settings.log_calls,
+        )
+
+    async def open(self, *, deliver: bool) -> None:
+        """Begin. With `deliver` it does what the install owes: webhooks, and word of the audit."""
+        await self.database.open()
+        # What lives now lives on; what comes is a call's and dies with it. Collecting seldom saves 7 % of `events.log`.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        self._notices.open(self._heard, self._missed)
+        self._delivers = deliver
+        if deliver:
+            self._webhooks.open()
+            self._witness.open()
+        self._watcher = exit_with_parent()
+
+    async def close(self) -> None:
+        """End: what was accepted is committed."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._delivers:
+            await self._webhooks.close()
+            await self._witness.close()
+        await self._log.drain()
+        await self._notices.close()
+        await self._feed.close()
+        await self._ledger_feed.close()
+        await self._trees.close()
+        await self.database.close()
+
+    def _committed(self, workspace: str, seq: int) -> None:
+        """This process has committed up to `seq`."""
+        self._feed.reached(workspace, seq)
+        self._ledger_feed.reached(workspace, seq)
+        self._notices.tell(workspace, seq)
+        self._webhooks.committed(workspace, seq)
+        self._trees.committed(workspace, seq)
+
+    def _heard(self, workspace: str, seq: int) -> None:
+        """Another one has."""
+        self._feed.reached(workspace, seq)
+        self._ledger_feed.reached(workspace, seq)
+        self._webhooks.heard(workspace, seq)
+
+    def _missed(self) -> None:
+        """Notices may have been missed."""
+        self._feed.missed()
+        self._ledger_feed.missed()

@@ -1,0 +1,114 @@
+"""The server processes: granian's, with one more beside them that listens on the ledger's own port."""
+
+import resource
+import shlex
+import threading
+import time
+import urllib.error
+import urllib.request
+from functools import partial
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
+from granian.server import MPServer
+from granian.server.mp import WorkerProcess
+
+from app.main import load_worker
+from app.settings import Settings
+from app.start import Install
+
+STOP_SECONDS = 30
+"""How long a server process may take to finish what it accepted before it is killed."""
+
+MAX_CONNECTIONS = 65_536
+RESERVED_FILES = 768
+"""Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
+
+
+class Processes(MPServer):
+    """Server processes on one port, and with a `ledger_port` one more, the last, that serves the ledger alone there.
+
+    Granian has one address for all of its processes. Whatever makes one, at the start or after a crash, goes through
+    the method that is overridden here.
+    """
+
+    def __init__(self, target: str, *, workers: int, ledger_port: int, **options: Any) -> None:
+        super().__init__(target, workers=workers + bool(ledger_port), **options)
+        self._ledger_port = ledger_port
+
+    def _init_shared_socket(self) -> None:
+        port = self.bind_port
+        if self._ledger_port:
+            self.bind_port = self._ledger_port
+            super()._init_shared_socket()  # type: ignore[no-untyped-call] # granian's
+            self._ledger_socket = self._ssp, self._shd, self._sso
+            self.bind_port = port
+        super()._init_shared_socket()  # type: ignore[no-untyped-call] # granian's
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> WorkerProcess:  # type: ignore[override] # so is granian's
+        if not self._ledger_port or idx < self.workers - 1:
+            return super()._spawn_worker(idx, target, callback_loader)
+        sockets = self._ssp, self._shd, self._sso
+        self._ssp, self._shd, self._sso = self._ledger_socket
+        try:
+            return super()._spawn_worker(idx, target, partial(callback_loader, ledger_alone=True))
+        finally:
+            self._ssp, self._shd, self._sso = sockets
+
+
+def run(settings: Settings, install: Install) -> None:
+    """Serve until interrupted."""
+    server = Processes(
+        "synap",
+        address=settings.host,
+        port=settings.port,
+        ledger_port=settings.ledger_port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        # One thread of its own for the network: nearly twice the requests with a body of a shared one, measured.
+        runtime_mode=RuntimeModes.mt,
+        runtime_threads=1,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        log_enabled=False,
+        respawn_failed_workers=True,
+        # Open connections, not requests: beyond it nobody is answered, and every open stream is one.
+        backpressure=_connections(),
+        workers_kill_timeout=STOP_SECONDS,
+    )
+    threading.Thread(target=_announce, args=(settings,), daemon=True).start()
+    server.serve(target_loader=partial(load_worker, settings=settings, install=install))
+
+
+def _connections() -> int:
+    """How many connections a process may have open: all that the system lets it, up to a bound."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MAX_CONNECTIONS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(files - RESERVED_FILES, 128)
+
+
+def _announce(settings: Settings) -> None:
+    """Say where the server is, once it answers."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own server
+                break
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    else:
+        return  # the log says why
+    event = '{"type":"note.created","data":{"title":"Hello"}}'
+    if settings.transformer == "superjson":
+        event = f'{{"json":{event}}}'
+    ledger = f"The ledger alone is at http://{host}:{settings.ledger_port}/v1.\n" if settings.ledger_port else ""
+    token = shlex.quote(str(settings.control_token_path.absolute()))
+    print(
+        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.d.ts).\n{ledger}"
+        f"The control token is in {token}. Log a first event with:\n\n"
+        f'curl -s {url}/trpc/events.log -H "authorization: Bearer $(cat {token})" '
+        f"-H 'content-type: application/json' -d '{event}'\n",
+        flush=True,
+    )

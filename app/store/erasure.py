@@ -1,0 +1,252 @@
+"""Erasure: bodies leave the log, and what was kept of them with them; headers, hashes and places stay.
+
+The promise of `Erasure.erase`, over any crash: an event's body, the counters that knew of it, the answers that webhook
+receivers gave to it, the event `synap.event.erased` that names it and the audit's entry change in one transaction, or
+none does. So the log verifies at every moment, and a call that was cut short is completed by the same call.
+
+It takes the lock on the log's tip first, as an append does, and holds it for a transaction of at most `MAX_EVENTS`.
+Behind it come the rows of the subscriptions that were told of the events: whoever records a receiver's answer holds its
+subscription's.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+import uuid_utils
+from msgspec import Struct
+
+from app.ledger.draft import Draft, server_draft
+from app.store.audit import Act
+from app.store.event_log import EventLog
+from app.store.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
+from app.store.pipe import Call, PipedConnection, Row, uuid_array
+from app.store.rows import EVENT_BYTES
+from schemas.erasure import Erased
+from schemas.errors import InvalidInput, Issue, Unavailable
+from schemas.event import RESERVED_PREFIX
+from schemas.jsontext import MAX_ISSUES
+
+ERASED_TYPE = "synap.event.erased"
+
+MAX_EVENTS = 1000
+"""In one transaction: as many as an append's, so that appends wait for it as they wait for each other."""
+
+MAX_BYTES = 64 * 2**20
+"""Of bodies in one transaction, unless one alone is larger: what lies outside the rows is deleted piece by piece."""
+
+MAX_SEQ = 2**63 - 1
+
+NAMED = f"""
+SELECT id, left(type, {len(RESERVED_PREFIX)}) = '{RESERVED_PREFIX}' FROM event
+WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
+    AND (erased OR %(only_user)s::text IS NULL OR user_id = %(only_user)s)
+"""
+"""The events that the caller may name. An erased one is nobody's any more."""
+
+_CONDITIONS = {
+    "ids": "id = ANY(%(ids)s::uuid[])",
+    "userId": "user_id = %(value)s",
+    "subjectId": "subject_id = %(value)s",
+}
+
+_FIND = f"""
+SELECT seq, id::text, encode(hash, 'hex'), type, source, coalesce(producer, source), metadata IS NOT NULL,
+    next_events
+FROM (
+    SELECT *, count(*) OVER () AS next_events, sum({EVENT_BYTES}) OVER oldest AS bytes,
+        row_number() OVER oldest AS place
+    FROM (
+        SELECT * FROM event
+        WHERE workspace_id = %(workspace)s AND {{}} AND seq > %(after)s::bigint AND seq <= %(until)s::bigint
+            AND NOT erased AND left(type, {len(RESERVED_PREFIX)}) <> '{RESERVED_PREFIX}'
+            AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s)
+        ORDER BY seq LIMIT {MAX_EVENTS}
+    ) AS next WINDOW oldest AS (ORDER BY seq)
+) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq
+"""
+
+FIND = {by: _FIND.format(condition) for by, condition in _CONDITIONS.items()}
+"""What one transaction erases: the next events that have a body and are not the server's own."""
+
+ERASE = """
+UPDATE event SET erased = true, salt = '', user_id = '', data = '{}', subject_id = NULL, producer = NULL,
+    metadata = NULL, correlation_id = NULL, causation_id = NULL
+WHERE workspace_id = %(workspace)s AND seq = ANY(%(seqs)s::bigint[])
+"""
+
+UNCOUNT = """
+DELETE FROM event_count
+WHERE workspace_id = %(workspace)s AND type = ANY(%(types)s::text[]) AND has_metadata AND events <= 0
+"""
+
+UNCOUNT_PRODUCERS = """
+DELETE FROM producer_count
+WHERE workspace_id = %(workspace)s AND producer = ANY(%(producers)s::text[]) AND (events <= 0 OR NOT %(counted)s)
+"""
+"""No name of a producer stays that no event has. Where counting has stopped nobody reads them."""
+
+LOCK_TOLD = """
+SELECT FROM subscription WHERE workspace_id = %(workspace)s AND id IN (
+    SELECT subscription_id FROM delivery WHERE workspace_id = %(workspace)s AND seq = ANY(%(seqs)s::bigint[]))
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+ERASE_ANSWERS = """
+UPDATE attempt AS a SET body = '' FROM delivery AS d
+WHERE d.workspace_id = %(workspace)s AND d.seq = ANY(%(seqs)s::bigint[]) AND a.workspace_id = d.workspace_id
+    AND a.subscription_id = d.subscription_id AND a.delivery_seq = d.delivery_seq AND a.body <> ''
+"""
+"""A receiver may have repeated what it was sent."""
+
+By = Literal["ids", "userId", "subjectId"]
+
+
+class Wanted(Struct, frozen=True):
+    """Which events to erase: those with these `ids`, or those whose user or subject is `value`.
+
+    With `only_user`, those of that user alone: others are not there.
+    """
+
+    by: By
+    ids: Sequence[UUID] = ()
+    value: str | None = None
+    only_user: str | None = None
+
+
+class _Found(Struct, frozen=True):
+    """What one transaction erases of an event: a row of `FIND`."""
+
+    seq: int
+    id: str
+    hash: str
+    type: str
+    source: str
+    producer: str
+    has_metadata: bool
+    next_events: int
+    """How many there are to erase, up to the bound on their number; the bound on their size may have left some out."""
+
+
+class Erasure:
+    """Erases in the logs of every workspace. For any number of tasks at once."""
+
+    def __init__(self, log: EventLog, node: str) -> None:
+        self._log = log
+        self._node = node
+
+    async def erase(self, workspace: str, wanted: Wanted, act: Callable[[int, int], Act]) -> Erased:
+        """Erase what is `wanted` and in the log now, in as many transactions as it takes.
+
+        `act` is what the audit says of one: given how many events lose their body and the seq of the event that names
+        them. Raises InvalidInput for ids that are not to be erased (nothing is, then), NotFound for an unknown
+        workspace, Unavailable (retriable: what is erased stays so, and the same call goes on).
+        """
+        run = _Run(workspace, wanted, self._node, act)
+        erased, events = 0, []
+        while run.has_more:
+            try:
+                said = await self._log.append_with(workspace, run.prepare)
+            except Unavailable as error:
+                if erased:
+                    raise Unavailable(
+                        f"{erased} events were erased before the database became unavailable; repeat the call for the "
+                        "others",
+                        retry_after_seconds=error.retry_after_seconds,
+                    ) from error
+                raise
+            erased += run.found
+            events += [event.id for event in said]
+        return Erased(erased=erased, events=events)
+
+
+class _Run:
+    """One call, transaction by transaction."""
+
+    def __init__(self, workspace: str, wanted: Wanted, node: str, act: Callable[[int, int], Act]) -> None:
+        self._key: dict[str, object] = {"workspace": workspace, "only_user": wanted.only_user}
+        self._wanted = wanted
+        self._node = node
+        self._act = act
+        self._after = -1
+        self._until = MAX_SEQ
+        self.found = 0
+        self.has_more = True
+
+    async def prepare(self, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+        """What the next transaction appends, and the calls that erase. Raises InvalidInput."""
+        ids: dict[str, object] = {"ids": uuid_array(self._wanted.ids)}
+        place: dict[str, object] = {"value": self._wanted.value, "after": self._after, "until": self._until}
+        tips, named, rows = await connection.trip(
+            [(TIP, self._key), (NAMED, self._key | ids), (FIND[self._wanted.by], self._key | ids | place)]
+        )
+        self._check(named)
+        tip, found = Tip(*tips[0]), [_Found(*row) for row in rows]
+        if self._until == MAX_SEQ:
+            self._until = tip.seq  # what is logged from now on is not meant: somebody may write without end
+        self.found = len(found)
+        self.has_more = len(found) == MAX_EVENTS or any(event.next_events > len(found) for event in found)
+        if not found:
+            return [], []
+        self._after = found[-1].seq
+        return [self._said(found)], self._calls(found, tip)
+
+    def _check(self, named: Sequence[Row]) -> None:
+        """Raise InvalidInput for every id that is not to be erased."""
+        is_ours: dict[UUID, bool] = dict(named)
+        issues = [
+            Issue(f"ids.{place}", "is an event of the server's own, which is never erased; leave it out")
+            if is_ours.get(id_)
+            else Issue(f"ids.{place}", "is no event of this workspace; leave it out")
+            for place, id_ in enumerate(self._wanted.ids)
+            if is_ours.get(id_, True)
+        ]
+        if issues:
+            raise InvalidInput(issues[:MAX_ISSUES])
+
+    def _said(self, found: Sequence[_Found]) -> Draft:
+        """The event that names what is erased."""
+        names = [{"seq": event.seq, "id": event.id, "hash": f"sha256:{event.hash}"} for event in found]
+        id_ = UUID(bytes=uuid_utils.uuid7().bytes)
+        return server_draft(ERASED_TYPE, {"erased": names}, id=id_, node=self._node)
+
+    def _calls(self, found: Sequence[_Found], tip: Tip) -> list[Call]:
+        seqs = self._key | {"seqs": f"{{{','.join(str(event.seq) for event in found)}}}"}
+        types = self._key | {"types": sorted({event.type for event in found})}
+        producers = self._key | {"producers": sorted({event.producer for event in found}), "counted": tip.counted}
+        counting = [
+            (COUNT, self._key | {"counts": _moved(found)}),
+            (UNCOUNT, types),
+            (COUNT_PRODUCERS, self._key | {"counts": _moved_producers(found)}),
+        ]
+        return [
+            (LOCK_TOLD, seqs),
+            *(counting if tip.counted else ()),
+            (UNCOUNT_PRODUCERS, producers),
+            (ERASE, seqs),
+            (ERASE_ANSWERS, seqs),
+            self._act(len(found), tip.seq + 1).call,
+        ]
+
+
+def _moved(found: Sequence[_Found]) -> str:
+    """What to add to the counters of types: an event that had metadata has none now."""
+    counted = sorted(Counter((event.type, event.source) for event in found if event.has_metadata).items())
+    counts = [
+        {"type": type_, "source": source, "has_metadata": has_metadata, "events": -events if has_metadata else events}
+        for (type_, source), events in counted
+        for has_metadata in (False, True)
+    ]
+    return msgspec.json.encode(counts).decode()
+
+
+def _moved_producers(found: Sequence[_Found]) -> str:
+    """What to add to the counters of producers: an event that named none is its source's, and so is an erased one."""
+    moved: Counter[str] = Counter()
+    for event in found:
+        moved[event.producer] -= 1
+        moved[event.source] += 1
+    counts = [{"producer": producer, "events": events} for producer, events in sorted(moved.items()) if events]
+    return msgspec.json.encode(counts).decode()

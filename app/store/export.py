@@ -1,0 +1,197 @@
+"""Exports: a log, or a part of it, as one signed bundle that anyone can verify (`docs/evlog1.md`, Exports).
+
+Written piece by piece: the server holds two pieces, however long the log is. An event is never changed, so the pieces
+need no common snapshot. Only an erasure is seen earlier than the event that says so: an export to the end of the log
+goes on until it has that event too.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import msgspec
+import uuid_utils
+from msgspec import Struct
+
+from app.ledger import merkle
+from app.ledger.chain import GENESIS, instant
+from app.ledger.draft import ROTATED_TYPE
+from app.store.database import Database
+from app.store.ledger import Ledger
+from app.store.pipe import Row
+from app.store.rows import EVENT_BYTES, LEDGER_JSON
+from app.store.trees import Trees
+from schemas.errors import InvalidInput, Issue, Unavailable
+from schemas.ledger import SigningKey
+
+PIECE_EVENTS = 1000
+PIECE_BYTES = 2**21
+"""Of data and metadata in a piece; it has one event at least."""
+
+PATIENCE_SECONDS = 30.0
+"""How long the database may be away in the middle of an export."""
+
+RETRY_SECONDS = 0.5
+
+PIECE = f"""
+SELECT convert_to(string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(seq) FROM (
+    SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place FROM (
+        SELECT * FROM event WHERE workspace_id = %(workspace)s AND seq > %(after)s AND seq <= %(last)s
+        ORDER BY seq LIMIT {PIECE_EVENTS}
+    ) AS piece WINDOW oldest AS (ORDER BY seq)
+) AS measured WHERE bytes <= {PIECE_BYTES} OR place = 1
+"""
+
+SEAL = """
+SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid, coalesce((
+    SELECT max(seq) FROM event
+    WHERE workspace_id = %(workspace)s AND type IN ('synap.event.erased', 'synap.key.rotated')
+), -1)
+FROM event_tip AS tip
+LEFT JOIN event AS first ON first.workspace_id = tip.workspace_id AND first.seq = %(first)s
+LEFT JOIN event AS last ON last.workspace_id = tip.workspace_id AND last.seq = %(last)s
+WHERE tip.workspace_id = %(workspace)s
+"""
+"""What the bundle says of its ends, and the place of the last event that earlier ones must be read with."""
+
+
+class Sealed(Struct, frozen=True):
+    """The ends of an exported part: their hashes, the key in force behind it, and how the log goes on."""
+
+    root: bytes
+    tip: bytes
+    kid: str
+    log_seq: int
+    log_kid: str
+    saying_seq: int
+
+
+class Export:
+    """One export. `open` it, then iterate over its text once."""
+
+    def __init__(self, database: Database, ledger: Ledger, trees: Trees, workspace: str) -> None:
+        self.id = f"exp_{uuid_utils.uuid7().hex}"
+        self.first = 0
+        self.last = -1
+        self._database = database
+        self._ledger = ledger
+        self._trees = trees
+        self._workspace = workspace
+        self._to_end = False
+
+    async def open(self, first: int | None, last: int | None) -> "Export":
+        """Fix the part: from the seq `first` to `last` (None: the end of the log), both included.
+
+        Raises InvalidInput for a part that the log does not have, NotFound, Unavailable.
+        """
+        end, _ = await self._ledger.tip(self._workspace)
+        self.first, self.last, self._to_end = first or 0, end if last is None else last, last is None
+        if self.first > max(end, 0):
+            raise InvalidInput([Issue("fromSeq", f"is behind the end of the log, which is seq {end}")])
+        if self.last > end:
+            raise InvalidInput([Issue("toSeq", f"is behind the end of the log, which is seq {end}; leave it out")])
+        if self.last < self.first and end >= 0:
+            raise InvalidInput([Issue("toSeq", "must not be less than fromSeq")])
+        self._ledger.signer((await self._seal()).kid)  # now: later there is no way to say that it is not here
+        return self
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The text of the bundle, in pieces. Raises Unavailable where the database stays away."""
+        node = await self._ledger.node()
+        yield (
+            f'{{"export_id":"{self.id}","node_did":"{node.node_did}","log":"{self._workspace}",'
+            f'"first_seq":{self.first},"events":['
+        ).encode()
+        after, separator = self.first - 1, b"\n"
+        while True:
+            async with aclosing(self._pieces(after)) as pieces:
+                async for text, seq in pieces:
+                    yield separator + text
+                    after, separator = seq, b",\n"
+            sealed = await self._seal()
+            if not self._to_end or sealed.saying_seq <= self.last:
+                break
+            self.last = sealed.saying_seq
+        yield await self._end(sealed)
+
+    async def _pieces(self, after: int) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Each piece behind `after`, and its last seq; the next is read while one is sent."""
+        reading = self._reading(after) if after < self.last else None
+        while reading is not None:
+            text, after = await self._piece(reading, after)
+            reading = self._reading(after) if after < self.last else None
+            yield text, after
+
+    async def _piece(self, reading: asyncio.Task[list[Row]], after: int) -> tuple[bytes, int]:
+        """What `reading` finds behind `after`, where the database is away what a later one does."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                [(text, seq)] = await asyncio.shield(reading)
+            except Unavailable:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+                reading = self._reading(after)
+            else:
+                return text, seq
+
+    def _reading(self, after: int) -> asyncio.Task[list[Row]]:
+        """One read. It is never cut short, which would cost the pool a connection: it ends soon by itself."""
+        parameters = {"workspace": self._workspace, "after": after, "last": self.last}
+        reading = asyncio.create_task(self._database.rows_alone(PIECE, parameters))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
+        return reading
+
+    async def _seal(self) -> Sealed:
+        parameters = {"workspace": self._workspace, "first": self.first, "last": self.last}
+        rows = await self._database.rows_alone(SEAL, parameters)
+        [(root, tip, kid, type_, data, log_seq, log_kid, saying_seq)] = rows
+        if type_ == ROTATED_TYPE:
+            kid = msgspec.json.decode(data)["rotations"][-1]["kid_new"]
+        return Sealed(root or GENESIS, tip or GENESIS, kid or log_kid, log_seq, log_kid, saying_seq)
+
+    async def _end(self, sealed: Sealed) -> bytes:
+        """What follows the events."""
+        node = await self._ledger.node()
+        generated_at = instant(datetime.now(UTC))
+        count = self.last - self.first + 1
+        root, tip = f"sha256:{sealed.root.hex()}", f"sha256:{sealed.tip.hex()}"
+        lines = ("evlog/export/v1", node.node_did, self._workspace, self.id, self.first, self.last, count, root, tip)
+        signed = "".join(f"{line}\n" for line in (*lines, generated_at)).encode()
+        # To the end of the log: the checkpoint is of what is here, so that a verifier can make its root anew.
+        size, kid = (self.last + 1, sealed.kid) if self._to_end else (sealed.log_seq + 1, sealed.log_kid)
+        nodes = await self._trees.nodes(self._workspace, size, [size - 1] if size else [])
+        checkpoint = await self._ledger.sign(self._workspace, size, merkle.root(size, nodes), kid)
+        end = {
+            "last_seq": self.last,
+            "count": count,
+            "chain_root_hash": root,
+            "chain_tip_hash": tip,
+            "generated_at": generated_at,
+            "kid": sealed.kid,
+            "keys": _up_to(node.keys, kid),
+            "checkpoint": checkpoint.note,
+            "bundle_signature": base64.b64encode(self._ledger.signer(sealed.kid).sign(signed)).decode(),
+        }
+        return b"\n]," + msgspec.json.encode(end)[1:] + b"\n"
+
+
+def _up_to(keys: list[SigningKey], kid: str) -> list[SigningKey]:
+    """The keys up to the one that signed the checkpoint: a later one came while this was written."""
+    place = next(place for place, key in enumerate(keys) if key.kid == kid)
+    return keys[: place + 1]
+
+
+class Exports:
+    """Makes exports, for one process. For any number of tasks."""
+
+    def __init__(self, database: Database, ledger: Ledger, trees: Trees) -> None:
+        self._parts = database, ledger, trees
+
+    async def open(self, workspace: str, first: int | None, last: int | None) -> Export:
+        """An export of a log from the seq `first` to `last`. Raises as `Export.open` does."""
+        return await Export(*self._parts, workspace).open(first, last)

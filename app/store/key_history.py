@@ -1,0 +1,28 @@
+"""How the install's signing keys followed each other."""
+
+import base64
+
+import psycopg
+
+from app.ledger.chain import instant
+from app.store.pipe import Row
+from schemas.ledger import Rotation
+
+HISTORY = "SELECT kid_old, kid_new, rotated_at, signature_old, signature_new FROM key_rotation ORDER BY number"
+
+
+def to_rotation(row: Row) -> Rotation:
+    """A row of `HISTORY`."""
+    kid_old, kid_new, rotated_at, signature_old, signature_new = row
+    return Rotation(
+        kid_old=kid_old,
+        kid_new=kid_new,
+        rotated_at=instant(rotated_at),
+        signature_old=None if signature_old is None else base64.b64encode(signature_old).decode(),
+        signature_new=base64.b64encode(signature_new).decode(),
+    )
+
+
+def key_history(connection: psycopg.Connection) -> list[Rotation]:
+    """Every rotation, the first first."""
+    return [to_rotation(row) for row in connection.execute(HISTORY)]

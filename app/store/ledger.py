@@ -1,0 +1,137 @@
+"""The ledger's read side: events as strangers verify them, the install's keys, checkpoints and proofs."""
+
+import base64
+from uuid import UUID
+
+from msgspec import Struct
+
+from app.ledger import checkpoint, merkle
+from app.ledger.checkpoint import Checkpoint
+from app.ledger.keyring import Keyring
+from app.ledger.signer import Signer, public_key
+from app.store.database import Database
+from app.store.event_reader import MAX_PAGE_BYTES
+from app.store.key_history import HISTORY, to_rotation
+from app.store.query import Filter
+from app.store.rows import EVENT_BYTES, LEDGER_JSON
+from app.store.trees import Trees
+from schemas.errors import NotFound, Unavailable
+from schemas.event import EventQuery
+from schemas.ledger import LedgerNode, LedgerPage, SignedCheckpoint, SigningKey
+from schemas.written import Written
+
+IDENTITY = "SELECT node, kid, origin FROM install"
+
+TIP = "SELECT seq, kid FROM event_tip WHERE workspace_id = %(workspace)s"
+
+FIND = f"""
+SELECT seq, hash, user_id, convert_to({LEDGER_JSON}, 'UTF8') FROM event
+WHERE workspace_id = %(workspace)s AND (id = %(id)s::uuid OR hash = %(hash)b::bytea)
+"""
+
+
+def entries_sql(conditions: str) -> str:
+    """The oldest events that meet `conditions` as one text; ended before it grows too large, not before its first."""
+    return f"""
+        SELECT convert_to(string_agg({LEDGER_JSON}, ',' ORDER BY seq), 'UTF8')
+        FROM (
+            SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
+            FROM (SELECT * FROM event WHERE {conditions} ORDER BY seq LIMIT %(limit)s) AS page
+            WINDOW oldest AS (ORDER BY seq)
+        ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
+
+
+class FoundEntry(Struct, frozen=True):
+    """An event of the ledger: its place, its leaf, whose it is, and its JSON."""
+
+    seq: int
+    hash: bytes
+    user_id: str
+    json: bytes
+
+
+class Ledger:
+    """Reads and proves, for one process. For any number of tasks. Everything may raise Unavailable."""
+
+    def __init__(self, database: Database, trees: Trees, keys: Keyring) -> None:
+        self._database = database
+        self._trees = trees
+        self._keys = keys
+
+    async def entries(
+        self, workspace: str, query: EventQuery, limit: int, only_user: str | None
+    ) -> Written[LedgerPage]:
+        """The oldest events that match, and how many do; with `only_user`, of that user alone."""
+        matching = Filter(query, workspace, only_user)
+        parameters = matching.parameters | {"limit": limit}
+        [(events,)] = await self._database.rows_alone(entries_sql(matching.sql), parameters)
+        # Behind the events, which may become more meanwhile: a total is never less than what it counts.
+        [(total,)] = await self._database.rows_alone(matching.total_sql, matching.parameters)
+        return Written(b'{"events":[%b],"total":%d}' % (events or b"", total))
+
+    async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:
+        """The event with this id, or with this hash (32 bytes), or None."""
+        id_, hash_ = (reference, None) if isinstance(reference, UUID) else (None, reference)
+        rows = await self._database.rows(FIND, {"workspace": workspace, "id": id_, "hash": hash_})
+        return FoundEntry(*rows[0]) if rows else None
+
+    async def node(self) -> LedgerNode:
+        """Who signs."""
+        [identity], rotations = await self._database.atomic([(IDENTITY, {}), (HISTORY, {})])
+        node, kid, origin = identity
+        history = [to_rotation(row) for row in rotations]
+        first = SigningKey(kid=node.removeprefix("did:key:"))
+        return LedgerNode(
+            node_did=node,
+            kid=kid,
+            public_identity=base64.b64encode(public_key(kid) or b"").decode(),
+            origin=origin,
+            keys=[first, *(SigningKey(kid=each.kid_new, rotation=each) for each in history)],
+        )
+
+    async def tip(self, workspace: str) -> tuple[int, str]:
+        """The last seq of a log (-1: empty) and the key in force. Raises NotFound."""
+        rows = await self._database.rows(TIP, {"workspace": workspace})
+        if not rows:
+            raise NotFound("There is no such workspace", field="workspace")
+        return rows[0][0], rows[0][1]
+
+    async def checkpoint(self, workspace: str) -> SignedCheckpoint:
+        """The tree of a log now, signed. Raises NotFound."""
+        seq, kid = await self.tip(workspace)
+        nodes = await self._trees.nodes(workspace, seq + 1, [seq] if seq >= 0 else [])
+        return await self.sign(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
+
+    async def inclusion(self, workspace: str, seq: int) -> tuple[list[str], SignedCheckpoint]:
+        """The proof that the event at `seq` is in the tree of the log now, and that tree's checkpoint."""
+        last, kid = await self.tip(workspace)
+        nodes = await self._trees.nodes(workspace, last + 1, [seq, last])
+        proof = merkle.inclusion_proof(seq, last + 1, nodes)
+        return _texts(proof), await self.sign(workspace, last + 1, merkle.root(last + 1, nodes), kid)
+
+    async def consistency(self, workspace: str, old: int, new: int) -> list[str]:
+        """The proof that the tree of size `new` extends that of `old`; the log has both."""
+        nodes = await self._trees.nodes(workspace, new, [size - 1 for size in (old, new) if size])
+        return _texts(merkle.consistency_proof(old, new, nodes))
+
+    async def sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
+        """A checkpoint by the key `kid`."""
+        [(_, _, origin)] = await self._database.rows(IDENTITY, {})
+        origin = f"{origin}/{workspace}"
+        note = checkpoint.sign(Checkpoint(origin, size, root), self.signer(kid))
+        [encoded] = _texts([root])
+        return SignedCheckpoint(note=note, origin=origin, size=size, root=encoded, vkey=checkpoint.vkey(origin, kid))
+
+    def signer(self, kid: str) -> Signer:
+        """The key `kid`. Raises Unavailable where it is not here (yet)."""
+        try:
+            signer = self._keys.signer(kid)
+        except (ValueError, OSError):
+            signer = None
+        if signer is None:
+            raise Unavailable("The signing key that this needs is not at this server")
+        return signer
+
+
+def _texts(hashes: list[bytes]) -> list[str]:
+    return [base64.b64encode(hash_).decode() for hash_ in hashes]

@@ -1,0 +1,129 @@
+"""Changing the install's signing key while servers run: one transaction, in which every log learns of it.
+
+Locks are taken in one order: the tip of `_node`, the install's row, the other tips, the audit. The new key's file is
+there before any event names the key. Between the commit and the change of files, servers find the key beside; a crash
+there is finished by the next start (`set_up`), one before it leaves a file that nothing names.
+"""
+
+import base64
+from datetime import UTC, datetime
+
+import psycopg
+
+from app.ledger.keyring import Keyring
+from app.ledger.rotation import rotated, rotation_draft
+from app.ledger.signer import Signer
+from app.store.audit import enter
+from app.store.install import InstallError
+from app.store.key_history import key_history
+from app.store.linker import LOCK, Linker, Tip
+from app.store.workspaces import NODE_LOG
+from schemas.ledger import Rotation
+
+LOCK_INSTALL = "SELECT FROM install FOR UPDATE"
+"""One change of keys at a time, and none while a log is opened."""
+
+INSTALL = "SELECT node, kid FROM install"
+
+LOCK_TIPS = "SELECT FROM event_tip ORDER BY workspace_id FOR UPDATE"
+
+TIPS = "SELECT workspace_id, seq, hash, recorded_at, kid, counted FROM event_tip ORDER BY workspace_id"
+
+MOVE_TIPS = "UPDATE event_tip SET kid = %(kid_new)s"
+
+MOVE_INSTALL = "UPDATE install SET kid = %(kid_new)s"
+
+INSERT = """
+INSERT INTO key_rotation (number, kid_old, kid_new, rotated_at, signature_old, signature_new)
+SELECT count(*) + 1, %(kid_old)s, %(kid_new)s, %(rotated_at)s::timestamptz, %(signature_old)s, %(signature_new)s
+FROM key_rotation
+"""
+
+IN_FORCE = "SELECT kid FROM install FOR KEY SHARE"
+
+
+def rotate_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
+    """Replace the key in force, which is in `keys`, by a new one. Raises InstallError: then nothing was changed."""
+    return _change(connection, keys, adopting=False)
+
+
+def adopt_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
+    """Replace the key in force, which is lost, by the one in its file, or where there is none by a new one.
+
+    The log says for ever that the old key did not sign for that. Raises InstallError, where the key in force is at hand
+    as well: then nothing was changed.
+    """
+    return _change(connection, keys, adopting=True)
+
+
+def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) -> Rotation:
+    with connection.transaction():
+        connection.execute(LOCK, {"workspace": NODE_LOG})
+        connection.execute(LOCK_INSTALL)
+        [(node, kid)] = connection.execute(INSTALL).fetchall()
+        try:
+            old = keys.signer(kid)
+            new = _adopted(connection, keys, node, kid, old) if adopting else _made(keys, kid, old)
+        except (ValueError, OSError) as error:
+            raise InstallError(f"The signing keys cannot be read or written: {error}.") from None
+        rotation = rotated(node, kid, new, datetime.now(UTC), old=old)
+        _append(connection, rotation, node, old or new)
+        moved = {"kid_old": kid, "kid_new": new.kid}
+        signatures = {
+            "rotated_at": rotation.rotated_at,
+            "signature_old": rotation.signature_old and base64.b64decode(rotation.signature_old),
+            "signature_new": base64.b64decode(rotation.signature_new),
+        }
+        connection.execute(MOVE_TIPS, moved)
+        connection.execute(MOVE_INSTALL, moved)
+        connection.execute(INSERT, moved | signatures)
+        enter(connection, "node.key_adopted" if adopting else "node.key_rotated", moved, [NODE_LOG])
+    _put_in_force(connection, keys)
+    return rotation
+
+
+def _made(keys: Keyring, kid: str, old: Signer | None) -> Signer:
+    if old is None:
+        raise InstallError(
+            f"The key in force {kid} is not in {keys.path}; restore the file, or if it is lost see: synap node "
+            "adopt-key."
+        )
+    return keys.make()
+
+
+def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str, old: Signer | None) -> Signer:
+    if old is not None:
+        raise InstallError(f"The key in force {kid} is at hand; to replace it: synap node rotate-key.")
+    found = Signer.load(keys.path)
+    if found is None:
+        return keys.make()
+    if found.kid in {node.removeprefix("did:key:"), *(each.kid_new for each in key_history(connection))}:
+        raise InstallError(
+            f"The key in {keys.path} is {found.kid}, which this install had before; put a new one there, or none."
+        )
+    return found
+
+
+def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signer: Signer) -> None:
+    """Tell every log, all under their locks. The statements go out without a wait between them: logs may be many."""
+    connection.execute(LOCK_TIPS)
+    tips = connection.execute(TIPS).fetchall()
+    now = datetime.now(UTC)
+    with connection.pipeline(), connection.cursor() as cursor:
+        for workspace, *tip in tips:
+            linker = Linker(signer, node, workspace, Tip(*tip), {}, now)
+            linker.link([rotation_draft([rotation], node)])
+            for statement, parameters in linker.writes(linker.kinds()):
+                cursor.execute(statement, parameters)
+
+
+def _put_in_force(connection: psycopg.Connection, keys: Keyring) -> None:
+    """Change the files as the database says, which no other change of keys changes meanwhile."""
+    try:
+        with connection.transaction():
+            [(kid,)] = connection.execute(IN_FORCE).fetchall()
+            keys.put_in_force(kid)
+    except OSError as error:
+        raise InstallError(
+            f"The key was changed, but {keys.path} cannot be written ({error.strerror}): copy {keys.beside(kid)} to it."
+        ) from None

@@ -1,0 +1,104 @@
+"""The logs' Merkle trees (RFC 6962), kept as the roots of every eighth height.
+
+They follow the log and are no part of an append: whoever needs a proof lets the tree grow first, and a long stretch of
+appends lets it grow meanwhile, so that nobody waits for more than some thousands of hashes. A proof then reads some
+hundreds of hashes however long the log is.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+from app.ledger.merkle import STORED_BITS, Frontier, Range, Stored, ranges
+from app.store.database import Database
+from app.store.pipe import Call
+from schemas.errors import Unavailable
+
+WIDTH = 2**STORED_BITS
+"""Nodes that one of the next stored height covers."""
+
+MAX_GROWN = 16
+"""Nodes that one step makes: 4,096 hashes, some milliseconds of work."""
+
+LEAVES = """
+SELECT seq, hash FROM event WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s ORDER BY seq
+"""
+
+NODES = """
+SELECT place, hash FROM merkle_node
+WHERE workspace_id = %(workspace)s AND height = %(height)s AND place BETWEEN %(first)s AND %(last)s ORDER BY place
+"""
+
+GROWN = """
+SELECT coalesce(max(place), -1) + 1 FROM merkle_node WHERE workspace_id = %(workspace)s AND height = %(height)s
+"""
+
+GROW = """
+INSERT INTO merkle_node (workspace_id, height, place, hash)
+SELECT %(workspace)s, %(height)s, %(first)s + place - 1, hash
+FROM unnest(%(hashes)b::bytea[]) WITH ORDINALITY AS node (hash, place) ON CONFLICT DO NOTHING
+"""
+"""Every process makes the same nodes, so it does not matter whose are first."""
+
+
+class Trees:
+    """The trees of all logs, for one process. For any number of tasks of one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._grown: dict[str, int] = {}
+        """Up to which size a tree is known to have grown."""
+        self._growing: dict[str, asyncio.Task[None]] = {}
+
+    def committed(self, workspace: str, seq: int) -> None:
+        """The log has reached `seq`: its tree grows now if it is far behind."""
+        if seq - self._grown.setdefault(workspace, seq) >= MAX_GROWN * WIDTH and workspace not in self._growing:
+            task = self._growing[workspace] = asyncio.create_task(self._follow(workspace, seq + 1))
+            task.add_done_callback(lambda _: self._growing.pop(workspace))
+
+    async def nodes(self, workspace: str, size: int, places: Iterable[int]) -> Stored:
+        """What it takes to prove something about the leaves at `places` in a tree of `size`. Raises Unavailable."""
+        wanted = ranges(places, size)
+        await self._grow(workspace, size)
+        found = await self._database.atomic([_read(workspace, each) for each in wanted])
+        return Stored({(each.height, row[0]): row[1] for each, rows in zip(wanted, found, strict=True) for row in rows})
+
+    async def close(self) -> None:
+        """End what is under way: it is done again where it is needed."""
+        for task in list(self._growing.values()):
+            task.cancel()
+        await asyncio.gather(*self._growing.values(), return_exceptions=True)
+
+    async def _follow(self, workspace: str, size: int) -> None:
+        with suppress(Unavailable):  # whoever needs the tree finds it shorter
+            await self._grow(workspace, size)
+
+    async def _grow(self, workspace: str, size: int) -> None:
+        """Make what nodes there are in a tree of `size` and not yet stored."""
+        height = STORED_BITS
+        while complete := size >> height:
+            [(grown,)] = await self._database.rows(GROWN, {"workspace": workspace, "height": height})
+            while grown < complete:
+                grown += await self._step(workspace, height, grown, min(complete - grown, MAX_GROWN))
+            height += STORED_BITS
+        self._grown[workspace] = max(size, self._grown.get(workspace, 0))
+
+    async def _step(self, workspace: str, height: int, first: int, count: int) -> int:
+        below = Range(height - STORED_BITS, first * WIDTH, (first + count) * WIDTH - 1)
+        query, parameters = _read(workspace, below)
+        rows = await self._database.rows_alone(query, parameters)
+        hashes = []
+        for start in range(0, len(rows), WIDTH):
+            frontier = Frontier()
+            for _, hash_ in rows[start : start + WIDTH]:
+                frontier.push(hash_)
+            hashes.append(frontier.root())
+        await self._database.rows_alone(
+            GROW, {"workspace": workspace, "height": height, "first": first, "hashes": hashes}
+        )
+        return count
+
+
+def _read(workspace: str, wanted: Range) -> Call:
+    parameters = {"workspace": workspace, "first": wanted.first, "last": wanted.last}
+    return (NODES, parameters | {"height": wanted.height}) if wanted.height else (LEAVES, parameters)

@@ -1,0 +1,59 @@
+"""An export on its way to a client.
+
+Litestar's own streams leave the pieces of those whose client goes to the collector of cycles, some megabytes each, and
+say nothing of one that breaks.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from litestar.types import Receive, Scope, Send
+from msgspec import Struct
+
+from app.surfaces.requests import disconnected
+from procedures.call import log_call
+from procedures.context import Context
+from procedures.procedure import Procedure
+from schemas.errors import Internal, ProcedureError
+
+
+class Download(Struct, frozen=True, kw_only=True):
+    """An answer in pieces, as an ASGI application for one request.
+
+    It is written at the reader's own pace, until the client goes. An error in the middle breaks the connection, so that
+    no part is taken for the whole; it is logged.
+    """
+
+    procedure: Procedure
+    context: Context
+    headers: list[tuple[bytes, bytes]]
+    pieces: AsyncGenerator[bytes, None]
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        sending = asyncio.create_task(self._send(send))
+        leaving = asyncio.create_task(disconnected(receive))
+        leaving.add_done_callback(lambda _: sending.cancel())
+        try:
+            await asyncio.wait([sending])
+        finally:
+            sending.cancel()
+            leaving.cancel()
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send(self, send: Send) -> None:
+        started = time.perf_counter()
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+            async with aclosing(self.pieces) as pieces:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except Exception as error:
+            code = error.code if isinstance(error, ProcedureError) else Internal.code
+            elapsed = time.perf_counter() - started
+            log_call(self.procedure.name, self.context.request_id, elapsed, code, self.context)
+            raise

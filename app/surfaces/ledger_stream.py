@@ -1,0 +1,165 @@
+"""The ledger's stream, over WebSocket (the document "Event Log", section GET /v1/stream).
+
+Each message is one event as JSON and a newline; a newline alone keeps an idle socket from being cut. The stream is a
+place in the log: who comes back says `?after=` the last seq that it has, and misses nothing.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from litestar import asgi
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send, WebSocketScope
+from msgspec import Struct
+
+from app.surfaces.live import Live
+from app.surfaces.requests import bearer_token, header_map, is_welcome, request_id_of
+from app.surfaces.rest import Connection, RestDoor, parsed
+from procedures.call import call, log_call, next_batch
+from procedures.context import Context
+from procedures.ledger.stream import stream as ledger_stream
+from schemas.errors import ProcedureError, Unauthorized, Unavailable
+from schemas.wire.ledger import QueryStream
+
+POLICY, DEFECT, RESTART, TRY_AGAIN = 1008, 1011, 1012, 1013
+"""Close codes (RFC 6455, section 7.4, and its registry)."""
+
+MAX_REASON_BYTES = 123
+"""RFC 6455, section 5.5."""
+
+PING = "\n"
+"""Newline-delimited JSON has empty lines; ASGI has no ping frames."""
+
+SENDING_SECONDS = 5.0
+"""How long a client that does not read may hold up the end of its socket."""
+
+
+class LedgerStream(Struct, frozen=True, kw_only=True):
+    """Serves the stream to any number of clients."""
+
+    door: RestDoor
+    live: Live
+    origins: tuple[str, ...]
+    """Whose pages may connect, beside our own host's."""
+    ping_seconds: float
+
+    def handler(self) -> ASGIRouteHandler:
+        """The route of the stream."""
+
+        @asgi("/stream")
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == ScopeType.HTTP:
+                await receive()
+                await send({"type": "http.response.start", "status": 426, "headers": [(b"upgrade", b"websocket")]})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await self._connect(scope, receive, send)
+
+        return stream
+
+    async def _connect(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = header_map(scope)
+        if not is_welcome(headers, self.origins):
+            log_call(ledger_stream.name, request_id_of(headers), 0.0, "origin")
+            await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
+            return
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        await self.live.serve(_Socket(self, ASGIConnection(scope), receive, send).run())
+
+
+class _Socket:
+    """One open socket."""
+
+    def __init__(self, served: LedgerStream, connection: Connection, receive: Receive, send: Send) -> None:
+        self._served = served
+        self._connection = connection
+        self._receive = receive
+        self._asgi_send = send
+        self._sent_at = time.monotonic()
+        self._end: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
+        """How it is closed; None where the client is gone."""
+
+    async def run(self) -> None:
+        """Serve it to its end."""
+        tasks = [asyncio.create_task(self._stream()), asyncio.create_task(self._read())]
+        try:
+            reason = await self._end
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if reason is not None:
+            with suppress(TimeoutError, RuntimeError):
+                async with asyncio.timeout(SENDING_SECONDS):
+                    code, text = reason
+                    await self._asgi_send({"type": "websocket.close", "code": code, "reason": _cut(text)})
+
+    async def _stream(self) -> None:
+        try:
+            context = await self._context()
+            wanted = parsed(self._parameters, QueryStream)
+            reader = await call(ledger_stream, context, wanted.to_follow)
+            ping = asyncio.create_task(self._ping())
+            try:
+                with self._served.live.holding(context.principal, self._ended):
+                    while (batch := await next_batch(ledger_stream, context, reader)) is not None:
+                        for event in batch:
+                            await self._send(event.json.decode() + "\n")
+            finally:
+                ping.cancel()
+                await reader.aclose()
+        except ProcedureError as error:
+            self._close(TRY_AGAIN if isinstance(error, Unavailable) else POLICY, f"{error.code}: {error.message}")
+        except Exception:
+            self._close(DEFECT, "internal")
+            raise
+
+    async def _context(self) -> Context:
+        door = self._served.door
+        token = bearer_token(header_map(self._connection.scope)) or self._parameters.get("token")
+        principal = await door.authenticator.principal(token)
+        return await door.context(self._connection, principal, self._parameters.get("log"), "log")
+
+    @property
+    def _parameters(self) -> dict[str, str]:
+        return dict(self._connection.query_params.items())
+
+    async def _read(self) -> None:
+        """Wait until the client is gone; what it says means nothing."""
+        while (await self._receive())["type"] != "websocket.disconnect":
+            pass
+        self._close(None)
+
+    async def _send(self, text: str) -> None:
+        """Send one message. Returns when the network takes more: that is the reader's own pace."""
+        try:
+            await self._asgi_send({"type": "websocket.send", "text": text, "bytes": None})
+        except RuntimeError:
+            self._close(None)
+        self._sent_at = time.monotonic()
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self._sent_at + self._served.ping_seconds - time.monotonic())
+            if time.monotonic() >= self._sent_at + self._served.ping_seconds:
+                await self._send(PING)
+
+    def _ended(self, error: Unauthorized | None) -> None:
+        """The key has ended, or (without an error) the server stops."""
+        if error is not None:
+            self._close(POLICY, f"{error.code}: {error.message}")
+        else:
+            self._close(RESTART, "the server restarts; connect again with ?after= the last seq")
+
+    def _close(self, code: int | None, text: str = "") -> None:
+        if not self._end.done():
+            self._end.set_result(None if code is None else (code, text))
+
+
+def _cut(reason: str) -> str:
+    """As much of it as a close frame holds."""
+    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

@@ -1,0 +1,148 @@
+"""What `synap verify` does: reads a bundle from wherever it is, and says what the verdict on it is, line by line."""
+
+import http.client
+import mmap
+import re
+import shutil
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import msgspec
+
+from app.ledger.verify import Broken, Verdict
+
+SILENCE_SECONDS = 60
+"""How long a server may send nothing."""
+
+EXPORT = "/events/export"
+BAR_WIDTH = 40
+
+_TOKEN = re.compile(r"[!-~]+")
+
+EXIT_BROKEN = 1
+EXIT_PARTLY = 3
+"""Verified, but for breaks in the keys or bodies that are unconfirmed."""
+
+
+class UnreadableError(Exception):
+    """There is no bundle to be had; the message is one sentence for the operator."""
+
+
+def read_bundle(source: str, *, log: str | None = None, token: str | None = None) -> mmap.mmap | bytes:
+    """The text of the bundle in a file (`-`: standard input), or of a server's ledger, whose token is `token`.
+
+    A URL is that of an export, or of a ledger such as `http://127.0.0.1:7777/v1`, of which `log` names the log. It is
+    held in a file, not in memory. Raises UnreadableError.
+    """
+    try:
+        if source == "-":
+            return _mapped(_spooled(sys.stdin.buffer))
+        if not source.lower().startswith(("http://", "https://")):
+            with Path(source).open("rb") as file:
+                return _mapped(file)
+        return _mapped(_downloaded(export_url(source, log), token))
+    except urllib.error.HTTPError as error:
+        hint = "; give it a token: --token-file or SYNAP_TOKEN" if error.code == 401 else ""
+        raise UnreadableError(f"{source} answers {error.code}{hint}.") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = (reason.strerror if isinstance(reason, OSError) else None) or reason
+        raise UnreadableError(f"{source} cannot be read: {reason}.") from None
+
+
+def export_url(source: str, log: str | None) -> str:
+    """Where the export of a ledger is; `source` may be the export's own URL."""
+    url = urllib.parse.urlsplit(source)
+    path = url.path if url.path.endswith(EXPORT) else url.path.rstrip("/") + EXPORT
+    query = urllib.parse.parse_qsl(url.query, keep_blank_values=True)
+    if log is not None:
+        query = [(name, value) for name, value in query if name != "log"] + [("log", log)]
+    return url._replace(path=path, query=urllib.parse.urlencode(query), fragment="").geturl()
+
+
+def of_node(verdict: Verdict, node: str | None) -> Verdict:
+    """The verdict for who knows the node: an export of another one, however well signed, is not what was asked for."""
+    if node in {None, verdict.node} or verdict.broken is not None:
+        return verdict
+    return msgspec.structs.replace(verdict, broken=Broken(None, f"it is of the node {verdict.node}"))
+
+
+def report(verdict: Verdict) -> list[str]:
+    """The verdict, line by line."""
+    first, last, count = verdict.first_seq, verdict.last_seq, verdict.count
+    if verdict.broken is not None:
+        seq, message = verdict.broken.seq, verdict.broken.message
+        lines = [f"{'bundle' if seq is None else f'seq {seq}'}: {message}"]
+    elif count == 0:
+        lines = [f"0 events of the log {verdict.log} verify, node {verdict.node}"]
+    elif count == 1:
+        lines = [f"1 event of the log {verdict.log} verifies: seq {first}, node {verdict.node}"]
+    else:
+        lines = [f"{count} events of the log {verdict.log} verify: seq {first} to {last}, node {verdict.node}"]
+    lines += [
+        f"break: the key {each.kid_old} did not sign the rotation to {each.kid_new} at {each.rotated_at}"
+        for each in verdict.breaks
+    ]
+    lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
+    return [_printable(line) for line in lines]
+
+
+def exit_code(verdict: Verdict) -> int:
+    """0: all is verified. 1: broken. 3: verified, but with breaks or unconfirmed bodies."""
+    if verdict.broken is not None:
+        return EXIT_BROKEN
+    return EXIT_PARTLY if verdict.breaks or verdict.unconfirmed else 0
+
+
+def progress_bar() -> Callable[[int, int], None] | None:
+    """Shows on standard error how many events of how many were verified; None where that is no terminal."""
+    return _show if sys.stderr.isatty() else None
+
+
+def _show(done: int, total: int) -> None:
+    filled = BAR_WIDTH * done // max(total, 1)
+    bar = f"\r[{'#' * filled:<{BAR_WIDTH}}] {done} of {total} events"
+    sys.stderr.write(bar if done < total else "\r\x1b[K")
+    sys.stderr.flush()
+
+
+def _printable(line: str) -> str:
+    """A message may quote a stranger's text: nothing of it steers the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:
+    """The file's content, read where it is looked at; a pipe's is read now."""
+    if not file.seekable():
+        file = _spooled(file)
+    if file.seek(0, 2) == 0:
+        return b""
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _spooled(stream: IO[bytes]) -> IO[bytes]:
+    """The content of a stream in a file without a name. The map of it outlives it."""
+    file = TemporaryFile()  # noqa: SIM115 - it is closed when nothing refers to it
+    shutil.copyfileobj(stream, file)
+    file.flush()
+    return file
+
+
+def _downloaded(url: str, token: str | None) -> IO[bytes]:
+    request = urllib.request.Request(url)  # noqa: S310 - http or https: the caller has looked
+    if token:
+        if not _TOKEN.fullmatch(token):
+            raise UnreadableError("The token has characters that no token has.")
+        # A redirect is followed without it: it may lead to another host.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
+        file = _spooled(answer)
+        if answer.length:  # what is still to come: reading in pieces does not tell that it never came
+            raise http.client.IncompleteRead(b"", answer.length)
+        return file

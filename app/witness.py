@@ -1,0 +1,89 @@
+"""The witness: the log `_node` says where each audit chain ends, so that its signatures cover them.
+
+Once an hour, whichever process comes first, and when a process stops: what moved since it was said last. It is said in
+one transaction with the note that it was, under the lock on that log, so that no two processes say the same.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from uuid import UUID, uuid5
+
+import msgspec
+import structlog
+
+from app.ledger.draft import Draft, server_draft
+from app.store.audit import MAX_TIPS, AuditLog, Tip, claim_unwitnessed, witnessed
+from app.store.event_log import EventLog
+from app.store.pipe import Call, PipedConnection
+from app.store.workspaces import NODE_LOG
+from schemas.errors import Unavailable
+
+TIP_TYPE = "synap.audit.tip"
+TIPS = UUID("5e0c8a1b-2f1d-5c55-8b0e-6a4f9d2c7e31")
+"""The namespace of the ids of the events that say so: they are made from what is said."""
+
+LOOK_SECONDS = 60.0
+"""Between two looks whether an hour has passed."""
+
+CLOSE_SECONDS = 4.0
+"""How long a process that stops tries: what it leaves is said by the next one."""
+
+logger = structlog.get_logger("synap.witness")
+
+
+class Witness:
+    """The witness of one process. `open` it before use, `close` it at the end. For one event loop."""
+
+    def __init__(self, audit: AuditLog, log: EventLog, *, node: str, look_seconds: float = LOOK_SECONDS) -> None:
+        self._audit = audit
+        self._log = log
+        self._node = node
+        self._look_seconds = look_seconds
+        self._looking: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to look."""
+        self._looking = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """Say what was not said yet, unless the database is away. Before the log is closed, which it is appended to."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        try:
+            await asyncio.wait_for(self._say(only_if_due=False), CLOSE_SECONDS)
+        except (Unavailable, TimeoutError):
+            logger.warning("the ends of the audit chains were not written; the next server does it")
+        except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
+            logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            try:
+                with suppress(Unavailable):
+                    if await self._audit.is_witness_due():
+                        await self._say(only_if_due=True)
+            except Exception as error:  # noqa: BLE001 - the loop goes on: the next hour has to be said as well
+                logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+
+    async def _say(self, *, only_if_due: bool) -> None:
+        """Append what is unsaid, in as many events as it takes."""
+        while await self._say_some(only_if_due=only_if_due) == MAX_TIPS:
+            only_if_due = False
+
+    async def _say_some(self, *, only_if_due: bool) -> int:
+        """Append one event. Answers how many chains it speaks of; 0 where there was nothing to say."""
+        tips: list[Tip] = []
+
+        async def prepare(connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+            tips.extend(await claim_unwitnessed(connection, only_if_due=only_if_due))
+            return ([self._draft(tips)], [witnessed(tips)]) if tips else ([], [])
+
+        await self._log.append_with(NODE_LOG, prepare)
+        return len(tips)
+
+    def _draft(self, tips: Sequence[Tip]) -> Draft:
+        said = {"tips": [{"log": tip.log, "seq": tip.seq, "hash": f"sha256:{tip.hash.hex()}"} for tip in tips]}
+        return server_draft(TIP_TYPE, said, id=uuid5(TIPS, msgspec.json.encode(said).decode()), node=self._node)

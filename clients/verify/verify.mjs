@@ -1,0 +1,692 @@
+#!/usr/bin/env node
+// Verifies an export of a log, evlog/1 (docs/evlog1.md), in node 20 or later and in browsers. It needs nothing but this
+// file, and shares no code with the server, so that neither hides the other's mistakes.
+//
+//   import { verifyBundle } from './verify.mjs';
+//   const { broken } = await verifyBundle(text);
+//
+//   node verify.mjs FILE|URL
+
+const BUNDLE = [
+  'export_id', 'node_did', 'log', 'events', 'first_seq', 'last_seq', 'count', 'chain_root_hash', 'chain_tip_hash',
+  'generated_at', 'keys', 'kid', 'checkpoint', 'bundle_signature',
+];
+const TEXTS = [
+  'id', 'event_id', 'type', 'timestamp', 'log', 'node', 'kid', 'prev_hash', 'body_hash', 'hash', 'signature',
+];
+const EVENT = [...TEXTS, 'seq', 'payload', 'context'];
+const ERASED_EVENT = [...EVENT, 'erased'];
+const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
+const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
+
+const ROTATED = 'synap.key.rotated';
+const ERASED = 'synap.event.erased';
+const NO_HASH = `sha256:${'0'.repeat(64)}`;
+const HASH = /^sha256:[0-9a-f]{64}$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
+const KID = /^z[2-9A-HJ-NP-Za-km-z][1-9A-HJ-NP-Za-km-z]{46}$/; // no leading 1: one key has one name
+const PLAIN = /^[ !#-[\]-~]*$/; // ASCII that JSON does not escape: servers write nothing else into headers
+const CHECKPOINT = /^([^\s+]+)\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/]{43}=)\n$/;
+const SIGNATURE_LINE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+=*)$/;
+
+const MAX_DEPTH = 64; // of payload and of each part of context: servers store nothing deeper
+const MAX_NOTE = 65_536;
+
+// Signatures under way at once: enough to keep the platform's threads busy while this one hashes.
+const IN_FLIGHT = 100;
+
+const PROGRESS_EVERY = 250;
+
+const ED25519 = { name: 'Ed25519' };
+const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+const encoder = new TextEncoder();
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** What is wrong, and at which seq; null where it is the bundle as a whole. */
+class Broken extends Error {
+  constructor(message, seq = null) {
+    super(message);
+    this.seq = seq;
+  }
+}
+
+/**
+ * Judge one export: its JSON text, the bytes of that (a Uint8Array), or the object that JSON.parse made of it.
+ *
+ * `broken` is null, or the first thing that is wrong: {seq, message}, with a seq of null where it is the bundle as a
+ * whole. `breaks` are the rotations that the old key did not sign ({seq, kid_old, kid_new, rotated_at}; seq is the
+ * event that applied it, null where that is not in the bundle). `unconfirmed` are the seqs of missing bodies in a part
+ * whose erasure may stand behind it. `progress(done, total)` is called now and then.
+ *
+ * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
+ * compare `node` with the one that is known.
+ */
+export async function verifyBundle(bundle, { progress } = {}) {
+  const verdict = {
+    log: null, node: null, count: 0, firstSeq: null, lastSeq: null, broken: null, breaks: [], unconfirmed: [],
+  };
+  await needEd25519();
+  try {
+    await judge(parsed(bundle), verdict, progress);
+  } catch (error) {
+    // Anything else was thrown by an object that is more than JSON, while it was read.
+    const { message, seq } = error instanceof Broken ? error : new Broken('it cannot be read as JSON');
+    verdict.broken = { seq, message };
+  }
+  return verdict;
+}
+
+async function judge(bundle, verdict, progress) {
+  checkShape(bundle);
+  const { node_did: node, log, events, first_seq: firstSeq, last_seq: lastSeq, count } = bundle;
+  Object.assign(verdict, { log, node, count, firstSeq, lastSeq });
+
+  const ring = new Keyring();
+  const keys = await readKeys(bundle.keys, node, ring, verdict.breaks);
+  const lines = [
+    'evlog/export/v1', node, log, bundle.export_id, firstSeq, lastSeq, count, bundle.chain_root_hash,
+    bundle.chain_tip_hash, bundle.generated_at,
+  ];
+  check(keys.some(({ kid }) => kid === bundle.kid), 'its kid is not one of its keys');
+  const right = await ring.signed(bundle.kid, `${lines.join('\n')}\n`, bundle.bundle_signature);
+  check(right, 'its bundle_signature is wrong');
+
+  const walk = new Walk(bundle, keys, verdict.breaks);
+  const tree = firstSeq === 0 ? new Tree() : null;
+  const signatures = new Signatures(ring);
+  try {
+    for (const [place, event] of events.entries()) {
+      const hash = walk.step(event, firstSeq + place);
+      tree?.add(hash);
+      if (!(await signatures.add(event, firstSeq + place))) break;
+      if (place % PROGRESS_EVERY === 0) progress?.(place, count);
+    }
+    if (events.length < count) throw new Broken('it is missing', firstSeq + events.length);
+  } catch (error) {
+    // An earlier signature may still be under way: if it is wrong, it is the first.
+    await signatures.settle();
+    throw error;
+  }
+  await signatures.settle();
+  progress?.(count, count);
+
+  check(walk.inForce(bundle.kid), 'its kid is not the key in force behind its last event');
+  const [first, last] = count > 0 ? [events[0].hash, events.at(-1).hash] : [NO_HASH, NO_HASH];
+  check(bundle.chain_root_hash === first, 'its chain_root_hash is not the hash of its first event');
+  check(bundle.chain_tip_hash === last, 'its chain_tip_hash is not the hash of its last event');
+  const size = await checkCheckpoint(bundle, keys.at(-1).kid, ring, tree);
+  const missing = walk.missingBodies();
+  if (missing.length && size === lastSeq + 1) {
+    throw new Broken('its body is missing, and no later event names it', missing[0]);
+  }
+  verdict.unconfirmed.push(...missing);
+}
+
+function checkShape(bundle) {
+  check(isRecord(bundle), 'it is not a JSON object');
+  check(hasExactly(bundle, BUNDLE), `its members are not ${BUNDLE.join(', ')}`);
+  const { first_seq: first, last_seq: last, count } = bundle;
+  const texts = ['export_id', 'node_did', 'log', 'generated_at', 'kid', 'checkpoint', 'bundle_signature'];
+  checkEach(bundle, texts, isText, 'is not a text');
+  check(/^exp_[0-9a-f]{32}$/.test(bundle.export_id), 'its export_id is not exp_ and 32 hex digits');
+  check(isPlain(bundle.log) && /^[^ /+]+$/.test(bundle.log), 'its log is not a name');
+  checkEach(bundle, ['chain_root_hash', 'chain_tip_hash'], isHash, 'is not a hash');
+  check(TIME.test(bundle.generated_at), 'its generated_at is not UTC with six digits');
+  checkEach(bundle, ['events', 'keys'], Array.isArray, 'is not a list');
+  check([first, last, count].every(Number.isSafeInteger), 'its first_seq, last_seq and count are not whole numbers');
+  check(first >= 0 && count >= 0 && last - first + 1 === count, 'its first_seq, last_seq and count do not agree');
+  check(count > 0 || first === 0, 'it is empty, and does not begin at seq 0');
+}
+
+/** The keys of the install in order, each with the rotation that led to it; breaks are added to `breaks`. */
+async function readKeys(keys, node, ring, breaks) {
+  check(keys.length > 0, 'it has no keys');
+  for (const [place, key] of keys.entries()) {
+    const names = place === 0 ? ['kid'] : ['kid', 'rotation'];
+    check(isRecord(key) && hasExactly(key, names), `the members of key ${place} are not ${names.join(', ')}`);
+    check(isText(key.kid) && ring.bytes(key.kid) !== null, `key ${place} is not an Ed25519 key`);
+    if (place === 0) {
+      check(node === `did:key:${key.kid}`, 'its first key does not name the node');
+      continue;
+    }
+    const { rotation } = key;
+    checkRotation(rotation, `the rotation of key ${place}`);
+    check(rotation.kid_old === keys[place - 1].kid && rotation.kid_new === key.kid, `key ${place} is not chained`);
+    const text = `evlog/rotate/v1\n${node}\n${rotation.kid_old}\n${rotation.kid_new}\n${rotation.rotated_at}\n`;
+    check(await ring.signed(key.kid, text, rotation.signature_new), `key ${place} did not sign its rotation`);
+    if (rotation.signature_old === null) {
+      breaks.push({ seq: null, kid_old: rotation.kid_old, kid_new: key.kid, rotated_at: rotation.rotated_at });
+    } else {
+      check(
+        await ring.signed(rotation.kid_old, text, rotation.signature_old),
+        `the key before it did not sign the rotation to key ${place}`,
+      );
+    }
+  }
+  return keys;
+}
+
+function checkRotation(rotation, what) {
+  check(isRecord(rotation) && hasExactly(rotation, ROTATION), `the members of ${what} are not ${ROTATION.join(', ')}`);
+  const { signature_old: old, ...texts } = rotation;
+  check((old === null || isText(old)) && Object.values(texts).every(isText), `${what} is not of texts`);
+  check(TIME.test(rotation.rotated_at), `the rotated_at of ${what} is not UTC with six digits`);
+}
+
+/** Goes along the events in order; knows what the next one has to fit to. All but signatures. */
+class Walk {
+  #bundle;
+  #keys;
+  #breaks;
+  #previous = null;
+  #places = null; // where in `keys` the key in force may stand: a key that came back stands there twice
+  #missing = new Map(); // seq -> event, of each missing body that no event has named yet
+
+  constructor(bundle, keys, breaks) {
+    this.#bundle = bundle;
+    this.#keys = keys;
+    this.#breaks = breaks;
+    if (bundle.first_seq === 0) this.#places = [0];
+    if (bundle.count === 0) this.#places = [keys.length - 1];
+  }
+
+  /** The 32 bytes of the event's hash. Throws Broken at `seq`, where it should stand. */
+  step(event, seq) {
+    try {
+      return this.#step(event, seq);
+    } catch (error) {
+      throw new Broken(error instanceof Broken ? error.message : 'it cannot be read as JSON', seq);
+    }
+  }
+
+  inForce(kid) {
+    return this.#places.some((place) => this.#keys[place].kid === kid);
+  }
+
+  missingBodies() {
+    return [...this.#missing.keys()];
+  }
+
+  #step(event, seq) {
+    const { node_did: node, log, first_seq: firstSeq, last_seq: lastSeq } = this.#bundle;
+    checkEvent(event);
+    if (event.seq !== seq) throw new Broken(`seq ${event.seq} stands in its place`);
+    check(seq <= lastSeq, 'it stands behind the last');
+    check(event.node === node, 'it is of another node');
+    check(event.log === log, 'it is of another log');
+    check(TIME.test(event.timestamp), 'its timestamp is not UTC with six digits');
+    if (seq > firstSeq) {
+      check(event.prev_hash === this.#previous.hash, 'it does not link to the event before it');
+      check(event.timestamp > this.#previous.timestamp, 'its timestamp is not later than the one before it');
+    } else if (seq === 0) {
+      check(event.prev_hash === NO_HASH, 'it is the first, and links to another');
+    }
+    if (event.erased) check(event.type !== ROTATED, 'it is a rotation of keys, and erased');
+    else checkBody(event);
+    const hash = checkHeader(event);
+    this.#checkKey(event, seq);
+    if (event.erased) this.#missing.set(seq, event);
+    else if (event.type === ERASED) this.#erase(event);
+    this.#previous = event;
+    return hash;
+  }
+
+  #checkKey(event, seq) {
+    const rotations = event.type === ROTATED ? readRotations(event.payload) : [];
+    if (this.#places === null) {
+      const kid = rotations.length ? rotations[0].kid_old : event.kid;
+      this.#places = [...this.#keys.keys()].filter((place) => this.#keys[place].kid === kid);
+      check(this.#places.length, 'its key is not one of the keys of the bundle');
+    }
+    let right = this.inForce(event.kid);
+    for (const rotation of rotations) this.#rotate(rotation, seq);
+    right ||= this.inForce(event.kid);
+    check(right, 'its key was not in force');
+  }
+
+  /** The signatures of a rotation need no check here: it has to be one of `keys`, and those were checked. */
+  #rotate(rotation, seq) {
+    const same = ({ rotation: known }) => known && ROTATION.every((name) => known[name] === rotation[name]);
+    const place = this.#keys.findIndex(same);
+    check(place > 0, 'it has a rotation that is not in the keys of the bundle');
+    if (this.#places.includes(place - 1)) {
+      this.#places = [place];
+      const { kid_new: kid, rotated_at: at } = rotation;
+      const found = this.#breaks.find((one) => one.seq === null && one.kid_new === kid && one.rotated_at === at);
+      if (found) found.seq = seq;
+    } else {
+      check(this.#places.some((at) => at >= place), 'it has a rotation of a key that was not in force');
+    }
+  }
+
+  #erase({ payload }) {
+    for (const { seq: of, id, hash } of readErased(payload)) {
+      const event = this.#missing.get(of);
+      if (event?.event_id === id && event.hash === hash) this.#missing.delete(of);
+    }
+  }
+}
+
+function checkEvent(event) {
+  check(isRecord(event), 'it is not a JSON object');
+  const erased = Object.hasOwn(event, 'erased');
+  check(hasExactly(event, erased ? ERASED_EVENT : EVENT), EVENT_MEMBERS);
+  checkEach(event, TEXTS, isText, 'is not a text');
+  checkEach(event, ['event_id', 'type', 'kid'], isPlain, 'is not plain ASCII');
+  checkEach(event, ['prev_hash', 'body_hash', 'hash'], isHash, 'is not a hash');
+  checkEach(event, ['payload', 'context'], isRecord, 'is not an object');
+  check(Number.isSafeInteger(event.seq) && event.seq >= 0, 'its seq is not a whole number');
+  if (!erased) return;
+  check(event.erased === true, 'its erased is not true');
+  checkEach(event, ['payload', 'context'], (part) => hasExactly(part, []), 'is not empty, and it is erased');
+}
+
+function checkBody({ type, node, payload, context, body_hash: hash }) {
+  const names = Object.keys(context);
+  check(!names.includes('data'), 'its context has data');
+  checkEach(context, ['salt', 'userId', 'source'], isText, 'is not a text');
+  const members = [...names, 'data'].sort().map((name) => {
+    const value = name === 'data' ? payload : context[name];
+    return `${quoted(name)}:${canonical(value, 1)}`;
+  });
+  check(hash === `sha256:${hex(sha256(`{${members.join(',')}}`))}`, 'its body is not the one that was hashed');
+  if (type.startsWith('synap.')) {
+    check(context.source === 'system' && context.userId === node, 'its type is of the server, its source is not');
+  }
+}
+
+function checkHeader(event) {
+  // In JCS order; nothing in it needs an escape.
+  const { body_hash: body, event_id: id, kid, log, node, prev_hash: link, seq, timestamp, type } = event;
+  const header = `{"body_hash":"${body}","id":"${id}","kid":"${kid}","log":"${log}","node":"${node}","prev_hash":"${
+    link}","seq":${seq},"timestamp":"${timestamp}","type":"${type}","v":"evlog/1"}`;
+  const hash = sha256(header, 0);
+  const text = hex(hash);
+  check(event.hash === `sha256:${text}`, 'its header is not the one that was hashed');
+  check(event.id === `evt_${text}`, 'its id is not its hash');
+  return hash;
+}
+
+function readRotations(payload) {
+  check(hasExactly(payload, ['rotations']), 'its payload is not of rotations alone');
+  const { rotations } = payload;
+  check(Array.isArray(rotations) && rotations.length > 0, 'its rotations are not a list of at least one');
+  for (const rotation of rotations) checkRotation(rotation, 'a rotation');
+  return rotations;
+}
+
+function readErased(payload) {
+  check(hasExactly(payload, ['erased']) && Array.isArray(payload.erased), 'its payload is not of what was erased');
+  for (const one of payload.erased) {
+    check(isRecord(one) && hasExactly(one, ['seq', 'id', 'hash']), 'what it names is not seq, id, hash');
+    check(typeof one.seq === 'number' && isText(one.id) && isText(one.hash), 'what it names is not seq, id, hash');
+  }
+  return payload.erased;
+}
+
+/** The signatures of events, several at once. */
+class Signatures {
+  #ring;
+  #pending = [];
+  #wrong = Infinity; // the first seq whose signature is wrong, of those that were settled
+
+  constructor(ring) {
+    this.#ring = ring;
+  }
+
+  /** False once one is known to be wrong; `settle` then tells which is the first. */
+  async add({ kid, hash, signature }, seq) {
+    const signed = this.#ring.signed(kid, `evlog/event/v1\n${hash.slice(7)}\n`, signature);
+    this.#pending.push(signed.then((right) => {
+      if (!right) this.#wrong = Math.min(this.#wrong, seq);
+    }));
+    if (this.#pending.length > IN_FLIGHT) await this.#pending.shift();
+    return this.#wrong === Infinity;
+  }
+
+  async settle() {
+    await Promise.all(this.#pending);
+    if (this.#wrong < Infinity) throw new Broken('its signature is wrong', this.#wrong);
+  }
+}
+
+/** The size that the checkpoint is of. C2SP tlog-checkpoint and signed-note: signatures of others are passed over. */
+async function checkCheckpoint({ checkpoint, log, last_seq: lastSeq }, kid, ring, tree) {
+  const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
+  const [, origin, digits, root] = CHECKPOINT.exec(text) ?? [];
+  const lines = checkpoint.slice(text.length + 1).split('\n');
+  const whole = checkpoint.length <= MAX_NOTE && lines.pop() === '';
+  const signatures = lines.map((line) => SIGNATURE_LINE.exec(line) ?? []).map(([, name, base64]) => ({
+    name, bytes: base64 ? fromBase64(base64) : null,
+  }));
+  check(origin && whole && signatures.every(({ bytes }) => bytes?.length > 4), 'its checkpoint is not a signed note');
+  check(origin.length > log.length + 1 && origin.endsWith(`/${log}`), 'its checkpoint is of another log');
+  const size = Number(digits);
+  check(Number.isSafeInteger(size) && size > lastSeq, 'its checkpoint is of a shorter log');
+  check(fromBase64(root) !== null, 'the root of its checkpoint is not 32 bytes in base64');
+
+  const named = hex(sha256(joined(encoder.encode(`${origin}\n\x01`), ring.bytes(kid)))).slice(0, 8);
+  const claims = signatures.filter(({ name, bytes }) => name === origin && hex(bytes.subarray(0, 4)) === named);
+  check(claims.length > 0, 'its checkpoint is not signed by the last of its keys');
+  for (const { bytes } of claims) {
+    check(await ring.signed(kid, text, bytes.subarray(4)), 'the signature of its checkpoint is wrong');
+  }
+  if (tree && size === tree.size) check(hex(tree.root()) === hex(fromBase64(root)), 'its checkpoint has another root');
+  return size;
+}
+
+/** RFC 6962, section 2.1, over leaves that are hashes already. */
+class Tree {
+  size = 0;
+  #roots = []; // of the full subtrees: at [n], where bit n of size is set, the root of 2^n leaves
+
+  add(leaf) {
+    let [node, level] = [leaf, 0];
+    for (; (this.size >>> level) & 1; level += 1) node = parent(this.#roots[level], node);
+    this.#roots[level] = node;
+    this.size += 1;
+  }
+
+  root() {
+    const full = this.#roots.filter((_, level) => (this.size >>> level) & 1);
+    return full.length ? full.reduce((right, left) => parent(left, right)) : sha256('');
+  }
+}
+
+const parent = (left, right) => sha256(joined(left, right), 1);
+
+// Small questions about JSON.
+
+function check(right, message) {
+  if (!right) throw new Broken(message);
+}
+
+function checkEach(record, names, test, otherwise) {
+  for (const name of names) if (!test(record[name])) throw new Broken(`its ${name} ${otherwise}`);
+}
+
+function parsed(bundle) {
+  try {
+    const text = bundle instanceof Uint8Array ? UTF8.decode(bundle) : bundle;
+    return typeof text === 'string' ? JSON.parse(text) : text;
+  } catch {
+    throw new Broken('it is not JSON in UTF-8');
+  }
+}
+
+const isRecord = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (value) => typeof value === 'string' && value.isWellFormed();
+const isPlain = (value) => PLAIN.test(value);
+const isHash = (value) => typeof value === 'string' && HASH.test(value);
+
+function hasExactly(value, names) {
+  return Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name));
+}
+
+/** RFC 8785. Throws Broken for what JSON.parse lets through and JCS does not hold. */
+function canonical(value, depth) {
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'number') return numeral(value);
+  if (value === null || typeof value === 'boolean') return String(value);
+  check(typeof value === 'object', 'it has a value that is not JSON');
+  check(depth <= MAX_DEPTH, 'it is nested too deep');
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value) text += `${text && ','}${canonical(item, depth + 1)}`;
+    return `[${text}]`;
+  }
+  // Sorted by UTF-16 code units. Not JSON.stringify of a sorted copy: JavaScript puts members like "10" first.
+  for (const name of Object.keys(value).sort()) {
+    text += `${text && ','}${quoted(name)}:${canonical(value[name], depth + 1)}`;
+  }
+  return `{${text}}`;
+}
+
+function quoted(text) {
+  check(text.isWellFormed(), 'it has a text that is not Unicode');
+  return JSON.stringify(text);
+}
+
+function numeral(value) {
+  check(Number.isFinite(value), 'it has a number beyond a double');
+  const text = String(value);
+  // Readers may differ on what a larger integer is; from 1e21 on the text has an exponent and is no integer.
+  const safe = !Number.isInteger(value) || Number.isSafeInteger(value) || text.includes('e');
+  check(safe, 'it has an integer beyond 2^53-1');
+  return text;
+}
+
+// Keys and signatures.
+
+/** Keys by kid. Each is made once. */
+class Keyring {
+  #bytes = new Map();
+  #keys = new Map();
+
+  /** The 32 bytes that a kid names (did:key, 3.1.1), or null. */
+  bytes(kid) {
+    if (!this.#bytes.has(kid)) this.#bytes.set(kid, KID.test(kid) ? unbase58(kid.slice(1)) : null);
+    return this.#bytes.get(kid);
+  }
+
+  /** Whether `signature` (64 bytes, or base64 of them) over `text` is by the key that `kid` names. */
+  async signed(kid, text, signature) {
+    const bytes = typeof signature === 'string' ? fromBase64(signature) : signature;
+    if (bytes?.length !== 64) return false;
+    if (!this.#keys.has(kid)) this.#keys.set(kid, imported(this.bytes(kid)));
+    try {
+      return await crypto.subtle.verify(ED25519, await this.#keys.get(kid), bytes, encoder.encode(text));
+    } catch {
+      return false; // no key: its bytes are no point of the curve
+    }
+  }
+}
+
+const imported = (raw) => crypto.subtle.importKey('raw', raw, ED25519, false, ['verify']);
+
+function unbase58(text) {
+  let number = 0n;
+  for (const digit of text) number = number * 58n + BigInt(BASE58.indexOf(digit));
+  const digits = number.toString(16);
+  if (!/^ed01[0-9a-f]{64}$/.test(digits)) return null;
+  return Uint8Array.from(digits.slice(4).match(/../g), (octet) => parseInt(octet, 16));
+}
+
+/** So that a platform without Ed25519 is not taken for a log whose signatures are wrong. */
+async function needEd25519() {
+  try {
+    await imported(unbase58('6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw')); // RFC 8032, section 7.1, test 1
+  } catch (cause) {
+    throw new Error('Ed25519 is missing here: it needs node 20, or a browser of 2025 and a page over https', { cause });
+  }
+}
+
+// Bytes.
+
+const SEXTET = new Uint8Array(128).fill(255);
+for (const [value, digit] of [...BASE64].entries()) SEXTET[digit.charCodeAt(0)] = value;
+
+/** The bytes of base64 that re-encodes to itself; null for any other. */
+function fromBase64(text) {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const digits = text.length - padding;
+  if (text.length % 4) return null;
+  const bytes = new Uint8Array((digits * 3) >> 2);
+  let [bits, held, at] = [0, 0, 0];
+  for (let place = 0; place < digits; place += 1) {
+    const sextet = SEXTET[text.charCodeAt(place)] ?? 255;
+    if (sextet === 255) return null;
+    bits = ((bits << 6) | sextet) & 0xfff;
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      bytes[at] = bits >> held;
+      at += 1;
+    }
+  }
+  return bits & ((1 << held) - 1) ? null : bytes;
+}
+
+const OCTETS = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
+
+function hex(bytes) {
+  let text = '';
+  for (const octet of bytes) text += OCTETS[octet];
+  return text;
+}
+
+function joined(left, right) {
+  const bytes = new Uint8Array(left.length + right.length);
+  bytes.set(left);
+  bytes.set(right, left.length);
+  return bytes;
+}
+
+// SHA-256 (FIPS 180-4). WebCrypto's answers later, and once for each event and node of the tree that is too late.
+
+const PRIMES = [];
+for (let n = 2; PRIMES.length < 64; n += 1) if (PRIMES.every((prime) => n % prime)) PRIMES.push(n);
+const fraction = (root) => ((root % 1) * 2 ** 32) | 0;
+const ROUNDS = Int32Array.from(PRIMES, (prime) => fraction(Math.cbrt(prime)));
+const START = Int32Array.from(PRIMES.slice(0, 8), (prime) => fraction(Math.sqrt(prime)));
+const schedule = new Int32Array(64);
+const state = new Int32Array(8);
+let block = new Uint8Array(1 << 16);
+
+/** 32 bytes: the hash of a text (as UTF-8) or of bytes, behind the octet `prefix` if there is one. */
+function sha256(input, prefix) {
+  const start = prefix === undefined ? 0 : 1;
+  const most = input.length * (typeof input === 'string' ? 3 : 1) + 80;
+  if (most > block.length) block = new Uint8Array(2 * most);
+  if (start) block[0] = prefix;
+  let end = start;
+  if (typeof input === 'string') end += encoder.encodeInto(input, start ? block.subarray(1) : block).written;
+  else {
+    block.set(input, start);
+    end += input.length;
+  }
+  const whole = ((end + 72) >>> 6) << 6;
+  block.fill(0, end, whole);
+  block[end] = 0x80;
+  for (let [at, bits] = [whole - 1, end * 8]; bits > 0; at -= 1, bits = Math.floor(bits / 256)) block[at] = bits % 256;
+
+  state.set(START);
+  for (let at = 0; at < whole; at += 64) compress(at);
+  const hash = new Uint8Array(32);
+  for (let at = 0; at < 32; at += 1) hash[at] = state[at >> 2] >>> (24 - 8 * (at & 3));
+  return hash;
+}
+
+function compress(start) {
+  for (let t = 0, at = start; t < 16; t += 1, at += 4) {
+    schedule[t] = (block[at] << 24) | (block[at + 1] << 16) | (block[at + 2] << 8) | block[at + 3];
+  }
+  for (let t = 16; t < 64; t += 1) {
+    const x = schedule[t - 15];
+    const y = schedule[t - 2];
+    const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
+    const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+    schedule[t] = (schedule[t - 16] + s0 + schedule[t - 7] + s1) | 0;
+  }
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
+  let e = state[4];
+  let f = state[5];
+  let g = state[6];
+  let h = state[7];
+  for (let t = 0; t < 64; t += 1) {
+    const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+    const one = (h + s1 + (g ^ (e & (f ^ g))) + ROUNDS[t] + schedule[t]) | 0;
+    const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+    const two = (s0 + ((a & b) | (c & (a | b)))) | 0;
+    h = g;
+    g = f;
+    f = e;
+    e = (d + one) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (one + two) | 0;
+  }
+  state[0] += a;
+  state[1] += b;
+  state[2] += c;
+  state[3] += d;
+  state[4] += e;
+  state[5] += f;
+  state[6] += g;
+  state[7] += h;
+}
+
+// The command.
+
+const USAGE = `usage: verify.mjs [--node DID] FILE|URL
+
+With --node the log has to be that node's (did:key:z…): anyone can sign a log of their own. FILE is an export in JSON. URL is where one is had, or where a ledger is: /events/export is then added to it. The
+token of the ledger is read from the environment: SYNAP_TOKEN.`;
+
+/** The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks or unconfirmed bodies. */
+async function command(args, { env, stdout, stderr }) {
+  const wanted = args[0] === '--node' ? args[1] : null;
+  const [source, ...others] = wanted === null ? args : args.slice(2);
+  if (!source || others.length || source.startsWith('-')) {
+    stderr.write(`${USAGE}\n`);
+    return 2;
+  }
+  let verdict;
+  try {
+    const bytes = /^https?:\/\//i.test(source) ? await download(source, env.SYNAP_TOKEN) : await contents(source);
+    const progress = (done, total) => stderr.write(`\r${done} of ${total} events`);
+    verdict = await verifyBundle(bytes, stderr.isTTY ? { progress } : {});
+  } catch (error) {
+    stderr.write(`${source} cannot be read: ${error.cause?.message ?? error.message}\n`);
+    return 2;
+  }
+  if (stderr.isTTY) stderr.write('\r\x1b[K');
+  const { log, node, count, firstSeq, lastSeq, breaks, unconfirmed } = verdict;
+  const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
+  const broken = verdict.broken ?? another;
+  if (broken) stdout.write(`${broken.seq === null ? 'bundle' : `seq ${broken.seq}`}: ${broken.message}\n`);
+  else if (count === 0) stdout.write(`0 events of the log ${log} verify, node ${node}\n`);
+  else if (count === 1) stdout.write(`1 event of the log ${log} verifies: seq ${firstSeq}, node ${node}\n`);
+  else stdout.write(`${count} events of the log ${log} verify: seq ${firstSeq} to ${lastSeq}, node ${node}\n`);
+  for (const { kid_old: old, kid_new: kid, rotated_at: at } of breaks) {
+    stdout.write(`break: the key ${old} did not sign the rotation to ${kid} at ${at}\n`);
+  }
+  for (const seq of unconfirmed) {
+    stdout.write(`seq ${seq}: its body is missing; what says so may stand behind this part\n`);
+  }
+  if (broken) return 1;
+  return breaks.length || unconfirmed.length ? 3 : 0;
+}
+
+async function contents(file) {
+  const { readFile } = await import('node:fs/promises');
+  return readFile(file);
+}
+
+async function download(address, token) {
+  const url = new URL(address);
+  if (!url.pathname.endsWith('/events/export')) url.pathname = `${url.pathname.replace(/\/$/, '')}/events/export`;
+  // What fetch says of a header that cannot be sent repeats it.
+  if (token && !/^[!-~]+$/.test(token)) throw new Error('SYNAP_TOKEN is not a token');
+  const answer = await fetch(url, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
+  if (!answer.ok) throw new Error(`it answers ${answer.status}`);
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+async function isCommand() {
+  if (!globalThis.process?.versions?.node || !process.argv[1]) return false;
+  const [{ realpathSync }, { pathToFileURL }] = await Promise.all([import('node:fs'), import('node:url')]);
+  try {
+    return import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href;
+  } catch {
+    return false; // run from something that is no file
+  }
+}
+
+if (await isCommand()) process.exitCode = await command(process.argv.slice(2), process);

@@ -1,0 +1,1 @@
+"""Reading what was done to the install and its workspaces."""

@@ -1,0 +1,1 @@
+"""The ledger: what proves the record to strangers."""

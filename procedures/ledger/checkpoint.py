@@ -1,0 +1,16 @@
+"""ledger.checkpoint."""
+
+from procedures.context import Context
+from procedures.procedure import query
+from schemas.errors import NotFound
+from schemas.ledger import DescribeLedger, SignedCheckpoint
+from schemas.principal import Scope
+
+
+@query("ledger.checkpoint", scope=Scope.LEDGER_READ, errors=(NotFound,))
+async def checkpoint(_wanted: DescribeLedger, context: Context) -> SignedCheckpoint:
+    """The log as it is now, in one signed statement. Kept elsewhere it reveals every later change of what it covers.
+
+    Source: C2SP tlog-checkpoint.
+    """
+    return await context.services.ledger.checkpoint(context.workspace)

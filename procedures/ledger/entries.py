@@ -1,0 +1,33 @@
+"""ledger.entries."""
+
+from datetime import datetime
+
+from app.store.linker import MICROSECOND
+from procedures.context import Context
+from procedures.procedure import query
+from schemas.event import EventQuery
+from schemas.ledger import DEFAULT_ENTRIES, LedgerPage, ReadLedger
+from schemas.principal import Scope
+from schemas.written import Written
+
+
+@query("ledger.entries", scope=Scope.LEDGER_READ)
+async def entries(wanted: ReadLedger, context: Context) -> Written[LedgerPage]:
+    """Events with their hashes, links and signatures, oldest first, and how many match.
+
+    A key that may read its own user's events alone gets those. Source: "Event Log", section GET /v1/events.
+    """
+    return await context.services.ledger.entries(
+        context.workspace,
+        EventQuery(type=wanted.type, from_=None if wanted.since is None else _behind(wanted.since)),
+        wanted.limit or DEFAULT_ENTRIES,
+        context.principal.delivers_only,
+    )
+
+
+def _behind(since: datetime) -> datetime:
+    """The first moment after `since`."""
+    try:
+        return since + MICROSECOND
+    except OverflowError:  # the last there is: nothing is recorded then
+        return since

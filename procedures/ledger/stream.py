@@ -1,0 +1,34 @@
+"""ledger.stream."""
+
+from typing import cast
+
+from procedures.context import Context
+from procedures.procedure import Stream, subscription
+from schemas.errors import InvalidInput, Issue, NotFound
+from schemas.event import CaughtUp, StreamEvents
+from schemas.ledger import FollowLedger, LedgerEvent
+from schemas.principal import Scope
+
+
+@subscription("ledger.stream", scope=Scope.LEDGER_READ, errors=(NotFound,))
+async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, CaughtUp]:
+    """Every event as the ledger shows it, in order, for as long as the reader stays.
+
+    The stream begins behind the seq `after` (default: now) and resumes behind the last id that was received. A seq that
+    the log has not reached is InvalidInput. Source: "Event Log", section GET /v1/stream.
+    """
+    feed = context.services.ledger_feed
+    if (
+        wanted.after is not None
+        and wanted.last_event_id is None
+        and wanted.after > await feed.follower.tip(context.workspace)
+    ):
+        raise InvalidInput([Issue("after", "is a place that this log has not reached", "invalid_cursor")])
+    followed = StreamEvents(
+        type=wanted.type,
+        start=None if wanted.after is None else feed.cursor(context.workspace, wanted.after),
+        last_event_id=wanted.last_event_id,
+        markers=wanted.markers,
+    )
+    reader = await feed.follow(context.workspace, followed, context.principal.delivers_only)
+    return cast("Stream[LedgerEvent, CaughtUp]", reader)  # it reads what its feed shows events as

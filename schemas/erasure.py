@@ -1,0 +1,28 @@
+"""Erasure: which events lose their bodies, and what came of it (`docs/evlog1.md`, Erasure)."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from schemas.base import Input, Output, ShortText
+
+MAX_IDS = 1000
+
+
+class EraseEvents(Input, frozen=True, kw_only=True):
+    """Which events to erase, said in exactly one way: by their ids, as all of a user, or as all about a subject."""
+
+    ids: (
+        Annotated[list[UUID], Meta(min_length=1, max_length=MAX_IDS, extra={"message": "must have 1 to 1000 ids"})]
+        | None
+    ) = None
+    user_id: ShortText | None = None
+    subject_id: ShortText | None = None
+
+
+class Erased(Output, frozen=True, kw_only=True):
+    """How many events were erased now, and the ids of the events `synap.event.erased` that say so in the log."""
+
+    erased: int
+    events: list[UUID]

@@ -1,0 +1,90 @@
+"""The ledger door's parameters (the document "Event Log"). What it answers is the procedures' own."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from schemas.audit import DEFAULT_ACTS, Action, ListAudit
+from schemas.base import Count, Input, Instant, ShortText
+from schemas.event import TypePattern
+from schemas.ledger import (
+    DEFAULT_ENTRIES,
+    DescribeLedger,
+    ExportLog,
+    FollowLedger,
+    MaxThousand,
+    ProveConsistency,
+    ReadLedger,
+)
+
+
+class LedgerQuery(Input, frozen=True, kw_only=True, rename=None):
+    """What every call may say: whose log."""
+
+    log: ShortText | None = None
+
+
+class QueryEvents(LedgerQuery, frozen=True, kw_only=True, rename=None):
+    """Section GET /v1/events, Query Parameters."""
+
+    since: Instant | None = None
+    limit: MaxThousand = DEFAULT_ENTRIES
+    type: TypePattern | None = None
+
+    def to_read(self) -> ReadLedger:
+        """The input of `ledger.entries`."""
+        return ReadLedger(since=self.since, limit=self.limit, type=self.type)
+
+
+class QueryExport(LedgerQuery, frozen=True, kw_only=True, rename=None):
+    """Section GET /v1/events/export; the part of the log that is wanted."""
+
+    from_seq: Count | None = None
+    to_seq: Count | None = None
+
+    def to_export(self) -> ExportLog:
+        """The input of `ledger.export`."""
+        return ExportLog(from_seq=self.from_seq, to_seq=self.to_seq)
+
+
+class QueryStream(LedgerQuery, frozen=True, kw_only=True, rename=None):
+    """Section GET /v1/stream; where it begins, and which events it has."""
+
+    token: str | None = None
+    after: Annotated[int, Meta(ge=-1, le=2**53 - 1, extra={"message": "must be a seq, or -1"})] | None = None
+    type: TypePattern | None = None
+
+    def to_follow(self) -> FollowLedger:
+        """The input of `ledger.stream`."""
+        return FollowLedger(after=self.after, type=self.type)
+
+
+class QueryConsistency(LedgerQuery, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The sizes of two trees."""
+
+    from_: Count
+    to: Count | None = None
+
+    def to_prove(self) -> ProveConsistency:
+        """The input of `ledger.consistency`."""
+        return ProveConsistency(from_size=self.from_, to_size=self.to)
+
+
+class QueryNothing(LedgerQuery, frozen=True, kw_only=True, rename=None):
+    """Whose log, and no more."""
+
+    def to_describe(self) -> DescribeLedger:
+        """The input of `ledger.node` and `ledger.checkpoint`."""
+        return DescribeLedger()
+
+
+class QueryAudit(LedgerQuery, frozen=True, kw_only=True, rename=None):
+    """Section GET /v1/audit, Query Parameters."""
+
+    since: Instant | None = None
+    action: Action | None = None
+    limit: MaxThousand = DEFAULT_ACTS
+
+    def to_list(self) -> ListAudit:
+        """The input of `audit.list`."""
+        return ListAudit(since=self.since, action=self.action, limit=self.limit)

@@ -1,0 +1,354 @@
+"""What an install exported verifies, however it is written; what is done to it is found, and its place named."""
+
+import json
+import mmap
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.ledger import checkpoint, signer
+from app.ledger.chain import Body
+from app.ledger.checkpoint import Checkpoint
+from app.ledger.merkle import Frontier
+from app.ledger.signer import Signer
+from app.ledger.verify import Broken, verify_bundle
+from tests import bundles
+from tests.bundles import ERASED, ROTATED, Log, Record, Tampering, build, value_of, whole, write
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+OLD_KEY = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))
+NEW_KEY = Signer(bytes.fromhex(VECTORS["rotation"]["new_secret_hex"]))
+ROTATION = {name: text for name, text in VECTORS["rotation"].items() if name not in ("new_secret_hex", "signed_text")}
+
+verify = partial(verify_bundle, judge=lru_cache(maxsize=None)(signer.verify))
+"""Judges each signature once: thousands of bundles here differ from each other in one place."""
+
+UNTOUCHED: dict[str, Record] = {
+    "empty": {"events": 0},
+    "of one": {"events": 1},
+    "of two": {"events": 2},
+    "of many": {"events": 300},
+    "rotations": {"events": 60, "rotations": [10, 11, 59]},
+    "a rotation first": {"events": 5, "rotations": [0]},
+    "rotated behind its end": {"events": 5, "later": 2},
+    "opened late": {"events": 20, "late": 3, "rotations": [9]},
+    "empty, of an install with rotations": {"events": 0, "later": 2},
+    "erasures": {"events": 30, "erased": [0, 5, 28], "rotations": [6]},
+    "a part": {"events": 60, "first_seq": 20, "last_seq": 40},
+    "a part of one": {"events": 60, "first_seq": 20, "last_seq": 20},
+    "the beginning": {"events": 60, "last_seq": 40, "rotations": [30, 50]},
+    "the end": {"events": 60, "first_seq": 20, "rotations": [10, 30]},
+    "from behind a rotation on": {"events": 60, "first_seq": 31, "rotations": [10, 30, 40]},
+    "from a rotation on": {"events": 60, "first_seq": 30, "rotations": [10, 30, 40]},
+    "a rotation alone": {"events": 60, "first_seq": 30, "last_seq": 30, "rotations": [10, 30, 40]},
+    "from an erased event on": {"events": 60, "first_seq": 20, "erased": [5, 20]},
+    "from behind what is erased on": {"events": 60, "first_seq": 20, "erased": [5]},
+}
+
+
+def _members(entry: Record) -> Record:
+    """An event of the vectors as the ledger shows it."""
+    header = json.loads(entry["header_canonical"])
+    body = json.loads(entry["body_canonical"])
+    shown = {name: header[name] for name in header if name not in ("v", "id")}
+    proof = {"id": entry["ledger_id"], "hash": f"sha256:{entry['hash']}", "signature": entry["signature"]}
+    return {**shown, **proof, "event_id": header["id"], "payload": body.pop("data"), "context": body}
+
+
+def _wrong(tamperings: Iterable[Tampering]) -> list[str]:
+    """Those that are not found, or found elsewhere."""
+    verdicts = ((tampering, verify(tampering.text).broken) for tampering in tamperings)
+    return [
+        f"{name}: {broken}, not {set(seqs)}"
+        for (name, _, seqs), broken in verdicts
+        if broken is None or broken.seq not in seqs or not broken.message
+    ]
+
+
+def _same(one: object, other: object) -> bool:
+    return value_of(write(one)) == value_of(write(other))
+
+
+@pytest.mark.parametrize("made", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_what_was_exported_verifies(made: Record) -> None:
+    bundle = build(**made)
+
+    verdict = verify_bundle(write(bundle))
+
+    assert (verdict.broken, verdict.breaks, verdict.unconfirmed) == (None, [], [])
+    assert (verdict.log, verdict.node) == (bundle["log"], bundle["node_did"])
+    places = (verdict.first_seq, verdict.last_seq, verdict.count)
+    assert places == (bundle["first_seq"], bundle["last_seq"], len(bundle["events"]))
+    assert verdict.checkpoint == checkpoint.parse(bundle["checkpoint"]).checkpoint
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in bundles.rewritings()])
+def test_another_spelling_of_the_same_values_verifies(text: bytes) -> None:
+    assert text != write(whole(60))
+    assert verify(text).broken is None
+
+
+def test_golden_events_verify() -> None:
+    events = [_members(entry) for entry in VECTORS["entries"]]
+    events[1] = bundles.stripped(events[1])
+    frontier = Frontier()
+    for entry in VECTORS["entries"]:
+        frontier.push(bytes.fromhex(entry["hash"]))
+    sealed_at = {"export_id": f"exp_{'0' * 32}", "generated_at": "2024-12-09T01:00:04.000000Z"}
+    places = {"first_seq": 0, "last_seq": 3, "count": 4}
+    places |= {"chain_root_hash": events[0]["hash"], "chain_tip_hash": events[-1]["hash"]}
+    bundle = {
+        **sealed_at,
+        **places,
+        "node_did": VECTORS["node"],
+        "log": "default",
+        "events": events,
+        "keys": [{"kid": OLD_KEY.kid}, {"kid": NEW_KEY.kid, "rotation": ROTATION}],
+        "kid": NEW_KEY.kid,
+        "checkpoint": checkpoint.sign(Checkpoint("synap.example/default", 4, frontier.root()), NEW_KEY),
+    }
+
+    verdict = verify(write(bundles.sealed(bundle, NEW_KEY)))
+
+    assert (verdict.broken, verdict.breaks, verdict.unconfirmed) == (None, [], [])
+
+
+def test_the_golden_export_verifies() -> None:
+    lines = VECTORS["export"]["signed_text"].split("\n")
+    names = ("export_id", "first_seq", "last_seq", "count", "chain_root_hash", "chain_tip_hash", "generated_at")
+    said: Record = dict(zip(names, lines[3:], strict=False))
+    said |= {name: int(said[name]) for name in ("first_seq", "last_seq", "count")}
+    bundle = {
+        **said,
+        "node_did": VECTORS["node"],
+        "log": "default",
+        "kid": OLD_KEY.kid,
+        "keys": [{"kid": OLD_KEY.kid}],
+        "events": [_members(entry) for entry in VECTORS["entries"][:2]],
+        "bundle_signature": VECTORS["export"]["bundle_signature"],
+        "checkpoint": VECTORS["checkpoint"]["note"],
+    }
+
+    verdict = verify(write(bundle))
+
+    assert (verdict.broken, verdict.count) == (None, 2)
+
+
+def test_changes_at_random_places_are_found_where_they_are() -> None:
+    assert _wrong(bundles.random_changes(whole(1000), 2000)) == []
+
+
+@pytest.mark.parametrize("make", [bundles.moved, bundles.resigned, bundles.cut])
+def test_events_out_of_their_place_are_found_in_a_long_log(make: Callable[[Record], Iterator[Tampering]]) -> None:
+    assert _wrong(make(whole(1000))) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        bundles.altered_events,
+        bundles.respelt,
+        bundles.altered_members,
+        bundles.falsely_sealed,
+        bundles.altered_keys,
+        bundles.altered_checkpoints,
+    ],
+)
+def test_what_is_done_to_one_member_is_found(make: Callable[[Record], Iterator[Tampering]]) -> None:
+    assert _wrong(make(whole(60))) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        bundles.forged_rotations,
+        bundles.forged_times,
+        bundles.forged_contents,
+        bundles.altered_parts,
+        bundles.false_erasures,
+    ],
+)
+def test_what_a_writer_forged_is_found(make: Callable[[], Iterator[Tampering]]) -> None:
+    assert _wrong(make()) == []
+
+
+def test_missing_bodies_of_a_part_are_unconfirmed() -> None:
+    bundle = build(60, erased=[3, 20, 50], first_seq=10, last_seq=55)
+
+    verdict = verify(write(bundle))
+
+    assert (verdict.broken, verdict.unconfirmed) == (None, [20, 50])
+
+
+def test_missing_bodies_of_a_part_are_missed_where_the_log_ends() -> None:
+    log = Log()
+    log.write(20)
+    log.strip(15)
+
+    verdict = verify(write(log.bundle(first_seq=10)))
+
+    assert verdict.broken is not None
+    assert verdict.broken.seq == 15
+
+
+def test_lost_keys_are_reported_with_the_event_that_shows_them() -> None:
+    verdict = verify(write(build(30, rotations=[10, 20], later=1, lost=[1, 2])))
+
+    assert verdict.broken is None
+    assert [broken.seq for broken in verdict.breaks] == [20, None]
+
+
+@pytest.mark.parametrize("made", [{"late": 2}, {"later": 2}], ids=["before the log", "behind the log"])
+def test_lost_keys_are_reported_of_any_time(made: Record) -> None:
+    bundle = build(5, lost=[1], **made)
+
+    verdict = verify(write(bundle))
+
+    kids = [key["kid"] for key in bundle["keys"]]
+    assert verdict.broken is None
+    assert [(lost.kid_old, lost.kid_new) for lost in verdict.breaks] == [(kids[1], kids[2])]
+    assert verdict.breaks[0].seq == (0 if "late" in made else None)
+
+
+def test_lost_keys_are_reported_beside_what_is_broken() -> None:
+    bundle = build(30, rotations=[10], lost=[0])
+    bundle["events"][20]["payload"] = {}
+
+    verdict = verify(write(bundle))
+
+    assert verdict.broken == Broken(20, "its body is not the one that was hashed")
+    assert [lost.seq for lost in verdict.breaks] == [10]
+
+
+def test_a_rotation_may_be_said_again() -> None:
+    log = Log(late=2)
+    log.write(2)
+    log.append(ROTATED, {"rotations": log.rotations[:]})
+    log.write(2)
+
+    assert verify(write(log.bundle())).broken is None
+
+
+@pytest.mark.parametrize("erased", ["x", [{"seq": 1}], None], ids=["text", "without an id", "null"])
+def test_an_erasure_says_what_was_erased(erased: object) -> None:
+    log = Log()
+    log.write(3)
+    log.append(ERASED, {"erased": erased})
+
+    verdict = verify(write(log.bundle()))
+
+    assert verdict.broken is not None
+    assert verdict.broken.seq == 3
+
+
+def test_a_body_is_as_deep_as_a_server_stores_it() -> None:
+    log = Log()
+    deep = '{"a":' * 64 + "1" + "}" * 64
+    log.append("a.b", body=Body(user_id="u", source="api", data=deep, metadata='{"custom":{"z":1}}'))
+
+    assert verify(write(log.bundle())).broken is None
+
+
+@pytest.mark.parametrize("digits", [17, 4300, 4301, 100_000])
+def test_a_seq_of_many_digits_is_broken(digits: int) -> None:
+    text = write(build(3)).replace(b'"seq":1,', b'"seq":%b,' % (b"9" * digits))
+
+    broken = verify(text).broken
+
+    assert broken is not None
+    assert broken.seq == 1
+
+
+def test_a_verdict_is_a_sentence() -> None:
+    bundle = build(20)
+    bundle["events"][17]["payload"]["more"] = 1
+
+    assert str(verify(write(bundle)).broken) == "seq 17: its body is not the one that was hashed"
+    assert str(verify(b"").broken).startswith("bundle: it is not a bundle: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("seq 6 is a rotation of a foreign pair", "it replaces a key that is not in force"),
+        ("seq 6 is a rotation not signed by the old key", "its rotation is not signed by both keys"),
+        ("seq 6 is a rotation of another node", "its rotation is not signed by both keys"),
+        (
+            "seq 6 is a rotation that the keys do not tell of",
+            "its rotation is not the one that the bundle's keys tell of",
+        ),
+        (
+            "the rotation at seq 6 is erased, and named",
+            "it changes keys, and has no body: such an event is never erased",
+        ),
+    ],
+)
+def test_a_forged_rotation_is_told_from_others(name: str, message: str) -> None:
+    texts = {tampering.name: tampering.text for tampering in bundles.forged_rotations()}
+
+    assert verify(texts[name]).broken == Broken(6, message)
+
+
+def test_progress_is_told_along_the_way_and_at_the_end() -> None:
+    told: list[tuple[int, int]] = []
+
+    verify(write(build(2500, first_seq=100)), lambda done, of: told.append((done, of)))
+
+    assert told == [(1000, 2400), (2000, 2400), (2400, 2400)]
+
+
+def test_a_file_is_read_where_it_lies() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(write(build(20)))
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            assert verify(mapped).broken is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused(text: bytes) -> None:
+    broken = verify(text).broken
+
+    assert broken is not None
+    assert broken.seq is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(build(1))), JSON)
+def test_any_member_of_a_bundle_is_refused_for_another(name: str, value: Any) -> None:
+    bundle = build(1)
+    text = write(bundle | {name: value})
+
+    assert (verify(text).broken is None) == _same(value, bundle[name])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(build(1)["events"][0])), JSON)
+def test_any_member_of_an_event_is_refused_for_another(name: str, value: Any) -> None:
+    bundle = build(1)
+    text = write(bundle | {"events": [bundle["events"][0] | {name: value}]})
+
+    assert (verify(text).broken is None) == _same(value, bundle["events"][0][name])
+
+
+@pytest.mark.parametrize("data", ["[1]", '"text"', "1", "null"])
+def test_a_payload_that_is_no_object_is_broken(data: str) -> None:
+    log = Log()
+    log.append("note.created")
+    log.append("note.created", body=Body(user_id="u1", source="api", data=data))
+
+    assert verify(write(log.bundle())).broken == Broken(1, "its payload is not an object")
