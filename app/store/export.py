@@ -7,9 +7,11 @@ goes on until it has that event too.
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 import uuid_utils
@@ -25,6 +27,8 @@ from app.store.rows import EVENT_BYTES, LEDGER_JSON
 from app.store.trees import Trees
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.ledger import SigningKey
+
+T = TypeVar("T")
 
 PIECE_EVENTS = 1000
 PIECE_BYTES = 2**21
@@ -99,7 +103,7 @@ class Export:
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """The text of the bundle, in pieces. Raises Unavailable where the database stays away."""
-        node = await self._ledger.node()
+        node = await _patiently(self._ledger.node)
         yield (
             f'{{"export_id":"{self.id}","node_did":"{node.node_did}","log":"{self._workspace}",'
             f'"first_seq":{self.first},"events":['
@@ -110,11 +114,11 @@ class Export:
                 async for text, seq in pieces:
                     yield separator + text
                     after, separator = seq, b",\n"
-            sealed = await self._seal()
+            sealed = await _patiently(self._seal)
             if not self._to_end or sealed.saying_seq <= self.last:
                 break
             self.last = sealed.saying_seq
-        yield await self._end(sealed)
+        yield await _patiently(partial(self._end, sealed))
 
     async def _pieces(self, after: int) -> AsyncGenerator[tuple[bytes, int], None]:
         """Each piece behind `after`, and its last seq; the next is read while one is sent."""
@@ -126,18 +130,15 @@ class Export:
 
     async def _piece(self, reading: asyncio.Task[list[Row]], after: int) -> tuple[bytes, int]:
         """What `reading` finds behind `after`, where the database is away what a later one does."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
-        while True:
-            try:
-                [(text, seq)] = await asyncio.shield(reading)
-            except Unavailable:
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(RETRY_SECONDS)
+
+        async def read() -> list[Row]:
+            nonlocal reading
+            if reading.done() and reading.exception() is not None:
                 reading = self._reading(after)
-            else:
-                return text, seq
+            return await asyncio.shield(reading)
+
+        [(text, seq)] = await _patiently(read)
+        return text, seq
 
     def _reading(self, after: int) -> asyncio.Task[list[Row]]:
         """One read. It is never cut short, which would cost the pool a connection: it ends soon by itself."""
@@ -178,6 +179,19 @@ class Export:
             "bundle_signature": base64.b64encode(self._ledger.signer(sealed.kid).sign(signed)).decode(),
         }
         return b"\n]," + msgspec.json.encode(end)[1:] + b"\n"
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """What `read` answers, tried again while the database is away, but not for ever."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await read()
+        except Unavailable:
+            if loop.time() > deadline:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def _up_to(keys: list[SigningKey], kid: str) -> list[SigningKey]:

@@ -61,7 +61,7 @@ class RestDoor(Struct, frozen=True, kw_only=True):
             workspace = await self.authenticator.workspace(principal, named)
         except (Forbidden, NotFound) as error:
             raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
-        return Context(self.services, principal, workspace, request_id_of(headers))
+        return Context(self.services, principal, workspace, request_id(request))
 
 
 def parsed(parameters: Mapping[str, str], wanted: type[T]) -> T:
@@ -81,21 +81,27 @@ def _numbers(wanted: type[Struct]) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(wanted) if unwrap(field.type)[0] is int)
 
 
+def request_id(request: Connection) -> str:
+    """The id that the log and the answer have of a request: the caller's, or one that is made once."""
+    if "request_id" not in request.state:
+        request.state.request_id = request_id_of(header_map(request.scope))
+    known: str = request.state.request_id
+    return known
+
+
 def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """An answer as JSON, under the request's id."""
     return Response(
         value.json if isinstance(value, Written) else msgspec.json.encode(value),
         status_code=status,
         media_type=MediaType.JSON,
-        headers={"x-request-id": request_id_of(header_map(request.scope)), **(headers or {})},
+        headers={"x-request-id": request_id(request), **(headers or {})},
     )
 
 
 def done(request: Caller, headers: Mapping[str, str]) -> Response[None]:
     """The answer where there is nothing to say."""
-    return Response(
-        None, status_code=204, headers={"x-request-id": request_id_of(header_map(request.scope)), **headers}
-    )
+    return Response(None, status_code=204, headers={"x-request-id": request_id(request), **headers})
 
 
 def refusal(request: Caller, error: ProcedureError, headers: Mapping[str, str] | None = None) -> Response[bytes]:

@@ -574,6 +574,14 @@ def test_answers_carry_the_request_id(observed: Observed, org: str, path: str) -
     assert UUID(made.headers["x-request-id"])
 
 
+def test_the_log_has_the_id_of_the_answer(observed: Observed) -> None:
+    answer = read(observed.server, "events", limit=1)
+
+    made = answer.headers["x-request-id"]
+    lines = until(lambda: [line for line in observed.server.log.read_text().splitlines() if made in line])
+    assert '"procedure": "ledger.entries"' in lines[0]
+
+
 @pytest.mark.parametrize("path", ["", "nosuch", "events/nosuch", "events/export/nosuch"])
 def test_what_is_not_there_is_not_found(observed: Observed, path: str) -> None:
     assert error_of(read(observed.server, path), 404)["code"] == "not_found"

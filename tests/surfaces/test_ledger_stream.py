@@ -378,7 +378,7 @@ def test_what_a_client_says_changes_nothing(observed: Observed, org: str) -> Non
 def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(database_url: str, data_dir: Path) -> None:
     """It reads nothing while much more is logged than any buffer should hold; then it reads everything, in order."""
     batch = {"events": [{"type": "note.created", "data": {"text": "x" * 20_000}} for _ in range(100)]}
-    batches, readers = 24, 3
+    batches, readers = 14, 3
     with serving(data_dir, database_url=database_url, sse_ping_seconds=0.5) as server, ExitStack() as stack:
         for _ in range(3):
             assert server.mutate("events.logBatch", batch).status_code == 200  # what the server needs anyway
