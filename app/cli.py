@@ -17,7 +17,7 @@ from app.doctor import examine, prove
 from app.extensions import load_extensions
 from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, parse
 from app.ledger.keyring import Keyring
-from app.ledger.verify import verify_bundle
+from app.ledger.verify import is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
 from app.server import run
 from app.settings import Settings, SettingsError
@@ -280,7 +280,7 @@ def verify(
     log: str | None = None,
     token_file: Path | None = None,
 ) -> None:
-    """Check an export, or the log of a server: every hash, link, signature and change of keys.
+    """Check an export, the proof of one event, or the log of a server: every hash, link, signature and change of keys.
 
     Exit code 0 where all is verified, 1 where something is broken, 2 where there is nothing to read, and 3 where all is
     verified but for a key that was lost or a body that is missing.
@@ -302,9 +302,10 @@ def verify(
             token = token_file.read_text(encoding="ascii")
         except (OSError, ValueError) as error:
             raise UsageError(f"The token file {token_file} cannot be read ({type(error).__name__}).") from None
-    verdict = verify_bundle(read_bundle(source, log=log, token=token.strip()), progress_bar())
-    verdict = of_node(verdict, node)
-    for line in report(verdict):
+    text = read_bundle(source, log=log, token=token.strip())
+    single = is_proof(text)
+    verdict = of_node(verify_proof(text) if single else verify_bundle(text, progress_bar()), node)
+    for line in report(verdict, single=single):
         print(line)
     sys.exit(exit_code(verdict))
 

@@ -73,12 +73,16 @@ def of_node(verdict: Verdict, node: str | None) -> Verdict:
     return msgspec.structs.replace(verdict, broken=Broken(None, f"it is of the node {verdict.node}"))
 
 
-def report(verdict: Verdict) -> list[str]:
-    """The verdict, line by line."""
+def report(verdict: Verdict, *, single: bool = False) -> list[str]:
+    """The verdict, line by line; `single`: on the proof of one event."""
     first, last, count = verdict.first_seq, verdict.last_seq, verdict.count
     if verdict.broken is not None:
         seq, message = verdict.broken.seq, verdict.broken.message
         lines = [f"{'bundle' if seq is None else f'seq {seq}'}: {message}"]
+    elif single and verdict.checkpoint is not None:
+        size = verdict.checkpoint.size
+        tree = f"its tree of {size} event{'' if size == 1 else 's'}"
+        lines = [f"1 event of the log {verdict.log} is in {tree}: seq {first}, node {verdict.node}"]
     elif count == 0:
         lines = [f"0 events of the log {verdict.log} verify, node {verdict.node}"]
     elif count == 1:
@@ -90,14 +94,15 @@ def report(verdict: Verdict) -> list[str]:
         for each in verdict.breaks
     ]
     lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
+    lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     return [_printable(line) for line in lines]
 
 
 def exit_code(verdict: Verdict) -> int:
-    """0: all is verified. 1: broken. 3: verified, but with breaks or unconfirmed bodies."""
+    """0: all is verified. 1: broken. 3: verified, but with breaks, or bodies that are unconfirmed or kept."""
     if verdict.broken is not None:
         return EXIT_BROKEN
-    return EXIT_PARTLY if verdict.breaks or verdict.unconfirmed else 0
+    return EXIT_PARTLY if verdict.breaks or verdict.unconfirmed or verdict.kept else 0
 
 
 def progress_bar() -> Callable[[int, int], None] | None:

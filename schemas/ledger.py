@@ -130,11 +130,16 @@ class SignedCheckpoint(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
-    """Proves that an event is in the tree of a checkpoint (RFC 6962, section 2.1.1). `proof` is hashes in base64."""
+    """Proves that an event is in the tree of a checkpoint (RFC 6962, section 2.1.1). `proof` is hashes in base64.
+
+    With the install's `keys`, so that it can be verified offline for ever: the checkpoint is signed by the last one.
+    """
 
     event: LedgerEvent
     proof: list[str]
     checkpoint: SignedCheckpoint
+    keys: list[SigningKey]
+    node_did: str
 
 
 class ConsistencyProof(_Shown, frozen=True, kw_only=True, rename=None):

@@ -21,7 +21,7 @@ from app.ledger import checkpoint
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.checkpoint import Checkpoint
-from app.ledger.merkle import Frontier
+from app.ledger.merkle import Frontier, inclusion_proof
 from app.ledger.signer import Signer
 
 Record = dict[str, Any]
@@ -178,6 +178,7 @@ class Log:
             "keys": self.keys,
             "kid": self.kids[last_seq] if events else self.signers[-1].kid,
             "checkpoint": checkpoint.sign(self.checkpoint(), self.signers[-1]),
+            "inclusion_proof": proof_of([event["hash"] for event in self.events], last_seq) if events else [],
         }
         return sealed(bundle, next(signer for signer in self.signers if signer.kid == bundle["kid"]))
 
@@ -260,6 +261,19 @@ def sealed(bundle: Record, signer: Signer) -> Record:
     return bundle | {"bundle_signature": _base64(signer.sign(text.encode()))}
 
 
+def proof_of(hashes: Sequence[str], seq: int) -> list[str]:
+    """That the event at `seq` is in the tree of all of these (`sha256:<hex>`)."""
+    leaves = [bytes.fromhex(hash_.removeprefix("sha256:")) for hash_ in hashes]
+
+    def node(height: int, place: int) -> bytes:
+        frontier = Frontier()
+        for leaf in leaves[place << height : (place + 1) << height]:
+            frontier.push(leaf)
+        return frontier.root()
+
+    return [_base64(hash_) for hash_ in inclusion_proof(seq, len(leaves), node)]
+
+
 def stripped(event: Record) -> Record:
     """The event as one whose body was erased."""
     return event | {"payload": {}, "context": {}, "erased": True}
@@ -338,11 +352,13 @@ _EQUAL = [
     ("a letter is escaped", b'"text":"A', b'"text":"\\u0041'),
     ("a pair of surrogates is escaped", "\U0001f600".encode(), b"\\ud83d\\ude00"),
     ("a name is escaped", b'"none":', b'"n\\u006fne":'),
-    ("of two equal names the last counts", b'"one":1', b'"one":2,"one":1'),
-    ("of two payloads the last counts", b'"payload":', b'"payload":{"a":1},"payload":'),
 ]
 
 _UNEQUAL = [
+    ("of two equal names the last is right", b'"one":1', b'"one":2,"one":1'),
+    ("of two equal names one is escaped", b'"one":1', b'"\\u006fne":2,"one":1'),
+    ("of two payloads the last is right", b'"payload":', b'"payload":{"a":1},"payload":'),
+    ("of two types the last is right", b'"type":', b'"type":"a.b","type":'),
     ("null is 1e400", b'"none":null', b'"none":1e400'),
     ("null is -1e400", b'"none":null', b'"none":-1e400'),
     ("null is an integer of 400 digits", b'"none":null', b'"none":' + b"9" * 400),
@@ -677,6 +693,27 @@ def altered_checkpoints(bundle: Record) -> Iterator[Tampering]:
     }
     for name, text in notes.items():
         yield _tampering(f"the checkpoint is {name}", json.dumps(bundle | {"checkpoint": text}).encode(), None)
+    yield from _altered_proofs(bundle)
+
+
+def _altered_proofs(bundle: Record) -> Iterator[Tampering]:
+    """Proofs that do not prove that the last event is in the checkpoint's tree."""
+    first, *others = bundle["inclusion_proof"]
+    proofs: dict[str, list[object]] = {
+        "empty": [],
+        "cut at its start": others,
+        "cut at its end": bundle["inclusion_proof"][:-1],
+        "longer": [first, first, *others],
+        "of other hashes": [_base64(bytes(32)), *others],
+        "of short hashes": [_base64(bytes(31)), *others],
+        "in hex": [bytes(32).hex(), *others],
+        "in another base64": [first.rstrip("="), *others],
+        "of numbers": [1, *others],
+        "in another order": [*others, first],
+    }
+    for name, proof in proofs.items():
+        text = json.dumps(bundle | {"inclusion_proof": proof}).encode()
+        yield _tampering(f"the inclusion proof is {name}", text, None)
 
 
 def forged_rotations() -> Iterator[Tampering]:
@@ -776,6 +813,11 @@ def altered_parts() -> Iterator[Tampering]:
         own = _signed(first | {"kid": later.kid}, later)
         yield _of_events(f"a later key signs seq {first_seq}", part, [own, *others], first_seq, first_seq + 1)
         yield _of_events(f"seq {first_seq} is left out", part, others, first_seq)
+        own_origin, _, _ = part["checkpoint"].partition("\n")
+        for size in (51, 60):
+            note = checkpoint.sign(Checkpoint(own_origin, size, bytes(32)), later)
+            text = json.dumps(part | {"checkpoint": note}).encode()
+            yield _tampering(f"the part from {first_seq} has a checkpoint of another history of {size}", text, None)
 
 
 def false_erasures() -> Iterator[Tampering]:

@@ -68,7 +68,7 @@ def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> No
     kinds = [procedure.kind for procedure in registry().values()]
     assert len(answers) == len(kinds) - kinds.count(Kind.SUBSCRIPTION)
     outputs = [msgspec.json.decode(answer)["result"]["data"] for answer in answers]
-    assert outputs[3]["total"] == 2
+    assert next(output["total"] for output in outputs if "total" in output) == 2
     assert " events of the log default verify: seq 0 to " in ran.stdout
     assert ran.stdout.count("event: connected") == kinds.count(Kind.SUBSCRIPTION)
     assert len(re.findall(r"^data: .*\"note.created\"", ran.stdout, re.MULTILINE)) == 2

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.cli import cli
@@ -285,3 +286,19 @@ def test_the_log_of_another_node_is_refused(bundle: Path, capsys: pytest.Capture
     assert _verify(str(bundle), "--node", f"did:key:{NODE_KEY}") == 0
     assert _verify(str(bundle), "--node", "did:key:z6MkiaMbhXHNA4eJVCCj8dbzKzTgYDKf6crKgHVHid1F1WCT") == 1
     assert capsys.readouterr().out.endswith(f"bundle: it is of the {NODE}\n")
+
+
+def test_the_proof_of_one_event_is_told(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logged = server.mutate("events.log", {"type": "note.created", "data": {}}).json()["result"]["data"]
+    url = f"{server.url}/ledger/v1/events/{logged['id']}/proof"
+    answer = httpx.get(url, headers=server.headers)
+    file = tmp_path / "proof.json"
+    file.write_bytes(answer.content)
+
+    assert _verify(str(file)) == 0
+
+    size = answer.json()["checkpoint"]["size"]
+    said = capsys.readouterr().out
+    assert said.startswith("1 event of the log default is in its tree of ")
+    assert f" {size} event" in said
+    assert f": seq {logged['seq']}, node " in said

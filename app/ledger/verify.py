@@ -1,7 +1,7 @@
 """Whether a bundle (docs/evlog1.md, Exports) is what its install signed: each member, hash, link, key and signature.
 
 Pure, and made for text from strangers: whatever it is, the answer is a verdict. It is read as every JSON reader reads
-it (numbers are doubles, of equal names the last counts), so that no two verifiers disagree about a value.
+it: numbers are doubles, and no name stands twice in an object (I-JSON), so that no two disagree about a value.
 """
 
 import binascii
@@ -17,8 +17,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from app.ledger import signer
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, header_bytes, leaf_hash, signed_text
-from app.ledger.checkpoint import Checkpoint, MalformedNoteError, is_signed_by, parse
-from app.ledger.merkle import Frontier
+from app.ledger.checkpoint import Checkpoint, MalformedNoteError, is_signed_by, parse, vkey
+from app.ledger.merkle import EMPTY_ROOT, Frontier, verify_inclusion
 from schemas.errors import InvalidInput
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
 
@@ -31,11 +31,16 @@ ROTATED = "synap.key.rotated"
 ERASED = "synap.event.erased"
 SERVERS_OWN = "synap."
 
+MAX_PROOF_BYTES = 4 * 2**20
+"""What is larger has more than one event."""
+
 PROGRESS_EVENTS = 1000
 """Events from one report of progress to the next."""
 
 # What may be wrong with a bundle, and with an event: all that a verdict says.
 SHAPE = "it is not a bundle: {}"
+PROOF_SHAPE = "it is not a proof: {}"
+PROOF_CHECKPOINT = "its checkpoint says otherwise than its note"
 NO_EVENTS = "it names no events, but not as 0, -1 and 0"
 COUNT = "its count is not that of the seqs from first_seq to last_seq"
 NODE_KEY = "the first of its keys is not the node's"
@@ -49,6 +54,8 @@ CHECKPOINT_LOG = "its checkpoint is of another log"
 CHECKPOINT_SIZE = "its checkpoint is of fewer events than it has"
 CHECKPOINT_KEY = "its checkpoint is not signed by the last of its keys"
 CHECKPOINT_ROOT = "its events are not those of its checkpoint: the root is another"
+INCLUSION = "its last event is not in the tree of its checkpoint"
+TWICE = "it has a member name twice"
 MEMBERS = "it is not an event: {}"
 PLACE = "seq {} stands in its place"
 MISSING = "it is not there, but the bundle names it"
@@ -105,7 +112,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What a bundle says of itself, as far as it could be read, and whether that is true.
 
     It is, where `broken` is None. `unconfirmed` are the seqs of missing bodies that a later event, outside this part
-    of the log, may name. `checkpoint` is None unless its turn came and it was good.
+    of the log, may name; `kept` those of bodies that are here though a later event says that they were erased.
+    `checkpoint` is None unless its turn came and it was good.
     """
 
     log: str = ""
@@ -117,6 +125,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     broken: Broken | None = None
     breaks: list[Break] = []
     unconfirmed: list[int] = []
+    kept: list[int] = []
 
 
 def verify_bundle(
@@ -143,6 +152,7 @@ def verify_bundle(
         walk.check_end()
         checkpoint = _checked_checkpoint(bundle, walk)
         unconfirmed = walk.unconfirmed(checkpoint)
+        _check_names(source, bundle, walk.members, len(_Bundle.__struct_fields__))
     except _Fault as fault:
         broken = Broken(fault.seq, str(fault))
     return Verdict(
@@ -155,6 +165,76 @@ def verify_bundle(
         broken=broken,
         breaks=walk.breaks(),
         unconfirmed=unconfirmed,
+        kept=sorted(walk.kept),
+    )
+
+
+def is_proof(source: bytes | memoryview | mmap) -> bool:
+    """Whether it is the proof of one event (`ledger.proof`) rather than a bundle."""
+    if len(source) > MAX_PROOF_BYTES:
+        return False
+    try:
+        return "proof" in _members.decode(source)
+    except UNREADABLE:
+        return False
+
+
+def verify_proof(source: bytes | memoryview | mmap, *, judge: Judge = signer.verify) -> Verdict:
+    """The verdict on the proof of one event, as on a part of the log that has no other. Never raises either."""
+    try:
+        proof = _decoded(source, _proofs, PROOF_SHAPE)
+        event = _decoded(proof.event, _events, MEMBERS)
+        bundle = _as_part(proof, event)
+    except _Fault as fault:
+        return Verdict(broken=Broken(None, str(fault)))
+    walk = _Walk(bundle, judge)
+    checkpoint, broken, unconfirmed = None, None, list[int]()
+    try:
+        _check_keys(bundle, judge)
+        walk.all(None)
+        checkpoint = _checked_checkpoint(bundle, walk)
+        said = proof.checkpoint
+        written = binascii.b2a_base64(checkpoint.root, newline=False).decode()
+        _check((said.origin, said.size, said.root) == (checkpoint.origin, checkpoint.size, written), PROOF_CHECKPOINT)
+        _check(said.vkey == vkey(checkpoint.origin, bundle.keys[-1].kid), PROOF_CHECKPOINT)
+        own = len(_Proof.__struct_fields__) + len(_ProofCheckpoint.__struct_fields__)
+        _check_names(source, bundle, walk.members, own)
+        unconfirmed = walk.unconfirmed(checkpoint)
+    except _Fault as fault:
+        broken = Broken(fault.seq, str(fault))
+    return Verdict(
+        log=bundle.log,
+        node=bundle.node_did,
+        count=1,
+        first_seq=int(bundle.first_seq),
+        last_seq=int(bundle.last_seq),
+        checkpoint=checkpoint,
+        broken=broken,
+        breaks=walk.breaks(),
+        unconfirmed=unconfirmed,
+    )
+
+
+def _as_part(proof: "_Proof", event: "_Event") -> "_Bundle":
+    """A part of the log that has this event alone; nothing seals it but the proof."""
+    seq = event.seq
+    _check(0 <= seq <= MAX_SAFE_INTEGER and not seq % 1, PROOF_SHAPE.format("its event has no seq"))
+    return _Bundle(
+        export_id="",
+        node_did=proof.node_did,
+        log=event.log,
+        events=[proof.event],
+        first_seq=seq,
+        last_seq=seq,
+        count=1,
+        chain_root_hash=event.hash,
+        chain_tip_hash=event.hash,
+        generated_at="",
+        keys=proof.keys,
+        kid=proof.keys[-1].kid,
+        checkpoint=proof.checkpoint.note,
+        inclusion_proof=proof.proof,
+        bundle_signature="",
     )
 
 
@@ -180,6 +260,7 @@ _Place = Annotated[int, _Range] | Annotated[float, _Range]
 _is_timestamp = re.compile(_TIMESTAMP).search
 _is_hash = re.compile(_HASH).search
 _is_plain = re.compile(_PLAIN).search
+_string = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class _Rotation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,7 +290,24 @@ class _Bundle(Struct, frozen=True, forbid_unknown_fields=True):
     keys: Annotated[list[_Key], Meta(min_length=1)]
     kid: str
     checkpoint: str
+    inclusion_proof: list[str]
     bundle_signature: str
+
+
+class _ProofCheckpoint(Struct, frozen=True, forbid_unknown_fields=True):
+    note: str
+    origin: str
+    size: int | float
+    root: str
+    vkey: str
+
+
+class _Proof(Struct, frozen=True, forbid_unknown_fields=True):
+    event: Raw
+    proof: list[str]
+    checkpoint: _ProofCheckpoint
+    keys: Annotated[list[_Key], Meta(min_length=1)]
+    node_did: Annotated[str, Meta(pattern=_PLAIN)]
 
 
 class _Event(Struct, frozen=True, forbid_unknown_fields=True):
@@ -254,6 +352,7 @@ class _Erasures(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _bundles = msgspec.json.Decoder(_Bundle)
+_proofs = msgspec.json.Decoder(_Proof)
 _events = msgspec.json.Decoder(_Event)
 _contexts = msgspec.json.Decoder(_Context)
 _members = msgspec.json.Decoder(dict[str, Raw])
@@ -318,12 +417,17 @@ def _check_seal(bundle: _Bundle, judge: Judge) -> None:
 
 
 def _is_signature(kid: str, text: bytes, signature: str, judge: Judge) -> bool:
-    """Whether it is the signature, in the one spelling that base64 has for it."""
+    raw = _unbase64(signature)
+    return raw is not None and judge(kid, text, raw)
+
+
+def _unbase64(text: str) -> bytes | None:
+    """The bytes, if this is the one spelling that base64 has for them."""
     try:
-        raw = binascii.a2b_base64(signature, strict_mode=True)
+        raw = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        return False
-    return binascii.b2a_base64(raw, newline=False).decode() == signature and judge(kid, text, raw)
+        return None
+    return raw if binascii.b2a_base64(raw, newline=False).decode() == text else None
 
 
 def _checked_checkpoint(bundle: _Bundle, walk: "_Walk") -> Checkpoint:
@@ -337,7 +441,47 @@ def _checked_checkpoint(bundle: _Bundle, walk: "_Walk") -> Checkpoint:
     _check(is_signed_by(note, bundle.keys[-1].kid), CHECKPOINT_KEY)
     if bundle.first_seq == 0 and checkpoint.size == bundle.last_seq + 1:
         _check(checkpoint.root == walk.frontier.root(), CHECKPOINT_ROOT)
+    proof = [_unbase64(hash_) for hash_ in bundle.inclusion_proof]
+    if bundle.events:
+        included = None not in proof and verify_inclusion(
+            walk.last_hash, int(bundle.last_seq), checkpoint.size, [hash_ or b"" for hash_ in proof], checkpoint.root
+        )
+        _check(included, INCLUSION)
+    else:
+        _check((checkpoint.size, checkpoint.root, proof) == (0, EMPTY_ROOT, []), INCLUSION)
     return checkpoint
+
+
+def _check_names(source: bytes | memoryview | mmap, bundle: _Bundle, members: int, own: int) -> None:
+    """No name stands twice: the text has as many members as were read of it.
+
+    `members` are of its events, `own` those around them, but for the keys'.
+    """
+    keys = sum(1 if key.rotation is UNSET else 2 + len(_Rotation.__struct_fields__) for key in bundle.keys)
+    if _members_of(source) == members + keys + own:
+        return
+    for seq, text in enumerate(bundle.events, int(bundle.first_seq)):
+        event = _events.decode(text)
+        if _members_of(bytes(text)) != _members_read(event, b"" if event.erased is True else _body(event)):
+            raise _Fault(TWICE, seq)
+    raise _Fault(TWICE)
+
+
+def _members_of(source: bytes | memoryview | mmap) -> int:
+    """How many members the objects of some JSON text have in all. Line by line: no string goes over a line's end."""
+    text = bytes(source) if isinstance(source, memoryview) else source
+    count, start = 0, 0
+    while start < len(text):
+        end = text.find(b"\n", start) + 1 or len(text)
+        count += _string.sub(b"", text[start:end]).count(b":")
+        start = end
+    return count
+
+
+def _members_read(event: _Event, body: bytes) -> int:
+    """How many an event has that was read, with its canonical body; `data` is its payload."""
+    own = len(_Event.__struct_fields__) - (event.erased is UNSET)
+    return own + (_members_of(body) - 1 if body else 0)
 
 
 class _Walk:
@@ -355,6 +499,12 @@ class _Walk:
         """The seqs at which keys came into force, by their place in the bundle's keys."""
         self.missing: dict[float, tuple[str, str]] = {}
         """The ids and hashes of events without a body that no later one has named so far, by seq."""
+        self.kept: set[int] = set()
+        self.hashes = bytearray()
+        """Of every event, to know them by when one is said to be erased."""
+        self.bodiless: set[int] = set()
+        self.members = 0
+        """How many members its events have in all, inner objects' included."""
         self.frontier = Frontier()
 
     def all(self, progress: Callable[[int, int], None] | None) -> None:
@@ -417,6 +567,8 @@ class _Walk:
             _check_erased(event)
             hash_ = self._hash(event, bytes.fromhex(event.body_hash[7:]))
             self.missing[self.seq] = (event.event_id, event.hash)
+            self.bodiless.add(self.seq)
+            self.members += _members_read(event, b"")
         if event.type == ROTATED:
             self._rotate(_decoded(event.payload, _rotations, ROTATIONS).rotations)
         elif event.type == ERASED and event.erased is UNSET:
@@ -424,6 +576,7 @@ class _Walk:
         _check(event.kid in (before, self._kid()), KEY)
         _check(_is_signature(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
         self.frontier.push(hash_)
+        self.hashes += hash_
         self.first_hash = hash_ if begins else self.first_hash
         self.last_hash, self.timestamp = hash_, event.timestamp
 
@@ -443,7 +596,9 @@ class _Walk:
         context = _decoded(event.context, _contexts, CONTEXT)
         _check(context.data is UNSET, CONTEXT.format("it has data"))
         _check(bytes(event.payload).startswith(b"{"), PAYLOAD)
-        body_hash = sha256(_body(event)).digest()
+        body = _body(event)
+        self.members += _members_read(event, body)
+        body_hash = sha256(body).digest()
         _check(event.body_hash == _written(body_hash), BODY)
         if event.type.startswith(SERVERS_OWN):
             _check((context.source, context.user_id) == ("system", event.node), SERVER)
@@ -482,9 +637,14 @@ class _Walk:
 
     def _erase(self, erasures: Iterable[_Erasure]) -> None:
         """Settle the missing bodies that are named; only events before this one are among them."""
+        first = int(self.bundle.first_seq)
         for erasure in erasures:
             if self.missing.get(erasure.seq) == (erasure.id, erasure.hash):
                 del self.missing[erasure.seq]
+            elif first <= erasure.seq < self.seq and erasure.seq not in self.bodiless:
+                seq = int(erasure.seq)
+                if erasure.hash == _written(bytes(self.hashes[(seq - first) * 32 : (seq - first + 1) * 32])):
+                    self.kept.add(seq)
 
 
 def _check_erased(event: _Event) -> None:

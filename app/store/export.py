@@ -1,8 +1,9 @@
 """Exports: a log, or a part of it, as one signed bundle that anyone can verify (`docs/evlog1.md`, Exports).
 
 Written piece by piece: the server holds two pieces, however long the log is. An event is never changed, so the pieces
-need no common snapshot. Only an erasure is seen earlier than the event that says so: an export to the end of the log
-goes on until it has that event too.
+need no common snapshot, which would hold up the database for as long as the reader takes. Where it ends is fixed at the
+start. An event that is erased while it is written has its body or not, but never stands beside the event that says that
+it was erased; then the checkpoint is of the whole log, so that a missing body is unconfirmed here, not forged.
 """
 
 import asyncio
@@ -21,12 +22,11 @@ from app.ledger import merkle
 from app.ledger.chain import GENESIS, instant
 from app.ledger.draft import ROTATED_TYPE
 from app.store.database import Database
-from app.store.ledger import Ledger
+from app.store.ledger import Ledger, keys_up_to
 from app.store.pipe import Row
 from app.store.rows import EVENT_BYTES, LEDGER_JSON
 from app.store.trees import Trees
 from schemas.errors import InvalidInput, Issue, Unavailable
-from schemas.ledger import SigningKey
 
 T = TypeVar("T")
 
@@ -49,16 +49,15 @@ SELECT convert_to(string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(
 """
 
 SEAL = """
-SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid, coalesce((
-    SELECT max(seq) FROM event
-    WHERE workspace_id = %(workspace)s AND type IN ('synap.event.erased', 'synap.key.rotated')
-), -1)
+SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid, EXISTS (
+    SELECT FROM event WHERE workspace_id = %(workspace)s AND type = 'synap.event.erased' AND seq > %(last)s
+)
 FROM event_tip AS tip
 LEFT JOIN event AS first ON first.workspace_id = tip.workspace_id AND first.seq = %(first)s
 LEFT JOIN event AS last ON last.workspace_id = tip.workspace_id AND last.seq = %(last)s
 WHERE tip.workspace_id = %(workspace)s
 """
-"""What the bundle says of its ends, and the place of the last event that earlier ones must be read with."""
+"""What the bundle says of its ends, and whether anything was erased since its last event."""
 
 
 class Sealed(Struct, frozen=True):
@@ -69,7 +68,7 @@ class Sealed(Struct, frozen=True):
     kid: str
     log_seq: int
     log_kid: str
-    saying_seq: int
+    erased_since: bool
 
 
 class Export:
@@ -93,9 +92,9 @@ class Export:
         end, _ = await self._ledger.tip(self._workspace)
         self.first, self.last, self._to_end = first or 0, end if last is None else last, last is None
         if self.first > max(end, 0):
-            raise InvalidInput([Issue("fromSeq", f"is behind the end of the log, which is seq {end}")])
+            raise InvalidInput([Issue("fromSeq", f"is past the end of the log, which is seq {end}")])
         if self.last > end:
-            raise InvalidInput([Issue("toSeq", f"is behind the end of the log, which is seq {end}; leave it out")])
+            raise InvalidInput([Issue("toSeq", f"is past the end of the log, which is seq {end}; leave it out")])
         if self.last < self.first and end >= 0:
             raise InvalidInput([Issue("toSeq", "must not be less than fromSeq")])
         self._ledger.signer((await self._seal()).kid)  # now: later there is no way to say that it is not here
@@ -109,15 +108,11 @@ class Export:
             f'"first_seq":{self.first},"events":['
         ).encode()
         after, separator = self.first - 1, b"\n"
-        while True:
-            async with aclosing(self._pieces(after)) as pieces:
-                async for text, seq in pieces:
-                    yield separator + text
-                    after, separator = seq, b",\n"
-            sealed = await _patiently(self._seal)
-            if not self._to_end or sealed.saying_seq <= self.last:
-                break
-            self.last = sealed.saying_seq
+        async with aclosing(self._pieces(after)) as pieces:
+            async for text, _ in pieces:
+                yield separator + text
+                separator = b",\n"
+        sealed = await _patiently(self._seal)
         yield await _patiently(partial(self._end, sealed))
 
     async def _pieces(self, after: int) -> AsyncGenerator[tuple[bytes, int], None]:
@@ -150,10 +145,10 @@ class Export:
     async def _seal(self) -> Sealed:
         parameters = {"workspace": self._workspace, "first": self.first, "last": self.last}
         rows = await self._database.rows_alone(SEAL, parameters)
-        [(root, tip, kid, type_, data, log_seq, log_kid, saying_seq)] = rows
+        [(root, tip, kid, type_, data, log_seq, log_kid, erased_since)] = rows
         if type_ == ROTATED_TYPE:
             kid = msgspec.json.decode(data)["rotations"][-1]["kid_new"]
-        return Sealed(root or GENESIS, tip or GENESIS, kid or log_kid, log_seq, log_kid, saying_seq)
+        return Sealed(root or GENESIS, tip or GENESIS, kid or log_kid, log_seq, log_kid, erased_since)
 
     async def _end(self, sealed: Sealed) -> bytes:
         """What follows the events."""
@@ -164,8 +159,10 @@ class Export:
         lines = ("evlog/export/v1", node.node_did, self._workspace, self.id, self.first, self.last, count, root, tip)
         signed = "".join(f"{line}\n" for line in (*lines, generated_at)).encode()
         # To the end of the log: the checkpoint is of what is here, so that a verifier can make its root anew.
-        size, kid = (self.last + 1, sealed.kid) if self._to_end else (sealed.log_seq + 1, sealed.log_kid)
-        nodes = await self._trees.nodes(self._workspace, size, [size - 1] if size else [])
+        is_whole = self._to_end and not sealed.erased_since
+        size, kid = (self.last + 1, sealed.kid) if is_whole else (sealed.log_seq + 1, sealed.log_kid)
+        nodes = await self._trees.nodes(self._workspace, size, [self.last, size - 1] if count else [])
+        proof = merkle.inclusion_proof(self.last, size, nodes) if count else []
         checkpoint = await self._ledger.sign(self._workspace, size, merkle.root(size, nodes), kid)
         end = {
             "last_seq": self.last,
@@ -174,8 +171,9 @@ class Export:
             "chain_tip_hash": tip,
             "generated_at": generated_at,
             "kid": sealed.kid,
-            "keys": _up_to(node.keys, kid),
+            "keys": keys_up_to(node, kid),
             "checkpoint": checkpoint.note,
+            "inclusion_proof": [base64.b64encode(hash_).decode() for hash_ in proof],
             "bundle_signature": base64.b64encode(self._ledger.signer(sealed.kid).sign(signed)).decode(),
         }
         return b"\n]," + msgspec.json.encode(end)[1:] + b"\n"
@@ -192,12 +190,6 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
             if loop.time() > deadline:
                 raise
             await asyncio.sleep(RETRY_SECONDS)
-
-
-def _up_to(keys: list[SigningKey], kid: str) -> list[SigningKey]:
-    """The keys up to the one that signed the checkpoint: a later one came while this was written."""
-    place = next(place for place, key in enumerate(keys) if key.kid == kid)
-    return keys[: place + 1]
 
 
 class Exports:

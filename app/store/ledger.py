@@ -3,6 +3,7 @@
 import base64
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from app.ledger import checkpoint, merkle
@@ -17,7 +18,7 @@ from app.store.rows import EVENT_BYTES, LEDGER_JSON
 from app.store.trees import Trees
 from schemas.errors import NotFound, Unavailable
 from schemas.event import EventQuery
-from schemas.ledger import LedgerNode, LedgerPage, SignedCheckpoint, SigningKey
+from schemas.ledger import InclusionProof, LedgerEvent, LedgerNode, LedgerPage, SignedCheckpoint, SigningKey
 from schemas.written import Written
 
 IDENTITY = "SELECT node, kid, origin FROM install"
@@ -102,12 +103,18 @@ class Ledger:
         nodes = await self._trees.nodes(workspace, seq + 1, [seq] if seq >= 0 else [])
         return await self.sign(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
 
-    async def inclusion(self, workspace: str, seq: int) -> tuple[list[str], SignedCheckpoint]:
-        """The proof that the event at `seq` is in the tree of the log now, and that tree's checkpoint."""
+    async def inclusion(self, workspace: str, entry: FoundEntry) -> InclusionProof:
+        """The proof that an event of a log is in its tree now."""
         last, kid = await self.tip(workspace)
-        nodes = await self._trees.nodes(workspace, last + 1, [seq, last])
-        proof = merkle.inclusion_proof(seq, last + 1, nodes)
-        return _texts(proof), await self.sign(workspace, last + 1, merkle.root(last + 1, nodes), kid)
+        nodes = await self._trees.nodes(workspace, last + 1, [entry.seq, last])
+        node = await self.node()
+        return InclusionProof(
+            event=msgspec.json.decode(entry.json, type=LedgerEvent),
+            proof=_texts(merkle.inclusion_proof(entry.seq, last + 1, nodes)),
+            checkpoint=await self.sign(workspace, last + 1, merkle.root(last + 1, nodes), kid),
+            keys=keys_up_to(node, kid),
+            node_did=node.node_did,
+        )
 
     async def consistency(self, workspace: str, old: int, new: int) -> list[str]:
         """The proof that the tree of size `new` extends that of `old`; the log has both."""
@@ -131,6 +138,12 @@ class Ledger:
         if signer is None:
             raise Unavailable("The signing key that this needs is not at this server")
         return signer
+
+
+def keys_up_to(node: LedgerNode, kid: str) -> list[SigningKey]:
+    """The install's keys up to the one that signed a checkpoint: a later one came since."""
+    place = next(place for place, key in enumerate(node.keys) if key.kid == kid)
+    return node.keys[: place + 1]
 
 
 def _texts(hashes: list[bytes]) -> list[str]:

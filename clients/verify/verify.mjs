@@ -1,16 +1,19 @@
 #!/usr/bin/env node
-// Verifies an export of a log, evlog/1 (docs/evlog1.md), in node 20 or later and in browsers. It needs nothing but this
-// file, and shares no code with the server, so that neither hides the other's mistakes.
+// Verifies an export of a log, evlog/1 (docs/evlog1.md), or the proof that one event is in a log, in node 20 or later
+// and in browsers. It needs nothing but this file, and shares no code with the server, so that neither hides the
+// other's mistakes.
 //
-//   import { verifyBundle } from './verify.mjs';
+//   import { verifyBundle, verifyProof } from './verify.mjs';
 //   const { broken } = await verifyBundle(text);
 //
 //   node verify.mjs FILE|URL
 
 const BUNDLE = [
   'export_id', 'node_did', 'log', 'events', 'first_seq', 'last_seq', 'count', 'chain_root_hash', 'chain_tip_hash',
-  'generated_at', 'keys', 'kid', 'checkpoint', 'bundle_signature',
+  'generated_at', 'keys', 'kid', 'checkpoint', 'inclusion_proof', 'bundle_signature',
 ];
+const PROOF = ['event', 'proof', 'checkpoint', 'keys', 'node_did'];
+const SHOWN_CHECKPOINT = ['note', 'origin', 'size', 'root', 'vkey'];
 const TEXTS = [
   'id', 'event_id', 'type', 'timestamp', 'log', 'node', 'kid', 'prev_hash', 'body_hash', 'hash', 'signature',
 ];
@@ -18,6 +21,7 @@ const EVENT = [...TEXTS, 'seq', 'payload', 'context'];
 const ERASED_EVENT = [...EVENT, 'erased'];
 const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
 const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
+const TWICE = 'it has a member name twice';
 
 const ROTATED = 'synap.key.rotated';
 const ERASED = 'synap.event.erased';
@@ -39,12 +43,12 @@ const PROGRESS_EVERY = 250;
 
 const ED25519 = { name: 'Ed25519' };
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const DIGITS64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 const encoder = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What is wrong, and at which seq; null where it is the bundle as a whole. */
+/** What is wrong, and at which seq; null where it is the bundle or the proof as a whole. */
 class Broken extends Error {
   constructor(message, seq = null) {
     super(message);
@@ -53,23 +57,44 @@ class Broken extends Error {
 }
 
 /**
- * Judge one export: its JSON text, the bytes of that (a Uint8Array), or the object that JSON.parse made of it.
+ * Judge one export: its JSON text, the bytes of that (a Uint8Array), or the object that JSON.parse made of it, which no
+ * longer shows a member name that stood twice.
  *
  * `broken` is null, or the first thing that is wrong: {seq, message}, with a seq of null where it is the bundle as a
  * whole. `breaks` are the rotations that the old key did not sign ({seq, kid_old, kid_new, rotated_at}; seq is the
  * event that applied it, null where that is not in the bundle). `unconfirmed` are the seqs of missing bodies in a part
- * whose erasure may stand behind it. `progress(done, total)` is called now and then.
+ * whose erasure may stand behind it, `kept` those of bodies that are here although an event says that they were erased.
+ * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then.
  *
  * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
  * compare `node` with the one that is known.
  */
 export async function verifyBundle(bundle, { progress } = {}) {
+  return judged(bundle, 'bundle', progress);
+}
+
+/** The same of one event and the proof that it is in its log: what a ledger answers to /events/{id}/proof. */
+export async function verifyProof(proof) {
+  return judged(proof, 'proof');
+}
+
+/** The same of either: `kind` tells which it was, 'bundle' or 'proof'. */
+export async function verify(either, { progress } = {}) {
+  return judged(either, null, progress);
+}
+
+async function judged(input, kind, progress) {
   const verdict = {
-    log: null, node: null, count: 0, firstSeq: null, lastSeq: null, broken: null, breaks: [], unconfirmed: [],
+    kind: kind ?? 'bundle', log: null, node: null, count: 0, firstSeq: null, lastSeq: null, size: null, broken: null,
+    breaks: [], unconfirmed: [], kept: [],
   };
   await needEd25519();
   try {
-    await judge(parsed(bundle), verdict, progress);
+    const { value, written } = parsed(input);
+    const proves = isRecord(value) && Object.hasOwn(value, 'event') && !Object.hasOwn(value, 'events');
+    verdict.kind = kind ?? (proves ? 'proof' : 'bundle');
+    if (verdict.kind === 'proof') await judgeProof(value, verdict);
+    else await judgeBundle(value, written, verdict, progress);
   } catch (error) {
     // Anything else was thrown by an object that is more than JSON, while it was read.
     const { message, seq } = error instanceof Broken ? error : new Broken('it cannot be read as JSON');
@@ -78,7 +103,8 @@ export async function verifyBundle(bundle, { progress } = {}) {
   return verdict;
 }
 
-async function judge(bundle, verdict, progress) {
+/** `written` is how many members the text of each event has; null where there is no text. */
+async function judgeBundle(bundle, written, verdict, progress) {
   checkShape(bundle);
   const { node_did: node, log, events, first_seq: firstSeq, last_seq: lastSeq, count } = bundle;
   Object.assign(verdict, { log, node, count, firstSeq, lastSeq });
@@ -96,10 +122,12 @@ async function judge(bundle, verdict, progress) {
   const walk = new Walk(bundle, keys, verdict.breaks);
   const tree = firstSeq === 0 ? new Tree() : null;
   const signatures = new Signatures(ring);
+  let leaf = null;
   try {
     for (const [place, event] of events.entries()) {
-      const hash = walk.step(event, firstSeq + place);
-      tree?.add(hash);
+      if (written && members(event) !== written[place]) throw new Broken(TWICE, firstSeq + place);
+      leaf = walk.step(event, firstSeq + place);
+      tree?.add(leaf);
       if (!(await signatures.add(event, firstSeq + place))) break;
       if (place % PROGRESS_EVERY === 0) progress?.(place, count);
     }
@@ -116,12 +144,55 @@ async function judge(bundle, verdict, progress) {
   const [first, last] = count > 0 ? [events[0].hash, events.at(-1).hash] : [NO_HASH, NO_HASH];
   check(bundle.chain_root_hash === first, 'its chain_root_hash is not the hash of its first event');
   check(bundle.chain_tip_hash === last, 'its chain_tip_hash is not the hash of its last event');
-  const size = await checkCheckpoint(bundle, keys.at(-1).kid, ring, tree);
+  const { size, root } = await readCheckpoint(bundle.checkpoint, log, lastSeq, keys.at(-1).kid, ring);
+  if (tree && size === tree.size) check(hex(tree.root()) === hex(root), 'its checkpoint has another root');
+  const path = bundle.inclusion_proof.map(fromBase64);
+  if (leaf) check(isIncluded(leaf, lastSeq, size, path, root), 'its last event is not in the tree of its checkpoint');
+  else check(size === 0 && path.length === 0, 'it is empty, and its checkpoint or inclusion_proof is not');
+  judgeBodies(walk, lastSeq, size, verdict);
+}
+
+/** As on a part of the log that has no other event: which key was in force there, it cannot tell. */
+async function judgeProof(answer, verdict) {
+  check(isRecord(answer) && hasExactly(answer, PROOF), `its members are not ${PROOF.join(', ')}`);
+  const { event, proof, checkpoint, keys: shownKeys, node_did: node } = answer;
+  check(isRecord(event) && isSeq(event.seq), 'its event is not an object with a seq');
+  check(isText(node), 'its node_did is not a text');
+  check(Array.isArray(shownKeys), 'its keys is not a list');
+  check(isProof(proof), 'its proof is not a list of hashes in base64');
+  const shown = isRecord(checkpoint) && hasExactly(checkpoint, SHOWN_CHECKPOINT) && isText(checkpoint.note);
+  check(shown, `the members of its checkpoint are not ${SHOWN_CHECKPOINT.join(', ')}`);
+  const { log, seq } = event;
+  check(isLogName(log), 'its log is not a name');
+  Object.assign(verdict, { log, node, count: 1, firstSeq: seq, lastSeq: seq });
+
+  const ring = new Keyring();
+  const keys = await readKeys(shownKeys, node, ring, verdict.breaks);
+  const part = { node_did: node, log, events: [event], first_seq: seq, last_seq: seq, count: 1 };
+  const walk = new Walk(part, keys, verdict.breaks);
+  const leaf = walk.step(event, seq);
+  const signatures = new Signatures(ring);
+  await signatures.add(event, seq);
+  await signatures.settle();
+
+  const { kid } = keys.at(-1);
+  const { origin, size, root } = await readCheckpoint(checkpoint.note, log, seq, kid, ring);
+  const says = { origin, size, root: base64(root), vkey: verifierKey(origin, ring.bytes(kid)) };
+  for (const [name, value] of Object.entries(says)) {
+    check(checkpoint[name] === value, `the ${name} of its checkpoint is not that of the note`);
+  }
+  const included = isIncluded(leaf, seq, size, proof.map(fromBase64), root);
+  check(included, 'its event is not in the tree of its checkpoint');
+  judgeBodies(walk, seq, size, verdict);
+}
+
+/** What is known of missing and kept bodies. Where the log ends, nothing behind can say that one was erased. */
+function judgeBodies(walk, lastSeq, size, verdict) {
   const missing = walk.missingBodies();
   if (missing.length && size === lastSeq + 1) {
     throw new Broken('its body is missing, and no later event names it', missing[0]);
   }
-  verdict.unconfirmed.push(...missing);
+  Object.assign(verdict, { size, unconfirmed: missing, kept: walk.keptBodies() });
 }
 
 function checkShape(bundle) {
@@ -131,10 +202,11 @@ function checkShape(bundle) {
   const texts = ['export_id', 'node_did', 'log', 'generated_at', 'kid', 'checkpoint', 'bundle_signature'];
   checkEach(bundle, texts, isText, 'is not a text');
   check(/^exp_[0-9a-f]{32}$/.test(bundle.export_id), 'its export_id is not exp_ and 32 hex digits');
-  check(isPlain(bundle.log) && /^[^ /+]+$/.test(bundle.log), 'its log is not a name');
+  check(isLogName(bundle.log), 'its log is not a name');
   checkEach(bundle, ['chain_root_hash', 'chain_tip_hash'], isHash, 'is not a hash');
   check(TIME.test(bundle.generated_at), 'its generated_at is not UTC with six digits');
   checkEach(bundle, ['events', 'keys'], Array.isArray, 'is not a list');
+  checkEach(bundle, ['inclusion_proof'], isProof, 'is not a list of hashes in base64');
   check([first, last, count].every(Number.isSafeInteger), 'its first_seq, last_seq and count are not whole numbers');
   check(first >= 0 && count >= 0 && last - first + 1 === count, 'its first_seq, last_seq and count do not agree');
   check(count > 0 || first === 0, 'it is empty, and does not begin at seq 0');
@@ -183,6 +255,7 @@ class Walk {
   #previous = null;
   #places = null; // where in `keys` the key in force may stand: a key that came back stands there twice
   #missing = new Map(); // seq -> event, of each missing body that no event has named yet
+  #kept = new Set(); // seqs of bodies that an event has named
 
   constructor(bundle, keys, breaks) {
     this.#bundle = bundle;
@@ -209,6 +282,11 @@ class Walk {
     return [...this.#missing.keys()];
   }
 
+  /** The seqs of bodies that are there, though a later event says that they were erased. */
+  keptBodies() {
+    return [...this.#kept].sort((one, other) => one - other);
+  }
+
   #step(event, seq) {
     const { node_did: node, log, first_seq: firstSeq, last_seq: lastSeq } = this.#bundle;
     checkEvent(event);
@@ -228,7 +306,7 @@ class Walk {
     const hash = checkHeader(event);
     this.#checkKey(event, seq);
     if (event.erased) this.#missing.set(seq, event);
-    else if (event.type === ERASED) this.#erase(event);
+    else if (event.type === ERASED) this.#erase(event, seq);
     this.#previous = event;
     return hash;
   }
@@ -238,7 +316,7 @@ class Walk {
     if (this.#places === null) {
       const kid = rotations.length ? rotations[0].kid_old : event.kid;
       this.#places = [...this.#keys.keys()].filter((place) => this.#keys[place].kid === kid);
-      check(this.#places.length, 'its key is not one of the keys of the bundle');
+      check(this.#places.length, 'its key is not one of the keys of the install');
     }
     let right = this.inForce(event.kid);
     for (const rotation of rotations) this.#rotate(rotation, seq);
@@ -250,7 +328,7 @@ class Walk {
   #rotate(rotation, seq) {
     const same = ({ rotation: known }) => known && ROTATION.every((name) => known[name] === rotation[name]);
     const place = this.#keys.findIndex(same);
-    check(place > 0, 'it has a rotation that is not in the keys of the bundle');
+    check(place > 0, 'it has a rotation that is not in the keys of the install');
     if (this.#places.includes(place - 1)) {
       this.#places = [place];
       const { kid_new: kid, rotated_at: at } = rotation;
@@ -261,10 +339,13 @@ class Walk {
     }
   }
 
-  #erase({ payload }) {
+  #erase({ payload }, seq) {
+    const { events, first_seq: firstSeq } = this.#bundle;
     for (const { seq: of, id, hash } of readErased(payload)) {
-      const event = this.#missing.get(of);
-      if (event?.event_id === id && event.hash === hash) this.#missing.delete(of);
+      const event = of < seq ? events[of - firstSeq] : undefined;
+      if (event?.event_id !== id || event.hash !== hash) continue;
+      if (event.erased) this.#missing.delete(of);
+      else this.#kept.add(of);
     }
   }
 }
@@ -277,7 +358,7 @@ function checkEvent(event) {
   checkEach(event, ['event_id', 'type', 'kid'], isPlain, 'is not plain ASCII');
   checkEach(event, ['prev_hash', 'body_hash', 'hash'], isHash, 'is not a hash');
   checkEach(event, ['payload', 'context'], isRecord, 'is not an object');
-  check(Number.isSafeInteger(event.seq) && event.seq >= 0, 'its seq is not a whole number');
+  check(isSeq(event.seq), 'its seq is not a whole number');
   if (!erased) return;
   check(event.erased === true, 'its erased is not true');
   checkEach(event, ['payload', 'context'], (part) => hasExactly(part, []), 'is not empty, and it is erased');
@@ -352,30 +433,38 @@ class Signatures {
   }
 }
 
-/** The size that the checkpoint is of. C2SP tlog-checkpoint and signed-note: signatures of others are passed over. */
-async function checkCheckpoint({ checkpoint, log, last_seq: lastSeq }, kid, ring, tree) {
+/**
+ * What a checkpoint that `kid` signed says, which has to be of `log`, with `lastSeq` in it: its root is 32 bytes. C2SP
+ * tlog-checkpoint and signed-note: signatures of others are passed over.
+ */
+async function readCheckpoint(checkpoint, log, lastSeq, kid, ring) {
   const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
-  const [, origin, digits, root] = CHECKPOINT.exec(text) ?? [];
+  const [, origin, digits, encoded] = CHECKPOINT.exec(text) ?? [];
   const lines = checkpoint.slice(text.length + 1).split('\n');
   const whole = checkpoint.length <= MAX_NOTE && lines.pop() === '';
-  const signatures = lines.map((line) => SIGNATURE_LINE.exec(line) ?? []).map(([, name, base64]) => ({
-    name, bytes: base64 ? fromBase64(base64) : null,
+  const signatures = lines.map((line) => SIGNATURE_LINE.exec(line) ?? []).map(([, name, signature]) => ({
+    name, bytes: signature ? fromBase64(signature) : null,
   }));
   check(origin && whole && signatures.every(({ bytes }) => bytes?.length > 4), 'its checkpoint is not a signed note');
   check(origin.length > log.length + 1 && origin.endsWith(`/${log}`), 'its checkpoint is of another log');
   const size = Number(digits);
   check(Number.isSafeInteger(size) && size > lastSeq, 'its checkpoint is of a shorter log');
-  check(fromBase64(root) !== null, 'the root of its checkpoint is not 32 bytes in base64');
+  const root = fromBase64(encoded);
+  check(root !== null, 'the root of its checkpoint is not 32 bytes in base64');
 
-  const named = hex(sha256(joined(encoder.encode(`${origin}\n\x01`), ring.bytes(kid)))).slice(0, 8);
+  const named = keyHash(origin, ring.bytes(kid));
   const claims = signatures.filter(({ name, bytes }) => name === origin && hex(bytes.subarray(0, 4)) === named);
   check(claims.length > 0, 'its checkpoint is not signed by the last of its keys');
   for (const { bytes } of claims) {
     check(await ring.signed(kid, text, bytes.subarray(4)), 'the signature of its checkpoint is wrong');
   }
-  if (tree && size === tree.size) check(hex(tree.root()) === hex(fromBase64(root)), 'its checkpoint has another root');
-  return size;
+  return { origin, size, root };
 }
+
+/** Of signed-note, by whose name and key it calls the signer: 8 hex digits. */
+const keyHash = (name, key) => hex(sha256(joined(encoder.encode(`${name}\n\x01`), key))).slice(0, 8);
+
+const verifierKey = (name, key) => `${name}+${keyHash(name, key)}+${base64(joined(Uint8Array.of(1), key))}`;
 
 /** RFC 6962, section 2.1, over leaves that are hashes already. */
 class Tree {
@@ -397,6 +486,24 @@ class Tree {
 
 const parent = (left, right) => sha256(joined(left, right), 1);
 
+/** Whether `path` shows `leaf` at `place` of the tree of `size` leaves with that root: RFC 9162, section 2.1.3.2. */
+function isIncluded(leaf, place, size, path, root) {
+  const half = (number) => Math.floor(number / 2); // shifts end at 32 bits
+  if (place >= size) return false;
+  let [at, last, found] = [place, size - 1, leaf];
+  for (const hash of path) {
+    if (last === 0) return false;
+    if (at % 2 === 1 || at === last) {
+      found = parent(hash, found);
+      for (; at % 2 === 0 && at > 0; at = half(at)) last = half(last);
+    } else {
+      found = parent(found, hash);
+    }
+    [at, last] = [half(at), half(last)];
+  }
+  return last === 0 && hex(found) === hex(root);
+}
+
 // Small questions about JSON.
 
 function check(right, message) {
@@ -407,18 +514,81 @@ function checkEach(record, names, test, otherwise) {
   for (const name of names) if (!test(record[name])) throw new Broken(`its ${name} ${otherwise}`);
 }
 
-function parsed(bundle) {
+/** What the input says, and of a text how many members each of its `events` has there; null where it is no text. */
+function parsed(input) {
+  let [value, bytes] = [input, null];
   try {
-    const text = bundle instanceof Uint8Array ? UTF8.decode(bundle) : bundle;
-    return typeof text === 'string' ? JSON.parse(text) : text;
+    if (typeof input === 'string') [value, bytes] = [JSON.parse(input), encoder.encode(input)];
+    else if (input instanceof Uint8Array) [value, bytes] = [JSON.parse(UTF8.decode(input)), input];
   } catch {
     throw new Broken('it is not JSON in UTF-8');
   }
+  if (bytes === null) return { value, written: null };
+  const events = Array.isArray(value?.events) ? value.events : null;
+  const { outside, inEvents } = writtenMembers(bytes, events !== null);
+  check(members(value, events) === outside, TWICE);
+  return { value, written: inEvents };
+}
+
+/**
+ * How many members JSON text has, however often a name stands there: in each element of the list `events` of the
+ * outermost object, if it has one, and outside of that. JSON.parse keeps the last of equal names, other readers the
+ * first, so none may stand twice (I-JSON, RFC 7493, section 2.3).
+ */
+function writtenMembers(bytes, hasEvents) {
+  const inEvents = [];
+  let [outside, depth, inList, start, end] = [0, 0, false, 0, 0];
+  for (let at = 0; at < bytes.length; at += 1) {
+    switch (bytes[at]) {
+      case 0x22: // "
+        start = at;
+        for (at += 1; bytes[at] !== 0x22; at += 1) if (bytes[at] === 0x5c) at += 1;
+        end = at + 1;
+        break;
+      case 0x3a: // :
+        if (inList) inEvents[inEvents.length - 1] += 1;
+        else outside += 1;
+        break;
+      case 0x2c: // ,
+        if (inList && depth === 2) inEvents.push(0);
+        break;
+      case 0x5b: // [
+        depth += 1;
+        inList ||= hasEvents && depth === 2 && JSON.parse(UTF8.decode(bytes.subarray(start, end))) === 'events';
+        if (inList && depth === 2) inEvents.push(0);
+        break;
+      case 0x7b: // {
+        depth += 1;
+        break;
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth -= 1;
+        if (depth === 1) inList = false;
+    }
+  }
+  return { outside, inEvents };
+}
+
+/** How many members a value has, at any depth, but for what is in `except`. Not by recursion: strangers nest deep. */
+function members(value, except = null) {
+  let count = 0;
+  const open = [value];
+  while (open.length) {
+    const one = open.pop();
+    if (typeof one !== 'object' || one === null || one === except) continue;
+    const inside = Array.isArray(one) ? one : Object.values(one);
+    if (inside !== one) count += inside.length;
+    for (const item of inside) if (typeof item === 'object') open.push(item);
+  }
+  return count;
 }
 
 const isRecord = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value) => typeof value === 'string' && value.isWellFormed();
 const isPlain = (value) => PLAIN.test(value);
+const isSeq = (value) => Number.isSafeInteger(value) && value >= 0;
+const isLogName = (value) => isPlain(value) && /^[^ /+]+$/.test(value);
+const isProof = (value) => Array.isArray(value) && value.every((one) => isText(one) && fromBase64(one)?.length === 32);
 const isHash = (value) => typeof value === 'string' && HASH.test(value);
 
 function hasExactly(value, names) {
@@ -506,7 +676,7 @@ async function needEd25519() {
 // Bytes.
 
 const SEXTET = new Uint8Array(128).fill(255);
-for (const [value, digit] of [...BASE64].entries()) SEXTET[digit.charCodeAt(0)] = value;
+for (const [value, digit] of [...DIGITS64].entries()) SEXTET[digit.charCodeAt(0)] = value;
 
 /** The bytes of base64 that re-encodes to itself; null for any other. */
 function fromBase64(text) {
@@ -528,6 +698,8 @@ function fromBase64(text) {
   }
   return bits & ((1 << held) - 1) ? null : bytes;
 }
+
+const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 
 const OCTETS = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
 
@@ -626,10 +798,11 @@ function compress(start) {
 
 const USAGE = `usage: verify.mjs [--node DID] FILE|URL
 
-With --node the log has to be that node's (did:key:z…): anyone can sign a log of their own. FILE is an export in JSON. URL is where one is had, or where a ledger is: /events/export is then added to it. The
-token of the ledger is read from the environment: SYNAP_TOKEN.`;
+FILE is an export in JSON, or the proof of one event. URL is where one is had, or where a ledger is: /events/export is
+then added to it. The token of the ledger is read from the environment: SYNAP_TOKEN. With --node it has to be that
+node's (did:key:z…): anyone can sign a log of their own.`;
 
-/** The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks or unconfirmed bodies. */
+/** The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks and unconfirmed or kept bodies. */
 async function command(args, { env, stdout, stderr }) {
   const wanted = args[0] === '--node' ? args[1] : null;
   const [source, ...others] = wanted === null ? args : args.slice(2);
@@ -641,27 +814,36 @@ async function command(args, { env, stdout, stderr }) {
   try {
     const bytes = /^https?:\/\//i.test(source) ? await download(source, env.SYNAP_TOKEN) : await contents(source);
     const progress = (done, total) => stderr.write(`\r${done} of ${total} events`);
-    verdict = await verifyBundle(bytes, stderr.isTTY ? { progress } : {});
+    verdict = await verify(bytes, stderr.isTTY ? { progress } : {});
   } catch (error) {
     stderr.write(`${source} cannot be read: ${error.cause?.message ?? error.message}\n`);
     return 2;
   }
   if (stderr.isTTY) stderr.write('\r\x1b[K');
-  const { log, node, count, firstSeq, lastSeq, breaks, unconfirmed } = verdict;
+  const { kind, node, breaks, unconfirmed, kept } = verdict;
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;
-  if (broken) stdout.write(`${broken.seq === null ? 'bundle' : `seq ${broken.seq}`}: ${broken.message}\n`);
-  else if (count === 0) stdout.write(`0 events of the log ${log} verify, node ${node}\n`);
-  else if (count === 1) stdout.write(`1 event of the log ${log} verifies: seq ${firstSeq}, node ${node}\n`);
-  else stdout.write(`${count} events of the log ${log} verify: seq ${firstSeq} to ${lastSeq}, node ${node}\n`);
+  if (broken) stdout.write(`${broken.seq === null ? kind : `seq ${broken.seq}`}: ${broken.message}\n`);
+  else stdout.write(`${summary(verdict)}\n`);
   for (const { kid_old: old, kid_new: kid, rotated_at: at } of breaks) {
     stdout.write(`break: the key ${old} did not sign the rotation to ${kid} at ${at}\n`);
   }
+  const behind = kind === 'proof' ? 'it' : 'this part';
   for (const seq of unconfirmed) {
-    stdout.write(`seq ${seq}: its body is missing; what says so may stand behind this part\n`);
+    stdout.write(`seq ${seq}: its body is missing; what says so may stand behind ${behind}\n`);
   }
+  for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
   if (broken) return 1;
-  return breaks.length || unconfirmed.length ? 3 : 0;
+  return breaks.length || unconfirmed.length || kept.length ? 3 : 0;
+}
+
+function summary({ kind, log, node, count, firstSeq, lastSeq, size }) {
+  const events = (number) => (number === 1 ? '1 event' : `${number} events`);
+  const of = `${events(count)} of the log ${log}`;
+  if (kind === 'proof') return `${of} is in its tree of ${events(size)}: seq ${firstSeq}, node ${node}`;
+  if (count === 0) return `${of} verify, node ${node}`;
+  if (count === 1) return `${of} verifies: seq ${firstSeq}, node ${node}`;
+  return `${of} verify: seq ${firstSeq} to ${lastSeq}, node ${node}`;
 }
 
 async function contents(file) {
@@ -671,7 +853,8 @@ async function contents(file) {
 
 async function download(address, token) {
   const url = new URL(address);
-  if (!url.pathname.endsWith('/events/export')) url.pathname = `${url.pathname.replace(/\/$/, '')}/events/export`;
+  const has = /\/events\/(export|[^/]+\/proof)$/.test(url.pathname);
+  if (!has) url.pathname = `${url.pathname.replace(/\/$/, '')}/events/export`;
   // What fetch says of a header that cannot be sent repeats it.
   if (token && !/^[!-~]+$/.test(token)) throw new Error('SYNAP_TOKEN is not a token');
   const answer = await fetch(url, token ? { headers: { Authorization: `Bearer ${token}` } } : {});

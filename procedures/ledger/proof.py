@@ -1,12 +1,10 @@
 """ledger.proof."""
 
-from msgspec import json
-
 from procedures.context import Context
 from procedures.procedure import query
 from procedures.reference import event_reference
 from schemas.errors import NotFound
-from schemas.ledger import InclusionProof, LedgerEvent, ProveEvent
+from schemas.ledger import InclusionProof, ProveEvent
 from schemas.principal import Scope
 
 
@@ -20,5 +18,4 @@ async def proof(wanted: ProveEvent, context: Context) -> InclusionProof:
     found = await ledger.find(workspace, event_reference(wanted.event_id))
     if found is None or context.principal.delivers_only not in {None, found.user_id}:
         raise NotFound("Event not found", field="eventId")
-    hashes, checkpoint = await ledger.inclusion(workspace, found.seq)
-    return InclusionProof(event=json.decode(found.json, type=LedgerEvent), proof=hashes, checkpoint=checkpoint)
+    return await ledger.inclusion(workspace, found)

@@ -2,29 +2,89 @@
 
 import base64
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryFile
 
 import pytest
 
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint
-from app.ledger.merkle import Frontier
+from app.ledger.merkle import EMPTY_ROOT, Frontier
 from app.ledger.signer import Signer
 from app.ledger.verify import verify_bundle
 from tests import checks
-from tests.bundles import ORIGIN, Log, Record, build, rewritings, sealed, stripped, tamperings, whole, write
+from tests.bundles import (
+    ORIGIN,
+    Log,
+    Record,
+    build,
+    proof_of,
+    rewritings,
+    sealed,
+    signer_of,
+    stripped,
+    tamperings,
+    value_of,
+    whole,
+    write,
+)
+
+
+def proof(log: Log, seq: int) -> Record:
+    """What a ledger answers of one event: it, and that it is in the log's tree."""
+    origin, size, root = (of := log.checkpoint()).origin, of.size, of.root
+    return {
+        "event": log.events[seq],
+        "proof": proof_of([event["hash"] for event in log.events], seq),
+        "checkpoint": {
+            "note": checkpoint.sign(of, log.signers[-1]),
+            "origin": origin,
+            "size": size,
+            "root": base64.b64encode(root).decode(),
+            "vkey": checkpoint.vkey(origin, log.signers[-1].kid),
+        },
+        "keys": log.keys,
+        "node_did": log.node,
+    }
+
+
+def proof_in(size: int, seq: int, *, erased: bool = False) -> Record:
+    """Of one event in a log of so many, the last of which erases it."""
+    log = Log()
+    log.write(size - erased)
+    if erased:
+        log.erase([seq])
+    return proof(log, seq)
+
+
+def kept() -> Record:
+    """The bundle of a log of 7 events, of which the last erases seqs 2 and 4, whose bodies are still there."""
+    log = Log()
+    log.write(6)
+    log.append("synap.event.erased", {"erased": [log.name_of(seq) for seq in (4, 2)]})
+    return log.bundle()
+
+
+def parts_of(size: int) -> list[Record]:
+    """Of a log of so many events, one part for each event that it may end with."""
+    log = Log()
+    log.write(size)
+    return [log.bundle(last // 2, last) for last in range(size)]
+
 
 VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"
 VERDICTS = Path(__file__).with_name("verdicts.mjs")
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
 TOKEN = "sk_of_the_ledger"
 NODE = f"node {build(1)['node_did']}"
+ZERO_HASH = base64.b64encode(bytes(32)).decode()
 
 SOUND = {
     "no event": build(0),
@@ -60,14 +120,17 @@ def test_sound_bundles_verify(name: str) -> None:
     (verdict,) = verdicts([write(bundle)])
 
     assert verdict == {
+        "kind": "bundle",
         "log": "default",
         "node": bundle["node_did"],
         "count": bundle["count"],
         "firstSeq": bundle["first_seq"],
         "lastSeq": bundle["last_seq"],
+        "size": checkpoint.parse(bundle["checkpoint"]).checkpoint.size,
         "broken": None,
         "breaks": [],
         "unconfirmed": [],
+        "kept": [],
     }
 
 
@@ -98,6 +161,312 @@ def test_missing_bodies_are_unconfirmed_where_the_log_goes_on() -> None:
     (verdict,) = verdicts([write(build(30, erased=(4, 20), last_seq=27))])
 
     assert (verdict["broken"], verdict["unconfirmed"]) == (None, [4, 20])
+
+
+def test_a_body_that_an_event_says_was_erased_is_kept() -> None:
+    log = Log()
+    log.write(6)
+    bodies = list(log.events)
+    log.erase([1, 2, 4])
+    for seq in (4, 2):
+        log.events[seq] = bodies[seq]
+
+    log.append("synap.event.erased", {"erased": [log.name_of(4), log.name_of(5) | {"id": log.name_of(0)["id"]}]})
+
+    found = verdicts([write(log.bundle(*part)) for part in [(0, 7), (3, 7), (5, 7), (0, 5)]])
+
+    assert [(verdict["broken"], verdict["kept"], verdict["unconfirmed"]) for verdict in found] == [
+        (None, [2, 4], []),
+        (None, [4], []),
+        (None, [], []),
+        (None, [], [1]),
+    ]
+
+
+def test_the_last_event_is_proved_in_trees_of_every_shape() -> None:
+    bundles = [bundle for size in range(1, 19) for bundle in parts_of(size)]
+    flipped = [
+        bundle | {"inclusion_proof": [*proof[:at], ZERO_HASH, *proof[at + 1 :]]}
+        for bundle in bundles
+        for proof in [bundle["inclusion_proof"]]
+        for at in range(len(proof))
+    ]
+    longer = [bundle | {"inclusion_proof": [*bundle["inclusion_proof"], ZERO_HASH]} for bundle in bundles]
+    shorter = [
+        bundle | {"inclusion_proof": bundle["inclusion_proof"][:-1]} for bundle in bundles if bundle["inclusion_proof"]
+    ]
+
+    sound, unproved = verdicts(map(write, bundles)), verdicts(map(write, [*flipped, *longer, *shorter]))
+
+    assert [verdict["broken"] for verdict in sound] == [None] * (18 * 19 // 2)
+    assert len(unproved) > 900
+    wrong = {"seq": None, "message": "its last event is not in the tree of its checkpoint"}
+    assert [verdict["broken"] for verdict in unproved if verdict["broken"] != wrong] == []
+
+
+def test_a_checkpoint_of_another_history_is_not_that_of_a_part() -> None:
+    part, other = build(30, first_seq=5, last_seq=20), build(30, seed=1)
+    size_and_root = checkpoint.parse(other["checkpoint"]).checkpoint
+    swapped = part | {"checkpoint": checkpoint.sign(size_and_root, signer_of(0))}
+
+    found = verdicts([write(swapped), write(swapped | {"inclusion_proof": other["inclusion_proof"]})])
+
+    wrong = {"seq": None, "message": "its last event is not in the tree of its checkpoint"}
+    assert [verdict["broken"] for verdict in found] == [wrong, wrong]
+
+
+def test_an_empty_bundle_is_of_an_empty_tree() -> None:
+    empty = build(0)
+    notes = {size: Checkpoint(f"{ORIGIN}/default", size, root) for size, root in [(0, bytes(32)), (1, EMPTY_ROOT)]}
+    other_root, other_size = (checkpoint.sign(note, signer_of(0)) for note in notes.values())
+
+    found = verdicts(
+        [
+            write(empty | {"checkpoint": other_root}),
+            write(empty | {"checkpoint": other_size}),
+            write(empty | {"inclusion_proof": [ZERO_HASH]}),
+        ]
+    )
+
+    of_neither = "it is empty, and its checkpoint or inclusion_proof is not"
+    assert [verdict["broken"] for verdict in found] == [
+        {"seq": None, "message": message} for message in ("its checkpoint has another root", of_neither, of_neither)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seq", "old", "new"),
+    [
+        (3, '"payload":{', '"payload":{"again":1,"again":1,'),
+        (3, '"payload":{', '"payload":{"in":[[{"again":{"x":1},"again":{}}]],'),
+        (3, '"payload":{', '"payload":{"a:b":1,"a\\u003ab":1,'),
+        (3, '"payload":{', '"payload":{"\\\\":1,"\\u005c":1,'),
+        (3, '"payload":{', '"payload":{"__proto__":1,"__proto__":1,'),
+        (3, '"payload":{', '"payload":{"deep":' + "[" * 5000 + '{"x":1,"x":1}' + "]" * 5000 + ","),
+        (3, '"context":{', '"context":{"salt":"",'),
+        (3, '"seq":', '"seq":99,"seq":'),
+        (0, '"seq":', '"seq":99,"seq":'),
+        (11, '"seq":', '"se\\u0071":99,"seq":'),
+        (None, '"export_id":', '"export_id":"exp_1","export_id":'),
+        (None, '"kid_old":', '"kid_old":"z","kid_old":'),
+        (None, '"events":[', '"events":[],"events":['),
+        (None, '"events":[', '"\\u0065vents":[{"x":1},{"x":1}],"events":['),
+        (None, '"events":[', '"events":{"x":1},"events":['),
+    ],
+    ids=range(15),
+)
+def test_a_name_that_stands_twice_is_found_where_it_is(seq: int | None, old: str, new: str) -> None:
+    text = write(build(12, rotations=(5,)))
+    events = text.index(b'"events":') if seq is None else _events_of(text)[seq]
+    start = 0 if old in {'"export_id":', '"kid_old":'} else events
+    at = text.rindex(old.encode()) if old == '"kid_old":' else text.index(old.encode(), start)
+
+    (verdict,) = verdicts([text[:at] + new.encode() + text[at + len(old) :]])
+
+    assert verdict["broken"] == {"seq": seq, "message": "it has a member name twice"}
+
+
+def test_names_alike_that_do_not_stand_twice_verify() -> None:
+    log = Log()
+    named = {'"a":1,"a":1': 1, "a": {"a": [{"a": 1}, {"a": ':"a":'}]}, "\\": "\\", '\\"': ':\\":', "[{": "]}"}
+    log.append("synap.test", {**named, "events": [{"events": []}]})
+    text = write(log.bundle())
+
+    found = verdicts([text, text.replace(b'"events":', b'"\\u0065v\\u0065nts" :\n'), b" " + text + b"\n"])
+
+    assert [verdict["broken"] for verdict in found] == [None] * 3
+
+
+def test_a_name_that_stands_twice_is_told_in_the_order_of_the_events() -> None:
+    bundle = build(12)
+    bundle["events"][4] |= {"signature": bundle["events"][3]["signature"]}
+    text = write(bundle)
+    places = _events_of(text)
+
+    found = verdicts([text[: at + 1] + b'"seq":1,' + text[at + 1 :] for at in (places[2], places[7])])
+
+    assert [verdict["broken"] for verdict in found] == [
+        {"seq": 2, "message": "it has a member name twice"},
+        {"seq": 4, "message": "its signature is wrong"},
+    ]
+
+
+def test_texts_are_held_to_names_that_stand_once_as_their_bytes_are() -> None:
+    script = """
+        const twice = text.replace('"seq":3', '"seq":3,"seq":3');
+        const found = [];
+        for (const one of [text, twice, new TextEncoder().encode(twice)]) found.push((await verifyBundle(one)).broken);
+        console.log(JSON.stringify(found));
+    """
+
+    twice = {"seq": 3, "message": "it has a member name twice"}
+    assert json.loads(run_script(script, build(8))) == [None, twice, twice]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 21])
+def test_the_proof_of_each_event_verifies(size: int) -> None:
+    log = Log()
+    log.write(size)
+
+    found = verdicts([write(proof(log, seq)) for seq in range(size)])
+
+    assert found == [
+        {
+            "kind": "proof",
+            "log": "default",
+            "node": log.node,
+            "count": 1,
+            "firstSeq": seq,
+            "lastSeq": seq,
+            "size": size,
+            "broken": None,
+            "breaks": [],
+            "unconfirmed": [],
+            "kept": [],
+        }
+        for seq in range(size)
+    ]
+
+
+def test_proofs_after_changes_of_the_key_verify() -> None:
+    log = Log(late=1, lost=(2,))
+    log.write(3)
+    log.rotate()
+    log.rotate()
+    log.write(2)
+
+    found = verdicts([write(proof(log, seq)) for seq in range(len(log.events))])
+
+    assert [verdict["broken"] for verdict in found] == [None] * len(log.events)
+    assert [[one["seq"] for one in verdict["breaks"]] for verdict in found] == [
+        [5] if seq == 5 else [None] for seq in range(len(log.events))
+    ]
+
+
+def test_the_proof_of_an_erased_event_is_unconfirmed() -> None:
+    log = Log()
+    log.write(5)
+    log.erase([2])
+    behind, at_the_end = Log(), Log()
+    for other in (behind, at_the_end):
+        other.write(3)
+    behind.write(1)
+    for other in (behind, at_the_end):
+        other.strip(2)
+
+    found = verdicts([write(proof(one, 2)) for one in (log, behind, at_the_end)])
+
+    assert [(verdict["broken"], verdict["unconfirmed"]) for verdict in found] == [
+        (None, [2]),
+        (None, [2]),
+        ({"seq": 2, "message": "its body is missing, and no later event names it"}, []),
+    ]
+
+
+def test_what_is_not_so_in_a_proof_is_found() -> None:
+    log, other = Log(), Log(seed=1)
+    log.write(7)
+    log.rotate()
+    log.write(3)
+    other.write(10)
+    right, foreign = proof(log, 4), proof(other, 4)
+    event, noted, path = right["event"], right["checkpoint"], right["proof"]
+    by_old = checkpoint.sign(log.checkpoint(), log.signers[0])
+    not_here = checkpoint.sign(Checkpoint(f"{ORIGIN}/default", 11, bytes(32)), log.signers[-1])
+    of_another = checkpoint.sign(Checkpoint(f"{ORIGIN}/other", 11, log.checkpoint().root), log.signers[-1])
+    before = checkpoint.sign(Checkpoint(f"{ORIGIN}/default", 4, bytes(32)), log.signers[-1])
+    shape = "its members are not event, proof, checkpoint, keys, node_did"
+    keyed = "its checkpoint is not signed by the last of its keys"
+    outside = "its event is not in the tree of its checkpoint"
+    differs = "the {} of its checkpoint is not that of the note"
+    members = "the members of its checkpoint are not note, origin, size, root, vkey"
+    cases: list[tuple[Record, int | None, str]] = [
+        ({"extra": 1}, None, shape),
+        ({"event": 5}, None, "its event is not an object with a seq"),
+        ({"event": event | {"seq": -1}}, None, "its event is not an object with a seq"),
+        ({"event": event | {"extra": 1}}, 4, "its members are not id, event_id, type, timestamp, log, node, kid, "),
+        ({"event": event | {"payload": {"a": 1}}}, 4, "its body is not the one that was hashed"),
+        ({"event": event | {"seq": 5}}, 5, "its header is not the one that was hashed"),
+        ({"event": event | {"id": log.events[3]["id"]}}, 4, "its id is not its hash"),
+        ({"event": event | {"signature": log.events[3]["signature"]}}, 4, "its signature is wrong"),
+        ({"event": foreign["event"]}, 4, "it is of another node"),
+        ({"event": log.events[3]}, None, outside),
+        ({"event": event | {"log": "a b"}}, None, "its log is not a name"),
+        ({"keys": []}, None, "it has no keys"),
+        ({"keys": {}}, None, "its keys is not a list"),
+        ({"keys": foreign["keys"]}, None, "its first key does not name the node"),
+        ({"keys": right["keys"][:1]}, None, keyed),
+        ({"node_did": None}, None, "its node_did is not a text"),
+        ({"node_did": other.node}, None, "its first key does not name the node"),
+        ({"proof": None}, None, "its proof is not a list of hashes in base64"),
+        ({"proof": [path[0].rstrip("="), *path[1:]]}, None, "its proof is not a list of hashes in base64"),
+        ({"proof": []}, None, outside),
+        ({"proof": path[::-1]}, None, outside),
+        ({"proof": [*path, path[0]]}, None, outside),
+        ({"checkpoint": noted["note"]}, None, members),
+        ({"checkpoint": noted | {"extra": 1}}, None, members),
+        ({"checkpoint": noted | {"note": "x"}}, None, "its checkpoint is not a signed note"),
+        ({"checkpoint": noted | {"note": by_old}}, None, keyed),
+        ({"checkpoint": noted | {"note": of_another}}, None, "its checkpoint is of another log"),
+        ({"checkpoint": noted | {"note": before}}, None, "its checkpoint is of a shorter log"),
+        ({"checkpoint": noted | {"note": not_here, "root": ZERO_HASH}}, None, outside),
+        ({"checkpoint": noted | {"note": not_here}}, None, differs.format("root")),
+        ({"checkpoint": noted | {"origin": "x/default"}}, None, differs.format("origin")),
+        ({"checkpoint": noted | {"size": 12}}, None, differs.format("size")),
+        ({"checkpoint": noted | {"size": "11"}}, None, differs.format("size")),
+        ({"checkpoint": noted | {"vkey": foreign["checkpoint"]["vkey"]}}, None, differs.format("vkey")),
+    ]
+
+    found = verdicts([write(right | change) for change, _, _ in cases])
+
+    assert [(verdict["kind"], verdict["broken"]["seq"]) for verdict in found] == [("proof", seq) for _, seq, _ in cases]
+    for verdict, (_, _, message) in zip(found, cases, strict=True):
+        assert verdict["broken"]["message"].startswith(message)
+
+
+def test_every_change_of_a_proofs_text_is_found() -> None:
+    log = Log()
+    log.write(20)
+    log.rotate()
+    log.write(9)
+    text, random = write(proof(log, 11)), Random(0)
+    changed = [
+        text[:at] + bytes([random.choice(b'0aZ "\\{}[]:,.-+/=\xff')]) + text[at + random.choice([0, 1, 1]) :]
+        for at in sorted(random.sample(range(len(text)), 700))
+    ]
+    tampered = [one for one in changed if value_of(one) != value_of(text)]
+
+    found = verdicts(tampered)
+
+    assert len(found) > 600
+    assert [one for one, verdict in zip(tampered, found, strict=True) if verdict["broken"] is None] == []
+
+
+def test_a_name_that_stands_twice_breaks_a_proof() -> None:
+    log = Log()
+    log.write(3)
+    text = write(proof(log, 1))
+
+    found = verdicts(
+        [text.replace(name, b"%b1,%b" % (name, name), 1) for name in (b'"event":', b'"seq":', b'"size":', b'"salt":')]
+    )
+
+    assert [verdict["broken"] for verdict in found] == [{"seq": None, "message": "it has a member name twice"}] * 4
+
+
+def test_an_export_is_no_proof_and_a_proof_no_export() -> None:
+    script = """
+        const proof = JSON.stringify({ event: {}, proof: [], checkpoint: {}, keys: [], node_did: '' });
+        const found = await Promise.all([verifyBundle(proof), verifyProof(text), verify(proof), verify(text)]);
+        console.log(JSON.stringify(found.map(({ kind, broken }) => [kind, broken && broken.message.slice(0, 22)])));
+    """
+
+    assert json.loads(run_script(script, build(2))) == [
+        ["bundle", "its members are not ex"],
+        ["proof", "its members are not ev"],
+        ["proof", "its event is not an ob"],
+        ["bundle", None],
+    ]
 
 
 def test_a_rotation_that_was_applied_may_be_told_again() -> None:
@@ -338,10 +707,42 @@ def test_a_platform_without_ed25519_is_no_verdict() -> None:
                 "seq 4: its body is missing; what says so may stand behind this part",
             ],
         ),
+        (
+            kept(),
+            3,
+            [
+                f"7 events of the log default verify: seq 0 to 6, {NODE}",
+                "seq 2: it was erased, but its body is here",
+                "seq 4: it was erased, but its body is here",
+            ],
+        ),
+        (proof_in(3, 1), 0, [f"1 event of the log default is in its tree of 3 events: seq 1, {NODE}"]),
+        (proof_in(1, 0), 0, [f"1 event of the log default is in its tree of 1 event: seq 0, {NODE}"]),
+        (
+            proof_in(3, 1, erased=True),
+            3,
+            [
+                f"1 event of the log default is in its tree of 3 events: seq 1, {NODE}",
+                "seq 1: its body is missing; what says so may stand behind it",
+            ],
+        ),
+        (proof_in(3, 1) | {"proof": []}, 1, ["proof: its event is not in the tree of its checkpoint"]),
         (build(9) | {"log": "other"}, 1, ["bundle: its bundle_signature is wrong"]),
         ("evlog/1", 1, ["bundle: it is not a JSON object"]),
     ],
-    ids=["no event", "one event", "a part", "an unconfirmed body", "another log", "no bundle"],
+    ids=[
+        "no event",
+        "one event",
+        "a part",
+        "an unconfirmed body",
+        "kept bodies",
+        "a proof",
+        "a proof in a tree of one",
+        "a proof of an erased event",
+        "a false proof",
+        "another log",
+        "no bundle",
+    ],
 )
 def test_the_command_tells_a_verdict(tmp_path: Path, bundle: object, code: int, lines: list[str]) -> None:
     file = tmp_path / "export.json"
@@ -415,6 +816,17 @@ def test_the_command_fetches_an_export_with_the_token(path: str) -> None:
     assert [line.partition("?")[0] for line in asked] == ["/v1/events/export"]
 
 
+def test_the_command_fetches_a_proof() -> None:
+    with ledger(proof_in(3, 1)) as (url, asked):
+        ran = command(f"{url}/ledger/v1/events/evt_1/proof", token=TOKEN)
+
+    assert (ran.returncode, ran.stdout) == (
+        0,
+        f"1 event of the log default is in its tree of 3 events: seq 1, {NODE}\n",
+    ), ran.stderr
+    assert asked == ["/ledger/v1/events/evt_1/proof"]
+
+
 def test_the_command_never_prints_the_token() -> None:
     with ledger(build(1)) as (url, _):
         refused = command(f"{url}/v1", token="sk_wrong")
@@ -455,6 +867,11 @@ def _is_json(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _events_of(text: bytes) -> list[int]:
+    """Where in a bundle's text each event begins."""
+    return [found.start() - 1 for found in re.finditer(b'"event_id":', text)]
 
 
 def _edit(wholes: Sequence[bytes], text: bytes) -> Record:
@@ -511,6 +928,7 @@ def golden() -> Record:
         "keys": [{"kid": old.kid}, {"kid": new.kid, "rotation": rotation}],
         "kid": new.kid,
         "checkpoint": checkpoint.sign(Checkpoint(f"{ORIGIN}/default", 4, tree.root()), new),
+        "inclusion_proof": proof_of([event["hash"] for event in events], 3),
     }
     return sealed(bundle, new)
 
@@ -520,10 +938,10 @@ def _secrets() -> tuple[str, str]:
 
 
 def run_script(script: str, bundle: Record) -> str:
-    """What a script prints that has `verifyBundle`, and the bundle's `text`."""
+    """What a script prints that has the verifier's functions, and the bundle's `text`."""
     head = f"""
         import {{ text as read }} from 'node:stream/consumers';
-        import {{ verifyBundle }} from {json.dumps(VERIFY.as_uri())};
+        import {{ verify, verifyBundle, verifyProof }} from {json.dumps(VERIFY.as_uri())};
         const text = await read(process.stdin);
     """
     ran = subprocess.run(

@@ -2,7 +2,7 @@
 // {"whole": base64} is a text to start from; {"of": n, "start", "end", "new": base64} is the n-th of those with other
 // bytes from start to end. What a key was asked about a signature once, it is not asked again.
 import { createInterface } from 'node:readline';
-import { verifyBundle } from '../../clients/verify/verify.mjs';
+import { verify as judge } from '../../clients/verify/verify.mjs';
 
 const importKey = crypto.subtle.importKey.bind(crypto.subtle);
 const verify = crypto.subtle.verify.bind(crypto.subtle);
@@ -34,5 +34,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     text = Buffer.from(edit.whole, 'base64');
     wholes.push(text);
   }
-  process.stdout.write(`${JSON.stringify(await verifyBundle(text))}\n`);
+  process.stdout.write(`${JSON.stringify(await judge(text))}\n`);
 }

@@ -1,5 +1,6 @@
 """What an install exported verifies, however it is written; what is done to it is found, and its place named."""
 
+import base64
 import json
 import mmap
 import tempfile
@@ -17,7 +18,7 @@ from app.ledger.chain import Body
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
-from app.ledger.verify import Broken, verify_bundle
+from app.ledger.verify import Broken, is_proof, verify_bundle, verify_proof
 from tests import bundles
 from tests.bundles import ERASED, ROTATED, Log, Record, Tampering, build, value_of, whole, write
 
@@ -112,6 +113,7 @@ def test_golden_events_verify() -> None:
         "keys": [{"kid": OLD_KEY.kid}, {"kid": NEW_KEY.kid, "rotation": ROTATION}],
         "kid": NEW_KEY.kid,
         "checkpoint": checkpoint.sign(Checkpoint("synap.example/default", 4, frontier.root()), NEW_KEY),
+        "inclusion_proof": bundles.proof_of([event["hash"] for event in events], 3),
     }
 
     verdict = verify(write(bundles.sealed(bundle, NEW_KEY)))
@@ -133,6 +135,7 @@ def test_the_golden_export_verifies() -> None:
         "events": [_members(entry) for entry in VECTORS["entries"][:2]],
         "bundle_signature": VECTORS["export"]["bundle_signature"],
         "checkpoint": VECTORS["checkpoint"]["note"],
+        "inclusion_proof": bundles.proof_of([entry["hash"] for entry in VECTORS["entries"][:2]], 1),
     }
 
     verdict = verify(write(bundle))
@@ -352,3 +355,87 @@ def test_a_payload_that_is_no_object_is_broken(data: str) -> None:
     log.append("note.created", body=Body(user_id="u1", source="api", data=data))
 
     assert verify(write(log.bundle())).broken == Broken(1, "its payload is not an object")
+
+
+def test_a_body_that_was_erased_and_is_here_is_told() -> None:
+    log = Log()
+    log.write(6)
+    bodies = [dict(event) for event in log.events]
+    log.erase([2, 4])
+    log.events[4] = bodies[4]
+
+    verdict = verify(write(log.bundle()))
+
+    assert (verdict.broken, verdict.kept, verdict.unconfirmed) == (None, [4], [])
+
+
+def test_a_name_that_stands_twice_is_found_where_it_is() -> None:
+    bundle = build(9)
+    text = write(bundle)
+    salt = b'"salt":"%b"' % bundle["events"][3]["context"]["salt"].encode()
+
+    within = text.replace(salt, b'"salt":"",' + salt)
+    before = text.replace(b'"events":', b'"events":[],"events":')
+
+    assert verify(within).broken == Broken(3, "it has a member name twice")
+    assert verify(before).broken == Broken(None, "it has a member name twice")
+
+
+def _proof(seq: int, **of: Any) -> Record:
+    """What `ledger.proof` answers of one event."""
+    bundle = build(60, **of)
+    checkpointed = checkpoint.parse(bundle["checkpoint"]).checkpoint
+    return {
+        "event": bundle["events"][seq],
+        "proof": bundles.proof_of([event["hash"] for event in bundle["events"]], seq),
+        "checkpoint": {
+            "note": bundle["checkpoint"],
+            "origin": checkpointed.origin,
+            "size": checkpointed.size,
+            "root": base64.b64encode(checkpointed.root).decode(),
+            "vkey": checkpoint.vkey(checkpointed.origin, bundle["keys"][-1]["kid"]),
+        },
+        "keys": bundle["keys"],
+        "node_did": bundle["node_did"],
+    }
+
+
+@pytest.mark.parametrize("seq", [0, 1, 29, 30, 31, 59])
+def test_the_proof_of_one_event_verifies(seq: int) -> None:
+    text = write(_proof(seq, rotations=[30, 40]))
+
+    verdict = verify_proof(text)
+
+    assert is_proof(text)
+    assert (verdict.broken, verdict.first_seq, verdict.checkpoint and verdict.checkpoint.size) == (None, seq, 60)
+
+
+def test_the_proof_of_an_erased_event_is_unconfirmed() -> None:
+    verdict = verify_proof(write(_proof(5, erased=[5])))
+
+    assert (verdict.broken, verdict.unconfirmed) == (None, [5])
+
+
+def test_a_proof_is_of_its_event_and_its_checkpoint() -> None:
+    right, other = _proof(7, rotations=[30]), _proof(8, rotations=[30])
+    noted = right["checkpoint"]
+    wrong: dict[str, Record] = {
+        "another event": right | {"event": other["event"]},
+        "another proof": right | {"proof": other["proof"]},
+        "no proof": right | {"proof": []},
+        "another body": right | {"event": right["event"] | {"payload": {"a": 1}}},
+        "another signature": right | {"event": right["event"] | {"signature": other["event"]["signature"]}},
+        "another size beside the note": right | {"checkpoint": noted | {"size": 61}},
+        "another root beside the note": right | {"checkpoint": noted | {"root": "AA=="}},
+        "another vkey": right | {"checkpoint": noted | {"vkey": noted["vkey"][:-1] + "A"}},
+        "another origin": right | {"checkpoint": noted | {"origin": "x/default"}},
+        "fewer keys": right | {"keys": right["keys"][:1]},
+        "another node": right | {"node_did": "did:key:z6MkiaMbhXHNA4eJVCCj8dbzKzTgYDKf6crKgHVHid1F1WCT"},
+        "a member more": right | {"more": 1},
+        "a proof that is no list": right | {"proof": None},
+    }
+    found = {name: verify_proof(write(proof)).broken for name, proof in wrong.items()}
+    twice = verify_proof(write(right).replace(b'"size":60', b'"size":59,"size":60'))
+
+    assert [name for name, broken in found.items() if broken is None] == []
+    assert twice.broken == Broken(None, "it has a member name twice")
