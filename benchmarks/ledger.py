@@ -99,7 +99,7 @@ def _exported(server: Contestant, events: int) -> float:
     response = connection.getresponse()
     lines, end = 0, b""
     while piece := response.read(2**18):
-        lines += piece.count(b"\n{")
+        lines += (end[-1:] + piece).count(b"\n{")
         end = (end + piece)[-4096:]
     elapsed = time.perf_counter() - started
     connection.close()

@@ -260,7 +260,7 @@ _Place = Annotated[int, _Range] | Annotated[float, _Range]
 _is_timestamp = re.compile(_TIMESTAMP).search
 _is_hash = re.compile(_HASH).search
 _is_plain = re.compile(_PLAIN).search
-_string = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_string = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 class _Rotation(Struct, frozen=True, forbid_unknown_fields=True):
