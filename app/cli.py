@@ -15,7 +15,6 @@ from cyclopts import App, Parameter
 
 from app.doctor import examine, prove
 from app.extensions import load_extensions
-from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, parse
 from app.ledger.keyring import Keyring
 from app.ledger.verify import is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
@@ -31,7 +30,7 @@ from app.store.rotation import adopt_key, rotate_key
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.typescript import typescript as typescript_contract
-from app.verification import UnreadableError, exit_code, of_node, progress_bar, read_bundle, report
+from app.verification import UnreadableError, exit_code, of_node, progress_bar, read_bundle, read_note, report
 from procedures.registry import registry
 from schemas.base import ShortText
 from schemas.ledger import Rotation
@@ -257,12 +256,7 @@ def doctor(*, checkpoint: Path | None = None) -> None:
     if checkpoint is None:
         findings = list(examine(settings))
     else:
-        try:
-            with checkpoint.open("rb") as file:
-                note = parse(file.read(MAX_NOTE_BYTES + 1).decode())
-        except (OSError, UnicodeDecodeError, MalformedNoteError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"{checkpoint} cannot be read: {reason}.") from None
+        note = read_note(checkpoint)
         with database(settings, serving=False) as url, connect(url) as connection:
             findings = [prove(connection, note)]
     for finding in findings:
@@ -277,6 +271,7 @@ def verify(
     /,
     *,
     node: str | None = None,
+    checkpoint: Path | None = None,
     log: str | None = None,
     token_file: Path | None = None,
 ) -> None:
@@ -291,6 +286,8 @@ def verify(
         A file, `-` for standard input, or the URL of a ledger (http://127.0.0.1:7777/v1) or of an export.
     node
         Whose log it has to be (did:key:z…): anyone can sign a log of their own.
+    checkpoint
+        A checkpoint that was kept elsewhere (a C2SP note in a file): the log has to begin with all that it is of.
     log
         Which workspace's log of a ledger.
     token_file
@@ -304,7 +301,10 @@ def verify(
             raise UsageError(f"The token file {token_file} cannot be read ({type(error).__name__}).") from None
     text = read_bundle(source, log=log, token=token.strip())
     single = is_proof(text)
-    verdict = of_node(verify_proof(text) if single else verify_bundle(text, progress_bar()), node)
+    if single and checkpoint is not None:
+        raise UsageError("--checkpoint is for a whole log, not for the proof of one event.")
+    kept = None if checkpoint is None else read_note(checkpoint)
+    verdict = of_node(verify_proof(text) if single else verify_bundle(text, progress_bar(), extends=kept), node)
     for line in report(verdict, single=single):
         print(line)
     sys.exit(exit_code(verdict))

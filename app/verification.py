@@ -15,6 +15,7 @@ from typing import IO
 
 import msgspec
 
+from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, Note, parse
 from app.ledger.verify import Broken, Verdict
 
 SILENCE_SECONDS = 60
@@ -54,6 +55,16 @@ def read_bundle(source: str, *, log: str | None = None, token: str | None = None
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         reason = (reason.strerror if isinstance(reason, OSError) else None) or reason
         raise UnreadableError(f"{source} cannot be read: {reason}.") from None
+
+
+def read_note(path: Path) -> Note:
+    """The checkpoint in a file. Raises UnreadableError."""
+    try:
+        with path.open("rb") as file:
+            return parse(file.read(MAX_NOTE_BYTES + 1).decode())
+    except (OSError, UnicodeDecodeError, MalformedNoteError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UnreadableError(f"{path} cannot be read: {reason}.") from None
 
 
 def export_url(source: str, log: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli import UsageError, cli
+from app.cli import cli
 from app.doctor import Finding, examine, prove
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint, parse
@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.store.deletion import delete_workspace
 from app.store.install import connect, find_identity
 from app.store.rotation import rotate_key
+from app.verification import UnreadableError
 from tests.checks import check_log
 from tests.servers import cloned, environment
 from tests.store.opened import Store, draft, opened
@@ -294,5 +295,5 @@ def test_a_note_that_is_none_is_one_sentence(tmp_path: Path, text: bytes | None)
     if text is not None:
         note.write_bytes(text)
 
-    with pytest.raises(UsageError, match=r"note cannot be read: [^\n]+\.$"):
+    with pytest.raises(UnreadableError, match=r"note cannot be read: [^\n]+\.$"):
         cli(["doctor", "--checkpoint", str(note)], result_action="return_none")

@@ -302,3 +302,18 @@ def test_the_proof_of_one_event_is_told(server: Server, tmp_path: Path, capsys: 
     assert said.startswith("1 event of the log default is in its tree of ")
     assert f" {size} event" in said
     assert f": seq {logged['seq']}, node " in said
+
+
+def test_a_log_is_held_to_a_kept_checkpoint(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, longer, none = (tmp_path / name for name in ("own", "longer", "none"))
+    own.write_text(build(6)["checkpoint"])
+    longer.write_text(build(7)["checkpoint"])
+    none.write_text("no note")
+
+    assert _verify(str(bundle), "--checkpoint", str(own)) == 0
+    assert _verify(str(bundle), "--checkpoint", str(longer)) == 1
+    assert capsys.readouterr().out.endswith(
+        "bundle: it ends before the checkpoint that was kept, which is of 7 events\n"
+    )
+    with pytest.raises(UnreadableError, match="cannot be read"):
+        cli(["verify", str(bundle), "--checkpoint", str(none)])

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from app.ledger import signer
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, header_bytes, leaf_hash, signed_text
-from app.ledger.checkpoint import Checkpoint, MalformedNoteError, is_signed_by, parse, vkey
+from app.ledger.checkpoint import Checkpoint, MalformedNoteError, Note, is_signed_by, parse, vkey
 from app.ledger.merkle import EMPTY_ROOT, Frontier, verify_inclusion
 from schemas.errors import InvalidInput
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
@@ -56,6 +56,11 @@ CHECKPOINT_KEY = "its checkpoint is not signed by the last of its keys"
 CHECKPOINT_ROOT = "its events are not those of its checkpoint: the root is another"
 INCLUSION = "its last event is not in the tree of its checkpoint"
 TWICE = "it has a member name twice"
+KEPT_PART = "it is a part: only a whole log shows whether it extends the checkpoint that was kept"
+KEPT_LOG = "the checkpoint that was kept is of another log"
+KEPT_KEY = "the checkpoint that was kept is signed by none of its keys"
+KEPT_SIZE = "it ends before the checkpoint that was kept, which is of {} events"
+KEPT_ROOT = "its first {} events are not those of the checkpoint that was kept"
 MEMBERS = "it is not an event: {}"
 PLACE = "seq {} stands in its place"
 MISSING = "it is not there, but the bundle names it"
@@ -132,10 +137,12 @@ def verify_bundle(
     source: bytes | memoryview | mmap,
     progress: Callable[[int, int], None] | None = None,
     *,
+    extends: Note | None = None,
     judge: Judge = signer.verify,
 ) -> Verdict:
     """The verdict on a bundle's JSON text. Never raises for what the text is.
 
+    With `extends` it also has to be a whole log that begins with all that this checkpoint, kept elsewhere, is of.
     `progress` is told how many events were verified, and of how many, each thousand and at the end. `judge` may
     remember what it judged. Events are decoded one at a time; of those without a body the names are kept.
     """
@@ -143,13 +150,15 @@ def verify_bundle(
         bundle = _read(source)
     except _Fault as fault:
         return Verdict(broken=Broken(None, str(fault)))
-    walk = _Walk(bundle, judge)
+    walk = _Walk(bundle, judge, extends)
     checkpoint, broken, unconfirmed = None, None, list[int]()
     try:
         _check_keys(bundle, judge)
         _check_seal(bundle, judge)
         walk.all(progress)
         walk.check_end()
+        if extends is not None:
+            _check_extends(bundle, extends, walk)
         checkpoint = _checked_checkpoint(bundle, walk)
         unconfirmed = walk.unconfirmed(checkpoint)
         _check_names(source, bundle, walk.members, len(_Bundle.__struct_fields__))
@@ -452,6 +461,15 @@ def _checked_checkpoint(bundle: _Bundle, walk: "_Walk") -> Checkpoint:
     return checkpoint
 
 
+def _check_extends(bundle: _Bundle, note: Note, walk: "_Walk") -> None:
+    kept = note.checkpoint
+    _check(bundle.first_seq == 0, KEPT_PART)
+    _check(kept.origin.endswith(f"/{bundle.log}"), KEPT_LOG)
+    _check(any(is_signed_by(note, key.kid) for key in bundle.keys), KEPT_KEY)
+    _check(kept.size <= walk.frontier.size, KEPT_SIZE.format(kept.size))
+    _check(kept.root == walk.kept_root, KEPT_ROOT.format(kept.size))
+
+
 def _check_names(source: bytes | memoryview | mmap, bundle: _Bundle, members: int, own: int) -> None:
     """No name stands twice: the text has as many members as were read of it.
 
@@ -487,7 +505,10 @@ def _members_read(event: _Event, body: bytes) -> int:
 class _Walk:
     """Goes along the events of one bundle: what it knows is true of all events before `seq`."""
 
-    def __init__(self, bundle: _Bundle, judge: Judge) -> None:
+    def __init__(self, bundle: _Bundle, judge: Judge, extends: Note | None = None) -> None:
+        self.kept_size = -1 if extends is None else extends.checkpoint.size
+        self.kept_root = EMPTY_ROOT
+        """Of the tree of as many events as a checkpoint that was kept elsewhere is of."""
         self.bundle = bundle
         self.judge = judge
         self.seq = int(bundle.first_seq)
@@ -576,6 +597,8 @@ class _Walk:
         _check(event.kid in (before, self._kid()), KEY)
         _check(_is_signature(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
         self.frontier.push(hash_)
+        if self.frontier.size == self.kept_size:
+            self.kept_root = self.frontier.root()
         self.hashes += hash_
         self.first_hash = hash_ if begins else self.first_hash
         self.last_hash, self.timestamp = hash_, event.timestamp

@@ -439,3 +439,39 @@ def test_a_proof_is_of_its_event_and_its_checkpoint() -> None:
 
     assert [name for name, broken in found.items() if broken is None] == []
     assert twice.broken == Broken(None, "it has a member name twice")
+
+
+def test_a_log_extends_the_checkpoint_that_was_kept() -> None:
+    log = Log()
+    log.write(5)
+    kept = checkpoint.parse(log.bundle()["checkpoint"])
+    empty = checkpoint.parse(Log().bundle()["checkpoint"])
+    log.write(3)
+    log.rotate()
+    log.write(3)
+
+    for note in (kept, empty, checkpoint.parse(log.bundle()["checkpoint"])):
+        assert verify(write(log.bundle()), extends=note).broken is None
+
+
+def test_another_history_than_the_kept_one_is_told() -> None:
+    log, other, longer = Log(), Log(seed=1), Log()
+    for each, events in ((log, 8), (other, 8), (longer, 9)):
+        each.write(events)
+    own, foreign = (checkpoint.parse(each.bundle()["checkpoint"]) for each in (longer, other))
+    forked = Checkpoint(own.checkpoint.origin, 6, bytes(32))
+    fork = checkpoint.parse(checkpoint.sign(forked, log.signers[0]))
+    elsewhere = checkpoint.parse(checkpoint.sign(Checkpoint(f"{bundles.ORIGIN}/other", 6, bytes(32)), log.signers[0]))
+
+    found = [
+        verify(write(log.bundle(first)), extends=note).broken
+        for first, note in ((0, own), (0, foreign), (0, fork), (0, elsewhere), (3, own))
+    ]
+
+    assert found == [
+        Broken(None, "it ends before the checkpoint that was kept, which is of 9 events"),
+        Broken(None, "the checkpoint that was kept is signed by none of its keys"),
+        Broken(None, "its first 6 events are not those of the checkpoint that was kept"),
+        Broken(None, "the checkpoint that was kept is of another log"),
+        Broken(None, "it is a part: only a whole log shows whether it extends the checkpoint that was kept"),
+    ]
