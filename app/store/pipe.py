@@ -33,6 +33,10 @@ _PARAMETER = re.compile(r"%\((\w+)\)([sb])")
 _FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
 
+MAX_PREPARED = 1000
+"""Statements that a connection keeps prepared. Callers' filters and orders make any number of them: the others are
+planned each time, and forgotten."""
+
 ANSWER_SECONDS = 11.0
 """A database that is silent for longer is taken for gone: its own timeouts end a statement before that."""
 
@@ -91,8 +95,10 @@ class PipedConnection(AsyncConnection[Row]):
         name = self._names.get(key)
         is_new = name is None
         if name is None:
-            self._made += 1
-            name = self._names[key] = b"piped_%d" % self._made
+            name = b""
+            if len(self._names) < MAX_PREPARED:
+                self._made += 1
+                name = self._names[key] = b"piped_%d" % self._made
             self.pgconn.send_prepare(name, text, transformer.types)
         self.pgconn.send_query_prepared(name, values, transformer.formats, Format.BINARY)
         return key if is_new else None
@@ -147,7 +153,7 @@ class PipedConnection(AsyncConnection[Row]):
             if key is not None:
                 preparation, result = result, next(remaining)
                 if preparation.status in _FAILED:
-                    del self._names[key]
+                    self._names.pop(key, None)
                     result = preparation
             if result.status == ExecStatus.PIPELINE_ABORTED:
                 outcomes.append(None)
