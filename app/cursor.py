@@ -13,13 +13,18 @@ _MAC_BYTES = 16
 
 
 class Cursor(Struct, frozen=True, array_like=True):
-    """The last row that was answered. `total` was counted for the filter whose digest is `filter`."""
+    """The last row that was answered. `total` was counted for the filter whose digest is `filter`.
+
+    `values` are what the row has for what the order compares before the seq, as text: the place stays where it is when
+    the row changes.
+    """
 
     order: str
     workspace: str
     seq: int
     filter: bytes
     total: int
+    values: tuple[str | None, ...] = ()
 
 
 class Cursors:
@@ -33,8 +38,13 @@ class Cursors:
         content = msgspec.msgpack.encode(cursor)
         return base64.urlsafe_b64encode(self._mac(content) + content).decode().rstrip("=")
 
-    def open(self, text: str, *, order: str, workspace: str, field: str = "cursor") -> Cursor:
-        """The cursor in `text`. Raises InvalidInput where it was not made here, for this order and workspace."""
+    def open(
+        self, text: str, *, order: str, workspace: str, filter: bytes | None = None, field: str = "cursor"
+    ) -> Cursor:
+        """The cursor in `text`. Raises InvalidInput where it was not made here, for this order and workspace.
+
+        And for this filter, where one is given.
+        """
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             mac, content = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
@@ -43,7 +53,11 @@ class Cursors:
             )
         except (ValueError, msgspec.MsgspecError):
             cursor = None
-        if cursor is None or (cursor.order, cursor.workspace) != (order, workspace):
+        if (
+            cursor is None
+            or (cursor.order, cursor.workspace) != (order, workspace)
+            or filter not in {None, cursor.filter}
+        ):
             raise InvalidInput(
                 [
                     Issue(

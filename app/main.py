@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.start import Install, read_secret
 from app.store.install import head
 from app.store.readiness import Readiness
+from app.surfaces.browse import browse_router
 from app.surfaces.errors import TRPC_CODES
 from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
@@ -29,7 +30,7 @@ from app.surfaces.ledger import LedgerDoor, ledger_router
 from app.surfaces.ledger_stream import LedgerStream
 from app.surfaces.live import Live
 from app.surfaces.publish import PublishDoor, publish_router
-from app.surfaces.rest import unrouted
+from app.surfaces.rest import RestDoor, unrouted
 from app.surfaces.service import healthz, readyz
 from app.surfaces.trpc.door import MOUNT, Door
 from app.surfaces.trpc.socket import Sockets
@@ -63,9 +64,13 @@ def create_app(
             max_body_bytes=settings.max_body_bytes,
             limits=RateLimits(process.database, {"publish": settings.rate_publish, "query": settings.rate_query}),
         )
+        browse = RestDoor(
+            services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes
+        )
         handlers = [
             _trpc(settings, process.services, authenticator, live),
             publish_router(publish),
+            browse_router(browse),
             ledger_router(LEDGER_MOUNT, ledger, stream),
         ]
 

@@ -12,6 +12,7 @@ from app.parent import exit_with_parent
 from app.settings import Settings
 from app.start import Install
 from app.store.audit import AuditLog
+from app.store.browser import Browser
 from app.store.database import Database
 from app.store.erasure import Erasure
 from app.store.event_follower import EventFollower
@@ -48,6 +49,7 @@ class Process:
         self.services = Services(
             log=self._log,
             reader=EventReader(self.database, cursors),
+            browser=Browser(self.database, cursors),
             feed=self._feed,
             keys=Keys(self.database),
             ledger=ledger,

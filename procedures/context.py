@@ -8,6 +8,7 @@ from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.store.audit import Act, AuditLog
+from app.store.browser import Browser
 from app.store.erasure import Erasure
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
@@ -25,6 +26,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
     log: EventLog
     reader: EventReader
+    browser: Browser
     feed: Feed
     keys: Keys
     ledger: Ledger

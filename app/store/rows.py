@@ -30,6 +30,13 @@ LEDGER_JSON = f"""concat(
         ',"subjectId":' || to_json(subject_id), ',"userId":', to_json(user_id), '}}') END, '}}')"""
 """A row as the JSON of `LedgerEvent`."""
 
+BROWSE_JSON = f"""concat(
+    '{{"id":"', id, '","type":"', type, '","subjectId":', coalesce(to_json(subject_id)::text, 'null'),
+    ',"userId":', to_json(user_id), ',"workspaceId":"', workspace_id,
+    '","parentId":', coalesce(to_json(causation_id)::text, 'null'), ',"data":', data,
+    ',"createdAt":"', {INSTANT.format("recorded_at")}, '"}}')"""
+"""A row as the JSON of `BrowsedEvent`."""
+
 EVENT_BYTES = "octet_length(data) + coalesce(octet_length(metadata), 0)"
 """The size of a row, known without reading it."""
 

@@ -18,6 +18,7 @@ WEBHOOK = {"eventTypes": ["no.such"], "webhookUrl": "https://receiver.example/ho
 
 CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "audit.list": ("audit:read", lambda caller: caller.query("audit.list")),
+    "events.browse": ("events:read", lambda caller: caller.query("events.browse")),
     "events.erase": ("events:erase", lambda caller: caller.mutate("events.erase", {"userId": "nobody"})),
     "events.get": ("events:read", lambda caller: caller.query("events.get", {"eventId": "x"})),
     "events.list": ("events:read", lambda caller: caller.query("events.list")),

@@ -1,0 +1,241 @@
+"""Filters as SQL over rows of the table `event`. `app/filter.py` judges the same in memory; a property test holds both.
+
+Every value is a parameter, and so is every path that a caller made up: the names that stand in a statement are those of
+registered Structs. No cast here can fail, in whatever order PostgreSQL evaluates: JSON is compared as `jsonb`, which
+orders values of every type.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from app.filter import IDENTIFIER, INSTANT, MATCHING, ORDERING
+from schemas.filter import And, Field, Kind, Node, Not, Operator, Or, OrderTerm, Related, Scalar, Test
+
+COLUMNS = {
+    "id": "id",
+    "type": "type",
+    "subjectId": "subject_id",
+    "userId": "user_id",
+    "workspaceId": "workspace_id",
+    "parentId": "causation_id",
+    "causationId": "causation_id",
+    "correlationId": "correlation_id",
+    "source": "source",
+    "seq": "seq",
+    "createdAt": "recorded_at",
+    "timestamp": "recorded_at",
+    "occurredAt": "occurred_at",
+    "hash": "hash",
+    "data": "data",
+    "metadata": "metadata",
+}
+"""Fields that are columns. The producer is not: of an event that names none it is its source."""
+
+TYPES: dict[Kind, str] = {
+    "text": "text",
+    "integer": "bigint",
+    "number": "numeric",
+    "boolean": "boolean",
+    "instant": "timestamptz",
+    "uuid": "uuid",
+    "hash": "bytea",
+}
+"""What values are in SQL, where they are not compared as JSON."""
+
+JSON_TYPES: dict[Kind, str] = {"text": "string", "number": "number", "boolean": "boolean", "instant": "string"}
+"""What they are in JSON, by the names of `jsonpath`."""
+
+COMPARISONS: dict[Operator, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+USUAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+"""The text of a UUID as PostgreSQL writes it."""
+
+
+def condition(node: Node, parameters: dict[str, object], *, alias: str = "event", only_user: str | None = None) -> str:
+    """A condition over a row of `event` that is called `alias`; its values are put into `parameters` (`f0`, `f1`, ...).
+
+    It is NULL for some rows that do not match: `IS NOT TRUE` negates it. With `only_user`, relations lead to events of
+    that user alone.
+    """
+    return _Writer(parameters, only_user).condition(node, alias)
+
+
+def order_value(term: OrderTerm, *, alias: str = "event") -> str:
+    """What an order term compares, NULL where there is nothing to compare. It has no parameters."""
+    field = term.field
+    if not field.path:
+        return _column(field, alias)
+    value = _of_type(field, alias, f"'{_jsonpath(field.path, JSON_TYPES[field.kind])}'")
+    if field.kind in {"text", "instant"}:
+        return _text(value) if field.kind == "text" else _instant(_text(value))
+    return f"({value})::{TYPES[field.kind]}"
+
+
+def order_type(term: OrderTerm) -> str:
+    """The SQL type of `order_value`: text, bigint, numeric, boolean, timestamptz or uuid."""
+    return TYPES[term.field.kind]
+
+
+def projection(column: str) -> str:
+    """The JSON of a text column as `jsonb`, which cannot hold U+0000: it is U+FFFD there.
+
+    An escaped backslash is set aside, as a character that JSON never has bare: what is left is the escape.
+    """
+    mapped = rf"replace(replace(replace({column}, '\\', chr(1)), '\u0000', '\ufffd'), chr(1), '\\')"
+    return rf"CASE WHEN strpos({column}, '\u0000') = 0 THEN {column}::jsonb ELSE {mapped}::jsonb END"
+
+
+class _Writer:
+    """One filter while it is written."""
+
+    def __init__(self, parameters: dict[str, object], only_user: str | None) -> None:
+        self._parameters = parameters
+        self._only_user = only_user
+        self._values = 0
+        self._aliases = 0
+
+    def condition(self, node: Node, alias: str) -> str:
+        """What a row called `alias` meets."""
+        match node:
+            case And(nodes):
+                return " AND ".join([f"({self.condition(each, alias)})" for each in nodes]) or "true"
+            case Or(nodes):
+                return " OR ".join([f"({self.condition(each, alias)})" for each in nodes]) or "false"
+            case Not(inner):
+                return f"({self.condition(inner, alias)}) IS NOT TRUE"
+            case Related():
+                return self._related(node, alias)
+            case Test(field):
+                return self._member(node, alias) if field.path else self._column(node, alias)
+
+    def _related(self, node: Related, alias: str) -> str:
+        self._aliases += 1
+        other = f"related{self._aliases}"
+        conditions = [f"{other}.workspace_id = {alias}.workspace_id"]
+        cause, effect = (alias, other) if node.relation == "children" else (other, alias)
+        # The same said twice, so that the planner may begin with either.
+        conditions.append(f"{effect}.causation_id = {cause}.id::text")
+        named = f"{effect}.causation_id"
+        conditions.append(f"{cause}.id = CASE WHEN {named} ~ '{USUAL_UUID}' THEN {named}::uuid END")
+        if self._only_user is not None:
+            conditions.append(f"{other}.user_id = {self._value(self._only_user)}::text")
+        conditions.append(f"({self.condition(node.node, other)})")
+        exists = f"EXISTS (SELECT FROM event AS {other} WHERE {' AND '.join(conditions)})"
+        return exists if node.quantifier == "some" else f"NOT {exists}"
+
+    def _column(self, test: Test, alias: str) -> str:
+        column = _column(test.field, alias)
+        if test.operator == "isNull":
+            return f"{column} IS {'' if test.value else 'NOT '}NULL"
+        if test.operator in MATCHING:
+            return f"{column} LIKE {self._value(_pattern(test))}::text"
+        return self._compared(column, test, _hash if test.field.kind == "hash" else _bound, TYPES[test.field.kind])
+
+    def _member(self, test: Test, alias: str) -> str:
+        written = self._in_json(test, alias)
+        is_there = test.operator not in {"ne", "nin"} and (test.operator != "isNull" or test.value is False)
+        if test.field.name == "metadata" and is_there:  # said for the index
+            return f"{alias}.metadata IS NOT NULL AND {written}"
+        return written
+
+    def _in_json(self, test: Test, alias: str) -> str:
+        field, operator = test.field, test.operator
+        if operator == "isNull":
+            value = self._json(field, alias)
+            return f"coalesce({value}, 'null') = 'null'::jsonb" if test.value else f"{value} <> 'null'::jsonb"
+        if field.kind == "instant":
+            return self._compared(_instant(self._text(field, alias)), test, _bound, "timestamptz")
+        if operator in MATCHING:
+            return f"{self._text(field, alias)} LIKE {self._value(_pattern(test))}::text"
+        if operator in ORDERING and isinstance(test.value, str):
+            return self._compared(self._text(field, alias), test, _bound, "text")
+        value = self._of_type(field, alias, "number") if operator in ORDERING else self._json(field, alias)
+        return self._compared(value, test, _json_text, "jsonb")
+
+    def _compared(self, value: str, test: Test, bound: Callable[[Scalar], object], type_: str) -> str:
+        if isinstance(test.value, tuple):
+            found = f"{value} = ANY({self._value([bound(each) for each in test.value])}::{type_}[])"
+            return found if test.operator == "in" else f"({found}) IS NOT TRUE"
+        wanted = f"{self._value(bound(test.value))}::{type_}"
+        if test.operator == "ne":
+            return f"{value} IS DISTINCT FROM {wanted}"
+        return f"{value} {COMPARISONS.get(test.operator, '=')} {wanted}"
+
+    def _json(self, field: Field, alias: str) -> str:
+        """A member as JSON, NULL where it is missing. An index may be made over that of a typed one."""
+        if _is_ours(field):
+            members = "".join([f" -> '{name}'" for name in field.path])
+            return f"({projection(f'{alias}.{field.name}')}{members})"
+        return _of_type(field, alias, f"{self._value(_jsonpath(field.path))}::jsonpath")
+
+    def _of_type(self, field: Field, alias: str, type_: str) -> str:
+        """A member as JSON where it is of a type, else NULL."""
+        path = _jsonpath(field.path, type_)
+        return _of_type(field, alias, f"'{path}'" if _is_ours(field) else f"{self._value(path)}::jsonpath")
+
+    def _text(self, field: Field, alias: str) -> str:
+        return _text(self._of_type(field, alias, "string"))
+
+    def _value(self, value: object) -> str:
+        while (name := f"f{self._values}") in self._parameters:
+            self._values += 1
+        self._parameters[name] = value
+        return f"%({name})s"
+
+
+def _column(field: Field, alias: str) -> str:
+    if field.name == "producer":
+        return f"coalesce({alias}.producer, {alias}.source)"
+    return f"{alias}.{COLUMNS[field.name]}"
+
+
+def _is_ours(field: Field) -> bool:
+    """Whether a path is made of names of registered Structs, and of no characters that mean something in SQL."""
+    return field.name == "metadata" and field.kind != "json" and all(map(IDENTIFIER.fullmatch, field.path))
+
+
+def _jsonpath(path: Sequence[str], type_: str | None = None) -> str:
+    """Leads to one member of an object, where it is of a type: strict, so that arrays are not looked into."""
+    members = "".join([f".{msgspec.json.encode(name).decode()}" for name in path])
+    return f"strict ${members}" + (f' ? (@.type() == "{type_}")' if type_ else "")
+
+
+def _of_type(field: Field, alias: str, jsonpath: str) -> str:
+    return f"jsonb_path_query_first({projection(f'{alias}.{field.name}')}, {jsonpath}, '{{}}', true)"
+
+
+def _text(value: str) -> str:
+    """The text that a JSON text is."""
+    return f"({value} #>> '{{}}') COLLATE \"C\""
+
+
+def _instant(text: str) -> str:
+    """The instant that a text is, NULL where it is none."""
+    return (
+        "(SELECT (part[1] || ' ' || part[2] || coalesce(part[3], ''))::timestamp AT TIME ZONE 'UTC'"
+        " - coalesce(part[4] || part[5] || ':' || part[6], '00:00')::interval"
+        f" FROM regexp_match({text}, '{INSTANT}') AS read (part))"
+    )
+
+
+def _pattern(test: Test) -> str:
+    """The pattern of LIKE for an operator's text."""
+    text = re.sub(r"([\\%_])", r"\\\1", str(test.value))
+    if test.operator == "like":
+        return text.replace("*", "%")
+    return f"{'' if test.operator == 'startsWith' else '%'}{text}{'' if test.operator == 'endsWith' else '%'}"
+
+
+def _json_text(value: Scalar) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _bound(value: Scalar) -> object:
+    """As it is sent. Numbers go as text: their size would make another statement of it."""
+    return str(value) if isinstance(value, int) else value
+
+
+def _hash(value: Scalar) -> bytes:
+    return bytes.fromhex(str(value).removeprefix("sha256:"))

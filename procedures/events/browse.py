@@ -1,0 +1,19 @@
+"""events.browse."""
+
+from procedures.context import Context
+from procedures.procedure import query
+from schemas.browse import BrowsedPage, BrowseEvents
+from schemas.principal import Scope
+from schemas.written import Written
+
+
+@query("events.browse", scope=Scope.EVENTS_READ)
+async def browse(wanted: BrowseEvents, context: Context) -> Written[BrowsedPage]:
+    """One page of the workspace's events that match, in the order asked for, newest first unless it is said.
+
+    `filter` and `orderBy` are the one filter language; `limit` is 1 to 100, default 100. The cursors of a page lead to
+    the pages behind it (`after`) and before it (`before`), in the same order and under the same filter; they stay good
+    while events are appended. A key that may read its own user's events alone sees those. Source: "Events", section
+    GET /api/events.
+    """
+    return await context.services.browser.page(context.workspace, wanted, context.principal.reads_only)

@@ -1,0 +1,75 @@
+"""Browsing: pages of events in any order (the document "Events", section GET /api/events)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta
+
+from schemas.base import Input, Instant, InstantText, Output, RawRecord, ShortText
+from schemas.event import TypePattern
+
+DEFAULT_LIMIT = 100
+
+MAX_IDS = 100
+
+Limit = Annotated[int, Meta(ge=1, le=100, extra={"message": "must be a whole number from 1 to 100"})]
+
+Ids = Annotated[list[UUID], Meta(max_length=MAX_IDS, extra={"message": f"must have at most {MAX_IDS} ids"})]
+
+FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
+"""A filter, as its caller wrote it; `app/filter.py` reads it."""
+
+OrderObjects = list[dict[str, Any]]
+"""An order, as its caller wrote it; `app/filter.py` reads it."""
+
+
+class BrowseEvents(Input, frozen=True, kw_only=True):
+    """Filters, all of which must hold, an order, and a place in it.
+
+    The page stands behind the cursor `after`, or ends right before the cursor `before`; it has the same order in both.
+    `ids` narrows, it opens nothing. `parentId` is the event's `causationId`. Both bounds of `createdAt` are included.
+    Texts in metadata are ordered by their first 256 characters.
+    """
+
+    limit: Limit | None = DEFAULT_LIMIT
+    after: str | None = None
+    before: str | None = None
+    ids: Ids | None = None
+    filter: FilterObject | None = None
+    order_by: OrderObjects | None = None
+    type: TypePattern | None = None
+    subject_id: ShortText | None = None
+    parent_id: ShortText | None = None
+    created_at_after: Instant | None = None
+    created_at_before: Instant | None = None
+    user_id: ShortText | None = None
+
+
+class BrowsedEvent(Output, frozen=True, kw_only=True):
+    """An event as the browse door shows it. Of an erased one `data` and `userId` are empty."""
+
+    id: UUID
+    type: str
+    subject_id: str | None
+    user_id: str
+    workspace_id: str
+    parent_id: str | None
+    data: RawRecord
+    created_at: InstantText
+
+
+class PageInfo(Output, frozen=True, kw_only=True):
+    """Where a page stands. `total` counts every match, on the first page of a walk; an empty page has no cursors."""
+
+    total: int
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+class BrowsedPage(Output, frozen=True, kw_only=True):
+    """One page. It ends early at 32 MiB."""
+
+    data: list[BrowsedEvent]
+    page_info: PageInfo

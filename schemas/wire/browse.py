@@ -1,0 +1,79 @@
+"""The browse door's parameters, and one event as it shows it (the document "Events")."""
+
+from uuid import UUID
+
+from schemas.base import Input, Instant, ShortText
+from schemas.browse import DEFAULT_LIMIT, MAX_IDS, BrowsedEvent, BrowseEvents, Limit
+from schemas.errors import InvalidInput, Issue
+from schemas.event import SynapEvent, TypePattern
+from schemas.jsontext import read_json
+
+
+class BrowseQuery(Input, frozen=True, kw_only=True, rename=None):
+    """What every call may say: in which workspace."""
+
+    workspace_id: ShortText | None = None
+
+
+class QueryEvents(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "orderBy"}):
+    """Section GET /api/events, Query parameters. `filter` and `orderBy` are JSON, `ids` are separated by commas."""
+
+    limit: Limit = DEFAULT_LIMIT
+    after: str | None = None
+    before: str | None = None
+    ids: str | None = None
+    filter: str | None = None
+    order_by: str | None = None
+    type: TypePattern | None = None
+    subject_id: ShortText | None = None
+    parent_id: ShortText | None = None
+    created_at_after: Instant | None = None
+    created_at_before: Instant | None = None
+    user_id: ShortText | None = None
+
+    def to_browse(self) -> BrowseEvents:
+        """The input of `events.browse`. Raises InvalidInput for ids that are none, and text that is no JSON."""
+        return BrowseEvents(
+            limit=self.limit,
+            after=self.after,
+            before=self.before,
+            ids=None if self.ids is None else _ids(self.ids),
+            filter=None if self.filter is None else read_json(self.filter.encode(), "filter"),
+            order_by=None if self.order_by is None else read_json(self.order_by.encode(), "orderBy"),
+            type=self.type,
+            subject_id=self.subject_id,
+            parent_id=self.parent_id,
+            created_at_after=self.created_at_after,
+            created_at_before=self.created_at_before,
+            user_id=self.user_id,
+        )
+
+
+def shown(event: SynapEvent, workspace: str) -> BrowsedEvent:
+    """An event of `workspace` (section GET /api/events/{id})."""
+    return BrowsedEvent(
+        id=event.id,
+        type=event.type,
+        subject_id=event.subject_id,
+        user_id=event.user_id,
+        workspace_id=workspace,
+        parent_id=event.causation_id,
+        data=event.data,
+        created_at=event.timestamp,
+    )
+
+
+def _ids(text: str) -> list[UUID]:
+    names = text.split(",", MAX_IDS)
+    if len(names) > MAX_IDS:
+        raise InvalidInput([Issue("ids", f"must have at most {MAX_IDS} ids")])
+    ids: list[UUID] = []
+    issues: list[Issue] = []
+    for place, name in enumerate(names):
+        try:
+            ids.append(UUID(name))
+        except ValueError:
+            issues.append(Issue(f"ids.{place}", "must be a UUID"))
+    if issues:
+        raise InvalidInput(issues)
+    return ids
