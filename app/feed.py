@@ -70,15 +70,16 @@ class Feed:
     async def follow(self, workspace: str, query: StreamEvents, only_user: str | None) -> "Reader":
         """A reader of the events that match, from where the query says on; with `only_user`, of that user's alone.
 
-        It is listening when this returns. Raises InvalidInput for a start that is no place of this log, NotFound,
-        Unavailable.
+        It is listening when this returns. Raises InvalidInput for a start that is no place of this log and for a filter
+        that asks for other events, NotFound, Unavailable.
         """
+        selection = Selection(query, workspace, only_user)
         tail = self._tails.get(workspace)
         if tail is None:
             tail = self._tails[workspace] = _Tail(self.follower, workspace)
             if self._timer is None:
                 self._timer = asyncio.create_task(self._tick())
-        reader = Reader(self, tail, query, only_user)
+        reader = Reader(self, tail, selection, with_marker=bool(query.markers))
         tail.readers.add(reader)  # before the end is asked for: what is committed from now on is noticed
         try:
             end = await self.follower.tip(workspace)
@@ -145,23 +146,31 @@ class Feed:
         self._timer = None
 
 
+class Selection:
+    """Which events a stream has: as SQL for those behind the window, in memory for those in it."""
+
+    def __init__(self, query: StreamEvents, workspace: str, only_user: str | None) -> None:
+        """Raises InvalidInput for its filter."""
+        self.sql = Filter(query, workspace, only_user)
+        self.matches: Callable[[FoundEvent], bool] | None = None
+        if any(getattr(query, name) is not None for name in EventQuery.__struct_fields__) or only_user is not None:
+            self.matches = matcher(query, workspace, only_user)
+
+
 class Reader:
     """One stream: batches of events in the order of seq, and the marker if it was asked for.
 
     For one task. `aclose` it at the end, whether or not it was iterated.
     """
 
-    def __init__(self, feed: Feed, tail: "_Tail", query: StreamEvents, only_user: str | None) -> None:
+    def __init__(self, feed: Feed, tail: "_Tail", selection: Selection, *, with_marker: bool) -> None:
         self.tail = tail
         self.seq = -1
         """Everything up to here has been handed out or does not match."""
         self.backlog_end = -1
         self._feed = feed
-        self._marker_due = bool(query.markers)
-        self._filter = Filter(query, tail.workspace, only_user)
-        self._matches: Callable[[FoundEvent], bool] | None = None
-        if any(getattr(query, name) is not None for name in EventQuery.__struct_fields__) or only_user is not None:
-            self._matches = matcher(query, only_user)
+        self._marker_due = with_marker
+        self._selection = selection
 
     @property
     def place(self) -> str:
@@ -188,20 +197,20 @@ class Reader:
         """The next piece's events that match, perhaps none; the reader's place moves on."""
         if self.seq < self.tail.first - 1:
             try:
-                piece = await self._feed.follower.matching(self._filter, self.seq, self.tail.seq)
+                piece = await self._feed.follower.matching(self._selection.sql, self.seq, self.tail.seq)
             except Unavailable:  # the stream outlives it: nothing is lost by waiting
                 await asyncio.sleep(RETRY_SECONDS)
                 return []
             self.seq = piece.seq
             return [found.event for found in piece.events]
         batch: list[Tracked[SynapEvent] | CaughtUp] = []
-        window = self.tail.window
+        window, matches = self.tail.window, self._selection.matches
         size, begin = 0, self.seq + 1 - self.tail.first
         for found in window[begin : begin + MAX_EVENTS]:
             if size > MAX_BYTES:
                 break
             self.seq = found.seq
-            if self._matches is None or self._matches(found):
+            if matches is None or matches(found):
                 batch.append(found.event)
                 size += len(found.event.json)
         return batch

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
@@ -38,6 +39,7 @@ from schemas.filter import (
 )
 from schemas.issues import is_struct, unwrap
 from schemas.jsontext import MAX_ISSUES, MAX_SAFE_INTEGER, join
+from schemas.metadata import metadata_struct
 from schemas.written import Tracked
 
 MAX_TYPES = 10_000
@@ -133,9 +135,14 @@ class FoundEvent(Struct, frozen=True, kw_only=True, eq=False):
         return document
 
 
-def matcher(query: EventQuery, only_user: str | None) -> Callable[[FoundEvent], bool]:
-    """Says of an event whether it matches `query`; with `only_user`, events of other users never do."""
+def matcher(query: EventQuery, workspace: str, only_user: str | None) -> Callable[[FoundEvent], bool]:
+    """Says of an event of `workspace` whether it matches `query`; with `only_user`, events of other users never do.
+
+    Raises InvalidInput for a filter that is none, or that asks for other events.
+    """
     conditions: list[Callable[[FoundEvent], bool]] = []
+    if (node := filter_of(query)) is not None:
+        conditions.append(judge(node, workspace))
     if query.type is not None and query.type != "*":
         is_type = type_pattern(query.type).fullmatch
         conditions.append(lambda event: is_type(event.type) is not None)
@@ -618,6 +625,17 @@ def _has_relations(node: Node) -> bool:
             return any(map(_has_relations, nodes))
         case Test():
             return False
+
+
+@cache
+def known_fields() -> Fields:
+    """Those of the kinds that are registered when it is first asked for: extensions are loaded before."""
+    return Fields(metadata_struct())
+
+
+def filter_of(query: EventQuery) -> Node | None:
+    """What a query's `filter` says. Raises InvalidInput."""
+    return None if query.filter is None else parse_filter(query.filter, "filter", known_fields())
 
 
 def judge(node: Node, workspace: str) -> Callable[[FoundEvent], bool]:

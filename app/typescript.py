@@ -9,10 +9,14 @@ this makes a difference is there more than one interface: `X`, then `XStored` or
 The markers of a stream come only where its input has `markers: true`. The client of tRPC cannot type an output by the
 input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
 
+Filters and orders are typed by the fields that `app/filter.py` parses them with, so a field that there is not, and an
+operator that its field does not have, do not compile.
+
 Pure: it reads the registered metadata kinds and nothing else, and the same procedures give the same text.
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -25,7 +29,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from app.filter import EQUALITY, MATCHING, OPERATORS, Fields, parse_order
 from procedures.procedure import Kind, Procedure
+from schemas.errors import InvalidInput
+from schemas.filter import Direction, Field, Operator, Quantifier, Relation
+from schemas.filter import Kind as FieldKind
 from schemas.issues import is_struct, unwrap
 from schemas.metadata import metadata_struct
 
@@ -59,6 +67,8 @@ _PROCEDURE_TYPES = {kind: f"TRPC{kind.title()}Procedure" for kind in Kind}
 
 _TAKEN = (
     *("AppRouter", "TOptions", "ErrorShape", "AsyncIterable", "Date", "Omit", "Record", "TRPCBuiltRouter"),
+    *("EventFilter", "RelatedEvents", "EventOrderBy", "EventOrderField", "OrderDirection"),
+    *(f"{kind.title()}Operators" for kind in OPERATORS),
     *_PROCEDURE_TYPES.values(),
 )
 """Names that the contract itself uses."""
@@ -113,6 +123,32 @@ _GENERIC_ROUTER = """\
  */
 export type AppRouter<TOptions extends { markers: boolean } = { markers: false }>"""
 
+_FILTER = """\
+/**
+ * Which events to find: all members must hold. Null asks for a field that is missing or null. In `data` and in free
+ * parts of `metadata` a dotted path leads to any member.
+ */
+export interface EventFilter {
+  AND?: EventFilter[];
+  OR?: EventFilter[];
+  NOT?: EventFilter;
+%(members)s}
+
+/** That some, or none, of the related events meet a filter. */
+export type RelatedEvents =%(related)s;
+"""
+
+_ORDER = """\
+/** One key of an order: one field and its direction. Plain `asc` puts nulls last, `desc` first. */
+export type EventOrderBy = { [field in EventOrderField]?: OrderDirection };
+
+export type OrderDirection = %(directions)s;
+
+export type EventOrderField =%(fields)s;
+"""
+
+_LIKE = "/** In it a `*` stands for any text. */"
+
 _HOW_TO_GET_MARKERS = """\
 To get `%s` between the values, use `createTRPCClient<AppRouter<{ markers: true }>>` and subscribe
 with `markers: true`; what has an `id` is a value: `if ("id" in value)`."""
@@ -148,7 +184,7 @@ def typescript(
         "transformer": json.dumps(speller.dates),
         "record": _record(procedures, lambda procedure: speller.signature(procedure, namer), "  "),
     }
-    return "\n".join([header, *speller.interfaces(found), footer])
+    return "\n".join([header, *speller.interfaces(found), *speller.filters(found), footer])
 
 
 class _Speller:
@@ -213,6 +249,17 @@ class _Speller:
                 holder = f"{owner.__module__}.{owner.__qualname__}" if owner else "the contract itself"
                 raise ValueError(f"{struct.__module__}.{struct.__qualname__}: the name {name} is taken by {holder}")
 
+    def filters(self, found: _Found) -> Iterator[str]:
+        """The declarations of filters and orders, where a Struct found has them."""
+        types = [field.type for struct, _ in found for field in msgspec.structs.fields(struct)]
+        shapes = {_shape(each) for wanted in types for each in (wanted, *get_args(unwrap(wanted)[0]))}
+        catalogue = _Catalogue(self._metadata, dates=self.dates)
+        if "filter" in shapes:
+            yield catalogue.filter()
+            yield from catalogue.operators()
+        if "order" in shapes:
+            yield catalogue.order()
+
     def _members(self, struct: type[Struct], way: _Way, refer: _Refer) -> str:
         """The body of an interface. An output's defaults are there unless its Struct leaves them out."""
         config = struct.__struct_config__
@@ -233,10 +280,14 @@ class _Speller:
 
     def _spell(self, wanted: Any, way: _Way, place: str, refer: _Refer, *, null: bool | None = None) -> str:
         """A type where it stands; `null` overrules whether it may be null."""
-        bare, meta = unwrap(wanted)
-        match ((meta and meta.extra) or {}).get("shape"):
+        bare, _ = unwrap(wanted)
+        match _shape(wanted):
             case "record":
                 text = "Record<string, unknown>"
+            case "filter":
+                text = "EventFilter"
+            case "order":
+                text = "EventOrderBy"
             case "metadata":
                 text = refer(self._metadata, _Way.INPUT if way is _Way.INPUT else _Way.STORED)
             case "instant" if self.dates and way is _Way.OUTPUT:
@@ -270,6 +321,94 @@ class _Speller:
         raise ValueError(f"{place}: {bare!r} has no TypeScript form")
 
 
+class _Catalogue:
+    """Writes what filters and orders may say, field by field."""
+
+    def __init__(self, metadata: type[Struct], *, dates: bool) -> None:
+        self._fields = Fields(metadata)
+        named = [field for field in self._fields.listed() if self._find(field.dotted) == field]
+        self._named = {field.dotted: field for field in named}
+        instant = ["string", "Date"] if dates else ["string"]
+        self._values: dict[FieldKind, list[str]] = {
+            "text": ["string"],
+            "number": ["number"],
+            "integer": ["number"],
+            "boolean": ["boolean"],
+            "instant": instant,
+            "uuid": ["string"],
+            "hash": ["string"],
+            "json": [*instant, "number", "boolean"],
+            "object": [],
+        }
+        """What each kind of field is compared with. In JSON a `Date` is compared as the text that it is sent as."""
+
+    def filter(self) -> str:
+        """`EventFilter`, and what a relation takes."""
+        lines = [f"{name}?: RelatedEvents" for name in get_args(Relation)]
+        lines += [f"{_key(name)}?: {self._test(field)}" for name, field in self._named.items()]
+        # What takes a member that no Struct has takes any.
+        below = {name: field for name in self._named if (field := self._find(f"{name}.*"))}
+        lines += [
+            f"[path: `{_template(name)}.${{string}}`]: {self._test(field)} | undefined" for name, field in below.items()
+        ]
+        quantifiers = get_args(Quantifier)
+        related = [
+            "; ".join(f"{each}{'' if each == needed else '?'}: EventFilter" for each in quantifiers)
+            for needed in quantifiers
+        ]
+        return _FILTER % {
+            "members": "".join(f"  {line};\n" for line in lines),
+            "related": _alternatives(f"{{ {each} }}" for each in related),
+        }
+
+    def operators(self) -> Iterator[str]:
+        """One interface for each kind of field."""
+        for kind, operators in OPERATORS.items():
+            parameter = "<T extends string = string>" if kind == "text" else ""
+            lines = [f"  {each}?: {self._operand(kind, each)};\n" for each in operators]
+            if "like" in operators:
+                lines.insert(operators.index("like"), f"  {_LIKE}\n")
+            yield f"export interface {kind.title()}Operators{parameter} {{\n{''.join(lines)}}}\n"
+
+    def order(self) -> str:
+        """`EventOrderBy`, and what it is made of."""
+        return _ORDER % {
+            "directions": _literals(get_args(Direction)),
+            "fields": _alternatives(json.dumps(name) for name in self._named if self._orders(name)),
+        }
+
+    def _find(self, dotted: str) -> Field | None:
+        try:
+            return self._fields.find(dotted)
+        except ValueError:
+            return None
+
+    def _orders(self, name: str) -> bool:
+        try:
+            parse_order([{name: "asc"}], "orderBy", self._fields)
+        except InvalidInput:
+            return False
+        return True
+
+    def _test(self, field: Field) -> str:
+        """What may stand at a field: a bare value, null, or operators."""
+        values = [json.dumps(choice) for choice in field.choices] or self._values[field.kind]
+        parameter = f"<{' | '.join(values)}>" if field.choices else ""
+        return " | ".join([*values, "null", f"{field.kind.title()}Operators{parameter}"])
+
+    def _operand(self, kind: FieldKind, operator: Operator) -> str:
+        if operator == "isNull":
+            return "boolean"
+        if operator in MATCHING:
+            return "string"
+        if operator not in EQUALITY:
+            return " | ".join(value for value in self._values[kind] if value != "boolean")
+        value = "T" if kind == "text" else " | ".join(self._values[kind])
+        if operator in {"in", "nin"}:
+            return f"({value})[]" if " | " in value else f"{value}[]"
+        return f"{value} | null"
+
+
 def _signature(kind: Kind, wanted: str, answer: str) -> str:
     output = f"AsyncIterable<{answer}>" if kind is Kind.SUBSCRIPTION else answer
     return f"{_PROCEDURE_TYPES[kind]}<{{ input: {wanted}; output: {output}; meta: object }}>"
@@ -283,6 +422,13 @@ def _doc(procedure: Procedure) -> str:
     return doc.strip()
 
 
+def _shape(wanted: Any) -> str | None:
+    """The form on the wire of what is kept as something else."""
+    _, meta = unwrap(wanted)
+    shape: str | None = ((meta and meta.extra) or {}).get("shape")
+    return shape
+
+
 def _nullable(wanted: Any) -> bool:
     while get_origin(wanted) is Annotated:
         wanted = get_args(wanted)[0]
@@ -291,6 +437,16 @@ def _nullable(wanted: Any) -> bool:
 
 def _literals(values: Iterable[object]) -> str:
     return " | ".join(json.dumps(value) for value in values)
+
+
+def _alternatives(texts: Iterable[str]) -> str:
+    """A union, one member a line."""
+    return "".join(f"\n  | {text}" for text in texts)
+
+
+def _template(name: str) -> str:
+    """A text within a template literal."""
+    return re.sub(r"[`$]", r"\\\g<0>", json.dumps(name)[1:-1])
 
 
 def _key(name: str) -> str:

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from schemas.base import Input, Instant, InstantText, Output, RawRecord, ShortText
 from schemas.event import TypePattern
+from schemas.filter import FilterObject
 
 DEFAULT_LIMIT = 100
 
@@ -16,10 +17,10 @@ Limit = Annotated[int, Meta(ge=1, le=100, extra={"message": "must be a whole num
 
 Ids = Annotated[list[UUID], Meta(max_length=MAX_IDS, extra={"message": f"must have at most {MAX_IDS} ids"})]
 
-FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
-"""A filter, as its caller wrote it; `app/filter.py` reads it."""
 
-OrderObjects = list[dict[str, Any]]
+OrderObject = Annotated[dict[str, Any], Meta(extra={"shape": "order", "message": "must be a JSON object"})]
+
+OrderObjects = list[OrderObject]
 """An order, as its caller wrote it; `app/filter.py` reads it."""
 
 

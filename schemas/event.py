@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, RawRecord, ShortText
+from schemas.filter import FilterObject
 
 Source = Literal["api", "automation", "sync", "migration", "system", "intelligence"]
 
@@ -122,6 +123,7 @@ class EventQuery(Input, frozen=True, kw_only=True):
     user_id: ShortText | None = None
     from_: Instant | None = None
     to: Instant | None = None
+    filter: FilterObject | None = None
 
 
 class ListEvents(EventQuery, frozen=True, kw_only=True):

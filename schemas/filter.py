@@ -1,9 +1,9 @@
 """The filter of every reader as a syntax tree, and what an order is made of. `app/filter.py` reads them from JSON."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Kind = Literal["text", "number", "integer", "boolean", "instant", "uuid", "hash", "json", "object"]
 """What a field holds. `json` is any value; of an `object` (or an array) only whether it is there can be asked.
@@ -28,6 +28,10 @@ Scalar = str | int | float | bool | datetime
 
 Value = Scalar | tuple[Scalar, ...]
 """U+0000 in a text is U+FFFD already; an instant is in UTC; a number that is whole and safe is an int."""
+
+
+FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
+"""A filter, as its caller wrote it; `app/filter.py` reads it."""
 
 
 class Field(Struct, frozen=True):

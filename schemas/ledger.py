@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from schemas.base import Count, Input, Instant, Output, RawRecord
 from schemas.event import LogStart, TypePattern
+from schemas.filter import FilterObject
 
 DEFAULT_ENTRIES = 100
 
@@ -22,6 +23,7 @@ class ReadLedger(Input, frozen=True, kw_only=True):
     since: Instant | None = None
     limit: MaxThousand | None = DEFAULT_ENTRIES
     type: TypePattern | None = None
+    filter: FilterObject | None = None
 
 
 class FollowLedger(Input, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class FollowLedger(Input, frozen=True, kw_only=True):
 
     after: Annotated[int, Meta(ge=-1, le=2**53 - 1, extra={"message": "must be a seq, or -1"})] | None = None
     type: TypePattern | None = None
+    filter: FilterObject | None = None
     last_event_id: LogStart | None = None
     markers: bool | None = None
 

@@ -23,6 +23,7 @@ README = (ROOT / "README.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 LEDGER = (ROOT / "docs" / "ledger.md").read_text()
+FILTERS = (ROOT / "docs" / "filters.md").read_text()
 BLOCK = re.compile(r"^```(sh|ts)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(README)
 MAKE = ["make run\n", "make test\n"]
@@ -55,7 +56,7 @@ def test_the_two_commands_come_first() -> None:
 
 def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> None:
     folder, variables = made
-    commands = [text for kind, text in [*BLOCKS[2:], *BLOCK.findall(WEBHOOKS + LEDGER)] if kind == "sh"]
+    commands = [text for kind, text in [*BLOCKS[2:], *BLOCK.findall(WEBHOOKS + LEDGER + FILTERS)] if kind == "sh"]
     script = "set -euo pipefail\n" + "echo\n".join(commands).replace(":8000", f":{variables['PORT']}")
 
     ran = subprocess.run(
@@ -66,7 +67,7 @@ def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> No
     assert '{"error"' not in ran.stdout, ran.stdout
     answers = [line for line in ran.stdout.splitlines() if line.startswith('{"result"')]
     kinds = [procedure.kind for procedure in registry().values()]
-    assert len(answers) == len(kinds) - kinds.count(Kind.SUBSCRIPTION)
+    assert len(answers) == len(kinds) - kinds.count(Kind.SUBSCRIPTION) + FILTERS.count("curl ")
     outputs = [msgspec.json.decode(answer)["result"]["data"] for answer in answers]
     assert next(output["total"] for output in outputs if "total" in output) == 2
     assert " events of the log default verify: seq 0 to " in ran.stdout

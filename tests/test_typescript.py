@@ -1,25 +1,34 @@
 """What the TypeScript contract says. That it compiles, and refuses wrong calls, is the conformance tests' part."""
 
+import json
+import re
 import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from msgspec import Struct
 
+from app.filter import Fields, parse_filter, parse_order
 from app.typescript import typescript
 from procedures.context import Context
 from procedures.procedure import Kind, Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry
 from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section
+from schemas.errors import InvalidInput
+from schemas.event import Source
+from schemas.filter import Operator
+from schemas.metadata import metadata_struct
 from schemas.principal import Scope
 
 ROOT = Path(__file__).parents[1]
 
 REGISTERING = """
+from typing import Any
+from msgspec import Struct
 from app.typescript import typescript
 from procedures.registry import registry
 from schemas.base import Instant, Section
@@ -29,7 +38,12 @@ class Review(Section, frozen=True, kw_only=True):
     stars: int
     reviewed_at: Instant
 
-metadata_type(review=Review)
+class Place(Struct):
+    name: str
+    since: Instant
+    notes: dict[str, Any]
+
+metadata_type(review=Review, place=Place)
 print(typescript(registry(), transformer="superjson"))
 """
 
@@ -90,6 +104,19 @@ def _interface(contract: str, name: str) -> str:
     return contract.split(f"export interface {name} {{\n", 1)[1].split("\n}\n", 1)[0]
 
 
+def _registering() -> str:
+    """The contract of a process that registers two kinds: registration lasts as long as its process."""
+    command = [sys.executable, "-c", REGISTERING]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def _has(wanted: dict[str, dict[str, object]], fields: Fields) -> bool:
+    """Whether the field has the operator, whatever it is asked to compare with."""
+    with pytest.raises(InvalidInput) as refused:
+        parse_filter(wanted, "filter", fields)
+    return "is no operator of" not in refused.value.issues[0].message
+
+
 LIGHT = _declared("rooms.light", LightLamp, Lit)
 WATCH = _declared("rooms.watch", WatchLamps, Stream[Lit, AllDark], Kind.SUBSCRIPTION)
 
@@ -124,14 +151,77 @@ def test_contract_types_the_event_as_documented() -> None:
 
 
 def test_metadata_has_the_registered_kinds() -> None:
-    command = [sys.executable, "-c", REGISTERING]  # a process of its own: registration lasts as long as the process
-
-    contract = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    contract = _registering()
 
     assert "  review?: Review;" in _interface(contract, "Metadata")
     assert "  review?: ReviewInput | null;" in _interface(contract, "MetadataInput")
     assert "  reviewedAt: string;" in _interface(contract, "Review")
     assert "  reviewedAt: Date | string;" in _interface(contract, "ReviewInput")
+
+
+def test_filters_and_orders_have_the_registered_kinds() -> None:
+    contract = _registering()
+
+    members = _interface(contract, "EventFilter")
+    assert '  "metadata.review"?: null | ObjectOperators;' in members
+    assert '  "metadata.review.stars"?: number | null | NumberOperators;' in members
+    assert '  "metadata.review.reviewedAt"?: string | Date | null | InstantOperators;' in members
+    assert "[path: `metadata.place.${string}`]: " in members  # its Struct takes unknown members
+    assert "[path: `metadata.place.notes.${string}`]: " in members
+    assert "[path: `metadata.review.${string}`]" not in members
+    assert '\n  | "metadata.review.stars"\n' in contract
+    assert '"metadata.place.notes"' not in contract.split("export type EventOrderField", 1)[1]
+
+
+def test_a_filter_has_every_field_with_its_operators() -> None:
+    contract = typescript(registry(), transformer="none")
+    fields = Fields(metadata_struct())
+
+    members = _interface(contract, "EventFilter")
+    for field in fields.listed():
+        name = json.dumps(field.dotted) if field.path else field.dotted
+        [typed] = [line for line in members.splitlines() if line.startswith(f"  {name}?: ")]
+        operators = re.search(r"\b([A-Z]\w+Operators)", typed)
+        assert operators
+        declared = re.search(rf"export interface {operators[1]}\b.*\n([^}}]*)\}}", contract)
+        assert declared
+        for operator in get_args(Operator):
+            accepted = _has({field.dotted: {operator: {}}}, fields)
+            assert (f"  {operator}?: " in declared[1]) == accepted, (field.dotted, operator)
+
+
+def test_an_order_has_every_field_that_orders() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    listed = contract.split("export type EventOrderField =", 1)[1].split(";", 1)[0]
+    names = [json.loads(line.removeprefix("  | ")) for line in listed.splitlines()[1:]]
+    assert {"seq", "createdAt", "metadata.ai.confidence.score", "metadata.import.importedAt"} <= set(names)
+    assert {"hash", "data", "metadata.ai", "metadata.custom"}.isdisjoint(names)
+    for name in names:
+        assert parse_order([{name: "asc"}], "orderBy", Fields(metadata_struct()))
+
+
+def test_enumerations_are_unions_in_a_filter() -> None:
+    members = _interface(typescript(registry(), transformer="none"), "EventFilter")
+
+    sources = " | ".join(json.dumps(source) for source in get_args(Source))
+    assert f"  source?: {sources} | null | TextOperators<{sources}>;" in members
+
+
+def test_filters_take_dates_with_superjson_alone() -> None:
+    dates, texts = (typescript(registry(), transformer=each) for each in ("superjson", "none"))
+
+    assert "  createdAt?: string | Date | null | InstantOperators;" in _interface(dates, "EventFilter")
+    assert "  gte?: string | Date;" in _interface(dates, "InstantOperators")
+    assert "  createdAt?: string | null | InstantOperators;" in _interface(texts, "EventFilter")
+    assert "Date" not in texts.split("export interface EventFilter", 1)[1].split("export type EventOrderBy", 1)[0]
+
+
+def test_a_contract_without_filters_has_none() -> None:
+    contract = typescript(LIGHT, transformer="none")
+
+    assert "EventFilter" not in contract
+    assert "EventOrder" not in contract
 
 
 def test_superjson_makes_instants_dates() -> None:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from app.cursor import Cursor, Cursors
-from app.filter import Fields, parse_filter, parse_order
+from app.filter import Fields, known_fields, parse_filter, parse_order
 from app.store.database import Database
 from app.store.event_reader import MAX_PAGE_BYTES
 from app.store.filter_sql import condition, order_type, order_value
@@ -20,7 +20,6 @@ from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventQuery
 from schemas.filter import And, Node, OrderTerm, Test
-from schemas.metadata import metadata_struct
 from schemas.written import Written
 
 IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
@@ -106,7 +105,7 @@ class Browser:
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
         self._cursors = cursors
-        self._fields = Fields(metadata_struct())
+        self._fields = known_fields()
 
     async def page(self, workspace: str, wanted: BrowseEvents, only_user: str | None) -> Written[BrowsedPage]:
         """One page; with `only_user`, of that user's events alone. It ends early at 32 MiB, never before its first.

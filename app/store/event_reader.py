@@ -148,7 +148,8 @@ class EventReader:
             conditions += " AND seq < %(before)s"
             parameters = parameters | {"before": place.seq}
         asked = conditions, limit, 0 if place else query.offset or 0
-        [(events, count, last, whole)] = await self._database.rows(list_sql(*asked), parameters)
+        read = self._database.rows_alone if matching.is_free else self._database.rows
+        [(events, count, last, whole)] = await read(list_sql(*asked), parameters)
         full = count
         if not whole:
             [(events, count, last)] = await self._database.rows_alone(large_list_sql(*asked), parameters)
@@ -156,7 +157,8 @@ class EventReader:
 
     async def _more(self, matching: Filter, page: _Page) -> bool:
         parameters = matching.parameters | {"last": page.last}
-        return bool((await self._database.rows(more_sql(matching.sql), parameters))[0][0])
+        read = self._database.rows_alone if matching.is_free else self._database.rows
+        return bool((await read(more_sql(matching.sql), parameters))[0][0])
 
     async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[Found | None]]]) -> None:
         """Answer what waits, then what gathered meanwhile, until nothing does."""

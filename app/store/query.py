@@ -4,7 +4,8 @@ from hashlib import sha256
 
 import msgspec
 
-from app.filter import type_pattern
+from app.filter import filter_of, type_pattern
+from app.store.filter_sql import condition
 from schemas.event import EventQuery
 
 
@@ -12,7 +13,7 @@ class Filter:
     """The conditions of a list: `sql` over the table `event`, with `parameters`."""
 
     def __init__(self, query: EventQuery, workspace: str, only_user: str | None) -> None:
-        """`only_user` restricts to that user's rows whatever the query asks for."""
+        """`only_user` restricts to that user's rows whatever the query asks for. Raises InvalidInput for its filter."""
         self.parameters: dict[str, object] = {"workspace": workspace}
         self._keys: list[str] = []
         self._counted: list[str] = ["workspace_id = %(workspace)s"]
@@ -29,6 +30,11 @@ class Filter:
             self._others.append("coalesce(producer, source) = %(producer)s")
             self.parameters["producer"] = query.producer
         self._type(query.type)
+        self.is_free = query.filter is not None
+        """Whether it asks for what no index may serve: such a read holds up others."""
+        if (node := filter_of(query)) is not None:
+            self._others.append(f"({condition(node, self.parameters, only_user=only_user)})")
+            self._keys.append(f"filter={msgspec.json.encode(query.filter, order='sorted').decode()}")
         if query.has_metadata is not None:
             self._keys.append(f"metadata={query.has_metadata}")
         self._has_metadata = query.has_metadata

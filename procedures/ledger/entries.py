@@ -19,7 +19,11 @@ async def entries(wanted: ReadLedger, context: Context) -> Written[LedgerPage]:
     """
     return await context.services.ledger.entries(
         context.workspace,
-        EventQuery(type=wanted.type, from_=None if wanted.since is None else _behind(wanted.since)),
+        EventQuery(
+            type=wanted.type,
+            from_=None if wanted.since is None else _behind(wanted.since),
+            filter=wanted.filter,
+        ),
         wanted.limit or DEFAULT_ENTRIES,
         context.principal.delivers_only,
     )

@@ -26,6 +26,7 @@ async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, 
         raise InvalidInput([Issue("after", "is a place that this log has not reached", "invalid_cursor")])
     followed = StreamEvents(
         type=wanted.type,
+        filter=wanted.filter,
         start=None if wanted.after is None else feed.cursor(context.workspace, wanted.after),
         last_event_id=wanted.last_event_id,
         markers=wanted.markers,

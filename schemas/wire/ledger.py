@@ -1,12 +1,13 @@
 """The ledger door's parameters (the document "Event Log"). What it answers is the procedures' own."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from schemas.audit import DEFAULT_ACTS, Action, ListAudit
 from schemas.base import Count, Input, Instant, ShortText
 from schemas.event import TypePattern
+from schemas.jsontext import read_json
 from schemas.ledger import (
     DEFAULT_ENTRIES,
     DescribeLedger,
@@ -30,10 +31,12 @@ class QueryEvents(LedgerQuery, frozen=True, kw_only=True, rename=None):
     since: Instant | None = None
     limit: MaxThousand = DEFAULT_ENTRIES
     type: TypePattern | None = None
+    filter: str | None = None
+    """JSON."""
 
     def to_read(self) -> ReadLedger:
-        """The input of `ledger.entries`."""
-        return ReadLedger(since=self.since, limit=self.limit, type=self.type)
+        """The input of `ledger.entries`. Raises InvalidInput for a filter that is no JSON."""
+        return ReadLedger(since=self.since, limit=self.limit, type=self.type, filter=_json(self.filter))
 
 
 class QueryExport(LedgerQuery, frozen=True, kw_only=True, rename=None):
@@ -53,10 +56,12 @@ class QueryStream(LedgerQuery, frozen=True, kw_only=True, rename=None):
     token: str | None = None
     after: Annotated[int, Meta(ge=-1, le=2**53 - 1, extra={"message": "must be a seq, or -1"})] | None = None
     type: TypePattern | None = None
+    filter: str | None = None
+    """JSON."""
 
     def to_follow(self) -> FollowLedger:
-        """The input of `ledger.stream`."""
-        return FollowLedger(after=self.after, type=self.type)
+        """The input of `ledger.stream`. Raises InvalidInput for a filter that is no JSON."""
+        return FollowLedger(after=self.after, type=self.type, filter=_json(self.filter))
 
 
 class QueryConsistency(LedgerQuery, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -88,3 +93,7 @@ class QueryAudit(LedgerQuery, frozen=True, kw_only=True, rename=None):
     def to_list(self) -> ListAudit:
         """The input of `audit.list`."""
         return ListAudit(since=self.since, action=self.action, limit=self.limit)
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else read_json(text.encode(), "filter")

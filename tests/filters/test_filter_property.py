@@ -314,7 +314,7 @@ def _fits(name: str, value: Any, operator: str, wanted: Any) -> bool:
 
 def _compares(value: Any, operator: str, wanted: Any) -> bool:
     def is_like(sort: Any) -> bool:
-        return isinstance(value, sort) and isinstance(wanted, sort) and isinstance(value, bool) is (sort is bool)
+        return all(isinstance(each, sort) and isinstance(each, bool) is (sort is bool) for each in (value, wanted))
 
     if not any(map(is_like, (bool, int | float, str, timedelta))):
         return False

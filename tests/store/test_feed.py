@@ -124,7 +124,7 @@ def test_filters_in_memory_equal_filters_in_sql(corpus: Corpus, data: st.DataObj
             place = piece.seq
         return found
 
-    matches = matcher(msgspec.convert(query, StreamEvents), only_user)
+    matches = matcher(msgspec.convert(query, StreamEvents), "default", only_user)
     seqs = [event.seq for event in corpus.store.run(everything()) if matches(event)]
 
     assert seqs == [event["seq"] for event in reversed(corpus.matching(workspace, query, only_user))]

@@ -722,3 +722,14 @@ def test_the_ledgers_own_port_serves_it_and_nothing_else(
         assert get(path).status_code == 404
     assert httpx.post(f"{url}/v1/events", headers=server.headers, json={}).status_code == 405
     assert urlsplit(url).port != urlsplit(server.url).port
+
+
+def test_events_and_the_stream_take_the_one_filter(observed: Observed, org: str) -> None:
+    log(observed.server, org, "a.b", "a.c", "a.d")
+    asked = json.dumps({"type": {"in": ["a.b", "a.d"]}})
+
+    found = read(observed.server, "events", log=org, filter=asked).json()
+
+    assert ([event["seq"] for event in found["events"]], found["total"]) == ([0, 2], 2)
+    for wrong, field in (('{"nosuch": 1}', "filter.nosuch"), ("{", "filter"), ("[]", "filter")):
+        assert error_of(read(observed.server, "events", log=org, filter=wrong), 400)["field"] == field

@@ -1,7 +1,7 @@
 // A typed client, as a frontend writes one: it compiles under the strictest settings and runs. Usage: client.js URL TOKEN
 import { createTRPCClient, httpBatchLink, httpLink, splitLink, TRPCClientError } from '@trpc/client'
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server'
-import type { AppRouter } from './contract'
+import type { AppRouter, EventFilter, EventOrderBy, EventOrderField } from './contract'
 import { type Instant, instant, transformer } from './options.js'
 
 type Inputs = inferRouterInputs<AppRouter>
@@ -72,6 +72,34 @@ const next: string | undefined = page.nextCursor
 check(total >= 2 && next !== undefined && page.events.length === 1, 'a page has a total and a cursor')
 const rest = await client.events.page.query({ limit: 1, type: 'entity.*', from: instant(new Date(0)), cursor: next })
 check(rest.events[0]?.id === id, 'a cursor goes on where the page ended')
+
+const effect = await client.events.log.mutate({ type: 'note.made', causationId: id, data: { title: 'Call back', n: 2 } })
+const typedFields: EventFilter = {
+  id: { in: [id, effect.id] },
+  source: 'intelligence',
+  seq: { gte: seq, lt: seq + 1000 },
+  createdAt: { gte: instant(new Date(0)) },
+  'metadata.ai.agent': { startsWith: 'orch' },
+  'metadata.ai.confidence.score': { gt: 0.9, lte: 1 },
+  'metadata.ai.extraction.method': { nin: ['implicit', 'relationship'] },
+  'metadata.ai.reasoning.durationMs': null,
+  'metadata.sync.offline': { ne: true },
+  'metadata.import.importedAt': { isNull: true },
+  'metadata.custom.any.member': null,
+}
+const anyOf: EventFilter = {
+  OR: [typedFields, { parent: { some: { id, NOT: { hash: { ne: hash } } } }, 'data.n': { lt: 3 }, 'data.title': { like: '*back' } }],
+  AND: [{ children: { none: { type: 'entity.deleted' } } }, { metadata: { isNull: false } }, { data: { isNull: false } }],
+  id: { ne: null },
+}
+const column: EventOrderField = 'metadata.ai.confidence.score'
+const order: EventOrderBy[] = [{ [column]: 'desc_nulls_last' }, { createdAt: 'asc' }]
+const browsed = await client.events.browse.query({ filter: typedFields, orderBy: order })
+check(browsed.data.map((each) => each.id).join() === id && browsed.pageInfo.total === 1, 'a filter finds by typed fields')
+const either = await client.events.browse.query({ filter: { ...anyOf, AND: [] }, orderBy: [{ seq: 'desc' }], limit: 2 })
+check(either.data.map((each) => each.id).join() === [effect.id, id].join(), 'relations and free paths are found and ordered')
+const neither = await client.events.browse.query({ filter: { NOT: anyOf, id: { in: [id, effect.id] } } })
+check(neither.data.map((each) => each.parentId).join() === id, 'filters nest')
 
 const made = await client.keys.create.mutate({ userId: 'ann', scopes: ['events:read-own'], expiresInSeconds: 60 })
 const ends: Instant | undefined = made.expiresAt

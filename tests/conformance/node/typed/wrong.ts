@@ -2,7 +2,7 @@
 import type { TRPCClient } from '@trpc/client'
 import type { inferRouterOutputs } from '@trpc/server'
 import type { client as typed } from './client.js'
-import type { AppRouter } from './contract'
+import type { AppRouter, EventFilter } from './contract'
 
 type Event = inferRouterOutputs<AppRouter>['events']['get']
 
@@ -132,6 +132,73 @@ export async function wrong(client: typeof typed, event: Event) {
   await events.list.query({ type: ['a.b'] })
   // @ts-expect-error cursor is a text
   await events.page.query({ cursor: 5 })
+
+  // events.browse
+  const find = (filter: EventFilter) => filter
+  // @ts-expect-error no such field
+  await events.browse.query({ filter: { colour: 'red' } })
+  // @ts-expect-error no such field
+  await events.browse.query({ filter: { OR: [{ NOT: { colour: 'red' } }] } })
+  // @ts-expect-error a filter is an object
+  await events.browse.query({ filter: 'source' })
+  // @ts-expect-error no such source
+  find({ source: 'alien' })
+  // @ts-expect-error no such source
+  find({ source: { in: ['api', 'alien'] } })
+  // @ts-expect-error no such operator
+  find({ type: { matches: 'a' } })
+  // @ts-expect-error seq is a number
+  find({ seq: '1' })
+  // @ts-expect-error a number has no parts
+  find({ seq: { contains: 1 } })
+  // @ts-expect-error ids have no order
+  find({ id: { gt: 'x' } })
+  // @ts-expect-error a list has no null
+  find({ subjectId: { in: [null] } })
+  // @ts-expect-error several values are `in`
+  find({ type: ['note.made', 'note.read'] })
+  // @ts-expect-error isNull is a boolean
+  find({ parentId: { isNull: 'yes' } })
+  // @ts-expect-error data itself has no value
+  find({ data: { eq: 'x' } })
+  // @ts-expect-error a member of data equals no object
+  find({ 'data.a': { eq: {} } })
+  // @ts-expect-error booleans have no order
+  find({ 'data.a': { gt: true } })
+  // @ts-expect-error no such kind
+  find({ 'metadata.review.stars': 5 })
+  // @ts-expect-error no such field of its kind
+  find({ 'metadata.ai.colour': 'red' })
+  // @ts-expect-error a score is a number
+  find({ 'metadata.ai.confidence.score': { gte: '0.9' } })
+  // @ts-expect-error a number has no parts
+  find({ 'metadata.ai.confidence.score': { startsWith: '0' } })
+  // @ts-expect-error no such method
+  find({ 'metadata.ai.extraction.method': 'guess' })
+  // @ts-expect-error booleans have no order
+  find({ 'metadata.sync.offline': { gt: false } })
+  // @ts-expect-error an array has no members
+  find({ 'metadata.ai.classification.tags.first': 'a' })
+  // @ts-expect-error AND takes an array
+  find({ AND: { type: 'note.made' } })
+  // @ts-expect-error NOT takes one filter
+  find({ NOT: [{ type: 'note.made' }] })
+  // @ts-expect-error a relation says some or none
+  find({ parent: { type: 'note.made' } })
+  // @ts-expect-error a relation says some or none
+  find({ children: {} })
+  // @ts-expect-error no such field of the parent
+  find({ parent: { some: { colour: 'red' } } })
+  // @ts-expect-error an order is an array
+  await events.browse.query({ orderBy: { seq: 'asc' } })
+  // @ts-expect-error no such field
+  await events.browse.query({ orderBy: [{ colour: 'asc' }] })
+  // @ts-expect-error no such direction
+  await events.browse.query({ orderBy: [{ seq: 'up' }] })
+  // @ts-expect-error free members have no order
+  await events.browse.query({ orderBy: [{ 'data.title': 'asc' }] })
+  // @ts-expect-error hashes have no order
+  await events.browse.query({ orderBy: [{ hash: 'asc' }] })
 
   // keys
   const { keys } = client
