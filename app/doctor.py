@@ -14,6 +14,7 @@ from app.start import database, read_secret
 from app.store import inspection
 from app.store.embedded import DataDirectoryError
 from app.store.install import Identity, InstallError, connect, find_identity, head
+from app.store.key_history import kids
 
 
 class Finding(Struct, frozen=True):
@@ -65,7 +66,7 @@ def _origin_fault(connection: psycopg.Connection, note: Note, identity: Identity
     origin = note.checkpoint.origin
     if log == origin or "/" in log:
         return f"The checkpoint is of {origin}, which is no log of this install ({identity.origin}/...)."
-    if not any(is_signed_by(note, kid) for kid in inspection.kids(connection)):
+    if not any(is_signed_by(note, kid) for kid in kids(connection, identity.node)):
         return (
             "The checkpoint is not signed by a key that this database knows to be the install's: it is forged, or the "
             "database is a backup from before a change of keys."

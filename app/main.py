@@ -26,7 +26,7 @@ from app.surfaces.browse import browse_router
 from app.surfaces.errors import TRPC_CODES
 from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
-from app.surfaces.ledger import LedgerDoor, ledger_router
+from app.surfaces.ledger import ledger_router
 from app.surfaces.ledger_stream import LedgerStream
 from app.surfaces.live import Live
 from app.surfaces.publish import PublishDoor, publish_router
@@ -51,12 +51,12 @@ def create_app(
     process = Process(settings, install=install, keys=keys, secret=secret)
     authenticator = Authenticator(process.database)
     live = Live(authenticator)
-    ledger = LedgerDoor(services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes)
+    door = RestDoor(services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes)
     stream = LedgerStream(
-        door=ledger, live=live, origins=settings.cors_origins, ping_seconds=settings.sse_ping_seconds
+        door=door, live=live, origins=settings.cors_origins, ping_seconds=settings.sse_ping_seconds
     ).handler()
     if ledger_alone:
-        handlers: list[ControllerRouterHandler] = [ledger_router(LEDGER_OWN_MOUNT, ledger, stream)]
+        handlers: list[ControllerRouterHandler] = [ledger_router(LEDGER_OWN_MOUNT, door, stream)]
     else:
         publish = PublishDoor(
             services=process.services,
@@ -64,14 +64,11 @@ def create_app(
             max_body_bytes=settings.max_body_bytes,
             limits=RateLimits(process.database, {"publish": settings.rate_publish, "query": settings.rate_query}),
         )
-        browse = RestDoor(
-            services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes
-        )
         handlers = [
             _trpc(settings, process.services, authenticator, live),
             publish_router(publish),
-            browse_router(browse),
-            ledger_router(LEDGER_MOUNT, ledger, stream),
+            browse_router(door),
+            ledger_router(LEDGER_MOUNT, door, stream),
         ]
 
     @asynccontextmanager

@@ -39,7 +39,7 @@ class Process:
         self._feed = Feed(EventFollower(self.database), cursors)
         self._ledger_feed = Feed(EventFollower(self.database, LEDGER_JSON), cursors)
         self._trees = Trees(self.database)
-        ledger = Ledger(self.database, self._trees, keys)
+        ledger = Ledger(self.database, self._trees, keys, install.origin)
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
         self._webhooks = Webhooks(settings, self.database, self._log, cursors, node=install.node, secret=secret)
         audit = AuditLog(self.database)

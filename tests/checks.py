@@ -15,9 +15,17 @@ import psycopg
 from psycopg.rows import dict_row
 
 from app.ledger.canonical import canonical
-from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
-from app.ledger.draft import ROTATED_TYPE
-from app.ledger.rotation import rotation_text
+from app.ledger.chain import (
+    GENESIS,
+    ROTATED_TYPE,
+    Body,
+    body_bytes,
+    header_bytes,
+    instant,
+    leaf_hash,
+    rotation_text,
+    signed_text,
+)
 from app.ledger.signer import verify
 
 SCRIPT = Path(__file__).with_name("verify_log.mjs")

@@ -20,6 +20,12 @@ from schemas.event import Source
 GENESIS = bytes(32)
 """`prev_hash` of seq 0."""
 
+ROTATED_TYPE = "synap.key.rotated"
+"""Of the event that changes the key that a log is signed with."""
+
+ERASED_TYPE = "synap.event.erased"
+"""Of the event that names those whose bodies were erased."""
+
 
 class Body(Struct, frozen=True, kw_only=True):
     """What a caller sent, resolved: `data` and `metadata` are canonical JSON text."""
@@ -84,6 +90,28 @@ def leaf_hash(header: bytes) -> bytes:
 def signed_text(hash: bytes) -> bytes:
     """What an event's signature is over."""
     return f"evlog/event/v1\n{hash.hex()}\n".encode()
+
+
+def rotation_text(node: str, kid_old: str, kid_new: str, rotated_at: str) -> bytes:
+    """What both signatures of a rotation are over. `rotated_at` is an `instant`."""
+    return f"evlog/rotate/v1\n{node}\n{kid_old}\n{kid_new}\n{rotated_at}\n".encode()
+
+
+def export_text(
+    *,
+    node: str,
+    log: str,
+    export_id: str,
+    first_seq: int,
+    last_seq: int,
+    count: int,
+    root: str,
+    tip: str,
+    generated_at: str,
+) -> bytes:
+    """What the signature of a bundle is over. `root` and `tip` are written `sha256:<hex>`."""
+    lines = ("evlog/export/v1", node, log, export_id, first_seq, last_seq, count, root, tip, generated_at)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def instant(at: datetime) -> str:

@@ -19,9 +19,6 @@ from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
 from schemas.principal import Principal, Scope
 
-ROTATED_TYPE = "synap.key.rotated"
-"""Of the event that changes the key that a log is signed with."""
-
 
 class Draft(Struct, frozen=True, kw_only=True):
     """An event that only lacks its place: everything a caller decided, and the salt that goes with it."""
@@ -58,7 +55,7 @@ class Drafting:
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
             refused = Issue(join(path, "metadata"), str(error).split(" - at ")[0])
             raise InvalidInput(issues or [refused]) from None
-        return _draft(event.id or UUID(bytes=uuid_utils.uuid7().bytes), event.type, body)
+        return _draft(event.id or new_id(), event.type, body)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
         data = bytes(event.data)
@@ -85,6 +82,11 @@ class Drafting:
         self._check_metadata.decode(text)
         written = canonical(text, path)
         return None if written == b"{}" else written.decode()
+
+
+def new_id() -> UUID:
+    """A UUIDv7: ids made later sort later, which keeps their index dense."""
+    return UUID(bytes=uuid_utils.uuid7().bytes)
 
 
 def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) -> Draft:

@@ -1,25 +1,15 @@
-r"""Changes of the signing key (`docs/evlog1.md`, Keys): the text that both keys sign, and the event that tells of them.
-
-signed text = "evlog/rotate/v1\n<node>\n<kid_old>\n<kid_new>\n<rotated_at>\n"
-"""
+"""Changes of the signing key (`docs/evlog1.md`, Keys), and the event that tells of them."""
 
 import base64
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
-import uuid_utils
 
-from app.ledger.chain import instant
-from app.ledger.draft import ROTATED_TYPE, Draft, server_draft
+from app.ledger.chain import ROTATED_TYPE, instant, rotation_text
+from app.ledger.draft import Draft, new_id, server_draft
 from app.ledger.signer import Signer
 from schemas.ledger import Rotation
-
-
-def rotation_text(node: str, kid_old: str, kid_new: str, rotated_at: str) -> bytes:
-    """What both signatures of a rotation are over. `rotated_at` is an `instant`."""
-    return f"evlog/rotate/v1\n{node}\n{kid_old}\n{kid_new}\n{rotated_at}\n".encode()
 
 
 def rotated(node: str, kid_old: str, new: Signer, at: datetime, *, old: Signer | None) -> Rotation:
@@ -38,4 +28,4 @@ def rotated(node: str, kid_old: str, new: Signer, at: datetime, *, old: Signer |
 def rotation_draft(rotations: Sequence[Rotation], node: str) -> Draft:
     """The event that has these rotations, in their order. One for each log: each has an id and a salt of its own."""
     data = {"rotations": msgspec.to_builtins(rotations)}
-    return server_draft(ROTATED_TYPE, data, id=UUID(bytes=uuid_utils.uuid7().bytes), node=node)
+    return server_draft(ROTATED_TYPE, data, id=new_id(), node=node)

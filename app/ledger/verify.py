@@ -16,20 +16,26 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from app.ledger import signer
 from app.ledger.canonical import canonical
-from app.ledger.chain import GENESIS, header_bytes, leaf_hash, signed_text
+from app.ledger.chain import (
+    ERASED_TYPE,
+    GENESIS,
+    ROTATED_TYPE,
+    export_text,
+    header_bytes,
+    leaf_hash,
+    rotation_text,
+    signed_text,
+)
 from app.ledger.checkpoint import Checkpoint, MalformedNoteError, Note, is_signed_by, parse, vkey
 from app.ledger.merkle import EMPTY_ROOT, Frontier, verify_inclusion
 from schemas.errors import InvalidInput
+from schemas.event import RESERVED_PREFIX
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
 
 T = TypeVar("T")
 
 Judge = Callable[[str, bytes, bytes], bool]
 """Whether the key of this kid made this signature (the last of the three) over the text: `signer.verify`."""
-
-ROTATED = "synap.key.rotated"
-ERASED = "synap.event.erased"
-SERVERS_OWN = "synap."
 
 MAX_PROOF_BYTES = 4 * 2**20
 """What is larger has more than one event."""
@@ -411,17 +417,24 @@ def _is_rotation_signed(rotation: _Rotation, node: str, judge: Judge) -> bool:
     if not _is_timestamp(rotation.rotated_at):
         return False
     old, new = rotation.kid_old, rotation.kid_new
-    text = f"evlog/rotate/v1\n{node}\n{old}\n{new}\n{rotation.rotated_at}\n".encode()
+    text = rotation_text(node, old, new, rotation.rotated_at)
     by_old = rotation.signature_old is None or _is_signature(old, text, rotation.signature_old, judge)
     return by_old and _is_signature(new, text, rotation.signature_new, judge)
 
 
 def _check_seal(bundle: _Bundle, judge: Judge) -> None:
     """The bundle signature, over all that the events do not prove by themselves."""
-    lines: list[object] = ["evlog/export/v1", bundle.node_did, bundle.log, bundle.export_id]
-    lines += [int(bundle.first_seq), int(bundle.last_seq), int(bundle.count)]
-    lines += [bundle.chain_root_hash, bundle.chain_tip_hash, bundle.generated_at]
-    text = "".join(f"{line}\n" for line in lines).encode()
+    text = export_text(
+        node=bundle.node_did,
+        log=bundle.log,
+        export_id=bundle.export_id,
+        first_seq=int(bundle.first_seq),
+        last_seq=int(bundle.last_seq),
+        count=int(bundle.count),
+        root=bundle.chain_root_hash,
+        tip=bundle.chain_tip_hash,
+        generated_at=bundle.generated_at,
+    )
     _check(_is_signature(bundle.kid, text, bundle.bundle_signature, judge), SEAL)
 
 
@@ -590,9 +603,9 @@ class _Walk:
             self.missing[self.seq] = (event.event_id, event.hash)
             self.bodiless.add(self.seq)
             self.members += _members_read(event, b"")
-        if event.type == ROTATED:
+        if event.type == ROTATED_TYPE:
             self._rotate(_decoded(event.payload, _rotations, ROTATIONS).rotations)
-        elif event.type == ERASED and event.erased is UNSET:
+        elif event.type == ERASED_TYPE and event.erased is UNSET:
             self._erase(_decoded(event.payload, _erasures, ERASURES).erased)
         _check(event.kid in (before, self._kid()), KEY)
         _check(_is_signature(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
@@ -609,7 +622,7 @@ class _Walk:
     def _first_key(self, event: _Event) -> int:
         """The place of the key in force before the first event of a part."""
         kid = event.kid
-        if event.type == ROTATED and event.erased is UNSET:
+        if event.type == ROTATED_TYPE and event.erased is UNSET:
             kid = _decoded(event.payload, _rotations, ROTATIONS).rotations[0].kid_old
         places = [place for place, key in enumerate(self.bundle.keys) if key.kid == kid]
         _check(places, KEY)
@@ -623,7 +636,7 @@ class _Walk:
         self.members += _members_read(event, body)
         body_hash = sha256(body).digest()
         _check(event.body_hash == _written(body_hash), BODY)
-        if event.type.startswith(SERVERS_OWN):
+        if event.type.startswith(RESERVED_PREFIX):
             _check((context.source, context.user_id) == ("system", event.node), SERVER)
         return body_hash
 
@@ -674,7 +687,7 @@ def _check_erased(event: _Event) -> None:
     _check(event.erased is True, ERASED_FALSE)
     for part in (event.payload, event.context):
         _check(not _decoded(part, _members, ERASED_BODY), ERASED_BODY)
-    _check(event.type != ROTATED, NEVER_ERASED)
+    _check(event.type != ROTATED_TYPE, NEVER_ERASED)
     _check(_is_hash(event.body_hash), HASH)
 
 

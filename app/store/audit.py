@@ -10,10 +10,10 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-import uuid_utils
 from msgspec import Struct
 
 from app.ledger.canonical import canonical
+from app.ledger.draft import new_id
 from app.store.database import Database
 from app.store.pipe import Call, PipedConnection
 from app.store.rows import INSTANT
@@ -106,7 +106,7 @@ class Act(Struct, frozen=True):
         Nothing in `detail` may be personal data or a secret: no entry is ever changed.
         """
         return cls(
-            id=UUID(bytes=uuid_utils.uuid7().bytes),
+            id=new_id(),
             action=action,
             actor=actor,
             detail=canonical(msgspec.json.encode(detail), "detail").decode(),

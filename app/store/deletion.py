@@ -8,6 +8,7 @@ import psycopg
 from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolation
 
 from app.store.audit import enter
+from app.store.linker import LOCK
 from app.store.workspaces import NODE_LOG, WorkspaceError
 
 CUSTODIAN = "synap_custodian"
@@ -19,8 +20,6 @@ MAY_BE = f"SELECT pg_has_role('{CUSTODIAN}', %s)"
 
 ONE_AT_A_TIME = f"SELECT pg_advisory_xact_lock(hashtext('{CUSTODIAN}'))"
 """PostgreSQL refuses two transactions that change the leave to one table."""
-
-LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 
 TIP = "SELECT seq, hash FROM event_tip WHERE workspace_id = %(workspace)s"
 

@@ -15,10 +15,10 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-import uuid_utils
 from msgspec import Struct
 
-from app.ledger.draft import Draft, server_draft
+from app.ledger.chain import ERASED_TYPE
+from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit import Act
 from app.store.event_log import EventLog
 from app.store.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
@@ -28,8 +28,6 @@ from schemas.erasure import Erased
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.event import RESERVED_PREFIX
 from schemas.jsontext import MAX_ISSUES
-
-ERASED_TYPE = "synap.event.erased"
 
 MAX_EVENTS = 1000
 """In one transaction: as many as an append's, so that appends wait for it as they wait for each other."""
@@ -209,8 +207,7 @@ class _Run:
     def _said(self, found: Sequence[_Found]) -> Draft:
         """The event that names what is erased."""
         names = [{"seq": event.seq, "id": event.id, "hash": f"sha256:{event.hash}"} for event in found]
-        id_ = UUID(bytes=uuid_utils.uuid7().bytes)
-        return server_draft(ERASED_TYPE, {"erased": names}, id=id_, node=self._node)
+        return server_draft(ERASED_TYPE, {"erased": names}, id=new_id(), node=self._node)
 
     def _calls(self, found: Sequence[_Found], tip: Tip) -> list[Call]:
         seqs = self._key | {"seqs": f"{{{','.join(str(event.seq) for event in found)}}}"}

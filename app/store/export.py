@@ -19,8 +19,7 @@ import uuid_utils
 from msgspec import Struct
 
 from app.ledger import merkle
-from app.ledger.chain import GENESIS, instant
-from app.ledger.draft import ROTATED_TYPE
+from app.ledger.chain import ERASED_TYPE, GENESIS, ROTATED_TYPE, export_text, instant
 from app.store.database import Database
 from app.store.ledger import Ledger, keys_up_to
 from app.store.pipe import Row
@@ -48,9 +47,9 @@ SELECT convert_to(string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(
 ) AS measured WHERE bytes <= {PIECE_BYTES} OR place = 1
 """
 
-SEAL = """
+SEAL = f"""
 SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid, EXISTS (
-    SELECT FROM event WHERE workspace_id = %(workspace)s AND type = 'synap.event.erased' AND seq > %(last)s
+    SELECT FROM event WHERE workspace_id = %(workspace)s AND type = '{ERASED_TYPE}' AND seq > %(last)s
 )
 FROM event_tip AS tip
 LEFT JOIN event AS first ON first.workspace_id = tip.workspace_id AND first.seq = %(first)s
@@ -156,14 +155,23 @@ class Export:
         generated_at = instant(datetime.now(UTC))
         count = self.last - self.first + 1
         root, tip = f"sha256:{sealed.root.hex()}", f"sha256:{sealed.tip.hex()}"
-        lines = ("evlog/export/v1", node.node_did, self._workspace, self.id, self.first, self.last, count, root, tip)
-        signed = "".join(f"{line}\n" for line in (*lines, generated_at)).encode()
+        signed = export_text(
+            node=node.node_did,
+            log=self._workspace,
+            export_id=self.id,
+            first_seq=self.first,
+            last_seq=self.last,
+            count=count,
+            root=root,
+            tip=tip,
+            generated_at=generated_at,
+        )
         # To the end of the log: the checkpoint is of what is here, so that a verifier can make its root anew.
         is_whole = self._to_end and not sealed.erased_since
         size, kid = (self.last + 1, sealed.kid) if is_whole else (sealed.log_seq + 1, sealed.log_kid)
         nodes = await self._trees.nodes(self._workspace, size, [self.last, size - 1] if count else [])
         proof = merkle.inclusion_proof(self.last, size, nodes) if count else []
-        checkpoint = await self._ledger.sign(self._workspace, size, merkle.root(size, nodes), kid)
+        checkpoint = self._ledger.sign(self._workspace, size, merkle.root(size, nodes), kid)
         end = {
             "last_seq": self.last,
             "count": count,

@@ -6,8 +6,6 @@ import psycopg
 from psycopg.errors import UndefinedTable
 
 from app.ledger.merkle import Frontier
-from app.store.install import find_identity
-from app.store.key_history import key_history
 
 REVISION = "SELECT version_num FROM alembic_version"
 
@@ -40,14 +38,6 @@ def revision(connection: psycopg.Connection) -> str | None:
 def loose_tips(connection: psycopg.Connection) -> list[str]:
     """The logs whose tip is not their last event, or that another key than the install's signs. Servers may append."""
     return [log for (log,) in connection.execute(LOOSE_TIPS)]
-
-
-def kids(connection: psycopg.Connection) -> list[str]:
-    """Every key that the install ever had, the first first; none before its first start."""
-    identity = find_identity(connection)
-    if identity is None:
-        return []
-    return [identity.node.removeprefix("did:key:"), *(each.kid_new for each in key_history(connection))]
 
 
 def is_deleted(connection: psycopg.Connection, log: str) -> bool:

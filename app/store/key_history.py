@@ -23,6 +23,11 @@ def to_rotation(row: Row) -> Rotation:
     )
 
 
+def kids(connection: psycopg.Connection, node: str) -> list[str]:
+    """Every key that the install `node` ever had, the first first."""
+    return [node.removeprefix("did:key:"), *(each.kid_new for each in key_history(connection))]
+
+
 def key_history(connection: psycopg.Connection) -> list[Rotation]:
     """Every rotation, the first first."""
     return [to_rotation(row) for row in connection.execute(HISTORY)]

@@ -21,7 +21,7 @@ from schemas.event import EventQuery
 from schemas.ledger import InclusionProof, LedgerEvent, LedgerNode, LedgerPage, SignedCheckpoint, SigningKey
 from schemas.written import Written
 
-IDENTITY = "SELECT node, kid, origin FROM install"
+IDENTITY = "SELECT node, kid FROM install"
 
 TIP = "SELECT seq, kid FROM event_tip WHERE workspace_id = %(workspace)s"
 
@@ -54,10 +54,12 @@ class FoundEntry(Struct, frozen=True):
 class Ledger:
     """Reads and proves, for one process. For any number of tasks. Everything may raise Unavailable."""
 
-    def __init__(self, database: Database, trees: Trees, keys: Keyring) -> None:
+    def __init__(self, database: Database, trees: Trees, keys: Keyring, origin: str) -> None:
+        """`origin` is the first part of the origin of its checkpoints."""
         self._database = database
         self._trees = trees
         self._keys = keys
+        self._origin = origin
 
     async def entries(
         self, workspace: str, query: EventQuery, limit: int, only_user: str | None
@@ -79,14 +81,14 @@ class Ledger:
     async def node(self) -> LedgerNode:
         """Who signs."""
         [identity], rotations = await self._database.atomic([(IDENTITY, {}), (HISTORY, {})])
-        node, kid, origin = identity
+        node, kid = identity
         history = [to_rotation(row) for row in rotations]
         first = SigningKey(kid=node.removeprefix("did:key:"))
         return LedgerNode(
             node_did=node,
             kid=kid,
             public_identity=base64.b64encode(public_key(kid) or b"").decode(),
-            origin=origin,
+            origin=self._origin,
             keys=[first, *(SigningKey(kid=each.kid_new, rotation=each) for each in history)],
         )
 
@@ -101,7 +103,7 @@ class Ledger:
         """The tree of a log now, signed. Raises NotFound."""
         seq, kid = await self.tip(workspace)
         nodes = await self._trees.nodes(workspace, seq + 1, [seq] if seq >= 0 else [])
-        return await self.sign(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
+        return self.sign(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
 
     async def inclusion(self, workspace: str, entry: FoundEntry) -> InclusionProof:
         """The proof that an event of a log is in its tree now."""
@@ -111,7 +113,7 @@ class Ledger:
         return InclusionProof(
             event=msgspec.json.decode(entry.json, type=LedgerEvent),
             proof=_texts(merkle.inclusion_proof(entry.seq, last + 1, nodes)),
-            checkpoint=await self.sign(workspace, last + 1, merkle.root(last + 1, nodes), kid),
+            checkpoint=self.sign(workspace, last + 1, merkle.root(last + 1, nodes), kid),
             keys=keys_up_to(node, kid),
             node_did=node.node_did,
         )
@@ -121,10 +123,9 @@ class Ledger:
         nodes = await self._trees.nodes(workspace, new, [size - 1 for size in (old, new) if size])
         return _texts(merkle.consistency_proof(old, new, nodes))
 
-    async def sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
+    def sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
         """A checkpoint by the key `kid`."""
-        [(_, _, origin)] = await self._database.rows(IDENTITY, {})
-        origin = f"{origin}/{workspace}"
+        origin = f"{self._origin}/{workspace}"
         note = checkpoint.sign(Checkpoint(origin, size, root), self.signer(kid))
         [encoded] = _texts([root])
         return SignedCheckpoint(note=note, origin=origin, size=size, root=encoded, vkey=checkpoint.vkey(origin, kid))

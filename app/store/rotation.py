@@ -15,7 +15,7 @@ from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
 from app.store.audit import enter
 from app.store.install import InstallError
-from app.store.key_history import key_history
+from app.store.key_history import kids
 from app.store.linker import LOCK, Linker, Tip
 from app.store.workspaces import NODE_LOG
 from schemas.ledger import Rotation
@@ -97,7 +97,7 @@ def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str,
     found = Signer.load(keys.path)
     if found is None:
         return keys.make()
-    if found.kid in {node.removeprefix("did:key:"), *(each.kid_new for each in key_history(connection))}:
+    if found.kid in kids(connection, node):
         raise InstallError(
             f"The key in {keys.path} is {found.kid}, which this install had before; put a new one there, or none."
         )

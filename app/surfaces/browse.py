@@ -3,7 +3,7 @@
 from litestar import Response, Router, get
 from litestar.di import Provide
 
-from app.surfaces.rest import Caller, RestDoor, answer, parsed, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, refusal
 from procedures.call import call
 from procedures.events.browse import browse
 from procedures.events.get import get as get_event
@@ -20,20 +20,14 @@ FIELDS = {"eventId": "id", "workspace": "workspace_id"}
 @get("/events")
 async def events(request: Caller, door: RestDoor) -> Response[bytes]:
     """A page of the events that match (section GET /api/events)."""
-    principal = await door.principal(request)
-    parameters = dict(request.query_params.items())
-    context = await door.context(request, principal, parameters.get("workspace_id"), "workspace_id")
-    wanted = parsed(parameters, QueryEvents)
+    context, wanted = await door.read(request, QueryEvents, "workspace_id")
     return answer(request, await call(browse, context, wanted.to_browse), 200)
 
 
 @get("/events/{event_id:str}")
 async def event(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """One event (section GET /api/events/{id})."""
-    principal = await door.principal(request)
-    parameters = dict(request.query_params.items())
-    context = await door.context(request, principal, parameters.get("workspace_id"), "workspace_id")
-    parsed(parameters, BrowseQuery)
+    context, _ = await door.read(request, BrowseQuery, "workspace_id")
     found: SynapEvent = (await call(get_event, context, lambda: GetEvent(event_id=event_id))).read(SynapEvent)
     return answer(request, shown(found, context.workspace), 200)
 

@@ -4,7 +4,7 @@ Events in the shape that anyone can verify, exports, proofs, the audit. Its WebS
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from litestar import MediaType, Response, Router, get
 from litestar.di import Provide
@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
 from app.surfaces.ledger_export import Download
-from app.surfaces.rest import Caller, RestDoor, answer, parsed, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, refusal
 from procedures.audit.list import list_ as list_audit
 from procedures.call import call
 from procedures.context import Context
@@ -41,31 +41,18 @@ FIELDS = {
 }
 """What the procedures call `fromSeq` is `from_seq` here, in what they refuse too."""
 
-T = TypeVar("T", bound=Struct)
-
-
-class LedgerDoor(RestDoor, frozen=True, kw_only=True):
-    """What this door works with."""
-
-    async def read(self, request: Caller, wanted: type[T]) -> tuple[Context, T]:
-        """Who calls, in which log, and what for. Raises Unauthorized, Forbidden, InvalidInput, Unavailable."""
-        principal = await self.principal(request)
-        parameters = dict(request.query_params.items())
-        context = await self.context(request, principal, parameters.get("log"), "log")
-        return context, parsed(parameters, wanted)
-
 
 @get("/events")
-async def events(request: Caller, door: LedgerDoor) -> Response[bytes]:
+async def events(request: Caller, door: RestDoor) -> Response[bytes]:
     """The events that match, oldest first (section GET /v1/events)."""
-    context, wanted = await door.read(request, QueryEvents)
+    context, wanted = await door.read(request, QueryEvents, "log")
     return answer(request, await _called(entries, context, wanted.to_read), 200)
 
 
 @get("/events/export")
-async def export(request: Caller, door: LedgerDoor) -> ASGIApp:
+async def export(request: Caller, door: RestDoor) -> ASGIApp:
     """The log, or a part of it, as a signed bundle (section GET /v1/events/export)."""
-    context, wanted = await door.read(request, QueryExport)
+    context, wanted = await door.read(request, QueryExport, "log")
     bundle = await _called(ledger_export, context, wanted.to_export)
     headers = {
         "content-type": MediaType.JSON,
@@ -82,41 +69,41 @@ async def export(request: Caller, door: LedgerDoor) -> ASGIApp:
 
 
 @get("/events/{event_id:str}/proof")
-async def proof(request: Caller, door: LedgerDoor, event_id: str) -> Response[bytes]:
+async def proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """One event and the proof that it is in the log."""
-    context, _ = await door.read(request, QueryNothing)
+    context, _ = await door.read(request, QueryNothing, "log")
     return answer(request, await _called(ledger_proof, context, lambda: ProveEvent(event_id=event_id)), 200)
 
 
 @get("/node")
-async def node(request: Caller, door: LedgerDoor) -> Response[bytes]:
+async def node(request: Caller, door: RestDoor) -> Response[bytes]:
     """Who signs."""
-    context, wanted = await door.read(request, QueryNothing)
+    context, wanted = await door.read(request, QueryNothing, "log")
     return answer(request, await _called(ledger_node, context, wanted.to_describe), 200)
 
 
 @get("/checkpoint")
-async def checkpoint(request: Caller, door: LedgerDoor) -> Response[bytes]:
+async def checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
     """The log as it is now, in one signed note."""
-    context, wanted = await door.read(request, QueryNothing)
+    context, wanted = await door.read(request, QueryNothing, "log")
     return answer(request, await _called(ledger_checkpoint, context, wanted.to_describe), 200)
 
 
 @get("/consistency")
-async def consistency(request: Caller, door: LedgerDoor) -> Response[bytes]:
+async def consistency(request: Caller, door: RestDoor) -> Response[bytes]:
     """The proof that the log extends an earlier checkpoint."""
-    context, wanted = await door.read(request, QueryConsistency)
+    context, wanted = await door.read(request, QueryConsistency, "log")
     return answer(request, await _called(ledger_consistency, context, wanted.to_prove), 200)
 
 
 @get("/audit")
-async def audit(request: Caller, door: LedgerDoor) -> Response[bytes]:
+async def audit(request: Caller, door: RestDoor) -> Response[bytes]:
     """The administrative acts, oldest first (section GET /v1/audit)."""
-    context, wanted = await door.read(request, QueryAudit)
+    context, wanted = await door.read(request, QueryAudit, "log")
     return answer(request, await _called(list_audit, context, wanted.to_list), 200)
 
 
-def ledger_router(mount: str, door: LedgerDoor, stream: ControllerRouterHandler) -> Router:
+def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -> Router:
     """The routes of the door at `mount`; `stream` is its WebSocket."""
     handlers: Sequence[ControllerRouterHandler] = [
         events,

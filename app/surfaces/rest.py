@@ -63,6 +63,16 @@ class RestDoor(Struct, frozen=True, kw_only=True):
             raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
         return Context(self.services, principal, workspace, request_id(request))
 
+    async def read(self, request: Caller, wanted: type[T], names_workspace: str) -> tuple[Context, T]:
+        """Who calls, in which workspace (the parameter `names_workspace` says), and what for.
+
+        Raises Unauthorized, Forbidden, InvalidInput, Unavailable.
+        """
+        principal = await self.principal(request)
+        parameters = dict(request.query_params.items())
+        context = await self.context(request, principal, parameters.get(names_workspace), names_workspace)
+        return context, parsed(parameters, wanted)
+
 
 def parsed(parameters: Mapping[str, str], wanted: type[T]) -> T:
     """The parameters of a query as a `wanted`, whose whole numbers they spell. Raises InvalidInput, every place."""

@@ -4,7 +4,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.ledger.rotation import rotated, rotation_draft, rotation_text
+from app.ledger.chain import rotation_text
+from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())

@@ -20,8 +20,11 @@ from app.store.database import Database
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
+from app.store.export import Exports
 from app.store.install import connect, set_up
 from app.store.keys import new_token
+from app.store.ledger import Ledger
+from app.store.trees import Trees
 from app.store.workspaces import create_workspace
 from schemas.event import ListEvents, LogEvent, SynapEvent
 from schemas.principal import EVERY, Principal
@@ -67,6 +70,14 @@ class Store(Struct, frozen=True, kw_only=True):
     def other(self) -> str:
         """Another workspace of the test's own."""
         return f"{self.workspace}-other"
+
+    def ledger(self, keys: Keyring | None = None) -> Ledger:
+        """The read side of the ledger, in a process that found these keys."""
+        return Ledger(self.database, Trees(self.database), keys or self.keys, self.node.removeprefix("did:key:"))
+
+    def exports(self, keys: Keyring | None = None) -> Exports:
+        """What makes exports, in a process that found these keys."""
+        return Exports(self.database, self.ledger(keys), Trees(self.database))
 
     def append(self, *drafts: Draft, workspace: str | None = None) -> list[SynapEvent]:
         """Append in one call."""

@@ -14,11 +14,9 @@ from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, verify_bundle
 from app.store.audit import Act
 from app.store.erasure import Erasure, Wanted
-from app.store.export import PIECE_BYTES, PIECE_EVENTS, Export, Exports
+from app.store.export import PIECE_BYTES, PIECE_EVENTS, Export
 from app.store.install import connect
-from app.store.ledger import Ledger
 from app.store.rotation import rotate_key
-from app.store.trees import Trees
 from app.store.workspaces import create_workspace
 from schemas.errors import InvalidInput, NotFound, Unavailable
 from tests.checks import check_log
@@ -33,15 +31,9 @@ def own(postgres_url: str, template: str, tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def exports(store: Store, keys: Keyring | None = None) -> Exports:
-    """What makes them, in a process of its own."""
-    trees = Trees(store.database)
-    return Exports(store.database, Ledger(store.database, trees, keys or store.keys), trees)
-
-
 def opened_export(store: Store, first: int | None = None, last: int | None = None, workspace: str = "") -> Export:
     """An export of which nothing has been read."""
-    export: Export = store.run(exports(store).open(workspace or store.workspace, first, last))
+    export: Export = store.run(store.exports().open(workspace or store.workspace, first, last))
     return export
 
 
@@ -141,7 +133,7 @@ def test_without_the_signing_key_nothing_is_begun(store: Store, tmp_path: Path) 
     filled(store, 3)
 
     with pytest.raises(Unavailable):
-        store.run(exports(store, Keyring(tmp_path / "node.key")).open(store.workspace, None, None))
+        store.run(store.exports(Keyring(tmp_path / "node.key")).open(store.workspace, None, None))
 
 
 def test_events_that_come_meanwhile_are_not_in_it(store: Store) -> None:
@@ -231,7 +223,7 @@ def test_exports_around_changes_of_keys(own: Store) -> None:
 def test_several_exports_at_once_of_several_logs(store: Store) -> None:
     filled(store, PIECE_EVENTS + 10)
     store.append(*(draft() for _ in range(20)), workspace=store.other)
-    makes = exports(store)
+    makes = store.exports()
 
     async def text(workspace: str, first: int) -> bytes:
         export = await makes.open(workspace, first, None)

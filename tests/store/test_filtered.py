@@ -6,9 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.ledger.keyring import Keyring
-from app.store.ledger import Ledger
-from app.store.trees import Trees
 from schemas.errors import InvalidInput
 from schemas.event import EventQuery, StreamEvents
 from tests.store.opened import Store, draft
@@ -47,8 +44,7 @@ def test_lists_pages_streams_and_the_ledger_take_one_filter(
     assert [event["seq"] for page in pages for event in page["events"]] == newest_first
     assert {page["total"] for page in pages} == {len(seqs)}
 
-    ledger = Ledger(store.database, Trees(store.database), Keyring(store.keys.path))
-    shown = json.loads(store.run(ledger.entries(store.workspace, EventQuery(filter=asked), 100, None)).json)
+    shown = json.loads(store.run(store.ledger().entries(store.workspace, EventQuery(filter=asked), 100, None)).json)
     assert ([event["seq"] for event in shown["events"]], shown["total"]) == (seqs, len(seqs))
 
     assert _streamed(store, asked, "beginning", len(seqs)) == seqs

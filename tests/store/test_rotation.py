@@ -15,11 +15,8 @@ from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.ledger.verify import Verdict, verify_bundle
 from app.store.event_log import EventLog
-from app.store.export import Exports
 from app.store.install import InstallError, connect, set_up
-from app.store.ledger import Ledger
 from app.store.rotation import adopt_key, rotate_key
-from app.store.trees import Trees
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace
 from schemas.errors import Unavailable
 from schemas.ledger import Rotation
@@ -75,10 +72,9 @@ def _files(store: Store) -> dict[str, bytes]:
 
 def _verdict(store: Store, log: str, first: int | None = None, last: int | None = None) -> Verdict:
     """What a stranger says of an export; fails where it is broken."""
-    trees = Trees(store.database)
 
     async def export() -> bytes:
-        made = await Exports(store.database, Ledger(store.database, trees, store.keys), trees).open(log, first, last)
+        made = await store.exports().open(log, first, last)
         return b"".join([piece async for piece in made])
 
     verdict = verify_bundle(store.run(export()))
