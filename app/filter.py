@@ -6,7 +6,7 @@
 
 import operator as python
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import force_setattr
 
 from schemas.base import Instant
@@ -26,6 +26,7 @@ from schemas.filter import (
     Direction,
     Field,
     Kind,
+    LiveFilterObject,
     Node,
     Not,
     Operator,
@@ -44,6 +45,9 @@ from schemas.written import Tracked
 
 MAX_TYPES = 10_000
 """Types whose subscribers are remembered."""
+
+MAX_KEPT_BYTES = 65_536
+"""Of the JSON of a filter that is kept: every process holds those of all webhooks, and a list shows them."""
 
 MAX_NODES = 100
 MAX_DEPTH = 8
@@ -124,6 +128,8 @@ class FoundEvent(Struct, frozen=True, kw_only=True, eq=False):
     recorded_at: datetime
     event: Tracked[SynapEvent]
     """As a door shows it: of the ledger's the JSON is a `LedgerEvent`."""
+    occurred_at: datetime | None = None
+    """Needed where the JSON does not show it: the ledger's of an erased event."""
     document: "Document | None" = None
 
     def read(self) -> "Document":
@@ -174,34 +180,116 @@ def type_patterns(patterns: Iterable[str]) -> str:
     return f"^({'|'.join(type_pattern(pattern).pattern for pattern in patterns)})$"
 
 
+def kept_filter(raw: LiveFilterObject) -> str:
+    """The JSON that is kept of the `filter` of an input, for `Subscriber`: as it was sent, but for spaces.
+
+    Raises InvalidInput where it is no filter, asks for other events, or is longer than `MAX_KEPT_BYTES`.
+    """
+    refuse_relations(parse_filter(raw, "filter", known_fields()), "filter")
+    kept = msgspec.json.encode(raw)
+    if len(kept) > MAX_KEPT_BYTES:
+        raise InvalidInput([Issue("filter", f"must have at most {MAX_KEPT_BYTES:,} bytes as JSON, not {len(kept):,}")])
+    return kept.decode()
+
+
 class Subscriber(Struct, frozen=True):
-    """Who is told of events: those whose type one of the patterns fits; with `only_user`, of that user's alone."""
+    """Who is told of events: those whose type one of the patterns fits, and that meet the filter if there is one.
+
+    With `only_user`, of that user's alone. `filter` is what `kept_filter` made.
+    """
 
     id: str
     patterns: Sequence[str]
     only_user: str | None
+    filter: str | None = None
 
     @property
     def types(self) -> str:
         """The patterns as one regular expression."""
         return type_patterns(self.patterns)
 
+    @property
+    def node(self) -> Node | None:
+        """The filter. Raises InvalidInput where it is none any more: kinds of metadata come and go."""
+        return None if self.filter is None else parse_filter(msgspec.json.decode(self.filter), "filter", known_fields())
+
+
+class _Told(Struct, frozen=True):
+    """A subscriber, ready to be asked."""
+
+    id: str
+    types: re.Pattern[str]
+    only_user: str | None
+    meets: Callable[[FoundEvent], bool] | None
+
 
 class Subscribers:
-    """Says of an event which subscribers it is for. An event costs the same however many subscribers there are."""
+    """Says of an event of a workspace which subscribers it is for.
 
-    def __init__(self, subscribers: Iterable[Subscriber]) -> None:
-        self._all = [(subscriber, re.compile(subscriber.types)) for subscriber in subscribers]
-        self._by_type: dict[str, list[Subscriber]] = {}
+    An event costs the same however many subscribers there are; but each filter whose types fit judges it. Subscribers
+    whose filter is none any more are told of nothing, and named in `unreadable`.
+    """
 
-    def of(self, type: str, user_id: str) -> list[str]:
-        """The ids of those who are told of an event of this type and user."""
+    def __init__(self, subscribers: Iterable[Subscriber], workspace: str) -> None:
+        self.unreadable: list[str] = []
+        self._all: list[_Told] = []
+        for each in subscribers:
+            try:
+                node = each.node
+            except InvalidInput:
+                self.unreadable.append(each.id)
+                continue
+            meets = None if node is None else judge(node, workspace)
+            self._all.append(_Told(each.id, re.compile(each.types), each.only_user, meets))
+        self._have_filters = any(each.meets for each in self._all)
+        self._by_type: dict[str, list[_Told]] = {}
+
+    def judged(self, events: Iterable[tuple[int, str, str]]) -> list[int]:
+        """The seqs of those that a filter has a say in; of each event its seq, type and user."""
+        if not self._have_filters:
+            return []
+        return [
+            seq
+            for seq, type_, user_id in events
+            if any(each.meets and each.only_user in {None, user_id} for each in self._interested(type_))
+        ]
+
+    def of(self, seq: int, type: str, user_id: str, found: Mapping[int, FoundEvent]) -> list[str]:
+        """The ids of those who are told of an event; `found` has it under `seq` if it is among the `judged`."""
+        return [
+            each.id
+            for each in self._interested(type)
+            if each.only_user in {None, user_id} and (each.meets is None or each.meets(found[seq]))
+        ]
+
+    def of_logged(self, event: SynapEvent) -> list[str]:
+        """The same of an event as its caller is answered it."""
+        header = event.seq, event.type, event.user_id
+        return self.of(*header, {event.seq: _found(event)} if self.judged([header]) else {})
+
+    def _interested(self, type: str) -> list[_Told]:
         interested = self._by_type.get(type)
         if interested is None:
             if len(self._by_type) == MAX_TYPES:
                 self._by_type.clear()
-            interested = self._by_type[type] = [each for each, types in self._all if types.match(type)]
-        return [each.id for each in interested if each.only_user in {None, user_id}]
+            interested = self._by_type[type] = [each for each in self._all if each.types.match(type)]
+        return interested
+
+
+def _found(event: SynapEvent) -> FoundEvent:
+    return FoundEvent(
+        seq=event.seq,
+        type=event.type,
+        source=event.source,
+        producer=event.producer or event.source,
+        has_metadata=event.metadata is not UNSET,
+        subject_id=event.subject_id,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        user_id=event.user_id,
+        recorded_at=datetime.fromisoformat(event.timestamp),
+        event=Tracked(str(event.id), msgspec.json.encode(event)),
+    )
 
 
 class Document(Struct, frozen=True):
@@ -675,7 +763,7 @@ def _reader(field: Field, workspace: str) -> Callable[[FoundEvent], object]:
 _COLUMN_READERS: dict[str, Callable[[FoundEvent], object]] = {
     "id": lambda event: event.read().id,
     "hash": lambda event: event.read().hash,
-    "occurredAt": lambda event: event.read().occurred_at,
+    "occurredAt": lambda event: event.occurred_at or event.read().occurred_at,
     "type": lambda event: event.type,
     "subjectId": lambda event: event.subject_id,
     "userId": lambda event: event.user_id,

@@ -67,7 +67,7 @@ _PROCEDURE_TYPES = {kind: f"TRPC{kind.title()}Procedure" for kind in Kind}
 
 _TAKEN = (
     *("AppRouter", "TOptions", "ErrorShape", "AsyncIterable", "Date", "Omit", "Record", "TRPCBuiltRouter"),
-    *("EventFilter", "RelatedEvents", "EventOrderBy", "EventOrderField", "OrderDirection"),
+    *("EventFilter", "LiveEventFilter", "RelatedEvents", "EventOrderBy", "EventOrderField", "OrderDirection"),
     *(f"{kind.title()}Operators" for kind in OPERATORS),
     *_PROCEDURE_TYPES.values(),
 )
@@ -128,11 +128,14 @@ _FILTER = """\
  * Which events to find: all members must hold. Null asks for a field that is missing or null. In `data` and in free
  * parts of `metadata` a dotted path leads to any member.
  */
-export interface EventFilter {
-  AND?: EventFilter[];
-  OR?: EventFilter[];
-  NOT?: EventFilter;
+export interface EventFilter<TRelated = RelatedEvents> {
+  AND?: EventFilter<TRelated>[];
+  OR?: EventFilter<TRelated>[];
+  NOT?: EventFilter<TRelated>;
 %(members)s}
+
+/** A filter of events as they come, one by one: it cannot ask for related ones. */
+export type LiveEventFilter = EventFilter<never>;
 
 /** That some, or none, of the related events meet a filter. */
 export type RelatedEvents =%(related)s;
@@ -254,7 +257,7 @@ class _Speller:
         types = [field.type for struct, _ in found for field in msgspec.structs.fields(struct)]
         shapes = {_shape(each) for wanted in types for each in (wanted, *get_args(unwrap(wanted)[0]))}
         catalogue = _Catalogue(self._metadata, dates=self.dates)
-        if "filter" in shapes:
+        if shapes & {"filter", "live filter"}:
             yield catalogue.filter()
             yield from catalogue.operators()
         if "order" in shapes:
@@ -286,6 +289,8 @@ class _Speller:
                 text = "Record<string, unknown>"
             case "filter":
                 text = "EventFilter"
+            case "live filter":
+                text = "LiveEventFilter"
             case "order":
                 text = "EventOrderBy"
             case "metadata":
@@ -343,8 +348,8 @@ class _Catalogue:
         """What each kind of field is compared with. In JSON a `Date` is compared as the text that it is sent as."""
 
     def filter(self) -> str:
-        """`EventFilter`, and what a relation takes."""
-        lines = [f"{name}?: RelatedEvents" for name in get_args(Relation)]
+        """`EventFilter`, the same without relations, and what a relation takes."""
+        lines = [f"{name}?: TRelated" for name in get_args(Relation)]
         lines += [f"{_key(name)}?: {self._test(field)}" for name, field in self._named.items()]
         # What takes a member that no Struct has takes any.
         below = {name: field for name in self._named if (field := self._find(f"{name}.*"))}

@@ -8,11 +8,19 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import ledger, live, publish, rpc, soak, verify
+from benchmarks import browse, ledger, live, publish, rpc, soak, verify
 from benchmarks.errors import BenchmarkError
 
-SUITES = {"rpc": rpc, "live": live, "publish": publish, "ledger": ledger, "verify": verify, "soak": soak}
-COMPARISONS = ("rpc", "live", "publish", "ledger", "verify")
+SUITES = {
+    "rpc": rpc,
+    "live": live,
+    "publish": publish,
+    "ledger": ledger,
+    "verify": verify,
+    "browse": browse,
+    "soak": soak,
+}
+COMPARISONS = ("rpc", "live", "publish", "ledger", "verify", "browse")
 
 
 def main() -> int:

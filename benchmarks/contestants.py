@@ -7,7 +7,7 @@ Both run as one process with a database of their own, check a bearer token on ev
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from benchmarks.database import Cluster
 from benchmarks.errors import BenchmarkError, Missing
 from benchmarks.machine import program
 from benchmarks.process import free_port, serving
+from benchmarks.progress import progress
 from benchmarks.trpc import Client
 
 PEER = Path(__file__).parent / "peer"
@@ -114,8 +115,7 @@ def ours(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]
     """Run `synap serve` of this environment, with the settings it ships with; seeded by `events.logBatch`."""
     cluster.create_database("ours")
     with our_process(cluster, workspace) as server:
-        client = Client(f"{server.url}/trpc", server.token)
-        yield msgspec.structs.replace(server, ids=_seed_ours(client, events))
+        yield msgspec.structs.replace(server, ids=seed(server, events))
 
 
 @contextmanager
@@ -143,12 +143,15 @@ def our_process(
         yield Contestant(name="ours", url=url, token=token, pid=pid)
 
 
-def _seed_ours(client: Client, events: int) -> list[str]:
-    """Put `events` copies of EVENT into our log; returns their ids."""
+def seed(server: Contestant, events: int, event: Callable[[int], dict[str, Any]] = lambda _: EVENT) -> list[str]:
+    """Log `events` by `events.logBatch`, each what `event` makes of its number; returns their ids."""
+    client = Client(f"{server.url}/trpc", server.token)
     ids: list[str] = []
-    while len(ids) < events:
-        batch = [EVENT] * min(LARGEST_BATCH, events - len(ids))
-        ids += [event["id"] for event in client.mutation("events.logBatch", {"events": batch})]
+    with progress("seeding", events) as moved:
+        while len(ids) < events:
+            batch = [event(place) for place in range(len(ids), min(len(ids) + LARGEST_BATCH, events))]
+            ids += [logged["id"] for logged in client.mutation("events.logBatch", {"events": batch})]
+            moved(len(ids))
     client.close()
     return ids
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks import database, machine
-from benchmarks.contestants import EVENT, LARGEST_BATCH, Contestant, our_process
+from benchmarks.contestants import LARGEST_BATCH, Contestant, our_process, seed
 from benchmarks.database import Cluster
 from benchmarks.errors import BenchmarkError
 from benchmarks.trpc import Client
@@ -43,10 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
         cluster = stack.enter_context(database.cluster())
         cluster.create_database("ours")
         server = stack.enter_context(our_process(cluster, workspace))
-        _seed(server, LARGEST_BATCH)
+        seed(server, LARGEST_BATCH)
         small = _proofs(server, LARGEST_BATCH)
-        rate = _seed(server, arguments.events - LARGEST_BATCH)
-        print(f"seeded {arguments.events:,} events by events.logBatch: {rate:,.0f}/s", flush=True)
+        seed(server, arguments.events - LARGEST_BATCH)
         first = _proofs(server, arguments.events, count=1)
         large = _proofs(server, arguments.events)
         cluster.settle(["ours"])
@@ -64,16 +63,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"               {large:12,.2f} ms at {arguments.events:,} events   {large / small:5.2f}x")
     print(f"               {first:12,.2f} ms the first one")
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
-
-
-def _seed(server: Contestant, events: int) -> float:
-    """Log copies of EVENT in batches; how many a second."""
-    client = Client(f"{server.url}/trpc", server.token)
-    started = time.perf_counter()
-    for done in range(0, events, LARGEST_BATCH):
-        client.mutation("events.logBatch", {"events": [EVENT] * min(LARGEST_BATCH, events - done)})
-    client.close()
-    return events / (time.perf_counter() - started) if events else 0.0
 
 
 def _proofs(server: Contestant, events: int, *, count: int = PROOFS) -> float:

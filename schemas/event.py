@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, RawRecord, ShortText
-from schemas.filter import FilterObject
+from schemas.filter import FilterObject, LiveFilterObject
 
 Source = Literal["api", "automation", "sync", "migration", "system", "intelligence"]
 
@@ -144,6 +144,7 @@ class StreamEvents(EventQuery, frozen=True, kw_only=True):
     is through.
     """
 
+    filter: LiveFilterObject | None = None
     start: LogStart | None = None
     last_event_id: LogStart | None = None
     markers: bool | None = None

@@ -33,6 +33,9 @@ Value = Scalar | tuple[Scalar, ...]
 FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
 """A filter, as its caller wrote it; `app/filter.py` reads it."""
 
+LiveFilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
+"""The same where events are looked at one by one: it has no relations."""
+
 
 class Field(Struct, frozen=True):
     """What is compared: a column by its `name`, or with a `path` the member that it leads to in `data` or `metadata`.

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from schemas.base import Count, Input, Instant, Output, RawRecord
 from schemas.event import LogStart, TypePattern
-from schemas.filter import FilterObject
+from schemas.filter import FilterObject, LiveFilterObject
 
 DEFAULT_ENTRIES = 100
 
@@ -35,7 +35,7 @@ class FollowLedger(Input, frozen=True, kw_only=True):
 
     after: Annotated[int, Meta(ge=-1, le=2**53 - 1, extra={"message": "must be a seq, or -1"})] | None = None
     type: TypePattern | None = None
-    filter: FilterObject | None = None
+    filter: LiveFilterObject | None = None
     last_event_id: LogStart | None = None
     markers: bool | None = None
 

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from schemas.base import NO_NUL, Count, Input, Instant, InstantText, Output, ShortText
 from schemas.event import LogStart, TypePattern
+from schemas.filter import LiveFilterObject
 
 DEFAULT_GRACE_SECONDS = 86_400
 """How long a secret that was replaced still signs."""
@@ -41,11 +42,14 @@ DeliveryState = Literal["pending", "delivered", "failed"]
 class CreateSubscription(Input, frozen=True, kw_only=True):
     """A webhook to register (the document "Events API", section Subscribe to Events).
 
+    It is told of the events whose type one of the `eventTypes` fits, and that meet the `filter`, which looks at each
+    event alone: `parent` and `children` are refused.
     Without a `secret` one is made, and answered this once. `ordered` holds each event back until the one before it is
     through. `startFrom` is `now` (the default), `beginning`, the id of an event or a cursor (behind it), or a time.
     """
 
     event_types: EventTypes
+    filter: LiveFilterObject | None = None
     webhook_url: WebhookUrl
     secret: Secret | None = None
     description: Description | None = None
@@ -99,13 +103,15 @@ class ListDeliveries(SubscriptionReference, frozen=True, kw_only=True):
 class Subscription(Output, frozen=True, kw_only=True):
     """A webhook. `status` is `disabled` where we stopped it: `reason` says why. A secret is never shown again.
 
-    `deliverySeq` is the number of the last delivery; `untried` of them wait for their first attempt. `failingSince` is
-    there while every attempt fails. `weakSecret` says that its key has fewer than the 24 bytes that Standard Webhooks
-    asks for. Until `previousSecretUntil` the secret before signs as well.
+    `filter` is there where one was given, as it was. `deliverySeq` is the number of the last delivery; `untried` of
+    them wait for their first attempt. `failingSince` is there while every attempt fails. `weakSecret` says that its key
+    has fewer than the 24 bytes that Standard Webhooks asks for. Until `previousSecretUntil` the secret before signs as
+    well.
     """
 
     subscription_id: str
     event_types: list[str]
+    filter: LiveFilterObject | None = None
     webhook_url: str
     description: str | None = None
     ordered: bool

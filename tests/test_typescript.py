@@ -19,8 +19,8 @@ from procedures.procedure import Kind, Procedure, Stream, mutation, query, subsc
 from procedures.registry import registry
 from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section
 from schemas.errors import InvalidInput
-from schemas.event import Source
-from schemas.filter import Operator
+from schemas.event import Source, StreamEvents
+from schemas.filter import Operator, Relation
 from schemas.metadata import metadata_struct
 from schemas.principal import Scope
 
@@ -101,7 +101,7 @@ def _declared(name: str, input: type, output: Any, kind: Kind = Kind.MUTATION) -
 
 
 def _interface(contract: str, name: str) -> str:
-    return contract.split(f"export interface {name} {{\n", 1)[1].split("\n}\n", 1)[0]
+    return re.split(rf"export interface {name}(?:<.*>)? {{\n", contract)[1].split("\n}\n", 1)[0]
 
 
 def _registering() -> str:
@@ -215,6 +215,25 @@ def test_filters_take_dates_with_superjson_alone() -> None:
     assert "  gte?: string | Date;" in _interface(dates, "InstantOperators")
     assert "  createdAt?: string | null | InstantOperators;" in _interface(texts, "EventFilter")
     assert "Date" not in texts.split("export interface EventFilter", 1)[1].split("export type EventOrderBy", 1)[0]
+
+
+def test_a_filter_of_events_as_they_come_is_the_same_without_relations() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    assert "  filter?: EventFilter | null;" in _interface(contract, "ListEvents")
+    for reader in ("StreamEvents", "FollowLedger"):
+        assert "  filter?: LiveEventFilter | null;" in _interface(contract, reader)
+    assert "\nexport type LiveEventFilter = EventFilter<never>;\n" in contract
+    for relation in get_args(Relation):
+        assert f"  {relation}?: TRelated;" in _interface(contract, "EventFilter")
+
+
+def test_a_contract_of_streams_alone_has_their_filters() -> None:
+    contract = typescript(_declared("lamps.watch", StreamEvents, Lit, Kind.SUBSCRIPTION), transformer="none")
+
+    assert "  filter?: LiveEventFilter | null;" in _interface(contract, "StreamEvents")
+    assert "\nexport type LiveEventFilter = EventFilter<never>;\n" in contract
+    assert "  NOT?: EventFilter<TRelated>;" in _interface(contract, "EventFilter")
 
 
 def test_a_contract_without_filters_has_none() -> None:

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import structlog
 
-from app.delivery.worker import Worker
-from app.store.deliveries import Deliveries
+from app.delivery.worker import Disable, Worker
+from app.store.deliveries import Deliveries, UnreadableFilterError
 from schemas.errors import Unavailable
 
 TIMER_SECONDS = 2.0
@@ -30,16 +30,22 @@ PAUSE_SECONDS = 0.01
 RETRY_SECONDS = 0.5
 """Between two attempts to reach the database."""
 
+UNREADABLE_REASON = "Its filter is not understood any more: subscriptions.resume says why"
+"""What it asks for may be metadata of a kind that this server does not have."""
+
 logger = structlog.get_logger("synap.webhooks")
 
 
 class Dispatcher:
     """The dispatch of one process. For one event loop."""
 
-    def __init__(self, deliveries: Deliveries, worker: Worker, announce: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, deliveries: Deliveries, worker: Worker, disable: Disable, announce: Callable[[], Awaitable[None]]
+    ) -> None:
         """`announce` is called now and then, to say in the logs which subscriptions were stopped."""
         self._deliveries = deliveries
         self._worker = worker
+        self._disable = disable
         self._announce = announce
         self._subscribed: set[str] = set()
         self._end: dict[str, int] = {}
@@ -102,6 +108,13 @@ class Dispatcher:
         del self._lanes[workspace]
 
     async def _step(self, workspace: str) -> None:
+        try:
+            await self._look_through(workspace)
+        except UnreadableFilterError as error:  # each keeps its place, and the others go on without it
+            for id_ in error.subscriptions:
+                await self._disable(workspace, id_, UNREADABLE_REASON, None)
+
+    async def _look_through(self, workspace: str) -> None:
         if self._seen.get(workspace, -1) < self._end.get(workspace, -1):
             step = await self._deliveries.dispatch(workspace)
             if step is not None:

@@ -66,7 +66,7 @@ class Webhooks:
             timeout_seconds=settings.webhook_timeout_seconds,
         )
         self._worker = Worker(self.deliveries, self._posting, self._disable)
-        self._dispatcher = Dispatcher(self.deliveries, self._worker, self._announce)
+        self._dispatcher = Dispatcher(self.deliveries, self._worker, self._disable, self._announce)
         self.committed = self._dispatcher.committed
         self.heard = self._dispatcher.heard
         self.changed = self._dispatcher.changed

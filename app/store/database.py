@@ -12,6 +12,7 @@ from psycopg.errors import (
     CrashShutdown,
     IdleInTransactionSessionTimeout,
     InsufficientResources,
+    QueryCanceled,
     TransactionTimeout,
 )
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -19,18 +20,28 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from app.store.pipe import Call, NoAnswerError, Outcome, PipedConnection, Row
 from schemas.errors import Internal, Unavailable
 
+STATEMENT_TIMEOUT_MS = 8500
+
 SESSION = {
     "timezone": "UTC",
     "synchronous_commit": "on",
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "8s",
-    "statement_timeout": "10s",
+    "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
 }
 """What every connection sets. A process that freezes inside a transaction costs the others the idle timeout, which
-therefore is shorter than the lock timeout. `synchronous_commit` is our promise, whatever the cluster's default is."""
+therefore is shorter than the lock timeout. `synchronous_commit` is our promise, whatever the cluster's default is.
+Where the URL, the role or the database sets a shorter `statement_timeout`, that stays."""
+
+CONFIGURE = f"""
+SELECT set_config(given.name, given.value, false) FROM unnest(%s::text[], %s::text[]) AS given (name, value)
+WHERE given.name <> 'statement_timeout'
+    OR (SELECT setting::int NOT BETWEEN 1 AND {STATEMENT_TIMEOUT_MS} FROM pg_settings WHERE name = 'statement_timeout')
+"""
 
 TRANSACTION_TIMEOUT = "9s"
-"""Where the server has it (PostgreSQL 17): also ends a transaction whose client froze in the middle of a message."""
+"""Where the server has it (PostgreSQL 17): also ends a transaction whose client froze in the middle of a message. It
+ends the connection too, and so is longer than a statement may take."""
 
 LOST = (
     OperationalError,
@@ -54,6 +65,18 @@ MAX_LANES = 3
 
 MAX_BATCH = 16
 """Reads in a batch. They share a connection, so a slow one holds up those behind it."""
+
+
+OVERLOADED = "The database cannot be reached or is overloaded; retry"
+
+
+class SlowReadError(Unavailable):
+    """A read was ended because it took too long: the same again would be as slow."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The read took too long and was ended; narrow the filter, for example to a type, a user or a range of time"
+        )
 
 
 class _Read(Struct, frozen=True, eq=False):
@@ -90,6 +113,8 @@ class Database:
             kwargs={"autocommit": True, "connect_timeout": 3, "application_name": "synap"},
             open=False,
         )
+        self._searching = asyncio.Semaphore(max(1, max_connections // 2))
+        self._wait_seconds = wait_seconds
         self._waiting: deque[_Read] = deque()
         self._lanes: set[asyncio.Task[None] | None] = set()
 
@@ -104,7 +129,7 @@ class Database:
     async def rows(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
         """All rows of one read that an index serves. Reads that come together go to the database together.
 
-        Raises Unavailable, and what psycopg raises for a statement that fails.
+        Raises Unavailable (SlowReadError), and what psycopg raises for a statement that fails.
         """
         read = _Read((query, parameters), asyncio.get_running_loop().create_future())
         self._waiting.append(read)
@@ -117,7 +142,22 @@ class Database:
         [rows] = await self._trip([(query, parameters)])
         if isinstance(rows, list):
             return rows
-        raise _translated(rows)
+        raise _failed_read(rows)
+
+    async def search(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+        """The same for a read that looks for what a caller asks, and may take seconds.
+
+        Half of the connections serve such reads, so that however many come at once, everything else goes on.
+        """
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._searching.acquire()
+        except TimeoutError as error:
+            raise Unavailable(OVERLOADED) from error
+        try:
+            return await self.rows_alone(query, parameters)
+        finally:
+            self._searching.release()
 
     async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
         """The rows of each of these statements, which are one transaction and one round trip.
@@ -156,7 +196,7 @@ class Database:
                 elif outcome is None:  # one before it failed; this one goes first in the next batch
                     self._waiting.appendleft(read)
                 else:
-                    read.rows.set_exception(_translated(outcome))
+                    read.rows.set_exception(_failed_read(outcome))
         # At once, not when the loop gets to it: a read that comes in between would find no lane and open none.
         self._lanes.discard(asyncio.current_task())
 
@@ -176,8 +216,15 @@ class Database:
             raise unavailable(error) from error
 
 
-def _translated(error: Exception | None) -> Exception:
+def _failed_read(error: Exception | None) -> Exception:
     """What the caller of a read is told."""
+    if isinstance(error, QueryCanceled):
+        return SlowReadError()
+    return _translated(error)
+
+
+def _translated(error: Exception | None) -> Exception:
+    """What the caller of a statement is told."""
     return unavailable(error) if isinstance(error, LOST) else error or Internal()
 
 
@@ -193,7 +240,7 @@ def is_broken(error: Exception) -> bool:
 def unavailable(error: Exception) -> Unavailable:
     """What a caller is told of a failing database: never its own words, which may quote a statement."""
     if isinstance(error, PoolTimeout | TooManyRequests | InsufficientResources):
-        return Unavailable("The database cannot be reached or is overloaded; retry")
+        return Unavailable(OVERLOADED)
     return Unavailable("The database is unavailable or took too long; retry")
 
 
@@ -201,7 +248,4 @@ async def _configure(connection: PipedConnection) -> None:
     settings = dict(SESSION)
     if connection.info.server_version >= 170000:
         settings["transaction_timeout"] = TRANSACTION_TIMEOUT
-    await connection.execute(
-        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
-        (list(settings), list(settings.values())),
-    )
+    await connection.execute(CONFIGURE, (list(settings), list(settings.values())))

@@ -8,7 +8,7 @@ it, one alone decides what comes next.
 Locks are taken in one order: the workspace's row in `dispatch`, subscriptions by id, deliveries.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -16,16 +16,22 @@ import msgspec
 from msgspec import Struct
 from psycopg.pq import TransactionStatus
 
-from app.filter import Subscriber, Subscribers, type_patterns
+from app.filter import FoundEvent, Subscriber, Subscribers, judge
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.pipe import Call, PipedConnection, Row
-from app.store.rows import INSTANT
+from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, INSTANT, to_found
+from schemas.errors import InvalidInput
 
 MAX_EVENTS = 1000
 """Events that are looked through in one step."""
 
 MAX_MATCHES = 5000
 """Deliveries that one step writes, unless its first event alone has more."""
+
+MAX_JUDGED = 250
+MAX_JUDGED_BYTES = 2**20
+"""Events that filters judge in one step, and their size, unless the first alone is larger: nobody else in this process
+is served meanwhile."""
 
 MAX_UNTRIED = 10_000
 """Deliveries that wait for their first attempt: a subscription with more falls behind, and its backlog stays a place
@@ -54,10 +60,19 @@ WHERE workspace_id = %(workspace)s AND seq > (SELECT seq FROM dispatch WHERE wor
 ORDER BY seq LIMIT {MAX_EVENTS}
 """
 
+WHOLE = f"""
+SELECT {FOUND}, convert_to({EVENT_JSON}, 'UTF8')
+FROM (
+    SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place FROM event
+    WHERE workspace_id = %(workspace)s AND seq = ANY(%(seqs)s::bigint[]) WINDOW oldest AS (ORDER BY seq)
+) AS asked WHERE bytes <= {MAX_JUDGED_BYTES} OR place = 1 ORDER BY seq
+"""
+"""What filters judge."""
+
 VERSION = "SELECT version FROM dispatch WHERE workspace_id = %(workspace)s"
 
 SUBSCRIBERS = """
-SELECT id, event_types, only_user FROM subscription
+SELECT id, event_types, only_user, filter FROM subscription
 WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %(all)s::boolean)
 """
 
@@ -95,7 +110,7 @@ MOVE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE
 LOCK_AND_WAIT = "SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
 
 BEHIND = """
-SELECT cursor, event_types, only_user, delivery_seq - attempted FROM subscription
+SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM subscription
 WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL FOR NO KEY UPDATE
 """
 
@@ -299,6 +314,14 @@ class Made(Struct, frozen=True):
     wait_seconds: float | None
 
 
+class UnreadableFilterError(Exception):
+    """Subscriptions have filters that are none any more; nothing was done until they are stopped."""
+
+    def __init__(self, subscriptions: Sequence[str]) -> None:
+        super().__init__(*subscriptions)
+        self.subscriptions = subscriptions
+
+
 class Deliveries:
     """What the subscriptions of all workspaces are owed, for one process. Everything may raise Unavailable."""
 
@@ -314,12 +337,12 @@ class Deliveries:
         """Everybody who is told of a workspace's events, whether or not they are behind."""
         rows = await self._database.rows(VERSION, {"workspace": workspace})
         if not rows:
-            return Subscribers([])
+            return Subscribers([], workspace)
         [(version,)] = rows
         known = self._active.get(workspace)
         if known is None or known[0] != version:
             found = await self._database.rows_alone(SUBSCRIBERS, {"workspace": workspace, "all": True})
-            known = self._active[workspace] = version, _subscribers(found)
+            known = self._active[workspace] = version, _subscribers(found, workspace)
         return known[1]
 
     async def work(self) -> list[Work]:
@@ -327,7 +350,10 @@ class Deliveries:
         return [Work(*row) for row in await self._database.rows_alone(WORK, {})]
 
     async def dispatch(self, workspace: str) -> Step | None:
-        """Owe the next events of a log to those who take part; None where another process is at it."""
+        """Owe the next events of a log to those who take part; None where another process is at it.
+
+        Raises UnreadableFilterError.
+        """
         key = {"workspace": workspace}
         async with self._transaction() as connection:
             _, locked, events = await connection.trip([BEGIN, (LOCK, key), (EVENTS, key)])
@@ -335,18 +361,23 @@ class Deliveries:
                 return None
             if not events:
                 return Step(locked[0][0], set())
-            [(_, version)] = locked
+            [(end, version)] = locked
             known = self._taking_part.get(workspace)
             if known is None or known[0] != version:
                 [rows] = await connection.trip([(SUBSCRIBERS, key | {"all": False})])
-                known = self._taking_part[workspace] = version, _subscribers(rows)
+                known = self._taking_part[workspace] = version, _subscribers(rows, workspace)
+            subscribers = known[1]
+            if subscribers.unreadable:
+                raise UnreadableFilterError(subscribers.unreadable)
+            found, stop = await _whole(connection, key, subscribers.judged(events))
             ids: list[str] = []
             seqs: list[int] = []
-            end = -1
             for seq, type_, user_id in events:
-                matching = known[1].of(type_, user_id)
-                if ids and len(ids) + len(matching) > MAX_MATCHES:
+                if seq == stop:
                     break  # this one is the next step's first
+                matching = subscribers.of(seq, type_, user_id, found)
+                if ids and len(ids) + len(matching) > MAX_MATCHES:
+                    break  # so is this one
                 ids += matching
                 seqs += [seq] * len(matching)
                 end = seq
@@ -361,23 +392,32 @@ class Deliveries:
         return Step(end, owed)
 
     async def catch_up(self, workspace: str, id: str) -> bool:
-        """Bring a subscription that is behind forward, a piece at a time. True where that is to be gone on with."""
+        """Bring a subscription that is behind forward, a piece at a time. True where that is to be gone on with.
+
+        Raises UnreadableFilterError.
+        """
         key = {"workspace": workspace, "id": id}
         async with self._transaction() as connection:
             _, [(end,)], found = await connection.trip([BEGIN, (LOCK_AND_WAIT, key), (BEHIND, key)])
             if not found:
                 return False
-            [(cursor, types, only_user, untried)] = found
+            [(cursor, untried, *about)] = found
+            subscriber = Subscriber(id, *about)
             if cursor > end or untried > MAX_UNTRIED // 2:
                 return False
             until = min(end, cursor + SPAN)
-            wanted = {"after": cursor, "until": until, "types": type_patterns(types), "only_user": only_user}
-            [matches] = await connection.trip([(MATCHES, key | wanted)])
+            wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
+            [rows] = await connection.trip([(MATCHES, key | wanted)])
+            matches: list[int] = [seq for (seq,) in rows]
             if len(matches) == MAX_EVENTS:
-                until = matches[-1][0]
+                until = matches[-1]
+            if (meets := _judge(subscriber, workspace)) is not None:
+                whole, stop = await _whole(connection, key, matches)
+                until = until if stop is None else stop - 1
+                matches = [seq for seq, event in whole.items() if meets(event)]
             calls: list[Call] = []
             if matches:
-                seqs = {"seqs": _array([seq for (seq,) in matches]), "first_seconds": self._first_seconds}
+                seqs = {"seqs": _array(matches), "first_seconds": self._first_seconds}
                 calls.append((OWE_BEHIND, key | seqs))
             has_joined = until == end
             calls.append((MOVE_BEHIND, key | {"cursor": None if has_joined else until}))
@@ -438,8 +478,28 @@ class Deliveries:
             raise unavailable(error) from error
 
 
-def _subscribers(rows: Sequence[Row]) -> Subscribers:
-    return Subscribers([Subscriber(*row) for row in rows])
+def _subscribers(rows: Sequence[Row], workspace: str) -> Subscribers:
+    return Subscribers([Subscriber(*row) for row in rows], workspace)
+
+
+def _judge(subscriber: Subscriber, workspace: str) -> Callable[[FoundEvent], bool] | None:
+    """Says of an event whether it meets the subscriber's filter, if there is one. Raises UnreadableFilterError."""
+    try:
+        node = subscriber.node
+    except InvalidInput as error:
+        raise UnreadableFilterError([subscriber.id]) from error
+    return None if node is None else judge(node, workspace)
+
+
+async def _whole(
+    connection: PipedConnection, key: Mapping[str, object], seqs: Sequence[int]
+) -> tuple[Mapping[int, FoundEvent], int | None]:
+    """The events at these places, in order, and the first place whose event was too much for one step (None: none)."""
+    if not seqs:
+        return {}, None
+    [rows] = await connection.trip([(WHOLE, {**key, "seqs": _array(seqs[:MAX_JUDGED])})])
+    found = {row[0]: to_found(row) for row in rows}
+    return found, next((seq for seq in seqs if seq not in found), None)
 
 
 def _array(values: Iterable[str | int]) -> str:

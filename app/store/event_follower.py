@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
 from app.filter import FoundEvent
-from app.store.database import Database
+from app.store.database import Database, SlowReadError
 from app.store.pipe import Row, uuid_array
 from app.store.query import Filter
-from app.store.rows import EVENT_BYTES, EVENT_JSON
+from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from schemas.errors import NotFound
-from schemas.written import Tracked
 
 MAX_EVENTS = 250
 MAX_BYTES = 2**17
@@ -20,6 +20,9 @@ MAX_BYTES = 2**17
 
 SPAN = 20_000
 """A filtered piece looks at this many places at most: a filter that seldom matches makes progress all the same."""
+
+SHRINKING = 8
+"""By how much fewer it looks at, from then on, where that took the database too long."""
 
 TIP = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
 
@@ -36,8 +39,7 @@ SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND re
 def piece_sql(conditions: str, shape: str) -> str:
     """The next events behind a place that meet `conditions`, and how many there were before size ended the piece."""
     return f"""
-        SELECT seq, type, source, coalesce(producer, source), metadata IS NOT NULL, subject_id, correlation_id,
-            causation_id, user_id, recorded_at, id, convert_to({shape}, 'UTF8'), found
+        SELECT {FOUND}, convert_to({shape}, 'UTF8'), found
         FROM (
             SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place,
                 count(*) OVER () AS found
@@ -63,6 +65,7 @@ class EventFollower:
         self._database = database
         self._shape = shape
         self._whole = piece_sql("workspace_id = %(workspace)s", shape)
+        self._spans: WeakKeyDictionary[Filter, int] = WeakKeyDictionary()
 
     async def tip(self, workspace: str) -> int:
         """The last seq of a log; -1 where it is empty. Raises NotFound."""
@@ -93,31 +96,19 @@ class EventFollower:
 
     async def matching(self, matches: Filter, after: int, until: int) -> Piece:
         """The same of those that match."""
-        until = min(until, after + SPAN)
-        parameters = matches.parameters | {"after": after, "until": until}
-        return _piece(await self._database.rows_alone(piece_sql(matches.sql, self._shape), parameters), until)
+        sql = piece_sql(matches.sql, self._shape)
+        while True:
+            end = min(until, after + self._spans.get(matches, SPAN))
+            parameters = matches.parameters | {"after": after, "until": end}
+            try:
+                return _piece(await self._database.search(sql, parameters), end)
+            except SlowReadError:
+                if end - after <= 1:
+                    raise
+                self._spans[matches] = (end - after + SHRINKING - 1) // SHRINKING
 
 
 def _piece(rows: Sequence[Row], until: int) -> Piece:
-    events = [_event(row) for row in rows]
+    events = [to_found(row) for row in rows]
     is_whole = not rows or rows[0][-1] == len(rows) < MAX_EVENTS
     return Piece(events, until if is_whole else events[-1].seq)
-
-
-def _event(row: Row) -> FoundEvent:
-    seq, type_, source, producer, has_metadata, subject_id, correlation_id, causation_id, user_id, at, id_, json, _ = (
-        row
-    )
-    return FoundEvent(
-        seq=seq,
-        type=type_,
-        source=source,
-        producer=producer,
-        has_metadata=has_metadata,
-        subject_id=subject_id,
-        correlation_id=correlation_id,
-        causation_id=causation_id,
-        user_id=user_id,
-        recorded_at=at,
-        event=Tracked(str(id_), json),
-    )

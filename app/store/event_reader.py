@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from app.cursor import Cursor, Cursors
 from app.store.database import Database
+from app.store.keyset import any_sql, seq_key
 from app.store.pipe import uuid_array
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, EVENT_JSON
@@ -60,7 +61,7 @@ def large_list_sql(conditions: str, limit: int, offset: int) -> str:
 
 def more_sql(conditions: str) -> str:
     """Whether any match follows the place `last`."""
-    return f"SELECT EXISTS (SELECT FROM event WHERE {conditions} AND seq < %(last)s)"
+    return f"SELECT {any_sql(f'{conditions} AND seq < %(last)s', [seq_key(descending=True)])}"
 
 
 def _rows_sql(conditions: str, limit: int, offset: int) -> str:
@@ -126,7 +127,7 @@ class EventReader:
         if place is not None and place.filter == matching.digest:
             total = place.total
         else:
-            total = (await self._database.rows_alone(matching.total_sql, matching.parameters))[0][0]
+            total = (await self._database.search(matching.total_sql, matching.parameters))[0][0]
         page = await self._read(matching, query, place)
         fields = [b'"events":', page.events.json, b',"total":%d' % total]
         if page.last is not None and await self._more(matching, page):
@@ -148,16 +149,16 @@ class EventReader:
             conditions += " AND seq < %(before)s"
             parameters = parameters | {"before": place.seq}
         asked = conditions, limit, 0 if place else query.offset or 0
-        read = self._database.rows_alone if matching.is_free else self._database.rows
+        read = self._database.search if matching.is_free else self._database.rows
         [(events, count, last, whole)] = await read(list_sql(*asked), parameters)
         full = count
         if not whole:
-            [(events, count, last)] = await self._database.rows_alone(large_list_sql(*asked), parameters)
+            [(events, count, last)] = await self._database.search(large_list_sql(*asked), parameters)
         return _Page(Written(b"[%b]" % (events or b"")), count, last, cut=count < full)
 
     async def _more(self, matching: Filter, page: _Page) -> bool:
         parameters = matching.parameters | {"last": page.last}
-        read = self._database.rows_alone if matching.is_free else self._database.rows
+        read = self._database.search if matching.is_free else self._database.rows
         return bool((await read(more_sql(matching.sql), parameters))[0][0])
 
     async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[Found | None]]]) -> None:

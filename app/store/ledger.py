@@ -67,9 +67,9 @@ class Ledger:
         """The oldest events that match, and how many do; with `only_user`, of that user alone."""
         matching = Filter(query, workspace, only_user)
         parameters = matching.parameters | {"limit": limit}
-        [(events,)] = await self._database.rows_alone(entries_sql(matching.sql), parameters)
+        [(events,)] = await self._database.search(entries_sql(matching.sql), parameters)
         # Behind the events, which may become more meanwhile: a total is never less than what it counts.
-        [(total,)] = await self._database.rows_alone(matching.total_sql, matching.parameters)
+        [(total,)] = await self._database.search(matching.total_sql, matching.parameters)
         return Written(b'{"events":[%b],"total":%d}' % (events or b"", total))
 
     async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:

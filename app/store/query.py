@@ -1,42 +1,83 @@
 """Filters as SQL: always parameters, never a caller's text in a statement."""
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from hashlib import sha256
+from uuid import UUID
 
 import msgspec
 
 from app.filter import filter_of, type_pattern
 from app.store.filter_sql import condition
+from app.store.linker import MICROSECOND
+from app.store.pipe import uuid_array
 from schemas.event import EventQuery
+from schemas.filter import And, Node, Test
+
+IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
+"""Fields in whose order the log stands: times strictly increase with seq, so that the primary key serves both."""
+
+FIRST_SEQ = """
+event.seq >= (
+    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at >= %(from)s ORDER BY recorded_at LIMIT 1)
+"""
+"""Where the events from a time on begin; true of none where there are none. The times themselves are not compared: an
+index that sorts by seq knows only seqs, and a plan for times that it does not know would sort all that lie between."""
+
+LAST_SEQ = """
+event.seq <= (
+    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(to)s ORDER BY recorded_at DESC LIMIT 1)
+"""
+"""Where they end."""
+
+SHORTHANDS = {
+    "type": "type",
+    "source": "source",
+    "producer": "producer",
+    "subjectId": "subject_id",
+    "correlationId": "correlation_id",
+    "causationId": "causation_id",
+    "parentId": "causation_id",
+    "userId": "user_id",
+}
+"""What a filter may ask for that a list's query can ask for too."""
 
 
 class Filter:
     """The conditions of a list: `sql` over the table `event`, with `parameters`."""
 
-    def __init__(self, query: EventQuery, workspace: str, only_user: str | None) -> None:
-        """`only_user` restricts to that user's rows whatever the query asks for. Raises InvalidInput for its filter."""
+    def __init__(
+        self, query: EventQuery, workspace: str, only_user: str | None, *, ids: Sequence[UUID] | None = None
+    ) -> None:
+        """`only_user` restricts to that user's rows whatever the query asks for, `ids` to these events.
+
+        Raises InvalidInput for its filter.
+        """
+        query, node = _folded(query, filter_of(query))
         self.parameters: dict[str, object] = {"workspace": workspace}
-        self._keys: list[str] = []
         self._counted: list[str] = ["workspace_id = %(workspace)s"]
         self._others: list[str] = []
         for name in ("subject_id", "correlation_id", "causation_id", "user_id"):
             self._add(self._others, name, "=", getattr(query, name))
         self._add(self._others, "user_id", "=", only_user, key="only_user")
         self._span: list[str] = []
-        self._add(self._span, "recorded_at", ">=", query.from_, key="from")
-        self._add(self._span, "recorded_at", "<", query.to, key="to")
+        for key, value, bound in (("from", query.from_, FIRST_SEQ), ("to", query.to, LAST_SEQ)):
+            if value is not None:
+                self._span.append(bound)
+                self.parameters[key] = value
         self._add(self._counted, "source", "=", query.source)
         self._producer = query.producer
         if query.producer is not None:
             self._others.append("coalesce(producer, source) = %(producer)s")
             self.parameters["producer"] = query.producer
         self._type(query.type)
-        self.is_free = query.filter is not None
+        if ids is not None:
+            self._others.append("id = ANY(%(ids)s::uuid[])")
+            self.parameters["ids"] = uuid_array(ids)
+        self.is_free = node is not None
         """Whether it asks for what no index may serve: such a read holds up others."""
-        if (node := filter_of(query)) is not None:
+        if node is not None:
             self._others.append(f"({condition(node, self.parameters, only_user=only_user)})")
-            self._keys.append(f"filter={msgspec.json.encode(query.filter, order='sorted').decode()}")
-        if query.has_metadata is not None:
-            self._keys.append(f"metadata={query.has_metadata}")
         self._has_metadata = query.has_metadata
 
     @property
@@ -78,8 +119,8 @@ class Filter:
 
     @property
     def digest(self) -> bytes:
-        """Stands for the filter in a cursor that carries its total."""
-        return sha256(msgspec.json.encode([*self._keys, self.parameters], order="sorted")).digest()[:8]
+        """Stands for the filter in a cursor that carries its total: the same for whatever says the same."""
+        return sha256(msgspec.json.encode([self.sql, self.parameters], order="sorted")).digest()[:8]
 
     def _add(self, conditions: list[str], column: str, operator: str, value: object, *, key: str | None = None) -> None:
         if value is not None:
@@ -109,3 +150,44 @@ def _counted_by(counters: str, conditions: str, by_counting: str) -> str:
         f"SELECT CASE WHEN counted THEN (SELECT coalesce(sum(events), 0)::bigint FROM {counters} WHERE {conditions}) "
         f"ELSE ({by_counting}) END FROM event_tip WHERE workspace_id = %(workspace)s"
     )
+
+
+def behind(at: datetime | None) -> datetime | None:
+    """The first moment after `at`, where there is one."""
+    try:
+        return at and at + MICROSECOND
+    except OverflowError:  # nothing is recorded later
+        return None
+
+
+def _folded(query: EventQuery, node: Node | None) -> tuple[EventQuery, Node | None]:
+    """What of a filter a list's query can say, said by that: its totals are counters, and its times bound the seqs."""
+    rest: list[Node] = []
+    for each in _conjuncts(node):
+        name, value = _shorthand(each)
+        if value is None or getattr(query, name) is not None:
+            rest.append(each)
+        else:
+            query = msgspec.structs.replace(query, **{name: value})
+    return query, And(tuple(rest)) if rest else None
+
+
+def _conjuncts(node: Node | None) -> Iterator[Node]:
+    """What all has to hold."""
+    if isinstance(node, And):
+        for each in node.nodes:
+            yield from _conjuncts(each)
+    elif node is not None:
+        yield node
+
+
+def _shorthand(node: Node) -> tuple[str, object]:
+    """What a list's query calls what a node asks for, and the value; None for what it cannot say."""
+    match node:
+        case Test(field, "eq", str(value)) if field.name in SHORTHANDS and (field.name != "type" or "*" not in value):
+            return SHORTHANDS[field.name], value
+        case Test(field, operator, datetime() as value) if field.name in IN_LOG_ORDER and operator in {"gt", "gte"}:
+            return "from_", value if operator == "gte" else behind(value)
+        case Test(field, operator, datetime() as value) if field.name in IN_LOG_ORDER and operator in {"lt", "lte"}:
+            return "to", value if operator == "lt" else behind(value)
+    return "", None

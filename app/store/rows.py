@@ -1,7 +1,9 @@
 """Rows of the table `event` as JSON and as Structs."""
 
+from app.filter import FoundEvent
 from app.ledger.chain import Body
 from app.store.pipe import Row
+from schemas.written import Tracked
 
 INSTANT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """A column as an instant's text."""
@@ -40,11 +42,35 @@ BROWSE_JSON = f"""concat(
 EVENT_BYTES = "octet_length(data) + coalesce(octet_length(metadata), 0)"
 """The size of a row, known without reading it."""
 
+FOUND = (
+    "seq, type, source, coalesce(producer, source), metadata IS NOT NULL, subject_id, correlation_id, causation_id, "
+    "user_id, recorded_at, occurred_at, id"
+)
+"""What `to_found` reads, in its order, before the event's JSON."""
+
 BODY = (
     "id, type, erased, hash, user_id, source, data, subject_id, producer, metadata, correlation_id, causation_id, "
     "occurred_at"
 )
 """What `to_body` reads, in its order, after what says which event it is."""
+
+
+def to_found(row: Row) -> FoundEvent:
+    """A row that begins with `FOUND` and the event's JSON, as filters look at it."""
+    return FoundEvent(
+        seq=row[0],
+        type=row[1],
+        source=row[2],
+        producer=row[3],
+        has_metadata=row[4],
+        subject_id=row[5],
+        correlation_id=row[6],
+        causation_id=row[7],
+        user_id=row[8],
+        recorded_at=row[9],
+        occurred_at=row[10],
+        event=Tracked(str(row[11]), row[12]),
+    )
 
 
 def to_body(row: Row) -> Body:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from app.filter import Subscriber
 from app.store.audit import AUDITED, Act
 from app.store.database import Database
+from app.store.filter_sql import condition
 from app.store.pipe import Row
 from app.store.rows import INSTANT
 from schemas.errors import NotFound
@@ -53,10 +54,10 @@ _ROOM = f"(%(max_active)s::bigint = 0 OR {_ACTIVE} < %(max_active)s::bigint)"
 ACTIVE = f"SELECT {_ACTIVE}"
 
 CREATE = f"""
-INSERT INTO subscription (workspace_id, id, event_types, url, description, ordered, only_user, state, secret,
+INSERT INTO subscription (workspace_id, id, event_types, filter, url, description, ordered, only_user, state, secret,
     weak_secret, cursor, created_at)
-SELECT %(workspace)s, %(id)s, %(event_types)s, %(url)s, %(description)s, %(ordered)s, %(only_user)s, 'active',
-    %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
+SELECT %(workspace)s, %(id)s, %(event_types)s, %(filter)s, %(url)s, %(description)s, %(ordered)s, %(only_user)s,
+    'active', %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
     (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)), now()
 WHERE {_ROOM} ON CONFLICT DO NOTHING RETURNING {AUDITED}
 """
@@ -68,7 +69,7 @@ _ALL_MINE = """workspace_id = %(workspace)s AND state <> 'deleted'
 _MINE = f"{_ALL_MINE} AND id = %(id)s"
 """A key that may read its own user's events alone sees the subscriptions that are confined likewise."""
 
-_SHOWN = f"""id, event_types, url, description, ordered, state, reason, {INSTANT.format("created_at")},
+_SHOWN = f"""id, event_types, filter, url, description, ordered, state, reason, {INSTANT.format("created_at")},
     {INSTANT.format("stopped_at")}, {INSTANT.format("failing_since")}, delivery_seq, delivery_seq - attempted,
     weak_secret, {INSTANT.format("CASE WHEN previous_until > now() THEN previous_until END")}"""
 
@@ -127,13 +128,13 @@ WHERE {_MINE} AND secret <> %(secret)b RETURNING {AUDITED}
 
 SECRETS = f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {_MINE}"
 
-SUBSCRIBER = f"SELECT event_types, only_user FROM subscription WHERE {_MINE}"
+SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE {_MINE}"
 
 REPLAY = f"""
 WITH matched AS (
     SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM event
     WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s AND type ~ %(types)s
-        AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s)
+        AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s) AND ({{meets}})
 ), advanced AS (
     UPDATE subscription SET delivery_seq = delivery_seq + (SELECT count(*) FROM matched)
     WHERE workspace_id = %(workspace)s AND id = %(id)s
@@ -197,6 +198,7 @@ class Subscriptions:
         id: str,
         *,
         event_types: Sequence[str],
+        filter: str | None = None,
         url: str,
         description: str | None,
         ordered: bool,
@@ -207,10 +209,14 @@ class Subscriptions:
         max_active: int,
         act: Act,
     ) -> Subscription | None:
-        """Make a subscription that begins behind `cursor` (None: now); None where `max_active` are (0: no limit)."""
+        """Make a subscription that begins behind `cursor` (None: now); None where `max_active` are (0: no limit).
+
+        `filter` is what `kept_filter` made.
+        """
         key = _key(workspace, id, None)
         values = {
             "event_types": list(event_types),
+            "filter": filter,
             "url": url,
             "description": description,
             "ordered": ordered,
@@ -309,8 +315,11 @@ class Subscriptions:
         return Subscriber(id, *rows[0])
 
     async def replay(self, workspace: str, subscriber: Subscriber, first: int, last: int, act: Act) -> tuple[int, int]:
-        """Owe the matching events from `first` to `last` once more. Answers how many, and the last one's number."""
-        parameters = {
+        """Owe the matching events from `first` to `last` once more. Answers how many, and the last one's number.
+
+        Raises InvalidInput where the subscriber's filter is none any more.
+        """
+        parameters: dict[str, object] = {
             "workspace": workspace,
             "id": subscriber.id,
             "first": first,
@@ -318,7 +327,9 @@ class Subscriptions:
             "types": subscriber.types,
             "only_user": subscriber.only_user,
         }
-        rows = await self._database.rows_alone(REPLAY, parameters | act.parameters)
+        node = subscriber.node
+        sql = REPLAY.format(meets="true" if node is None else condition(node, parameters))
+        rows = await self._database.rows_alone(sql, parameters | act.parameters)
         if not rows:
             raise _not_found()
         made, number, _ = rows[0]
@@ -350,7 +361,10 @@ def _one(rows: Sequence[Row]) -> Subscription:
 
 
 def _subscription(row: Row) -> Subscription:
-    return Subscription(**dict(zip(Subscription.__struct_fields__, row, strict=True)))
+    shown = dict(zip(Subscription.__struct_fields__, row, strict=True))
+    if shown["filter"] is not None:
+        shown["filter"] = msgspec.json.decode(shown["filter"])
+    return Subscription(**shown)
 
 
 def _delivery(row: Row) -> Delivery:

@@ -73,7 +73,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     # Before the event is stored: what fails here must not hide that it was.
     subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
     logged = await call(log, context, partial(event.to_log, id_))
-    triggered = len(subscribers.of(logged.type, logged.user_id))
+    triggered = len(subscribers.of_logged(logged))
     return answer(request, Published.of(logged, triggered), 201, _limits(request))
 
 

@@ -2,6 +2,7 @@
 
 from app.delivery.guard import TargetRefused
 from app.delivery.signature import is_weak, new_secret, standard_secret
+from app.filter import kept_filter
 from app.store.keys import new_key_id
 from procedures.context import Context
 from procedures.procedure import mutation
@@ -15,14 +16,16 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
     """Register a webhook: every matching event is posted to it, signed, at least once.
 
     What verifies a delivery is answered: the secret itself only where it was made here, and never again. A key that
-    may read its own user's events alone is told of those alone. At most `SYNAP_MAX_SUBSCRIPTIONS` are active in a
-    workspace (RateLimited). Source: "Events API", section Subscribe to Events.
+    may read its own user's events alone is told of those alone. A `filter` has at most 65,536 bytes as JSON. At most
+    `SYNAP_MAX_SUBSCRIPTIONS` are active in a workspace (RateLimited).
+    Source: "Events API", section Subscribe to Events.
     """
     webhooks, workspace = context.services.webhooks, context.workspace
     try:
         target = webhooks.guard.target(wanted.webhook_url)
     except TargetRefused as error:
         raise InvalidInput([Issue("webhookUrl", str(error))]) from error
+    kept = None if wanted.filter is None else kept_filter(wanted.filter)
     only_user = context.principal.delivers_only
     cursor = None
     if wanted.start_from is not None and wanted.start_from != "now":
@@ -30,14 +33,17 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
         cursor = await context.services.feed.place(workspace, wanted.start_from, only_user, field="startFrom", end=end)
     id_ = f"sub_{new_key_id()}"
     secret = wanted.secret or new_secret()
-    # Of the URL its host alone: the rest may hold a secret.
+    # Of the URL its host alone: the rest may hold a secret. Of the filter that there is one: it may name people.
     detail: dict[str, object] = {"subscriptionId": id_, "eventTypes": wanted.event_types, "host": target.host}
+    if kept is not None:
+        detail["filtered"] = True
     if only_user is not None:
         detail["ownEventsOnly"] = True
     created = await webhooks.subscriptions.create(
         workspace,
         id_,
         event_types=wanted.event_types,
+        filter=kept,
         url=wanted.webhook_url,
         description=wanted.description,
         ordered=bool(wanted.ordered),

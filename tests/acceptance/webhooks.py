@@ -53,9 +53,19 @@ class Hook(Struct, frozen=True):
     name: str
     pattern: str
     ordered: bool = False
+    digit: str | None = None
+    """Of events whose number ends in it alone."""
 
-    def matches(self, type_: str) -> bool:
-        """Whether events of this type are its."""
+    @property
+    def filter(self) -> dict[str, Any] | None:
+        """What says so."""
+        return None if self.digit is None else {"data.text": {"endsWith": self.digit}}
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event is its."""
+        if self.digit is not None and event["data"]["text"][-1] != self.digit:
+            return False
+        type_: str = event["type"]
         if self.pattern in {"*", type_}:
             return True
         return self.pattern.endswith(".*") and type_.startswith(self.pattern[:-1])
@@ -67,6 +77,7 @@ HOOKS = (
     Hook("lead", "lead.*"),
     Hook("exact", "note.written"),
     Hook("ordered", RARE, ordered=True),
+    Hook("filtered", "*", digit="7"),
 )
 DELETED = Hook("deleted", "*")
 
@@ -146,7 +157,7 @@ class Subscribed(Struct, frozen=True):
 
 def subscribed(server: Server, hook: Hook, url: str) -> Subscribed:
     """Make a subscription of `hook` that is posted to `url`."""
-    wanted = {"eventTypes": [hook.pattern], "webhookUrl": url, "ordered": hook.ordered}
+    wanted = {"eventTypes": [hook.pattern], "webhookUrl": url, "ordered": hook.ordered, "filter": hook.filter}
     created = answer(server, "subscriptions.create", wanted)
     return Subscribed(hook, created["subscriptionId"], created["secret"])
 
@@ -237,7 +248,7 @@ def logging_batches(servers: Sequence[Server], events: int) -> Iterator[BatchWri
 
 def wanted_of(hook: Hook, logged: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """The seq, by id, of the events that match a hook."""
-    return {id_: event["seq"] for id_, event in logged.items() if hook.matches(event["type"])}
+    return {id_: event["seq"] for id_, event in logged.items() if hook.matches(event)}
 
 
 def faults(subscription: Subscribed, arrivals: Sequence[Arrival], wanted: Mapping[str, int]) -> Iterator[str]:
@@ -315,5 +326,5 @@ def _event(number: int) -> dict[str, Any]:
     return {
         "id": str(UUID(int=(4 << 76) | (2 << 62) | number)),
         "type": RARE if number % 20 == 0 else TYPES[number % len(TYPES)],
-        "data": {"number": number},
+        "data": {"number": number, "text": str(number)},
     }

@@ -41,6 +41,7 @@ def test_contract_refuses_the_other_transformer(node: Path, server: Server, tmp_
         ),
         ("(value) => value.data", "(value) => 'id' in value && value.data"),
         ("'id' in value && value.cursor", "'id' in value || value.cursor"),
+        ("{ parent: { some: { type: 'note.made' } } }", "{ parentId: null }"),
         ("source: 'alien', markers: true", "source: 'sync', markers: true"),
         ("{ marker: true }", "{ markers: true }"),
     ],

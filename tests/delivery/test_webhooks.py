@@ -71,7 +71,10 @@ class Hooks:
 
     def log(self, count: int = 1, **members: object) -> list[dict[str, Any]]:
         """Events that were logged."""
-        events = [{**EVENT, **members, "data": {"number": number}} for number in range(count)]
+        return self.log_each(*({**EVENT, **members, "data": {"number": number}} for number in range(count)))
+
+    def log_each(self, *events: dict[str, Any]) -> list[dict[str, Any]]:
+        """These events, in one batch."""
         made: list[dict[str, Any]] = answered(
             self.server.mutate("events.logBatch", {"events": events}, **{"x-workspace-id": self.workspace})
         )
@@ -532,6 +535,136 @@ def test_read_own_is_told_of_its_own_users_events(hooks: Hooks, keyed: Keyed) ->
     for name in ("get", "delete", "pause", "test", "deliveries", "rotateSecret"):
         assert failed(hooks.ask(name, {"subscriptionId": of_all}, caller), 404)["reason"] == "not_found"
     assert hooks.call("replay", {"subscriptionId": own, "fromSeq": 0, "toSeq": 9}, caller)["deliveries"] == 1
+
+
+CALLS = {
+    "OR": [{"data.title": {"startsWith": "Call"}}, {"metadata.ai.agent": {"in": ["planner", "writer"]}}],
+    "NOT": {"AND": [{"userId": "bob"}, {"data.n": {"gt": 1}}]},
+}
+"""The first, the third and the fourth of these."""
+
+CALLED: tuple[dict[str, Any], ...] = (
+    {**EVENT, "data": {"title": "Call Ann", "n": 1}, "userId": "bob"},
+    {**EVENT, "data": {"title": "Call Bob", "n": 2}, "userId": "bob"},
+    {**EVENT, "data": {"title": "Call Cat", "n": 3}, "userId": "ann"},
+    {**EVENT, "data": {}, "metadata": {"ai": {"agent": "planner"}}, "userId": "ann"},
+    {**EVENT, "data": {"n": [1]}, "metadata": {"custom": {"agent": "planner"}}, "userId": "ann"},
+    {**EVENT, "data": {"title": "Call Ann"}, "type": "other.type"},
+)
+
+
+def test_a_filter_lets_through_what_meets_it(hooks: Hooks) -> None:
+    id_ = hooks.create(filter=CALLS)
+    other = hooks.create("*")
+
+    hooks.log_each(*CALLED)
+    bodies = hooks.arrived(9)
+    hooks.log_each(CALLED[0])
+    bodies = hooks.arrived(11)
+
+    mine = {body["deliverySeq"]: body["seq"] for body in bodies if body["subscriptionId"] == id_}
+    assert mine == {1: 0, 2: 2, 3: 3, 4: 6}
+    theirs = {body["deliverySeq"]: body["seq"] for body in bodies if body["subscriptionId"] == other}
+    assert theirs == {number + 1: number for number in range(7)}
+    assert hooks.call("replay", {"subscriptionId": id_, "fromSeq": 0, "toSeq": 99})["deliveries"] == 4
+    until(lambda: hooks.get(id_)["untried"] == 0 and len(hooks.receiver.answered) == 15)
+    assert len(hooks.receiver.received) == 15
+
+
+def test_a_filter_holds_for_what_was_logged_before(hooks: Hooks) -> None:
+    hooks.log_each(*CALLED)
+
+    id_ = hooks.create(filter=CALLS, startFrom="beginning", ordered=True)
+
+    assert [body["seq"] for body in hooks.arrived(3)] == [0, 2, 3]
+    hooks.log_each(*CALLED)
+    assert [body["seq"] for body in hooks.arrived(6)] == [0, 2, 3, 6, 8, 9]
+    assert hooks.get(id_)["deliverySeq"] == 6
+
+
+def test_a_filter_is_shown_as_it_was_sent(hooks: Hooks) -> None:
+    wanted = {"NOT": {"data.ü\0": 1.0}, "OR": [{"data.n": 10**30}, {"source": {"nin": ["api"]}}], "data": None}
+
+    made = hooks.call("create", {"eventTypes": ["*"], "webhookUrl": hooks.receiver.url(), "filter": wanted})
+    hooks.create(filter=None)
+
+    id_ = made["subscriptionId"]
+    assert json.dumps(made["filter"]) == json.dumps(wanted)
+    listed = {each["subscriptionId"]: each for each in hooks.call("list", None)}
+    assert [json.dumps(each.get("filter")) for each in listed.values()] == [json.dumps(wanted), "null"]
+    assert "filter" not in listed.popitem()[1]
+    for name in ("get", "pause", "resume"):
+        assert hooks.call(name, {"subscriptionId": id_})["filter"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path"),
+    [
+        ("note", "filter"),
+        ({"data.n": {"over": 1}}, "filter.data.n.over"),
+        ({"OR": [{}, {"metadata.ai.nosuch": 1}]}, "filter.OR.1.metadata.ai.nosuch"),
+        ({"NOT": {"parent": {"some": {}}}}, "filter"),
+        ({"children": {"none": {}}}, "filter"),
+        ({"OR": [{"seq": place} for place in range(100)]}, "filter.OR"),
+        ({"data.t": {"in": ["x" * 1000] * 66}}, "filter"),
+    ],
+    ids=["no object", "operator", "field", "parent", "children", "nodes", "bytes"],
+)
+def test_a_filter_that_is_none_is_refused_by_its_place(hooks: Hooks, wanted: object, path: str) -> None:
+    asked = {"eventTypes": ["*"], "webhookUrl": hooks.receiver.url(), "filter": wanted}
+
+    [issue] = failed(hooks.ask("create", asked), 400)["issues"]
+
+    assert issue["path"] == path
+    assert hooks.call("list", None) == []
+
+
+def test_a_filter_and_read_own_both_confine(hooks: Hooks, keyed: Keyed) -> None:
+    _, caller = keyed.key("subscriptions:manage", "events:read-own", user="ann", workspaces=(hooks.workspace,))
+    hooks.create(caller=caller, filter=CALLS)
+
+    hooks.log_each(*CALLED)
+
+    assert sorted(body["seq"] for body in hooks.arrived(2)) == [2, 3]
+    hooks.log_each(CALLED[2])
+    assert sorted(body["seq"] for body in hooks.arrived(3)) == [2, 3, 6]
+
+
+def test_a_filter_sees_of_an_erased_event_what_is_left(hooks: Hooks) -> None:
+    first, _ = hooks.log(2)
+    hooks.erase(ids=[first["id"]])
+
+    hooks.create(filter={"data.number": {"gte": 0}}, startFrom="beginning")
+    hooks.create(filter={"data.number": None}, startFrom="beginning")
+
+    bodies = {body["seq"]: body for body in hooks.arrived(2)}
+    assert bodies.keys() == {0, 1}
+    assert _sent(bodies[0]) == TOMBSTONE
+
+
+def test_a_filter_that_is_none_any_more_disables_and_resuming_says_why(hooks: Hooks) -> None:
+    id_ = hooks.create(filter={"metadata.ai.agent": "planner"})
+    other = hooks.create()
+    hooks.log_each(CALLED[3])
+    hooks.arrived(2)
+    filtered = "UPDATE subscription SET filter = %s WHERE id = %s"
+    hooks.execute(filtered, '{"metadata.review.stars":{"gte":4}}', id_)
+    hooks.execute("UPDATE dispatch SET version = version + 1 WHERE workspace_id = %s", hooks.workspace)
+
+    hooks.log_each(CALLED[3])
+
+    stopped = until(lambda: (found := hooks.get(id_))["status"] == "disabled" and found)
+    assert stopped["reason"] == "Its filter is not understood any more: subscriptions.resume says why"
+    bodies = hooks.arrived(3)
+    assert [(body["subscriptionId"], body["seq"]) for body in bodies[2:]] == [(other, 1)]
+    assert [event["data"]["subscriptionId"] for event in until(lambda: _disabled_events(hooks))] == [id_]
+    for name, more in (("resume", {}), ("replay", {"fromSeq": 0, "toSeq": 9})):
+        [issue] = failed(hooks.ask(name, {"subscriptionId": id_, **more}), 400)["issues"]
+        assert issue["path"] == "filter.metadata.review.stars"
+    assert hooks.get(id_)["status"] == "disabled"
+    hooks.execute(filtered, '{"metadata.ai.agent":"planner"}', id_)  # the kind is back
+    hooks.call("resume", {"subscriptionId": id_})
+    assert [body["seq"] for body in hooks.arrived(4) if body["subscriptionId"] == id_] == [0, 1]
 
 
 TOMBSTONE: dict[str, Any] = {"type": "note.created", "source": "api", "data": {}, "erased": True}

@@ -160,7 +160,7 @@ leaves = st.one_of(
 )
 
 
-def _filters(leaf: Any) -> Any:
+def filters_of(leaf: Any) -> Any:
     return st.recursive(
         leaf,
         lambda inner: st.one_of(
@@ -181,7 +181,7 @@ def cases(draw: Any) -> tuple[list[Any], list[Any]]:
     sent = draw(st.lists(events, min_size=1, max_size=6))
     places = [place for one in sent for place in _places(one)]
     leaf = st.one_of(st.sampled_from(places).flatmap(_close), leaves) if places else leaves
-    return sent, draw(st.lists(_filters(leaf), min_size=1, max_size=10))
+    return sent, draw(st.lists(filters_of(leaf), min_size=1, max_size=10))
 
 
 def _places(sent: Any) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 import contextlib
 import http.client
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -38,10 +38,10 @@ class Reply(Struct, frozen=True):
 class Door:
     """One server's tRPC door, by one connection that is kept open."""
 
-    def __init__(self, server: Server, *, superjson: bool) -> None:
+    def __init__(self, server: Server, *, superjson: bool, seconds: float = TIMEOUT_SECONDS) -> None:
         self.server = server
         self.superjson = superjson
-        self._client = httpx.Client(base_url=server.url, headers=server.headers, timeout=TIMEOUT_SECONDS)
+        self._client = httpx.Client(base_url=server.url, headers=server.headers, timeout=seconds)
 
     def wrapped(self, value: object) -> object:
         """An input as the door's transformer puts it."""
@@ -58,6 +58,34 @@ class Door:
     def query(self, name: str, value: object) -> Reply:
         """One call by GET."""
         return self.get(f"{name}?input={quote(json.dumps(self.wrapped(value)))}")
+
+    def stream(self, name: str, value: object, *, at_most: int = 3) -> Reply:
+        """One subscription by server-sent events: its values up to the marker behind its backlog, or the error.
+
+        Without a marker, up to where it is connected: whether a value will come is not known.
+        """
+        has_marker = isinstance(value, dict) and value.get("markers") is True
+        values: list[Any] = []
+        target = f"/trpc/{name}?input={quote(json.dumps(self.wrapped(value)))}"
+        with self._client.stream("GET", target) as response:
+            assert response.status_code == 200
+            for event in _events(response.iter_bytes()):
+                if event.get("event") == "serialized-error":
+                    error = json.loads(event["data"])
+                    status = (error["json"] if self.superjson else error)["data"]["httpStatus"]
+                    return self._checked(status, b'{"error":%b}' % event["data"].encode())
+                if "event" not in event:
+                    values.append(json.loads(event["data"]))
+                is_marker = "event" not in event and event["id"] == ""
+                is_connected = event.get("event") == "connected" and "id" in event
+                if is_marker or len(values) == at_most or (is_connected and not has_marker):
+                    return Reply(200, values)
+        raise AssertionError("the stream ended without a word")
+
+    def output(self, reply: Reply) -> Any:
+        """What a call answered."""
+        data = reply.body["result"]["data"]
+        return data["json"] if self.superjson else data
 
     def post(self, target: str, content: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
         """Any body, to any target."""
@@ -109,6 +137,16 @@ class Door:
                 else:
                     assert "json" in envelope["result"]["data"]
         return body
+
+
+def _events(pieces: Iterable[bytes]) -> Iterator[dict[str, str]]:
+    """Server-sent events, by the names of their lines."""
+    rest = b""
+    for piece in pieces:
+        *events, rest = (rest + piece).split(b"\n\n")
+        for event in events:
+            lines = [line.partition(":") for line in event.decode().split("\n")]
+            yield {name: value.removeprefix(" ") for name, _, value in lines}
 
 
 def _check_error(error: dict[str, Any]) -> None:

@@ -4,10 +4,14 @@ import json
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from procedures.procedure import Kind
+from procedures.registry import registry
+from schemas.issues import decoded
 from tests.properties.door import Door, Reply
 from tests.servers import Server, until
 
@@ -41,12 +45,25 @@ EVENT: dict[str, Any] = {
     },
 }
 
+NOBODY = "01938c1e-0000-7000-8000-00000000dead"
+"""An id that no event has."""
+
+PAUSED = "paused"
+"""Stands for the id of a webhook that is paused: nothing is sent to it."""
+
+FILTER: dict[str, Any] = {
+    "type": {"in": ["note.created"], "like": "note.*"},
+    "OR": [{"data.title": {"startsWith": "H"}}, {"metadata.ai.confidence.score": {"gte": 0.5}}],
+    "NOT": {"AND": [{"occurredAt": {"lt": AT}}, {"seq": 1, "id": {"ne": NOBODY}}]},
+}
+
 LIST: dict[str, Any] = {
     "limit": 3,
     "offset": 0,
-    "cursor": "x",
+    "cursor": None,
     "type": "note.*",
     "source": "sync",
+    "producer": "p",
     "hasMetadata": True,
     "subjectId": "entity-456",
     "correlationId": "c",
@@ -54,15 +71,76 @@ LIST: dict[str, Any] = {
     "userId": "u1",
     "from": AT,
     "to": AT,
+    "filter": FILTER,
 }
 
+BROWSE: dict[str, Any] = {
+    "limit": 3,
+    "after": None,
+    "before": None,
+    "ids": [NOBODY],
+    "filter": FILTER | {"children": {"none": {"parent": {"some": {"seq": {"lte": 3}}}}}},
+    "orderBy": [{"subjectId": "desc_nulls_last"}, {"metadata.ai.agent": "asc"}],
+    "type": "note.*",
+    "subjectId": "entity-456",
+    "parentId": "d",
+    "createdAtAfter": AT,
+    "createdAtBefore": AT,
+    "userId": "u1",
+}
+
+PLACES = ("limit", "offset", "cursor")
+
+STREAM = {name: value for name, value in LIST.items() if name not in PLACES}
+
+SUBSCRIPTION: dict[str, Any] = {
+    "eventTypes": ["note.*"],
+    "webhookUrl": "https://127.0.0.1/hook",  # refused: none is to be made
+    "secret": "whsec_c2VjcmV0",
+    "description": "d",
+    "ordered": True,
+    "startFrom": "now",
+    "filter": FILTER,
+}
+
+REPLAY: dict[str, Any] = {"eventId": None, "fromSeq": 0, "toSeq": 3, "from": None, "to": None}
+
 INPUTS: dict[str, dict[str, Any]] = {
+    "audit.list": {"since": AT, "action": "key.created", "limit": 3},
+    "events.browse": BROWSE,
+    "events.erase": {"ids": [NOBODY], "userId": None, "subjectId": None},
+    "events.get": {"eventId": "x"},
+    "events.list": LIST,
     "events.log": EVENT,
     "events.logBatch": {"events": [EVENT]},
-    "events.list": LIST,
     "events.page": LIST,
-    "events.get": {"eventId": "x"},
+    "events.stream": STREAM | {"start": "beginning", "lastEventId": None, "markers": True},
+    "keys.create": {"userId": "u1", "scopes": ["events:read"], "workspaces": ["default"], "expiresInSeconds": 60},
+    "keys.list": {"includeEnded": True, "limit": 3, "cursor": None},
+    "keys.revoke": {"keyId": "x"},
+    "keys.rotate": {"keyId": "x", "graceSeconds": 60},
+    "ledger.checkpoint": {},
+    "ledger.consistency": {"fromSize": 0, "toSize": 0},
+    "ledger.entries": {"since": AT, "limit": 3, "type": "note.*", "filter": FILTER},
+    "ledger.node": {},
+    "ledger.proof": {"eventId": NOBODY},
+    "ledger.stream": {"after": -1, "type": "note.*", "filter": FILTER, "lastEventId": None, "markers": True},
+    "subscriptions.create": SUBSCRIPTION,
+    "subscriptions.delete": {"subscriptionId": "x"},
+    "subscriptions.deliveries": {"subscriptionId": PAUSED, "status": "failed", "limit": 3, "cursor": None},
+    "subscriptions.get": {"subscriptionId": PAUSED},
+    "subscriptions.list": {},
+    "subscriptions.pause": {"subscriptionId": PAUSED},
+    "subscriptions.replay": {"subscriptionId": PAUSED, **REPLAY},
+    "subscriptions.resume": {"subscriptionId": "x"},
+    "subscriptions.rotateSecret": {"subscriptionId": PAUSED, "secret": "whsec_c2VjcmV0", "graceSeconds": 60},
+    "subscriptions.test": {"subscriptionId": "x"},
 }
+"""A good input of every procedure, with all that it takes; null where the rest would not go with it."""
+
+STREAMS = [name for name, procedure in registry().items() if procedure.kind is Kind.SUBSCRIPTION]
+
+CALLS = [name for name in INPUTS if name not in STREAMS]
 
 TEXTS = ["subjectId", "userId", "producer", "correlationId", "causationId", "type", "source", "id", "occurredAt"]
 
@@ -175,7 +253,7 @@ def test_ten_thousand_calls_in_a_batch_are_refused(door: Door) -> None:
 
 
 @MANY
-@given(content=st.binary(max_size=80), target=st.sampled_from([*INPUTS, "events.log?batch=1", "events.log,x?batch=1"]))
+@given(content=st.binary(max_size=80), target=st.sampled_from([*CALLS, "events.log?batch=1", "events.log,x?batch=1"]))
 def test_any_bytes_are_a_body(door: Door, content: bytes, target: str) -> None:
     door.post(target, content)
 
@@ -184,7 +262,7 @@ JSON_BITS = st.text('{}[]",:0123456789eE+-.truefalsn\\ \x00é', max_size=30).map
 
 
 @MANY
-@given(before=JSON_BITS, after=JSON_BITS, name=st.sampled_from(list(INPUTS)))
+@given(before=JSON_BITS, after=JSON_BITS, name=st.sampled_from(CALLS))
 def test_almost_json_is_a_body(door: Door, before: bytes, after: bytes, name: str) -> None:
     good = json.dumps(INPUTS[name]).encode()
 
@@ -202,7 +280,7 @@ QUERY_BYTES = st.lists(
 
 
 @MANY
-@given(query=QUERY_BYTES, name=st.sampled_from([*INPUTS, "nosuch", ""]))
+@given(query=QUERY_BYTES, name=st.sampled_from([*CALLS, "nosuch", ""]))
 def test_any_query_string_is_answered(door: Door, query: bytes, name: str) -> None:
     reply = door.raw("GET", f"/{name}?".encode() + query)
 
@@ -282,32 +360,56 @@ ANY_JSON = st.recursive(
 )
 
 
-def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place of an input."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(place for name, item in inner for place in _paths(item, (*path, name)))]
+    return [path, *(place for name, item in inner for place in paths(item, (*path, name)))]
 
 
-def _replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
+def replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
     """A copy with something else at one place."""
     if not path:
         return new
     copy: Any = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = _replaced(value[path[0]], path[1:], new)
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
     return copy
+
+
+@pytest.fixture(scope="module")
+def paused(door: Door) -> str:
+    """The id of a webhook that is paused."""
+    wanted = SUBSCRIPTION | {"webhookUrl": "https://webhook.invalid/hook"}
+    made = door.mutate("subscriptions.create", wanted)
+    assert made.status == 200, made.body
+    id_: str = door.output(made)["subscriptionId"]
+    assert door.mutate("subscriptions.pause", {"subscriptionId": id_}).status == 200
+    return id_
+
+
+def test_every_procedure_has_an_input_with_every_field() -> None:
+    fields = {name: msgspec.structs.fields(procedure.input) for name, procedure in registry().items()}
+
+    assert {name: set(value) for name, value in INPUTS.items()} == {
+        name: {field.encode_name for field in taken} for name, taken in fields.items()
+    }
+    for name, value in INPUTS.items():
+        assert decoded(json.dumps(value).encode(), registry()[name].decoder)
 
 
 @pytest.mark.parametrize("name", INPUTS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_any_json_may_stand_in_any_field(door: Door, name: str, data: st.DataObject) -> None:
-    good = {member: value for member, value in INPUTS[name].items() if member != "id"}
-    path = data.draw(st.sampled_from(_paths(good)))
+def test_any_json_may_stand_in_any_field(door: Door, paused: str, name: str, data: st.DataObject) -> None:
+    good = {member: paused if value == PAUSED else value for member, value in INPUTS[name].items() if member != "id"}
+    path = data.draw(st.sampled_from(paths(good)))
 
-    sent = _replaced(good, path, data.draw(ANY_JSON))
+    sent = replaced(good, path, data.draw(ANY_JSON))
 
+    if name in STREAMS:
+        door.stream(name, sent)
+        return
     door.mutate(name, sent)
-    if name not in {"events.log", "events.logBatch"}:
+    if registry()[name].kind is Kind.QUERY:
         door.query(name, sent)
 
 

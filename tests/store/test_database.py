@@ -93,3 +93,23 @@ def test_a_restart_is_not_noticed_by_reads(database_url: str) -> None:
             await database.close()
 
     asyncio.run(run())
+
+
+def test_searches_leave_connections_to_everything_else(database_url: str) -> None:
+    async def run() -> list[object]:
+        database = Database(database_url, max_connections=4, wait_seconds=0.5)
+        await database.open()
+        try:
+            slow = [asyncio.create_task(database.search("SELECT 1 FROM pg_sleep(2)", {})) for _ in range(10)]
+            await asyncio.sleep(0.7)  # those that wait have been refused
+            assert await database.rows("SELECT 2", {}) == [(2,)]
+            assert await database.rows_alone("SELECT 3", {}) == [(3,)]
+            assert not all(read.done() for read in slow)
+            return list(await asyncio.gather(*slow, return_exceptions=True))
+        finally:
+            await database.close()
+
+    answers = asyncio.run(run())
+
+    assert answers.count([(1,)]) == 2
+    assert [type(answer) for answer in answers].count(Unavailable) == 8

@@ -8,10 +8,19 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.filter import Subscriber, Subscribers, type_pattern
+from app.filter import Subscriber, Subscribers, kept_filter, type_pattern
 from app.store.audit import Act
-from app.store.deliveries import MAX_UNTRIED, Claim, Deliveries, Made
+from app.store.deliveries import (
+    MAX_JUDGED,
+    MAX_JUDGED_BYTES,
+    MAX_UNTRIED,
+    Claim,
+    Deliveries,
+    Made,
+    UnreadableFilterError,
+)
 from app.store.subscriptions import Subscriptions
+from schemas.errors import InvalidInput
 from tests.store.opened import Store, draft, opened
 
 EVERYTHING = 2**30
@@ -26,17 +35,26 @@ class Owed:
         self.subscriptions = Subscriptions(store.database)
         self.deliveries = Deliveries(store.database, first_seconds=0, claim_seconds=30)
 
-    def create(self, id: str, *types: str, ordered: bool = False, cursor: int | None = None) -> None:
+    def create(
+        self,
+        id: str,
+        *types: str,
+        filter: dict[str, Any] | None = None,
+        ordered: bool = False,
+        only_user: str | None = None,
+        cursor: int | None = None,
+    ) -> None:
         """A subscription that has caught up."""
         created = self.store.run(
             self.subscriptions.create(
                 self.workspace,
                 id,
                 event_types=types,
+                filter=None if filter is None else kept_filter(filter),
                 url="https://receiver.example/",
                 description=None,
                 ordered=ordered,
-                only_user=None,
+                only_user=only_user,
                 secret=b"sealed",
                 weak_secret=False,
                 cursor=cursor,
@@ -64,6 +82,20 @@ class Owed:
             assert step is not None
             if step.seq == end:
                 return
+
+    def replay(self, id: str, first: int, last: int) -> int:
+        """How many it is owed once more."""
+        subscriber = self.store.run(self.subscriptions.subscriber(self.workspace, id, None))
+        act = self.act("subscription.replayed")
+        made, _ = self.store.run(self.subscriptions.replay(self.workspace, subscriber, first, last, act))
+        count: int = made
+        return count
+
+    def place(self) -> int:
+        """How far the log has been looked through."""
+        [(seq,)] = self.rows("SELECT seq FROM dispatch")
+        place: int = seq
+        return place
 
     def catch_up(self, id: str) -> None:
         """Bring one forward as far as it may be."""
@@ -228,10 +260,173 @@ def test_what_ended_long_ago_and_what_was_deleted_goes(owed: Owed) -> None:
 
 def test_subscribers_are_those_whose_patterns_fit() -> None:
     patterns = {"sub_a": ["*"], "sub_b": ["code.*", "lead.*"], "sub_c": ["code.*.done"], "sub_d": ["code.a"]}
-    subscribers = Subscribers([Subscriber(id_, each, None) for id_, each in patterns.items()])
+    subscribers = Subscribers([Subscriber(id_, each, None) for id_, each in patterns.items()], "default")
 
     for type_ in ("code.a", "code.a.done", "code.a.b.done", "lead.b", "other.x", "code.ab", "xcode.a"):
         expected = [
             id_ for id_, each in patterns.items() if any(type_pattern(pattern).fullmatch(type_) for pattern in each)
         ]
-        assert subscribers.of(type_, "u1") == expected, type_
+        assert subscribers.of(0, type_, "u1", {}) == expected, type_
+
+
+def _notes(owed: Owed) -> None:
+    """Eight events in one batch."""
+    owed.store.append(
+        draft("note.created", {"title": "Call Ann", "n": 1}),
+        draft("note.created", {"title": "Call Bob", "n": 2.5}, metadata={"ai": {"agent": "planner"}}),
+        draft("note.created", {"n": "2"}, user_id="ann", metadata={"custom": {"at": "2024-01-01T00:00:00Z"}}),
+        draft("note.created", {"deep": {"list": [1], "flag": True}}, user_id="ann", producer="desk"),
+        draft("other.type", {"title": "Call Ann", "n": 1}),
+        draft("note.created", {"title": "Bye\x00", "n": 10}, correlation_id="c1", metadata={"ai": {"agent": "writer"}}),
+        draft("note.created", {}, source="sync", metadata={"custom": {"at": 1}}),
+        draft("note.created", {"title": None, "n": 2}, user_id="ann", metadata={"ai": {"agent": "planner"}}),
+    )
+
+
+FILTERS: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "of data": ({"data.n": {"gte": 2, "lt": 10}}, [1, 7]),
+    "of a text of data": ({"data.title": {"startsWith": "Call"}}, [0, 1]),
+    "of U+0000": ({"data.title": "Bye\x00"}, [5]),
+    "of metadata": ({"metadata.ai.agent": "planner"}, [1, 7]),
+    "of free metadata": ({"metadata.custom.at": {"gte": "2023"}}, [2]),
+    "of columns": ({"userId": "ann", "producer": {"ne": "desk"}}, [2, 7]),
+    "of the place": ({"seq": {"gt": 5}, "workspaceId": "default"}, [6, 7]),
+    "nested": (
+        {
+            "OR": [
+                {"AND": [{"metadata.ai.agent": {"in": ["planner", "writer"]}}, {"NOT": {"data.n": {"gt": 2}}}]},
+                {"data.deep.flag": True},
+            ],
+            "NOT": {"type": "other.type"},
+        },
+        [3, 7],
+    ),
+    "of what is missing": ({"data.n": None}, [3, 6]),
+    "all": ({}, [0, 1, 2, 3, 5, 6, 7]),
+    "none": ({"OR": []}, []),
+}
+
+
+@pytest.mark.parametrize(("wanted", "seqs"), FILTERS.values(), ids=list(FILTERS))
+def test_a_filter_matches_the_same_live_behind_and_in_a_replay(
+    owed: Owed, wanted: dict[str, Any], seqs: list[int]
+) -> None:
+    owed.create("sub_live", "note.*", filter=wanted)
+    owed.create("sub_all", "note.*")
+    for id_ in ("sub_live", "sub_all"):
+        owed.catch_up(id_)
+    _notes(owed)
+
+    owed.dispatch()
+    owed.create("sub_late", "note.*", filter=wanted, cursor=-1)
+    owed.catch_up("sub_late")
+    owed.create("sub_again", "note.*", filter=wanted)
+
+    numbered = [(number + 1, seq) for number, seq in enumerate(seqs)]
+    assert owed.owed("sub_live") == numbered
+    assert owed.owed("sub_late") == numbered
+    assert owed.replay("sub_again", 0, 99) == len(seqs)
+    assert owed.owed("sub_again") == numbered
+    assert [seq for _, seq in owed.owed("sub_all")] == [0, 1, 2, 3, 5, 6, 7]
+    assert owed.place() == 7
+    assert owed.rows("SELECT id FROM subscription WHERE cursor IS NOT NULL") == [("sub_again",)]
+
+
+def test_a_filter_and_a_user_both_confine(owed: Owed) -> None:
+    wanted = {"metadata.ai.agent": "planner"}
+    owed.create("sub_live", "*", filter=wanted, only_user="ann")
+    owed.catch_up("sub_live")
+    _notes(owed)
+
+    owed.dispatch()
+    owed.create("sub_late", "*", filter=wanted, only_user="ann", cursor=-1)
+    owed.catch_up("sub_late")
+
+    assert owed.owed("sub_live") == owed.owed("sub_late") == [(1, 7)]
+    assert owed.replay("sub_live", 0, 99) == 1
+
+
+def test_a_filter_that_seldom_matches_makes_progress(owed: Owed) -> None:
+    last = 3 * MAX_JUDGED
+    wanted = {"data.n": {"in": [0, MAX_JUDGED - 1, MAX_JUDGED, last]}}
+    owed.create("sub_live", "*", filter=wanted)
+    owed.create("sub_all", "*")
+    for id_ in ("sub_live", "sub_all"):
+        owed.catch_up(id_)
+    owed.store.append(*(draft("a.b", {"n": number}) for number in range(last + 1)))
+
+    steps = [owed.store.run(owed.deliveries.dispatch(owed.workspace)).seq for _ in range(4)]
+    owed.create("sub_late", "*", filter=wanted, cursor=-1)
+    owed.catch_up("sub_late")
+
+    assert steps == [MAX_JUDGED - 1, 2 * MAX_JUDGED - 1, last - 1, last]
+    assert owed.owed("sub_live") == owed.owed("sub_late") == [(1, 0), (2, MAX_JUDGED - 1), (3, MAX_JUDGED), (4, last)]
+    assert owed.owed("sub_all") == [(number + 1, number) for number in range(last + 1)]
+
+
+def test_what_a_step_judges_is_bounded_by_size(owed: Owed) -> None:
+    owed.create("sub_live", "a.*", filter={"data.n": {"gte": 1}})
+    owed.catch_up("sub_live")
+    text = "x" * (MAX_JUDGED_BYTES // 2 - 100)
+    owed.store.append(*(draft("a.b", {"n": number, "text": text}) for number in range(3)), draft("c.d"))
+
+    steps = [owed.store.run(owed.deliveries.dispatch(owed.workspace)).seq for _ in range(2)]
+    owed.create("sub_late", "a.*", filter={"data.n": {"gte": 1}}, cursor=-1)
+    owed.catch_up("sub_late")
+
+    assert steps == [1, 3]
+    assert owed.owed("sub_live") == owed.owed("sub_late") == [(1, 1), (2, 2)]
+
+
+def test_what_was_erased_is_judged_by_what_is_left_of_it(owed: Owed) -> None:
+    owed.store.append(draft("a.b", {"n": 1}), draft("a.b", {"n": 1}), draft("a.b", {"n": 2}))
+    owed.rows(
+        "UPDATE event SET erased = true, salt = '', user_id = '', data = '{}', subject_id = NULL, producer = NULL, "
+        "metadata = NULL, correlation_id = NULL, causation_id = NULL WHERE seq = 0"
+    )
+
+    for id_, wanted in (("sub_a", {"data.n": 1}), ("sub_b", {"NOT": {"data.n": 2}})):
+        owed.create(id_, "a.b", filter=wanted, cursor=-1)
+        owed.catch_up(id_)
+
+    assert owed.owed("sub_a") == [(1, 1)]
+    assert owed.owed("sub_b") == [(1, 0), (2, 1)]
+
+
+def test_a_filter_that_is_none_any_more_stops_its_own_subscription_where_it_is(owed: Owed) -> None:
+    owed.create("sub_a", "*", filter={"data.n": {"gte": 0}})
+    owed.create("sub_b", "*")
+    for id_ in ("sub_a", "sub_b"):
+        owed.catch_up(id_)
+    owed.store.append(draft("a.b", {"n": 0}))
+    owed.dispatch()
+    gone = "UPDATE subscription SET filter = %s WHERE id = 'sub_a'"
+    owed.rows(gone, '{"metadata.review.stars":5}')
+    owed.rows("UPDATE dispatch SET version = version + 1")
+    owed.store.append(draft("a.b", {"n": 1}))
+
+    with pytest.raises(UnreadableFilterError) as unreadable:
+        owed.store.run(owed.deliveries.dispatch(owed.workspace))
+    assert (unreadable.value.subscriptions, owed.place()) == (["sub_a"], 0)
+    act = owed.act("subscription.disabled")
+    owed.store.run(owed.subscriptions.disable(owed.workspace, "sub_a", "gone", None, act))
+    owed.dispatch()
+    assert (owed.owed("sub_a"), owed.owed("sub_b"), owed.place()) == ([(1, 0)], [(1, 0), (2, 1)], 1)
+    owed.store.run(owed.subscriptions.resume(owed.workspace, "sub_a", None, 0, owed.act("subscription.resumed")))
+    with pytest.raises(UnreadableFilterError):
+        owed.catch_up("sub_a")
+    with pytest.raises(InvalidInput, match=r"^filter\.metadata\.review\.stars: is not a known field"):
+        owed.replay("sub_a", 0, 9)
+
+    owed.rows(gone, '{"data.n":{"gte":0}}')
+    owed.catch_up("sub_a")
+    assert owed.owed("sub_a") == [(1, 0), (2, 1)]
+
+
+def test_events_are_read_whole_only_for_the_filters_that_they_may_meet() -> None:
+    plain = [Subscriber("sub_a", ["*"], None)]
+    some = [*plain, Subscriber("sub_b", ["note.*"], None, '{"data.n":1}'), Subscriber("sub_c", ["a.b"], "ann", "{}")]
+    events = [(0, "note.created", "bob"), (1, "other.type", "bob"), (2, "a.b", "bob"), (3, "a.b", "ann")]
+
+    assert Subscribers(plain, "default").judged(events) == []
+    assert Subscribers(some, "default").judged(events) == [0, 3]

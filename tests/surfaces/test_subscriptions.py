@@ -159,6 +159,17 @@ def test_subscribe_answers_201_with_what_was_asked_for(org: Org) -> None:
     assert abs((datetime.fromisoformat(body["createdAt"]) - datetime.now(UTC)).total_seconds()) < 60
 
 
+def test_subscribe_takes_a_filter_and_shows_it(org: Org) -> None:
+    wanted = {"OR": [{"data.score": {"gte": 0.9}}, {"producer": "crm"}], "NOT": {"metadata.custom.tags": None}}
+
+    made = org.subscribed("lead.*", filter=wanted)
+    org.subscribed("lead.*", filter=None)
+
+    assert set(made) == SHOWN | {"filter", "standardWebhooksSecret"}
+    assert made["filter"] == wanted
+    assert [each.get("filter", "absent") for each in org.listed()] == [wanted, "absent"]
+
+
 def test_subscribe_takes_the_documents_example(org: Org) -> None:
     answer = org.subscribe(
         {
@@ -225,6 +236,11 @@ BAD: dict[str, tuple[Any, str, str | None]] = {
     "the secret has U+0000": (WANTED | {"secret": "a\x00"}, "invalid_input", "secret"),
     "the description is too long": (WANTED | {"description": "x" * 1025}, "invalid_input", "description"),
     "the description is a list": (WANTED | {"description": []}, "invalid_input", "description"),
+    "the filter is a list": (WANTED | {"filter": []}, "invalid_input", "filter"),
+    "no such field": (WANTED | {"filter": {"NOT": {"producers": "a"}}}, "invalid_input", "filter.NOT.producers"),
+    "a field of metadata": (WANTED | {"filter": {"metadata.ai.x": 1}}, "invalid_input", "filter.metadata.ai.x"),
+    "other events": (WANTED | {"filter": {"parent": {"some": {}}}}, "invalid_input", "filter"),
+    "a large filter": (WANTED | {"filter": {"data.a": {"in": ["x" * 1000] * 66}}}, "invalid_input", "filter"),
 }
 
 
@@ -482,6 +498,38 @@ def test_workflows_triggered_counts_a_subscription_once_though_two_patterns_matc
     assert org.triggered() == 1
 
 
+def test_workflows_triggered_counts_those_whose_filter_is_met(org: Org) -> None:
+    org.subscribed("code.*")
+    for wanted in (
+        {"data.score": {"gte": 0.5}},
+        {"metadata.custom.tags": {"isNull": False}, "userId": "ann"},
+        {"NOT": {"producer": "crm"}, "correlationId": "run-1"},
+        {
+            "id": {"isNull": False},
+            "hash": {"isNull": False},
+            "seq": {"gte": 0},
+            "timestamp": {"lt": "2100-01-01T00:00:00Z"},
+        },
+    ):
+        org.subscribed("code.*", filter=wanted)
+
+    assert org.triggered(data={"score": "high"}, source="crm") == 2
+    assert org.triggered(data={"score": 0.5}, source="crm") == 3
+    assert org.triggered(data={"score": 1}, metadata={"tags": ["a"], "userId": "ann"}) == 4
+    assert org.triggered(data={}, metadata={"tags": ["a"], "userId": "bob", "correlationId": "run-1"}) == 3
+    assert org.triggered(type="lead.scored", data={"score": 1}) == 0
+
+
+def test_webhook_payloads_are_of_events_that_meet_the_filter(org: Org) -> None:
+    with receiving() as receiver:
+        org.subscribed("*", filter={"data.score": {"gte": 0.5}, "producer": "crm"}, webhookUrl=receiver.url())
+        sent = [published(org.server, org.slug, data={"score": n / 10}, source="crm")["eventId"] for n in range(10)]
+        published(org.server, org.slug, data={"score": 1}, source="desk")
+        until(lambda: len(receiver.answered) == 5)
+
+    assert {delivery.json["event"]["eventId"] for delivery in receiver.received} == set(sent[5:])
+
+
 def test_workflows_triggered_leaves_out_the_paused_and_the_deleted(org: Org) -> None:
     first, second = (org.subscribed()["subscriptionId"] for _ in range(2))
     assert org.triggered() == 2
@@ -528,7 +576,8 @@ def _audit(org: Org) -> list[dict[str, Any]]:
 
 
 def test_what_is_subscribed_and_deleted_here_is_in_the_audit(org: Org) -> None:
-    id_ = org.subscribed("code.*", webhookUrl=f"{DEAF}?token=of-the-url", secret=STRONG)["subscriptionId"]
+    wanted = {"webhookUrl": f"{DEAF}?token=of-the-url", "filter": {"data.name": "Ann"}}
+    id_ = org.subscribed("code.*", **wanted, secret=STRONG)["subscriptionId"]
     org.subscribe(WANTED | {"webhookUrl": "https://10.0.0.1/"})
     org.delete(id_)
     org.delete(id_)
@@ -536,7 +585,12 @@ def test_what_is_subscribed_and_deleted_here_is_in_the_audit(org: Org) -> None:
     created, deleted = _audit(org)
 
     assert (created["action"], created["actor"]) == ("subscription.created", "control")
-    assert created["detail"] == {"subscriptionId": id_, "eventTypes": ["code.*"], "host": "127.0.0.1"}
+    assert created["detail"] == {
+        "subscriptionId": id_,
+        "eventTypes": ["code.*"],
+        "host": "127.0.0.1",
+        "filtered": True,
+    }
     assert (deleted["action"], deleted["detail"]) == ("subscription.deleted", {"subscriptionId": id_})
 
 

@@ -1,7 +1,7 @@
 // A typed client, as a frontend writes one: it compiles under the strictest settings and runs. Usage: client.js URL TOKEN
 import { createTRPCClient, httpBatchLink, httpLink, splitLink, TRPCClientError } from '@trpc/client'
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server'
-import type { AppRouter, EventFilter, EventOrderBy, EventOrderField } from './contract'
+import type { AppRouter, EventFilter, EventOrderBy, EventOrderField, LiveEventFilter } from './contract'
 import { type Instant, instant, transformer } from './options.js'
 
 type Inputs = inferRouterInputs<AppRouter>
@@ -74,7 +74,7 @@ const rest = await client.events.page.query({ limit: 1, type: 'entity.*', from: 
 check(rest.events[0]?.id === id, 'a cursor goes on where the page ended')
 
 const effect = await client.events.log.mutate({ type: 'note.made', causationId: id, data: { title: 'Call back', n: 2 } })
-const typedFields: EventFilter = {
+const typedFields: LiveEventFilter = {
   id: { in: [id, effect.id] },
   source: 'intelligence',
   seq: { gte: seq, lt: seq + 1000 },

@@ -3,7 +3,7 @@ import { createTRPCClient, createWSClient, httpBatchLink, httpSubscriptionLink, 
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server'
 import { EventSource } from 'eventsource'
 import WebSocket from 'ws'
-import type { AppRouter, CaughtUp, StreamEvents, SynapEvent } from './contract'
+import type { AppRouter, CaughtUp, LiveEventFilter, StreamEvents, SynapEvent } from './contract'
 import { type Instant, instant, transformer } from './options.js'
 
 type Marked = AppRouter<{ markers: true }>
@@ -44,7 +44,8 @@ function check(holds: boolean, what: string): asserts holds {
 
 const subjectId = crypto.randomUUID()
 const logged = await overSse.events.log.mutate({ type: 'note.made', subjectId, data: { title: 'streamed' } })
-const filter: StreamEvents = { type: 'note.*', source: 'api', subjectId, start: 'beginning', from: instant(new Date(0)) }
+const asked: LiveEventFilter = { OR: [{ 'data.title': { startsWith: 'stream' } }], NOT: { createdAt: instant(new Date(0)) } }
+const filter: StreamEvents = { type: 'note.*', source: 'api', subjectId, start: 'beginning', from: instant(new Date(0)), filter: asked }
 
 function isLogged({ id, data: event }: Tracked): void {
   const at: Instant = event.timestamp

@@ -254,6 +254,16 @@ export function wrongStreams(plain: TRPCClient<AppRouter>, marked: TRPCClient<Ap
   stream.subscribe({ colour: 'red' }, { onData })
   // @ts-expect-error no such source
   stream.subscribe({ source: 'alien' }, { onData })
+  // @ts-expect-error no such source
+  stream.subscribe({ filter: { source: 'alien' } }, { onData })
+  // @ts-expect-error events are looked at one by one
+  stream.subscribe({ filter: { parent: { some: { type: 'note.made' } } } }, { onData })
+  // @ts-expect-error also further in
+  stream.subscribe({ filter: { OR: [{ NOT: { children: { none: {} } } }] } }, { onData })
+  // @ts-expect-error the ledger's likewise
+  plain.ledger.stream.subscribe({ filter: { AND: [{ parent: { none: {} } }] } }, { onData })
+  // @ts-expect-error a filter of lists may have relations
+  stream.subscribe({ filter: Object.create(null) as EventFilter }, { onData })
   // @ts-expect-error one pattern
   stream.subscribe({ type: ['a.b'] }, { onData })
   // @ts-expect-error start is a text

@@ -1,0 +1,14 @@
+"""webhook subscriptions take a filter."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = '0006'
+down_revision = '0005'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column('subscription', sa.Column('filter', sa.Text(collation='C'), nullable=True))
