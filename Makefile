@@ -14,7 +14,7 @@ run: $(READY) ## Set up what is missing, start the database and serve.
 
 .PHONY: test
 test: $(READY) ## Run every test, against a real PostgreSQL (and real clients, where node is).
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist worksteal $(TESTS)
 
 .PHONY: check
 check: $(READY) ## Format, lint, types and import contracts; changes nothing.

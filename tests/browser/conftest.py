@@ -31,16 +31,17 @@ def chromium() -> str:
 
 @pytest.fixture(scope="package")
 def example(chromium: str) -> Path:  # noqa: ARG001 # without a browser nothing is installed
-    """The example's folder, its packages installed and the page built, by its own commands."""
+    """The example's folder, its packages installed."""
     install_packages(EXAMPLE)
-    npm(EXAMPLE, "run", "build")
     return EXAMPLE
 
 
 @pytest.fixture(scope="package")
-def site(example: Path) -> Iterator[Site]:
-    """The page on a static server."""
-    with serving_files(example / "dist") as served:
+def site(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The page on a static server, built by the example's own command: test processes may run side by side."""
+    folder = tmp_path_factory.mktemp("dist")
+    npm(example, "run", "build", "--", f"--outdir={folder}")
+    with serving_files(folder) as served:
         yield served
 
 

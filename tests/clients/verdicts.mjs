@@ -1,6 +1,6 @@
-// What clients/verify says of many texts, most of which differ little. Reads JSON lines, answers each with a verdict:
-// {"whole": base64} is a text to start from; {"of": n, "start", "end", "new": base64} is the n-th of those with other
-// bytes from start to end. What a key was asked about a signature once, it is not asked again.
+// What clients/verify says of many texts, most of which differ little. Reads JSON lines: {"whole": base64} is a text to
+// start from; {"of": n, "start", "end", "new": base64} is the n-th of those with other bytes from start to end, and is
+// answered with a verdict. What a key was asked about a signature once, it is not asked again.
 import { createInterface } from 'node:readline';
 import { verify as judge } from '../../clients/verify/verify.mjs';
 
@@ -26,13 +26,11 @@ crypto.subtle.verify = (algorithm, key, signature, text) => {
 const wholes = [];
 for await (const line of createInterface({ input: process.stdin })) {
   const edit = JSON.parse(line);
-  let text;
-  if (edit.whole === undefined) {
-    const from = wholes[edit.of];
-    text = Buffer.concat([from.subarray(0, edit.start), Buffer.from(edit.new, 'base64'), from.subarray(edit.end)]);
-  } else {
-    text = Buffer.from(edit.whole, 'base64');
-    wholes.push(text);
+  if (edit.whole !== undefined) {
+    wholes.push(Buffer.from(edit.whole, 'base64'));
+    continue;
   }
+  const from = wholes[edit.of];
+  const text = Buffer.concat([from.subarray(0, edit.start), Buffer.from(edit.new, 'base64'), from.subarray(edit.end)]);
   process.stdout.write(`${JSON.stringify(await judge(text))}\n`);
 }
