@@ -31,6 +31,7 @@ from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, lis
 from app.surfaces.errors import TRPC_CODES
 from app.typescript import typescript as typescript_contract
 from app.verification import UnreadableError, exit_code, of_node, progress_bar, read_bundle, read_note, report
+from procedures.described import contract as json_schema_contract
 from procedures.registry import registry
 from schemas.base import ShortText
 from schemas.ledger import Rotation
@@ -83,19 +84,24 @@ def migrate() -> None:
 
 
 @cli.command
-def contract(*, typescript: Annotated[bool, Parameter(negative="")] = False) -> None:
+def contract(*, typescript: Yes = False, json_schema: Yes = False) -> None:
     """Write the contract of the tRPC door to standard output.
 
     Parameters
     ----------
     typescript
         As a TypeScript declaration of `AppRouter`, for `@trpc/client` 11.
+    json_schema
+        As JSON: every procedure, its input and its output as JSON Schema.
     """
-    if not typescript:
-        raise UsageError("Say which contract: synap contract --typescript.")
+    if typescript == json_schema:
+        raise UsageError("Say which contract: synap contract --typescript or --json-schema.")
     settings = Settings.from_environment()
     load_extensions(settings.extensions)
-    print(typescript_contract(registry(), transformer=settings.transformer, error_codes=TRPC_CODES), end="")
+    if json_schema:
+        print(msgspec.json.format(msgspec.json.encode(json_schema_contract(registry()))).decode())
+    else:
+        print(typescript_contract(registry(), transformer=settings.transformer, error_codes=TRPC_CODES), end="")
 
 
 @keys.command(name="create")

@@ -23,6 +23,7 @@ from app.store.keys import Keys
 from app.store.ledger import Ledger
 from app.store.notices import Notices
 from app.store.rows import LEDGER_JSON
+from app.store.trace import Tracer
 from app.store.trees import Trees
 from app.witness import Witness
 from procedures.context import Services
@@ -50,6 +51,7 @@ class Process:
             log=self._log,
             reader=EventReader(self.database, cursors),
             browser=Browser(self.database, cursors),
+            tracer=Tracer(self.database),
             feed=self._feed,
             keys=Keys(self.database),
             ledger=ledger,

@@ -17,6 +17,9 @@ from app.store import embedded
 from app.store.audit import enter
 from app.store.install import CONTROL_KEY_ID, InstallError, connect, migrate, set_up
 from app.store.keys import new_token
+from app.store.registered import register_types
+from schemas.event_data import event_types
+from schemas.metadata import registered_kinds
 from schemas.principal import EVERY
 
 HOLD_SECONDS = 3.0
@@ -36,7 +39,8 @@ def ready(settings: Settings, *, serving: bool, without_key: bool = False) -> It
     """The install of `settings`, made where it is new; its embedded database runs until the end of the block.
 
     Raises DataDirectoryError, InstallError: one sentence for the operator each. `serving` wants the data directory for
-    itself; administration shares it with the server that holds it. `without_key`: the signing key may be lost.
+    itself, and extensions loaded before; administration shares the directory with the server that holds it.
+    `without_key`: the signing key may be lost.
     """
     with database(settings, serving=serving) as url:
         _make_directory(settings.data_dir)
@@ -52,6 +56,7 @@ def ready(settings: Settings, *, serving: bool, without_key: bool = False) -> It
                 without_key=without_key,
             )
             if serving:
+                register_types(connection, registered_kinds(), event_types())
                 enter(connection, "server.started", _started(settings), [EVERY])
         yield Install(url, identity.node, identity.origin)
 

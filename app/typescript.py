@@ -1,10 +1,14 @@
 """The contract for TypeScript: declares the `AppRouter` that a frontend gives to the client of tRPC 11.
 
 Each Struct that a procedure takes or answers becomes one interface, named after it. A Struct may read differently in
-three ways: as an output, as metadata that comes back as it was stored, and as an input. A field that may be left out is
-absent in the first two, absent or null in an input. With superjson an instant is a `Date` in outputs, `Date` or text in
-inputs, but text within stored metadata, which stays as it was sent; without superjson it is text everywhere. Only where
-this makes a difference is there more than one interface: `X`, then `XStored` or `XInput`.
+four ways: as an output, as metadata that comes back as it was stored, as data that comes back as it was sent, and as an
+input. A field that may be left out is absent in the first two, absent or null in the others. With superjson an instant
+is a `Date` in outputs, `Date` or text in inputs, but text within stored metadata and data; without superjson it is text
+everywhere. Only where this makes a difference is there more than one interface: `X`, then `XStored`, `XData`, `XInput`.
+
+Where event types have data of their own (`schemas/event_data.py`), events become unions that their `type` tells apart.
+TypeScript cannot say "any text but these", so the type of every other event is a text of its own, `OtherEventType`; a
+template literal, because TypeScript takes a marked `string` for any literal and then tells nothing apart.
 
 The markers of a stream come only where its input has `markers: true`. The client of tRPC cannot type an output by the
 input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
@@ -12,13 +16,13 @@ input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ ma
 Filters and orders are typed by the fields that `app/filter.py` parses them with, so a field that there is not, and an
 operator that its field does not have, do not compile.
 
-Pure: it reads the registered metadata kinds and nothing else, and the same procedures give the same text.
+Pure: it reads what is registered and nothing else, and the same procedures give the same text.
 """
 
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum, StrEnum
 from inspect import cleandoc, getdoc
@@ -32,6 +36,7 @@ from msgspec import Raw, Struct
 from app.filter import EQUALITY, MATCHING, OPERATORS, Fields, parse_order
 from procedures.procedure import Kind, Procedure
 from schemas.errors import InvalidInput
+from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Operator, Quantifier, Relation
 from schemas.filter import Kind as FieldKind
 from schemas.issues import is_struct, unwrap
@@ -43,6 +48,7 @@ class _Way(StrEnum):
 
     OUTPUT = ""
     STORED = "Stored"
+    DATA = "Data"
     INPUT = "Input"
 
 
@@ -68,6 +74,7 @@ _PROCEDURE_TYPES = {kind: f"TRPC{kind.title()}Procedure" for kind in Kind}
 _TAKEN = (
     *("AppRouter", "TOptions", "ErrorShape", "AsyncIterable", "Date", "Omit", "Record", "TRPCBuiltRouter"),
     *("EventFilter", "LiveEventFilter", "RelatedEvents", "EventOrderBy", "EventOrderField", "OrderDirection"),
+    *("OtherEventType", "otherEventType"),
     *(f"{kind.title()}Operators" for kind in OPERATORS),
     *_PROCEDURE_TYPES.values(),
 )
@@ -150,6 +157,18 @@ export type OrderDirection = %(directions)s;
 export type EventOrderField =%(fields)s;
 """
 
+_OTHER_TYPE = """\
+/**
+ * The type of an event whose data nobody has registered: write `"task.done" as OtherEventType`.
+ *
+ * The data of a registered type is known once the type is compared with its name. An event that is `erased`, or was
+ * logged before its type was registered, may have other data.
+ */
+export type OtherEventType = `${string}.${string}` & { readonly [otherEventType]: true };
+
+declare const otherEventType: unique symbol;
+"""
+
 _LIKE = "/** In it a `*` stands for any text. */"
 
 _HOW_TO_GET_MARKERS = """\
@@ -187,7 +206,8 @@ def typescript(
         "transformer": json.dumps(speller.dates),
         "record": _record(procedures, lambda procedure: speller.signature(procedure, namer), "  "),
     }
-    return "\n".join([header, *speller.interfaces(found), *speller.filters(found), footer])
+    declarations = [*speller.interfaces(found), *speller.other_type(found), *speller.filters(found)]
+    return "\n".join([header, *declarations, footer])
 
 
 class _Speller:
@@ -200,6 +220,7 @@ class _Speller:
         self.dates = dates
         self._marked = marked
         self._metadata = metadata_struct()
+        self._event_types = event_types()
 
     def signature(self, procedure: Procedure, refer: _Refer) -> str:
         """A procedure's type. A stream's values are tracked: its reader gets each with the id to resume after."""
@@ -220,7 +241,7 @@ class _Speller:
         def refer(struct: type[Struct], way: _Way) -> str:
             if (struct, way) not in found:
                 found[struct, way] = ""  # keeps its place, and ends the walk of a Struct that contains itself
-                found[struct, way] = self._members(struct, way, refer)
+                found[struct, way] = self._body(struct, way, refer)
             return struct.__name__
 
         return refer
@@ -247,10 +268,16 @@ class _Speller:
             name = name_of(struct, way)
             if name not in owners:
                 owners[name] = struct
-                yield f"{_comment(struct.__doc__)}export interface {name} {{\n{self._members(struct, way, name_of)}}}\n"
+                start = f"type {name} =" if self._is_typed(struct) else f"interface {name}"
+                yield f"{_comment(struct.__doc__)}export {start} {self._body(struct, way, name_of)}\n"
             elif (owner := owners[name]) is not struct:
                 holder = f"{owner.__module__}.{owner.__qualname__}" if owner else "the contract itself"
                 raise ValueError(f"{struct.__module__}.{struct.__qualname__}: the name {name} is taken by {holder}")
+
+    def other_type(self, found: _Found) -> Iterator[str]:
+        """The declaration of the type of all events that are not registered, where a Struct found needs it."""
+        if any(self._is_typed(struct) for struct, _ in found):
+            yield _OTHER_TYPE
 
     def filters(self, found: _Found) -> Iterator[str]:
         """The declarations of filters and orders, where a Struct found has them."""
@@ -263,15 +290,32 @@ class _Speller:
         if "order" in shapes:
             yield catalogue.order()
 
-    def _members(self, struct: type[Struct], way: _Way, refer: _Refer) -> str:
-        """The body of an interface. An output's defaults are there unless its Struct leaves them out."""
+    def _is_typed(self, struct: type[Struct]) -> bool:
+        """Whether a Struct is an event whose type says what its data is."""
+        return bool(self._event_types) and struct in CARRIERS
+
+    def _body(self, struct: type[Struct], way: _Way, refer: _Refer) -> str:
+        """What stands behind the name of a declaration."""
+        if not self._is_typed(struct):
+            return f"{{\n{self._members(struct, way, refer)}}}"
+        type_name, data_name = CARRIERS[struct]
+        kept = _Way.INPUT if way is _Way.INPUT else _Way.DATA
+        data = {json.dumps(name): refer(kind, kept) for name, kind in self._event_types.items()}
+        data["OtherEventType"] = "Record<string, unknown>"
+        union = _alternatives(f"{{ {type_name}: {name}; {data_name}: {text} }}" for name, text in data.items())
+        return f"{{\n{self._members(struct, way, refer, less=CARRIERS[struct])}}} & ({union}\n);"
+
+    def _members(self, struct: type[Struct], way: _Way, refer: _Refer, *, less: Collection[str] = ()) -> str:
+        """The members of an interface, `less` some. An output has its defaults unless its Struct leaves them out."""
         config = struct.__struct_config__
         if config.array_like:
             raise ValueError(f"{struct.__qualname__}: a Struct that is written as an array has no TypeScript form")
         lines = [f"{_key(config.tag_field)}: {json.dumps(config.tag)}"] if config.tag_field else []
         for field in msgspec.structs.fields(struct):
+            if field.encode_name in less:
+                continue
             optional = not field.required and (way is not _Way.OUTPUT or config.omit_defaults)
-            null = way is _Way.INPUT if optional else None
+            null = way in {_Way.DATA, _Way.INPUT} if optional else None
             if struct in self._marked and way is _Way.INPUT and field.name == "markers":
                 spelled = "false | null"  # a router with markers replaces it, so that a plain one takes the interface
             else:

@@ -10,7 +10,7 @@ import structlog
 
 from app.store.workspaces import NODE_LOG
 from procedures.context import LARGE_BYTES, Context
-from procedures.procedure import Procedure, Stream
+from procedures.procedure import Procedure, Sent, Stream
 from schemas.errors import Forbidden, Internal, InvalidInput, Issue, NotFound, PayloadTooLarge, ProcedureError
 from schemas.issues import decoded
 
@@ -29,15 +29,16 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
     """
     started = time.perf_counter()
     error: ProcedureError | None = None
+    take = _sent if procedure.takes_sent else _input
     try:
-        if not context.principal.allows(procedure.scope):
+        if procedure.scope is not None and not context.principal.allows(procedure.scope):
             raise Forbidden(f"The key lacks the scope {procedure.scope}")
         if context.workspace == NODE_LOG and not procedure.reads_node_log:
             raise NotFound("There is no such workspace", field="workspace")
         if size > LARGE_BYTES:
-            value = await asyncio.to_thread(lambda: _input(procedure, read(), context))
+            value = await asyncio.to_thread(take, procedure, read, context)
         else:
-            value = _input(procedure, read(), context)
+            value = take(procedure, read, context)
         return await procedure.run(value, context)
     except Exception as failed:
         error = _told(procedure, context, failed)
@@ -100,18 +101,45 @@ def _log_defect(procedure: Procedure, context: Context, defect: Exception) -> No
     )
 
 
-def _input(procedure: Procedure, source: Any, context: Context) -> Any:
-    """The procedure's input. Raises InvalidInput with every invalid place."""
+def _input(procedure: Procedure, read: Callable[[], Any], context: Context) -> Any:
+    """The procedure's input. Raises InvalidInput with every invalid place, PayloadTooLarge."""
+    source = read()
+    value = _value(procedure, source, context)
+    _refuse_oversized(procedure, source, context)
+    return value
+
+
+def _sent(procedure: Procedure, read: Callable[[], Any], context: Context) -> Sent[Any]:
+    """The procedure's input, whether it fits or not."""
+    source, value = b"", None
+    errors: list[InvalidInput | PayloadTooLarge] = []
+    try:
+        source = read()
+        value = _value(procedure, source, context)
+    except (InvalidInput, PayloadTooLarge) as error:
+        errors.append(error)
+    try:
+        _refuse_oversized(procedure, source, context)
+    except PayloadTooLarge as error:
+        errors.append(error)
+    return Sent(source if isinstance(source, bytes) else b"", value, errors)
+
+
+def _value(procedure: Procedure, source: Any, context: Context) -> Any:
     if source is None:
         if not procedure.optional:
             raise InvalidInput([Issue("", "an input is required")])
         return procedure.input()
     if not isinstance(source, bytes):
         return source
-    value = decoded(source, procedure.decoder, context.services.drafting.metadata)
+    return decoded(source, procedure.decoder, context.services.drafting.metadata)
+
+
+def _refuse_oversized(procedure: Procedure, source: Any, context: Context) -> None:
+    if not isinstance(source, bytes):
+        return
     max_bytes = context.services.max_event_bytes
     if (path := procedure.input.oversized(source, max_bytes)) is not None:
         raise PayloadTooLarge(
             f"Event payload exceeds {max_bytes} bytes; split it, or keep large content elsewhere", field=path or None
         )
-    return value

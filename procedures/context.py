@@ -15,6 +15,7 @@ from app.store.event_reader import EventReader
 from app.store.export import Exports
 from app.store.keys import Keys
 from app.store.ledger import Ledger
+from app.store.trace import Tracer
 from schemas.principal import Principal
 
 LARGE_BYTES = 65536
@@ -27,6 +28,7 @@ class Services(Struct, frozen=True, kw_only=True):
     log: EventLog
     reader: EventReader
     browser: Browser
+    tracer: Tracer
     feed: Feed
     keys: Keys
     ledger: Ledger

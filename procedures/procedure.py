@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +35,17 @@ class Stream(Protocol[T, M]):
         """The cursor of where the stream is."""
 
 
+class Sent(Struct, Generic[T], frozen=True):
+    """An input of a procedure that takes it as it comes: what is wrong with it is then an answer, not an error."""
+
+    json: bytes
+    """As it was sent; empty where nothing could be read."""
+    value: T | None
+    """None where it does not fit."""
+    errors: list[InvalidInput | PayloadTooLarge]
+    """What any other procedure would have raised; of several, all."""
+
+
 class Kind(StrEnum):
     """tRPC's kinds of procedure, and one that it has no answer for: a text too large for one."""
 
@@ -53,7 +64,8 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
 
     name: str
     kind: Kind
-    scope: Scope
+    scope: Scope | None
+    """Without one any valid key may call it."""
     errors: tuple[type[ProcedureError], ...]
     run: Callable[[Any, Context], Awaitable[Any]]
     input: type[Input]
@@ -63,11 +75,14 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     decoder: msgspec.json.Decoder[Any]
     optional: bool
     """Whether a call may leave the input out, because no field is required."""
+    takes_sent: bool
+    """Whether it takes `Sent`: an input that does not fit is run too."""
 
     @property
     def is_administrative(self) -> bool:
         """Whether it changes who may do what, what leaves the server or what is erased: every such call is logged."""
-        return self.kind is Kind.MUTATION and (self.scope.endswith(":manage") or self.scope is Scope.EVENTS_ERASE)
+        scope = self.scope or ""
+        return self.kind is Kind.MUTATION and (scope.endswith(":manage") or scope == Scope.EVENTS_ERASE)
 
     @property
     def reads_node_log(self) -> bool:
@@ -77,27 +92,38 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     @property
     def summary(self) -> str:
         """The first line of the docstring."""
-        return (inspect.getdoc(self.run) or "").partition("\n")[0]
+        return self.description.partition("\n")[0]
+
+    @property
+    def description(self) -> str:
+        """The docstring."""
+        return inspect.getdoc(self.run) or ""
 
 
-def query(name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...] = ()) -> Callable[[Any], Procedure]:
+def query(
+    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
+) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a query: it reads, and may be called by GET."""
     return lambda run: _declare(name, Kind.QUERY, scope, errors, run)
 
 
-def mutation(name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...] = ()) -> Callable[[Any], Procedure]:
+def mutation(
+    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
+) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a mutation: it writes, and is called by POST only."""
     return lambda run: _declare(name, Kind.MUTATION, scope, errors, run)
 
 
 def subscription(
-    name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...] = ()
+    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
 ) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a subscription: it returns a Stream when it is listening."""
     return lambda run: _declare(name, Kind.SUBSCRIPTION, scope, errors, run)
 
 
-def download(name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...] = ()) -> Callable[[Any], Procedure]:
+def download(
+    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
+) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a download: it returns text in pieces, which REST doors alone serve."""
     return lambda run: _declare(name, Kind.DOWNLOAD, scope, errors, run)
 
@@ -105,7 +131,7 @@ def download(name: str, *, scope: Scope, errors: tuple[type[ProcedureError], ...
 def _declare(
     name: str,
     kind: Kind,
-    scope: Scope,
+    scope: Scope | None,
     errors: tuple[type[ProcedureError], ...],
     run: Callable[[Any, Context], Awaitable[Any]],
 ) -> Procedure:
@@ -116,6 +142,8 @@ def _declare(
     elif get_origin(output) is Stream:
         output, marker = get_args(output)
     wanted = next(iter(hints.values()))
+    if takes_sent := get_origin(wanted) is Sent:
+        [wanted] = get_args(wanted)
     return Procedure(
         name=name,
         kind=kind,
@@ -127,4 +155,5 @@ def _declare(
         marker=marker,
         decoder=msgspec.json.Decoder(wanted),
         optional=not any(field.required for field in msgspec.structs.fields(wanted)),
+        takes_sent=takes_sent,
     )

@@ -1,28 +1,86 @@
-"""Every procedure by name. Listing `procedures/` lists the API: a module's path is its procedure's name."""
+"""Every procedure by name. Listing `procedures/` lists our API: a module's path is its procedure's name.
+
+A developer's own are the procedures among the attributes of a module that `SYNAP_EXTENSIONS` names.
+"""
 
 import importlib
 import pkgutil
+import re
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
 import procedures
 from procedures.procedure import Kind, Procedure
+from schemas.base import Input
+
+RESERVED = ("then", "call", "apply")
+"""Names that the client of tRPC cannot call."""
+
+_extensions: list[ModuleType] = []
+
+
+def add_extension(module: ModuleType) -> None:
+    """Serve the procedures among the attributes of a module, from the next `registry()` on."""
+    if module not in _extensions:
+        _extensions.append(module)
+        registry.cache_clear()
 
 
 @cache
 def registry() -> dict[str, Procedure]:
-    """What tRPC serves, by name. Raises ValueError where a name is taken or differs from its module's path."""
+    """What tRPC serves, by name.
+
+    Raises ValueError, in one sentence, where a name is taken, differs from its module's path, or is no name for a
+    developer's own.
+    """
     found: dict[str, Procedure] = {}
     for module in _modules():
-        for procedure in vars(module).values():
-            if not isinstance(procedure, Procedure) or procedure.kind is Kind.DOWNLOAD:
+        for procedure in _declared(module):
+            if procedure.kind is Kind.DOWNLOAD:
                 continue
             if procedure.name in found:
                 raise ValueError(f"two procedures are named {procedure.name}")
             if _snake(procedure.name) != module.__name__.removeprefix("procedures."):
                 raise ValueError(f"procedure {procedure.name} does not belong into {module.__name__}")
             found[procedure.name] = procedure
+    ours = frozenset(name.partition(".")[0] for name in found)
+    for module in _extensions:
+        for procedure in _declared(module):
+            if _module(procedure).split(".")[0] == procedures.__name__:
+                continue  # one of ours that the module uses
+            taken = found.get(procedure.name, procedure)
+            if taken is not procedure:
+                raise ValueError(
+                    f"procedure {procedure.name!r} of {_module(procedure)} is declared already, by {_module(taken)}"
+                )
+            _refuse_foreign(procedure, ours)
+            found[procedure.name] = procedure
     return dict(sorted(found.items()))
+
+
+def _refuse_foreign(procedure: Procedure, ours: frozenset[str]) -> None:
+    """Raise ValueError where a procedure of a developer's own cannot be served."""
+    where = f"procedure {procedure.name!r} of {_module(procedure)}"
+    space, *rest = procedure.name.split(".")
+    if not rest or not all(re.fullmatch("[a-z][A-Za-z0-9]*", part) for part in (space, *rest)):
+        raise ValueError(f"{where}: a name is two camelCase words or more with dots between, such as 'notes.count'")
+    if space in ours:
+        raise ValueError(f"{where}: the namespace {space!r} is the server's own, name yours differently")
+    if reserved := [part for part in (space, *rest) if part in RESERVED]:
+        raise ValueError(f"{where}: no client can call what is named {reserved[0]!r}")
+    if procedure.kind is Kind.DOWNLOAD:
+        raise ValueError(f"{where}: a download is served by the server's own doors alone")
+    if not (isinstance(procedure.input, type) and issubclass(procedure.input, Input)):
+        raise ValueError(f"{where}: its input must be a subclass of schemas.base.Input")
+
+
+def _declared(module: ModuleType) -> Iterator[Procedure]:
+    return (each for each in vars(module).values() if isinstance(each, Procedure))
+
+
+def _module(procedure: Procedure) -> str:
+    return procedure.run.__module__
 
 
 def _modules() -> list[ModuleType]:

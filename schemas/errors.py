@@ -18,9 +18,13 @@ class Issue(Struct, frozen=True):
 
 
 class ProcedureError(Exception):
-    """A failure that the caller is told about. `code` is the published one where a document names it."""
+    """A failure that the caller is told about. `code` is the published one where a document names it.
+
+    `trpc_code` is tRPC's name for what it is.
+    """
 
     code: ClassVar[str] = "internal"
+    trpc_code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -32,6 +36,7 @@ class InvalidInput(ProcedureError):
     """The input does not fit; `issues` names every invalid place at once, never none."""
 
     code = "invalid_input"
+    trpc_code = "BAD_REQUEST"
 
     def __init__(self, issues: list[Issue]) -> None:
         first = issues[0]
@@ -48,30 +53,35 @@ class PayloadTooLarge(ProcedureError):
     """An event, a request or an answer is larger than it may be."""
 
     code = "payload_too_large"
+    trpc_code = "PAYLOAD_TOO_LARGE"
 
 
 class Unauthorized(ProcedureError):
     """No token, or none that is valid."""
 
     code = "unauthorized"
+    trpc_code = "UNAUTHORIZED"
 
 
 class Forbidden(ProcedureError):
     """The key is valid but may not do this."""
 
     code = "forbidden"
+    trpc_code = "FORBIDDEN"
 
 
 class NotFound(ProcedureError):
     """There is no such thing in this workspace."""
 
     code = "not_found"
+    trpc_code = "NOT_FOUND"
 
 
 class Conflict(ProcedureError):
     """The id is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`)."""
 
     code = "conflict"
+    trpc_code = "CONFLICT"
 
     def __init__(self, message: str, *, hash: str, field: str | None = None) -> None:
         super().__init__(message, field=field)
@@ -85,6 +95,7 @@ class RateLimited(ProcedureError):
     """
 
     code = "rate_limit_exceeded"
+    trpc_code = "TOO_MANY_REQUESTS"
     remaining = 0
 
     def __init__(self, message: str, *, limit: int, reset: int, retry_after_seconds: int) -> None:
@@ -101,6 +112,7 @@ class Unavailable(ProcedureError):
     """
 
     code = "unavailable"
+    trpc_code = "SERVICE_UNAVAILABLE"
 
     def __init__(self, message: str, *, retry_after_seconds: int = 1, ids: Sequence[str] = ()) -> None:
         super().__init__(message)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from schemas.errors import InvalidInput, Issue
+from schemas.event_data import typed_data
 from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, limit_issues, read_json
 
 T = TypeVar("T")
@@ -18,8 +19,8 @@ T = TypeVar("T")
 def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None, path: str = "") -> list[Issue]:
     """All places where `value` (decoded JSON) does not fit the type `wanted`, at most `MAX_ISSUES`.
 
-    `metadata` is the type that `RawMetadata` fields must fit. Free records must keep the limits of JSON. Paths are
-    dotted; a list's places are numbers.
+    `metadata` is the type that `RawMetadata` fields must fit; the data of an event, the Struct that is registered for
+    its type. Free records must keep the limits of JSON. Paths are dotted; a list's places are numbers.
     """
     issues = []
     for issue in _walk(value, wanted, metadata, path):
@@ -43,7 +44,11 @@ def without_nulls(value: object, wanted: Any) -> object:
     wanted, _ = unwrap(wanted)
     if is_struct(wanted) and isinstance(value, dict):
         member_types = {field.encode_name: field.type for field in msgspec.structs.fields(wanted)}
-        return {name: without_nulls(item, member_types.get(name)) for name, item in value.items() if item is not None}
+        return {
+            name: without_nulls(item, member_types.get(name))
+            for name, item in value.items()
+            if item is not None or name not in member_types  # an unknown member is refused, whatever it is
+        }
     if get_origin(wanted) is list and isinstance(value, list):
         return [without_nulls(item, get_args(wanted)[0]) for item in value]
     return value
@@ -75,10 +80,7 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
     wanted, meta = unwrap(annotated)
     extra = (meta and meta.extra) or {}
     if extra.get("shape") == "metadata" and metadata is not None:
-        found = list(islice(_walk(value, metadata, None, path), MAX_ISSUES))
-        yield from found
-        seen = {issue.path for issue in found}
-        yield from (issue for issue in limit_issues(value, path) if issue.path not in seen)
+        yield from _walk_stored(value, metadata, path)
     elif is_struct(wanted):
         if isinstance(value, dict):
             yield from _walk_struct(value, wanted, metadata, path)
@@ -99,6 +101,14 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
         yield from _leaf(value, wanted, meta, path)
 
 
+def _walk_stored(value: object, wanted: Any, path: str) -> Iterator[Issue]:
+    """Of what is stored as it was sent: where it does not fit, and where it exceeds the limits of JSON."""
+    found = list(islice(_walk(value, wanted, None, path), MAX_ISSUES))
+    yield from found
+    seen = {issue.path for issue in found}
+    yield from (issue for issue in limit_issues(value, path) if issue.path not in seen)
+
+
 def _walk_struct(
     value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str
 ) -> Iterator[Issue]:
@@ -117,9 +127,12 @@ def _walk_members(
     value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str
 ) -> Iterator[Issue]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    typed = typed_data(wanted, value)
     for name, field in fields.items():
         member = value.get(name)
-        if member is not None:
+        if typed is not None and name == typed[0] and isinstance(member, dict):
+            yield from _walk_stored(member, typed[1], join(path, name))
+        elif member is not None:
             yield from _walk(member, field.type, metadata, join(path, name))
         elif field.required:
             yield Issue(join(path, name), "is required", "missing_required_field")

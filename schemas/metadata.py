@@ -11,6 +11,7 @@ From then on `metadata.review` is validated like the built-in kinds and stands i
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, defstruct
@@ -179,9 +180,19 @@ def metadata_type(**kinds: type[Struct]) -> None:
         if not (isinstance(kind, type) and issubclass(kind, Struct)):
             raise ValueError(f"metadata kind {name!r}: its type must be a msgspec Struct, not {kind!r}")
         taken = BUILT_IN.get(name) or _registered.get(name)
-        if taken is not None and taken is not kind:
+        if taken is not None and not is_same(taken, kind):
             raise ValueError(f"metadata kind {name!r} is registered already, by {taken.__module__}")
         _registered[name] = kind
+
+
+def registered_kinds() -> Mapping[str, type[Struct]]:
+    """The kinds of a developer's own that are registered now, by name."""
+    return {name: kind for name, kind in sorted(_registered.items()) if name not in BUILT_IN}
+
+
+def is_same(taken: type, kind: type) -> bool:
+    """Whether two types are one: a module that is loaded again makes its own anew."""
+    return (taken.__module__, taken.__qualname__) == (kind.__module__, kind.__qualname__)
 
 
 def metadata_struct() -> type[Struct]:

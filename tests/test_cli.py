@@ -6,7 +6,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -237,7 +236,7 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a slug that is none": (["workspaces", "create", "Acme Inc"], SLUG),
     "a slug that is too long": (["workspaces", "create", "a" * 64], SLUG),
     "the server's own log": (["workspaces", "create", "_node"], SLUG),
-    "no contract": (["contract"], "Say which contract: synap contract --typescript."),
+    "no contract": (["contract"], "Say which contract: synap contract --typescript or --json-schema."),
     "a user that is not UTF-8": (["keys", "create", "--user", "\udcff", "--scope", "*"], ""),
     "a key that is not UTF-8": (["keys", "revoke", "\udcff"], ""),
     "no word that it is meant": (
@@ -538,51 +537,180 @@ class Review(Section, frozen=True, kw_only=True):
 metadata_type({name}=Review)
 """
 
-LOAD = """
-import sys
-from app.extensions import load_extensions
-from app.settings import SettingsError
-try:
-    load_extensions(sys.argv[1].split(","))
-except SettingsError as error:
-    print(error, end="")
+DATA = """
+from schemas.base import Section
+from schemas.event_data import event_data
+
+class NoteCreated(Section, frozen=True, kw_only=True):
+    title: {type}
+
+event_data({{"{name}": NoteCreated}})
 """
 
+COUNT = """
+from procedures.context import Context
+from procedures.procedure import {kind}
+from schemas.base import Input
+
+class CountNotes(Input, frozen=True, kw_only=True):
+    pass
+
+@{kind}("{name}", scope=None)
+async def count(wanted: {input}, context: Context) -> {output}:
+    "How many notes there are."
+"""
+
+COUNTING = {"kind": "query", "input": "CountNotes", "output": "int"}
+
+NOTES = (
+    KIND.format(name="review")
+    + DATA.format(name="note.created", type="str")
+    + COUNT.format(name="notes.count", **COUNTING)
+)
+
 EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
-    "missing in a package": ("mine.nosuch", {"mine/__init__.py": ""}, "'mine.nosuch' cannot be loaded: "),
-    "raising": ("mine", {"mine.py": "raise LookupError('no luck')"}, "'mine' cannot be loaded: LookupError: no luck."),
+    "missing in a package": (
+        "mine.nosuch",
+        {"mine/__init__.py": ""},
+        "ModuleNotFoundError: No module named 'mine.nosuch'.",
+    ),
+    "raising": ("mine", {"mine.py": "raise LookupError('no luck')"}, "LookupError: no luck (mine.py, line 1)."),
     "raising several lines": (
         "mine",
-        {"mine.py": "raise LookupError('a\\nb')"},
-        "'mine' cannot be loaded: LookupError",
+        {"mine.py": "raise LookupError('a\\nb.')"},
+        "LookupError: a b (mine.py, line 1).",
     ),
-    "raising without a word": ("mine", {"mine.py": "assert False"}, "'mine' cannot be loaded: AssertionError"),
-    "no Python": ("mine", {"mine.py": "class:"}, "'mine' cannot be loaded: SyntaxError: "),
+    "raising without a word": ("mine", {"mine.py": "\nassert False"}, "AssertionError (mine.py, line 2)."),
+    "raising further in": (
+        "mine",
+        {"mine.py": "import json, theirs", "theirs.py": "import json\njson.loads('')"},
+        "JSONDecodeError: Expecting value: line 1 column 1 (char 0) (theirs.py, line 2).",
+    ),
+    "ending the process": ("mine", {"mine.py": "import sys\nsys.exit('bye')"}, "SystemExit: bye (mine.py, line 2)."),
+    "no Python": ("mine", {"mine.py": "class:"}, "SyntaxError: invalid syntax (mine.py, line 1)."),
+    "no text": ("mine", {"mine.py": "\0"}, "SyntaxError: source code string cannot contain null bytes"),
     "importing what is missing": (
         "mine",
         {"mine.py": "import nosuch"},
-        "ModuleNotFoundError: No module named 'nosuch'.",
+        "ModuleNotFoundError: No module named 'nosuch' (mine.py, line 1).",
     ),
-    "a built-in kind": ("mine", {"mine.py": KIND.format(name="ai")}, "metadata kind 'ai' is registered already, by "),
+    "importing itself": (
+        "mine",
+        {"mine.py": "import yours", "yours.py": "from mine import x"},
+        "ImportError: cannot import name 'x' from partially initialized module 'mine'",
+    ),
+    "a built-in kind": (
+        "mine",
+        {"mine.py": KIND.format(name="ai")},
+        "ValueError: metadata kind 'ai' is registered already, by schemas.metadata (mine.py, line 8).",
+    ),
     "a kind of another extension": (
         "mine,yours",
         {"mine.py": KIND.format(name="review"), "yours.py": KIND.format(name="review")},
-        "'yours' cannot be loaded: ValueError: metadata kind 'review' is registered already, by mine.",
+        "'yours' cannot be loaded: ValueError: metadata kind 'review' is registered already, by mine (yours.py",
     ),
     "a name that is none": (
         "mine",
         {"mine.py": KIND.format(name="my_review")},
         "a name is camelCase letters and digits",
     ),
+    "data of another extension": (
+        "mine,yours",
+        {name: DATA.format(name="note.created", type="str") for name in ("mine.py", "yours.py")},
+        "'yours' cannot be loaded: ValueError: event type 'note.created' has data already, by mine (yours.py, line 8).",
+    ),
+    "an event type of the server's": (
+        "mine",
+        {"mine.py": DATA.format(name="synap.event.erased", type="str")},
+        "event type 'synap.event.erased': must not begin with 'synap.': the server writes those (mine.py, line 8).",
+    ),
+    "an event type that is none": (
+        "mine",
+        {"mine.py": DATA.format(name="created", type="str")},
+        "event type 'created': Event type must follow dot notation",
+    ),
+    "data without a contract": (
+        "mine",
+        {"mine.py": DATA.format(name="note.created", type="complex")},
+        "what is registered cannot be served: ",
+    ),
+    "two Structs of one name": (
+        "mine",
+        {"mine.py": DATA.format(name="note.created", type="str").replace("NoteCreated", "CaughtUp")},
+        "the name CaughtUp is taken by ",
+    ),
+    "a procedure of ours": (
+        "mine",
+        {"mine.py": COUNT.format(name="events.log", **COUNTING)},
+        "procedure 'events.log' of mine is declared already, by procedures.events.log.",
+    ),
+    "a procedure among ours": (
+        "mine",
+        {"mine.py": COUNT.format(name="events.count", **COUNTING)},
+        "procedure 'events.count' of mine: the namespace 'events' is the server's own, name yours differently.",
+    ),
+    "a procedure of another extension": (
+        "mine,yours",
+        {name: COUNT.format(name="notes.count", **COUNTING) for name in ("mine.py", "yours.py")},
+        "procedure 'notes.count' of yours is declared already, by mine.",
+    ),
+    "a procedure that is a namespace": (
+        "mine,yours",
+        {
+            "mine.py": COUNT.format(name="notes.count", **COUNTING),
+            "yours.py": COUNT.format(name="notes.count.all", **COUNTING),
+        },
+        "notes.count: a procedure cannot be a namespace too.",
+    ),
+    "a procedure of one word": (
+        "mine",
+        {"mine.py": COUNT.format(name="notes", **COUNTING)},
+        "procedure 'notes' of mine: a name is two camelCase words or more",
+    ),
+    "a procedure that no client calls": (
+        "mine",
+        {"mine.py": COUNT.format(name="notes.then", **COUNTING)},
+        "procedure 'notes.then' of mine: no client can call what is named 'then'.",
+    ),
+    "a procedure of no Input": (
+        "mine",
+        {"mine.py": COUNT.format(name="notes.count", **COUNTING | {"input": "Context"})},
+        "procedure 'notes.count' of mine: its input must be a subclass of schemas.base.Input.",
+    ),
+    "a procedure without a contract": (
+        "mine",
+        {"mine.py": COUNT.format(name="notes.count", **COUNTING | {"output": "complex"})},
+        "the output of notes.count: <class 'complex'> has no TypeScript form.",
+    ),
+    "a download": (
+        "mine",
+        {"mine.py": COUNT.format(name="notes.count", **COUNTING | {"kind": "download"})},
+        "procedure 'notes.count' of mine: a download is served by the server's own doors alone.",
+    ),
     "named app.x": (
         "app.x",
         {"app/__init__.py": "", "app/x.py": ""},
-        "The server has a package 'app' of its own; name yours differently.",
+        "the server has a package 'app' of its own; name yours differently.",
     ),
     "named schemas": (
-        "schemas.mine",
-        {"schemas/__init__.py": "", "schemas/mine.py": ""},
-        "The server has a package 'schemas' of its own; name yours differently.",
+        "schemas",
+        {"schemas/__init__.py": ""},
+        "the server has a package 'schemas' of its own; name yours differently.",
+    ),
+    "named procedures.mine": (
+        "procedures.mine",
+        {"procedures/__init__.py": "", "procedures/mine.py": ""},
+        "the server has a package 'procedures' of its own; name yours differently.",
+    ),
+    "named as one of Python's": (
+        "json",
+        {"json.py": KIND.format(name="review")},
+        "Python finds another module 'json' first, ",
+    ),
+    "named as one that we use": (
+        "msgspec",
+        {"msgspec/__init__.py": ""},
+        "Python finds another module 'msgspec' first, ",
     ),
     "an empty name": (".", {}, "'.' cannot be loaded: "),
 }
@@ -597,15 +725,45 @@ def _write(folder: Path, files: dict[str, str]) -> None:
 @pytest.mark.parametrize(("names", "files", "expected"), EXTENSIONS.values(), ids=list(EXTENSIONS))
 def test_a_bad_extension_is_one_sentence(tmp_path: Path, names: str, files: dict[str, str], expected: str) -> None:
     _write(tmp_path, files)
-    (tmp_path / "load").mkdir()
-    (tmp_path / "load" / "load.py").write_text(LOAD)  # as `synap` is: a script that is not in the working directory
 
-    command = [sys.executable, str(tmp_path / "load" / "load.py"), names]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), extensions=names))
 
-    sentence = _checked(done.stdout)
     assert sentence.startswith("SYNAP_EXTENSIONS: ")
     assert expected in sentence
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_extension_may_be_loaded_twice(tmp_path: Path) -> None:
+    twice = "import importlib, sys\nimport notes\nimportlib.reload(sys.modules['notes'])\n"
+    _write(tmp_path, {"twice.py": twice, "notes.py": NOTES})
+
+    contract = _printed(_synap(tmp_path, "contract", "--typescript", extensions="twice,notes,notes"))
+
+    assert contract.count("export interface NoteCreated ") == 1
+    assert contract.count("  review?: Review;") == 1
+    assert contract.count(" count: TRPCQueryProcedure<{ input: CountNotes | void;") == 1
+
+
+def test_a_type_that_shrinks_is_one_sentence(tmp_path: Path, database_url: str) -> None:
+    data = DATA.format(name="note.created", type="str")
+    _write(tmp_path, {"data/notes.py": data, "notes.py": data.replace("title: str", "title: int")})
+    with serving(tmp_path / "data", database_url=database_url, extensions="notes") as server:
+        assert server.mutate("events.log", {**EVENT, "data": {"title": "x"}}).status_code == 200
+
+    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=database_url, extensions="notes"))
+
+    assert sentence == (
+        "The data of the event type 'note.created' has changed, but events are stored with it as it was: title was "
+        "string and is integer; register it for another type, or change it so that all that was valid stays valid."
+    )
+
+
+def test_a_type_may_grow_and_go(tmp_path: Path, database_url: str) -> None:
+    data = DATA.format(name="note.created", type="str")
+    _write(tmp_path, {"notes.py": data, "grown.py": data.replace("title: str", "title: str | int | None = None")})
+    for extensions, title in [("notes", "x"), ("grown", 1), ("", [])]:
+        with serving(tmp_path, database_url=database_url, extensions=extensions) as server:
+            assert server.mutate("events.log", {**EVENT, "data": {"title": title}}).status_code == 200
 
 
 SHADOWED = "raise RuntimeError('shadowed')"

@@ -24,6 +24,7 @@ OPERATING = (ROOT / "docs" / "operating.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 LEDGER = (ROOT / "docs" / "ledger.md").read_text()
 FILTERS = (ROOT / "docs" / "filters.md").read_text()
+AGENTS = (ROOT / "docs" / "agents.md").read_text()
 BLOCK = re.compile(r"^```(sh|ts)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(README)
 MAKE = ["make run\n", "make test\n"]
@@ -56,7 +57,8 @@ def test_the_two_commands_come_first() -> None:
 
 def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> None:
     folder, variables = made
-    commands = [text for kind, text in [*BLOCKS[2:], *BLOCK.findall(WEBHOOKS + LEDGER + FILTERS)] if kind == "sh"]
+    documents = BLOCK.findall(WEBHOOKS + LEDGER + FILTERS + AGENTS)
+    commands = [text for kind, text in [*BLOCKS[2:], *documents] if kind == "sh"]
     script = "set -euo pipefail\n" + "echo\n".join(commands).replace(":8000", f":{variables['PORT']}")
 
     ran = subprocess.run(
@@ -143,7 +145,7 @@ def test_every_error_is_documented() -> None:
 
 @pytest.mark.parametrize("name", registry())
 def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
-    assert f"/{name}" in README + WEBHOOKS + LEDGER
+    assert f"/{name}" in README + WEBHOOKS + LEDGER + AGENTS
 
 
 def test_make_describes_every_target() -> None:

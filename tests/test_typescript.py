@@ -48,6 +48,33 @@ print(typescript(registry(), transformer="superjson"))
 """
 
 
+REGISTERING_DATA = """
+import sys
+from typing import Any
+from app.typescript import typescript
+from procedures.registry import registry
+from schemas.base import Instant, Section
+from schemas.event_data import event_data
+from schemas.metadata import metadata_type
+
+class Author(Section, frozen=True, kw_only=True):
+    name: str
+    since: Instant | None = None
+
+class NoteCreated(Section, frozen=True, kw_only=True):
+    title: str
+    author: Author | None = None
+    more: dict[str, Any] | None = None
+
+class NoteDeleted(Section, frozen=True, kw_only=True):
+    reason: str
+
+metadata_type(author=Author)
+event_data({"note.deleted": NoteDeleted, "note.created": NoteCreated, "note.copied": NoteCreated})
+print(typescript(registry(), transformer=sys.argv[1]))
+"""
+
+
 class Colour(StrEnum):
     """Of a lamp."""
 
@@ -104,9 +131,9 @@ def _interface(contract: str, name: str) -> str:
     return re.split(rf"export interface {name}(?:<.*>)? {{\n", contract)[1].split("\n}\n", 1)[0]
 
 
-def _registering() -> str:
-    """The contract of a process that registers two kinds: registration lasts as long as its process."""
-    command = [sys.executable, "-c", REGISTERING]
+def _registering(script: str = REGISTERING, *arguments: str) -> str:
+    """The contract of a process that registers something: registration lasts as long as its process."""
+    command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
@@ -157,6 +184,57 @@ def test_metadata_has_the_registered_kinds() -> None:
     assert "  review?: ReviewInput | null;" in _interface(contract, "MetadataInput")
     assert "  reviewedAt: string;" in _interface(contract, "Review")
     assert "  reviewedAt: Date | string;" in _interface(contract, "ReviewInput")
+
+
+def _union(contract: str, name: str) -> list[str]:
+    """The members of an event's type that its `type` tells apart."""
+    declared = contract.split(f"export type {name} = {{\n", 1)[1].split("\n);\n", 1)[0]
+    return [line.removeprefix("  | ") for line in declared.split("} & (\n", 1)[1].splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("SynapEvent", "data"), ("BrowsedEvent", "data"), ("LedgerEvent", "payload")]
+)
+def test_events_that_come_back_are_told_apart_by_their_type(name: str, data: str) -> None:
+    contract = _registering(REGISTERING_DATA, "none")
+
+    assert _union(contract, name) == [
+        f'{{ type: "note.copied"; {data}: NoteCreated }}',
+        f'{{ type: "note.created"; {data}: NoteCreated }}',
+        f'{{ type: "note.deleted"; {data}: NoteDeleted }}',
+        f"{{ type: OtherEventType; {data}: Record<string, unknown> }}",
+    ]
+    assert contract.count("export type OtherEventType = `${string}.${string}` & ") == 1
+    assert "  type:" not in contract.split(f"export type {name} = ", 1)[1].split("} & (", 1)[0]
+
+
+def test_data_is_sent_as_it_comes_back_but_for_dates() -> None:
+    plain, dates = (_registering(REGISTERING_DATA, each) for each in ("none", "superjson"))
+
+    assert _union(plain, "LogEvent") == _union(plain, "SynapEvent")
+    assert _interface(plain, "NoteCreated") == (
+        "  title: string;\n  author?: AuthorData | null;\n  more?: Record<string, unknown> | null;"
+    )
+    assert _union(dates, "LogEvent")[1:3] == [
+        '{ type: "note.created"; data: NoteCreatedInput }',
+        '{ type: "note.deleted"; data: NoteDeleted }',
+    ]
+    assert "  author?: AuthorInput | null;" in _interface(dates, "NoteCreatedInput")
+    assert "  since?: Date | string | null;" in _interface(dates, "AuthorInput")
+
+
+def test_metadata_and_data_of_one_struct_differ_in_null() -> None:
+    contract = _registering(REGISTERING_DATA, "superjson")
+
+    assert "  since?: string;" in _interface(contract, "Author")
+    assert "  since?: string | null;" in _interface(contract, "AuthorData")
+
+
+def test_without_registered_data_events_are_interfaces() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    assert "OtherEventType" not in contract
+    assert "export type SynapEvent" not in contract
 
 
 def test_filters_and_orders_have_the_registered_kinds() -> None:

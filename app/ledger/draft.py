@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,6 +15,7 @@ from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
 from schemas.errors import Forbidden, InvalidInput, Issue
 from schemas.event import DEFAULT_SOURCE, LogEvent
+from schemas.event_data import event_types
 from schemas.issues import find_issues, without_nulls
 from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
@@ -32,39 +34,39 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Drafting:
-    """Makes drafts, by the metadata kinds that are registered when it is made."""
+    """Makes drafts, by the kinds of metadata and the data of event types that are registered when it is made."""
 
     def __init__(self) -> None:
         self.metadata = metadata_struct()
-        self._check_metadata = msgspec.json.Decoder(self.metadata)
+        self._metadata_decoder = msgspec.json.Decoder(self.metadata)
+        self._data_decoders = {name: msgspec.json.Decoder(kind) for name, kind in event_types().items()}
 
     def draft(self, event: LogEvent, owner: Principal, path: str = "") -> Draft:
         """One event as `owner` sends it; `path` is where it stands in the input.
 
         Raises InvalidInput with every invalid place, Forbidden (another's `userId` without `events:write-as`).
         """
-        user_id = event.user_id or owner.user_id
-        if user_id != owner.user_id and not owner.allows(Scope.EVENTS_WRITE_AS):
-            raise Forbidden(
-                "To log for another userId the key needs the scope events:write-as", field=join(path, "userId")
-            )
+        user_id = resolved_user(event.user_id, owner, path)
         try:
             body = self._body(event, user_id, path)
         except (InvalidInput, *UNREADABLE) as error:
             # Once more and slowly, for every place that is wrong.
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
-            refused = Issue(join(path, "metadata"), str(error).split(" - at ")[0])
-            raise InvalidInput(issues or [refused]) from None
+            refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, str(error))]
+            raise InvalidInput(issues or refused) from None
         return _draft(event.id or new_id(), event.type, body)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
         data = bytes(event.data)
         if not data.lstrip().startswith(b"{"):
             raise InvalidInput([Issue(join(path, "data"), "must be a JSON object")])
+        written = canonical(data, join(path, "data"))
+        if (decoder := self._data_decoders.get(event.type)) is not None:
+            _refuse_unfit(_less_nulls(written, decoder, join(path, "data")), decoder, join(path, "data"))
         return Body(
             user_id=user_id,
             source=event.source or DEFAULT_SOURCE,
-            data=canonical(data, join(path, "data")).decode(),
+            data=written.decode(),
             subject_id=event.subject_id,
             producer=event.producer,
             metadata=self._metadata(bytes(event.metadata), join(path, "metadata")),
@@ -78,10 +80,30 @@ class Drafting:
             return None
         if b"null" in text:
             canonical(text, path)  # refuses a number beyond a double, which would be written as null below
-            text = msgspec.json.encode(without_nulls(read_json(text, path), self.metadata))
-        self._check_metadata.decode(text)
+            text = _less_nulls(text, self._metadata_decoder, path)
+        _refuse_unfit(text, self._metadata_decoder, path)
         written = canonical(text, path)
         return None if written == b"{}" else written.decode()
+
+
+def _less_nulls(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> bytes:
+    """JSON without the null members of what the decoder has types for."""
+    return msgspec.json.encode(without_nulls(read_json(text, path), decoder.type)) if b"null" in text else text
+
+
+def _refuse_unfit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> None:
+    try:
+        decoder.decode(text)
+    except UNREADABLE as error:
+        raise InvalidInput([Issue(path, str(error).split(" - at ")[0])]) from None
+
+
+def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:
+    """Whose an event is that `owner` sends with this `userId`. Raises Forbidden."""
+    resolved = user_id or owner.user_id
+    if resolved != owner.user_id and not owner.allows(Scope.EVENTS_WRITE_AS):
+        raise Forbidden("To log for another userId the key needs the scope events:write-as", field=join(path, "userId"))
+    return resolved
 
 
 def new_id() -> UUID:

@@ -19,10 +19,11 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg import Error
 
+from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
-from app.store.linker import FIND, LOCK, TIP, Linker, Tip
+from app.store.linker import FIND, LOCK, TIP, Linker, Tip, conflict, next_place, placed, stored
 from app.store.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
 from schemas.errors import NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
@@ -97,6 +98,25 @@ class EventLog:
             lane.add_done_callback(self._lanes.discard)
         waiting.append(submission)
         return await submission.done  # a caller that goes away cancels its promise, not what was accepted
+
+    async def preview(self, workspace: str, draft: Draft) -> tuple[SynapEvent, bool]:
+        """What `append` would answer if it were called now, and whether that is stored already. Appends nothing.
+
+        The `hash` of what is not stored is of zeros. Raises Conflict where the id has other content, NotFound for an
+        unknown workspace, Unavailable.
+        """
+        key = {"workspace": workspace}
+        tips, found = await asyncio.gather(
+            self._database.rows(TIP, key), self._database.rows(FIND, {**key, "ids": uuid_array([draft.id])})
+        )
+        if not tips:
+            raise _no_workspace()
+        if found:
+            if error := conflict(draft, found[0]):
+                raise error
+            return stored(found[0]), True
+        seq, recorded_at = next_place(Tip(*tips[0]), self._now())
+        return placed(draft, seq, instant(recorded_at), bytes(32)), False
 
     async def append_with(
         self, workspace: str, prepare: Callable[[PipedConnection], Awaitable[tuple[Sequence[Draft], Sequence[Call]]]]
@@ -210,7 +230,7 @@ class EventLog:
     def _linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
         """Links to the end of the log that is locked. Raises NotFound, and Unavailable where its key is not here."""
         if not tips:
-            raise NotFound("There is no such workspace", field="workspace")
+            raise _no_workspace()
         tip = Tip(*tips[0])
         try:
             signer = self._keys.signer(tip.kid)
@@ -219,6 +239,10 @@ class EventLog:
         if signer is None:
             raise Unavailable("This server's signing key is not the one in force; nothing was stored, retry")
         return Linker(signer, self._node, workspace, tip, stored, self._now())
+
+
+def _no_workspace() -> NotFound:
+    return NotFound("There is no such workspace", field="workspace")
 
 
 def _outcome_unknown(submission: _Submission) -> Unavailable:

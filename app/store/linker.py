@@ -178,27 +178,19 @@ class Linker:
 
     def _conflict(self, draft: Draft) -> Conflict | None:
         if row := self._stored.get(draft.id):
-            _, type_, erased, hash_, *_ = row
-            same = erased or _same(draft, type_, to_body(row))
-            stored_hash = f"sha256:{hash_.hex()}"
-        elif new := self._new.get(draft.id):
-            same = _same(draft, new[0].type, new[0].body)
-            stored_hash = new[1].hash
-        else:
-            return None
-        if same:
-            return None
-        return Conflict(f"The id {draft.id} is taken by an event with other content", hash=stored_hash, field="id")
+            return conflict(draft, row)
+        if (new := self._new.get(draft.id)) and not _same(draft, new[0].type, new[0].body):
+            return _taken(draft, new[1].hash)
+        return None
 
     def _place(self, draft: Draft) -> SynapEvent:
         """The stored event under this id, else a new one at the end."""
         if row := self._stored.get(draft.id):
-            return msgspec.json.decode(row[-1], type=SynapEvent)
+            return stored(row)
         if new := self._new.get(draft.id):
             return new[1]
         tip, body = self.tip, draft.body
-        seq = tip.seq + 1
-        recorded_at = max(self._now, tip.recorded_at + MICROSECOND)
+        seq, recorded_at = next_place(tip, self._now)
         timestamp = instant(recorded_at)
         header = header_bytes(
             node=self._node,
@@ -232,25 +224,54 @@ class Linker:
             )
         )
         self.tip = Tip(seq, hash_, recorded_at, tip.kid, tip.counted)
-        event = SynapEvent(
-            id=draft.id,
-            version="v1",
-            type=draft.type,
-            subject_id=body.subject_id,
-            data=Raw(body.data.encode()),
-            metadata=UNSET if body.metadata is None else Raw(body.metadata.encode()),
-            user_id=body.user_id,
-            source=body.source,
-            producer=body.producer,
-            correlation_id=body.correlation_id,
-            causation_id=body.causation_id,
-            occurred_at=None if body.occurred_at is None else instant(body.occurred_at),
-            timestamp=timestamp,
-            seq=seq,
-            hash=f"sha256:{hash_.hex()}",
-        )
+        event = placed(draft, seq, timestamp, hash_)
         self._new[draft.id] = draft, event
         return event
+
+
+def next_place(tip: Tip, now: datetime) -> tuple[int, datetime]:
+    """The seq and the time of the event behind a tip. Times strictly increase, whatever the clock says."""
+    return tip.seq + 1, max(now, tip.recorded_at + MICROSECOND)
+
+
+def placed(draft: Draft, seq: int, timestamp: str, hash: bytes) -> SynapEvent:
+    """A draft as its caller sees it when it has a place."""
+    body = draft.body
+    return SynapEvent(
+        id=draft.id,
+        version="v1",
+        type=draft.type,
+        subject_id=body.subject_id,
+        data=Raw(body.data.encode()),
+        metadata=UNSET if body.metadata is None else Raw(body.metadata.encode()),
+        user_id=body.user_id,
+        source=body.source,
+        producer=body.producer,
+        correlation_id=body.correlation_id,
+        causation_id=body.causation_id,
+        occurred_at=None if body.occurred_at is None else instant(body.occurred_at),
+        timestamp=timestamp,
+        seq=seq,
+        hash=f"sha256:{hash.hex()}",
+    )
+
+
+def stored(row: Row) -> SynapEvent:
+    """A row of `FIND` as its caller sees it."""
+    return msgspec.json.decode(row[-1], type=SynapEvent)
+
+
+def conflict(draft: Draft, row: Row) -> Conflict | None:
+    """Why a draft cannot be appended where this row of `FIND` has its id; None where they are the same event.
+
+    Nobody can tell what an erased event was: any content is taken for its own.
+    """
+    _, type_, erased, hash_, *_ = row
+    return None if erased or _same(draft, type_, to_body(row)) else _taken(draft, f"sha256:{hash_.hex()}")
+
+
+def _taken(draft: Draft, hash: str) -> Conflict:
+    return Conflict(f"The id {draft.id} is taken by an event with other content", hash=hash, field="id")
 
 
 def _same(draft: Draft, type_: str, body: Body) -> bool:

@@ -353,3 +353,17 @@ class AuditEntry(SQLModel, table=True):
     detail: str = _text()
     prev_hash: bytes = _bytes()
     hash: bytes = _bytes()
+
+
+class RegisteredType(SQLModel, table=True):
+    """What a developer's own metadata kind (`sort` metadata) or event type's data (event) is, in the order of `number`.
+
+    `shape` is its JSON Schema. Whatever was stored under a number fits all that follow. See `app/store/registered.py`.
+    """
+
+    __tablename__ = "registered_type"
+    sort: str = _text(primary_key=True)
+    name: str = _text(primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    shape: str = _text()
+    registered_at: datetime = _instant()

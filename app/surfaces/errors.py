@@ -14,20 +14,20 @@ class Status(Struct, frozen=True):
 
 
 PARSE_ERROR = Status("PARSE_ERROR", -32700, 400)
-BAD_REQUEST = Status("BAD_REQUEST", -32600, 400)
+BAD_REQUEST = Status(errors.InvalidInput.trpc_code, -32600, 400)
 METHOD_NOT_SUPPORTED = Status("METHOD_NOT_SUPPORTED", -32005, 405)
 UNSUPPORTED_MEDIA_TYPE = Status("UNSUPPORTED_MEDIA_TYPE", -32015, 415)
-INTERNAL = Status("INTERNAL_SERVER_ERROR", -32603, 500)
+INTERNAL = Status(errors.Internal.trpc_code, -32603, 500)
 
 _TABLE: dict[type[errors.ProcedureError], Status] = {
     errors.InvalidInput: BAD_REQUEST,
-    errors.Unauthorized: Status("UNAUTHORIZED", -32001, 401),
-    errors.Forbidden: Status("FORBIDDEN", -32003, 403),
-    errors.NotFound: Status("NOT_FOUND", -32004, 404),
-    errors.Conflict: Status("CONFLICT", -32009, 409),
-    errors.PayloadTooLarge: Status("PAYLOAD_TOO_LARGE", -32013, 413),
-    errors.RateLimited: Status("TOO_MANY_REQUESTS", -32029, 429),
-    errors.Unavailable: Status("SERVICE_UNAVAILABLE", -32603, 503),
+    errors.Unauthorized: Status(errors.Unauthorized.trpc_code, -32001, 401),
+    errors.Forbidden: Status(errors.Forbidden.trpc_code, -32003, 403),
+    errors.NotFound: Status(errors.NotFound.trpc_code, -32004, 404),
+    errors.Conflict: Status(errors.Conflict.trpc_code, -32009, 409),
+    errors.PayloadTooLarge: Status(errors.PayloadTooLarge.trpc_code, -32013, 413),
+    errors.RateLimited: Status(errors.RateLimited.trpc_code, -32029, 429),
+    errors.Unavailable: Status(errors.Unavailable.trpc_code, -32603, 503),
     errors.Internal: INTERNAL,
 }
 

@@ -25,6 +25,8 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "events.log": ("events:write", lambda caller: caller.mutate("events.log", EVENT)),
     "events.logBatch": ("events:write", lambda caller: caller.mutate("events.logBatch", {"events": [EVENT]})),
     "events.page": ("events:read", lambda caller: caller.query("events.page")),
+    "events.trace": ("events:read", lambda caller: caller.query("events.trace", {"eventId": "x"})),
+    "events.validate": ("events:write", lambda caller: caller.mutate("events.validate", EVENT)),
     "keys.create": ("keys:manage", lambda caller: caller.mutate("keys.create", {"scopes": ["keys:manage"]})),
     "keys.list": ("keys:manage", lambda caller: caller.query("keys.list")),
     "keys.revoke": ("keys:manage", lambda caller: caller.mutate("keys.revoke", {"keyId": "x"})),
@@ -55,13 +57,19 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     ]
 }
 
+OPEN: dict[str, Callable[[Server], httpx.Response]] = {
+    "metadata.kinds": lambda caller: caller.query("metadata.kinds"),
+    "procedures.list": lambda caller: caller.query("procedures.list"),
+}
+"""Those that any valid key may call."""
+
 OPENS = {"events:read": {"events:read", "events:read-own"}}
 """A narrower scope opens what the wider one opens, for less."""
 
 
 def test_the_table_has_every_procedure() -> None:
     streams = {name for name, procedure in registry().items() if procedure.kind is Kind.SUBSCRIPTION}
-    assert set(CALLS) == set(registry()) - streams  # which have tests of their own: their status says nothing
+    assert {*CALLS, *OPEN} == set(registry()) - streams  # which have tests of their own: their status says nothing
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -82,7 +90,17 @@ def test_all_other_scopes_do_not(keyed: Keyed, name: str) -> None:
     assert (data["code"], data["reason"]) == ("FORBIDDEN", "forbidden")
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", OPEN)
+def test_any_valid_key_may_ask_what_there_is(keyed: Keyed, name: str) -> None:
+    key_id, bare = keyed.key()
+    every = [OPEN[name](keyed.key(scope)[1]) for scope in Scope]
+
+    assert {answer.status_code for answer in [OPEN[name](bare), *every]} == {200}
+    keyed.revoke(key_id)
+    until(lambda: OPEN[name](bare).status_code == 401, seconds=5)
+
+
+@pytest.mark.parametrize("name", [*CALLS, *OPEN])
 def test_a_caller_without_a_token_is_unauthorized(keyed: Keyed, name: str) -> None:
     response = httpx.post(f"{keyed.server.url}/trpc/{name}", json={"not": "looked at"})
 

@@ -48,7 +48,7 @@ def test_a_procedure_may_always_refuse_input_and_fail(name: str) -> None:
 def test_only_what_writes_is_a_mutation(name: str) -> None:
     procedure = registry()[name]
 
-    reads = procedure.scope in {"events:read", "ledger:read", "audit:read"} or name in MANAGED_READS
+    reads = procedure.scope in {None, "events:read", "ledger:read", "audit:read"} or name in MANAGED_READS
     assert (procedure.kind is not Kind.MUTATION) == reads
 
 
@@ -61,7 +61,11 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
         ("events.get", False),
         ("events.log", False),
         ("events.logBatch", False),
+        ("events.trace", False),
+        ("events.validate", False),
         ("keys.list", True),
+        ("metadata.kinds", True),
+        ("procedures.list", True),
         ("subscriptions.list", True),
         ("subscriptions.get", False),
     ],

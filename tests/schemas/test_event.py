@@ -329,5 +329,5 @@ def test_issues_are_found_exactly_where_the_decoder_refuses(wanted: Any, data: s
         refused = False
 
     issues = find_issues(sent, wanted)
-    # Any JSON is Raw; that `data` is an object is found by the draft.
-    assert bool([issue for issue in issues if (wanted, issue.path) != (LogEvent, "data")]) == refused
+    # Any JSON is Raw; that `data` is an object, and which numbers are in it, is found by the draft.
+    assert bool([issue for issue in issues if (wanted, issue.path.split(".")[0]) != (LogEvent, "data")]) == refused

@@ -1,0 +1,86 @@
+"""How a developer's own types were registered before: what is stored must go on fitting what its type is said to be.
+
+The data is never changed, so its types may only grow. A type that is registered no more stays as it was; what carries
+it stays readable.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from app.compatibility import incompatibility, schema_of
+from app.store.filter_sql import has_kind, projection
+from app.store.install import InstallError
+
+LOCK = 0x53594E5459
+
+METADATA = "metadata"
+EVENT = "event"
+
+BEFORE = "SELECT shape, registered_at FROM registered_type WHERE sort = %s AND name = %s ORDER BY number"
+FORGET = "DELETE FROM registered_type WHERE sort = %s AND name = %s"
+INSERT = "INSERT INTO registered_type (sort, name, number, shape, registered_at) VALUES (%s, %s, %s, %s, %s)"
+
+# Whether an event of a type is stored, by the index of each workspace. An erased one has no data.
+HAS_TYPE = """
+SELECT EXISTS (SELECT FROM workspace WHERE EXISTS (
+    SELECT FROM event WHERE workspace_id = workspace.id AND type = %(name)s AND NOT erased AND recorded_at >= %(since)s
+))
+"""
+
+
+def register_types(
+    connection: psycopg.Connection, kinds: Mapping[str, type[Struct]], types: Mapping[str, type[Struct]]
+) -> None:
+    """Take note of metadata kinds and of the data of event types, as they are registered now. One process at a time.
+
+    Raises InstallError, in one sentence, where one has changed so that what is stored under it might not fit any more.
+    One that was in force before is let in: an older server may start beside a newer one, which has widened it.
+    """
+    with connection.transaction():
+        if kinds or types:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        for name, kind in kinds.items():
+            _register(connection, METADATA, name, kind)
+        for name, kind in types.items():
+            _register(connection, EVENT, name, kind)
+
+
+def _register(connection: psycopg.Connection, sort: str, name: str, kind: type[Struct]) -> None:
+    schema = schema_of(kind)
+    shape = msgspec.json.encode(schema, order="sorted").decode()
+    before = connection.execute(BEFORE, (sort, name)).fetchall()
+    if shape in {each for each, _ in before}:
+        return
+    if before:
+        last, since = before[-1][0], before[0][1]
+        change = incompatibility(msgspec.json.decode(last), schema)
+        if change and _is_stored(connection, sort, name, since):
+            what = f"metadata kind {name!r}" if sort == METADATA else f"data of the event type {name!r}"
+            remedy = "under another name" if sort == METADATA else "for another type"
+            raise InstallError(
+                f"The {what} has changed, but events are stored with it as it was: {change}; "
+                f"register it {remedy}, or change it so that all that was valid stays valid."
+            )
+        if change:
+            connection.execute(FORGET, (sort, name))
+            before = []
+    connection.execute(INSERT, (sort, name, len(before), shape, datetime.now(UTC)))
+
+
+def _is_stored(connection: psycopg.Connection, sort: str, name: str, since: datetime) -> bool:
+    """Whether an event carries a type, of those that were recorded since it was first registered."""
+    query = HAS_TYPE if sort == EVENT else _has_kind(name)
+    row = connection.execute(query, {"name": name, "since": since}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _has_kind(kind: str) -> str:
+    # No index has it: this reads what has metadata, once, where a kind was changed in vain.
+    return f"""
+SELECT EXISTS (SELECT FROM event WHERE metadata IS NOT NULL AND recorded_at >= %(since)s
+    AND CASE WHEN {has_kind(kind)} THEN jsonb_exists({projection("metadata")}, %(name)s) ELSE false END)
+"""

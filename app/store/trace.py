@@ -1,0 +1,159 @@
+"""The causal tree of an event, from the log itself.
+
+An event names its cause by the `causationId`, free text that may name anything. It names an event where it is the UUID,
+in lower case, of one in the same workspace: as `parent` and `children` of a filter read it. So each event has one cause
+at most: those that led to it are a line, those that it led to are a tree, and a cycle (an id may be named before it is
+logged) can only close where a walk began, or among causes.
+
+A trace is one statement, and so of one moment. Every step is a look into an index, and as many are made as events are
+answered, however many there are.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from app.store.database import Database
+from app.store.filter_sql import USUAL_UUID, has_kind, projection
+from app.store.rows import INSTANT
+from schemas.trace import Bound, Trace, TraceEnds
+from schemas.written import Written
+
+TRACED_JSON = f"""concat(
+    '{{"id":"', id, '","seq":', seq, ',"type":"', type, '","timestamp":"', {INSTANT.format("recorded_at")},
+    '","userId":', to_json(user_id), ',"subjectId":' || to_json(subject_id),
+    ',"causationId":' || to_json(causation_id), ',"correlationId":' || to_json(correlation_id),
+    ',"agent":' || (ai -> 'agent')::text, ',"confidence":' || (ai -> 'confidence' -> 'score')::text,
+    CASE WHEN erased THEN ',"erased":true' END, ',"depth":' || depth, '}}')"""
+"""A row, with its `ai` and its `depth`, as the JSON of `TracedEvent`."""
+
+_VISIBLE = "workspace_id = %(workspace)s AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s::text)"
+
+_CAUSE = f"CASE WHEN ancestor.causation_id ~ '{USUAL_UUID}' THEN ancestor.causation_id::uuid END"
+
+
+def _part(name: str) -> str:
+    return (
+        f"convert_to(coalesce(string_agg({TRACED_JSON}, ',' ORDER BY line) FILTER (WHERE part = '{name}'), ''), 'UTF8')"
+    )
+
+
+def _trace_sql(named: str) -> str:
+    """A trace as one row: its event (empty where there is none), three lists, how many were found, and how deep.
+
+    One more is looked for than is shown, in each direction: it says that there are more. LATERAL and LIMIT hold every
+    step to the index, whatever the planner expects; the walk down stops when it has yielded enough, level by level.
+    """
+    return f"""
+        WITH RECURSIVE root AS MATERIALIZED (
+            SELECT seq, id, causation_id, correlation_id FROM event WHERE {_VISIBLE} AND {named}
+        ), ancestor AS (
+            SELECT seq, causation_id, 0 AS depth, ARRAY[seq] AS path FROM root
+            UNION ALL
+            SELECT cause.seq, cause.causation_id, depth + 1, path || cause.seq
+            FROM ancestor CROSS JOIN LATERAL (
+                SELECT seq, causation_id FROM event
+                WHERE {_VISIBLE} AND id = {_CAUSE} AND seq <> ALL(ancestor.path) LIMIT 1
+            ) AS cause
+            WHERE depth <= least(%(depth)s::int, %(limit)s::int)
+        ), above AS MATERIALIZED (
+            SELECT seq, depth FROM ancestor WHERE depth BETWEEN 1 AND least(%(depth)s::int, %(limit)s::int)
+        ), descendant AS (
+            SELECT seq, id, 0 AS depth FROM root
+            UNION ALL
+            SELECT effect.seq, effect.id, depth + 1
+            FROM descendant CROSS JOIN LATERAL (
+                SELECT seq, id FROM event
+                WHERE {_VISIBLE} AND causation_id = descendant.id::text AND seq <> (SELECT seq FROM root)
+                ORDER BY seq LIMIT %(limit)s::int + 1
+            ) AS effect
+            WHERE depth <= %(depth)s::int
+        ), below AS MATERIALIZED (
+            SELECT seq, depth, row_number() OVER () AS line
+            FROM (
+                SELECT seq, depth FROM descendant WHERE depth > 0 AND seq NOT IN (SELECT seq FROM above)
+                LIMIT %(limit)s::int + 1 - (SELECT count(*) FROM above)
+            ) AS yielded
+        ), causal AS MATERIALIZED (
+            SELECT 'event' AS part, seq, 0 AS depth, 0 AS line FROM root
+            UNION ALL SELECT 'ancestors', seq, -depth, depth FROM above
+            UNION ALL SELECT 'descendants', seq, depth, line FROM below
+            WHERE depth <= %(depth)s::int AND line <= %(limit)s::int - (SELECT count(*) FROM above)
+        ), beside AS MATERIALIZED (
+            SELECT seq, row_number() OVER () AS line
+            FROM (
+                SELECT seq FROM event
+                WHERE {_VISIBLE} AND correlation_id = (SELECT correlation_id FROM root)
+                    AND seq NOT IN (SELECT seq FROM causal)
+                ORDER BY seq LIMIT %(limit)s::int + 2 - (SELECT count(*) FROM causal)
+            ) AS oldest
+        ), shown (part, place, depth, line) AS (
+            SELECT * FROM causal
+            UNION ALL SELECT 'correlated', seq, NULL, line FROM beside
+            WHERE line <= %(limit)s::int + 1 - (SELECT count(*) FROM causal)
+        )
+        SELECT {_part("event")}, {_part("ancestors")}, {_part("descendants")}, {_part("correlated")},
+            (SELECT max(depth) FROM ancestor), (SELECT count(*) FROM above),
+            (SELECT count(*) FROM below WHERE depth <= %(depth)s::int),
+            (SELECT count(*) FROM below), (SELECT count(*) FROM causal), (SELECT count(*) FROM beside)
+        FROM shown CROSS JOIN LATERAL (
+            SELECT event.*, CASE WHEN {has_kind("ai")} THEN ({projection("metadata")}) -> 'ai' END AS ai
+            FROM event WHERE workspace_id = %(workspace)s AND seq = shown.place LIMIT 1
+        ) AS event"""
+
+
+TRACE_BY_ID = _trace_sql("id = %(named)s::uuid")
+
+TRACE_BY_HASH = _trace_sql("hash = %(named)b::bytea")
+
+
+class Tracer:
+    """Walks from an event to those that led to it and to those that it led to. For any number of tasks at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def trace(
+        self, workspace: str, reference: UUID | bytes, only_user: str | None, *, limit: int, depth: int
+    ) -> Written[Trace] | None:
+        """The trace of the event with this id, or with this hash (32 bytes); None where there is none.
+
+        With `only_user` there are events of that user alone: a walk ends where another's would be next. At most `limit`
+        events beside the first, causes before effects before the others, at most `depth` steps away.
+        Raises Unavailable.
+        """
+        parameters = {
+            "workspace": workspace,
+            "named": reference,
+            "only_user": only_user,
+            "limit": limit,
+            "depth": depth,
+        }
+        sql = TRACE_BY_ID if isinstance(reference, UUID) else TRACE_BY_HASH
+        [(event, ancestors, descendants, correlated, *numbers)] = await self._database.search(sql, parameters)
+        if not event:
+            return None
+        parts = [
+            b'"event":%b,"ancestors":[%b],"descendants":[%b],"correlated":[%b]'
+            % (event, ancestors, descendants, correlated)
+        ]
+        ends = _ends(*numbers, limit=limit, depth=depth)
+        if ends != TraceEnds():
+            parts.append(b'"truncated":%b' % msgspec.json.encode(ends))
+        return Written(b"{%b}" % b",".join(parts))
+
+
+def _ends(
+    highest: int, above: int, within: int, below: int, causal: int, beside: int, *, limit: int, depth: int
+) -> TraceEnds:
+    """Which lists were cut, from how many were found: `within` the depth, and `below` in all."""
+    ancestors: Bound | None = None
+    descendants: Bound | None = None
+    if highest > above:
+        ancestors = "limit" if limit < depth else "depth"
+    if within > limit - above:
+        descendants = "limit"
+    elif below > within:
+        descendants = "depth"
+    correlated: Bound | None = "limit" if beside > limit + 1 - causal else None
+    return TraceEnds(ancestors=ancestors, descendants=descendants, correlated=correlated)

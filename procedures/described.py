@@ -1,0 +1,101 @@
+"""Procedures and metadata kinds as those see them who build on the server: said in words, and in JSON Schema."""
+
+import re
+from collections.abc import Collection, Mapping
+from inspect import getdoc
+from itertools import islice
+from typing import Any, cast
+
+import msgspec
+
+from app.json_schema import DIALECT, Schema, Way, json_schemas, self_contained
+from procedures.procedure import Procedure
+from schemas import errors
+from schemas.contract import DescribedProcedure, MetadataKind, PossibleError, ProcedureKind
+from schemas.issues import is_struct, unwrap
+from schemas.metadata import BUILT_IN, metadata_struct
+
+EVERY_CALLS: tuple[type[errors.ProcedureError], ...] = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
+"""What any call may fail with before it is run: no valid key, a scope or workspace that the key lacks, or there is no
+such workspace."""
+
+
+def procedures_described(procedures: Mapping[str, Procedure]) -> list[DescribedProcedure]:
+    """Each procedure, in their order, its schemas self-contained."""
+    described, components = _described(procedures.values())
+    return [
+        msgspec.structs.replace(
+            each,
+            input=self_contained(each.input, components),
+            output=self_contained(each.output, components),
+            marker=None if each.marker is None else self_contained(each.marker, components),
+        )
+        for each in described
+    ]
+
+
+def kinds_described() -> list[MetadataKind]:
+    """Each kind of metadata that is known now, its schema self-contained."""
+    metadata = metadata_struct()
+    # As it is stored too, so that the Structs have the names that they have in the contract.
+    [whole, _], components = json_schemas([(metadata, Way.INPUT), (metadata, Way.STORED)])
+    members = self_contained(whole, components)["properties"]
+    kinds: list[MetadataKind] = []
+    for field in msgspec.structs.fields(metadata):
+        schema = next(each for each in members[field.encode_name]["anyOf"] if each != {"type": "null"})
+        kind, _ = unwrap(field.type)
+        kinds.append(
+            MetadataKind(
+                name=field.encode_name,
+                built_in=field.encode_name in BUILT_IN,
+                description=(is_struct(kind) and getdoc(kind)) or "A free JSON object.",
+                schema=self_contained(schema, components),
+            )
+        )
+    return kinds
+
+
+def contract(procedures: Mapping[str, Procedure]) -> dict[str, Any]:
+    """All procedures in one document, whose schemas share its `$defs`."""
+    described, components = _described(procedures.values())
+    listed = {each.name: msgspec.to_builtins(each) for each in described}
+    for each in listed.values():
+        del each["name"]
+    return {"$schema": DIALECT, "procedures": listed, "$defs": components}
+
+
+def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedure], dict[str, Schema]]:
+    """Each procedure, with schemas that refer to the components."""
+    types = [(each, _types(each)) for each in procedures]
+    schemas, components = json_schemas(pair for _, pairs in types for pair in pairs)
+    left = iter(schemas)
+    return [
+        DescribedProcedure(
+            name=each.name,
+            kind=cast(ProcedureKind, each.kind.value),
+            scope=each.scope,
+            summary=_published(each.summary),
+            description=_published(each.description),
+            errors=[
+                PossibleError(code=error.trpc_code, reason=error.code)
+                for error in dict.fromkeys((*each.errors, *EVERY_CALLS))
+            ],
+            **dict(zip(("input", "output", "marker"), islice(left, len(pairs)), strict=False)),
+        )
+        for each, pairs in types
+    ], components
+
+
+def _published(text: str) -> str:
+    """A docstring as callers read it, who know failures by their reasons and not by our classes."""
+    return _CLASSES.sub(lambda found: f"`{_REASONS[found[0]]}`", text)
+
+
+_REASONS = {error.__name__: error.code for error in errors.ProcedureError.__subclasses__()}
+_CLASSES = re.compile(rf"\b({'|'.join(_REASONS)})\b")
+
+
+def _types(procedure: Procedure) -> list[tuple[Any, Way]]:
+    """The input, the output and, where there is one, the marker."""
+    answers = [procedure.output] if procedure.marker is None else [procedure.output, procedure.marker]
+    return [(procedure.input, Way.INPUT), *((each, Way.OUTPUT) for each in answers)]

@@ -1,0 +1,121 @@
+"""events.validate."""
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+from msgspec.structs import replace
+
+from app.ledger.draft import Draft, resolved_user
+from procedures.context import Context
+from procedures.events.log import drafts
+from procedures.procedure import Sent, mutation
+from schemas.base import ShortText
+from schemas.errors import Conflict, Forbidden, InvalidInput, Issue, ProcedureError
+from schemas.event import LogEvent, SynapEvent
+from schemas.jsontext import UNREADABLE
+from schemas.principal import Scope
+from schemas.validation import EventIssue, ToldSubscription, Validation
+
+
+@mutation("events.validate", scope=Scope.EVENTS_WRITE)
+async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
+    """Say what `events.log` would do with an event: every error at once, or what the log would hold. Changes nothing.
+
+    It takes what `events.log` takes, and what that would raise for the event is answered in `issues`: invalid places,
+    an event that is too large, another's `userId`, an id that is taken by other content (which is looked up once the
+    rest is right). A mutation, because an event of 1 MiB goes into a body, not a URL, and so that a caller only swaps
+    the name. How many webhooks would be told is what the publish door says of every event; which ones, only a key with
+    `subscriptions:manage` learns.
+    """
+    errors: list[ProcedureError] = list(sent.errors)
+    draft = await _drafted(sent, context, errors)
+    if draft is None or errors:
+        return _answer(sent, context, errors)
+    try:
+        event, is_stored = await context.services.log.preview(context.workspace, draft)
+    except Conflict as error:
+        return _answer(sent, context, [error])
+    told = [] if is_stored else await _told(event, context)
+    metadata = draft.body.metadata
+    return replace(
+        _answer(sent, context, []),
+        data=Raw(draft.body.data.encode()),
+        metadata=UNSET if metadata is None else Raw(metadata.encode()),
+        data_bytes=len(draft.body.data.encode()),
+        metadata_bytes=0 if metadata is None else len(metadata.encode()),
+        user_id=draft.body.user_id,
+        source=draft.body.source,
+        stored=is_stored,
+        subscription_count=len(told),
+        subscriptions=await _managed(told, context),
+    )
+
+
+class _Sender(Struct, frozen=True, rename="camel"):
+    """Of an event that does not fit, whose it claims to be."""
+
+    user_id: ShortText | None = None
+
+
+async def _drafted(sent: Sent[LogEvent], context: Context, errors: list[ProcedureError]) -> Draft | None:
+    """The event as it would be stored; what is wrong with it joins `errors`."""
+    event = sent.value
+    try:
+        resolved_user(_claimed_user(sent), context.principal)
+    except Forbidden as error:
+        errors.append(error)
+        event = event and replace(event, user_id=None)  # the rest of it is looked at all the same
+    if event is None:
+        return None
+    try:
+        [draft] = await drafts([event], [""], context)
+    except InvalidInput as error:
+        errors.insert(0, error)
+        return None
+    return draft
+
+
+def _claimed_user(sent: Sent[LogEvent]) -> str | None:
+    if sent.value is not None:
+        return sent.value.user_id
+    try:
+        return _sender.decode(sent.json).user_id
+    except UNREADABLE:
+        return None
+
+
+async def _told(event: SynapEvent, context: Context) -> list[str]:
+    """The ids of the webhooks that an event is for."""
+    subscribers = await context.services.webhooks.deliveries.subscribers(context.workspace)
+    return subscribers.of_logged(event)
+
+
+async def _managed(told: list[str], context: Context) -> list[ToldSubscription] | None:
+    """Those of them that the caller may manage; None where it may manage none."""
+    principal = context.principal
+    if not principal.allows(Scope.SUBSCRIPTIONS_MANAGE):
+        return None
+    if not told:
+        return []
+    mine = await context.services.webhooks.subscriptions.all(context.workspace, principal.delivers_only)
+    return [
+        ToldSubscription(subscription_id=each.subscription_id, webhook_url=each.webhook_url)
+        for each in mine
+        if each.subscription_id in told
+    ]
+
+
+def _answer(sent: Sent[LogEvent], context: Context, errors: list[ProcedureError]) -> Validation:
+    return Validation(
+        valid=not errors,
+        issues=[issue for error in errors for issue in _issues(error)],
+        sent_bytes=len(sent.json) or None,
+        max_bytes=context.services.max_event_bytes,
+    )
+
+
+def _issues(error: ProcedureError) -> list[EventIssue]:
+    places = error.issues if isinstance(error, InvalidInput) else [Issue(error.field or "", error.message, error.code)]
+    return [EventIssue(path=each.path, message=each.message, code=each.code or InvalidInput.code) for each in places]
+
+
+_sender = msgspec.json.Decoder(_Sender)
