@@ -11,7 +11,7 @@ month has; what a Struct checks in its `__post_init__`; of a filter its depth, i
 double; of an order that a field comes twice. Nor does it list the members of a metadata kind that holds itself: a
 filter may ask for any below it, an order for none.
 
-Pure: it reads the registered metadata kinds and nothing else, and the same types give the same schemas.
+Pure: it reads what is registered and nothing else, and the same types give the same schemas.
 """
 
 import re
@@ -39,6 +39,7 @@ from app.filter import (
 )
 from schemas.base import Input
 from schemas.errors import InvalidInput
+from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
 from schemas.issues import is_struct, unwrap
 from schemas.jsontext import MAX_SAFE_INTEGER
@@ -151,6 +152,7 @@ class _Writer:
     def __init__(self, metadata: type[Struct], ref_template: str) -> None:
         self._metadata = metadata
         self._ref_template = ref_template
+        self._event_types = event_types()
 
     def shared(self) -> dict[str, Schema]:
         """Filters, orders and what they are made of."""
@@ -175,7 +177,15 @@ class _Writer:
             schema["required"] = required
         if way is Way.INPUT and config.forbid_unknown_fields:
             schema["additionalProperties"] = False
+        if way is Way.INPUT and struct in CARRIERS and self._event_types:
+            schema["allOf"] = list(self._typed(*CARRIERS[struct], refer))
         return schema
+
+    def _typed(self, type_name: str, data_name: str, refer: _Refer) -> Iterator[Schema]:
+        """What the data of each registered event type has to be. In answers it may be older, or erased."""
+        for name, kind in self._event_types.items():
+            is_type = {"properties": {type_name: {"const": name}}, "required": [type_name]}
+            yield {"if": is_type, "then": {"properties": {data_name: self._ref(refer(kind, Way.INPUT))}}}
 
     def schema(self, wanted: Any, way: Way, refer: _Refer, *, null: bool | None = None) -> Schema:
         """A type where it stands; `null` overrules whether it may be null."""

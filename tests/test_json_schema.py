@@ -389,6 +389,7 @@ from procedures.described import contract, kinds_described
 from procedures.registry import registry
 from schemas.base import Instant, Section
 from schemas.errors import InvalidInput
+from schemas.event_data import event_data
 from schemas.metadata import metadata_struct, metadata_type
 import msgspec
 
@@ -406,6 +407,7 @@ class Tree(Section, frozen=True, kw_only=True):
     left: "Tree | None" = None
 
 metadata_type(review=Review, place=Place, tree=Tree)
+event_data({"review.made": Review, "place.seen": Place})
 
 def taken(sent):
     try:
@@ -456,6 +458,10 @@ def test_kinds_of_extensions_stand_in_metadata_and_filters() -> None:
         whole = Validator({"$ref": "#/$defs/LogEvent", "$defs": answer["contract"]["$defs"]})
         assert Validator(kinds["review"]["schema"]).is_valid(review) is valid
         assert whole.is_valid({"type": "a.b", "data": {}, "metadata": {"review": review}}) is valid
+        assert whole.is_valid({"type": "review.made", "data": review}) is valid
+        assert whole.is_valid({"type": "a.b", "data": review})
+    assert not whole.is_valid({"type": "place.seen", "data": {"name": 1}})
+    assert "allOf" not in answer["contract"]["$defs"]["SynapEvent"]
     assert Validator(kinds["tree"]["schema"]).is_valid({"left": {"left": {"size": 1}}})
     assert not Validator(kinds["tree"]["schema"]).is_valid({"left": {"left": {"nosuch": 1}}})
 
