@@ -1,0 +1,219 @@
+"""The client on an event loop: the methods of `Synap`, to be awaited. For one loop, and for no forked child."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from uuid import UUID
+
+import httpx
+
+from synap_client import calls, errors, wire
+from synap_client.events import (
+    BrowsedPage,
+    BrowseFields,
+    Event,
+    EventFields,
+    EventFilters,
+    EventPage,
+    NewEvent,
+    PageFields,
+    Record,
+    Trace,
+    Validation,
+)
+from synap_client.quiet import logger
+from synap_client.retry import Patience
+
+if TYPE_CHECKING:
+    from synap_client.recorder import AsyncRecorder, RecorderFields
+
+T = TypeVar("T")
+
+
+class AsyncSynap:
+    """A server, one key and one workspace. See `Synap` for what the arguments mean and what is raised."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | Callable[[], str],
+        workspace: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        retry_seconds: float = 30.0,
+        http: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
+    ) -> None:
+        """Nothing is sent yet. Raises ValueError for a URL or token that cannot be one."""
+        self.url = wire.base_url(url)
+        self.workspace = workspace
+        self.timeout_seconds = timeout_seconds
+        self.retry_seconds = retry_seconds
+        self._bearer = wire.Bearer(token)
+        self._make_http = http
+        self._http = http()
+
+    def __repr__(self) -> str:
+        """No token."""
+        return f"{type(self).__name__}({self.url!r}, workspace={self.workspace!r})"
+
+    async def __aenter__(self) -> Self:
+        """Closed at the end of the block."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Recorders made of this client are closed by themselves, before it."""
+        await self._http.aclose()
+
+    async def log(self, type: str, data: Record, **more: Unpack[EventFields]) -> Event:
+        """Log one event; it is durable when this returns. See `Synap.log`.
+
+        Where the task is cancelled, whether it was stored is unknown: the `id` that you gave settles it.
+        """
+        return await self.send(calls.log(type, data, **more))
+
+    async def log_batch(self, events: Iterable[NewEvent]) -> list[Event]:
+        """Log 1 to 1000 events in their order, all or nothing."""
+        return await self.send(calls.log_batch(events))
+
+    async def get(self, event_id: str | UUID) -> Event:
+        """One event, by its UUID or as `evt_` and its hash. Raises NotFound."""
+        return await self.send(calls.get(event_id))
+
+    async def list(self, **wanted: Unpack[PageFields]) -> "list[Event]":
+        """The events that match, newest first; 100 unless `limit` says more (at most 1000)."""
+        return await self.send(calls.list_(**wanted))
+
+    async def page(self, **wanted: Unpack[PageFields]) -> EventPage:
+        """The same as a page, with the exact total and the cursor of the next page."""
+        return await self.send(calls.page(**wanted))
+
+    async def pages(self, **wanted: Unpack[PageFields]) -> AsyncIterator[EventPage]:
+        """Every page from there on."""
+        while True:
+            page = await self.page(**wanted)
+            yield page
+            if page.next_cursor is None:
+                return
+            wanted["cursor"] = page.next_cursor
+
+    async def events(self, **wanted: Unpack[PageFields]) -> AsyncIterator[Event]:
+        """Every event that matches, newest first, page by page."""
+        async for page in self.pages(**wanted):
+            for event in page.events:
+                yield event
+
+    async def browse(self, **wanted: Unpack[BrowseFields]) -> BrowsedPage:
+        """One page in an order of your own."""
+        return await self.send(calls.browse(**wanted))
+
+    async def validate(self, type: str, data: Record, **more: Unpack[EventFields]) -> Validation:
+        """What `log` would do with an event: every reason against it at once. Changes nothing."""
+        return await self.send(calls.validate(type, data, **more))
+
+    async def trace(self, event_id: str | UUID, *, limit: int | None = None, depth: int | None = None) -> Trace:
+        """What led to an event and what it led to. Raises NotFound."""
+        return await self.send(calls.trace(event_id, limit, depth))
+
+    async def call(self, name: str, input: object = None, *, retry: bool = False) -> Any:
+        """Any procedure by its name. See `Synap.call`."""
+        return await self.send(calls.other(name, input, retry=retry))
+
+    async def stream(
+        self,
+        start: str | None = None,
+        *,
+        follow: bool = True,
+        retry_seconds: float | None = None,
+        **filters: Unpack[EventFilters],
+    ) -> AsyncIterator[Event]:
+        """Every event that matches, in the order of the log, as it is logged. See `Synap.stream`."""
+        content = calls.stream_input(start, filters, follow=follow)
+        async for item in self._items("events.stream", content, retry_seconds):
+            if item.id is not None:
+                yield calls.read_event(item.data)
+            elif not follow and calls.is_caught_up(item.data):
+                return
+
+    async def subscribe(
+        self, name: str, input: object = None, *, retry_seconds: float | None = None
+    ) -> AsyncIterator[tuple[str | None, Any]]:
+        """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
+        async for item in self._items(name, input, retry_seconds):
+            yield item.id, wire.value_of(item)
+
+    def recorder(self, **settings: "Unpack[RecorderFields]") -> "AsyncRecorder":
+        """Log in the background: see `AsyncRecorder`."""
+        from synap_client.recorder import AsyncRecorder  # noqa: PLC0415 - it stands on this module
+
+        return AsyncRecorder(self, **settings)
+
+    def twin(self) -> Self:
+        """Another client of the same, with connections of its own."""
+        return type(self)(
+            self.url,
+            self._bearer.token,
+            self.workspace,
+            timeout_seconds=self.timeout_seconds,
+            retry_seconds=self.retry_seconds,
+            http=self._make_http,
+        )
+
+    async def send(self, call: wire.Call[T]) -> T:
+        """Do a call, again where that may help."""
+        patience = Patience(self.retry_seconds)
+        while True:
+            try:
+                return await self.attempt(call)
+            except errors.SynapError as error:
+                seconds = patience.wait_seconds(error, safe=call.safe)
+            await asyncio.sleep(seconds)
+
+    async def attempt(self, call: wire.Call[T]) -> T:
+        """Do a call once."""
+        timeout = httpx.Timeout(self.timeout_seconds, connect=min(wire.CONNECT_SECONDS, self.timeout_seconds))
+        try:
+            async with self._request(call.name, call.body, wire.headers_of(self.workspace), timeout) as answer:
+                if wire.is_stream(answer.headers):
+                    raise errors.UnexpectedAnswer(
+                        f"{call.name} is a subscription: it has no one answer", status=answer.status_code
+                    )
+                content = await answer.aread()
+        except httpx.RequestError as error:
+            raise wire.lost(error, call.name) from error
+        return call.read(answer.status_code, answer.headers, content)
+
+    async def _items(self, name: str, content: object, retry_seconds: float | None) -> AsyncIterator[wire.Item]:
+        following = wire.Following(name, content, self.timeout_seconds)
+        patience = Patience(retry_seconds)
+        while not following.ended:
+            failed: errors.SynapError
+            try:
+                headers = wire.headers_of(self.workspace) | following.headers()
+                async with self._request(name, following.body, headers, following.timeout()) as answer:
+                    if not wire.is_stream(answer.headers):
+                        raise wire.failure(answer.status_code, answer.headers, await answer.aread())
+                    reader = wire.MessageReader()
+                    async for piece in answer.aiter_bytes():
+                        for message in reader.feed(piece):
+                            item = following.take(message)
+                            if item is not None:
+                                yield item
+                failed = errors.ConnectionLost(f"{name}: the stream was cut", sent=True)
+            except httpx.RequestError as error:
+                failed = wire.lost(error, name)
+            except errors.SynapError as error:
+                failed = error
+            if not following.ended:
+                logger.info("%s is opened again: %s", name, failed)
+                if following.connected:
+                    patience.renew()
+                await asyncio.sleep(patience.wait_seconds(failed, safe=True))
+
+    def _request(self, name: str, body: bytes, headers: dict[str, str], timeout: httpx.Timeout) -> Any:
+        return self._http.stream(
+            "POST", f"{self.url}/{name}", content=body, headers=headers, auth=self._bearer, timeout=timeout
+        )

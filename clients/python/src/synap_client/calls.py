@@ -1,0 +1,104 @@
+"""What each method sends and gets back: the same for the client that waits and the one on an event loop."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Unpack
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from synap_client.events import (
+    BrowsedPage,
+    BrowseFields,
+    Event,
+    EventFields,
+    EventFilters,
+    EventPage,
+    NewEvent,
+    PageFields,
+    Record,
+    Trace,
+    Validation,
+    with_id,
+)
+from synap_client.wire import Call
+
+
+def log(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Event]:
+    """`events.log`. The id makes it safe to do again."""
+    return Call("events.log", with_id(NewEvent(type, data, **more)), Event, safe=True)
+
+
+def log_batch(events: Iterable[NewEvent]) -> Call[list[Event]]:
+    """`events.logBatch`."""
+    return Call("events.logBatch", {"events": [with_id(event) for event in events]}, list[Event], safe=True)
+
+
+def get(event_id: str | UUID) -> Call[Event]:
+    """`events.get`."""
+    return Call("events.get", {"eventId": str(event_id)}, Event, safe=True)
+
+
+def list_(**wanted: Unpack[PageFields]) -> Call[list[Event]]:
+    """`events.list`."""
+    return Call("events.list", _input(wanted), list[Event], safe=True)
+
+
+def page(**wanted: Unpack[PageFields]) -> Call[EventPage]:
+    """`events.page`."""
+    return Call("events.page", _input(wanted), EventPage, safe=True)
+
+
+def browse(**wanted: Unpack[BrowseFields]) -> Call[BrowsedPage]:
+    """`events.browse`."""
+    return Call("events.browse", _input(wanted), BrowsedPage, safe=True)
+
+
+def validate(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Validation]:
+    """`events.validate`. It changes nothing, so doing it again is safe; an id is looked up only where one is given."""
+    return Call("events.validate", NewEvent(type, data, **more), Validation, safe=True)
+
+
+def trace(event_id: str | UUID, limit: int | None, depth: int | None) -> Call[Trace]:
+    """`events.trace`."""
+    return Call("events.trace", _input({"event_id": str(event_id), "limit": limit, "depth": depth}), Trace, safe=True)
+
+
+def other(name: str, input: object, *, retry: bool) -> Call[Any]:
+    """Any procedure."""
+    return Call(name, input, Any, safe=retry)
+
+
+def stream_input(start: str | None, filters: EventFilters, *, follow: bool) -> dict[str, Any]:
+    """The input of `events.stream`."""
+    return _input({**filters, "start": start, "markers": None if follow else True})
+
+
+class Marker(Struct, frozen=True, rename="camel"):
+    """What a stream says of itself."""
+
+    caught_up: bool = False
+
+
+def read_event(data: bytes) -> Event:
+    """An event of a stream."""
+    return _event.decode(data)
+
+
+def is_caught_up(data: bytes) -> bool:
+    """Whether what a stream says of itself is that the backlog is through."""
+    return _marker.decode(data).caught_up
+
+
+_event = msgspec.json.Decoder(Event)
+_marker = msgspec.json.Decoder(Marker)
+
+
+def _input(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as the wire names them; what is None is not said."""
+    return {_camel(name): value for name, value in fields.items() if value is not None}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.rstrip("_").split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,393 @@
+"""From the store to the server: what waits, in which batches it goes, and what becomes of each event.
+
+Nothing here sends or sleeps: a thread or a task does, as `deliver` asks.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from synap_client.errors import (
+    Conflict,
+    ConnectionLost,
+    Forbidden,
+    InvalidInput,
+    Issue,
+    PayloadTooLarge,
+    SpoolError,
+    SpoolFull,
+    SynapError,
+)
+from synap_client.quiet import logger
+from synap_client.retry import backoff_seconds
+from synap_client.spool import Fsync, Journal, Line, Memory, Place, Rejected, Spool, Store
+from synap_client.wire import Call
+
+ADOPT_SECONDS = 5.0
+"""How often the directory is looked through for journals that nobody owns any more."""
+
+FULL_SECONDS = 0.5
+"""How often a logger that waits for room looks for what other processes made."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How a recorder works. `RecorderFields` says what each means."""
+
+    spool: str | Path | None = None
+    batch_events: int = 500
+    batch_bytes: int = 2 * 2**20
+    batch_seconds: float = 0.2
+    max_bytes: int = 256 * 2**20
+    full_wait_seconds: float = 0.0
+    fsync: Fsync = "always"
+    on_rejected: Callable[[Rejected], object] | None = None
+    max_backoff_seconds: float = 10.0
+    exit_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if not 1 <= self.batch_events <= 1000:
+            raise ValueError("batch_events must be 1 to 1000: the server takes no more at once")
+        if self.fsync not in {"always", "second", "never"}:
+            raise ValueError("fsync must be 'always', 'second' or 'never'")
+
+
+class Batch(Struct, frozen=True):
+    """Events of one store, in their order."""
+
+    store: Store
+    lines: list[Line]
+
+
+class Outbox:
+    """What waits to be sent, and the account of it. For any number of threads; one of them takes and settles."""
+
+    def __init__(self, settings: Settings, target: str) -> None:
+        """`target` is the server and workspace. Raises SpoolError."""
+        self.settings = settings
+        self.changed = threading.Condition()
+        """Something was put, settled or taken over, or it ends."""
+        self.rejected = 0
+        self.last_error: SynapError | None = None
+        """Why events wait; None while they are sent."""
+        self.hurried = False
+        """Batches go at once."""
+        self._spool = (
+            None
+            if settings.spool is None
+            else Spool(
+                Path(settings.spool).absolute(), target=target, max_bytes=settings.max_bytes, fsync=settings.fsync
+            )
+        )
+        self._clear()
+        self.adopt()
+
+    def _clear(self) -> None:
+        self._own: Store | None = None if self._spool else Memory()
+        self._orphans: deque[Journal] = deque()
+        self._put = self._settled = 0
+        self._waiting_bytes = self._reserved = 0
+        self._first_at: float | None = None
+        self._adopted_at = self._synced_at = 0.0
+        self._turn = False
+        self._closed = False
+
+    def put(self, content: bytes, wait_seconds: float) -> None:
+        """Take an event. Raises SpoolFull where there is no room within `wait_seconds`, and SpoolError."""
+        deadline = time.monotonic() + wait_seconds
+        with self.changed:
+            while True:
+                if self._closed:
+                    raise SpoolError("the recorder is closed")
+                if self._own is None and self._spool is not None:
+                    self._own = self._spool.new_journal()
+                store = self._own
+                assert store is not None  # noqa: S101 - there is a spool, or memory
+                used = self._used(store)
+                if used + len(content) <= self.settings.max_bytes:
+                    break
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise self._full(used)
+                self.changed.wait(min(left, FULL_SECONDS))  # other processes make room without a word
+            self._reserved += len(content)
+        try:
+            end = store.append(content)
+        finally:
+            with self.changed:
+                self._reserved -= len(content)
+        with self.changed:
+            self._put += 1
+            self._waiting_bytes += len(content)
+            if self._first_at is None and self._settled < self._put:
+                self._first_at = time.monotonic()
+                self.changed.notify_all()
+            elif self._is_whole():
+                self.changed.notify_all()
+        store.secure(end)
+
+    @property
+    def pending(self) -> int:
+        """Events that were put and are not settled."""
+        return max(0, self._put - self._settled)
+
+    @property
+    def put_count(self) -> int:
+        """How many events were put; `has_settled` takes it."""
+        return self._put
+
+    def has_settled(self, count: int) -> bool:
+        """Whether the first `count` events, and all that was taken over, are stored or rejected."""
+        return self._settled >= count and not self._orphans
+
+    def due_seconds(self) -> float | None:
+        """How long until the next batch should go; None where nothing waits."""
+        with self.changed:
+            if self._orphans:
+                return 0.0
+            if self._first_at is None:
+                return None
+            if self._is_whole() or self.hurried:
+                return 0.0
+            return max(0.0, self._first_at + self.settings.batch_seconds - time.monotonic())
+
+    def tend(self) -> None:
+        """Do what is to be done now and then."""
+        now = time.monotonic()
+        if now > self._adopted_at + ADOPT_SECONDS:
+            self.adopt()
+        if self.settings.fsync == "second" and now > self._synced_at + 1 and self._own is not None:
+            self._synced_at = now
+            self._own.sync()
+
+    def adopt(self) -> None:
+        """Take over the journals whose owners are gone."""
+        self._adopted_at = time.monotonic()
+        if self._spool is None:
+            return
+        for journal in self._spool.orphans():
+            if journal.is_empty:
+                journal.close()
+            else:
+                logger.info("what another recorder left in %s is sent now", journal.directory)
+                with self.changed:
+                    self._orphans.append(journal)
+                    self.changed.notify_all()
+
+    def take(self) -> Batch | None:
+        """The next batch, of our own events and of those taken over in turn."""
+        self._turn = not self._turn
+        if self._orphans and (self._turn or not self.pending):
+            journal = self._orphans[0]
+            lines = journal.read(self.settings.batch_events, self.settings.batch_bytes)
+            if lines:
+                self._orphans.rotate()
+                return Batch(journal, lines)
+            with self.changed:
+                self._orphans.popleft()
+                journal.close()
+                self.changed.notify_all()
+        if self._own is None:
+            return None
+        lines = self._own.read(self.settings.batch_events, self.settings.batch_bytes)
+        return Batch(self._own, lines) if lines else None
+
+    def settle(self, store: Store, end: Place, count: int, size: int) -> None:
+        """The next `count` events of a store are stored or rejected."""
+        store.advance(end)
+        with self.changed:
+            if self.last_error is not None:
+                logger.info("events are sent again")
+                self.last_error = None
+            if store is self._own:
+                self._settled += count
+                self._waiting_bytes -= size
+                if self._settled >= self._put:
+                    self._first_at = None
+            self.changed.notify_all()
+
+    def refuse(self, content: bytes, error: SynapError) -> None:
+        """Set an event aside for good. Raises OSError where that cannot be written down."""
+        rejected = Rejected.of(content, error)
+        if self._spool is not None:
+            self._spool.reject(rejected)
+        self.rejected += 1
+        logger.warning("event %s was rejected: %s: %s", rejected.event.get("id"), rejected.error, error.message)
+        if self.settings.on_rejected is not None:
+            try:
+                self.settings.on_rejected(rejected)
+            except Exception:  # noqa: BLE001 - the application's code must not end the sending of the rest
+                logger.exception("on_rejected failed")
+
+    def hold(self, error: SynapError) -> None:
+        """Events wait, because of `error`."""
+        if self.last_error is None:
+            logger.warning("events wait: %s: %s", type(error).__name__, error.message)
+        self.last_error = error
+
+    def close(self) -> int:
+        """Give up the stores. Answers how many events were not sent: in a spool they wait for the next recorder."""
+        with self.changed:
+            if self._closed:
+                return 0
+            self._closed = True
+            self.changed.notify_all()
+        left = self.pending
+        if isinstance(self._own, Memory):
+            for line in self._own.read(2**31, 2**62):
+                self.refuse(
+                    line.content, ConnectionLost("the recorder was closed before the server took it", sent=False)
+                )
+        elif left:
+            logger.warning("%d events wait in the spool for the next recorder", left)
+        if self._own is not None:
+            self._own.sync()
+            self._own.close()
+        for journal in self._orphans:
+            journal.close()
+        return left
+
+    def forked(self) -> None:
+        """In a forked child: what waited is the parent's."""
+        self.changed = threading.Condition()
+        for store in (self._own, *self._orphans):
+            if isinstance(store, Journal):
+                store.abandon()
+        self._clear()
+
+    def _is_whole(self) -> bool:
+        """Whether a batch is as large as it may be."""
+        return self.pending >= self.settings.batch_events or self._waiting_bytes >= self.settings.batch_bytes
+
+    def _full(self, used: int) -> SpoolFull:
+        where = "" if self._spool is None else f" in {self._spool.directory} (what was rejected counts as well)"
+        why = "" if self.last_error is None else f"; the server does not take them: {self.last_error}"
+        return SpoolFull(f"{used} bytes wait{where}, and at most {self.settings.max_bytes} may{why}")
+
+    def _used(self, store: Store) -> int:
+        beside = 0
+        if self._spool is not None:
+            beside = self._spool.size_beside(store if isinstance(store, Journal) else None)
+        return store.size + self._reserved + beside
+
+
+class Send(Struct, frozen=True):
+    """Send this; answer None, or the failure."""
+
+    call: Call[Any]
+
+
+class Pause(Struct, frozen=True):
+    """Wait so long, unless it ends."""
+
+    seconds: float
+
+
+Step = Send | Pause
+
+PROBE: Call[Any] = Call("events.validate", {"type": "synap-client.probe", "data": {}}, Raw, safe=True)
+"""Whether the key may log at all. It changes nothing."""
+
+
+class _Part(Struct):
+    """Some of a batch: what of it is still to be sent, its end, and how much it was."""
+
+    lines: list[Line]
+    end: Place
+    count: int
+    size: int
+
+    @classmethod
+    def of(cls, lines: list[Line]) -> "_Part":
+        return cls(lines, lines[-1].end, len(lines), sum(len(line.content) for line in lines))
+
+
+def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, None]:
+    """Bring a batch to the server, event for event, in their order.
+
+    An event that the server refuses for good is set aside and holds up nothing. Where it is not the events that are at
+    fault (no connection, no room, a key that is not valid, a defect), they wait, for as long as it takes.
+    """
+    parts = [_Part.of(batch.lines)]
+    attempt = 0
+    while parts:
+        part = parts[-1]
+        error = yield Send(_log_batch(part.lines))
+        try:
+            if error is None:
+                refused: Sequence[int] = ()
+            elif (places := (yield from _blamed(error, part.lines))) is None:
+                outbox.hold(error)
+                yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds, error))
+                attempt += 1
+                continue
+            elif not places:
+                middle = len(part.lines) // 2
+                # The end and the account of the whole stay with its second half.
+                first = _Part.of(part.lines[:middle])
+                parts[-1:] = [
+                    _Part(part.lines[middle:], part.end, part.count - first.count, part.size - first.size),
+                    first,
+                ]
+                continue
+            else:
+                refused = places
+                for place in refused:
+                    outbox.refuse(part.lines[place].content, _own(error, place))
+                part.lines = [line for place, line in enumerate(part.lines) if place not in refused]
+                if part.lines:
+                    continue
+            parts.pop()
+            outbox.settle(batch.store, part.end, part.count, part.size)
+            attempt = 0
+        except OSError as failed:  # the disk: what could not be written down is done again
+            outbox.hold(SpoolError(f"the spool cannot be written: {failed}"))
+            yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds))
+            attempt += 1
+
+
+def _blamed(error: SynapError, lines: list[Line]) -> Generator[Step, SynapError | None, Sequence[int] | None]:
+    """The places of the events that a failure is about; none where only halves can tell; None: it is not the events."""
+    if isinstance(error, InvalidInput):
+        named = {place for issue in error.issues if (place := _place(issue.path)) is not None and place < len(lines)}
+        return sorted(named) or None
+    if isinstance(error, Forbidden) and (yield Send(PROBE)) is not None:
+        return None
+    if isinstance(error, Forbidden | Conflict | PayloadTooLarge):
+        return [0] if len(lines) == 1 else []
+    return None
+
+
+def _own(error: SynapError, place: int) -> SynapError:
+    """What a failure says of one event of a batch."""
+    if not isinstance(error, InvalidInput):
+        return error
+    head = f"events.{place}"
+    issues = [
+        Issue(issue.path.removeprefix(head).removeprefix("."), issue.message)
+        for issue in error.issues
+        if issue.path == head or issue.path.startswith(f"{head}.")
+    ]
+    told = "; ".join(f"{issue.path}: {issue.message}" if issue.path else issue.message for issue in issues)
+    return InvalidInput(told, issues=issues, reason=error.reason)
+
+
+def _place(path: str) -> int | None:
+    """The number in `events.3.type`."""
+    head, _, rest = path.partition(".")
+    number = rest.partition(".")[0]
+    with suppress(ValueError):
+        return int(number) if head == "events" else None
+    return None
+
+
+def _log_batch(lines: list[Line]) -> Call[Any]:
+    return Call(
+        "events.logBatch", b'{"events":[%b]}' % b",".join([line.content for line in lines]), list[Raw], safe=True
+    )

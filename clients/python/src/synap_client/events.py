@@ -1,0 +1,245 @@
+"""What is sent and what comes back: the Structs of the server's contract, as Python has them.
+
+Instants are `datetime`s with an offset, ids are text. An answer may have more members than are named here; those are
+passed over, so that a newer server does not break an older client.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from synap_client.errors import InvalidInput, Issue
+
+Source = Literal["api", "automation", "sync", "migration", "system", "intelligence"]
+
+Record = Mapping[str, Any]
+"""A JSON object."""
+
+
+class EventFields(TypedDict, total=False):
+    """What may be said of an event beside its type and data.
+
+    `id` is a UUID; where none is given the client makes one, so that sending an event twice stores it once.
+    `occurred_at` needs a UTC offset.
+    """
+
+    id: str | UUID | None
+    metadata: Record | None
+    subject_id: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    user_id: str | None
+    source: Source | None
+    producer: str | None
+    occurred_at: datetime | None
+
+
+class EventFilters(TypedDict, total=False):
+    """Which events: all that is said has to hold. `filter` is the filter language, for everything else."""
+
+    type: str | None
+    source: Source | None
+    producer: str | None
+    has_metadata: bool | None
+    subject_id: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    user_id: str | None
+    from_: datetime | None
+    to: datetime | None
+    filter: Record | None
+
+
+class PageFields(EventFilters, total=False):
+    """Which events, newest first, and where to begin: `limit` is 1 to 1000 (100 if not said)."""
+
+    limit: int | None
+    offset: int | None
+    cursor: str | None
+
+
+class BrowseFields(TypedDict, total=False):
+    """Which events, in which order (`[{"type": "asc"}, {"createdAt": "desc"}]`), and where: `limit` is 1 to 100."""
+
+    limit: int | None
+    after: str | None
+    before: str | None
+    ids: list[str] | None
+    filter: Record | None
+    order_by: list[dict[str, Any]] | None
+    type: str | None
+    subject_id: str | None
+    parent_id: str | None
+    created_at_after: datetime | None
+    created_at_before: datetime | None
+    user_id: str | None
+
+
+class NewEvent(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """An event to log: a type (`note.created`), its data, and what `EventFields` says."""
+
+    type: str
+    data: Record
+    id: str | UUID | None = None
+    metadata: Record | None = None
+    subject_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    user_id: str | None = None
+    source: Source | None = None
+    producer: str | None = None
+    occurred_at: datetime | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """An event as stored. `seq` is its place in the workspace's log, `hash` its link in the chain."""
+
+    id: str
+    version: str
+    type: str
+    subject_id: str | None = None
+    data: dict[str, Any]
+    metadata: dict[str, Any] | None = None
+    user_id: str
+    source: str
+    producer: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    occurred_at: datetime | None = None
+    timestamp: datetime
+    seq: int
+    hash: str
+    erased: bool = False
+
+
+class EventPage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One page, newest first. `total` counts every match; the last page has no `next_cursor`."""
+
+    events: list[Event]
+    total: int
+    next_cursor: str | None = None
+
+
+class BrowsedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An event as the browse door shows it; `parent_id` is its cause."""
+
+    id: str
+    type: str
+    subject_id: str | None
+    user_id: str
+    workspace_id: str
+    parent_id: str | None
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class PageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a page stands. An empty one has no cursors."""
+
+    total: int
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+class BrowsedPage(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One page of `browse`."""
+
+    data: list[BrowsedEvent]
+    page_info: PageInfo
+
+
+class EventIssue(Struct, frozen=True, kw_only=True):
+    """Why an event would be refused, with the published code."""
+
+    path: str
+    message: str
+    code: str
+
+
+class Validation(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What logging an event would come to: every reason against it, or what the log would hold. Sizes are in bytes."""
+
+    valid: bool
+    issues: list[EventIssue]
+    sent_bytes: int | None = None
+    max_bytes: int
+    data: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    data_bytes: int | None = None
+    metadata_bytes: int | None = None
+    user_id: str | None = None
+    source: str | None = None
+    stored: bool = False
+    subscription_count: int | None = None
+
+
+class TracedEvent(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """An event in a trace. `depth` counts steps of causation: below 0 of its causes, above 0 of its effects."""
+
+    id: str
+    seq: int
+    type: str
+    timestamp: datetime
+    user_id: str
+    subject_id: str | None = None
+    causation_id: str | None = None
+    correlation_id: str | None = None
+    agent: str | None = None
+    confidence: float | None = None
+    erased: bool = False
+    depth: int | None = None
+
+
+class Trace(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What led to an event, what it led to, and what else is of the same run."""
+
+    event: TracedEvent
+    ancestors: list[TracedEvent]
+    descendants: list[TracedEvent]
+    correlated: list[TracedEvent]
+    truncated: dict[str, str] | None = None
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7), which sorts by the time at which it was made."""
+    milliseconds = time.time_ns() // 1_000_000
+    chance = int.from_bytes(os.urandom(10))
+    value = milliseconds << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
+    return str(UUID(int=value))
+
+
+def with_id(event: NewEvent) -> NewEvent:
+    """The event, with an id."""
+    return event if event.id is not None else msgspec.structs.replace(event, id=new_id())
+
+
+def written(value: object) -> bytes:
+    """`value` as JSON. Raises InvalidInput for what JSON cannot hold; nothing is changed to make it fit."""
+    try:
+        content = msgspec.json.encode(value, order=None)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"cannot be written as JSON: {error}", reason="invalid_input") from error
+    # The encoder writes null for NaN and the infinities, and only then need anybody look for them.
+    if b"null" in content and (path := next(_not_finite(msgspec.to_builtins(value), ""), None)) is not None:
+        raise InvalidInput(f"{path}: is not a finite number", issues=[Issue(path, "is not a finite number")])
+    return content
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    """The paths of the numbers that JSON has not."""
+    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124
+        yield path
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_finite(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _not_finite(item, f"{path}.{place}" if path else str(place))

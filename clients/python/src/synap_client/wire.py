@@ -1,0 +1,284 @@
+"""The tRPC protocol over HTTP as this client speaks it, without any input or output of its own.
+
+Every call is a POST, queries too: what is asked for stands in a body, and not in a URL that proxies write down.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from synap_client import errors
+from synap_client.events import written
+
+T = TypeVar("T")
+
+AGENT = "synap-client/0.1"
+CONNECT_SECONDS = 5.0
+
+
+class Call(Generic[T]):
+    """One call of a procedure, and how its answer is read. `safe`: doing it twice does no more than once."""
+
+    def __init__(self, name: str, content: object, answer: Any = Any, *, safe: bool) -> None:
+        """`content` is the input; None for no input."""
+        self.name = name
+        self.safe = safe
+        self.body = b"" if content is None else content if isinstance(content, bytes) else written(content)
+        self._answer = answer
+
+    def read(self, status: int, headers: Mapping[str, str], content: bytes) -> T:
+        """The output in an answer. Raises SynapError."""
+        try:
+            envelope = _envelope.decode(content)
+            if envelope.result is not UNSET:
+                output: T = msgspec.json.decode(envelope.result.data, type=self._answer)
+                return output
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            if status < 400:
+                raise errors.UnexpectedAnswer(
+                    f"{self.name}: the answer is not as expected: {error}", status=status
+                ) from None
+        raise failure(status, headers, content)
+
+
+class Bearer(httpx.Auth):
+    """Puts the token into a request, and shows it nowhere else: not even among the local variables of a traceback."""
+
+    def __init__(self, token: str | Callable[[], str]) -> None:
+        """A function is asked for the token of each request."""
+        if isinstance(token, str):
+            _check_token(token.strip())
+            self.token: Callable[[], str] = lambda: token
+        else:
+            self.token = token
+
+    def __repr__(self) -> str:
+        """No token."""
+        return "Bearer(***)"
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        """The request, with its token."""
+        request.headers["authorization"] = "Bearer " + _check_token(self.token().strip())
+        yield request
+
+
+def base_url(url: str) -> str:
+    """Where the procedures are, for a server's URL (`http://127.0.0.1:8000`, with or without `/trpc`)."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("the URL of a server begins with http:// or https://")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("the URL of a server has no user, password, query or fragment")
+    return url.rstrip("/").removesuffix("/trpc") + "/trpc"
+
+
+def headers_of(workspace: str | None) -> dict[str, str]:
+    """What every request says."""
+    named = {} if workspace is None else {"x-workspace-id": workspace}
+    return {"content-type": "application/json", "user-agent": AGENT, **named}
+
+
+def lost(error: httpx.RequestError, name: str) -> errors.ConnectionLost:
+    """The failure of a call that was not answered."""
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return errors.ConnectionLost(f"{name}: {type(error).__name__}: {error}", sent=not unsent)
+
+
+def is_stream(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is a stream of events."""
+    return headers.get("content-type", "").startswith("text/event-stream")
+
+
+def failure(status: int, headers: Mapping[str, str], content: bytes) -> errors.SynapError:
+    """The failure that an answer tells of."""
+    try:
+        error = _envelope.decode(content).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        error = UNSET
+    if isinstance(error, UnsetType):
+        return _foreign(status, headers)
+    return told(error, headers.get("x-request-id"))
+
+
+class ErrorData(Struct, frozen=True, rename="camel"):
+    """What an error object says beside its message."""
+
+    code: str = ""
+    http_status: int = 0
+    reason: str | None = None
+    issues: Sequence[errors.Issue] = ()
+    hash: str = ""
+    retry_after_seconds: float = 1
+    ids: Sequence[str] = ()
+
+
+class ErrorObject(Struct, frozen=True):
+    """tRPC's error object."""
+
+    message: str
+    data: ErrorData = ErrorData()
+
+
+def told(error: ErrorObject, request_id: str | None = None) -> errors.SynapError:  # noqa: PLR0911 - a table
+    """The failure that an error object tells of."""
+    data, message = error.data, error.message
+    match data.code:
+        case "BAD_REQUEST":
+            return errors.InvalidInput(message, issues=data.issues, reason=data.reason)
+        case "CONFLICT":
+            return errors.Conflict(message, hash=data.hash, reason=data.reason)
+        case "TOO_MANY_REQUESTS":
+            return errors.RateLimited(message, retry_after_seconds=data.retry_after_seconds, reason=data.reason)
+        case "SERVICE_UNAVAILABLE" | "BAD_GATEWAY" | "GATEWAY_TIMEOUT" | "TIMEOUT":
+            return errors.Unavailable(
+                message, retry_after_seconds=data.retry_after_seconds, ids=data.ids, reason=data.reason
+            )
+        case "INTERNAL_SERVER_ERROR":
+            return errors.ServerFault(message, request_id=request_id, reason=data.reason)
+        case code if code in _PLAIN:
+            return _PLAIN[code](message, reason=data.reason)
+        case code:
+            return errors.UnexpectedAnswer(f"{code}: {message}", status=data.http_status)
+
+
+class Message(Struct, frozen=True):
+    """One server-sent event. `id` is None where it has none."""
+
+    event: str
+    data: bytes
+    id: str | None
+
+
+class MessageReader:
+    """Reads server-sent events from the pieces in which they arrive (HTML Standard, section 9.2.6).
+
+    By bytes, since lines end in CR and LF alone: a line separator of Unicode may stand in the data.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has arrived."""
+        self._rest = b""
+        self._event, self._data, self._id = "message", list[bytes](), None
+
+    def feed(self, piece: bytes) -> Iterator[Message]:
+        """The events that are complete with this piece."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            name, _, value = line.removesuffix(b"\r").partition(b":")
+            value = value.removeprefix(b" ")
+            if not name and not value:
+                if self._data:
+                    yield Message(self._event, b"\n".join(self._data), self._id)
+                self._event, self._data, self._id = "message", [], None
+            elif name == b"event":
+                self._event = value.decode(errors="replace")
+            elif name == b"data":
+                self._data.append(value)
+            elif name == b"id":
+                self._id = value.decode(errors="replace")
+
+    _id: str | None
+
+
+class Item(Struct, frozen=True):
+    """A value of a stream. Without an id it says something of the stream itself."""
+
+    id: str | None
+    data: bytes
+
+
+def value_of(item: Item) -> Any:
+    """What an item says, as JSON has it."""
+    return msgspec.json.decode(item.data)
+
+
+class Following:
+    """One stream over as many connections as it takes: where it is, and what comes next."""
+
+    def __init__(self, name: str, content: object, timeout_seconds: float) -> None:
+        """`content` is the input."""
+        self.name = name
+        self.body = b"" if content is None else written(content)
+        self.ended = False
+        self.connected = False
+        """Whether this connection has said anything."""
+        self._last_id: str | None = None
+        self._silence_seconds = timeout_seconds
+
+    def headers(self) -> dict[str, str]:
+        """Where to resume."""
+        self.connected = False
+        return {"accept": "text/event-stream"} | ({} if self._last_id is None else {"last-event-id": self._last_id})
+
+    def timeout(self) -> httpx.Timeout:
+        """A stream that is silent for longer than its server announced is dead."""
+        return httpx.Timeout(self._silence_seconds, connect=CONNECT_SECONDS)
+
+    def take(self, message: Message) -> Item | None:
+        """The value that a message carries, if it does. Raises SynapError where the stream was refused."""
+        self.connected = True
+        if message.id:
+            self._last_id = message.id
+        if message.event == "message":
+            return Item(message.id or None, message.data)
+        if message.event == "connected":
+            announced = msgspec.json.decode(message.data, type=_Connected).reconnect_after_inactivity_ms
+            self._silence_seconds = announced / 1000 if announced else self._silence_seconds
+        elif message.event == "serialized-error":
+            raise told(msgspec.json.decode(message.data, type=ErrorObject))
+        elif message.event == "return":
+            self.ended = True
+        return None
+
+
+class _Connected(Struct, frozen=True, rename="camel"):
+    reconnect_after_inactivity_ms: float = 0
+
+
+class _Result(Struct, frozen=True):
+    data: Raw = Raw(b"null")
+
+
+class _Envelope(Struct, frozen=True):
+    result: _Result | UnsetType = UNSET
+    error: ErrorObject | UnsetType = UNSET
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+_PLAIN = {
+    "UNAUTHORIZED": errors.Unauthorized,
+    "FORBIDDEN": errors.Forbidden,
+    "NOT_FOUND": errors.NotFound,
+    "PAYLOAD_TOO_LARGE": errors.PayloadTooLarge,
+}
+
+
+def _foreign(status: int, headers: Mapping[str, str]) -> errors.SynapError:
+    """The failure behind an answer that is not the server's own, such as a proxy's."""
+    message = f"answered with HTTP {status} and no error of the server's own"
+    after = headers.get("retry-after", "")
+    seconds = float(after) if after.isascii() and after.isdigit() else 1.0
+    match status:
+        case 401:
+            return errors.Unauthorized(message)
+        case 403:
+            return errors.Forbidden(message)
+        case 413:
+            return errors.PayloadTooLarge(message)
+        case 429:
+            return errors.RateLimited(message, retry_after_seconds=seconds)
+        case 408 | 502 | 503 | 504:
+            return errors.Unavailable(message, retry_after_seconds=seconds)
+        case _:
+            return errors.UnexpectedAnswer(f"{message}; is the URL that of a server?", status=status)
+
+
+def _check_token(token: str) -> str:
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("the token is empty, or has characters that no token has")
+    return token
