@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,21 +14,25 @@ import psycopg
 from cyclopts import App, Parameter
 
 from app.doctor import examine, prove
+from app.exporting import ExportingError, Part, export_log
 from app.extensions import load_extensions
+from app.importing import ImportingError, Order, complaints, import_file, summary
+from app.importing import exit_code as import_exit_code
 from app.ledger.keyring import Keyring
 from app.ledger.verify import is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
-from app.server import run
 from app.settings import Settings, SettingsError
 from app.start import database, ready
 from app.store.audit import enter
 from app.store.deletion import delete_workspace
 from app.store.embedded import DataDirectoryError
-from app.store.install import DEFAULT_WORKSPACE, InstallError, connect
+from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
 from app.store.rotation import adopt_key, rotate_key
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
+from app.tail import TailError, Wanted, follow, is_local, printer
+from app.terminal import EXIT_INTERRUPTED
 from app.typescript import typescript as typescript_contract
 from app.verification import UnreadableError, exit_code, of_node, progress_bar, read_bundle, read_note, report
 from procedures.described import contract as json_schema_contract
@@ -54,19 +58,41 @@ class UsageError(Exception):
     """The command cannot be carried out; the message is one sentence."""
 
 
+REFUSALS = (
+    SettingsError,
+    DataDirectoryError,
+    InstallError,
+    WorkspaceError,
+    UnreadableError,
+    UsageError,
+    ImportingError,
+    ExportingError,
+    TailError,
+)
+"""What tells the operator in one sentence why a command cannot be carried out."""
+
+
 def main() -> None:
     """Entry point of `synap`."""
     configure_logs()
     try:
         cli()
-    except (SettingsError, DataDirectoryError, InstallError, WorkspaceError, UnreadableError, UsageError) as error:
+    except REFUSALS as error:
         print(f"synap: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # Who read our output has gone, as `head` does; what is still in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 @cli.command
 def serve() -> None:
     """Set up what is missing and serve until interrupted."""
+    from app.server import run  # noqa: PLC0415 - takes longer than all of most other commands
+
     settings = Settings.from_environment()
     load_extensions(settings.extensions)
     _check_port(settings, "PORT", settings.port)
@@ -128,10 +154,7 @@ def create_key(
         When it ends by itself.
     """
     names = workspace or [DEFAULT_WORKSPACE]
-    try:
-        msgspec.convert(user.encode().decode(), ShortText)
-    except (msgspec.ValidationError, UnicodeEncodeError):
-        raise UsageError("--user must have 1 to 256 characters.") from None
+    _check_user(user)
     if expires_in_seconds is not None and not 0 < expires_in_seconds < 2**31:
         raise UsageError("--expires-in-seconds must be 1 or more.")
     with _administered() as install:
@@ -249,6 +272,138 @@ def adopt(*, yes: Yes = False) -> None:
         _tell(adopt_key(install.connection, install.keys), install.keys)
 
 
+@cli.command(name="import")
+def import_(
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    workspace: str = DEFAULT_WORKSPACE,
+    user: str = CONTROL_KEY_ID,
+    name: str | None = None,
+    from_line: int = 1,
+    skip_bad: Path | None = None,
+) -> None:
+    """Log the events of a file, one JSON object a line, each as `events.log` takes it.
+
+    Run again, it stores what is missing and nothing twice. Exit code 0 where all is stored, 1 where a line is refused,
+    2 where it cannot go on, 130 where it was interrupted.
+
+    Parameters
+    ----------
+    file
+        The file, or `-` for standard input.
+    workspace
+        Where to.
+    user
+        Whose events they are that name no `userId`.
+    name
+        By which the file's lines are known again, where they have no `id`. Default: what the file is called.
+    from_line
+        Where to begin. All before that was imported.
+    skip_bad
+        A new file for the lines that are refused, with the reasons. Without it the first one ends the import.
+    """
+    _check_user(user)
+    _check_workspace(workspace)
+    if from_line < 1:
+        raise UsageError("--from-line must be 1 or more.")
+    path = None if file == "-" else Path(file)
+    called = name or (path.name if path else "-")
+    order = Order(path=path, name=called, workspace=workspace, user=user, from_line=from_line, skip_bad=skip_bad)
+    outcome = import_file(Settings.from_environment(), order)
+    for line in complaints(order, outcome):
+        print(line, file=sys.stderr)
+    print(summary(order, outcome))
+    sys.exit(import_exit_code(outcome))
+
+
+@cli.command(name="export")
+def export(
+    *,
+    workspace: str = DEFAULT_WORKSPACE,
+    from_seq: int | None = None,
+    to_seq: int | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    force: Yes = False,
+) -> None:
+    """Write the log of this install, or a part of it, as a signed bundle, which `synap verify` checks.
+
+    Parameters
+    ----------
+    workspace
+        Whose log.
+    from_seq
+        The first event. Default: that of the log.
+    to_seq
+        The last event. Default: that of the log now.
+    output
+        A file, which is there whole or not at all. Default: standard output.
+    force
+        Replace the file where it is there already.
+    """
+    _check_workspace(workspace)
+    for option, seq in (("--from-seq", from_seq), ("--to-seq", to_seq)):
+        if seq is not None and not 0 <= seq < 2**53:
+            raise UsageError(f"{option} must be 0 or more.")
+    events = export_log(Settings.from_environment(), Part(workspace, from_seq, to_seq), output, force=force)
+    if output is not None:
+        print(f"{events} events of the log {workspace} are in {output}.")
+
+
+@cli.command(name="tail")
+def tail(
+    *,
+    url: str | None = None,
+    workspace: str | None = None,
+    type_: Annotated[str | None, Parameter(name="--type")] = None,
+    filter_: Annotated[str | None, Parameter(name="--filter")] = None,
+    start: str = "now",
+    json: Yes = False,
+    token_file: Path | None = None,
+) -> None:
+    """Follow the log of a server, each event on a line, until interrupted.
+
+    Parameters
+    ----------
+    url
+        Of the server. Default: that of this machine's settings.
+    workspace
+        Whose log. Default: the first one of the token's key.
+    type_
+        Events of this type alone; `*` stands for a segment.
+    filter_
+        Events that meet this filter alone, as JSON.
+    start
+        Where to begin: `now`, `beginning`, a seq, a time, or behind the id of an event or a cursor.
+    json
+        Each event as JSON.
+    token_file
+        Where a token is. Default: the environment variable SYNAP_TOKEN, else, on this machine, the control token.
+    """
+    settings = Settings.from_environment()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = url or f"http://{host}:{settings.port}"
+    token = _token(token_file)
+    if not token and is_local(url):
+        with suppress(OSError, ValueError):
+            token = settings.control_token_path.read_text(encoding="ascii").strip()
+    wanted = Wanted(
+        url=url,
+        token=token,
+        workspace=workspace,
+        type=type_,
+        filter=filter_,
+        start=start,
+        superjson=settings.transformer == "superjson",
+    )
+    shown = printer(json=json)
+    try:
+        for event in follow(wanted):
+            print(shown(event), flush=True)
+    except KeyboardInterrupt:
+        return
+
+
 @cli.command(name="doctor")
 def doctor(*, checkpoint: Path | None = None) -> None:
     """Look at the install without changing it; exit code 1 where something is wrong.
@@ -299,13 +454,7 @@ def verify(
     token_file
         Where a token for the ledger is; default: the environment variable SYNAP_TOKEN.
     """
-    token = os.environ.get("SYNAP_TOKEN", "")
-    if token_file is not None:
-        try:
-            token = token_file.read_text(encoding="ascii")
-        except (OSError, ValueError) as error:
-            raise UsageError(f"The token file {token_file} cannot be read ({type(error).__name__}).") from None
-    text = read_bundle(source, log=log, token=token.strip())
+    text = read_bundle(source, log=log, token=_token(token_file))
     single = is_proof(text)
     if single and checkpoint is not None:
         raise UsageError("--checkpoint is for a whole log, not for the proof of one event.")
@@ -332,6 +481,30 @@ def _administered(*, without_key: bool = False) -> Iterator[_Administration]:
         connect(install.database_url) as connection,
     ):
         yield _Administration(connection, Keyring(settings.node_key_path))
+
+
+def _token(file: Path | None) -> str:
+    """The token in a file, or in the environment; empty where there is none."""
+    if file is None:
+        return os.environ.get("SYNAP_TOKEN", "").strip()
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The token file {file} cannot be read ({type(error).__name__}).") from None
+
+
+def _check_workspace(slug: str) -> None:
+    try:
+        msgspec.convert(slug.removeprefix("_"), WorkspaceSlug)  # the server's own log is _node
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        raise UsageError(f"There is no workspace {slug!r}; see: synap workspaces list.") from None
+
+
+def _check_user(user: str) -> None:
+    try:
+        msgspec.convert(user.encode().decode(), ShortText)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        raise UsageError("--user must have 1 to 256 characters.") from None
 
 
 def _tell(rotation: Rotation, keys: Keyring) -> None:

@@ -1,20 +1,35 @@
 """What `synap doctor` looks at: an install as it is, and whether a log still extends a checkpoint that was kept."""
 
+import http.client
 import os
+import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import psycopg
 from msgspec import Struct
 
+from app.extensions import load_extensions
 from app.ledger.checkpoint import Note, is_signed_by
 from app.ledger.keyring import Keyring
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.start import database, read_secret
 from app.store import inspection
 from app.store.embedded import DataDirectoryError
 from app.store.install import Identity, InstallError, connect, find_identity, head
 from app.store.key_history import kids
+
+MIN_FREE_BYTES = 2**30
+"""On the disk of the embedded database: PostgreSQL stops where it is full."""
+
+MAX_CLOCK_SECONDS = 5.0
+"""Between the clocks of this machine and of the database."""
+
+MAX_OVERDUE_SECONDS = 600.0
+"""For how long a webhook's delivery may have been due: servers send them at once, but for those in a queue."""
+
+PROBE_SECONDS = 2.0
 
 
 class Finding(Struct, frozen=True):
@@ -42,6 +57,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(is_right=True, sentence=f"The database answers (PostgreSQL {version // 10000}).")
             yield from _database(settings, connection)
     yield from _files(settings)
+    yield from _machine(settings)
 
 
 def prove(connection: psycopg.Connection, note: Note) -> Finding:
@@ -103,6 +119,68 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
         yield _wrong(f"Logs whose tip is not their last event under the key in force: {', '.join(loose)}.")
     else:
         yield Finding(is_right=True, sentence="Every log ends where its tip says, under the key in force.")
+    yield from _safety(connection)
+    yield _clock(connection)
+    yield _webhooks(connection)
+    yield _keys(settings, connection)
+
+
+def _safety(connection: psycopg.Connection) -> Iterator[Finding]:
+    if unsafe := inspection.unsafe_settings(connection):
+        yield _wrong(
+            f"PostgreSQL runs with {', '.join(f'{name}=off' for name in unsafe)}: a power cut may take away what was "
+            "answered as stored, or the whole database; turn it on."
+        )
+    else:
+        yield Finding(is_right=True, sentence="PostgreSQL keeps what it commits (fsync, full_page_writes).")
+
+
+def _clock(connection: psycopg.Connection) -> Finding:
+    ahead = inspection.clock_ahead_seconds(connection)
+    if abs(ahead) > MAX_CLOCK_SECONDS:
+        return _wrong(
+            f"The database's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's; set "
+            "both by NTP, since keys end and webhooks come due by the one, and events get their times from the other."
+        )
+    if late := inspection.late_tips(connection):
+        return _wrong(
+            f"Logs whose last event has a time that is still to come: {', '.join(late)}; until then every new one gets "
+            "a time a microsecond later. A clock was wrong, or is."
+        )
+    return Finding(is_right=True, sentence="This machine and the database agree about the time.")
+
+
+def _webhooks(connection: psycopg.Connection) -> Finding:
+    if disabled := inspection.disabled_subscriptions(connection):
+        return _wrong(
+            f"Webhooks that were switched off, since they failed too long: {', '.join(disabled)}; mend their "
+            "receivers, then call subscriptions.resume, or subscriptions.delete."
+        )
+    pending, overdue_seconds = inspection.owed_deliveries(connection)
+    if overdue_seconds > MAX_OVERDUE_SECONDS:
+        return _wrong(
+            f"Webhook deliveries wait ({pending}), the oldest for {overdue_seconds:.0f} s longer than it should: only "
+            "a running server sends them; see its log."
+        )
+    return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
+
+
+def _keys(settings: Settings, connection: psycopg.Connection) -> Finding:
+    valid, every = inspection.keys(connection)
+    if not valid:
+        return _wrong("No key is in force, so nobody can call; synap keys create makes one.")
+    try:
+        token = settings.control_token_path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        token = ""
+    except (OSError, ValueError) as error:
+        return _wrong(f"The control token {settings.control_token_path} cannot be read ({type(error).__name__}).")
+    if token and not inspection.is_key(connection, token):
+        return _wrong(
+            f"The control token in {settings.control_token_path} is not that of a key in force; synap keys create "
+            "makes another one, and the file may be removed."
+        )
+    return Finding(is_right=True, sentence=f"{valid} of {every} keys are in force; the others have ended.")
 
 
 def _key(settings: Settings, identity: Identity) -> Finding:
@@ -128,6 +206,53 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield _wrong(f"Others than this user may read: {', '.join(open_)}; their mode should be 0600.")
     else:
         yield Finding(is_right=True, sentence=f"Only this user may read the {len(there)} files of keys and secrets.")
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    if settings.database_url is None and settings.data_dir.exists():
+        free = shutil.disk_usage(settings.data_dir).free
+        said = f"{free / 2**30:.1f} GiB are free on the disk of {settings.data_dir}"
+        if free < MIN_FREE_BYTES:
+            yield _wrong(f"Only {said}; make room before the database stops.")
+        else:
+            yield Finding(is_right=True, sentence=f"{said}.")
+    for name, port in (("SYNAP_PORT", settings.port), ("SYNAP_LEDGER_PORT", settings.ledger_port)):
+        if port:
+            yield _port(settings.host, name, port)
+    try:
+        load_extensions(settings.extensions)
+    except SettingsError as error:
+        yield _wrong(str(error))
+    else:
+        if settings.extensions:
+            yield Finding(is_right=True, sentence=f"The extensions load: {', '.join(settings.extensions)}.")
+
+
+def _port(host: str, name: str, port: int) -> Finding:
+    """Whether a port is free, or ours."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+    except OSError as error:
+        if _is_served(host, port):
+            return Finding(is_right=True, sentence=f"A server answers at {host}, port {port}.")
+        return _wrong(
+            f"Port {port} on {host} cannot be used ({error.strerror}); stop what listens there, or set {name}."
+        )
+    return Finding(is_right=True, sentence=f"Port {port} on {host} is free.")
+
+
+def _is_served(host: str, port: int) -> bool:
+    """Whether one of our servers listens there: each of its answers has an id."""
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/")
+        return "x-request-id" in connection.getresponse().headers
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _wrong(sentence: str) -> Finding:

@@ -8,7 +8,7 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, ledger, live, publish, rpc, soak, verify
+from benchmarks import browse, importing, ledger, live, publish, rpc, soak, verify
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
@@ -16,11 +16,12 @@ SUITES = {
     "live": live,
     "publish": publish,
     "ledger": ledger,
+    "import": importing,
     "verify": verify,
     "browse": browse,
     "soak": soak,
 }
-COMPARISONS = ("rpc", "live", "publish", "ledger", "verify", "browse")
+COMPARISONS = ("rpc", "live", "publish", "ledger", "import", "verify", "browse")
 
 
 def main() -> int:

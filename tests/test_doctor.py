@@ -1,6 +1,7 @@
 """`synap doctor`: an install as it is, and what a checkpoint that was kept elsewhere tells of its logs."""
 
 import itertools
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from app.store.install import connect, find_identity
 from app.store.rotation import rotate_key
 from app.verification import UnreadableError
 from tests.checks import check_log
-from tests.servers import cloned, environment
+from tests.servers import cloned, environment, free_port, serving, until
 from tests.store.opened import Store, draft, opened
 
 _numbers = itertools.count()
@@ -180,7 +181,7 @@ def test_a_deleted_log_is_named_as_such(store: Store) -> None:
 
 def _settings(store: Store, **more: object) -> Settings:
     folder = store.keys.path.parent
-    return Settings.from_environment(environment(folder, **{"database_url": store.url} | more))
+    return Settings.from_environment(environment(folder, **{"database_url": store.url, "port": free_port()} | more))
 
 
 def _with_secret(store: Store) -> Path:
@@ -201,7 +202,7 @@ def test_a_good_install_is_a_line_for_each_thing(store: Store) -> None:
 
     findings = list(examine(_settings(store)))
 
-    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 6
+    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 11
     assert {path: path.read_bytes() for path in store.keys.path.parent.iterdir()} == before
 
 
@@ -249,13 +250,91 @@ def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_pa
     assert not (tmp_path / "nosuch").exists()
 
 
+def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> None:
+    _with_secret(store)
+    with psycopg.connect(store.url, autocommit=True) as connection:
+        connection.execute("UPDATE event_tip SET recorded_at = now() + interval '1 hour' WHERE workspace_id = 'acme'")
+        connection.execute("UPDATE api_key SET revoked_at = now()")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        try:
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
+            connection.execute("SELECT pg_reload_conf()")
+            said = until(lambda: [line for line in _wrong(store) if "full_page_writes" in line])
+            wrong = _wrong(store)
+        finally:
+            connection.execute("ALTER SYSTEM RESET full_page_writes")
+            connection.execute("SELECT pg_reload_conf()")
+
+    assert said[0].startswith("PostgreSQL runs with full_page_writes=off: ")
+    assert wrong[1].startswith("Logs whose last event has a time that is still to come: acme; ")
+    assert wrong[2] == "No key is in force, so nobody can call; synap keys create makes one."
+
+
+def test_a_control_token_of_another_install_is_said(store: Store) -> None:
+    _with_secret(store)
+    token = store.keys.path.with_name("control.token")
+    token.write_text("sk_control_of_another\n")
+
+    (sentence,) = _wrong(store)
+
+    assert sentence.startswith(f"The control token in {token} is not that of a key in force; ")
+    assert "sk_control" not in sentence
+
+
+def test_webhooks_that_stand_still_are_said(store: Store) -> None:
+    _with_secret(store)
+    with psycopg.connect(store.url, autocommit=True) as connection:
+        connection.execute("INSERT INTO dispatch (workspace_id, seq, version) VALUES ('acme', 0, 0)")
+        connection.execute(
+            "INSERT INTO subscription (workspace_id, id, event_types, url, ordered, state, secret, weak_secret, "
+            "created_at) VALUES ('acme', 'sub_1', '{*}', 'https://example.com', false, 'active', '', false, now())"
+        )
+        connection.execute(
+            "INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, created_at, due_at) "
+            "VALUES ('acme', 'sub_1', 1, 0, false, now(), now() - interval '1 hour')"
+        )
+        late = _wrong(store)
+        connection.execute("UPDATE subscription SET state = 'disabled'")
+        disabled = _wrong(store)
+
+    assert late[0].startswith("Webhook deliveries wait (1), the oldest for 3600 s longer than it should: ")
+    assert disabled[0].startswith("Webhooks that were switched off, since they failed too long: acme/sub_1; ")
+
+
+def test_ports_and_extensions_are_looked_at(store: Store, tmp_path: Path) -> None:
+    _with_secret(store)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        port = listener.getsockname()[1]
+        taken = _wrong(store, port=port, extensions="nosuch")
+    ports = [free_port(), free_port()]
+    with serving(tmp_path / "served", port=ports[0], ledger_port=ports[1]):
+        served = list(examine(_settings(store, port=ports[0], ledger_port=ports[1])))
+
+    assert taken[0].startswith(f"Port {port} on 127.0.0.1 cannot be used (Address already in use); ")
+    assert taken[1].startswith("SYNAP_EXTENSIONS: 'nosuch' cannot be loaded: ")
+    assert [finding.sentence for finding in served[-2:]] == [
+        f"A server answers at 127.0.0.1, port {port}." for port in ports
+    ]
+
+
+def test_a_disk_is_looked_at_where_the_database_is_embedded(tmp_path: Path) -> None:
+    with serving(tmp_path / "data"):
+        settings = Settings.from_environment(environment(tmp_path / "data", port=free_port()))
+
+        sentences = [finding.sentence for finding in examine(settings)]
+
+    (said,) = [sentence for sentence in sentences if "GiB" in sentence]
+    assert str(tmp_path / "data") in said
+
+
 # The command.
 
 
 @pytest.fixture
 def administered(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The environment of an operator, for commands that run in this process."""
-    for name, value in environment(store.keys.path.parent, database_url=store.url).items():
+    for name, value in environment(store.keys.path.parent, database_url=store.url, port=free_port()).items():
         monkeypatch.setenv(name, value)
     _with_secret(store)
     return store

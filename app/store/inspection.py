@@ -1,11 +1,15 @@
 """What the operator can have looked at in a database, as it is: nothing here changes it."""
 
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 
 import psycopg
 from psycopg.errors import UndefinedTable
 
 from app.ledger.merkle import Frontier
+from app.store.backlog import OWED
+from app.store.keys import IS_VALID
 
 REVISION = "SELECT version_num FROM alembic_version"
 
@@ -23,6 +27,21 @@ WHERE (t.seq, t.hash) IS DISTINCT FROM (coalesce(last.seq, -1), coalesce(last.ha
 ORDER BY t.workspace_id
 """
 
+LATE_TIPS = """
+SELECT workspace_id FROM event_tip WHERE recorded_at > clock_timestamp() + interval '1 minute' ORDER BY workspace_id
+"""
+
+UNSAFE = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on' ORDER BY name"
+"""What every commit counts on. `synchronous_commit` is set by each of our connections."""
+
+CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+DISABLED = "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' ORDER BY workspace_id, id LIMIT 10"
+
+KEYS = f"SELECT count(*) FILTER (WHERE {IS_VALID}), count(*) FROM api_key"
+
+IS_KEY = f"SELECT FROM api_key WHERE {IS_VALID} AND token_sha256 = %s"
+
 LEAVES_AT_ONCE = 10_000
 
 
@@ -38,6 +57,45 @@ def revision(connection: psycopg.Connection) -> str | None:
 def loose_tips(connection: psycopg.Connection) -> list[str]:
     """The logs whose tip is not their last event, or that another key than the install's signs. Servers may append."""
     return [log for (log,) in connection.execute(LOOSE_TIPS)]
+
+
+def late_tips(connection: psycopg.Connection) -> list[str]:
+    """The logs whose last event is said to be later than it is now, by a minute or more."""
+    return [log for (log,) in connection.execute(LATE_TIPS)]
+
+
+def unsafe_settings(connection: psycopg.Connection) -> list[str]:
+    """The settings of the database that are off, but on which it hangs that what is committed stays."""
+    return [name for (name,) in connection.execute(UNSAFE)]
+
+
+def clock_ahead_seconds(connection: psycopg.Connection) -> float:
+    """By how much the database's clock is ahead of this machine's; to the time that one question takes."""
+    asked_at = time.time()
+    [(database_time,)] = connection.execute(CLOCK)
+    return float(database_time) - (asked_at + time.time()) / 2
+
+
+def disabled_subscriptions(connection: psycopg.Connection) -> list[str]:
+    """Some of the webhooks that the server has switched off: workspace and id."""
+    return [f"{log}/{id_}" for log, id_ in connection.execute(DISABLED)]
+
+
+def owed_deliveries(connection: psycopg.Connection) -> tuple[int, float]:
+    """The deliveries that have not ended, and for how many seconds the oldest has been due."""
+    [(pending, overdue_seconds, _)] = connection.execute(OWED)
+    return pending, overdue_seconds
+
+
+def keys(connection: psycopg.Connection) -> tuple[int, int]:
+    """How many keys are in force, and how many there are."""
+    [(valid, every)] = connection.execute(KEYS)
+    return valid, every
+
+
+def is_key(connection: psycopg.Connection, token: str) -> bool:
+    """Whether a token is that of a key in force."""
+    return connection.execute(IS_KEY, (sha256(token.encode()).digest(),)).fetchone() is not None
 
 
 def is_deleted(connection: psycopg.Connection, log: str) -> bool:

@@ -1,20 +1,17 @@
 """What an install has once: its schema, its identity and its first key. Made by one process at a time."""
 
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import alembic.command
-import alembic.config
 import psycopg
-import sqlalchemy
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from msgspec import Struct
 
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, write_secret
+from app.store.inspection import revision
 from app.store.keys import insert_key
 from app.store.workspaces import NODE_LOG, create_workspace
 from schemas.principal import EVERY
@@ -22,6 +19,9 @@ from schemas.principal import EVERY
 CONTROL_KEY_ID = "control"
 DEFAULT_WORKSPACE = "default"
 _SETUP_LOCK = 0x53594E4150
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+"""A file is named by its revision, which is a number: `0001_the_event_log.py`."""
 
 
 class InstallError(Exception):
@@ -48,22 +48,16 @@ def migrate(url: str) -> None:
     """Bring the schema to its newest version; a second process waits for the first. Raises InstallError."""
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
-        engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
-        with engine.begin() as migrating:
-            config = _alembic()
-            config.attributes["connection"] = migrating
-            if MigrationContext.configure(migrating).get_current_revision() not in {None, *_revisions(config)}:
-                raise InstallError("The database was migrated by a newer version of this server; run that one.")
-            alembic.command.upgrade(config, "head")
-        engine.dispose()
+        current = revision(connection)
+        if current not in {None, *_revisions()}:
+            raise InstallError("The database was migrated by a newer version of this server; run that one.")
+        if current != head():
+            _upgrade(url)
 
 
 def head() -> str:
     """The newest revision of the schema."""
-    revision = ScriptDirectory.from_config(_alembic()).get_current_head()
-    if revision is None:
-        raise InstallError("This installation has no migrations.")
-    return revision
+    return max(_revisions())
 
 
 class Identity(Struct, frozen=True):
@@ -146,14 +140,23 @@ def _first_key(node_key: Path) -> Signer:
         raise InstallError(f"The signing key {node_key} cannot be read or written: {error.strerror}.") from None
 
 
-def _alembic() -> alembic.config.Config:
+def _upgrade(url: str) -> None:
+    # Imported here: they take longer than most commands, of which few find anything to migrate.
+    import alembic.command  # noqa: PLC0415
+    import alembic.config  # noqa: PLC0415
+    import sqlalchemy  # noqa: PLC0415
+
     config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    with engine.begin() as migrating:
+        config.attributes["connection"] = migrating
+        alembic.command.upgrade(config, "head")
+    engine.dispose()
 
 
-def _revisions(config: alembic.config.Config) -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def _revisions() -> list[str]:
+    return [module.name.partition("_")[0] for module in pkgutil.iter_modules([str(MIGRATIONS / "versions")])]
 
 
 def _first_line(error: Exception) -> str:

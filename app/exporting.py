@@ -1,0 +1,118 @@
+"""What `synap export` does: a log of the install here, or a part of it, as the signed bundle of the ledger."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from msgspec import Struct
+
+from app.ledger.keyring import Keyring
+from app.settings import Settings
+from app.start import Install, ready
+from app.store.audit import enter
+from app.store.database import Database
+from app.store.export import Export, Exports
+from app.store.install import connect
+from app.store.ledger import Ledger
+from app.store.trees import Trees
+from app.terminal import Bar
+from schemas.errors import InvalidInput, NotFound, ProcedureError
+
+OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}
+"""What the ledger calls by other names."""
+
+
+class ExportingError(Exception):
+    """The export cannot be made; the message is one sentence for the operator."""
+
+
+class Part(Struct, frozen=True):
+    """What is exported: a workspace's log from a seq to a seq, both included; None: from, and to, its end."""
+
+    workspace: str
+    from_seq: int | None = None
+    to_seq: int | None = None
+
+
+def export_log(settings: Settings, part: Part, path: Path | None, *, force: bool = False) -> int:
+    """Write the bundle to the file at `path` (None: standard output), and enter the export in the audit.
+
+    Answers how many events it has. The file is there whole or not at all, with mode 0600; one that is there already is
+    left alone, unless by `force`. Raises ExportingError, DataDirectoryError, InstallError.
+    """
+    with _written(path, force=force) as file, ready(settings, serving=False) as install:
+        try:
+            return asyncio.run(_export(settings, install, part, file))
+        except InvalidInput as error:
+            issue = error.issues[0]
+            raise ExportingError(f"{OPTIONS.get(issue.path, issue.path)} {issue.message}.") from None
+        except NotFound:
+            raise ExportingError(f"There is no workspace {part.workspace!r}; see: synap workspaces list.") from None
+        except ProcedureError as error:
+            raise ExportingError(f"The export broke off: {error.message}.") from None
+
+
+async def _export(settings: Settings, install: Install, part: Part, file: IO[bytes]) -> int:
+    database = Database(install.database_url)
+    await database.open()
+    trees = Trees(database)
+    try:
+        ledger = Ledger(database, trees, Keyring(settings.node_key_path), install.origin)
+        export = await Exports(database, ledger, trees).open(part.workspace, part.from_seq, part.to_seq)
+        detail = {"exportId": export.id, "fromSeq": export.first, "toSeq": export.last}
+        with connect(install.database_url) as connection:
+            enter(connection, "log.exported", detail, [part.workspace])
+        return await _write(export, file)
+    finally:
+        await trees.close()
+        await database.close()
+
+
+async def _write(export: Export, file: IO[bytes]) -> int:
+    total = export.last - export.first + 1
+    bar, events = Bar("events", total), 0
+    try:
+        async for text in export:
+            file.write(text)
+            events += text.count(b"\n{")  # each event begins a line, and no other line does so
+            bar.show(events, events)
+    finally:
+        bar.end()
+    return total
+
+
+@contextmanager
+def _written(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
+    """A file that takes its name, and the place of another one by `force`, when the block ends well."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if path.is_dir():
+        raise ExportingError(f"{path} is a directory.")
+    if path.exists() and not force:
+        raise ExportingError(f"{path} is there already; to replace it, say --force.")
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                _name(file.name, path, force=force)
+            finally:
+                with suppress(FileNotFoundError):  # it has the other name then
+                    Path(file.name).unlink()
+    except OSError as error:
+        raise ExportingError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _name(written: str, path: Path, *, force: bool) -> None:
+    if force:
+        Path(written).replace(path)
+    else:
+        os.link(written, path)  # fails where it came to be there meanwhile

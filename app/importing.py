@@ -1,0 +1,431 @@
+"""What `synap import` does: the events of a file into a log, in their order, by the one that appends there, `EventLog`.
+
+Three work at once: a thread reads the file, a process makes drafts of its lines (`app/lines.py`), and this process
+appends piece by piece. Each piece is a transaction, and every event has an id that is the same when the line is read
+again: whatever ends an import, the same command run again stores what is missing and nothing twice.
+"""
+
+import asyncio
+import os
+import select
+import signal
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from operator import attrgetter
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from app.extensions import load_extensions
+from app.ledger.draft import Draft
+from app.ledger.keyring import Keyring
+from app.lines import Drafted, Origin, Piece, Refused, work
+from app.settings import Settings
+from app.start import Install, ready
+from app.store.audit import enter
+from app.store.database import Database
+from app.store.event_log import MAX_GROUP_EVENTS, EventLog
+from app.store.inspection import log_size
+from app.store.install import InstallError, connect
+from app.store.notices import Notices
+from app.store.registered import register_types
+from app.store.workspaces import NODE_LOG
+from app.terminal import EXIT_INTERRUPTED, Bar, escaped
+from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
+from schemas.event import SynapEvent
+from schemas.event_data import event_types
+from schemas.metadata import registered_kinds
+
+PIECE_BYTES = 2**22
+"""Lines in one transaction, unless they are `MAX_GROUP_EVENTS` before, or no more come for the time being."""
+
+READ_BYTES = 2**20
+
+FILL_SECONDS = 0.05
+"""How long a piece waits for more lines of a pipe."""
+
+PATIENCE_SECONDS = 60.0
+"""How long the database may be away."""
+
+RETRY_SECONDS = 0.5
+
+
+EXIT_REFUSED = 1
+EXIT_FAILED = 2
+
+
+class ImportingError(Exception):
+    """The import cannot be done, or not go on; the message is one sentence for the operator."""
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What is to be imported, and how."""
+
+    path: Path | None
+    """None: standard input."""
+    name: str
+    """What the file is called, by which its lines are known again."""
+    workspace: str
+    user: str
+    from_line: int = 1
+    skip_bad: Path | None = None
+    """Where lines go that are no event; None: the first one ends the import."""
+
+
+class Outcome(Struct, kw_only=True):
+    """What came of an import, so far."""
+
+    stored: int = 0
+    already: int = 0
+    refused: int = 0
+    last_line: int = 0
+    """Up to which everything is stored or refused."""
+    seconds: float = 0.0
+    bad: Refused | None = None
+    """The line that ended it."""
+    is_interrupted: bool = False
+    failure: str | None = None
+    """Why it could not go on: one sentence."""
+
+
+def import_file(settings: Settings, order: Order) -> Outcome:
+    """Carry out `order` on the install of `settings`. Servers may run on it.
+
+    Raises ImportingError, SettingsError, DataDirectoryError, InstallError before anything is stored.
+    """
+    load_extensions(settings.extensions)
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(order.path))
+        refusals = None if order.skip_bad is None else stack.enter_context(_refusals(order.skip_bad, file))
+        origin = Origin(order.workspace, order.name, order.user, settings.max_event_bytes)
+        drafting = stack.enter_context(_drafting(origin, settings.extensions))  # gets up while the database does
+        install = stack.enter_context(ready(settings, serving=False))
+        with connect(install.database_url) as connection:
+            size = log_size(connection, order.workspace)
+            if size is None or order.workspace == NODE_LOG:
+                raise ImportingError(f"There is no workspace {order.workspace!r}; see: synap workspaces list.")
+            register_types(connection, registered_kinds(), event_types())
+            enter(connection, "events.import_started", _named(order), [order.workspace])
+        lines = _Lines(file, drafting, order.from_line, settings.max_event_bytes)
+        importing = _Import(order, lines, refusals, size - 1)
+        try:
+            asyncio.run(importing.run(install, Keyring(settings.node_key_path)))
+        finally:
+            outcome = importing.outcome
+            with suppress(InstallError), connect(install.database_url) as connection:  # it may be why the import ended
+                counts = {name: getattr(outcome, name) for name in ("stored", "already", "refused")}
+                enter(connection, "events.imported", _named(order) | counts, [order.workspace])
+    return outcome
+
+
+def summary(order: Order, outcome: Outcome) -> str:
+    """What was done, in one line."""
+    events = outcome.stored + outcome.already
+    return (
+        f"{_called(order)} into {order.workspace}: {outcome.stored} stored, {outcome.already} there already, "
+        f"{outcome.refused} refused, in {outcome.seconds:.1f} s ({events / max(outcome.seconds, 1e-6):,.0f} events/s)."
+    )
+
+
+def complaints(order: Order, outcome: Outcome) -> Iterator[str]:
+    """What the operator has to know of where it ended, line by line."""
+    name = _called(order)
+    if outcome.bad is not None:
+        for issue in outcome.bad.issues:
+            where = f"{escaped(issue.path)}: " if issue.path else ""
+            yield f"{name}, line {outcome.bad.number}: {where}{escaped(issue.message)}"
+        yield (
+            f"synap: All before line {outcome.bad.number} is stored; mend that line and run the same command again, or "
+            "say --skip-bad FILE."
+        )
+    elif outcome.failure is not None:
+        yield f"synap: {outcome.failure}; {_goes_on(outcome)}"
+    elif outcome.is_interrupted:
+        yield f"synap: Interrupted; {_goes_on(outcome)}"
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0: all is stored. 1: a line was refused. 2: it could not go on. 130: interrupted."""
+    if outcome.failure is not None:
+        return EXIT_FAILED
+    if outcome.is_interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_REFUSED if outcome.bad or outcome.refused else 0
+
+
+def _called(order: Order) -> str:
+    return "standard input" if order.path is None else escaped(order.path.name)
+
+
+def _goes_on(outcome: Outcome) -> str:
+    return (
+        f"the same command goes on behind line {outcome.last_line} (with --from-line {outcome.last_line + 1} at once)."
+    )
+
+
+class _Lines:
+    """The lines of a file, drafted: piece by piece, in order."""
+
+    def __init__(self, file: IO[bytes], drafting: Connection, first: int, max_event_bytes: int) -> None:
+        self._file = file
+        self._drafting = drafting
+        self._first = first
+        self._max_line_bytes = max_event_bytes + 1  # as much as shows that it is too large
+        self._sent: deque[Piece] = deque()
+        self._failure: OSError | None = None
+        self.skipped_bytes = 0
+        """Of the lines before the first one that is wanted."""
+        status = os.fstat(file.fileno())
+        self.bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def open(self) -> None:
+        """Begin to read. The thread is a daemon: it may wait for a pipe for ever."""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    async def next(self) -> tuple[Piece, Drafted] | None:
+        """The next lines and what they became; None at the end. Raises ImportingError."""
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._drafting.fileno(), arrived.set)
+        try:
+            await arrived.wait()
+        finally:
+            loop.remove_reader(self._drafting.fileno())
+        try:
+            received = self._drafting.recv_bytes()
+        except (EOFError, OSError):
+            raise ImportingError("The process that reads the lines has ended.") from None
+        if received:
+            return self._sent.popleft(), _decoder.decode(received)
+        if self._failure is not None:
+            raise ImportingError(f"The file cannot be read: {self._failure.strerror}.")
+        return None
+
+    def _read(self) -> None:
+        with suppress(OSError):  # nobody waits any longer
+            for piece in self._pieces():
+                self._sent.append(piece)
+                self._drafting.send_bytes(msgspec.msgpack.encode(piece))
+            self._drafting.send_bytes(b"")
+
+    def _pieces(self) -> Iterator[Piece]:
+        number = 1
+        for lines in self._portions():
+            skipped = max(self._first - number, 0)
+            self.skipped_bytes += _bytes(lines[:skipped])
+            if skipped < len(lines):
+                yield Piece(number + skipped, lines[skipped:])
+            number += len(lines)
+
+    def _portions(self) -> Iterator[list[bytes]]:
+        """All lines, as many at once as there are by now and go into one transaction."""
+        waiting, size, rest = list[bytes](), 0, b""
+        for chunk in self._chunks():
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[: self._max_line_bytes]
+            for line in lines:
+                waiting.append(line)
+                size += len(line)
+                if len(waiting) == MAX_GROUP_EVENTS or size > PIECE_BYTES:
+                    yield waiting
+                    waiting, size = [], 0
+            if waiting and not select.select([self._file], [], [], FILL_SECONDS)[0]:
+                yield waiting
+                waiting, size = [], 0
+        if rest and self._failure is None:
+            waiting.append(rest)
+        if waiting:
+            yield waiting
+
+    def _chunks(self) -> Iterator[bytes]:
+        try:
+            while chunk := os.read(self._file.fileno(), READ_BYTES):
+                yield chunk
+        except OSError as error:
+            self._failure = error
+
+
+class _Import:
+    """One import under way."""
+
+    def __init__(self, order: Order, lines: _Lines, refusals: IO[bytes] | None, end: int) -> None:
+        """`end` is the last seq of the log."""
+        self.outcome = Outcome(last_line=order.from_line - 1)
+        self._order = order
+        self._lines = lines
+        self._refusals = refusals
+        self._end = end
+        self._stopped = asyncio.Event()
+        self._bar = Bar("lines", lines.bytes)
+
+    async def run(self, install: Install, keys: Keyring) -> None:
+        """Import to the end, to the first line that is no event, or until this process is told to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        database, notices = Database(install.database_url), Notices(install.database_url)
+        await database.open()
+        notices.open(lambda _workspace, _seq: None, lambda: None)
+        self._log = EventLog(database, keys, install.node, committed=notices.tell)
+        started = time.monotonic()
+        try:
+            self._lines.open()
+            await self._import()
+        except (ImportingError, ProcedureError) as error:
+            self.outcome.failure = str(error).removesuffix(".")
+        finally:
+            self.outcome.seconds = time.monotonic() - started
+            self._bar.end()
+            await notices.close()
+            await database.close()
+
+    async def _import(self) -> None:
+        stopping = asyncio.create_task(self._stopped.wait())
+        following = asyncio.create_task(self._lines.next())
+        done_bytes = 0
+        try:
+            while self.outcome.bad is None:
+                await asyncio.wait([following, stopping], return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    self.outcome.is_interrupted = True
+                    return
+                found = await following
+                if found is None:
+                    return
+                piece, drafted = found
+                following = asyncio.create_task(self._lines.next())  # comes while this one is stored
+                await self._store(piece, drafted)
+                done_bytes += _bytes(piece.lines)
+                self._bar.show(self._lines.skipped_bytes + done_bytes, self.outcome.last_line)
+        finally:
+            for task in (stopping, following):
+                task.cancel()
+            await asyncio.gather(stopping, following, return_exceptions=True)
+
+    def _stop(self) -> None:
+        """The piece under way is stored first; whoever cannot wait for that says it again."""
+        self._stopped.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    async def _store(self, piece: Piece, drafted: Drafted) -> None:
+        numbers, drafts, refused = drafted.numbers, drafted.drafts, drafted.refused
+        if refused and self._refusals is None:
+            before = sum(number < refused[0].number for number in numbers)
+            numbers, drafts, refused = numbers[:before], drafts[:before], refused[:1]
+        if drafts:
+            refused = await self._append(numbers, drafts) + refused
+        if refused and self._refusals is None:
+            self.outcome.bad = refused[0]
+            self.outcome.last_line = refused[0].number - 1
+            return
+        for each in sorted(refused, key=attrgetter("number")):
+            self._write(each, piece.lines[each.number - piece.first])
+        self.outcome.last_line = piece.first + len(piece.lines) - 1
+
+    async def _append(self, numbers: Sequence[int], drafts: Sequence[Draft]) -> list[Refused]:
+        """Append in order. Answers the lines that the log refuses; without a place for them, only the first one."""
+        try:
+            events = await self._patiently(drafts)
+        except (Conflict, InvalidInput) as error:
+            # All or nothing, and the error does not say which line it is: by halves, until it is one alone.
+            if len(drafts) == 1:
+                return [Refused(numbers[0], [Issue(error.field or "", error.message)])]
+            half = len(drafts) // 2
+            refused = await self._append(numbers[:half], drafts[:half])
+            if refused and self._refusals is None:
+                return refused
+            return refused + await self._append(numbers[half:], drafts[half:])
+        stored = {event.seq for event in events if event.seq > self._end}
+        self._end = max(stored, default=self._end)
+        self.outcome.stored += len(stored)
+        self.outcome.already += len(events) - len(stored)
+        return []
+
+    async def _patiently(self, drafts: Sequence[Draft]) -> list[SynapEvent]:
+        """`EventLog.append`, tried again while the database is away, but not for ever."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._log.append(self._order.workspace, drafts)
+            except Unavailable:
+                if self._stopped.is_set() or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _write(self, refused: Refused, line: bytes) -> None:
+        if self._refusals is not None:
+            self.outcome.refused += 1
+            issues = [{"path": issue.path, "message": issue.message} for issue in refused.issues]
+            said = {"line": refused.number, "issues": issues, "text": line.decode(errors="replace")}
+            self._refusals.write(msgspec.json.encode(said) + b"\n")
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[IO[bytes]]:
+    """The file, or standard input."""
+    if path is None:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise ImportingError(f"{path} cannot be read: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _refusals(path: Path, source: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A new file for the lines that are refused."""
+    try:
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
+            raise ImportingError(
+                f"{path} is the file that is imported; name another one for the lines that are refused."
+            )
+        file = path.open("wb")
+    except OSError as error:
+        raise ImportingError(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _drafting(origin: Origin, extensions: Sequence[str]) -> Iterator[Connection]:
+    """The way to a process that answers pieces with drafts; it ends with this one, however that ends."""
+    context = get_context("spawn")  # nothing of ours is open in it, so that it sees when we are gone
+    ours, its = context.Pipe()
+    # A terminal sends its Ctrl-C to every process: that one is inherited, and we say when it stops.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = context.Process(target=work, args=(its, origin, extensions), daemon=True)
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    its.close()
+    try:
+        yield ours  # never closed: the thread that reads may be about to write, and fails since nobody is there
+    finally:
+        process.kill()  # it keeps nothing
+        process.join()
+
+
+def _bytes(lines: Sequence[bytes]) -> int:
+    """Of lines with their ends."""
+    return sum(map(len, lines)) + len(lines)
+
+
+def _named(order: Order) -> dict[str, object]:
+    """What the audit says of a file: its name alone, since a path may name a person."""
+    return {"file": order.name.encode(errors="surrogateescape").decode(errors="replace")}
+
+
+_decoder = msgspec.msgpack.Decoder(Drafted)

@@ -1,0 +1,117 @@
+"""What the lines of a file become: drafts of events, made in a process of their own beside the one that appends them.
+
+A line without an `id` gets one that is made from the workspace, the name of the file, the number of the line and its
+text: the same whenever it is read again, also in a file that has grown, and another for each of two equal lines.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha1
+from multiprocessing.connection import Connection
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from app.extensions import load_extensions
+from app.ledger.draft import Draft, Drafting
+from schemas.errors import InvalidInput, Issue
+from schemas.event import LogEvent
+from schemas.issues import decoded
+from schemas.principal import EVERY, Principal
+
+NAMESPACE = UUID("0f6c2c2e-5d0a-5f5b-9c56-2f6f0a4c1d7b")
+"""Of the ids of lines that bring none (UUIDv5: RFC 9562, section 5.5)."""
+
+SERVER_MADE = frozenset({"version", "timestamp", "seq", "hash", "erased"})
+"""What readers get of an event, and nobody may send."""
+
+
+class Piece(Struct, frozen=True, array_like=True):
+    """Some lines in a row, without their ends. `first` is the number of the first one, from 1."""
+
+    first: int
+    lines: list[bytes]
+
+
+class Refused(Struct, frozen=True, array_like=True):
+    """A line that is no event, and why."""
+
+    number: int
+    issues: list[Issue]
+
+
+class Drafted(Struct, frozen=True, array_like=True):
+    """What became of a piece: the drafts, the numbers of their lines, and the lines that are none.
+
+    An empty line is neither.
+    """
+
+    numbers: list[int]
+    drafts: list[Draft]
+    refused: list[Refused]
+
+
+class Origin(Struct, frozen=True):
+    """Where lines come from and go to."""
+
+    workspace: str
+    name: str
+    user: str
+    max_event_bytes: int
+
+
+class Lines:
+    """Makes drafts of lines."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._prefix = NAMESPACE.bytes + f"{origin.workspace}\0{origin.name}\0".encode(errors="surrogateescape")
+        self._max_event_bytes = origin.max_event_bytes
+        # An operator at the machine: may do everything.
+        self._owner = Principal(
+            key_id="import", user_id=origin.user, scopes=frozenset({EVERY}), workspaces=(origin.workspace,)
+        )
+        self._drafting = Drafting()
+        self._decoder = msgspec.json.Decoder(LogEvent)
+
+    def drafted(self, piece: Piece) -> Drafted:
+        """What the lines of `piece` become."""
+        made = Drafted([], [], [])
+        for number, line in enumerate(piece.lines, piece.first):
+            if not line.strip():
+                continue
+            try:
+                draft = self._draft(number, line)
+            except InvalidInput as error:
+                made.refused.append(Refused(number, [_told(issue) for issue in error.issues]))
+            else:
+                made.numbers.append(number)
+                made.drafts.append(draft)
+        return made
+
+    def _draft(self, number: int, line: bytes) -> Draft:
+        if len(line) > self._max_event_bytes:
+            raise InvalidInput([Issue("", f"is larger than {self._max_event_bytes} bytes")])
+        event = decoded(line, self._decoder, self._drafting.metadata)
+        draft = self._drafting.draft(event, self._owner)
+        return draft if event.id else msgspec.structs.replace(draft, id=self._id(number, line))
+
+    def _id(self, number: int, line: bytes) -> UUID:
+        digest = sha1(self._prefix + b"%d\0" % number + line, usedforsecurity=False).digest()
+        return UUID(bytes=digest[:16], version=5)
+
+
+def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
+    """Answer each `Piece` of a connection with its `Drafted`, and the empty message, the end, with itself."""
+    load_extensions(extensions)
+    lines, decoder = Lines(origin), msgspec.msgpack.Decoder(Piece)
+    with suppress(EOFError, OSError):  # nobody waits any longer
+        while sent := pieces.recv_bytes():
+            pieces.send_bytes(msgspec.msgpack.encode(lines.drafted(decoder.decode(sent))))
+        pieces.send_bytes(b"")
+
+
+def _told(issue: Issue) -> Issue:
+    if issue.path in SERVER_MADE:
+        return Issue(issue.path, "is made by the server: a line has what events.log takes, and no more")
+    return issue

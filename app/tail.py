@@ -1,0 +1,312 @@
+"""What `synap tail` does: follows the log of a server by `events.stream`, and shows each event on a line.
+
+It is cut off as any reader may be, and then goes on behind the last event that it showed: it shows each one once.
+"""
+
+import http.client
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import Raw, Struct
+
+from app.terminal import escaped
+from schemas.base import RawRecord
+
+CONNECT_SECONDS = 10.0
+
+SILENCE_SECONDS = 60.0
+"""How long a server may say nothing before the connection is taken for dead, unless it says itself."""
+
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Before each new attempt; the last one counts for those that follow."""
+
+MAX_LINE_BYTES = 2**25
+"""Of an answer: far beyond any event."""
+
+WIDTH = 240
+"""Characters of a line where the output is no terminal, whose width counts else."""
+
+MIN_DATA_WIDTH = 20
+"""Of them for an event's data, however narrow the terminal is."""
+
+_SEQ = re.compile(r"[0-9]{1,16}")
+_TOKEN = re.compile(r"[!-~]+")
+_RETRIABLE = frozenset({"SERVICE_UNAVAILABLE", "TOO_MANY_REQUESTS", "INTERNAL_SERVER_ERROR"})
+
+DIM, BOLD, CYAN, GREEN, RESET = "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[32m", "\x1b[0m"
+
+
+class TailError(Exception):
+    """The log cannot be followed; the message is one sentence for the operator."""
+
+
+class _LostError(Exception):
+    """The connection was lost, or the server is away for now."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What is followed. `start` is what `events.stream` takes, or a seq: the event that is shown first."""
+
+    url: str
+    token: str
+    workspace: str | None = None
+    type: str | None = None
+    filter: str | None = None
+    start: str = "now"
+    superjson: bool = False
+
+
+class Shown(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a line shows of an event."""
+
+    id: str
+    type: str
+    seq: int
+    timestamp: str
+    user_id: str
+    data: RawRecord
+    metadata: Raw = Raw(b"null")
+    erased: bool = False
+
+
+class _Message(Struct, frozen=True):
+    """A server-sent event."""
+
+    name: str
+    data: bytes
+    id: str | None
+
+
+def follow(wanted: Wanted) -> Iterator[bytes]:
+    """The JSON of each event, for ever; the connection is made again where it is lost, but not where none came about.
+
+    Raises TailError.
+    """
+    query = _query(wanted)
+    place: str | None = None
+    failures = 0
+    while True:
+        try:
+            for message in _messages(wanted, query, place):
+                place = message.id or place
+                if message.name in {"message", "ping"}:
+                    failures = 0
+                if message.name == "message":
+                    yield _plain(message.data, wanted)
+        except _LostError as lost:
+            if place is None:
+                raise TailError(f"{escaped(wanted.url)} cannot be followed: {lost}.") from None
+        time.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+        failures += 1
+
+
+def line(event: bytes, *, width: int, colours: bool) -> str:
+    """One event for a person: time, seq, type, user, agent and confidence where there are, and its data, shortened.
+
+    `width` is in characters. Nothing in it steers the terminal but our own `colours`.
+    """
+    shown = _decoder.decode(event)
+    parts = [
+        (DIM, shown.timestamp[:23].replace("T", " ")),
+        (DIM, f"#{shown.seq}"),
+        (BOLD, shown.type),
+        (CYAN, shown.user_id),
+        *((GREEN, part) for part in _agent(bytes(shown.metadata))),
+    ]
+    texts = [(colour, escaped(part)) for colour, part in parts]
+    used = sum(len(text) + 1 for _, text in texts)
+    data = "(erased)" if shown.erased else escaped(bytes(shown.data).decode())
+    room = max(width - used, MIN_DATA_WIDTH)
+    data = data if len(data) <= room else f"{data[: room - 1]}…"
+    return " ".join([*(f"{colour}{text}{RESET}" if colours else text for colour, text in texts), data])
+
+
+def printer(*, json: bool) -> Callable[[bytes], str]:
+    """How each event is shown on standard output, a terminal or not; with `json` as one JSON object a line."""
+    if json:
+        return lambda event: escaped(event.decode())
+    if not sys.stdout.isatty():
+        return lambda event: line(event, width=WIDTH, colours=False)
+    colours = not os.environ.get("NO_COLOR")  # no-color.org
+    return lambda event: line(event, width=shutil.get_terminal_size().columns, colours=colours)
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL leads to this machine alone."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _agent(metadata: bytes) -> list[str]:
+    """Who of the AI agents it was, and how sure."""
+    try:
+        ai = msgspec.json.decode(metadata)["ai"]
+        confidence = ai.get("confidence") or {}
+        return [str(ai["agent"]), *([f"{confidence['score']:.2f}"] if "score" in confidence else [])]
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return []  # other metadata, or none
+
+
+def _query(wanted: Wanted) -> dict[str, Any]:
+    """The input of `events.stream`. Raises TailError."""
+    query: dict[str, Any] = {"start": wanted.start}
+    if wanted.type is not None:
+        query["type"] = wanted.type
+    if wanted.filter is not None:
+        try:
+            query["filter"] = msgspec.json.decode(wanted.filter)
+        except (msgspec.DecodeError, RecursionError):
+            raise TailError('--filter must be JSON, such as \'{"type":{"startsWith":"note."}}\'.') from None
+    if _SEQ.fullmatch(wanted.start):
+        query["start"] = _before(wanted, int(wanted.start))
+    return query
+
+
+def _before(wanted: Wanted, seq: int) -> str:
+    """Where a stream begins whose first event is that of `seq`: behind the id of the one before it."""
+    if seq == 0:
+        return "beginning"
+    asked = {"filter": {"seq": {"eq": seq - 1}}, "limit": 1}
+    try:
+        with closing(_connection(wanted)) as connection:
+            answer = _asked(connection, wanted, "events.list", asked, {})
+            content = answer.read(MAX_LINE_BYTES)
+        said = msgspec.json.decode(content)
+        if "error" in said:
+            raise _refusal(_unpacked(said["error"], wanted), wanted)
+        events = _unpacked(said["result"]["data"], wanted)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError, _LostError) as error:
+        raise TailError(f"{escaped(wanted.url)} cannot be followed: {_reason(error)}.") from None
+    if not events:
+        raise TailError(f"The log has no event with the seq {seq - 1}, or this key may not read it.")
+    return str(events[0]["id"])
+
+
+def _messages(wanted: Wanted, query: dict[str, Any], place: str | None) -> Iterator[_Message]:
+    """One connection's messages, until it raises _LostError. Raises TailError where it is refused."""
+    try:
+        with closing(_connection(wanted)) as connection:
+            headers = {} if place is None else {"last-event-id": place}
+            answer = _asked(connection, wanted, "events.stream", query, headers)
+            if answer.headers.get_content_type() != "text/event-stream":
+                raise _LostError(f"it answers {answer.status} and no events")
+            for message in _parsed(answer):
+                if message.name == "connected" and connection.sock is not None:
+                    connection.sock.settimeout(_silence(message.data))
+                elif message.name == "serialized-error":
+                    raise _refusal(_unpacked(msgspec.json.decode(message.data), wanted), wanted)
+                yield message
+            raise _LostError("it ends the stream")
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError) as error:
+        raise _LostError(_reason(error)) from None
+
+
+def _asked(
+    connection: http.client.HTTPConnection, wanted: Wanted, name: str, asked: object, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    sent = msgspec.json.encode({"json": asked} if wanted.superjson else asked).decode()
+    path = f"{urlsplit(wanted.url).path.rstrip('/')}/trpc/{name}?input={quote(sent)}"
+    if wanted.token:
+        headers = headers | {"authorization": f"Bearer {wanted.token}"}
+    if wanted.workspace is not None:
+        headers = headers | {"x-workspace-id": quote(wanted.workspace)}
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    if answer.status >= 500 or (answer.status != 200 and "json" not in answer.headers.get_content_type()):
+        raise _LostError(f"it answers {answer.status}")
+    return answer
+
+
+def _connection(wanted: Wanted) -> http.client.HTTPConnection:
+    """Raises TailError for what is no URL or no token."""
+    parts = urlsplit(wanted.url)
+    is_known = parts.scheme in {"http", "https"}
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        if not is_known or not parts.hostname:
+            raise ValueError
+        connection: http.client.HTTPConnection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
+    except ValueError:
+        raise TailError(f"{escaped(wanted.url)} is no URL of a server, such as http://127.0.0.1:8000.") from None
+    if wanted.token and not _TOKEN.fullmatch(wanted.token):
+        raise TailError("The token has characters that no token has.")
+    return connection
+
+
+def _parsed(answer: http.client.HTTPResponse) -> Iterator[_Message]:
+    """Server-sent events (the HTML standard, section 9.2.6), as our server writes them: with LF, one line of data."""
+    name, data, id_ = "message", b"", None
+    while line := answer.readline(MAX_LINE_BYTES):
+        field, _, value = line.rstrip(b"\n").partition(b": ")
+        if not field:
+            yield _Message(name, data, id_)
+            name, data, id_ = "message", b"", None
+        elif field == b"event":
+            name = value.decode()
+        elif field == b"data":
+            data = value
+        elif field == b"id":
+            id_ = value.decode()
+
+
+def _silence(connected: bytes) -> float:
+    """After how many seconds without a word the server says that it is gone."""
+    told = msgspec.json.decode(connected)
+    seconds = told.get("reconnectAfterInactivityMs") if isinstance(told, dict) else None
+    return seconds / 1000 if isinstance(seconds, int | float) and seconds > 0 else SILENCE_SECONDS
+
+
+def _plain(data: bytes, wanted: Wanted) -> bytes:
+    return bytes(msgspec.json.decode(data, type=_Wrapped).json) if wanted.superjson else data
+
+
+def _unpacked(value: Any, wanted: Wanted) -> Any:
+    return value["json"] if wanted.superjson else value
+
+
+def _refusal(error: Any, wanted: Wanted) -> TailError | _LostError:
+    """What an error of the server comes to."""
+    refusal = msgspec.convert(error, _Refusal)
+    message = escaped(refusal.message).removesuffix(".")
+    if refusal.data.code in _RETRIABLE:
+        return _LostError(message)
+    hint = "; give it a token: --token-file or SYNAP_TOKEN" if refusal.data.code == "UNAUTHORIZED" else ""
+    return TailError(f"{escaped(wanted.url)} refuses: {message}{hint}.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+class _ErrorData(Struct, frozen=True):
+    code: str
+
+
+class _Refusal(Struct, frozen=True):
+    """tRPC's error object."""
+
+    message: str
+    data: _ErrorData
+
+
+class _Wrapped(Struct, frozen=True):
+    """What superjson makes of a value; the notes on its types are for JavaScript."""
+
+    json: Raw
+
+
+_decoder = msgspec.json.Decoder(Shown)

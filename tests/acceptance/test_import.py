@@ -1,0 +1,84 @@
+"""An import that is interrupted, once in order and once not, and run again: each line once, and in its order.
+
+`IMPORT_LINES` says how many lines; `make soak` takes 200,000.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from tests.checks import check_log
+from tests.servers import SYNAP, environment, until
+
+LINES = int(os.environ.get("IMPORT_LINES", "20000"))
+
+END = "SELECT seq + 1 FROM event_tip WHERE workspace_id = 'default'"
+
+
+def _event(number: int) -> dict[str, object]:
+    return {
+        "type": "entity.created",
+        "subjectId": f"entity-{number // 2}",
+        "data": {"number": number // 2, "title": "Call John"},  # every other line says the same as the one before
+        "metadata": {"ai": {"agent": "orchestrator", "confidence": {"score": 0.92}}},
+    }
+
+
+def _stored(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(END).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _started(file: Path, url: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [SYNAP, "import", file],
+        env=environment(file.parent / "data", database_url=url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_import_that_is_interrupted_twice_stores_each_line_once_and_in_order(
+    tmp_path: Path, database_url: str
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text("".join(json.dumps(_event(number)) + "\n" for number in range(LINES)))
+
+    importing = _started(file, database_url)
+    until(lambda: _stored(database_url) > LINES // 8, seconds=120)
+    importing.send_signal(signal.SIGINT)
+    said, complaints = importing.communicate(timeout=60)
+    stored = _stored(database_url)
+    assert importing.returncode == 130, complaints
+    assert f" {stored} stored, 0 there already, 0 refused" in said
+    assert complaints == (
+        f"synap: Interrupted; the same command goes on behind line {stored} (with --from-line {stored + 1} at once).\n"
+    )
+    assert LINES // 8 < stored < LINES
+
+    importing = _started(file, database_url)
+    until(lambda: _stored(database_url) > LINES // 2, seconds=120)
+    processes = psutil.Process(importing.pid).children(recursive=True)
+    importing.kill()
+    importing.communicate(timeout=60)
+    gone, alive = psutil.wait_procs(processes, timeout=20)
+    stored = _stored(database_url)
+    assert gone
+    assert not alive
+    assert LINES // 2 < stored < LINES
+
+    importing = _started(file, database_url)
+    said, complaints = importing.communicate(timeout=600)
+    assert (importing.returncode, complaints) == (0, "")
+    assert f" {LINES - stored} stored, {stored} there already, 0 refused" in said
+    print(said)  # noqa: T201 - for who takes the time
+
+    events = check_log(database_url)
+    assert [event["payload"]["number"] for event in events] == [number // 2 for number in range(LINES)]

@@ -1,0 +1,238 @@
+"""`synap import`: what it stores, what it refuses, how it goes on."""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from app.cli import UsageError, cli
+from app.importing import ImportingError
+from tests.checks import check_log
+from tests.servers import SYNAP, cloned, environment, until
+
+EVENTS = "SELECT seq, id::text, type, user_id, data FROM event WHERE workspace_id = 'default' ORDER BY seq"
+
+AUDIT = "SELECT action, detail FROM audit_entry WHERE workspace_id = 'default' ORDER BY seq"
+
+
+@pytest.fixture
+def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of the test's own, in the environment of an operator."""
+    for name, value in environment(tmp_path / "data", database_url=database_url).items():
+        monkeypatch.setenv(name, value)
+    return database_url
+
+
+def _file(folder: Path, *lines: object, name: str = "notes.ndjson") -> Path:
+    path = folder / name
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+def _note(number: int, **members: object) -> dict[str, object]:
+    return {"type": "note.created", "data": {"n": number}} | members
+
+
+def _import(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, list[str]]:
+    """The exit code, the summary and what is wrong."""
+    with pytest.raises(SystemExit) as exited:
+        cli(["import", *map(str, arguments)])
+    said = capfd.readouterr()
+    (summary,) = said.out.splitlines()
+    assert isinstance(exited.value.code, int)
+    return exited.value.code, re.sub(r", in [0-9.]+ s \([0-9,]+ events/s\)\.$", "", summary), said.err.splitlines()
+
+
+def _rows(url: str, query: str = EVENTS) -> list[Any]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def _numbers(url: str) -> list[int]:
+    return [json.loads(data)["n"] for *_, data in _rows(url)]
+
+
+def test_a_file_is_stored_once_and_in_order_however_often_and_grown(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    id_ = str(uuid4())
+    notes = [_note(0), _note(1), _note(1), _note(2, id=id_, userId="ann"), "", _note(3)]
+    file = _file(tmp_path, *notes)
+
+    first = _import(capfd, file, "--user", "bob")
+    second = _import(capfd, file, "--user", "bob")
+    file.write_text(file.read_text() + json.dumps(_note(4)) + "\n" + json.dumps(_note(5)))
+    third = _import(capfd, file, "--user", "bob")
+
+    assert first == (0, "notes.ndjson into default: 5 stored, 0 there already, 0 refused", [])
+    assert second == (0, "notes.ndjson into default: 0 stored, 5 there already, 0 refused", [])
+    assert third == (0, "notes.ndjson into default: 2 stored, 5 there already, 0 refused", [])
+    assert _numbers(url) == [0, 1, 1, 2, 3, 4, 5]
+    rows = _rows(url)
+    assert [user for _, _, _, user, _ in rows] == ["bob", "bob", "bob", "ann", "bob", "bob", "bob"]
+    assert rows[3][1] == id_
+    check_log(url)
+
+
+def test_who_imported_what_is_in_the_audit(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _import(capfd, _file(tmp_path, _note(0), _note(1)))
+    with psycopg.connect(url) as connection:
+        [(node,)] = connection.execute("SELECT node FROM install").fetchall()
+        actors = {actor for (actor,) in connection.execute("SELECT actor FROM audit_entry WHERE action ~ 'import'")}
+
+    assert actors == {node}
+    assert [(action, json.loads(detail)) for action, detail in _rows(url, AUDIT) if "import" in action] == [
+        ("events.import_started", {"file": "notes.ndjson"}),
+        ("events.imported", {"file": "notes.ndjson", "stored": 2, "already": 0, "refused": 0}),
+    ]
+
+
+def test_the_first_bad_line_ends_it_until_it_is_mended(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path, _note(0), _note(1), {"type": "note", "data": []}, _note(3))
+
+    code, summary, said = _import(capfd, file)
+
+    assert (code, summary) == (1, "notes.ndjson into default: 2 stored, 0 there already, 0 refused")
+    assert [line.split(": ")[:2] for line in said[:2]] == [
+        ["notes.ndjson, line 3", "type"],
+        ["notes.ndjson, line 3", "data"],
+    ]
+    assert said[2].startswith("synap: All before line 3 is stored; ")
+    assert _numbers(url) == [0, 1]
+
+    mended = _file(tmp_path, _note(0), _note(1), _note(2), _note(3))
+    assert _import(capfd, mended)[:2] == (0, "notes.ndjson into default: 2 stored, 2 there already, 0 refused")
+    assert _numbers(url) == [0, 1, 2, 3]
+
+
+def test_bad_lines_are_set_aside_where_there_is_a_place_for_them(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    taken = str(uuid4())
+    lines = [_note(0, id=taken), "nonsense", _note(2), _note(3, id=taken), _note(4), _note(5, type="synap.x")]
+    file, refused = _file(tmp_path, *lines), tmp_path / "refused"
+
+    code, summary, said = _import(capfd, file, "--skip-bad", refused)
+
+    assert (code, summary, said) == (1, "notes.ndjson into default: 3 stored, 0 there already, 3 refused", [])
+    assert _numbers(url) == [0, 2, 4]
+    written = [json.loads(line) for line in refused.read_text().splitlines()]
+    assert [(each["line"], each["issues"][0]["path"]) for each in written] == [(2, ""), (4, "id"), (6, "type")]
+    assert [each["text"] for each in written] == file.read_text().splitlines()[1::2]
+    assert "is taken by an event with other content" in written[1]["issues"][0]["message"]
+
+
+def test_a_line_that_is_too_large_is_refused_and_not_kept(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, refused = _file(tmp_path, _note(0), "x" * 5_000_000, _note(2)), tmp_path / "refused"
+
+    assert _import(capfd, file, "--skip-bad", refused)[1].endswith(": 2 stored, 0 there already, 1 refused")
+
+    (written,) = map(json.loads, refused.read_text().splitlines())
+    assert written["issues"] == [{"path": "", "message": "is larger than 1048576 bytes"}]
+    assert len(written["text"]) < 2_500_000
+    assert _numbers(url) == [0, 2]
+
+
+def test_a_pipe_is_stored_as_it_comes(tmp_path: Path, database_url: str) -> None:
+    importing = subprocess.Popen(
+        [SYNAP, "import", "-"],
+        env=environment(tmp_path / "data", database_url=database_url),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert importing.stdin is not None
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for number in range(3):
+            importing.stdin.write(json.dumps(_note(number)) + "\n")
+            importing.stdin.flush()
+            until(lambda: len(connection.execute(EVENTS).fetchall()) == number + 1)  # noqa: B023
+        importing.send_signal(signal.SIGTERM)
+        assert importing.wait(timeout=20) == 130  # though more may come
+        said, _ = importing.communicate()
+
+    assert said.startswith("standard input into default: 3 stored, ")
+
+
+def test_a_conflict_ends_it_at_its_line(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    taken = str(uuid4())
+    _import(capfd, _file(tmp_path, _note(0, id=taken)))
+    lines = [_note(number) for number in range(1, 8)]
+    lines[4] = _note(5, id=taken)
+
+    code, _, said = _import(capfd, _file(tmp_path, *lines, name="more.ndjson"))
+
+    assert code == 1
+    assert said[0].startswith(f"more.ndjson, line 5: id: The id {taken} is taken ")
+    assert _numbers(url) == [0, 1, 2, 3, 4]
+    check_log(url)
+
+
+def test_lines_may_be_passed_over_and_files_named(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = _file(tmp_path, *[_note(number) for number in range(2500)])
+
+    assert _import(capfd, file, "--from-line", 1501)[1].endswith(": 1000 stored, 0 there already, 0 refused")
+    renamed = file.rename(tmp_path / "renamed")
+    assert _import(capfd, renamed, "--name", "notes.ndjson")[1] == (
+        "renamed into default: 1500 stored, 1000 there already, 0 refused"
+    )
+
+    assert _numbers(url) == [*range(1500, 2500), *range(1500)]
+
+
+@pytest.fixture(scope="module")
+def unused_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database in which nothing is stored."""
+    with cloned(postgres_url, template, "test_importing_unused") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of its install."""
+    return tmp_path_factory.mktemp("importing")
+
+
+UNUSABLE = {
+    "no such file": (["nosuch"], "nosuch cannot be read: No such file or directory."),
+    "a directory": (["."], ". cannot be read: Is a directory."),
+    "no such workspace": (["notes.ndjson", "--workspace", "nosuch"], "There is no workspace 'nosuch'"),
+    "the server's own log": (["notes.ndjson", "--workspace", "_node"], "There is no workspace '_node'"),
+    "no slug": (["notes.ndjson", "--workspace", "\udcff"], "There is no workspace "),
+    "no user": (["notes.ndjson", "--user", ""], "--user must have 1 to 256 characters."),
+    "no line": (["notes.ndjson", "--from-line", "0"], "--from-line must be 1 or more."),
+    "itself for the refused": (["notes.ndjson", "--skip-bad", "notes.ndjson"], "is the file that is imported"),
+    "no place for the refused": (["notes.ndjson", "--skip-bad", "nosuch/x"], "nosuch/x cannot be written"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), UNUSABLE.values(), ids=list(UNUSABLE))
+def test_what_cannot_be_imported_is_one_sentence(
+    unused_url: str,
+    shared_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    expected: str,
+) -> None:
+    for name, value in environment(shared_folder, database_url=unused_url).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    _file(tmp_path, _note(0))
+
+    with pytest.raises((ImportingError, UsageError)) as refused:
+        cli(["import", *arguments], result_action="return_none")
+
+    assert expected in str(refused.value)
+    assert (tmp_path / "notes.ndjson").read_text()
