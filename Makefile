@@ -20,7 +20,7 @@ test: $(READY) ## Run every test, against a real PostgreSQL (and real clients, w
 check: $(READY) ## Format, lint, types and import contracts; changes nothing.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy app procedures schemas tests benchmarks examples
+	$(BIN)/mypy app procedures schemas tests benchmarks examples clients/python/src
 	$(BIN)/lint-imports
 
 .PHONY: fmt
@@ -33,9 +33,12 @@ bench: $(READY) ## Measure beside a plain node server, in one run (needs node an
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak
-soak: $(READY) ## Let 500 readers follow one server (SOAK="--seconds 600"), and 20,000 events go out by webhooks.
+soak: $(READY) ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, every door called at random.
 	$(BIN)/python -m benchmarks soak $(SOAK)
 	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_webhooks.py
+	CLIENT_EVENTS=$(or $(CLIENT_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_python_client.py
+	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(BIN)/python -m pytest -s tests/acceptance/test_import.py
+	SCHEMATHESIS_EXAMPLES=$(or $(SCHEMATHESIS_EXAMPLES),50) $(BIN)/python -m pytest tests/surfaces/test_openapi_fuzz.py
 
 .PHONY: lock
 lock: $(READY) ## Renew the pinned versions from pyproject.toml.

@@ -5,6 +5,7 @@ from asyncio import Task, create_task, shield, sleep
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from app.metrics import UNAUTHORIZED
 from app.store.database import Database
 from app.store.keys import find_principal, token_hash, valid_keys
 from app.store.workspaces import NODE_LOG, workspace_exists
@@ -39,11 +40,13 @@ class Authenticator:
     async def principal(self, token: str | None) -> Principal:
         """The principal of `token`. Raises Unauthorized, Unavailable."""
         if not token:
+            UNAUTHORIZED.add()
             raise Unauthorized("A token is required: send it as 'Authorization: Bearer <token>'")
         key = token_hash(token)
         known = self._known.get(key)
         principal = known[1] if known is not None and known[0] > time.monotonic() else await self._ask(key)
         if principal is None or (principal.expires_at is not None and principal.expires_at <= datetime.now(UTC)):
+            UNAUTHORIZED.add()
             raise Unauthorized(INVALID)
         return principal
 

@@ -15,6 +15,7 @@ timer finds that a notice was lost: one query for all logs that have readers.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -22,6 +23,7 @@ import structlog
 
 from app.cursor import Cursor, Cursors
 from app.filter import FoundEvent, matcher
+from app.metrics import FEED_SECONDS
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
 from schemas.base import Instant
@@ -53,6 +55,16 @@ class Feed:
         self._cursors = cursors
         self._tails: dict[str, _Tail] = {}
         self._timer: asyncio.Task[None] | None = None
+
+    @property
+    def readers(self) -> int:
+        """How many there are."""
+        return sum(len(tail.readers) for tail in self._tails.values())
+
+    @property
+    def behind(self) -> int:
+        """How many events the furthest of them is behind its log."""
+        return max((tail.behind for tail in self._tails.values()), default=0)
 
     def reached(self, workspace: str, seq: int) -> None:
         """Take note that a log has reached `seq`: committed, and visible to every query from now on."""
@@ -165,8 +177,8 @@ class Reader:
 
     def __init__(self, feed: Feed, tail: "_Tail", selection: Selection, *, with_marker: bool) -> None:
         self.tail = tail
-        self.seq = -1
-        """Everything up to here has been handed out or does not match."""
+        self.seq = tail.seq
+        """Everything up to here has been handed out or does not match. Of one that is new: it is behind nobody yet."""
         self.backlog_end = -1
         self._feed = feed
         self._marker_due = with_marker
@@ -237,6 +249,11 @@ class _Tail:
         """The first seq of the window, or the one that will be."""
         return self.seq + 1 - len(self.window)
 
+    @property
+    def behind(self) -> int:
+        """How many events the furthest reader has still to look at."""
+        return max((self._end - reader.seq for reader in self.readers), default=0) if self._begun else 0
+
     def begin(self, end: int) -> None:
         """The log ends at `end` at least; the window begins there if it has not begun yet."""
         if not self._begun:
@@ -266,6 +283,9 @@ class _Tail:
                     logger.warning("defect", defect=type(error).__name__, workspace=self.workspace, seq=self.seq)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            if piece.events:
+                waited = datetime.now(UTC) - piece.events[0].recorded_at
+                FEED_SECONDS.observe(max(waited.total_seconds(), 0.0))
             self._trim()
             self.window += piece.events
             self.seq = piece.seq

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
-from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler
@@ -16,6 +16,7 @@ from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
 from app.limits import RateLimits
 from app.logs import configure_logs
+from app.openapi import openapi
 from app.parent import before_stop
 from app.process import Process
 from app.settings import Settings
@@ -23,15 +24,18 @@ from app.start import Install, read_secret
 from app.store.install import head
 from app.store.readiness import Readiness
 from app.surfaces.browse import browse_router
+from app.surfaces.docs import docs_router
 from app.surfaces.errors import TRPC_CODES
 from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
 from app.surfaces.ledger import ledger_router
 from app.surfaces.ledger_stream import LedgerStream
 from app.surfaces.live import Live
+from app.surfaces.mcp.door import McpDoor
+from app.surfaces.metrics import MetricsDoor, metrics_router
 from app.surfaces.publish import PublishDoor, publish_router
-from app.surfaces.rest import RestDoor, unrouted
-from app.surfaces.service import healthz, readyz
+from app.surfaces.rest import RestDoor, routes, unrouted
+from app.surfaces.service import service_router
 from app.surfaces.trpc.door import MOUNT, Door
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
@@ -51,6 +55,7 @@ def create_app(
     process = Process(settings, install=install, keys=keys, secret=secret)
     authenticator = Authenticator(process.database)
     live = Live(authenticator)
+    process.connections = lambda: live.connections
     door = RestDoor(services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes)
     stream = LedgerStream(
         door=door, live=live, origins=settings.cors_origins, ping_seconds=settings.sse_ping_seconds
@@ -69,7 +74,14 @@ def create_app(
             publish_router(publish),
             browse_router(door),
             ledger_router(LEDGER_MOUNT, door, stream),
+            McpDoor(door, procedures=registry(), origins=settings.cors_origins).handler(),
         ]
+    measures = MetricsDoor(
+        board=process.board,
+        database=process.database,
+        authenticator=authenticator,
+        version=version("synap-events"),
+    )
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -80,16 +92,18 @@ def create_app(
         finally:
             await process.close()
 
-    readiness = Readiness(process.database, head())
-    return Litestar(
-        [*handlers, healthz, readyz],
+    app = Litestar(
+        [*handlers, service_router(Readiness(process.database, head())), metrics_router(measures)],
         lifespan=[running],
-        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
         cors_config=_cors(settings),
         exception_handlers={HTTPException: unrouted},
-        openapi_config=None,
+        openapi_config=None,  # `app/openapi.py` writes the document
         logging_config=None,
     )
+    procedures = {} if ledger_alone else registry()
+    document = openapi(routes(app), procedures, version=version("synap-events"), transformer=settings.transformer)
+    app.register(docs_router(document))
+    return app
 
 
 def _trpc(settings: Settings, services: Services, authenticator: Authenticator, live: Live) -> ASGIRouteHandler:
@@ -173,6 +187,11 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "content-type",
             "idempotency-key",
             "last-event-id",
+            "mcp-method",
+            "mcp-name",
+            "mcp-protocol-version",
+            "traceparent",
+            "tracestate",
             "trpc-accept",
             "trpc-batch-mode",
             "x-api-key",

@@ -1,5 +1,6 @@
 """The server processes: granian's, with one more beside them that listens on the ledger's own port."""
 
+import encodings.idna  # noqa: F401 - asking for an address does: in `_announce`, while server processes are forked
 import resource
 import shlex
 import threading

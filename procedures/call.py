@@ -8,14 +8,28 @@ from typing import Any
 
 import structlog
 
+from app import tracing
+from app.metrics import CALL_SECONDS, CALLS
 from app.store.workspaces import NODE_LOG
 from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import Procedure, Sent, Stream
-from schemas.errors import Forbidden, Internal, InvalidInput, Issue, NotFound, PayloadTooLarge, ProcedureError
+from schemas.errors import (
+    Forbidden,
+    Internal,
+    InvalidInput,
+    Issue,
+    NotFound,
+    PayloadTooLarge,
+    ProcedureError,
+    Unavailable,
+)
 from schemas.issues import decoded
 
 SLOW_SECONDS = 1.0
 """A call that takes longer is logged."""
+
+FAULTS = {Internal.code, Unavailable.code}
+"""What is our fault, and not the caller's."""
 
 logger = structlog.get_logger("synap.calls")
 
@@ -29,7 +43,9 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
     """
     started = time.perf_counter()
     error: ProcedureError | None = None
+    code = "cancelled"  # unless it comes to an end: who called has gone
     take = _sent if procedure.takes_sent else _input
+    span = _span(procedure, context) if tracing.is_on() else None
     try:
         if procedure.scope is not None and not context.principal.allows(procedure.scope):
             raise Forbidden(f"The key lacks the scope {procedure.scope}")
@@ -39,14 +55,21 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
             value = await asyncio.to_thread(take, procedure, read, context)
         else:
             value = take(procedure, read, context)
-        return await procedure.run(value, context)
+        answer = await procedure.run(value, context)
+        code = "ok"
+        return answer
     except Exception as failed:
         error = _told(procedure, context, failed)
+        code = error.code
         if error is failed:
             raise
         raise error from failed
     finally:
         elapsed = time.perf_counter() - started
+        CALLS.add(procedure.name, procedure.kind, code)
+        CALL_SECONDS.observe(elapsed, procedure.name)
+        if span is not None:
+            span.end({"synap.code": code}, failed=code in FAULTS)
         noted = procedure.is_administrative or context.services.log_calls
         if noted or error is not None or elapsed > SLOW_SECONDS:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
@@ -64,6 +87,17 @@ async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any,
         if error is failed:
             raise
         raise error from failed
+
+
+def _span(procedure: Procedure, context: Context) -> tracing.Span | None:
+    attributes = {
+        "rpc.system.name": "synap",
+        "rpc.method": procedure.name,
+        "synap.workspace": context.workspace,
+        "synap.key_id": context.principal.key_id,
+        "synap.request_id": context.request_id,
+    }
+    return tracing.begin(procedure.name, "server", attributes, traceparent=context.traceparent)
 
 
 def log_call(

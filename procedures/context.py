@@ -50,6 +50,8 @@ class Context(Struct, frozen=True):
     principal: Principal
     workspace: str
     request_id: str
+    traceparent: str | None = None
+    """The trace that the call is a part of (W3C Trace Context), where it said so validly."""
 
     def act(self, action: str, detail: Mapping[str, object], workspaces: Iterable[str] | None = None) -> Act:
         """What this call does, for the audit of `workspaces`, or of the one that it acts in."""

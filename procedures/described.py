@@ -74,8 +74,8 @@ def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedu
             name=each.name,
             kind=cast(ProcedureKind, each.kind.value),
             scope=each.scope,
-            summary=_published(each.summary),
-            description=_published(each.description),
+            summary=published(each.summary),
+            description=published(each.description),
             errors=[
                 PossibleError(code=error.trpc_code, reason=error.code)
                 for error in dict.fromkeys((*each.errors, *EVERY_CALLS))
@@ -86,7 +86,7 @@ def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedu
     ], components
 
 
-def _published(text: str) -> str:
+def published(text: str) -> str:
     """A docstring as callers read it, who know failures by their reasons and not by our classes."""
     return _CLASSES.sub(lambda found: f"`{_REASONS[found[0]]}`", text)
 

@@ -25,6 +25,7 @@ WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 LEDGER = (ROOT / "docs" / "ledger.md").read_text()
 FILTERS = (ROOT / "docs" / "filters.md").read_text()
 AGENTS = (ROOT / "docs" / "agents.md").read_text()
+CLOUDEVENTS = (ROOT / "docs" / "cloudevents.md").read_text()
 BLOCK = re.compile(r"^```(sh|ts)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(README)
 MAKE = ["make run\n", "make test\n"]
@@ -57,7 +58,7 @@ def test_the_two_commands_come_first() -> None:
 
 def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> None:
     folder, variables = made
-    documents = BLOCK.findall(WEBHOOKS + LEDGER + FILTERS + AGENTS)
+    documents = BLOCK.findall(WEBHOOKS + LEDGER + FILTERS + AGENTS + CLOUDEVENTS)
     commands = [text for kind, text in [*BLOCKS[2:], *documents] if kind == "sh"]
     script = "set -euo pipefail\n" + "echo\n".join(commands).replace(":8000", f":{variables['PORT']}")
 
@@ -75,6 +76,7 @@ def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> No
     assert " events of the log default verify: seq 0 to " in ran.stdout
     assert ran.stdout.count("event: connected") == kinds.count(Kind.SUBSCRIPTION)
     assert len(re.findall(r"^data: .*\"note.created\"", ran.stdout, re.MULTILINE)) == 2
+    assert ran.stdout.count('"specversion":"1.0"') == 1 + 2 + 4, "one is answered, then a batch, then all of them"
 
 
 def test_the_curl_line_of_the_start_works_as_pasted(made: tuple[Path, dict[str, str]]) -> None:
@@ -134,7 +136,8 @@ def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], nod
 def test_every_setting_is_documented() -> None:
     named = set(re.findall(r"SYNAP_[A-Z_]+", OPERATING))
 
-    assert {f"SYNAP_{field.name.upper()}" for field in msgspec.structs.fields(Settings)} == named
+    settings = {f"SYNAP_{field.name.upper()}" for field in msgspec.structs.fields(Settings)}
+    assert settings | {"SYNAP_TOKEN"} == named  # which commands that call a server read
 
 
 def test_every_error_is_documented() -> None:

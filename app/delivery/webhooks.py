@@ -80,6 +80,11 @@ class Webhooks:
         await self._dispatcher.close()
         await self._worker.close()
 
+    @property
+    def posts(self) -> int:
+        """How many posts are under way."""
+        return len(self._worker.under_way)
+
     async def allowance(self, workspace: str) -> Allowance | None:
         """How many subscriptions may still become active; None where that is not limited. Raises Unavailable."""
         if self.max_active == 0:

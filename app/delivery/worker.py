@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 import structlog
 from msgspec import Raw, Struct
 
+from app import tracing
 from app.delivery.guard import Guard
 from app.delivery.payload import Payload, SentEvent, now, signed
 from app.delivery.post import Outcome, post
 from app.delivery.retry import next_attempt_at
 from app.delivery.sealing import Sealer, SealError
+from app.metrics import ATTEMPT_SECONDS, ATTEMPTS
 from app.store.deliveries import MAX_SUBSCRIPTIONS, Claim, Deliveries, Made
 from schemas.errors import Unavailable
 
@@ -72,7 +74,21 @@ class Posting(Struct, frozen=True, kw_only=True):
     timeout_seconds: float
 
     async def post(self, workspace: str, claim: Claim) -> Outcome:
-        """Attempt a delivery once."""
+        """Attempt a delivery once. Where that is traced the receiver is told of the trace."""
+        span = _span(workspace, claim) if tracing.is_on() else None
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._post(workspace, claim, None if span is None else span.traceparent())
+            return outcome
+        finally:
+            if span is not None:
+                failed = outcome is None or outcome.error is not None
+                status = (
+                    {} if outcome is None or outcome.status is None else {"http.response.status_code": outcome.status}
+                )
+                span.end(status, failed=failed)
+
+    async def _post(self, workspace: str, claim: Claim, traceparent: str | None) -> Outcome:
         payload = Payload(
             subscription_id=claim.subscription,
             delivered_at=now(),
@@ -90,7 +106,14 @@ class Posting(Struct, frozen=True, kw_only=True):
         )
         webhook_id = f"{claim.subscription}_{claim.delivery_seq}"
         return await self.send(
-            workspace, claim.subscription, claim.url, payload, webhook_id, claim.secret, claim.previous_secret
+            workspace,
+            claim.subscription,
+            claim.url,
+            payload,
+            webhook_id,
+            claim.secret,
+            claim.previous_secret,
+            traceparent=traceparent,
         )
 
     async def send(
@@ -102,6 +125,8 @@ class Posting(Struct, frozen=True, kw_only=True):
         webhook_id: str,
         secret: bytes,
         previous_secret: bytes | None,
+        *,
+        traceparent: str | None = None,
     ) -> Outcome:
         """Post a payload, signed with the secrets that are sealed here. Failures are outcomes."""
         try:
@@ -110,6 +135,8 @@ class Posting(Struct, frozen=True, kw_only=True):
         except SealError as error:
             return Outcome(error=str(error), elapsed_seconds=0.0)
         body, headers = signed(payload, webhook_id, opened, previous or None)
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         return await post(url, body, headers, guard=self.guard, timeout_seconds=self.timeout_seconds)
 
     def made(self, claim: Claim, at: datetime, outcome: Outcome) -> Made:
@@ -267,6 +294,8 @@ class _Lane:
     async def _attempt(self, claim: Claim) -> None:
         at = datetime.now(UTC)
         outcome = await self._worker.posting.post(self._workspace, claim)
+        ATTEMPTS.add(_kind(outcome))
+        ATTEMPT_SECONDS.observe(outcome.elapsed_seconds)
         self._made.append(self._worker.posting.made(claim, at, outcome))
 
     def _ended(self, task: asyncio.Task[None], claim: Claim) -> None:
@@ -304,3 +333,21 @@ class _Lane:
             await self._worker.deliveries.release(self._workspace, claims)
         except Unavailable:
             logger.info("claims were not given back", workspace=self._workspace, claims=len(claims))
+
+
+def _span(workspace: str, claim: Claim) -> tracing.Span | None:
+    attributes: tracing.Attributes = {
+        "http.request.method": "POST",
+        "synap.workspace": workspace,
+        "synap.subscription_id": claim.subscription,
+        "synap.delivery_seq": claim.delivery_seq,
+        "synap.attempt": claim.attempts + 1,
+    }
+    return tracing.begin("deliver", "client", attributes)
+
+
+def _kind(outcome: Outcome) -> str:
+    """What came of a post, in a word that is counted."""
+    if outcome.error is None:
+        return "delivered"
+    return "unanswered" if outcome.status is None else f"{outcome.status // 100}xx"

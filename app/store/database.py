@@ -79,6 +79,19 @@ class SlowReadError(Unavailable):
         )
 
 
+class Usage(Struct, frozen=True, kw_only=True):
+    """How a pool is used."""
+
+    used: int
+    idle: int
+    """Connections that are made and wait for somebody."""
+    waiting: int
+    """Callers that wait for a connection."""
+    waited_seconds: float
+    refused: int
+    """How long callers have waited, and how many in vain, since the pool was opened."""
+
+
 class _Read(Struct, frozen=True, eq=False):
     """One read, and the promise that its caller waits for."""
 
@@ -121,6 +134,19 @@ class Database:
     async def open(self) -> None:
         """Start the pool. A database that is down does not stop it; connections are made when it is back."""
         await self.pool.open(wait=False)
+
+    @property
+    def usage(self) -> "Usage":
+        """How the pool is used."""
+        told = self.pool.get_stats()
+        idle = told["pool_available"]
+        return Usage(
+            used=told["pool_size"] - idle,
+            idle=idle,
+            waiting=told["requests_waiting"],
+            waited_seconds=told.get("requests_wait_ms", 0) / 1000,
+            refused=told.get("requests_errors", 0),
+        )
 
     async def close(self) -> None:
         """Close every connection."""

@@ -11,21 +11,25 @@ commits, without gaps. A crash before the commit leaves nothing, one after it le
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 from psycopg import Error
 
+from app import tracing
 from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
+from app.metrics import APPENDED, GROUP_EVENTS, GROUP_SECONDS
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.linker import FIND, LOCK, TIP, Linker, Tip, conflict, next_place, placed, stored
 from app.store.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
-from schemas.errors import NotFound, ProcedureError, Unavailable
+from schemas.errors import Conflict, InvalidInput, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 
 MAX_GROUP_EVENTS = 1000
@@ -48,6 +52,8 @@ class _Submission(Struct, frozen=True, eq=False):
     drafts: Sequence[Draft]
     size: int
     done: asyncio.Future[list[SynapEvent]]
+    span: Any
+    """What it is a part of, where that is traced."""
 
 
 class _OutcomeUnknownError(Exception):
@@ -77,6 +83,11 @@ class EventLog:
         self._queued_bytes = 0
         self._counted: set[tuple[str, str, str]] = set()
 
+    @property
+    def queued(self) -> tuple[int, int]:
+        """What was accepted and is not yet committed: events, and their bytes."""
+        return self._queued_events, self._queued_bytes
+
     async def append(self, workspace: str, drafts: Sequence[Draft]) -> list[SynapEvent]:
         """Append `drafts`, all or nothing (some may be stored already), and answer them as stored, in their order.
 
@@ -87,7 +98,7 @@ class EventLog:
         size = sum(draft.size for draft in drafts)
         if self._queued_events + len(drafts) > MAX_QUEUED_EVENTS or self._queued_bytes + size > MAX_QUEUED_BYTES:
             raise Unavailable("More events are waiting than this server takes; nothing was stored, retry")
-        submission = _Submission(drafts, size, asyncio.get_running_loop().create_future())
+        submission = _Submission(drafts, size, asyncio.get_running_loop().create_future(), tracing.current())
         self._queued_events += len(drafts)
         self._queued_bytes += size
         waiting = self._waiting.get(workspace)
@@ -143,6 +154,7 @@ class EventLog:
         except LOST as error:
             raise unavailable(error) from error
         if drafts:
+            APPENDED.add(by=len(linker.rows))
             self._committed(workspace, linker.tip.seq)
         return answer
 
@@ -156,10 +168,13 @@ class EventLog:
         while waiting:
             group = _take(waiting)
             answers: Sequence[list[SynapEvent] | Exception]
+            span = _span(workspace, group) if tracing.is_on() else None
             try:
                 answers = await self._settle(workspace, group)
             except Exception as error:  # noqa: BLE001 - the lane survives, and each caller gets the error as its own
                 answers = [error] * len(group)
+            if span is not None:
+                span.end({}, failed=not isinstance(answers[0], list | Conflict | InvalidInput | NotFound))
             if isinstance(answers[0], Unavailable) and waiting:
                 # Whoever came meanwhile has waited as long: told now, rather than one group after the other.
                 refused = Unavailable("The database is unavailable; nothing was stored, retry")
@@ -200,6 +215,7 @@ class EventLog:
 
     async def _commit(self, workspace: str, group: list[_Submission]) -> list[list[SynapEvent] | ProcedureError]:
         """One transaction, in two round trips. Raises as psycopg does, or _OutcomeUnknownError."""
+        started = time.perf_counter()
         ids = list({draft.id for submission in group for draft in submission.drafts})
         key = {"workspace": workspace}
         async with self._database.pool.connection() as connection:
@@ -223,6 +239,9 @@ class EventLog:
                 await _roll_back(connection)
                 raise
         if linker.rows:
+            GROUP_SECONDS.observe(time.perf_counter() - started)
+            GROUP_EVENTS.observe(len(linker.rows))
+            APPENDED.add(by=len(linker.rows))
             self._counted.update(linker.kinds())
             self._committed(workspace, linker.tip.seq)
         return answers
@@ -239,6 +258,15 @@ class EventLog:
         if signer is None:
             raise Unavailable("This server's signing key is not the one in force; nothing was stored, retry")
         return Linker(signer, self._node, workspace, tip, stored, self._now())
+
+
+def _span(workspace: str, group: list[_Submission]) -> tracing.Span | None:
+    """Of a group commit: a part of its first call, linked to all of them."""
+    attributes: tracing.Attributes = {
+        "synap.workspace": workspace,
+        "synap.events": sum(len(each.drafts) for each in group),
+    }
+    return tracing.begin("commit", "internal", attributes, callers=[each.span for each in group])
 
 
 def _no_workspace() -> NotFound:

@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
 from app.surfaces.ledger_export import Download
+from app.surfaces.operation import Operation
 from app.surfaces.rest import Caller, RestDoor, answer, refusal
 from procedures.audit.list import list_ as list_audit
 from procedures.call import call
@@ -22,9 +23,9 @@ from procedures.ledger.entries import entries
 from procedures.ledger.export import export as ledger_export
 from procedures.ledger.node import node as ledger_node
 from procedures.ledger.proof import proof as ledger_proof
-from procedures.procedure import Procedure
+from schemas.base import Output
 from schemas.errors import InvalidInput, Issue, ProcedureError
-from schemas.ledger import ProveEvent
+from schemas.ledger import LedgerEvent, ProveEvent, SigningKey
 from schemas.wire.ledger import QueryAudit, QueryConsistency, QueryEvents, QueryExport, QueryNothing
 
 MOUNT = "/ledger/v1"
@@ -42,18 +43,58 @@ FIELDS = {
 """What the procedures call `fromSeq` is `from_seq` here, in what they refuse too."""
 
 
-@get("/events")
+class LedgerBundle(Output, frozen=True, kw_only=True, rename=None):
+    """An export: whole or a part of a log, without gaps, that anyone can verify (`docs/evlog1.md`, Exports).
+
+    Of no events `first_seq`, `last_seq` and `count` are 0, -1 and 0, the hashes 64 zeros. `kid` is the key in force
+    behind the last event; the `checkpoint` is of the log when the bundle was sealed, signed by the last of `keys`.
+    `inclusion_proof` is hashes in base64: that the last event is in the checkpoint's tree.
+    """
+
+    export_id: str
+    node_did: str
+    log: str
+    first_seq: int
+    events: list[LedgerEvent]
+    last_seq: int
+    count: int
+    chain_root_hash: str
+    chain_tip_hash: str
+    generated_at: str
+    kid: str
+    keys: list[SigningKey]
+    checkpoint: str
+    inclusion_proof: list[str]
+    bundle_signature: str
+
+
+EVENTS = Operation(procedure=entries, query=QueryEvents, workspace="log")
+EXPORT = Operation(
+    procedure=ledger_export,
+    query=QueryExport,
+    workspace="log",
+    answer=LedgerBundle,
+    answer_headers=("content-disposition",),
+)
+PROOF = Operation(procedure=ledger_proof, query=QueryNothing, workspace="log")
+NODE = Operation(procedure=ledger_node, query=QueryNothing, workspace="log")
+CHECKPOINT = Operation(procedure=ledger_checkpoint, query=QueryNothing, workspace="log")
+CONSISTENCY = Operation(procedure=ledger_consistency, query=QueryConsistency, workspace="log")
+AUDIT = Operation(procedure=list_audit, query=QueryAudit, workspace="log")
+
+
+@get("/events", operation=EVENTS)
 async def events(request: Caller, door: RestDoor) -> Response[bytes]:
     """The events that match, oldest first (section GET /v1/events)."""
-    context, wanted = await door.read(request, QueryEvents, "log")
-    return answer(request, await _called(entries, context, wanted.to_read), 200)
+    context, wanted = await door.read(request, EVENTS)
+    return answer(request, await _called(EVENTS, context, wanted.to_read), EVENTS.status)
 
 
-@get("/events/export")
+@get("/events/export", operation=EXPORT)
 async def export(request: Caller, door: RestDoor) -> ASGIApp:
     """The log, or a part of it, as a signed bundle (section GET /v1/events/export)."""
-    context, wanted = await door.read(request, QueryExport, "log")
-    bundle = await _called(ledger_export, context, wanted.to_export)
+    context, wanted = await door.read(request, EXPORT)
+    bundle = await _called(EXPORT, context, wanted.to_export)
     headers = {
         "content-type": MediaType.JSON,
         "x-request-id": context.request_id,
@@ -68,39 +109,39 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
     )
 
 
-@get("/events/{event_id:str}/proof")
+@get("/events/{event_id:str}/proof", operation=PROOF)
 async def proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """One event and the proof that it is in the log."""
-    context, _ = await door.read(request, QueryNothing, "log")
-    return answer(request, await _called(ledger_proof, context, lambda: ProveEvent(event_id=event_id)), 200)
+    context, _ = await door.read(request, PROOF)
+    return answer(request, await _called(PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
 
 
-@get("/node")
+@get("/node", operation=NODE)
 async def node(request: Caller, door: RestDoor) -> Response[bytes]:
     """Who signs."""
-    context, wanted = await door.read(request, QueryNothing, "log")
-    return answer(request, await _called(ledger_node, context, wanted.to_describe), 200)
+    context, wanted = await door.read(request, NODE)
+    return answer(request, await _called(NODE, context, wanted.to_describe), NODE.status)
 
 
-@get("/checkpoint")
+@get("/checkpoint", operation=CHECKPOINT)
 async def checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
     """The log as it is now, in one signed note."""
-    context, wanted = await door.read(request, QueryNothing, "log")
-    return answer(request, await _called(ledger_checkpoint, context, wanted.to_describe), 200)
+    context, wanted = await door.read(request, CHECKPOINT)
+    return answer(request, await _called(CHECKPOINT, context, wanted.to_describe), CHECKPOINT.status)
 
 
-@get("/consistency")
+@get("/consistency", operation=CONSISTENCY)
 async def consistency(request: Caller, door: RestDoor) -> Response[bytes]:
     """The proof that the log extends an earlier checkpoint."""
-    context, wanted = await door.read(request, QueryConsistency, "log")
-    return answer(request, await _called(ledger_consistency, context, wanted.to_prove), 200)
+    context, wanted = await door.read(request, CONSISTENCY)
+    return answer(request, await _called(CONSISTENCY, context, wanted.to_prove), CONSISTENCY.status)
 
 
-@get("/audit")
+@get("/audit", operation=AUDIT)
 async def audit(request: Caller, door: RestDoor) -> Response[bytes]:
     """The administrative acts, oldest first (section GET /v1/audit)."""
-    context, wanted = await door.read(request, QueryAudit, "log")
-    return answer(request, await _called(list_audit, context, wanted.to_list), 200)
+    context, wanted = await door.read(request, AUDIT)
+    return answer(request, await _called(AUDIT, context, wanted.to_list), AUDIT.status)
 
 
 def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -> Router:
@@ -118,15 +159,16 @@ def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -
     return Router(
         mount,
         route_handlers=handlers,
+        opt={"door": "ledger"},
         dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
         exception_handlers={ProcedureError: refusal},
     )
 
 
-async def _called(procedure: Procedure, context: Context, read: Callable[[], Struct]) -> Any:
+async def _called(operation: Operation[Any], context: Context, read: Callable[[], Struct]) -> Any:
     """As `call`, its errors in this door's words."""
     try:
-        return await call(procedure, context, read)
+        return await call(operation.procedure, context, read)
     except InvalidInput as error:
         issues = [Issue(FIELDS.get(issue.path, issue.path), issue.message, issue.code) for issue in error.issues]
         raise InvalidInput(issues) from error

@@ -25,6 +25,11 @@ class Live:
         self._stopping = False
         self._sockets: set[asyncio.Task[None]] = set()
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
     async def stop(self) -> None:
         """The server stops: end everything, now and from now on. Returns when the sockets have ended.
 

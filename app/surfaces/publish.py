@@ -2,26 +2,35 @@
 
 import re
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
-from litestar import Response, Router, delete, get, post
+from litestar import HttpMethod, Response, Router, delete, get, post, route
 from litestar.di import Provide
+from msgspec import Raw
 
 from app.limits import Allowance, RateLimits
+from app.metrics import RATE_LIMITED
+from app.surfaces.cloudevents import BATCH, EVENT, Mode, mode_of, read, wanted, written
+from app.surfaces.operation import Operation
 from app.surfaces.requests import Disconnected, header_map, read_body
-from app.surfaces.rest import Caller, RestDoor, answer, done, parsed, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, done, refusal
 from procedures.call import call
 from procedures.context import Context
 from procedures.events.log import log
+from procedures.events.log_batch import log_batch
 from procedures.events.page import page
 from procedures.subscriptions.create import create as create_subscription
 from procedures.subscriptions.delete import delete as delete_subscription
 from procedures.subscriptions.list import list_ as list_subscriptions
+from schemas.base import Input, Output, ShortText
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
-from schemas.event import EventPage
+from schemas.event import EventPage, LogEvents
 from schemas.issues import decoded
-from schemas.subscription import SubscriptionReference
+from schemas.principal import Principal
+from schemas.subscription import Subscription, SubscriptionReference
+from schemas.wire.cloudevents import CloudEvent, ShownCloudEvent, shown
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
 IDEMPOTENT = UUID("5f0b7a52-6d3e-5b1c-9c55-0f5d2a4c8e11")
@@ -34,38 +43,89 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _event = msgspec.json.Decoder(PublishEvent)
 
 
+class QuerySubscriptions(Input, frozen=True, kw_only=True):
+    """Whose webhooks."""
+
+    org_id: ShortText | None = None
+
+
+class SubscriptionList(Output, frozen=True, kw_only=True):
+    """Every webhook of a workspace (section Manage Subscriptions)."""
+
+    subscriptions: list[Subscription]
+
+
+PUBLISH = Operation(
+    procedure=log,
+    query=Input,
+    body=PublishEvent,
+    answer=Published,
+    status=201,
+    other_bodies={EVENT: CloudEvent, BATCH: list[CloudEvent]},
+    other_answers={EVENT: ShownCloudEvent, BATCH: list[ShownCloudEvent]},
+    allowance="publish",
+    request_headers=("Idempotency-Key",),
+)
+QUERY = Operation(
+    procedure=page,
+    query=QueryEvents,
+    workspace="orgId",
+    answer=PublishedPage,
+    other_answers={BATCH: list[ShownCloudEvent]},
+    allowance="query",
+)
+SUBSCRIBE = Operation(
+    procedure=create_subscription,
+    query=QuerySubscriptions,
+    workspace="orgId",
+    body=create_subscription.input,
+    status=201,
+    allowance="webhooks",
+)
+SUBSCRIPTIONS = Operation(
+    procedure=list_subscriptions,
+    query=QuerySubscriptions,
+    workspace="orgId",
+    answer=SubscriptionList,
+    allowance="webhooks",
+)
+UNSUBSCRIBE = Operation(
+    procedure=delete_subscription, query=QuerySubscriptions, workspace="orgId", status=204, allowance="webhooks"
+)
+
+
 class PublishDoor(RestDoor, frozen=True, kw_only=True):
     """What this door works with: its calls are limited in their rate."""
 
     limits: RateLimits
 
-    async def admit(self, request: Caller, kind: str, context: Context) -> None:
-        """Count a call against its workspace's minute. Raises RateLimited, Unavailable."""
-        request.state.allowance = await self.limits.take(kind, context.workspace)
-
-    async def managing(self, request: Caller) -> Context:
-        """The context of a call that manages webhooks. Raises Unauthorized, Forbidden, Unavailable."""
-        principal = await self.principal(request)
-        context = await self.context(request, principal, request.query_params.get("orgId"), "orgId")
-        await self.count_active(request, context)
-        return context
-
-    async def count_active(self, request: Caller, context: Context) -> None:
-        """Note how many webhooks the workspace may still have. Raises Unavailable."""
-        request.state.allowance = await self.services.webhooks.allowance(context.workspace)
+    async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
+        """Count a call against its workspace's minute, or its webhooks. Raises RateLimited, Unavailable."""
+        if operation.allowance == "webhooks":
+            request.state.allowance = await self.services.webhooks.allowance(context.workspace)
+        elif operation.allowance is not None:
+            try:
+                request.state.allowance = await self.limits.take(operation.allowance, context.workspace)
+            except RateLimited:
+                RATE_LIMITED.add(operation.allowance)
+                raise
 
 
-@post("/events")
+@post("/events", operation=PUBLISH)
 async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Append one event; durable when answered (section Publish Event).
 
-    A retry with the same `Idempotency-Key` answers the first event; with another body it is a conflict.
+    A retry with the same `Idempotency-Key` answers the first event; with another body it is a conflict. CloudEvents are
+    taken in every mode of HTTP (in the binary one the headers `ce-…` have the attributes), a batch of them all or
+    nothing. A batch is answered as a batch, one event as a CloudEvent where `Accept` asks for that.
     """
     principal = await door.principal(request)
+    if (mode := mode_of(header_map(request.scope))) is not None:
+        return await _publish_cloudevents(request, door, principal, mode)
     event = await _event_of(request, door)
     org = event.metadata.org_id if isinstance(event, PublishEvent) and event.metadata else None
     context = await door.context(request, principal, org, "metadata.orgId")
-    await door.admit(request, "publish", context)
+    await door.admit(request, PUBLISH, context)
     if isinstance(event, ProcedureError):
         raise event
     key = header_map(request.scope).get(b"idempotency-key")
@@ -74,58 +134,63 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
     logged = await call(log, context, partial(event.to_log, id_))
     triggered = len(subscribers.of_logged(logged))
-    return answer(request, Published.of(logged, triggered), 201, _limits(request))
+    return answer(request, Published.of(logged, triggered), PUBLISH.status, _limits(request))
 
 
-@get("/events")
+@get("/events", operation=QUERY)
 async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     """The events that match every parameter, newest first (section Query Events)."""
-    principal = await door.principal(request)
-    parameters = dict(request.query_params.items())
-    context = await door.context(request, principal, parameters.get("orgId"), "orgId")
-    await door.admit(request, "query", context)
-    wanted = parsed(parameters, QueryEvents)
-    found: EventPage = (await call(page, context, wanted.to_list)).read(EventPage)
-    if found.next_cursor is not None and len(found.events) < wanted.limit:
+    context, parameters = await door.read(request, QUERY)
+    found: EventPage = (await call(page, context, parameters.to_list)).read(EventPage)
+    if found.next_cursor is not None and len(found.events) < parameters.limit:
         raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
-    return answer(request, PublishedPage.of(found, wanted, context.workspace), 200, _limits(request))
+    if wanted(header_map(request.scope)):
+        return _cloudevents(request, BATCH, written(found.events), QUERY.status)
+    return answer(request, PublishedPage.of(found, parameters, context.workspace), QUERY.status, _limits(request))
 
 
-@post("/events/subscriptions")
+@post("/events/subscriptions", operation=SUBSCRIBE)
 async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Register a webhook (section Subscribe to Events)."""
-    context = await door.managing(request)
+    context, _ = await door.read(request, SUBSCRIBE)
     body = await read_body(request.receive, header_map(request.scope), door.max_body_bytes)
     if isinstance(body, PayloadTooLarge):
         raise body
     made = await call(create_subscription, context, lambda: None if isinstance(body, Disconnected) else body)
-    await door.count_active(request, context)
-    return answer(request, made, 201, _limits(request))
+    await door.admit(request, SUBSCRIBE, context)
+    return answer(request, made, SUBSCRIBE.status, _limits(request))
 
 
-@get("/events/subscriptions")
+@get("/events/subscriptions", operation=SUBSCRIPTIONS)
 async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Every webhook of the workspace (section Manage Subscriptions)."""
-    context = await door.managing(request)
+    context, _ = await door.read(request, SUBSCRIPTIONS)
     found = await call(list_subscriptions, context, lambda: None)
-    return answer(request, {"subscriptions": found}, 200, _limits(request))
+    return answer(request, SubscriptionList(subscriptions=found), SUBSCRIPTIONS.status, _limits(request))
 
 
-@delete("/events/subscriptions/{subscription_id:str}", status_code=204)
+@delete("/events/subscriptions/{subscription_id:str}", status_code=204, operation=UNSUBSCRIBE)
 async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) -> Response[None]:
     """End a webhook (section Manage Subscriptions)."""
-    context = await door.managing(request)
+    context, _ = await door.read(request, UNSUBSCRIBE)
     wanted = SubscriptionReference(subscription_id=subscription_id)
     await call(delete_subscription, context, lambda: wanted)
-    await door.count_active(request, context)
+    await door.admit(request, UNSUBSCRIBE, context)
     return done(request, _limits(request))
+
+
+@route(["/events", "/events/subscriptions"], http_method=[HttpMethod.OPTIONS], status_code=204)
+async def methods() -> Response[None]:
+    """The methods of both. Comes first: else Litestar answers, by the first handler of a path alone."""
+    return Response(None, status_code=204, headers={"allow": "GET, OPTIONS, POST"})
 
 
 def publish_router(door: PublishDoor) -> Router:
     """The routes of the door."""
     return Router(
         "/v1",
-        route_handlers=[publish, query, subscribe, subscriptions, unsubscribe],
+        route_handlers=[methods, publish, query, subscribe, subscriptions, unsubscribe],
+        opt={"door": "publish"},
         dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
         exception_handlers={ProcedureError: _refused},
     )
@@ -161,6 +226,40 @@ async def _event_of(request: Caller, door: PublishDoor) -> PublishEvent | Proced
         return decoded(body, _event)
     except InvalidInput as error:
         return error
+
+
+async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Principal, mode: Mode) -> Response[bytes]:
+    headers = header_map(request.scope)
+    body = await read_body(request.receive, headers, door.max_body_bytes)
+    context = await door.context(request, principal, None, "X-Workspace-Id")
+    await door.admit(request, PUBLISH, context)
+    if isinstance(body, PayloadTooLarge):
+        raise body
+    sent = b"" if body is None or isinstance(body, Disconnected) else body
+    events = read(mode, headers, sent, context.workspace, door.services.max_event_bytes)
+    subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
+    try:
+        if mode is Mode.BATCHED:
+            logged = await call(log_batch, context, lambda: LogEvents(events=events))
+        else:
+            logged = [await call(log, context, lambda: events[0])]
+    except InvalidInput as error:  # a batch is a list here, and no member
+        issues = [Issue(each.path.removeprefix("events."), each.message, each.code) for each in error.issues]
+        raise InvalidInput(issues) from error
+    if mode is Mode.BATCHED:
+        return _cloudevents(request, BATCH, written(logged), PUBLISH.status)
+    [event] = logged
+    if wanted(headers):
+        return _cloudevents(request, EVENT, Raw(shown(event)), PUBLISH.status)
+    triggered = len(subscribers.of_logged(event))
+    return answer(request, Published.of(event, triggered), PUBLISH.status, _limits(request))
+
+
+def _cloudevents(request: Caller, media_type: str, content: Raw, status: int) -> Response[bytes]:
+    """An answer in CloudEvents."""
+    made = answer(request, content, status, _limits(request))
+    made.media_type = media_type
+    return made
 
 
 def _idempotent_id(key: str, workspace: str, key_id: str) -> UUID:

@@ -9,6 +9,7 @@ from litestar.types import HTTPScope, Receive, WebSocketScope
 from msgspec import Struct
 
 from schemas.errors import PayloadTooLarge
+from schemas.tracecontext import trace_id_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -43,6 +44,15 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
     """The caller's `x-request-id` where it is harmless text of at most 128 characters, else a new one."""
     given = headers.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+
+
+def traceparent_of(headers: dict[bytes, bytes]) -> str | None:
+    """The trace that a request says it is a part of; None where it does not, or not as W3C Trace Context has it."""
+    given = headers.get(b"traceparent")
+    if given is None:
+        return None
+    text = given.decode("latin-1").strip()
+    return text if trace_id_of(text) else None
 
 
 async def read_body(

@@ -3,18 +3,22 @@
 import re
 from collections.abc import Mapping
 from functools import cache
+from inspect import getdoc
 from typing import Any, TypeVar
 
 import msgspec
-from litestar import MediaType, Request, Response
+from litestar import Litestar, MediaType, Request, Response
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
 from app.auth import Authenticator
 from app.surfaces.errors import status_of
-from app.surfaces.requests import bearer_token, header_map, request_id_of
+from app.surfaces.operation import Operation, Route
+from app.surfaces.requests import bearer_token, header_map, request_id_of, traceparent_of
 from procedures.context import Context, Services
+from schemas.base import Input
 from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError, RateLimited, Unavailable
 from schemas.issues import find_issues, unwrap
 from schemas.principal import Principal
@@ -25,17 +29,29 @@ Caller = Request[Any, Any, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
 """A request, or a WebSocket."""
 
-T = TypeVar("T", bound=Struct)
+Q = TypeVar("Q", bound=Input)
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
-class ErrorBody(Struct, frozen=True):
+class ErrorBody(Struct, frozen=True, omit_defaults=True):
     """What went wrong: a published code, a sentence for a person, and the field that it is about."""
 
     code: str
     message: str
     field: str | UnsetType = UNSET
+
+
+class Refusal(Struct, frozen=True):
+    """The answer of a call that failed (the document "Events API", section Error Codes)."""
+
+    error: ErrorBody
+
+    @classmethod
+    def of(cls, error: ProcedureError) -> "Refusal":
+        """What a caller is told of a failure."""
+        code = error.reason if isinstance(error, InvalidInput) else error.code
+        return cls(ErrorBody(code, error.message, error.field or UNSET))
 
 
 class RestDoor(Struct, frozen=True, kw_only=True):
@@ -61,20 +77,44 @@ class RestDoor(Struct, frozen=True, kw_only=True):
             workspace = await self.authenticator.workspace(principal, named)
         except (Forbidden, NotFound) as error:
             raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
-        return Context(self.services, principal, workspace, request_id(request))
+        return Context(self.services, principal, workspace, request_id(request), traceparent_of(headers))
 
-    async def read(self, request: Caller, wanted: type[T], names_workspace: str) -> tuple[Context, T]:
-        """Who calls, in which workspace (the parameter `names_workspace` says), and what for.
+    async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
+        """Count a call, where a door limits them."""
 
-        Raises Unauthorized, Forbidden, InvalidInput, Unavailable.
+    async def read(self, request: Caller, operation: Operation[Q]) -> tuple[Context, Q]:
+        """Who calls, in which workspace, and what for. A call that is counted is, whatever its parameters are.
+
+        Raises Unauthorized, Forbidden, RateLimited, InvalidInput, Unavailable.
         """
         principal = await self.principal(request)
         parameters = dict(request.query_params.items())
-        context = await self.context(request, principal, parameters.get(names_workspace), names_workspace)
-        return context, parsed(parameters, wanted)
+        named = parameters.get(operation.workspace)
+        context = await self.context(request, principal, named, operation.workspace)
+        await self.admit(request, operation, context)
+        return context, parsed(parameters, operation.query)
 
 
-def parsed(parameters: Mapping[str, str], wanted: type[T]) -> T:
+def routes(app: Litestar) -> list[Route]:
+    """Every route that declares its operation. The `door` is its router's `opt`."""
+    return [
+        Route(
+            door=handler.opt["door"],
+            method=method.lower(),
+            path=route.path_format,
+            name=handler.handler_name,
+            description=getdoc(handler.fn) or "",
+            operation=handler.opt["operation"],
+        )
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if "operation" in handler.opt
+        for method in sorted(handler.http_methods)
+    ]
+
+
+def parsed(parameters: Mapping[str, str], wanted: type[Q]) -> Q:
     """The parameters of a query as a `wanted`, whose whole numbers they spell. Raises InvalidInput, every place."""
     values: dict[str, object] = dict(parameters)
     for name, text in parameters.items():
@@ -115,15 +155,13 @@ def done(request: Caller, headers: Mapping[str, str]) -> Response[None]:
 
 
 def refusal(request: Caller, error: ProcedureError, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    """The answer of a call that failed (the document "Events API", section Error Codes)."""
-    code = error.reason if isinstance(error, InvalidInput) else error.code
-    body = ErrorBody(code, error.message, error.field or UNSET)
+    """The answer of a call that failed."""
     retry = {"retry-after": str(error.retry_after_seconds)} if isinstance(error, Unavailable | RateLimited) else {}
-    return answer(request, {"error": body}, status_of(error).http, retry | dict(headers or {}))
+    return answer(request, Refusal.of(error), status_of(error).http, retry | dict(headers or {}))
 
 
 def unrouted(request: Caller, error: HTTPException) -> Response[bytes]:
     """The answer where no handler was found, or the framework refused the request itself."""
     code = error.detail.lower().replace(" ", "_") if error.status_code in {404, 405} else "invalid_input"
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    return answer(request, {"error": ErrorBody(code, error.detail)}, error.status_code, headers)
+    return answer(request, Refusal(ErrorBody(code, error.detail)), error.status_code, headers)

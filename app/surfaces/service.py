@@ -1,20 +1,54 @@
 """The service door: is the process alive, can it serve."""
 
-from litestar import Response, get
+from typing import Literal
+
+from litestar import Response, Router, get
+from litestar.di import Provide
 
 from app.store.readiness import Readiness
+from app.surfaces.operation import Probe
+from schemas.base import Output
 
 
-@get("/healthz", sync_to_thread=False)
-def healthz() -> dict[str, str]:
+class Alive(Output, frozen=True, kw_only=True):
     """The process answers."""
-    return {"status": "ok"}
+
+    status: Literal["ok"]
 
 
-@get("/readyz")
-async def readyz(readiness: Readiness) -> Response[dict[str, str]]:
+class Ready(Output, frozen=True, kw_only=True):
+    """The server can serve."""
+
+    status: Literal["ready"]
+
+
+class Unready(Output, frozen=True, kw_only=True):
+    """The server cannot serve, and why."""
+
+    status: Literal["unready"]
+    reason: str
+
+
+@get("/healthz", sync_to_thread=False, operation=Probe({200: Alive}))
+def healthz() -> Alive:
+    """The process answers."""
+    return Alive(status="ok")
+
+
+@get("/readyz", operation=Probe({200: Ready, 503: Unready}))
+async def readyz(readiness: Readiness) -> Response[Ready | Unready]:
     """The database is reachable and migrated; else 503 and what is missing."""
     problem = await readiness.problem()
     if problem is None:
-        return Response({"status": "ready"})
-    return Response({"status": "unready", "reason": problem}, status_code=503)
+        return Response(Ready(status="ready"))
+    return Response(Unready(status="unready", reason=problem), status_code=503)
+
+
+def service_router(readiness: Readiness) -> Router:
+    """The routes of the door."""
+    return Router(
+        "/",
+        route_handlers=[healthz, readyz],
+        opt={"door": "service"},
+        dependencies={"readiness": Provide(lambda: readiness, sync_to_thread=False)},
+    )

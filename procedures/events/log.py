@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from app.ledger.draft import Draft
 from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import mutation
@@ -10,6 +12,7 @@ from schemas.errors import Conflict, Forbidden, InvalidInput, NotFound, PayloadT
 from schemas.event import LogEvent, SynapEvent
 from schemas.jsontext import MAX_ISSUES
 from schemas.principal import Scope
+from schemas.tracecontext import trace_id_of
 
 
 @mutation("events.log", scope=Scope.EVENTS_WRITE, errors=(Conflict, Forbidden, NotFound, PayloadTooLarge))
@@ -25,7 +28,13 @@ async def log(event: LogEvent, context: Context) -> SynapEvent:
 
 
 async def drafts(events: Sequence[LogEvent], paths: Sequence[str], context: Context) -> list[Draft]:
-    """What the log will hold of `events`, which stand at `paths`. Raises InvalidInput for every invalid place."""
+    """What the log will hold of `events`, which stand at `paths`. Raises InvalidInput for every invalid place.
+
+    The trace that the call is a part of is the correlation of events that name neither that nor their id.
+    """
+    trace_id = context.traceparent and trace_id_of(context.traceparent)
+    if trace_id:
+        events = [_correlated(event, trace_id) for event in events]
 
     def all_drafts() -> list[Draft]:
         made, issues = [], []
@@ -42,3 +51,9 @@ async def drafts(events: Sequence[LogEvent], paths: Sequence[str], context: Cont
 
     size = sum(len(bytes(event.data)) + len(bytes(event.metadata)) for event in events)
     return await asyncio.to_thread(all_drafts) if size > LARGE_BYTES else all_drafts()
+
+
+def _correlated(event: LogEvent, trace_id: str) -> LogEvent:
+    """An event of a trace. Not one that has an id: sent again in another trace it would be another event."""
+    named = event.id is not None or event.correlation_id is not None
+    return event if named else replace(event, correlation_id=trace_id)

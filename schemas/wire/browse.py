@@ -7,6 +7,7 @@ from schemas.browse import DEFAULT_LIMIT, MAX_IDS, BrowsedEvent, BrowseEvents, L
 from schemas.errors import InvalidInput, Issue
 from schemas.event import SynapEvent, TypePattern
 from schemas.jsontext import read_json
+from schemas.trace import DEFAULT_DEPTH, DEFAULT_NODES, NodeLimit, TraceEvent
 
 
 class BrowseQuery(Input, frozen=True, kw_only=True, rename=None):
@@ -47,6 +48,17 @@ class QueryEvents(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "o
             created_at_before=self.created_at_before,
             user_id=self.user_id,
         )
+
+
+class TraceQuery(BrowseQuery, frozen=True, kw_only=True):
+    """How far to go from the event of the path."""
+
+    limit: NodeLimit = DEFAULT_NODES
+    depth: NodeLimit = DEFAULT_DEPTH
+
+    def to_trace(self, event_id: str) -> TraceEvent:
+        """The input of `events.trace`."""
+        return TraceEvent(event_id=event_id, limit=self.limit, depth=self.depth)
 
 
 def shown(event: SynapEvent, workspace: str) -> BrowsedEvent:

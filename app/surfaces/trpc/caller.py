@@ -13,8 +13,9 @@ async def find_context(
     headers: dict[bytes, bytes],
     params: Mapping[str, str],
     request_id: str,
+    traceparent: str | None = None,
 ) -> Context:
-    """Who calls, and in which workspace: by headers, else by `connectionParams`.
+    """Who calls, and in which workspace: by headers, else by `connectionParams`. In which trace, the caller says.
 
     Raises Unauthorized, Forbidden, NotFound, Unavailable.
     """
@@ -22,4 +23,5 @@ async def find_context(
     principal = await authenticator.principal(token)
     named = headers.get(b"x-workspace-id")
     workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")
-    return Context(services, principal, await authenticator.workspace(principal, workspace or None), request_id)
+    named_workspace = await authenticator.workspace(principal, workspace or None)
+    return Context(services, principal, named_workspace, request_id, traceparent)

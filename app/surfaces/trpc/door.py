@@ -10,7 +10,14 @@ from msgspec import Struct
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED
 from app.surfaces.live import Live
-from app.surfaces.requests import Disconnected, disconnected, header_map, read_body, request_id_of
+from app.surfaces.requests import (
+    Disconnected,
+    disconnected,
+    header_map,
+    read_body,
+    request_id_of,
+    traceparent_of,
+)
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
 from app.surfaces.trpc.request import (
@@ -117,7 +124,9 @@ class Door(Struct, frozen=True, kw_only=True):
         caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
         if any(path in self.procedures for path in request.paths):
             try:
-                caller = await find_context(self.services, self.authenticator, headers, params, request_id)
+                caller = await find_context(
+                    self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
+                )
             except ProcedureError as error:
                 caller = error
         content = request.input if method == "GET" else body
@@ -191,7 +200,9 @@ class Door(Struct, frozen=True, kw_only=True):
             return resumed(None if sent is None else self.transformer.input(sent), resume)
 
         try:
-            context = await find_context(self.services, self.authenticator, headers, params, request_id)
+            context = await find_context(
+                self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
+            )
             stream = await call(procedure, context, source, size=len(content) if isinstance(content, bytes) else 0)
         except ProcedureError as error:
             await events.refuse(answer_headers, failure(error, procedure.name).error or b"")

@@ -1,0 +1,92 @@
+"""The API document at `/openapi.json`, and `/docs`, a page that shows it and can call what it shows.
+
+The page is Swagger UI, its files from the package `offapi`. Nothing comes from the network: the page may load from us
+alone (its Content-Security-Policy), and asks no one to validate the document.
+"""
+
+from hashlib import sha256
+from importlib.metadata import distribution
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response, Router, get
+from litestar.exceptions import NotFoundException
+
+ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
+"""The files of the package that are served, and what they are."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Inline styles are Swagger UI's own. Scripts are files only."""
+
+START = """\
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#document",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+"""
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Synap Events</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" href="docs/swagger_style.css?v={version}">
+  </head>
+  <body>
+    <div id="document"></div>
+    <script src="docs/swagger_bundle.js?v={version}"></script>
+    <script src="docs/start.js"></script>
+  </body>
+</html>
+"""
+
+_REVALIDATED = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+_KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+
+
+def docs_router(document: dict[str, Any]) -> Router:
+    """The routes of the document. No key is needed."""
+    written = msgspec.json.encode(document)
+    etag = f'"{sha256(written).hexdigest()[:32]}"'
+    package = distribution("offapi")
+    page = PAGE.replace("{version}", package.version)
+
+    @get("/openapi.json", sync_to_thread=False)
+    def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The document; 304 for who has it."""
+        headers = {**_REVALIDATED, "etag": etag}
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(b"", status_code=304, headers=headers)
+        return Response(written, media_type=MediaType.JSON, headers=headers)
+
+    @get("/docs", sync_to_thread=False)
+    def docs() -> Response[str]:
+        """The page."""
+        headers = {**_REVALIDATED, "content-security-policy": POLICY, "referrer-policy": "no-referrer"}
+        return Response(page, media_type=MediaType.HTML, headers=headers)
+
+    @get("/docs/start.js", sync_to_thread=False)
+    def start() -> Response[str]:
+        """What opens the document in the page."""
+        return Response(START, media_type=ASSETS["swagger_bundle.js"], headers=_REVALIDATED)
+
+    @get("/docs/{asset:str}", sync_to_thread=True)
+    def file(asset: str) -> Response[bytes]:
+        """A file of Swagger UI."""
+        if asset not in ASSETS:
+            raise NotFoundException
+        content = package.locate_file(f"offapi/{asset}").read_bytes()  # type: ignore[attr-defined] # it is a path
+        return Response(content, media_type=ASSETS[asset], headers=_KEPT)
+
+    return Router("/", route_handlers=[openapi_json, docs, start, file])

@@ -1,0 +1,153 @@
+"""The MCP door over HTTP, as an ASGI application: who calls is checked here, the protocol is the official package's."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import asgi
+from litestar.enums import ScopeType
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import Message as Event
+
+from app.surfaces.errors import BAD_REQUEST, INTERNAL, METHOD_NOT_SUPPORTED, UNSUPPORTED_MEDIA_TYPE, status_of
+from app.surfaces.mcp.message import Message, MessageError, read_message
+from app.surfaces.requests import Disconnected, bearer_token, header_map, read_body, request_id_of
+from app.surfaces.rest import RestDoor
+from procedures.call import log_call
+from procedures.context import Context
+from procedures.procedure import Procedure
+from schemas.errors import Forbidden, NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    from app.surfaces.mcp.server import ToolServer
+
+MOUNT = "/mcp"
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class McpDoor:
+    """Serves the procedures as tools, at `/mcp`, without sessions: any process answers any request."""
+
+    def __init__(self, door: RestDoor, *, procedures: Mapping[str, Procedure], origins: Sequence[str]) -> None:
+        self._door = door
+        self._procedures = procedures
+        self._origins = origins
+        self._server: ToolServer | None = None
+
+    def handler(self) -> ASGIRouteHandler:
+        """The route of the door."""
+
+        @asgi(MOUNT)
+        async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == ScopeType.HTTP:
+                await self(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1000, "reason": None})
+
+        return mcp
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        headers = header_map(scope)
+        request_id = request_id_of(headers)
+
+        async def named(event: Event) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode())]
+            await send(event)
+
+        async def refuse(number: int, http: int, reason: str, message: str, *more: tuple[bytes, bytes]) -> None:
+            log_call("(mcp)", request_id, time.perf_counter() - started, reason)
+            error = {"code": number, "message": message, "data": {"reason": reason}}
+            await _send(named, http, more, msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error}))
+
+        try:
+            _check_method(scope["method"])
+            body = await read_body(receive, headers, self._door.max_body_bytes)
+            if isinstance(body, Disconnected):
+                return
+            self._check_origin(headers)
+            context = await self._context(headers, request_id)
+            message = _message(headers, body)
+        except MessageError as error:
+            status = error.status
+            more = [(b"allow", b"POST")] if status is METHOD_NOT_SUPPORTED else []
+            await refuse(status.number, status.http, status.name, error.message, *more)
+            return
+        except ProcedureError as error:
+            status = status_of(error)
+            # Others of our numbers are other failures in this protocol.
+            number = INTERNAL.number if isinstance(error, Unavailable) else BAD_REQUEST.number
+            await refuse(number, status.http, error.code, error.message, *_more(error, headers))
+            return
+        if self._server is None:
+            self._server = await asyncio.to_thread(self._load)  # twice at worst, where two come first at once
+        await self._server.handle(context, message, scope, receive, named)
+
+    def _load(self) -> "ToolServer":
+        from app.surfaces.mcp.server import ToolServer  # noqa: PLC0415 - it is large, and many never need it
+
+        return ToolServer(self._procedures, max_body_bytes=self._door.max_body_bytes)
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse a page that is not of this machine nor listed, whatever its host is said to be (DNS rebinding).
+
+        MCP, "Streamable HTTP", Security Warning. Raises Forbidden.
+        """
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if not origin or "*" in self._origins or origin in self._origins:
+            return
+        try:
+            host = urlsplit(origin).hostname
+        except ValueError:
+            host = None
+        if host not in _LOOPBACK:
+            raise Forbidden("Pages of this origin may not call; SYNAP_CORS_ORIGINS lists those that may")
+
+    async def _context(self, headers: dict[bytes, bytes], request_id: str) -> Context:
+        """Who calls, and in which workspace. Raises Unauthorized, Forbidden, Unavailable."""
+        principal = await self._door.authenticator.principal(bearer_token(headers))
+        named = headers.get(b"x-workspace-id", b"").decode("latin-1")
+        try:
+            workspace = await self._door.authenticator.workspace(principal, named or None)
+        except (Forbidden, NotFound) as error:  # 404 would tell a client that its session has ended
+            raise Forbidden("The key does not belong to the workspace that the call names") from error
+        return Context(self._door.services, principal, workspace, request_id)
+
+
+def _check_method(method: str) -> None:
+    """Refuse what would open a stream without a request, or end a session: there are none. Raises MessageError."""
+    if method != "POST":
+        raise MessageError(METHOD_NOT_SUPPORTED, "Send a POST")
+
+
+def _message(headers: dict[bytes, bytes], body: bytes | PayloadTooLarge | None) -> Message:
+    """What was sent. Raises PayloadTooLarge, MessageError."""
+    if isinstance(body, PayloadTooLarge):
+        raise body
+    if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+        raise MessageError(UNSUPPORTED_MEDIA_TYPE, "Send JSON: content-type must be application/json")
+    return read_message(body or b"")
+
+
+def _more(error: ProcedureError, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """The headers that say how to do better (RFC 6750, section 3)."""
+    if isinstance(error, Unauthorized):
+        said = b"Bearer" if bearer_token(headers) is None else b'Bearer error="invalid_token"'
+        return [(b"www-authenticate", said)]
+    if isinstance(error, Unavailable | RateLimited):
+        return [(b"retry-after", str(error.retry_after_seconds).encode())]
+    return []
+
+
+async def _send(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> None:
+    length = (b"content-length", str(len(content)).encode())
+    json = (b"content-type", b"application/json")
+    await send({"type": "http.response.start", "status": status, "headers": [json, length, *headers]})
+    await send({"type": "http.response.body", "body": content, "more_body": False})

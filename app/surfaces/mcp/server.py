@@ -1,0 +1,131 @@
+"""The protocol, by the official package. Importing this costs a second and 37 MiB, so the door does when it is used."""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import mcp_types as types
+from litestar.types import HTTPScope, Receive, Send
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from msgspec import Struct
+
+from app.surfaces.mcp.message import Message, limited
+from app.surfaces.mcp.results import answered, failed
+from app.surfaces.mcp.tools import ToolSpec, tools
+from procedures.call import call, log_call
+from procedures.context import Context
+from procedures.procedure import Procedure
+from schemas.errors import NotFound, ProcedureError
+from schemas.jsontext import MAX_ECHO
+
+INSTRUCTIONS = """\
+An append-only log of events that anyone can verify: nothing logged can be changed. Log what you do and why with \
+`events_log`: `type` is dotted (`task.completed`), `data` is any object, `metadata.ai.agent` is your name, and \
+`metadata.ai.confidence` and `metadata.ai.reasoning` say how sure you were and why. Name as `causationId` the event \
+that made you act, and one `correlationId` for a run. To retry safely send an `id` (a UUID) of your own. Try an event \
+with `events_validate`. Find events with `events_list`, or by pages with `events_page`; `events_trace` says what led \
+to one. A tool `a_b` is the procedure `a.b`."""
+
+_REQUEST = "synap.mcp"
+"""Where a request's own stands in its scope."""
+
+# They say that each request came and went, in words that we do not choose.
+logging.getLogger("mcp").setLevel(logging.WARNING)
+
+
+class _Request(Struct, frozen=True):
+    """Who sent a message and, of a call, the arguments."""
+
+    context: Context
+    arguments: bytes | None
+
+
+class ToolServer:
+    """Tells the tools that a key may call, and calls them. For any number of requests at once."""
+
+    def __init__(self, procedures: Mapping[str, Procedure], *, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        self._specs = tools(procedures)
+        self._tools = {name: _tool(spec) for name, spec in self._specs.items()}
+        self._server: Server[Any] = Server(
+            "synap-events",
+            version=version("synap-events"),
+            title="Synap Events",
+            instructions=INSTRUCTIONS,
+            on_list_tools=self._list,
+            on_call_tool=self._call,
+            get_tool_input_schema=lambda _: None,  # no argument travels as a header
+        )
+
+    async def handle(self, context: Context, sent: Message, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one message."""
+        # A manager keeps sessions, and there are none: so each request has its own, and leaves nothing behind to stop.
+        manager = StreamableHTTPSessionManager(
+            self._server, json_response=True, stateless=True, max_request_body_size=self._max_body_bytes
+        )
+        unread = [sent.body]
+
+        async def replay() -> Any:
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            return await receive()
+
+        own: dict[str, Any] = {**scope, _REQUEST: _Request(context, sent.arguments)}
+        async with manager.run():
+            await manager.handle_request(own, replay, send)  # type: ignore[arg-type] # ASGI by another's types
+
+    async def _list(self, told: Any, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        """The tools that the caller's scopes allow."""
+        principal = _request(told).context.principal
+        return types.ListToolsResult(
+            tools=[
+                self._tools[name]
+                for name, spec in self._specs.items()
+                if spec.procedure.scope is None or principal.allows(spec.procedure.scope)
+            ]
+        )
+
+    async def _call(self, told: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """One call. What fails in it is a result, so that the model reads it. Raises MCPError for an unknown tool."""
+        request = _request(told)
+        spec = self._specs.get(params.name)
+        if spec is None:
+            log_call(params.name, request.context.request_id, 0.0, NotFound.code, request.context)
+            raise MCPError(types.INVALID_PARAMS, f'There is no tool "{params.name[:MAX_ECHO]}"')
+        arguments = request.arguments
+        if spec.default_limit is not None:
+            arguments = limited(arguments, spec.default_limit)
+        try:
+            output = await call(spec.procedure, request.context, lambda: arguments, size=len(arguments or b""))
+            result = answered(spec, output)
+        except ProcedureError as error:
+            result = failed(error)
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=result.text)],
+            structured_content=result.structured,
+            is_error=result.is_error,
+        )
+
+
+def _request(told: Any) -> _Request:
+    """What the door gave along with a message."""
+    request: _Request = told.request.scope[_REQUEST]
+    return request
+
+
+def _tool(spec: ToolSpec) -> types.Tool:
+    # Without an output schema: it would cost the context more than it tells, for an answer is JSON with named members.
+    return types.Tool(
+        name=spec.name,
+        title=spec.procedure.name,
+        description=spec.description,
+        input_schema=spec.input,
+        annotations=types.ToolAnnotations(
+            read_only_hint=spec.reads_only,
+            destructive_hint=spec.is_destructive,
+            idempotent_hint=spec.is_idempotent,
+        ),
+    )

@@ -1,0 +1,189 @@
+"""`/metrics`: what the server counts, for Prometheus, in its text or as OpenMetrics, whichever is asked for.
+
+A scrape of any process answers for every process of the machine that shares its data directory: series that a process
+counts have its number as the label `process`, so none is ever a sum that shrinks when one of them starts again. What
+the database knows is told without that label, alike by every machine.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
+from typing import Annotated, Any
+
+import psutil
+from litestar import Response, Router, get
+from litestar.di import Provide
+from msgspec import Meta, Struct
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+from app.auth import Authenticator
+from app.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
+from app.store.backlog import Standing, standing
+from app.store.database import Database
+from app.surfaces.operation import Probe
+from app.surfaces.requests import bearer_token, header_map
+from app.surfaces.rest import Caller, refusal
+from schemas.errors import Forbidden, ProcedureError, Unavailable
+from schemas.principal import Scope
+
+OPENMETRICS = "application/openmetrics-text"
+
+PROXIED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+"""Headers of a request that a proxy has passed on. What they say is not believed, only that there is a proxy: whoever
+called it may be anywhere."""
+
+PLAIN = "text/plain"
+
+Exposition = Annotated[str, Meta(examples=["# TYPE synap_calls_total counter"])]
+
+
+class MetricsDoor(Struct, frozen=True, kw_only=True):
+    """What the answer is made of."""
+
+    board: Board
+    database: Database
+    authenticator: Authenticator
+    version: str
+
+    async def admit(self, request: Caller) -> None:
+        """Let pass who calls from this machine itself, else who has the scope `audit:read`.
+
+        Raises Unauthorized, Forbidden, Unavailable.
+        """
+        headers = header_map(request.scope)
+        token = bearer_token(headers)
+        if token is None and _is_near(request, headers):
+            return
+        principal = await self.authenticator.principal(token)
+        if not principal.allows(Scope.AUDIT_READ):
+            raise Forbidden(f"The key lacks the scope {Scope.AUDIT_READ}")
+
+
+@get("/metrics", operation=Probe({200: Exposition}, (PLAIN, OPENMETRICS), Scope.AUDIT_READ))
+async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
+    """What the server counts, for Prometheus.
+
+    As OpenMetrics where `Accept` has that. Needs no key from the server's own machine.
+    """
+    await door.admit(request)
+    try:
+        known: Standing | None = await standing(door.database)
+    except Unavailable:
+        known = None
+    snapshots = await door.board.all()
+    wants_open = OPENMETRICS.encode() in header_map(request.scope).get(b"accept", b"").lower()
+    write = openmetrics.generate_latest if wants_open else generate_latest
+    registry = CollectorRegistry()
+    registry.register(_Told(snapshots, known, door.version))
+    return Response(
+        await asyncio.to_thread(write, registry),
+        headers={
+            "content-type": openmetrics.CONTENT_TYPE_LATEST if wants_open else CONTENT_TYPE_PLAIN_0_0_4,
+            "cache-control": "no-store",
+        },
+    )
+
+
+def metrics_router(door: MetricsDoor) -> Router:
+    """The route."""
+    return Router(
+        "/",
+        route_handlers=[metrics],
+        opt={"door": "service"},
+        dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
+        exception_handlers={ProcedureError: refusal},
+    )
+
+
+def _is_near(request: Caller, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the caller is on this machine, and no proxy for somebody who is not."""
+    client = request.scope["client"]
+    if client is None or any(name in headers for name in PROXIED):
+        return False
+    address = ip_address(client[0])
+    return ((isinstance(address, IPv6Address) and address.ipv4_mapped) or address).is_loopback
+
+
+class _Told(Collector):
+    """The numbers as metrics of the library."""
+
+    def __init__(self, snapshots: Sequence[Snapshot], known: Standing | None, version: str) -> None:
+        self._snapshots = snapshots
+        self._known = known
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        for instrument in INSTRUMENTS:
+            yield self._counted(instrument)
+        yield from self._processes()
+        yield InfoMetricFamily("synap_build", "What runs.", {"version": self._version})
+        yield GaugeMetricFamily("synap_database_up", "Whether the database answers.", int(self._known is not None))
+        if self._known is not None:
+            yield from _standing(self._known)
+
+    def _counted(self, instrument: Counter | Histogram) -> Metric:
+        labels = ["process", *instrument.labels]
+        if isinstance(instrument, Histogram):
+            distribution = HistogramMetricFamily(instrument.name, instrument.help, labels=labels)
+            for place, counts in self._values(instrument):
+                distribution.add_metric(place, *cumulative(instrument, counts))
+            return distribution
+        kind = GaugeMetricFamily if isinstance(instrument, Gauge) else CounterMetricFamily
+        family = kind(instrument.name, instrument.help, labels=labels)
+        for place, value in self._values(instrument):
+            family.add_metric(place, value)
+        return family
+
+    def _values(self, instrument: Counter | Histogram) -> Iterator[tuple[list[str], Any]]:
+        """Of every process: the labels of a series, and its number or its counts."""
+        for snapshot in self._snapshots:
+            for own, value in snapshot.values.get(instrument.name, []):
+                yield [str(snapshot.number), *own], value
+
+    def _processes(self) -> Iterator[Metric]:
+        """What the system knows of each process, under the names that Prometheus has for it."""
+        label = ["process"]
+        cpu = CounterMetricFamily("process_cpu_seconds", "Processor time, of user and system.", labels=label)
+        memory = GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", labels=label)
+        files = GaugeMetricFamily("process_open_fds", "Open files and connections.", labels=label)
+        started = GaugeMetricFamily("process_start_time_seconds", "Start, in seconds since 1970.", labels=label)
+        age = GaugeMetricFamily(
+            "synap_snapshot_age_seconds", "How old the numbers of a process are: large where it hangs.", labels=label
+        )
+        for snapshot in self._snapshots:
+            own = [str(snapshot.number)]
+            age.add_metric(own, max(time.time() - snapshot.at, 0.0))
+            try:
+                process = psutil.Process(snapshot.pid)
+                with process.oneshot():
+                    times = process.cpu_times()
+                    cpu.add_metric(own, times.user + times.system)
+                    memory.add_metric(own, process.memory_info().rss)
+                    files.add_metric(own, process.num_fds())
+                    started.add_metric(own, process.create_time())
+            except psutil.Error:
+                continue  # it has ended meanwhile, or is of another container
+        yield from (cpu, memory, files, started, age)
+
+
+def _standing(known: Standing) -> Iterator[Metric]:
+    """What the database knows."""
+    yield GaugeMetricFamily("synap_workspaces", "Workspaces.", known.workspaces)
+    yield GaugeMetricFamily("synap_events", "Events in all logs.", known.events)
+    states = GaugeMetricFamily("synap_subscriptions", "Webhook subscriptions.", labels=["state"])
+    for state in ("active", "paused", "disabled"):
+        states.add_metric([state], known.subscriptions.get(state, 0))
+    yield states
+    yield GaugeMetricFamily("synap_deliveries_pending", "Deliveries that have not ended.", known.pending)
+    yield GaugeMetricFamily(
+        "synap_delivery_overdue_seconds", "For how long the oldest delivery has been due.", known.overdue_seconds
+    )
+    yield GaugeMetricFamily(
+        "synap_subscription_lag_events", "Events that the furthest subscription is behind its log.", known.behind
+    )

@@ -1,0 +1,381 @@
+"""The API document: whether it is valid, whole and true, for each way in which a server may be run."""
+
+import json
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from inspect import getmembers, isclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+from litestar import Litestar, asgi
+from litestar.routes import HTTPRoute
+from litestar.types import Receive, Scope, Send
+from msgspec import Meta
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from app.openapi import openapi
+from app.openapi_examples import SHOWN
+from app.surfaces.browse import browse_router
+from app.surfaces.docs import docs_router
+from app.surfaces.ledger import MOUNT, OWN_MOUNT, ledger_router
+from app.surfaces.metrics import metrics_router
+from app.surfaces.operation import Operation
+from app.surfaces.publish import publish_router
+from app.surfaces.rest import routes
+from app.surfaces.service import service_router
+from procedures.described import EVERY_CALLS
+from procedures.procedure import Kind
+from procedures.registry import registry
+from schemas import errors
+from schemas.base import Input
+from tests.servers import Server, cloned, free_port, serving, until
+from tests.surfaces.conftest import ORIGINS, Observed
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+KINDS = ["plain", "superjson", "extended", "the ledger alone"]
+
+Document = dict[str, Any]
+
+NOT_TOLD = {("/openapi.json", "get"), ("/docs", "get"), ("/docs/start.js", "get"), ("/docs/{asset}", "get")}
+"""The routes of the document itself."""
+
+METHODS = {Kind.QUERY: {"get", "post"}, Kind.MUTATION: {"post"}, Kind.SUBSCRIPTION: {"get"}}
+
+
+@pytest.fixture(scope="module")
+def documents(
+    observed: Observed,
+    superjson_server: Server,
+    postgres_url: str,
+    template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Document]]:
+    """What each kind of server says of itself; one has a metadata kind of its developer's."""
+    folder = tmp_path_factory.mktemp("extended")
+    shutil.copy(EXAMPLES / "review.py", folder)
+    port = free_port()
+    with (
+        cloned(postgres_url, template, "test_openapi") as url,
+        serving(folder, database_url=url, extensions="review", ledger_port=port) as extended,
+    ):
+        ledger = f"http://127.0.0.1:{port}"
+        until(lambda: _answers(ledger))
+        urls = [observed.server.url, superjson_server.url, extended.url, ledger]
+        yield {kind: httpx.get(f"{url}/openapi.json").json() for kind, url in zip(KINDS, urls, strict=True)}
+
+
+@pytest.fixture(params=KINDS)
+def document(request: pytest.FixtureRequest, documents: dict[str, Document]) -> Document:
+    """Each of them."""
+    kind: str = request.param
+    return documents[kind]
+
+
+def test_the_document_is_valid(document: Document) -> None:
+    problems = [
+        f"{list(each.absolute_path)}: {each.message}" for each in OpenAPIV31SpecValidator(document).iter_errors()
+    ]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize(("kind", "mount"), [("plain", MOUNT), ("the ledger alone", OWN_MOUNT)])
+def test_it_tells_every_route_and_nothing_else(documents: dict[str, Document], kind: str, mount: str) -> None:
+    served = {
+        (route.path_format, method.lower())
+        for route in _app(mount).routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if method != "OPTIONS"
+    }
+    paths = documents[kind]["paths"]
+
+    assert {(path, method) for path in paths for method in paths[path] if "/trpc/" not in path} == served - NOT_TOLD
+    assert served > NOT_TOLD
+
+
+def test_it_tells_every_procedure(documents: dict[str, Document]) -> None:
+    wanted = {f"/trpc/{name}": METHODS[procedure.kind] for name, procedure in registry().items()}
+
+    for kind in KINDS[:3]:
+        paths = documents[kind]["paths"]
+        assert {path: set(paths[path]) for path in paths if path.startswith("/trpc/")} == wanted
+    assert not [path for path in documents["the ledger alone"]["paths"] if path.startswith("/trpc")]
+
+
+def test_operations_have_names_of_their_own(document: Document) -> None:
+    names = [operation["operationId"] for _, operation in _operations(document)]
+
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
+
+
+def test_a_metadata_kind_of_ones_own_is_told(documents: dict[str, Document]) -> None:
+    own = documents["extended"]["components"]["schemas"]
+
+    assert "review" in own["MetadataInput"]["properties"]
+    assert "review" not in documents["plain"]["components"]["schemas"]["MetadataInput"]["properties"]
+
+
+def test_every_operation_shows_what_it_takes_and_answers(document: Document) -> None:
+    for where, operation in _operations(document):
+        answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+        assert len(answers) == 1, where
+        for content in [operation.get("requestBody", {}).get("content", {}), answers[0].get("content", {})]:
+            assert all("example" in media for media in content.values()), where
+        required = [each for each in operation.get("parameters", ()) if each.get("required")]
+        assert all("example" in each for each in required), where
+        assert operation["summary"], where
+
+
+def test_every_example_is_valid(document: Document) -> None:
+    shown = 0
+
+    for where, node in _nodes(document):
+        if "schema" not in node:
+            continue
+        values = [each["value"] for each in node.get("examples", {}).values()] + node["schema"].get("examples", [])
+        for value in [*values, *([node["example"]] if "example" in node else [])]:
+            _check(document, node["schema"], value, where)
+            if content := node["schema"].get("contentSchema"):
+                _check(document, content, _read(node["schema"], value), where)
+            shown += 1
+
+    assert shown > 30
+
+
+def test_an_example_shows_no_member_that_there_is_not(documents: dict[str, Document]) -> None:
+    schemas = documents["plain"]["components"]["schemas"]
+
+    for name, members in SHOWN.items():
+        if name in schemas:
+            assert set(members) <= schemas[name]["properties"].keys(), name
+
+
+@pytest.mark.parametrize("name", registry())
+def test_every_failure_of_a_procedure_is_told(documents: dict[str, Document], name: str) -> None:
+    procedure = registry()[name]
+    wanted = {(kind.trpc_code, kind.code) for kind in (*procedure.errors, *EVERY_CALLS)}
+
+    for kind in ["plain", "superjson"]:
+        for operation in documents[kind]["paths"][f"/trpc/{name}"].values():
+            told = set()
+            for status, example in _failures(documents[kind], operation):
+                error = example["error"]["json"] if kind == "superjson" else example["error"]
+                assert str(error["data"]["httpStatus"]) == status
+                told.add((error["data"]["code"], error["data"].get("reason")))
+            if procedure.kind is not Kind.SUBSCRIPTION:
+                assert told >= wanted
+            assert ("BAD_REQUEST", None) in told or ("BAD_REQUEST", "invalid_input") in told
+
+
+def test_every_failure_of_a_route_is_told(documents: dict[str, Document]) -> None:
+    codes: set[str] = set()
+
+    for route in routes(_app(MOUNT)):
+        if isinstance(route.operation, Operation):
+            told = _told(documents["plain"], route.path, route.method)
+            wanted = {kind.code for kind in (*route.operation.procedure.errors, *EVERY_CALLS)}
+            assert told >= wanted, route
+            codes |= told
+
+    kinds = [kind for _, kind in getmembers(errors, isclass) if issubclass(kind, errors.ProcedureError)]
+    assert codes >= {kind.code for kind in kinds}
+    limited = [("/v1/events", "post"), ("/v1/events", "get"), ("/v1/events/subscriptions", "post")]
+    assert all("rate_limit_exceeded" in _told(documents["plain"], *each) for each in limited)
+    published = {"invalid_event_type", "missing_required_field", "payload_too_large"}
+    assert _told(documents["plain"], "/v1/events", "post") >= published
+
+
+def test_headers_are_told(documents: dict[str, Document]) -> None:
+    operation = documents["plain"]["paths"]["/v1/events"]["post"]
+    limits = {f"x-ratelimit-{each}" for each in ("limit", "remaining", "reset")}
+
+    sent = {each["$ref"].rpartition("/")[2] for each in operation["parameters"]}
+    answered = {
+        status: _resolved(documents["plain"], answer)["headers"].keys()
+        for status, answer in operation["responses"].items()
+    }
+
+    assert sent == {"Idempotency-Key", "X-Workspace-Id", "X-Request-Id"}
+    assert all(headers >= {"x-request-id", *limits} for headers in answered.values())
+    assert {status for status, headers in answered.items() if "retry-after" in headers} == {"429", "503"}
+
+
+def test_what_a_call_needs_is_told(documents: dict[str, Document]) -> None:
+    paths = documents["plain"]["paths"]
+
+    assert paths["/v1/events"]["get"]["security"] == [{"key": ["events:read"]}]
+    assert paths["/trpc/procedures.list"]["get"]["security"] == [{"key": []}]
+    assert paths["/healthz"]["get"]["security"] == []
+
+
+def test_json_in_a_query_says_what_it_is(documents: dict[str, Document]) -> None:
+    parameters = {each.get("name"): each for each in documents["plain"]["paths"]["/api/events"]["get"]["parameters"]}
+
+    assert parameters["filter"]["schema"]["contentSchema"] == {"$ref": "#/components/schemas/EventFilter"}
+    assert parameters["orderBy"]["schema"]["contentSchema"]["items"] == {"$ref": "#/components/schemas/EventOrderBy"}
+    assert parameters["ids"]["description"] == "Separated by commas."
+
+
+def test_the_same_server_says_the_same(observed: Observed, server: Server) -> None:
+    one, other = (httpx.get(f"{each.url}/openapi.json") for each in (observed.server, server))
+    again = httpx.get(f"{server.url}/openapi.json", headers={"if-none-match": other.headers["etag"]})
+
+    assert one.content == other.content
+    assert one.headers["content-type"] == "application/json"
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", one.headers["etag"])
+
+
+def test_a_page_of_a_welcome_origin_may_read_it(observed: Observed) -> None:
+    answer = httpx.get(f"{observed.server.url}/openapi.json", headers={"origin": ORIGINS[0]})
+
+    assert answer.headers["access-control-allow-origin"] == ORIGINS[0]
+
+
+def test_the_page_loads_from_its_server_alone(observed: Observed) -> None:
+    page = httpx.get(f"{observed.server.url}/docs")
+    policy = page.headers["content-security-policy"]
+
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    links = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(links) == 4
+    for link in links:
+        if link != "data:,":
+            asset = httpx.get(f"{observed.server.url}/{link}")
+            assert asset.status_code == 200, link
+            assert asset.headers["content-type"].startswith(("text/css", "text/javascript")), link
+            assert ("immutable" in asset.headers["cache-control"]) == ("?v=" in link), link
+
+
+@pytest.mark.parametrize("name", ["redoc.js", "nosuch", "..%2f__init__.py", "%2e%2e/url.json"])
+def test_nothing_else_of_the_package_is_served(observed: Observed, name: str) -> None:
+    answer = httpx.get(f"{observed.server.url}/docs/{name}")
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/subscriptions", "/api/events"])
+def test_options_name_what_the_document_has(observed: Observed, documents: dict[str, Document], path: str) -> None:
+    allowed = httpx.options(f"{observed.server.url}{path}").headers["allow"]
+
+    assert {each.lower() for each in allowed.split(", ")} == {*documents["plain"]["paths"][path], "options"}
+
+
+def test_nothing_is_made_up_for_a_text_that_nobody_knows() -> None:
+    """An extension's procedure takes a text with a pattern."""
+
+    class CountNotes(Input, frozen=True, kw_only=True):
+        colour: Annotated[str, Meta(pattern=r"\A(red|green)\Z")]
+
+    own = msgspec.structs.replace(registry()["events.get"], name="notes.count", input=CountNotes)
+
+    document = openapi([], {"notes.count": own}, version="1")
+
+    post = document["paths"]["/trpc/notes.count"]["post"]
+    assert "example" not in post["requestBody"]["content"]["application/json"]
+    assert "example" in post["responses"]["200"]["content"]["application/json"]
+
+
+def test_a_failure_of_an_extension_is_told_by_its_code() -> None:
+    class NoteLocked(errors.Conflict):
+        """Somebody else is writing in the note."""
+
+        code = "note_locked"
+
+    own = msgspec.structs.replace(registry()["events.get"], name="notes.write", errors=(NoteLocked,))
+
+    document = openapi([], {"notes.write": own}, version="1")
+
+    answer = _resolved(document, document["paths"]["/trpc/notes.write"]["post"]["responses"]["409"])
+    assert answer["description"] == "Somebody else is writing in the note."
+    assert (
+        answer["content"]["application/json"]["examples"]["note_locked"]["value"]["error"]["data"]["httpStatus"] == 409
+    )
+
+
+@cache
+def _app(mount: str) -> Litestar:
+    """The routes of a server, which nobody answers."""
+
+    @asgi("/stream")
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    door: Any = None
+    routers = [ledger_router(mount, door, stream), service_router(door), metrics_router(door), docs_router({})]
+    if mount == MOUNT:
+        routers += [publish_router(door), browse_router(door)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Litestar(routers, openapi_config=None, logging_config=None)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _operations(document: Document) -> Iterator[tuple[str, Document]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method} {path}", operation
+
+
+def _nodes(node: Any, where: str = "") -> Iterator[tuple[str, Document]]:
+    """Every object in the document."""
+    if isinstance(node, dict):
+        yield where, node
+        for name, below in node.items():
+            yield from _nodes(below, f"{where}/{name}")
+    elif isinstance(node, list):
+        for place, below in enumerate(node):
+            yield from _nodes(below, f"{where}/{place}")
+
+
+def _resolved(document: Document, node: Document) -> Document:
+    if "$ref" not in node:
+        return node
+    found: Any = document
+    for step in node["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return dict(found)
+
+
+def _failures(document: Document, operation: Document) -> Iterator[tuple[str, Document]]:
+    """The examples of failures, by status."""
+    for status, answer in operation["responses"].items():
+        if status >= "400":
+            for media in _resolved(document, answer).get("content", {}).values():
+                for example in media["examples"].values():
+                    yield status, example["value"]
+
+
+def _told(document: Document, path: str, method: str) -> set[str]:
+    return {example["error"]["code"] for _, example in _failures(document, document["paths"][path][method])}
+
+
+def _check(document: Document, schema: Document, value: Any, where: str) -> None:
+    whole = {**schema, "components": document["components"]}
+    problems = [error.message for error in Draft202012Validator(whole).iter_errors(value)]
+    assert problems == [], where
+
+
+def _read(schema: Document, text: str) -> Any:
+    """What a text holds: JSON, or the first value of a stream."""
+    if schema["contentMediaType"] == "application/json":
+        return json.loads(text)
+    data = next(block for block in text.split("\n\n") if block.startswith("data: "))
+    return json.loads(data.partition("\n")[0].removeprefix("data: "))
