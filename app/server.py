@@ -1,8 +1,10 @@
 """The server processes: granian's, with one more beside them that listens on the ledger's own port."""
 
 import encodings.idna  # noqa: F401 - asking for an address does: in `_announce`, while server processes are forked
+import os
 import resource
 import shlex
+import signal
 import threading
 import time
 import urllib.error
@@ -77,8 +79,18 @@ def run(settings: Settings, install: Install) -> None:
         backpressure=_connections(),
         workers_kill_timeout=STOP_SECONDS,
     )
+    os.register_at_fork(after_in_child=_end_when_told)
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
     server.serve(target_loader=partial(load_worker, settings=settings, install=install))
+
+
+def _end_when_told() -> None:
+    """Let a process that is told to stop while it is still starting just end.
+
+    Until it listens for signals itself it has its parent's handlers, which would take them and do nothing.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _connections() -> int:

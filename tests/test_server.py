@@ -1,0 +1,27 @@
+"""The server processes, as whoever starts and stops them sees them."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.servers import SYNAP, cloned, environment, free_port, until
+
+
+@pytest.mark.parametrize("delay_seconds", [0, 0.3, 0.6, 1.2])
+def test_a_server_that_is_told_to_stop_while_it_starts_stops(
+    postgres_url: str, template: str, tmp_path: Path, delay_seconds: float
+) -> None:
+    """What it forks has the parent's handlers of signals at first."""
+    with cloned(postgres_url, template, f"test_server_{int(delay_seconds * 10)}") as url:
+        settings = environment(tmp_path, port=free_port(), database_url=url, workers=2)
+        with subprocess.Popen([SYNAP, "serve"], env=settings, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+            until(lambda: len(psutil.Process(process.pid).children()) == 2)
+            time.sleep(delay_seconds)  # how far its processes are by then differs: each place is one to be told at
+
+            process.send_signal(signal.SIGTERM)
+
+            assert process.wait(timeout=15) == 0
