@@ -588,7 +588,7 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     ),
     "ending the process": ("mine", {"mine.py": "import sys\nsys.exit('bye')"}, "SystemExit: bye (mine.py, line 2)."),
     "no Python": ("mine", {"mine.py": "class:"}, "SyntaxError: invalid syntax (mine.py, line 1)."),
-    "no text": ("mine", {"mine.py": "\0"}, "SyntaxError: source code string cannot contain null bytes"),
+    "no text": ("mine", {"mine.py": "\0"}, "Error: source code string cannot contain null bytes"),
     "importing what is missing": (
         "mine",
         {"mine.py": "import nosuch"},

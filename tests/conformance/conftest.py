@@ -11,6 +11,8 @@ import pytest
 from tests.conformance.exchange import Server, ask
 from tests.conformance.requests import SEED, post, wrapped
 from tests.conformance.subscriptions import STREAMED
+from tests.servers import Server as RealServer
+from tests.servers import cloned, serving
 
 # Longer than any request line and header block that the tests send.
 MAX_HEADER_BYTES = 131_072
@@ -36,6 +38,28 @@ def superjson_reference(node: Path) -> Iterator[Reference]:
     """The official server with superjson."""
     with _running(node, "superjson") as peer:
         yield peer
+
+
+@pytest.fixture(scope="session")
+def server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """Ours, with a log that has what the reference's has, and nothing of other tests."""
+    with (
+        cloned(postgres_url, template, "test_conformance") as url,
+        serving(tmp_path_factory.mktemp("conformance"), database_url=url) as started,
+    ):
+        yield started
+
+
+@pytest.fixture(scope="session")
+def superjson_server(
+    postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealServer]:
+    """The same that speaks superjson."""
+    with (
+        cloned(postgres_url, template, "test_conformance_superjson") as url,
+        serving(tmp_path_factory.mktemp("conformance"), database_url=url, transformer="superjson") as started,
+    ):
+        yield started
 
 
 @pytest.fixture(scope="session")

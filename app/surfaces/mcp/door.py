@@ -15,7 +15,7 @@ from litestar.types import Message as Event
 
 from app.surfaces.errors import BAD_REQUEST, INTERNAL, METHOD_NOT_SUPPORTED, UNSUPPORTED_MEDIA_TYPE, status_of
 from app.surfaces.mcp.message import Message, MessageError, read_message
-from app.surfaces.requests import Disconnected, bearer_token, header_map, read_body, request_id_of
+from app.surfaces.requests import Disconnected, bearer_token, header_map, read_body, request_id_of, traceparent_of
 from app.surfaces.rest import RestDoor
 from procedures.call import log_call
 from procedures.context import Context
@@ -118,7 +118,7 @@ class McpDoor:
             workspace = await self._door.authenticator.workspace(principal, named or None)
         except (Forbidden, NotFound) as error:  # 404 would tell a client that its session has ended
             raise Forbidden("The key does not belong to the workspace that the call names") from error
-        return Context(self._door.services, principal, workspace, request_id)
+        return Context(self._door.services, principal, workspace, request_id, traceparent_of(headers))
 
 
 def _check_method(method: str) -> None:
