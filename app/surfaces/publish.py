@@ -61,7 +61,7 @@ PUBLISH = Operation(
     body=PublishEvent,
     answer=Published,
     status=201,
-    other_bodies={EVENT: CloudEvent, BATCH: list[CloudEvent]},
+    other_bodies={EVENT: CloudEvent},  # of a batch the description tells: generated clients fail on a list beside it
     other_answers={EVENT: ShownCloudEvent, BATCH: list[ShownCloudEvent]},
     allowance="publish",
     request_headers=("Idempotency-Key",),
@@ -116,8 +116,9 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Append one event; durable when answered (section Publish Event).
 
     A retry with the same `Idempotency-Key` answers the first event; with another body it is a conflict. CloudEvents are
-    taken in every mode of HTTP (in the binary one the headers `ce-…` have the attributes), a batch of them all or
-    nothing. A batch is answered as a batch, one event as a CloudEvent where `Accept` asks for that.
+    taken in every mode of HTTP (in the binary one the headers `ce-…` have the attributes), a batch of them, whose type
+    is `application/cloudevents-batch+json`, all or nothing. A batch is answered as a batch, one event as a CloudEvent
+    where `Accept` asks for that.
     """
     principal = await door.principal(request)
     if (mode := mode_of(header_map(request.scope))) is not None:

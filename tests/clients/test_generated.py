@@ -22,9 +22,10 @@ CALL = """
 import sys
 
 from made.api.browse import browse_event
+from made.api.publish import publish_publish
 from made.api.trpc import trpc_events_list_by_post, trpc_events_log
 from made.client import AuthenticatedClient
-from made.models import ListEvents, LogEvent, Refusal
+from made.models import ListEvents, LogEvent, PublishEvent, Refusal
 
 client = AuthenticatedClient(sys.argv[1], sys.argv[2])
 
@@ -34,6 +35,9 @@ logged = trpc_events_log.sync(client=client, body=event).result.data
 wanted = ListEvents.from_dict({"type": "code.*", "limit": 1, "filter": {"id": str(logged.id)}})
 [found] = trpc_events_list_by_post.sync(client=client, body=wanted).result.data
 assert (found.id, found.seq) == (logged.id, logged.seq)
+
+body = PublishEvent.from_dict({"type": "code.published", "source": "ci", "data": {"score": 72}})
+assert publish_publish.sync(client=client, body=body).status == "published"
 
 refused = browse_event.sync("nosuch", client=client)
 assert isinstance(refused, Refusal), refused
