@@ -266,6 +266,8 @@ def _leaf(schema: Schema, bare: Any, way: Way) -> Schema:
     patterns = {datetime: INSTANT, UUID: UUID_TEXT}
     if way is not Way.OUTPUT and bare in patterns and "format" in schema:
         schema["pattern"] = patterns[bare]
+        if way is Way.STORED:
+            del schema["format"]  # it stays as it was sent, in any form that was taken
     return schema
 
 
