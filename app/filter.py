@@ -367,6 +367,25 @@ class Fields:
         yield Field("metadata", (), "object")
         yield from _members(self._metadata, (), ())
 
+    def get(self, dotted: str) -> Field | None:
+        """The same; None where it is no field."""
+        try:
+            return self.find(dotted)
+        except ValueError:
+            return None
+
+    def named(self) -> dict[str, Field]:
+        """What is listed, by the name that it is called by. Not what another field's name hides."""
+        return {field.dotted: field for field in self.listed() if self.get(field.dotted) == field}
+
+    def orders(self, dotted: str) -> bool:
+        """Whether events can be ordered by it."""
+        try:
+            parse_order([{dotted: "asc"}], "orderBy", self)
+        except InvalidInput:
+            return False
+        return True
+
     def _typed(self, path: list[str]) -> Field:
         wanted: Any = self._metadata
         for place, member in enumerate(path):

@@ -35,13 +35,11 @@ from app.filter import (
     MAX_VALUES,
     OPERATORS,
     Fields,
-    parse_order,
 )
 from schemas.base import Input
-from schemas.errors import InvalidInput
 from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
-from schemas.issues import is_struct, unwrap
+from schemas.issues import is_nullable, is_struct, unwrap
 from schemas.jsontext import MAX_SAFE_INTEGER
 from schemas.metadata import metadata_struct
 
@@ -194,18 +192,18 @@ class _Writer:
         message = ((meta and meta.extra) or {}).get("message")
         if message and way is Way.INPUT and "$ref" not in written:
             written.setdefault("description", f"{message[0].upper()}{message[1:]}.")
-        if not (_nullable(wanted) if null is None else null):
+        if not (is_nullable(wanted) if null is None else null):
             return written
         described = {"description": written.pop("description")} if "description" in written else {}
         return {**described, "anyOf": [written, {"type": "null"}]}
 
     def _member(self, struct: type[Struct], field: msgspec.structs.FieldInfo, way: Way, refer: _Refer) -> Schema:
         default = _default(field)
-        null = _nullable(field.type) and (field.required or default is not None)
+        null = is_nullable(field.type) and (field.required or default is not None)
         if way is Way.INPUT:
             # Of metadata null members are dropped before it is decoded, of other inputs the decoder takes them; it
             # takes null as Raw too, and only a default says whether that means absent.
-            taken = _nullable(field.type) or isinstance(default, Raw)
+            taken = is_nullable(field.type) or isinstance(default, Raw)
             null = taken if issubclass(struct, Input) else not field.required
         elif way is Way.STORED:
             null = False
@@ -290,12 +288,6 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
     return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
-def _nullable(wanted: Any) -> bool:
-    while get_origin(wanted) is Annotated:
-        wanted = get_args(wanted)[0]
-    return get_origin(wanted) in {Union, UnionType} and NoneType in get_args(wanted)
-
-
 _NULL: Schema = {"type": "null"}
 
 _TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT}
@@ -320,8 +312,7 @@ class _Catalogue:
         self._metadata = metadata
         self._ref = ref
         self._fields = Fields(metadata)
-        named = [field for field in self._fields.listed() if self._find(field.dotted) == field]
-        self._named = {field.dotted: field for field in named}
+        self._named = self._fields.named()
 
     def components(self) -> dict[str, Schema]:
         """All that a filter or an order may refer to."""
@@ -375,7 +366,7 @@ class _Catalogue:
             "type": "object",
             "description": "One key of an order: one field and its direction. Plain `asc` puts nulls last, "
             "`desc` first.",
-            "properties": {name: directions for name in self._named if self._orders(name)},
+            "properties": {name: directions for name in self._named if self._fields.orders(name)},
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": False,
@@ -405,21 +396,8 @@ class _Catalogue:
             below = f"{name}.{member}"
             if is_struct(held) and held not in above:
                 yield from self._free(held, below, (*above, held))
-            elif is_struct(held) or self._find(f"{below}.*"):
+            elif is_struct(held) or self._fields.get(f"{below}.*"):
                 yield rf"{_escaped(below)}\."
-
-    def _find(self, dotted: str) -> Field | None:
-        try:
-            return self._fields.find(dotted)
-        except ValueError:
-            return None
-
-    def _orders(self, name: str) -> bool:
-        try:
-            parse_order([{name: "asc"}], "orderBy", self._fields)
-        except InvalidInput:
-            return False
-        return True
 
 
 def _condition(kind: Kind) -> str:

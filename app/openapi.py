@@ -24,7 +24,7 @@ from app.surfaces.rest import Refusal
 from app.surfaces.trpc.door import MOUNT
 from app.surfaces.trpc.envelope import error_object, failure
 from app.surfaces.trpc.transformer import TRANSFORMERS
-from procedures.described import EVERY_CALLS, published
+from procedures.described import EVERY_CALLS, published, types_of
 from procedures.procedure import Kind, Procedure
 from schemas import errors
 from schemas.event import TYPE_MESSAGE
@@ -183,7 +183,7 @@ def openapi(
     Raises ValueError, in one sentence, where a type has no JSON Schema or two would share a name.
     """
     served = sorted(routes, key=lambda route: (list(DOORS).index(route.door), route.path, route.method))
-    groups = [[(Refusal, Way.OUTPUT)], *map(_route_types, served), *map(_procedure_types, procedures.values())]
+    groups = [[(Refusal, Way.OUTPUT)], *map(_route_types, served), *map(types_of, procedures.values())]
     found, components = json_schemas(
         [pair for group in groups for pair in group], ref_template=_ref("schemas", "{name}")
     )
@@ -252,11 +252,6 @@ def _route_types(route: Route) -> list[tuple[Any, Way]]:
         *((each, Way.OUTPUT) for each in operation.other_answers.values()),
         *((_sent_type(operation, parameter), Way.INPUT) for parameter in _parameters(route.path, operation)),
     ]
-
-
-def _procedure_types(procedure: Procedure) -> list[tuple[Any, Way]]:
-    answers = [procedure.output] if procedure.marker is None else [procedure.output, procedure.marker]
-    return [(procedure.input, Way.INPUT), *((each, Way.OUTPUT) for each in answers)]
 
 
 class _Parameter(Struct, frozen=True):
@@ -350,7 +345,7 @@ class _Writer:
         }
 
     def procedure(self, procedure: Procedure, schemas: Sequence[Schema]) -> Iterator[tuple[str, Object]]:
-        """A procedure over tRPC, by its methods, from its schemas as `_procedure_types` has them."""
+        """A procedure over tRPC, by its methods, from its schemas as `types_of` has them."""
         wanted, *answers = schemas
         written: Object = {"tags": ["trpc"], **_described(procedure.description), "security": _security(procedure)}
         headers = [_refer_header(name) for name in _EVERY_CALLS_HEADERS]

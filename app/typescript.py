@@ -27,19 +27,18 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from inspect import cleandoc, getdoc
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 
-from app.filter import EQUALITY, MATCHING, OPERATORS, Fields, parse_order
+from app.filter import EQUALITY, MATCHING, OPERATORS, Fields
 from procedures.procedure import Kind, Procedure
-from schemas.errors import InvalidInput
 from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Operator, Quantifier, Relation
 from schemas.filter import Kind as FieldKind
-from schemas.issues import is_struct, unwrap
+from schemas.issues import is_nullable, is_struct, unwrap
 from schemas.metadata import metadata_struct
 
 
@@ -343,7 +342,7 @@ class _Speller:
                 text = "Date"
             case _:
                 text = self._spell_bare(bare, way, place, refer)
-        return f"{text} | null" if (_nullable(wanted) if null is None else null) else text
+        return f"{text} | null" if (is_nullable(wanted) if null is None else null) else text
 
     def _spell_bare(  # noqa: PLR0911 - one return for each kind of type
         self, bare: Any, way: _Way, place: str, refer: _Refer
@@ -375,8 +374,7 @@ class _Catalogue:
 
     def __init__(self, metadata: type[Struct], *, dates: bool) -> None:
         self._fields = Fields(metadata)
-        named = [field for field in self._fields.listed() if self._find(field.dotted) == field]
-        self._named = {field.dotted: field for field in named}
+        self._named = self._fields.named()
         instant = ["string", "Date"] if dates else ["string"]
         self._values: dict[FieldKind, list[str]] = {
             "text": ["string"],
@@ -396,7 +394,7 @@ class _Catalogue:
         lines = [f"{name}?: TRelated" for name in get_args(Relation)]
         lines += [f"{_key(name)}?: {self._test(field)}" for name, field in self._named.items()]
         # What takes a member that no Struct has takes any.
-        below = {name: field for name in self._named if (field := self._find(f"{name}.*"))}
+        below = {name: field for name in self._named if (field := self._fields.get(f"{name}.*"))}
         lines += [
             f"[path: `{_template(name)}.${{string}}`]: {self._test(field)} | undefined" for name, field in below.items()
         ]
@@ -423,21 +421,8 @@ class _Catalogue:
         """`EventOrderBy`, and what it is made of."""
         return _ORDER % {
             "directions": _literals(get_args(Direction)),
-            "fields": _alternatives(json.dumps(name) for name in self._named if self._orders(name)),
+            "fields": _alternatives(json.dumps(name) for name in self._named if self._fields.orders(name)),
         }
-
-    def _find(self, dotted: str) -> Field | None:
-        try:
-            return self._fields.find(dotted)
-        except ValueError:
-            return None
-
-    def _orders(self, name: str) -> bool:
-        try:
-            parse_order([{name: "asc"}], "orderBy", self._fields)
-        except InvalidInput:
-            return False
-        return True
 
     def _test(self, field: Field) -> str:
         """What may stand at a field: a bare value, null, or operators."""
@@ -476,12 +461,6 @@ def _shape(wanted: Any) -> str | None:
     _, meta = unwrap(wanted)
     shape: str | None = ((meta and meta.extra) or {}).get("shape")
     return shape
-
-
-def _nullable(wanted: Any) -> bool:
-    while get_origin(wanted) is Annotated:
-        wanted = get_args(wanted)[0]
-    return get_origin(wanted) in {Union, UnionType} and NoneType in get_args(wanted)
 
 
 def _literals(values: Iterable[object]) -> str:

@@ -66,7 +66,7 @@ def contract(procedures: Mapping[str, Procedure]) -> dict[str, Any]:
 
 def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedure], dict[str, Schema]]:
     """Each procedure, with schemas that refer to the components."""
-    types = [(each, _types(each)) for each in procedures]
+    types = [(each, types_of(each)) for each in procedures]
     schemas, components = json_schemas(pair for _, pairs in types for pair in pairs)
     left = iter(schemas)
     return [
@@ -95,7 +95,7 @@ _REASONS = {error.__name__: error.code for error in errors.ProcedureError.__subc
 _CLASSES = re.compile(rf"\b({'|'.join(_REASONS)})\b")
 
 
-def _types(procedure: Procedure) -> list[tuple[Any, Way]]:
+def types_of(procedure: Procedure) -> list[tuple[Any, Way]]:
     """The input, the output and, where there is one, the marker."""
     answers = [procedure.output] if procedure.marker is None else [procedure.output, procedure.marker]
     return [(procedure.input, Way.INPUT), *((each, Way.OUTPUT) for each in answers)]

@@ -71,6 +71,13 @@ def unwrap(wanted: Any) -> tuple[Any, Meta | None]:
             return wanted, meta
 
 
+def is_nullable(wanted: Any) -> bool:
+    """Whether null is one of a type's values."""
+    while get_origin(wanted) is Annotated:
+        wanted = get_args(wanted)[0]
+    return get_origin(wanted) in {Union, UnionType} and NoneType in get_args(wanted)
+
+
 def is_struct(wanted: object) -> bool:
     """Whether a type is one of our Structs."""
     return isinstance(wanted, type) and issubclass(wanted, Struct)
