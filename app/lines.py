@@ -93,8 +93,9 @@ class Lines:
         if len(line) > self._max_event_bytes:
             raise InvalidInput([Issue("", f"is larger than {self._max_event_bytes} bytes")])
         event = decoded(line, self._decoder, self._drafting.metadata)
-        draft = self._drafting.draft(event, self._owner)
-        return draft if event.id else msgspec.structs.replace(draft, id=self._id(number, line))
+        if event.id is None:
+            event = msgspec.structs.replace(event, id=self._id(number, line))
+        return self._drafting.draft(event, self._owner)
 
     def _id(self, number: int, line: bytes) -> UUID:
         digest = sha1(self._prefix + b"%d\0" % number + line, usedforsecurity=False).digest()

@@ -227,7 +227,7 @@ class EventLog:
                 if len(ids) < THREAD_FROM:
                     answers = [linker.link(submission.drafts) for submission in group]
                 else:
-                    answers = await asyncio.to_thread(lambda: [linker.link(each.drafts) for each in group])
+                    answers = await _link_in_thread(connection, linker, group)
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -280,6 +280,19 @@ def _outcome_unknown(submission: _Submission) -> Unavailable:
         retry_after_seconds=5,
         ids=[str(draft.id) for draft in submission.drafts],
     )
+
+
+async def _link_in_thread(
+    connection: PipedConnection, linker: Linker, group: list[_Submission]
+) -> list[list[SynapEvent] | ProcedureError]:
+    """What `Linker.link` answers each caller. The database stores one part while the next is linked."""
+    answers: list[list[SynapEvent] | ProcedureError] = []
+    parts = linker.link_parts([submission.drafts for submission in group], answers)
+    part = await asyncio.to_thread(next, parts, None)
+    while part is not None:
+        # In this order: the part is sent before the thread wants the processor.
+        _, part = await asyncio.gather(connection.trip([part]), asyncio.to_thread(next, parts, None))
+    return answers
 
 
 async def _roll_back(connection: PipedConnection) -> None:

@@ -5,7 +5,7 @@ chain.
 """
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,6 +22,9 @@ from schemas.event import SynapEvent
 
 MAX_COUNTED = 10_000
 """Distinct types, and distinct producers, of a workspace whose events are counted as they are appended."""
+
+PART_EVENTS = 200
+"""Stored while the next ones are linked, where there are more: groups of 1,000 take 0.8 of the time."""
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -121,24 +124,36 @@ class Linker:
         self._now = now
         self._new: dict[UUID, tuple[Draft, SynapEvent]] = {}
         self._bytes: list[bytes] = []
+        self._part: list[_Row] = []
         self.rows: list[_Row] = []
 
     def link(self, drafts: Sequence[Draft]) -> list[SynapEvent] | ProcedureError:
         """The answer for one caller's drafts, in their order, or why none of them is appended."""
-        own: dict[UUID, Draft] = {}
-        for place, draft in enumerate(drafts):
-            other = own.setdefault(draft.id, draft)
-            if not _same(draft, other.type, other.body):
-                return InvalidInput([Issue(f"events.{place}.id", "is used twice in this call, with different content")])
-            if error := self._conflict(draft):
-                return error
-        return [self._place(draft) for draft in drafts]
+        return self._refusal(drafts) or [self._place(draft) for draft in drafts]
+
+    def link_parts(
+        self, callers: Iterable[Sequence[Draft]], answers: list[list[SynapEvent] | ProcedureError]
+    ) -> Iterator[Call]:
+        """`link` for one caller after the other, into `answers`; in between, the statement that stores a part.
+
+        The last part is left to `writes`.
+        """
+        for drafts in callers:
+            if refusal := self._refusal(drafts):
+                answers.append(refusal)
+                continue
+            events: list[SynapEvent] = []
+            for draft in drafts:
+                if len(self._part) == PART_EVENTS:
+                    yield self._insert()
+                events.append(self._place(draft))
+            answers.append(events)
 
     def writes(self, known: Container[tuple[str, str, str]] = ()) -> list[Call]:
         """The statements that store what was placed. `known` are the `kinds` that were counted before."""
         if not self.rows:
             return []
-        writes: list[Call] = [(INSERT, self._insert()), (MOVE_TIP, self._tip_move())]
+        writes: list[Call] = [self._insert(), (MOVE_TIP, self._tip_move())]
         if self.tip.counted:
             writes += [(COUNT, self._counts()), (COUNT_PRODUCERS, self._producer_counts())]
             if not all(kind in known for kind in self.kinds()):
@@ -149,13 +164,16 @@ class Linker:
         """What of these rows is counted: workspace, type and producer."""
         return {(self.workspace, row.type, row.producer or row.source) for row in self.rows}
 
-    def _insert(self) -> dict[str, object]:
-        return {
+    def _insert(self) -> Call:
+        """Stores what was placed since it was last asked."""
+        part = {
             "workspace": self.workspace,
             "kid": self._signer.kid,
-            "rows": msgspec.json.encode(self.rows).decode(),
+            "rows": msgspec.json.encode(self._part).decode(),
             "bytes": b"".join(self._bytes),
         }
+        self._part, self._bytes = [], []
+        return INSERT, part
 
     def _tip_move(self) -> dict[str, object]:
         tip = self.tip
@@ -175,6 +193,16 @@ class Linker:
         counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
         counts = [{"producer": producer, "events": events} for producer, events in counted]
         return {"workspace": self.workspace, "counts": msgspec.json.encode(counts).decode()}
+
+    def _refusal(self, drafts: Sequence[Draft]) -> ProcedureError | None:
+        own: dict[UUID, Draft] = {}
+        for place, draft in enumerate(drafts):
+            other = own.setdefault(draft.id, draft)
+            if not _same(draft, other.type, other.body):
+                return InvalidInput([Issue(f"events.{place}.id", "is used twice in this call, with different content")])
+            if error := self._conflict(draft):
+                return error
+        return None
 
     def _conflict(self, draft: Draft) -> Conflict | None:
         if row := self._stored.get(draft.id):
@@ -205,24 +233,24 @@ class Linker:
         )
         hash_ = leaf_hash(header)
         self._bytes += (tip.hash, draft.body_hash, hash_, self._signer.sign(signed_text(hash_)), draft.salt)
-        self.rows.append(
-            _Row(
-                place=len(self.rows),
-                seq=seq,
-                id=draft.id,
-                type=draft.type,
-                recorded_at=recorded_at,
-                user_id=body.user_id,
-                source=body.source,
-                data=body.data,
-                subject_id=body.subject_id,
-                producer=body.producer,
-                metadata=body.metadata,
-                correlation_id=body.correlation_id,
-                causation_id=body.causation_id,
-                occurred_at=body.occurred_at,
-            )
+        new_row = _Row(
+            place=len(self._part),
+            seq=seq,
+            id=draft.id,
+            type=draft.type,
+            recorded_at=recorded_at,
+            user_id=body.user_id,
+            source=body.source,
+            data=body.data,
+            subject_id=body.subject_id,
+            producer=body.producer,
+            metadata=body.metadata,
+            correlation_id=body.correlation_id,
+            causation_id=body.causation_id,
+            occurred_at=body.occurred_at,
         )
+        self._part.append(new_row)
+        self.rows.append(new_row)
         self.tip = Tip(seq, hash_, recorded_at, tip.kid, tip.counted)
         event = placed(draft, seq, timestamp, hash_)
         self._new[draft.id] = draft, event

@@ -17,6 +17,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.store.database import Database
 from app.store.event_log import EventLog
+from app.store.linker import PART_EVENTS
 from schemas.errors import Conflict, InvalidInput, NotFound, Unavailable
 from schemas.event import SynapEvent
 from tests.checks import check_log
@@ -231,6 +232,36 @@ def test_within_a_group_the_first_wins(store: Store) -> None:
     assert isinstance(batch, Conflict)
     assert batch.hash == neighbour[0].hash
     assert _stored(store) == [ID, OTHER_ID]
+    check_log(store.url, store.workspace)
+
+
+def test_a_group_that_is_stored_in_parts_is_one_log(store: Store) -> None:
+    known = [draft(data={"n": n}) for n in range(2 * PART_EVENTS)]
+    store.append(*known[::3])
+
+    answers = store.append_at_once(
+        [draft() for _ in range(PART_EVENTS - 1)],
+        known[:PART_EVENTS],
+        [draft(), draft(id=str(known[0].id), data={"n": "other"})],
+        known[::-1],
+    )
+
+    assert [type(answer) for answer in answers] == [list, list, Conflict, list]
+    assert answers[3][::-1][:PART_EVENTS] == answers[1]
+    ids = [event["event_id"] for event in check_log(store.url, store.workspace)]
+    assert len(ids) == len(set(ids)) == PART_EVENTS - 1 + 2 * PART_EVENTS
+
+
+def test_a_group_that_fails_in_one_part_stores_none(store: Store) -> None:
+    too_long = draft(subject_id=random.Random(7).randbytes(5000).hex())  # for an index; no door lets it through
+    batch = [draft() for _ in range(3 * PART_EVENTS)]
+
+    for place in (0, PART_EVENTS + 1, len(batch)):
+        with pytest.raises(Unavailable):
+            store.append(*batch[:place], too_long, *batch[place:])
+
+    assert _stored(store) == []
+    assert [event.seq for event in store.append(*batch)] == list(range(len(batch)))
     check_log(store.url, store.workspace)
 
 
