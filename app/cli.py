@@ -32,9 +32,9 @@ from app.store.rotation import adopt_key, rotate_key
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
-from app.terminal import EXIT_INTERRUPTED
+from app.terminal import EXIT_INTERRUPTED, Bar
 from app.typescript import typescript as typescript_contract
-from app.verification import UnreadableError, exit_code, of_node, progress_bar, read_bundle, read_note, report
+from app.verification import UnreadableError, exit_code, of_node, read_bundle, read_note, report
 from procedures.described import contract as json_schema_contract
 from procedures.registry import registry
 from schemas.base import ShortText
@@ -459,7 +459,9 @@ def verify(
     if single and checkpoint is not None:
         raise UsageError("--checkpoint is for a whole log, not for the proof of one event.")
     kept = None if checkpoint is None else read_note(checkpoint)
-    verdict = of_node(verify_proof(text) if single else verify_bundle(text, progress_bar(), extends=kept), node)
+    with Bar("events") as bar:
+        verdict = verify_proof(text) if single else verify_bundle(text, lambda n, of: bar.show(n, n, of), extends=kept)
+    verdict = of_node(verdict, node)
     for line in report(verdict, single=single):
         print(line)
     sys.exit(exit_code(verdict))

@@ -74,15 +74,12 @@ async def _export(settings: Settings, install: Install, part: Part, file: IO[byt
 
 
 async def _write(export: Export, file: IO[bytes]) -> int:
-    total = export.last - export.first + 1
-    bar, events = Bar("events", total), 0
-    try:
+    total, events = export.last - export.first + 1, 0
+    with Bar("events", total) as bar:
         async for text in export:
             file.write(text)
             events += text.count(b"\n{")  # each event begins a line, and no other line does so
             bar.show(events, events)
-    finally:
-        bar.end()
     return total
 
 

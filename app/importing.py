@@ -264,7 +264,6 @@ class _Import:
         self._refusals = refusals
         self._end = end
         self._stopped = asyncio.Event()
-        self._bar = Bar("lines", lines.bytes)
 
     async def run(self, install: Install, keys: Keyring) -> None:
         """Import to the end, to the first line that is no event, or until this process is told to stop."""
@@ -278,19 +277,19 @@ class _Import:
         started = time.monotonic()
         try:
             self._lines.open()
-            await self._import()
+            with Bar("lines", self._lines.bytes) as bar:
+                await self._import(bar)
         except (ImportingError, ProcedureError) as error:
             self.outcome.failure = str(error).removesuffix(".")
         finally:
             self.outcome.seconds = time.monotonic() - started
-            self._bar.end()
             await notices.close()
             await database.close()
 
-    async def _import(self) -> None:
+    async def _import(self, bar: Bar) -> None:
         stopping = asyncio.create_task(self._stopped.wait())
         following = asyncio.create_task(self._lines.next())
-        done_bytes = 0
+        done_bytes, done_before = 0, self.outcome.last_line
         try:
             while self.outcome.bad is None:
                 await asyncio.wait([following, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -304,7 +303,7 @@ class _Import:
                 following = asyncio.create_task(self._lines.next())  # comes while this one is stored
                 await self._store(piece, drafted)
                 done_bytes += _bytes(piece.lines)
-                self._bar.show(self._lines.skipped_bytes + done_bytes, self.outcome.last_line)
+                bar.show(self._lines.skipped_bytes + done_bytes, self.outcome.last_line - done_before)
         finally:
             for task in (stopping, following):
                 task.cancel()

@@ -1,13 +1,11 @@
 """What the command `synap` shows in a terminal: text that steers nothing, and a bar for what takes its time."""
 
-import sys
 import time
+from types import TracebackType
+from typing import Self
 
-BAR_WIDTH = 30
-
-DRAW_SECONDS = 0.2
-"""Between two drawings of the bar."""
-
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 EXIT_INTERRUPTED = 130
 """What a shell gives a command that Ctrl-C ended."""
@@ -28,35 +26,38 @@ def _escaped(character: str) -> str:
 class Bar:
     """How far something is, how fast and how long it takes still, on standard error; nothing where that is no terminal.
 
-    It moves by `weight`, such as the bytes of a file, and counts `things`, such as lines.
+    It moves by `weight`, such as the bytes of a file, and counts `things`, such as lines. It is there inside its block.
     """
 
-    def __init__(self, things: str, total: int | None) -> None:
+    def __init__(self, things: str, total: float | None = None) -> None:
         """`total` is the weight of all; None where nobody knows."""
         self._things = things
-        self._total = total
-        self._started = self._drawn = time.monotonic()
-        self._is_watched = sys.stderr.isatty()
+        self._started = time.monotonic()
+        console = Console(stderr=True)
+        self._progress = Progress(
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task("", total=total)
 
-    def show(self, weight: int, count: int) -> None:
-        """Show what is done by now, unless that was done just before."""
-        now = time.monotonic()
-        if self._is_watched and now - self._drawn >= DRAW_SECONDS:
-            self._drawn = now
-            sys.stderr.write(f"\r\x1b[K{self.line(weight, count, now - self._started)}")
-            sys.stderr.flush()
+    def __enter__(self) -> Self:
+        """Draw it, from now on."""
+        self._progress.start()
+        return self
 
-    def line(self, weight: int, count: int, seconds: float) -> str:
-        """What is shown after so many seconds."""
-        said = f"{count:,} {self._things}, {count / seconds:,.0f}/s"
-        if not self._total:
-            return said
-        share = min(weight / self._total, 1)
-        left = f", {seconds * (1 / share - 1):,.0f} s left" if share else ""
-        return f"[{'#' * int(BAR_WIDTH * share):.<{BAR_WIDTH}}] {share:4.0%} {said}{left}"
-
-    def end(self) -> None:
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         """Take it away."""
-        if self._is_watched:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._progress.stop()
+
+    def show(self, weight: float, count: int, total: float | None = None) -> None:
+        """So much is done by now; `total` where it is known only now."""
+        speed = count / max(time.monotonic() - self._started, 1e-6)
+        said = f"{count:,} {self._things}, {speed:,.0f}/s"
+        self._progress.update(self._task, completed=weight, total=total, description=said)

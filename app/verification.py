@@ -8,7 +8,6 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -17,12 +16,12 @@ import msgspec
 
 from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, Note, parse
 from app.ledger.verify import Broken, Verdict
+from app.terminal import escaped
 
 SILENCE_SECONDS = 60
 """How long a server may send nothing."""
 
 EXPORT = "/events/export"
-BAR_WIDTH = 40
 
 _TOKEN = re.compile(r"[!-~]+")
 
@@ -106,7 +105,7 @@ def report(verdict: Verdict, *, single: bool = False) -> list[str]:
     ]
     lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
-    return [_printable(line) for line in lines]
+    return [escaped(line) for line in lines]
 
 
 def exit_code(verdict: Verdict) -> int:
@@ -114,23 +113,6 @@ def exit_code(verdict: Verdict) -> int:
     if verdict.broken is not None:
         return EXIT_BROKEN
     return EXIT_PARTLY if verdict.breaks or verdict.unconfirmed or verdict.kept else 0
-
-
-def progress_bar() -> Callable[[int, int], None] | None:
-    """Shows on standard error how many events of how many were verified; None where that is no terminal."""
-    return _show if sys.stderr.isatty() else None
-
-
-def _show(done: int, total: int) -> None:
-    filled = BAR_WIDTH * done // max(total, 1)
-    bar = f"\r[{'#' * filled:<{BAR_WIDTH}}] {done} of {total} events"
-    sys.stderr.write(bar if done < total else "\r\x1b[K")
-    sys.stderr.flush()
-
-
-def _printable(line: str) -> str:
-    """A message may quote a stranger's text: nothing of it steers the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:

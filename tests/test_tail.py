@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from app.tail import TailError, Wanted, follow, is_local, line
-from app.terminal import Bar, escaped
+from app.terminal import escaped
 from tests.servers import SYNAP, Server, environment, free_port, serving, until
 
 EVENT: dict[str, Any] = {
@@ -83,14 +83,6 @@ def test_what_strangers_sent_steers_no_terminal() -> None:
     shown = _line(userId="\x1b]0;x\x07", type="a.b", data={"x": "\u009b\u202e"}, metadata={"ai": {"agent": "\x1b"}})
 
     assert shown.isprintable()
-
-
-def test_a_bar_says_how_far_how_fast_and_how_long() -> None:
-    bar = Bar("lines", 1000)
-
-    assert bar.line(250, 50, 5.0) == "[#######.......................]  25% 50 lines, 10/s, 15 s left"
-    assert Bar("lines", None).line(250, 50, 5.0) == "50 lines, 10/s"
-    assert bar.line(0, 0, 1.0) == "[..............................]   0% 0 lines, 0/s"
 
 
 def test_a_token_goes_to_this_machine_alone_unless_it_is_given() -> None:

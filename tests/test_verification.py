@@ -1,11 +1,9 @@
 """`synap verify`: where it reads a bundle, what it prints, its exit codes, and who gets the token."""
 
 import http.server
-import io
 import json
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ import httpx
 import pytest
 
 from app.cli import cli
-from app.verification import SILENCE_SECONDS, UnreadableError, export_url, progress_bar, read_bundle
+from app.verification import SILENCE_SECONDS, UnreadableError, export_url, read_bundle
 from tests.bundles import Record, build, write
 from tests.servers import SYNAP, Server
 
@@ -125,23 +123,6 @@ def test_it_needs_no_settings_and_no_data(bundle: Path, tmp_path: Path) -> None:
         assert done.stdout == f"6 events of the log default verify: seq 0 to 5, {NODE}\n".encode()
 
     assert list((tmp_path / "empty").iterdir()) == []
-
-
-def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    assert progress_bar() is None
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    show = progress_bar()
-    assert show is not None
-
-    show(1000, 4000)
-    show(4000, 4000)
-
-    assert terminal.getvalue() == f"\r[{'#' * 10}{' ' * 30}] 1000 of 4000 events\r\x1b[K"
 
 
 # Servers.

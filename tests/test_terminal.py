@@ -1,0 +1,61 @@
+"""How far a long command is, as a terminal shows it."""
+
+import io
+import re
+import sys
+
+import pytest
+
+from app.terminal import Bar
+
+
+class Terminal(io.StringIO):
+    """Standard error, where somebody looks at it."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Of 80 columns. Not a fixture: pytest has a standard error of its own for each phase of a test."""
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    found = Terminal()
+    monkeypatch.setattr(sys, "stderr", found)
+    return found
+
+
+def _drawn(terminal: Terminal) -> list[str]:
+    """The bars that were drawn, without what steers the cursor."""
+    return [line for text in terminal.getvalue().split("\r") if (line := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))]
+
+
+def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _terminal(monkeypatch)
+
+    with Bar("lines", 1000) as bar:
+        bar.show(250, 50)
+
+    assert re.search(r"25% 50 lines, [0-9,]+/s", _drawn(terminal)[-1])
+    assert terminal.getvalue().endswith("\x1b[2K")  # it is gone
+
+
+def test_how_much_there_is_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _terminal(monkeypatch)
+
+    with Bar("events") as bar:
+        bar.show(1000, 1000)
+        bar.show(2000, 2000, 4000)
+
+    assert re.search(r"50% 2,000 events, [0-9,]+/s", _drawn(terminal)[-1])
+
+
+def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", file)
+
+    with Bar("lines", 10) as bar:
+        bar.show(5, 5)
+
+    assert file.getvalue() == ""
