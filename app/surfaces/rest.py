@@ -61,7 +61,7 @@ class RestDoor(Struct, frozen=True, kw_only=True):
     authenticator: Authenticator
     max_body_bytes: int
 
-    async def principal(self, request: Caller) -> Principal:
+    async def principal(self, request: Connection) -> Principal:
         """Who calls. Raises Unauthorized, Unavailable."""
         return await self.authenticator.principal(bearer_token(header_map(request.scope)))
 

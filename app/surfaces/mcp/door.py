@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 from litestar import asgi
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
@@ -15,12 +16,11 @@ from litestar.types import Message as Event
 
 from app.surfaces.errors import BAD_REQUEST, INTERNAL, METHOD_NOT_SUPPORTED, UNSUPPORTED_MEDIA_TYPE, status_of
 from app.surfaces.mcp.message import Message, MessageError, read_message
-from app.surfaces.requests import Disconnected, bearer_token, header_map, read_body, request_id_of, traceparent_of
-from app.surfaces.rest import RestDoor
+from app.surfaces.requests import Disconnected, bearer_token, header_map, read_body
+from app.surfaces.rest import RestDoor, request_id
 from procedures.call import log_call
-from procedures.context import Context
 from procedures.procedure import Procedure
-from schemas.errors import Forbidden, NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
+from schemas.errors import Forbidden, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
     from app.surfaces.mcp.server import ToolServer
@@ -54,16 +54,16 @@ class McpDoor:
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        headers = header_map(scope)
-        request_id = request_id_of(headers)
+        headers, request = header_map(scope), ASGIConnection[Any, Any, Any, Any](scope)
+        own_id = request_id(request)
 
         async def named(event: Event) -> None:
             if event["type"] == "http.response.start":
-                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode())]
+                event["headers"] = [*event["headers"], (b"x-request-id", own_id.encode())]
             await send(event)
 
         async def refuse(number: int, http: int, reason: str, message: str, *more: tuple[bytes, bytes]) -> None:
-            log_call("(mcp)", request_id, time.perf_counter() - started, reason)
+            log_call("(mcp)", own_id, time.perf_counter() - started, reason)
             error = {"code": number, "message": message, "data": {"reason": reason}}
             await _send(named, http, more, msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error}))
 
@@ -73,7 +73,8 @@ class McpDoor:
             if isinstance(body, Disconnected):
                 return
             self._check_origin(headers)
-            context = await self._context(headers, request_id)
+            principal = await self._door.principal(request)
+            context = await self._door.context(request, principal, None, "X-Workspace-Id")
             message = _message(headers, body)
         except MessageError as error:
             status = error.status
@@ -109,16 +110,6 @@ class McpDoor:
             host = None
         if host not in _LOOPBACK:
             raise Forbidden("Pages of this origin may not call; SYNAP_CORS_ORIGINS lists those that may")
-
-    async def _context(self, headers: dict[bytes, bytes], request_id: str) -> Context:
-        """Who calls, and in which workspace. Raises Unauthorized, Forbidden, Unavailable."""
-        principal = await self._door.authenticator.principal(bearer_token(headers))
-        named = headers.get(b"x-workspace-id", b"").decode("latin-1")
-        try:
-            workspace = await self._door.authenticator.workspace(principal, named or None)
-        except (Forbidden, NotFound) as error:  # 404 would tell a client that its session has ended
-            raise Forbidden("The key does not belong to the workspace that the call names") from error
-        return Context(self._door.services, principal, workspace, request_id, traceparent_of(headers))
 
 
 def _check_method(method: str) -> None:
