@@ -71,11 +71,12 @@ _Refer = Callable[[type[Struct], Way], str]
 
 
 def json_schemas(
-    wanted: Iterable[tuple[Any, Way]], *, ref_template: str = REF_TEMPLATE
+    wanted: Iterable[tuple[Any, Way]], *, ref_template: str = REF_TEMPLATE, reserved: Iterable[str] = ()
 ) -> tuple[list[Schema], dict[str, Schema]]:
     """The schema of each type where it stands, in their order, and the components that they refer to, by name.
 
-    Raises ValueError, in one sentence, where a type has no JSON Schema or two would share a name.
+    A Struct is called by its name, unless that is `reserved` or another's before it; then its module's stands in front.
+    Raises ValueError, in one sentence, where a type has no JSON Schema or two would still share a name.
     """
     types = list(wanted)
     writer = _Writer(metadata_struct(), ref_template)
@@ -87,20 +88,24 @@ def json_schemas(
             writer.component(struct, way, collect)
         return struct.__name__
 
-    def name(struct: type[Struct], way: Way) -> str:
-        first = next(each for each in Way if (struct, each) in found)
-        return struct.__name__ + ("" if way is first else way)
-
     for each, way in types:
         writer.schema(each, way, collect)
     components = writer.shared()
-    owners: dict[str, str] = dict.fromkeys(components, "the filters")
+    names: dict[tuple[type[Struct], Way], str] = {}
+    taken = {*components, *reserved}
     for struct, way in found:
-        mine = f"{struct.__module__}.{struct.__qualname__}"
-        if (called := name(struct, way)) in owners:
-            raise ValueError(f"{mine}: the name {called} is taken by {owners[called]}")
-        owners[called] = mine
-        components[called] = writer.component(struct, way, name)
+        first = next(each for each in Way if (struct, each) in found)
+        plain = struct.__name__ + ("" if way is first else way)
+        called = plain if plain not in taken else f"{struct.__module__}.{plain}"
+        if called in taken:
+            raise ValueError(f"{struct.__module__}.{struct.__qualname__}: the name {called} is taken")
+        names[struct, way] = called
+        taken.add(called)
+
+    def name(struct: type[Struct], way: Way) -> str:
+        return names[struct, way]
+
+    components |= {called: writer.component(*key, name) for key, called in names.items()}
     schemas = [writer.schema(each, way, name) for each, way in types]
     return schemas, _reached(schemas, components, ref_template)
 

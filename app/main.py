@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
@@ -100,8 +101,11 @@ def create_app(
         openapi_config=None,  # `app/openapi.py` writes the document
         logging_config=None,
     )
-    procedures = {} if ledger_alone else registry()
-    document = openapi(routes(app), procedures, version=version("synap-events"), transformer=settings.transformer)
+
+    def document() -> dict[str, Any]:
+        served = {} if ledger_alone else registry()
+        return openapi(routes(app), served, version=version("synap-events"), transformer=settings.transformer)
+
     app.register(docs_router(document))
     return app
 

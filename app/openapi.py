@@ -185,7 +185,7 @@ def openapi(
     served = sorted(routes, key=lambda route: (list(DOORS).index(route.door), route.path, route.method))
     groups = [[(Refusal, Way.OUTPUT)], *map(_route_types, served), *map(types_of, procedures.values())]
     found, components = json_schemas(
-        [pair for group in groups for pair in group], ref_template=_ref("schemas", "{name}")
+        [pair for group in groups for pair in group], ref_template=_ref("schemas", "{name}"), reserved=["TrpcError"]
     )
     found, components = _plainer(found), _plainer(components)
     left = iter(found)
@@ -526,7 +526,9 @@ class _Writer:
         return {"414": self._shared("UriTooLong", response)}
 
     def _shared(self, name: str, response: Object) -> Object:
-        self.responses[name] = response
+        """Refer to a response by this name, unless another has it: a developer's error may be called as one of ours."""
+        while self.responses.setdefault(name, response) != response:
+            name += "_"
         return {"$ref": _ref("responses", name)}
 
     def _enveloped(self, schema: Schema, *, optional: bool = False) -> Schema:

@@ -326,11 +326,21 @@ def test_what_is_no_struct_has_a_schema() -> None:
     }
 
 
-def test_types_that_cannot_be_told_are_refused_in_one_sentence() -> None:
+def test_a_name_that_is_taken_has_its_module_in_front() -> None:
     other = type("Lamp", (Struct,), {"__annotations__": {"lit": bool}, "__module__": "shop"})
 
-    with pytest.raises(ValueError, match=r"^shop\.Lamp: the name Lamp is taken by tests\.test_json_schema\.Lamp$"):
-        json_schemas([(Lamp, Way.OUTPUT), (other, Way.OUTPUT)])
+    schemas, components = json_schemas([(Lamp, Way.OUTPUT), (other, Way.OUTPUT), (other, Way.INPUT)])
+
+    assert [schema["$ref"] for schema in schemas] == ["#/$defs/Lamp", "#/$defs/shop.Lamp", "#/$defs/LampInput"]
+    assert components["shop.Lamp"]["properties"] == {"lit": {"type": "boolean"}}
+    assert json_schemas([(Lamp, Way.OUTPUT)], reserved=["Lamp"])[1].keys() == {f"{__name__}.Lamp"}
+
+
+def test_types_that_cannot_be_told_are_refused_in_one_sentence() -> None:
+    bulbs = [type("Bulb", (Struct,), {"__module__": "shop"}) for _ in range(3)]
+
+    with pytest.raises(ValueError, match=r"^shop\.Bulb: the name shop\.Bulb is taken$"):
+        json_schemas([(each, Way.OUTPUT) for each in bulbs])
     with pytest.raises(ValueError, match=r"^<class 'complex'> has no JSON Schema$"):
         json_schemas([(Untyped, Way.OUTPUT)])
 

@@ -4,6 +4,8 @@ The page is Swagger UI, its files from the package `offapi`. Nothing comes from 
 alone (its Content-Security-Policy), and asks no one to validate the document.
 """
 
+from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import distribution
 from typing import Any
@@ -55,20 +57,25 @@ _REVALIDATED = {"cache-control": "no-cache", "x-content-type-options": "nosniff"
 _KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
 
 
-def docs_router(document: dict[str, Any]) -> Router:
-    """The routes of the document. No key is needed."""
-    written = msgspec.json.encode(document)
-    etag = f'"{sha256(written).hexdigest()[:32]}"'
+def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
+    """The routes of the document, which is made for the first one who asks. No key is needed."""
     package = distribution("offapi")
     page = PAGE.replace("{version}", package.version)
 
-    @get("/openapi.json", sync_to_thread=False)
+    @cache
+    def written() -> tuple[bytes, str]:
+        """The document as it is sent, and its tag."""
+        content = msgspec.json.encode(document())
+        return content, f'"{sha256(content).hexdigest()[:32]}"'
+
+    @get("/openapi.json", sync_to_thread=True)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
         """The document; 304 for who has it."""
+        content, etag = written()
         headers = {**_REVALIDATED, "etag": etag}
         if etag in request.headers.get("if-none-match", ""):
             return Response(b"", status_code=304, headers=headers)
-        return Response(written, media_type=MediaType.JSON, headers=headers)
+        return Response(content, media_type=MediaType.JSON, headers=headers)
 
     @get("/docs", sync_to_thread=False)
     def docs() -> Response[str]:

@@ -34,7 +34,7 @@ from procedures.described import EVERY_CALLS
 from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas import errors
-from schemas.base import Input
+from schemas.base import Input, Output
 from tests.servers import Server, cloned, free_port, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
@@ -305,6 +305,25 @@ def test_a_failure_of_an_extension_is_told_by_its_code() -> None:
     )
 
 
+def test_an_extension_may_use_our_names() -> None:
+    """Its types and errors are told beside ours."""
+    Refusal = type("Refusal", (Output,), {"__annotations__": {"stars": int}, "__module__": "shop"}, kw_only=True)  # noqa: N806 - a class
+    Conflict = type("Conflict", (errors.Conflict,), {"__doc__": "Two want it.", "code": "two_want_it"})  # noqa: N806 - a class
+    ours = registry()["events.log"]
+    own = msgspec.structs.replace(ours, name="shop.refuse", output=Refusal, errors=(Conflict,))
+
+    document = openapi(routes(_app(MOUNT)), {"events.log": ours, "shop.refuse": own}, version="1")
+
+    OpenAPIV31SpecValidator(document).validate()
+    theirs, usual = (document["paths"][f"/trpc/{name}"]["post"]["responses"] for name in ("shop.refuse", "events.log"))
+    data = theirs["200"]["content"]["application/json"]["schema"]["properties"]["result"]["properties"]["data"]
+    assert data == {"$ref": "#/components/schemas/shop.Refusal"}
+    assert document["components"]["schemas"]["shop.Refusal"]["properties"].keys() == {"stars"}
+    assert "error" in document["components"]["schemas"]["Refusal"]["properties"]
+    conflicts = [_resolved(document, each["409"])["content"]["application/json"] for each in (theirs, usual)]
+    assert [each["examples"].keys() for each in conflicts] == [{"two_want_it"}, {"conflict"}]
+
+
 @cache
 def _app(mount: str) -> Litestar:
     """The routes of a server, which nobody answers."""
@@ -313,7 +332,7 @@ def _app(mount: str) -> Litestar:
     async def stream(scope: Scope, receive: Receive, send: Send) -> None: ...
 
     door: Any = None
-    routers = [ledger_router(mount, door, stream), service_router(door), metrics_router(door), docs_router({})]
+    routers = [ledger_router(mount, door, stream), service_router(door), metrics_router(door), docs_router(dict)]
     if mount == MOUNT:
         routers += [publish_router(door), browse_router(door)]
     with warnings.catch_warnings():
