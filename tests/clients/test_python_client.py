@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -397,8 +398,29 @@ def test_a_stream_follows_in_order(client: Synap) -> None:
     after = [client.log("stream.after", {}, correlation_id=run).id for _ in range(3)]
 
     assert [next(following).id for _ in after] == after
-    following.close()  # type: ignore[attr-defined]
+    following.close()
     assert [event.id for event in client.stream(before[-1], correlation_id=run, follow=False)] == after
+
+
+def test_a_stream_on_a_loop_ends_its_connection_when_it_is_closed(server: Server) -> None:
+    answers: list[httpx.Response] = []
+
+    async def keep(answer: httpx.Response) -> None:
+        answers.append(answer)
+
+    async def main() -> None:
+        http = lambda: httpx.AsyncClient(event_hooks={"response": [keep]})  # noqa: E731 - short
+        async with AsyncSynap(server.url, server.token, http=http) as client:
+            await client.log("stream.closed", {})
+            async with aclosing(client.stream("beginning", type="stream.closed")) as following:
+                await anext(following)
+                assert [answer.is_closed for answer in answers] == [True, False]
+            assert answers[-1].is_closed
+            async for _ in client.stream("beginning", type="stream.closed", follow=False):
+                pass
+            assert [answer.is_closed for answer in answers] == [True, True, True]
+
+    asyncio.run(main())
 
 
 def test_a_stream_that_is_refused_says_why(client: Synap) -> None:
@@ -543,6 +565,11 @@ def test_an_agent_logs_a_chain_with_its_reasons(client: Synap) -> None:
             },
         }
     }
+
+
+def test_a_tool_whose_answer_is_no_json_is_refused_as_any_event(client: Synap) -> None:
+    with agent("orchestrator", client) as a, pytest.raises(InvalidInput, match="cannot be written as JSON"):
+        a.called_tool("open", {"path": "a.py"}, result=object())
 
 
 def test_agents_nest_in_one_run(client: Synap) -> None:

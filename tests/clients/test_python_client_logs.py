@@ -118,6 +118,21 @@ def test_arguments_that_do_not_fit_are_said_so(client: Synap, recorder: Recorder
     assert event.data["message"] == "%d and %d (its arguments do not fit)"
 
 
+def test_what_cannot_be_shown_is_logged_all_the_same(client: Synap, recorder: Recorder, name: str) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("mute")
+
+    handler = SynapHandler(recorder)
+    _logger(name, handler).info(Mute())
+    _logger(name, handler).error("failed", exc_info=Mute())
+
+    [message, failed] = _events(client, recorder, name)
+    assert "Mute that cannot be shown" in message.data["message"]
+    assert failed.data["exception"]["message"] == "<Mute that cannot be shown>"
+    assert handler.dropped == 0
+
+
 @given(st.text(max_size=200))
 def test_every_logger_name_makes_a_type(name: str) -> None:
     sent = b'{"type":"%b","data":{}}' % event_type(name).encode()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -364,6 +365,190 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_spoils_no_other(
     assert not (spool / "damaged").exists()
 
 
+FULL = """
+import resource
+recorder = client.recorder(spool=spool, fsync="never", batch_seconds=60.0, max_backoff_seconds=0.1)
+for n in range(10):
+    recorder.log(type, {"n": n}, correlation_id=run)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+assert not recorder.flush(0.5)
+assert "spool cannot be written" in str(recorder.last_error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert recorder.flush(10)
+print(recorder.pending, recorder.rejected)
+"""
+
+
+def test_a_place_that_cannot_be_written_is_written_later(client: Synap, server: Server, spool: Path, run: str) -> None:
+    ran = _script(server, FULL, spool=str(spool), run=run, type="recorded.full", limit=0)
+
+    assert (ran.returncode, ran.stdout) == (0, "0 0\n"), ran.stderr
+    assert _numbers(client, run) == list(range(10))
+
+
+def test_a_refused_event_is_written_down_whole_and_once(server: Server, spool: Path, run: str) -> None:
+    ran = _script(server, FULL, spool=str(spool), run=run, type="bad", limit=1000)
+
+    assert (ran.returncode, ran.stdout) == (0, "0 10\n"), ran.stderr
+    lines = (spool / "rejected.ndjson").read_text().splitlines()
+    assert [json.loads(line)["event"]["data"]["n"] for line in lines] == list(range(10))
+
+
+INTERRUPTED = """
+import signal, threading, time
+
+class TooLong(Exception):
+    pass
+
+def senders():
+    return sum(each.name == "synap-recorder" and each.is_alive() for each in threading.enumerate())
+
+armed = False
+def interrupt(*_):
+    global armed
+    if armed:
+        armed = False
+        raise TooLong
+signal.signal(signal.SIGALRM, interrupt)
+
+cut = 0
+for _ in range(60):
+    with client.recorder() as recorder:
+        try:
+            armed = True
+            signal.setitimer(signal.ITIMER_REAL, 0.0003)
+            recorder.log("recorded.begun", {})
+        except TooLong:
+            cut += 1
+        armed = False
+        recorder.log("recorded.begun", {})
+        assert recorder.flush(20)
+        until = time.monotonic() + 2
+        while senders() > 1:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+recorder = client.recorder(spool=spool, fsync="never", batch_seconds=0.05)
+recorder.log("recorded.begun", {})
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.00037)
+for n in range(4000):
+    try:
+        armed = n % 3 == 0
+        recorder.log("recorded.cut", {"n": n, "text": "x" * (n % 100)}, correlation_id=run)
+        armed = False
+        print(n)
+    except TooLong:
+        cut += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert cut > 20
+recorder.log("recorded.cut", {"n": 4000}, correlation_id=run)
+assert recorder.flush(20)
+assert recorder.pending == 0
+recorder.close()
+"""
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_an_exception_out_of_a_signal_handler_spoils_no_other_event(
+    client: Synap,
+    server: Server,
+    spool: Path,
+    run: str,
+    on_disk: bool,  # noqa: FBT001
+) -> None:
+    ran = _script(server, INTERRUPTED, spool=str(spool) if on_disk else None, run=run)
+
+    assert ran.returncode == 0, ran.stderr
+    stored = _numbers(client, run)
+    assert {int(n) for n in ran.stdout.split()} | {4000} <= set(stored)
+    assert stored == sorted(set(stored))
+    assert not (spool / "damaged").exists()
+
+
+SIGNALLED = """
+import faulthandler, logging, signal
+faulthandler.dump_traceback_later(20, exit=True)
+recorder = client.recorder(spool=spool)
+handler = SynapHandler(recorder, prefix=prefix)
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler)
+signals = 0
+def tell(*_):
+    global signals
+    signals += 1
+    logger.info("a signal")
+signal.signal(signal.SIGALRM, tell)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.003)
+for n in range(400):
+    logger.info("as ever")
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert recorder.flush(20)
+print(400 + signals, handler.dropped)
+"""
+
+
+def test_a_signal_handler_may_log_while_its_thread_does(client: Synap, server: Server, spool: Path, run: str) -> None:
+    ran = _script(server, SIGNALLED, spool=str(spool), prefix=run)
+
+    assert ran.returncode == 0, ran.stderr
+    logged, dropped = map(int, ran.stdout.split())
+    assert logged > 400
+    # Only a signal in the very moment in which a line is written finds no room for its own, and that is told.
+    dropped += sum(event.data["count"] for event in client.events(type=f"{run}.dropped"))
+    assert dropped < (logged - 400) / 2
+    assert client.page(type=f"{run}.app").total == logged - dropped
+
+
+def test_nothing_is_told_while_loggers_are_held_up(client: Synap, server: Server, spool: Path, run: str) -> None:
+    """A log handler may wait for whoever logs an event; so nobody who logs an event may have to wait for a handler."""
+    port = free_port()
+    recorder = Synap(f"http://127.0.0.1:{port}", server.token).recorder(spool=spool, max_backoff_seconds=0.2)
+    told: list[tuple[str, bool]] = []
+
+    class Waiting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            thread = threading.Thread(target=recorder.log, args=("recorded.told", {"n": 1}))
+            thread.start()
+            thread.join(5)
+            told.append((str(record.msg), thread.is_alive()))
+
+    logger, handler = logging.getLogger("synap_client"), Waiting()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        recorder.log("recorded.told", {"n": 0}, correlation_id=run)
+        until(lambda: recorder.last_error)
+        with _forward(port, server):
+            assert recorder.close(20)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+    assert told == [("events wait: %s: %s", False), ("events are sent again", False)]
+    assert _numbers(client, run) == [0]
+
+
+def test_a_flush_that_ends_lets_another_one_go_on(client: Synap, server: Server, run: str) -> None:
+    port = free_port()
+    recorder = Synap(f"http://127.0.0.1:{port}", server.token).recorder(batch_seconds=60.0, max_backoff_seconds=0.2)
+    recorder.log("recorded.flushed", {"n": 0}, correlation_id=run)
+    assert not recorder.flush(0.2)
+    recorder.log("recorded.flushed", {"n": 1}, correlation_id=run)
+
+    flushed: list[bool] = []
+    waiting = threading.Thread(target=lambda: flushed.append(recorder.flush(10)))
+    waiting.start()
+    assert not recorder.flush(0.2)
+    with _forward(port, server):
+        waiting.join()
+        assert flushed == [True]
+        assert recorder.close()
+
+    assert _numbers(client, run) == [0, 1]
+
+
 def test_two_events_of_one_id_are_one_or_a_conflict(client: Synap, spool: Path, run: str) -> None:
     told: list[Rejected] = []
     with client.recorder(spool=spool, batch_seconds=60.0, on_rejected=told.append) as recorder:
@@ -405,6 +590,25 @@ def test_the_end_of_a_program_sends_what_waits(client: Synap, server: Server, sp
         assert (ran.returncode, ran.stderr) == (0, "")
 
     assert _numbers(client, run) == [0, 1]
+
+
+BROKEN = """
+import httpx
+class Broken(httpx.Client):
+    def close(self):
+        super().close()
+        raise RuntimeError("broken")
+clients = [Synap(url, token, http=Broken) for _ in range(3)]
+for n, each in enumerate(clients):
+    each.recorder(batch_seconds=60.0).log("recorded.end", {"n": n}, correlation_id=run)
+"""
+
+
+def test_a_recorder_that_cannot_be_closed_keeps_no_other_from_its_end(client: Synap, server: Server, run: str) -> None:
+    ran = _script(server, BROKEN, url=server.url, token=server.token, run=run)
+
+    assert ran.stderr.count("could not be closed") == 3
+    assert sorted(_numbers(client, run)) == [0, 1, 2]
 
 
 FORKED = """

@@ -23,12 +23,10 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Protocol, Self, TypedDict, Unpack, overload
 
-import msgspec
-
 from synap_client.aio import AsyncSynap
 from synap_client.client import Synap
 from synap_client.errors import SynapError
-from synap_client.events import EventFields, Record, Source, new_id
+from synap_client.events import EventFields, Record, Source, new_id, written
 from synap_client.quiet import logger
 from synap_client.recorder import AsyncRecorder, Recorder
 
@@ -357,7 +355,7 @@ def _text(content: str) -> str:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return written(value).decode()
 
 
 def _if_said(**fields: float | None) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The client on an event loop: the methods of `Synap`, to be awaited. For one loop, and for no forked child."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from uuid import UUID
 
@@ -129,21 +130,26 @@ class AsyncSynap:
         follow: bool = True,
         retry_seconds: float | None = None,
         **filters: Unpack[EventFilters],
-    ) -> AsyncIterator[Event]:
-        """Every event that matches, in the order of the log, as it is logged. See `Synap.stream`."""
+    ) -> AsyncGenerator[Event, None]:
+        """Every event that matches, in the order of the log, as it is logged. See `Synap.stream`.
+
+        Who leaves it early closes it (`contextlib.aclosing`): only that ends its connection at once.
+        """
         content = calls.stream_input(start, filters, follow=follow)
-        async for item in self._items("events.stream", content, retry_seconds):
-            if item.id is not None:
-                yield calls.read_event(item.data)
-            elif not follow and calls.is_caught_up(item.data):
-                return
+        async with aclosing(self._items("events.stream", content, retry_seconds)) as items:
+            async for item in items:
+                if item.id is not None:
+                    yield calls.read_event(item.data)
+                elif not follow and calls.is_caught_up(item.data):
+                    return
 
     async def subscribe(
         self, name: str, input: object = None, *, retry_seconds: float | None = None
-    ) -> AsyncIterator[tuple[str | None, Any]]:
+    ) -> AsyncGenerator[tuple[str | None, Any], None]:
         """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
-        async for item in self._items(name, input, retry_seconds):
-            yield item.id, wire.value_of(item)
+        async with aclosing(self._items(name, input, retry_seconds)) as items:
+            async for item in items:
+                yield item.id, wire.value_of(item)
 
     def recorder(self, **settings: "Unpack[RecorderFields]") -> "AsyncRecorder":
         """Log in the background: see `AsyncRecorder`."""
@@ -186,7 +192,7 @@ class AsyncSynap:
             raise wire.lost(error, call.name) from error
         return call.read(answer.status_code, answer.headers, content)
 
-    async def _items(self, name: str, content: object, retry_seconds: float | None) -> AsyncIterator[wire.Item]:
+    async def _items(self, name: str, content: object, retry_seconds: float | None) -> AsyncGenerator[wire.Item, None]:
         following = wire.Following(name, content, self.timeout_seconds)
         patience = Patience(retry_seconds)
         while not following.ended:

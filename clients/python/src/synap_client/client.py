@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from uuid import UUID
 
@@ -145,7 +145,7 @@ class Synap:
         follow: bool = True,
         retry_seconds: float | None = None,
         **filters: Unpack[EventFilters],
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Every event that matches, in the order of the log, as it is logged.
 
         It begins now, at the `"beginning"`, behind an event's id, or at a time, as `start` says. A connection that is
@@ -161,7 +161,7 @@ class Synap:
 
     def subscribe(
         self, name: str, input: object = None, *, retry_seconds: float | None = None
-    ) -> Iterator[tuple[str | None, Any]]:
+    ) -> Generator[tuple[str | None, Any], None, None]:
         """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
         for item in self._items(name, input, retry_seconds):
             yield item.id, wire.value_of(item)

@@ -76,8 +76,6 @@ class Outbox:
         self.rejected = 0
         self.last_error: SynapError | None = None
         """Why events wait; None while they are sent."""
-        self.hurried = False
-        """Batches go at once."""
         self._spool = (
             None
             if settings.spool is None
@@ -91,7 +89,9 @@ class Outbox:
     def _clear(self) -> None:
         self._own: Store | None = None if self._spool else Memory()
         self._orphans: deque[Journal] = deque()
-        self._put = self._settled = 0
+        self.hurried = 0
+        """How many wait for batches to go at once."""
+        self._settled = 0
         self._waiting_bytes = self._reserved = 0
         self._first_at: float | None = None
         self._adopted_at = self._synced_at = 0.0
@@ -123,24 +123,20 @@ class Outbox:
             with self.changed:
                 self._reserved -= len(content)
         with self.changed:
-            self._put += 1
             self._waiting_bytes += len(content)
-            if self._first_at is None and self._settled < self._put:
-                self._first_at = time.monotonic()
-                self.changed.notify_all()
-            elif self._is_whole():
+            if self._first_at is None or self._is_whole():
                 self.changed.notify_all()
         store.secure(end)
 
     @property
     def pending(self) -> int:
         """Events that were put and are not settled."""
-        return max(0, self._put - self._settled)
+        return max(0, self.put_count - self._settled)
 
     @property
     def put_count(self) -> int:
         """How many events were put; `has_settled` takes it."""
-        return self._put
+        return 0 if self._own is None else self._own.count
 
     def has_settled(self, count: int) -> bool:
         """Whether the first `count` events, and all that was taken over, are stored or rejected."""
@@ -151,8 +147,10 @@ class Outbox:
         with self.changed:
             if self._orphans:
                 return 0.0
-            if self._first_at is None:
+            if not self.pending:
                 return None
+            if self._first_at is None:
+                self._first_at = time.monotonic()
             if self._is_whole() or self.hurried:
                 return 0.0
             return max(0.0, self._first_at + self.settings.batch_seconds - time.monotonic())
@@ -201,14 +199,14 @@ class Outbox:
     def settle(self, store: Store, end: Place, count: int, size: int) -> None:
         """The next `count` events of a store are stored or rejected."""
         store.advance(end)
+        if self.last_error is not None:
+            logger.info("events are sent again")  # not under the lock: whoever waits for it may hold a log handler's
+            self.last_error = None
         with self.changed:
-            if self.last_error is not None:
-                logger.info("events are sent again")
-                self.last_error = None
             if store is self._own:
                 self._settled += count
                 self._waiting_bytes -= size
-                if self._settled >= self._put:
+                if not self.pending:
                     self._first_at = None
             self.changed.notify_all()
 
@@ -231,27 +229,25 @@ class Outbox:
             logger.warning("events wait: %s: %s", type(error).__name__, error.message)
         self.last_error = error
 
-    def close(self) -> int:
-        """Give up the stores. Answers how many events were not sent: in a spool they wait for the next recorder."""
+    def close(self) -> None:
+        """Give up the stores. What was not sent waits in a spool for the next recorder, or is refused."""
         with self.changed:
             if self._closed:
-                return 0
+                return
             self._closed = True
             self.changed.notify_all()
-        left = self.pending
         if isinstance(self._own, Memory):
             for line in self._own.read(2**31, 2**62):
                 self.refuse(
                     line.content, ConnectionLost("the recorder was closed before the server took it", sent=False)
                 )
-        elif left:
-            logger.warning("%d events wait in the spool for the next recorder", left)
+        elif self.pending:
+            logger.warning("%d events wait in the spool for the next recorder", self.pending)
         if self._own is not None:
             self._own.sync()
             self._own.close()
         for journal in self._orphans:
             journal.close()
-        return left
 
     def forked(self) -> None:
         """In a forked child: what waited is the parent's."""
@@ -318,10 +314,10 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
     attempt = 0
     while parts:
         part = parts[-1]
-        error = yield Send(_log_batch(part.lines))
+        error = (yield Send(_log_batch(part.lines))) if part.lines else None
         try:
             if error is None:
-                refused: Sequence[int] = ()
+                pass
             elif (places := (yield from _blamed(error, part.lines))) is None:
                 outbox.hold(error)
                 yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds, error))
@@ -337,14 +333,13 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
                 ]
                 continue
             else:
-                refused = places
-                for place in refused:
-                    outbox.refuse(part.lines[place].content, _own(error, place))
-                part.lines = [line for place, line in enumerate(part.lines) if place not in refused]
+                for done, place in enumerate(places):
+                    outbox.refuse(part.lines[place - done].content, _own(error, place))
+                    del part.lines[place - done]  # it is not refused again where the next one cannot be written down
                 if part.lines:
                     continue
-            parts.pop()
             outbox.settle(batch.store, part.end, part.count, part.size)
+            parts.pop()
             attempt = 0
         except OSError as failed:  # the disk: what could not be written down is done again
             outbox.hold(SpoolError(f"the spool cannot be written: {failed}"))

@@ -83,7 +83,6 @@ class SynapHandler(logging.Handler):
         """The recorder is the caller's to close."""
         super().__init__(level)
         self._writer = _Writer(recorder, prefix, source, producer)
-        self._recorder = recorder
 
     @property
     def dropped(self) -> int:
@@ -97,7 +96,7 @@ class SynapHandler(logging.Handler):
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - arguments that do not fit the format
-            message = f"{record.msg!s} (its arguments do not fit)"
+            message = f"{_shown(record.msg)} (its arguments do not fit)"
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         data: dict[str, Any] = {
             "level": record.levelname.lower(),
@@ -190,16 +189,13 @@ def jsonable(value: object, depth: int = 0) -> Any:  # noqa: PLR0911 - a table
             return _cut(value)
         case Mapping() if depth < MAX_DEPTH:
             items = list(value.items())[:MAX_ITEMS]
-            return {_cut(str(name)): jsonable(item, depth + 1) for name, item in items}
+            return {_shown(name): jsonable(item, depth + 1) for name, item in items}
         case list() | tuple() | set() | frozenset() if depth < MAX_DEPTH:
             return [jsonable(item, depth + 1) for item in list(value)[:MAX_ITEMS]]
         case BaseException():
             return _exception(value)
         case _:
-            try:
-                return _cut(str(value))
-            except Exception:  # noqa: BLE001 - somebody's own `__str__`
-                return f"<{type(value).__name__} that cannot be shown>"
+            return _shown(value)
 
 
 def _bounded(data: dict[str, Any]) -> dict[str, Any]:
@@ -219,9 +215,16 @@ def _exception(exc_info: object) -> dict[str, str] | None:
         return None
     return {
         "type": type(error).__qualname__,
-        "message": _cut(str(error)),
+        "message": _shown(error),
         "traceback": _cut("".join(traceback.format_exception(error))),
     }
+
+
+def _shown(value: object) -> str:
+    try:
+        return _cut(str(value))
+    except Exception:  # noqa: BLE001 - somebody's own `__str__`
+        return f"<{type(value).__name__} that cannot be shown>"
 
 
 def _cut(text: str) -> str:

@@ -98,7 +98,7 @@ class Recorder(_Recording):
         """Raises SpoolError where the spool cannot be used."""
         super().__init__(client, settings)
         self._client = client.twin()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()  # a signal handler may log while its thread holds it
         self._thread: threading.Thread | None = None
         self._ends = False
         _live.add(self)
@@ -139,7 +139,7 @@ class Recorder(_Recording):
         outbox, count = self._outbox, self._outbox.put_count
         deadline = None if timeout is None else time.monotonic() + timeout
         with outbox.changed:
-            outbox.hurried = True
+            outbox.hurried += 1
             outbox.changed.notify_all()
             try:
                 while not outbox.has_settled(count):
@@ -148,7 +148,7 @@ class Recorder(_Recording):
                         return False
                     outbox.changed.wait(1.0 if left is None else min(left, 1.0))
             finally:
-                outbox.hurried = False
+                outbox.hurried -= 1
         return True
 
     def close(self, timeout: float | None = None) -> bool:
@@ -170,15 +170,19 @@ class Recorder(_Recording):
     def _start(self) -> None:
         with self._starting:
             if self._thread is None and not self._ends:
-                thread = threading.Thread(target=self._run, name="synap-recorder", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="synap-recorder", daemon=True)
                 try:
-                    thread.start()
-                except RuntimeError as error:  # the interpreter is ending
+                    self._thread.start()
+                except BaseException as error:
+                    self._thread = None  # the next event starts another
+                    if not isinstance(error, RuntimeError):  # the interpreter is ending
+                        raise
                     logger.warning("events wait, since no thread could be started: %s", error)
-                else:
-                    self._thread = thread
 
     def _run(self) -> None:
+        with self._starting:  # it may be that this one runs though its start was cut short by a signal handler
+            if self._thread is not threading.current_thread():
+                return
         with at_work():
             while not self._ends:
                 try:
@@ -227,7 +231,7 @@ class Recorder(_Recording):
 
     def _forked(self) -> None:
         self._outbox.forked()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._thread = None
 
 
@@ -277,7 +281,7 @@ class AsyncRecorder(_Recording):
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - false, not an exception
         """Wait until all that was logged before is stored or rejected; false where `timeout` seconds were too short."""
         count = self._outbox.put_count
-        self._outbox.hurried = True
+        self._outbox.hurried += 1
         self._wake.set()
         try:
             async with asyncio.timeout(timeout):
@@ -286,7 +290,7 @@ class AsyncRecorder(_Recording):
         except TimeoutError:
             pass
         finally:
-            self._outbox.hurried = False
+            self._outbox.hurried -= 1
         return self._outbox.has_settled(count)
 
     async def close(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as above
@@ -357,10 +361,13 @@ def _event(type: str, data: Record, more: EventFields) -> tuple[str, bytes]:
 
 def _close_all() -> None:
     for recorder in list(_live):
-        if isinstance(recorder, Recorder):
-            recorder.close()
-        else:
-            recorder._outbox.close()  # noqa: SLF001 - our own
+        try:
+            if isinstance(recorder, Recorder):
+                recorder.close()
+            else:
+                recorder._outbox.close()  # noqa: SLF001 - our own
+        except Exception:  # noqa: BLE001 - the others are to be closed all the same
+            logger.exception("%r could not be closed", recorder)
 
 
 def _forked() -> None:

@@ -61,6 +61,9 @@ class Store(Protocol):
     size: int
     """Bytes in it."""
 
+    count: int
+    """Events that were ever kept in it, in the order in which they are read."""
+
     def append(self, content: bytes) -> Place:
         """Keep an event. Answers the place behind it. Raises SpoolError: then it was not kept."""
 
@@ -85,17 +88,18 @@ class Memory:
 
     def __init__(self) -> None:
         """It is empty."""
-        self.size = 0
+        self.size = self.count = 0
         self._lines: deque[bytes] = deque()
         self._gone = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log while its thread holds it
 
     def append(self, content: bytes) -> Place:
         """Keep an event."""
         with self._lock:
-            self._lines.append(content)
             self.size += len(content)
-            return 0, self._gone + len(self._lines)
+            self._lines.append(content)
+            self.count = self._gone + len(self._lines)
+            return 0, self.count
 
     def secure(self, end: Place) -> None:
         """There is nothing that lasts."""
@@ -135,12 +139,14 @@ class Journal:
         self._damaged = damaged
         self._fsync: Fsync = fsync
         self._segment_bytes = segment_bytes
-        self._writing = threading.Lock()
-        self._syncing = threading.Lock()
+        self._writing = threading.RLock()  # a signal handler may log while its thread holds these
+        self._syncing = threading.RLock()
+        self._within = False
         self._closed = False
         self._fd: int | None = None
         segments = [int(path.stem) for path in directory.glob("*.events")]
         self.size = sum(self._path(segment).stat().st_size for segment in segments)
+        self.count = 0
         self._segment = max(segments, default=0)
         """The last one; it is written only by whoever made it."""
         self._offset = self._path(self._segment).stat().st_size if segments else 0
@@ -154,14 +160,17 @@ class Journal:
         with self._writing:
             if self._closed:
                 raise SpoolError("the recorder is closed")
+            if self._within:
+                raise SpoolError("the event was logged by what interrupted the writing of another, in the same thread")
+            self._within = True
             try:
                 if self._fd is None or 0 < self._offset > self._segment_bytes - len(line):
                     self._roll()
                 self._write(line)
             except OSError as error:
                 raise SpoolError(f"the event could not be written to the spool: {error}") from error
-            self._offset += len(line)
-            self.size += len(line)
+            finally:
+                self._within = False
             return self._segment, self._offset
 
     def secure(self, end: Place) -> None:
@@ -193,9 +202,9 @@ class Journal:
         with self._writing:
             if self._closed:
                 return
+            os.pwrite(self._place_fd, b"%020d %020d\n" % end, 0)
             gone = range(self._place[0], end[0])
             self._place = end
-            os.pwrite(self._place_fd, b"%020d %020d\n" % end, 0)
             for segment in gone:
                 self.size -= _length(self._path(segment))
                 self._path(segment).unlink(missing_ok=True)
@@ -256,23 +265,31 @@ class Journal:
         if self._fd is not None:
             if self._fsync != "never":
                 os.fsync(self._fd)
-            os.close(self._fd)
-            self._fd = None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            fd, self._fd = self._fd, None
+            os.close(fd)
+        # It may be there: made, and given up by an exception out of a signal handler before anything was in it.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self._path(self._segment + 1), flags, 0o600)
         self._segment, self._offset = self._segment + 1, 0
         if self._fsync != "never":
             _sync_directory(self.directory)
 
     def _write(self, line: bytes) -> None:
+        """Write a line and count it, both or neither, though a signal handler may raise out of any call in here."""
         assert self._fd is not None  # noqa: S101 - `append` has opened it
-        rest = memoryview(line)
+        length, raised = len(line), None
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
-        except OSError:
-            os.ftruncate(self._fd, self._offset)  # a part of a line would spoil the next one
-            raise
+            _write_whole(self._fd, line)
+        except BaseException as error:
+            if os.fstat(self._fd).st_size != self._offset + length:
+                os.ftruncate(self._fd, self._offset)  # a part of a line would spoil the next one
+                raise
+            raised = error
+        self._offset += length
+        self.size += length
+        self.count += 1
+        if raised is not None:
+            raise raised
 
     def _sync_to(self, end: Place) -> None:
         """Wait until everything before `end` is durable. Threads that wait at once share one call."""
@@ -287,8 +304,9 @@ class Journal:
                 getattr(os, "fdatasync", os.fsync)(fd)
             except OSError as error:
                 with self._writing:  # what the kernel says of these pages from now on cannot be trusted
-                    os.close(self._fd)
-                    self._fd = None
+                    spoiled, self._fd = self._fd, None
+                    if spoiled is not None:
+                        os.close(spoiled)
                 raise SpoolError(f"the spool could not be made durable: {error}") from error
             finally:
                 os.close(fd)
@@ -327,11 +345,9 @@ class Damaged:
     def __init__(self, path: Path) -> None:
         """It is kept in the file `path`."""
         self._path = path
-        self.found = 0
 
     def keep(self, content: bytes, where: Path) -> None:
         """Put `content` aside."""
-        self.found += 1
         _append_to(self._path, content + b"\n")
         logger.warning("a line in %s is no whole event; it is kept in %s", where, self._path)
 
@@ -450,11 +466,26 @@ def _length(path: Path) -> int:
         return 0
 
 
+def _write_whole(fd: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
 def _append_to(path: Path, content: bytes) -> None:
+    """Durably, and whole or not at all: the processes that share the file write in turn."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, content)
-        os.fsync(fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        size = os.fstat(fd).st_size
+        try:
+            _write_whole(fd, content)
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a child that was forked meanwhile has the file open as well
     finally:
         os.close(fd)
 
