@@ -423,6 +423,59 @@ def test_a_stream_on_a_loop_ends_its_connection_when_it_is_closed(server: Server
     asyncio.run(main())
 
 
+@pytest.fixture
+def superjson(superjson_server: Server) -> Synap:
+    return Synap(superjson_server.url, superjson_server.token, transformer="superjson")
+
+
+def test_a_server_may_write_superjson(superjson: Synap) -> None:
+    run, at = new_id(), datetime(2024, 12, 9, 1, 2, 3, 4, tzinfo=UTC)
+    logged = superjson.log("packed.logged", {"json": {"meta": None}}, correlation_id=run, occurred_at=at)
+    with superjson.recorder() as recorder:
+        recorder.log("packed.recorded", {}, correlation_id=run)
+
+    assert (logged.data, logged.occurred_at) == ({"json": {"meta": None}}, at)
+    assert superjson.get(logged.id) == logged
+    assert [event.type for event in superjson.events(correlation_id=run, limit=1)] == [
+        "packed.recorded",
+        "packed.logged",
+    ]
+    assert next(superjson.stream("beginning", correlation_id=run, follow=False)) == logged
+    assert superjson.trace(logged.id).event.id == logged.id
+    with pytest.raises(InvalidInput) as refused:
+        superjson.log("packed", {})
+    assert [issue.path for issue in refused.value.issues] == ["type"]
+    with pytest.raises(InvalidInput):
+        next(superjson.stream("nowhere"))
+    with pytest.raises(NotFound):
+        superjson.get(new_id())
+
+    async def main() -> None:
+        twin = superjson.twin()
+        async with AsyncSynap(twin.url, superjson._bearer.token, transformer="superjson") as client:  # noqa: SLF001
+            assert await client.get(logged.id) == logged
+            assert [event async for event in client.stream("beginning", type="packed.logged", follow=False)][
+                -1
+            ] == logged
+
+    asyncio.run(main())
+
+
+def test_a_client_of_the_other_transformer_is_told(client: Synap, server: Server, superjson_server: Server) -> None:
+    client.log("packed.mistaken", {})
+    plain = Synap(superjson_server.url, superjson_server.token)
+    packed = Synap(server.url, server.token, transformer="superjson")
+
+    for call in (lambda: plain.log("packed.mistaken", {}), plain.list, lambda: plain.get(new_id())):
+        with pytest.raises(UnexpectedAnswer, match="the server writes superjson: say transformer='superjson'"):
+            call()
+    for call in (lambda: packed.log("packed.mistaken", {}), packed.list, lambda: next(packed.stream())):
+        with pytest.raises(UnexpectedAnswer, match="the server does not write superjson: leave out transformer"):
+            call()
+    with pytest.raises(ValueError, match="must be 'none' or 'superjson'"):
+        Synap(server.url, server.token, transformer="json")  # type: ignore[arg-type]
+
+
 def test_a_stream_that_is_refused_says_why(client: Synap) -> None:
     with pytest.raises(InvalidInput):
         next(client.stream("nowhere"))

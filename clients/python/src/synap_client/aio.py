@@ -42,13 +42,15 @@ class AsyncSynap:
         *,
         timeout_seconds: float = 30.0,
         retry_seconds: float = 30.0,
+        transformer: wire.Transformer = "none",
         http: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
     ) -> None:
-        """Nothing is sent yet. Raises ValueError for a URL or token that cannot be one."""
+        """Nothing is sent yet. Raises ValueError for a URL, token or transformer that cannot be one."""
         self.url = wire.base_url(url)
         self.workspace = workspace
         self.timeout_seconds = timeout_seconds
         self.retry_seconds = retry_seconds
+        self._values = wire.Values(transformer)
         self._bearer = wire.Bearer(token)
         self._make_http = http
         self._http = http()
@@ -136,20 +138,20 @@ class AsyncSynap:
         Who leaves it early closes it (`contextlib.aclosing`): only that ends its connection at once.
         """
         content = calls.stream_input(start, filters, follow=follow)
-        async with aclosing(self._items("events.stream", content, retry_seconds)) as items:
+        async with aclosing(self._items("events.stream", content, retry_seconds, calls.STREAMED)) as items:
             async for item in items:
                 if item.id is not None:
-                    yield calls.read_event(item.data)
-                elif not follow and calls.is_caught_up(item.data):
+                    yield item.value
+                elif not follow and item.value.caught_up:
                     return
 
     async def subscribe(
         self, name: str, input: object = None, *, retry_seconds: float | None = None
     ) -> AsyncGenerator[tuple[str | None, Any], None]:
         """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
-        async with aclosing(self._items(name, input, retry_seconds)) as items:
+        async with aclosing(self._items(name, input, retry_seconds, wire.Streamed())) as items:
             async for item in items:
-                yield item.id, wire.value_of(item)
+                yield item.id, item.value
 
     def recorder(self, **settings: "Unpack[RecorderFields]") -> "AsyncRecorder":
         """Log in the background: see `AsyncRecorder`."""
@@ -165,6 +167,7 @@ class AsyncSynap:
             self.workspace,
             timeout_seconds=self.timeout_seconds,
             retry_seconds=self.retry_seconds,
+            transformer=self._values.transformer,
             http=self._make_http,
         )
 
@@ -182,7 +185,9 @@ class AsyncSynap:
         """Do a call once."""
         timeout = httpx.Timeout(self.timeout_seconds, connect=min(wire.CONNECT_SECONDS, self.timeout_seconds))
         try:
-            async with self._request(call.name, call.body, wire.headers_of(self.workspace), timeout) as answer:
+            async with self._request(
+                call.name, self._values.encode(call.body), wire.headers_of(self.workspace), timeout
+            ) as answer:
                 if wire.is_stream(answer.headers):
                     raise errors.UnexpectedAnswer(
                         f"{call.name} is a subscription: it has no one answer", status=answer.status_code
@@ -190,10 +195,12 @@ class AsyncSynap:
                 content = await answer.aread()
         except httpx.RequestError as error:
             raise wire.lost(error, call.name) from error
-        return call.read(answer.status_code, answer.headers, content)
+        return call.read(answer.status_code, answer.headers, content, self._values)
 
-    async def _items(self, name: str, content: object, retry_seconds: float | None) -> AsyncGenerator[wire.Item, None]:
-        following = wire.Following(name, content, self.timeout_seconds)
+    async def _items(
+        self, name: str, content: object, retry_seconds: float | None, streamed: wire.Streamed
+    ) -> AsyncGenerator[wire.Item, None]:
+        following = wire.Following(name, content, self.timeout_seconds, self._values, streamed)
         patience = Patience(retry_seconds)
         while not following.ended:
             failed: errors.SynapError
@@ -201,7 +208,7 @@ class AsyncSynap:
                 headers = wire.headers_of(self.workspace) | following.headers()
                 async with self._request(name, following.body, headers, following.timeout()) as answer:
                     if not wire.is_stream(answer.headers):
-                        raise wire.failure(answer.status_code, answer.headers, await answer.aread())
+                        raise wire.failure(answer.status_code, answer.headers, await answer.aread(), self._values)
                     reader = wire.MessageReader()
                     async for piece in answer.aiter_bytes():
                         for message in reader.feed(piece):

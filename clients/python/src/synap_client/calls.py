@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from synap_client.events import (
@@ -21,7 +20,7 @@ from synap_client.events import (
     Validation,
     with_id,
 )
-from synap_client.wire import Call
+from synap_client.wire import Call, Streamed
 
 
 def log(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Event]:
@@ -80,18 +79,8 @@ class Marker(Struct, frozen=True, rename="camel"):
     caught_up: bool = False
 
 
-def read_event(data: bytes) -> Event:
-    """An event of a stream."""
-    return _event.decode(data)
-
-
-def is_caught_up(data: bytes) -> bool:
-    """Whether what a stream says of itself is that the backlog is through."""
-    return _marker.decode(data).caught_up
-
-
-_event = msgspec.json.Decoder(Event)
-_marker = msgspec.json.Decoder(Marker)
+STREAMED = Streamed(Event, Marker)
+"""What `events.stream` has."""
 
 
 def _input(fields: Mapping[str, Any]) -> dict[str, Any]:

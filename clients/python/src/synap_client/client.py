@@ -37,7 +37,8 @@ class Synap:
     `token` may be a function, which is then asked for each request: for tokens that are renewed. Without `workspace`
     it is the key's first. One attempt of a call waits `timeout_seconds` for the server at each step; what a retry can
     cure is tried again for `retry_seconds` in all, with jittered and growing pauses, and always under the same event
-    id. `http` makes the HTTP client, where yours needs a proxy or certificates of its own.
+    id. `transformer` is the server's `SYNAP_TRANSFORMER`. `http` makes the HTTP client, where yours needs a proxy or
+    certificates of its own.
 
     Every method raises SynapError, by class: `Unauthorized`, `Forbidden`, `RateLimited`, `Unavailable`,
     `ConnectionLost`, `ServerFault`, `UnexpectedAnswer`, and what it says itself.
@@ -51,13 +52,15 @@ class Synap:
         *,
         timeout_seconds: float = 30.0,
         retry_seconds: float = 30.0,
+        transformer: wire.Transformer = "none",
         http: Callable[[], httpx.Client] = httpx.Client,
     ) -> None:
-        """Nothing is sent yet. Raises ValueError for a URL or token that cannot be one."""
+        """Nothing is sent yet. Raises ValueError for a URL, token or transformer that cannot be one."""
         self.url = wire.base_url(url)
         self.workspace = workspace
         self.timeout_seconds = timeout_seconds
         self.retry_seconds = retry_seconds
+        self._values = wire.Values(transformer)
         self._bearer = wire.Bearer(token)
         self._make_http = http
         self._http = http()
@@ -153,18 +156,18 @@ class Synap:
         `follow` is false: then it ends when it has caught up. An outage longer than `retry_seconds` is raised.
         """
         content = calls.stream_input(start, filters, follow=follow)
-        for item in self._items("events.stream", content, retry_seconds):
+        for item in self._items("events.stream", content, retry_seconds, calls.STREAMED):
             if item.id is not None:
-                yield calls.read_event(item.data)
-            elif not follow and calls.is_caught_up(item.data):
+                yield item.value
+            elif not follow and item.value.caught_up:
                 return
 
     def subscribe(
         self, name: str, input: object = None, *, retry_seconds: float | None = None
     ) -> Generator[tuple[str | None, Any], None, None]:
         """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
-        for item in self._items(name, input, retry_seconds):
-            yield item.id, wire.value_of(item)
+        for item in self._items(name, input, retry_seconds, wire.Streamed()):
+            yield item.id, item.value
 
     def recorder(self, **settings: "Unpack[RecorderFields]") -> "Recorder":
         """Log in the background: see `Recorder`."""
@@ -180,6 +183,7 @@ class Synap:
             self.workspace,
             timeout_seconds=self.timeout_seconds,
             retry_seconds=self.retry_seconds,
+            transformer=self._values.transformer,
             http=self._make_http,
         )
 
@@ -197,7 +201,9 @@ class Synap:
         """Do a call once."""
         timeout = httpx.Timeout(self.timeout_seconds, connect=min(wire.CONNECT_SECONDS, self.timeout_seconds))
         try:
-            with self._request(call.name, call.body, wire.headers_of(self.workspace), timeout) as answer:
+            with self._request(
+                call.name, self._values.encode(call.body), wire.headers_of(self.workspace), timeout
+            ) as answer:
                 if wire.is_stream(answer.headers):
                     raise errors.UnexpectedAnswer(
                         f"{call.name} is a subscription: it has no one answer", status=answer.status_code
@@ -205,10 +211,12 @@ class Synap:
                 content = answer.read()
         except httpx.RequestError as error:
             raise wire.lost(error, call.name) from error
-        return call.read(answer.status_code, answer.headers, content)
+        return call.read(answer.status_code, answer.headers, content, self._values)
 
-    def _items(self, name: str, content: object, retry_seconds: float | None) -> Iterator[wire.Item]:
-        following = wire.Following(name, content, self.timeout_seconds)
+    def _items(
+        self, name: str, content: object, retry_seconds: float | None, streamed: wire.Streamed
+    ) -> Iterator[wire.Item]:
+        following = wire.Following(name, content, self.timeout_seconds, self._values, streamed)
         patience = Patience(retry_seconds)
         while not following.ended:
             failed: errors.SynapError
@@ -216,7 +224,7 @@ class Synap:
                 headers = wire.headers_of(self.workspace) | following.headers()
                 with self._request(name, following.body, headers, following.timeout()) as answer:
                     if not wire.is_stream(answer.headers):
-                        raise wire.failure(answer.status_code, answer.headers, answer.read())
+                        raise wire.failure(answer.status_code, answer.headers, answer.read(), self._values)
                     reader = wire.MessageReader()
                     for piece in answer.iter_bytes():
                         for message in reader.feed(piece):

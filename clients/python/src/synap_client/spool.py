@@ -446,7 +446,7 @@ class Spool:
         path = self.directory / "spool.json"
         content = msgspec.json.encode({"target": target})
         made = self.directory / f".{new_id()}"
-        made.write_bytes(content)
+        _append_to(made, content)  # durable before it has its name: an empty one would be nobody's spool
         try:
             os.link(made, path)  # fails where it is there; and it is never seen unfinished
         except FileExistsError:

@@ -4,7 +4,7 @@ Every call is a POST, queries too: what is asked for stands in a body, and not i
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +15,9 @@ from synap_client import errors
 from synap_client.events import written
 
 T = TypeVar("T")
+
+Transformer = Literal["none", "superjson"]
+"""How a server writes values: its `SYNAP_TRANSFORMER`."""
 
 AGENT = "synap-client/0.1"
 CONNECT_SECONDS = 5.0
@@ -30,19 +33,59 @@ class Call(Generic[T]):
         self.body = b"" if content is None else content if isinstance(content, bytes) else written(content)
         self._answer = answer
 
-    def read(self, status: int, headers: Mapping[str, str], content: bytes) -> T:
+    def read(self, status: int, headers: Mapping[str, str], content: bytes, values: "Values") -> T:
         """The output in an answer. Raises SynapError."""
         try:
             envelope = _envelope.decode(content)
             if envelope.result is not UNSET:
-                output: T = msgspec.json.decode(envelope.result.data, type=self._answer)
+                output: T = values.decode(envelope.result.data, self._answer)
                 return output
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             if status < 400:
-                raise errors.UnexpectedAnswer(
-                    f"{self.name}: the answer is not as expected: {error}", status=status
-                ) from None
-        raise failure(status, headers, content)
+                raise unexpected(self.name, error, status) from None
+        raise failure(status, headers, content, values)
+
+
+class Values:
+    """Inputs, outputs and errors as the server's transformer writes them."""
+
+    def __init__(self, transformer: Transformer) -> None:
+        """Raises ValueError."""
+        if transformer not in get_args(Transformer):
+            raise ValueError("transformer must be 'none' or 'superjson', as the server's SYNAP_TRANSFORMER is")
+        self.transformer: Transformer = transformer
+
+    def encode(self, content: bytes) -> bytes:
+        """An input, which is JSON; nothing for none."""
+        return b'{"json":%b}' % content if content and self.transformer == "superjson" else content
+
+    def decode(self, content: bytes | Raw, wanted: Any) -> Any:
+        """A value that was answered. What superjson notes of types is for JavaScript: an instant is text here as well.
+
+        Raises one of UNREADABLE; MismatchError where the server has the other transformer.
+        """
+        if self.transformer == "superjson":
+            if not _is_packed(content):
+                raise MismatchError("the server does not write superjson: leave out transformer")
+            content = _packed.decode(content).json
+        try:
+            return msgspec.json.decode(content, type=wanted)
+        except msgspec.ValidationError:
+            if self.transformer == "none" and _is_packed(content):
+                raise MismatchError("the server writes superjson: say transformer='superjson'") from None
+            raise
+
+
+class MismatchError(ValueError):
+    """The server has another transformer than the client."""
+
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MismatchError)
+
+
+def unexpected(name: str, error: Exception, status: int = 200) -> errors.UnexpectedAnswer:
+    """The failure of a call whose answer cannot be read."""
+    return errors.UnexpectedAnswer(f"{name}: the answer is not as expected: {error}", status=status)
 
 
 class Bearer(httpx.Auth):
@@ -93,13 +136,13 @@ def is_stream(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").startswith("text/event-stream")
 
 
-def failure(status: int, headers: Mapping[str, str], content: bytes) -> errors.SynapError:
+def failure(status: int, headers: Mapping[str, str], content: bytes, values: Values) -> errors.SynapError:
     """The failure that an answer tells of."""
     try:
-        error = _envelope.decode(content).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        error = UNSET
-    if isinstance(error, UnsetType):
+        error = values.decode(_failed.decode(content).error, ErrorObject)
+    except MismatchError as mismatch:
+        return errors.UnexpectedAnswer(str(mismatch), status=status)
+    except UNREADABLE:
         return _foreign(status, headers)
     return told(error, headers.get("x-request-id"))
 
@@ -188,21 +231,25 @@ class Item(Struct, frozen=True):
     """A value of a stream. Without an id it says something of the stream itself."""
 
     id: str | None
-    data: bytes
+    value: Any
 
 
-def value_of(item: Item) -> Any:
-    """What an item says, as JSON has it."""
-    return msgspec.json.decode(item.data)
+class Streamed(Struct, frozen=True):
+    """The types of a subscription's values, and of what it says of itself."""
+
+    value: Any = Any
+    marker: Any = Any
 
 
 class Following:
     """One stream over as many connections as it takes: where it is, and what comes next."""
 
-    def __init__(self, name: str, content: object, timeout_seconds: float) -> None:
+    def __init__(self, name: str, content: object, timeout_seconds: float, values: Values, streamed: Streamed) -> None:
         """`content` is the input."""
         self.name = name
-        self.body = b"" if content is None else written(content)
+        self.body = values.encode(b"" if content is None else written(content))
+        self._values = values
+        self._streamed = streamed
         self.ended = False
         self.connected = False
         """Whether this connection has said anything."""
@@ -220,16 +267,23 @@ class Following:
 
     def take(self, message: Message) -> Item | None:
         """The value that a message carries, if it does. Raises SynapError where the stream was refused."""
+        try:
+            return self._take(message)
+        except UNREADABLE as error:
+            raise unexpected(self.name, error) from None
+
+    def _take(self, message: Message) -> Item | None:
         self.connected = True
         if message.id:
             self._last_id = message.id
         if message.event == "message":
-            return Item(message.id or None, message.data)
+            wanted = self._streamed.value if message.id else self._streamed.marker
+            return Item(message.id or None, self._values.decode(message.data, wanted))
         if message.event == "connected":
             announced = msgspec.json.decode(message.data, type=_Connected).reconnect_after_inactivity_ms
             self._silence_seconds = announced / 1000 if announced else self._silence_seconds
         elif message.event == "serialized-error":
-            raise told(msgspec.json.decode(message.data, type=ErrorObject))
+            raise told(self._values.decode(message.data, ErrorObject))
         elif message.event == "return":
             self.ended = True
         return None
@@ -245,10 +299,28 @@ class _Result(Struct, frozen=True):
 
 class _Envelope(Struct, frozen=True):
     result: _Result | UnsetType = UNSET
-    error: ErrorObject | UnsetType = UNSET
+
+
+class _Failed(Struct, frozen=True):
+    error: Raw
+
+
+class _Packed(Struct, frozen=True):
+    json: Raw
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_failed = msgspec.json.Decoder(_Failed)
+_packed = msgspec.json.Decoder(_Packed)
+
+
+def _is_packed(content: bytes | Raw) -> bool:
+    """Whether a value is written as superjson does."""
+    try:
+        return bool(_packed.decode(content))
+    except UNREADABLE:
+        return False
+
 
 _PLAIN = {
     "UNAUTHORIZED": errors.Unauthorized,
