@@ -1,5 +1,6 @@
 """The command `synap`. What the operator did wrong is one sentence on standard error and exit code 2."""
 
+import errno
 import os
 import socket
 import sys
@@ -13,7 +14,7 @@ import msgspec
 import psycopg
 from cyclopts import App, Parameter
 
-from app.doctor import examine, prove
+from app.doctor import examine, prove, refusal
 from app.exporting import ExportingError, Part, export_log
 from app.extensions import load_extensions
 from app.importing import ImportingError, Order, complaints, import_file, summary
@@ -72,18 +73,34 @@ REFUSALS = (
 """What tells the operator in one sentence why a command cannot be carried out."""
 
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why standard output takes no more. A file that is full has been named by then."""
+
+
 def main() -> None:
     """Entry point of `synap`."""
     configure_logs()
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # when Python does it at its end, what goes wrong is no sentence
     except REFUSALS as error:
         print(f"synap: {error}", file=sys.stderr)
         sys.exit(2)
+    except psycopg.Error as error:
+        print(f"synap: {refusal(error)}", file=sys.stderr)
+        sys.exit(2)
     except BrokenPipeError:
-        # Who read our output has gone, as `head` does; what is still in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # who read it has gone, as `head` does
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _forget_output()
+        print(f"synap: The output cannot be written: {error.strerror}.", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 
@@ -301,7 +318,8 @@ def import_(
     from_line
         Where to begin. All before that was imported.
     skip_bad
-        A new file for the lines that are refused, with the reasons. Without it the first one ends the import.
+        A file for the lines that are refused, with the reasons: a new one, or that of an earlier run of this import.
+        Without it the first one ends the import.
     """
     _check_user(user)
     _check_workspace(workspace)
@@ -483,6 +501,11 @@ def _administered(*, without_key: bool = False) -> Iterator[_Administration]:
         connect(install.database_url) as connection,
     ):
         yield _Administration(connection, Keyring(settings.node_key_path))
+
+
+def _forget_output() -> None:
+    """What is still in the buffer has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _token(file: Path | None) -> str:

@@ -5,7 +5,8 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import psycopg
 from msgspec import Struct
@@ -50,12 +51,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
             if settings.database_url is None and not (settings.data_dir / "postgres").exists():
                 raise InstallError(f"There is no database in {settings.data_dir}; synap serve makes one.")
             connection = stack.enter_context(connect(stack.enter_context(database(settings, serving=False))))
-        except (DataDirectoryError, InstallError) as error:
-            yield Finding(is_right=False, sentence=str(error))
-        else:
             version = connection.info.server_version
             yield Finding(is_right=True, sentence=f"The database answers (PostgreSQL {version // 10000}).")
             yield from _database(settings, connection)
+        except (DataDirectoryError, InstallError) as error:
+            yield Finding(is_right=False, sentence=str(error))
+        except OSError as error:
+            yield _wrong(f"The data directory {settings.data_dir} cannot be used: {error.strerror}.")
+        except psycopg.Error as error:
+            yield _wrong(refusal(error))
     yield from _files(settings)
     yield from _machine(settings)
 
@@ -76,6 +80,12 @@ def prove(connection: psycopg.Connection, note: Note) -> Finding:
             "its history is another."
         )
     return Finding(is_right=True, sentence=f"The log {log} extends the checkpoint of its first {tree.size} events.")
+
+
+def refusal(error: psycopg.Error) -> str:
+    """What the database says against a question of ours, in one sentence, without the values in it."""
+    said = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"The database refuses: {said.removesuffix('.')}."
 
 
 def _origin_fault(connection: psycopg.Connection, note: Note, identity: Identity, log: str) -> str | None:
@@ -106,6 +116,9 @@ def _size_fault(connection: psycopg.Connection, log: str, size: int) -> str | No
 
 def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
     revision = inspection.revision(connection)
+    if revision is not None and revision > head():
+        yield _wrong(f"The schema is at {revision}, which a newer version of this server made; run that one.")
+        return
     if revision != head():
         yield _wrong(f"The schema is at {revision or 'none'}, not at {head()}; synap migrate brings it there.")
         return
@@ -200,8 +213,13 @@ def _files(settings: Settings) -> Iterator[Finding]:
     except InstallError as error:
         yield Finding(is_right=False, sentence=str(error))
     key = settings.node_key_path
-    secrets = [key, *sorted(key.parent.glob(f"{key.name}.z*")), settings.secret_path, settings.control_token_path]
-    there = [path for path in secrets if path.exists()]
+    try:
+        former = sorted(key.parent.glob(f"{key.name}.z*"))
+        secrets = [key, *former, settings.secret_path, settings.control_token_path]
+        there = [path for path in secrets if path.exists()]
+    except OSError as error:
+        yield _wrong(f"{error.filename} cannot be looked at: {error.strerror}.")
+        return
     if open_ := [str(path) for path in there if path.stat().st_mode & 0o077 or path.stat().st_uid != os.geteuid()]:
         yield _wrong(f"Others than this user may read: {', '.join(open_)}; their mode should be 0600.")
     else:
@@ -209,8 +227,8 @@ def _files(settings: Settings) -> Iterator[Finding]:
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
-    if settings.database_url is None and settings.data_dir.exists():
-        free = shutil.disk_usage(settings.data_dir).free
+    free = _free_bytes(settings.data_dir)
+    if settings.database_url is None and free is not None:
         said = f"{free / 2**30:.1f} GiB are free on the disk of {settings.data_dir}"
         if free < MIN_FREE_BYTES:
             yield _wrong(f"Only {said}; make room before the database stops.")
@@ -226,6 +244,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     else:
         if settings.extensions:
             yield Finding(is_right=True, sentence=f"The extensions load: {', '.join(settings.extensions)}.")
+
+
+def _free_bytes(path: Path) -> int | None:
+    """On the disk of a directory; None where there is none, or it is closed to us."""
+    with suppress(OSError):
+        return shutil.disk_usage(path).free
+    return None
 
 
 def _port(host: str, name: str, port: int) -> Finding:

@@ -90,22 +90,29 @@ def _written(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    if path.is_dir():
-        raise ExportingError(f"{path} is a directory.")
-    if path.exists() and not force:
-        raise ExportingError(f"{path} is there already; to replace it, say --force.")
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        _check(path, force=force)
+        place = path.resolve()  # where a link leads, which stays
+        with NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
             try:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                _name(file.name, path, force=force)
+                _name(file.name, place, force=force)
             finally:
                 with suppress(FileNotFoundError):  # it has the other name then
                     Path(file.name).unlink()
     except OSError as error:
         raise ExportingError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _check(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise ExportingError(f"{path} is a directory.")
+    if path.exists() and not path.is_file():
+        raise ExportingError(f"{path} is no file; leave out -o, and send standard output there.")
+    if path.exists() and not force:
+        raise ExportingError(f"{path} is there already; to replace it, say --force.")
 
 
 def _name(written: str, path: Path, *, force: bool) -> None:

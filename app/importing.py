@@ -105,7 +105,7 @@ def import_file(settings: Settings, order: Order) -> Outcome:
     load_extensions(settings.extensions)
     with ExitStack() as stack:
         file = stack.enter_context(_opened(order.path))
-        refusals = None if order.skip_bad is None else stack.enter_context(_refusals(order.skip_bad, file))
+        refusals = None if order.skip_bad is None else stack.enter_context(_refusals(order.skip_bad, file, order))
         origin = Origin(order.workspace, order.name, order.user, settings.max_event_bytes)
         drafting = stack.enter_context(_drafting(origin, settings.extensions))  # gets up while the database does
         install = stack.enter_context(ready(settings, serving=False))
@@ -326,8 +326,8 @@ class _Import:
             self.outcome.bad = refused[0]
             self.outcome.last_line = refused[0].number - 1
             return
-        for each in sorted(refused, key=attrgetter("number")):
-            self._write(each, piece.lines[each.number - piece.first])
+        if self._refusals is not None:
+            self._write(self._refusals, sorted(refused, key=attrgetter("number")), piece)
         self.outcome.last_line = piece.first + len(piece.lines) - 1
 
     async def _append(self, numbers: Sequence[int], drafts: Sequence[Draft]) -> list[Refused]:
@@ -360,12 +360,25 @@ class _Import:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _write(self, refused: Refused, line: bytes) -> None:
-        if self._refusals is not None:
-            self.outcome.refused += 1
-            issues = [{"path": issue.path, "message": issue.message} for issue in refused.issues]
-            said = {"line": refused.number, "issues": issues, "text": line.decode(errors="replace")}
-            self._refusals.write(msgspec.json.encode(said) + b"\n")
+    def _write(self, file: IO[bytes], refused: Sequence[Refused], piece: Piece) -> None:
+        """Set lines aside. Raises ImportingError."""
+        try:
+            for each in refused:
+                issues = [{"path": issue.path, "message": issue.message} for issue in each.issues]
+                text = piece.lines[each.number - piece.first].decode(errors="replace")
+                file.write(msgspec.json.encode(_SetAside(each.number, issues, text)) + b"\n")
+            file.flush()
+        except OSError as error:
+            raise ImportingError(f"{self._order.skip_bad} cannot be written: {error.strerror}.") from None
+        self.outcome.refused += len(refused)
+
+
+class _SetAside(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line that was refused, as `--skip-bad` writes it."""
+
+    line: int
+    issues: list[dict[str, str]]
+    text: str
 
 
 @contextmanager
@@ -383,18 +396,44 @@ def _opened(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _refusals(path: Path, source: IO[bytes]) -> Iterator[IO[bytes]]:
-    """A new file for the lines that are refused."""
+def _refusals(path: Path, source: IO[bytes], order: Order) -> Iterator[IO[bytes]]:
+    """The file for the lines that are refused: a new one, or that of an earlier run, with what that refused before."""
     try:
         if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
             raise ImportingError(
                 f"{path} is the file that is imported; name another one for the lines that are refused."
             )
-        file = path.open("wb")
+        kept = _kept_bytes(path, order) if path.is_file() else 0
+        file = path.open("ab")
+        if path.is_file():
+            file.truncate(kept)
     except OSError as error:
         raise ImportingError(f"{path} cannot be written: {error.strerror}.") from None
-    with file:
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # whoever wrote has told it
+            file.close()
+
+
+def _kept_bytes(path: Path, order: Order) -> int:
+    """How much the file of an earlier run has of lines that are not read again. Raises ImportingError, OSError."""
+    kept = 0
+    with path.open("rb") as file:
+        for place, text in enumerate(file):
+            try:
+                is_kept = msgspec.json.decode(text, type=_SetAside).line < order.from_line
+            except msgspec.DecodeError:
+                if place == 0:
+                    raise ImportingError(
+                        f"{path} is there already, and no import wrote it; name another file for the lines that are "
+                        "refused."
+                    ) from None
+                is_kept = False  # half of one: that run was killed
+            if not is_kept:
+                break
+            kept += len(text)
+    return kept
 
 
 @contextmanager

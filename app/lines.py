@@ -4,6 +4,7 @@ A line without an `id` gets one that is made from the workspace, the name of the
 text: the same whenever it is read again, also in a file that has grown, and another for each of two equal lines.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha1
@@ -77,7 +78,8 @@ class Lines:
     def drafted(self, piece: Piece) -> Drafted:
         """What the lines of `piece` become."""
         made = Drafted([], [], [])
-        for number, line in enumerate(piece.lines, piece.first):
+        for number, text in enumerate(piece.lines, piece.first):
+            line = text.removeprefix(BOM_UTF8) if number == 1 else text
             if not line.strip():
                 continue
             try:
@@ -98,7 +100,9 @@ class Lines:
         return self._drafting.draft(event, self._owner)
 
     def _id(self, number: int, line: bytes) -> UUID:
-        digest = sha1(self._prefix + b"%d\0" % number + line, usedforsecurity=False).digest()
+        # Without the CR of its end, which a last line may get only when the file grows.
+        text = line.removesuffix(b"\r")
+        digest = sha1(self._prefix + b"%d\0" % number + text, usedforsecurity=False).digest()
         return UUID(bytes=digest[:16], version=5)
 
 

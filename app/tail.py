@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from msgspec import Raw, Struct
 
-from app.terminal import escaped
+from app.terminal import escaped, without_secrets
 from schemas.base import RawRecord
 
 CONNECT_SECONDS = 10.0
@@ -104,7 +104,7 @@ def follow(wanted: Wanted) -> Iterator[bytes]:
                     yield _plain(message.data, wanted)
         except _LostError as lost:
             if place is None:
-                raise TailError(f"{escaped(wanted.url)} cannot be followed: {lost}.") from None
+                raise TailError(f"{without_secrets(wanted.url)} cannot be followed: {lost}.") from None
         time.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
         failures += 1
 
@@ -136,15 +136,15 @@ def printer(*, json: bool) -> Callable[[bytes], str]:
         return lambda event: escaped(event.decode())
     if not sys.stdout.isatty():
         return lambda event: line(event, width=WIDTH, colours=False)
-    colours = not os.environ.get("NO_COLOR")  # no-color.org
+    colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"  # no-color.org
     return lambda event: line(event, width=shutil.get_terminal_size().columns, colours=colours)
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL leads to this machine alone."""
-    host = urlsplit(url).hostname or ""
+    """Whether a URL leads to this machine alone. So does one of all its addresses, where a server may listen."""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback or ip_address(host).is_unspecified
     except ValueError:
         return False
 
@@ -188,7 +188,7 @@ def _before(wanted: Wanted, seq: int) -> str:
             raise _refusal(_unpacked(said["error"], wanted), wanted)
         events = _unpacked(said["result"]["data"], wanted)
     except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError, _LostError) as error:
-        raise TailError(f"{escaped(wanted.url)} cannot be followed: {_reason(error)}.") from None
+        raise TailError(f"{without_secrets(wanted.url)} cannot be followed: {_reason(error)}.") from None
     if not events:
         raise TailError(f"The log has no event with the seq {seq - 1}, or this key may not read it.")
     return str(events[0]["id"])
@@ -231,15 +231,15 @@ def _asked(
 
 def _connection(wanted: Wanted) -> http.client.HTTPConnection:
     """Raises TailError for what is no URL or no token."""
-    parts = urlsplit(wanted.url)
-    is_known = parts.scheme in {"http", "https"}
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        if not is_known or not parts.hostname:
+        parts = urlsplit(wanted.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection: http.client.HTTPConnection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
     except ValueError:
-        raise TailError(f"{escaped(wanted.url)} is no URL of a server, such as http://127.0.0.1:8000.") from None
+        shown = without_secrets(wanted.url)
+        raise TailError(f"{shown} is no URL of a server, such as http://127.0.0.1:8000.") from None
     if wanted.token and not _TOKEN.fullmatch(wanted.token):
         raise TailError("The token has characters that no token has.")
     return connection
@@ -269,11 +269,20 @@ def _silence(connected: bytes) -> float:
 
 
 def _plain(data: bytes, wanted: Wanted) -> bytes:
+    _check_transformer(wanted, is_wrapped=data.startswith(b'{"json":'))
     return bytes(msgspec.json.decode(data, type=_Wrapped).json) if wanted.superjson else data
 
 
 def _unpacked(value: Any, wanted: Wanted) -> Any:
+    _check_transformer(wanted, is_wrapped=isinstance(value, dict) and "json" in value)
     return value["json"] if wanted.superjson else value
+
+
+def _check_transformer(wanted: Wanted, *, is_wrapped: bool) -> None:
+    """Raise TailError where the server wraps values and we do not, or the other way round."""
+    if is_wrapped != wanted.superjson:
+        spoken = "superjson" if is_wrapped else "none"
+        raise TailError(f"{without_secrets(wanted.url)} speaks otherwise; set SYNAP_TRANSFORMER={spoken}.")
 
 
 def _refusal(error: Any, wanted: Wanted) -> TailError | _LostError:
@@ -283,7 +292,7 @@ def _refusal(error: Any, wanted: Wanted) -> TailError | _LostError:
     if refusal.data.code in _RETRIABLE:
         return _LostError(message)
     hint = "; give it a token: --token-file or SYNAP_TOKEN" if refusal.data.code == "UNAUTHORIZED" else ""
-    return TailError(f"{escaped(wanted.url)} refuses: {message}{hint}.")
+    return TailError(f"{without_secrets(wanted.url)} refuses: {message}{hint}.")
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import time
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -14,6 +15,16 @@ EXIT_INTERRUPTED = 130
 def escaped(text: str) -> str:
     """A stranger's text, whatever does not print as JSON escapes it: nothing of it steers the terminal."""
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def without_secrets(url: str) -> str:
+    """A URL for a person, without the parts that may hold a token or a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "The URL"
+    host = parts.netloc.rpartition("@")[2]
+    return escaped(parts._replace(netloc=host, query="", fragment="").geturl())
 
 
 def _escaped(character: str) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, Note, parse
 from app.ledger.verify import Broken, Verdict
-from app.terminal import escaped
+from app.terminal import escaped, without_secrets
 
 SILENCE_SECONDS = 60
 """How long a server may send nothing."""
@@ -40,20 +40,22 @@ def read_bundle(source: str, *, log: str | None = None, token: str | None = None
     A URL is that of an export, or of a ledger such as `http://127.0.0.1:7777/v1`, of which `log` names the log. It is
     held in a file, not in memory. Raises UnreadableError.
     """
+    is_url = source.lower().startswith(("http://", "https://"))
+    shown = without_secrets(source) if is_url else source
     try:
         if source == "-":
             return _mapped(_spooled(sys.stdin.buffer))
-        if not source.lower().startswith(("http://", "https://")):
+        if not is_url:
             with Path(source).open("rb") as file:
                 return _mapped(file)
         return _mapped(_downloaded(export_url(source, log), token))
     except urllib.error.HTTPError as error:
         hint = "; give it a token: --token-file or SYNAP_TOKEN" if error.code == 401 else ""
-        raise UnreadableError(f"{source} answers {error.code}{hint}.") from None
+        raise UnreadableError(f"{shown} answers {error.code}{hint}.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         reason = (reason.strerror if isinstance(reason, OSError) else None) or reason
-        raise UnreadableError(f"{source} cannot be read: {reason}.") from None
+        raise UnreadableError(f"{shown} cannot be read: {reason}.") from None
 
 
 def read_note(path: Path) -> Note:

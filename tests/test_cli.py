@@ -1,6 +1,7 @@
 """The command `synap`: what it does, and the one sentence with exit code 2 where it cannot."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -21,6 +22,8 @@ from app.start import ready
 from app.store.embedded import DataDirectoryError
 from app.store.install import InstallError
 from app.store.workspaces import WorkspaceError
+from app.tail import TailError
+from app.verification import UnreadableError
 from tests.servers import SYNAP, cloned, environment, free_port, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
@@ -366,6 +369,58 @@ def test_arguments_that_no_command_takes_are_exit_code_2(arguments: list[str]) -
         cli(arguments)
 
     assert exited.value.code == 2
+
+
+def _listed(output: int, folder: Path, url: str) -> tuple[int, str]:
+    """The exit code and the complaints of a command whose answer is so short that Python keeps it until its end."""
+    done = subprocess.run(
+        [SYNAP, "keys", "list"],
+        env=environment(folder, database_url=url) | {"PYTHONUNBUFFERED": ""},
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_an_output_that_is_full_is_one_sentence(shared_url: str, shared_folder: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        said = _listed(full.fileno(), shared_folder, shared_url)
+
+    assert said == (2, "synap: The output cannot be written: No space left on device.\n")
+
+
+def test_an_output_that_nobody_reads_ends_without_a_word(shared_url: str, shared_folder: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = _listed(writer, shared_folder, shared_url)
+    os.close(writer)
+
+    assert said == (130, "")
+
+
+def test_what_the_database_forbids_is_one_sentence(tmp_path: Path, database_url: str) -> None:
+    _printed(_synap(tmp_path, "migrate", database_url=database_url))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE alembic_version RENAME version_num TO number")
+
+    sentence = _sentence(_synap(tmp_path, "keys", "list", database_url=database_url))
+
+    assert sentence == 'The database refuses: column "version_num" does not exist.'
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:s3cr3t@127.0.0.1:1/v1", "http://127.0.0.1:1/v1?token=s3cr3t", "http://s3cr3t@[::1"]
+)
+def test_secrets_in_a_url_are_not_repeated(url: str) -> None:
+    with pytest.raises(UnreadableError) as verified:
+        cli(["verify", url], result_action="return_none")
+    with pytest.raises(TailError) as tailed:
+        cli(["tail", "--url", url], result_action="return_none")
+
+    _checked(str(verified.value))
+    _checked(str(tailed.value))
 
 
 # What a start refuses, as the operator sees it.

@@ -239,8 +239,15 @@ def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_pa
     _with_secret(store)
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
+        old = _wrong(store)
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        new = _wrong(store)
+        connection.execute("ALTER TABLE alembic_version RENAME version_num TO number")
+        broken = _wrong(store)
 
-    assert _wrong(store)[0].startswith("The schema is at 0004, not at ")
+    assert old[0].startswith("The schema is at 0004, not at ")
+    assert new == ["The schema is at 9999, which a newer version of this server made; run that one."]
+    assert broken == ['The database refuses: column "version_num" does not exist.']
     assert _wrong(store, database_url="postgresql://u:s3cr3t@127.0.0.1:1/nosuch")[0].startswith(
         "The database cannot be reached: "
     )
@@ -248,6 +255,15 @@ def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_pa
     first = next(examine(embedded))
     assert first.sentence == f"There is no database in {tmp_path / 'nosuch'}; synap serve makes one."
     assert not (tmp_path / "nosuch").exists()
+
+
+def test_a_data_directory_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+    closed = tmp_path / ("x" * 300)
+
+    findings = list(examine(Settings.from_environment(environment(closed, port=free_port()))))
+
+    assert str(findings[0]) == f"wrong: The data directory {closed} cannot be used: File name too long."
+    assert [finding.is_right for finding in findings[:3]] == [False] * 3
 
 
 def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> None:

@@ -1,6 +1,7 @@
 """`synap export`: the signed bundle of the install on this machine, as a file."""
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,24 @@ def test_a_file_that_is_there_is_replaced_only_by_force(capfd: pytest.CaptureFix
     assert _verified(capfd, "log.json").startswith("1500 events ")
 
 
+@pytest.mark.usefixtures("store")
+def test_what_is_no_file_is_not_replaced_and_a_link_stays(capfd: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    Path("log.json").write_text("old")
+    Path("link.json").symlink_to("log.json")
+
+    with pytest.raises(ExportingError, match=r"^pipe is no file; leave out -o, and send standard output there\.$"):
+        _run("export", "-o", "pipe", "--force")
+    _run("export", "-o", "link.json", "--force")
+
+    assert Path("pipe").is_fifo()
+    assert Path("link.json").is_symlink()
+    capfd.readouterr()
+    assert _verified(capfd, "log.json").startswith("1500 events ")
+
+
 WRONG = {
+    "a name that is too long": (["-o", "x" * 300], f"{'x' * 300} cannot be written: File name too long."),
     "past the end": (["--from-seq", "1501"], "--from-seq is past the end of the log, which is seq 1499."),
     "an end past it": (["--to-seq", "1500"], "--to-seq is past the end of the log, which is seq 1499; leave it out."),
     "backwards": (["--from-seq", "5", "--to-seq", "4"], "--to-seq must not be less than fromSeq."),

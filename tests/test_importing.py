@@ -131,6 +131,60 @@ def test_bad_lines_are_set_aside_where_there_is_a_place_for_them(
     assert "is taken by an event with other content" in written[1]["issues"][0]["message"]
 
 
+def test_lines_that_were_set_aside_stay_when_it_goes_on_behind_them(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, refused = _file(tmp_path, "bad", _note(1), "worse", _note(3)), tmp_path / "refused"
+    _import(capfd, file, "--skip-bad", refused)
+    first = refused.read_text()
+    refused.write_text(first[:-5])  # as where that run was killed
+
+    code, summary, _ = _import(capfd, file, "--skip-bad", refused, "--from-line", 3)
+
+    assert (code, summary) == (1, "notes.ndjson into default: 0 stored, 1 there already, 1 refused")
+    assert [json.loads(line)["text"] for line in first.splitlines()] == ["bad", "worse"]
+    assert refused.read_text() == first
+    _import(capfd, file, "--skip-bad", refused)
+    assert refused.read_text() == first
+    assert _numbers(url) == [1, 3]
+
+
+@pytest.mark.usefixtures("url")
+@pytest.mark.parametrize("text", ['{"type":"a.b","data":{}}\n', "mine"])
+def test_a_file_of_somebody_is_not_taken_for_bad_lines(tmp_path: Path, text: str) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text(text)
+
+    with pytest.raises(ImportingError, match=r"mine is there already, and no import wrote it; name another file "):
+        cli(["import", str(_file(tmp_path, "bad")), "--skip-bad", str(mine)])
+
+    assert mine.read_text() == text
+
+
+def test_no_room_for_bad_lines_ends_it(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, (said,) = _import(capfd, _file(tmp_path, _note(0), "bad"), "--skip-bad", "/dev/full")
+
+    assert code == 2
+    assert said.startswith("synap: /dev/full cannot be written: No space left on device; the same command goes on ")
+    assert _numbers(url) == [0]
+
+
+def test_a_file_of_another_system_is_read_and_known_again_when_it_grew(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "notes.ndjson"
+    lines = [json.dumps(_note(number)).encode() for number in range(3)]
+
+    file.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines[:2]))
+    first = _import(capfd, file)
+    file.write_bytes(file.read_bytes() + b"\r\n" + lines[2] + b"\r\n")
+    second = _import(capfd, file)
+
+    assert first[:2] == (0, "notes.ndjson into default: 2 stored, 0 there already, 0 refused")
+    assert second[:2] == (0, "notes.ndjson into default: 1 stored, 2 there already, 0 refused")
+    assert _numbers(url) == [0, 1, 2]
+
+
 def test_a_line_that_is_too_large_is_refused_and_not_kept(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,9 +92,12 @@ def test_a_token_goes_to_this_machine_alone_unless_it_is_given() -> None:
         "http://[::1]:1/x",
         "http://127.0.0.1.example",
         "http://10.0.0.1",
+        "http://0.0.0.0:8000",
+        "http://[::]:8000",
+        "http://[::1",
     ]
 
-    assert [is_local(url) for url in urls] == [True, True, True, False, False]
+    assert [is_local(url) for url in urls] == [True, True, True, False, False, True, True, False]
 
 
 # A server.
@@ -161,6 +164,21 @@ def test_a_server_that_speaks_superjson_is_followed(tmp_path: Path, database_url
         ["#1", "note.created", "control", '{"number":1}\n'],
         ["#2", "note.created", "control", '{"number":2}\n'],
     ]
+
+
+def test_a_server_that_speaks_otherwise_is_said(server: Server, tmp_path: Path, database_url: str) -> None:
+    otherwise = "speaks otherwise; set SYNAP_TRANSFORMER={}."
+    for start in ("beginning", "1"):
+        with pytest.raises(TailError, match=otherwise.format("none")):
+            next(follow(Wanted(url=server.url, token=server.token, start=start, superjson=True)))
+    with serving(tmp_path / "data", database_url=database_url, transformer="superjson") as other:
+        following = follow(Wanted(url=other.url, token=other.token))
+        logging = threading.Timer(2, lambda: other.mutate("events.log", {"json": {"type": "a.b", "data": {}}}))
+        logging.start()
+        with pytest.raises(TailError, match=otherwise.format("superjson")):
+            next(following)
+        with pytest.raises(TailError, match=otherwise.format("superjson")):
+            next(follow(Wanted(url=other.url, token=other.token, start="1")))
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

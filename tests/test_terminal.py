@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app.terminal import Bar
+from app.terminal import Bar, without_secrets
 
 
 class Terminal(io.StringIO):
@@ -49,6 +49,12 @@ def test_how_much_there_is_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -
         bar.show(2000, 2000, 4000)
 
     assert re.search(r"50% 2,000 events, [0-9,]+/s", _drawn(terminal)[-1])
+
+
+def test_a_url_is_shown_without_what_may_be_secret() -> None:
+    shown = without_secrets("https://u:s3cr3t@db.example:1/v1\x1b?token=s3cr3t#s3cr3t")
+
+    assert shown == "https://db.example:1/v1\\u001b"
 
 
 def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
