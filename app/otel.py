@@ -1,5 +1,6 @@
 """OpenTelemetry, as `app/tracing.py` uses it. Imported only where traces are asked for: an optional extra."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from contextvars import Token
@@ -22,6 +23,16 @@ UNNAMED = "unknown_service"
 """How the name of a service begins that the environment does not name."""
 
 _propagator = TraceContextTextMapPropagator()
+
+
+def _without_arguments(record: logging.LogRecord) -> bool:
+    """Let a record pass, less what it quotes."""
+    record.args = tuple("..." for _ in record.args or ())
+    return True
+
+
+# It quotes a header of `OTEL_EXPORTER_OTLP_HEADERS` that it does not understand, which may be a token.
+logging.getLogger("opentelemetry.util.re").addFilter(_without_arguments)
 
 
 class OpenTelemetry:

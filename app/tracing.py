@@ -57,16 +57,19 @@ def start(environment: Mapping[str, str] = os.environ) -> None:
     """Begin, where the environment asks for it (OpenTelemetry, "Environment Variable Specification").
 
     The receiver is `OTEL_EXPORTER_OTLP_ENDPOINT` or `…_TRACES_ENDPOINT`, or what `OTEL_TRACES_EXPORTER=otlp` means by
-    default; by HTTP alone. Without the packages there is one line in the log, and no trace.
+    default; by HTTP alone. Without the packages, or with a setting that they refuse, there is one line in the log, and
+    no trace.
     """
     if _Process.tracer is not None or not _is_wanted(environment):
         return
     try:
         from app.otel import OpenTelemetry  # noqa: PLC0415 - an optional extra, and slow to import
+
+        _Process.tracer = OpenTelemetry()
     except ImportError:
         logger.warning("no traces: OTEL_… is set, and the packages are missing; install synap-events[otel]")
-        return
-    _Process.tracer = OpenTelemetry()
+    except ValueError as error:  # the library reads some when it is imported
+        logger.warning("no traces: OpenTelemetry refuses a setting", reason=str(error))
 
 
 def stop() -> None:

@@ -248,6 +248,8 @@ def test_without_the_variables_nothing_is_sent_nor_imported(
             False,
             "protocol must be http/protobuf",
         ),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_BSP_MAX_QUEUE_SIZE": "100"}, False, "OpenTelemetry refuses a setting"),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "few"}, False, "refuses a setting"),
     ],
     ids=str,
 )
@@ -256,6 +258,17 @@ def test_the_standard_variables_decide(variables: dict[str, str], on: bool, said
 
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, str(on)), ran.stderr
     assert said in ran.stdout
+
+
+def test_a_header_that_is_not_understood_is_not_quoted() -> None:
+    ran = _python(
+        "from app import tracing; tracing.start(); tracing.stop()",
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_HEADERS=f"authorization: Bearer {SECRET}",
+    )
+
+    assert "Header format invalid" in ran.stderr
+    assert SECRET not in ran.stdout + ran.stderr
 
 
 def test_missing_packages_are_one_line_in_the_log() -> None:

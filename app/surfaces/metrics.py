@@ -40,6 +40,9 @@ called it may be anywhere."""
 
 PLAIN = "text/plain"
 
+STANDING_SECONDS = 5.0
+"""How long the database may take: Prometheus waits for ten, and without an answer it has no numbers at all."""
+
 Exposition = Annotated[str, Meta(examples=["# TYPE synap_calls_total counter"])]
 
 
@@ -73,8 +76,9 @@ async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
     """
     await door.admit(request)
     try:
-        known: Standing | None = await standing(door.database)
-    except Unavailable:
+        async with asyncio.timeout(STANDING_SECONDS):
+            known: Standing | None = await standing(door.database)
+    except (Unavailable, TimeoutError):
         known = None
     snapshots = await door.board.all()
     wants_open = OPENMETRICS.encode() in header_map(request.scope).get(b"accept", b"").lower()

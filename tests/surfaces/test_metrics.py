@@ -16,8 +16,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
+from psycopg import connect
 
 from app.metrics import Board, Histogram, cumulative
+from app.surfaces.metrics import STANDING_SECONDS
 from tests.acceptance.processes import Cluster, workers
 from tests.delivery.receiver import Received, receiving, status
 from tests.procedures.conftest import Keyed
@@ -299,6 +301,20 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
         cluster.start()
         until(lambda: total(server, "synap_database_up") == 1)
     cluster.stop()
+
+
+def test_a_database_that_is_slow_costs_a_scrape_its_numbers_alone(measured: tuple[Keyed, Server]) -> None:
+    keyed, _ = measured
+    with connect(keyed.database_url) as connection:
+        connection.execute("LOCK TABLE subscription IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        names = {sample.name: sample.value for sample in samples(keyed.server)}
+        took = time.monotonic() - started
+        connection.rollback()
+
+    assert took < STANDING_SECONDS + 1.5
+    assert (names["synap_database_up"], "synap_events_appended_total" in names) == (0, True)
+    assert total(keyed.server, "synap_database_up") == 1
 
 
 def test_a_histogram_counts_what_is_at_most_as_large() -> None:
