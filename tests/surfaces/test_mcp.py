@@ -28,6 +28,7 @@ from websockets.sync.client import connect
 from app.filter import Fields, parse_filter
 from app.json_schema import Way, json_schemas, self_contained
 from app.surfaces.mcp.results import MAX_ANSWER_BYTES, failed
+from app.surfaces.mcp.server import ToolServer
 from app.surfaces.mcp.tools import DEFAULT_LIMIT, EXAMPLE, HINTS, LEFT_OUT, tool_name, tools
 from procedures.context import Context
 from procedures.procedure import Kind, mutation
@@ -326,14 +327,14 @@ def test_a_query_is_limited_to_what_a_context_holds(keyed: Keyed) -> None:
     _, server = keyed.key("events:read", "events:write", workspaces=(keyed.workspace(),))
     event = {"type": "note.created", "data": {"text": "x" * 20_000}}
     output(call(server, "events_logBatch", {"events": [{"type": "note.created", "data": {}}] * 25}))
-    unsaid = output(call(server, "events_list", {}))["result"]
+    unsaid = [output(call(server, "events_list", none))["result"] for none in ({}, {"limit": None})]
     said = output(call(server, "events_list", {"limit": 25}))["result"]
     logged = output(call(server, "events_logBatch", {"events": [event] * 20}))["result"]
 
     words, error = refusal(call(server, "events_list", {}))
     fewer = output(call(server, "events_list", {"limit": 5}))["result"]
 
-    assert len(unsaid) == DEFAULT_LIMIT
+    assert [len(each) for each in unsaid] == [DEFAULT_LIMIT] * 2
     assert len(said) == 25
     assert len(json.dumps(logged)) > MAX_ANSWER_BYTES, "what a mutation answers is never withheld"
     assert error["reason"] == "payload_too_large"
@@ -429,6 +430,34 @@ def test_any_process_answers_any_request_and_loads_the_protocol_for_it(
     assert [page["result"][0]["data"]["n"] for page in pages] == list(range(16))
     assert not any(before)
     assert after.count(True) == 2, "both processes answered"
+
+
+def test_of_many_who_come_first_one_loads_the_protocol(postgres_url: str, template: str, tmp_path: Path) -> None:
+    count = 80
+
+    async def ask(server: Server) -> set[int]:
+        async with httpx.AsyncClient(headers=server.headers, timeout=60) as client:
+            sent = [client.post(f"{server.url}/mcp", json=request("ping")) for _ in range(count)]
+            return {answer.status_code for answer in await asyncio.gather(*sent)}
+
+    def worked(server: Server) -> float:
+        """Processor time that as many requests at once cost, in seconds."""
+        main = psutil.Process(server.process.pid)
+        processes = [main, *main.children(recursive=True)]
+        before = sum(float(each.cpu_times().user) for each in processes)
+        assert asyncio.run(ask(server)) == {200}
+        return sum(float(each.cpu_times().user) for each in processes) - before
+
+    with (
+        cloned(postgres_url, template, "test_mcp_first") as url,
+        serving(tmp_path, database_url=url) as server,
+    ):
+        first, again = worked(server), worked(server)
+    started = time.process_time()
+    ToolServer(registry(), max_body_bytes=1)
+    made = time.process_time() - started
+
+    assert first - again < made * count / 3
 
 
 def _speaks_mcp(process: psutil.Process) -> bool:

@@ -38,6 +38,7 @@ class McpDoor:
         self._procedures = procedures
         self._origins = origins
         self._server: ToolServer | None = None
+        self._loading = asyncio.Lock()
 
     def handler(self) -> ASGIRouteHandler:
         """The route of the door."""
@@ -88,7 +89,9 @@ class McpDoor:
             await refuse(number, status.http, error.code, error.message, *_more(error, headers))
             return
         if self._server is None:
-            self._server = await asyncio.to_thread(self._load)  # twice at worst, where two come first at once
+            async with self._loading:  # those who come meanwhile would each load it, and leave no thread to others
+                if self._server is None:
+                    self._server = await asyncio.to_thread(self._load)
         await self._server.handle(context, message, scope, receive, named)
 
     def _load(self) -> "ToolServer":

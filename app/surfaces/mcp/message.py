@@ -48,20 +48,22 @@ def read_message(body: bytes) -> Message:
         raise MessageError(PARSE_ERROR, "The body cannot be read as JSON") from None
     if envelope.method != "tools/call" or not envelope.params:
         return Message(body)
-    arguments = bytes(envelope.params.pop("arguments", Raw(b"null")))
+    arguments = bytes(envelope.params.pop("arguments", _NULL))
     return Message(msgspec.json.encode(envelope), None if arguments == b"null" else arguments)
 
 
 def limited(arguments: bytes | None, limit: int) -> bytes | None:
-    """The arguments with that `limit`, where they name none. What is no object stays as it is."""
+    """The arguments with that `limit`, where they name none or null. What is no object stays as it is."""
     try:
         members = msgspec.json.decode(arguments or b"{}", type=dict[str, Raw])
     except UNREADABLE:
         return arguments
-    members.setdefault("limit", Raw(b"%d" % limit))
+    if bytes(members.get("limit", _NULL)) == b"null":
+        members["limit"] = Raw(b"%d" % limit)
     return msgspec.json.encode(members)
 
 
+_NULL = Raw(b"null")
 _decoder = msgspec.json.Decoder(_Envelope)
 
 _EXPECTED = (
