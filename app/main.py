@@ -44,6 +44,7 @@ from app.surfaces.trpc.transformer import TRANSFORMERS
 from app.typescript import typescript
 from procedures.context import Services
 from procedures.registry import registry
+from schemas.wire.cloudevents import ATTRIBUTES
 
 
 def create_app(
@@ -201,6 +202,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "x-api-key",
             "x-request-id",
             "x-workspace-id",
+            *sorted(f"ce-{name}" for name in ATTRIBUTES),
         ],
         expose_headers=[
             "retry-after",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import ClassVar
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -78,14 +79,15 @@ class NotFound(ProcedureError):
 
 
 class Conflict(ProcedureError):
-    """The id is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`)."""
+    """The `id` is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`)."""
 
     code = "conflict"
     trpc_code = "CONFLICT"
 
-    def __init__(self, message: str, *, hash: str, field: str | None = None) -> None:
+    def __init__(self, message: str, *, hash: str, id: UUID | None = None, field: str | None = None) -> None:
         super().__init__(message, field=field)
         self.hash = hash
+        self.id = id
 
 
 class RateLimited(ProcedureError):

@@ -299,7 +299,8 @@ def conflict(draft: Draft, row: Row) -> Conflict | None:
 
 
 def _taken(draft: Draft, hash: str) -> Conflict:
-    return Conflict(f"The id {draft.id} is taken by an event with other content", hash=hash, field="id")
+    message = f"The id {draft.id} is taken by an event with other content"
+    return Conflict(message, hash=hash, id=draft.id, field="id")
 
 
 def _same(draft: Draft, type_: str, body: Body) -> bool:

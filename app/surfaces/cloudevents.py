@@ -12,6 +12,7 @@ from msgspec import Raw
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge
 from schemas.event import LogEvent, SynapEvent
 from schemas.issues import decoded
+from schemas.jsontext import MAX_ISSUES, join
 from schemas.wire.cloudevents import body_data, of_attributes, of_json, shown
 
 EVENT = "application/cloudevents+json"
@@ -82,8 +83,10 @@ def _read_batch(body: bytes, workspace: str, max_event_bytes: int) -> list[LogEv
             events.append(of_json(each, workspace, str(place)))
         except InvalidInput as error:
             issues += error.issues
+            if len(issues) >= MAX_ISSUES:
+                break
     if issues:
-        raise InvalidInput(issues)
+        raise InvalidInput(issues[:MAX_ISSUES])
     return events
 
 
@@ -106,4 +109,4 @@ def _header_value(name: bytes, value: bytes) -> str:
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode()
     except UnicodeDecodeError:
-        raise InvalidInput([Issue(name.decode("latin-1"), "must be UTF-8, percent-encoded")]) from None
+        raise InvalidInput([Issue(join("", name.decode("latin-1")), "must be UTF-8, percent-encoded")]) from None

@@ -1,5 +1,6 @@
 """The publish door, at `/v1` (the document "Events API"): events in and out, and webhooks, for whatever speaks HTTP."""
 
+import asyncio
 import re
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from litestar import HttpMethod, Response, Router, delete, get, post, route
 from litestar.di import Provide
 from msgspec import Raw
 
+from app.filter import Subscribers
 from app.limits import Allowance, RateLimits
 from app.metrics import RATE_LIMITED
 from app.surfaces.cloudevents import BATCH, EVENT, Mode, mode_of, read, wanted, written
@@ -17,7 +19,7 @@ from app.surfaces.operation import Operation
 from app.surfaces.requests import Disconnected, header_map, read_body
 from app.surfaces.rest import Caller, RestDoor, answer, done, refusal
 from procedures.call import call
-from procedures.context import Context
+from procedures.context import LARGE_BYTES, Context
 from procedures.events.log import log
 from procedures.events.log_batch import log_batch
 from procedures.events.page import page
@@ -25,8 +27,8 @@ from procedures.subscriptions.create import create as create_subscription
 from procedures.subscriptions.delete import delete as delete_subscription
 from procedures.subscriptions.list import list_ as list_subscriptions
 from schemas.base import Input, Output, ShortText
-from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
-from schemas.event import EventPage, LogEvents
+from schemas.errors import Conflict, InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
+from schemas.event import EventPage, LogEvents, SynapEvent
 from schemas.issues import decoded
 from schemas.principal import Principal
 from schemas.subscription import Subscription, SubscriptionReference
@@ -133,9 +135,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     id_ = None if key is None else _idempotent_id(key.decode("latin-1"), context.workspace, principal.key_id)
     # Before the event is stored: what fails here must not hide that it was.
     subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
-    logged = await call(log, context, partial(event.to_log, id_))
-    triggered = len(subscribers.of_logged(logged))
-    return answer(request, Published.of(logged, triggered), PUBLISH.status, _limits(request))
+    return _published(request, await call(log, context, partial(event.to_log, id_)), subscribers)
 
 
 @get("/events", operation=QUERY)
@@ -237,7 +237,9 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
     if isinstance(body, PayloadTooLarge):
         raise body
     sent = b"" if body is None or isinstance(body, Disconnected) else body
-    events = read(mode, headers, sent, context.workspace, door.services.max_event_bytes)
+    is_large = len(sent) > LARGE_BYTES
+    asked = (mode, headers, sent, context.workspace, door.services.max_event_bytes)
+    events = await asyncio.to_thread(read, *asked) if is_large else read(*asked)
     subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
     try:
         if mode is Mode.BATCHED:
@@ -247,10 +249,18 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
     except InvalidInput as error:  # a batch is a list here, and no member
         issues = [Issue(each.path.removeprefix("events."), each.message, each.code) for each in error.issues]
         raise InvalidInput(issues) from error
+    except Conflict as error:
+        error.field = error.field and error.field.removeprefix("events.")
+        raise
     if mode is Mode.BATCHED:
-        return _cloudevents(request, BATCH, written(logged), PUBLISH.status)
-    [event] = logged
-    if wanted(headers):
+        content = await asyncio.to_thread(written, logged) if is_large else written(logged)
+        return _cloudevents(request, BATCH, content, PUBLISH.status)
+    return _published(request, logged[0], subscribers)
+
+
+def _published(request: Caller, event: SynapEvent, subscribers: Subscribers) -> Response[bytes]:
+    """The answer for one event, as a CloudEvent where that is asked for."""
+    if wanted(header_map(request.scope)):
         return _cloudevents(request, EVENT, Raw(shown(event)), PUBLISH.status)
     triggered = len(subscribers.of_logged(event))
     return answer(request, Published.of(event, triggered), PUBLISH.status, _limits(request))

@@ -15,4 +15,10 @@ async def log_batch(batch: LogEvents, context: Context) -> list[SynapEvent]:
     Answers and errors are those of `events.log`; the issues name every invalid place of every event.
     """
     paths = [f"events.{place}" for place in range(len(batch.events))]
-    return await context.services.log.append(context.workspace, await drafts(batch.events, paths, context))
+    made = await drafts(batch.events, paths, context)
+    try:
+        return await context.services.log.append(context.workspace, made)
+    except Conflict as error:
+        place = next(place for place, draft in enumerate(made) if draft.id == error.id)
+        error.field = f"{paths[place]}.id"
+        raise

@@ -7,7 +7,8 @@ in `metadata.custom.cloudevent`, so that whoever reads an event as a CloudEvent 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID, uuid5
@@ -19,7 +20,7 @@ from schemas.base import Instant, InstantText, ShortText
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventType, LogEvent, SynapEvent
 from schemas.issues import find_issues
-from schemas.jsontext import UNREADABLE, join, read_json
+from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, read_json
 from schemas.tracecontext import trace_id_of
 
 IDS = UUID("3d0b7c1e-52a4-5f0e-8a55-6c9d1b7e2f40")
@@ -27,7 +28,7 @@ IDS = UUID("3d0b7c1e-52a4-5f0e-8a55-6c9d1b7e2f40")
 
 JSON = "application/json"
 
-MAX_EXTENSION = 2**31 - 1
+MIN_EXTENSION, MAX_EXTENSION = -(2**31), 2**31 - 1
 """What an Integer of CloudEvents may be (section Type System)."""
 
 _NAME = re.compile(r"[a-z0-9]{1,64}")
@@ -95,7 +96,9 @@ class _Kept(Struct, frozen=True, kw_only=True):
 
 _EMPTY = _Kept()
 _members = msgspec.json.Decoder(dict[str, Raw])
-_ATTRIBUTES = {field.name for field in msgspec.structs.fields(CloudEvent)} - {"data", "data_base64"}
+
+ATTRIBUTES = frozenset(field.name for field in msgspec.structs.fields(CloudEvent)) - {"data", "data_base64"}
+"""Those that are no extensions."""
 
 
 def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
@@ -112,7 +115,7 @@ def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
     attributes = {name: read_json(bytes(value), join(path, name)) for name, value in members.items()}
     attributes = {name: value for name, value in attributes.items() if value is not None}  # null is absent
     if encoded is not None and bytes(encoded) != b"null":
-        if data is not None:
+        if data is not None and bytes(data) != b"null":
             raise InvalidInput([Issue(join(path, "data_base64"), "must not stand beside data")])
         return of_attributes(attributes, _base64_data(bytes(encoded), join(path, "data_base64")), workspace, path)
     return of_attributes(attributes, _json_data(data, attributes.get("datacontenttype")), workspace, path)
@@ -120,10 +123,10 @@ def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
 
 def of_attributes(attributes: Mapping[str, Any], data: SentData, workspace: str, path: str = "") -> LogEvent:
     """The input of `events.log` for a CloudEvent. Raises InvalidInput with every invalid place."""
-    known = {name: value for name, value in attributes.items() if name in _ATTRIBUTES}
-    extensions = {name: value for name, value in attributes.items() if name not in _ATTRIBUTES}
-    issues = [*find_issues(known, CloudEvent, path=path), *_extension_issues(extensions, path)]
-    if issues:
+    known = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
+    extensions = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
+    found = chain(find_issues(known, CloudEvent, path=path), _extension_issues(extensions, path))
+    if issues := list(islice(found, MAX_ISSUES)):
         raise InvalidInput(issues)
     event = msgspec.convert(known, CloudEvent)
     id_ = _uuid(event, workspace)
@@ -258,13 +261,13 @@ def _base64_data(text: bytes, path: str) -> SentData:
     return SentData(b'{"base64":%b}' % text, "base64")
 
 
-def _extension_issues(extensions: Mapping[str, Any], path: str) -> list[Issue]:
-    issues = []
+def _extension_issues(extensions: Mapping[str, Any], path: str) -> Iterator[Issue]:
     for name, value in extensions.items():
         if name == "data":
-            issues.append(Issue(join(path, name), "is not an attribute: the body has the data"))
+            yield Issue(join(path, name), "is not an attribute: the body has the data")
         elif not _NAME.fullmatch(name):
-            issues.append(Issue(join(path, name), "must have a name of 1 to 64 of a-z and 0-9"))
-        elif not isinstance(value, str | bool) and not (isinstance(value, int) and abs(value) <= MAX_EXTENSION):
-            issues.append(Issue(join(path, name), "must be text, a boolean, or a whole number of 32 bits"))
-    return issues
+            yield Issue(join(path, name), "must have a name of 1 to 64 of a-z and 0-9")
+        elif not isinstance(value, str | bool) and not (
+            isinstance(value, int) and MIN_EXTENSION <= value <= MAX_EXTENSION
+        ):
+            yield Issue(join(path, name), "must be text, a boolean, or a whole number of 32 bits")

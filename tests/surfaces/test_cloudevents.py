@@ -227,6 +227,9 @@ def test_source_and_id_name_an_event(keyed: Keyed, org: str) -> None:
     assert len({*ids, sent(keyed.server, elsewhere, to_structured_event(event)).json()["eventId"]}) == 3
     refused = error_of(sent(keyed.server, org, to_structured_event(made({"a": 2}, id="7"))), 409)
     assert refused["code"] == "conflict"
+    batch = [ATTRIBUTES | {"id": id_, "data": {"a": 2}} for id_ in ("8", "9", "7")]
+    refused = error_of(sent_json(keyed.server, org, batch, BATCH), 409)
+    assert (refused["code"], refused["field"]) == ("conflict", "2.id")
     assert len(found(keyed.server, org)) == 2
 
 
@@ -268,6 +271,7 @@ def test_a_batch_is_all_or_nothing(observed: Observed, org: str) -> None:
         ({"extension": {"a": 1}}, "invalid_input", "extension"),
         ({"extension": 1.5}, "invalid_input", "extension"),
         ({"extension": 2**31}, "invalid_input", "extension"),
+        ({"extension": -(2**31) - 1}, "invalid_input", "extension"),
         ({"data": {"n": 2**60}}, "unsafe_number", "data.n"),
         ({"data": [2**60]}, "unsafe_number", "data.value.0"),
     ],
@@ -281,6 +285,37 @@ def test_what_does_not_fit_is_named(
     error = error_of(sent_json(observed.server, org, event), 400)
 
     assert (error["code"], error["field"]) == (code, field)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"extension": -(2**31)}, {"extension": 2**31 - 1}, {"data_base64": "AAE="}, {"data_base64": None, "data": 1}],
+    ids=str,
+)
+def test_whole_numbers_of_32_bits_fit_and_null_data_is_absent(
+    observed: Observed, org: str, change: dict[str, Any]
+) -> None:
+    event = ATTRIBUTES | {"subject": None, "time": None, "other": None, "data": None} | change
+
+    answer = sent_json(observed.server, org, event, accept=EVENT)
+
+    assert answer.status_code == 201, answer.text
+    assert change.items() <= ({"data_base64": None} | answer.json()).items()
+    assert not {"subject", "other"} & set(answer.json())
+
+
+@pytest.mark.parametrize(
+    ("event", "content_type"),
+    [
+        (ATTRIBUTES | {f"Upper{number}": "x" for number in range(150)}, EVENT),
+        ([ATTRIBUTES | {"id": str(number), "Upper": "x", "type": "undotted"} for number in range(150)], BATCH),
+    ],
+    ids=["structured", "batched"],
+)
+def test_no_more_places_are_named_than_help(observed: Observed, org: str, event: object, content_type: str) -> None:
+    error = error_of(sent_json(observed.server, org, event, content_type), 400)
+
+    assert error["message"].endswith("(and 99 more)")
 
 
 @pytest.mark.parametrize(
@@ -319,6 +354,7 @@ def test_hostile_bodies_are_refused(observed: Observed, org: str, content: bytes
         ({"ce-data": "x"}, "data"),
         ({"ce-data_base64": "x"}, "data_base64"),
         ({"ce-bad-name": "x"}, "bad-name"),
+        ({f"ce-{'x' * 200}": "%ff"}, f"ce-{'x' * 200}"),
     ],
     ids=str,
 )
@@ -327,7 +363,7 @@ def test_headers_that_do_not_fit_are_named(observed: Observed, org: str, headers
 
     error = error_of(sent(observed.server, org, message, **headers), 400)
 
-    assert error["field"] == field
+    assert error["field"] == field[:128]
 
 
 def test_headers_are_decoded_as_the_binding_says(observed: Observed, org: str) -> None:
@@ -377,6 +413,11 @@ def test_an_event_of_another_door_is_a_cloudevent_too(observed: Observed, org: s
     assert (first.get_source(), first.get_subject()) == ("my%20service", "s1")
     assert second.get_source() == "api"
     assert [each.get_data() for each in (first, second, third)] == [{"a": 1}] * 3
+    posted = {"type": "note.created", "source": "github.action", "data": {"a": 1}}
+    asked = observed.server.headers | header | {"accept": EVENT}
+    answer = httpx.post(f"{observed.server.url}/v1/events", headers=asked, json=posted)
+    assert (answer.status_code, answer.headers["content-type"]) == (201, EVENT)
+    assert answer.json().items() >= {"specversion": "1.0", "type": "note.created", "source": "github.action"}.items()
 
 
 def test_an_erased_event_says_so(observed: Observed, org: str) -> None:

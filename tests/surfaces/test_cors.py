@@ -33,6 +33,10 @@ CLIENTS = {
     "an EventSource ponyfill that reconnects": ("GET", ["authorization", "last-event-id"]),
     "a call in another workspace": ("POST", ["authorization", "content-type", "x-workspace-id"]),
     "a call with a request id": ("GET", ["x-request-id"]),
+    "a CloudEvent": (
+        "POST",
+        ["authorization", "ce-id", "ce-source", "ce-specversion", "ce-subject", "ce-time", "ce-type"],
+    ),
     "a HEAD": ("HEAD", ["authorization"]),
 }
 
