@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.enums import ScopeType
@@ -45,6 +46,8 @@ from app.typescript import typescript
 from procedures.context import Services
 from procedures.registry import registry
 from schemas.wire.cloudevents import ATTRIBUTES
+
+logger = structlog.get_logger("synap.server")
 
 
 def create_app(
@@ -87,7 +90,11 @@ def create_app(
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        await process.open(deliver=not ledger_alone)
+        try:
+            await process.open(deliver=not ledger_alone)
+        except Exception:
+            logger.exception("this process cannot start")  # granian ends it without a word
+            raise
         before_stop(live.stop)
         try:
             yield

@@ -25,3 +25,21 @@ def test_a_server_that_is_told_to_stop_while_it_starts_stops(
             process.send_signal(signal.SIGTERM)
 
             assert process.wait(timeout=15) == 0
+
+
+def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import psycopg_pool\n\n"
+        "async def fail(*_: object, **__: object) -> None:\n"
+        '    raise RuntimeError("no pool today")\n\n'
+        "psycopg_pool.AsyncConnectionPool.open = fail\n"
+    )
+    with cloned(postgres_url, template, "test_server_broken") as url:
+        settings = environment(tmp_path, port=free_port(), database_url=url, extensions="broken")
+        done = subprocess.run(
+            [SYNAP, "serve"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert done.returncode == 1
+    assert "this process cannot start" in done.stderr
+    assert "no pool today" in done.stderr
