@@ -530,6 +530,25 @@ def test_nothing_is_told_while_loggers_are_held_up(client: Synap, server: Server
     assert _numbers(client, run) == [0]
 
 
+def test_events_wait_for_a_token_that_cannot_be_had(client: Synap, server: Server, run: str) -> None:
+    given = threading.Event()
+
+    def token() -> str:
+        if not given.is_set():
+            raise LookupError("no token yet")
+        return server.token
+
+    recorder = Synap(server.url, token).recorder()
+    recorder.log("recorded.early", {"n": 0}, correlation_id=run)
+    until(lambda: recorder.last_error)
+    assert "LookupError: no token yet" in str(recorder.last_error)
+    given.set()
+
+    assert recorder.close(20)
+    assert recorder.last_error is None
+    assert _numbers(client, run) == [0]
+
+
 def test_a_flush_that_ends_lets_another_one_go_on(client: Synap, server: Server, run: str) -> None:
     port = free_port()
     recorder = Synap(f"http://127.0.0.1:{port}", server.token).recorder(batch_seconds=60.0, max_backoff_seconds=0.2)

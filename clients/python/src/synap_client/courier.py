@@ -229,6 +229,12 @@ class Outbox:
             logger.warning("events wait: %s: %s", type(error).__name__, error.message)
         self.last_error = error
 
+    def fail(self, error: Exception) -> None:
+        """Events wait, though no call has failed: the application has, say, when it was asked for a token."""
+        if self.last_error is None:
+            logger.error("events wait, since sending them failed", exc_info=error)
+        self.last_error = SynapError(f"sending failed: {type(error).__name__}: {error}")
+
     def close(self) -> None:
         """Give up the stores. What was not sent waits in a spool for the next recorder, or is refused."""
         with self.changed:

@@ -187,8 +187,8 @@ class Recorder(_Recording):
             while not self._ends:
                 try:
                     self._send_next()
-                except Exception:  # noqa: BLE001 - this thread must outlive whatever befalls one batch
-                    logger.exception("sending failed")
+                except Exception as error:  # noqa: BLE001 - this thread must outlive whatever befalls one batch
+                    self._outbox.fail(error)
                     self._wait(1.0)
 
     def _send_next(self) -> None:
@@ -309,8 +309,8 @@ class AsyncRecorder(_Recording):
             while True:
                 try:
                     await self._send_next()
-                except Exception:  # noqa: BLE001 - this task must outlive whatever befalls one batch
-                    logger.exception("sending failed")
+                except Exception as error:  # noqa: BLE001 - this task must outlive whatever befalls one batch
+                    self._outbox.fail(error)
                     await asyncio.sleep(1.0)
 
     async def _send_next(self) -> None:
