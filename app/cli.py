@@ -416,7 +416,7 @@ def tail(
     )
     shown = printer(json=json)
     try:
-        for event in follow(wanted):
+        for event in follow(wanted, lambda said: print(f"synap: {said}", file=sys.stderr, flush=True)):
             print(shown(event), flush=True)
     except KeyboardInterrupt:
         return

@@ -86,10 +86,10 @@ class _Message(Struct, frozen=True):
     id: str | None
 
 
-def follow(wanted: Wanted) -> Iterator[bytes]:
+def follow(wanted: Wanted, tell: Callable[[str], object] = lambda _: None) -> Iterator[bytes]:
     """The JSON of each event, for ever; the connection is made again where it is lost, but not where none came about.
 
-    Raises TailError.
+    `tell` is given a sentence when it is lost, and when it is there again. Raises TailError.
     """
     query = _query(wanted)
     place: str | None = None
@@ -98,13 +98,16 @@ def follow(wanted: Wanted) -> Iterator[bytes]:
         try:
             for message in _messages(wanted, query, place):
                 place = message.id or place
-                if message.name in {"message", "ping"}:
+                if failures and message.name in {"message", "ping"}:
                     failures = 0
+                    tell("The connection is there again.")
                 if message.name == "message":
                     yield _plain(message.data, wanted)
         except _LostError as lost:
             if place is None:
                 raise TailError(f"{without_secrets(wanted.url)} cannot be followed: {lost}.") from None
+            if not failures:
+                tell(f"The connection is lost ({lost}); trying again.")
         time.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
         failures += 1
 

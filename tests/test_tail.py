@@ -147,9 +147,14 @@ def test_each_event_is_shown_once_though_the_server_starts_anew(tmp_path: Path, 
                 until(lambda: len(lines) >= 4)
                 process.send_signal(signal.SIGINT)
                 process.wait(timeout=20)
+                said = process.stderr.read().splitlines()
 
     assert [json.loads(each)["data"]["number"] for each in lines] == [1, 2, 3, 4]
     assert process.returncode == 0
+    assert [each.partition(" (")[0] for each in said] == [
+        "synap: The connection is lost",
+        "synap: The connection is there again.",
+    ]
 
 
 def test_a_server_that_speaks_superjson_is_followed(tmp_path: Path, database_url: str) -> None:
