@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
+from app.delivery.sealing import Sealer, SealError
 from app.extensions import load_extensions
 from app.ledger.checkpoint import Note, is_signed_by
 from app.ledger.keyring import Keyring
@@ -31,6 +32,9 @@ MAX_OVERDUE_SECONDS = 600.0
 """For how long a webhook's delivery may have been due: servers send them at once, but for those in a queue."""
 
 PROBE_SECONDS = 2.0
+
+MAX_NAMED = 10
+"""Of things that are wrong alike."""
 
 
 class Finding(Struct, frozen=True):
@@ -135,6 +139,7 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
     yield from _safety(connection)
     yield _clock(connection)
     yield _webhooks(connection)
+    yield from _sealed(settings, connection)
     yield _keys(settings, connection)
 
 
@@ -176,6 +181,25 @@ def _webhooks(connection: psycopg.Connection) -> Finding:
             "a running server sends them; see its log."
         )
     return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
+
+
+def _sealed(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    """Whether webhooks can be signed here. Where the install secret cannot be read, that is said elsewhere."""
+    with suppress(InstallError):
+        sealer, shut = Sealer(read_secret(settings.secret_path)), []
+        for workspace, id_, sealed in inspection.sealed_secrets(connection):
+            try:
+                sealer.open(sealed, workspace, id_)
+            except SealError:
+                shut.append(f"{workspace}/{id_}")
+        if shut:
+            yield _wrong(
+                f"The secrets of webhooks do not open with {settings.secret_path}: {', '.join(shut[:MAX_NAMED])}; put "
+                "that install secret here with which they were made (all machines share one), or call "
+                "subscriptions.rotateSecret."
+            )
+        else:
+            yield Finding(is_right=True, sentence="The secret of every webhook opens with the install secret.")
 
 
 def _keys(settings: Settings, connection: psycopg.Connection) -> Finding:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from app.cli import cli
+from app.delivery.sealing import Sealer
 from app.doctor import Finding, examine, prove
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint, parse
@@ -17,6 +18,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
 from app.settings import Settings
+from app.start import read_secret
 from app.store.deletion import delete_workspace
 from app.store.install import connect, find_identity
 from app.store.rotation import rotate_key
@@ -202,7 +204,7 @@ def test_a_good_install_is_a_line_for_each_thing(store: Store) -> None:
 
     findings = list(examine(_settings(store)))
 
-    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 11
+    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 12
     assert {path: path.read_bytes() for path in store.keys.path.parent.iterdir()} == before
 
 
@@ -298,12 +300,13 @@ def test_a_control_token_of_another_install_is_said(store: Store) -> None:
 
 
 def test_webhooks_that_stand_still_are_said(store: Store) -> None:
-    _with_secret(store)
+    sealed = Sealer(read_secret(_with_secret(store))).seal("whsec_x", "acme", "sub_1")
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("INSERT INTO dispatch (workspace_id, seq, version) VALUES ('acme', 0, 0)")
         connection.execute(
             "INSERT INTO subscription (workspace_id, id, event_types, url, ordered, state, secret, weak_secret, "
-            "created_at) VALUES ('acme', 'sub_1', '{*}', 'https://example.com', false, 'active', '', false, now())"
+            "created_at) VALUES ('acme', 'sub_1', '{*}', 'https://example.com', false, 'active', %s, false, now())",
+            [sealed],
         )
         connection.execute(
             "INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, created_at, due_at) "
@@ -312,7 +315,14 @@ def test_webhooks_that_stand_still_are_said(store: Store) -> None:
         late = _wrong(store)
         connection.execute("UPDATE subscription SET state = 'disabled'")
         disabled = _wrong(store)
+        connection.execute("DELETE FROM delivery")
+        connection.execute("UPDATE subscription SET state = 'active'")
+        assert _wrong(store) == []
+        secret = store.keys.path.parent / "install.secret"
+        secret.write_text("B" * 43 + "=\n")
+        (shut,) = _wrong(store)
 
+    assert shut.startswith(f"The secrets of webhooks do not open with {secret}: acme/sub_1; ")
     assert late[0].startswith("Webhook deliveries wait (1), the oldest for 3600 s longer than it should: ")
     assert disabled[0].startswith("Webhooks that were switched off, since they failed too long: acme/sub_1; ")
 

@@ -38,6 +38,8 @@ CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 DISABLED = "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' ORDER BY workspace_id, id LIMIT 10"
 
+SEALED = "SELECT workspace_id, id, secret FROM subscription WHERE state <> 'deleted' ORDER BY workspace_id, id"
+
 KEYS = f"SELECT count(*) FILTER (WHERE {IS_VALID}), count(*) FROM api_key"
 
 IS_KEY = f"SELECT FROM api_key WHERE {IS_VALID} AND token_sha256 = %s"
@@ -79,6 +81,11 @@ def clock_ahead_seconds(connection: psycopg.Connection) -> float:
 def disabled_subscriptions(connection: psycopg.Connection) -> list[str]:
     """Some of the webhooks that the server has switched off: workspace and id."""
     return [f"{log}/{id_}" for log, id_ in connection.execute(DISABLED)]
+
+
+def sealed_secrets(connection: psycopg.Connection) -> list[tuple[str, str, bytes]]:
+    """The sealed secret of each webhook: workspace, id, secret."""
+    return list(connection.execute(SEALED))
 
 
 def owed_deliveries(connection: psycopg.Connection) -> tuple[int, float]:
