@@ -280,7 +280,10 @@ class _Import:
             with Bar("lines", self._lines.bytes) as bar:
                 await self._import(bar)
         except (ImportingError, ProcedureError) as error:
-            self.outcome.failure = str(error).removesuffix(".")
+            if isinstance(error, Unavailable) and self._stopped.is_set():  # and so not tried any longer
+                self.outcome.is_interrupted = True
+            else:
+                self.outcome.failure = str(error).removesuffix(".")
         finally:
             self.outcome.seconds = time.monotonic() - started
             await notices.close()

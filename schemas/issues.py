@@ -144,7 +144,7 @@ def _walk_members(
         elif field.required:
             yield Issue(join(path, name), "is required", "missing_required_field")
     if wanted.__struct_config__.forbid_unknown_fields:
-        known = ", ".join(sorted(fields))
+        known = ", ".join(sorted(fields)) or "none"
         for name in value:
             if name not in fields:
                 yield Issue(join(path, name), f"is not a known field; known are: {known}")

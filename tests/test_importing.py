@@ -219,6 +219,22 @@ def test_a_pipe_is_stored_as_it_comes(tmp_path: Path, database_url: str) -> None
     assert said.startswith("standard input into default: 3 stored, ")
 
 
+def test_who_cannot_wait_for_the_database_may_say_so(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _import(capfd, _file(tmp_path, _note(0)))
+    grown = _file(tmp_path, _note(0), _note(1))
+    with psycopg.connect(url) as connection, psycopg.connect(url, autocommit=True) as watching:
+        connection.execute("SELECT FROM event_tip FOR UPDATE")
+        with subprocess.Popen([SYNAP, "import", grown], stderr=subprocess.PIPE, text=True) as importing:
+            until(lambda: watching.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
+            importing.send_signal(signal.SIGINT)
+            _, said = importing.communicate(timeout=40)
+
+    assert importing.returncode == 130
+    assert "synap: Interrupted; the same command goes on behind line 0 " in said
+
+
 def test_a_conflict_ends_it_at_its_line(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     taken = str(uuid4())
     _import(capfd, _file(tmp_path, _note(0, id=taken)))

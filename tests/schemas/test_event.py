@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.base import Input
 from schemas.event import GetEvent, ListEvents, LogEvent, LogEvents
 from schemas.issues import find_issues
 from schemas.metadata import metadata_struct
@@ -189,6 +190,12 @@ def test_an_unknown_field_is_refused_by_name(name: str) -> None:
 
     assert issue.path == name
     assert issue.message.startswith("is not a known field; known are: causationId, correlationId, data, ")
+
+
+def test_an_input_without_fields_says_so() -> None:
+    (issue,) = find_issues({"nosuch": 1}, Input)
+
+    assert issue.message == "is not a known field; known are: none"
 
 
 @pytest.mark.parametrize("sent", [[], "x", 1, True, [FULL]], ids=str)
