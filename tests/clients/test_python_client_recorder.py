@@ -295,6 +295,20 @@ def test_a_key_that_may_not_write_is_no_fault_of_the_events(client: Synap, run: 
     assert _numbers(client, run) == [0]
 
 
+def test_a_key_that_is_renewed_while_it_is_refused_costs_no_event(client: Synap, run: str) -> None:
+    reading, writing = (
+        client.call("keys.create", {"userId": "ann", "scopes": [scope], "workspaces": ["default"]})["token"]
+        for scope in ("events:read", "events:write")
+    )
+    tokens = iter([reading])
+    with Synap(client.url, lambda: next(tokens, writing)).recorder() as recorder:
+        recorder.log("recorded.renewed", {"n": 0}, correlation_id=run)
+        assert recorder.flush(10)
+        assert recorder.rejected == 0
+
+    assert _numbers(client, run) == [0]
+
+
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_a_full_spool_is_an_error_and_takes_more_when_there_is_room(
     client: Synap,

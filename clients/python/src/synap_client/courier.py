@@ -317,14 +317,18 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
     fault (no connection, no room, a key that is not valid, a defect), they wait, for as long as it takes.
     """
     parts = [_Part.of(batch.lines)]
-    attempt = 0
+    attempt, may_log = 0, False
     while parts:
         part = parts[-1]
         error = (yield Send(_log_batch(part.lines))) if part.lines else None
+        if isinstance(error, Forbidden):
+            could_log, may_log = may_log, (yield Send(PROBE)) is None
+            if may_log and not could_log:
+                continue  # the key may have been another one before the probe
         try:
             if error is None:
                 pass
-            elif (places := (yield from _blamed(error, part.lines))) is None:
+            elif (places := _blamed(error, part.lines, may_log=may_log)) is None:
                 outbox.hold(error)
                 yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds, error))
                 attempt += 1
@@ -353,12 +357,15 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
             attempt += 1
 
 
-def _blamed(error: SynapError, lines: list[Line]) -> Generator[Step, SynapError | None, Sequence[int] | None]:
-    """The places of the events that a failure is about; none where only halves can tell; None: it is not the events."""
+def _blamed(error: SynapError, lines: list[Line], *, may_log: bool) -> Sequence[int] | None:
+    """The places of the events that a failure is about; none where only halves can tell; None: it is not the events.
+
+    `may_log`: the key may log events of its own.
+    """
     if isinstance(error, InvalidInput):
         named = {place for issue in error.issues if (place := _place(issue.path)) is not None and place < len(lines)}
         return sorted(named) or None
-    if isinstance(error, Forbidden) and (yield Send(PROBE)) is not None:
+    if isinstance(error, Forbidden) and not may_log:
         return None
     if isinstance(error, Forbidden | Conflict | PayloadTooLarge):
         return [0] if len(lines) == 1 else []
