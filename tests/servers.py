@@ -16,6 +16,8 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from tests import web
+
 SYNAP = Path(sys.executable).with_name("synap")
 
 
@@ -60,18 +62,18 @@ class Server(Struct, frozen=True):
 
     def mutate(self, name: str, value: object, **headers: str) -> httpx.Response:
         """One mutation, as `httpLink` sends it."""
-        return httpx.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers | headers, timeout=30)
+        return web.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers | headers, timeout=30)
 
     def query(self, name: str, value: object = None, **headers: str) -> httpx.Response:
         """One query, as `httpLink` sends it."""
         parameters = {} if value is None else {"input": msgspec.json.encode(value).decode()}
-        return httpx.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers | headers, timeout=30)
+        return web.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers | headers, timeout=30)
 
     def ready(self) -> bool:
         """Whether it serves."""
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+            return web.get(f"{self.url}/readyz", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -24,6 +23,7 @@ from app.store.install import InstallError
 from app.store.workspaces import WorkspaceError
 from app.tail import TailError
 from app.verification import UnreadableError
+from tests import web
 from tests.servers import SYNAP, cloned, environment, free_port, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
@@ -137,7 +137,7 @@ def test_administration_works_while_a_server_runs(tmp_path: Path) -> None:
         created = _printed(_synap(tmp_path, "workspaces", "create", "acme"))
         token = _printed(_synap(tmp_path, "keys", "create", "--user", "u", "--scope", "*", "--workspace", "acme"))
         second = _sentence(_synap(tmp_path, "serve", port=free_port()))
-        answer = httpx.post(
+        answer = web.post(
             f"{server.url}/trpc/events.log", json=EVENT, headers={"authorization": f"Bearer {token.strip()}"}
         )
 

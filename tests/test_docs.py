@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.surfaces.errors import TRPC_CODES
 from procedures.procedure import Kind
 from procedures.registry import registry
+from tests import web
 from tests.servers import environment, free_port, until
 
 ROOT = Path(__file__).parent.parent
@@ -97,7 +98,7 @@ def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], nod
     project.mkdir()
     (project / "node_modules").symlink_to(node / "node_modules")
     (project / "package.json").write_text('{"type": "module"}')
-    (project / "contract.d.ts").write_text(httpx.get(f"{url}/trpc/contract.d.ts").text)
+    (project / "contract.d.ts").write_text(web.get(f"{url}/trpc/contract.d.ts").text)
     texts = {f"client{number}": text for number, text in enumerate(text for kind, text in BLOCKS if kind == "ts")}
     options = msgspec.json.decode((node / "typed" / "tsconfig.json").read_bytes())
     files = ["contract.d.ts", *(f"{name}.ts" for name in texts)]
@@ -163,6 +164,6 @@ def test_make_describes_every_target() -> None:
 
 def _ready(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+        return web.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False

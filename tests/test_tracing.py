@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from app import tracing
+from tests import web
 from tests.acceptance.processes import workers
 from tests.delivery.receiver import receiving
 from tests.servers import SYNAP, Server, environment, free_port, until
@@ -186,7 +187,7 @@ def test_a_commit_of_many_calls_is_linked_to_each(database_url: str, data_dir: P
         batch = ",".join(["events.log"] * 30)
         inputs = {str(number): {"type": "trace.tried", "data": {}} for number in range(30)}
         headers = server.headers | {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-        answer = httpx.post(f"{server.url}/trpc/{batch}?batch=1", json=inputs, headers=headers)
+        answer = web.post(f"{server.url}/trpc/{batch}?batch=1", json=inputs, headers=headers)
         assert answer.status_code == 200
         assert collector.bodies == []
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.cli import cli
 from app.verification import SILENCE_SECONDS, UnreadableError, export_url, read_bundle
+from tests import web
 from tests.bundles import Record, build, write
 from tests.servers import SYNAP, Server
 
@@ -272,7 +272,7 @@ def test_the_log_of_another_node_is_refused(bundle: Path, capsys: pytest.Capture
 def test_the_proof_of_one_event_is_told(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logged = server.mutate("events.log", {"type": "note.created", "data": {}}).json()["result"]["data"]
     url = f"{server.url}/ledger/v1/events/{logged['id']}/proof"
-    answer = httpx.get(url, headers=server.headers)
+    answer = web.get(url, headers=server.headers)
     file = tmp_path / "proof.json"
     file.write_bytes(answer.content)
 

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import psycopg
 import pytest
 from msgspec import Struct
 
 from app.store.workspaces import create_workspace
+from tests import web
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import synap
 from tests.servers import until
@@ -68,9 +68,9 @@ class Access(Struct, frozen=True):
         sent = {header.encode(): value.encode("latin-1") for header, value in headers.items()}
         url = f"{self.pair.servers[server].url}/trpc/{name}"
         if name.startswith("events.log"):
-            answer = httpx.post(url, json=given, headers=sent, timeout=30)
+            answer = web.post(url, json=given, headers=sent, timeout=30)
         else:
-            answer = httpx.get(url, params={"input": json.dumps(given)}, headers=sent, timeout=30)
+            answer = web.get(url, params={"input": json.dumps(given)}, headers=sent, timeout=30)
         content = answer.json()
         if "error" in content:
             raise Refused(answer.status_code, content["error"]["data"]["code"])

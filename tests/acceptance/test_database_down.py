@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from app.store.linker import LOCK
+from tests import web
 from tests.acceptance.processes import Cluster, waiting_for_the_tip
 from tests.acceptance.writers import writing
 from tests.checks import check_log
@@ -77,8 +78,8 @@ def test_requests_fail_fast_while_the_database_is_down_and_work_when_it_is_back(
                 ]
             for answer in answers:
                 _assert_unavailable(answer.result())
-        assert httpx.get(f"{server.url}/readyz", timeout=FAIL_SECONDS).status_code == 503
-        assert httpx.get(f"{server.url}/healthz", timeout=FAIL_SECONDS).status_code == 200
+        assert web.get(f"{server.url}/readyz", timeout=FAIL_SECONDS).status_code == 503
+        assert web.get(f"{server.url}/healthz", timeout=FAIL_SECONDS).status_code == 200
 
     assert server.query("events.get", {"eventId": logged["id"]}).json()["result"]["data"] == logged
     assert server.ready()
@@ -90,7 +91,7 @@ def test_writers_get_through_a_crash_of_the_database(cluster: Cluster, server: S
 
 
 def test_a_stream_outlives_a_crash_of_the_database(cluster: Cluster, server: Server) -> None:
-    with httpx.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=30) as answer:
+    with web.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=30) as answer:
         lines = answer.iter_lines()
         assert next(lines) == "event: connected"
         cluster.crash()
@@ -107,7 +108,7 @@ def test_requests_fail_in_time_while_the_database_is_frozen(cluster: Cluster, se
     assert server.mutate("events.log", _event()).status_code == 200
 
     def ask(path: str) -> int:
-        return httpx.get(f"{server.url}/{path}", headers=server.headers, timeout=GIVE_UP_SECONDS).status_code
+        return web.get(f"{server.url}/{path}", headers=server.headers, timeout=GIVE_UP_SECONDS).status_code
 
     with cluster.frozen(), ThreadPoolExecutor() as pool:
         assert list(pool.map(ask, ("trpc/events.list", "readyz"))) == [503, 503]

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests import web
 from tests.servers import Server
 
 USER_CREATED = """{
@@ -185,7 +186,7 @@ def test_every_kind_of_metadata_comes_back_as_sent(server: Server, kind: str) ->
 def _log(server: Server, body: str) -> dict[str, Any]:
     """POST `/trpc/events.log` with exactly this body."""
     headers = server.headers | {"content-type": "application/json"}
-    answer = httpx.post(f"{server.url}/trpc/events.log", content=body, headers=headers, timeout=30)
+    answer = web.post(f"{server.url}/trpc/events.log", content=body, headers=headers, timeout=30)
     assert answer.status_code == 200, answer.text
     event: dict[str, Any] = answer.json()["result"]["data"]
     return event
@@ -199,4 +200,4 @@ def _read(server: Server, name: str, given: str) -> Any:
 
 def _get(server: Server, name: str, given: str) -> httpx.Response:
     """GET with exactly this input, as `httpLink` sends queries."""
-    return httpx.get(f"{server.url}/trpc/{name}", params={"input": given}, headers=server.headers, timeout=30)
+    return web.get(f"{server.url}/trpc/{name}", params={"input": given}, headers=server.headers, timeout=30)

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from app.ledger.verify import verify_bundle
+from tests import web
 from tests.acceptance.processes import Cluster
 from tests.servers import Server, serving, until
 
@@ -98,7 +99,7 @@ class Memory:
 def test_a_long_log_is_exported_in_bounded_memory(server: Server) -> None:
     memory = Memory(server)
 
-    with memory.watched(), httpx.stream("GET", server.url + EXPORT, headers=server.headers, timeout=60) as answer:
+    with memory.watched(), web.stream("GET", server.url + EXPORT, headers=server.headers, timeout=60) as answer:
         text = answer.read()
 
     assert len(text) > EVENTS * len(TEXT)

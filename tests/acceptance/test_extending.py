@@ -14,6 +14,7 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from tests import web
 from tests.servers import environment, free_port, until
 
 ROOT = Path(__file__).parents[2]
@@ -50,12 +51,12 @@ class Followed(Struct, frozen=True):
 
     def call(self, name: str, value: object) -> Any:
         """What a mutation answers."""
-        return httpx.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers(), timeout=30).json()
+        return web.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers(), timeout=30).json()
 
     def ask(self, name: str, value: object = None) -> Any:
         """What a query answers."""
         parameters = {} if value is None else {"input": json.dumps(value)}
-        return httpx.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers(), timeout=30).json()
+        return web.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers(), timeout=30).json()
 
     def headers(self) -> dict[str, str]:
         """What every call needs."""
@@ -99,7 +100,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[F
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+        return web.get(f"{url}/readyz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -271,7 +272,7 @@ def test_a_dry_run_names_them_too(followed: Followed) -> None:
 def test_the_publish_door_refuses_them(followed: Followed, extra: dict[str, Any], sentence: str) -> None:
     event = {"type": "note.created", "source": "s", "data": {"tags": [1]}, **extra}
 
-    answer = httpx.post(f"{followed.url}/v1/events", json=event, headers=followed.headers(), timeout=30)
+    answer = web.post(f"{followed.url}/v1/events", json=event, headers=followed.headers(), timeout=30)
 
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == sentence
@@ -301,7 +302,7 @@ def test_a_procedure_of_ones_own_keeps_to_what_a_key_may_read(followed: Followed
     followed.call("events.log", {"type": "note.created", "data": {"title": "x"}, "metadata": {"review": {"stars": 5}}})
     made = followed.call("keys.create", {"userId": "ann", "scopes": ["events:read-own"]})["result"]["data"]
 
-    own = httpx.get(
+    own = web.get(
         f"{followed.url}/trpc/notes.count", headers={"authorization": f"Bearer {made['token']}"}, timeout=30
     ).json()
 

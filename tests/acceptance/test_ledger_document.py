@@ -28,6 +28,7 @@ import rfc8785
 from msgspec import Struct
 from nacl.signing import VerifyKey
 
+from tests import web
 from tests.acceptance.processes import synap
 from tests.servers import Server, serving, until
 
@@ -319,6 +320,6 @@ def _public_key(did: str) -> bytes:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2).status_code == 200
+        return web.get(url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from tests import web
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
 from tests.servers import environment, free_port, until
@@ -117,7 +118,7 @@ class Reader(Struct, frozen=True):
         """One request line of the document (`GET /events/subscriptions`)."""
         method, path = line.split(" ")
         headers = {"authorization": f"Bearer {self.token}"}
-        return httpx.request(method, self.url + path, json=body, headers=headers, timeout=30)
+        return web.request(method, self.url + path, json=body, headers=headers, timeout=30)
 
     @contextmanager
     def subscribed(self, name: str, snippet: str) -> Iterator[dict[str, Any]]:
@@ -328,6 +329,6 @@ def _ran(command: list[str], folder: Path, text: str | None = None) -> str:
 
 def _ready(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+        return web.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False

@@ -7,9 +7,9 @@ import sys
 from compileall import compile_dir
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import web
 from tests.packages import install_packages
 from tests.servers import Server
 
@@ -49,7 +49,7 @@ assert refused.error.code == "not_found"
 def document(server: Server, tmp_path: Path) -> Path:
     """The document of a running server."""
     path = tmp_path / "openapi.json"
-    path.write_bytes(httpx.get(f"{server.url}/openapi.json").content)
+    path.write_bytes(web.get(f"{server.url}/openapi.json").content)
     return path
 
 

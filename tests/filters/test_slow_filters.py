@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from app.store.database import Database
 from app.store.pipe import ANSWER_SECONDS
+from tests import web
 from tests.properties.door import Door
 from tests.servers import Server, cloned, serving
 
@@ -86,7 +87,7 @@ def _costly(place: int) -> dict[str, Any]:
 
 def _rest(path: str) -> Callable[[Server, object], httpx.Response]:
     def ask(server: Server, filter_: object) -> httpx.Response:
-        return httpx.get(
+        return web.get(
             f"{server.url}{path}", params={"filter": json.dumps(filter_)}, headers=server.headers, timeout=30
         )
 

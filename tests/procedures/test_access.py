@@ -10,6 +10,7 @@ import pytest
 from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.principal import Scope
+from tests import web
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server, until
 
@@ -102,7 +103,7 @@ def test_any_valid_key_may_ask_what_there_is(keyed: Keyed, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*CALLS, *OPEN])
 def test_a_caller_without_a_token_is_unauthorized(keyed: Keyed, name: str) -> None:
-    response = httpx.post(f"{keyed.server.url}/trpc/{name}", json={"not": "looked at"})
+    response = web.post(f"{keyed.server.url}/trpc/{name}", json={"not": "looked at"})
 
     data = failed(response, 401)
     assert (data["code"], data["reason"], data["path"]) == ("UNAUTHORIZED", "unauthorized", name)
@@ -122,7 +123,7 @@ AUTHORIZATIONS = {
 
 @pytest.mark.parametrize("authorization", AUTHORIZATIONS.values(), ids=list(AUTHORIZATIONS))
 def test_no_other_authorization_is_taken(keyed: Keyed, authorization: str) -> None:
-    response = httpx.get(f"{keyed.server.url}/trpc/events.list", headers={"authorization": authorization})
+    response = web.get(f"{keyed.server.url}/trpc/events.list", headers={"authorization": authorization})
 
     assert failed(response, 401)["code"] == "UNAUTHORIZED"
     assert "sk_" not in response.text
@@ -131,7 +132,7 @@ def test_no_other_authorization_is_taken(keyed: Keyed, authorization: str) -> No
 def test_a_token_may_stand_in_connection_params(keyed: Keyed) -> None:
     params = {"connectionParams": msgspec.json.encode({"token": keyed.server.token}).decode()}
 
-    response = httpx.get(f"{keyed.server.url}/trpc/events.list", params=params)
+    response = web.get(f"{keyed.server.url}/trpc/events.list", params=params)
 
     assert isinstance(answered(response), list)
 
@@ -178,7 +179,7 @@ def test_connection_params_name_a_workspace_too(keyed: Keyed) -> None:
     event = _log(keyed.server, workspace)
     params = msgspec.json.encode({"workspaceId": workspace}).decode()
 
-    response = httpx.get(
+    response = web.get(
         f"{keyed.server.url}/trpc/events.list", params={"connectionParams": params}, headers=keyed.server.headers
     )
 

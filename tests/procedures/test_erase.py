@@ -4,10 +4,10 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import psycopg
 import pytest
 
+from tests import web
 from tests.checks import check_log
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server
@@ -88,7 +88,7 @@ def test_every_door_shows_the_tombstone(caller: Server) -> None:
         assert answered(caller.query("events.page", gone)) == {"events": [], "total": 0}
     [streamed, *_] = _streamed(caller, type="note.*")
     assert streamed == tombstone
-    found = httpx.get(f"{caller.url}/v1/events", params={"type": "note.*"}, headers=caller.headers, timeout=30).json()
+    found = web.get(f"{caller.url}/v1/events", params={"type": "note.*"}, headers=caller.headers, timeout=30).json()
     assert (found["total"], found["events"]) == (
         1,
         [
@@ -110,7 +110,7 @@ def _streamed(caller: Server, **query: object) -> list[dict[str, Any]]:
     """What a stream from the beginning says first."""
     asked = {"input": json.dumps({"start": "beginning", **query})}
     url = f"{caller.url}/trpc/events.stream"
-    with httpx.stream("GET", url, params=asked, headers=caller.headers, timeout=30) as stream:
+    with web.stream("GET", url, params=asked, headers=caller.headers, timeout=30) as stream:
         for line in stream.iter_lines():
             if line.startswith("data: {") and '"seq"' in line:
                 return [json.loads(line.removeprefix("data: "))]
@@ -136,7 +136,7 @@ def test_an_idempotency_key_of_an_erased_event_answers_it(caller: Server) -> Non
     def publish() -> dict[str, Any]:
         event = {"type": "note.created", "source": "p1", "data": {"n": 1}, "metadata": {"userId": "ann"}}
         headers = caller.headers | {"idempotency-key": "run-1"}
-        answer = httpx.post(f"{caller.url}/v1/events", json=event, headers=headers, timeout=30)
+        answer = web.post(f"{caller.url}/v1/events", json=event, headers=headers, timeout=30)
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
         return body

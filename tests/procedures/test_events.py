@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import web
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server
 
@@ -51,7 +52,7 @@ def test_an_event_is_read_as_it_was_answered(caller: Server) -> None:
     ids=lambda text: repr(text[:40]),
 )
 def test_an_id_that_is_nobodys_is_not_found(caller: Server, reference: str) -> None:
-    response = httpx.post(
+    response = web.post(
         f"{caller.url}/trpc/events.get", json={"eventId": reference}, headers=caller.headers, timeout=10
     )
 
@@ -121,7 +122,7 @@ def _event_of(size: int, padding: str = "x") -> bytes:
 
 def _post(caller: Server, name: str, content: bytes) -> httpx.Response:
     headers = {**caller.headers, "content-type": "application/json"}
-    return httpx.post(f"{caller.url}/trpc/{name}", content=content, headers=headers, timeout=30)
+    return web.post(f"{caller.url}/trpc/{name}", content=content, headers=headers, timeout=30)
 
 
 @pytest.mark.parametrize("padding", ["x", "\x7f", "é"], ids=["ASCII", "DEL", "two bytes"])

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 
 from app.ledger import checkpoint
 from app.ledger.merkle import Frontier, verify_consistency, verify_inclusion
 from procedures.registry import registry
+from tests import web
 from tests.checks import check_log, ledger_events
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server
@@ -50,7 +50,7 @@ def root_of(keyed: Keyed, org: str, size: int | None = None) -> bytes:
 @contextmanager
 def streaming(server: Server, **query: Any) -> Iterator[Iterator[tuple[str, Any]]]:
     """What a stream brings behind its `connected`: of each event its name or id, and its data."""
-    with httpx.stream(
+    with web.stream(
         "GET",
         f"{server.url}/trpc/ledger.stream",
         params={"input": json.dumps(query)},

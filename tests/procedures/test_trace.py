@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
+from tests import web
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server
 
@@ -78,7 +78,7 @@ def test_other_bounds_are_refused(caller: Server, name: str, value: object) -> N
     ["", "x", NOBODY, NOBODY.replace("-", ""), "evt_" + "0" * 64, "sha256:" + "0" * 64, "\0", "x" * 100_000],
 )
 def test_an_id_that_is_nobodys_is_not_found(caller: Server, reference: str) -> None:
-    response = httpx.post(f"{caller.url}/trpc/events.trace", json={"eventId": reference}, headers=caller.headers)
+    response = web.post(f"{caller.url}/trpc/events.trace", json={"eventId": reference}, headers=caller.headers)
 
     assert failed(response, 404)["reason"] == "not_found"
     assert response.json()["error"]["message"] == "Event not found"

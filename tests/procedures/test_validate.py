@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import web
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server
 
@@ -36,7 +37,7 @@ def validated(caller: Server, event: object) -> dict[str, Any]:
 def posted(caller: Server, name: str, content: bytes) -> httpx.Response:
     """One call with this body."""
     headers = {**caller.headers, "content-type": "application/json"}
-    return httpx.post(f"{caller.url}/trpc/{name}", content=content, headers=headers, timeout=30)
+    return web.post(f"{caller.url}/trpc/{name}", content=content, headers=headers, timeout=30)
 
 
 def test_a_valid_event_is_shown_as_the_log_would_hold_it(caller: Server) -> None:
@@ -247,7 +248,7 @@ def test_the_count_is_what_the_publish_door_then_says(keyed: Keyed) -> None:
     counts = []
     for _ in range(2):
         dry = validated(writer, EVENT)
-        told = httpx.post(f"{writer.url}/v1/events", json=published, headers=writer.headers, timeout=30).json()
+        told = web.post(f"{writer.url}/v1/events", json=published, headers=writer.headers, timeout=30).json()
         counts.append((dry["subscriptionCount"], told["workflowsTriggered"]))
 
     assert counts == [(1, 1), (2, 2)]
@@ -278,7 +279,7 @@ def test_it_is_called_by_post_only(caller: Server) -> None:
 def test_in_a_batch_each_event_is_judged(caller: Server) -> None:
     batch = {"0": EVENT, "1": {**EVENT, "type": "x"}, "2": EVENT}
 
-    answers = httpx.post(
+    answers = web.post(
         f"{caller.url}/trpc/events.validate,events.validate,events.validate?batch=1",
         json=batch,
         headers=caller.headers,

@@ -13,6 +13,7 @@ import pytest
 
 from app.filter import MAX_ORDER
 from schemas.wire.browse import QueryEvents
+from tests import web
 from tests.filters.hostile import TEXTS, filters
 from tests.procedures.conftest import Keyed
 from tests.servers import Server
@@ -41,7 +42,7 @@ def org(keyed: Keyed) -> str:
 def ask(server: Server, path: str = "", /, **parameters: object) -> httpx.Response:
     """One `GET /api/events<path>`; what is no text is sent as JSON."""
     sent = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
-    return httpx.get(f"{server.url}/api/events{path}", params=sent, headers=server.headers, timeout=30)
+    return web.get(f"{server.url}/api/events{path}", params=sent, headers=server.headers, timeout=30)
 
 
 def shown(server: Server, path: str = "", /, **parameters: object) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event, t
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from tests import web
 from tests.procedures.conftest import Keyed
 from tests.servers import Server
 from tests.surfaces.conftest import Observed
@@ -58,7 +59,7 @@ def binary(event: CloudEvent) -> HTTPMessage:
 def sent(server: Server, org: str, message: HTTPMessage, **headers: str) -> httpx.Response:
     """A message of the SDK's."""
     own = server.headers | {"x-workspace-id": org} | message.headers | headers
-    return httpx.post(f"{server.url}/v1/events", content=message.body, headers=own, timeout=30)
+    return web.post(f"{server.url}/v1/events", content=message.body, headers=own, timeout=30)
 
 
 def sent_json(server: Server, org: str, event: object, content_type: str = EVENT, **headers: str) -> httpx.Response:
@@ -86,7 +87,7 @@ def read(answer: httpx.Response, status: int = 201) -> CloudEvent:
 
 def found(server: Server, org: str, **parameters: str) -> list[CloudEvent]:
     """The events of a workspace, newest first, as the SDK reads them."""
-    answer = httpx.get(
+    answer = web.get(
         f"{server.url}/v1/events", params={"orgId": org} | parameters, headers=server.headers | {"accept": BATCH}
     )
     assert answer.status_code == 200, answer.text
@@ -415,7 +416,7 @@ def test_an_event_of_another_door_is_a_cloudevent_too(observed: Observed, org: s
     assert [each.get_data() for each in (first, second, third)] == [{"a": 1}] * 3
     posted = {"type": "note.created", "source": "github.action", "data": {"a": 1}}
     asked = observed.server.headers | header | {"accept": EVENT}
-    answer = httpx.post(f"{observed.server.url}/v1/events", headers=asked, json=posted)
+    answer = web.post(f"{observed.server.url}/v1/events", headers=asked, json=posted)
     assert (answer.status_code, answer.headers["content-type"]) == (201, EVENT)
     assert answer.json().items() >= {"specversion": "1.0", "type": "note.created", "source": "github.action"}.items()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from tests import web
 from tests.servers import Server
 from tests.surfaces.conftest import ORIGINS, Observed
 
@@ -52,7 +53,7 @@ def _words(answer: httpx.Response, name: str) -> set[str]:
 def _preflight(
     server: Server, origin: str, method: str, headers: list[str], target: str = "events.log"
 ) -> httpx.Response:
-    return httpx.options(
+    return web.options(
         f"{server.url}/trpc/{target}",
         headers={
             "origin": origin,
@@ -187,7 +188,7 @@ def test_an_answer_that_no_page_asked_for_still_varies_by_origin(observed: Obser
 
 def test_without_the_setting_no_page_may_call(server: Server) -> None:
     preflight = _preflight(server, ORIGIN, "POST", ["content-type"])
-    answer = httpx.get(f"{server.url}/trpc/events.list", headers={**server.headers, "origin": ORIGIN})
+    answer = web.get(f"{server.url}/trpc/events.list", headers={**server.headers, "origin": ORIGIN})
 
     assert answer.status_code == 200
     for each in (preflight, answer):

@@ -19,7 +19,7 @@ from app.ledger import checkpoint
 from app.ledger.merkle import EMPTY_ROOT, Frontier, verify_consistency, verify_inclusion
 from app.ledger.signer import public_key
 from app.ledger.verify import Verdict, verify_bundle
-from tests import checks
+from tests import checks, web
 from tests.checks import check_log, ledger_events
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, free_port, serving, until
@@ -45,9 +45,7 @@ def org(keyed: Keyed) -> str:
 def read(server: Server, path: str, headers: dict[str, str] | None = None, /, **parameters: object) -> httpx.Response:
     """One `GET /ledger/v1/<path>`."""
     named = {name.rstrip("_"): str(value) for name, value in parameters.items()}
-    return httpx.get(
-        f"{server.url}/ledger/v1/{path}", params=named, headers=server.headers | (headers or {}), timeout=30
-    )
+    return web.get(f"{server.url}/ledger/v1/{path}", params=named, headers=server.headers | (headers or {}), timeout=30)
 
 
 def shown(server: Server, path: str, **parameters: object) -> dict[str, Any]:
@@ -337,7 +335,7 @@ def test_another_log_than_the_keys_own_is_refused(keyed: Keyed, org: str, path: 
 
 
 def _with(server: Server, path: str, named: str) -> httpx.Response:
-    return httpx.get(f"{server.url}/ledger/v1/{path}&log={named}", headers=server.headers, timeout=30)
+    return web.get(f"{server.url}/ledger/v1/{path}&log={named}", headers=server.headers, timeout=30)
 
 
 def test_the_servers_own_log_is_read_by_a_key_for_everything(observed: Observed, keyed: Keyed, tmp_path: Path) -> None:
@@ -366,13 +364,13 @@ def test_a_key_without_the_scope_is_refused(keyed: Keyed, path: str) -> None:
 @pytest.mark.parametrize("path", [*PATHS, "audit"])
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer nosuch"}, {"authorization": "Basic eA=="}])
 def test_without_a_token_nothing_is_told(observed: Observed, path: str, headers: dict[str, str]) -> None:
-    answer = httpx.get(f"{observed.server.url}/ledger/v1/{path}", headers=headers)
+    answer = web.get(f"{observed.server.url}/ledger/v1/{path}", headers=headers)
 
     assert error_of(answer, 401)["code"] == "unauthorized"
 
 
 def test_a_token_in_the_url_is_for_the_stream_alone(observed: Observed) -> None:
-    answer = httpx.get(f"{observed.server.url}/ledger/v1/events", params={"token": observed.server.token})
+    answer = web.get(f"{observed.server.url}/ledger/v1/events", params={"token": observed.server.token})
 
     assert error_of(answer, 401)["code"] == "unauthorized"
 
@@ -591,7 +589,7 @@ def test_what_is_not_there_is_not_found(observed: Observed, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_is_written_at_this_door(observed: Observed, method: str) -> None:
-    answer = httpx.request(method, f"{observed.server.url}/ledger/v1/events", headers=observed.server.headers)
+    answer = web.request(method, f"{observed.server.url}/ledger/v1/events", headers=observed.server.headers)
 
     assert error_of(answer, 405)["code"] == "method_not_allowed"
 
@@ -702,7 +700,7 @@ def alone(observed: Observed, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2).status_code == 200
+        return web.get(url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -714,14 +712,14 @@ def test_the_ledgers_own_port_serves_it_and_nothing_else(
     log(observed.server, org, "a.b", "a.b")
 
     def get(path: str) -> httpx.Response:
-        return httpx.get(f"{url}{path}", headers=server.headers, timeout=30)
+        return web.get(f"{url}{path}", headers=server.headers, timeout=30)
 
     assert get(f"/v1/events?log={org}").json() == shown(server, "events", log=org)
     verified(get(f"/v1/events/export?log={org}").content, tmp_path)
     assert get("/readyz").status_code == 200
     for path in ("/trpc/events.list", "/ledger/v1/events", "/v1/events/subscriptions"):
         assert get(path).status_code == 404
-    assert httpx.post(f"{url}/v1/events", headers=server.headers, json={}).status_code == 405
+    assert web.post(f"{url}/v1/events", headers=server.headers, json={}).status_code == 405
     assert urlsplit(url).port != urlsplit(server.url).port
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httpx
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests import web
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
@@ -89,7 +89,7 @@ def ending(client: ClientConnection, seconds: float = 15) -> tuple[int, str]:
 
 def listed(server: Server, org: str) -> list[str]:
     """The events of the list, each as it is written there."""
-    answer = httpx.get(
+    answer = web.get(
         f"{server.url}/ledger/v1/events", params={"log": org, "limit": 1000}, headers=server.headers, timeout=30
     )
     text = answer.text.removeprefix('{"events":[').rpartition("]")[0]
@@ -361,7 +361,7 @@ def test_pages_of_other_origins_may_not_connect(observed: Observed, org: str, or
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_without_a_websocket_it_says_that_it_needs_one(observed: Observed, method: str) -> None:
-    answer = httpx.request(method, f"{observed.server.url}/ledger/v1/stream", headers=observed.server.headers)
+    answer = web.request(method, f"{observed.server.url}/ledger/v1/stream", headers=observed.server.headers)
 
     assert answer.status_code == 426
     assert answer.headers["upgrade"] == "websocket"

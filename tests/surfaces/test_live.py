@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from app.surfaces.trpc.socket import HELLO_SECONDS, MAX_SUBSCRIPTIONS
+from tests import web
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
@@ -36,7 +36,7 @@ def keyed(observed: Observed) -> Keyed:
 def streaming(server: Server, **query: Any) -> Iterator[Iterator[str]]:
     """The lines of an event stream, behind its `connected`."""
     parameters = {"input": json.dumps(query)}
-    with httpx.stream(
+    with web.stream(
         "GET", f"{server.url}/trpc/events.stream", params=parameters, headers=server.headers, timeout=20
     ) as answer:
         assert answer.status_code == 200
@@ -135,7 +135,7 @@ def test_a_key_that_reads_its_own_sees_its_own_only(keyed: Keyed) -> None:
 
 def test_a_key_that_may_not_read_is_refused(keyed: Keyed) -> None:
     _, holder = keyed.key("events:write")
-    with httpx.stream("GET", f"{holder.url}/trpc/events.stream", headers=holder.headers) as answer:
+    with web.stream("GET", f"{holder.url}/trpc/events.stream", headers=holder.headers) as answer:
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert json.loads(lines[1].removeprefix("data: "))["data"]["code"] == "FORBIDDEN"
     with opened(holder) as client:
@@ -255,7 +255,7 @@ def test_idle_connections_are_kept_alive(postgres_url: str, template: str, data_
         cloned(postgres_url, template, "test_live_ping") as url,
         serving(data_dir, database_url=url, sse_ping_seconds=0.2, sse_reconnect_seconds=3) as server,
         opened(server) as client,
-        httpx.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=20) as answer,
+        web.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=20) as answer,
     ):
         lines = answer.iter_lines()
         assert [next(lines) for _ in range(4)][1] == 'data: {"reconnectAfterInactivityMs":3000}'

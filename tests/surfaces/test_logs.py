@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from tests import web
 from tests.servers import Server, until
 from tests.surfaces.conftest import Observed
 
@@ -25,13 +26,13 @@ def _lines(server: Server, request_id: str) -> list[dict[str, Any]]:
 
 
 def _get(target: str, **headers: str) -> Ask:
-    return lambda server, request_id: httpx.get(
+    return lambda server, request_id: web.get(
         f"{server.url}/trpc/{target}", headers={**server.headers, "x-request-id": request_id, **headers}
     )
 
 
 def _post(target: str, content: bytes, **headers: str) -> Ask:
-    return lambda server, request_id: httpx.post(
+    return lambda server, request_id: web.post(
         f"{server.url}/trpc/{target}",
         content=content,
         headers={**server.headers, "content-type": "application/json", "x-request-id": request_id, **headers},
@@ -156,7 +157,7 @@ GIVEN = [
 
 @pytest.mark.parametrize("given", GIVEN, ids=lambda text: text[:20])
 def test_a_harmless_request_id_is_taken(server: Server, given: str) -> None:
-    answer = httpx.get(f"{server.url}/trpc/events.list", headers={**server.headers, "x-request-id": given})
+    answer = web.get(f"{server.url}/trpc/events.list", headers={**server.headers, "x-request-id": given})
 
     assert answer.headers["x-request-id"] == given
 
@@ -168,7 +169,7 @@ REPLACED = [b"", b"a" * 129, b"a b", b'{"a":1}', b"\xff\xfe", b"a\tb", b"<script
 def test_any_other_request_id_is_replaced(server: Server, given: bytes) -> None:
     headers = [(b"authorization", f"Bearer {server.token}".encode()), (b"x-request-id", given)]
 
-    answer = httpx.get(f"{server.url}/trpc/events.list", headers=headers)
+    answer = web.get(f"{server.url}/trpc/events.list", headers=headers)
 
     assert answer.status_code == 200
     assert UUID(answer.headers["x-request-id"]).version == 7
@@ -183,7 +184,7 @@ def test_any_other_request_id_is_replaced(server: Server, given: bytes) -> None:
         _get("x%zz"),
         _get("events.list?batch=1", **{"trpc-accept": "application/jsonl"}),
         _get("contract.d.ts"),
-        lambda server, request_id: httpx.head(f"{server.url}/trpc", headers={"x-request-id": request_id}),
+        lambda server, request_id: web.head(f"{server.url}/trpc", headers={"x-request-id": request_id}),
     ],
     ids=["200", "401", "404", "400", "JSON lines", "contract", "HEAD"],
 )
@@ -192,6 +193,6 @@ def test_every_answer_names_its_request(server: Server, ask: Ask) -> None:
 
 
 def test_requests_without_an_id_get_different_ones(server: Server) -> None:
-    ids = {httpx.get(f"{server.url}/trpc/nosuch").headers["x-request-id"] for _ in range(3)}
+    ids = {web.get(f"{server.url}/trpc/nosuch").headers["x-request-id"] for _ in range(3)}
 
     assert len(ids) == 3

@@ -37,6 +37,7 @@ from schemas.base import Input
 from schemas.errors import Conflict, Internal, Unavailable
 from schemas.metadata import metadata_struct
 from schemas.principal import Scope
+from tests import web
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
@@ -131,7 +132,7 @@ def refusal(result: CallToolResult) -> tuple[str, dict[str, Any]]:
 def post(server: Server, content: object, **headers: str) -> httpx.Response:
     """One POST, as a client without the official package sends it."""
     accept = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
-    return httpx.post(
+    return web.post(
         f"{server.url}/mcp",
         content=content if isinstance(content, bytes) else json.dumps(content).encode(),
         headers=accept | server.headers | headers,
@@ -532,7 +533,7 @@ def test_what_is_no_request_is_refused_as_json_rpc_does(
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD", "PUT"])
 def test_there_is_no_stream_to_open_and_no_session_to_end(observed: Observed, method: str) -> None:
-    answer = httpx.request(method, f"{observed.server.url}/mcp", headers=observed.server.headers)
+    answer = web.request(method, f"{observed.server.url}/mcp", headers=observed.server.headers)
 
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
@@ -617,7 +618,7 @@ def test_a_listed_page_may_send_what_a_client_sends_and_read_the_answer(observed
     sent = ["authorization", "content-type", "mcp-method", "mcp-name", "mcp-protocol-version", "x-workspace-id"]
     headers = {"access-control-request-method": "POST", "access-control-request-headers": ",".join(sent)}
 
-    preflight = httpx.options(f"{observed.server.url}/mcp", headers={"origin": ORIGINS[0], **headers})
+    preflight = web.options(f"{observed.server.url}/mcp", headers={"origin": ORIGINS[0], **headers})
     answer = post(observed.server, request("ping"), origin=ORIGINS[0])
 
     assert preflight.is_success

@@ -20,6 +20,7 @@ from psycopg import connect
 
 from app.metrics import Board, Histogram, cumulative
 from app.surfaces.metrics import STANDING_SECONDS
+from tests import web
 from tests.acceptance.processes import Cluster, workers
 from tests.delivery.receiver import Received, receiving, status
 from tests.procedures.conftest import Keyed
@@ -32,7 +33,7 @@ WEBHOOKS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8
 
 def scraped(server: Server, **headers: str) -> httpx.Response:
     """One scrape from this machine, without a key."""
-    return httpx.get(f"{server.url}/metrics", headers=headers, timeout=30)
+    return web.get(f"{server.url}/metrics", headers=headers, timeout=30)
 
 
 def samples(server: Server) -> list[Sample]:
@@ -157,7 +158,7 @@ def test_what_a_rate_limit_refuses_is_counted(measured: tuple[Keyed, Server]) ->
     event = {"type": "a.b", "source": "test", "data": {}, "metadata": {"orgId": measured[0].workspace()}}
     until(lambda: time.time() % 60 < 50)  # the calls that are counted are of one minute
 
-    answers = [httpx.post(f"{server.url}/v1/events", json=event, headers=server.headers) for _ in range(3)]
+    answers = [web.post(f"{server.url}/v1/events", json=event, headers=server.headers) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert total(server, "synap_rate_limited_total", allowance="publish") == 1
@@ -167,7 +168,7 @@ def test_streams_are_counted_and_how_late_they_are(measured: tuple[Keyed, Server
     server = measured[0].server
     seen = total(server, "synap_feed_lag_seconds_count")
 
-    with httpx.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=30) as stream:
+    with web.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=30) as stream:
         lines = stream.iter_lines()
         next(lines)
         until(lambda: total(server, "synap_streams") == 1)
@@ -207,7 +208,7 @@ def test_deliveries_are_counted_by_what_came_of_them(measured: tuple[Keyed, Serv
 
 def test_every_process_is_in_every_scrape(measured: tuple[Keyed, Server]) -> None:
     keyed, ledger = measured
-    assert httpx.get(f"{ledger.url}/v1/node", headers=ledger.headers).status_code == 200
+    assert web.get(f"{ledger.url}/v1/node", headers=ledger.headers).status_code == 200
     time.sleep(1.5)  # what a process that was not asked shows is a second old
 
     told = {url: samples(server) for url, server in (("main", keyed.server), ("ledger", ledger))}

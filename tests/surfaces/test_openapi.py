@@ -35,6 +35,7 @@ from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas import errors
 from schemas.base import Input, Output
+from tests import web
 from tests.servers import Server, cloned, free_port, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
@@ -69,7 +70,7 @@ def documents(
         ledger = f"http://127.0.0.1:{port}"
         until(lambda: _answers(ledger))
         urls = [observed.server.url, superjson_server.url, extended.url, ledger]
-        yield {kind: httpx.get(f"{url}/openapi.json").json() for kind, url in zip(KINDS, urls, strict=True)}
+        yield {kind: web.get(f"{url}/openapi.json").json() for kind, url in zip(KINDS, urls, strict=True)}
 
 
 @pytest.fixture(params=KINDS)
@@ -228,8 +229,8 @@ def test_json_in_a_query_says_what_it_is(documents: dict[str, Document]) -> None
 
 
 def test_the_same_server_says_the_same(observed: Observed, server: Server) -> None:
-    one, other = (httpx.get(f"{each.url}/openapi.json") for each in (observed.server, server))
-    again = httpx.get(f"{server.url}/openapi.json", headers={"if-none-match": other.headers["etag"]})
+    one, other = (web.get(f"{each.url}/openapi.json") for each in (observed.server, server))
+    again = web.get(f"{server.url}/openapi.json", headers={"if-none-match": other.headers["etag"]})
 
     assert one.content == other.content
     assert one.headers["content-type"] == "application/json"
@@ -237,13 +238,13 @@ def test_the_same_server_says_the_same(observed: Observed, server: Server) -> No
 
 
 def test_a_page_of_a_welcome_origin_may_read_it(observed: Observed) -> None:
-    answer = httpx.get(f"{observed.server.url}/openapi.json", headers={"origin": ORIGINS[0]})
+    answer = web.get(f"{observed.server.url}/openapi.json", headers={"origin": ORIGINS[0]})
 
     assert answer.headers["access-control-allow-origin"] == ORIGINS[0]
 
 
 def test_the_page_loads_from_its_server_alone(observed: Observed) -> None:
-    page = httpx.get(f"{observed.server.url}/docs")
+    page = web.get(f"{observed.server.url}/docs")
     policy = page.headers["content-security-policy"]
 
     assert "default-src 'none'" in policy
@@ -252,7 +253,7 @@ def test_the_page_loads_from_its_server_alone(observed: Observed) -> None:
     assert len(links) == 4
     for link in links:
         if link != "data:,":
-            asset = httpx.get(f"{observed.server.url}/{link}")
+            asset = web.get(f"{observed.server.url}/{link}")
             assert asset.status_code == 200, link
             assert asset.headers["content-type"].startswith(("text/css", "text/javascript")), link
             assert ("immutable" in asset.headers["cache-control"]) == ("?v=" in link), link
@@ -260,7 +261,7 @@ def test_the_page_loads_from_its_server_alone(observed: Observed) -> None:
 
 @pytest.mark.parametrize("name", ["redoc.js", "nosuch", "..%2f__init__.py", "%2e%2e/url.json"])
 def test_nothing_else_of_the_package_is_served(observed: Observed, name: str) -> None:
-    answer = httpx.get(f"{observed.server.url}/docs/{name}")
+    answer = web.get(f"{observed.server.url}/docs/{name}")
 
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
@@ -268,7 +269,7 @@ def test_nothing_else_of_the_package_is_served(observed: Observed, name: str) ->
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/subscriptions", "/api/events"])
 def test_options_name_what_the_document_has(observed: Observed, documents: dict[str, Document], path: str) -> None:
-    allowed = httpx.options(f"{observed.server.url}{path}").headers["allow"]
+    allowed = web.options(f"{observed.server.url}{path}").headers["allow"]
 
     assert {each.lower() for each in allowed.split(", ")} == {*documents["plain"]["paths"][path], "options"}
 
@@ -342,7 +343,7 @@ def _app(mount: str) -> Litestar:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz").status_code == 200
+        return web.get(f"{url}/readyz").status_code == 200
     except httpx.HTTPError:
         return False
 

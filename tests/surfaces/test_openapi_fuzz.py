@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import web
 from tests.servers import Server, cloned, serving
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or "3"
@@ -73,7 +73,7 @@ def fuzzed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(("door", "transformer"), DOORS)
 def test_a_door_keeps_to_its_document(fuzzed: dict[str, Server], tmp_path: Path, door: str, transformer: str) -> None:
     server = fuzzed[transformer]
-    document = httpx.get(f"{server.url}/openapi.json").json()
+    document = web.get(f"{server.url}/openapi.json").json()
     path, config = tmp_path / "openapi.json", tmp_path / "schemathesis.toml"
     path.write_text(json.dumps(_readable(_narrowed(document))))
     config.write_text(CONFIG)
@@ -110,8 +110,8 @@ def test_a_door_keeps_to_its_document(fuzzed: dict[str, Server], tmp_path: Path,
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "No issues found" in ran.stdout
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
-    assert httpx.get(f"{server.url}/ledger/v1/checkpoint", headers=server.headers).status_code == 200
+    assert web.get(f"{server.url}/readyz").status_code == 200
+    assert web.get(f"{server.url}/ledger/v1/checkpoint", headers=server.headers).status_code == 200
 
 
 def _narrowed(document: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests import web
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
@@ -37,13 +38,13 @@ def org(keyed: Keyed) -> str:
 def publish(server: Server, event: object, **headers: str) -> httpx.Response:
     """One `POST /v1/events`."""
     content = event if isinstance(event, bytes) else json.dumps(event).encode()
-    return httpx.post(f"{server.url}/v1/events", content=content, headers=server.headers | headers, timeout=30)
+    return web.post(f"{server.url}/v1/events", content=content, headers=server.headers | headers, timeout=30)
 
 
 def query(server: Server, **parameters: object) -> httpx.Response:
     """One `GET /v1/events`."""
     named = {name.rstrip("_"): str(value) for name, value in parameters.items()}
-    return httpx.get(f"{server.url}/v1/events", params=named, headers=server.headers, timeout=30)
+    return web.get(f"{server.url}/v1/events", params=named, headers=server.headers, timeout=30)
 
 
 def published(server: Server, org: str, **members: Any) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def test_error_codes_unauthorized(observed: Observed, token: str | None) -> None
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     url = f"{observed.server.url}/v1/events"
 
-    for answer in (httpx.post(url, content=b"not looked at", headers=headers), httpx.get(url, headers=headers)):
+    for answer in (web.post(url, content=b"not looked at", headers=headers), web.get(url, headers=headers)):
         assert error_of(answer, 401)["code"] == "unauthorized"
 
 
@@ -234,7 +235,7 @@ def test_an_idempotency_key_is_the_api_keys_own_and_the_workspaces(keyed: Keyed,
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä"])
 def test_an_idempotency_key_that_cannot_be_one_is_refused(observed: Observed, key: str) -> None:
     headers = [*observed.server.headers.items(), ("idempotency-key", key.encode())]
-    answer = httpx.post(f"{observed.server.url}/v1/events", json=EVENT, headers=headers)  # type: ignore[arg-type]
+    answer = web.post(f"{observed.server.url}/v1/events", json=EVENT, headers=headers)  # type: ignore[arg-type]
 
     assert error_of(answer, 400)["field"] == "Idempotency-Key"
 
@@ -329,8 +330,8 @@ def test_a_page_that_would_be_too_large_says_so(observed: Observed, org: str) ->
 def test_what_is_not_there_has_the_doors_error_shape(observed: Observed) -> None:
     server = observed.server
 
-    assert error_of(httpx.get(f"{server.url}/v1/nosuch", headers=server.headers), 404)["code"] == "not_found"
-    refused = httpx.put(f"{server.url}/v1/events", headers=server.headers)
+    assert error_of(web.get(f"{server.url}/v1/nosuch", headers=server.headers), 404)["code"] == "not_found"
+    refused = web.put(f"{server.url}/v1/events", headers=server.headers)
     assert error_of(refused, 405)["code"] == "method_not_allowed"
 
 

@@ -1,20 +1,20 @@
 """Health and readiness."""
 
-import httpx
 import psycopg
 import pytest
 
+from tests import web
 from tests.surfaces.conftest import Observed
 
 
 def test_a_process_that_answers_is_healthy(observed: Observed) -> None:
-    answer = httpx.get(f"{observed.server.url}/healthz")
+    answer = web.get(f"{observed.server.url}/healthz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 def test_a_migrated_database_is_ready(observed: Observed) -> None:
-    answer = httpx.get(f"{observed.server.url}/readyz")
+    answer = web.get(f"{observed.server.url}/readyz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
 
@@ -47,18 +47,18 @@ def test_a_database_that_is_not_migrated_is_not_ready(observed: Observed, undo: 
         assert row is not None
         connection.execute(undo)
         try:
-            answer = httpx.get(url)
+            answer = web.get(url)
         finally:
             connection.execute(redo.format(row[0]))
 
     assert (answer.status_code, answer.json()) == (503, {"status": "unready", "reason": reason})
-    assert httpx.get(f"{observed.server.url}/healthz").status_code == 200
-    assert httpx.get(url).status_code == 200
+    assert web.get(f"{observed.server.url}/healthz").status_code == 200
+    assert web.get(url).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_needs_no_token_and_says_nothing_more(observed: Observed, path: str) -> None:
-    answer = httpx.get(f"{observed.server.url}{path}", headers={"authorization": "Bearer wrong"})
+    answer = web.get(f"{observed.server.url}{path}", headers={"authorization": "Bearer wrong"})
 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -71,13 +71,13 @@ def test_health_needs_no_token_and_says_nothing_more(observed: Observed, path: s
 def test_head_is_empty_whatever_is_asked(observed: Observed, path: str, type_: str | None) -> None:
     headers = {} if type_ is None else {"content-type": type_}
 
-    answer = httpx.head(f"{observed.server.url}{path}", headers=headers)
+    answer = web.head(f"{observed.server.url}{path}", headers=headers)
 
     assert (answer.status_code, answer.content) == (204, b"")
 
 
 def test_the_contract_is_served(observed: Observed) -> None:
-    answer = httpx.get(f"{observed.server.url}/trpc/contract.d.ts")
+    answer = web.get(f"{observed.server.url}/trpc/contract.d.ts")
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/typescript")

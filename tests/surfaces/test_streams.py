@@ -2,9 +2,9 @@
 
 import json
 
-import httpx
 import psycopg
 
+from tests import web
 from tests.surfaces.conftest import Observed
 
 
@@ -15,7 +15,7 @@ def test_a_fast_call_is_not_held_up_by_a_slow_one_before_it(observed: Observed) 
     inputs = json.dumps({"0": {}, "1": {"eventId": event["id"]}})
     with psycopg.connect(observed.database_url) as blocking:
         blocking.execute("LOCK TABLE event_tip IN ACCESS EXCLUSIVE MODE")
-        with httpx.stream(
+        with web.stream(
             "GET",
             f"{server.url}/trpc/events.page,events.get",
             params={"batch": "1", "input": inputs},
@@ -38,7 +38,7 @@ def test_a_fast_call_is_not_held_up_by_a_slow_one_before_it(observed: Observed) 
 def test_a_stream_is_flushed_line_by_line_and_ends_with_a_newline(observed: Observed) -> None:
     server = observed.server
 
-    answer = httpx.get(
+    answer = web.get(
         f"{server.url}/trpc/events.get,nosuch,events.list?batch=1",
         headers={**server.headers, "trpc-accept": "application/jsonl"},
     )
@@ -56,7 +56,7 @@ def test_a_client_that_leaves_a_stream_disturbs_nobody(observed: Observed) -> No
     with psycopg.connect(observed.database_url) as blocking:
         blocking.execute("LOCK TABLE event_tip IN ACCESS EXCLUSIVE MODE")
         for _ in range(12):
-            with httpx.stream(
+            with web.stream(
                 "GET",
                 f"{server.url}/trpc/events.page,events.page?batch=1",
                 headers={**server.headers, "trpc-accept": "application/jsonl"},

@@ -13,6 +13,7 @@ from msgspec import Struct
 from standardwebhooks.webhooks import Webhook
 
 from app.delivery.signature import x_signature
+from tests import web
 from tests.delivery.receiver import Received, receiving, status
 from tests.procedures.conftest import Keyed, answered
 from tests.servers import Server, cloned, serving, until
@@ -57,7 +58,7 @@ class Org(Struct, frozen=True):
         """One call of `/v1/events/subscriptions`; `body` as it is where it is bytes."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         url = f"{self.server.url}/v1/events/subscriptions{path}"
-        return httpx.request(
+        return web.request(
             method, url, params={"orgId": self.slug}, content=content, headers=self.server.headers, timeout=30
         )
 
@@ -350,7 +351,7 @@ def test_error_codes_unauthorized_for_webhooks(org: Org) -> None:
     url = f"{org.server.url}/v1/events/subscriptions"
     for headers in ({}, {"authorization": "Bearer nosuch"}):
         for method, path in (("POST", ""), ("GET", ""), ("DELETE", "/sub_nosuch")):
-            answer = httpx.request(method, url + path, headers=headers)
+            answer = web.request(method, url + path, headers=headers)
 
             assert error_of(answer, 401)["code"] == "unauthorized"
 

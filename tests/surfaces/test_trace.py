@@ -7,6 +7,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests import web
 from tests.procedures.conftest import Keyed, answered
 from tests.servers import Server
 from tests.surfaces.conftest import Observed
@@ -27,7 +28,7 @@ def org(keyed: Keyed) -> str:
 def ask(server: Server, path: str, **parameters: object) -> httpx.Response:
     """One `GET /api/events/<path>/trace`."""
     sent = {name: str(value) for name, value in parameters.items()}
-    return httpx.get(f"{server.url}/api/events/{path}/trace", params=sent, headers=server.headers, timeout=30)
+    return web.get(f"{server.url}/api/events/{path}/trace", params=sent, headers=server.headers, timeout=30)
 
 
 def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def test_who_may_not_is_told_as_at_the_neighbours(keyed: Keyed, org: str) -> Non
     assert refused(ask(caller, mine, workspace_id="nosuch"), 403)["field"] == "workspace_id"
     assert refused(ask(keyed.key("events:write", workspaces=(org,))[1], mine), 403)["code"] == "forbidden"
     assert refused(ask(msgspec.structs.replace(caller, token="x"), mine), 401)["code"] == "unauthorized"
-    wrong = httpx.post(f"{caller.url}/api/events/{mine}/trace", headers=caller.headers, json={})
+    wrong = web.post(f"{caller.url}/api/events/{mine}/trace", headers=caller.headers, json={})
     assert refused(wrong, 405)["code"] == "method_not_allowed"
 
 

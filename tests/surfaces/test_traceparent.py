@@ -4,9 +4,9 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
+from tests import web
 from tests.procedures.conftest import answered
 from tests.surfaces.conftest import Observed
 
@@ -31,7 +31,7 @@ def test_the_publish_door_keeps_it(observed: Observed) -> None:
     event = EVENT | {"source": "test"}
     headers = server.headers | {"traceparent": TRACEPARENT}
 
-    published = httpx.post(f"{server.url}/v1/events", json=event, headers=headers).json()
+    published = web.post(f"{server.url}/v1/events", json=event, headers=headers).json()
 
     assert answered(server.query("events.get", {"eventId": published["eventId"]}))["correlationId"] == TRACE
 
@@ -45,7 +45,7 @@ def test_an_event_with_an_id_is_the_same_in_any_trace(observed: Observed) -> Non
     traces = [TRACEPARENT, f"00-{'a' * 32}-b7ad6b7169203331-01", "nonsense"]
     logged = [answered(server.mutate("events.log", event, traceparent=trace)) for trace in traces]
     published = [
-        httpx.post(
+        web.post(
             f"{server.url}/v1/events",
             json=EVENT | {"source": "test"},
             headers=server.headers | key | {"traceparent": trace},
@@ -53,7 +53,7 @@ def test_an_event_with_an_id_is_the_same_in_any_trace(observed: Observed) -> Non
         for trace in traces
     ]
     sent = [
-        httpx.post(
+        web.post(
             f"{server.url}/v1/events",
             content=json.dumps(cloudevent),
             headers=server.headers | {"content-type": "application/cloudevents+json", "traceparent": trace},
