@@ -38,6 +38,7 @@ from schemas.issues import decoded, unwrap
 from schemas.metadata import Ai, metadata_struct
 from schemas.principal import EVERY, Principal
 from schemas.wire.publish import FoundPublished, PublishEvent
+from tests.examples import examples
 from tests.filters.test_filter_property import filters_of, leaves
 from tests.properties.door import Door
 from tests.properties.test_bad_input import AT, EVENT, INPUTS, NOBODY, paths, replaced
@@ -45,8 +46,8 @@ from tests.servers import Server
 
 ROOT = Path(__file__).parents[1]
 
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 METADATA = metadata_struct()
 FIELDS = Fields(METADATA)

@@ -14,6 +14,7 @@ from app.delivery import guard as module
 from app.delivery.guard import Guard, SystemResolver, Target, TargetRefused, Unresolved, special
 from app.settings import networks
 from tests.delivery.names import Names
+from tests.examples import examples
 
 SPECIAL_V4 = [network for network, _ in module._SPECIAL[4]]  # noqa: SLF001 - the table is what is tested
 SPECIAL_V6 = [network for network, _ in module._SPECIAL[6]]  # noqa: SLF001
@@ -194,7 +195,7 @@ def test_a_special_v6_address_is_refused(address: IPv6Address) -> None:
     assert special(address) is not None
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.ip_addresses())
 def test_what_python_knows_as_not_global_is_refused(address: IPv4Address | IPv6Address) -> None:
     mapped = isinstance(address, IPv6Address) and address.ipv4_mapped is not None
@@ -408,7 +409,7 @@ def test_localhost_needs_a_loopback_network() -> None:
     assert Guard(allow_networks=networks(["127.0.0.0/8"])).target("https://localhost:8443/").host == "localhost"
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.one_of(st.text(max_size=60), st.text("htps:/[]@.%0x1278f?#\\", max_size=40).map("https://".__add__)))
 def test_hostile_text_is_a_target_or_refused(url: str) -> None:
     try:

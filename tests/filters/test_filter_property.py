@@ -10,11 +10,14 @@ from uuid import UUID
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.filters.logs import ODD_FIELDS, Logs
 from tests.store.opened import draft
 
 MANY = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 IDS = [str(UUID(int=(0xA7000 + number) << 64 | 1 << 63 | number)) for number in range(1, 5)]

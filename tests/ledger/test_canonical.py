@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.ledger.canonical import canonical
 from schemas.errors import InvalidInput
 from schemas.jsontext import MAX_DEPTH, MAX_SAFE_INTEGER
+from tests.examples import examples
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
 NUMBERS = dict(VECTORS["canonical_numbers"])
@@ -53,7 +54,7 @@ def _read(text: bytes) -> Any:
     return json.loads(text, parse_int=float)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(JSON, st.sampled_from([{}, {"ensure_ascii": False}, {"indent": 1}]))
 @example({"\U0001f600": 1, "\ufb33": 2, "\ue000": 3, "z": 4}, {"ensure_ascii": False})
 @example({"\x00": "\x00"}, {})
@@ -66,7 +67,7 @@ def test_canonical_text_is_what_the_reference_writes(value: Any, style: dict[str
     assert canonical(written, "data") == written
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.one_of(
         st.integers().map(str),
@@ -121,7 +122,7 @@ def test_of_a_repeated_key_the_last_wins() -> None:
     assert canonical(b'{"a":1,"b":2,"\\u0061":3}', "data") == b'{"a":3,"b":2}'
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(1, 2 * MAX_DEPTH), st.sampled_from(["1", '"\U0001f600"', "{}", "[[]]"]))
 @example(MAX_DEPTH, "1")
 @example(MAX_DEPTH + 1, "1")
@@ -212,7 +213,7 @@ def test_hostile_text_is_invalid_input_at_its_place(text: bytes) -> None:
     assert all(issue.code in {"malformed_json", "too_deep", "unsafe_number"} for issue in refused.value.issues)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.one_of(st.binary(max_size=40), st.text('{}[]",:0123456789eE+-.tfn\\u d8\x00', max_size=30).map(str.encode)))
 def test_any_bytes_are_canonical_or_invalid_input(text: bytes) -> None:
     try:

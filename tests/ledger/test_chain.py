@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.signer import Signer, verify
+from tests.examples import examples
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
 ENTRIES = VECTORS["entries"]
@@ -130,7 +131,7 @@ def test_rotation_signatures_are_the_vectors(key: str) -> None:
     assert base64.b64encode(signer.sign(rotation["signed_text"].encode())).decode() == rotation[f"signature_{key}"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(BODIES, st.binary(min_size=16, max_size=16))
 def test_body_is_what_the_reference_writes(body: Body, salt: bytes) -> None:
     parts = {
@@ -149,7 +150,7 @@ def test_body_is_what_the_reference_writes(body: Body, salt: bytes) -> None:
     assert body_bytes(body, salt) == rfc8785.dumps({name: part for name, part in parts.items() if part is not None})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     seq=st.integers(0, 2**53 - 1),
     id=st.uuids(),
@@ -187,7 +188,7 @@ def test_header_is_what_the_reference_writes(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(INSTANTS)
 def test_an_instant_prints_as_utc_with_six_digits(at: datetime) -> None:
     written = instant(at)
@@ -247,7 +248,7 @@ def test_a_signature_by_another_key_is_found(entry: dict[str, Any]) -> None:
     assert not verify(NEW_KEY.kid, text, base64.b64decode(entry["signature"]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(0, 64 * 8 - 1))
 def test_a_flipped_bit_of_a_signature_is_found(bit: int) -> None:
     signature = bytearray(base64.b64decode(ENTRIES[0]["signature"]))

@@ -13,6 +13,7 @@ from sigstore._internal.rekor.checkpoint import SignedCheckpoint
 from app.ledger.checkpoint import Checkpoint, MalformedNoteError, Note, is_signed_by, parse, sign, vkey
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer, public_key
+from tests.examples import examples
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
 ORIGIN: str = VECTORS["checkpoint"]["origin"]
@@ -70,7 +71,7 @@ def test_a_golden_note_is_read_and_its_signature_holds() -> None:
     assert not is_signed_by(note, OTHER.kid)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(checkpoints, signers)
 def test_what_is_signed_is_read_as_it_was(checkpoint: Checkpoint, signer: Signer) -> None:
     text = sign(checkpoint, signer)
@@ -81,7 +82,7 @@ def test_what_is_signed_is_read_as_it_was(checkpoint: Checkpoint, signer: Signer
     assert is_signed_by(note, signer.kid)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(checkpoints, signers)
 def test_a_published_reader_reads_the_same(checkpoint: Checkpoint, signer: Signer) -> None:
     note = sign(checkpoint, signer)
@@ -95,7 +96,7 @@ def test_a_published_reader_reads_the_same(checkpoint: Checkpoint, signer: Signe
     assert [(signature.name, signature.sig_hash + base64.b64decode(signature.signature))] == ours.signatures
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(origins, signers)
 def test_a_verifier_key_names_the_key_that_signs(origin: str, signer: Signer) -> None:
     name, key_hash, key = vkey(origin, signer.kid).split("+", 2)
@@ -165,7 +166,7 @@ class TestSignatures:
         assert not is_signed_by(parse(three), SIGNER.kid)
         assert not is_signed_by(parse(elsewhere), SIGNER.kid)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(checkpoints, signers, signers)
     def test_a_key_that_did_not_sign_is_told_from_one_that_did(
         self, checkpoint: Checkpoint, signer: Signer, other: Signer
@@ -250,7 +251,7 @@ parts = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.one_of(st.text(), st.lists(parts, max_size=20).map("\n".join), st.lists(parts, max_size=20).map("".join)))
 def test_hostile_notes_end_in_our_error_alone(text: str) -> None:
     try:
@@ -260,7 +261,7 @@ def test_hostile_notes_end_in_our_error_alone(text: str) -> None:
     assert written(note) == text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.integers(0, len(NOTE)), st.integers(0, 3), parts)
 def test_an_edited_note_is_malformed_or_not_signed(place: int, dropped: int, instead: str) -> None:
     text = NOTE[:place] + instead + NOTE[place + dropped :]
@@ -293,7 +294,7 @@ class TestKids:
         "z" * 100_000,
     )
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=examples(50), deadline=None)
     @given(signers)
     def test_a_kid_names_its_key(self, signer: Signer) -> None:
         assert public_key(signer.kid) == signer.public
@@ -306,7 +307,7 @@ class TestKids:
         with pytest.raises(ValueError, match="names no Ed25519 key"):
             vkey(ORIGIN, kid)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     @given(signers, st.integers(0, 47), st.characters())
     def test_a_kid_of_one_other_letter_names_another_key_or_none(self, signer: Signer, place: int, letter: str) -> None:
         kid = signer.kid[:place] + letter + signer.kid[place + 1 :]

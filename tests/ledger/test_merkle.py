@@ -28,6 +28,7 @@ from app.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from tests.examples import examples
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
 
@@ -233,7 +234,7 @@ class TestInclusion:
             for seq in range(size):
                 assert published(BODIES[seq], seq, size, inclusion_proof(seq, size, complete(size)), mth(0, size))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(pairs())
     def test_an_altered_proof_is_refused_by_both(self, pair: tuple[int, int]) -> None:
         seq, size = pair
@@ -243,7 +244,7 @@ class TestInclusion:
             assert not verify_inclusion(LEAVES[seq], seq, size, proof, tree), name
             assert not published(BODIES[seq], seq, size, proof, tree), name
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(pairs(), st.data())
     def test_a_proof_of_something_else_is_refused_by_both(self, pair: tuple[int, int], data: st.DataObject) -> None:
         seq, size = pair
@@ -261,7 +262,7 @@ class TestInclusion:
             assert not verify_inclusion(sha256(b"\x00" + body).digest(), at, leaves, proof, tree), name
             assert not published(body, at, leaves, proof, tree), name
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     @given(pairs(), pairs(), pairs())
     def test_both_say_the_same_of_whatever_they_are_asked(
         self, said: tuple[int, int], proven: tuple[int, int], rooted: tuple[int, int]
@@ -285,7 +286,7 @@ class TestConsistency:
                 assert proof == subproof(old, 0, new, known=True)
                 assert verify_consistency(old, new, mth(0, old), tree, proof)
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=examples(80), deadline=None)
     @given(pairs())
     def test_an_altered_proof_is_refused(self, pair: tuple[int, int]) -> None:
         old, new = pair[0] + 1, pair[1]
@@ -293,7 +294,7 @@ class TestConsistency:
         for name, proof in altered(subproof(old, 0, new, known=True)).items():
             assert not verify_consistency(old, new, mth(0, old), mth(0, new), proof), name
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     @given(pairs(), st.data())
     def test_a_proof_of_something_else_is_refused(self, pair: tuple[int, int], data: st.DataObject) -> None:
         old, new = pair[0] + 1, pair[1]
@@ -306,7 +307,7 @@ class TestConsistency:
         assert not verify_consistency(old, new, mth(0, other_old), mth(0, new), proof)
         assert not verify_consistency(old, new, mth(0, old), mth(0, other_new), proof)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     @given(pairs(), st.data())
     def test_a_tree_with_another_past_has_no_proof(self, pair: tuple[int, int], data: st.DataObject) -> None:
         old, new = pair[0] + 1, pair[1]
@@ -350,7 +351,7 @@ HASHES = st.one_of(st.sampled_from(LEAVES[:4]), st.binary(max_size=40), st.just(
 
 
 class TestHostileInput:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     @given(HASHES, NUMBERS, NUMBERS, st.lists(HASHES, max_size=80), HASHES)
     def test_inclusion_is_true_of_a_lone_leaf_or_false(
         self, leaf: bytes, seq: int, size: int, proof: Proof, tree: bytes
@@ -359,7 +360,7 @@ class TestHostileInput:
 
         assert verify_inclusion(leaf, seq, size, proof, tree) is lone
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     @given(NUMBERS, NUMBERS, HASHES, HASHES, st.lists(HASHES, max_size=80))
     def test_consistency_is_true_of_equal_or_empty_trees_or_false(
         self, old: int, new: int, old_root: bytes, new_root: bytes, proof: Proof

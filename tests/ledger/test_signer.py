@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ledger.signer import Signer, verify, write_secret
+from tests.examples import examples
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 """RFC 8032, section 7.1, test 1."""
@@ -145,13 +146,13 @@ def test_a_signature_of_another_length_verifies_nothing(length: int) -> None:
     assert not verify(Signer(SEED).kid, b"", (SIGNATURE_OF_NOTHING * 2)[:length])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=60).map(lambda text: f"z{text}"), st.binary(max_size=20), st.binary(min_size=60, max_size=68))
 def test_hostile_arguments_are_false_and_raise_nothing(kid: str, text: bytes, signature: bytes) -> None:
     assert verify(kid, text, signature) is False
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=100), st.binary(min_size=1, max_size=100))
 def test_a_signature_holds_for_its_text_alone(seed: bytes, text: bytes, more: bytes) -> None:
     signer = Signer(seed)

@@ -21,6 +21,7 @@ from app.ledger.signer import Signer
 from app.ledger.verify import Broken, is_proof, verify_bundle, verify_proof
 from tests import bundles
 from tests.bundles import ERASED, ROTATED, Log, Record, Tampering, build, value_of, whole, write
+from tests.examples import examples
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
 OLD_KEY = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))
@@ -144,7 +145,7 @@ def test_the_golden_export_verifies() -> None:
 
 
 def test_changes_at_random_places_are_found_where_they_are() -> None:
-    assert _wrong(bundles.random_changes(whole(1000), 2000)) == []
+    assert _wrong(bundles.random_changes(whole(1000), examples(2000))) == []
 
 
 @pytest.mark.parametrize("make", [bundles.moved, bundles.resigned, bundles.cut])
@@ -314,7 +315,7 @@ def test_a_file_is_read_where_it_lies() -> None:
             assert verify(mapped).broken is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(text: bytes) -> None:
     broken = verify(text).broken
@@ -330,7 +331,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(sorted(build(1))), JSON)
 def test_any_member_of_a_bundle_is_refused_for_another(name: str, value: Any) -> None:
     bundle = build(1)
@@ -339,7 +340,7 @@ def test_any_member_of_a_bundle_is_refused_for_another(name: str, value: Any) ->
     assert (verify(text).broken is None) == _same(value, bundle[name])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(sorted(build(1)["events"][0])), JSON)
 def test_any_member_of_an_event_is_refused_for_another(name: str, value: Any) -> None:
     bundle = build(1)

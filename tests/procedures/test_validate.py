@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import web
+from tests.examples import examples
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server
 
@@ -302,7 +303,9 @@ MEMBERS = ["id", "type", "data", "metadata", "subjectId", "userId", "source", "p
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(120),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(changes=st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=3), trusted=st.booleans())
 def test_it_says_what_logging_then_does(

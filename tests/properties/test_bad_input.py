@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.issues import decoded
+from tests.examples import examples
 from tests.properties.door import Door, Reply
 from tests.servers import Server, until
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 AT = "2024-12-09T01:00:00Z"
 
@@ -401,7 +402,7 @@ def test_every_procedure_has_an_input_with_every_field() -> None:
 
 
 @pytest.mark.parametrize("name", INPUTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_may_stand_in_any_field(door: Door, paused: str, name: str, data: st.DataObject) -> None:
     good = {member: paused if value == PAUSED else value for member, value in INPUTS[name].items() if member != "id"}
@@ -491,7 +492,7 @@ METAS = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(250), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(meta=METAS, name=st.sampled_from(["events.log", "events.list", "events.logBatch"]), data=st.data())
 def test_any_meta_of_superjson_is_answered(superjson_door: Door, meta: Any, name: str, data: st.DataObject) -> None:
     value = data.draw(st.sampled_from([INPUTS[name], {**INPUTS[name], "type": None}, None, [None, [None]]]))

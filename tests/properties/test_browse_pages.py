@@ -19,6 +19,7 @@ from app.store.install import connect
 from app.store.workspaces import create_workspace
 from schemas.browse import BrowseEvents
 from schemas.event import SynapEvent
+from tests.examples import examples
 from tests.servers import cloned
 from tests.store.opened import SECRET, Store, draft, opened
 
@@ -107,7 +108,7 @@ class Walk:
         return page
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.data(),
     first=st.lists(DRAFTS, min_size=1, max_size=25),

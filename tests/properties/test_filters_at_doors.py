@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from tests.examples import examples
 from tests.filters import hostile
 from tests.filters.test_filter_property import filters_of, leaves
 from tests.procedures.conftest import Keyed
@@ -22,9 +22,7 @@ from tests.properties.door import TIMEOUT_SECONDS, Door
 from tests.properties.test_bad_input import ANY_JSON, JSON_BITS, paths, replaced
 from tests.servers import Server, cloned, serving
 
-MANY = settings(
-    max_examples=int(os.environ.get("FILTERS", "60")), deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+MANY = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SECRET = "sEcReT-5d1f"
 """Stands in every event of the other workspace, and in nothing that is sent."""

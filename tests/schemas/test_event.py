@@ -12,6 +12,7 @@ from schemas.base import Input
 from schemas.event import GetEvent, ListEvents, LogEvent, LogEvents
 from schemas.issues import find_issues
 from schemas.metadata import metadata_struct
+from tests.examples import examples
 from tests.schemas.drafts import cases, changed, drafted, event, issue_paths, issues_of
 
 AT = "2024-12-09T01:00:00Z"
@@ -321,7 +322,7 @@ GOOD: dict[Any, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(list(GOOD)), st.data())
 def test_issues_are_found_exactly_where_the_decoder_refuses(wanted: Any, data: st.DataObject) -> None:
     good = GOOD[wanted]

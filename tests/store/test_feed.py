@@ -23,6 +23,7 @@ from app.store.pipe import Call, Outcome
 from schemas.errors import InvalidInput, NotFound
 from schemas.event import CaughtUp, StreamEvents
 from schemas.written import Tracked
+from tests.examples import examples
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
 from tests.store.opened import SECRET, Store, draft
 
@@ -92,7 +93,7 @@ def backlog(store: Store, only_user: str | None = None, **query: Any) -> Read:
     return read
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(data=st.data())
 def test_a_stream_from_the_beginning_equals_a_plain_search(corpus: Corpus, data: st.DataObject) -> None:
     workspace = data.draw(st.sampled_from(WORKSPACES))
@@ -107,7 +108,7 @@ def test_a_stream_from_the_beginning_equals_a_plain_search(corpus: Corpus, data:
     assert [place for place, _ in read.markers] == [len(expected)]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(data=st.data())
 def test_filters_in_memory_equal_filters_in_sql(corpus: Corpus, data: st.DataObject) -> None:
     """The search in the test above is what SQL finds; here the window's own filter is held to it."""

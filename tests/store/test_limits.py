@@ -21,6 +21,7 @@ from app.store import rate_windows
 from app.store.database import Database
 from app.store.pipe import Row
 from schemas.errors import RateLimited, Unavailable
+from tests.examples import examples
 from tests.servers import free_port
 from tests.store import taker
 from tests.store.opened import Store
@@ -187,7 +188,7 @@ def test_two_real_processes_let_1000_of_1500_pass(database_url: str, weights: tu
     assert asked <= 80
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_no_interleaving_lets_more_pass(open_store: Store, data: st.DataObject) -> None:
     limit = data.draw(st.sampled_from([1, 2, 3, 7, 20, 100]))

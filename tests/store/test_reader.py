@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.cursor import Cursors
 from app.store.linker import MAX_COUNTED
 from schemas.errors import InvalidInput, PayloadTooLarge
+from tests.examples import examples
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
 from tests.store.opened import Store, draft
 
@@ -22,7 +23,7 @@ INSERT INTO event_count SELECT %s, 'counted.t' || n, 'api', false, 0 FROM genera
 COUNTED = "SELECT counted FROM event_tip WHERE workspace_id = %s"
 
 
-@settings(max_examples=350, deadline=None)
+@settings(max_examples=examples(350), deadline=None)
 @given(data=st.data())
 def test_lists_and_totals_equal_a_plain_search(corpus: Corpus, data: st.DataObject) -> None:
     workspace = data.draw(st.sampled_from(WORKSPACES))
@@ -41,7 +42,7 @@ def test_lists_and_totals_equal_a_plain_search(corpus: Corpus, data: st.DataObje
     assert [event["id"] for event in events] == ids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_pages_walk_every_match_once_in_order(corpus: Corpus, data: st.DataObject) -> None:
     workspace = data.draw(st.sampled_from(WORKSPACES))
@@ -158,7 +159,7 @@ def _rest(cursor: Any) -> list[Any]:
     return [getattr(cursor, name) for name in cursor.__struct_fields__[1:]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_a_cursor_with_one_bit_flipped_is_refused(corpus: Corpus, place: int, bit: int) -> None:
     text = corpus.store.page(limit=3)["nextCursor"]
@@ -168,7 +169,7 @@ def test_a_cursor_with_one_bit_flipped_is_refused(corpus: Corpus, place: int, bi
     _refused_cursor(corpus.store, base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=80))
 def test_no_text_is_a_cursor(corpus: Corpus, text: str) -> None:
     _refused_cursor(corpus.store, text.encode(errors="replace").decode())

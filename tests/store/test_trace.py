@@ -18,6 +18,7 @@ from app.store.install import connect
 from app.store.trace import Tracer
 from app.store.workspaces import create_workspace
 from schemas.event import SynapEvent
+from tests.examples import examples
 from tests.servers import cloned
 from tests.store.opened import Store, draft, opened
 from tests.store.plans import Recording, costs
@@ -342,7 +343,9 @@ def naive(
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(80),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(events=graphs(), data=st.data())
 def test_a_trace_is_what_a_plain_reading_finds(

@@ -1,0 +1,10 @@
+"""How many examples a test tries: some by `make test`, all of them by `make soak`."""
+
+import os
+
+ALL = os.environ.get("EXAMPLES") == "all"
+
+
+def examples(count: int) -> int:
+    """`count` if all are wanted; by default a fifth, but not below 25."""
+    return count if ALL else min(count, max(25, count // 5))
