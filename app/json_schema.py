@@ -9,12 +9,12 @@ A schema takes every JSON that the server takes, and refuses what a schema can. 
 is stored (depth, integers beyond 2^53-1, the size of an event); that an integer is not written as `1.0`; which days a
 month has; what a Struct checks in its `__post_init__`; of a filter its depth, its number of nodes and numbers beyond a
 double; of an order that a field comes twice. Nor does it list the members of a metadata kind that holds itself: a
-filter may ask for any below it, an order for none.
+filter may ask for any below it, an order for none. Where a metadata kind takes unknown members, a filter may ask for
+any below it. Patterns have only what every reader of schemas knows (`app/patterns.py`), so a type may begin `synap.`.
 
 Pure: it reads what is registered and nothing else, and the same types give the same schemas.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -36,6 +36,7 @@ from app.filter import (
     OPERATORS,
     Fields,
 )
+from app.patterns import escaped, portable
 from schemas.base import Input
 from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
@@ -119,18 +120,6 @@ def self_contained(schema: Schema, components: dict[str, Schema]) -> Schema:
     return {"$schema": DIALECT, **schema, **({"$defs": below} if below else {})}
 
 
-def ecma(pattern: str) -> str | None:
-    """A regular expression of Python's as ECMA-262 writes it; None where it has a part that ECMA-262 may not know."""
-    if _PYTHON_ONLY.search(pattern):
-        return None
-    return _TOKEN.sub(lambda token: _ECMA.get(token[0], token[0]), pattern)
-
-
-_PYTHON_ONLY = re.compile(r"\(\?(?![:=!<]|P<)|[*+?}]\+|\\N")
-_TOKEN = re.compile(r"\\.|\(\?P<", re.DOTALL)  # an escaped backslash is a token, so the letter behind it is none
-_ECMA = {r"\A": "^", r"\Z": "$", "(?P<": "(?<"}
-
-
 def _reached(schemas: Iterable[Schema], components: dict[str, Schema], ref_template: str) -> dict[str, Schema]:
     """The components that are referred to, also by each other, by name in alphabetical order."""
     names = {ref_template.format(name=name): name for name in components}
@@ -194,12 +183,13 @@ class _Writer:
         """A type where it stands; `null` overrules whether it may be null."""
         bare, meta = unwrap(wanted)
         written = self._shape(wanted, bare, meta, way, refer)
-        message = ((meta and meta.extra) or {}).get("message")
-        if message and way is Way.INPUT and "$ref" not in written:
-            written.setdefault("description", f"{message[0].upper()}{message[1:]}.")
+        if way is Way.INPUT and "$ref" not in written and (said := _said(meta)):
+            written.setdefault("description", said)
         if not (is_nullable(wanted) if null is None else null):
             return written
         described = {"description": written.pop("description")} if "description" in written else {}
+        if not written:  # any JSON, and null is one
+            return described
         return {**described, "anyOf": [written, {"type": "null"}]}
 
     def _member(self, struct: type[Struct], field: msgspec.structs.FieldInfo, way: Way, refer: _Refer) -> Schema:
@@ -260,7 +250,7 @@ def _plain(bare: Any, meta: Meta | None, wanted: Any) -> Schema:
     except TypeError:
         raise ValueError(f"{wanted!r} has no JSON Schema") from None
     if "pattern" in schema:
-        pattern = ecma(schema.pop("pattern"))
+        pattern = portable(schema.pop("pattern"))
         schema |= {} if pattern is None else {"pattern": pattern}
     return schema
 
@@ -272,6 +262,13 @@ def _leaf(schema: Schema, bare: Any, way: Way) -> Schema:
         if way is Way.STORED:
             del schema["format"]  # it stays as it was sent, in any form that was taken
     return schema
+
+
+def _said(meta: Meta | None) -> str:
+    """What a refusal says of a value, as sentences."""
+    extra = (meta and meta.extra) or {}
+    messages = [each for each in (extra.get("message"), *extra.get("prefixes", {}).values()) if each]
+    return " ".join(f"{each[0].upper()}{each[1:]}." for each in messages)
 
 
 def _notes(meta: Meta | None) -> Meta | None:
@@ -380,29 +377,29 @@ class _Catalogue:
     def _condition(self, kind: Kind) -> Schema:
         """What may stand at a field: a bare value, null, or operators."""
         values = [_VALUES[kind]] if kind in _VALUES else []
-        return {"anyOf": [*values, _NULL, self._ref(f"{kind.title()}Operators")]}
+        return {"anyOf": [*values, self._ref(f"{kind.title()}Operators"), _NULL]}
 
     def _at(self, field: Field) -> Schema:
-        condition = self._ref(_condition(field.kind))
         if not field.choices:
-            return condition
-        one = {"enum": [*field.choices, None]}
-        some = {"items": {"enum": list(field.choices)}}
-        operators = {"eq": one, "ne": one, "in": some, "nin": some}
-        return {**condition, "anyOf": [one, {"type": "object", "properties": operators}]}
+            return self._ref(_condition(field.kind))
+        one = _choices(field.choices)
+        some = {"type": "array", "maxItems": MAX_VALUES, "items": one}
+        operators = _operators(field.kind)
+        named = {"eq": {"anyOf": [one, _NULL]}, "ne": {"anyOf": [one, _NULL]}, "in": some, "nin": some}
+        operators["properties"] = {**operators["properties"], **named}
+        return {"anyOf": [one, operators, _NULL]}
 
     def _free(self, wanted: type[Struct], name: str, above: tuple[Any, ...]) -> Iterator[str]:
         """Expressions for how the paths begin that lead to a field and are not listed."""
         members = {field.encode_name: unwrap(field.type)[0] for field in msgspec.structs.fields(wanted)}
         if not wanted.__struct_config__.forbid_unknown_fields:
-            known = "|".join(_escaped(member) for member in members if "." not in member)
-            yield rf"{_escaped(name)}\." + (rf"(?!({known})(\.|$))" if known else "")
+            yield rf"{escaped(name)}\."
         for member, held in members.items():
             below = f"{name}.{member}"
             if is_struct(held) and held not in above:
                 yield from self._free(held, below, (*above, held))
             elif is_struct(held) or self._fields.get(f"{below}.*"):
-                yield rf"{_escaped(below)}\."
+                yield rf"{escaped(below)}\."
 
 
 def _condition(kind: Kind) -> str:
@@ -428,8 +425,3 @@ def _operand(kind: Kind, operator: Operator) -> Schema:
     if operator in EQUALITY:
         return {"anyOf": [_VALUES[kind], _NULL]}
     return {"type": ["string", "number"], "maxLength": MAX_TEXT} if kind == "json" else _VALUES[kind]
-
-
-def _escaped(text: str) -> str:
-    """A text within a regular expression of ECMA-262, which knows no other escapes."""
-    return re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", text)

@@ -25,7 +25,7 @@ TYPE_MESSAGE = "Event type must follow dot notation (e.g., 'code.analysis.comple
 EventType = Annotated[
     str,
     Meta(
-        pattern=rf"\A(?!{re.escape(RESERVED_PREFIX)})[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\Z",
+        pattern=rf"\A(?!{re.escape(RESERVED_PREFIX)})([A-Za-z0-9_-]+\.)+[A-Za-z0-9_-]+\Z",
         max_length=128,
         extra={
             "message": f"{TYPE_MESSAGE}, in at most 128 characters of A-Z, a-z, 0-9, '_', '-' and '.'",

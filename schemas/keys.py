@@ -40,7 +40,8 @@ class CreateKey(Input, frozen=True, kw_only=True):
     scopes: GrantedScopes
     workspaces: GrantedWorkspaces | None = None
     expires_in_seconds: (
-        Annotated[int, Meta(ge=1, lt=2**31, extra={"message": "must be a whole number from 1 to 2147483647"})] | None
+        Annotated[int, Meta(ge=1, le=2**31 - 1, extra={"message": "must be a whole number from 1 to 2147483647"})]
+        | None
     ) = None
 
 

@@ -3,15 +3,20 @@
 A schema here is the procedure's own, said more briefly: what stands in many tools (filters, orders, metadata beside
 `events_log`) is described instead of spelled out, and null, which means absent, is not offered. So what fits the
 procedure's schema and has no nulls fits the tool's. What the tool's lets through is refused by the call, by its path.
+
+Models' vendors refuse a whole list for one keyword that they do not know. So a schema here has no `$ref`, unless a
+type holds itself, and no `allOf`, `if` or `not`.
 """
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from hashlib import sha256
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Struct
 
-from app.json_schema import Schema, ecma, self_contained
+from app.json_schema import Schema, self_contained
+from app.patterns import portable
 from procedures.described import contract
 from procedures.procedure import Kind, Procedure
 from schemas.base import NO_NUL, Count, Fraction, Instant, RawRecord, ShortText, Text
@@ -81,6 +86,10 @@ _BRIEF: dict[str, Schema] = {
 
 _BRIEF_METADATA: Schema = {"type": "object", "description": "As the tool `events_log` takes it."}
 
+MAX_NAME = 64
+MAX_DESCRIPTION = 1024
+"""What the vendors of models take at most; a longer one makes them refuse every tool."""
+
 
 class ToolSpec(Struct, frozen=True, kw_only=True):
     """A procedure as a tool. A hint that is None is left to the client to guess."""
@@ -97,8 +106,12 @@ class ToolSpec(Struct, frozen=True, kw_only=True):
 
 
 def tool_name(procedure: str) -> str:
-    """The name of a procedure's tool. Models take letters, digits, `_` and `-`, of which procedures have no `_`."""
-    return procedure.replace(".", "_")
+    """The name of a procedure's tool. Models take letters, digits, `_` and `-`, of which procedures have no `_`.
+
+    A name that is too long for them ends in a part of its hash.
+    """
+    name = procedure.replace(".", "_")
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}_{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def tools(procedures: Mapping[str, Procedure]) -> dict[str, ToolSpec]:
@@ -113,14 +126,17 @@ def tools(procedures: Mapping[str, Procedure]) -> dict[str, ToolSpec]:
 
 
 def _spec(procedure: Procedure, described: dict[str, Any], components: dict[str, Schema]) -> ToolSpec:
-    brief = _BRIEF if procedure.name == _FULL_METADATA else {**_BRIEF, "MetadataInput": _BRIEF_METADATA}
-    schema = _shorter(self_contained(described["input"], {**components, **brief}))
+    is_full = procedure.name == _FULL_METADATA
+    brief = _BRIEF if is_full else {**_BRIEF, "MetadataInput": _BRIEF_METADATA}
+    schema = _standing_alone(described["input"], {**components, **brief}, is_full=is_full)
     is_destructive, is_idempotent = HINTS.get(procedure.name, (None, None))
     description = described["description"]
     limit = _default_limit(procedure)
     if limit is not None:
         schema["properties"]["limit"]["default"] = limit
         description += f"\n\nHere `limit` is {limit} if not said."
+    if len(description) > MAX_DESCRIPTION:
+        description = f"{description[: MAX_DESCRIPTION - 1]}…"
     return ToolSpec(
         name=tool_name(procedure.name),
         procedure=procedure,
@@ -137,6 +153,40 @@ def _default_limit(procedure: Procedure) -> int | None:
     """A smaller default than a query's own, where it has one."""
     limits = [field.default for field in msgspec.structs.fields(procedure.input) if field.encode_name == "limit"]
     return next((DEFAULT_LIMIT for limit in limits if isinstance(limit, int) and limit > DEFAULT_LIMIT), None)
+
+
+def _standing_alone(schema: Schema, components: dict[str, Schema], *, is_full: bool) -> Schema:
+    """A tool's schema, each `$ref` replaced by what it refers to; only what holds itself stays in `$defs`."""
+    plain = {name: _typed_data(each, components, is_full=is_full) for name, each in components.items()}
+    endless = {name for name, each in plain.items() if name in self_contained(each, plain).get("$defs", {})}
+    kept = {name: _inlined(plain[name], plain, endless) for name in endless}
+    return cast(Schema, _shorter(self_contained(_inlined(schema, plain, endless), kept)))
+
+
+def _inlined(node: Any, components: dict[str, Schema], endless: set[str]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(each, components, endless) for each in node]
+    if not isinstance(node, dict):
+        return node
+    name = str(node.get("$ref", "")).rpartition("/")[2]
+    if name in components and name not in endless:
+        node = {**components[name], **{keyword: each for keyword, each in node.items() if keyword != "$ref"}}
+    return {keyword: _inlined(each, components, endless) for keyword, each in node.items()}
+
+
+def _typed_data(schema: Schema, components: dict[str, Schema], *, is_full: bool) -> Schema:
+    """An event whose registered types are described where its data stands, and no longer by `allOf` and `if`."""
+    if "allOf" not in schema:
+        return schema
+    found: dict[str, Schema] = {}
+    for each in schema["allOf"]:
+        [is_type] = each["if"]["properties"].values()
+        [(member, held)] = each["then"]["properties"].items()
+        found[is_type["const"]] = _shorter(self_contained(held, components)) if is_full else {}
+    listed = msgspec.json.encode(found).decode() if is_full else ", ".join(found)
+    described = f"Of these types it fits a schema{'' if is_full else ' that `events_log` has'}: {listed}"
+    properties = {**schema["properties"], member: {**schema["properties"][member], "description": described}}
+    return {**{keyword: each for keyword, each in schema.items() if keyword != "allOf"}, "properties": properties}
 
 
 def _shorter(schema: Any) -> Any:
@@ -164,7 +214,7 @@ def _part(keyword: str, value: Any) -> Any:
     return _shorter(value) if keyword in {"items", "additionalProperties", "propertyNames"} else value
 
 
-_NO_NUL = ecma(NO_NUL)
+_NO_NUL = portable(NO_NUL)
 
 _IMPLIED = {
     f"{message[0].upper()}{message[1:]}."
