@@ -9,10 +9,15 @@ from psycopg import InterfaceError, OperationalError
 from psycopg.errors import (
     AdminShutdown,
     CannotConnectNow,
+    ConfigurationLimitExceeded,
     CrashShutdown,
+    DiskFull,
     IdleInTransactionSessionTimeout,
     InsufficientResources,
+    OutOfMemory,
     QueryCanceled,
+    ReadOnlySqlTransaction,
+    TooManyConnections,
     TransactionTimeout,
 )
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -48,10 +53,15 @@ LOST = (
     InterfaceError,
     IdleInTransactionSessionTimeout,
     TransactionTimeout,
+    ReadOnlySqlTransaction,
     PoolTimeout,
     TooManyRequests,
 )
-"""What a database raises that is down, restarting, overloaded or out of time."""
+"""What a database raises that is down, restarting, overloaded, full, read-only or out of time.
+
+`OperationalError` is the SQLSTATE classes 08, 40, 53, 55, 57 and 58. A missing right (42501) is not among them: no
+retry mends it, and `/readyz` names it.
+"""
 
 BROKEN = (AdminShutdown, CannotConnectNow, CrashShutdown, InterfaceError)
 """Of those, the ones that say the connection is gone: another one may work at once."""
@@ -68,6 +78,21 @@ MAX_BATCH = 16
 
 
 OVERLOADED = "The database cannot be reached or is overloaded; retry"
+
+
+MESSAGES: Mapping[tuple[type[Exception], ...], str] = {
+    (DiskFull,): "The disk of the database is full; retry later",
+    (ReadOnlySqlTransaction,): "The database is read-only; retry later",
+    (
+        PoolTimeout,
+        TooManyRequests,
+        InsufficientResources,
+        OutOfMemory,
+        TooManyConnections,
+        ConfigurationLimitExceeded,
+    ): OVERLOADED,
+}
+"""What a caller is told of a failure that has a sentence of its own."""
 
 
 class SlowReadError(Unavailable):
@@ -265,8 +290,9 @@ def is_broken(error: Exception) -> bool:
 
 def unavailable(error: Exception) -> Unavailable:
     """What a caller is told of a failing database: never its own words, which may quote a statement."""
-    if isinstance(error, PoolTimeout | TooManyRequests | InsufficientResources):
-        return Unavailable(OVERLOADED)
+    for kinds, message in MESSAGES.items():
+        if isinstance(error, kinds):
+            return Unavailable(message)
     return Unavailable("The database is unavailable or took too long; retry")
 
 

@@ -3,12 +3,33 @@
 from app.store.database import Database
 from schemas.errors import Unavailable
 
-VERSION = "SELECT version_num FROM alembic_version"
 EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL"
+
+STATE = "SELECT version_num, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool FROM alembic_version"
+"""The revision of the schema, and whether nothing can be written: a standby, or `default_transaction_read_only`."""
+
+UPDATED = (
+    *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),
+    *("producer_count", "rate_window", "subscription"),
+)
+"""The tables whose rows change while the server runs."""
+
+GROWING = (*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "registered_type", "workspace")
+"""The tables to which rows are added."""
+
+MISSING_RIGHTS = """
+SELECT name, needed FROM (
+    SELECT name, needed FROM unnest(%(growing)s::text[]) AS name, unnest('{SELECT,INSERT}'::text[]) AS needed
+    UNION ALL SELECT name, 'UPDATE' FROM unnest(%(updated)s::text[]) AS name) AS rights
+WHERE NOT has_any_column_privilege(name, needed) ORDER BY name, needed LIMIT 1
+"""
+"""A table and a right on it that the server needs and its role lacks, if there is one."""
+
+RIGHTS = {"growing": list(GROWING), "updated": list(UPDATED)}
 
 
 class Readiness:
-    """Compares the database's schema with the one that this code was written for."""
+    """Looks whether the database has the schema that this code was written for, and takes what is written."""
 
     def __init__(self, database: Database, revision: str) -> None:
         self._database = database
@@ -17,9 +38,19 @@ class Readiness:
     async def problem(self) -> str | None:
         """One sentence about what is missing, or None."""
         try:
-            if not (await self._database.rows(EXISTS, {}))[0][0]:
-                return "The database is not migrated"
-            rows = await self._database.rows(VERSION, {})
+            return await self._problem()
         except Unavailable as error:
             return error.message
-        return None if rows and rows[0][0] == self._revision else "The database has another version of the schema"
+
+    async def _problem(self) -> str | None:
+        if not (await self._database.rows(EXISTS, {}))[0][0]:
+            return "The database is not migrated"
+        states = await self._database.rows(STATE, {})
+        if not states or states[0][0] != self._revision:
+            return "The database has another version of the schema"
+        if states[0][1]:
+            return "The database is read-only"
+        if missing := await self._database.rows(MISSING_RIGHTS, RIGHTS):
+            [(table, right)] = missing
+            return f"The database's role lacks the right to {right} on the table {table}; grant it"
+        return None

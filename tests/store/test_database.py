@@ -113,3 +113,57 @@ def test_searches_leave_connections_to_everything_else(database_url: str) -> Non
 
     assert answers.count([(1,)]) == 2
     assert [type(answer) for answer in answers].count(Unavailable) == 8
+
+
+OVERLOADED = "The database cannot be reached or is overloaded; retry"
+AWAY = "The database is unavailable or took too long; retry"
+
+FAILURES = {
+    "08006 connection_failure": AWAY,
+    "25006 read_only_sql_transaction": "The database is read-only; retry later",
+    "40001 serialization_failure": AWAY,
+    "40P01 deadlock_detected": AWAY,
+    "53000 insufficient_resources": OVERLOADED,
+    "53100 disk_full": "The disk of the database is full; retry later",
+    "53200 out_of_memory": OVERLOADED,
+    "53300 too_many_connections": OVERLOADED,
+    "53400 configuration_limit_exceeded": OVERLOADED,
+    "55P03 lock_not_available": AWAY,
+    "57P01 admin_shutdown": AWAY,
+    "57P02 crash_shutdown": AWAY,
+    "57P03 cannot_connect_now": AWAY,
+    "58000 system_error": AWAY,
+    "58030 io_error": AWAY,
+    "42501 insufficient_privilege": None,
+    "23505 unique_violation": None,
+    "XX001 data_corrupted": None,
+}
+"""What a caller is told of a statement that fails with a SQLSTATE; None: it is our fault, and stays what it is."""
+
+
+@pytest.mark.parametrize(("state", "message"), FAILURES.items(), ids=list(FAILURES))
+def test_what_passes_by_itself_is_unavailable(database_url: str, state: str, message: str | None) -> None:
+    async def run() -> Exception:
+        database = Database(database_url)
+        await database.open()
+        try:
+            await database.rows("SELECT failed(%(state)s)", {"state": state.split(maxsplit=1)[0]})
+        except (Unavailable, psycopg.Error) as error:
+            return error
+        finally:
+            await database.close()
+        raise AssertionError("it did not fail")
+
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION failed(state text) RETURNS void LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = state; END $$"
+        )
+
+    error = asyncio.run(run())
+
+    if message is None:
+        assert isinstance(error, psycopg.Error)
+    else:
+        assert isinstance(error, Unavailable)
+        assert error.message == message

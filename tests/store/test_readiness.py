@@ -1,0 +1,68 @@
+"""Whether the database can serve, as `/readyz` says it."""
+
+import asyncio
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlmodel import SQLModel
+
+import app.store.tables
+from app.store.database import Database
+from app.store.install import head
+from app.store.readiness import GROWING, Readiness
+
+assert app.store.tables, "registers the tables"
+
+
+@pytest.fixture
+def guest_url(database_url: str) -> Iterator[str]:
+    """The database of the test, as a role that may do what a server does."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest LOGIN")
+        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest")
+        yield database_url.replace("postgres:@", "guest:@")
+        connection.execute("DROP OWNED BY guest")
+        connection.execute("DROP ROLE guest")
+
+
+def _problem(url: str) -> str | None:
+    async def run() -> str | None:
+        database = Database(url)
+        await database.open()
+        try:
+            return await Readiness(database, head()).problem()
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def test_the_rights_are_those_on_every_table() -> None:
+    assert set(GROWING) == set(SQLModel.metadata.tables)
+
+
+def test_a_role_that_may_do_what_a_server_does_is_ready(guest_url: str) -> None:
+    assert _problem(guest_url) is None
+
+
+@pytest.mark.parametrize(("right", "table"), [("UPDATE", "rate_window"), ("INSERT", "event"), ("SELECT", "api_key")])
+def test_a_right_that_is_missing_is_named(database_url: str, guest_url: str, right: str, table: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"REVOKE {right} ON {table} FROM guest")
+
+    assert _problem(guest_url) == f"The database's role lacks the right to {right} on the table {table}; grant it"
+
+
+def test_a_right_on_some_columns_is_enough(database_url: str, guest_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("REVOKE UPDATE ON event_tip FROM guest")
+        connection.execute("GRANT UPDATE (seq, hash, kid, recorded_at) ON event_tip TO guest")
+
+    assert _problem(guest_url) is None
+
+
+def test_a_database_that_is_read_only_is_not_ready(database_url: str) -> None:
+    url = f"{database_url}&options=-c%20default_transaction_read_only%3Don"
+
+    assert _problem(url) == "The database is read-only"
