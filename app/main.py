@@ -22,9 +22,10 @@ from app.openapi import openapi
 from app.parent import before_stop
 from app.process import Process
 from app.settings import Settings
-from app.start import Install, read_secret
+from app.start import Install
 from app.store.install import head
 from app.store.readiness import Readiness
+from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
 from app.surfaces.errors import TRPC_CODES

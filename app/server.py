@@ -117,9 +117,15 @@ def _announce(settings: Settings) -> None:
     if settings.transformer == "superjson":
         event = f'{{"json":{event}}}'
     ledger = f"The ledger alone is at http://{host}:{settings.ledger_port}/v1.\n" if settings.ledger_port else ""
+    print(
+        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.d.ts).\n{ledger}",
+        end="",
+        flush=True,
+    )
+    if not settings.control_token_path.exists():
+        return  # on another machine than that of the first start, or put away
     token = shlex.quote(str(settings.control_token_path.absolute()))
     print(
-        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.d.ts).\n{ledger}"
         f"The control token is in {token}. Log a first event with:\n\n"
         f'curl -s {url}/trpc/events.log -H "authorization: Bearer $(cat {token})" '
         f"-H 'content-type: application/json' -d '{event}'\n",

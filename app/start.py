@@ -1,7 +1,7 @@
 """Makes an install ready: the data directory, the database, its schema, the keys. All before the first request."""
 
-import base64
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,18 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+import psycopg
+import structlog
 from msgspec import Struct
 
-from app.ledger.signer import write_secret
 from app.settings import Settings
 from app.store import embedded
 from app.store.audit import enter
-from app.store.install import CONTROL_KEY_ID, InstallError, connect, migrate, set_up
-from app.store.keys import new_token
+from app.store.data_directory import DataDirectoryError, hold
+from app.store.install import Files, connect, migrate, set_up
+from app.store.postmaster import running
 from app.store.registered import register_types
+from app.store.tuning import CONNECTIONS_PER_PROCESS
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
 from schemas.principal import EVERY
+
+logger = structlog.get_logger("synap.server")
 
 HOLD_SECONDS = 3.0
 """How long a start waits for the data directory: a server that was killed lets go within that time."""
@@ -35,29 +40,25 @@ class Install(Struct, frozen=True):
 
 
 @contextmanager
-def ready(settings: Settings, *, serving: bool, without_key: bool = False) -> Iterator[Install]:
+def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Iterator[Install]:
     """The install of `settings`, made where it is new; its embedded database runs until the end of the block.
 
-    Raises DataDirectoryError, InstallError: one sentence for the operator each. `serving` wants the data directory for
-    itself, and extensions loaded before; administration shares the directory with the server that holds it.
-    `without_key`: the signing key may be lost.
+    Raises DataDirectoryError, InstallError, SecretError: one sentence for the operator each. `serving` wants the data
+    directory for itself, and extensions loaded before; administration shares the directory with the server that holds
+    it.
+    `recovering`: the signing key and the install secret may be lost.
     """
-    with database(settings, serving=serving) as url:
+    with ExitStack() as stack:
+        url = stack.enter_context(database(settings, serving=serving))
         _make_directory(settings.data_dir)
         migrate(url)
-        _make_secret(settings.secret_path)
+        files = Files(settings.node_key_path, settings.secret_path, settings.control_token_path)
         with connect(url) as connection:
-            identity = set_up(
-                connection,
-                settings.node_key_path,
-                settings.control_token_path,
-                new_token(CONTROL_KEY_ID),
-                settings.origin,
-                without_key=without_key,
-            )
+            identity = set_up(connection, files, settings.origin, recovering=recovering)
             if serving:
                 register_types(connection, registered_kinds(), event_types())
                 enter(connection, "server.started", _started(settings), [EVERY])
+                stack.enter_context(_announced(settings, identity.node, connection))
         yield Install(url, identity.node, identity.origin)
 
 
@@ -76,37 +77,88 @@ def _started(settings: Settings) -> dict[str, object]:
 
 
 @contextmanager
+def _announced(settings: Settings, node: str, connection: psycopg.Connection) -> Iterator[None]:
+    """A line in the log now, and one at the end of the block; no secrets."""
+    facts = _started(settings)
+    server, started_at = connection.info, time.monotonic()
+    place = "embedded" if settings.database_url is None else f"{server.dbname} at {server.host}, port {server.port}"
+    logger.info(
+        "the server starts",
+        version=facts["version"],
+        node=node,
+        database=f"{place} (PostgreSQL {server.parameter_status('server_version')})",
+        workers=settings.workers,
+        port=settings.port,
+        ledger_port=settings.ledger_port,
+        settings=facts["settings"],
+    )
+    try:
+        yield
+    finally:
+        logger.info(
+            "the server stops",
+            version=facts["version"],
+            node=node,
+            after_seconds=round(time.monotonic() - started_at, 1),
+        )
+
+
+def observed(settings: Settings) -> str:
+    """The URL of the database of `settings`, for those who change nothing: an embedded one is not started.
+
+    Raises DataDirectoryError if it is stopped.
+    """
+    if settings.database_url is not None:
+        return settings.database_url
+    if not (settings.data_dir / "postgres").exists():
+        raise DataDirectoryError(f"There is no database in {settings.data_dir}; synap serve makes one.")
+    url = running(settings.data_dir)
+    if url is None:
+        raise DataDirectoryError(
+            f"The embedded database in {settings.data_dir} is stopped, so nothing in it was looked at; synap serve "
+            "starts it."
+        )
+    return url
+
+
+@contextmanager
 def database(settings: Settings, *, serving: bool) -> Iterator[str]:
     """The URL of the database of `settings`, as it is; an embedded one runs until the end. Raises as `ready` does."""
     with ExitStack() as stack:
         if settings.database_url is None:
             held = _hold(stack, settings.data_dir, wait=serving)
             if serving and not held:
-                raise embedded.DataDirectoryError(
+                raise DataDirectoryError(
                     f"The data directory {settings.data_dir} is held by another server; stop that one, or set "
                     "SYNAP_DATA_DIR (several servers share one SYNAP_DATABASE_URL)."
                 )
-            yield stack.enter_context(embedded.postgres(settings.data_dir, ours=held))
+            yield stack.enter_context(
+                embedded.postgres(
+                    settings.data_dir,
+                    ours=held,
+                    connections=connections(settings),
+                    on_loss=_stop if serving else lambda: None,
+                )
+            )
         else:
             yield settings.database_url
 
 
-def read_secret(path: Path) -> bytes:
-    """The install secret. Raises InstallError where the file does not hold 32 bytes in base64."""
-    try:
-        secret = base64.b64decode(path.read_text(encoding="ascii").strip(), validate=True)
-    except (OSError, ValueError) as error:
-        raise InstallError(f"The install secret {path} cannot be read ({type(error).__name__}).") from None
-    if len(secret) != 32:
-        raise InstallError(f"The install secret {path} must hold 32 bytes in base64.")
-    return secret
+def connections(settings: Settings) -> int:
+    """How many connections the server processes of these settings may hold."""
+    return (settings.workers + bool(settings.ledger_port)) * CONNECTIONS_PER_PROCESS
+
+
+def _stop() -> None:
+    """Let this process stop as if it was told to."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _hold(stack: ExitStack, data_dir: Path, *, wait: bool) -> bool:
     deadline = time.monotonic() + (HOLD_SECONDS if wait else 0)
     while True:
         attempt = ExitStack()
-        if attempt.enter_context(embedded.hold(data_dir)):
+        if attempt.enter_context(hold(data_dir)):
             stack.push(attempt.pop_all())
             return True
         attempt.close()
@@ -119,13 +171,4 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise embedded.DataDirectoryError(f"The data directory {path} cannot be used: {error.strerror}.") from None
-
-
-def _make_secret(path: Path) -> None:
-    try:
-        write_secret(path, base64.b64encode(os.urandom(32)).decode())
-    except FileExistsError:
-        read_secret(path)
-    except OSError as error:
-        raise InstallError(f"The install secret {path} cannot be written: {error.strerror}.") from None
+        raise DataDirectoryError(f"The data directory {path} cannot be used: {error.strerror}.") from None

@@ -24,9 +24,9 @@ import msgspec
 from msgspec import Struct
 
 from app.cursor import Cursors
-from app.start import read_secret
 from app.store.browser import Browser
 from app.store.pipe import PipedConnection
+from app.store.secret import read_secret
 from benchmarks import database, machine
 from benchmarks.contestants import Contestant, our_process, seed
 from benchmarks.database import Cluster

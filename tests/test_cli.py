@@ -18,8 +18,9 @@ from app.cli import UsageError, cli
 from app.ledger.signer import Signer
 from app.settings import Settings, SettingsError
 from app.start import ready
-from app.store.embedded import DataDirectoryError
+from app.store.data_directory import DataDirectoryError
 from app.store.install import InstallError
+from app.store.secret import SecretError
 from app.store.workspaces import WorkspaceError
 from app.tail import TailError
 from app.verification import UnreadableError
@@ -76,7 +77,7 @@ def _refused(folder: Path, **settings: object) -> str:
     """Why an install with these settings cannot be made ready, as `synap serve` would say it."""
     variables = environment(folder / "data", **settings)
     with (
-        pytest.raises((SettingsError, DataDirectoryError, InstallError)) as refused,
+        pytest.raises((SettingsError, DataDirectoryError, InstallError, SecretError)) as refused,
         ready(Settings.from_environment(variables), serving=True),
     ):
         pass
@@ -407,7 +408,7 @@ def test_what_the_database_forbids_is_one_sentence(tmp_path: Path, database_url:
 
     sentence = _sentence(_synap(tmp_path, "keys", "list", database_url=database_url))
 
-    assert sentence == 'The database refuses: column "version_num" does not exist.'
+    assert sentence == 'The schema cannot be migrated: column "version_num" does not exist; nothing was changed.'
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,18 @@ import psycopg
 import pytest
 
 from app.cli import cli
-from app.delivery.sealing import Sealer
 from app.doctor import Finding, examine, prove
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint, parse
 from app.ledger.keyring import Keyring
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
+from app.sealing import Sealer
 from app.settings import Settings
-from app.start import read_secret
 from app.store.deletion import delete_workspace
 from app.store.install import connect, find_identity
 from app.store.rotation import rotate_key
+from app.store.secret import adopt_secret, read_secret
 from app.verification import UnreadableError
 from tests.checks import check_log
 from tests.servers import cloned, environment, free_port, serving, until
@@ -186,11 +186,8 @@ def _settings(store: Store, **more: object) -> Settings:
     return Settings.from_environment(environment(folder, **{"database_url": store.url, "port": free_port()} | more))
 
 
-def _with_secret(store: Store) -> Path:
-    path = store.keys.path.with_name("install.secret")
-    path.write_text("A" * 43 + "=\n")
-    path.chmod(0o600)
-    return path
+def _secret(store: Store) -> Path:
+    return store.keys.path.with_name("install.secret")
 
 
 def _wrong(store: Store, **more: object) -> list[str]:
@@ -199,17 +196,17 @@ def _wrong(store: Store, **more: object) -> list[str]:
 
 
 def test_a_good_install_is_a_line_for_each_thing(store: Store) -> None:
-    _with_secret(store)
     before = {path: path.read_bytes() for path in store.keys.path.parent.iterdir()}
 
     findings = list(examine(_settings(store)))
 
-    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 12
+    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 15
     assert {path: path.read_bytes() for path in store.keys.path.parent.iterdir()} == before
 
 
 def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
-    secret, key = _with_secret(store), store.keys.path
+    secret, key = _secret(store), store.keys.path
+    kept = secret.read_text()
     key.chmod(0o640)
     assert _wrong(store) == [f"Others than this user may read: {key}; their mode should be 0600."]
     key.chmod(0o600)
@@ -217,7 +214,10 @@ def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
     (sentence,) = _wrong(store)
     assert sentence.startswith(f"The install secret {secret} ")
     assert "s3cr3t" not in sentence
-    _with_secret(store)
+    secret.write_text("B" * 43 + "=\n")
+    (sentence,) = _wrong(store)
+    assert sentence.startswith(f"The install secret in {secret} is not that of this database; copy the file from ")
+    secret.write_text(kept)
     key.rename(key.with_name("elsewhere"))
     (sentence,) = _wrong(store)
     assert sentence.startswith("The key in force z6Mk")
@@ -227,7 +227,6 @@ def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
 
 
 def test_a_tip_that_is_not_the_last_event_is_said(store: Store) -> None:
-    _with_secret(store)
     with connect(store.url) as connection:
         connection.execute("UPDATE event_tip SET seq = 298 WHERE workspace_id = 'default'")
         connection.execute("UPDATE event_tip SET kid = 'z6Mk' WHERE workspace_id = '_node'")
@@ -238,7 +237,6 @@ def test_a_tip_that_is_not_the_last_event_is_said(store: Store) -> None:
 
 
 def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_path: Path) -> None:
-    _with_secret(store)
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
         old = _wrong(store)
@@ -269,7 +267,6 @@ def test_a_data_directory_that_cannot_be_looked_into_is_said(tmp_path: Path) -> 
 
 
 def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> None:
-    _with_secret(store)
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE event_tip SET recorded_at = now() + interval '1 hour' WHERE workspace_id = 'acme'")
         connection.execute("UPDATE api_key SET revoked_at = now()")
@@ -289,7 +286,6 @@ def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> 
 
 
 def test_a_control_token_of_another_install_is_said(store: Store) -> None:
-    _with_secret(store)
     token = store.keys.path.with_name("control.token")
     token.write_text("sk_control_of_another\n")
 
@@ -300,7 +296,7 @@ def test_a_control_token_of_another_install_is_said(store: Store) -> None:
 
 
 def test_webhooks_that_stand_still_are_said(store: Store) -> None:
-    sealed = Sealer(read_secret(_with_secret(store))).seal("whsec_x", "acme", "sub_1")
+    sealed = Sealer(read_secret(_secret(store))).seal("whsec_x", "acme", "sub_1")
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("INSERT INTO dispatch (workspace_id, seq, version) VALUES ('acme', 0, 0)")
         connection.execute(
@@ -318,17 +314,17 @@ def test_webhooks_that_stand_still_are_said(store: Store) -> None:
         connection.execute("DELETE FROM delivery")
         connection.execute("UPDATE subscription SET state = 'active'")
         assert _wrong(store) == []
-        secret = store.keys.path.parent / "install.secret"
-        secret.write_text("B" * 43 + "=\n")
+        secret = _secret(store)
+        secret.unlink()
+        adopt_secret(connection, secret)
         (shut,) = _wrong(store)
 
-    assert shut.startswith(f"The secrets of webhooks do not open with {secret}: acme/sub_1; ")
+    assert shut.startswith(f"The secrets of webhooks do not open with {secret}: acme/sub_1; call subscriptions.rotate")
     assert late[0].startswith("Webhook deliveries wait (1), the oldest for 3600 s longer than it should: ")
     assert disabled[0].startswith("Webhooks that were switched off, since they failed too long: acme/sub_1; ")
 
 
 def test_ports_and_extensions_are_looked_at(store: Store, tmp_path: Path) -> None:
-    _with_secret(store)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         port = listener.getsockname()[1]
@@ -362,7 +358,6 @@ def administered(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The environment of an operator, for commands that run in this process."""
     for name, value in environment(store.keys.path.parent, database_url=store.url, port=free_port()).items():
         monkeypatch.setenv(name, value)
-    _with_secret(store)
     return store
 
 

@@ -12,11 +12,11 @@ from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard
 from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
-from app.delivery.sealing import Sealer
 from app.delivery.worker import Posting, Worker
 from app.ledger.chain import instant
 from app.ledger.draft import server_draft
 from app.limits import Allowance
+from app.sealing import Sealer
 from app.settings import Settings, networks
 from app.store.audit import Act
 from app.store.database import Database

@@ -22,8 +22,8 @@ from app.delivery.guard import Guard
 from app.delivery.payload import Payload, SentEvent, now, signed
 from app.delivery.post import Outcome, post
 from app.delivery.retry import next_attempt_at
-from app.delivery.sealing import Sealer, SealError
 from app.metrics import ATTEMPT_SECONDS, ATTEMPTS
+from app.sealing import Sealer, SealError
 from app.store.deliveries import MAX_SUBSCRIPTIONS, Claim, Deliveries, Made
 from schemas.errors import Unavailable
 

@@ -10,6 +10,7 @@ from psycopg.errors import UndefinedTable
 from app.ledger.merkle import Frontier
 from app.store.backlog import OWED
 from app.store.keys import IS_VALID
+from app.store.readiness import MISSING_RIGHTS, RIGHTS, STATE
 
 REVISION = "SELECT version_num FROM alembic_version"
 
@@ -64,6 +65,17 @@ def loose_tips(connection: psycopg.Connection) -> list[str]:
 def late_tips(connection: psycopg.Connection) -> list[str]:
     """The logs whose last event is said to be later than it is now, by a minute or more."""
     return [log for (log,) in connection.execute(LATE_TIPS)]
+
+
+def is_read_only(connection: psycopg.Connection) -> bool:
+    """Whether nothing can be written."""
+    [(_, read_only)] = connection.execute(STATE)
+    return bool(read_only)
+
+
+def missing_right(connection: psycopg.Connection) -> tuple[str, str] | None:
+    """A table and a right on it that the server needs and its role lacks, if there is one."""
+    return connection.execute(MISSING_RIGHTS, RIGHTS).fetchone()
 
 
 def unsafe_settings(connection: psycopg.Connection) -> list[str]:

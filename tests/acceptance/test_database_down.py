@@ -49,7 +49,7 @@ UNANSWERED = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A PostgreSQL that the tests may stop; each leaves it running."""
-    started = Cluster(tmp_path_factory.mktemp("cluster") / "postgres")
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
     yield started
     started.stop()
 
@@ -83,6 +83,34 @@ def test_requests_fail_fast_while_the_database_is_down_and_work_when_it_is_back(
 
     assert server.query("events.get", {"eventId": logged["id"]}).json()["result"]["data"] == logged
     assert server.ready()
+
+
+def test_a_read_only_database_is_unavailable_for_writes_alone(cluster: Cluster, server: Server) -> None:
+    logged = server.mutate("events.log", _event()).json()["result"]["data"]
+
+    with _read_only(cluster):
+        until(lambda: httpx.get(f"{server.url}/readyz").json().get("reason") == "The database is read-only")
+        refused = server.mutate("events.log", _event())
+        read = server.query("events.get", {"eventId": logged["id"]})
+
+    assert (refused.status_code, refused.json()["error"]["data"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert refused.json()["error"]["message"] == "The database is read-only; retry later"
+    assert read.status_code == 200
+    until(server.ready)
+    assert server.mutate("events.log", _event()).status_code == 200
+
+
+@contextmanager
+def _read_only(cluster: Cluster) -> Iterator[None]:
+    writable = f"{cluster.url}&options=-c%20default_transaction_read_only%3Doff"
+    with psycopg.connect(writable, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            connection.execute("SELECT pg_reload_conf()")
 
 
 def test_writers_get_through_a_crash_of_the_database(cluster: Cluster, server: Server) -> None:

@@ -38,7 +38,7 @@ BUSY = (
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A PostgreSQL that the tests may stop; each leaves it running."""
-    started = Cluster(tmp_path_factory.mktemp("cluster") / "postgres")
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
     yield started
     started.stop()
 

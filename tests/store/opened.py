@@ -21,8 +21,7 @@ from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from app.store.export import Exports
-from app.store.install import connect, set_up
-from app.store.keys import new_token
+from app.store.install import Files, connect, set_up
 from app.store.ledger import Ledger
 from app.store.trees import Trees
 from app.store.workspaces import create_workspace
@@ -115,11 +114,16 @@ class Store(Struct, frozen=True, kw_only=True):
             yield page
 
 
+def files(folder: Path) -> Files:
+    """Where an install's files are, whose folder this is."""
+    return Files(folder / "node.key", folder / "install.secret", folder / "control.token")
+
+
 @contextmanager
 def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[Store]:
     """The store in the migrated database at `url`; its key is kept in `keys`."""
     with connect(url) as connection:
-        identity = set_up(connection, keys / "node.key", keys / "control.token", new_token("control"))
+        identity = set_up(connection, files(keys))
         for slug in workspaces:
             create_workspace(connection, slug)
     keyring = Keyring(keys / "node.key")

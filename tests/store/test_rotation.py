@@ -21,7 +21,7 @@ from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace
 from schemas.errors import Unavailable
 from schemas.ledger import Rotation
 from tests.checks import check_log
-from tests.store.opened import Store, draft, opened
+from tests.store.opened import Store, draft, files, opened
 
 LOGS = ["default", "other", NODE_LOG]
 
@@ -179,8 +179,8 @@ def test_the_next_start_finishes_what_a_crash_left(store: Store, linked: bool) -
 
     store.append(draft())  # a running server goes on: the key is beside
     with connect(store.url) as connection:
-        set_up(connection, path, path.with_name("control.token"), "unused")
-        set_up(connection, path, path.with_name("control.token"), "unused")
+        set_up(connection, files(path.parent))
+        set_up(connection, files(path.parent))
 
     assert _in_force(store) == rotation.kid_new
     assert set(_files(store)) == {"node.key", f"node.key.{rotation.kid_old}"}
@@ -230,7 +230,7 @@ def test_changes_at_once_follow_each_other_and_no_log_is_passed_over(store: Stor
         check_log(store.url, log)
         assert _verdict(store, log).breaks == []
     with connect(store.url) as connection:
-        set_up(connection, store.keys.path, store.keys.path.with_name("control.token"), "unused")
+        set_up(connection, files(store.keys.path.parent))
     assert _in_force(store) == history[-1][2]
 
 

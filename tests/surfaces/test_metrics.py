@@ -291,7 +291,7 @@ def test_no_payload_no_token_and_no_name_is_in_it(measured: tuple[Keyed, Server]
 
 
 def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path / "postgres")
+    cluster = Cluster(tmp_path)
     with serving(tmp_path / "data", database_url=cluster.url) as server:
         assert total(server, "synap_database_up") == 1
         cluster.stop()

@@ -1,0 +1,261 @@
+"""One PostgreSQL server as a child of this process: made, started, watched, started again, stopped."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import structlog
+
+from app.store.data_directory import DataDirectoryError
+from app.store.programs import HERE, Programs
+
+logger = structlog.get_logger("synap.postgres")
+
+START_SECONDS = 300.0
+"""How long a start may take, with recovery after a crash."""
+
+STOP_SECONDS = 10.0
+"""How long an orderly end may take. Then the server is killed: it loses nothing, but its next start takes longer."""
+
+PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
+"""The waits before each new start of a server that ended. After the last one the server is given up."""
+
+STEADY_SECONDS = 60.0
+"""A server that ran this long is not in a series of crashes."""
+
+POLL_SECONDS = 0.05
+
+SOCKET = ".s.PGSQL.5432"
+MAX_SOCKET_BYTES = 103
+"""Of the path of a socket, where systems agree (107 on Linux)."""
+
+INITDB = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
+"""Everybody who reaches the socket is trusted: it is in a folder that only its owner enters."""
+
+
+class Postmaster:
+    """The server of the directory `postgres` in a data directory that this process holds."""
+
+    def __init__(
+        self, data_dir: Path, options: Mapping[str, str], *, pauses_seconds: Sequence[float] = PAUSES_SECONDS
+    ) -> None:
+        """`options` are settings of PostgreSQL for this run; `pauses_seconds` the waits before each new start."""
+        self.directory = data_dir.resolve() / "postgres"
+        self.loss: DataDirectoryError | None = None
+        """Why the server was given up."""
+        self._options = options
+        self._pauses_seconds = pauses_seconds
+        self._programs = Programs(self.directory)
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes]
+        self._socket_directory = self.directory
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """Its libpq URL, the same after each start."""
+        return url(self._socket_directory)
+
+    def start(self) -> None:
+        """Make the database if there is none, and start the server. Raises DataDirectoryError."""
+        self._stopping.clear()
+        try:
+            if not (self.directory / "PG_VERSION").exists():
+                self._make()
+            self._socket_directory = self._choose_socket_directory()
+            self._launch()
+        except OSError as error:
+            raise DataDirectoryError(
+                f"The embedded PostgreSQL in {self.directory} cannot be used: {error.strerror}."
+            ) from None
+
+    def watch(self, on_loss: Callable[[], None]) -> None:
+        """Start the server again if it ends; `on_loss` is called once it was tried in vain."""
+        self._watcher = threading.Thread(target=self._watch, args=(on_loss,), daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """End the server in order."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._clear()
+        if self._socket_directory != self.directory:
+            shutil.rmtree(self._socket_directory, ignore_errors=True)
+
+    def _make(self) -> None:
+        """Make the database beside its place, so that a crash leaves nothing half made there."""
+        making = self.directory.with_name("postgres.making")
+        if making.exists():
+            shutil.rmtree(making)
+        making.mkdir(mode=0o700)
+        self._programs.make_ours(making)
+        place = HERE if self._programs.place == HERE else making
+        with tempfile.TemporaryFile() as output:
+            code = self._programs.start("initdb", *INITDB, f"--pgdata={place}", folder=making, output=output).wait()
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+        if code != 0:
+            raise DataDirectoryError(
+                f"The embedded PostgreSQL in {self.directory} cannot be made: {_reason(said) or f'exit code {code}'}."
+            )
+        making.rename(self.directory)
+
+    def _launch(self) -> None:
+        """Start the server and wait until it answers, or until `stop`. Raises DataDirectoryError, OSError."""
+        self._clear()
+        place = self._programs.place
+        at = place if self._socket_directory == self.directory else self._socket_directory
+        options = {"unix_socket_directories": str(at), "unix_socket_permissions": "0700", **self._options}
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        log = self.directory / "log"
+        with log.open("ab") as output:
+            self._programs.make_ours(log)
+            begin = output.tell()
+            self._process = self._programs.start(
+                "postgres",
+                *("-D", str(place), "-h", "", "-p", "5432"),
+                *arguments,
+                folder=self.directory,
+                output=output,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._stopping.wait(POLL_SECONDS) and not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise DataDirectoryError(
+                    f"The embedded PostgreSQL in {self.directory} did not start"
+                    f"{_because(log, begin)}; its log is {log}."
+                )
+
+    def _is_ready(self) -> bool:
+        lines = _pid_lines(self.directory)
+        return len(lines) == 8 and lines[0] == str(self._process.pid) and lines[7] == "ready"
+
+    def _watch(self, on_loss: Callable[[], None]) -> None:
+        pauses = iter(self._pauses_seconds)
+        while True:
+            up_since = time.monotonic()
+            while self._process.poll() is None:
+                if self._stopping.wait(POLL_SECONDS):
+                    return
+            if time.monotonic() - up_since > STEADY_SECONDS:
+                pauses = iter(self._pauses_seconds)
+            logger.error("the embedded PostgreSQL ended and is started again", exit_code=self._process.returncode)
+            if not self._revive(pauses):
+                break
+        if not self._stopping.is_set():
+            on_loss()
+
+    def _revive(self, pauses: Iterator[float]) -> bool:
+        """Start the server again. Returns False if it was given up, or is to stop."""
+        last: Exception | None = None
+        for seconds in pauses:
+            if self._stopping.wait(seconds):
+                return False
+            try:
+                self._launch()
+            except (DataDirectoryError, OSError) as error:
+                last = error
+                logger.error("the embedded PostgreSQL cannot be started again", reason=str(error))  # noqa: TRY400 - no traceback
+            else:
+                logger.info("the embedded PostgreSQL runs again", pid=self._process.pid)
+                return True
+        self.loss = DataDirectoryError(
+            f"The embedded PostgreSQL ended and could not be started again: {last or 'it ended again and again'}"
+        )
+        return False
+
+    def _clear(self) -> None:
+        """End every server of the directory, ours or one that was left. Nobody else uses it while we hold it."""
+        left = list(_processes(self.directory))
+        [pid] = _pid_lines(self.directory)[:1] or [""]
+        for process in left:
+            if str(process.pid) == pid:
+                process.send_signal(signal.SIGINT)
+                _, left = psutil.wait_procs(left, timeout=STOP_SECONDS)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=STOP_SECONDS)
+        # After a power cut its number may be another process's.
+        (self.directory / "postmaster.pid").unlink(missing_ok=True)
+
+    def _choose_socket_directory(self) -> Path:
+        """A folder that only its owner enters: the database's, or a new one if the path is too long for a socket."""
+        if len(os.fsencode(self.directory / SOCKET)) <= MAX_SOCKET_BYTES:
+            return self.directory
+        before = _socket_directory(self.directory)
+        if before is not None and before.name.startswith("synap-"):  # left by a server that was killed
+            shutil.rmtree(before, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix="synap-"))
+        self._programs.make_ours(made)
+        return made
+
+
+def running(data_dir: Path) -> str | None:
+    """The libpq URL of the server that runs in a data directory; None if there is none, or it is not ready yet."""
+    directory = data_dir.resolve() / "postgres"
+    lines = _pid_lines(directory)
+    if len(lines) != 8 or lines[7] != "ready":
+        return None
+    if not any(str(process.pid) == lines[0] for process in _processes(directory)):
+        return None
+    return url(_socket_directory(directory) or directory)
+
+
+def url(socket_directory: Path) -> str:
+    """The libpq URL of a server that listens in a folder."""
+    return f"postgresql://postgres:@/postgres?host={quote(os.fsencode(socket_directory))}&port=5432"
+
+
+def _socket_directory(directory: Path) -> Path | None:
+    """Where the server of a directory listens, or did last."""
+    lines = _pid_lines(directory)
+    if len(lines) < 5:
+        return None
+    return directory if lines[4] == str(HERE) else Path(lines[4])
+
+
+def _pid_lines(directory: Path) -> list[str]:
+    """What `postmaster.pid` says: pid, directory, start, port, socket's folder, host, memory, state."""
+    try:
+        return [line.strip() for line in os.fsdecode((directory / "postmaster.pid").read_bytes()).splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def _processes(directory: Path) -> Iterator[psutil.Process]:
+    """The processes of PostgreSQL that work in a directory."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name().startswith("postgres") and Path(process.cwd()) == directory:
+                yield process
+
+
+def _because(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        reason = _reason(file.read().decode(errors="replace"))
+    return f": {reason}" if reason else ""
+
+
+def _reason(said: str) -> str:
+    """The last failure in what a program of PostgreSQL printed."""
+    # What begins with "the database system is" was said to a client.
+    found = re.findall(r"(?m)(?:^postgres|FATAL|PANIC|error):\s+(?!the database system is )(.+)", said)
+    return found[-1].strip().removesuffix(".") if found else ""

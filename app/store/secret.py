@@ -1,0 +1,109 @@
+"""The install secret: 32 random bytes in a file, and a fingerprint of them in the database.
+
+All machines of one database share the secret. It authenticates cursors and seals the secrets of webhooks. The
+fingerprint lets a start with another secret be refused; nobody learns the secret from it.
+"""
+
+import base64
+import hmac
+import os
+from pathlib import Path
+
+import psycopg
+
+from app.ledger.signer import write_secret
+from app.sealing import Sealer, SealError
+from app.store import inspection
+from app.store.audit import enter
+from schemas.principal import EVERY
+
+LABEL = b"synap/install-secret/fingerprint/v1\n"
+
+REMEDY = (
+    "copy the file from another machine of this database or from a backup; if the secret is lost, run: "
+    "synap node adopt-secret --yes"
+)
+
+FINGERPRINT = "SELECT secret_fingerprint FROM install"
+
+KEEP_FINGERPRINT = "UPDATE install SET secret_fingerprint = %s WHERE secret_fingerprint IS NULL"
+
+SET_FINGERPRINT = "UPDATE install SET secret_fingerprint = %s"
+
+
+class SecretError(Exception):
+    """The install secret is missing, unreadable or another; the message is one sentence for the operator."""
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret in a file. Raises SecretError if there is none."""
+    try:
+        secret = base64.b64decode(path.read_text(encoding="ascii").strip(), validate=True)
+    except FileNotFoundError:
+        raise SecretError(f"The install secret is not in {path}; {REMEDY}.") from None
+    except (OSError, ValueError) as error:
+        raise SecretError(f"The install secret {path} cannot be read ({type(error).__name__}).") from None
+    if len(secret) != 32:
+        raise SecretError(f"The install secret {path} must hold 32 bytes in base64.")
+    return secret
+
+
+def first_secret(path: Path) -> bytes:
+    """The secret in the file, which an operator may have put there, else a new one. Raises SecretError."""
+    if not path.is_file():
+        try:
+            write_secret(path, base64.b64encode(os.urandom(32)).decode())
+        except FileExistsError:
+            pass  # no file, or one that another start made a moment ago: reading tells
+        except OSError as error:
+            raise SecretError(f"The install secret {path} cannot be written: {error.strerror}.") from None
+    return read_secret(path)
+
+
+def fingerprint(secret: bytes) -> bytes:
+    """What the database knows of a secret: 32 bytes, from which the secret cannot be computed."""
+    return hmac.digest(secret, LABEL, "sha256")
+
+
+def require_secret(connection: psycopg.Connection, path: Path) -> None:
+    """Raise SecretError unless the file holds the secret of this database, which has an install.
+
+    A database of an earlier version has no fingerprint: it gets that of the first secret that comes and opens a
+    webhook's secret, if there are any.
+    """
+    secret = read_secret(path)
+    [(known,)] = connection.execute(FINGERPRINT)
+    if known is None and not _opens(connection, secret):
+        raise SecretError(f"The install secret in {path} opens no webhook secret of this database; {REMEDY}.")
+    if known not in {None, fingerprint(secret)}:
+        raise SecretError(f"The install secret in {path} is not that of this database; {REMEDY}.")
+
+
+def keep_fingerprint(connection: psycopg.Connection, path: Path) -> None:
+    """Note which secret this database has, if it is not known."""
+    connection.execute(KEEP_FINGERPRINT, (fingerprint(read_secret(path)),))
+
+
+def adopt_secret(connection: psycopg.Connection, path: Path) -> None:
+    """Go on with the secret in the file, or with a new one, where that of the database is lost. Raises SecretError."""
+    secret = first_secret(path)
+    with connection.transaction():
+        connection.execute(SET_FINGERPRINT, (fingerprint(secret),))
+        enter(connection, "secret.adopted", {}, [EVERY])
+
+
+def unopened(connection: psycopg.Connection, secret: bytes) -> list[str]:
+    """The webhooks whose secrets do not open with the install secret: workspace and id."""
+    sealer, shut = Sealer(secret), []
+    for workspace, id_, sealed in inspection.sealed_secrets(connection):
+        try:
+            sealer.open(sealed, workspace, id_)
+        except SealError:
+            shut.append(f"{workspace}/{id_}")
+    return shut
+
+
+def _opens(connection: psycopg.Connection, secret: bytes) -> bool:
+    """Whether the secret opens a webhook's secret, or there is none."""
+    sealed = inspection.sealed_secrets(connection)
+    return not sealed or len(unopened(connection, secret)) < len(sealed)

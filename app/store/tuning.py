@@ -1,0 +1,120 @@
+"""How PostgreSQL is set: the embedded one by us, for its machine; any other by its operator, with our advice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+
+MIB = 2**20
+GIB = 2**30
+
+CONNECTIONS_PER_PROCESS = 10
+"""Eight for calls, one that listens for commits and one that tells of its own."""
+
+ADMIN_CONNECTIONS = 20
+"""For commands such as `synap export`, `psql` and what PostgreSQL reserves."""
+
+MAX_SHARED_BUFFERS_BYTES = 2 * GIB
+MAX_WAL_BYTES = 2 * GIB
+
+SETTINGS = """
+SELECT name, setting, CASE unit WHEN '8kB' THEN setting::bigint * 8192 END FROM pg_settings WHERE name IN (
+    'autovacuum', 'idle_session_timeout', 'jit', 'max_connections', 'random_page_cost', 'shared_buffers',
+    'superuser_reserved_connections')
+"""
+"""The settings that the advice is about, and the size in bytes of those in pages."""
+
+BACKEND = "SELECT pg_backend_pid()"
+"""The process that serves this session; a pooler tells its clients of another one."""
+
+
+def memory_bytes(cgroups: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
+    """The memory that this process may use: the machine's, or less if a control group (a container) says so."""
+    return min([int(psutil.virtual_memory().total), *_cgroup_limits(cgroups, mount)])
+
+
+def embedded_settings(memory: int, free: int, connections: int) -> dict[str, str]:
+    """Settings for `memory` bytes in all, `free` bytes on the disk and as many connections of our own.
+
+    Whatever durability depends on (`fsync`, `synchronous_commit`, `full_page_writes`) keeps its default, which is on.
+    """
+    return {
+        # An eighth, since our processes and the system's own cache live on the same machine.
+        "shared_buffers": _mib(memory // 8, 32 * MIB, MAX_SHARED_BUFFERS_BYTES),
+        # What the planner may expect to find in memory, in the system's cache as well.
+        "effective_cache_size": _mib(memory // 2, 64 * MIB, 64 * GIB),
+        # For each sort of each search, of which several run at once.
+        "work_mem": _mib(memory // 1024, 4 * MIB, 32 * MIB),
+        # For vacuum and the making of indexes.
+        "maintenance_work_mem": _mib(memory // 32, 32 * MIB, 512 * MIB),
+        # Every checkpoint makes the next write of each page larger. With room for a burst they come by time, not size.
+        "max_wal_size": _mib(min(MAX_WAL_BYTES, free // 8), 128 * MIB, MAX_WAL_BYTES),
+        "min_wal_size": _mib(min(MAX_WAL_BYTES, free // 8) // 8, 32 * MIB, 256 * MIB),
+        "checkpoint_timeout": "15min",
+        "max_connections": str(max(100, connections + ADMIN_CONNECTIONS)),
+        # The disks of today find any page about as fast as the next one; the default is for disks that turn.
+        "random_page_cost": "1.1",
+        # Our statements are short: to compile one takes longer than to run it.
+        "jit": "off",
+    }
+
+
+def advice(connection: psycopg.Connection, processes_connections: int) -> Iterator[str]:
+    """What the operator of another PostgreSQL could set better: a sentence for each, with the remedy."""
+    if connection.execute(BACKEND).fetchone() != (connection.info.backend_pid,):
+        yield (
+            "A pooler such as PgBouncer is between the server and PostgreSQL; it must hand out sessions "
+            "(pool_mode=session), or commits of other processes are seen up to two seconds late."
+        )
+    rows = {name: (setting, size) for name, setting, size in connection.execute(SETTINGS)}
+    text = {name: setting for name, (setting, _) in rows.items()}
+    usable = int(text["max_connections"]) - int(text["superuser_reserved_connections"])
+    if usable < processes_connections:
+        yield (
+            f"max_connections={text['max_connections']} is less than this server may need ({processes_connections}, "
+            f"{CONNECTIONS_PER_PROCESS} for each process); set it to {processes_connections + ADMIN_CONNECTIONS} or "
+            "more for each machine that serves."
+        )
+    if float(text["random_page_cost"]) > 2:
+        yield f"random_page_cost={text['random_page_cost']} is for disks that turn; set it to 1.1 for any other."
+    if text["jit"] == "on":
+        yield "jit=on compiles statements that are too short for it; set it to off."
+    if (size := rows["shared_buffers"][1]) <= 128 * MIB:
+        yield (
+            f"shared_buffers={size // MIB}MB is the default; set it to a quarter of the memory of a machine that "
+            "serves PostgreSQL alone."
+        )
+    if text["autovacuum"] == "off":
+        yield "autovacuum=off lets reads become slower and the tables larger; set it to on."
+    if text["idle_session_timeout"] != "0":
+        yield (
+            "idle_session_timeout ends the connections that the server keeps; set it to 0 for its role (ALTER ROLE ... "
+            "SET idle_session_timeout = 0)."
+        )
+
+
+def _mib(bytes_: int, least: int, most: int) -> str:
+    return f"{min(max(bytes_, least), most) // MIB}MB"
+
+
+def _cgroup_limits(cgroups: Path, mount: Path) -> Iterator[int]:
+    """The limits on memory of the control groups of this process, and of all above them. Version 1 and 2."""
+    try:
+        lines = cgroups.read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in {"", "memory"}:
+            continue
+        root = mount / controllers
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(root):
+                break
+            name = "memory.limit_in_bytes" if controllers else "memory.max"
+            try:
+                yield int((folder / name).read_text())
+            except (OSError, ValueError):  # not there, or "max"
+                continue

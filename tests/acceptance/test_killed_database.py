@@ -1,0 +1,57 @@
+"""The embedded PostgreSQL is killed under a running server."""
+
+import os
+import signal
+from pathlib import Path
+
+from app.store.embedded import postgres
+from tests.acceptance.processes import synap
+from tests.acceptance.writers import writing
+from tests.checks import check_log
+from tests.servers import free_port, serving, until
+
+HEAL_SECONDS = 60
+"""Far more than it takes, for a machine that is busy."""
+
+
+def _kill(data_dir: Path) -> None:
+    """Kill the server of the embedded database, and none of its children."""
+    pid = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_killed_database_is_started_again_and_keeps_what_was_acknowledged(data_dir: Path) -> None:
+    with serving(data_dir) as server, writing([server], clients=8) as writers:
+        for _ in range(2):
+            before = len(writers.acknowledged)
+            until(lambda: len(writers.acknowledged) > before + 200)  # noqa: B023
+            killed_at = len(writers.acknowledged)
+            _kill(data_dir)
+            until(lambda: len(writers.acknowledged) > killed_at + 200, seconds=HEAL_SECONDS)  # noqa: B023
+        writers.stop()
+        doctor = synap(data_dir, "doctor", port=server.url.rsplit(":", 1)[1])
+
+    assert "wrong:" not in doctor
+    log = server.log.read_text()
+    assert log.count("the embedded PostgreSQL ended and is started again") == 2
+    assert log.count("the embedded PostgreSQL runs again") == 2
+    assert server.process.returncode == 0
+    with postgres(data_dir, ours=True) as url:
+        stored = {event["event_id"]: event["hash"] for event in check_log(url)}
+    assert {id_: event["hash"] for id_, event in writers.acknowledged.items()}.items() <= stored.items()
+
+
+def test_doctor_starts_and_makes_nothing(data_dir: Path) -> None:
+    with serving(data_dir):
+        pass
+    before = {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")}
+
+    stopped = synap(data_dir, "doctor", code=1, port=free_port())
+    never = synap(data_dir / "metrics", "doctor", code=1, port=free_port())
+
+    assert stopped.splitlines()[0] == (
+        f"wrong: The embedded database in {data_dir} is stopped, so nothing in it was looked at; synap serve starts it."
+    )
+    assert f"ok: The install secret {data_dir / 'install.secret'} can be read." in stopped
+    assert never.startswith(f"wrong: There is no database in {data_dir / 'metrics'}; synap serve makes one.")
+    assert {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")} == before
