@@ -19,6 +19,7 @@ from app.ledger.signer import Signer
 from app.sealing import Sealer
 from app.settings import Settings
 from app.store.deletion import delete_workspace
+from app.store.inspection import unsafe_settings
 from app.store.install import connect, find_identity
 from app.store.rotation import rotate_key
 from app.store.secret import adopt_secret, read_secret
@@ -28,6 +29,20 @@ from tests.servers import cloned, environment, free_port, serving, until
 from tests.store.opened import Store, draft, opened
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _durable(postgres_url: str) -> Iterator[None]:
+    """The shared PostgreSQL waits for the disk, as an operator's does."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM RESET {setting}")
+        connection.execute("SELECT pg_reload_conf()")
+        until(lambda: not unsafe_settings(connection))
+        yield
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture
