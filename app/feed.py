@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from uuid import UUID
 
 import msgspec
 import structlog
@@ -29,6 +28,8 @@ from app.store.query import Filter
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.event import CaughtUp, EventQuery, StreamEvents, SynapEvent
+from schemas.instants import fault_of, is_meant
+from schemas.reference import named_event
 from schemas.written import Tracked
 
 TIMER_SECONDS = 2.0
@@ -135,14 +136,16 @@ class Feed:
             return end
         if start == "beginning":
             return -1
-        with suppress(ValueError):
-            place = await self.follower.place(workspace, UUID(start))
+        if (reference := named_event(start)) is not None:
+            place = await self.follower.place(workspace, reference)
             if place is None or only_user not in {None, place[1]}:
                 message = "is not the id of an event of this log; start at 'beginning' or 'now'"
                 raise InvalidInput([Issue(field, message, "invalid_cursor")])
             return place[0]
         with suppress(msgspec.ValidationError):
             return await self.follower.before(workspace, msgspec.convert(start, Instant))
+        if is_meant(start):
+            raise InvalidInput([Issue(field, fault_of(start))])
         cursor = self._cursors.open(start, order=OLDEST_FIRST, workspace=workspace, field=field)
         if cursor.seq > end:
             raise InvalidInput([Issue(field, "is a place that this log has not reached", "invalid_cursor")])

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
-from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import force_setattr
 
+from schemas import instants
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventQuery, Source, SynapEvent
@@ -37,10 +37,12 @@ from schemas.filter import (
     Relation,
     Scalar,
     Test,
+    Value,
 )
 from schemas.issues import is_struct, unwrap
-from schemas.jsontext import MAX_ISSUES, MAX_SAFE_INTEGER, join
+from schemas.jsontext import MAX_ISSUES, MAX_SAFE_INTEGER, UNSAFE_NUMBER, is_safe, join
 from schemas.metadata import metadata_struct
+from schemas.reference import named_event
 from schemas.written import Tracked
 
 MAX_TYPES = 10_000
@@ -565,7 +567,7 @@ class _Parsing:
         if operator in {"in", "nin"}:
             return self._list(field, operator, value, path)
         try:
-            return self._counted(Test(field, operator, _value(field, operator, value)), path)
+            return self._tested(field, operator, _value(field, operator, value), path)
         except ValueError as error:
             return self._refused(path, str(error))
 
@@ -577,8 +579,23 @@ class _Parsing:
             try:
                 values.append(_value(field, operator, item))
             except ValueError as error:
-                self.issues.append(Issue(join(path, place), str(error)))
-        return self._counted(Test(field, operator, tuple(values)), path)
+                self.issues.append(_issue(join(path, place), str(error)))
+        return self._tested(field, operator, tuple(values), path)
+
+    def _tested(self, field: Field, operator: Operator, value: Value, path: str) -> Node:
+        """A comparison; one of the event's id asks for the UUID or the hash that names it, however that is spelled."""
+        if field.kind != "uuid" or operator == "isNull":
+            return self._counted(Test(field, operator, value), path)
+        named = [named_event(str(each)) for each in (value if isinstance(value, tuple) else (value,))]
+        ids = tuple(str(each) for each in named if isinstance(each, UUID))
+        hashes = tuple(f"sha256:{each.hex()}" for each in named if isinstance(each, bytes))
+        if ids and operator in {"eq", "ne"}:
+            return self._counted(Test(field, operator, ids[0]), path)
+        among: Operator = "in" if operator in {"eq", "in"} else "nin"
+        tests = [Test(field, among, ids)] if ids or not hashes else []
+        tests += [Test(self._fields.find("hash"), among, hashes)] if hashes else []
+        nodes = tuple(self._counted(test, path) for test in tests)
+        return nodes[0] if len(nodes) == 1 else self._counted((Or if among == "in" else And)(nodes), path)
 
     def _all(self, nodes: Sequence[Node], path: str) -> Node:
         return nodes[0] if len(nodes) == 1 else self._counted(And(tuple(nodes)), path)
@@ -593,8 +610,12 @@ class _Parsing:
 
     def _refused(self, path: str, message: str) -> Node:
         """Take note, and go on with anything."""
-        self.issues.append(Issue(path, message))
+        self.issues.append(_issue(path, message))
         return self._counted(And(()), path)
+
+
+def _issue(path: str, message: str) -> Issue:
+    return Issue(path, message, "unsafe_number" if message == UNSAFE_NUMBER else None)
 
 
 def _value(field: Field, operator: Operator, value: object) -> Scalar:
@@ -632,13 +653,9 @@ def _text(value: object) -> str:
 def _number(value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a number, not {_name(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = float("inf")
-    if not isfinite(number):
-        raise ValueError("must be a number that a double can hold")
-    return int(number) if number.is_integer() and abs(number) <= MAX_SAFE_INTEGER else number
+    if not is_safe(value):
+        raise ValueError(UNSAFE_NUMBER)
+    return int(value) if float(value).is_integer() and abs(value) <= MAX_SAFE_INTEGER else value
 
 
 def _integer(value: object) -> int:
@@ -655,17 +672,13 @@ def _boolean(value: object) -> bool:
 
 
 def _instant_value(value: object) -> datetime:
+    text = _text(value)
     try:
-        return msgspec.convert(_text(value), Instant).astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError):
-        raise ValueError("must be an ISO 8601 time with a UTC offset, from year 1 to 9999 in UTC") from None
-
-
-def _uuid(value: object) -> str:
-    try:
-        return str(msgspec.convert(_text(value), UUID))
+        return msgspec.convert(text, Instant).astimezone(UTC)
     except msgspec.ValidationError:
-        raise ValueError("must be a UUID") from None
+        raise ValueError(instants.fault_of(text)) from None
+    except OverflowError:
+        raise ValueError("must be a time from year 1 to 9999 in UTC") from None
 
 
 def _hash_value(value: object) -> str:
@@ -691,7 +704,7 @@ _READERS: dict[Kind, Callable[[object], Scalar]] = {
     "integer": _integer,
     "boolean": _boolean,
     "instant": _instant_value,
-    "uuid": _uuid,
+    "uuid": _text,
     "hash": _hash_value,
     "json": _json,
 }

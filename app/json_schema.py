@@ -5,12 +5,12 @@ back as it was stored, and as an input (`Way`). What takes input refuses unknown
 member is optional. What we answer stays open, and an optional member is absent, never null. A Struct that stands in
 several ways is `X` in the first of them, then `XStored` or `XInput`, as in `app/typescript.py`.
 
-A schema takes every JSON that the server takes, and refuses what a schema can. It cannot say: the limits of JSON that
-is stored (depth, integers beyond 2^53-1, the size of an event); that an integer is not written as `1.0`; which days a
-month has; what a Struct checks in its `__post_init__`; of a filter its depth, its number of nodes and numbers beyond a
-double; of an order that a field comes twice. Nor does it list the members of a metadata kind that holds itself: a
-filter may ask for any below it, an order for none. Where a metadata kind takes unknown members, a filter may ask for
-any below it. Patterns have only what every reader of schemas knows (`app/patterns.py`), so a type may begin `synap.`.
+A schema takes every JSON that the server takes, and refuses what a schema can. It cannot say: the limits of JSON that is
+stored (depth, integers beyond 2^53-1, the size of an event); which days a month has; what a Struct checks in its
+`__post_init__`; of a filter its depth, its number of nodes and such integers; of an order that a field comes twice. Nor
+does it list the members of a metadata kind that holds itself: a filter may ask for any below it, an order for none.
+Where a metadata kind accepts unknown members, a filter may ask for any below it. Patterns have only what every reader
+of schemas knows (`app/patterns.py`), so a type may begin `synap.`.
 
 Pure: it reads what is registered and nothing else, and the same types give the same schemas.
 """
@@ -300,7 +300,7 @@ _VALUES: dict[Kind, Schema] = {
     "integer": {"type": "integer", "minimum": -MAX_SAFE_INTEGER, "maximum": MAX_SAFE_INTEGER},
     "boolean": {"type": "boolean"},
     "instant": {**_TEXT, "format": "date-time", "pattern": INSTANT},
-    "uuid": {"type": "string", "format": "uuid", "pattern": UUID_TEXT},
+    "uuid": {**_TEXT, "description": "The UUID of an event, or its `evt_<hash>`; other text names none."},
     "hash": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
     "json": {"type": ["string", "number", "boolean"], "maxLength": MAX_TEXT},
 }

@@ -4,7 +4,7 @@ Structs validate, they do not rewrite: what a caller sent is what is stored, has
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
@@ -28,7 +28,7 @@ ShortText = Annotated[
 Fraction = Annotated[float, Meta(ge=0, le=1, extra={"message": "must be a number from 0 to 1"})]
 """A score or confidence."""
 
-Instant = Annotated[datetime, Meta(tz=True, extra={"message": "must be an ISO 8601 time with a UTC offset"})]
+Instant = Annotated[datetime, Meta(tz=True, extra={"message": "must be an RFC 3339 time with a UTC offset"})]
 """A point in time; a naive one is refused."""
 
 InstantText = Annotated[str, Meta(extra={"shape": "instant"})]
@@ -45,6 +45,10 @@ RawRecord = Annotated[Raw, Meta(extra={"shape": "record", "message": "must be a 
 
 RawMetadata = Annotated[Raw, Meta(extra={"shape": "metadata", "message": "must be a JSON object"})]
 """Typed metadata as bytes; the kinds are registered after Python fixed our types, so `MetadataKinds` checks them."""
+
+
+Way = Literal["forward", "backward"]
+"""Which way a page lies from a cursor. `@trpc/tanstack-react-query` sends it with every page of an infinite query."""
 
 
 class Input(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct, UnsetType
@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, UnsetType
 from schemas.errors import InvalidInput, Issue
 from schemas.event_data import typed_data
 from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, limit_issues, read_json
+from schemas.sentences import UNFIT, limits_of, misfit, named, sent
 
 T = TypeVar("T")
 
@@ -35,23 +36,56 @@ def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Stru
     try:
         return decoder.decode(source)
     except UNREADABLE:
-        issues = find_issues(read_json(source), decoder.type, metadata)
-        raise InvalidInput(issues or [Issue("", "does not fit what is expected here")]) from None
+        value = read_json(source)
+        if issues := find_issues(value, decoder.type, metadata):
+            raise InvalidInput(issues) from None
+    try:
+        return decoder.decode(msgspec.json.encode(fitted(value, decoder.type)))
+    except UNREADABLE:
+        raise InvalidInput([Issue("", UNFIT)]) from None
 
 
-def without_nulls(value: object, wanted: Any) -> object:
-    """`value` less the null members of its typed objects (null means absent); free records keep theirs."""
+def fitted(value: object, wanted: Any) -> object:
+    """`value` as a decoder of `wanted` takes it, for what JSON Schema says as well.
+
+    Null members of typed objects are left out (null means absent), and a whole number may be written as `5.0` or `5e0`.
+    Free records stay as they are.
+    """
     wanted, _ = unwrap(wanted)
     if is_struct(wanted) and isinstance(value, dict):
         member_types = {field.encode_name: field.type for field in msgspec.structs.fields(wanted)}
         return {
-            name: without_nulls(item, member_types.get(name))
+            name: fitted(item, member_types.get(name))
             for name, item in value.items()
             if item is not None or name not in member_types  # an unknown member is refused, whatever it is
         }
-    if get_origin(wanted) is list and isinstance(value, list):
-        return [without_nulls(item, get_args(wanted)[0]) for item in value]
-    return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and _takes_integers_only(wanted) else value
+    return _mapped_items(value, wanted)
+
+
+def _mapped_items(value: object, wanted: Any) -> object:
+    item_type = _item_type(value, wanted)
+    if item_type is None:
+        return value
+    if isinstance(value, dict):
+        return {name: fitted(item, item_type) for name, item in value.items()}
+    return [fitted(item, item_type) for item in value] if isinstance(value, list) else value
+
+
+def _item_type(value: object, wanted: Any) -> Any:
+    """The type of the items of a value, where it is a container as `wanted`; None where that has none or is free."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if isinstance(value, list) and (origin in {list, set, frozenset} or (origin is tuple and arguments[1:] == (...,))):
+        return arguments[0]
+    if isinstance(value, dict) and origin is dict and arguments[1] is not Any:
+        return arguments[1]
+    return None
+
+
+def _takes_integers_only(wanted: Any) -> bool:
+    types = set(get_args(wanted)) if get_origin(wanted) in {Union, UnionType} else {wanted}
+    return int in types and float not in types
 
 
 def unwrap(wanted: Any) -> tuple[Any, Meta | None]:
@@ -92,20 +126,27 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
         if isinstance(value, dict):
             yield from _walk_struct(value, wanted, metadata, path)
         else:
-            yield Issue(path, f"must be an object, not {_kind(value)}")
-    elif get_origin(wanted) is list and isinstance(value, list):
-        if meta and not (meta.min_length or 0) <= len(value) <= (meta.max_length or len(value)):
-            yield Issue(path, f"{extra['message']}, not {len(value)}")
-        else:
-            for index, item in enumerate(value):
-                yield from _walk(item, get_args(wanted)[0], metadata, join(path, index))
+            yield Issue(path, f"must be an object, not {sent(value)}")
     elif "shape" in extra or wanted == dict[str, Any]:
         if not isinstance(value, dict):
-            yield Issue(path, f"must be a JSON object, not {_kind(value)}")
+            yield Issue(path, f"must be a JSON object, not {sent(value)}")
         elif "shape" in extra:
             yield from limit_issues(value, path)
+    elif (item_type := _item_type(value, wanted)) is not None:
+        yield from _walk_items(value, item_type, meta, metadata, path)
     else:
         yield from _leaf(value, wanted, meta, path)
+
+
+def _walk_items(
+    value: Any, item_type: Any, meta: Meta | None, metadata: type[Struct] | None, path: str
+) -> Iterator[Issue]:
+    if meta and not (meta.min_length or 0) <= len(value) <= (meta.max_length or len(value)):
+        must = (meta.extra or {}).get("message") or f"must be {named(type(value))}{limits_of(meta)}"
+        yield Issue(path, f"{must}, not {len(value)}")
+        return
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _walk(item, item_type, metadata, join(path, name))
 
 
 def _walk_stored(value: object, wanted: Any, path: str) -> Iterator[Issue]:
@@ -125,9 +166,10 @@ def _walk_struct(
         yield issue
     if not found and hasattr(wanted, "__post_init__"):  # the Struct's own check, of members that fit each by itself
         try:
-            msgspec.convert(without_nulls(value, wanted), wanted)
+            msgspec.convert(fitted(value, wanted), wanted)
         except msgspec.ValidationError as error:
-            yield Issue(path, str(error).split(" - at ")[0])
+            # What the check says itself; where there is no cause, msgspec says something, in words for developers.
+            yield Issue(path, str(error.__cause__) if error.__cause__ else UNFIT)
 
 
 def _walk_members(
@@ -152,24 +194,10 @@ def _walk_members(
 
 def _leaf(value: object, wanted: Any, meta: Meta | None, path: str) -> Iterator[Issue]:
     try:
-        converted = msgspec.convert(value, Annotated[wanted, meta] if meta else wanted)
+        converted = msgspec.convert(fitted(value, wanted), Annotated[wanted, meta] if meta else wanted)
         if isinstance(converted, datetime):
             converted.astimezone(UTC)
     except OverflowError:
         yield Issue(path, "must be a time from year 1 to 9999 in UTC")
-    except msgspec.ValidationError as error:
-        extra = (meta and meta.extra) or {}
-        if get_origin(wanted) is Literal:
-            message = f"must be one of: {', '.join(map(str, get_args(wanted)))}"
-        else:
-            prefixes = extra.get("prefixes", {})
-            told = next(
-                (prefixes[prefix] for prefix in prefixes if str(value).startswith(prefix)), extra.get("message")
-            )
-            message = told or str(error).split(" - at ")[0]
-        yield Issue(path, message, extra.get("code"))
-
-
-def _kind(value: object) -> str:
-    names = {str: "text", bool: "a boolean", list: "an array", dict: "an object", type(None): "null"}
-    return names.get(type(value), "a number")
+    except msgspec.ValidationError:
+        yield Issue(path, misfit(value, wanted, meta), ((meta and meta.extra) or {}).get("code"))

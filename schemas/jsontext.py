@@ -21,23 +21,40 @@ MAX_ECHO = 128
 EXPONENT_STARTS = 1e21
 """From here on ES6 (and so JCS) prints a number with an exponent: its text is no integer any more."""
 
+UNSAFE_NUMBER = (
+    "is a number that not every reader can hold: it is out of range (an integer beyond 2^53-1, or beyond a double); "
+    "send it as text"
+)
+
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What msgspec raises for hostile text; UnicodeDecodeError is a ValueError."""
 
 
 def read_json(text: bytes, path: str = "") -> Any:
-    """JSON as Python values, numbers beyond a double as infinity. Raises InvalidInput where it is malformed."""
+    """JSON as Python values: integers exactly, numbers beyond a double as infinity. Raises InvalidInput if malformed.
+
+    An integer of 400 digits or more counts as a number beyond a double: msgspec refuses to read one of thousands.
+    """
     try:
-        return _decoder.decode(text)
+        try:
+            return _decoder.decode(text)
+        except msgspec.ValidationError:
+            return _decoder.decode(_HUGE.sub(b"9e999", text))
+    except RecursionError:
+        raise InvalidInput([Issue(path, f"is nested deeper than {MAX_DEPTH}", "too_deep")]) from None
     except UNREADABLE as error:
-        if isinstance(error, RecursionError):
-            raise InvalidInput([Issue(path, f"is nested deeper than {MAX_DEPTH}", "too_deep")]) from None
-        # msgspec's messages name the byte and what is wrong with it, and repeat nothing.
-        known = str(error).removeprefix("JSON is malformed: ") if isinstance(error, msgspec.DecodeError) else ""
-        if "truncated" in known and _SURROGATE.search(text):
-            known = "half of a surrogate pair stands alone in a text"  # msgspec calls that truncated
-        message = f"JSON is malformed: {known or 'it is not UTF-8, or has a number of too many digits'}"
-        raise InvalidInput([Issue(path, message, "malformed_json")]) from None
+        raise InvalidInput([Issue(path, f"JSON is malformed: {_fault(text, error)}", "malformed_json")]) from None
+
+
+def _fault(text: bytes, error: Exception) -> str:
+    """What is wrong with JSON. msgspec's messages name the byte and what is wrong with it, and repeat nothing."""
+    if not isinstance(error, msgspec.DecodeError):
+        return "it is not UTF-8"
+    said = str(error).removeprefix("JSON is malformed: ")
+    if "truncated" not in said:
+        return said
+    # msgspec says the same of a text that ends with half a surrogate pair.
+    return "half of a surrogate pair stands alone in a text" if _SURROGATE.search(text) else "it ends too early"
 
 
 def limit_issues(value: object, path: str, depth: int = 1) -> Iterator[Issue]:
@@ -49,8 +66,7 @@ def limit_issues(value: object, path: str, depth: int = 1) -> Iterator[Issue]:
         for name, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from limit_issues(item, join(path, name), depth + 1)
     elif isinstance(value, int | float) and not isinstance(value, bool) and not is_safe(value):
-        message = "is a number that not every reader can hold (an integer beyond 2^53-1); send it as text"
-        yield Issue(path, message, "unsafe_number")
+        yield Issue(path, UNSAFE_NUMBER, "unsafe_number")
 
 
 def refuse_limits(value: object, path: str) -> None:
@@ -60,14 +76,13 @@ def refuse_limits(value: object, path: str) -> None:
 
 
 def is_safe(number: float) -> bool:
-    """Whether the text that JCS gives a number is no integer beyond ±(2^53 - 1)."""
+    """Whether every reader can hold a number as it was sent.
+
+    No integer beyond ±(2^53 - 1), however long; nor a number with a fraction or an exponent whose JCS text is one.
+    """
     if abs(number) <= MAX_SAFE_INTEGER:
         return True
-    try:
-        double = float(number)
-    except OverflowError:
-        return False
-    return isfinite(double) and (abs(double) >= EXPONENT_STARTS or not double.is_integer())
+    return isinstance(number, float) and isfinite(number) and abs(number) >= EXPONENT_STARTS
 
 
 def join(path: str, name: str | int) -> str:
@@ -76,5 +91,6 @@ def join(path: str, name: str | int) -> str:
     return f"{path}.{name}" if path else str(name)
 
 
+_HUGE = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{400,}(?![0-9.eE])")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _decoder = msgspec.json.Decoder(float_hook=float)

@@ -67,7 +67,7 @@ def test_null_is_absent_in_a_review_too(reviewing: Server) -> None:
         ({"verdict": "approved"}, "stars", "is required"),
         ({**REVIEW, "verdict": "maybe"}, "verdict", "must be one of: approved, changes_requested, rejected"),
         ({**REVIEW, "comment": "\x00"}, "comment", "must not contain U+0000"),
-        ({**REVIEW, "wouldRecommend": "yes"}, "wouldRecommend", "Expected `bool`, got `str`"),
+        ({**REVIEW, "wouldRecommend": "yes"}, "wouldRecommend", "must be true or false, not text"),
         (
             {**REVIEW, "would_recommend": True},
             "would_recommend",

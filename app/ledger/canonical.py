@@ -8,13 +8,12 @@ to each other.
 
 import re
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 import rfc8785
 from msgspec import Raw
 
-from schemas.jsontext import MAX_DEPTH, MAX_SAFE_INTEGER, UNREADABLE, is_safe, read_json, refuse_limits
+from schemas.jsontext import MAX_DEPTH, UNREADABLE, is_safe, read_json, refuse_limits
 
 _LONG_NUMBER = re.compile(rb"[0-9]{16}")
 _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
@@ -23,8 +22,8 @@ _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
 def canonical(text: bytes, path: str) -> bytes:
     """The JCS bytes of JSON `text`, which stands at `path` of the input.
 
-    Raises InvalidInput naming every place that is nested deeper than 64 or has an `unsafe_number` (an integer in JCS
-    beyond ±(2^53 - 1), or a number beyond a double), and for malformed JSON.
+    Raises InvalidInput naming every place that is nested deeper than 64 or has an `unsafe_number` (an integer beyond
+    ±(2^53 - 1), as it was sent or as JCS prints it, or a number beyond a double), and for malformed JSON.
     """
     try:
         written = _sorted.encode(_fast.decode(text))
@@ -39,16 +38,7 @@ def canonical(text: bytes, path: str) -> bytes:
 def _reference(text: bytes, path: str) -> bytes:
     value = read_json(text, path)
     refuse_limits(value, path)
-    return rfc8785.dumps(_as_doubles(value))
-
-
-def _as_doubles(value: Any) -> Any:
-    """`value` with its large integers as the doubles that every JSON reader makes of them; `rfc8785` refuses them."""
-    if isinstance(value, dict):
-        return {name: _as_doubles(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_as_doubles(item) for item in value]
-    return float(value) if isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER else value
+    return rfc8785.dumps(value)
 
 
 @lru_cache(maxsize=4096)

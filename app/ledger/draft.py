@@ -16,10 +16,11 @@ from app.ledger.chain import Body, body_bytes
 from schemas.errors import Forbidden, InvalidInput, Issue
 from schemas.event import DEFAULT_SOURCE, LogEvent
 from schemas.event_data import event_types
-from schemas.issues import find_issues, without_nulls
+from schemas.issues import find_issues, fitted
 from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
 from schemas.principal import Principal, Scope
+from schemas.sentences import UNFIT
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -52,7 +53,7 @@ class Drafting:
         except (InvalidInput, *UNREADABLE) as error:
             # Once more and slowly, for every place that is wrong.
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
-            refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, str(error))]
+            refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, UNFIT)]
             raise InvalidInput(issues or refused) from None
         return _draft(event.id or new_id(), event.type, body)
 
@@ -78,24 +79,23 @@ class Drafting:
     def _metadata(self, text: bytes, path: str) -> str | None:
         if text == b"null":
             return None
-        if b"null" in text:
-            canonical(text, path)  # refuses a number beyond a double, which would be written as null below
-            text = _less_nulls(text, self._metadata_decoder, path)
-        _refuse_unfit(text, self._metadata_decoder, path)
         written = canonical(text, path)
+        if b"null" in written:
+            written = canonical(_less_nulls(written, self._metadata_decoder, path), path)
+        _refuse_unfit(written, self._metadata_decoder, path)
         return None if written == b"{}" else written.decode()
 
 
 def _less_nulls(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> bytes:
     """JSON without the null members of what the decoder has types for."""
-    return msgspec.json.encode(without_nulls(read_json(text, path), decoder.type)) if b"null" in text else text
+    return msgspec.json.encode(fitted(read_json(text, path), decoder.type)) if b"null" in text else text
 
 
 def _refuse_unfit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> None:
     try:
         decoder.decode(text)
-    except UNREADABLE as error:
-        raise InvalidInput([Issue(path, str(error).split(" - at ")[0])]) from None
+    except UNREADABLE:
+        raise InvalidInput([Issue(path, UNFIT)]) from None
 
 
 def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:

@@ -20,7 +20,7 @@ from app.surfaces.requests import bearer_token, header_map, request_id_of, trace
 from procedures.context import Context, Services
 from schemas.base import Input
 from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError, RateLimited, Unavailable
-from schemas.issues import find_issues, unwrap
+from schemas.issues import find_issues, fitted, unwrap
 from schemas.principal import Principal
 from schemas.written import Written
 
@@ -31,7 +31,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 Q = TypeVar("Q", bound=Input)
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 
 
 class ErrorBody(Struct, frozen=True, omit_defaults=True):
@@ -95,6 +95,11 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         return context, parsed(parameters, operation.query)
 
 
+def named_by(request: Connection, operation: Operation[Any]) -> str:
+    """Where a call names its workspace: its parameter, or the header that stands for one."""
+    return operation.workspace if operation.workspace in request.query_params else "X-Workspace-Id"
+
+
 def routes(app: Litestar) -> list[Route]:
     """Every route that declares its operation. The `door` is its router's `opt`."""
     return [
@@ -118,11 +123,11 @@ def parsed(parameters: Mapping[str, str], wanted: type[Q]) -> Q:
     """The parameters of a query as a `wanted`, whose whole numbers they spell. Raises InvalidInput, every place."""
     values: dict[str, object] = dict(parameters)
     for name, text in parameters.items():
-        if name in _numbers(wanted) and _WHOLE.fullmatch(text):
-            values[name] = int(text)
+        if name in _numbers(wanted) and _NUMBER.fullmatch(text):
+            values[name] = int(text) if text.lstrip("-").isdigit() else float(text)
     if issues := find_issues(values, wanted):
         raise InvalidInput(issues)
-    return msgspec.convert(values, wanted)
+    return msgspec.convert(fitted(values, wanted), wanted)
 
 
 @cache

@@ -11,6 +11,7 @@ from msgspec import Meta
 import schemas.filter as syntax
 from app.filter import INSTANT, Document, judge, parse_filter, parse_order, refuse_relations
 from schemas.errors import InvalidInput
+from schemas.jsontext import UNSAFE_NUMBER
 from tests.filters.logs import FIELDS, ODD_FIELDS
 
 
@@ -36,9 +37,12 @@ def test_a_bare_value_means_eq_and_several_fields_mean_and() -> None:
         ({"subjectId": {"eq": None}}, {"subjectId": {"isNull": True}}),
         ({"data.x": {"ne": None}}, {"data.x": {"isNull": False}}),
         ({"id": "01938C1E00007000800000000000000A"}, {"id": "01938c1e-0000-7000-8000-00000000000a"}),
+        ({"id": "evt_" + "5e" * 32}, {"hash": {"in": ["sha256:" + "5e" * 32]}}),
+        ({"id": {"in": ["x", "evt_", "{01938c1e-0000-7000-8000-00000000000a}"]}}, {"id": {"in": []}}),
+        ({"id": {"ne": "x"}}, {"id": {"nin": []}}),
         ({"createdAt": "2024-01-01T05:30:00+05:30"}, {"createdAt": "2024-01-01T00:00:00Z"}),
         ({"data.x": -0.0}, {"data.x": 0}),
-        ({"data.x": 2**53 + 1}, {"data.x": 2.0**53}),
+        ({"data.x": 1e2}, {"data.x": 100}),
         ({"data.x\0": "\0"}, {"data.x\ufffd": "\ufffd"}),
         ({"type": {}}, {}),
         ({}, {"AND": []}),
@@ -67,19 +71,21 @@ def test_filters_that_ask_the_same_are_the_same(raw: object, same: object) -> No
         ({"data.title": {"gt": None}}, "filter.data.title.gt", "must not be null"),
         ({"data.title": {"isNull": 1}}, "filter.data.title.isNull", "must be true or false, not a number"),
         ({"data": {"eq": 1}}, "filter.data.eq", "is no operator of data, which has: isNull"),
-        ({"data.x": float("inf")}, "filter.data.x", "must be a number that a double can hold"),
-        ({"data.x": 10**400}, "filter.data.x", "must be a number that a double can hold"),
+        ({"data.x": float("inf")}, "filter.data.x", UNSAFE_NUMBER),
+        ({"data.x": 10**400}, "filter.data.x", UNSAFE_NUMBER),
+        ({"data.x": 2**53}, "filter.data.x", UNSAFE_NUMBER),
+        ({"data.x": {"in": [1, -(10**22)]}}, "filter.data.x.in.1", UNSAFE_NUMBER),
         ({"data.x": "\ud800"}, "filter.data.x", "has half of a surrogate pair alone"),
         ({"data.\ud800": 1}, "filter.data.\ud800", "has half of a surrogate pair alone"),
         ({"seq": 1.5}, "filter.seq", "must be a whole number"),
         ({"seq": True}, "filter.seq", "must be a number, not a boolean"),
         ({"seq": {"contains": "1"}}, "filter.seq.contains", "is no operator of seq"),
-        ({"id": "x"}, "filter.id", "must be a UUID"),
+        ({"id": 5}, "filter.id", "must be a text, not a number"),
         ({"id": {"gt": "x"}}, "filter.id.gt", "is no operator of id, which has: eq, ne, in, nin, isNull"),
         ({"hash": "sha256:00"}, "filter.hash", "must be 'sha256:'"),
         ({"source": "web"}, "filter.source", "must be one of: api, automation"),
-        ({"createdAt": "2024-01-01"}, "filter.createdAt", "must be an ISO 8601 time with a UTC offset"),
-        ({"createdAt": "0001-01-01T00:00:00+01:00"}, "filter.createdAt", "must be an ISO 8601 time"),
+        ({"createdAt": "2024-01-01"}, "filter.createdAt", "must be an RFC 3339 time with a UTC offset"),
+        ({"createdAt": "0001-01-01T00:00:00+01:00"}, "filter.createdAt", "must be a time from year 1 to 9999"),
         ({"type.x": 1}, "filter.type.x", "is not a known field; known are: id, type"),
         ({"metadata.nope": 1}, "filter.metadata.nope", "known here are: ai, automation, custom, import, review, sync"),
         ({"metadata.ai.nope": 1}, "filter.metadata.ai.nope", "known here are: agent, classification"),

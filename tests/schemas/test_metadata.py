@@ -302,7 +302,7 @@ def test_bad_values_are_refused_at_their_path(path: str, value: object) -> None:
     (issue,) = issues_of(event(metadata=changed(FULL, path, value)))
 
     assert issue.path == f"metadata.{path}"
-    assert issue.message.startswith(("must ", "Expected `bool`, got ", "Expected `array`, got "))
+    assert issue.message.startswith("must ")
 
 
 @pytest.mark.parametrize(("path", "values"), CHOICES.items(), ids=list(CHOICES))

@@ -5,9 +5,11 @@ passed over, so that a newer server does not break an older client.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
@@ -222,24 +224,50 @@ def with_id(event: NewEvent) -> NewEvent:
 
 
 def written(value: object) -> bytes:
-    """`value` as JSON. Raises InvalidInput for what JSON cannot hold; nothing is changed to make it fit."""
+    """`value` as JSON, never changed to make it fit. Raises InvalidInput for what JSON or the server cannot hold."""
     try:
         content = msgspec.json.encode(value, order=None)
     except (TypeError, ValueError, RecursionError) as error:
+        if type(error) is ValueError:  # an integer of thousands of digits is one
+            _refuse_numbers(value)
         raise InvalidInput(f"cannot be written as JSON: {error}", reason="invalid_input") from error
-    # The encoder writes null for NaN and the infinities, and only then need anybody look for them.
-    if b"null" in content and (path := next(_not_finite(msgspec.to_builtins(value), ""), None)) is not None:
-        raise InvalidInput(f"{path}: is not a finite number", issues=[Issue(path, "is not a finite number")])
+    # The encoder writes null for NaN and the infinities. Only where a number may be unfit need anybody look for it.
+    if b"null" in content or _LARGE.search(content):
+        _refuse_numbers(value)
     return content
 
 
-def _not_finite(value: Any, path: str) -> Iterator[str]:
-    """The paths of the numbers that JSON has not."""
-    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124
-        yield path
-    elif isinstance(value, dict):
+def _refuse_numbers(value: object) -> None:
+    for path, problem, reason in _unfit(msgspec.to_builtins(value), ""):
+        raise InvalidInput(f"{path}: {problem}", issues=[Issue(path, problem)], reason=reason)
+
+
+MAX_SAFE_INTEGER = 2**53 - 1
+
+EXPONENT_STARTS = 1e21
+"""From here on a double is printed with an exponent: whoever sends one does not mean an integer."""
+
+_LARGE = re.compile(rb"[0-9]{16}|[0-9]e\+?(?:1[6-9]|20)")
+"""What JSON has where a number may be beyond 2^53-1."""
+
+
+def _unfit(value: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """The paths of the numbers that no reader, or not every reader, can hold; what is wrong; and the server's code."""
+    if isinstance(value, dict):
         for name, item in value.items():
-            yield from _not_finite(item, f"{path}.{name}" if path else str(name))
+            yield from _unfit(item, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list | tuple):
         for place, item in enumerate(value):
-            yield from _not_finite(item, f"{path}.{place}" if path else str(place))
+            yield from _unfit(item, f"{path}.{place}" if path else str(place))
+    elif isinstance(value, float) and not isfinite(value):
+        yield path, "is not a finite number", "invalid_input"
+    elif (
+        isinstance(value, int | float)
+        and abs(value) > MAX_SAFE_INTEGER
+        and (type(value) is int or abs(value) < EXPONENT_STARTS)
+    ):
+        yield (
+            path,
+            "is a number that not every reader can hold (an integer beyond 2^53-1); send it as text",
+            "unsafe_number",
+        )

@@ -1,0 +1,65 @@
+"""Why a text is no instant: one sentence for each of the ways in which callers get it wrong."""
+
+import re
+
+FORM = "must be an RFC 3339 time with a UTC offset"
+
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_PARTS = re.compile(
+    r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
+    r"(?:[Tt ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.][0-9]+)?)?(?P<offset>.*))?",
+    re.DOTALL,
+)
+_OFFSET = re.compile(r"[Zz]|[+-](?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})")
+_LOST_PLUS = re.compile(r" [0-9]{2}:?[0-9]{2}")
+
+
+def is_meant(text: str) -> bool:
+    """Whether a text that may be something else begins as an instant does."""
+    return re.match(r"[0-9]{4}-[0-9]{2}(?![0-9])", text) is not None
+
+
+def fault_of(text: str) -> str:
+    """What is wrong with a text that should be an instant, and what would be right."""
+    parts = _PARTS.fullmatch(text)
+    known = parts and (_day_fault(parts) or _time_fault(parts) or _offset_fault(parts["offset"]))
+    return f"{FORM}: {known}" if known else f"{FORM}, such as 2026-01-31T12:00:00Z"
+
+
+def _day_fault(parts: re.Match[str]) -> str | None:
+    year, month, day = (int(parts[name]) for name in ("year", "month", "day"))
+    if year == 0:
+        return "years begin with 0001"
+    if not 1 <= month <= len(_DAYS):
+        return f"there is no month {parts['month']}"
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if not 1 <= day <= _DAYS[month - 1] or (month == 2 and day == 29 and not is_leap):
+        return f"there is no such day, {parts['year']}-{parts['month']}-{parts['day']}"
+    return None
+
+
+def _time_fault(parts: re.Match[str]) -> str | None:
+    hour, minute, second = parts["hour"], parts["minute"], parts["second"]
+    if hour is None:
+        return "a day alone is no instant; add a time and an offset, such as T00:00:00Z"
+    if int(hour) == 24:
+        return "hours end with 23; midnight is 00:00:00 of the next day"
+    if int(hour) > 23 or int(minute) > 59:
+        return f"there is no such time, {hour}:{minute}"
+    if second is None:
+        return "the seconds are missing"
+    if int(second) == 60:
+        return "leap seconds (second 60) cannot be stored; send second 59, or 00 of the next minute"
+    return None if int(second) < 60 else f"there is no second {second}"
+
+
+def _offset_fault(offset: str) -> str | None:
+    if not offset:
+        return "the UTC offset is missing; end it with Z, or with one such as +02:00"
+    if _LOST_PLUS.fullmatch(offset):
+        return "a space stands before the offset; in a URL write the '+' of an offset as %2B"
+    known = _OFFSET.fullmatch(offset)
+    if known is None:
+        return "the UTC offset must be Z, or one such as +02:00"
+    is_range = known["hours"] and (int(known["hours"]) > 23 or int(known["minutes"]) > 59)
+    return "UTC offsets end with 23:59" if is_range else None
