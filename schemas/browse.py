@@ -8,6 +8,7 @@ from msgspec import Meta
 from schemas.base import Input, Instant, InstantText, Output, RawRecord, ShortText
 from schemas.event import TypePattern
 from schemas.filter import FilterObject
+from schemas.reference import EventName
 
 DEFAULT_LIMIT = 100
 
@@ -15,7 +16,7 @@ MAX_IDS = 100
 
 Limit = Annotated[int, Meta(ge=1, le=100, extra={"message": "must be a whole number from 1 to 100"})]
 
-Ids = Annotated[list[UUID], Meta(max_length=MAX_IDS, extra={"message": f"must have at most {MAX_IDS} ids"})]
+Ids = Annotated[list[EventName], Meta(max_length=MAX_IDS, extra={"message": f"must have at most {MAX_IDS} ids"})]
 
 
 OrderObject = Annotated[dict[str, Any], Meta(extra={"shape": "order", "message": "must be a JSON object"})]

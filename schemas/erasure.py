@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from schemas.base import Input, Output, ShortText
+from schemas.reference import EventName
 
 MAX_IDS = 1000
 
@@ -14,7 +15,7 @@ class EraseEvents(Input, frozen=True, kw_only=True):
     """Which events to erase, said in exactly one way: by their ids, as all of a user, or as all about a subject."""
 
     ids: (
-        Annotated[list[UUID], Meta(min_length=1, max_length=MAX_IDS, extra={"message": "must have 1 to 1000 ids"})]
+        Annotated[list[EventName], Meta(min_length=1, max_length=MAX_IDS, extra={"message": "must have 1 to 1000 ids"})]
         | None
     ) = None
     user_id: ShortText | None = None

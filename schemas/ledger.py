@@ -11,6 +11,7 @@ from msgspec import Meta
 from schemas.base import Count, Input, Instant, Output, RawRecord
 from schemas.event import LogStart, TypePattern
 from schemas.filter import FilterObject, LiveFilterObject
+from schemas.reference import EventName
 
 DEFAULT_ENTRIES = 100
 
@@ -50,7 +51,7 @@ class ExportLog(Input, frozen=True, kw_only=True):
 class ProveEvent(Input, frozen=True, kw_only=True):
     """One event, by its UUID or its ledger id `evt_<hash>`."""
 
-    event_id: str
+    event_id: EventName
 
 
 class ProveConsistency(Input, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from schemas.base import Input, InstantText, Output
+from schemas.reference import EventName
 
 DEFAULT_NODES = 200
 
@@ -25,7 +26,7 @@ class TraceEvent(Input, frozen=True, kw_only=True):
     At most `limit` other events are answered (200 if not said), at most `depth` steps of causation away (64).
     """
 
-    event_id: str
+    event_id: EventName
     limit: NodeLimit | None = DEFAULT_NODES
     depth: NodeLimit | None = DEFAULT_DEPTH
 

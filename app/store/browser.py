@@ -1,6 +1,7 @@
 """Pages of events in any order, with any filter. A page and what is said of its neighbours come from one statement."""
 
 from hashlib import sha256
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -110,7 +111,8 @@ def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Fi
         to=behind(wanted.created_at_before),
         filter=wanted.filter,
     )
-    return Filter(query, workspace, only_user, ids=wanted.ids)
+    ids = None if wanted.ids is None else [UUID(each) for each in wanted.ids]
+    return Filter(query, workspace, only_user, ids=ids)
 
 
 def page_sql(conditions: str, way: Order, limit: int, others: str, *, backwards: bool) -> str:

@@ -99,6 +99,8 @@ WHERE d.workspace_id = %(workspace)s AND d.seq = ANY(%(seqs)s::bigint[]) AND a.w
 """
 """A receiver may have repeated what it was sent."""
 
+NO_EVENT = "is no event of this workspace; leave it out"
+
 By = Literal["ids", "userId", "subjectId"]
 
 
@@ -197,7 +199,7 @@ class _Run:
         issues = [
             Issue(f"ids.{place}", "is an event of the server's own, which is never erased; leave it out")
             if is_ours.get(id_)
-            else Issue(f"ids.{place}", "is no event of this workspace; leave it out")
+            else Issue(f"ids.{place}", NO_EVENT)
             for place, id_ in enumerate(self._wanted.ids)
             if is_ours.get(id_, True)
         ]

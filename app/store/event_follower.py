@@ -30,6 +30,8 @@ TIPS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(works
 
 PLACE = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])"
 
+PLACE_BY_HASH = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND hash = ANY(%(hashes)b::bytea[])"
+
 BEFORE = """
 SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(at)s
     ORDER BY recorded_at DESC LIMIT 1), -1)
@@ -79,9 +81,12 @@ class EventFollower:
         """The last seq of each log."""
         return dict(await self._database.rows(TIPS, {"workspaces": list(workspaces)}))
 
-    async def place(self, workspace: str, id: UUID) -> tuple[int, str] | None:
-        """The seq and the user of an event, or None where there is none."""
-        rows = await self._database.rows(PLACE, {"workspace": workspace, "ids": uuid_array([id])})
+    async def place(self, workspace: str, reference: UUID | bytes) -> tuple[int, str] | None:
+        """The seq and the user of the event with this id, or with this hash (32 bytes), or None."""
+        if isinstance(reference, UUID):
+            rows = await self._database.rows(PLACE, {"workspace": workspace, "ids": uuid_array([reference])})
+        else:
+            rows = await self._database.rows(PLACE_BY_HASH, {"workspace": workspace, "hashes": [reference]})
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def before(self, workspace: str, at: datetime) -> int:

@@ -1,11 +1,16 @@
 """events.erase."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from app.store.audit import Act
-from app.store.erasure import Wanted
+from app.store.erasure import NO_EVENT, Wanted
 from procedures.context import Context
 from procedures.procedure import mutation
+from procedures.reference import event_ids
 from schemas.erasure import Erased, EraseEvents
 from schemas.errors import InvalidInput, Issue, NotFound
+from schemas.jsontext import MAX_ISSUES
 from schemas.principal import Scope
 
 
@@ -24,8 +29,8 @@ async def erase(wanted: EraseEvents, context: Context) -> Erased:
     """
     only_user = context.principal.delivers_only
     match wanted.ids, wanted.user_id, wanted.subject_id:
-        case list() as ids, None, None:
-            chosen = Wanted("ids", ids=ids, only_user=only_user)
+        case list() as names, None, None:
+            chosen = Wanted("ids", ids=await _named(names, context), only_user=only_user)
         case None, str() as user_id, None:
             chosen = Wanted("userId", value=user_id, only_user=only_user)
         case None, None, str() as subject_id:
@@ -37,3 +42,12 @@ async def erase(wanted: EraseEvents, context: Context) -> Erased:
         return context.act("events.erased", {"by": chosen.by, "events": events, "seq": seq})
 
     return await context.services.erasure.erase(context.workspace, chosen, act)
+
+
+async def _named(names: Sequence[str], context: Context) -> list[UUID]:
+    """The ids that `names` are or stand for. Raises InvalidInput for every one that names nothing."""
+    ids = await event_ids(names, context)
+    issues = [Issue(f"ids.{place}", NO_EVENT) for place, id_ in enumerate(ids) if id_ is None]
+    if issues:
+        raise InvalidInput(issues[:MAX_ISSUES])
+    return [id_ for id_ in ids if id_ is not None]

@@ -1,13 +1,13 @@
 """subscriptions.replay."""
 
 from datetime import datetime
-from uuid import UUID
 
 from app.store.subscriptions import MAX_REPLAYED
 from procedures.context import Context
 from procedures.procedure import mutation
 from schemas.errors import InvalidInput, Issue, NotFound
 from schemas.principal import Scope
+from schemas.reference import named_event
 from schemas.subscription import ReplayDeliveries, Replayed
 
 NOWHERE = (0, -1)
@@ -37,8 +37,9 @@ async def _places(wanted: ReplayDeliveries, context: Context) -> tuple[int, int]
     """The first and the last place. Raises InvalidInput where they are not given in one way."""
     follower = context.services.feed.follower
     match wanted.event_id, wanted.from_seq, wanted.to_seq, wanted.from_, wanted.to:
-        case UUID() as id_, None, None, None, None:
-            place = await follower.place(context.workspace, id_)
+        case str() as name, None, None, None, None:
+            reference = named_event(name)
+            place = None if reference is None else await follower.place(context.workspace, reference)
             return (place[0], place[0]) if place else NOWHERE
         case None, int() as first, int() as last, None, None:
             return first, last

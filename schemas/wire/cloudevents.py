@@ -19,8 +19,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from schemas.base import Instant, InstantText, ShortText
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventType, LogEvent, SynapEvent
-from schemas.issues import find_issues
+from schemas.issues import find_issues, fitted
 from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, read_json
+from schemas.reference import named_event
 from schemas.tracecontext import trace_id_of
 
 IDS = UUID("3d0b7c1e-52a4-5f0e-8a55-6c9d1b7e2f40")
@@ -124,7 +125,9 @@ def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
 def of_attributes(attributes: Mapping[str, Any], data: SentData, workspace: str, path: str = "") -> LogEvent:
     """The input of `events.log` for a CloudEvent. Raises InvalidInput with every invalid place."""
     known = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
-    extensions = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
+    extensions: dict[str, Any] = {
+        name: fitted(value, int) for name, value in attributes.items() if name not in ATTRIBUTES
+    }
     found = chain(find_issues(known, CloudEvent, path=path), _extension_issues(extensions, path))
     if issues := list(islice(found, MAX_ISSUES)):
         raise InvalidInput(issues)
@@ -229,11 +232,7 @@ class _Metadata(Struct, frozen=True):
 
 def _uuid(event: CloudEvent, workspace: str) -> UUID:
     """The same for the same `source` and `id`, which name an event (section Required Attributes)."""
-    try:
-        given = UUID(event.id)
-    except ValueError:
-        given = None
-    if given is not None and str(given) == event.id.lower():
+    if isinstance(given := named_event(event.id), UUID):
         return given
     return uuid5(IDS, msgspec.json.encode([workspace, event.source, event.id]).decode())
 
