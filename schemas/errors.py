@@ -1,6 +1,6 @@
 """One class per failure that a caller can tell apart. The doors turn them into statuses; no HTTP number stands here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from uuid import UUID
 
@@ -32,6 +32,10 @@ class ProcedureError(Exception):
         self.message = message
         self.field = field
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call each field by its name in `names`, and what is below it likewise."""
+        self.field = self.field and renamed(self.field, names)
+
 
 class InvalidInput(ProcedureError):
     """The input does not fit; `issues` names every invalid place at once, never none."""
@@ -43,6 +47,12 @@ class InvalidInput(ProcedureError):
         first = issues[0]
         super().__init__(_sentence(issues), field=first.path or None)
         self.issues = issues
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """The same of every place, and of the sentence that begins with the first."""
+        self.issues = [Issue(renamed(issue.path, names), issue.message, issue.code) for issue in self.issues]
+        self.field = self.issues[0].path or None
+        self.message = _sentence(self.issues)
 
     @property
     def reason(self) -> str:
@@ -129,6 +139,14 @@ class Internal(ProcedureError):
 
     def __init__(self) -> None:
         super().__init__("Internal error; the server's log has the cause under this request's id")
+
+
+def renamed(path: str, names: Mapping[str, str]) -> str:
+    """A dotted path whose beginning, if it is one of `names`, is called as that says."""
+    for name, other in names.items():
+        if path == name or path.startswith(f"{name}."):
+            return (other + path[len(name) :]).removeprefix(".")
+    return path
 
 
 def _sentence(issues: list[Issue]) -> str:

@@ -1,11 +1,16 @@
 """The browse door, at `/api` (the document "Events"): a workspace's events, by pages in any order."""
 
+from collections.abc import Callable
+from typing import Any
+
 from litestar import Response, Router, get
 from litestar.di import Provide
+from msgspec import Struct
 
+from app.surfaces.called import called
 from app.surfaces.operation import Operation
-from app.surfaces.rest import Caller, RestDoor, answer, refusal
-from procedures.call import call
+from app.surfaces.rest import Caller, RestDoor, answer, named_by, refusal
+from procedures.context import Context
 from procedures.events.browse import browse
 from procedures.events.get import get as get_event
 from procedures.events.trace import trace as trace_event
@@ -16,7 +21,7 @@ from schemas.wire.browse import BrowseQuery, QueryEvents, TraceQuery, shown
 
 MOUNT = "/api"
 
-FIELDS = {"eventId": "id", "workspace": "workspace_id"}
+FIELDS = {"eventId": "id"}
 """What the procedures call `eventId` is `id` here."""
 
 EVENTS = Operation(procedure=browse, query=QueryEvents, workspace="workspace_id")
@@ -28,22 +33,22 @@ TRACE = Operation(procedure=trace_event, query=TraceQuery, workspace="workspace_
 async def events(request: Caller, door: RestDoor) -> Response[bytes]:
     """A page of the events that match (section GET /api/events)."""
     context, wanted = await door.read(request, EVENTS)
-    return answer(request, await call(browse, context, wanted.to_browse), EVENTS.status)
+    return answer(request, await _called(request, EVENTS, context, wanted.to_browse), EVENTS.status)
 
 
 @get("/events/{event_id:str}", operation=EVENT)
 async def event(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """One event (section GET /api/events/{id})."""
     context, _ = await door.read(request, EVENT)
-    found: SynapEvent = (await call(get_event, context, lambda: GetEvent(event_id=event_id))).read(SynapEvent)
-    return answer(request, shown(found, context.workspace), EVENT.status)
+    found = await _called(request, EVENT, context, lambda: GetEvent(event_id=event_id))
+    return answer(request, shown(found.read(SynapEvent), context.workspace), EVENT.status)
 
 
 @get("/events/{event_id:str}/trace", operation=TRACE)
 async def trace(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """What led to an event, what it led to, and its correlation set."""
     context, wanted = await door.read(request, TRACE)
-    return answer(request, await call(trace_event, context, lambda: wanted.to_trace(event_id)), TRACE.status)
+    return answer(request, await _called(request, TRACE, context, lambda: wanted.to_trace(event_id)), TRACE.status)
 
 
 def browse_router(door: RestDoor) -> Router:
@@ -53,10 +58,9 @@ def browse_router(door: RestDoor) -> Router:
         route_handlers=[events, event, trace],
         opt={"door": "browse"},
         dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
-        exception_handlers={ProcedureError: _refused},
+        exception_handlers={ProcedureError: refusal},
     )
 
 
-def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
-    error.field = FIELDS.get(error.field or "", error.field)
-    return refusal(request, error)
+async def _called(request: Caller, operation: Operation[Any], context: Context, read: Callable[[], Struct]) -> Any:
+    return await called(operation.procedure, context, read, FIELDS, named_by(request, operation))

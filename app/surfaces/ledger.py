@@ -11,11 +11,11 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
+from app.surfaces.called import called
 from app.surfaces.ledger_export import Download
 from app.surfaces.operation import Operation
-from app.surfaces.rest import Caller, RestDoor, answer, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, named_by, refusal
 from procedures.audit.list import list_ as list_audit
-from procedures.call import call
 from procedures.context import Context
 from procedures.ledger.checkpoint import checkpoint as ledger_checkpoint
 from procedures.ledger.consistency import consistency as ledger_consistency
@@ -24,7 +24,7 @@ from procedures.ledger.export import export as ledger_export
 from procedures.ledger.node import node as ledger_node
 from procedures.ledger.proof import proof as ledger_proof
 from schemas.base import Output
-from schemas.errors import InvalidInput, Issue, ProcedureError
+from schemas.errors import ProcedureError
 from schemas.ledger import LedgerEvent, ProveEvent, SigningKey
 from schemas.wire.ledger import QueryAudit, QueryConsistency, QueryEvents, QueryExport, QueryNothing
 
@@ -38,7 +38,6 @@ FIELDS = {
     "fromSize": "from",
     "toSize": "to",
     "eventId": "event_id",
-    "workspace": "log",
 }
 """What the procedures call `fromSeq` is `from_seq` here, in what they refuse too."""
 
@@ -87,14 +86,14 @@ AUDIT = Operation(procedure=list_audit, query=QueryAudit, workspace="log")
 async def events(request: Caller, door: RestDoor) -> Response[bytes]:
     """The events that match, oldest first (section GET /v1/events)."""
     context, wanted = await door.read(request, EVENTS)
-    return answer(request, await _called(EVENTS, context, wanted.to_read), EVENTS.status)
+    return answer(request, await _called(request, EVENTS, context, wanted.to_read), EVENTS.status)
 
 
 @get("/events/export", operation=EXPORT)
 async def export(request: Caller, door: RestDoor) -> ASGIApp:
     """The log, or a part of it, as a signed bundle (section GET /v1/events/export)."""
     context, wanted = await door.read(request, EXPORT)
-    bundle = await _called(EXPORT, context, wanted.to_export)
+    bundle = await _called(request, EXPORT, context, wanted.to_export)
     headers = {
         "content-type": MediaType.JSON,
         "x-request-id": context.request_id,
@@ -113,35 +112,35 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
 async def proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """One event and the proof that it is in the log."""
     context, _ = await door.read(request, PROOF)
-    return answer(request, await _called(PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
+    return answer(request, await _called(request, PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
 
 
 @get("/node", operation=NODE)
 async def node(request: Caller, door: RestDoor) -> Response[bytes]:
     """Who signs."""
     context, wanted = await door.read(request, NODE)
-    return answer(request, await _called(NODE, context, wanted.to_describe), NODE.status)
+    return answer(request, await _called(request, NODE, context, wanted.to_describe), NODE.status)
 
 
 @get("/checkpoint", operation=CHECKPOINT)
 async def checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
     """The log as it is now, in one signed note."""
     context, wanted = await door.read(request, CHECKPOINT)
-    return answer(request, await _called(CHECKPOINT, context, wanted.to_describe), CHECKPOINT.status)
+    return answer(request, await _called(request, CHECKPOINT, context, wanted.to_describe), CHECKPOINT.status)
 
 
 @get("/consistency", operation=CONSISTENCY)
 async def consistency(request: Caller, door: RestDoor) -> Response[bytes]:
     """The proof that the log extends an earlier checkpoint."""
     context, wanted = await door.read(request, CONSISTENCY)
-    return answer(request, await _called(CONSISTENCY, context, wanted.to_prove), CONSISTENCY.status)
+    return answer(request, await _called(request, CONSISTENCY, context, wanted.to_prove), CONSISTENCY.status)
 
 
 @get("/audit", operation=AUDIT)
 async def audit(request: Caller, door: RestDoor) -> Response[bytes]:
     """The administrative acts, oldest first (section GET /v1/audit)."""
     context, wanted = await door.read(request, AUDIT)
-    return answer(request, await _called(AUDIT, context, wanted.to_list), AUDIT.status)
+    return answer(request, await _called(request, AUDIT, context, wanted.to_list), AUDIT.status)
 
 
 def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -> Router:
@@ -165,13 +164,5 @@ def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -
     )
 
 
-async def _called(operation: Operation[Any], context: Context, read: Callable[[], Struct]) -> Any:
-    """As `call`, its errors in this door's words."""
-    try:
-        return await call(operation.procedure, context, read)
-    except InvalidInput as error:
-        issues = [Issue(FIELDS.get(issue.path, issue.path), issue.message, issue.code) for issue in error.issues]
-        raise InvalidInput(issues) from error
-    except ProcedureError as error:
-        error.field = FIELDS.get(error.field or "", error.field)
-        raise
+async def _called(request: Caller, operation: Operation[Any], context: Context, read: Callable[[], Struct]) -> Any:
+    return await called(operation.procedure, context, read, FIELDS, named_by(request, operation))

@@ -14,10 +14,11 @@ from msgspec import Raw
 from app.filter import Subscribers
 from app.limits import Allowance, RateLimits
 from app.metrics import RATE_LIMITED
+from app.surfaces.called import called
 from app.surfaces.cloudevents import BATCH, EVENT, Mode, mode_of, read, wanted, written
 from app.surfaces.operation import Operation
 from app.surfaces.requests import Disconnected, header_map, read_body
-from app.surfaces.rest import Caller, RestDoor, answer, done, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal
 from procedures.call import call
 from procedures.context import LARGE_BYTES, Context
 from procedures.events.log import log
@@ -38,8 +39,17 @@ from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEv
 IDEMPOTENT = UUID("5f0b7a52-6d3e-5b1c-9c55-0f5d2a4c8e11")
 """The namespace of the ids that idempotency keys become."""
 
-FIELDS = {"producer": "source", "userId": "metadata.userId", "correlationId": "metadata.correlationId"}
-"""What the procedures call `producer` is `source` here."""
+FIELDS = {
+    "producer": "source",
+    "userId": "metadata.userId",
+    "correlationId": "metadata.correlationId",
+    "metadata.custom.tags": "metadata.tags",
+    "id": "Idempotency-Key",
+}
+"""What `events.log` calls `producer` is `source` in an event that is published."""
+
+QUERIED = {"producer": "source"}
+"""What `events.page` calls so is `source` in a query; its other names are the same."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _event = msgspec.json.Decoder(PublishEvent)
@@ -135,14 +145,17 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     id_ = None if key is None else _idempotent_id(key.decode("latin-1"), context.workspace, principal.key_id)
     # Before the event is stored: what fails here must not hide that it was.
     subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
-    return _published(request, await call(log, context, partial(event.to_log, id_)), subscribers)
+    named = "X-Workspace-Id" if org is None else "metadata.orgId"
+    logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
+    return _published(request, logged, subscribers)
 
 
 @get("/events", operation=QUERY)
 async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     """The events that match every parameter, newest first (section Query Events)."""
     context, parameters = await door.read(request, QUERY)
-    found: EventPage = (await call(page, context, parameters.to_list)).read(EventPage)
+    asked = await called(page, context, parameters.to_list, QUERIED, named_by(request, QUERY))
+    found: EventPage = asked.read(EventPage)
     if found.next_cursor is not None and len(found.events) < parameters.limit:
         raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
     if wanted(header_map(request.scope)):
@@ -157,7 +170,8 @@ async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
     body = await read_body(request.receive, header_map(request.scope), door.max_body_bytes)
     if isinstance(body, PayloadTooLarge):
         raise body
-    made = await call(create_subscription, context, lambda: None if isinstance(body, Disconnected) else body)
+    sent = None if isinstance(body, Disconnected) else body
+    made = await called(create_subscription, context, lambda: sent, {}, named_by(request, SUBSCRIBE))
     await door.admit(request, SUBSCRIBE, context)
     return answer(request, made, SUBSCRIBE.status, _limits(request))
 
@@ -166,7 +180,7 @@ async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
 async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Every webhook of the workspace (section Manage Subscriptions)."""
     context, _ = await door.read(request, SUBSCRIPTIONS)
-    found = await call(list_subscriptions, context, lambda: None)
+    found = await called(list_subscriptions, context, lambda: None, {}, named_by(request, SUBSCRIPTIONS))
     return answer(request, SubscriptionList(subscriptions=found), SUBSCRIPTIONS.status, _limits(request))
 
 
@@ -175,7 +189,7 @@ async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) 
     """End a webhook (section Manage Subscriptions)."""
     context, _ = await door.read(request, UNSUBSCRIBE)
     wanted = SubscriptionReference(subscription_id=subscription_id)
-    await call(delete_subscription, context, lambda: wanted)
+    await called(delete_subscription, context, lambda: wanted, {}, named_by(request, UNSUBSCRIBE))
     await door.admit(request, UNSUBSCRIBE, context)
     return done(request, _limits(request))
 
@@ -198,8 +212,6 @@ def publish_router(door: PublishDoor) -> Router:
 
 
 def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
-    if error.field is not None:
-        error.field = FIELDS.get(error.field, error.field)
     if isinstance(error, RateLimited):
         request.state.allowance = error
     return refusal(request, error, _limits(request))
