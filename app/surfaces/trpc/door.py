@@ -169,7 +169,7 @@ class Door(Struct, frozen=True, kw_only=True):
 
         def source() -> bytes | None:
             sent = _raised(content)
-            return None if sent is None else self.transformer.input(sent)
+            return None if sent is None else self.transformer.input(sent, procedure.input)
 
         try:
             return Answer(output=await call(procedure, caller, source, size=size), kind=procedure.output)
@@ -197,7 +197,7 @@ class Door(Struct, frozen=True, kw_only=True):
 
         def source() -> bytes | None:
             sent = _raised(content)
-            return resumed(None if sent is None else self.transformer.input(sent), resume)
+            return resumed(None if sent is None else self.transformer.input(sent, procedure.input), resume)
 
         try:
             context = await find_context(

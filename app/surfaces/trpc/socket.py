@@ -320,8 +320,8 @@ class _Socket:
             raise NotFound(f'No {message.kind} procedure found on path "{message.path[:MAX_ECHO]}"')
 
         def source() -> bytes | None:
-            sent = message.input
-            return resumed(None if sent is None else self._door.transformer.input(sent), message.last_event_id)
+            content = None if message.input is None else self._door.transformer.input(message.input, procedure.input)
+            return resumed(content, message.last_event_id)
 
         return await call(procedure, context, source, size=len(message.input or b"")), procedure
 
@@ -389,7 +389,7 @@ def _message(one: dict[str, Raw], transformer: Transformer) -> _Message:
     params = msgspec.json.decode(one.get("params", Raw(b"")), type=dict[str, Raw])
     resume = params.get("lastEventId")
     if "input" not in params and transformer.needs_input:
-        raise _MalformedError("`params.input` is required")
+        raise _MalformedError("`params.input` is required: the server speaks superjson, and so must the client")
     return _Message(
         id=decoded,
         start=start,

@@ -8,10 +8,23 @@ from typing import Any, Literal, Protocol, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from schemas.base import Input
 from schemas.errors import InvalidInput, Issue
 from schemas.issues import is_struct, unwrap
-from schemas.jsontext import MAX_ECHO, MAX_ISSUES, read_json, refuse_limits
+from schemas.jsontext import MAX_ECHO, MAX_ISSUES, UNREADABLE, read_json, refuse_limits
 from schemas.written import Written
+
+SUPERJSON_EXPECTED = (
+    "must be superjson, an object with `json` and, where needed, `meta`: set the client's transformer to superjson, "
+    "as the server's SYNAP_TRANSFORMER is"
+)
+PLAIN_EXPECTED = (
+    "must be plain JSON, not superjson's `{json, meta}`: leave the client's transformer out, as the server's "
+    "SYNAP_TRANSFORMER is none"
+)
+
+_MISMATCH = "wrong_transformer"
+"""The code of both."""
 
 
 class Transformer(Protocol):
@@ -20,8 +33,8 @@ class Transformer(Protocol):
     needs_input: bool
     """Whether a WebSocket message without an input is malformed (trpc-wire, section 9.5)."""
 
-    def input(self, content: bytes) -> bytes | None:
-        """The JSON that a caller meant; None for no input. Raises InvalidInput."""
+    def input(self, content: bytes, wanted: type[Input]) -> bytes | None:
+        """The JSON that a caller meant, for a procedure that takes `wanted`; None for no input. Raises InvalidInput."""
 
     def output(self, value: Any, kind: Any) -> bytes:
         """`value`, of the procedure's output type `kind`, as it goes onto the wire."""
@@ -38,8 +51,15 @@ class Plain:
 
     needs_input = False
 
-    def input(self, content: bytes) -> bytes | None:
-        """As it is."""
+    def input(self, content: bytes, wanted: type[Input]) -> bytes | None:
+        """As it is. Raises InvalidInput for an envelope of superjson's, unless a member of the input is named so."""
+        if b'"json"' in content and not _has_json(wanted):
+            try:
+                envelope = _strict_envelope.decode(content)
+            except UNREADABLE:
+                return content
+            if envelope.json is not UNSET:
+                raise InvalidInput([Issue("", PLAIN_EXPECTED, _MISMATCH)])
         return content
 
     def output(self, value: Any, kind: Any) -> bytes:  # noqa: ARG002 - the types matter to superjson only
@@ -48,7 +68,7 @@ class Plain:
 
     def error(self, content: bytes) -> bytes:
         """As it is."""
-        return content
+        return _for_both(content) if _is_mismatch(content) else content
 
     def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:  # noqa: ARG002
         """As it is."""
@@ -60,16 +80,17 @@ class SuperJson:
 
     needs_input = True
 
-    def input(self, content: bytes) -> bytes | None:
+    def input(self, content: bytes, wanted: type[Input]) -> bytes | None:  # noqa: ARG002 - an envelope is for any
         """The `json` of the envelope, less what its `meta` says is undefined. Raises InvalidInput for other kinds."""
         try:
             envelope = _envelope.decode(content)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise InvalidInput(
-                [Issue("", "must be superjson: an object with `json` and, where needed, `meta`", "malformed_json")]
-            ) from None
+        except UNREADABLE:
+            read_json(content)
+            envelope = _Envelope()
         if envelope.json is UNSET:
-            return None
+            if isinstance(envelope.meta, _Meta) and envelope.meta.values == ["undefined"]:
+                return None
+            raise InvalidInput([Issue("", SUPERJSON_EXPECTED, _MISMATCH)])
         meta = envelope.meta
         if meta is UNSET or meta is None or (meta.values is None and meta.referential_equalities is None):
             return bytes(envelope.json)
@@ -84,7 +105,7 @@ class SuperJson:
 
     def error(self, content: bytes) -> bytes:
         """Errors are wrapped as well."""
-        return b'{"json":%b}' % content
+        return _for_both(content) if _is_mismatch(content) else b'{"json":%b}' % content
 
     def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:
         """A line is wrapped whole."""
@@ -106,9 +127,29 @@ class _Envelope(Struct, frozen=True):
     meta: _Meta | UnsetType | None = UNSET
 
 
+class _StrictEnvelope(_Envelope, frozen=True, forbid_unknown_fields=True):
+    """Nothing but an envelope."""
+
+
 _envelope = msgspec.json.Decoder(_Envelope)
+_strict_envelope = msgspec.json.Decoder(_StrictEnvelope)
 _INDEX = re.compile(r"[0-9]{1,9}")
 _STEP = re.compile(r"(?:\A|(?<=\.))(?:[^.\\]|\\.)*", re.DOTALL)
+
+
+def _is_mismatch(error: bytes) -> bool:
+    """Whether an error object tells of the wrong transformer. Quotes in its texts are escaped."""
+    return b'"reason":"%b"' % _MISMATCH.encode() in error
+
+
+def _for_both(error: bytes) -> bytes:
+    """An error object that either kind of client reads: whoever gets it has the other transformer."""
+    return b'{"json":%b,%b' % (error, error[1:])
+
+
+@cache
+def _has_json(wanted: type[Input]) -> bool:
+    return any(field.encode_name == "json" for field in msgspec.structs.fields(wanted))
 
 
 def _restore(value: Any, meta: _Meta) -> Any:
