@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, RawRecord, ShortText
+from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, RawRecord, ShortText, Way
 from schemas.filter import FilterObject, LiveFilterObject
+from schemas.reference import EventName
 
 Source = Literal["api", "automation", "sync", "migration", "system", "intelligence"]
 
@@ -52,7 +53,7 @@ LogStart = Annotated[
         min_length=1,
         max_length=512,
         extra={
-            "message": "must be 'now', 'beginning', the id of an event, a cursor of a stream, or an ISO 8601 time with "
+            "message": "must be 'now', 'beginning', the id of an event, a cursor of a stream, or an RFC 3339 time with "
             "a UTC offset"
         },
     ),
@@ -106,7 +107,7 @@ class _SentEvents(Struct, frozen=True):
 class GetEvent(Input, frozen=True, kw_only=True):
     """One event, by its UUID or its ledger id `evt_<hash>`."""
 
-    event_id: str
+    event_id: EventName
 
 
 class EventQuery(Input, frozen=True, kw_only=True):
@@ -127,13 +128,18 @@ class EventQuery(Input, frozen=True, kw_only=True):
 
 
 class ListEvents(EventQuery, frozen=True, kw_only=True):
-    """Filters, all of which must hold, and a place in the newest-first order."""
+    """Filters, all of which must hold, and a place in the newest-first order.
+
+    The page begins behind `cursor`; with `direction: "backward"` it ends right before it. Without a `cursor` the
+    `direction` changes nothing.
+    """
 
     limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
         DEFAULT_LIMIT
     )
     offset: Annotated[int, Meta(ge=0, le=2**53 - 1, extra={"message": "must be a whole number, 0 or more"})] | None = 0
     cursor: str | None = None
+    direction: Way | None = None
 
 
 class StreamEvents(EventQuery, frozen=True, kw_only=True):
@@ -172,11 +178,15 @@ class SynapEvent(Output, frozen=True, kw_only=True):
 
 
 class EventPage(Output, frozen=True, kw_only=True):
-    """One page, newest first. `total` counts every match; `nextCursor` is absent on the last page."""
+    """One page, newest first. `total` counts every match; `nextCursor` is absent on the last page.
+
+    `previousCursor`, sent with `direction: "backward"`, leads to the page before; it is absent on the first page.
+    """
 
     events: list[SynapEvent]
     total: int
     next_cursor: str | None = None
+    previous_cursor: str | None = None
 
 
 class CaughtUp(Marker, frozen=True, kw_only=True):

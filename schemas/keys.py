@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schemas.base import Input, InstantText, Output, ShortText
+from schemas.base import Input, InstantText, Output, ShortText, Way
 from schemas.principal import Scope
 
 DEFAULT_KEYS = 100
@@ -46,13 +46,17 @@ class CreateKey(Input, frozen=True, kw_only=True):
 
 
 class ListKeys(Input, frozen=True, kw_only=True):
-    """Keys that are valid, and with `includeEnded` those that expired or were revoked."""
+    """Keys that are valid, and with `includeEnded` those that expired or were revoked.
+
+    The page begins behind `cursor`; with `direction: "backward"` it ends right before it.
+    """
 
     include_ended: bool | None = None
     limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
         DEFAULT_KEYS
     )
     cursor: ShortText | None = None
+    direction: Way | None = None
 
 
 class RevokeKey(Input, frozen=True, kw_only=True):
@@ -94,7 +98,8 @@ class IssuedKey(ApiKey, frozen=True, kw_only=True):
 
 
 class KeyPage(Output, frozen=True, kw_only=True):
-    """One page, oldest first. `nextCursor` is absent on the last one."""
+    """One page, oldest first. `nextCursor` is absent on the last one, `previousCursor` on the first."""
 
     keys: list[ApiKey]
     next_cursor: str | None = None
+    previous_cursor: str | None = None

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from schemas.base import NO_NUL, Count, Input, Instant, InstantText, Output, ShortText
+from schemas.base import NO_NUL, Count, Input, Instant, InstantText, Output, ShortText, Way
 from schemas.event import LogStart, TypePattern
 from schemas.filter import LiveFilterObject
+from schemas.reference import EventName
 
 DEFAULT_GRACE_SECONDS = 86_400
 """How long a secret that was replaced still signs."""
@@ -85,7 +86,7 @@ class ReplayDeliveries(SubscriptionReference, frozen=True, kw_only=True):
     Either `eventId`, or `fromSeq` and `toSeq` (both included), or `from` (included) and `to` (excluded).
     """
 
-    event_id: UUID | None = None
+    event_id: EventName | None = None
     from_seq: Count | None = None
     to_seq: Count | None = None
     from_: Instant | None = None
@@ -93,11 +94,15 @@ class ReplayDeliveries(SubscriptionReference, frozen=True, kw_only=True):
 
 
 class ListDeliveries(SubscriptionReference, frozen=True, kw_only=True):
-    """The deliveries of a subscription, newest first; with `status`, only those."""
+    """The deliveries of a subscription, newest first; with `status`, only those.
+
+    The page begins behind `cursor`; with `direction: "backward"` it ends right before it.
+    """
 
     status: DeliveryState | None = None
     limit: Annotated[int, Meta(ge=1, le=200, extra={"message": "must be a whole number from 1 to 200"})] | None = None
     cursor: str | None = None
+    direction: Way | None = None
 
 
 class Subscription(Output, frozen=True, kw_only=True):
@@ -199,7 +204,8 @@ class Delivery(Output, frozen=True, kw_only=True):
 
 
 class DeliveryPage(Output, frozen=True, kw_only=True):
-    """One page, newest first. `nextCursor` is absent on the last one."""
+    """One page, newest first. `nextCursor` is absent on the last one, `previousCursor` on the first."""
 
     deliveries: list[Delivery]
     next_cursor: str | None = None
+    previous_cursor: str | None = None

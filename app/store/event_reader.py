@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.cursor import Cursor, Cursors
 from app.store.database import Database
@@ -64,6 +64,11 @@ def more_sql(conditions: str) -> str:
     return f"SELECT {any_sql(f'{conditions} AND seq < %(last)s', [seq_key(descending=True)])}"
 
 
+def newer_sql(conditions: str, limit: int) -> str:
+    """The seqs of the next matches that are newer than the place `behind`, the oldest first."""
+    return f"SELECT seq FROM event WHERE {conditions} AND seq > %(behind)s ORDER BY seq LIMIT {limit}"
+
+
 def _rows_sql(conditions: str, limit: int, offset: int) -> str:
     return f"SELECT * FROM event WHERE {conditions} ORDER BY seq DESC LIMIT {limit} OFFSET {offset}"
 
@@ -110,7 +115,7 @@ class EventReader:
 
         Raises PayloadTooLarge beyond 32 MiB, InvalidInput for a cursor that is not of this list, Unavailable.
         """
-        page = await self._read(Filter(query, workspace, only_user), query, self._place(workspace, query))
+        page, _ = await self._at(Filter(query, workspace, only_user), query, self._place(workspace, query))
         if page.cut:
             raise PayloadTooLarge(
                 "These events exceed 32 MiB; read them with events.page, or set a lower limit", field="limit"
@@ -128,12 +133,37 @@ class EventReader:
             total = place.total
         else:
             total = (await self._database.search(matching.total_sql, matching.parameters))[0][0]
-        page = await self._read(matching, query, place)
+        page, before = await self._at(matching, query, place)
         fields = [b'"events":', page.events.json, b',"total":%d' % total]
+
+        def add(name: bytes, seq: int) -> None:
+            cursor = self._cursors.seal(Cursor(NEWEST_FIRST, workspace, seq, matching.digest, total))
+            fields.append(b',"%b":%b' % (name, msgspec.json.encode(cursor)))
+
         if page.last is not None and await self._more(matching, page):
-            cursor = self._cursors.seal(Cursor(NEWEST_FIRST, workspace, page.last, matching.digest, total))
-            fields.append(b',"nextCursor":%b' % msgspec.json.encode(cursor))
+            add(b"nextCursor", page.last)
+        if before is not None:
+            add(b"previousCursor", before)
         return Written(b"{%b}" % b"".join(fields))
+
+    async def _at(self, matching: Filter, query: ListEvents, place: Cursor | None) -> tuple[_Page, int | None]:
+        """The page at `place`, and the seq that the page before it lies before (all of it is newer); None for none."""
+        if place is None:
+            return await self._read(matching, query, None), None
+        if query.direction != "backward":
+            return await self._read(matching, query, place), place.seq - 1
+        limit = query.limit or DEFAULT_LIMIT
+        parameters = matching.parameters | {"behind": place.seq}
+        read = self._database.search if matching.is_free else self._database.rows
+        newer = [seq for (seq,) in await read(newer_sql(matching.sql, limit + 1), parameters)]
+        has_more, newer = len(newer) > limit, newer[:limit]
+        while newer:
+            top = structs.replace(place, seq=newer[-1] + 1)
+            page = await self._read(matching, structs.replace(query, limit=len(newer)), top)
+            if not page.cut:
+                return page, newer[-1] if has_more else None
+            has_more, newer = True, newer[: max(page.count // 2, 1)]  # it must reach the place, and begins later
+        return _Page(Written(b"[]"), 0, None, cut=False), None
 
     def _place(self, workspace: str, query: ListEvents) -> Cursor | None:
         if query.cursor is None:

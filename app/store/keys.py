@@ -1,7 +1,7 @@
 """API keys: made, listed, replaced and revoked by those who may; found by the hash of a token for every call."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 from app.ledger.chain import instant
 from app.store.audit import AUDITED, Act, enter
 from app.store.database import Database
+from schemas.base import Way
 from schemas.keys import ApiKey
 from schemas.principal import EVERY, Principal, Scope
 
@@ -39,13 +40,15 @@ INSERT_ONCE = f"{INSERT} {_ONCE}"
 
 LIST = f"SELECT {COLUMNS} FROM api_key ORDER BY created_at, id"
 
-LIST_SOME = f"""
+_LIST_SOME = f"""
 SELECT {COLUMNS} FROM api_key
 WHERE (%(every)s OR workspaces <@ %(workspaces)s::text[]) AND (%(with_ended)s OR {IS_VALID})
-    AND (%(after_id)s::text IS NULL OR (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::text))
-ORDER BY created_at, id LIMIT %(limit)s
+    AND (%(place_id)s::text IS NULL OR (created_at, id) {{0}} (%(place_at)s::timestamptz, %(place_id)s::text))
+ORDER BY created_at {{1}}, id {{1}} LIMIT %(limit)s
 """
-"""The keys of some workspaces alone."""
+
+LIST_SOME: Mapping[Way, str] = {"forward": _LIST_SOME.format(">", "ASC"), "backward": _LIST_SOME.format("<", "DESC")}
+"""The keys that belong to no other workspaces, behind a place or before it."""
 
 _REVOKE = "UPDATE api_key SET revoked_at = %(revoked_at)s WHERE id = %(id)s AND revoked_at IS NULL"
 
@@ -216,19 +219,23 @@ class Keys:
         return _key(await self._database.rows(FIND_KEY, {"id": key_id}))
 
     async def page(
-        self, workspaces: Sequence[str], *, with_ended: bool, after: Key | None, limit: int
+        self, workspaces: Sequence[str], *, with_ended: bool, place: Key | None, way: Way, limit: int
     ) -> tuple[list[Key], bool]:
-        """Keys that belong to no other than these workspaces (`*`: all keys), oldest first, and whether more follow."""
+        """Keys that belong to no other than these workspaces (`*`: all keys), oldest first.
+
+        They are those behind `place`, or right before it; and whether there are more on that way.
+        """
         asked = {
             "every": EVERY in workspaces,
             "workspaces": list(workspaces),
             "with_ended": with_ended,
-            "after_at": after and after.created_at,
-            "after_id": after and after.id,
+            "place_at": place and place.created_at,
+            "place_id": place and place.id,
             "limit": limit + 1,
         }
-        keys = [Key.of(row) for row in await self._database.rows_alone(LIST_SOME, asked)]
-        return keys[:limit], len(keys) > limit
+        keys = [Key.of(row) for row in await self._database.rows_alone(LIST_SOME[way], asked)]
+        page = keys[:limit]
+        return page if way == "forward" else page[::-1], len(keys) > limit
 
     async def known_workspaces(self, slugs: Sequence[str]) -> set[str]:
         """Those of the slugs that are a workspace's."""

@@ -6,7 +6,7 @@ result, but for a replay: then the events come twice more.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,6 +18,7 @@ from app.store.database import Database
 from app.store.filter_sql import condition
 from app.store.pipe import Row
 from app.store.rows import INSTANT
+from schemas.base import Way
 from schemas.errors import NotFound
 from schemas.subscription import Attempt, Delivery, DeliveryState, Subscription
 
@@ -146,7 +147,7 @@ WITH matched AS (
 SELECT delivery_seq - before, delivery_seq, CASE WHEN delivery_seq > before THEN {AUDITED} END FROM advanced
 """
 
-DELIVERIES = f"""
+_DELIVERIES = f"""
 SELECT d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("d.created_at")},
     {INSTANT.format("d.due_at")}, {INSTANT.format("d.ended_at")}, coalesce((
         SELECT json_agg(json_build_array(a.number, {INSTANT.format("a.at")}, a.elapsed_ms, a.status, a.error,
@@ -155,10 +156,13 @@ SELECT d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("
             AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}), '[]')::text
 FROM delivery AS d JOIN event AS e ON e.workspace_id = d.workspace_id AND e.seq = d.seq
 WHERE d.workspace_id = %(workspace)s AND d.subscription_id = %(id)s
-    AND (%(before)s::bigint IS NULL OR d.delivery_seq < %(before)s)
+    AND (%(place)s::bigint IS NULL OR d.delivery_seq {{0}} %(place)s)
     AND (%(state)s::text IS NULL OR d.state = %(state)s)
-ORDER BY d.delivery_seq DESC LIMIT %(limit)s
+ORDER BY d.delivery_seq {{1}} LIMIT %(limit)s
 """
+
+DELIVERIES: Mapping[Way, str] = {"forward": _DELIVERIES.format("<", "DESC"), "backward": _DELIVERIES.format(">", "ASC")}
+"""The deliveries of a subscription behind a place, or before it: the newest is the first."""
 
 
 class Secrets(Struct, frozen=True):
@@ -336,11 +340,16 @@ class Subscriptions:
         return made, number
 
     async def deliveries(
-        self, workspace: str, id: str, *, state: DeliveryState | None, before: int | None, limit: int
-    ) -> list[Delivery]:
-        """The deliveries of one, newest first, those with a number below `before`."""
-        parameters = {"workspace": workspace, "id": id, "state": state, "before": before, "limit": limit}
-        return [_delivery(row) for row in await self._database.rows_alone(DELIVERIES, parameters)]
+        self, workspace: str, id: str, *, state: DeliveryState | None, place: int | None, way: Way, limit: int
+    ) -> tuple[list[Delivery], bool]:
+        """The deliveries of one, newest first, with numbers below `place` or, backward, right above it.
+
+        And whether there are more on that way.
+        """
+        parameters = {"workspace": workspace, "id": id, "state": state, "place": place, "limit": limit + 1}
+        found = [_delivery(row) for row in await self._database.rows_alone(DELIVERIES[way], parameters)]
+        page = found[:limit]
+        return page if way == "forward" else page[::-1], len(found) > limit
 
 
 def _key(workspace: str, id: str, reads_only: str | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from procedures.context import Context
 from procedures.grants import sees
+from procedures.paging import neighbours, way_from
 from procedures.procedure import query
 from schemas.errors import InvalidInput, Issue
 from schemas.keys import DEFAULT_KEYS, KeyPage, ListKeys
@@ -14,15 +15,22 @@ async def list_(wanted: ListKeys, context: Context) -> KeyPage:
 
     Those for every workspace are seen by such keys only. `nextCursor` is absent on the last page.
     """
-    keys, after = context.services.keys, None
+    keys, place = context.services.keys, None
     if wanted.cursor is not None:
-        after = await keys.find(wanted.cursor)
-        if after is None or not sees(context.principal, after):
+        place = await keys.find(wanted.cursor)
+        if place is None or not sees(context.principal, place):
             raise InvalidInput([Issue("cursor", "is not a cursor of this list; use one that an earlier page gave")])
+    way = way_from(wanted.cursor, wanted.direction)
     found, more = await keys.page(
         context.principal.workspaces,
         with_ended=bool(wanted.include_ended),
-        after=after,
+        place=place,
+        way=way,
         limit=wanted.limit or DEFAULT_KEYS,
     )
-    return KeyPage(keys=[key.shown() for key in found], next_cursor=found[-1].id if more else None)
+    has_next, has_previous = neighbours(way, more=more, is_first=place is None)
+    return KeyPage(
+        keys=[key.shown() for key in found],
+        next_cursor=found[-1].id if found and has_next else None,
+        previous_cursor=found[0].id if found and has_previous else None,
+    )

@@ -2,10 +2,11 @@
 
 from app.cursor import Cursor
 from procedures.context import Context
+from procedures.paging import neighbours, way_from
 from procedures.procedure import query
 from schemas.errors import NotFound
 from schemas.principal import Scope
-from schemas.subscription import DEFAULT_DELIVERIES, DeliveryPage, ListDeliveries
+from schemas.subscription import DEFAULT_DELIVERIES, Delivery, DeliveryPage, ListDeliveries
 
 ORDER = "deliveries"
 """The order that this list's cursors are bound to."""
@@ -20,17 +21,21 @@ async def deliveries(wanted: ListDeliveries, context: Context) -> DeliveryPage:
     webhooks, workspace, id_ = context.services.webhooks, context.workspace, wanted.subscription_id
     await webhooks.subscriptions.get(workspace, id_, context.principal.delivers_only)
     list_of = f"{id_} {wanted.status or ''}".encode()
-    before = None
+    place = None
     if wanted.cursor is not None:
-        place = webhooks.cursors.open(wanted.cursor, order=ORDER, workspace=workspace)
-        before = place.seq if place.filter == list_of else 0
-    limit = wanted.limit or DEFAULT_DELIVERIES
-    found = await webhooks.subscriptions.deliveries(workspace, id_, state=wanted.status, before=before, limit=limit + 1)
-    page = found[:limit]
-    is_last = len(found) <= limit
+        cursor = webhooks.cursors.open(wanted.cursor, order=ORDER, workspace=workspace)
+        place = cursor.seq if cursor.filter == list_of else 0
+    way = way_from(wanted.cursor, wanted.direction)
+    page, more = await webhooks.subscriptions.deliveries(
+        workspace, id_, state=wanted.status, place=place, way=way, limit=wanted.limit or DEFAULT_DELIVERIES
+    )
+    has_next, has_previous = neighbours(way, more=more, is_first=place is None)
+
+    def sealed(delivery: Delivery) -> str:
+        return webhooks.cursors.seal(Cursor(ORDER, workspace, delivery.delivery_seq, list_of, 0))
+
     return DeliveryPage(
         deliveries=page,
-        next_cursor=None
-        if is_last
-        else webhooks.cursors.seal(Cursor(ORDER, workspace, page[-1].delivery_seq, list_of, 0)),
+        next_cursor=sealed(page[-1]) if page and has_next else None,
+        previous_cursor=sealed(page[0]) if page and has_previous else None,
     )

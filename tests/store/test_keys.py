@@ -23,7 +23,7 @@ def test_a_key_that_is_inserted_twice_is_there_once(database_url: str) -> None:
 
         await database.rows_alone(INSERT_ONCE, asdict(made) | {"token_sha256": token_hash(token)})
 
-        listed, _ = await keys.page(["default"], with_ended=True, after=None, limit=10)
+        listed, _ = await keys.page(["default"], with_ended=True, place=None, way="forward", limit=10)
         assert listed == [made]
 
     _run(database_url, run)
@@ -54,7 +54,7 @@ def test_a_rotation_that_runs_twice_ends_and_makes_one(database_url: str, grace_
         old = await keys.find(made.id)
         assert old is not None
         assert (old.expires_at, old.revoked_at) == ((ends_at, None) if grace_seconds else (LATER, NOW))
-        listed, _ = await keys.page(["default"], with_ended=True, after=None, limit=10)
+        listed, _ = await keys.page(["default"], with_ended=True, place=None, way="forward", limit=10)
         assert {key.id for key in listed} == {made.id, "successor"}
 
     _run(database_url, run)

@@ -1,0 +1,19 @@
+// Infinite queries as a React frontend writes them: they compile where an input has a `cursor`.
+import { QueryClient } from '@tanstack/react-query'
+import { createTRPCClient, httpLink } from '@trpc/client'
+import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query'
+import type { AppRouter } from './contract'
+import { transformer } from './options.js'
+
+const client = createTRPCClient<AppRouter>({ links: [httpLink({ url: '/trpc', ...transformer })] })
+const trpc = createTRPCOptionsProxy<AppRouter>({ client, queryClient: new QueryClient() })
+
+export const events = trpc.events.page.infiniteQueryOptions(
+  { type: 'note.*', limit: 20 },
+  { getNextPageParam: (page) => page.nextCursor, getPreviousPageParam: (page) => page.previousCursor },
+)
+export const keys = trpc.keys.list.infiniteQueryOptions({}, { getNextPageParam: (page) => page.nextCursor })
+export const deliveries = trpc.subscriptions.deliveries.infiniteQueryOptions(
+  { subscriptionId: 'sub_x' },
+  { getNextPageParam: (page) => page.nextCursor, getPreviousPageParam: (page) => page.previousCursor },
+)
