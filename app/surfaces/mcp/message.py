@@ -12,6 +12,7 @@ from schemas.jsontext import UNREADABLE
 class Message(Struct, frozen=True):
     """One JSON-RPC message. Of a call the `arguments` are kept apart, None where it has none."""
 
+    method: str
     body: bytes
     """For the library; a call's has no arguments."""
     arguments: bytes | None = None
@@ -47,9 +48,9 @@ def read_message(body: bytes) -> Message:
     except UNREADABLE:
         raise MessageError(PARSE_ERROR, "The body cannot be read as JSON") from None
     if envelope.method != "tools/call" or not envelope.params:
-        return Message(body)
+        return Message(envelope.method, body)
     arguments = bytes(envelope.params.pop("arguments", _NULL))
-    return Message(msgspec.json.encode(envelope), None if arguments == b"null" else arguments)
+    return Message(envelope.method, msgspec.json.encode(envelope), None if arguments == b"null" else arguments)
 
 
 def limited(arguments: bytes | None, limit: int) -> bytes | None:

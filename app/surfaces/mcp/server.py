@@ -10,11 +10,15 @@ from litestar.types import HTTPScope, Receive, Send
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from msgspec import Struct
 
+from app.surfaces.errors import BAD_REQUEST
 from app.surfaces.mcp.message import Message, limited
 from app.surfaces.mcp.results import answered, failed
 from app.surfaces.mcp.tools import ToolSpec, tools
+from app.surfaces.requests import header_map
 from procedures.call import call, log_call
 from procedures.context import Context
 from procedures.procedure import Procedure
@@ -31,6 +35,8 @@ to one. A tool `a_b` is the procedure `a.b`."""
 
 _REQUEST = "synap.mcp"
 """Where a request's own stands in its scope."""
+
+_VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 
 # They say that each request came and went, in words that we do not choose.
 logging.getLogger("mcp").setLevel(logging.WARNING)
@@ -62,6 +68,10 @@ class ToolServer:
 
     async def handle(self, context: Context, sent: Message, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one message."""
+        version = _version_of(scope)
+        if version and sent.method != "initialize" and version not in KNOWN_PROTOCOL_VERSIONS:
+            await _refuse_version(version, context, send)
+            return
         # A manager keeps sessions, and there are none: so each request has its own, and leaves nothing behind to stop.
         manager = StreamableHTTPSessionManager(
             self._server, json_response=True, stateless=True, max_request_body_size=self._max_body_bytes
@@ -73,7 +83,7 @@ class ToolServer:
                 return {"type": "http.request", "body": unread.pop(), "more_body": False}
             return await receive()
 
-        own: dict[str, Any] = {**scope, _REQUEST: _Request(context, sent.arguments)}
+        own = {**scope, "headers": _headers(scope, sent), _REQUEST: _Request(context, sent.arguments)}
         async with manager.run():
             await manager.handle_request(own, replay, send)  # type: ignore[arg-type] # ASGI by another's types
 
@@ -108,6 +118,39 @@ class ToolServer:
             structured_content=result.structured,
             is_error=result.is_error,
         )
+
+
+async def _refuse_version(version: str, context: Context, send: Send) -> None:
+    """Answer a request in a version of the protocol that is not spoken here, with those that are."""
+    log_call("(mcp)", context.request_id, 0.0, BAD_REQUEST.name, context)
+    known = list(KNOWN_PROTOCOL_VERSIONS)
+    error = types.ErrorData(
+        code=types.UNSUPPORTED_PROTOCOL_VERSION,
+        message=f"MCP-Protocol-Version must be one of: {', '.join(known)}; initialize negotiates one",
+        data={"supported": known, "requested": version[:MAX_ECHO], "reason": BAD_REQUEST.name},
+    )
+    content = types.JSONRPCError(jsonrpc="2.0", id=None, error=error).model_dump_json(by_alias=True).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": BAD_REQUEST.http, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": False})
+
+
+def _version_of(scope: HTTPScope) -> str:
+    """The version that a request says that it is in; empty where it says none."""
+    return header_map(scope).get(_VERSION, b"").decode("latin-1").strip()
+
+
+def _headers(scope: HTTPScope, sent: Message) -> list[tuple[bytes, bytes]]:
+    """The headers of a request as the library reads them, which looks at the first of a name only.
+
+    Without `Accept` any answer is welcome (RFC 9110, section 12.5.1). The version of `initialize` is the one in its
+    parameters: a client that sends a header as well may name a later one there.
+    """
+    speaks = sent.method != "initialize" and _version_of(scope)
+    ours = {b"accept"} if speaks else {b"accept", _VERSION}
+    accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]
+    kept = [(name, value) for name, value in scope["headers"] if name not in ours]
+    return [*kept, (b"accept", b", ".join(accepted) or b"*/*")]
 
 
 def _request(told: Any) -> _Request:
