@@ -41,13 +41,17 @@ def misfit(value: object, wanted: Any, meta: Meta | None = None) -> str:
         return f"must be text, not {sent(value)}"
     if own := _own_message(value, extra):
         return own
-    name, what = named(wanted), sent(value)
+    is_alike = named(wanted) == sent(value) and not limits_of(meta)
+    return UNFIT if is_alike else f"must be {named(wanted)}{_more(value, wanted, meta)}"
+
+
+def _more(value: object, wanted: Any, meta: Meta | None) -> str:
+    """What helps beside the name of a type: its limits, or what the value is instead."""
     if limits := limits_of(meta):
-        return f"must be {name}{limits}"
-    if name == what:
-        return UNFIT
-    is_told = _choices(wanted) is not None or (isinstance(value, str) and wanted is not bool)
-    return f"must be {name}" if is_told else f"must be {name}, not {what}"
+        return limits
+    if (choices := _choices(wanted)) is not None:
+        return ", as text" if str(value) in choices else ""
+    return "" if isinstance(value, str) and wanted is not bool else f", not {sent(value)}"
 
 
 def _own_message(value: object, extra: Mapping[str, Any]) -> str | None:

@@ -28,12 +28,12 @@ from procedures.subscriptions.create import create as create_subscription
 from procedures.subscriptions.delete import delete as delete_subscription
 from procedures.subscriptions.list import list_ as list_subscriptions
 from schemas.base import Input, Output, ShortText
-from schemas.errors import Conflict, InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
+from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
 from schemas.event import EventPage, LogEvents, SynapEvent
 from schemas.issues import decoded
 from schemas.principal import Principal
 from schemas.subscription import Subscription, SubscriptionReference
-from schemas.wire.cloudevents import CloudEvent, ShownCloudEvent, shown
+from schemas.wire.cloudevents import CloudEvent, ShownCloudEvent, sent_names, shown
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
 IDEMPOTENT = UUID("5f0b7a52-6d3e-5b1c-9c55-0f5d2a4c8e11")
@@ -258,11 +258,8 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
             logged = await call(log_batch, context, lambda: LogEvents(events=events))
         else:
             logged = [await call(log, context, lambda: events[0])]
-    except InvalidInput as error:  # a batch is a list here, and no member
-        issues = [Issue(each.path.removeprefix("events."), each.message, each.code) for each in error.issues]
-        raise InvalidInput(issues) from error
-    except Conflict as error:
-        error.field = error.field and error.field.removeprefix("events.")
+    except ProcedureError as error:
+        error.rename(sent_names(events, is_batch=mode is Mode.BATCHED) | {"workspace": "X-Workspace-Id"})
         raise
     if mode is Mode.BATCHED:
         content = await asyncio.to_thread(written, logged) if is_large else written(logged)

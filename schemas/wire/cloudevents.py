@@ -7,7 +7,7 @@ in `metadata.custom.cloudevent`, so that whoever reads an event as a CloudEvent 
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Literal
 from urllib.parse import quote
@@ -98,6 +98,16 @@ class _Kept(Struct, frozen=True, kw_only=True):
 _EMPTY = _Kept()
 _members = msgspec.json.Decoder(dict[str, Raw])
 
+ATTRIBUTE_NAMES = {
+    "subjectId": "subject",
+    "producer": "source",
+    "occurredAt": "time",
+    "correlationId": "correlationid",
+    "causationId": "causationid",
+    "metadata.custom.cloudevent.extensions": "",
+}
+"""What `events.log` calls `subjectId` is `subject` in a CloudEvent."""
+
 ATTRIBUTES = frozenset(field.name for field in msgspec.structs.fields(CloudEvent)) - {"data", "data_base64"}
 """Those that are no extensions."""
 
@@ -152,6 +162,20 @@ def of_attributes(attributes: Mapping[str, Any], data: SentData, workspace: str,
         causation_id=event.causationid,
         occurred_at=event.time,
     )
+
+
+def sent_names(events: Sequence[LogEvent], *, is_batch: bool) -> dict[str, str]:
+    """What senders of CloudEvents call the fields of these inputs of `events.log`, or of `events.logBatch`.
+
+    A batch is a list and no member, and data that is no object stands in ours below `value`.
+    """
+    names: dict[str, str] = {}
+    for place, event in enumerate(events):
+        ours, theirs = (f"events.{place}.", f"{place}.") if is_batch else ("", "")
+        if _kept(event).data == "value":
+            names[f"{ours}data.value"] = f"{theirs}data"
+        names |= {f"{ours}{name}": f"{theirs}{attribute}" for name, attribute in ATTRIBUTE_NAMES.items()}
+    return names | ({"events": ""} if is_batch else {})
 
 
 def body_data(body: bytes, content_type: str | None) -> SentData:
@@ -213,7 +237,7 @@ def _data(event: SynapEvent, kept: _Kept) -> dict[str, Any]:
     return {"data_base64" if kept.data == "base64" else "data": inner}
 
 
-def _kept(event: SynapEvent) -> _Kept:
+def _kept(event: SynapEvent | LogEvent) -> _Kept:
     if event.metadata is UNSET:
         return _EMPTY
     try:

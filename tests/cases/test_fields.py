@@ -168,6 +168,35 @@ def test_a_procedure_names_its_own_fields(server: Server, name: str, sent: dict[
     assert [issue["path"] for issue in response.json()["error"]["data"]["issues"]] == [path]
 
 
+CLOUDEVENT = {"specversion": "1.0", "id": "1", "source": "s", "type": "case.field"}
+
+CLOUDEVENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a number": ({"data": UNSAFE}, "data"),
+    "a number in a list": ({"data": [1, {"n": UNSAFE}]}, "data.1.n"),
+    "a number in an object": ({"data": {"value": UNSAFE}}, "data.value"),
+    "a source": ({"source": ""}, "source"),
+    "a subject": ({"subject": "\0"}, "subject"),
+    "a time": ({"time": "2026-02-30T00:00:00Z"}, "time"),
+    "an id": ({"id": 1}, "id"),
+    "a version": ({"specversion": 1.0}, "specversion"),
+    "a correlation": ({"correlationid": ""}, "correlationid"),
+    "an extension": ({"ext": 5.5}, "ext"),
+    "our own name": ({"subjectId": "x"}, "subjectId"),
+}
+
+
+@pytest.mark.parametrize("kind", ["application/cloudevents+json", "application/cloudevents-batch+json"])
+@pytest.mark.parametrize(("change", "field"), CLOUDEVENTS.values(), ids=list(CLOUDEVENTS))
+def test_an_attribute_is_named_as_it_was_sent(server: Server, change: dict[str, Any], field: str, kind: str) -> None:
+    sent = CLOUDEVENT | change
+    is_batch = "batch" in kind
+    content = json.dumps([CLOUDEVENT | {"data": {}}, sent] if is_batch else sent)
+
+    response = ask("POST", f"{server.url}/v1/events", content=content, headers=server.headers | {"content-type": kind})
+
+    assert response.json()["error"]["field"] == (f"1.{field}" if is_batch else field), response.text
+
+
 def test_a_tool_names_its_arguments(server: Server) -> None:
     params = {"name": "events_log", "arguments": {"type": "case.field", "data": {}, "correlationId": "\0"}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}

@@ -141,7 +141,7 @@ def _version_of(scope: HTTPScope) -> str:
 
 
 def _headers(scope: HTTPScope, sent: Message) -> list[tuple[bytes, bytes]]:
-    """The headers of a request as the library reads them, which looks at the first of a name only.
+    """The headers of a request as the library reads them: the first of a name only, and types in lower case.
 
     Without `Accept` any answer is welcome (RFC 9110, section 12.5.1). The version of `initialize` is the one in its
     parameters: a client that sends a header as well may name a later one there.
@@ -149,7 +149,11 @@ def _headers(scope: HTTPScope, sent: Message) -> list[tuple[bytes, bytes]]:
     speaks = sent.method != "initialize" and _version_of(scope)
     ours = {b"accept"} if speaks else {b"accept", _VERSION}
     accepted = [value for name, value in scope["headers"] if name == b"accept" and value.strip()]
-    kept = [(name, value) for name, value in scope["headers"] if name not in ours]
+    kept = [
+        (name, value.lower() if name == b"content-type" else value)
+        for name, value in scope["headers"]
+        if name not in ours
+    ]
     return [*kept, (b"accept", b", ".join(accepted) or b"*/*")]
 
 
