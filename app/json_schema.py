@@ -5,8 +5,8 @@ back as it was stored, and as an input (`Way`). What takes input refuses unknown
 member is optional. What we answer stays open, and an optional member is absent, never null. A Struct that stands in
 several ways is `X` in the first of them, then `XStored` or `XInput`, as in `app/typescript.py`.
 
-A schema takes every JSON that the server takes, and refuses what a schema can. It cannot say: the limits of JSON that is
-stored (depth, integers beyond 2^53-1, the size of an event); which days a month has; what a Struct checks in its
+A schema takes every JSON that the server takes, and refuses what a schema can. It cannot say: the limits of JSON that
+is stored (depth, integers beyond 2^53-1, the size of an event); which days a month has; what a Struct checks in its
 `__post_init__`; of a filter its depth, its number of nodes and such integers; of an order that a field comes twice. Nor
 does it list the members of a metadata kind that holds itself: a filter may ask for any below it, an order for none.
 Where a metadata kind accepts unknown members, a filter may ask for any below it. Patterns have only what every reader
