@@ -24,6 +24,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.verify import is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
 from app.settings import Settings, SettingsError
+from app.signals import stop
 from app.start import observed, ready
 from app.store.audit import enter
 from app.store.data_directory import DataDirectoryError
@@ -35,7 +36,7 @@ from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
-from app.terminal import EXIT_INTERRUPTED, Bar
+from app.terminal import EXIT_UNREAD, Bar
 from app.typescript import typescript as typescript_contract
 from app.verification import UnreadableError, exit_code, of_node, read_bundle, read_note, report
 from procedures.described import contract as json_schema_contract
@@ -84,7 +85,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main() -> None:
-    """Entry point of `synap`."""
+    """Run the command that was given, and end with its exit code."""
     configure_logs()
     try:
         try:
@@ -100,15 +101,13 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         _forget_output()  # who read it has gone, as `head` does
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_UNREAD)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
         _forget_output()
         print(f"synap: The output cannot be written: {error.strerror}.", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
 
 
 @cli.command
@@ -333,7 +332,7 @@ def import_(
     """Log the events of a file, one JSON object a line, each as `events.log` takes it.
 
     Run again, it stores what is missing and nothing twice. Exit code 0 where all is stored, 1 where a line is refused,
-    2 where it cannot go on, 130 where it was interrupted.
+    2 where it cannot go on, 130 where Ctrl-C interrupted it, 143 where SIGTERM did.
 
     Parameters
     ----------
@@ -445,11 +444,10 @@ def tail(
         superjson=settings.transformer == "superjson",
     )
     shown = printer(json=json)
-    try:
-        for event in follow(wanted, lambda said: print(f"synap: {said}", file=sys.stderr, flush=True)):
+    for event in follow(wanted, lambda said: print(f"synap: {said}", file=sys.stderr, flush=True)):
+        with stop.finishing():  # a line is written whole
             print(shown(event), flush=True)
-    except KeyboardInterrupt:
-        return
+        stop.check()
 
 
 @cli.command(name="doctor")

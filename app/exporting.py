@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from app.ledger.keyring import Keyring
 from app.settings import Settings
+from app.signals import stop
 from app.start import Install, ready
 from app.store.audit import enter
 from app.store.database import Database
@@ -93,17 +95,26 @@ def _written(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
     try:
         _check(path, force=force)
         place = path.resolve()  # where a link leads, which stays
-        with NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
-            try:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                _name(file.name, place, force=force)
-            finally:
-                with suppress(FileNotFoundError):  # it has the other name then
-                    Path(file.name).unlink()
+        with _temporary(place) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            _name(file.name, place, force=force)
     except OSError as error:
         raise ExportingError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+@contextmanager
+def _temporary(place: Path) -> Iterator[IO[bytes]]:
+    """A file beside `place`, which is removed at the end, however that comes; it may have another name then."""
+    with ExitStack() as stack:
+        with stop.finishing():
+            file = NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False)  # noqa: SIM115 - below
+            remove = partial(Path(file.name).unlink, missing_ok=True)
+            stack.callback(remove)
+            stack.enter_context(stop.before_end(remove))
+        stop.check()
+        yield stack.enter_context(file)
 
 
 def _check(path: Path, *, force: bool) -> None:

@@ -8,7 +8,6 @@ again: whatever ends an import, the same command run again stores what is missin
 import asyncio
 import os
 import select
-import signal
 import stat
 import sys
 import threading
@@ -30,6 +29,7 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.lines import Drafted, Origin, Piece, Refused, work
 from app.settings import Settings
+from app.signals import held_back, stop
 from app.start import Install, ready
 from app.store.audit import enter
 from app.store.database import Database
@@ -39,7 +39,7 @@ from app.store.install import InstallError, connect
 from app.store.notices import Notices
 from app.store.registered import register_types
 from app.store.workspaces import NODE_LOG
-from app.terminal import EXIT_INTERRUPTED, Bar, escaped
+from app.terminal import Bar, escaped
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 from schemas.event_data import event_types
@@ -154,11 +154,11 @@ def complaints(order: Order, outcome: Outcome) -> Iterator[str]:
 
 
 def exit_code(outcome: Outcome) -> int:
-    """0: all is stored. 1: a line was refused. 2: it could not go on. 130: interrupted."""
+    """0: all is stored. 1: a line was refused. 2: it could not go on. 130 or 143: SIGINT or SIGTERM interrupted it."""
     if outcome.failure is not None:
         return EXIT_FAILED
     if outcome.is_interrupted:
-        return EXIT_INTERRUPTED
+        return stop.exit_code
     return EXIT_REFUSED if outcome.bad or outcome.refused else 0
 
 
@@ -266,10 +266,15 @@ class _Import:
         self._stopped = asyncio.Event()
 
     async def run(self, install: Install, keys: Keyring) -> None:
-        """Import to the end, to the first line that is no event, or until this process is told to stop."""
+        """Import to the end, to the first line that is no event, or until this process is told to stop.
+
+        Then it stores the lines that it has begun to store.
+        """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+        with stop.finishing(lambda: loop.call_soon_threadsafe(self._stopped.set)):
+            await self._run(install, keys)
+
+    async def _run(self, install: Install, keys: Keyring) -> None:
         database, notices = Database(install.database_url), Notices(install.database_url)
         await database.open()
         notices.open(lambda _workspace, _seq: None, lambda: None)
@@ -311,12 +316,6 @@ class _Import:
             for task in (stopping, following):
                 task.cancel()
             await asyncio.gather(stopping, following, return_exceptions=True)
-
-    def _stop(self) -> None:
-        """The piece under way is stored first; whoever cannot wait for that says it again."""
-        self._stopped.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().remove_signal_handler(number)
 
     async def _store(self, piece: Piece, drafted: Drafted) -> None:
         numbers, drafts, refused = drafted.numbers, drafted.drafts, drafted.refused
@@ -444,13 +443,9 @@ def _drafting(origin: Origin, extensions: Sequence[str]) -> Iterator[Connection]
     """The way to a process that answers pieces with drafts; it ends with this one, however that ends."""
     context = get_context("spawn")  # nothing of ours is open in it, so that it sees when we are gone
     ours, its = context.Pipe()
-    # A terminal sends its Ctrl-C to every process: that one is inherited, and we say when it stops.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        process = context.Process(target=work, args=(its, origin, extensions), daemon=True)
+    process = context.Process(target=work, args=(its, origin, extensions), daemon=True)
+    with held_back():
         process.start()
-    finally:
-        signal.signal(signal.SIGINT, before)
     its.close()
     try:
         yield ours  # never closed: the thread that reads may be about to write, and fails since nobody is there

@@ -19,7 +19,7 @@ from app.ledger.keyring import Keyring
 from app.limits import RateLimits
 from app.logs import configure_logs
 from app.openapi import openapi
-from app.parent import before_stop
+from app.parent import before_stop, end_when_told
 from app.process import Process
 from app.settings import Settings
 from app.start import Install
@@ -158,6 +158,7 @@ def _trpc(settings: Settings, services: Services, authenticator: Authenticator, 
 
 def load_worker(_target: str, settings: Settings, install: Install, *, ledger_alone: bool = False) -> ASGIApp:
     """What each server process runs first: its own logs, extensions and application. Called by granian."""
+    end_when_told()
     configure_logs()
     load_extensions(settings.extensions)
     secret = read_secret(settings.secret_path)

@@ -1,14 +1,14 @@
 """The server processes: granian's, with one more beside them that listens on the ledger's own port."""
 
 import encodings.idna  # noqa: F401 - asking for an address does: in `_announce`, while server processes are forked
-import os
+import multiprocessing
 import resource
 import shlex
-import signal
 import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,14 +18,35 @@ from granian.server.mp import WorkerProcess
 
 from app.main import load_worker
 from app.settings import Settings
+from app.signals import held_back, stop
 from app.start import Install
 
-STOP_SECONDS = 30
-"""How long a server process may take to finish what it accepted before it is killed."""
+STOP_SECONDS = 10
+"""How long a server process may take to finish what it accepted before it is killed. Together with the end of the
+database less than `app.signals.FINISH_SECONDS`, unless both hang."""
 
 MAX_CONNECTIONS = 65_536
 RESERVED_FILES = 768
 """Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
+
+
+class Interrupt(threading.Event):
+    """What wakes granian's loop, which clears it before it acts on the news."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_last = False
+
+    def set_for_good(self) -> None:
+        """Wake the loop, whatever other news it has just begun to act on."""
+        self._is_last = True
+        self.set()
+
+    def clear(self) -> None:
+        """Wait for the next news, unless there is none after this."""
+        super().clear()
+        if self._is_last:
+            self.set()
 
 
 class Processes(MPServer):
@@ -38,6 +59,20 @@ class Processes(MPServer):
     def __init__(self, target: str, *, workers: int, ledger_port: int, **options: Any) -> None:
         super().__init__(target, workers=workers + bool(ledger_port), **options)
         self._ledger_port = ledger_port
+        self.main_loop_interrupt = self._interrupt = Interrupt()
+
+    def interrupt(self) -> None:
+        """Stop, soon. For another thread: granian's signal handler may wait for a lock that its own thread holds."""
+        self.interrupt_signal = True
+        self._interrupt.set_for_good()
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop every process. One that was told by the same signal, and was quicker than us, has not failed."""
+        try:
+            super().shutdown(exit_code)  # type: ignore[no-untyped-call] # granian's
+        except SystemExit:
+            if not self.interrupt_signal:
+                raise
 
     def _init_shared_socket(self) -> None:
         port = self.bind_port
@@ -79,18 +114,15 @@ def run(settings: Settings, install: Install) -> None:
         backpressure=_connections(),
         workers_kill_timeout=STOP_SECONDS,
     )
-    os.register_at_fork(after_in_child=_end_when_told)
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
-    server.serve(target_loader=partial(load_worker, settings=settings, install=install))
+    forks = multiprocessing.get_start_method() == "fork"
+    with stop.before_end(_kill), stop.finishing(server.interrupt), nullcontext() if forks else held_back():
+        server.serve(target_loader=partial(load_worker, settings=settings, install=install))
 
 
-def _end_when_told() -> None:
-    """Let a process that is told to stop while it is still starting just end.
-
-    Until it listens for signals itself it has its parent's handlers, which would take them and do nothing.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+def _kill() -> None:
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _connections() -> int:

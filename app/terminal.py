@@ -1,6 +1,8 @@
 """What the command `synap` shows in a terminal: text that steers nothing, and a bar for what takes its time."""
 
 import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -8,8 +10,10 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-EXIT_INTERRUPTED = 130
-"""What a shell gives a command that Ctrl-C ended."""
+from app.signals import stop
+
+EXIT_UNREAD = 130
+"""The exit code of a command whose reader has gone."""
 
 
 def escaped(text: str) -> str:
@@ -34,6 +38,12 @@ def _escaped(character: str) -> str:
     return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
 
 
+def _clear() -> None:
+    """Take a bar away and show the cursor, where the bar itself cannot do it any more."""
+    with suppress(OSError), Path("/dev/tty").open("wb", buffering=0) as terminal:
+        terminal.write(b"\r\x1b[2K\x1b[?25h")
+
+
 class Bar:
     """How far something is, how fast and how long it takes still, on standard error; nothing where that is no terminal.
 
@@ -43,6 +53,7 @@ class Bar:
     def __init__(self, things: str, total: float | None = None) -> None:
         """`total` is the weight of all; None where nobody knows."""
         self._things = things
+        self._shown = ExitStack()
         self._started = time.monotonic()
         console = Console(stderr=True)
         self._progress = Progress(
@@ -60,12 +71,15 @@ class Bar:
 
     def __enter__(self) -> Self:
         """Draw it, from now on."""
+        if not self._progress.disable:
+            self._shown.enter_context(stop.before_end(_clear))
         self._progress.start()
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         """Take it away."""
         self._progress.stop()
+        self._shown.close()
 
     def show(self, weight: float, count: int, total: float | None = None) -> None:
         """So much is done by now; `total` where it is known only now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.server import Interrupt
 from tests.servers import SYNAP, cloned, environment, free_port, until
 
 
@@ -43,3 +44,16 @@ def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, 
     assert done.returncode == 1
     assert "this process cannot start" in done.stderr
     assert "no pool today" in done.stderr
+
+
+def test_a_server_that_is_to_stop_misses_no_word_of_it() -> None:
+    """Granian's loop clears what wakes it and then acts on other news, such as a process to replace."""
+    interrupt = Interrupt()
+    interrupt.set()
+    interrupt.clear()
+    assert not interrupt.is_set()
+
+    interrupt.set_for_good()
+    interrupt.clear()
+
+    assert interrupt.is_set()

@@ -1,12 +1,29 @@
 """How far a long command is, as a terminal shows it."""
 
 import io
+import os
+import pty
 import re
+import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
 from app.terminal import Bar, without_secrets
+
+SHOWING = """
+import os, time
+from app.signals import stop
+from app.terminal import Bar
+
+os.open(os.ttyname(0), os.O_RDWR)  # its Ctrl-C is for us
+stop.watch()
+with Bar("lines", 10) as bar:
+    bar.show(5, 5)
+    print("shown", flush=True)
+    time.sleep(60)
+"""
 
 
 class Terminal(io.StringIO):
@@ -49,6 +66,31 @@ def test_how_much_there_is_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -
         bar.show(2000, 2000, 4000)
 
     assert re.search(r"50% 2,000 events, [0-9,]+/s", _drawn(terminal)[-1])
+
+
+def test_ctrl_c_takes_it_away() -> None:
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", SHOWING],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        env={"TERM": "xterm"},
+        start_new_session=True,
+    ) as process:
+        os.close(its)
+        drawn = b""
+        while b"shown" not in drawn:
+            drawn += os.read(ours, 1000)
+        os.write(ours, b"\x03")
+        with suppress(OSError):  # nobody has the other end any more
+            while more := os.read(ours, 1000):
+                drawn += more
+    os.close(ours)
+
+    assert process.returncode == 130
+    assert b"\x1b[?25l" in drawn
+    assert drawn.endswith(b"\r\x1b[2K\x1b[?25h")  # the line is empty, the cursor is there
 
 
 def test_a_url_is_shown_without_what_may_be_secret() -> None:

@@ -1,6 +1,7 @@
 """What stays open: how streams and sockets end, what they are held to, and what a slow reader costs."""
 
 import json
+import os
 import signal
 import socket
 import time
@@ -143,16 +144,20 @@ def test_a_key_that_may_not_read_is_refused(keyed: Keyed) -> None:
         assert told(client)["error"]["data"]["code"] == "FORBIDDEN"
 
 
+@pytest.mark.parametrize("by", [pytest.param("process", id="SIGTERM"), pytest.param("group", id="Ctrl-C")])
 def test_a_stopping_server_ends_streams_at_once_and_asks_sockets_to_come_again(
-    postgres_url: str, template: str, data_dir: Path
+    postgres_url: str, template: str, data_dir: Path, by: str
 ) -> None:
     with (
-        cloned(postgres_url, template, "test_live_stop") as url,
+        cloned(postgres_url, template, f"test_live_stop_{by}") as url,
         serving(data_dir, database_url=url, workers=2) as server,
     ):
         with streaming(server) as lines, opened(server) as client, opened(server) as idle:
             subscribe(client)
-            server.process.send_signal(signal.SIGTERM)
+            if by == "process":
+                server.process.send_signal(signal.SIGTERM)
+            else:
+                os.killpg(server.process.pid, signal.SIGINT)
             stopped_at = time.monotonic()
 
             assert [line for line in lines if line] == [], "an end with `return` would not be resumed"

@@ -1,0 +1,19 @@
+"""Where the command `synap` begins: told to stop, it ends in order from here on, however early that is."""
+
+import sys
+
+from app.signals import stop
+
+ENDS_WELL = frozenset({"serve", "tail"})
+"""The commands that run until they are told to stop: their exit code is 0 then."""
+
+
+def main() -> None:
+    """Entry point of `synap`."""
+    stop.watch(exit_code=0 if ENDS_WELL.intersection(sys.argv[1:2]) else None)
+    from app.cli import main as run  # noqa: PLC0415 - takes a second, in which a signal may come
+
+    try:
+        run()
+    finally:
+        stop.hold()

@@ -1,0 +1,154 @@
+"""How a process ends when a signal tells it to.
+
+A process of ours that was started by `watch` is never interrupted. The signals are blocked in every thread, so no
+handler runs: none of ours, and none that a library installs (granian's takes a lock that the main thread may hold).
+One thread waits for them. What it does depends on where the process is:
+
+- Outside of every block below, it ends the process at once.
+- Inside `finishing` it tells the block to come to its end, which has `FINISH_SECONDS`.
+- A signal that comes `AGAIN_SECONDS` or more after the first one ends the process at once.
+
+Whatever ends the process at once calls what the blocks `before_end` gave, the newest first.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+FINISH_SECONDS = 13.0
+"""How long a process may take to finish. What `before_end` gave has a few seconds more: together less than 20."""
+
+AGAIN_SECONDS = 2.0
+"""Signals that come sooner after the first one are the same request: `make` passes on what its group gets as well."""
+
+
+class Stop:
+    """What this process does when it is told to stop. It does nothing before `watch`."""
+
+    def __init__(self, *, finish_seconds: float = FINISH_SECONDS, again_seconds: float = AGAIN_SECONDS) -> None:
+        self._finish_seconds = finish_seconds
+        self._again_seconds = again_seconds
+        self.signal: int | None = None
+        """The first signal that came."""
+        self._exit_code: int | None = None
+        self._watcher: threading.Thread | None = None
+        self._lock = threading.RLock()  # whoever ends the process keeps it
+        self._tells: list[Callable[[], object]] = []
+        self._undoes: list[Callable[[], object]] = []
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a process that was told to stop: by default 128 + the signal, as shells show it."""
+        return 128 + (self.signal or 0) if self._exit_code is None else self._exit_code
+
+    def watch(self, exit_code: int | None = None) -> None:
+        """Wait for signals from now on. Called once, in the main thread, before there are other threads."""
+        self._exit_code = exit_code
+        # Who started us by nohup wants the process to outlive its terminal.
+        signals = {each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN}
+        self._watcher = threading.Thread(target=self._wait, args=(signals,), daemon=True)
+        for each in signals:
+            signal.signal(each, self._pass_on)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        self._watcher.start()
+
+    @contextmanager
+    def finishing(self, tell: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """A block that is finished first. `tell` asks it to end; it is called in another thread, or at the start.
+
+        Whoever comes out of the block calls `check`, or goes on to the end of the process.
+        """
+        with self._lock:
+            self._tells.append(tell)
+            if self.signal is not None:
+                tell()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tells.remove(tell)
+
+    @contextmanager
+    def before_end(self, undo: Callable[[], object]) -> Iterator[None]:
+        """A block during which `undo` is called before the process is ended at once. It is not called otherwise.
+
+        It runs in another thread, perhaps while the block does the same, and may take a few seconds.
+        """
+        with self._lock:
+            self._undoes.append(undo)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._undoes.remove(undo)
+
+    def check(self) -> None:
+        """Raise SystemExit if this process was told to stop."""
+        if self.signal is not None:
+            raise SystemExit(self.exit_code)
+
+    def hold(self) -> None:
+        """Return unless the process is being ended: then only that thread decides on the exit code."""
+        with self._lock:
+            pass
+
+    def _pass_on(self, number: int, _: object) -> None:
+        """Runs only where a library has unblocked signals in the main thread (`held_back` names one)."""
+        if self._watcher is not None and self._watcher.ident is not None:
+            signal.pthread_kill(self._watcher.ident, number)
+
+    def _wait(self, signals: set[signal.Signals]) -> None:
+        first = signal.sigwait(signals)
+        told_at = time.monotonic()
+        with self._lock:
+            self.signal = first
+            if not self._tells:
+                self._end()
+            for tell in self._tells:
+                with suppress(Exception):  # whatever it could not tell: the limit holds
+                    tell()
+        threading.Thread(target=self._limit, daemon=True).start()
+        while True:
+            signal.sigwait(signals)
+            if time.monotonic() - told_at >= self._again_seconds:
+                self._end()
+
+    def _limit(self) -> None:
+        time.sleep(self._finish_seconds)
+        self._end()
+
+    def _end(self) -> NoReturn:
+        with self._lock:
+            # The main thread goes on meanwhile. What it says fails because of what is undone here.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            for undo in reversed(self._undoes):
+                with suppress(Exception):  # the others have to be undone as well
+                    undo()
+            os._exit(self.exit_code)
+
+
+stop = Stop()
+"""Signals are the process's, so there is one."""
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """A block that starts processes by "spawn". They get no signal that ends us: we end them."""
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - few commands need it, and all wait for this module
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        # It unblocks SIGINT and SIGTERM when it starts, which else happens just before the first process does.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
