@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.signals import stop
 from app.store.data_directory import DataDirectoryError
 from app.store.postmaster import Postmaster, running
 from app.store.tuning import embedded_settings, memory_bytes
@@ -29,9 +30,12 @@ def postgres(
     options = embedded_settings(memory_bytes(), shutil.disk_usage(data_dir).free, connections)
     postmaster = Postmaster(data_dir, options)
     try:
-        postmaster.start()
-        postmaster.watch(on_loss)
-        yield postmaster.url
+        with stop.before_end(postmaster.stop):
+            with stop.finishing(postmaster.give_up):
+                postmaster.start()
+            stop.check()
+            postmaster.watch(on_loss)
+            yield postmaster.url
     finally:
         postmaster.stop()
         if postmaster.loss is not None:

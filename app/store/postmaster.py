@@ -24,8 +24,11 @@ logger = structlog.get_logger("synap.postgres")
 START_SECONDS = 300.0
 """How long a start may take, with recovery after a crash."""
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 5.0
 """How long an orderly end may take. Then the server is killed: it loses nothing, but its next start takes longer."""
+
+KILL_SECONDS = 1.0
+"""How long the kernel may take to end what is killed."""
 
 PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 """The waits before each new start of a server that ended. After the last one the server is given up."""
@@ -72,8 +75,10 @@ class Postmaster:
         return url(self._socket_directory)
 
     def start(self) -> None:
-        """Make the database if there is none, and start the server. Raises DataDirectoryError."""
-        self._stopping.clear()
+        """Make the database if there is none, and start the server. Raises DataDirectoryError.
+
+        After `give_up` it returns without waiting for the server's answer.
+        """
         try:
             if not (self.directory / "PG_VERSION").exists():
                 self._make()
@@ -89,9 +94,13 @@ class Postmaster:
         self._watcher = threading.Thread(target=self._watch, args=(on_loss,), daemon=True)
         self._watcher.start()
 
-    def stop(self) -> None:
-        """End the server in order."""
+    def give_up(self) -> None:
+        """Stop waiting for the server to start, and do not start it again."""
         self._stopping.set()
+
+    def stop(self) -> None:
+        """End the server in order. Several threads may call it at once."""
+        self.give_up()
         if self._watcher is not None:
             self._watcher.join()
         self._clear()
@@ -185,13 +194,17 @@ class Postmaster:
         left = list(_processes(self.directory))
         [pid] = _pid_lines(self.directory)[:1] or [""]
         for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()  # a frozen process sees no other signal
+        for process in left:
             if str(process.pid) == pid:
-                process.send_signal(signal.SIGINT)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGINT)
                 _, left = psutil.wait_procs(left, timeout=STOP_SECONDS)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(left, timeout=STOP_SECONDS)
+        psutil.wait_procs(left, timeout=KILL_SECONDS)
         # After a power cut its number may be another process's.
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
