@@ -1,32 +1,219 @@
-"""A server that is told to stop finishes what it accepted."""
+"""Every long command ends when signals tell it to, however many come and wherever it is then.
 
+Each state is met `STOP_ROUNDS` times, each time by other signals.
+"""
+
+import itertools
+import os
+import random
+import re
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from msgspec import Struct
 
 from app.store.embedded import postgres
 from tests.acceptance.writers import writing
 from tests.checks import check_log
-from tests.servers import serving, until
+from tests.servers import SYNAP, Server, environment, free_port, serving, until
 
-STOP_SECONDS = 15
+ROUNDS = int(os.environ.get("STOP_ROUNDS", "2"))
+STOP_SECONDS = 20
+AT_ONCE_SECONDS = 10
+"""The same, for a process that need not finish: far more than it takes, since machines may be busy."""
 
 
-def test_stop_under_load_keeps_everything_that_was_answered(data_dir: Path) -> None:
-    with serving(data_dir) as server, writing([server]) as writers:
-        until(lambda: len(writers.acknowledged) > 300)
-        assert _postmaster_file(data_dir).exists()
-        started = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(timeout=STOP_SECONDS)
-        writers.stop()
+class Signals(Struct, frozen=True):
+    """Signals that come close together."""
 
-    assert server.process.returncode == 0
-    assert time.monotonic() - started < STOP_SECONDS
-    assert not _postmaster_file(data_dir).exists(), "the embedded PostgreSQL still runs"
+    number: signal.Signals
+    times: int
+    gap_seconds: float
+    to_group: bool
+
+    def send(self, process: subprocess.Popen[bytes]) -> None:
+        """Send them to a process, or to its group, until it has ended."""
+        for _ in range(self.times):
+            if process.poll() is None:
+                (os.killpg if self.to_group else os.kill)(process.pid, self.number)
+                time.sleep(self.gap_seconds)
+
+
+def _rounds(seed: str) -> list[Signals]:
+    """As many as there are rounds, the same in each run: SIGINT and SIGTERM in turns, the rest by chance."""
+    chosen = random.Random(seed)
+    numbers = itertools.cycle(chosen.sample([signal.SIGINT, signal.SIGTERM], 2))
+    return [
+        Signals(
+            next(numbers), chosen.choice([1, 2, 2, 5]), chosen.choice([0, 0.001, 0.01, 0.05]), chosen.random() < 0.5
+        )
+        for _ in range(ROUNDS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all servers here: each start proves that the one before let go of it."""
+    return tmp_path_factory.mktemp("stop") / "data"
+
+
+@pytest.mark.parametrize("state", ["idle", "under load", "database frozen"])
+def test_a_server_stops_and_keeps_what_it_acknowledged(data_dir: Path, state: str) -> None:
+    acknowledged: dict[str, dict[str, Any]] = {}
+    for signals in _rounds(state):
+        with serving(data_dir) as server, writing([server], clients=1 if state == "idle" else 64) as writers:
+            until(lambda: len(writers.acknowledged) > (0 if state == "idle" else 300), seconds=60)
+            if state == "idle":
+                writers.stop()
+            if state == "database frozen":
+                _freeze(data_dir)
+            _assert_stops(server, signals, data_dir, STOP_SECONDS)
+            writers.stop()
+        acknowledged |= writers.acknowledged
+
     with postgres(data_dir, ours=True) as url:
         stored = {event["event_id"]: event["hash"] for event in check_log(url)}
-    assert {id_: event["hash"] for id_, event in writers.acknowledged.items()}.items() <= stored.items()
+    assert {id_: event["hash"] for id_, event in acknowledged.items()}.items() <= stored.items()
+
+
+def test_a_second_signal_stops_a_server_at_once(data_dir: Path) -> None:
+    with serving(data_dir) as server:
+        _freeze(data_dir)  # it would wait for it
+        server.process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(timeout=2.1)
+        _assert_stops(server, Signals(signal.SIGINT, 1, 0, to_group=False), data_dir, AT_ONCE_SECONDS)
+
+
+def test_a_server_that_starts_stops(tmp_path: Path) -> None:
+    """Among them starts that make the database: every other one does."""
+    moments = random.Random(0)
+    for number, signals in enumerate(_rounds("starting")):
+        data_dir = tmp_path / str(number // 2)
+        seconds = moments.uniform(0, 3 if number % 2 == 0 else 1.5)
+        with _started(data_dir, "serve", port=free_port()) as (process, said):
+            _meet(process, seconds)
+            code = _ended(process, signals, STOP_SECONDS)
+        assert code == 0, (seconds, signals, said.read_text())
+        _assert_no_traceback(said)
+        assert not _postmaster_file(data_dir).exists(), "the embedded PostgreSQL still runs"
+
+    with serving(tmp_path / "0") as server:
+        assert server.mutate("events.log", {"type": "note.created", "data": {}}).status_code == 200
+
+
+COMMANDS = {
+    "import": ("import", "-"),
+    "export": ("export",),
+    "verify": ("verify", "-"),
+    "tail": ("tail",),
+}
+"""None of them would end by itself: nobody ends its input, reads its output or stops its server."""
+
+
+def test_long_commands_end(data_dir: Path) -> None:
+    with serving(data_dir) as server:
+        more_than_a_pipe_holds = {"type": "note.created", "data": {"text": "x" * 300_000}}
+        assert server.mutate("events.log", more_than_a_pipe_holds).status_code == 200
+        for name, command in COMMANDS.items():
+            for number, signals in enumerate(_rounds(name)):
+                with _started(data_dir, *command, port=server.url.rpartition(":")[2]) as (process, said):
+                    _meet(process, 3 * number / ROUNDS)
+                    code = _ended(process, signals, AT_ONCE_SECONDS)
+                assert code == (0 if name == "tail" else 128 + signals.number), (name, signals, said.read_text())
+                _assert_no_traceback(said)
+        assert server.ready()  # it did not run in their group
+
+
+def test_a_command_that_is_stopped_stops_the_database_that_it_started(data_dir: Path) -> None:
+    for number, signals in enumerate(_rounds("alone")):
+        with _started(data_dir, "import", "-") as (process, said):
+            _meet(process, 4 * number / ROUNDS)
+            code = _ended(process, signals, STOP_SECONDS)
+        assert code == 128 + signals.number, said.read_text()
+        _assert_no_traceback(said)
+        assert not _postmaster_file(data_dir).exists(), "the embedded PostgreSQL still runs"
+
+
+def test_an_export_that_is_stopped_leaves_no_file(data_dir: Path, tmp_path: Path) -> None:
+    with _started(data_dir, "export", "-o", str(tmp_path / "bundle.json")) as (process, said):
+        until(lambda: any(tmp_path.iterdir()))
+        code = _ended(process, Signals(signal.SIGTERM, 2, 0.01, to_group=True), STOP_SECONDS)
+
+    assert code == 143, said.read_text()
+    assert not any(tmp_path.iterdir())
+    assert not _postmaster_file(data_dir).exists(), "the embedded PostgreSQL still runs"
+
+
+def _assert_stops(server: Server, signals: Signals, data_dir: Path, seconds: float) -> None:
+    assert _ended(server.process, signals, seconds) == 0, (signals, server.log.read_text())
+    _assert_no_traceback(server.log)
+    assert not _postmaster_file(data_dir).exists(), "the embedded PostgreSQL still runs"
+
+
+def _ended(process: subprocess.Popen[bytes], signals: Signals, seconds: float) -> int:
+    """The exit code of a process that gets these signals."""
+    started = time.monotonic()
+    signals.send(process)
+    try:
+        return process.wait(timeout=seconds - (time.monotonic() - started))
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"{process.args!r} did not end within {seconds} s of {signals}")
+
+
+def _assert_no_traceback(said: Path) -> None:
+    text = said.read_text()
+    assert "Traceback" not in text, text
+
+
+@contextmanager
+def _started(data_dir: Path, *command: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A command in a group of its own, whose input stays open and whose output nobody reads; and its errors."""
+    data_dir.mkdir(exist_ok=True, parents=True)
+    said = data_dir / "said.log"
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(
+            [SYNAP, *command],
+            env=environment(data_dir, **settings),
+            cwd=data_dir,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            yield process, said
+        finally:
+            process.kill()
+
+
+def _meet(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Let it come so far: `seconds` behind its first line. What came sooner would meet Python itself."""
+    status = Path(f"/proc/{process.pid}/status")
+
+    def begun() -> bool:
+        blocked = re.search(r"^SigBlk:\s*(\w+)$", status.read_text(), re.MULTILINE)
+        return blocked is not None and bool(int(blocked[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+    if status.exists():  # elsewhere than on Linux nothing tells
+        until(begun)
+    time.sleep(seconds)
+
+
+def _freeze(data_dir: Path) -> None:
+    """None of the database's processes runs any more."""
+    postmaster = psutil.Process(int(_postmaster_file(data_dir).read_text().split()[0]))
+    for process in (postmaster, *postmaster.children(recursive=True)):
+        process.suspend()
 
 
 def _postmaster_file(data_dir: Path) -> Path:
