@@ -136,6 +136,8 @@ class Postmaster:
         with log.open("ab") as output:
             self._programs.make_ours(log)
             begin = output.tell()
+            if self._stopping.is_set():  # whoever stops has looked for servers already
+                return
             self._process = self._programs.start(
                 "postgres",
                 *("-D", str(place), "-h", "", "-p", "5432"),
