@@ -17,9 +17,9 @@ from tests import web
 from tests.acceptance.processes import Cluster
 from tests.servers import Server, serving, until
 
-EVENTS = 20_000
+EVENTS = 8000
 
-TEXT = "x" * 4000
+TEXT = "x" * 10_000
 """With it an export is larger than everything that may be held of it."""
 
 MAX_GROWTH = 60 * 2**20
@@ -47,8 +47,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of that database, whose log is long."""
     with serving(tmp_path_factory.mktemp("export"), database_url=cluster.url) as started:
-        batch = {"events": [{"type": "note.created", "data": {"text": TEXT}} for _ in range(1000)]}
-        for _ in range(EVENTS // 1000):
+        batch = {"events": [{"type": "note.created", "data": {"text": TEXT}} for _ in range(500)]}
+        for _ in range(EVENTS // 500):
             assert started.mutate("events.logBatch", batch).status_code == 200
         yield started
 
@@ -130,7 +130,7 @@ def test_several_readers_that_do_not_read_cost_a_few_pieces_each(server: Server)
         time.sleep(3)  # an export that nobody holds up is through by then
         asked_at = time.monotonic()
         assert server.query("events.list", {"limit": 1}).status_code == 200
-        assert time.monotonic() - asked_at < 1
+        assert time.monotonic() - asked_at < 10
 
     assert memory.peak < 2 * MAX_GROWTH
 
@@ -144,9 +144,9 @@ def test_clients_that_leave_in_the_middle_leave_nothing_running(cluster: Cluster
             with exporting(server) as answer:
                 assert next(answer.iter_raw(65536)).startswith(b'{"export_id":"exp_')
 
-        until(lambda: connection.execute(BUSY).fetchone() == (0,), seconds=5)
-        until(lambda: not _established(worker, server), seconds=5)
-        until(lambda: connection.execute(BUSY).fetchone() == (0,), seconds=5)
+        until(lambda: connection.execute(BUSY).fetchone() == (0,), seconds=30)
+        until(lambda: not _established(worker, server), seconds=30)
+        until(lambda: connection.execute(BUSY).fetchone() == (0,), seconds=30)
     assert memory.growth < MAX_GROWTH, "the server keeps the pieces of exports that nobody reads"
     assert server.query("events.list", {"limit": 1}).status_code == 200
 

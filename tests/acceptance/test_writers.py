@@ -9,9 +9,10 @@ from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, kill_tree, workers
 from tests.acceptance.writers import Writers, writing
 from tests.checks import check_log
+from tests.examples import examples
 from tests.servers import free_port, serving, until
 
-EVENTS = 5000
+EVENTS = examples(5000)
 
 
 def test_two_servers_write_one_log(pair: Pair, workspace: str) -> None:
@@ -25,9 +26,9 @@ def test_two_workers_write_one_log_though_one_is_killed_and_replaced(database_ur
     with serving(data_dir, database_url=database_url, workers=2) as server:
         first, second = workers(server)
         with writing([server], events=EVENTS) as writers:
-            until(lambda: len(writers.acknowledged) > EVENTS // 2)
+            until(lambda: len(writers.acknowledged) > EVENTS // 2, seconds=60)
             os.kill(first, signal.SIGKILL)
-        until(lambda: len(workers(server)) == 2 and first not in workers(server))
+        until(lambda: len(workers(server)) == 2 and first not in workers(server), seconds=60)
         assert second in workers(server)
 
     _check(database_url, writers, EVENTS)
@@ -40,10 +41,10 @@ def test_killed_server_loses_nothing(database_url: str, data_dir: Path) -> None:
         serving(data_dir, database_url=database_url) as other,
         writing([dying, other], events=EVENTS) as writers,
     ):
-        until(lambda: len(writers.acknowledged) > EVENTS // 4)
+        until(lambda: len(writers.acknowledged) > EVENTS // 4, seconds=60)
         kill(dying)
         with serving(data_dir, database_url=database_url, port=port):
-            until(lambda: len(writers.acknowledged) == EVENTS, seconds=60)
+            until(lambda: len(writers.acknowledged) == EVENTS, seconds=120)
 
     _check(database_url, writers, EVENTS)
 
@@ -51,14 +52,14 @@ def test_killed_server_loses_nothing(database_url: str, data_dir: Path) -> None:
 def test_server_killed_with_its_embedded_database_loses_nothing(data_dir: Path) -> None:
     port, events = free_port(), 600
     with serving(data_dir, port=port) as first, writing([first], events=events) as writers:
-        until(lambda: len(writers.acknowledged) > events // 4)
+        until(lambda: len(writers.acknowledged) > events // 4, seconds=60)
         kill(first)
         with serving(data_dir, port=port) as second:
-            until(lambda: len(writers.acknowledged) > events // 2)
+            until(lambda: len(writers.acknowledged) > events // 2, seconds=60)
             kill(second)
             kill_tree(_postmaster(data_dir))
             with serving(data_dir, port=port):
-                until(lambda: len(writers.acknowledged) == events, seconds=60)
+                until(lambda: len(writers.acknowledged) == events, seconds=120)
 
     with postgres(data_dir, ours=True) as url:
         _check(url, writers, events)

@@ -23,8 +23,13 @@ class Writers:
     Each sends one event after another, and every event again, under its own id, until the server acknowledges it.
     """
 
-    def __init__(self, servers: Sequence[Server], *, events: int | None, workspace: str = "default") -> None:
-        """`events` are shared out among the clients; None: they log until they are told to `stop`."""
+    def __init__(
+        self, servers: Sequence[Server], *, events: int | None, workspace: str = "default", pause_seconds: float = 0
+    ) -> None:
+        """`events` are shared out among the clients; None: they log until they are told to `stop`.
+
+        Each client waits for `pause_seconds` after each event.
+        """
         self.acknowledged: dict[str, dict[str, Any]] = {}
         """The answered event by the id that its client chose."""
         self.refused = 0
@@ -34,6 +39,7 @@ class Writers:
         self._servers = servers
         self._events = events
         self._workspace = workspace
+        self._pause_seconds = pause_seconds
         self._stopped = threading.Event()
 
     def by(self, server: Server) -> int:
@@ -55,6 +61,7 @@ class Writers:
                 break
             assert answered["data"] == event["data"]
             self.acknowledged[event["id"]] = answered
+            self._stopped.wait(self._pause_seconds)
         connection.close()
 
     def _try(
@@ -81,10 +88,15 @@ class Writers:
 
 @contextmanager
 def writing(
-    servers: Sequence[Server], *, events: int | None = None, clients: int = 32, workspace: str = "default"
+    servers: Sequence[Server],
+    *,
+    events: int | None = None,
+    clients: int = 32,
+    workspace: str = "default",
+    pause_seconds: float = 0,
 ) -> Iterator[Writers]:
     """Writers at work, from the start of the block; its end waits for every one of them."""
-    writers = Writers(servers, events=events, workspace=workspace)
+    writers = Writers(servers, events=events, workspace=workspace, pause_seconds=pause_seconds)
     with ThreadPoolExecutor(clients) as pool:
         at_work = [pool.submit(writers.work, place, clients) for place in range(clients)]
         try:
