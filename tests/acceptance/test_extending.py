@@ -23,7 +23,7 @@ BLOCKS = re.findall(r"^```(sh|python|ts)\n(.*?)^```$", GUIDE, re.MULTILINE | re.
 COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 MODULE, MORE = (text for kind, text in BLOCKS if kind == "python")
 CLIENT, OTHER_TYPE = (text for kind, text in BLOCKS if kind == "ts")
-INSTALL, SERVE, PACKAGES, CONTRACT, COMPILE, RUN = COMMANDS
+CREATE, INSTALL, SERVE, PACKAGES, CONTRACT, COMPILE, RUN = COMMANDS
 
 
 class Followed(Struct, frozen=True):
@@ -109,7 +109,10 @@ def test_the_guide_has_less_than_ten_commands(node: Path) -> None:
     locked = json.loads((node / "package-lock.json").read_text())["packages"]
 
     assert len(COMMANDS) < 10
-    assert INSTALL == "python3 -m venv .venv && .venv/bin/pip install ../synap-events"
+    assert CREATE.startswith(
+        "python3 -m venv .venv && .venv/bin/pip install --no-deps --require-hashes -r ../synap-events/"
+    )
+    assert INSTALL == ".venv/bin/pip install --no-deps --no-build-isolation ../synap-events"
     assert SERVE == "SYNAP_EXTENSIONS=notes .venv/bin/synap serve"
     [npm, install, *packages] = PACKAGES.split()
     assert [npm, install] == ["npm", "install"]
