@@ -48,5 +48,5 @@ dev: ## Set up what tests and tools need. PYTHON=/path/to/python3 chooses the Py
 	@sh deploy/environment.sh tests
 
 .PHONY: server
-server:
+server: ## Set up what the server needs.
 	@sh deploy/environment.sh server

@@ -6,6 +6,7 @@ It changes nothing if a pinned package lacks a wheel for one of the supported sy
 and what tests and tools need. Both are of one resolution, so a version is the same in both.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,7 @@ def _unusable(lock: Path, python: str, platform: str) -> str:
                 *("--target", nothing, "--python-version", python, "--python-platform", platform),
                 *("--requirement", str(lock)),
             ],
+            env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": "13.0"},
             capture_output=True,
             text=True,
             check=False,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from deploy.environment import description, read_ready
 from tests import web
 
 SYNAP = Path(sys.executable).with_name("synap")
@@ -45,6 +46,13 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "CI") if name in os.environ}
     given = {f"SYNAP_{name.upper()}": str(value) for name, value in settings.items()}
     return kept | {"SYNAP_DATA_DIR": str(data_dir), "SYNAP_LEDGER_PORT": "0"} | given
+
+
+def this_environment() -> dict[str, str]:
+    """What `make run` needs to serve from the `.venv` that the tests run in, which it would replace otherwise."""
+    with chdir(Path(__file__).parent.parent):
+        assert read_ready().items() >= description("server").items(), "`.venv` is not what the locks say: run make dev"
+    return {"PYTHON": sys.executable}
 
 
 class Server(Struct, frozen=True):

@@ -17,7 +17,7 @@ from app.surfaces.errors import TRPC_CODES
 from procedures.procedure import Kind
 from procedures.registry import registry
 from tests import web
-from tests.servers import environment, free_port, until
+from tests.servers import environment, free_port, this_environment, until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[
     """A server started by `make run`, a folder as the README's reader has it, and its environment."""
     folder = tmp_path_factory.mktemp("readme")
     port = free_port()
-    variables = environment(folder / "data", port=port) | {"PORT": str(port)}
+    variables = environment(folder / "data", port=port) | {"PORT": str(port)} | this_environment()
     for name in ("examples", ".venv", "Makefile"):
         (folder / name).symlink_to(ROOT / name)
     with (folder / "run.log").open("wb") as log:

@@ -124,7 +124,7 @@ def test_two_makes_at_once_set_up_one_environment(project: Project) -> None:
     assert project.make("server") + project.make("dev") == "", "it has what the server needs, and the rest"
 
 
-def test_an_interrupted_install_is_made_anew(project: Project) -> None:
+def test_what_is_there_but_wrong_is_made_anew(project: Project, tmp_path: Path) -> None:
     killed = project.start()
     until((project.folder / ".venv" / "bin" / "python").exists, seconds=60)
     os.killpg(killed.pid, signal.SIGKILL)
@@ -132,9 +132,6 @@ def test_an_interrupted_install_is_made_anew(project: Project) -> None:
 
     assert "anew: it was not finished." in project.make()
 
-
-def test_an_environment_of_another_place_or_python_is_made_anew(project: Project, tmp_path: Path) -> None:
-    project.make()
     moved = Project(project.folder.rename(tmp_path / "moved here"), project.wheels)
     assert "anew: the folder was moved." in moved.make()
 
@@ -232,26 +229,29 @@ def test_the_locks_agree_and_pin_every_file() -> None:
     assert not [package for package in server if package.startswith(("pytest", "ruff", "mypy", "hypothesis"))]
 
 
-def test_a_lock_without_a_wheel_for_a_system_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tag", "platform", "pythons"),
+    [
+        pytest.param("cp312-abi3-manylinux_2_28_x86_64", "x86_64-manylinux_2_28", PYTHONS[1:], id="linux"),
+        pytest.param("cp314-cp314-manylinux_2_17_aarch64", "aarch64-manylinux_2_28", PYTHONS[3:], id="one Python"),
+        pytest.param("py3-none-macosx_13_0_arm64", "aarch64-apple-darwin", PYTHONS, id="macOS"),
+        pytest.param("py3-none-macosx_14_0_arm64", "aarch64-apple-darwin", (), id="a later macOS"),
+    ],
+)
+def test_a_lock_without_a_wheel_for_a_system_is_refused(
+    tmp_path: Path, tag: str, platform: str, pythons: tuple[str, ...]
+) -> None:
     lock = tmp_path / "requirements.lock"
-    source = f"--no-index\n--find-links {tmp_path}\n"
-    everywhere = wheel(tmp_path, "everywhere")
-    lock.write_text(f"{source}{everywhere}\n")
-    check(lock)
-
-    linux = wheel(tmp_path, "linux", "cp312-abi3-manylinux_2_17_x86_64")
-    lock.write_text(f"{source}{everywhere}\n{linux}\n")
+    everywhere, somewhere = wheel(tmp_path, "everywhere"), wheel(tmp_path, "somewhere", tag)
+    lock.write_text(f"--no-index\n--find-links {tmp_path}\n{everywhere}\n{somewhere}\n")
 
     with pytest.raises(MissingWheelError) as missing:
         check(lock)
-    named = {
-        (python, platform)
-        for platform, system in PLATFORMS.items()
-        for python in PYTHONS
-        if f"Python {python}, {system}: " in str(missing.value)
-    }
-    fits = {(python, "x86_64-manylinux_2_28") for python in PYTHONS[1:]}
-    assert named == {(python, platform) for platform in PLATFORMS for python in PYTHONS} - fits
+
+    fits = {f"Python {python}, {PLATFORMS[platform]}" for python in pythons}
+    systems = {f"Python {python}, {system}" for system in PLATFORMS.values() for python in PYTHONS}
+    assert set(re.findall(r"^(Python .*?): ", str(missing.value), re.MULTILINE)) == systems - fits
+    assert "everywhere" not in str(missing.value)
 
 
 def test_the_supported_systems_are_the_same_everywhere() -> None:

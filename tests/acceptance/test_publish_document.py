@@ -20,7 +20,7 @@ from msgspec import Struct
 from tests import web
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
-from tests.servers import environment, free_port, until
+from tests.servers import environment, free_port, this_environment, until
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "tests" / "vectors" / "publish.txt").read_text()
@@ -140,7 +140,12 @@ def reader(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rea
     variables = environment(data_dir, port=port, webhook_allow_http="true", webhook_allow_networks="127.0.0.0/8")
     with (folder / "run.log").open("wb") as log:
         process = subprocess.Popen(
-            ["make", "run"], cwd=ROOT, env=variables, stdout=log, stderr=log, start_new_session=True
+            ["make", "run"],
+            cwd=ROOT,
+            env=variables | this_environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         until(lambda: process.poll() is not None or _ready(port), seconds=120)
