@@ -67,8 +67,8 @@ class Cluster:
 
     def __init__(self, data_dir: Path) -> None:
         """Starts it."""
-        self._server = Postmaster(data_dir, {})
-        self._server.start()
+        self._data_dir = data_dir
+        self.start()
         self.url = self._server.url
 
     def stop(self) -> None:
@@ -93,7 +93,8 @@ class Cluster:
                     process.resume()
 
     def start(self) -> None:
-        """Start it again."""
+        """Start it again, and wait until it answers."""
+        self._server = Postmaster(self._data_dir, {})  # one that was stopped waits for nothing
         self._server.start()
 
 

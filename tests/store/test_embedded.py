@@ -21,7 +21,7 @@ from app.store.data_directory import DataDirectoryError
 from app.store.embedded import postgres
 from app.store.postmaster import Postmaster, running
 from app.store.programs import Programs
-from app.store.tuning import MIB, embedded_settings, memory_bytes
+from app.store.tuning import MIB, advice, embedded_settings, memory_bytes
 from tests.servers import until
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
@@ -278,6 +278,31 @@ def test_the_server_has_the_settings_and_keeps_what_it_commits(closed: Path) -> 
         shown = {name: _asked(url, f"SHOW {name}") for name in expected}
 
     assert shown == expected
+
+
+BAD = {
+    "random_page_cost=4": "random_page_cost=4 is for disks that turn; ",
+    "jit=on": "jit=on compiles ",
+    "idle_session_timeout=60000": "idle_session_timeout ends the connections ",
+}
+
+
+@pytest.mark.parametrize(("setting", "hint"), BAD.items(), ids=list(BAD))
+def test_a_setting_that_could_be_better_is_a_hint(postgres_url: str, setting: str, hint: str) -> None:
+    with psycopg.connect(postgres_url, options=f"-c {setting}") as connection:
+        (said,) = advice(connection, 20)
+
+    assert said.startswith(hint)
+
+
+def test_too_few_connections_are_a_hint(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        none, (said,) = list(advice(connection, 97)), list(advice(connection, 98))
+
+    assert none == []
+    assert said.startswith(
+        "max_connections=100 is less than this server may need (98, 10 for each process); set it to 118"
+    )
 
 
 def test_programs_run_as_this_user_unless_that_is_root(closed: Path) -> None:
