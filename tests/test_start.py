@@ -196,6 +196,20 @@ def test_a_database_that_is_not_utf8_is_one_sentence(postgres_url: str, tmp_path
     )
 
 
+def test_a_role_or_an_environment_of_another_encoding_changes_no_text(tmp_path: Path, database_url: str) -> None:
+    name = database_url.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET client_encoding = 'LATIN1'")
+    event = {"type": "note.created", "data": {"title": "žluťoučký 🐎"}}
+
+    with serving(tmp_path, database_url=f"{database_url}&client_encoding=LATIN1") as server:
+        logged = server.mutate("events.log", event).json()["result"]["data"]
+        listed = server.query("events.list").json()["result"]["data"]
+
+    assert logged["data"] == event["data"]
+    assert listed == [logged]
+
+
 @pytest.fixture
 def empty_url(postgres_url: str) -> Iterator[str]:
     """An empty database, in which the role `guest` may log in."""

@@ -148,7 +148,13 @@ class Database:
             max_waiting=5000,
             reconnect_timeout=1,
             configure=_configure,
-            kwargs={"autocommit": True, "connect_timeout": 3, "application_name": "synap"},
+            # Whatever the environment, the role or the database sets: a text has characters that no other encoding has.
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 3,
+                "application_name": "synap",
+                "client_encoding": "utf8",
+            },
             open=False,
         )
         self._searching = asyncio.Semaphore(max(1, max_connections // 2))

@@ -34,7 +34,9 @@ class InstallError(Exception):
 def connect(url: str) -> Iterator[psycopg.Connection]:
     """One connection for set-up and administration, in autocommit mode. Raises InstallError where there is none."""
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="synap admin")
+        connection = psycopg.connect(
+            url, autocommit=True, connect_timeout=5, application_name="synap admin", client_encoding="utf8"
+        )
     except psycopg.ProgrammingError:
         # Its message quotes the URL, password and all.
         raise InstallError("The database cannot be reached: SYNAP_DATABASE_URL is no URL that libpq reads.") from None

