@@ -27,7 +27,7 @@ from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, Unavailable
-from schemas.event import CaughtUp, EventQuery, StreamEvents, SynapEvent
+from schemas.event import START_MESSAGE, CaughtUp, EventQuery, StreamEvents, SynapEvent
 from schemas.instants import fault_of, is_meant
 from schemas.reference import named_event
 from schemas.written import Tracked
@@ -146,7 +146,10 @@ class Feed:
             return await self.follower.before(workspace, msgspec.convert(start, Instant))
         if is_meant(start):
             raise InvalidInput([Issue(field, fault_of(start))])
-        cursor = self._cursors.open(start, order=OLDEST_FIRST, workspace=workspace, field=field)
+        try:
+            cursor = self._cursors.open(start, order=OLDEST_FIRST, workspace=workspace)
+        except InvalidInput:
+            raise InvalidInput([Issue(field, START_MESSAGE, "invalid_cursor")]) from None
         if cursor.seq > end:
             raise InvalidInput([Issue(field, "is a place that this log has not reached", "invalid_cursor")])
         return cursor.seq

@@ -47,17 +47,12 @@ TypePattern = Annotated[
 """`*` stands for one whole segment; as the last for one or more; alone for every type."""
 
 
-LogStart = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=512,
-        extra={
-            "message": "must be 'now', 'beginning', the id of an event, a cursor of a stream, or an RFC 3339 time with "
-            "a UTC offset"
-        },
-    ),
-]
+START_MESSAGE = (
+    "must be 'now', 'beginning', the id of an event, a cursor of a stream of this log, or an RFC 3339 time with a UTC "
+    "offset"
+)
+
+LogStart = Annotated[str, Meta(min_length=1, max_length=512, extra={"message": START_MESSAGE})]
 """Where in the log a stream or a subscription begins."""
 
 

@@ -17,6 +17,7 @@ from app.ledger.draft import Drafting
 from procedures.registry import registry
 from schemas.base import Input, Instant, Section
 from schemas.errors import InvalidInput
+from schemas.event import START_MESSAGE
 from schemas.instants import fault_of
 from schemas.issues import decoded, find_issues
 from schemas.principal import Principal
@@ -253,6 +254,15 @@ def test_a_start_that_is_no_time_is_told_why(server: Server, start: str) -> None
     refused = server.mutate("subscriptions.create", wanted).json()["error"]
 
     assert refused["data"]["issues"] == [{"path": "startFrom", "message": fault_of(start)}]
+
+
+@pytest.mark.parametrize("field", ["start", "lastEventId"])
+def test_a_start_that_is_nothing_is_told_what_one_is(server: Server, field: str) -> None:
+    asked = json.dumps({field: "yesterday"})
+
+    response = get(f"{server.url}/trpc/events.stream", params={"input": asked}, headers=server.headers)
+
+    assert f'"message":"{field}: {START_MESSAGE}"' in response.text
 
 
 MALFORMED = {
