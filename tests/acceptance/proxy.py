@@ -112,7 +112,7 @@ class Network:
         self._loop.call_soon_threadsafe(self._ended.set)
 
     def _run(self, acting: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(acting, self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(acting, self._loop).result(timeout=60)
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from tests.acceptance.writers import writing
 from tests.checks import check_log
 from tests.servers import Server, serving, until
 
-FAIL_SECONDS = 5
+FAIL_SECONDS = 15
 """A request that cannot be served is answered within this time."""
 
-HEAL_SECONDS = 5
+HEAL_SECONDS = 30
 """A server serves again, this long after its database does, without anybody's help."""
 
 GIVE_UP_SECONDS = 12

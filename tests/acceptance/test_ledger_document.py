@@ -121,7 +121,7 @@ class Reader(Struct, frozen=True):
             yield lines
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=10)
+            process.wait(timeout=60)
             taking.join()
 
 
@@ -221,7 +221,7 @@ def test_get_stream_the_command_prints_events_as_they_are_appended(reader: Reade
         found = _begun(reader, lines)
         id_ = reader.log("mission.accepted", {"mission_id": "msn_live"})
         while found["event_id"] != id_:
-            found = json.loads(lines.get(timeout=10))
+            found = json.loads(lines.get(timeout=60))
 
     assert found == reader.ask(EVENTS)["events"][-1]
     assert found["payload"] == {"mission_id": "msn_live"}

@@ -66,7 +66,7 @@ class Page:
         self._driver.stdin.write(json.dumps([command, *arguments]) + "\n")
         self._driver.stdin.flush()
         line = self._driver.stdout.readline()
-        assert line, f"the browser's driver ended: {self._driver.wait(timeout=10)}"
+        assert line, f"the browser's driver ended: {self._driver.wait(timeout=30)}"
         answer = json.loads(line)
         assert "error" not in answer, f"{command}: {answer['error']}"
         return answer.get("value")

@@ -23,7 +23,7 @@ from tests.conformance.exchange import (
 from tests.conformance.requests import post, wrapped
 from tests.conformance.subscriptions import Subscription
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 30
 KEPT = {"id", "type", "data", "subjectId", "source", "metadata", "caughtUp"}
 
 

@@ -14,7 +14,7 @@ from tests.conformance.exchange import Call, Server, failed, revived
 from tests.conformance.requests import KNOWN, text, wrapped
 from tests.conformance.scripts import Frame, Script, call
 
-TIMEOUT_SECONDS = 5
+TIMEOUT_SECONDS = 30
 LAST = "the last call"
 
 

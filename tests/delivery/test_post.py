@@ -28,6 +28,9 @@ HOST = "hooks.example.test"
 
 LOOPBACK = networks(["127.0.0.0/8", "::1/128"])
 
+LIMIT_SECONDS = 15
+"""What a call may take on a busy machine. One that hangs takes 20 or more, or its timeout of 60."""
+
 
 def _guard(*answers: list[str] | Exception, allow_http: bool = True) -> Guard:
     return Guard(allow_http=allow_http, allow_networks=LOOPBACK, resolve=Names(*(answers or (["127.0.0.1"],))))
@@ -37,7 +40,7 @@ def _url(receiver: Peer, scheme: str = "http") -> str:
     return f"{scheme}://{HOST}:{receiver.port}/secret-path?token=secret-token"
 
 
-async def _post(receiver: Peer, guard: Guard | None = None, *, timeout_seconds: float = 10) -> Outcome:
+async def _post(receiver: Peer, guard: Guard | None = None, *, timeout_seconds: float = 60) -> Outcome:
     return _discreet(await post(_url(receiver), b"{}", {}, guard=guard or _guard(), timeout_seconds=timeout_seconds))
 
 
@@ -55,7 +58,7 @@ def test_a_delivery_arrives_as_it_was_sent(run: Run) -> None:
         outcome = run(post(_url(receiver), body, headers, guard=_guard()))
 
     assert (outcome.status, outcome.error, outcome.body, outcome.retry_after_seconds) == (201, None, b"fine!", 7)
-    assert 0 < outcome.elapsed_seconds < 5
+    assert 0 < outcome.elapsed_seconds < 20
     assert receiver.body() == body
     assert receiver.head() == {
         "": "POST /secret-path?token=secret-token HTTP/1.1",
@@ -304,16 +307,16 @@ def test_a_handshake_that_hangs_ends_in_time(run: Run) -> None:
     with peer(until_closed, reads=False) as receiver:
         outcome = _discreet(run(post(_url(receiver, "https"), b"{}", {}, guard=_guard(), timeout_seconds=0.5)))
 
-        assert receiver.ended.wait(5)
+        assert receiver.ended.wait(30)
     assert outcome.error == "No answer within 0.5 s, connecting"
-    assert outcome.elapsed_seconds < 3
+    assert outcome.elapsed_seconds < LIMIT_SECONDS
 
 
 def test_endless_bodies_over_tls_are_cut_off(run: Run, authority: Authority) -> None:
     with peer(_endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536), tls=authority.server(f"DNS:{HOST}")) as receiver:
         outcome = run(post(_url(receiver, "https"), b"{}", {}, guard=_guard(), tls=authority.trust()))
 
-        assert receiver.ended.wait(5)
+        assert receiver.ended.wait(30)
     assert (outcome.status, outcome.body) == (200, b"x" * MAX_BODY_BYTES)
 
 
@@ -332,12 +335,12 @@ def _endless(first: bytes, then: bytes, *, pause: float = 0, sent: list[int] | N
     return behave
 
 
-def _ends(receiver: Peer, run: Run, *, timeout_seconds: float = 10) -> Outcome:
+def _ends(receiver: Peer, run: Run, *, timeout_seconds: float = 60) -> Outcome:
     """The outcome of a call; the receiver must see its connection end while the caller's loop runs on."""
 
     async def story() -> Outcome:
         outcome = await _post(receiver, timeout_seconds=timeout_seconds)
-        assert await asyncio.to_thread(receiver.ended.wait, 5)
+        assert await asyncio.to_thread(receiver.ended.wait, 30)
         return outcome
 
     ended: Outcome = run(story())
@@ -351,7 +354,7 @@ def test_an_endless_body_is_cut_off(run: Run) -> None:
         outcome = _ends(receiver, run)
 
     assert (outcome.status, outcome.error, outcome.body) == (200, None, b"x" * MAX_BODY_BYTES)
-    assert outcome.elapsed_seconds < 3
+    assert outcome.elapsed_seconds < LIMIT_SECONDS
     assert sum(sent) < 20_000_000  # what the buffers of the system take
 
 
@@ -378,7 +381,7 @@ def test_a_body_that_drips_does_not_hold_the_call(run: Run) -> None:
 
     assert (outcome.status, outcome.error) == (200, None)
     assert 0 < len(outcome.body) < 200
-    assert outcome.elapsed_seconds < BODY_SECONDS + 2
+    assert outcome.elapsed_seconds < BODY_SECONDS + LIMIT_SECONDS
 
 
 def test_a_body_that_drips_ends_with_the_call(run: Run) -> None:
@@ -386,7 +389,7 @@ def test_a_body_that_drips_ends_with_the_call(run: Run) -> None:
         outcome = _ends(receiver, run, timeout_seconds=0.6)
 
     assert (outcome.status, outcome.error) == (500, "Answered 500")
-    assert outcome.elapsed_seconds < 3
+    assert outcome.elapsed_seconds < LIMIT_SECONDS
 
 
 SLOW = {
@@ -402,7 +405,7 @@ def test_a_receiver_that_does_not_answer_costs_the_timeout(run: Run, behaviour: 
         outcome = _ends(receiver, run, timeout_seconds=0.6)
 
     assert (outcome.status, outcome.error) == (None, "No answer within 0.6 s, waiting for the answer")
-    assert 0.5 < outcome.elapsed_seconds < 3
+    assert 0.5 < outcome.elapsed_seconds < LIMIT_SECONDS
 
 
 def test_a_receiver_that_never_reads_costs_the_timeout_and_gets_no_more(run: Run) -> None:
@@ -416,14 +419,14 @@ def test_a_receiver_that_never_reads_costs_the_timeout_and_gets_no_more(run: Run
     async def story() -> Outcome:
         outcome = await post(_url(receiver), body, {}, guard=_guard(), timeout_seconds=0.6)
         given_up.set()
-        assert await asyncio.to_thread(receiver.ended.wait, 10)
+        assert await asyncio.to_thread(receiver.ended.wait, 30)
         return outcome
 
     with peer(read_late, reads=False) as receiver:
         outcome = run(story())
 
     assert (outcome.status, outcome.error) == (None, "No answer within 0.6 s, waiting for the answer")
-    assert outcome.elapsed_seconds < 3
+    assert outcome.elapsed_seconds < LIMIT_SECONDS
     assert got[0] < len(body)
 
 
@@ -457,7 +460,7 @@ def test_a_head_without_end_is_no_answer(run: Run, first: bytes, then: bytes) ->
 
     assert (outcome.status, outcome.body) == (None, b"")
     assert (outcome.error or "").startswith("The answer ")
-    assert outcome.elapsed_seconds < 3
+    assert outcome.elapsed_seconds < LIMIT_SECONDS
 
 
 def test_a_head_of_more_than_its_bound_is_no_answer(run: Run) -> None:
@@ -484,7 +487,7 @@ def test_framing_without_end_does_not_hold_the_call(run: Run, first: bytes, then
 
     assert (outcome.status, outcome.error) == (200, None)
     assert len(outcome.body) <= MAX_BODY_BYTES
-    assert outcome.elapsed_seconds < 3
+    assert outcome.elapsed_seconds < LIMIT_SECONDS
 
 
 def _reset(connection: socket.socket) -> None:
@@ -567,7 +570,7 @@ def test_a_call_that_is_cancelled_leaves_no_connection(run: Run) -> None:
         with suppress(asyncio.CancelledError):
             await calling
         assert calling.cancelled()
-        assert await asyncio.to_thread(receiver.ended.wait, 5)
+        assert await asyncio.to_thread(receiver.ended.wait, 30)
 
     with peer(until_closed) as receiver:
         run(story(receiver))
@@ -582,4 +585,4 @@ def test_a_hundred_hostile_receivers_take_no_longer_than_one(run: Run) -> None:
         outcomes = run(story(iter([hanging, dripping] * 50)))
 
     assert {outcome.status for outcome in outcomes} == {None}
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 2 * LIMIT_SECONDS  # one after the other they take 100

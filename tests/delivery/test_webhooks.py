@@ -198,7 +198,7 @@ def test_a_receiver_that_hangs_costs_its_timeout(hooks: Hooks) -> None:
     [delivery] = until(lambda: hooks.deliveries(id_, status="delivered"))
     hang, drop, _ = delivery["attempts"]
     assert hang["error"] == "No answer within 1 s, waiting for the answer"
-    assert 900 <= hang["elapsedMs"] < 5000
+    assert 900 <= hang["elapsedMs"] < 20_000
     assert drop["error"] == "The connection was closed without an answer"
 
 

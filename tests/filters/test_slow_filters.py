@@ -123,7 +123,7 @@ def test_a_read_that_takes_too_long_is_refused_in_time(impatient: Impatient, doo
         elapsed = time.perf_counter() - started
 
     assert answer.status_code == 503, answer.text
-    assert TIMEOUT_SECONDS <= elapsed < TIMEOUT_SECONDS + 3
+    assert TIMEOUT_SECONDS <= elapsed < TIMEOUT_SECONDS + 15
     code, message = _error(answer)
     assert code == "unavailable"
     assert "took too long" in message
@@ -152,7 +152,7 @@ def test_the_costliest_filters_are_answered_in_time(impatient: Impatient, door: 
 
         answer = DOORS[door](impatient.server, filter_)
 
-        assert time.perf_counter() - started < 2 * TIMEOUT_SECONDS + 3  # a page, then its total
+        assert time.perf_counter() - started < 2 * TIMEOUT_SECONDS + 15  # a page, then its total
         assert answer.status_code == 200 or "narrow the filter" in _error(answer)[1]
 
 

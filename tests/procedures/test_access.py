@@ -98,7 +98,7 @@ def test_any_valid_key_may_ask_what_there_is(keyed: Keyed, name: str) -> None:
 
     assert {answer.status_code for answer in [OPEN[name](bare), *every]} == {200}
     keyed.revoke(key_id)
-    until(lambda: OPEN[name](bare).status_code == 401, seconds=5)
+    until(lambda: OPEN[name](bare).status_code == 401, seconds=20)
 
 
 @pytest.mark.parametrize("name", [*CALLS, *OPEN])
@@ -143,7 +143,7 @@ def test_a_revoked_key_ends_within_seconds(keyed: Keyed) -> None:
 
     keyed.revoke(key_id)
 
-    until(lambda: caller.query("events.list").status_code == 401, seconds=5)
+    until(lambda: caller.query("events.list").status_code == 401, seconds=20)
 
 
 def test_an_expired_key_ends_by_itself(keyed: Keyed) -> None:
@@ -152,7 +152,7 @@ def test_an_expired_key_ends_by_itself(keyed: Keyed) -> None:
 
     assert expiring.query("events.list").status_code == 200
     assert expired.query("events.list").status_code == 401
-    until(lambda: expiring.query("events.list").status_code == 401, seconds=4)
+    until(lambda: expiring.query("events.list").status_code == 401, seconds=20)
 
 
 def _log(caller: Server, workspace: str | None = None, **members: object) -> dict[str, Any]:

@@ -20,7 +20,7 @@ EVENT = {"type": "note.created", "data": {}}
 
 MANAGE = "keys:manage"
 
-REVOKED_SECONDS = 5
+REVOKED_SECONDS = 20
 """A key that ended is refused everywhere after this time."""
 
 WEEK = 604_800

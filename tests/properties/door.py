@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tests.servers import Server
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 30
 
 JSON = {"content-type": "application/json"}
 

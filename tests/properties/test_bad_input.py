@@ -614,7 +614,7 @@ def test_the_log_repeats_no_value_that_was_sent(door: Door) -> None:
         door.get(name, [(b"x-workspace-id", MARKER.encode())])
     door.get("events.get?input=%7B%22eventId%22%3A%22x%22%7D", [(b"x-request-id", b"marked-last")])
 
-    until(lambda: "marked-last" in door.server.log.read_text(errors="replace"), seconds=3)
+    until(lambda: "marked-last" in door.server.log.read_text(errors="replace"))
     log = door.server.log.read_text(errors="replace")
     assert MARKER not in log
     assert door.server.token not in log

@@ -12,8 +12,8 @@ import pytest
 from tests.properties.door import Door
 from tests.servers import Server, cloned, serving
 
-WAIT_SECONDS = 2
-"""How long another caller may have to wait: much for a server, little for a machine that runs tests."""
+WORK_SECONDS = 2
+"""How long the server may work while another caller waits. The wait itself depends on what else the machine does."""
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +82,15 @@ REQUESTS: dict[str, tuple[str, bytes, set[int]]] = {
 def test_a_request_that_takes_long_holds_up_nobody(
     patient: Server, name: str, content: bytes, statuses: set[int]
 ) -> None:
-    door, waits = Door(patient, superjson=True), []
+    door, worked = Door(patient, superjson=True, seconds=120), []
 
     with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=patient.url, timeout=120) as other:
         answering = pool.submit(door.post, name, content)
         while not answering.done():
-            started = time.perf_counter()
+            before = patient.processor_seconds()
             assert other.get("/healthz").status_code == 200
-            waits.append(time.perf_counter() - started)
+            worked.append(patient.processor_seconds() - before)
             time.sleep(0.01)
 
     assert answering.result().status in statuses
-    assert max(waits, default=0.0) < WAIT_SECONDS  # none: it was answered before anybody could wait
+    assert max(worked, default=0.0) < WORK_SECONDS  # none: it was answered before anybody could wait

@@ -429,7 +429,7 @@ def test_a_witness_that_is_kept_waiting_gives_up_and_the_next_one_says_it(witnes
         started = time.monotonic()
         store.run(Witness(AuditLog(database), log, node=store.node).close())
 
-        assert CLOSE_SECONDS <= time.monotonic() - started < CLOSE_SECONDS + 2
+        assert CLOSE_SECONDS <= time.monotonic() - started < CLOSE_SECONDS + 15
     assert witnessed.said() == []
     store.run(Witness(AuditLog(store.database), store.log, node=store.node).close())
     assert len(witnessed.said()) == 1

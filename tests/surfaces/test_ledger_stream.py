@@ -304,7 +304,7 @@ def test_a_revoked_key_ends_the_stream_with_the_reason(keyed: Keyed, org: str) -
         revoked_at = time.monotonic()
 
         assert ending(client) == (1008, "unauthorized: The token is unknown, expired or revoked")
-    assert time.monotonic() - revoked_at < 10
+    assert time.monotonic() - revoked_at < 30
 
 
 def test_a_key_that_expires_ends_the_stream(keyed: Keyed, org: str) -> None:
@@ -327,7 +327,7 @@ def test_a_stopping_server_closes_with_the_reason(database_url: str, data_dir: P
                 assert code == 1012
                 assert "after=" in told
         assert server.process.wait(timeout=15) == 0
-        assert time.monotonic() - stopped_at < 10
+        assert time.monotonic() - stopped_at < 20
 
 
 def test_an_idle_stream_is_kept_alive_by_empty_lines(database_url: str, data_dir: Path) -> None:
@@ -336,7 +336,7 @@ def test_an_idle_stream_is_kept_alive_by_empty_lines(database_url: str, data_dir
         opened(server, "?after=-1") as client,
     ):
         begun = time.monotonic()
-        assert [client.recv(timeout=5) for _ in range(4)] == ["\n"] * 4
+        assert [client.recv(timeout=30) for _ in range(4)] == ["\n"] * 4
         assert time.monotonic() - begun > 0.9
         log(server, "default", "a.b")
         assert seqs(client, 1) == [0]

@@ -20,7 +20,7 @@ def test_a_fast_call_is_not_held_up_by_a_slow_one_before_it(observed: Observed) 
             f"{server.url}/trpc/events.page,events.get",
             params={"batch": "1", "input": inputs},
             headers={**server.headers, "trpc-accept": "application/jsonl"},
-            timeout=7,
+            timeout=30,
         ) as answer:
             lines = answer.iter_lines()
 
@@ -60,7 +60,7 @@ def test_a_client_that_leaves_a_stream_disturbs_nobody(observed: Observed) -> No
                 "GET",
                 f"{server.url}/trpc/events.page,events.page?batch=1",
                 headers={**server.headers, "trpc-accept": "application/jsonl"},
-                timeout=7,
+                timeout=30,
             ) as answer:
                 assert next(answer.iter_lines()).startswith('{"0"')
 
