@@ -7,10 +7,11 @@ a call ends in time and holds little memory: its answer is for an operator to lo
 import asyncio
 import functools
 import os
+import re
 import ssl
 import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import h11
@@ -31,6 +32,13 @@ CONNECT_SECONDS = 5.0
 """For one address while another is left to try."""
 MAX_ADDRESSES = 4
 
+FINAL, SWITCHING = 200, 101
+"""The lowest status that is no interim answer's, and the one behind which another protocol is spoken."""
+
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_RETRY = b"retry-after"
+_RETRY_AFTER = re.compile(rb"(?im)^retry-after:([^\r\n]*)")
 _READ_BYTES = 16_384
 _CLOSED = "The connection was closed without an answer"
 _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade"}
@@ -58,8 +66,28 @@ class _Answer(Struct):
 
     stage: str = "looking up its host"
     status: int | None = None
+    is_read: bool = False
+    """Whether its head is known to keep the rules of HTTP/1.1."""
     retry_after_seconds: int | None = None
     body: bytearray = field(default_factory=bytearray)
+    head: bytearray = field(default_factory=bytearray)
+    """All that came, until it is known to keep the rules."""
+
+    def take(self, data: bytes) -> bool:
+        """Take note of what came (nothing: the other side has closed). Whether that tells the status."""
+        if not self.is_read:
+            self.head += data or b"\n"
+        if self.status is not None or (final := _final(self.head)) is None:
+            return False
+        self.status = final[0]
+        return True
+
+    def keep(self) -> None:
+        """Of an answer that breaks the rules in its head: keep how long to wait, and the body as it came."""
+        if (final := _final(self.head)) is not None and not self.is_read:
+            head, *body = _BLANK_LINE.split(self.head[final[1] :], maxsplit=1)
+            self.retry_after_seconds = _retry_after(_RETRY_AFTER.findall(head))
+            self.body += b"".join(body)[:MAX_BODY_BYTES]
 
 
 class _NoAnswer(Exception):
@@ -162,7 +190,10 @@ def _request(http: h11.Connection, target: Target, body: bytes, headers: Mapping
 
 
 async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> None:
-    """Read into `answer` until its body ends or is long enough. Raises _NoAnswer, OSError where there is none."""
+    """Read into `answer` until its body ends or is long enough. Raises _NoAnswer, OSError where there is none.
+
+    Its status line is enough: what comes behind may break off, or break the rules (then it is kept as it came).
+    """
     received = 0
     deadline: asyncio.Timeout
     async with asyncio.timeout(None) as deadline:
@@ -170,26 +201,42 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
             try:
                 event = http.next_event()
             except h11.RemoteProtocolError:
+                answer.keep()
                 raise _NoAnswer("The answer is not HTTP/1.1" if received else _CLOSED) from None
             if event is h11.NEED_DATA:
                 data = await reader.read(_READ_BYTES)
                 received += len(data)
                 if received > MAX_RECEIVED_BYTES:
                     raise _NoAnswer("The answer has no end of what comes before its status")
+                if answer.take(data):
+                    deadline.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
                 http.receive_data(data)
             elif isinstance(event, h11.Response):
-                answer.status = event.status_code
-                answer.retry_after_seconds = _retry_after(event)
-                deadline.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+                answer.is_read = True
+                answer.retry_after_seconds = _retry_after(value for name, value in event.headers if name == _RETRY)
             elif isinstance(event, h11.Data):
                 answer.body += event.data[: MAX_BODY_BYTES - len(answer.body)]
             elif not isinstance(event, h11.InformationalResponse):
                 return  # the end of the message
 
 
-def _retry_after(response: h11.Response) -> int | None:
-    values = [value for name, value in response.headers if name == b"retry-after"]
-    return parse_retry_after(values[0].decode("latin-1"), datetime.now(UTC)) if values else None
+def _final(head: bytes | bytearray) -> tuple[int, int] | None:
+    """The status of the first answer that is no interim one, and where it begins; None until that line is complete."""
+    at = 0
+    while (line := _STATUS_LINE.match(head, at)) is not None:
+        status = int(line[1])
+        if status >= FINAL:
+            return status, at
+        end = _BLANK_LINE.search(head, line.end() - 1)
+        if status == SWITCHING or end is None:
+            return None
+        at = end.end()
+    return None
+
+
+def _retry_after(values: Iterable[bytes]) -> int | None:
+    value = next(iter(values), None)
+    return None if value is None else parse_retry_after(value.decode("latin-1"), datetime.now(UTC))
 
 
 def _judged(status: int) -> str | None:

@@ -394,7 +394,7 @@ def test_a_body_that_drips_ends_with_the_call(run: Run) -> None:
 
 SLOW = {
     "nothing": until_closed,
-    "a head that drips": _endless(b"HTTP/1.1 200 OK\r\nX: ", b"x", pause=0.05),
+    "a status line that drips": _endless(b"HTTP/1.1 200 ", b"x", pause=0.05),
     "interim answers that drip": _endless(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", pause=0.05),
 }
 
@@ -443,8 +443,6 @@ def test_a_lookup_that_hangs_costs_the_timeout(run: Run) -> None:
 
 
 OVERLONG = {
-    "header": (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 4096),
-    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000),
     "status line": (b"HTTP/1.1 200 ", b"x" * 4096),
     "no line at all": (b"", b"x" * 4096),
     "zeros": (b"", bytes(4096)),
@@ -463,18 +461,13 @@ def test_a_head_without_end_is_no_answer(run: Run, first: bytes, then: bytes) ->
     assert outcome.elapsed_seconds < LIMIT_SECONDS
 
 
-def test_a_head_of_more_than_its_bound_is_no_answer(run: Run) -> None:
-    with peer(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 60_000 + b"\r\nContent-Length: 0\r\n\r\n") as receiver:
-        outcome = run(_post(receiver))
-
-    assert outcome.status is None
-
-
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FRAMINGS = {
     "chunks of a byte": (CHUNKED, b"1\r\nx\r\n" * 1000),
     "a chunk's extension": (CHUNKED + b"1;", b"x" * 4096),
     "a chunk's length": (CHUNKED, b"0" * 4096),
+    "a header": (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 4096),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000),
     "trailers": (CHUNKED + b"0\r\n", b"X: y\r\n" * 1000),
     "no chunk at all": (CHUNKED, b"zzzz\r\n" * 100),
 }
@@ -498,7 +491,6 @@ def _reset(connection: socket.socket) -> None:
 NO_ANSWERS = {
     "closed": (b"", "The connection was closed without an answer"),
     "reset": (_reset, "The connection was closed without an answer"),
-    "half a head": (b"HTTP/1.1 200 OK\r\nContent-", "The answer is not HTTP/1.1"),
     "another protocol": (b"SSH-2.0-OpenSSH_9.6\r\n", "The answer is not HTTP/1.1"),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "The answer is not HTTP/1.1"),
     "HTTP/0.9": (b"<html>hello</html>\r\n\r\n", "The answer is not HTTP/1.1"),
@@ -507,11 +499,6 @@ NO_ANSWERS = {
         "The answer is not HTTP/1.1",
     ),
     "a status of two digits": (b"HTTP/1.1 20 OK\r\n\r\n", "The answer is not HTTP/1.1"),
-    "two lengths": (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-        "The answer is not HTTP/1.1",
-    ),
-    "a negative length": (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "The answer is not HTTP/1.1"),
 }
 
 
@@ -580,7 +567,7 @@ def test_a_hundred_hostile_receivers_take_no_longer_than_one(run: Run) -> None:
     async def story(receivers: Iterator[Peer]) -> list[Outcome]:
         return await asyncio.gather(*(_post(receiver, timeout_seconds=1) for receiver in receivers))
 
-    with peer(until_closed) as hanging, peer(_endless(b"HTTP/1.1 200 OK\r\nX: ", b"x", pause=0.05)) as dripping:
+    with peer(until_closed) as hanging, peer(_endless(b"HTTP/1.1 200 ", b"x", pause=0.05)) as dripping:
         started = time.monotonic()
         outcomes = run(story(iter([hanging, dripping] * 50)))
 
