@@ -28,7 +28,7 @@ from app.store.query import Filter
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.event import START_MESSAGE, CaughtUp, EventQuery, StreamEvents, SynapEvent
-from schemas.instants import fault_of, is_meant
+from schemas.instants import FAR, fault_of, is_far, is_meant
 from schemas.reference import named_event
 from schemas.written import Tracked
 
@@ -143,7 +143,10 @@ class Feed:
                 raise InvalidInput([Issue(field, message, "invalid_cursor")])
             return place[0]
         with suppress(msgspec.ValidationError):
-            return await self.follower.before(workspace, msgspec.convert(start, Instant))
+            at = msgspec.convert(start, Instant)
+            if is_far(at):
+                raise InvalidInput([Issue(field, FAR)])
+            return await self.follower.before(workspace, at)
         if is_meant(start):
             raise InvalidInput([Issue(field, fault_of(start))])
         try:

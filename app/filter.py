@@ -674,11 +674,12 @@ def _boolean(value: object) -> bool:
 def _instant_value(value: object) -> datetime:
     text = _text(value)
     try:
-        return msgspec.convert(text, Instant).astimezone(UTC)
+        at = msgspec.convert(text, Instant)
     except msgspec.ValidationError:
         raise ValueError(instants.fault_of(text)) from None
-    except OverflowError:
-        raise ValueError("must be a time from year 1 to 9999 in UTC") from None
+    if instants.is_far(at):
+        raise ValueError(instants.FAR)
+    return at.astimezone(UTC)
 
 
 def _hash_value(value: object) -> str:

@@ -1,8 +1,21 @@
-"""Why a text is no instant: one sentence for each of the ways in which callers get it wrong."""
+"""Instants: the one limit of time, and one sentence for each of the ways in which callers get a text wrong.
+
+Every instant that is taken lies from year 1 to 9999 in UTC, whatever its offset is. Python reads
+`9999-12-31T23:59:59-01:00`, and PostgreSQL holds it; neither can write it in UTC again.
+"""
 
 import re
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
 
 FORM = "must be an RFC 3339 time with a UTC offset"
+
+FAR = "must be a time from year 1 to 9999 in UTC"
+"""What is wrong with an instant that is beyond the limit."""
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PARTS = re.compile(
@@ -63,3 +76,33 @@ def _offset_fault(offset: str) -> str | None:
         return "the UTC offset must be Z, or one such as +02:00"
     is_range = known["hours"] and (int(known["hours"]) > 23 or int(known["minutes"]) > 59)
     return "UTC offsets end with 23:59" if is_range else None
+
+
+def is_far(at: datetime) -> bool:
+    """Whether an instant is beyond the limit."""
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        return True
+    return False
+
+
+def holds_far(value: object) -> bool:
+    """Whether an instant beyond the limit stands anywhere in a value that JSON was decoded to."""
+    if isinstance(value, datetime):
+        return is_far(value)
+    if isinstance(value, Struct):
+        return any(holds_far(getattr(value, name)) for name in _places(type(value)))
+    return isinstance(value, list) and any(map(holds_far, value))
+
+
+@cache
+def _places(kind: type[Struct]) -> tuple[str, ...]:
+    """The members in which an instant may stand."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if _may_hold(field.type))
+
+
+def _may_hold(wanted: Any) -> bool:
+    if isinstance(wanted, type) and issubclass(wanted, datetime | Struct):
+        return True
+    return any(map(_may_hold, get_args(wanted)))

@@ -1,7 +1,8 @@
 """Finds every invalid place of an input at once. Runs only after the fast decoder has refused the input."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -11,6 +12,7 @@ from msgspec import Meta, Struct, UnsetType
 
 from schemas.errors import InvalidInput, Issue
 from schemas.event_data import typed_data
+from schemas.instants import FAR, holds_far, is_far
 from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, limit_issues, read_json
 from schemas.sentences import UNFIT, limits_of, misfit, named, sent
 
@@ -33,12 +35,13 @@ def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None
 
 def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Struct] | None = None) -> T:
     """What JSON says, of the decoder's type. Raises InvalidInput with every invalid place."""
-    try:
-        return decoder.decode(source)
-    except UNREADABLE:
-        value = read_json(source)
-        if issues := find_issues(value, decoder.type, metadata):
-            raise InvalidInput(issues) from None
+    with suppress(*UNREADABLE):
+        read = decoder.decode(source)
+        if not holds_far(read):
+            return read
+    value = read_json(source)
+    if issues := find_issues(value, decoder.type, metadata):
+        raise InvalidInput(issues)
     try:
         return decoder.decode(msgspec.json.encode(fitted(value, decoder.type)))
     except UNREADABLE:
@@ -195,9 +198,7 @@ def _walk_members(
 def _leaf(value: object, wanted: Any, meta: Meta | None, path: str) -> Iterator[Issue]:
     try:
         converted = msgspec.convert(fitted(value, wanted), Annotated[wanted, meta] if meta else wanted)
-        if isinstance(converted, datetime):
-            converted.astimezone(UTC)
-    except OverflowError:
-        yield Issue(path, "must be a time from year 1 to 9999 in UTC")
+        if isinstance(converted, datetime) and is_far(converted):
+            yield Issue(path, FAR)
     except msgspec.ValidationError:
         yield Issue(path, misfit(value, wanted, meta), ((meta and meta.extra) or {}).get("code"))

@@ -16,6 +16,7 @@ from app.ledger.chain import Body, body_bytes
 from schemas.errors import Forbidden, InvalidInput, Issue
 from schemas.event import DEFAULT_SOURCE, LogEvent
 from schemas.event_data import event_types
+from schemas.instants import FAR, holds_far
 from schemas.issues import find_issues, fitted
 from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
@@ -93,9 +94,11 @@ def _less_nulls(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> b
 
 def _refuse_unfit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> None:
     try:
-        decoder.decode(text)
+        value = decoder.decode(text)
     except UNREADABLE:
         raise InvalidInput([Issue(path, UNFIT)]) from None
+    if holds_far(value):
+        raise InvalidInput([Issue(path, FAR)])
 
 
 def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:

@@ -1,5 +1,83 @@
-"""What the cases share."""
+"""Servers that the cases share, and how a request of any bytes is sent to one."""
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+from msgspec import Struct
 
 from tests.delivery.conftest import run
+from tests.procedures.conftest import Keyed
+from tests.servers import Server, cloned, free_port, serving
 
 __all__ = ["run"]
+
+ORIGIN = "https://app.example"
+
+Pairs = list[tuple[str, str]]
+
+
+class Doors(Struct, frozen=True):
+    """A running server with both listeners, and its database."""
+
+    server: Server
+    ledger_url: str
+    database_url: str
+
+    def http(self, method: str, path: str, headers: Pairs | None = None, **more: object) -> httpx.Response:
+        """One request with the control token; a header may be there twice."""
+        own = [*self.server.headers.items(), *(headers or [])]
+        return httpx.request(method, f"{self.server.url}{path}", headers=own, timeout=30, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="package")
+def doors(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """One for all tests of this package that only add events."""
+    port = free_port()
+    with (
+        cloned(postgres_url, template, "test_cases") as url,
+        serving(
+            tmp_path_factory.mktemp("cases"),
+            database_url=url,
+            ledger_port=port,
+            cors_origins=ORIGIN,
+            cors_headers="X-Mine, b3",
+            rate_publish=100_000,
+            rate_query=100_000,
+        ) as server,
+    ):
+        yield Doors(server, f"http://127.0.0.1:{port}", url)
+
+
+@pytest.fixture
+def org(doors: Doors) -> str:
+    """A workspace of the test's own."""
+    return Keyed(doors.server, doors.database_url).workspace()
+
+
+def rows(url: str, statement: str) -> list[tuple[object, ...]]:
+    """Run one statement as the database's owner."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def spoken(url: str, head: bytes, body: bytes = b"") -> bytes:
+    """The answer to bytes that no library sends. The connection is to be closed by the server: the head says so."""
+    parts = urlsplit(url)
+    with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=30) as connection:
+        connection.sendall(head + body)
+        answer = b""
+        while data := connection.recv(65_536):
+            answer += data
+    return answer
+
+
+def gone(doors: Doors, sent: bytes) -> None:
+    """Send bytes, and hang up."""
+    parts = urlsplit(doors.server.url)
+    with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=30) as connection:
+        connection.sendall(sent)
