@@ -9,7 +9,6 @@ import structlog
 from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
@@ -28,18 +27,21 @@ from app.store.readiness import Readiness
 from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
+from app.surfaces.edge import Edge, Refusal, is_below, last_handlers
 from app.surfaces.errors import TRPC_CODES
 from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
 from app.surfaces.ledger import ledger_router
 from app.surfaces.ledger_stream import LedgerStream
 from app.surfaces.live import Live
+from app.surfaces.mcp.door import MOUNT as MCP_MOUNT
 from app.surfaces.mcp.door import McpDoor
+from app.surfaces.mcp.door import refusal as mcp_refusal
 from app.surfaces.metrics import MetricsDoor, metrics_router
 from app.surfaces.publish import PublishDoor, publish_router
-from app.surfaces.rest import RestDoor, routes, unrouted
+from app.surfaces.rest import RestDoor, routes
 from app.surfaces.service import service_router
-from app.surfaces.trpc.door import MOUNT, Door
+from app.surfaces.trpc.door import CONTRACT, MOUNT, Door
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
@@ -66,6 +68,7 @@ def create_app(
     stream = LedgerStream(
         door=door, live=live, origins=settings.cors_origins, ping_seconds=settings.sse_ping_seconds
     ).handler()
+    refusals: dict[str, Refusal] = {MCP_MOUNT: mcp_refusal}
     if ledger_alone:
         handlers: list[ControllerRouterHandler] = [ledger_router(LEDGER_OWN_MOUNT, door, stream)]
     else:
@@ -73,10 +76,12 @@ def create_app(
             services=process.services,
             authenticator=authenticator,
             max_body_bytes=settings.max_body_bytes,
+            publish_rate=settings.rate_publish,
             limits=RateLimits(process.database, {"publish": settings.rate_publish, "query": settings.rate_query}),
         )
+        trpc, refusals[MOUNT] = _trpc(settings, process.services, authenticator, live)
         handlers = [
-            _trpc(settings, process.services, authenticator, live),
+            trpc,
             publish_router(publish),
             browse_router(door),
             ledger_router(LEDGER_MOUNT, door, stream),
@@ -106,7 +111,7 @@ def create_app(
         [*handlers, service_router(Readiness(process.database, head())), metrics_router(measures)],
         lifespan=[running],
         cors_config=_cors(settings),
-        exception_handlers={HTTPException: unrouted},
+        exception_handlers=last_handlers(refusals),
         openapi_config=None,  # `app/openapi.py` writes the document
         logging_config=None,
     )
@@ -119,8 +124,10 @@ def create_app(
     return app
 
 
-def _trpc(settings: Settings, services: Services, authenticator: Authenticator, live: Live) -> ASGIRouteHandler:
-    """The tRPC door: HTTP and WebSockets below one path."""
+def _trpc(
+    settings: Settings, services: Services, authenticator: Authenticator, live: Live
+) -> tuple[ASGIRouteHandler, Refusal]:
+    """The tRPC door: HTTP and WebSockets below one path; and how it answers what fails."""
     procedures = registry()
     transformer = TRANSFORMERS[settings.transformer]
     door = Door(
@@ -146,14 +153,14 @@ def _trpc(settings: Settings, services: Services, authenticator: Authenticator, 
         max_batch_calls=settings.max_batch_calls,
     )
 
-    @asgi(MOUNT, is_mount=True)
+    @asgi(MOUNT, is_mount=True, door="trpc")
     async def trpc(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             await door(scope, receive, send)
         else:
             await sockets(scope, receive, send)
 
-    return trpc
+    return trpc, door.refusal
 
 
 def load_worker(_target: str, settings: Settings, install: Install, *, ledger_alone: bool = False) -> ASGIApp:
@@ -165,7 +172,12 @@ def load_worker(_target: str, settings: Settings, install: Install, *, ledger_al
     app = create_app(
         settings, install=install, keys=Keyring(settings.node_key_path), secret=secret, ledger_alone=ledger_alone
     )
-    return Varying(app) if settings.cors_origins else app
+    return Edge(Varying(app) if settings.cors_origins else app, _answers_head)
+
+
+def _answers_head(path: str) -> bool:
+    """Whether a path has an answer to HEAD of its own: every call of tRPC's has (trpc-wire, section 2)."""
+    return is_below(path, MOUNT) and path != CONTRACT.decode()
 
 
 class Varying:
@@ -198,23 +210,37 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_methods=["GET", "POST", "DELETE", "HEAD", "OPTIONS"],
         allow_headers=[
             "authorization",
+            "baggage",
+            "cache-control",
+            "content-encoding",
             "content-type",
             "idempotency-key",
+            "if-none-match",
             "last-event-id",
             "mcp-method",
             "mcp-name",
             "mcp-protocol-version",
+            "mcp-session-id",
+            "pragma",
+            "sentry-trace",
             "traceparent",
             "tracestate",
             "trpc-accept",
             "trpc-batch-mode",
             "x-api-key",
             "x-request-id",
+            "x-requested-with",
             "x-workspace-id",
             *sorted(f"ce-{name}" for name in ATTRIBUTES),
+            *(name.lower() for name in settings.cors_headers),
         ],
         expose_headers=[
+            "accept-encoding",
+            "allow",
+            "content-disposition",
+            "etag",
             "retry-after",
+            "www-authenticate",
             "x-ratelimit-limit",
             "x-ratelimit-remaining",
             "x-ratelimit-reset",

@@ -84,6 +84,7 @@ CALL_SECONDS = Histogram(
     "synap_call_duration_seconds", "From when a call was read to its answer; of a stream, to its start.", "procedure"
 )
 UNAUTHORIZED = Counter("synap_unauthorized", "Calls without a valid token.")
+FAILURES = Counter("synap_failures", "Requests that failed outside a procedure by a fault of the server.", "door")
 RATE_LIMITED = Counter("synap_rate_limited", "Calls that were refused by a rate limit.", "allowance")
 
 APPENDED = Counter("synap_events_appended", "Events that were stored, in any workspace.")
@@ -117,6 +118,7 @@ INSTRUMENTS: tuple[Counter | Histogram, ...] = (
     CALLS,
     CALL_SECONDS,
     UNAUTHORIZED,
+    FAILURES,
     RATE_LIMITED,
     APPENDED,
     GROUP_EVENTS,

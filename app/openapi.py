@@ -121,6 +121,7 @@ _INVALID = errors.InvalidInput(
 _SAMPLES: list[errors.ProcedureError] = [
     _INVALID,
     errors.PayloadTooLarge("Event payload exceeds 1048576 bytes; split it, or keep large content elsewhere"),
+    errors.UnsupportedMedia("Content-Encoding must be gzip, or absent", field="Content-Encoding"),
     errors.Unauthorized("No valid token was sent"),
     errors.Forbidden("The key lacks the scope events:write"),
     errors.NotFound("Event not found", field="eventId"),
@@ -466,8 +467,10 @@ class _Writer:
     def _rest_failures(self, operation: Operation[Any]) -> Iterator[tuple[str, Object]]:
         """What a REST route may answer else, by status."""
         limited = {"publish", "query"} & {operation.allowance}
-        kinds = dict.fromkeys((*_failures(operation.procedure), *([errors.RateLimited] if limited else [])))
-        return self._refusals(kinds, with_body=operation.body is not None, counted=operation.allowance is not None)
+        with_body = operation.body is not None
+        more = [*([errors.RateLimited] if limited else []), *([errors.UnsupportedMedia] if with_body else [])]
+        kinds = dict.fromkeys((*_failures(operation.procedure), *more))
+        return self._refusals(kinds, with_body=with_body, counted=operation.allowance is not None)
 
     def _refusals(
         self, kinds: Iterable[type[errors.ProcedureError]], *, with_body: bool = False, counted: bool = False

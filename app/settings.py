@@ -20,6 +20,9 @@ MAX_RATE = 1_000_000_000
 """Calls a minute: far beyond any use, and within what the database counts."""
 
 
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What a header may be called (RFC 9110, section 5.1)."""
+
 _ORIGIN = re.compile(r"[!-*,-~]{1,200}")
 """What a key name may be in a C2SP signed note, in ASCII."""
 
@@ -51,6 +54,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Server processes of the main listener."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from, by comma."""
+    cors_headers: tuple[str, ...] = ()
+    """Request headers that their pages may send beside those that the doors read and common tools add; `*`: every."""
     transformer: Literal["none", "superjson"] = "none"
     """What the tRPC door speaks. Clients must be set to the same."""
     sse_ping_seconds: float = 15
@@ -134,6 +139,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}SSE_RECONNECT_SECONDS must be more than {PREFIX}SSE_PING_SECONDS.")
         if not 0 < self.port < 65536:
             raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
+        if not all(name == "*" or _HEADER.fullmatch(name) for name in self.cors_headers):
+            raise SettingsError(f"{PREFIX}CORS_HEADERS must be names of headers, by comma, such as x-b3-traceid.")
         if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
 

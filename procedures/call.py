@@ -22,6 +22,7 @@ from schemas.errors import (
     PayloadTooLarge,
     ProcedureError,
     Unavailable,
+    UnsupportedMedia,
 )
 from schemas.issues import decoded
 
@@ -71,6 +72,8 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
         if span is not None:
             span.end({"synap.code": code}, failed=code in FAULTS)
         noted = procedure.is_administrative or context.services.log_calls
+        if error is not None:
+            error.logged = True
         if noted or error is not None or elapsed > SLOW_SECONDS:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
 
@@ -118,19 +121,30 @@ def log_call(
 
 def _told(procedure: Procedure, context: Context, failed: Exception) -> ProcedureError:
     """What the caller is told of a failure: itself where the procedure declares it."""
-    if isinstance(failed, ProcedureError) and isinstance(failed, (*procedure.errors, Forbidden, NotFound)):
+    if isinstance(failed, ProcedureError) and isinstance(
+        failed, (*procedure.errors, Forbidden, NotFound, UnsupportedMedia)
+    ):
         return failed
-    _log_defect(procedure, context, failed)
+    log_defect(procedure.name, context.request_id, failed)
     return Internal()
 
 
-def _log_defect(procedure: Procedure, context: Context, defect: Exception) -> None:
-    """Where it happened. Not its message: a library's may quote what a caller sent."""
+def is_logged(error: BaseException | None) -> bool:
+    """Whether the log has a line about an error, or about the one that it was made of."""
+    return isinstance(error, ProcedureError) and (error.logged or is_logged(error.__cause__))
+
+
+def log_defect(name: str, request_id: str, defect: BaseException) -> None:
+    """One line about a failure that nobody expected: where it happened, and of the database's failures the SQLSTATE.
+
+    Not its message: a library's may quote what a caller sent.
+    """
     logger.error(
         "defect",
-        procedure=procedure.name,
-        request_id=context.request_id,
+        procedure=name,
+        request_id=request_id,
         defect=type(defect).__name__,
+        sqlstate=getattr(defect, "sqlstate", None),
         at=[f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(defect.__traceback__)],
     )
 

@@ -26,6 +26,8 @@ class ProcedureError(Exception):
 
     code: ClassVar[str] = "internal"
     trpc_code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
+    logged = False
+    """Whether the log has a line about it."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -65,6 +67,17 @@ class PayloadTooLarge(ProcedureError):
 
     code = "payload_too_large"
     trpc_code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMedia(ProcedureError):
+    """The body is encoded in a way that is not read here; `accept_encoding` is what `Content-Encoding` may name."""
+
+    code = "unsupported_media_type"
+    trpc_code = "UNSUPPORTED_MEDIA_TYPE"
+
+    def __init__(self, message: str, *, field: str, accept_encoding: str | None = None) -> None:
+        super().__init__(message, field=field)
+        self.accept_encoding = accept_encoding
 
 
 class Unauthorized(ProcedureError):

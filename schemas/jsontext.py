@@ -1,8 +1,10 @@
 """Reading JSON text that strangers wrote, and the limits of what may be stored of it."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from itertools import islice
+from json import detect_encoding
 from math import isfinite
 from typing import Any
 
@@ -55,6 +57,18 @@ def _fault(text: bytes, error: Exception) -> str:
         return said
     # msgspec says the same of a text that ends with half a surrogate pair.
     return "half of a surrogate pair stands alone in a text" if _SURROGATE.search(text) else "it ends too early"
+
+
+def utf8_json(text: bytes, path: str = "") -> bytes:
+    """JSON without the byte order mark that some editors write before it (RFC 8259, section 8.1).
+
+    Raises InvalidInput for UTF-16 and UTF-32, by their name.
+    """
+    encoding = detect_encoding(text)
+    if encoding not in {"utf-8", "utf-8-sig"}:
+        message = f"JSON must be in UTF-8; this is {encoding.upper()}"
+        raise InvalidInput([Issue(path, message, "malformed_json")])
+    return text.removeprefix(BOM_UTF8)
 
 
 def limit_issues(value: object, path: str, depth: int = 1) -> Iterator[Issue]:

@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge
 from schemas.event import LogEvent, SynapEvent
 from schemas.issues import decoded
-from schemas.jsontext import MAX_ISSUES, join
-from schemas.wire.cloudevents import body_data, of_attributes, of_json, shown
+from schemas.jsontext import MAX_ISSUES, UNREADABLE, join
+from schemas.wire.cloudevents import body_data, of_attributes, of_json, respelled, shown
 
 EVENT = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -24,6 +25,14 @@ _PREFIX = b"ce-"
 _NEEDED = (b"ce-specversion", b"ce-id", b"ce-type", b"ce-source")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _batch = msgspec.json.Decoder(list[Raw])
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    specversion: str
+
+
+_specversion = msgspec.json.Decoder(_Versioned)
+_specversions = msgspec.json.Decoder(Annotated[list[_Versioned], Meta(min_length=1)])
 
 
 class Mode(StrEnum):
@@ -90,10 +99,20 @@ def _read_batch(body: bytes, workspace: str, max_event_bytes: int) -> list[LogEv
     return events
 
 
-def wanted(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the caller asks for an answer in CloudEvents."""
-    kinds = headers.get(b"accept", b"").lower().split(b",")
-    return any(kind.partition(b";")[0].strip().decode("latin-1") in {EVENT, BATCH} for kind in kinds)
+def hint(body: bytes) -> InvalidInput | None:
+    """What is said of a CloudEvent, or a batch of them, that was sent as plain JSON; None of other JSON."""
+    for kind, decoder in ((EVENT, _specversion), (BATCH, _specversions)):
+        with suppress(*UNREADABLE):
+            decoder.decode(body)
+            return InvalidInput(
+                [Issue("Content-Type", f"must be {kind}: the body is a CloudEvent, by its specversion")]
+            )
+    return None
+
+
+def other_spellings(event: LogEvent) -> list[LogEvent]:
+    """What the same event may have come to in another mode, where that differs."""
+    return [msgspec.structs.replace(event, metadata=metadata) for metadata in respelled(event.metadata)]
 
 
 def written(events: Iterable[SynapEvent]) -> Raw:

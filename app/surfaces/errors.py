@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from app.auth import INVALID
 from schemas import errors
 
 
@@ -16,7 +17,7 @@ class Status(Struct, frozen=True):
 PARSE_ERROR = Status("PARSE_ERROR", -32700, 400)
 BAD_REQUEST = Status(errors.InvalidInput.trpc_code, -32600, 400)
 METHOD_NOT_SUPPORTED = Status("METHOD_NOT_SUPPORTED", -32005, 405)
-UNSUPPORTED_MEDIA_TYPE = Status("UNSUPPORTED_MEDIA_TYPE", -32015, 415)
+UNSUPPORTED_MEDIA_TYPE = Status(errors.UnsupportedMedia.trpc_code, -32015, 415)
 INTERNAL = Status(errors.Internal.trpc_code, -32603, 500)
 
 _TABLE: dict[type[errors.ProcedureError], Status] = {
@@ -26,17 +27,27 @@ _TABLE: dict[type[errors.ProcedureError], Status] = {
     errors.NotFound: Status(errors.NotFound.trpc_code, -32004, 404),
     errors.Conflict: Status(errors.Conflict.trpc_code, -32009, 409),
     errors.PayloadTooLarge: Status(errors.PayloadTooLarge.trpc_code, -32013, 413),
+    errors.UnsupportedMedia: UNSUPPORTED_MEDIA_TYPE,
     errors.RateLimited: Status(errors.RateLimited.trpc_code, -32029, 429),
     errors.Unavailable: Status(errors.Unavailable.trpc_code, -32603, 503),
     errors.Internal: INTERNAL,
 }
 
-TRPC_CODES = sorted(
-    {status.name for status in (*_TABLE.values(), PARSE_ERROR, METHOD_NOT_SUPPORTED, UNSUPPORTED_MEDIA_TYPE)}
-)
+TRPC_CODES = sorted({status.name for status in (*_TABLE.values(), PARSE_ERROR, METHOD_NOT_SUPPORTED)})
 """Every `data.code` that the tRPC door answers."""
 
 
 def status_of(error: errors.ProcedureError) -> Status:
     """The status of a failure; of an unlisted class, that of the nearest one it derives from."""
     return next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), INTERNAL)
+
+
+def headers_of(error: errors.ProcedureError) -> dict[str, str]:
+    """The headers of an answer that tell how to do better (RFC 9110, 10.2.3, 11.6.1 and 12.5.3; RFC 6750, 3)."""
+    if isinstance(error, errors.Unavailable | errors.RateLimited):
+        return {"retry-after": str(error.retry_after_seconds)}
+    if isinstance(error, errors.Unauthorized):
+        return {"www-authenticate": 'Bearer error="invalid_token"' if error.message == INVALID else "Bearer"}
+    if isinstance(error, errors.UnsupportedMedia) and error.accept_encoding is not None:
+        return {"accept-encoding": error.accept_encoding}
+    return {}

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
-from app.surfaces.requests import disconnected
+from app.surfaces.body import disconnected
 from procedures.call import log_call
 from procedures.context import Context
 from procedures.procedure import Procedure

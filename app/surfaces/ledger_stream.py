@@ -15,13 +15,14 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send, WebSocketScope
 from msgspec import Struct
 
+from app.surfaces.failures import told
 from app.surfaces.live import Live
-from app.surfaces.requests import bearer_token, header_map, is_welcome, request_id_of
-from app.surfaces.rest import Connection, RestDoor, parsed
-from procedures.call import call, log_call, next_batch
+from app.surfaces.requests import bearer_token, header_map, is_welcome, refuse_malformed, request_id_of, single
+from app.surfaces.rest import Connection, RestDoor, parsed, request_id
+from procedures.call import call, is_logged, log_call, next_batch
 from procedures.context import Context
 from procedures.ledger.stream import stream as ledger_stream
-from schemas.errors import ProcedureError, Unauthorized, Unavailable
+from schemas.errors import Internal, ProcedureError, Unauthorized, Unavailable
 from schemas.wire.ledger import QueryStream
 
 POLICY, DEFECT, RESTART, TRY_AGAIN = 1008, 1011, 1012, 1013
@@ -80,6 +81,7 @@ class _Socket:
         self._receive = receive
         self._asgi_send = send
         self._sent_at = time.monotonic()
+        self._parameters: dict[str, str] = {}
         self._end: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
         """How it is closed; None where the client is gone."""
 
@@ -100,6 +102,8 @@ class _Socket:
 
     async def _stream(self) -> None:
         try:
+            refuse_malformed(self._connection.scope, header_map(self._connection.scope))
+            self._parameters = single(self._connection.query_params.items())
             context = await self._context()
             wanted = parsed(self._parameters, QueryStream)
             reader = await call(ledger_stream, context, wanted.to_follow)
@@ -112,21 +116,17 @@ class _Socket:
             finally:
                 ping.cancel()
                 await reader.aclose()
-        except ProcedureError as error:
-            self._close(TRY_AGAIN if isinstance(error, Unavailable) else POLICY, f"{error.code}: {error.message}")
-        except Exception:
-            self._close(DEFECT, "internal")
-            raise
+        except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
+            error = told(failed, "ledger", request_id(self._connection))
+            if not is_logged(error):
+                log_call(ledger_stream.name, request_id(self._connection), 0.0, error.code)
+            self._close(_code_of(error), f"{error.code}: {error.message}")
 
     async def _context(self) -> Context:
         door = self._served.door
         token = bearer_token(header_map(self._connection.scope)) or self._parameters.get("token")
         principal = await door.authenticator.principal(token)
         return await door.context(self._connection, principal, self._parameters.get("log"), "log")
-
-    @property
-    def _parameters(self) -> dict[str, str]:
-        return dict(self._connection.query_params.items())
 
     async def _read(self) -> None:
         """Wait until the client is gone; what it says means nothing."""
@@ -158,6 +158,13 @@ class _Socket:
     def _close(self, code: int | None, text: str = "") -> None:
         if not self._end.done():
             self._end.set_result(None if code is None else (code, text))
+
+
+def _code_of(error: ProcedureError) -> int:
+    """How a socket is closed that ends with an error."""
+    if isinstance(error, Unavailable):
+        return TRY_AGAIN
+    return DEFECT if isinstance(error, Internal) else POLICY
 
 
 def _cut(reason: str) -> str:

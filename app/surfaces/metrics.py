@@ -26,8 +26,9 @@ from app.auth import Authenticator
 from app.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
 from app.store.backlog import Standing, standing
 from app.store.database import Database
+from app.surfaces.accept import chosen
 from app.surfaces.operation import Probe
-from app.surfaces.requests import bearer_token, header_map
+from app.surfaces.requests import bearer_token, header_map, refuse_malformed
 from app.surfaces.rest import Caller, refusal
 from schemas.errors import Forbidden, ProcedureError, Unavailable
 from schemas.principal import Scope
@@ -57,9 +58,10 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
     async def admit(self, request: Caller) -> None:
         """Let pass who calls from this machine itself, else who has the scope `audit:read`.
 
-        Raises Unauthorized, Forbidden, Unavailable.
+        Raises InvalidInput, Unauthorized, Forbidden, Unavailable.
         """
         headers = header_map(request.scope)
+        refuse_malformed(request.scope, headers)
         token = bearer_token(headers)
         if token is None and _is_near(request, headers):
             return
@@ -81,7 +83,7 @@ async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
     except (Unavailable, TimeoutError):
         known = None
     snapshots = await door.board.all()
-    wants_open = OPENMETRICS.encode() in header_map(request.scope).get(b"accept", b"").lower()
+    wants_open = chosen(header_map(request.scope), (PLAIN, OPENMETRICS)) == OPENMETRICS
     write = openmetrics.generate_latest if wants_open else generate_latest
     registry = CollectorRegistry()
     registry.register(_Told(snapshots, known, door.version))

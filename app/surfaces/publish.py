@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
@@ -14,10 +15,11 @@ from msgspec import Raw
 from app.filter import Subscribers
 from app.limits import Allowance, RateLimits
 from app.metrics import RATE_LIMITED
+from app.surfaces.accept import chosen
 from app.surfaces.called import called
-from app.surfaces.cloudevents import BATCH, EVENT, Mode, mode_of, read, wanted, written
+from app.surfaces.cloudevents import BATCH, EVENT, Mode, hint, mode_of, other_spellings, read, written
 from app.surfaces.operation import Operation
-from app.surfaces.requests import Disconnected, header_map, read_body
+from app.surfaces.requests import header_map
 from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal
 from procedures.call import call
 from procedures.context import LARGE_BYTES, Context
@@ -28,12 +30,12 @@ from procedures.subscriptions.create import create as create_subscription
 from procedures.subscriptions.delete import delete as delete_subscription
 from procedures.subscriptions.list import list_ as list_subscriptions
 from schemas.base import Input, Output, ShortText
-from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
-from schemas.event import EventPage, LogEvents, SynapEvent
+from schemas.errors import Conflict, InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
+from schemas.event import EventPage, LogEvent, LogEvents, SynapEvent
 from schemas.issues import decoded
 from schemas.principal import Principal
 from schemas.subscription import Subscription, SubscriptionReference
-from schemas.wire.cloudevents import CloudEvent, ShownCloudEvent, sent_names, shown
+from schemas.wire.cloudevents import JSON, CloudEvent, ShownCloudEvent, sent_names, shown
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
 IDEMPOTENT = UUID("5f0b7a52-6d3e-5b1c-9c55-0f5d2a4c8e11")
@@ -51,6 +53,7 @@ FIELDS = {
 QUERIED = {"producer": "source"}
 """What `events.page` calls so is `source` in a query; its other names are the same."""
 
+_SENDER = re.compile(r"[!-~]{1,253}")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _event = msgspec.json.Decoder(PublishEvent)
 
@@ -110,6 +113,8 @@ class PublishDoor(RestDoor, frozen=True, kw_only=True):
     """What this door works with: its calls are limited in their rate."""
 
     limits: RateLimits
+    publish_rate: int
+    """Events a minute and workspace; 0: any number."""
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call against its workspace's minute, or its webhooks. Raises RateLimited, Unavailable."""
@@ -158,7 +163,7 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     found: EventPage = asked.read(EventPage)
     if found.next_cursor is not None and len(found.events) < parameters.limit:
         raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
-    if wanted(header_map(request.scope)):
+    if chosen(header_map(request.scope), (JSON, BATCH, EVENT)) != JSON:
         return _cloudevents(request, BATCH, written(found.events), QUERY.status)
     return answer(request, PublishedPage.of(found, parameters, context.workspace), QUERY.status, _limits(request))
 
@@ -167,11 +172,8 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
 async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Register a webhook (section Subscribe to Events)."""
     context, _ = await door.read(request, SUBSCRIBE)
-    body = await read_body(request.receive, header_map(request.scope), door.max_body_bytes)
-    if isinstance(body, PayloadTooLarge):
-        raise body
-    sent = None if isinstance(body, Disconnected) else body
-    made = await called(create_subscription, context, lambda: sent, {}, named_by(request, SUBSCRIBE))
+    body = await (await door.body(request)).json()
+    made = await called(create_subscription, context, lambda: body, {}, named_by(request, SUBSCRIBE))
     await door.admit(request, SUBSCRIBE, context)
     return answer(request, made, SUBSCRIBE.status, _limits(request))
 
@@ -195,9 +197,12 @@ async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) 
 
 
 @route(["/events", "/events/subscriptions"], http_method=[HttpMethod.OPTIONS], status_code=204)
-async def methods() -> Response[None]:
-    """The methods of both. Comes first: else Litestar answers, by the first handler of a path alone."""
-    return Response(None, status_code=204, headers={"allow": "GET, OPTIONS, POST"})
+async def methods(request: Caller, door: PublishDoor) -> Response[None]:
+    """The methods of both. Comes first: else Litestar answers, by the first handler of a path alone.
+
+    Whoever wants to deliver CloudEvents here asks this first (HTTP 1.1 Web Hooks for Event Delivery, section 4).
+    """
+    return done(request, {"allow": "GET, OPTIONS, POST", **_granted(request, door)})
 
 
 def publish_router(door: PublishDoor) -> Router:
@@ -217,6 +222,14 @@ def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
     return refusal(request, error, _limits(request))
 
 
+def _granted(request: Caller, door: PublishDoor) -> dict[str, str]:
+    """Leave for a sender of CloudEvents to deliver them here: its key decides, whoever it says it is."""
+    origin = header_map(request.scope).get(b"webhook-request-origin", b"").decode("latin-1").strip()
+    if not _SENDER.fullmatch(origin):
+        return {}
+    return {"webhook-allowed-origin": origin, "webhook-allowed-rate": str(door.publish_rate or "*")}
+
+
 def _limits(request: Caller) -> dict[str, str]:
     """The state of the caller's rate limit (section Rate Limits); nothing where it is lifted or was not looked at."""
     state: Allowance | RateLimited | None = request.state.get("allowance")
@@ -228,27 +241,24 @@ def _limits(request: Caller) -> dict[str, str]:
 
 async def _event_of(request: Caller, door: PublishDoor) -> PublishEvent | ProcedureError:
     """The event in a request's body. An error is answered, not raised: the call is counted first, like any other."""
-    body = await read_body(request.receive, header_map(request.scope), door.max_body_bytes)
-    if isinstance(body, PayloadTooLarge):
-        return body
-    if isinstance(body, Disconnected) or body is None:
-        return InvalidInput([Issue("", "a JSON object is required", "malformed_json")])
-    if len(body) > door.services.max_event_bytes:
-        return PayloadTooLarge(f"Event payload exceeds {door.services.max_event_bytes} bytes")
+    body = None
     try:
+        body = await (await door.body(request)).json()
+        if body is None:
+            raise InvalidInput([Issue("", "a JSON object is required", "malformed_json")])
+        if len(body) > door.services.max_event_bytes:
+            raise PayloadTooLarge(f"Event payload exceeds {door.services.max_event_bytes} bytes")
         return decoded(body, _event)
-    except InvalidInput as error:
-        return error
+    except ProcedureError as error:
+        return hint(body or b"") or error
 
 
 async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Principal, mode: Mode) -> Response[bytes]:
     headers = header_map(request.scope)
-    body = await read_body(request.receive, headers, door.max_body_bytes)
+    body = await door.body(request)
     context = await door.context(request, principal, None, "X-Workspace-Id")
     await door.admit(request, PUBLISH, context)
-    if isinstance(body, PayloadTooLarge):
-        raise body
-    sent = b"" if body is None or isinstance(body, Disconnected) else body
+    sent = await body.content() if mode is Mode.BINARY else await body.json() or b""
     is_large = len(sent) > LARGE_BYTES
     asked = (mode, headers, sent, context.workspace, door.services.max_event_bytes)
     events = await asyncio.to_thread(read, *asked) if is_large else read(*asked)
@@ -257,7 +267,7 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
         if mode is Mode.BATCHED:
             logged = await call(log_batch, context, lambda: LogEvents(events=events))
         else:
-            logged = [await call(log, context, lambda: events[0])]
+            logged = [await _logged_once(events[0], context)]
     except ProcedureError as error:
         error.rename(sent_names(events, is_batch=mode is Mode.BATCHED) | {"workspace": "X-Workspace-Id"})
         raise
@@ -267,9 +277,28 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
     return _published(request, logged[0], subscribers)
 
 
+async def _logged_once(event: LogEvent, context: Context) -> SynapEvent:
+    """Log a CloudEvent, which may have been logged in another mode.
+
+    That is a conflict, for the extensions are other values there. The id is taken: asking again stores nothing.
+    """
+    try:
+        return await _logged(event, context)
+    except Conflict:
+        for other in other_spellings(event):
+            with suppress(Conflict):
+                return await _logged(other, context)
+        raise
+
+
+async def _logged(event: LogEvent, context: Context) -> SynapEvent:
+    logged: SynapEvent = await call(log, context, lambda: event)
+    return logged
+
+
 def _published(request: Caller, event: SynapEvent, subscribers: Subscribers) -> Response[bytes]:
     """The answer for one event, as a CloudEvent where that is asked for."""
-    if wanted(header_map(request.scope)):
+    if chosen(header_map(request.scope), (JSON, EVENT, BATCH)) != JSON:
         return _cloudevents(request, EVENT, Raw(shown(event)), PUBLISH.status)
     triggered = len(subscribers.of_logged(event))
     return answer(request, Published.of(event, triggered), PUBLISH.status, _limits(request))

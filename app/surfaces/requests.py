@@ -1,85 +1,116 @@
-"""What every door reads of a request in the same way: headers, the token, the request id, the body."""
+"""What every door reads of a request's head in the same way: headers, the token, the request id."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import uuid_utils
-from litestar.types import HTTPScope, Receive, WebSocketScope
-from msgspec import Struct
+from litestar.types import HTTPScope, WebSocketScope
 
-from schemas.errors import PayloadTooLarge
+from schemas.errors import InvalidInput, Issue
 from schemas.tracecontext import trace_id_of
 
+SINGLE = {
+    name.lower().encode(): name
+    for name in (
+        "Authorization",
+        "Content-Length",
+        "Content-Type",
+        "Host",
+        "Idempotency-Key",
+        "Last-Event-ID",
+        "MCP-Protocol-Version",
+        "Origin",
+        "Transfer-Encoding",
+        "Trpc-Accept",
+        "X-Workspace-Id",
+    )
+}
+"""Headers that have one value, so that two of them contradict each other. Every other is a list (RFC 9110, 5.3)."""
+
+ATTRIBUTE_PREFIX = b"ce-"
+"""Headers that are attributes of a CloudEvent have one value too."""
+
+Name = TypeVar("Name", str, bytes)
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-
-
-class Disconnected(Struct, frozen=True):
-    """The client went before its request was complete."""
+_LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 def header_map(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:
-    """The headers by lower-case name; of a repeated one the first counts."""
+    """The headers by lower-case name. The values of a repeated one are joined by a comma (RFC 9110, 5.3)."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        headers.setdefault(name, value)
+        headers[name] = value if name not in headers else b"%b, %b" % (headers[name], value)
     return headers
 
 
-def is_welcome(headers: dict[bytes, bytes], origins: Sequence[str]) -> bool:
+def refuse_malformed(scope: HTTPScope | WebSocketScope, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a head that says two things, or whose body has no certain end. Raises InvalidInput.
+
+    Every door calls this first, before it asks who calls. `headers` are those of `scope`, by name.
+    """
+    sent = list(scope["headers"])
+    if len(headers) < len(sent):
+        for name in repeated(name for name, _ in sent):
+            if name in SINGLE or name.startswith(ATTRIBUTE_PREFIX):
+                shown = SINGLE.get(name) or name.decode("latin-1")[:128]
+                raise InvalidInput([Issue(shown, "is given more than once; send it once")])
+    if not _LENGTH.fullmatch(headers.get(b"content-length", b"0")):
+        raise InvalidInput([Issue("Content-Length", "must be a number of 1 to 18 digits")])
+    if headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+        raise InvalidInput([Issue("Transfer-Encoding", "must be chunked; name a compression in Content-Encoding")])
+
+
+def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The parameters of a query by name. Raises InvalidInput for one that is given more than once, by name."""
+    listed = list(pairs)
+    parameters = dict(listed)
+    if len(parameters) < len(listed):
+        name = repeated(name for name, _ in listed)[0]
+        raise InvalidInput([Issue(name[:128], "is given more than once; send it once")])
+    return parameters
+
+
+def repeated(names: Iterable[Name]) -> list[Name]:
+    """The names that occur more than once, in their order."""
+    seen: set[Name] = set()
+    found: dict[Name, None] = {}
+    for name in names:
+        if name in seen:
+            found[name] = None
+        seen.add(name)
+    return list(found)
+
+
+def is_welcome(headers: Mapping[bytes, bytes], origins: Sequence[str]) -> bool:
     """Whether a socket may be opened from its page: browsers ask nobody before. `*` in `origins`: from every page."""
     origin = headers.get(b"origin")
     if origin is None or "*" in origins or origin.decode("latin-1") in origins:
         return True
-    return urlsplit(origin).netloc == headers.get(b"host")
+    try:
+        return urlsplit(origin).netloc == headers.get(b"host")
+    except ValueError:  # it is no URL
+        return False
 
 
-def bearer_token(headers: dict[bytes, bytes]) -> str | None:
+def bearer_token(headers: Mapping[bytes, bytes]) -> str | None:
     """The token of `Authorization: Bearer`, or None."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
-def request_id_of(headers: dict[bytes, bytes]) -> str:
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     """The caller's `x-request-id` where it is harmless text of at most 128 characters, else a new one."""
     given = headers.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
 
 
-def traceparent_of(headers: dict[bytes, bytes]) -> str | None:
+def traceparent_of(headers: Mapping[bytes, bytes]) -> str | None:
     """The trace that a request says it is a part of; None where it does not, or not as W3C Trace Context has it."""
     given = headers.get(b"traceparent")
     if given is None:
         return None
     text = given.decode("latin-1").strip()
     return text if trace_id_of(text) else None
-
-
-async def read_body(
-    receive: Receive, headers: dict[bytes, bytes], max_bytes: int
-) -> bytes | PayloadTooLarge | Disconnected | None:
-    """The whole body; None for an empty one. An error is answered, not raised: who is calling is checked first."""
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > max_bytes:
-        return _too_large(max_bytes)
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return Disconnected()
-        parts.append(message["body"])
-        size += len(message["body"])
-        if size > max_bytes:
-            return _too_large(max_bytes)
-        if not message["more_body"]:
-            return b"".join(parts) or None
-
-
-async def disconnected(receive: Receive) -> None:
-    """Return when the client has gone. Only after the body has been read."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _too_large(max_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The request exceeds {max_bytes} bytes; send it in parts")

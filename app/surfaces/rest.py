@@ -14,12 +14,22 @@ from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
 from app.auth import Authenticator
-from app.surfaces.errors import status_of
+from app.surfaces.body import Body, Disconnected, read_body
+from app.surfaces.errors import headers_of, status_of
+from app.surfaces.failures import door_of
 from app.surfaces.operation import Operation, Route
-from app.surfaces.requests import bearer_token, header_map, request_id_of, traceparent_of
+from app.surfaces.requests import (
+    bearer_token,
+    header_map,
+    refuse_malformed,
+    request_id_of,
+    single,
+    traceparent_of,
+)
+from procedures.call import is_logged, log_call
 from procedures.context import Context, Services
 from schemas.base import Input
-from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError, RateLimited, Unavailable
+from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, ProcedureError
 from schemas.issues import find_issues, fitted, unwrap
 from schemas.principal import Principal
 from schemas.written import Written
@@ -62,8 +72,10 @@ class RestDoor(Struct, frozen=True, kw_only=True):
     max_body_bytes: int
 
     async def principal(self, request: Connection) -> Principal:
-        """Who calls. Raises Unauthorized, Unavailable."""
-        return await self.authenticator.principal(bearer_token(header_map(request.scope)))
+        """Who calls. Raises InvalidInput for a malformed head, Unauthorized, Unavailable."""
+        headers = header_map(request.scope)
+        refuse_malformed(request.scope, headers)
+        return await self.authenticator.principal(bearer_token(headers))
 
     async def context(self, request: Connection, principal: Principal, named: str | None, field: str) -> Context:
         """A call's context, in the workspace that it names in `field`, else by header, else the key's first.
@@ -79,16 +91,24 @@ class RestDoor(Struct, frozen=True, kw_only=True):
             raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
         return Context(self.services, principal, workspace, request_id(request), traceparent_of(headers))
 
+    async def body(self, request: Caller) -> Body:
+        """What was sent with a request. Raises InvalidInput where the client went in the middle of it."""
+        body = await read_body(request.receive, header_map(request.scope), self.max_body_bytes)
+        if isinstance(body, Disconnected):
+            raise InvalidInput([Issue("", "the request ended before its body was complete", "malformed_json")])
+        return body
+
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call, where a door limits them."""
 
     async def read(self, request: Caller, operation: Operation[Q]) -> tuple[Context, Q]:
-        """Who calls, in which workspace, and what for. A call that is counted is, whatever its parameters are.
+        """Who calls, in which workspace, and what for.
 
+        A call is counted whatever its parameters are, unless one of them is given twice: which workspace counts it?
         Raises Unauthorized, Forbidden, RateLimited, InvalidInput, Unavailable.
         """
         principal = await self.principal(request)
-        parameters = dict(request.query_params.items())
+        parameters = single(request.query_params.items())
         named = parameters.get(operation.workspace)
         context = await self.context(request, principal, named, operation.workspace)
         await self.admit(request, operation, context)
@@ -160,9 +180,17 @@ def done(request: Caller, headers: Mapping[str, str]) -> Response[None]:
 
 
 def refusal(request: Caller, error: ProcedureError, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    """The answer of a call that failed."""
-    retry = {"retry-after": str(error.retry_after_seconds)} if isinstance(error, Unavailable | RateLimited) else {}
-    return answer(request, Refusal.of(error), status_of(error).http, retry | dict(headers or {}))
+    """The answer of a call that failed. Logs it, unless its procedure has."""
+    if not is_logged(error):
+        log_call(_called(request), request_id(request), 0.0, error.code)
+    return answer(request, Refusal.of(error), status_of(error).http, headers_of(error) | dict(headers or {}))
+
+
+def _called(request: Caller) -> str:
+    """What the log calls a request: by its procedure, else by its door."""
+    handler = request.scope.get("route_handler")
+    operation = None if handler is None else handler.opt.get("operation")
+    return operation.procedure.name if isinstance(operation, Operation) else f"({door_of(request.scope)})"
 
 
 def unrouted(request: Caller, error: HTTPException) -> Response[bytes]:

@@ -20,9 +20,10 @@ from schemas.base import Instant, InstantText, ShortText
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventType, LogEvent, SynapEvent
 from schemas.issues import find_issues, fitted
-from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, read_json
+from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, read_json, utf8_json
 from schemas.reference import named_event
 from schemas.tracecontext import trace_id_of
+from schemas.wire.media import charset_of, refuse_other_charset, without_utf8
 
 IDS = UUID("3d0b7c1e-52a4-5f0e-8a55-6c9d1b7e2f40")
 """The namespace of the UUIDs that ids of CloudEvents become."""
@@ -34,7 +35,14 @@ MIN_EXTENSION, MAX_EXTENSION = -(2**31), 2**31 - 1
 
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _JSON_TYPE = re.compile(r"(?i)[^/;\s]+/([^;\s]+\+)?json\s*(;.*)?", re.DOTALL)
+_BINARY_TYPE = re.compile(r"(?i)(image|audio|video|font)/|application/octet-stream")
+"""Types whose bytes no charset has a say in."""
+_SPELLED = re.compile(r"true|false|0|-?[1-9][0-9]{0,9}")
+"""A text that spells an extension of another type."""
 _NOT_IN_URI = "!#$&'()*+,/:;=?@[]~%"
+
+_TEXTS = frozenset({"authid", "authtype", "partitionkey", "sequence", "severitytext"})
+"""Documented extensions whose values are texts, also those that spell a number."""
 
 DataKind = Literal["value", "text", "base64", "none"]
 """How data that is no JSON object stands in ours: below this name; `none`: there was no data."""
@@ -128,7 +136,12 @@ def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
     if encoded is not None and bytes(encoded) != b"null":
         if data is not None and bytes(data) != b"null":
             raise InvalidInput([Issue(join(path, "data_base64"), "must not stand beside data")])
-        return of_attributes(attributes, _base64_data(bytes(encoded), join(path, "data_base64")), workspace, path)
+        return of_attributes(
+            attributes,
+            _base64_data(bytes(encoded), attributes.get("datacontenttype"), join(path, "data_base64")),
+            workspace,
+            path,
+        )
     return of_attributes(attributes, _json_data(data, attributes.get("datacontenttype")), workspace, path)
 
 
@@ -143,10 +156,11 @@ def of_attributes(attributes: Mapping[str, Any], data: SentData, workspace: str,
         raise InvalidInput(issues)
     event = msgspec.convert(known, CloudEvent)
     id_ = _uuid(event, workspace)
-    is_plain = data.kind is None and (event.datacontenttype is None or event.datacontenttype == JSON)
+    content_type = None if event.datacontenttype is None else _plain_type(event.datacontenttype)
+    is_plain = data.kind in {None, "value", "none"} and content_type in {None, JSON}
     kept = _Kept(
         id=UNSET if str(id_) == event.id else event.id,
-        datacontenttype=UNSET if is_plain else event.datacontenttype or UNSET,
+        datacontenttype=UNSET if is_plain else content_type or UNSET,
         dataschema=event.dataschema or UNSET,
         data=data.kind or UNSET,
         extensions=extensions or UNSET,
@@ -156,7 +170,7 @@ def of_attributes(attributes: Mapping[str, Any], data: SentData, workspace: str,
         type=event.type,
         subject_id=event.subject,
         data=Raw(data.json),
-        metadata=Raw(b"null") if kept == _EMPTY else Raw(msgspec.json.encode({"custom": {"cloudevent": kept}})),
+        metadata=Raw(b"null") if kept == _EMPTY else _custom(kept),
         producer=event.source,
         correlation_id=event.correlationid or trace_id_of(str(extensions.get("traceparent", ""))),
         causation_id=event.causationid,
@@ -172,7 +186,7 @@ def sent_names(events: Sequence[LogEvent], *, is_batch: bool) -> dict[str, str]:
     names: dict[str, str] = {}
     for place, event in enumerate(events):
         ours, theirs = (f"events.{place}.", f"{place}.") if is_batch else ("", "")
-        if _kept(event).data == "value":
+        if _kept(event.metadata).data == "value":
             names[f"{ours}data.value"] = f"{theirs}data"
         names |= {f"{ours}{name}": f"{theirs}{attribute}" for name, attribute in ATTRIBUTE_NAMES.items()}
     return names | ({"events": ""} if is_batch else {})
@@ -183,22 +197,36 @@ def body_data(body: bytes, content_type: str | None) -> SentData:
     if not body:
         return SentData(b"{}", "none")
     if content_type is None or _JSON_TYPE.fullmatch(content_type):
+        refuse_other_charset(content_type or "")
+        text = body if content_type is None else utf8_json(body, "data")
         try:
-            value = msgspec.json.decode(body, type=Raw)
+            value = msgspec.json.decode(text, type=Raw)
         except UNREADABLE:
             if content_type is not None:
-                read_json(body, "data")
+                read_json(text, "data")
         else:
             return _value(bytes(value))
-    try:
-        return SentData(msgspec.json.encode({"text": body.decode()}), "text")
-    except UnicodeDecodeError:
-        return SentData(msgspec.json.encode({"base64": base64.b64encode(body).decode()}), "base64")
+    return _text_or_bytes(body, content_type or "")
+
+
+def respelled(metadata: Raw) -> list[Raw]:
+    """The metadata that an event may have that came in another mode, where 5 and true are texts, or texts are those.
+
+    The binary mode has only texts (section Type System).
+    """
+    kept = _kept(metadata)
+    extensions = kept.extensions or {}
+    others = (
+        {name: _spelled(value) for name, value in extensions.items()},
+        {name: value if name in _TEXTS else _typed(value) for name, value in extensions.items()},
+    )
+    found = [_custom(msgspec.structs.replace(kept, extensions=other)) for other in others if extensions]
+    return [other for other in found if bytes(other) != bytes(metadata)]
 
 
 def shown(event: SynapEvent) -> bytes:
     """An event as a CloudEvent, in the JSON format."""
-    kept = _kept(event)
+    kept = _kept(event.metadata)
     members: dict[str, Any] = {
         "specversion": "1.0",
         "id": str(event.id) if kept.id is UNSET else kept.id,
@@ -237,11 +265,15 @@ def _data(event: SynapEvent, kept: _Kept) -> dict[str, Any]:
     return {"data_base64" if kept.data == "base64" else "data": inner}
 
 
-def _kept(event: SynapEvent | LogEvent) -> _Kept:
-    if event.metadata is UNSET:
+def _custom(kept: _Kept) -> Raw:
+    return Raw(msgspec.json.encode({"custom": {"cloudevent": kept}}))
+
+
+def _kept(metadata: Raw | UnsetType) -> _Kept:
+    if metadata is UNSET:
         return _EMPTY
     try:
-        return msgspec.json.decode(bytes(event.metadata), type=_Metadata).custom.cloudevent
+        return msgspec.json.decode(bytes(metadata), type=_Metadata).custom.cloudevent
     except UNREADABLE:  # another door has written it
         return _EMPTY
 
@@ -266,7 +298,7 @@ def _json_data(data: Raw | None, content_type: object) -> SentData:
         return SentData(b"{}", "none")
     text = bytes(data)
     if text.startswith(b'"') and isinstance(content_type, str) and not _JSON_TYPE.fullmatch(content_type):
-        return SentData(b'{"text":%b}' % text, "text")
+        return SentData(b"{}", "none") if text == b'""' else SentData(b'{"text":%b}' % text, "text")
     return _value(text)
 
 
@@ -275,13 +307,51 @@ def _value(text: bytes) -> SentData:
     return SentData(text) if text.startswith(b"{") else SentData(b'{"value":%b}' % text, "value")
 
 
-def _base64_data(text: bytes, path: str) -> SentData:
+def _base64_data(text: bytes, content_type: object, path: str) -> SentData:
+    """The data of an event in JSON that is bytes: as `body_data` has the same bytes."""
     value = read_json(text, path)
     try:
-        base64.b64decode(value, validate=True)
+        content = base64.b64decode(value, validate=True)
     except (binascii.Error, TypeError, ValueError):
         raise InvalidInput([Issue(path, "must be text in base64")]) from None
-    return SentData(b'{"base64":%b}' % text, "base64")
+    if content and not isinstance(content_type, str):
+        return _bytes(content)
+    try:
+        return body_data(content, str(content_type))
+    except InvalidInput:  # it is not the JSON that it claims to be
+        return _bytes(content)
+
+
+def _text_or_bytes(content: bytes, content_type: str) -> SentData:
+    """Data that is no JSON: as text where it is text in the charset of its type, else as it is."""
+    charset = None if _BINARY_TYPE.match(content_type) else charset_of(content_type)
+    try:
+        return SentData(msgspec.json.encode({"text": content.decode(charset or "utf-8")}), "text")
+    except UnicodeError:
+        return _bytes(content)
+
+
+def _bytes(content: bytes) -> SentData:
+    return SentData(msgspec.json.encode({"base64": base64.b64encode(content).decode()}), "base64")
+
+
+def _plain_type(content_type: str) -> str:
+    """A type of data, as one mode has it and the other: in the binary one libraries add the charset of JSON."""
+    if not _JSON_TYPE.fullmatch(content_type):
+        return content_type
+    plain = without_utf8(content_type)
+    return JSON if plain.lower() == JSON else plain
+
+
+def _spelled(value: bool | int | str) -> str:  # noqa: FBT001 - it is an attribute's value
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _typed(value: bool | int | str) -> bool | int | str:  # noqa: FBT001 - it is an attribute's value
+    if not isinstance(value, str) or not _SPELLED.fullmatch(value):
+        return value
+    read: bool | int = msgspec.json.decode(value)
+    return read if MIN_EXTENSION <= read <= MAX_EXTENSION else value
 
 
 def _extension_issues(extensions: Mapping[str, Any], path: str) -> Iterator[Issue]:

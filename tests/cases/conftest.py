@@ -26,11 +26,13 @@ class Doors(Struct, frozen=True):
     server: Server
     ledger_url: str
     database_url: str
+    client: httpx.Client
+    """Made once: it reads the system's certificates."""
 
     def http(self, method: str, path: str, headers: Pairs | None = None, **more: object) -> httpx.Response:
         """One request with the control token; a header may be there twice."""
         own = [*self.server.headers.items(), *(headers or [])]
-        return httpx.request(method, f"{self.server.url}{path}", headers=own, timeout=30, **more)  # type: ignore[arg-type]
+        return self.client.request(method, f"{self.server.url}{path}", headers=own, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="package")
@@ -48,8 +50,9 @@ def doors(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFac
             rate_publish=100_000,
             rate_query=100_000,
         ) as server,
+        httpx.Client(timeout=30) as client,
     ):
-        yield Doors(server, f"http://127.0.0.1:{port}", url)
+        yield Doors(server, f"http://127.0.0.1:{port}", url, client)
 
 
 @pytest.fixture

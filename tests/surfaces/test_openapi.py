@@ -271,7 +271,7 @@ def test_nothing_else_of_the_package_is_served(observed: Observed, name: str) ->
 def test_options_name_what_the_document_has(observed: Observed, documents: dict[str, Document], path: str) -> None:
     allowed = web.options(f"{observed.server.url}{path}").headers["allow"]
 
-    assert {each.lower() for each in allowed.split(", ")} == {*documents["plain"]["paths"][path], "options"}
+    assert {each.lower() for each in allowed.split(", ")} == {*documents["plain"]["paths"][path], "head", "options"}
 
 
 def test_nothing_is_made_up_for_a_text_that_nobody_knows() -> None:

@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import asgi
+from litestar import MediaType, Response, asgi
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 from litestar.types import Message as Event
 
-from app.surfaces.errors import BAD_REQUEST, INTERNAL, METHOD_NOT_SUPPORTED, UNSUPPORTED_MEDIA_TYPE, status_of
+from app.surfaces.body import Body, Disconnected, read_body
+from app.surfaces.errors import (
+    BAD_REQUEST,
+    INTERNAL,
+    METHOD_NOT_SUPPORTED,
+    PARSE_ERROR,
+    UNSUPPORTED_MEDIA_TYPE,
+    headers_of,
+    status_of,
+)
 from app.surfaces.mcp.message import Message, MessageError, read_message
-from app.surfaces.requests import Disconnected, bearer_token, header_map, read_body
-from app.surfaces.rest import RestDoor, request_id
+from app.surfaces.requests import header_map, refuse_malformed
+from app.surfaces.rest import Caller, RestDoor, request_id
 from procedures.call import log_call
 from procedures.procedure import Procedure
-from schemas.errors import Forbidden, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
+from schemas.errors import Forbidden, Internal, InvalidInput, ProcedureError, Unavailable
 
 if TYPE_CHECKING:
     from app.surfaces.mcp.server import ToolServer
@@ -43,7 +52,7 @@ class McpDoor:
     def handler(self) -> ASGIRouteHandler:
         """The route of the door."""
 
-        @asgi(MOUNT)
+        @asgi(MOUNT, door="mcp")
         async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == ScopeType.HTTP:
                 await self(scope, receive, send)
@@ -65,28 +74,26 @@ class McpDoor:
 
         async def refuse(number: int, http: int, reason: str, message: str, *more: tuple[bytes, bytes]) -> None:
             log_call("(mcp)", own_id, time.perf_counter() - started, reason)
-            error = {"code": number, "message": message, "data": {"reason": reason}}
-            await _send(named, http, more, msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error}))
+            await _send(named, http, more, _error(number, reason, message))
 
         try:
             _check_method(scope["method"])
+            refuse_malformed(scope, headers)
             body = await read_body(receive, headers, self._door.max_body_bytes)
             if isinstance(body, Disconnected):
                 return
             self._check_origin(headers)
             principal = await self._door.principal(request)
             context = await self._door.context(request, principal, None, "X-Workspace-Id")
-            message = _message(headers, body)
+            message = await _message(headers, body)
         except MessageError as error:
             status = error.status
             more = [(b"allow", b"POST")] if status is METHOD_NOT_SUPPORTED else []
             await refuse(status.number, status.http, status.name, error.message, *more)
             return
         except ProcedureError as error:
-            status = status_of(error)
-            # Others of our numbers are other failures in this protocol.
-            number = INTERNAL.number if isinstance(error, Unavailable) else BAD_REQUEST.number
-            await refuse(number, status.http, error.code, error.message, *_more(error, headers))
+            more = [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
+            await refuse(_number(error), status_of(error).http, error.code, error.message, *more)
             return
         if self._server is None:
             async with self._loading:  # those who come meanwhile would each load it, and leave no thread to others
@@ -115,29 +122,42 @@ class McpDoor:
             raise Forbidden("Pages of this origin may not call; SYNAP_CORS_ORIGINS lists those that may")
 
 
+def refusal(request: Caller, error: ProcedureError) -> Response[bytes]:
+    """The answer of a request that failed before it was known what it calls."""
+    return Response(
+        _error(_number(error), error.code, error.message),
+        status_code=status_of(error).http,
+        media_type=MediaType.JSON,
+        headers={"x-request-id": request_id(request), **headers_of(error)},
+    )
+
+
+def _number(error: ProcedureError) -> int:
+    """The number of a failure in JSON-RPC. Others of ours are other failures in this protocol."""
+    return INTERNAL.number if isinstance(error, Unavailable | Internal) else BAD_REQUEST.number
+
+
+def _error(number: int, reason: str, message: str) -> bytes:
+    error = {"code": number, "message": message, "data": {"reason": reason}}
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error})
+
+
 def _check_method(method: str) -> None:
     """Refuse what would open a stream without a request, or end a session: there are none. Raises MessageError."""
     if method != "POST":
         raise MessageError(METHOD_NOT_SUPPORTED, "Send a POST")
 
 
-def _message(headers: dict[bytes, bytes], body: bytes | PayloadTooLarge | None) -> Message:
-    """What was sent. Raises PayloadTooLarge, MessageError."""
-    if isinstance(body, PayloadTooLarge):
-        raise body
+async def _message(headers: dict[bytes, bytes], body: Body) -> Message:
+    """What was sent. Raises PayloadTooLarge, UnsupportedMedia, InvalidInput, MessageError."""
     if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
         raise MessageError(UNSUPPORTED_MEDIA_TYPE, "Send JSON: content-type must be application/json")
-    return read_message(body or b"")
-
-
-def _more(error: ProcedureError, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    """The headers that say how to do better (RFC 6750, section 3)."""
-    if isinstance(error, Unauthorized):
-        said = b"Bearer" if bearer_token(headers) is None else b'Bearer error="invalid_token"'
-        return [(b"www-authenticate", said)]
-    if isinstance(error, Unavailable | RateLimited):
-        return [(b"retry-after", str(error.retry_after_seconds).encode())]
-    return []
+    try:
+        return read_message(await body.json() or b"")
+    except InvalidInput as error:
+        if error.reason == "malformed_json":
+            raise MessageError(PARSE_ERROR, error.message) from None
+        raise
 
 
 async def _send(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> None:

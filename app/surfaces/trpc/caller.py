@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.auth import Authenticator
+from app.surfaces.failures import told
 from app.surfaces.requests import bearer_token
 from procedures.context import Context, Services
 
@@ -17,8 +18,23 @@ async def find_context(
 ) -> Context:
     """Who calls, and in which workspace: by headers, else by `connectionParams`. In which trace, the caller says.
 
-    Raises Unauthorized, Forbidden, NotFound, Unavailable.
+    Raises Unauthorized, Forbidden, NotFound, Unavailable, and Internal where it cannot be found out.
     """
+    try:
+        return await _found(services, authenticator, headers, params, request_id, traceparent)
+    except Exception as failed:  # noqa: BLE001 - whatever it is, each call is answered
+        error = told(failed, "trpc", request_id)
+        raise error from None if error is failed else failed
+
+
+async def _found(
+    services: Services,
+    authenticator: Authenticator,
+    headers: dict[bytes, bytes],
+    params: Mapping[str, str],
+    request_id: str,
+    traceparent: str | None,
+) -> Context:
     token = bearer_token(headers) or params.get("token")
     principal = await authenticator.principal(token)
     named = headers.get(b"x-workspace-id")

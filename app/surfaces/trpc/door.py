@@ -2,22 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 
+from litestar import MediaType, Response
 from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
 from app.auth import Authenticator
-from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED
+from app.surfaces.body import Body, Disconnected, disconnected, read_body
+from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of
 from app.surfaces.live import Live
-from app.surfaces.requests import (
-    Disconnected,
-    disconnected,
-    header_map,
-    read_body,
-    request_id_of,
-    traceparent_of,
-)
+from app.surfaces.requests import header_map, refuse_malformed, request_id_of, traceparent_of
+from app.surfaces.rest import Caller
+from app.surfaces.rest import request_id as id_of
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
 from app.surfaces.trpc.request import (
@@ -30,13 +27,14 @@ from app.surfaces.trpc.request import (
 )
 from app.surfaces.trpc.sse import EventStream, Timing
 from app.surfaces.trpc.transformer import Transformer
-from procedures.call import call, log_call
+from procedures.call import call, is_logged, log_call
 from procedures.context import Context, Services
 from procedures.procedure import Kind, Procedure
-from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError
+from schemas.errors import Internal, NotFound, ProcedureError
 from schemas.jsontext import MAX_ECHO
 
 MOUNT = "/trpc"
+CONTRACT = b"/trpc/contract.d.ts"
 
 _VARY = (b"vary", b"trpc-accept, accept")
 _JSON = (b"content-type", b"application/json")
@@ -64,12 +62,13 @@ class Door(Struct, frozen=True, kw_only=True):
             await _send(send, 204, [(b"x-request-id", request_id.encode())], b"")
             return
         raw_path = scope.get("raw_path") or scope["path"].encode()
-        if method == "GET" and raw_path == b"/trpc/contract.d.ts":
+        if method == "GET" and raw_path == CONTRACT:
             content_type = (b"content-type", b"application/typescript; charset=utf-8")
             await _send(send, 200, [content_type, (b"x-request-id", request_id.encode())], self.contract)
             return
         started = time.perf_counter()
         try:
+            refuse_malformed(scope, headers)
             request = read_request(
                 method, raw_path, MOUNT.encode(), scope["query_string"], headers, self.max_batch_calls
             )
@@ -77,10 +76,12 @@ class Door(Struct, frozen=True, kw_only=True):
             params = connection_params(request.params)
             if request.stream and not request.batch:
                 raise RequestError(BAD_REQUEST, "JSON lines can be asked for with batch=1 only")
-        except RequestError as error:
-            content = b'{"error":%b}' % self.transformer.error(error_object(error.status, error.message))
-            log_call("(request)", request_id, time.perf_counter() - started, error.status.name)
-            await _send(send, error.status.http, [_JSON, _VARY, (b"x-request-id", request_id.encode())], content)
+        except (RequestError, ProcedureError) as error:
+            name = error.status.name if isinstance(error, RequestError) else error.code
+            log_call("(request)", request_id, time.perf_counter() - started, name)
+            refused = _refused(error)
+            answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode())]
+            await _send(send, refused.http, answer_headers, refused.envelope(self.transformer))
             return
         body = await read_body(receive, headers, self.max_body_bytes)
         if isinstance(body, Disconnected):
@@ -107,9 +108,16 @@ class Door(Struct, frozen=True, kw_only=True):
         statuses = {answer.http for answer in answers}
         envelopes = [answer.envelope(self.transformer) for answer in answers]
         content = b"[%b]" % b",".join(envelopes) if request.batch else envelopes[0]
-        if seconds := max(answer.retry_after_seconds for answer in answers):
-            answer_headers.append((b"retry-after", str(seconds).encode()))
+        answer_headers += _headers(answers)
         await _send(send, statuses.pop() if len(statuses) == 1 else 207, answer_headers, content)
+
+    def refusal(self, request: Caller, error: ProcedureError) -> Response[bytes]:
+        """The answer of a request that failed before it was known what it calls."""
+        headers = {"x-request-id": id_of(request), "vary": _VARY[1].decode(), **headers_of(error)}
+        refused = _refused(error)
+        return Response(
+            refused.envelope(self.transformer), status_code=refused.http, media_type=MediaType.JSON, headers=headers
+        )
 
     async def _calls(
         self,
@@ -118,18 +126,19 @@ class Door(Struct, frozen=True, kw_only=True):
         headers: dict[bytes, bytes],
         params: dict[str, str],
         request_id: str,
-        body: bytes | PayloadTooLarge | None,
+        body: Body,
     ) -> list[Coroutine[None, None, Answer]]:
         """Every call of the request, ready to run: who calls is found once, and a batch's input is parsed once."""
         caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
+        content: bytes | ProcedureError | None = None
         if any(path in self.procedures for path in request.paths):
             try:
                 caller = await find_context(
                     self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
                 )
+                content = request.input if method == "GET" else await _sent(body)
             except ProcedureError as error:
                 caller = error
-        content = request.input if method == "GET" else body
         if not request.batch:
             return [self._call(request.paths[0], method, request_id, caller, content)]
         inputs: dict[str, bytes] | ProcedureError
@@ -184,7 +193,7 @@ class Door(Struct, frozen=True, kw_only=True):
         headers: dict[bytes, bytes],
         params: dict[str, str],
         request_id: str,
-        body: bytes | PayloadTooLarge | None,
+        body: Body,
     ) -> None:
         """Answer a subscription by events."""
         procedure = events.procedure
@@ -192,7 +201,6 @@ class Door(Struct, frozen=True, kw_only=True):
         if method not in _allowed(procedure):
             await events.refuse(answer_headers, _method_refused(procedure, method, request_id).error or b"")
             return
-        content = request.input if method == "GET" else body
         resume = None if request.last_event_id is None else request.last_event_id.decode(errors="replace")
 
         def source() -> bytes | None:
@@ -203,8 +211,11 @@ class Door(Struct, frozen=True, kw_only=True):
             context = await find_context(
                 self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
             )
+            content = request.input if method == "GET" else await _sent(body)
             stream = await call(procedure, context, source, size=len(content) if isinstance(content, bytes) else 0)
         except ProcedureError as error:
+            if not is_logged(error):
+                log_call(procedure.name, request_id, 0.0, error.code)
             await events.refuse(answer_headers, failure(error, procedure.name).error or b"")
             return
         await events.run(answer_headers, context, stream)
@@ -245,6 +256,29 @@ class Door(Struct, frozen=True, kw_only=True):
             kinds = dict.fromkeys(self.procedures[path].kind for path in request.paths if path in self.procedures)
             if len(kinds) > 1:
                 raise RequestError(BAD_REQUEST, f"Cannot mix procedure types in call: {', '.join(kinds)}")
+
+
+def _refused(error: RequestError | ProcedureError) -> Answer:
+    """The answer of a request that is refused whatever its calls are."""
+    if isinstance(error, RequestError):
+        return Answer(http=error.status.http, error=error_object(error.status, error.message))
+    return failure(error, None)
+
+
+def _headers(answers: Sequence[Answer]) -> list[tuple[bytes, bytes]]:
+    """What all the answers' headers say together: to wait as long as the one that says so for longest."""
+    merged: dict[str, str] = {}
+    for answer in sorted(answers, key=lambda answer: int(answer.headers.get("retry-after", "0"))):
+        merged |= answer.headers
+    return [(name.encode(), value.encode()) for name, value in merged.items()]
+
+
+async def _sent(body: Body) -> bytes | ProcedureError | None:
+    """The input that was sent, or what is wrong with it: that is told call by call."""
+    try:
+        return await body.json()
+    except ProcedureError as error:
+        return error
 
 
 def _raised(content: bytes | ProcedureError | None) -> bytes | None:

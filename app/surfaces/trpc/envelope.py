@@ -1,11 +1,12 @@
 """Writing tRPC's envelopes: results and errors as bytes, for single calls, batches and JSON lines."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from app.surfaces.errors import Status, status_of
+from app.surfaces.errors import Status, headers_of, status_of
 from app.surfaces.trpc.transformer import Transformer
 from procedures.procedure import Procedure
 from schemas.base import Marker
@@ -20,7 +21,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     output: Any = None
     kind: Any = None
     error: bytes | None = None
-    retry_after_seconds: int = 0
+    headers: Mapping[str, str] = {}
+    """What an answer of this call alone has."""
 
     def envelope(self, transformer: Transformer) -> bytes:
         """The JSON of one call."""
@@ -92,7 +94,7 @@ def failure(error: ProcedureError, path: str | None) -> Answer:
     return Answer(
         http=status.http,
         error=error_object(status, error.message, path, **data),
-        retry_after_seconds=error.retry_after_seconds if isinstance(error, Unavailable | RateLimited) else 0,
+        headers=headers_of(error),
     )
 
 

@@ -6,11 +6,16 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Raw, Struct
 
+from app.surfaces.accept import named_quality
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE, Status
+from app.surfaces.requests import repeated
 from schemas.errors import InvalidInput, Issue
 
 JSON_LINES = "application/jsonl"
 _NOT_JSON = ("multipart/form-data", "application/octet-stream")
+PARAMETERS = frozenset({b"batch", b"input", b"connectionParams", b"lastEventId", b"Last-Event-Id", b"token"})
+"""What a query may say to this door; it reads no other."""
+
 _BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")
 
 
@@ -118,13 +123,13 @@ def _check_content_type(method: str, headers: dict[bytes, bytes]) -> None:
 
 
 def read_query(query_string: bytes) -> dict[bytes, bytes]:
-    """The first value of each name, read as `URLSearchParams` does."""
-    query: dict[bytes, bytes] = {}
-    for pair in query_string.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if pair and (name := _form_decoded(name)) not in query:
-            query[name] = _form_decoded(value)
-    return query
+    """The parameters by name, read as `URLSearchParams` does. Raises RequestError for one of ours that comes twice."""
+    pairs = [pair.partition(b"=") for pair in query_string.split(b"&") if pair]
+    listed = [(_form_decoded(name), _form_decoded(value)) for name, _, value in pairs]
+    for name in repeated(name for name, _ in listed):
+        if name in PARAMETERS:
+            raise RequestError(BAD_REQUEST, f"The parameter {name.decode()} is given more than once; send it once")
+    return dict(listed)
 
 
 def _form_decoded(text: bytes) -> bytes:
@@ -137,8 +142,8 @@ def _wants_lines(headers: dict[bytes, bytes]) -> bool:
     wish = headers.get(b"trpc-accept")
     if wish is not None:
         return wish == JSON_LINES.encode()
-    accept = headers.get(b"accept")
-    return accept is not None and JSON_LINES.encode() in [kind.strip() for kind in accept.split(b",")]
+    quality = named_quality(headers, JSON_LINES)
+    return quality > 0 and quality >= named_quality(headers, "application/json")
 
 
 _inputs = msgspec.json.Decoder(dict[str, Raw])

@@ -2,27 +2,29 @@
 
 import asyncio
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import msgspec
 from litestar.types import Receive, Send, WebSocketScope
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
+from app.surfaces.failures import told
 from app.surfaces.live import Live
-from app.surfaces.requests import header_map, is_welcome, request_id_of
+from app.surfaces.requests import header_map, is_welcome, refuse_malformed, request_id_of
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import error_object, failure, frame
+from app.surfaces.trpc.frames import MalformedFrameError, Message, hello_params, messages_of
 from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import call, log_call, next_batch
 from procedures.context import Context, Services
 from procedures.procedure import Kind, Procedure
-from schemas.errors import NotFound, ProcedureError, Unauthorized, Unavailable
+from schemas.errors import Internal, NotFound, ProcedureError, Unauthorized, Unavailable
 from schemas.jsontext import MAX_ECHO
 
 HELLO_SECONDS = 5.0
@@ -42,32 +44,12 @@ MAX_CALLS = 100
 
 MAX_SUBSCRIPTIONS = 100
 
-POLICY, TOO_BIG, RESTART = 1008, 1009, 1012
+POLICY, TOO_BIG, DEFECT, RESTART = 1008, 1009, 1011, 1012
 """Close codes (RFC 6455, section 7.4, and its registry)."""
 
 PING = b'{"id":null,"method":"ping"}'
 """Keeps proxies from cutting an idle socket. A message that every client ignores: ASGI has no ping frames, and version
 10 of the client takes the text `PING` for broken JSON."""
-
-_METHODS = {str(kind): kind for kind in Kind}
-_frame = msgspec.json.Decoder(list[dict[str, Raw]] | dict[str, Raw])
-
-
-class _MalformedError(Exception):
-    """A frame is no message of the protocol; its text says why."""
-
-
-class _Message(Struct, frozen=True, kw_only=True):
-    """One message of a client. Without `kind` it stops the subscription `id`."""
-
-    id: str | float | None
-    """None is malformed, but spoils no other message of its frame."""
-    start: bytes
-    """What an answer begins with: the id, and `jsonrpc` where it was sent, as they were sent."""
-    kind: Kind | None
-    path: str = ""
-    input: bytes | None = None
-    last_event_id: str | None = None
 
 
 class Sockets(Struct, frozen=True, kw_only=True):
@@ -93,19 +75,17 @@ class Sockets(Struct, frozen=True, kw_only=True):
             await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        await self.live.serve(_Socket(self, headers, scope["query_string"], receive, send).run())
+        await self.live.serve(_Socket(self, scope, receive, send).run())
 
 
 class _Socket:
     """One open socket."""
 
-    def __init__(
-        self, door: Sockets, headers: dict[bytes, bytes], query_string: bytes, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, door: Sockets, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         self._door = door
-        self._headers = headers
-        self._query = read_query(query_string)
-        self._request_id = request_id_of(headers)
+        self._scope = scope
+        self._headers = header_map(scope)
+        self._request_id = request_id_of(self._headers)
         self._receive = receive
         self._asgi_send = send
         self._sent_at = time.monotonic()
@@ -126,6 +106,9 @@ class _Socket:
             await asyncio.wait([self._reading])
             if not self._reading.cancelled():
                 self._reading.result()
+        except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
+            told(failed, "trpc", self._request_id)
+            self._close_code = DEFECT
         finally:
             self._closing = True
             self._reading.cancel()
@@ -146,10 +129,10 @@ class _Socket:
             context = await self._context()
         except ProcedureError as error:
             log_call("(socket)", self._request_id, 0.0, error.code)
-            await self._refuse(partial(_error_of, error), retry=isinstance(error, Unavailable))
+            await self._refuse(partial(_error_of, error), _close_code(error))
             return
         except RequestError as error:
-            await self._refuse(partial(error_object, error.status, error.message), retry=False)
+            await self._refuse(partial(error_object, error.status, error.message), POLICY)
             return
         with self._door.live.holding(context.principal, self._end):
             while (text := await self._next()) is not None:
@@ -157,38 +140,40 @@ class _Socket:
 
     async def _context(self) -> Context:
         """Who calls. Raises ProcedureError, and RequestError for malformed parameters."""
-        params = {name: self._query[key].decode() for name, key in (("token", b"token"),) if key in self._query}
-        if self._query.get(b"connectionParams") == b"1":
+        refuse_malformed(self._scope, self._headers)
+        query = read_query(self._scope["query_string"])
+        params = {"token": query[b"token"].decode(errors="replace")} if b"token" in query else {}
+        if query.get(b"connectionParams") == b"1":
             try:
                 async with asyncio.timeout(HELLO_SECONDS):
                     hello = await self._next()
             except TimeoutError:
                 raise Unauthorized("The socket announced connectionParams and sent none in time") from None
-            params |= _connection_params(hello or b"null")
+            params |= hello_params(hello or b"null")
         else:
             with suppress(RequestError):  # whatever else it says announces nothing
-                params |= connection_params(self._query.get(b"connectionParams"))
+                params |= connection_params(query.get(b"connectionParams"))
         return await find_context(
             self._door.services, self._door.authenticator, self._headers, params, self._request_id
         )
 
-    async def _refuse(self, error: Callable[[str | None], bytes], *, retry: bool) -> None:
+    async def _refuse(self, error: Callable[[str | None], bytes], close_code: int) -> None:
         """Say why nobody is served, to the calls that come as well; then close.
 
-        Where a retry may help they are not answered: the client repeats its subscriptions on its next socket.
+        Where a retry may help (RESTART) they are not answered: the client repeats its subscriptions on its next socket.
         """
         transformer = self._door.transformer
-        self._close_code = RESTART if retry else POLICY
+        self._close_code = close_code
         await self._send(b'{"id":null,"error":%b}' % transformer.error(error(None)))
         try:
-            async with asyncio.timeout(0 if retry else REFUSED_SECONDS):
+            async with asyncio.timeout(0 if close_code == RESTART else REFUSED_SECONDS):
                 while (text := await self._next()) is not None:
-                    for message in _messages(text, transformer):
+                    for message in messages_of(text, transformer):
                         if message.kind is not None:
                             await self._send(
                                 b'%b,"error":%b}' % (message.start, transformer.error(error(message.path)))
                             )
-        except (TimeoutError, _MalformedError):
+        except (TimeoutError, MalformedFrameError):
             pass
 
     def _end(self, error: Unauthorized | None) -> None:
@@ -223,7 +208,7 @@ class _Socket:
             if text == "PING":
                 await self._send(b"PONG")
             elif text != "PONG":
-                return b"" if text is None else text.encode("utf-8", "surrogatepass")
+                return b"" if text is None else text.encode("utf-8", "surrogatepass").removeprefix(BOM_UTF8)
 
     async def _take(self, text: bytes, context: Context) -> None:
         """Begin the calls of one frame."""
@@ -233,8 +218,8 @@ class _Socket:
             self._reading.cancel()
             return
         try:
-            messages = _messages(text, door.transformer)
-        except _MalformedError as malformed:
+            messages = messages_of(text, door.transformer)
+        except MalformedFrameError as malformed:
             await self._send(
                 b'{"id":null,"error":%b}' % door.transformer.error(error_object(PARSE_ERROR, str(malformed)))
             )
@@ -256,7 +241,7 @@ class _Socket:
             elif message.id in self._subscriptions:
                 self._subscriptions[message.id].cancel()
 
-    async def _subscribe(self, message: _Message, id_: str | float, context: Context) -> None:
+    async def _subscribe(self, message: Message, id_: str | float, context: Context) -> None:
         """Begin a subscription."""
         if id_ in self._subscriptions:
             await self._fail(message, "Duplicate id: a subscription of this socket has it", message.path)
@@ -275,16 +260,16 @@ class _Socket:
         self._calls.discard(task)
         self._free.release()
 
-    async def _call(self, message: _Message, context: Context) -> None:
+    async def _call(self, message: Message, context: Context) -> None:
         """Answer a query or a mutation."""
         try:
             output, procedure = await self._run(message, context)
             data = self._door.transformer.output(output, procedure.output)
             await self._send(b'%b,"result":{"type":"data","data":%b}}' % (message.start, data))
-        except ProcedureError as error:
-            await self._send(self._failed(message, error))
+        except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
+            await self._send(self._failed(message, told(failed, "trpc", self._request_id)))
 
-    async def _subscription(self, message: _Message, id_: str | float, context: Context) -> None:
+    async def _subscription(self, message: Message, id_: str | float, context: Context) -> None:
         """Send a stream until it ends, is stopped, or its key ends."""
         stopped = False
         try:
@@ -298,8 +283,8 @@ class _Socket:
                         await self._send(b'%b,"result":%b}' % (message.start, result))
             finally:
                 await stream.aclose()
-        except ProcedureError as error:
-            await self._send(self._failed(message, error))
+        except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
+            await self._send(self._failed(message, told(failed, "trpc", self._request_id)))
         except asyncio.CancelledError:
             if self._closing:
                 raise
@@ -312,7 +297,7 @@ class _Socket:
             if stopped and not self._closing:
                 await self._send(b'%b,"result":{"type":"stopped"}}' % message.start)
 
-    async def _run(self, message: _Message, context: Context) -> tuple[Any, Procedure]:
+    async def _run(self, message: Message, context: Context) -> tuple[Any, Procedure]:
         """What a call comes to. Raises ProcedureError."""
         procedure = self._door.procedures.get(message.path)
         if procedure is None or procedure.kind is not message.kind:
@@ -325,11 +310,11 @@ class _Socket:
 
         return await call(procedure, context, source, size=len(message.input or b"")), procedure
 
-    def _failed(self, message: _Message, error: ProcedureError) -> bytes:
+    def _failed(self, message: Message, error: ProcedureError) -> bytes:
         content = self._door.transformer.error(_error_of(error, message.path))
         return b'%b,"error":%b}' % (message.start, content)
 
-    async def _fail(self, message: _Message, reason: str, path: str | None) -> None:
+    async def _fail(self, message: Message, reason: str, path: str | None) -> None:
         log_call(message.path, self._request_id, 0.0, BAD_REQUEST.name)
         content = self._door.transformer.error(error_object(BAD_REQUEST, reason, path))
         await self._send(b'%b,"error":%b}' % (message.start, content))
@@ -349,52 +334,12 @@ class _Socket:
                 await self._send(PING)
 
 
+def _close_code(error: ProcedureError) -> int:
+    """How a socket is closed whose caller is refused."""
+    if isinstance(error, Unavailable):
+        return RESTART
+    return DEFECT if isinstance(error, Internal) else POLICY
+
+
 def _error_of(error: ProcedureError, path: str | None) -> bytes:
     return failure(error, path).error or b""
-
-
-def _connection_params(hello: bytes) -> dict[str, str]:
-    """The parameters of a socket's first message. Raises RequestError."""
-    try:
-        message = msgspec.json.decode(hello, type=dict[str, Raw])
-        if bytes(message["method"]) == b'"connectionParams"':
-            return connection_params(bytes(message["data"]))
-    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError):
-        pass
-    raise RequestError(PARSE_ERROR, 'The first message must be {"method":"connectionParams","data":…}')
-
-
-def _messages(text: bytes, transformer: Transformer) -> list[_Message]:
-    """The messages of a frame. Raises _MalformedError: one that is spoils them all."""
-    try:
-        frame_ = _frame.decode(text)
-        return [_message(one, transformer) for one in (frame_ if isinstance(frame_, list) else [frame_])]
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise _MalformedError("The frame is not a message of tRPC, nor an array of them") from None
-
-
-def _message(one: dict[str, Raw], transformer: Transformer) -> _Message:
-    id_ = one.get("id", Raw(b""))
-    decoded = msgspec.json.decode(id_, type=str | float | None)
-    start = b'{"id":%b' % bytes(id_)
-    if "jsonrpc" in one:
-        if bytes(one["jsonrpc"]) != b'"2.0"':
-            raise _MalformedError("`jsonrpc` must be 2.0")
-        start += b',"jsonrpc":"2.0"'
-    method = msgspec.json.decode(one.get("method", Raw(b"")), type=str)
-    if method == "subscription.stop":
-        return _Message(id=decoded, start=start, kind=None)
-    if method not in _METHODS:
-        raise _MalformedError("`method` must be query, mutation, subscription or subscription.stop")
-    params = msgspec.json.decode(one.get("params", Raw(b"")), type=dict[str, Raw])
-    resume = params.get("lastEventId")
-    if "input" not in params and transformer.needs_input:
-        raise _MalformedError("`params.input` is required: the server speaks superjson, and so must the client")
-    return _Message(
-        id=decoded,
-        start=start,
-        kind=_METHODS[method],
-        path=msgspec.json.decode(params.get("path", Raw(b"")), type=str),
-        input=bytes(params["input"]) if "input" in params else None,
-        last_event_id=None if resume is None else msgspec.json.decode(resume, type=str),
-    )

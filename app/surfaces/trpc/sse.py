@@ -13,8 +13,9 @@ import msgspec
 from litestar.types import Receive, Send
 from msgspec import Struct
 
+from app.surfaces.body import disconnected
+from app.surfaces.failures import told
 from app.surfaces.live import Live
-from app.surfaces.requests import disconnected
 from app.surfaces.trpc.envelope import event, failure, message
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import next_batch
@@ -97,7 +98,8 @@ class EventStream(Struct, frozen=True, kw_only=True):
             while (batch := await next_batch(self.procedure, context, stream)) is not None:
                 await sender.send(b"".join([message(item, self.procedure, self.transformer) for item in batch]))
             return event("return", b"")
-        except ProcedureError as error:
+        except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
+            error = told(failed, "trpc", context.request_id)
             return self._error(failure(error, self.procedure.name).error or b"")
         finally:
             pinging.cancel()

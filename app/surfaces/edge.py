@@ -1,0 +1,114 @@
+"""What stands around the doors: the last handler, and the answers to HEAD."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from litestar import Response
+from litestar.enums import HttpMethod, ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, ExceptionHandlersMap, HTTPReceiveMessage, Message, Receive, Scope, Send
+
+from app.surfaces.errors import INTERNAL
+from app.surfaces.failures import door_of, told
+from app.surfaces.requests import header_map, request_id_of
+from app.surfaces.rest import Caller, refusal, request_id, unrouted
+from schemas.errors import InvalidInput, Issue, ProcedureError
+
+Refusal = Callable[[Caller, ProcedureError], Response[bytes]]
+"""How a door answers a request that failed."""
+
+
+def last_handlers(refusals: Mapping[str, Refusal]) -> ExceptionHandlersMap:
+    """What the framework calls for a failure that no door has answered. `refusals` are by mount; the rest is REST.
+
+    By mount, not by route: the framework refuses some requests before it looks for one.
+    """
+
+    def refusal_at(request: Caller) -> Refusal | None:
+        path = _path(request.scope)
+        return next((refusals[mount] for mount in refusals if is_below(path, mount)), None)
+
+    def failed(request: Caller, error: Exception) -> Response[bytes]:
+        answer = refusal_at(request) or refusal
+        return answer(request, told(error, door_of(request.scope), request_id(request)))
+
+    def refused(request: Caller, error: HTTPException) -> Response[bytes]:
+        if error.status_code >= INTERNAL.http:
+            return failed(request, error)
+        answer = refusal_at(request)
+        return unrouted(request, error) if answer is None else answer(request, InvalidInput([Issue("", error.detail)]))
+
+    return {HTTPException: refused, Exception: failed}
+
+
+class Edge:
+    """The outermost application. `own_heads` says which paths have answers to HEAD of their own."""
+
+    def __init__(self, app: ASGIApp, own_heads: Callable[[str], bool]) -> None:
+        self._app = app
+        self._own_heads = own_heads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. What breaks an answer that has begun is logged, and breaks the connection."""
+        kind: str = scope["type"]
+        if kind == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == ScopeType.HTTP and not self._own_heads(_path(scope)):
+            send = _allowing_head(send)
+            if scope["method"] == HttpMethod.HEAD:
+                scope["method"] = HttpMethod.GET
+                receive, send = _without_body(receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except Exception as failed:
+            known = scope.get("state", {}).get("request_id") or request_id_of(header_map(scope))
+            told(failed.__cause__ or failed, door_of(scope), known)
+            raise
+
+
+def is_below(path: str, mount: str) -> bool:
+    """Whether a path is a mount, or leads below it."""
+    return path == mount or path.startswith(f"{mount}/")
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent: routing shortens the other one below a mount."""
+    return (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+
+
+def _allowing_head(send: Send) -> Send:
+    """Tell of HEAD wherever GET is told of: routes do not know that they have it."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [
+                (name, value.replace(b"GET", b"GET, HEAD") if name.lower() == b"allow" else value)
+                for name, value in message["headers"]
+            ]
+        await send(message)
+
+    return telling
+
+
+def _without_body(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Answer a GET by its head alone (RFC 9110, section 9.3.2). Then its client is gone, as far as it can see."""
+    answered = asyncio.Event()
+    is_read = False
+
+    async def received() -> HTTPReceiveMessage:
+        nonlocal is_read
+        if is_read:
+            await answered.wait()
+            return {"type": "http.disconnect"}
+        message: HTTPReceiveMessage = await receive()  # type: ignore[assignment] # no socket has this
+        is_read = not message.get("more_body", False)
+        return message
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            answered.set()
+
+    return received, sent
