@@ -227,6 +227,10 @@ def test_the_locks_agree_and_pin_every_file() -> None:
     assert all("==" in package and hashes for package, hashes in everything.items())
     assert "://" not in (ROOT / "requirements.lock").read_text() + (ROOT / "requirements-dev.lock").read_text()
     assert not [package for package in server if package.startswith(("pytest", "ruff", "mypy", "hypothesis"))]
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert [line.partition(">")[0] for line in groups["build"]] == ["editables", "hatchling"], (
+        "else it is in both locks"
+    )
 
 
 @pytest.mark.parametrize(
