@@ -217,10 +217,19 @@ def _call(envelope: Any, *, superjson: bool) -> Call:
     return failed(envelope["error"], superjson=superjson)
 
 
+def _only_wrapped(error: dict[str, Any]) -> dict[str, Any]:
+    """An error object of superjson, less what ours adds for a client without the transformer: the same, unwrapped."""
+    wrapped: dict[str, Any] = error["json"]
+    if wrapped["data"].get("reason") != "wrong_transformer":
+        return error
+    assert error == wrapped | {"json": wrapped}
+    return {"json": wrapped}
+
+
 def failed(error: Any, *, superjson: bool) -> Call:
     """A call that came to this error object."""
     if superjson and "json" in error:
-        error = revived(error)
+        error = revived(_only_wrapped(error))
     assert error.keys() == {"message", "code", "data"}, error.keys()
     assert isinstance(error["message"], str), error["message"]
     assert error["message"], "clients show the message"
