@@ -390,19 +390,13 @@ def test_what_is_asked_for_is_by_time_action_and_number(scene: Scene) -> None:
     assert none == {"entries": [], "total": 0}
 
 
-@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.999999-01:00"])
-def test_a_time_that_utc_has_no_year_for_is_one(scene: Scene, since: str) -> None:
-    page = answered(scene.admin.query("audit.list", {"since": since}))
-
-    assert page["total"] == (3 if since.startswith("0") else 0)
-    assert scene.last(scene.first) == ("audit.read", scene.admin_id, {"since": since})
-
-
 BAD: dict[str, dict[str, Any]] = {
     "no limit": {"limit": 0},
     "too many": {"limit": 1001},
     "a time without an offset": {"since": "2024-11-01T00:00:00"},
     "no time": {"since": "yesterday"},
+    "a time before year 1": {"since": "0001-01-01T00:00:00+01:00"},
+    "a time after year 9999": {"since": "9999-12-31T23:59:59.999999-01:00"},
     "a token by mistake": {"action": "sk_key_0123456789"},
     "what no action is": {"action": "Key Created"},
     "a user by mistake": {"action": "ann@example.org"},
