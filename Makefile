@@ -31,13 +31,14 @@ bench: dev ## Measure beside a plain node server, in one run (needs node and wrk
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak
-soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 20 stops in each state, every door called at random.
+soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 20 stops in each state, every door called at random, every example of every test.
 	$(BIN)/python -m benchmarks soak $(SOAK)
 	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_webhooks.py
 	CLIENT_EVENTS=$(or $(CLIENT_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_python_client.py
 	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(BIN)/python -m pytest -s tests/acceptance/test_import.py
 	STOP_ROUNDS=$(or $(STOP_ROUNDS),20) $(BIN)/python -m pytest --timeout 3600 tests/acceptance/test_stop.py
 	SCHEMATHESIS_EXAMPLES=$(or $(SCHEMATHESIS_EXAMPLES),50) $(BIN)/python -m pytest tests/surfaces/test_openapi_fuzz.py
+	EXAMPLES=all $(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist worksteal
 
 .PHONY: lock
 lock: dev ## Renew the pinned versions from pyproject.toml; fails where one has no wheel for a supported system.
