@@ -274,7 +274,7 @@ def test_a_batch_is_all_or_nothing(observed: Observed, org: str) -> None:
         ({"extension": 2**31}, "invalid_input", "extension"),
         ({"extension": -(2**31) - 1}, "invalid_input", "extension"),
         ({"data": {"n": 2**60}}, "unsafe_number", "data.n"),
-        ({"data": [2**60]}, "unsafe_number", "data.value.0"),
+        ({"data": [2**60]}, "unsafe_number", "data.0"),
     ],
     ids=str,
 )
