@@ -148,7 +148,7 @@ def test_a_revoked_key_ends_within_seconds(keyed: Keyed) -> None:
 
 def test_an_expired_key_ends_by_itself(keyed: Keyed) -> None:
     _, expired = keyed.key("events:read", seconds=-1)
-    _, expiring = keyed.key("events:read", seconds=2)
+    _, expiring = keyed.key("events:read", seconds=3)
 
     assert expiring.query("events.list").status_code == 200
     assert expired.query("events.list").status_code == 401

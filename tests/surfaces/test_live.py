@@ -103,7 +103,7 @@ def test_a_revoked_key_ends_its_open_streams_with_the_reason(keyed: Keyed) -> No
 
 
 def test_a_key_that_expires_ends_its_open_streams(keyed: Keyed) -> None:
-    _, holder = keyed.key("events:read", seconds=1.5)
+    _, holder = keyed.key("events:read", seconds=3)
     with streaming(holder) as lines:
         assert next(lines) == "event: serialized-error"
         assert json.loads(next(lines).removeprefix("data: "))["data"]["code"] == "UNAUTHORIZED"
