@@ -19,6 +19,7 @@ from synap_client.events import (
     Trace,
     Validation,
     with_id,
+    written,
 )
 from synap_client.wire import Call, Streamed
 
@@ -55,7 +56,8 @@ def browse(**wanted: Unpack[BrowseFields]) -> Call[BrowsedPage]:
 
 def validate(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Validation]:
     """`events.validate`. It changes nothing, so doing it again is safe; an id is looked up only where one is given."""
-    return Call("events.validate", NewEvent(type, data, **more), Validation, safe=True)
+    content = written(NewEvent(type, data, **more), judged=True)
+    return Call("events.validate", content, Validation, safe=True)
 
 
 def trace(event_id: str | UUID, limit: int | None, depth: int | None) -> Call[Trace]:

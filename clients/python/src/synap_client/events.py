@@ -223,23 +223,27 @@ def with_id(event: NewEvent) -> NewEvent:
     return event if event.id is not None else msgspec.structs.replace(event, id=new_id())
 
 
-def written(value: object) -> bytes:
-    """`value` as JSON, never changed to make it fit. Raises InvalidInput for what JSON or the server cannot hold."""
+def written(value: object, *, judged: bool = False) -> bytes:
+    """`value` as JSON, never changed to make it fit. Raises InvalidInput for what JSON or the server cannot hold.
+
+    What is only sent to be `judged` may have numbers that the server refuses: it then names them beside all else.
+    """
     try:
         content = msgspec.json.encode(value, order=None)
     except (TypeError, ValueError, RecursionError) as error:
         if type(error) is ValueError:  # an integer of thousands of digits is one
-            _refuse_numbers(value)
+            _refuse_numbers(value, "")
         raise InvalidInput(f"cannot be written as JSON: {error}", reason="invalid_input") from error
     # The encoder writes null for NaN and the infinities. Only where a number may be unfit need anybody look for it.
     if b"null" in content or _LARGE.search(content):
-        _refuse_numbers(value)
+        _refuse_numbers(value, "" if not judged else "unsafe_number")
     return content
 
 
-def _refuse_numbers(value: object) -> None:
+def _refuse_numbers(value: object, allowed: str) -> None:
     for path, problem, reason in _unfit(msgspec.to_builtins(value), ""):
-        raise InvalidInput(f"{path}: {problem}", issues=[Issue(path, problem)], reason=reason)
+        if reason != allowed:
+            raise InvalidInput(f"{path}: {problem}", issues=[Issue(path, problem)], reason=reason)
 
 
 MAX_SAFE_INTEGER = 2**53 - 1

@@ -66,14 +66,18 @@ class Values:
         """
         if self.transformer == "superjson":
             if not _is_packed(content):
-                raise MismatchError("the server does not write superjson: leave out transformer")
+                raise MismatchError(WRITES_PLAIN)
             content = _packed.decode(content).json
         try:
             return msgspec.json.decode(content, type=wanted)
         except msgspec.ValidationError:
             if self.transformer == "none" and _is_packed(content):
-                raise MismatchError("the server writes superjson: say transformer='superjson'") from None
+                raise MismatchError(WRITES_SUPERJSON) from None
             raise
+
+
+WRITES_PLAIN = "the server does not write superjson: leave out transformer"
+WRITES_SUPERJSON = "the server writes superjson: say transformer='superjson'"
 
 
 class MismatchError(ValueError):
@@ -169,6 +173,9 @@ class ErrorObject(Struct, frozen=True):
 def told(error: ErrorObject, request_id: str | None = None) -> errors.SynapError:  # noqa: PLR0911 - a table
     """The failure that an error object tells of."""
     data, message = error.data, error.message
+    if data.reason == "wrong_transformer":
+        wanted = WRITES_SUPERJSON if message.startswith("must be superjson") else WRITES_PLAIN
+        return errors.UnexpectedAnswer(wanted, status=data.http_status)
     match data.code:
         case "BAD_REQUEST":
             return errors.InvalidInput(message, issues=data.issues, reason=data.reason)
