@@ -72,15 +72,20 @@ _Refer = Callable[[type[Struct], Way], str]
 
 
 def json_schemas(
-    wanted: Iterable[tuple[Any, Way]], *, ref_template: str = REF_TEMPLATE, reserved: Iterable[str] = ()
+    wanted: Iterable[tuple[Any, Way]],
+    *,
+    ref_template: str = REF_TEMPLATE,
+    reserved: Iterable[str] = (),
+    nulls_in_filters: bool = True,
 ) -> tuple[list[Schema], dict[str, Schema]]:
     """The schema of each type where it stands, in their order, and the components that they refer to, by name.
 
     A Struct is called by its name, unless that is `reserved` or another's before it; then its module's stands in front.
+    Without `nulls_in_filters` only `isNull` asks for what is missing: clients exist that send null for what is not set.
     Raises ValueError, in one sentence, where a type has no JSON Schema or two would still share a name.
     """
     types = list(wanted)
-    writer = _Writer(metadata_struct(), ref_template)
+    writer = _Writer(metadata_struct(), ref_template, nulls_in_filters=nulls_in_filters)
     found: dict[tuple[type[Struct], Way], None] = {}
 
     def collect(struct: type[Struct], way: Way) -> str:
@@ -141,14 +146,15 @@ def _reached(schemas: Iterable[Schema], components: dict[str, Schema], ref_templ
 class _Writer:
     """Writes types as schemas. What msgspec knows of a type, it writes; the rest is said here."""
 
-    def __init__(self, metadata: type[Struct], ref_template: str) -> None:
+    def __init__(self, metadata: type[Struct], ref_template: str, *, nulls_in_filters: bool) -> None:
         self._metadata = metadata
+        self._nulls_in_filters = nulls_in_filters
         self._ref_template = ref_template
         self._event_types = event_types()
 
     def shared(self) -> dict[str, Schema]:
         """Filters, orders and what they are made of."""
-        return _Catalogue(self._metadata, self._ref).components()
+        return _Catalogue(self._metadata, self._ref, [_NULL] if self._nulls_in_filters else []).components()
 
     def component(self, struct: type[Struct], way: Way, refer: _Refer) -> Schema:
         """A Struct where it stands."""
@@ -310,22 +316,24 @@ _VALUES: dict[Kind, Schema] = {
 class _Catalogue:
     """Writes what filters and orders may say, by the fields that the server parses them with."""
 
-    def __init__(self, metadata: type[Struct], ref: Callable[[str], Schema]) -> None:
+    def __init__(self, metadata: type[Struct], ref: Callable[[str], Schema], nulls: list[Schema]) -> None:
         self._metadata = metadata
         self._ref = ref
+        self._nulls = nulls
         self._fields = Fields(metadata)
         self._named = self._fields.named()
 
     def components(self) -> dict[str, Schema]:
         """All that a filter or an order may refer to."""
-        operators = {f"{kind.title()}Operators": _operators(kind) for kind in OPERATORS}
+        operators = {f"{kind.title()}Operators": self._operators(kind) for kind in OPERATORS}
         conditions = {_condition(kind): self._condition(kind) for kind in OPERATORS}
         related = {"type": "object", "properties": {each: self._ref("EventFilter") for each in get_args(Quantifier)}}
         return {
             "EventFilter": self._filter(
                 "EventFilter",
-                "Which events to find: all members must hold. Null asks for a field that is missing or null. In `data` "
-                "and in free parts of `metadata` a dotted path leads to any member.",
+                f"Which events to find: all members must hold. {'Null' if self._nulls else '`isNull`'} asks for a "
+                "field that is missing or null. In `data` and in free parts of `metadata` a dotted path leads to any "
+                "member.",
                 {name: self._ref("RelatedEvents") for name in get_args(Relation)},
             ),
             "LiveEventFilter": self._filter(
@@ -377,17 +385,36 @@ class _Catalogue:
     def _condition(self, kind: Kind) -> Schema:
         """What may stand at a field: a bare value, null, or operators."""
         values = [_VALUES[kind]] if kind in _VALUES else []
-        return {"anyOf": [*values, self._ref(f"{kind.title()}Operators"), _NULL]}
+        return _one_of([*values, self._ref(f"{kind.title()}Operators"), *self._nulls])
 
     def _at(self, field: Field) -> Schema:
         if not field.choices:
             return self._ref(_condition(field.kind))
         one = _choices(field.choices)
         some = {"type": "array", "maxItems": MAX_VALUES, "items": one}
-        operators = _operators(field.kind)
-        named = {"eq": {"anyOf": [one, _NULL]}, "ne": {"anyOf": [one, _NULL]}, "in": some, "nin": some}
-        operators["properties"] = {**operators["properties"], **named}
-        return {"anyOf": [one, operators, _NULL]}
+        equal = _one_of([one, *self._nulls])
+        operators = self._operators(field.kind)
+        operators["properties"] |= {"eq": equal, "ne": equal, "in": some, "nin": some}
+        return _one_of([one, operators, *self._nulls])
+
+    def _operators(self, kind: Kind) -> Schema:
+        operators = {operator: self._operand(kind, operator) for operator in OPERATORS[kind]}
+        if kind == "object" and self._nulls:
+            operators |= {"eq": _NULL, "ne": _NULL}
+        return {"type": "object", "properties": operators, "additionalProperties": False}
+
+    def _operand(self, kind: Kind, operator: Operator) -> Schema:
+        if operator == "isNull":
+            return {"type": "boolean"}
+        if operator == "like":
+            return {**_TEXT, "description": "In it a `*` stands for any text."}
+        if operator in MATCHING:
+            return _TEXT
+        if operator in {"in", "nin"}:
+            return {"type": "array", "maxItems": MAX_VALUES, "items": _VALUES[kind]}
+        if operator in EQUALITY:
+            return _one_of([_VALUES[kind], *self._nulls])
+        return {"type": ["string", "number"], "maxLength": MAX_TEXT} if kind == "json" else _VALUES[kind]
 
     def _free(self, wanted: type[Struct], name: str, above: tuple[Any, ...]) -> Iterator[str]:
         """Expressions for how the paths begin that lead to a field and are not listed."""
@@ -406,22 +433,5 @@ def _condition(kind: Kind) -> str:
     return f"{kind.title()}Condition"
 
 
-def _operators(kind: Kind) -> Schema:
-    operators = {operator: _operand(kind, operator) for operator in OPERATORS[kind]}
-    if kind == "object":
-        operators |= {"eq": _NULL, "ne": _NULL}
-    return {"type": "object", "properties": operators, "additionalProperties": False}
-
-
-def _operand(kind: Kind, operator: Operator) -> Schema:
-    if operator == "isNull":
-        return {"type": "boolean"}
-    if operator == "like":
-        return {**_TEXT, "description": "In it a `*` stands for any text."}
-    if operator in MATCHING:
-        return _TEXT
-    if operator in {"in", "nin"}:
-        return {"type": "array", "maxItems": MAX_VALUES, "items": _VALUES[kind]}
-    if operator in EQUALITY:
-        return {"anyOf": [_VALUES[kind], _NULL]}
-    return {"type": ["string", "number"], "maxLength": MAX_TEXT} if kind == "json" else _VALUES[kind]
+def _one_of(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}

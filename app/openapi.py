@@ -186,7 +186,10 @@ def openapi(
     served = sorted(routes, key=lambda route: (list(DOORS).index(route.door), route.path, route.method))
     groups = [[(Refusal, Way.OUTPUT)], *map(_route_types, served), *map(types_of, procedures.values())]
     found, components = json_schemas(
-        [pair for group in groups for pair in group], ref_template=_ref("schemas", "{name}"), reserved=["TrpcError"]
+        [pair for group in groups for pair in group],
+        ref_template=_ref("schemas", "{name}"),
+        reserved=["TrpcError"],
+        nulls_in_filters=False,
     )
     found, components = _plainer(found), _plainer(components)
     left = iter(found)
@@ -228,17 +231,41 @@ def openapi(
 
 
 def _plainer(node: Any) -> Any:
-    """The same schemas in the words that generators of clients know: a free object says so, so does a sole choice."""
+    """The same schemas in the words that generators of clients know.
+
+    A free object says so; a sole choice is a `const`, and so is null if it stands by itself; several types are choices.
+    Generators do not know `patternProperties`: an object that has them is open, or no client could send such a member.
+    """
     if isinstance(node, list):
         return [_plainer(each) for each in node]
     if not isinstance(node, dict):
         return node
     if node.get("type") == "object" and not node.keys() & {"properties", "patternProperties", "additionalProperties"}:
         return {**node, "additionalProperties": True}
+    if "patternProperties" in node:
+        left_out = {"patternProperties", "propertyNames"}
+        node = {name: each for name, each in node.items() if name not in left_out} | {"additionalProperties": True}
     choices = node.get("enum")
     if isinstance(choices, list) and len(choices) == 1:
         return {**{name: each for name, each in node.items() if name != "enum"}, "const": choices[0]}
-    return {name: _plainer(each) for name, each in node.items()}
+    if isinstance(node.get("type"), list):
+        return {"anyOf": [_of_one_type(node, each) for each in node["type"]]}
+    return {name: _plainer_part(name, each) for name, each in node.items()}
+
+
+def _plainer_part(keyword: str, value: Any) -> Any:
+    if keyword == "properties":
+        return {name: {"const": None} if each == {"type": "null"} else _plainer(each) for name, each in value.items()}
+    if keyword == "anyOf":
+        members = [_plainer(each) for each in value]
+        return [one for each in members for one in (each["anyOf"] if each.keys() == {"anyOf"} else [each])]
+    return _plainer(value)
+
+
+def _of_one_type(node: Object, kind: str) -> Object:
+    """One of the types that a schema allows, without what limits texts alone."""
+    of_texts = {"minLength", "maxLength", "pattern", "format"}
+    return {name: each for name, each in node.items() if kind == "string" or name not in of_texts} | {"type": kind}
 
 
 def _route_types(route: Route) -> list[tuple[Any, Way]]:
@@ -538,7 +565,10 @@ class _Writer:
         """A value as the transformer puts it."""
         if not self._superjson:
             return schema
-        meta = {"type": ["object", "null"], "description": "Which values of `json` are Dates, or undefined."}
+        meta = {
+            "anyOf": [{"type": "object", "additionalProperties": True}, {"type": "null"}],
+            "description": "Which values of `json` are Dates, or undefined.",
+        }
         return {
             "type": "object",
             "properties": {"json": schema, "meta": meta},
