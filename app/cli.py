@@ -10,15 +10,17 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import msgspec
 import psycopg
 from cyclopts import App, Parameter
 
 from app.doctor import examine, prove, refusal
+from app.drafted_lines import ImportingError
 from app.exporting import ExportingError, Part, export_log
 from app.extensions import load_extensions
-from app.importing import ImportingError, Order, complaints, import_file, summary
+from app.importing import Order, complaints, import_file, summary
 from app.importing import exit_code as import_exit_code
 from app.ledger.keyring import Keyring
 from app.ledger.verify import is_proof, verify_bundle, verify_proof
@@ -329,10 +331,10 @@ def import_(
     from_line: int = 1,
     skip_bad: Path | None = None,
 ) -> None:
-    """Log the events of a file, one JSON object a line, each as `events.log` takes it.
+    """Log the events of a file, each as `events.log` takes it: one JSON object a line, or the elements of a JSON array.
 
-    Run again, it stores what is missing and nothing twice. Exit code 0 where all is stored, 1 where a line is refused,
-    2 where it cannot go on, 130 where Ctrl-C interrupted it, 143 where SIGTERM did.
+    The file may be compressed by gzip. Run again, it stores what is missing and nothing twice. Exit code 0 if all is
+    stored, 1 if a line is refused, 2 if it cannot go on, 130 if Ctrl-C interrupted it, 143 if SIGTERM did.
 
     Parameters
     ----------
@@ -343,9 +345,10 @@ def import_(
     user
         Whose events they are that name no `userId`.
     name
-        By which the file's lines are known again, where they have no `id`. Default: what the file is called.
+        By which the file's lines are known again, where they have no `id`: the same text at the same line under the
+        same name is one event. Default: what the file is called. Standard input without a name is new in every run.
     from_line
-        Where to begin. All before that was imported.
+        Where to begin, in an array by its elements. All before that was imported.
     skip_bad
         A file for the lines that are refused, with the reasons: a new one, or that of an earlier run of this import.
         Without it the first one ends the import.
@@ -355,7 +358,7 @@ def import_(
     if from_line < 1:
         raise UsageError("--from-line must be 1 or more.")
     path = None if file == "-" else Path(file)
-    called = name or (path.name if path else "-")
+    called = name or (path.name if path else f"stdin-{uuid4()}")
     order = Order(path=path, name=called, workspace=workspace, user=user, from_line=from_line, skip_bad=skip_bad)
     outcome = import_file(Settings.from_environment(), order)
     for line in complaints(order, outcome):

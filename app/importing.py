@@ -7,12 +7,7 @@ again: whatever ends an import, the same command run again stores what is missin
 
 import asyncio
 import os
-import select
-import stat
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
@@ -24,16 +19,17 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from app.drafted_lines import DraftedLines, ImportingError, opened, size_of, text_of
 from app.extensions import load_extensions
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
-from app.lines import Drafted, Origin, Piece, Refused, work
+from app.lines import LINE_ID_VERSION, Drafted, Origin, Piece, Refused, work
 from app.settings import Settings
 from app.signals import held_back, stop
 from app.start import Install, ready
 from app.store.audit import enter
 from app.store.database import Database
-from app.store.event_log import MAX_GROUP_EVENTS, EventLog
+from app.store.event_log import EventLog
 from app.store.inspection import log_size
 from app.store.install import InstallError, connect
 from app.store.notices import Notices
@@ -45,14 +41,6 @@ from schemas.event import SynapEvent
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
 
-PIECE_BYTES = 2**22
-"""Lines in one transaction, unless they are `MAX_GROUP_EVENTS` before, or no more come for the time being."""
-
-READ_BYTES = 2**20
-
-FILL_SECONDS = 0.05
-"""How long a piece waits for more lines of a pipe."""
-
 PATIENCE_SECONDS = 60.0
 """How long the database may be away."""
 
@@ -61,10 +49,6 @@ RETRY_SECONDS = 0.5
 
 EXIT_REFUSED = 1
 EXIT_FAILED = 2
-
-
-class ImportingError(Exception):
-    """The import cannot be done, or not go on; the message is one sentence for the operator."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -90,6 +74,10 @@ class Outcome(Struct, kw_only=True):
     last_line: int = 0
     """Up to which everything is stored or refused."""
     seconds: float = 0.0
+    again: int = 0
+    """Lines without an id of their own that were there already, behind lines that were not."""
+    unit: str = "line"
+    """What the file is made of: its lines, or the events of its JSON array."""
     bad: Refused | None = None
     """The line that ended it."""
     is_interrupted: bool = False
@@ -104,7 +92,8 @@ def import_file(settings: Settings, order: Order) -> Outcome:
     """
     load_extensions(settings.extensions)
     with ExitStack() as stack:
-        file = stack.enter_context(_opened(order.path))
+        file = stack.enter_context(opened(order.path))
+        text = text_of(file, _called(order))
         refusals = None if order.skip_bad is None else stack.enter_context(_refusals(order.skip_bad, file, order))
         origin = Origin(order.workspace, order.name, order.user, settings.max_event_bytes)
         drafting = stack.enter_context(_drafting(origin, settings.extensions))  # gets up while the database does
@@ -115,7 +104,7 @@ def import_file(settings: Settings, order: Order) -> Outcome:
                 raise ImportingError(f"There is no workspace {order.workspace!r}; see: synap workspaces list.")
             register_types(connection, registered_kinds(), event_types())
             enter(connection, "events.import_started", _named(order), [order.workspace])
-        lines = _Lines(file, drafting, order.from_line, settings.max_event_bytes)
+        lines = DraftedLines(file, text, drafting, order.from_line, settings.max_event_bytes)
         importing = _Import(order, lines, refusals, size - 1)
         try:
             asyncio.run(importing.run(install, Keyring(settings.node_key_path)))
@@ -130,27 +119,34 @@ def import_file(settings: Settings, order: Order) -> Outcome:
 def summary(order: Order, outcome: Outcome) -> str:
     """What was done, in one line."""
     events = outcome.stored + outcome.already
+    name = f" Its name is {escaped(order.name)}." if order.path is None else ""
     return (
         f"{_called(order)} into {order.workspace}: {outcome.stored} stored, {outcome.already} there already, "
-        f"{outcome.refused} refused, in {outcome.seconds:.1f} s ({events / max(outcome.seconds, 1e-6):,.0f} events/s)."
+        f"{outcome.refused} refused, in {outcome.seconds:.1f} s "
+        f"({events / max(outcome.seconds, 1e-6):,.0f} events/s).{name}"
     )
 
 
 def complaints(order: Order, outcome: Outcome) -> Iterator[str]:
     """What the operator has to know of where it ended, line by line."""
-    name = _called(order)
+    name, unit = _called(order), outcome.unit
+    if outcome.again:
+        yield (
+            f"synap: There already, behind what was not: {outcome.again} of the {unit}s. An earlier import named "
+            f"{escaped(order.name)} had the same text in the same place; if this is another file, give it a --name."
+        )
     if outcome.bad is not None:
         for issue in outcome.bad.issues:
             where = f"{escaped(issue.path)}: " if issue.path else ""
-            yield f"{name}, line {outcome.bad.number}: {where}{escaped(issue.message)}"
+            yield f"{name}, {unit} {outcome.bad.number}: {where}{escaped(issue.message)}"
         yield (
-            f"synap: All before line {outcome.bad.number} is stored; mend that line and run the same command again, or "
-            "say --skip-bad FILE."
+            f"synap: All before {unit} {outcome.bad.number} is stored; mend that {unit} and run the same command again"
+            f"{_by_name(order)}, or say --skip-bad FILE."
         )
     elif outcome.failure is not None:
-        yield f"synap: {outcome.failure}; {_goes_on(outcome)}"
+        yield f"synap: {outcome.failure}; {_goes_on(order, outcome)}"
     elif outcome.is_interrupted:
-        yield f"synap: Interrupted; {_goes_on(outcome)}"
+        yield f"synap: Interrupted; {_goes_on(order, outcome)}"
 
 
 def exit_code(outcome: Outcome) -> int:
@@ -166,97 +162,22 @@ def _called(order: Order) -> str:
     return "standard input" if order.path is None else escaped(order.path.name)
 
 
-def _goes_on(outcome: Outcome) -> str:
+def _by_name(order: Order) -> str:
+    """Standard input is known again only by its name, which may have been made for this run."""
+    return f" with --name {escaped(order.name)}" if order.path is None else ""
+
+
+def _goes_on(order: Order, outcome: Outcome) -> str:
     return (
-        f"the same command goes on behind line {outcome.last_line} (with --from-line {outcome.last_line + 1} at once)."
+        f"the same command{_by_name(order)} goes on behind {outcome.unit} {outcome.last_line} (with --from-line "
+        f"{outcome.last_line + 1} at once)."
     )
-
-
-class _Lines:
-    """The lines of a file, drafted: piece by piece, in order."""
-
-    def __init__(self, file: IO[bytes], drafting: Connection, first: int, max_event_bytes: int) -> None:
-        self._file = file
-        self._drafting = drafting
-        self._first = first
-        self._max_line_bytes = max_event_bytes + 1  # as much as shows that it is too large
-        self._sent: deque[Piece] = deque()
-        self._failure: OSError | None = None
-        self.skipped_bytes = 0
-        """Of the lines before the first one that is wanted."""
-        status = os.fstat(file.fileno())
-        self.bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
-
-    def open(self) -> None:
-        """Begin to read. The thread is a daemon: it may wait for a pipe for ever."""
-        threading.Thread(target=self._read, daemon=True).start()
-
-    async def next(self) -> tuple[Piece, Drafted] | None:
-        """The next lines and what they became; None at the end. Raises ImportingError."""
-        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._drafting.fileno(), arrived.set)
-        try:
-            await arrived.wait()
-        finally:
-            loop.remove_reader(self._drafting.fileno())
-        try:
-            received = self._drafting.recv_bytes()
-        except (EOFError, OSError):
-            raise ImportingError("The process that reads the lines has ended.") from None
-        if received:
-            return self._sent.popleft(), _decoder.decode(received)
-        if self._failure is not None:
-            raise ImportingError(f"The file cannot be read: {self._failure.strerror}.")
-        return None
-
-    def _read(self) -> None:
-        with suppress(OSError):  # nobody waits any longer
-            for piece in self._pieces():
-                self._sent.append(piece)
-                self._drafting.send_bytes(msgspec.msgpack.encode(piece))
-            self._drafting.send_bytes(b"")
-
-    def _pieces(self) -> Iterator[Piece]:
-        number = 1
-        for lines in self._portions():
-            skipped = max(self._first - number, 0)
-            self.skipped_bytes += _bytes(lines[:skipped])
-            if skipped < len(lines):
-                yield Piece(number + skipped, lines[skipped:])
-            number += len(lines)
-
-    def _portions(self) -> Iterator[list[bytes]]:
-        """All lines, as many at once as there are by now and go into one transaction."""
-        waiting, size, rest = list[bytes](), 0, b""
-        for chunk in self._chunks():
-            *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[: self._max_line_bytes]
-            for line in lines:
-                waiting.append(line)
-                size += len(line)
-                if len(waiting) == MAX_GROUP_EVENTS or size > PIECE_BYTES:
-                    yield waiting
-                    waiting, size = [], 0
-            if waiting and not select.select([self._file], [], [], FILL_SECONDS)[0]:
-                yield waiting
-                waiting, size = [], 0
-        if rest and self._failure is None:
-            waiting.append(rest)
-        if waiting:
-            yield waiting
-
-    def _chunks(self) -> Iterator[bytes]:
-        try:
-            while chunk := os.read(self._file.fileno(), READ_BYTES):
-                yield chunk
-        except OSError as error:
-            self._failure = error
 
 
 class _Import:
     """One import under way."""
 
-    def __init__(self, order: Order, lines: _Lines, refusals: IO[bytes] | None, end: int) -> None:
+    def __init__(self, order: Order, lines: DraftedLines, refusals: IO[bytes] | None, end: int) -> None:
         """`end` is the last seq of the log."""
         self.outcome = Outcome(last_line=order.from_line - 1)
         self._order = order
@@ -308,9 +229,10 @@ class _Import:
                 if found is None:
                     return
                 piece, drafted = found
+                self.outcome.unit = self._lines.unit
                 following = asyncio.create_task(self._lines.next())  # comes while this one is stored
                 await self._store(piece, drafted)
-                done_bytes += _bytes(piece.lines)
+                done_bytes += size_of(piece.lines)
                 bar.show(self._lines.skipped_bytes + done_bytes, self.outcome.last_line - done_before)
         finally:
             for task in (stopping, following):
@@ -347,9 +269,18 @@ class _Import:
             return refused + await self._append(numbers[half:], drafts[half:])
         stored = {event.seq for event in events if event.seq > self._end}
         self._end = max(stored, default=self._end)
+        self._count_again(drafts, [event.seq in stored for event in events])
         self.outcome.stored += len(stored)
         self.outcome.already += len(events) - len(stored)
         return []
+
+    def _count_again(self, drafts: Sequence[Draft], are_new: Sequence[bool]) -> None:
+        """Count what was there already behind what was not: a file that has only grown has none."""
+        any_new = self.outcome.stored > 0
+        for draft, is_new in zip(drafts, are_new, strict=True):
+            any_new = any_new or is_new
+            if any_new and not is_new and draft.id.version == LINE_ID_VERSION:
+                self.outcome.again += 1
 
     async def _patiently(self, drafts: Sequence[Draft]) -> list[SynapEvent]:
         """`EventLog.append`, tried again while the database is away, but not for ever."""
@@ -381,20 +312,6 @@ class _SetAside(Struct, frozen=True, forbid_unknown_fields=True):
     line: int
     issues: list[dict[str, str]]
     text: str
-
-
-@contextmanager
-def _opened(path: Path | None) -> Iterator[IO[bytes]]:
-    """The file, or standard input."""
-    if path is None:
-        yield sys.stdin.buffer
-        return
-    try:
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise ImportingError(f"{path} cannot be read: {error.strerror}.") from None
-    with file:
-        yield file
 
 
 @contextmanager
@@ -454,14 +371,6 @@ def _drafting(origin: Origin, extensions: Sequence[str]) -> Iterator[Connection]
         process.join()
 
 
-def _bytes(lines: Sequence[bytes]) -> int:
-    """Of lines with their ends."""
-    return sum(map(len, lines)) + len(lines)
-
-
 def _named(order: Order) -> dict[str, object]:
     """What the audit says of a file: its name alone, since a path may name a person."""
     return {"file": order.name.encode(errors="surrogateescape").decode(errors="replace")}
-
-
-_decoder = msgspec.msgpack.Decoder(Drafted)

@@ -4,7 +4,6 @@ A line without an `id` gets one that is made from the workspace, the name of the
 text: the same whenever it is read again, also in a file that has grown, and another for each of two equal lines.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha1
@@ -23,6 +22,8 @@ from schemas.principal import EVERY, Principal
 
 NAMESPACE = UUID("0f6c2c2e-5d0a-5f5b-9c56-2f6f0a4c1d7b")
 """Of the ids of lines that bring none (UUIDv5: RFC 9562, section 5.5)."""
+
+LINE_ID_VERSION = 5
 
 SERVER_MADE = frozenset({"version", "timestamp", "seq", "hash", "erased"})
 """What readers get of an event, and nobody may send."""
@@ -78,8 +79,7 @@ class Lines:
     def drafted(self, piece: Piece) -> Drafted:
         """What the lines of `piece` become."""
         made = Drafted([], [], [])
-        for number, text in enumerate(piece.lines, piece.first):
-            line = text.removeprefix(BOM_UTF8) if number == 1 else text
+        for number, line in enumerate(piece.lines, piece.first):
             if not line.strip():
                 continue
             try:
@@ -103,7 +103,7 @@ class Lines:
         # Without the CR of its end, which a last line may get only when the file grows.
         text = line.removesuffix(b"\r")
         digest = sha1(self._prefix + b"%d\0" % number + text, usedforsecurity=False).digest()
-        return UUID(bytes=digest[:16], version=5)
+        return UUID(bytes=digest[:16], version=LINE_ID_VERSION)
 
 
 def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:

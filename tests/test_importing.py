@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from app.cli import UsageError, cli
-from app.importing import ImportingError
+from app.drafted_lines import ImportingError
 from tests.checks import check_log
 from tests.servers import SYNAP, cloned, environment, until
 

@@ -1,0 +1,48 @@
+"""`synap import` as a shell runs it, on a database of the test's own."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.servers import SYNAP, environment
+
+
+class Importer:
+    """Imports into one database."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.url = database_url
+        self._environment = environment(folder / "data", database_url=database_url)
+
+    def run(self, *arguments: object, sent: bytes | None = None) -> "subprocess.CompletedProcess[str]":
+        """One run, standard input being `sent`, through a pipe."""
+        done = subprocess.run(
+            [SYNAP, "import", *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, **self._environment},
+            input=sent,
+            stdin=subprocess.DEVNULL if sent is None else None,
+            capture_output=True,
+            timeout=200,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def numbers(self) -> list[Any]:
+        """`data.n` of each event, in order."""
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute("SELECT data FROM event WHERE workspace_id = 'default' ORDER BY seq").fetchall()
+        return [json.loads(data)["n"] for (data,) in rows]
+
+
+def notes(count: int, first: int = 0) -> Iterator[dict[str, Any]]:
+    """So many events, numbered."""
+    for number in range(first, first + count):
+        yield {"type": "note.created", "data": {"n": number, "text": '], [ {" \\ é'}}
