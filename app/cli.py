@@ -40,7 +40,7 @@ from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
 from app.terminal import EXIT_UNREAD, Bar
 from app.typescript import typescript as typescript_contract
-from app.verification import UnreadableError, exit_code, of_node, read_bundle, read_note, report
+from app.verification import UnreadableError, exit_code, of_node, read_bundle, read_note, refuse_unreadable, report
 from procedures.described import contract as json_schema_contract
 from procedures.registry import registry
 from schemas.base import ShortText
@@ -487,17 +487,18 @@ def verify(
 ) -> None:
     """Check an export, the proof of one event, or the log of a server: every hash, link, signature and change of keys.
 
-    Exit code 0 where all is verified, 1 where something is broken, 2 where there is nothing to read, and 3 where all is
-    verified but for a key that was lost or a body that is missing.
+    Exit code 0 where all is verified, 1 where something is broken, 2 where there is no export or proof to read, and 3
+    where all is verified but for a key that was lost or a body that is missing.
 
     Parameters
     ----------
     source
-        A file, `-` for standard input, or the URL of a ledger (http://127.0.0.1:7777/v1) or of an export.
+        A file (gzip too), `-` for standard input, or the URL of a ledger (http://127.0.0.1:7777/v1) or of an export.
     node
         Whose log it has to be (did:key:z…): anyone can sign a log of their own.
     checkpoint
-        A checkpoint that was kept elsewhere (a C2SP note in a file): the log has to begin with all that it is of.
+        A file with a checkpoint that was kept elsewhere, its C2SP note or the JSON of it: the log has to begin with all
+        that it is of.
     log
         Which workspace's log of a ledger.
     token_file
@@ -510,6 +511,7 @@ def verify(
     kept = None if checkpoint is None else read_note(checkpoint)
     with Bar("events") as bar:
         verdict = verify_proof(text) if single else verify_bundle(text, lambda n, of: bar.show(n, n, of), extends=kept)
+    refuse_unreadable(source, text, verdict)
     verdict = of_node(verdict, node)
     for line in report(verdict, single=single):
         print(line)

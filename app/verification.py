@@ -1,6 +1,7 @@
 """What `synap verify` does: reads a bundle from wherever it is, and says what the verdict on it is, line by line."""
 
 import http.client
+import io
 import mmap
 import re
 import shutil
@@ -10,18 +11,27 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
-from app.ledger.checkpoint import MAX_NOTE_BYTES, MalformedNoteError, Note, parse
+from app.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
+from app.ledger.checkpoint import MalformedNoteError, Note, parse
+from app.ledger.unreadable import unreadable
 from app.ledger.verify import Broken, Verdict
 from app.terminal import escaped, without_secrets
+from schemas.jsontext import UNREADABLE
 
 SILENCE_SECONDS = 60
 """How long a server may send nothing."""
 
 EXPORT = "/events/export"
+
+MAX_KEPT_BYTES = 2**22
+"""Of a file with a checkpoint, which may be the answer or the proof that it came in."""
+
+_AROUND_NOTES = ("note", "checkpoint", "result", "data", "json")
+"""The members by which JSON leads to a note, from inside out."""
 
 _TOKEN = re.compile(r"[!-~]+")
 
@@ -40,15 +50,16 @@ def read_bundle(source: str, *, log: str | None = None, token: str | None = None
     A URL is that of an export, or of a ledger such as `http://127.0.0.1:7777/v1`, of which `log` names the log. It is
     held in a file, not in memory. Raises UnreadableError.
     """
-    is_url = source.lower().startswith(("http://", "https://"))
-    shown = without_secrets(source) if is_url else source
+    shown = _named(source)
     try:
         if source == "-":
             return _mapped(_spooled(sys.stdin.buffer))
-        if not is_url:
+        if not _is_url(source):
             with Path(source).open("rb") as file:
                 return _mapped(file)
         return _mapped(_downloaded(export_url(source, log), token))
+    except NotReadableError as error:
+        raise UnreadableError(f"{shown} cannot be read: it {error}.") from None
     except urllib.error.HTTPError as error:
         hint = "; give it a token: --token-file or SYNAP_TOKEN" if error.code == 401 else ""
         raise UnreadableError(f"{shown} answers {error.code}{hint}.") from None
@@ -59,13 +70,55 @@ def read_bundle(source: str, *, log: str | None = None, token: str | None = None
 
 
 def read_note(path: Path) -> Note:
-    """The checkpoint in a file. Raises UnreadableError."""
+    """The checkpoint in a file: a note, or the JSON that it came in, as tools leave them. Raises UnreadableError."""
     try:
         with path.open("rb") as file:
-            return parse(file.read(MAX_NOTE_BYTES + 1).decode())
+            content = io.BufferedReader(unpacked(file)).read(MAX_KEPT_BYTES + 1)
+        if len(content) > MAX_KEPT_BYTES:
+            raise UnreadableError(f"{path} cannot be read: it is too large for a checkpoint.")
+        return parse(_tidied(_note_in(content.decode())))
+    except NotReadableError as error:
+        raise UnreadableError(f"{path} cannot be read: it {error}.") from None
     except (OSError, UnicodeDecodeError, MalformedNoteError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UnreadableError(f"{path} cannot be read: {reason}.") from None
+
+
+def _note_in(text: str) -> str:
+    """The note in the JSON of a checkpoint, a proof, an export or an answer; other text is a note as it is."""
+    if text.lstrip()[:1] not in {"{", '"'}:
+        return text
+    try:
+        value = msgspec.json.decode(text)
+    except UNREADABLE:
+        raise MalformedNoteError("It begins as JSON, but is none") from None
+    while isinstance(value, dict) and (name := next((each for each in _AROUND_NOTES if each in value), None)):
+        value = value[name]
+    if not isinstance(value, str):
+        raise MalformedNoteError("It is JSON without a checkpoint")
+    return value
+
+
+def _tidied(note: str) -> str:
+    """A note whose line ends, and the white space around it, were changed by an editor, a shell or a mail."""
+    lines = [line.rstrip() for line in note.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def refuse_unreadable(source: str, text: mmap.mmap | bytes, verdict: Verdict) -> None:
+    """Raise UnreadableError if a verdict says broken only because the text is no evidence."""
+    if verdict.broken is not None and (reason := unreadable(text)):
+        raise UnreadableError(f"{_named(source)} cannot be read: it {reason}.")
+
+
+def _named(source: str) -> str:
+    if _is_url(source):
+        return without_secrets(source)
+    return "standard input" if source == "-" else escaped(source)
+
+
+def _is_url(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
 
 
 def export_url(source: str, log: str | None) -> str:
@@ -121,16 +174,23 @@ def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:
     """The file's content, read where it is looked at; a pipe's is read now."""
     if not file.seekable():
         file = _spooled(file)
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    if head.startswith((GZIP, BOM)):
+        file = _spooled(unpacked(file))
+    else:
+        refuse_other_kinds(head)
     if file.seek(0, 2) == 0:
         return b""
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _spooled(stream: IO[bytes]) -> IO[bytes]:
+def _spooled(stream: Reader) -> IO[bytes]:
     """The content of a stream in a file without a name. The map of it outlives it."""
     file = TemporaryFile()  # noqa: SIM115 - it is closed when nothing refers to it
-    shutil.copyfileobj(stream, file)
+    shutil.copyfileobj(cast(IO[bytes], stream), file)
     file.flush()
+    file.seek(0)
     return file
 
 

@@ -93,16 +93,14 @@ def test_the_first_broken_seq_is_named(bundle: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[" * 100_000, b"\xff", b'{"\x1b[2J\\u001b[31m\\n":1}', None])
-def test_what_is_no_bundle_is_one_line_without_a_seq(
-    bundle: Path, capsys: pytest.CaptureFixture[str], text: bytes | None
-) -> None:
+def test_what_is_no_bundle_is_one_sentence_and_not_broken(bundle: Path, text: bytes | None) -> None:
     bundle.write_bytes(bundle.read_bytes()[:-20] if text is None else text)
 
-    assert _verify(str(bundle)) == 1
+    with pytest.raises(UnreadableError) as refused:
+        cli(["verify", str(bundle)])
 
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("bundle: ")
-    assert line.isprintable()
+    assert str(refused.value).startswith(f"{bundle} cannot be read: it ")
+    assert str(refused.value).isprintable()
 
 
 def test_it_needs_no_settings_and_no_data(bundle: Path, tmp_path: Path) -> None:

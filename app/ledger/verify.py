@@ -275,6 +275,7 @@ _Place = Annotated[int, _Range] | Annotated[float, _Range]
 _is_timestamp = re.compile(_TIMESTAMP).search
 _is_hash = re.compile(_HASH).search
 _is_plain = re.compile(_PLAIN).search
+_whole_number = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?[0-9]{22,}+(?![.eE])', re.DOTALL)
 _string = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
@@ -697,14 +698,20 @@ def _body(event: _Event) -> bytes:
     try:
         return canonical(b'{"data":%b,%b' % (payload, context[1:]), "body")
     except InvalidInput:
-        # Its parts may be nested as deep as its whole here: what was stored was measured part by part.
+        # Its parts may be nested as deep as its whole here: what was stored was measured part by part. And `1e21` may
+        # have become a digit string by a tool that reads and writes JSON.
         parts = _decoded(context, _members, CONTEXT) | {"data": event.payload}
     try:
-        written = {name: canonical(bytes(part), name) for name, part in parts.items()}
+        written = {name: canonical(_as_double(bytes(part)), name) for name, part in parts.items()}
     except InvalidInput as error:
         raise _Fault(BODY_LIMITS.format(error)) from None
     names = sorted(written, key=lambda name: name.encode("utf-16-be"))
     return b"{%b}" % b",".join(msgspec.json.encode(name) + b":" + written[name] for name in names)
+
+
+def _as_double(text: bytes) -> bytes:
+    """JSON whose whole numbers of 22 digits and more are the doubles that every JSON reader makes of them."""
+    return _whole_number.sub(lambda found: found[0] + (b"" if found[0].startswith(b'"') else b"e0"), text)
 
 
 def _written(hash: bytes) -> str:

@@ -56,14 +56,26 @@ class Broken extends Error {
   }
 }
 
+/** The input is no JSON. `because` follows the word "it": 'is a zip archive'. */
+class Unreadable extends Broken {
+  constructor(because) {
+    super(`it ${because}`);
+    this.because = because;
+  }
+}
+
 /**
  * Judge one export: its JSON text, the bytes of that (a Uint8Array), or the object that JSON.parse made of it, which no
  * longer shows a member name that stood twice.
  *
+ * The bytes may be compressed by gzip, and begin with a byte order mark.
+ *
  * `broken` is null, or the first thing that is wrong: {seq, message}, with a seq of null where it is the bundle as a
- * whole. `breaks` are the rotations that the old key did not sign ({seq, kid_old, kid_new, rotated_at}; seq is the
- * event that applied it, null where that is not in the bundle). `unconfirmed` are the seqs of missing bodies in a part
- * whose erasure may stand behind it, `kept` those of bodies that are here although an event says that they were erased.
+ * whole. `unreadable` is there only if the input is no export or proof at all, and says why ('is a zip archive'), which is
+ * other news than one that is broken; `broken` is not null then. `breaks` are the rotations that the old key did not sign
+ * ({seq, kid_old, kid_new, rotated_at}; seq is the event that applied it, null where that is not in the bundle).
+ * `unconfirmed` are the seqs of missing bodies in a part whose erasure may stand behind it, `kept` those of bodies that
+ * are here although an event says that they were erased.
  * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then.
  *
  * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
@@ -90,7 +102,9 @@ async function judged(input, kind, progress) {
   };
   await needEd25519();
   try {
-    const { value, written } = parsed(input);
+    const { value, written } = parsed(await opened(input));
+    const because = other(value);
+    if (because) verdict.unreadable = because;
     const proves = isRecord(value) && Object.hasOwn(value, 'event') && !Object.hasOwn(value, 'events');
     verdict.kind = kind ?? (proves ? 'proof' : 'bundle');
     if (verdict.kind === 'proof') await judgeProof(value, verdict);
@@ -99,6 +113,7 @@ async function judged(input, kind, progress) {
     // Anything else was thrown by an object that is more than JSON, while it was read.
     const { message, seq } = error instanceof Broken ? error : new Broken('it cannot be read as JSON');
     verdict.broken = { seq, message };
+    if (error instanceof Unreadable) verdict.unreadable = error.because;
   }
   return verdict;
 }
@@ -504,6 +519,56 @@ function isIncluded(leaf, place, size, path, root) {
   return last === 0 && hex(found) === hex(root);
 }
 
+// What an input is.
+
+const BOM = [0xef, 0xbb, 0xbf];
+const AS_UTF8 = 'save it as UTF-8';
+
+/** How files begin that are no JSON, what they are, and what helps. */
+const KINDS = [
+  [[0xff, 0xfe, 0, 0], `is text in UTF-32; ${AS_UTF8}`],
+  [[0, 0, 0xfe, 0xff], `is text in UTF-32; ${AS_UTF8}`],
+  [[0xff, 0xfe], `is text in UTF-16; ${AS_UTF8}`],
+  [[0xfe, 0xff], `is text in UTF-16; ${AS_UTF8}`],
+  [[0x1f, 0x8b], 'is compressed by gzip twice; decompress it (gzip -d)'],
+  [[0x50, 0x4b, 3, 4], 'is a zip archive; unpack it (unzip)'],
+  [[0x28, 0xb5, 0x2f, 0xfd], 'is compressed by zstd; decompress it (zstd -d)'],
+  [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], 'is compressed by xz; decompress it (xz -d)'],
+  [[0x42, 0x5a, 0x68], 'is compressed by bzip2; decompress it (bzip2 -d)'],
+  [[0x3c], 'is a page in HTML, or XML; fetch the data itself, with the token that it needs'],
+];
+
+const begins = (bytes, start) => start.every((octet, at) => bytes[at] === octet);
+
+/** The bytes of the text, decompressed, without a byte order mark; any other input as it is. */
+async function opened(input) {
+  if (typeof input === 'string') return input.replace(/^\uFEFF/, '');
+  if (!(input instanceof Uint8Array)) return input;
+  const bytes = begins(input, [0x1f, 0x8b]) ? await gunzipped(input) : input;
+  for (const [start, because] of KINDS) if (begins(bytes, start)) throw new Unreadable(because);
+  return begins(bytes, BOM) ? bytes.subarray(BOM.length) : bytes;
+}
+
+async function gunzipped(bytes) {
+  try {
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch {
+    throw new Unreadable('is gzip that is damaged or ends too early; fetch it again');
+  }
+}
+
+/** Why a value is neither an export nor a proof, however broken; null if it is one. */
+function other(value) {
+  if (!isRecord(value)) return 'is JSON, but not an object, as an export and a proof are';
+  const has = (name) => Object.hasOwn(value, name);
+  if (['export_id', 'chain_root_hash', 'chain_tip_hash', 'bundle_signature'].some(has)) return null;
+  if (['event', 'proof'].every(has)) return null;
+  if (has('note')) return 'is a checkpoint, not an export';
+  if (has('error')) return 'is an error that a server answered; fetch it again';
+  return 'is JSON, but neither an export nor a proof';
+}
+
 // Small questions about JSON.
 
 function check(right, message) {
@@ -521,7 +586,8 @@ function parsed(input) {
     if (typeof input === 'string') [value, bytes] = [JSON.parse(input), encoder.encode(input)];
     else if (input instanceof Uint8Array) [value, bytes] = [JSON.parse(UTF8.decode(input)), input];
   } catch {
-    throw new Broken('it is not JSON in UTF-8');
+    const isEmpty = typeof input === 'string' ? !input.trim() : input.every((octet) => octet <= 0x20);
+    throw new Unreadable(isEmpty ? 'is empty' : 'is not JSON in UTF-8');
   }
   if (bytes === null) return { value, written: null };
   const events = Array.isArray(value?.events) ? value.events : null;
@@ -820,6 +886,10 @@ async function command(args, { env, stdout, stderr }) {
     return 2;
   }
   if (stderr.isTTY) stderr.write('\r\x1b[K');
+  if (verdict.unreadable) {
+    stderr.write(`${source} cannot be read: it ${verdict.unreadable}.\n`);
+    return 2;
+  }
   const { kind, node, breaks, unconfirmed, kept } = verdict;
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;

@@ -1,0 +1,112 @@
+"""Whether a text that does not verify is evidence at all: something broken and something else are different news."""
+
+import codecs
+import json
+import re
+from mmap import mmap
+
+import msgspec
+from msgspec import Raw
+
+from schemas.jsontext import UNREADABLE
+
+CHUNK_BYTES = 2**20
+MAX_PYTHON_BYTES = 2**26
+"""What is decoded as a whole to tell half of a surrogate pair from a text that is cut off."""
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+_BUNDLE_ONLY = {"export_id", "chain_root_hash", "chain_tip_hash", "bundle_signature"}
+_PROOF = {"event", "proof"}
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
+
+
+def unreadable(source: bytes | mmap) -> str | None:
+    """Why a text is neither an export nor a proof, to follow the word `it`; None if it is one, however broken."""
+    if len(source) <= CHUNK_BYTES and not source[:].strip():
+        return "is empty"
+    if not _is_utf8(source):
+        return "is not UTF-8; fetch it again, or save it as UTF-8"
+    try:
+        members = _members.decode(source)
+    except RecursionError:
+        return None if _is_named(source) else "is nested too deep"
+    except msgspec.ValidationError:
+        return "is JSON, but not an object, as an export and a proof are"
+    except UNREADABLE as error:
+        return None if _has_half_pairs(source) and _is_named(source) else _malformed(error)
+    return _other(set(members)) if all(map(_is_json, _parts(members))) else "is not JSON"
+
+
+def _other(names: set[str]) -> str | None:
+    if names & _BUNDLE_ONLY or names >= _PROOF:
+        return None
+    if "note" in names:
+        return "is a checkpoint, not an export; name it with --checkpoint"
+    if "error" in names:
+        return "is an error that a server answered; fetch it again"
+    return "is JSON, but neither an export nor a proof"
+
+
+def _is_named(source: bytes | mmap) -> bool:
+    """Whether the text has the names of an export or a proof, where they cannot be decoded."""
+    return any(source.find(b'"%b"' % name.encode()) >= 0 for name in (*_BUNDLE_ONLY, "proof"))
+
+
+def _has_half_pairs(source: bytes | mmap) -> bool:
+    """Whether it is JSON but for half of a surrogate pair in a text, at which our decoder says that it is cut off."""
+    if len(source) > MAX_PYTHON_BYTES or _SURROGATE.search(source) is None:
+        return False
+    return _is_json_to_python(source[:].decode())
+
+
+def _malformed(error: Exception) -> str:
+    if "truncated" in str(error):
+        return "ends within its JSON; fetch it again"
+    reason = str(error).removeprefix("JSON is malformed: ") if isinstance(error, msgspec.DecodeError) else ""
+    return f"is not JSON{f': {reason}' if reason else ''}"
+
+
+def _is_utf8(source: bytes | mmap) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(source), CHUNK_BYTES):
+            decoder.decode(source[at : at + CHUNK_BYTES])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parts(members: dict[str, Raw]) -> list[Raw]:
+    """The values in it, events one by one: what stands in them was passed over so far."""
+    events = members.get("events", Raw(b"[]"))
+    try:
+        return [*(value for name, value in members.items() if name != "events"), *_list.decode(events)]
+    except UNREADABLE:
+        return list(members.values())
+
+
+def _is_json(part: Raw) -> bool:
+    try:
+        msgspec.json.decode(part)
+    except UNREADABLE:
+        return _is_json_to_python(bytes(part).decode())
+    return True
+
+
+def _is_json_to_python(text: str) -> bool:
+    """Whether it is JSON beyond what we read: half of a surrogate pair, a number of any length, any depth."""
+    try:
+        json.loads(text, parse_int=float, parse_constant=_refuse)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
