@@ -17,6 +17,7 @@ from app.ledger.draft import new_id
 from app.store.database import Database
 from app.store.pipe import Call, PipedConnection
 from app.store.rows import INSTANT
+from app.store.walk import one_sql
 from app.store.workspaces import NODE_LOG
 from schemas.audit import AuditPage
 from schemas.principal import EVERY
@@ -32,11 +33,11 @@ ENTRY_JSON = f"""concat(
     '"}}')"""
 """A row as the JSON of `AuditEntry`."""
 
-_BOUNDS = """bounds AS (
+_BOUNDS = f"""bounds AS (
     SELECT coalesce((
         SELECT seq FROM audit_entry WHERE workspace_id = %(workspace)s AND recorded_at <= %(since)s::timestamptz
         ORDER BY recorded_at DESC LIMIT 1), -1) AS first, coalesce(
-        (SELECT seq FROM audit_entry WHERE workspace_id = %(workspace)s AND id = %(audit_id)s),
+        ({one_sql("id", "%(audit_id)s", columns="seq", table="audit_entry")}),
         (SELECT seq + 1 FROM audit_tip WHERE workspace_id = %(workspace)s), 0) AS last
 )"""
 """Between which seqs the answer lies, neither included: behind `since`, and before the entry of the read itself, which
@@ -46,19 +47,24 @@ _BETWEEN = """workspace_id = %(workspace)s
     AND seq > (SELECT first FROM bounds) AND seq < (SELECT last FROM bounds)"""
 
 
-def _page_sql(conditions: str, total: str) -> str:
+def _page_sql(conditions: str, order: str, total: str) -> str:
     return f"""
         WITH {_BOUNDS}
         SELECT ({total}), convert_to(coalesce(string_agg({ENTRY_JSON}, ',' ORDER BY seq), ''), 'UTF8')
-        FROM (SELECT * FROM audit_entry WHERE {conditions} ORDER BY seq LIMIT %(limit)s) AS page"""
+        FROM (SELECT * FROM audit_entry WHERE {conditions} ORDER BY {order} LIMIT %(limit)s) AS page"""
 
 
-ENTRIES = _page_sql(_BETWEEN, "SELECT last - first - 1 FROM bounds")
+ENTRIES = _page_sql(_BETWEEN, "seq", "SELECT last - first - 1 FROM bounds")
 """Seqs have no gaps: nothing needs to be counted."""
 
-_OF_ACTION = f"{_BETWEEN} AND action = %(action)s"
+_OF_ACTION = """workspace_id = %(workspace)s AND (action, seq) > (%(action)s, (SELECT first FROM bounds))
+    AND (action, seq) < (%(action)s, (SELECT last FROM bounds))"""
 
-ENTRIES_OF_ACTION = _page_sql(_OF_ACTION, f"SELECT count(*) FROM audit_entry WHERE {_OF_ACTION}")
+ENTRIES_OF_ACTION = _page_sql(
+    _OF_ACTION,
+    "action, seq",
+    f"SELECT count(*) FROM (SELECT FROM audit_entry WHERE {_OF_ACTION} ORDER BY action, seq) AS counted",
+)
 
 WITNESS_INTERVAL = "1 hour"
 """How old what the log `_node` says of the chains may be while a server runs."""

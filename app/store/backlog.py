@@ -18,8 +18,10 @@ SELECT coalesce(sum(pending), 0)::bigint,
     coalesce(max(t.seq - coalesce(s.cursor, d.seq)), 0)::bigint
 FROM subscription AS s JOIN dispatch AS d USING (workspace_id) JOIN event_tip AS t USING (workspace_id),
     LATERAL (
-        SELECT count(*) AS pending, min(due_at) AS due_at FROM delivery
-        WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at IS NOT NULL
+        SELECT count(*) AS pending, min(due_at) AS due_at FROM (
+            SELECT due_at FROM delivery
+            WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at IS NOT NULL ORDER BY due_at
+        ) AS open
     ) AS owed
 WHERE s.state = 'active'
 """

@@ -11,7 +11,7 @@ from app.filter import known_fields, parse_order
 from app.store.database import Database
 from app.store.event_reader import MAX_PAGE_BYTES
 from app.store.filter_sql import order_type, order_value
-from app.store.keyset import Key, Order, any_sql, behind_sql, order_sql, place_sql, reversed_order, seq_key
+from app.store.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.query import IN_LOG_ORDER, Filter, behind
 from app.store.rows import BROWSE_JSON, EVENT_BYTES
 from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo
@@ -24,6 +24,10 @@ NEVER_NULL = {"id", "type", "source", "producer", "userId"}
 
 MAX_COMPARED = 256
 """Characters of a text in metadata that an order compares: a cursor carries them."""
+
+
+AT, BELOW, ABOVE = ["%(at)s::bigint"], ["%(at)s::bigint - 1"], ["%(at)s::bigint + 1"]
+"""The place in the log where a page begins, and those on either side of it."""
 
 
 class _Page(Struct, frozen=True):
@@ -60,7 +64,9 @@ class Browser:
         page = await self._read(matching, order, place, wanted.limit or DEFAULT_LIMIT, backwards=field == "before")
         if place is None:
             # Behind the page, which may grow meanwhile: a total is never less than what it counts.
-            [(total,)] = await self._database.search(matching.total_sql, matching.parameters)
+            [(total,)] = await self._database.search(
+                matching.total_sql, matching.parameters, is_planned=matching.is_planned
+            )
         else:
             total = place.total
 
@@ -83,21 +89,37 @@ class Browser:
         """The page behind `place`, or right before it."""
         parameters = dict(matching.parameters)
         way = reversed_order(order) if backwards else order
-        conditions, others = matching.sql, "false"
+        others = "false"
         if place is not None:
-            values = [*place.values, str(place.seq)]
-            conditions += f" AND {behind_sql(way, values, parameters)}"
-            # The row at the place is looked for first: mostly it is still there, and found at once.
             parameters["at"] = place.seq
             back = reversed_order(way)
-            others = " OR ".join(
-                any_sql(f"{matching.sql} AND {beyond}", back)
-                for beyond in ("event.seq = %(at)s", behind_sql(back, values, parameters))
-            )
-        sql = page_sql(conditions, way, limit, others, backwards=backwards)
-        read = self._database.rows if len(order) == 1 and not matching.is_free else self._database.search
+            # The row at the place is looked for first: mostly it is still there, and found at once.
+            here = matching.rows(descending=True, limit=1, low=AT, high=AT)
+            before = _rows(matching, back, 1, place, parameters)
+            others = " OR ".join(f"(SELECT true FROM ({each}) AS other) IS NOT NULL" for each in (here, before))
+        sql = page_sql(_rows(matching, way, limit + 1, place, parameters), way, limit, others, backwards=backwards)
+        is_planned = matching.is_planned if len(order) == 1 else not (matching.is_bare and _has_index(order))
+        read = self._database.search if is_planned else self._database.rows
         [row] = await read(sql, parameters)
         return _Page(*row)
+
+
+def _rows(matching: Filter, way: Order, limit: int, place: Cursor | None, parameters: dict[str, object]) -> str:
+    """A SELECT of the first events on the way behind a place, whose values are put into `parameters`."""
+    if len(way) == 1:
+        descending = way[0].descending
+        low = ABOVE if place is not None and not descending else []
+        high = BELOW if place is not None and descending else []
+        return matching.rows(descending=descending, limit=limit, low=low, high=high)
+    found = matching.found
+    if place is not None:
+        found += f" AND {behind_sql(way, [*place.values, str(place.seq)], parameters)}"
+    return f"SELECT event.* FROM {found} ORDER BY {order_sql(way)} LIMIT {limit}"
+
+
+def _has_index(order: Order) -> bool:
+    """Whether an index has the events of a workspace in this order of one column."""
+    return len(order) == 2 and not order[0].nullable and order[0].descending == order[1].descending
 
 
 def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Filter:
@@ -115,11 +137,11 @@ def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Fi
     return Filter(query, workspace, only_user, ids=ids)
 
 
-def page_sql(conditions: str, way: Order, limit: int, others: str, *, backwards: bool) -> str:
+def page_sql(rows: str, way: Order, limit: int, others: str, *, backwards: bool) -> str:
     """A page as one row: the JSON of its events, their places, whether more match, and whether `others` do.
 
-    The first `limit` rows on the `way`; `backwards` they are answered in the opposite order. The limit stands in the
-    text, where the planner sees it; it was checked.
+    The first `limit` of `rows`, which are in the order of the `way`; `backwards` they are answered in the opposite one.
+    The limit stands in the text, where the planner sees it; it was checked.
     """
     answered = f"ORDER BY line {'DESC' if backwards else 'ASC'}) FILTER (WHERE fits)"
     return f"""
@@ -129,7 +151,7 @@ def page_sql(conditions: str, way: Order, limit: int, others: str, *, backwards:
             SELECT *, line <= {limit} AND (line = 1 OR sum({EVENT_BYTES}) OVER lines <= {MAX_PAGE_BYTES}) AS fits
             FROM (
                 SELECT *, {place_sql(way)} AS place, row_number() OVER () AS line
-                FROM (SELECT * FROM event WHERE {conditions} ORDER BY {order_sql(way)} LIMIT {limit + 1}) AS event
+                FROM ({rows}) AS event
             ) AS numbered WINDOW lines AS (ORDER BY line)
         ) AS page"""
 

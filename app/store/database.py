@@ -27,7 +27,31 @@ from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500
 
-SESSION = {
+INDEXED = {
+    "random_page_cost": "1.1",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""How statements are planned: through the index that has their order, whatever the database knows of the rows. So one
+plan is as good as any other, also where it was made when the table was empty. See `docs/decisions/0010`."""
+
+PLANNER_DECIDES: Call = (
+    "SELECT "
+    + ", ".join(
+        f"set_config('{name}', '{'force_custom_plan' if name == 'plan_cache_mode' else 'on'}', true)"
+        for name in INDEXED
+        if name.startswith("enable_") or name == "plan_cache_mode"
+    ),
+    {},
+)
+"""For the rest of a transaction, or of a round trip without one: the planner decides, anew each time."""
+
+SESSION = INDEXED | {
     "timezone": "UTC",
     "synchronous_commit": "on",
     "idle_in_transaction_session_timeout": "5s",
@@ -196,15 +220,13 @@ class Database:
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
         """The same for a read that may be slow: it holds up no other."""
-        [rows] = await self._trip([(query, parameters)])
-        if isinstance(rows, list):
-            return rows
-        raise _failed_read(rows)
+        return await self._rows_of_last([(query, parameters)])
 
-    async def search(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+    async def search(self, query: str, parameters: Mapping[str, object], *, is_planned: bool = True) -> list[Row]:
         """The same for a read that looks for what a caller asks, and may take seconds.
 
-        Half of the connections serve such reads, so that however many come at once, everything else goes on.
+        Half of the connections serve such reads, so that however many come at once, everything else goes on. If
+        `is_planned`, no index is known to serve the read, and the planner decides how it is done.
         """
         try:
             async with asyncio.timeout(self._wait_seconds):
@@ -212,7 +234,8 @@ class Database:
         except TimeoutError as error:
             raise Unavailable(OVERLOADED) from error
         try:
-            return await self.rows_alone(query, parameters)
+            calls = [*([PLANNER_DECIDES] if is_planned else []), (query, parameters)]
+            return await self._rows_of_last(calls)
         finally:
             self._searching.release()
 
@@ -231,6 +254,13 @@ class Database:
     async def discard_broken(self) -> None:
         """Close the idle connections that died unnoticed: where one has (a restart), the others have too."""
         await self.pool.check()
+
+    async def _rows_of_last(self, calls: Sequence[Call]) -> list[Row]:
+        """Run the calls; the rows of the last one."""
+        *_, rows = await self._trip(calls)
+        if isinstance(rows, list):
+            return rows
+        raise _failed_read(rows)
 
     async def _lane(self) -> None:
         """Carry out what waits, batch by batch, until nothing does."""

@@ -20,6 +20,7 @@ from app.filter import FoundEvent, Subscriber, Subscribers, judge
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.pipe import Call, PipedConnection, Row
 from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, INSTANT, to_found
+from app.store.walk import Entry, Walk, each_sql, fitting_types, one_sql
 from schemas.errors import InvalidInput
 
 MAX_EVENTS = 1000
@@ -63,8 +64,8 @@ ORDER BY seq LIMIT {MAX_EVENTS}
 WHOLE = f"""
 SELECT {FOUND}, convert_to({EVENT_JSON}, 'UTF8')
 FROM (
-    SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place FROM event
-    WHERE workspace_id = %(workspace)s AND seq = ANY(%(seqs)s::bigint[]) WINDOW oldest AS (ORDER BY seq)
+    SELECT event.*, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
+    FROM {each_sql("seq", "%(seqs)s::bigint[]")} WINDOW oldest AS (ORDER BY seq)
 ) AS asked WHERE bytes <= {MAX_JUDGED_BYTES} OR place = 1 ORDER BY seq
 """
 """What filters judge."""
@@ -76,22 +77,39 @@ SELECT id, event_types, only_user, filter FROM subscription
 WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %(all)s::boolean)
 """
 
-LOCK_SUBSCRIPTIONS = """
-SELECT FROM subscription WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::text[]) ORDER BY id
-FOR NO KEY UPDATE
+LOCK_SUBSCRIPTIONS = f"""
+SELECT FROM (SELECT unnest(%(ids)s::text[]) ORDER BY 1) AS asked (value) CROSS JOIN LATERAL (
+    {one_sql("id", "asked.value", table="subscription")} FOR NO KEY UPDATE
+) AS locked
+"""
+
+_PLACE = """
+(SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = {0}.subscription_id
+    AND delivery_seq >= {0}.delivery_seq AND delivery_seq <= {0}.delivery_seq ORDER BY delivery_seq LIMIT 1)
+"""
+"""Where a delivery is. Found so, and then by its `ctid`, it is the primary key that finds it: the planner may expect
+less of an index of what is due. A row that another process has changed since is not found any more."""
+
+LOCK_MADE = """
+SELECT FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint)
+CROSS JOIN LATERAL (
+    SELECT FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = made.subscription_id
+        AND delivery_seq >= made.delivery_seq AND delivery_seq <= made.delivery_seq
+    ORDER BY delivery_seq LIMIT 1 FOR UPDATE
+) AS locked
 """
 
 _ADVANCED = """
 advanced AS (
     UPDATE subscription AS s SET delivery_seq = s.delivery_seq + counted.matches, cursor = {cursor}
-    FROM (SELECT id, count(*) AS matches FROM matched GROUP BY id) AS counted
+    FROM (SELECT id, count(*) AS matches, array_agg(seq ORDER BY seq) AS seqs FROM matched GROUP BY id) AS counted
     WHERE s.workspace_id = %(workspace)s AND s.id = counted.id AND s.state = 'active'
-    RETURNING s.id, s.delivery_seq - counted.matches AS before, s.ordered, s.cursor
+    RETURNING s.id, s.delivery_seq - counted.matches AS before, s.ordered, s.cursor, counted.seqs
 ), written AS (
     INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, created_at, due_at)
-    SELECT %(workspace)s, id, before + row_number() OVER (PARTITION BY id ORDER BY seq), seq, ordered, now(),
+    SELECT %(workspace)s, id, before + place, seq, ordered, now(),
         now() + make_interval(secs => %(first_seconds)s::float8)
-    FROM matched JOIN advanced USING (id)
+    FROM advanced CROSS JOIN LATERAL unnest(seqs) WITH ORDINALITY AS matched (seq, place)
 )
 """
 
@@ -114,12 +132,18 @@ SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM sub
 WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL FOR NO KEY UPDATE
 """
 
-MATCHES = f"""
-SELECT seq FROM event
-WHERE workspace_id = %(workspace)s AND seq > %(after)s AND seq <= %(until)s AND type ~ %(types)s
-    AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s)
-ORDER BY seq LIMIT {MAX_EVENTS}
-"""
+_FITS = "type ~ %(types)s"
+
+_SPAN = Walk(low=["%(after)s::bigint + 1"], high=["%(until)s::bigint"])
+
+_WALKS = (
+    msgspec.structs.replace(_SPAN, entry=fitting_types("%(types)s"), plain=_FITS),
+    msgspec.structs.replace(_SPAN, entry=Entry(column="user_id", value="%(only_user)s"), rest=[_FITS]),
+)
+
+MATCHES, MATCHES_OF_USER = (
+    f"SELECT seq FROM ({walk.rows(descending=False, limit=MAX_EVENTS)}) AS matched" for walk in _WALKS
+)
 
 OWE_BEHIND = f"""
 WITH matched AS (
@@ -138,13 +162,14 @@ SELECT d.workspace_id, CASE WHEN EXISTS (
     THEN t.seq ELSE -1 END,
     array(SELECT id FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor <= d.seq
         AND delivery_seq - attempted <= {MAX_UNTRIED // 2}),
-    array(SELECT id FROM subscription AS s WHERE workspace_id = d.workspace_id AND state = 'active' AND EXISTS (
-        SELECT FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at <= now()))
+    array(SELECT id FROM subscription AS s WHERE workspace_id = d.workspace_id AND state = 'active' AND (
+        SELECT true FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at <= now()
+        ORDER BY due_at LIMIT 1))
 FROM dispatch AS d JOIN event_tip AS t USING (workspace_id)
 WHERE EXISTS (SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active')
 """
 
-TRIED = """
+TRIED = f"""
 WITH made AS (
     SELECT * FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint, attempts int,
         at timestamptz, elapsed_ms int, status int, error text, body text, wait_seconds float8)
@@ -154,14 +179,15 @@ WITH made AS (
             WHEN made.error IS NULL THEN 'delivered' WHEN made.wait_seconds IS NULL THEN 'failed' ELSE 'pending' END
     FROM made JOIN subscription AS s
         ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
-    WHERE d.workspace_id = %(workspace)s AND d.subscription_id = made.subscription_id
-        AND d.delivery_seq = made.delivery_seq AND d.attempts = made.attempts AND d.due_at IS NOT NULL
+    CROSS JOIN LATERAL {_PLACE.format("made")} AS found
+    WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = made.attempts
+        AND d.due_at IS NOT NULL
     RETURNING made.*, d.seq
 ), written AS (
     INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, elapsed_ms, status, error, body)
     SELECT %(workspace)s, subscription_id, delivery_seq, attempts + 1, at, elapsed_ms, status, error,
         CASE WHEN e.erased THEN '' ELSE decode(body, 'hex') END
-    FROM moved JOIN event AS e ON e.workspace_id = %(workspace)s AND e.seq = moved.seq
+    FROM moved CROSS JOIN LATERAL ({one_sql("seq", "moved.seq")}) AS e
 )
 UPDATE subscription AS s SET attempted = s.attempted + told.firsts,
     failing_since = CASE WHEN told.is_delivered THEN NULL ELSE coalesce(s.failing_since, told.first_at) END
@@ -179,11 +205,13 @@ What was answered to an event that was erased meanwhile is not kept: its receive
 the lock on the subscription too, so it was either before this or finds what this wrote.
 """
 
-RELEASE = """
+RELEASE = f"""
 UPDATE delivery AS d SET due_at = now()
-FROM unnest(%(ids)s::text[], %(numbers)s::bigint[], %(attempts)s::int[]) AS claimed (id, number, attempts)
-WHERE d.workspace_id = %(workspace)s AND d.subscription_id = claimed.id AND d.delivery_seq = claimed.number
-    AND d.attempts = claimed.attempts AND d.due_at IS NOT NULL
+FROM unnest(%(ids)s::text[], %(numbers)s::bigint[], %(attempts)s::int[])
+    AS claimed (subscription_id, delivery_seq, attempts)
+CROSS JOIN LATERAL {_PLACE.format("claimed")} AS found
+WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = claimed.attempts
+    AND d.due_at IS NOT NULL
 """
 
 CLAIM = f"""
@@ -194,30 +222,33 @@ WITH asked AS (
     JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
         AND NOT s.ordered
     CROSS JOIN LATERAL (
-        SELECT subscription_id, delivery_seq, seq, attempts FROM delivery
+        SELECT ctid AS place_in_table, subscription_id, delivery_seq, seq, attempts FROM delivery
         WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now()
-        ORDER BY due_at, delivery_seq LIMIT asked.room FOR UPDATE SKIP LOCKED
+        ORDER BY due_at LIMIT asked.room FOR UPDATE SKIP LOCKED
     ) AS d
     UNION ALL
     SELECT d.* FROM asked
     JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
         AND s.ordered
     CROSS JOIN LATERAL (
-        SELECT subscription_id, delivery_seq, seq, attempts FROM delivery
-        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now() AND delivery_seq = (
-            SELECT delivery_seq FROM delivery
-            WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND ordered AND due_at IS NOT NULL
-            ORDER BY delivery_seq LIMIT 1)
-        FOR UPDATE SKIP LOCKED
+        SELECT delivery_seq FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND delivery_seq >= s.attempted AND ordered
+            AND due_at IS NOT NULL
+        ORDER BY delivery_seq LIMIT 1
+    ) AS open CROSS JOIN LATERAL (
+        SELECT ctid AS place_in_table, subscription_id, delivery_seq, seq, attempts FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now()
+            AND delivery_seq >= open.delivery_seq AND delivery_seq <= open.delivery_seq
+        ORDER BY delivery_seq LIMIT 1 FOR UPDATE SKIP LOCKED
     ) AS d
 ), fitting AS (
     SELECT due.*, sum(octet_length(e.data)) OVER (ORDER BY due.attempts, due.seq, due.subscription_id) AS bytes,
         row_number() OVER (ORDER BY due.attempts, due.seq, due.subscription_id) AS place
-    FROM due JOIN event AS e ON e.workspace_id = %(workspace)s AND e.seq = due.seq
+    FROM due CROSS JOIN LATERAL ({one_sql("seq", "due.seq")}) AS e
 ), claimed AS (
     UPDATE delivery AS d SET due_at = now() + make_interval(secs => %(claim_seconds)s::float8)
-    FROM fitting WHERE d.workspace_id = %(workspace)s AND d.subscription_id = fitting.subscription_id
-        AND d.delivery_seq = fitting.delivery_seq AND (fitting.bytes <= %(max_bytes)s::bigint OR fitting.place = 1)
+    FROM fitting WHERE d.workspace_id = %(workspace)s AND d.ctid = fitting.place_in_table
+        AND (fitting.bytes <= %(max_bytes)s::bigint OR fitting.place = 1)
     RETURNING d.subscription_id, d.delivery_seq, d.seq, d.attempts
 )
 SELECT c.subscription_id, c.delivery_seq, c.attempts, s.url, s.secret,
@@ -227,20 +258,21 @@ SELECT c.subscription_id, c.delivery_seq, c.attempts, s.url, s.secret,
     encode(e.hash, 'hex'), e.erased
 FROM claimed AS c
 JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = c.subscription_id
-JOIN event AS e ON e.workspace_id = %(workspace)s AND e.seq = c.seq
+CROSS JOIN LATERAL ({one_sql("seq", "c.seq")}) AS e
 ORDER BY c.subscription_id, c.delivery_seq
 """
 """Claim what is due, so much of each subscription. Of an ordered one, only what everything before it has ended for.
 
-An ordered subscription's first open delivery is found by a snapshot that may be old, but what is locked is judged again
-as it is now: where another process has ended or claimed it meanwhile, nothing is claimed.
+An ordered subscription's first open delivery is its last attempted one or the next: so many are attempted, each when
+those before it have ended. It is found by a snapshot that may be old, but what is locked is judged again as it is now:
+where another process has ended or claimed it meanwhile, nothing is claimed.
 """
 
 PURGE = f"""
 WITH old AS (
-    SELECT d.workspace_id, d.subscription_id, d.delivery_seq
+    SELECT d.place, d.workspace_id, d.subscription_id, d.delivery_seq
     FROM subscription AS s CROSS JOIN LATERAL (
-        SELECT * FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id
+        SELECT *, ctid AS place FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id
         ORDER BY delivery_seq LIMIT {PURGED}
     ) AS d
     WHERE s.state = 'deleted' OR d.ended_at < now() - interval '{KEPT_DAYS} days' LIMIT {PURGED}
@@ -248,8 +280,7 @@ WITH old AS (
     DELETE FROM attempt AS a USING old WHERE a.workspace_id = old.workspace_id
         AND a.subscription_id = old.subscription_id AND a.delivery_seq = old.delivery_seq
 )
-DELETE FROM delivery AS d USING old WHERE d.workspace_id = old.workspace_id
-    AND d.subscription_id = old.subscription_id AND d.delivery_seq = old.delivery_seq
+DELETE FROM delivery AS d USING old WHERE d.workspace_id = old.workspace_id AND d.ctid = old.place
 RETURNING d.delivery_seq
 """
 
@@ -407,7 +438,8 @@ class Deliveries:
                 return False
             until = min(end, cursor + SPAN)
             wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
-            [rows] = await connection.trip([(MATCHES, key | wanted)])
+            sql = MATCHES if subscriber.only_user is None else MATCHES_OF_USER
+            [rows] = await connection.trip([(sql, key | wanted)])
             matches: list[int] = [seq for (seq,) in rows]
             if len(matches) == MAX_EVENTS:
                 until = matches[-1]
@@ -438,12 +470,13 @@ class Deliveries:
         if made:
             told = {"ids": _array({attempt.subscription_id for attempt in made})}
             calls.append((LOCK_SUBSCRIPTIONS, key | told))
-            calls.append((TRIED, key | {"made": msgspec.json.encode(made).decode()}))
+            record = key | {"made": msgspec.json.encode(made).decode()}
+            calls += [(LOCK_MADE, record), (TRIED, record)]
         if rooms:
             asked = {"ids": _array(rooms), "rooms": _array(rooms.values())}
             calls.append((CLAIM, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
         outcomes = await self._database.atomic(calls)
-        failing: dict[str, float | None] = dict(outcomes[1]) if made else {}
+        failing: dict[str, float | None] = dict(outcomes[2]) if made else {}
         return failing, [Claim(*row) for row in outcomes[-1]] if rooms else []
 
     async def release(self, workspace: str, claims: Sequence[Claim]) -> None:

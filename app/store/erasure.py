@@ -24,6 +24,7 @@ from app.store.event_log import EventLog
 from app.store.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
 from app.store.pipe import Call, PipedConnection, Row, uuid_array
 from app.store.rows import EVENT_BYTES
+from app.store.walk import Entry, Walk, each_sql, one_sql
 from schemas.erasure import Erased
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.event import RESERVED_PREFIX
@@ -38,16 +39,29 @@ MAX_BYTES = 64 * 2**20
 MAX_SEQ = 2**63 - 1
 
 NAMED = f"""
-SELECT id, left(type, {len(RESERVED_PREFIX)}) = '{RESERVED_PREFIX}' FROM event
-WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
-    AND (erased OR %(only_user)s::text IS NULL OR user_id = %(only_user)s)
+SELECT id, left(type, {len(RESERVED_PREFIX)}) = '{RESERVED_PREFIX}' FROM {each_sql("id", "%(ids)s::uuid[]")}
+WHERE (erased OR %(only_user)s::text IS NULL OR user_id = %(only_user)s)
 """
 """The events that the caller may name. An erased one is nobody's any more."""
 
-_CONDITIONS = {
-    "ids": "id = ANY(%(ids)s::uuid[])",
-    "userId": "user_id = %(value)s",
-    "subjectId": "subject_id = %(value)s",
+_BODIES = [
+    "NOT erased",
+    f"left(type, {len(RESERVED_PREFIX)}) <> '{RESERVED_PREFIX}'",
+    "(%(only_user)s::text IS NULL OR user_id = %(only_user)s)",
+]
+
+_AFTER, _UNTIL = "%(after)s::bigint + 1", "%(until)s::bigint"
+
+_ROWS = {
+    "ids": f"""
+        SELECT event.* FROM {each_sql("id", "%(ids)s::uuid[]")}
+        WHERE {" AND ".join([f"seq BETWEEN {_AFTER} AND {_UNTIL}", *_BODIES])} ORDER BY seq LIMIT {MAX_EVENTS}""",
+} | {
+    by: Walk(entry=entry, rest=_BODIES, low=[_AFTER], high=[_UNTIL]).rows(descending=False, limit=MAX_EVENTS)
+    for by, entry in {
+        "userId": Entry(column="user_id", value="%(value)s"),
+        "subjectId": Entry(column="subject_id", value="%(value)s", where="subject_id IS NOT NULL"),
+    }.items()
 }
 
 _FIND = f"""
@@ -56,24 +70,20 @@ SELECT seq, id::text, encode(hash, 'hex'), type, source, coalesce(producer, sour
 FROM (
     SELECT *, count(*) OVER () AS next_events, sum({EVENT_BYTES}) OVER oldest AS bytes,
         row_number() OVER oldest AS place
-    FROM (
-        SELECT * FROM event
-        WHERE workspace_id = %(workspace)s AND {{}} AND seq > %(after)s::bigint AND seq <= %(until)s::bigint
-            AND NOT erased AND left(type, {len(RESERVED_PREFIX)}) <> '{RESERVED_PREFIX}'
-            AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s)
-        ORDER BY seq LIMIT {MAX_EVENTS}
-    ) AS next WINDOW oldest AS (ORDER BY seq)
+    FROM ({{}}) AS next WINDOW oldest AS (ORDER BY seq)
 ) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq
 """
 
-FIND = {by: _FIND.format(condition) for by, condition in _CONDITIONS.items()}
+FIND = {by: _FIND.format(rows) for by, rows in _ROWS.items()}
 """What one transaction erases: the next events that have a body and are not the server's own."""
 
-ERASE = """
-UPDATE event SET erased = true, salt = '', user_id = '', data = '{}', subject_id = NULL, producer = NULL,
+ERASE = f"""
+UPDATE event SET erased = true, salt = '', user_id = '', data = '{{}}', subject_id = NULL, producer = NULL,
     metadata = NULL, correlation_id = NULL, causation_id = NULL
-WHERE workspace_id = %(workspace)s AND seq = ANY(%(seqs)s::bigint[])
+FROM (SELECT found.ctid FROM {each_sql("seq", "%(seqs)s::bigint[]", columns="ctid", name="found")}) AS found
+WHERE workspace_id = %(workspace)s AND event.ctid = found.ctid
 """
+"""Under the lock on the tip nobody else changes an event, so the rows stay where they were found."""
 
 UNCOUNT = """
 DELETE FROM event_count
@@ -86,16 +96,23 @@ WHERE workspace_id = %(workspace)s AND producer = ANY(%(producers)s::text[]) AND
 """
 """No name of a producer stays that no event has. Where counting has stopped nobody reads them."""
 
-LOCK_TOLD = """
-SELECT FROM subscription WHERE workspace_id = %(workspace)s AND id IN (
-    SELECT subscription_id FROM delivery WHERE workspace_id = %(workspace)s AND seq = ANY(%(seqs)s::bigint[]))
-ORDER BY id FOR NO KEY UPDATE
+_TOLD = """
+unnest(%(seqs)s::bigint[]) AS asked (value) CROSS JOIN LATERAL (
+    SELECT subscription_id, delivery_seq FROM delivery
+    WHERE workspace_id = %(workspace)s AND seq >= asked.value AND seq <= asked.value ORDER BY seq
+) AS d
 """
 
-ERASE_ANSWERS = """
-UPDATE attempt AS a SET body = '' FROM delivery AS d
-WHERE d.workspace_id = %(workspace)s AND d.seq = ANY(%(seqs)s::bigint[]) AND a.workspace_id = d.workspace_id
-    AND a.subscription_id = d.subscription_id AND a.delivery_seq = d.delivery_seq AND a.body <> ''
+LOCK_TOLD = f"""
+SELECT FROM (SELECT DISTINCT subscription_id FROM {_TOLD} ORDER BY 1) AS told CROSS JOIN LATERAL (
+    {one_sql("id", "told.subscription_id", table="subscription")} FOR NO KEY UPDATE
+) AS locked
+"""
+
+ERASE_ANSWERS = f"""
+UPDATE attempt AS a SET body = '' FROM {_TOLD}
+WHERE a.workspace_id = %(workspace)s AND a.subscription_id = d.subscription_id AND a.delivery_seq = d.delivery_seq
+    AND a.body <> ''
 """
 """A receiver may have repeated what it was sent."""
 
@@ -177,7 +194,7 @@ class _Run:
 
     async def prepare(self, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
         """What the next transaction appends, and the calls that erase. Raises InvalidInput."""
-        ids: dict[str, object] = {"ids": uuid_array(self._wanted.ids)}
+        ids: dict[str, object] = {"ids": uuid_array(dict.fromkeys(self._wanted.ids))}
         place: dict[str, object] = {"value": self._wanted.value, "after": self._after, "until": self._until}
         tips, named, rows = await connection.trip(
             [(TIP, self._key), (NAMED, self._key | ids), (FIND[self._wanted.by], self._key | ids | place)]

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from app.filter import FoundEvent
 from app.store.database import Database, SlowReadError
-from app.store.pipe import Row, uuid_array
+from app.store.pipe import Row
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
+from app.store.walk import Walk, one_sql
 from schemas.errors import NotFound
 
 MAX_EVENTS = 250
@@ -19,7 +20,8 @@ MAX_BYTES = 2**17
 """A piece ends before it has more, but has one event at least. A reader that is slow holds one."""
 
 SPAN = 20_000
-"""A filtered piece looks at this many places at most: a filter that seldom matches makes progress all the same."""
+"""A piece looks at this many places at most, where it meets events that do not match: a filter that seldom matches
+makes progress all the same."""
 
 SHRINKING = 8
 """By how much fewer it looks at, from then on, where that took the database too long."""
@@ -28,9 +30,9 @@ TIP = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
 
 TIPS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(workspaces)s::text[])"
 
-PLACE = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])"
+PLACE_BY_ID = one_sql("id", "%(named)s::uuid", columns="seq, user_id")
 
-PLACE_BY_HASH = "SELECT seq, user_id FROM event WHERE workspace_id = %(workspace)s AND hash = ANY(%(hashes)b::bytea[])"
+PLACE_BY_HASH = one_sql("hash", "%(named)b::bytea", columns="seq, user_id")
 
 BEFORE = """
 SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(at)s
@@ -38,17 +40,18 @@ SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND re
 """
 
 
-def piece_sql(conditions: str, shape: str) -> str:
-    """The next events behind a place that meet `conditions`, and how many there were before size ended the piece."""
+LOW, HIGH = ["%(after)s::bigint + 1"], ["%(until)s::bigint"]
+"""Between which places a piece lies."""
+
+
+def piece_sql(rows: str, shape: str) -> str:
+    """The next events, which are `rows`, and how many there were before size ended the piece."""
     return f"""
         SELECT {FOUND}, convert_to({shape}, 'UTF8'), found
         FROM (
             SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place,
                 count(*) OVER () AS found
-            FROM (
-                SELECT * FROM event WHERE {conditions} AND seq > %(after)s AND seq <= %(until)s
-                ORDER BY seq LIMIT {MAX_EVENTS}
-            ) AS piece WINDOW oldest AS (ORDER BY seq)
+            FROM ({rows}) AS piece WINDOW oldest AS (ORDER BY seq)
         ) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq"""
 
 
@@ -66,7 +69,8 @@ class EventFollower:
         """`shape` is what an event is shown as, in SQL over its row."""
         self._database = database
         self._shape = shape
-        self._whole = piece_sql("workspace_id = %(workspace)s", shape)
+        everything = Walk(low=LOW, high=HIGH)
+        self._whole = piece_sql(everything.rows(descending=False, limit=MAX_EVENTS), shape)
         self._spans: WeakKeyDictionary[Filter, int] = WeakKeyDictionary()
 
     async def tip(self, workspace: str) -> int:
@@ -83,10 +87,8 @@ class EventFollower:
 
     async def place(self, workspace: str, reference: UUID | bytes) -> tuple[int, str] | None:
         """The seq and the user of the event with this id, or with this hash (32 bytes), or None."""
-        if isinstance(reference, UUID):
-            rows = await self._database.rows(PLACE, {"workspace": workspace, "ids": uuid_array([reference])})
-        else:
-            rows = await self._database.rows(PLACE_BY_HASH, {"workspace": workspace, "hashes": [reference]})
+        sql = PLACE_BY_ID if isinstance(reference, UUID) else PLACE_BY_HASH
+        rows = await self._database.rows(sql, {"workspace": workspace, "named": reference})
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def before(self, workspace: str, at: datetime) -> int:
@@ -101,12 +103,14 @@ class EventFollower:
 
     async def matching(self, matches: Filter, after: int, until: int) -> Piece:
         """The same of those that match."""
-        sql = piece_sql(matches.sql, self._shape)
+        sql = piece_sql(matches.rows(descending=False, limit=MAX_EVENTS, low=LOW, high=HIGH), self._shape)
         while True:
-            end = min(until, after + self._spans.get(matches, SPAN))
+            span = self._spans.get(matches, SPAN if matches.meets_others else until - after)
+            end = min(until, after + span)
             parameters = matches.parameters | {"after": after, "until": end}
             try:
-                return _piece(await self._database.search(sql, parameters), end)
+                rows = await self._database.search(sql, parameters, is_planned=matches.is_planned)
+                return _piece(rows, end)
             except SlowReadError:
                 if end - after <= 1:
                     raise

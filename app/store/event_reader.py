@@ -8,10 +8,10 @@ from msgspec import Struct, structs
 
 from app.cursor import Cursor, Cursors
 from app.store.database import Database
-from app.store.keyset import any_sql, seq_key
 from app.store.pipe import uuid_array
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, EVENT_JSON
+from app.store.walk import each_sql
 from schemas.errors import PayloadTooLarge
 from schemas.event import DEFAULT_LIMIT, EventPage, ListEvents, SynapEvent
 from schemas.written import Written
@@ -26,18 +26,16 @@ NEWEST_FIRST = "newest"
 """The order that the cursors of lists are bound to."""
 
 FIND_BY_ID = f"""
-SELECT id, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM event
-WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
+SELECT id, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
 """
 
 FIND_BY_HASH = f"""
-SELECT hash, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM event
-WHERE workspace_id = %(workspace)s AND hash = ANY(%(hashes)b::bytea[])
+SELECT hash, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("hash", "%(hashes)b::bytea[]")}
 """
 
 
-def list_sql(conditions: str, limit: int, offset: int) -> str:
-    """A whole page as one value: the JSON of its events, their number, the last seq, and whether none was left out.
+def list_sql(rows: str, limit: int) -> str:
+    """`rows` as one value: the JSON of the events, their number, the last seq, and whether none was left out.
 
     Left out is what takes more than its share of the weight that an answer may have; then `large_list_sql` measures.
     The numbers stand in the text, where the planner sees them; they were checked.
@@ -46,31 +44,17 @@ def list_sql(conditions: str, limit: int, offset: int) -> str:
     return f"""
         SELECT convert_to(string_agg(CASE WHEN {fits} THEN {EVENT_JSON} END, ','), 'UTF8'),
             count(*), min(seq), coalesce(bool_and({fits}), true)
-        FROM ({_rows_sql(conditions, limit, offset)}) AS page"""
+        FROM ({rows}) AS page"""
 
 
-def large_list_sql(conditions: str, limit: int, offset: int) -> str:
+def large_list_sql(rows: str) -> str:
     """The same, ended before it grows too large, but never before its first event."""
     return f"""
         SELECT convert_to(string_agg({EVENT_JSON}, ','), 'UTF8'), count(*), min(seq)
         FROM (
             SELECT *, sum({EVENT_BYTES}) OVER newest AS bytes, row_number() OVER newest AS place
-            FROM ({_rows_sql(conditions, limit, offset)}) AS page WINDOW newest AS (ORDER BY seq DESC)
+            FROM ({rows}) AS page WINDOW newest AS (ORDER BY seq DESC)
         ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
-
-
-def more_sql(conditions: str) -> str:
-    """Whether any match follows the place `last`."""
-    return f"SELECT {any_sql(f'{conditions} AND seq < %(last)s', [seq_key(descending=True)])}"
-
-
-def newer_sql(conditions: str, limit: int) -> str:
-    """The seqs of the next matches that are newer than the place `behind`, the oldest first."""
-    return f"SELECT seq FROM event WHERE {conditions} AND seq > %(behind)s ORDER BY seq LIMIT {limit}"
-
-
-def _rows_sql(conditions: str, limit: int, offset: int) -> str:
-    return f"SELECT * FROM event WHERE {conditions} ORDER BY seq DESC LIMIT {limit} OFFSET {offset}"
 
 
 class Found(Struct, frozen=True):
@@ -132,7 +116,10 @@ class EventReader:
         if place is not None and place.filter == matching.digest:
             total = place.total
         else:
-            total = (await self._database.search(matching.total_sql, matching.parameters))[0][0]
+            counted = await self._database.search(
+                matching.total_sql, matching.parameters, is_planned=matching.is_planned
+            )
+            total = counted[0][0]
         page, before = await self._at(matching, query, place)
         fields = [b'"events":', page.events.json, b',"total":%d' % total]
 
@@ -154,8 +141,9 @@ class EventReader:
             return await self._read(matching, query, place), place.seq - 1
         limit = query.limit or DEFAULT_LIMIT
         parameters = matching.parameters | {"behind": place.seq}
-        read = self._database.search if matching.is_free else self._database.rows
-        newer = [seq for (seq,) in await read(newer_sql(matching.sql, limit + 1), parameters)]
+        read = self._database.search if matching.is_planned else self._database.rows
+        rows = matching.rows(descending=False, limit=limit + 1, low=["%(behind)s::bigint + 1"])
+        newer = [seq for (seq,) in await read(f"SELECT seq FROM ({rows}) AS newer", parameters)]
         has_more, newer = len(newer) > limit, newer[:limit]
         while newer:
             top = structs.replace(place, seq=newer[-1] + 1)
@@ -173,23 +161,29 @@ class EventReader:
     async def _read(self, matching: Filter, query: ListEvents, place: Cursor | None) -> _Page:
         """The page behind `place`."""
         limit = query.limit or DEFAULT_LIMIT
-        conditions = matching.sql
-        parameters = matching.parameters
-        if place is not None:
-            conditions += " AND seq < %(before)s"
-            parameters = parameters | {"before": place.seq}
-        asked = conditions, limit, 0 if place else query.offset or 0
-        read = self._database.search if matching.is_free else self._database.rows
-        [(events, count, last, whole)] = await read(list_sql(*asked), parameters)
+        before = {} if place is None else {"before": place.seq}
+        rows = matching.rows(
+            descending=True,
+            limit=limit,
+            offset=0 if place else query.offset or 0,
+            high=["%(before)s::bigint - 1"] if place else [],
+        )
+        parameters = matching.parameters | before
+        read = self._database.search if matching.is_planned else self._database.rows
+        [(events, count, last, whole)] = await read(list_sql(rows, limit), parameters)
         full = count
         if not whole:
-            [(events, count, last)] = await self._database.search(large_list_sql(*asked), parameters)
+            [(events, count, last)] = await self._database.search(
+                large_list_sql(rows), parameters, is_planned=matching.is_planned
+            )
         return _Page(Written(b"[%b]" % (events or b"")), count, last, cut=count < full)
 
     async def _more(self, matching: Filter, page: _Page) -> bool:
+        """Whether any match follows a page."""
+        rows = matching.rows(descending=True, limit=1, high=["%(last)s::bigint - 1"])
         parameters = matching.parameters | {"last": page.last}
-        read = self._database.search if matching.is_free else self._database.rows
-        return bool((await read(more_sql(matching.sql), parameters))[0][0])
+        read = self._database.search if matching.is_planned else self._database.rows
+        return bool(await read(f"SELECT FROM ({rows}) AS next", parameters))
 
     async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[Found | None]]]) -> None:
         """Answer what waits, then what gathered meanwhile, until nothing does."""

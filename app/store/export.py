@@ -25,6 +25,7 @@ from app.store.ledger import Ledger, keys_up_to
 from app.store.pipe import Row
 from app.store.rows import EVENT_BYTES, LEDGER_JSON
 from app.store.trees import Trees
+from app.store.walk import Entry, Walk, one_sql
 from schemas.errors import InvalidInput, Issue, Unavailable
 
 T = TypeVar("T")
@@ -47,13 +48,14 @@ SELECT convert_to(string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(
 ) AS measured WHERE bytes <= {PIECE_BYTES} OR place = 1
 """
 
+_ERASED_SINCE = Walk(entry=Entry(column="type", value=f"'{ERASED_TYPE}'"), low=["%(last)s::bigint + 1"])
+
 SEAL = f"""
-SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid, EXISTS (
-    SELECT FROM event WHERE workspace_id = %(workspace)s AND type = '{ERASED_TYPE}' AND seq > %(last)s
-)
+SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid,
+    (SELECT true FROM ({_ERASED_SINCE.rows(descending=False, limit=1)}) AS erased) IS NOT NULL
 FROM event_tip AS tip
-LEFT JOIN event AS first ON first.workspace_id = tip.workspace_id AND first.seq = %(first)s
-LEFT JOIN event AS last ON last.workspace_id = tip.workspace_id AND last.seq = %(last)s
+LEFT JOIN LATERAL ({one_sql("seq", "%(first)s")}) AS first ON true
+LEFT JOIN LATERAL ({one_sql("seq", "%(last)s")}) AS last ON true
 WHERE tip.workspace_id = %(workspace)s
 """
 """What the bundle says of its ends, and whether anything was erased since its last event."""

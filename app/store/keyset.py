@@ -56,11 +56,6 @@ def place_sql(order: Order) -> str:
     return f"ARRAY[{', '.join(f'({key.sql})::text' for key in order)}]"
 
 
-def any_sql(conditions: str, order: Order) -> str:
-    """Whether any event meets `conditions`, looked for in an order: EXISTS has none, and may go through the table."""
-    return f"(SELECT true FROM event WHERE {conditions} ORDER BY {order_sql(order)} LIMIT 1) IS NOT NULL"
-
-
 def behind_sql(order: Order, place: Sequence[str | None], parameters: dict[str, object]) -> str:
     """The condition for a row to stand behind `place`, whose values are put into `parameters`. It is never null."""
     values = []

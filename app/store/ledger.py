@@ -16,6 +16,7 @@ from app.store.key_history import HISTORY, to_rotation
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, LEDGER_JSON
 from app.store.trees import Trees
+from app.store.walk import one_sql
 from schemas.errors import NotFound, Unavailable
 from schemas.event import EventQuery
 from schemas.ledger import InclusionProof, LedgerEvent, LedgerNode, LedgerPage, SignedCheckpoint, SigningKey
@@ -25,19 +26,20 @@ IDENTITY = "SELECT node, kid FROM install"
 
 TIP = "SELECT seq, kid FROM event_tip WHERE workspace_id = %(workspace)s"
 
-FIND = f"""
-SELECT seq, hash, user_id, convert_to({LEDGER_JSON}, 'UTF8') FROM event
-WHERE workspace_id = %(workspace)s AND (id = %(id)s::uuid OR hash = %(hash)b::bytea)
-"""
+_FOUND = f"seq, hash, user_id, convert_to({LEDGER_JSON}, 'UTF8')"
+
+FIND_BY_ID = one_sql("id", "%(named)s::uuid", columns=_FOUND)
+
+FIND_BY_HASH = one_sql("hash", "%(named)b::bytea", columns=_FOUND)
 
 
-def entries_sql(conditions: str) -> str:
-    """The oldest events that meet `conditions` as one text; ended before it grows too large, not before its first."""
+def entries_sql(rows: str) -> str:
+    """`rows`, oldest first, as one text; ended before it grows too large, but never before its first event."""
     return f"""
         SELECT convert_to(string_agg({LEDGER_JSON}, ',' ORDER BY seq), 'UTF8')
         FROM (
             SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
-            FROM (SELECT * FROM event WHERE {conditions} ORDER BY seq LIMIT %(limit)s) AS page
+            FROM ({rows}) AS page
             WINDOW oldest AS (ORDER BY seq)
         ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
 
@@ -66,16 +68,19 @@ class Ledger:
     ) -> Written[LedgerPage]:
         """The oldest events that match, and how many do; with `only_user`, of that user alone."""
         matching = Filter(query, workspace, only_user)
+        rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
-        [(events,)] = await self._database.search(entries_sql(matching.sql), parameters)
+        [(events,)] = await self._database.search(entries_sql(rows), parameters, is_planned=matching.is_planned)
         # Behind the events, which may become more meanwhile: a total is never less than what it counts.
-        [(total,)] = await self._database.search(matching.total_sql, matching.parameters)
+        [(total,)] = await self._database.search(
+            matching.total_sql, matching.parameters, is_planned=matching.is_planned
+        )
         return Written(b'{"events":[%b],"total":%d}' % (events or b"", total))
 
     async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:
         """The event with this id, or with this hash (32 bytes), or None."""
-        id_, hash_ = (reference, None) if isinstance(reference, UUID) else (None, reference)
-        rows = await self._database.rows(FIND, {"workspace": workspace, "id": id_, "hash": hash_})
+        sql = FIND_BY_ID if isinstance(reference, UUID) else FIND_BY_HASH
+        rows = await self._database.rows(sql, {"workspace": workspace, "named": reference})
         return FoundEntry(*rows[0]) if rows else None
 
     async def node(self) -> LedgerNode:

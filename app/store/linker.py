@@ -17,6 +17,7 @@ from app.ledger.draft import Draft
 from app.ledger.signer import Signer
 from app.store.pipe import Call, Row
 from app.store.rows import BODY, EVENT_JSON, to_body
+from app.store.walk import each_sql
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError
 from schemas.event import SynapEvent
 
@@ -34,8 +35,7 @@ LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 TIP = "SELECT seq, hash, recorded_at, kid, counted FROM event_tip WHERE workspace_id = %(workspace)s"
 
 FIND = f"""
-SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM event
-WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])
+SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
 """
 """The events that are stored already under these ids."""
 

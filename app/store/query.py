@@ -1,4 +1,8 @@
-"""Filters as SQL: always parameters, never a caller's text in a statement."""
+"""Filters as SQL: always parameters, never a caller's text in a statement.
+
+What an index serves is a walk (`app/store/walk.py`), which goes the same way whatever the database knows of the rows.
+What no index serves, or several do, is the planner's to decide.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,27 +12,37 @@ from uuid import UUID
 import msgspec
 
 from app.filter import filter_of, type_pattern
-from app.store.filter_sql import condition
+from app.store.filter_sql import condition, has_kind, projection
 from app.store.linker import MICROSECOND
 from app.store.pipe import uuid_array
+from app.store.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types
 from schemas.event import EventQuery
 from schemas.filter import And, Node, Test
 
 IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
 """Fields in whose order the log stands: times strictly increase with seq, so that the primary key serves both."""
 
-FIRST_SEQ = """
-event.seq >= (
-    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at >= %(from)s ORDER BY recorded_at LIMIT 1)
-"""
+_FIRST = (
+    "(\n    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at >= %(from)s "
+    "ORDER BY recorded_at LIMIT 1)"
+)
+
+FIRST_SEQ = f"\nevent.seq >= {_FIRST}\n"
 """Where the events from a time on begin; true of none where there are none. The times themselves are not compared: an
 index that sorts by seq knows only seqs, and a plan for times that it does not know would sort all that lie between."""
 
-LAST_SEQ = """
-event.seq <= (
-    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(to)s ORDER BY recorded_at DESC LIMIT 1)
-"""
+_LAST = (
+    "(\n    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(to)s "
+    "ORDER BY recorded_at DESC LIMIT 1)"
+)
+
+LAST_SEQ = f"\nevent.seq <= {_LAST}\n"
 """Where they end."""
+
+KINDS = {("ai",), ("automation",), ("custom",), ("import",), ("sync",)}
+"""Of metadata, those that have an index."""
+
+AGENT = ("ai", "agent")
 
 SHORTHANDS = {
     "type": "type",
@@ -43,6 +57,14 @@ SHORTHANDS = {
 """What a filter may ask for that a list's query can ask for too."""
 
 
+NULLABLE = {"subject_id", "correlation_id", "causation_id"}
+"""Columns whose indexes leave nulls out."""
+
+PRODUCER = "coalesce(producer, source)"
+
+BY_ID = "id = ANY(%(ids)s::uuid[])"
+
+
 class Filter:
     """The conditions of a list: `sql` over the table `event`, with `parameters`."""
 
@@ -55,38 +77,77 @@ class Filter:
         """
         query, node = _folded(query, filter_of(query))
         self.parameters: dict[str, object] = {"workspace": workspace}
-        self._counted: list[str] = ["workspace_id = %(workspace)s"]
+        self._counted: list[str] = [IN_WORKSPACE]
         self._others: list[str] = []
+        self._indexed: dict[str, Entry | None] = {}
+        """Conditions that an index serves, and how it is entered; None: it is in the order of the log."""
         for name in ("subject_id", "correlation_id", "causation_id", "user_id"):
-            self._add(self._others, name, "=", getattr(query, name))
-        self._add(self._others, "user_id", "=", only_user, key="only_user")
+            self._add(self._others, name, getattr(query, name))
+        if only_user != query.user_id:
+            self._add(self._others, "user_id", only_user, key="only_user")
         self._span: list[str] = []
         for key, value, bound in (("from", query.from_, FIRST_SEQ), ("to", query.to, LAST_SEQ)):
             if value is not None:
                 self._span.append(bound)
                 self.parameters[key] = value
-        self._add(self._counted, "source", "=", query.source)
+        self._add(self._counted, "source", query.source)
         self._producer = query.producer
-        if query.producer is not None:
-            self._others.append("coalesce(producer, source) = %(producer)s")
-            self.parameters["producer"] = query.producer
+        self._add(self._others, PRODUCER, query.producer, key="producer")
         self._type(query.type)
+        self._has_ids = ids is not None
         if ids is not None:
-            self._others.append("id = ANY(%(ids)s::uuid[])")
-            self.parameters["ids"] = uuid_array(ids)
-        self.is_free = node is not None
-        """Whether it asks for what no index may serve: such a read holds up others."""
-        if node is not None:
-            self._others.append(f"({condition(node, self.parameters, only_user=only_user)})")
+            self._others.append(BY_ID)
+            self.parameters["ids"] = uuid_array(dict.fromkeys(ids))
+        self._is_free = node is not None and not self._add_node(node, only_user)
         self._has_metadata = query.has_metadata
+        if query.has_metadata:
+            self._indexed["metadata IS NOT NULL"] = None
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the planner decides how it is read: no index serves it, or several do. Such a read may be slow."""
+        return self._is_free or (len(self._indexed) > 1 and not self._has_ids)
+
+    @property
+    def meets_others(self) -> bool:
+        """Whether events may be met on the way that do not match."""
+        return self.is_planned or bool(self._walk.rest)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it asks for all events of the workspace."""
+        return len(self._conditions) == 1
 
     @property
     def sql(self) -> str:
         """For a WHERE clause over `event`."""
-        conditions = [*self._counted, *self._others, *self._span]
-        if self._has_metadata is not None:
-            conditions.append(f"metadata IS {'NOT ' if self._has_metadata else ''}NULL")
-        return " AND ".join(conditions)
+        return " AND ".join(self._conditions)
+
+    @property
+    def found(self) -> str:
+        """For a FROM clause: `event`, with the WHERE clause."""
+        if not self._has_ids:
+            return f"event WHERE {self.sql}"
+        others = [each for each in self._conditions if each != BY_ID]
+        return f"{each_sql('id', '%(ids)s::uuid[]')} WHERE {' AND '.join(others)}"
+
+    def rows(
+        self,
+        *,
+        descending: bool,
+        limit: str | int,
+        offset: int = 0,
+        low: Sequence[str] = (),
+        high: Sequence[str] = (),
+    ) -> str:
+        """A SELECT of the first events that match in the order of the log, from the seq `low` to `high`."""
+        if not self.is_planned and not self._has_ids:
+            return self._walk.between(low=low, high=high).rows(descending=descending, limit=limit, offset=offset)
+        bounds = [*[f"event.seq >= {bound}" for bound in low], *[f"event.seq <= {bound}" for bound in high]]
+        order = f"event.seq {'DESC' if descending else 'ASC'}"
+        return (
+            f"SELECT event.* FROM {' AND '.join([self.found, *bounds])} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        )
 
     @property
     def total_sql(self) -> str:
@@ -95,13 +156,10 @@ class Filter:
         No filter is the tip's seq; a time range alone is a difference of seqs, since times strictly increase with seq;
         type, source, having metadata and producer are counted as they are appended.
         """
-        by_counting = f"SELECT count(*) FROM event WHERE {self.sql}"
         if self._producer is not None and len(self.parameters) == 2 and self._has_metadata is None:
-            return _counted_by(
-                "producer_count", "workspace_id = %(workspace)s AND producer = %(producer)s", by_counting
-            )
+            return _counted_by("producer_count", f"{IN_WORKSPACE} AND producer = %(producer)s", self._count)
         if self._others or (self._span and (len(self._counted) > 1 or self._has_metadata is not None)):
-            return by_counting
+            return self._count
         if self._span:
             before = (
                 "coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < {} "
@@ -110,38 +168,101 @@ class Filter:
             start = before.format("%(from)s") if "from" in self.parameters else "-1"
             end = before.format("%(to)s") if "to" in self.parameters else "seq"
             return f"SELECT greatest({end} - {start}, 0) FROM event_tip WHERE workspace_id = %(workspace)s"
-        if len(self._counted) == 1 and self._has_metadata is None:
+        if self.is_bare:
             return "SELECT seq + 1 FROM event_tip WHERE workspace_id = %(workspace)s"
         counted = list(self._counted)
         if self._has_metadata is not None:
             counted.append(f"{'' if self._has_metadata else 'NOT '}has_metadata")
-        return _counted_by("event_count", " AND ".join(counted), by_counting)
+        return _counted_by("event_count", " AND ".join(counted), self._count)
 
     @property
     def digest(self) -> bytes:
         """Stands for the filter in a cursor that carries its total: the same for whatever says the same."""
         return sha256(msgspec.json.encode([self.sql, self.parameters], order="sorted")).digest()[:8]
 
-    def _add(self, conditions: list[str], column: str, operator: str, value: object, *, key: str | None = None) -> None:
-        if value is not None:
-            key = key or column
-            conditions.append(f"{column} {operator} %({key})s")
-            self.parameters[key] = value
+    @property
+    def _conditions(self) -> list[str]:
+        metadata = [] if self._has_metadata is None else [f"metadata IS {'NOT ' if self._has_metadata else ''}NULL"]
+        return [*self._counted, *self._others, *self._span, *metadata]
+
+    @property
+    def _walk(self) -> Walk:
+        plain, entry = next(((sql, entry) for sql, entry in self._indexed.items() if entry), ("true", None))
+        rest = [each for each in self._conditions if each not in {IN_WORKSPACE, plain, *self._span}]
+        return Walk(
+            entry=entry,
+            plain=plain,
+            rest=rest,
+            low=[f"coalesce({_FIRST}, {LAST_PLACE})"] if "from" in self.parameters else [],
+            high=[f"coalesce({_LAST}, -1)"] if "to" in self.parameters else [],
+        )
+
+    @property
+    def _count(self) -> str:
+        if self.is_planned or self._has_ids:
+            return f"SELECT count(*) FROM {self.found}"
+        return self._walk.count()
+
+    def _add(self, conditions: list[str], column: str, value: object, *, key: str | None = None) -> None:
+        if value is None:
+            return
+        key = key or column
+        conditions.append(f"{column} = %({key})s")
+        where = f"{column} IS NOT NULL" if column in NULLABLE else None
+        self._indexed[conditions[-1]] = Entry(column=column, value=f"%({key})s", where=where)
+        self.parameters[key] = value
 
     def _type(self, pattern: str | None) -> None:
         if pattern is None or pattern == "*":
             return
         segments = pattern.split(".")
         if "*" not in segments:
-            self._add(self._counted, "type", "=", pattern)
+            self._add(self._counted, "type", pattern)
             return
+        conditions = []
         # Types that match begin with the segments before the first `*`: a prefix that the index finds.
         prefix = ".".join(segments[: segments.index("*")])
         if prefix:
-            self._add(self._counted, "type", ">=", f"{prefix}.", key="type_from")
-            self._add(self._counted, "type", "<", f"{prefix}/", key="type_to")
+            conditions += ["type >= %(type_from)s", "type < %(type_to)s"]
+            self.parameters |= {"type_from": f"{prefix}.", "type_to": f"{prefix}/"}
         if segments.index("*") < len(segments) - 1:
-            self._add(self._counted, "type", "~", f"^{type_pattern(pattern).pattern}$", key="type_like")
+            conditions.append("type ~ %(type_like)s")
+            self.parameters["type_like"] = f"^{type_pattern(pattern).pattern}$"
+        self._counted.append(" AND ".join(conditions))
+        self._indexed[self._counted[-1]] = fitting_types(
+            "%(type_like)s" if "type_like" in self.parameters else None,
+            start="%(type_from)s" if prefix else None,
+            end="%(type_to)s" if prefix else None,
+        )
+
+    def _add_node(self, node: Node, only_user: str | None) -> bool:
+        """Add what a filter says beside the query. Answers whether an index serves it."""
+        before = set(self.parameters)
+        sql = f"({condition(node, self.parameters, only_user=only_user)})"
+        self._others.append(sql)
+        added = [f"%({name})s" for name in self.parameters if name not in before]
+        match list(_conjuncts(node)):
+            case [Test(field, "isNull", False)] if field.name == "metadata" and field.path in KINDS:
+                self._indexed[sql] = None
+            case [Test(field, "eq", str())] if field.name == "metadata" and field.path == AGENT:
+                agent = f"({projection('event.metadata')} -> 'ai' -> 'agent')"
+                self._indexed[sql] = Entry(
+                    column=agent, value=f"{added[0]}::jsonb", where=has_kind("ai", "event.metadata")
+                )
+            case [Test(field, "in")] if field.name in SHORTHANDS:
+                self._indexed[sql] = _one_of(SHORTHANDS[field.name], added[0])
+            case _:
+                return False
+        return True
+
+
+def _one_of(column: str, values: str) -> Entry:
+    """The entries of an index for several values."""
+    return Entry(
+        column=PRODUCER if column == "producer" else column,
+        asked=f"asked (value) AS MATERIALIZED (SELECT DISTINCT unnest({values}::text[]))",
+        where=f"{column} IS NOT NULL" if column in NULLABLE else None,
+    )
 
 
 def _counted_by(counters: str, conditions: str, by_counting: str) -> str:

@@ -18,6 +18,7 @@ from app.store.database import Database
 from app.store.filter_sql import condition
 from app.store.pipe import Row
 from app.store.rows import INSTANT
+from app.store.walk import one_sql
 from schemas.base import Way
 from schemas.errors import NotFound
 from schemas.subscription import Attempt, Delivery, DeliveryState, Subscription
@@ -96,9 +97,11 @@ WITH resumed AS (
     UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
     WHERE {_MINE} AND state <> 'active' AND {_ROOM} RETURNING id, {AUDITED}
 )
-UPDATE delivery SET due_at = now() FROM resumed
-WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
-    AND due_at > now() + interval '{RESUME_SECONDS} seconds'
+UPDATE delivery SET due_at = now() FROM resumed CROSS JOIN LATERAL (
+    SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
+        AND due_at > now() + interval '{RESUME_SECONDS} seconds' ORDER BY due_at
+) AS waiting
+WHERE workspace_id = %(workspace)s AND delivery.ctid = waiting.ctid
 """
 """What waits for its next attempt need not wait any longer; what is claimed is left alone."""
 
@@ -154,14 +157,17 @@ SELECT d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("
             translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number)
         FROM attempt AS a WHERE a.workspace_id = d.workspace_id AND a.subscription_id = d.subscription_id
             AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}), '[]')::text
-FROM delivery AS d JOIN event AS e ON e.workspace_id = d.workspace_id AND e.seq = d.seq
+FROM delivery AS d CROSS JOIN LATERAL ({one_sql("seq", "d.seq")}) AS e
 WHERE d.workspace_id = %(workspace)s AND d.subscription_id = %(id)s
-    AND (%(place)s::bigint IS NULL OR d.delivery_seq {{0}} %(place)s)
+    AND d.delivery_seq {{0}} coalesce(%(place)s::bigint, {{2}})
     AND (%(state)s::text IS NULL OR d.state = %(state)s)
 ORDER BY d.delivery_seq {{1}} LIMIT %(limit)s
 """
 
-DELIVERIES: Mapping[Way, str] = {"forward": _DELIVERIES.format("<", "DESC"), "backward": _DELIVERIES.format(">", "ASC")}
+DELIVERIES: Mapping[Way, str] = {
+    "forward": _DELIVERIES.format("<", "DESC", 2**63 - 1),
+    "backward": _DELIVERIES.format(">", "ASC", 0),
+}
 """The deliveries of a subscription behind a place, or before it: the newest is the first."""
 
 

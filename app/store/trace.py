@@ -16,6 +16,7 @@ import msgspec
 from app.store.database import Database
 from app.store.filter_sql import USUAL_UUID, has_kind, projection
 from app.store.rows import INSTANT
+from app.store.walk import Entry, Walk, one_sql
 from schemas.trace import Bound, Trace, TraceEnds
 from schemas.written import Written
 
@@ -27,7 +28,7 @@ TRACED_JSON = f"""concat(
     CASE WHEN erased THEN ',"erased":true' END, ',"depth":' || depth, '}}')"""
 """A row, with its `ai` and its `depth`, as the JSON of `TracedEvent`."""
 
-_VISIBLE = "workspace_id = %(workspace)s AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s::text)"
+_VISIBLE = "(%(only_user)s::text IS NULL OR user_id = %(only_user)s::text)"
 
 _CAUSE = f"CASE WHEN ancestor.causation_id ~ '{USUAL_UUID}' THEN ancestor.causation_id::uuid END"
 
@@ -38,22 +39,34 @@ def _part(name: str) -> str:
     )
 
 
-def _trace_sql(named: str) -> str:
-    """A trace as one row: its event (empty where there is none), three lists, how many were found, and how deep.
+def _named_by(column: str, value: str, condition: str) -> Walk:
+    """The visible events that have a value, and meet the condition."""
+    return Walk(entry=Entry(column=column, value=value, where=f"{column} IS NOT NULL"), rest=[_VISIBLE, condition])
 
-    One more is looked for than is shown, in each direction: it says that there are more. LATERAL and LIMIT hold every
-    step to the index, whatever the planner expects; the walk down stops when it has yielded enough, level by level.
+
+def _trace_sql(named: str) -> str:
+    """The trace of the event that a SELECT names, as one row.
+
+    That is its event (empty where there is none), three lists, how many were found, and how deep. One more is looked
+    for than is shown, in each direction: it says that there are more. LATERAL and LIMIT hold every step to the index;
+    the walk down stops when it has yielded enough, level by level.
     """
+    effects = _named_by("causation_id", "descendant.id::text", "seq <> (SELECT seq FROM root)").rows(
+        descending=False, limit="%(limit)s::int + 1"
+    )
+    others = _named_by(
+        "correlation_id", "(SELECT correlation_id FROM root)", "seq NOT IN (SELECT seq FROM causal)"
+    ).rows(descending=False, limit="%(limit)s::int + 2 - (SELECT count(*) FROM causal)")
     return f"""
         WITH RECURSIVE root AS MATERIALIZED (
-            SELECT seq, id, causation_id, correlation_id FROM event WHERE {_VISIBLE} AND {named}
+            SELECT seq, id, causation_id, correlation_id FROM ({named}) AS event WHERE {_VISIBLE}
         ), ancestor AS (
             SELECT seq, causation_id, 0 AS depth, ARRAY[seq] AS path FROM root
             UNION ALL
             SELECT cause.seq, cause.causation_id, depth + 1, path || cause.seq
             FROM ancestor CROSS JOIN LATERAL (
-                SELECT seq, causation_id FROM event
-                WHERE {_VISIBLE} AND id = {_CAUSE} AND seq <> ALL(ancestor.path) LIMIT 1
+                SELECT seq, causation_id FROM ({one_sql("id", _CAUSE)}) AS event
+                WHERE {_VISIBLE} AND seq <> ALL(ancestor.path)
             ) AS cause
             WHERE depth <= least(%(depth)s::int, %(limit)s::int)
         ), above AS MATERIALIZED (
@@ -63,9 +76,7 @@ def _trace_sql(named: str) -> str:
             UNION ALL
             SELECT effect.seq, effect.id, depth + 1
             FROM descendant CROSS JOIN LATERAL (
-                SELECT seq, id FROM event
-                WHERE {_VISIBLE} AND causation_id = descendant.id::text AND seq <> (SELECT seq FROM root)
-                ORDER BY seq LIMIT %(limit)s::int + 1
+                SELECT seq, id FROM ({effects}) AS event
             ) AS effect
             WHERE depth <= %(depth)s::int
         ), below AS MATERIALIZED (
@@ -82,10 +93,7 @@ def _trace_sql(named: str) -> str:
         ), beside AS MATERIALIZED (
             SELECT seq, row_number() OVER () AS line
             FROM (
-                SELECT seq FROM event
-                WHERE {_VISIBLE} AND correlation_id = (SELECT correlation_id FROM root)
-                    AND seq NOT IN (SELECT seq FROM causal)
-                ORDER BY seq LIMIT %(limit)s::int + 2 - (SELECT count(*) FROM causal)
+                SELECT seq FROM ({others}) AS event
             ) AS oldest
         ), shown (part, place, depth, line) AS (
             SELECT * FROM causal
@@ -98,13 +106,13 @@ def _trace_sql(named: str) -> str:
             (SELECT count(*) FROM below), (SELECT count(*) FROM causal), (SELECT count(*) FROM beside)
         FROM shown CROSS JOIN LATERAL (
             SELECT event.*, CASE WHEN {has_kind("ai")} THEN ({projection("metadata")}) -> 'ai' END AS ai
-            FROM event WHERE workspace_id = %(workspace)s AND seq = shown.place LIMIT 1
+            FROM ({one_sql("seq", "shown.place")}) AS event
         ) AS event"""
 
 
-TRACE_BY_ID = _trace_sql("id = %(named)s::uuid")
+TRACE_BY_ID = _trace_sql(one_sql("id", "%(named)s::uuid"))
 
-TRACE_BY_HASH = _trace_sql("hash = %(named)b::bytea")
+TRACE_BY_HASH = _trace_sql(one_sql("hash", "%(named)b::bytea"))
 
 
 class Tracer:
@@ -130,7 +138,9 @@ class Tracer:
             "depth": depth,
         }
         sql = TRACE_BY_ID if isinstance(reference, UUID) else TRACE_BY_HASH
-        [(event, ancestors, descendants, correlated, *numbers)] = await self._database.search(sql, parameters)
+        [(event, ancestors, descendants, correlated, *numbers)] = await self._database.search(
+            sql, parameters, is_planned=False
+        )
         if not event:
             return None
         parts = [

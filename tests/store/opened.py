@@ -120,8 +120,10 @@ def files(folder: Path) -> Files:
 
 
 @contextmanager
-def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[Store]:
-    """The store in the migrated database at `url`; its key is kept in `keys`."""
+def opened(
+    url: str, keys: Path, *, workspaces: Sequence[str] = (), connected: Callable[[str], Database] = Database
+) -> Iterator[Store]:
+    """The store in the migrated database at `url`, `connected` so; its key is kept in `keys`."""
     with connect(url) as connection:
         identity = set_up(connection, files(keys))
         for slug in workspaces:
@@ -132,7 +134,7 @@ def opened(url: str, keys: Path, *, workspaces: Sequence[str] = ()) -> Iterator[
         def run(awaitable: Awaitable[T]) -> T:
             return runner.run(_awaited(awaitable))
 
-        database, clock, cursors = run(_opened(url)), Clock(START), Cursors(SECRET)
+        database, clock, cursors = run(_opened(connected(url))), Clock(START), Cursors(SECRET)
         feed = Feed(EventFollower(database), cursors)
         yield Store(
             url=url,
@@ -164,8 +166,7 @@ def draft(
     return _drafting.draft(event, OWNER)
 
 
-async def _opened(url: str) -> Database:
-    database = Database(url)
+async def _opened(database: Database) -> Database:
     await database.open()
     return database
 

@@ -1,47 +1,33 @@
-"""What a read costs the database: the rows and blocks that its plan went through."""
+"""What statements cost the database: the rows and blocks that the plan of each went through, as the store runs it."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 from psycopg import sql
+from psycopg.adapt import Transformer
+from psycopg.pq import TransactionStatus
 
 from app.store.database import Database
-from app.store.pipe import Call, PipedConnection, Row
+from app.store.pipe import Call, Outcome, PipedConnection, _compiled
 
-RUNS = 10
-"""After five runs PostgreSQL may settle for a plan that knows no parameter."""
-
-_PARAMETER = re.compile(r"%\((\w+)\)[sb]")
+UTILITY = {"BEGIN", "COMMIT", "ROLLBACK"}
 
 EXPLAIN = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {}{}")
 
-NEWEST = "SELECT name FROM pg_prepared_statements ORDER BY prepare_time DESC LIMIT 1"
+SOME = 60
+"""Rows that a statement may meet however few it shows: a step of a walk, a neighbour, some types."""
 
-
-class Recording(Database):
-    """A database that remembers what was read."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.reads: list[Call] = []
-
-    async def rows(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """All rows of one read."""
-        self.reads.append((query, parameters))
-        return await super().rows(query, parameters)
-
-    async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """The same."""
-        self.reads.append((query, parameters))
-        return await super().rows_alone(query, parameters)
+SCANS = {"Seq Scan", "Sample Scan", "Tid Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"}
+"""A bitmap's rows are met in its indexes."""
 
 
 class Cost(Struct, frozen=True):
     """What one run of a statement went through.
 
-    `visited` are the rows that its scans met, `blocks` those that it looked into, and `scans` what scanned `event`.
+    `visited` are the rows that it met, of the table that it met most of; `blocks` those that it looked into, and
+    `scans` what it scanned.
     """
 
     visited: int
@@ -49,41 +35,115 @@ class Cost(Struct, frozen=True):
     scans: list[str]
 
 
-async def costs(url: str, read: Call, *, runs: int = RUNS) -> tuple[Cost, Cost, Any]:
-    """What a read costs when it is first run, and when it was run `runs` times on one connection; and its first value.
+class Seen(Struct, frozen=True):
+    """A statement that was run, what it answered, and what that cost."""
 
-    It is prepared and run as the server does; what is explained is that same prepared statement.
+    sql: str
+    rows: Sequence[Any]
+    cost: Cost
+
+    def within(self, shown: int) -> bool:
+        """Whether it costs what it answers, or what the operation shows that it is a part of.
+
+        Three rows for each, of every table, and some more. Blocks are not counted of what writes: indexes are many.
+        """
+        answered = max(shown, self.counted)
+        is_read = self.sql.split(None, 1)[0] == "SELECT"
+        return self.cost.visited <= 3 * answered + SOME and (
+            not is_read or self.cost.blocks <= 8 * (max(answered, self.cost.visited) + SOME)
+        )
+
+    @property
+    def counted(self) -> int:
+        """How many rows it answered, or the number that is its only answer."""
+        is_number = len(self.rows) == 1 and len(self.rows[0]) == 1 and type(self.rows[0][0]) is int
+        return self.rows[0][0] if is_number else len(self.rows)
+
+
+class Recording(Database):
+    """A database with one connection, which sees what the store runs, and explains each statement before it is run.
+
+    It explains the very statement that the connection has prepared. `plans` is a plan_cache_mode, in place of the
+    connection's own.
     """
-    query, parameters = read
-    values = [parameters[name] for name in dict.fromkeys(_PARAMETER.findall(query))]
-    async with await PipedConnection.connect(url, autocommit=True) as connection:
-        [rows] = await connection.trip([read])
-        [[name]] = await (await connection.execute(NEWEST, prepare=False)).fetchall()
-        arguments = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, values))) if values else sql.SQL("")
+
+    def __init__(self, url: str, *, plans: str | None = None) -> None:
+        super().__init__(url, wait_seconds=60)
+        self.seen: list[Seen] = []
+        self.pool.connection_class = type("Watched", (_Watched,), {"seen": self.seen, "plans": plans})
+
+    async def open(self) -> None:
+        """Start the pool."""
+        await super().open()
+        await self.pool.resize(min_size=1, max_size=1)
+
+
+class _Watched(PipedConnection):
+    seen: list[Seen]
+    plans: str | None
+
+    async def outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+        """What came of each call: one after the other, in the transaction that is open, else in one of their own."""
+        is_own = self.info.transaction_status == TransactionStatus.IDLE and calls[0][0] not in UTILITY
+        outcomes: list[Outcome] = []
+        if self.plans is not None and self.info.transaction_status == TransactionStatus.IDLE:
+            await self.execute(f"SET plan_cache_mode = {self.plans}", prepare=False)
+        if is_own:
+            await self.execute("BEGIN", prepare=False)
+        for call in calls:
+            outcomes.append(None if outcomes and isinstance(outcomes[-1], Exception | None) else await self._run(call))
+        if is_own:
+            is_failed = self.info.transaction_status == TransactionStatus.INERROR
+            await self.execute("ROLLBACK" if is_failed else "COMMIT", prepare=False)
+        return outcomes
+
+    async def _run(self, call: Call) -> Outcome:
+        if call[0] in UTILITY:
+            [outcome] = await super().outcomes([call])
+            return outcome
+        is_read = call[0].split(None, 1)[0] == "SELECT"
+        if not is_read:
+            await self.execute("SAVEPOINT before", prepare=False)
+        [outcome] = await super().outcomes([call])  # it is prepared now
+        if isinstance(outcome, Exception):
+            return outcome
+        if is_read:
+            cost = await self._cost(call)
+        else:
+            await self.execute("ROLLBACK TO before", prepare=False)
+            cost = await self._cost(call)
+            await self.execute("ROLLBACK TO before", prepare=False)
+            [outcome] = await super().outcomes([call])
+        self.seen.append(Seen(call[0], outcome if isinstance(outcome, list) else [], cost))
+        return outcome
+
+    async def _cost(self, call: Call) -> Cost:
+        query, parameters = call
+        # As the connection names what it has prepared.
+        text, names, formats = _compiled(query)
+        transformer = Transformer(self)
+        transformer.dump_sequence([parameters[each] for each in names], formats)
+        name = self._names[text, transformer.types or ()].decode()
+        values = sql.SQL(", ").join([sql.Literal(parameters[each]) for each in names])
+        arguments = sql.SQL("({})").format(values) if names else sql.SQL("")
         explain = EXPLAIN.format(sql.Identifier(name), arguments)
-        first = _cost(await (await connection.execute(explain, prepare=False)).fetchall())
-        for _ in range(runs):
-            await connection.trip([read])
-        later = _cost(await (await connection.execute(explain, prepare=False)).fetchall())
-    return first, later, rows[0][0]
+        [[[explained]]] = await (await self.execute(explain, prepare=False)).fetchall()
+        return _cost(explained["Plan"])
 
 
-def _cost(explained: list[Row]) -> Cost:
-    plan: dict[str, Any] = explained[0][0][0]["Plan"]
-    nodes = list(_nodes(plan))
-    visited = 0.0
+def _cost(plan: dict[str, Any]) -> Cost:
+    visited: Counter[str] = Counter()
     scans = []
-    for node in nodes:
-        met = node["Actual Rows"] if node["Node Type"] in SCANS else 0
+    for node in _nodes(plan):
+        if not node["Actual Loops"]:
+            continue
         lost = sum(value for name, value in node.items() if name.startswith("Rows Removed by"))
-        visited += (met + lost) * node["Actual Loops"]
-        if node["Node Type"] in SCANS and node["Actual Loops"]:
+        met = node["Actual Rows"] if node["Node Type"] in SCANS else 0
+        visited[node.get("Relation Name", "")] += (met + lost) * node["Actual Loops"]
+        if node["Node Type"] in SCANS:
             scans.append(f"{node['Node Type']} {node.get('Index Name', node.get('Relation Name'))}")
-    return Cost(round(visited), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], scans)
-
-
-SCANS = {"Seq Scan", "Sample Scan", "Tid Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"}
-"""A bitmap's rows are met in its indexes."""
+    blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return Cost(round(max(visited.values(), default=0)), blocks, scans)
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

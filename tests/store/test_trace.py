@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +20,7 @@ from schemas.event import SynapEvent
 from tests.examples import examples
 from tests.servers import cloned
 from tests.store.opened import Store, draft, opened
-from tests.store.plans import Recording, costs
+from tests.store.plans import Recording
 
 LISTS = ("ancestors", "descendants", "correlated")
 
@@ -415,20 +414,13 @@ def large(
     """A large log, and the database as its tracer reads it."""
     with (
         cloned(postgres_url, template, "test_trace") as url,
-        opened(url, tmp_path_factory.mktemp("trace")) as store,
+        opened(url, tmp_path_factory.mktemp("trace"), connected=Recording) as store,
     ):
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in (NAME, FILL, "ANALYZE event"):
                 connection.execute(statement)
-        database = store.run(_opened(url))
-        yield Tree(msgspec.structs.replace(store, workspace="default", database=database)), database
-        store.run(database.close())
-
-
-async def _opened(url: str) -> Recording:
-    database = Recording(url)
-    await database.open()
-    return database
+        assert isinstance(store.database, Recording)
+        yield Tree(store), store.database
 
 
 @pytest.mark.parametrize(
@@ -449,19 +441,17 @@ def test_a_trace_costs_what_it_shows(
     large: tuple[Tree, Recording], asked: int, options: dict[str, int], found: tuple[int, int, int]
 ) -> None:
     tree, database = large
-    database.reads.clear()
+    database.seen.clear()
 
     lists = tree.numbers(asked, **options)
 
     assert tuple(map(len, lists)) == found
-    [read] = database.reads
-    for cost in tree.store.run(costs(tree.store.url, read))[:2]:
-        assert {scan.removeprefix("Index Only Scan ").removeprefix("Index Scan ") for scan in cost.scans} <= INDEXES, (
-            cost
-        )
-        # Each event shown is met as a step and for what is shown of it, and one more in each direction.
-        assert cost.visited <= 3 * (sum(found) + 6), cost
-        assert cost.blocks <= 12 * (sum(found) + 6), cost
+    [read] = database.seen
+    cost = read.cost
+    assert {scan.removeprefix("Index Only Scan ").removeprefix("Index Scan ") for scan in cost.scans} <= INDEXES, cost
+    # Each event shown is met as a step and for what is shown of it, and one more in each direction.
+    assert cost.visited <= 3 * (sum(found) + 6), cost
+    assert cost.blocks <= 12 * (sum(found) + 6), cost
 
 
 INDEXES = {

@@ -1,0 +1,178 @@
+"""Walks: SELECTs over the table `event` that go through one index, from one place to another.
+
+PostgreSQL chooses an index by what it believes of the rows, and of a table that is new, restored or seldom analyzed it
+believes nothing true. So every statement here says an order that only one index has, and connections do not sort
+(`SESSION` in `app/store/database.py`): nothing is left to choose. A value that is looked for is a range for the same
+reason: PostgreSQL drops a column from an order when the column equals something. See `docs/decisions/0010`.
+
+Bounds are SQL of seqs, and both are included.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+MAX_KINDS = 100
+"""Types that a pattern is looked up for. A pattern that fits more is compared with one event after the other."""
+
+FIRST_PLACE, LAST_PLACE = "0::bigint", f"{2**63 - 1}::bigint"
+
+IN_WORKSPACE = "workspace_id = %(workspace)s"
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """An index on (workspace, `column`, seq), and what is looked for in it: a `value`, or the values in `asked`.
+
+    `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked (value)`. `where` is the condition of an index
+    that leaves events out. `too_many` is the condition under which `asked` is empty because there are too many values.
+    """
+
+    column: str
+    value: str | None = None
+    asked: str | None = None
+    where: str | None = None
+    too_many: str | None = None
+
+
+class Walk(Struct, frozen=True, kw_only=True):
+    """Where to go: into an index by `entry`, else by seq; from the seq `low` to `high`, of events that meet `rest`.
+
+    `plain` says the entry as a condition on one event.
+    """
+
+    entry: Entry | None = None
+    plain: str = "true"
+    rest: Sequence[str] = ()
+    low: Sequence[str] = ()
+    high: Sequence[str] = ()
+
+    def between(self, *, low: Sequence[str] = (), high: Sequence[str] = ()) -> "Walk":
+        """The same within narrower bounds."""
+        return replace(self, low=[*self.low, *low], high=[*self.high, *high])
+
+    def rows(self, *, descending: bool, limit: str | int, offset: int = 0) -> str:
+        """A SELECT of the first events on the way, in its order: all columns of `event`, and maybe a `value`."""
+        if self.entry is not None and self.entry.asked is not None:
+            return self._merged(self.entry, self.entry.asked, descending=descending, limit=limit, offset=offset)
+        end = f" LIMIT {limit}" + (f" OFFSET {offset}" if offset else "")
+        far = self.low if descending else self.high
+        if self.entry is None or self.rest or not far:
+            return self.all("*", descending=descending) + end
+        # Before PostgreSQL 18 an index is entered by a row, but not left by one: what lies behind the bound is met, up
+        # to the limit, and left out.
+        open_end = replace(self, low=()) if descending else replace(self, high=())
+        within = " AND ".join([f"seq {'>=' if descending else '<='} {bound}" for bound in far])
+        return f"SELECT * FROM ({open_end.all('*', descending=descending)}{end}) AS met WHERE {within}"
+
+    def count(self) -> str:
+        """A SELECT of how many there are."""
+        entry = self.entry
+        if entry is None or entry.asked is None:
+            return f"SELECT count(*) FROM ({self.all('', descending=not self.low)}) AS counted"
+        each = self._of("asked.value").all("", descending=not self.low)
+        counted = f"SELECT count(*) FROM asked CROSS JOIN LATERAL ({each}) AS one"
+        if entry.too_many is not None:
+            bounds = [f"seq >= {bound}" for bound in self.low] + [f"seq <= {bound}" for bound in self.high]
+            matching = " AND ".join([IN_WORKSPACE, self.plain, *self.rest, *bounds])
+            every = f"SELECT FROM event WHERE {matching} ORDER BY {entry.column}, seq"
+            counted = f"""
+                SELECT CASE WHEN {entry.too_many} THEN (SELECT count(*) FROM ({every}) AS counted)
+                    ELSE ({counted}) END"""
+        return f"WITH RECURSIVE {entry.asked} {counted}"
+
+    @property
+    def _one_by_one(self) -> "Walk":
+        """The same without the entry's index."""
+        return replace(self, entry=None, plain="true", rest=[self.plain, *self.rest])
+
+    def _of(self, value: str) -> "Walk":
+        """The same for one of the entry's values."""
+        return self if self.entry is None else replace(self, entry=replace(self.entry, value=value, asked=None))
+
+    def all(self, columns: str, *, descending: bool) -> str:
+        """A SELECT of all events on the way, where at most one value is looked for."""
+        direction = "DESC" if descending else "ASC"
+        conditions = [IN_WORKSPACE]
+        order = f"event.seq {direction}"
+        if self.entry is None:
+            conditions += [f"event.seq >= {bound}" for bound in self.low]
+            conditions += [f"event.seq <= {bound}" for bound in self.high]
+        else:
+            column, value = self.entry.column, self.entry.value
+            low = f"greatest({', '.join([FIRST_PLACE, *self.low])})"
+            high = f"least({', '.join([LAST_PLACE, *self.high])})"
+            # As rows, so that the index is entered at the very place.
+            conditions += [f"({column}, event.seq) >= ({value}, {low})", f"({column}, event.seq) <= ({value}, {high})"]
+            order = f"{column} {direction}, {order}"
+            if self.entry.where is not None:
+                conditions.append(self.entry.where)
+        return f"SELECT {columns} FROM event WHERE {' AND '.join([*conditions, *self.rest])} ORDER BY {order}"
+
+    def _merged(self, entry: Entry, asked: str, *, descending: bool, limit: str | int, offset: int) -> str:
+        """The walks of all values, merged, without reading all that is needed of each.
+
+        Of each value its share is read, twice over. The last place that is needed among those is the edge: only values
+        whose share ended before the edge are read on.
+        """
+        order, least, before = ("ORDER BY seq DESC", "min", ">") if descending else ("ORDER BY seq", "max", "<")
+        needed = f"({limit} + {offset})"
+        share = f"(SELECT least({needed}, 2 * {needed} / greatest(count(*), 1) + 1) FROM asked)"
+        edge = f"(SELECT seq FROM early {order} OFFSET {needed} - 1 LIMIT 1)"
+        early = self._of("asked.value").rows(descending=descending, limit=share)
+        behind = {"high": ["ended.seq - 1"]} if descending else {"low": ["ended.seq + 1"]}
+        late = self._of("ended.value").between(**behind).rows(descending=descending, limit=needed)
+        unless = ""
+        if entry.too_many is not None:
+            every = replace(self._one_by_one, rest=[entry.too_many, *self._one_by_one.rest])
+            unless = f"UNION ALL SELECT NULL, one.* FROM ({every.rows(descending=descending, limit=needed)}) AS one"
+        return f"""
+            WITH RECURSIVE {asked}, early AS MATERIALIZED (
+                SELECT asked.value, one.* FROM asked CROSS JOIN LATERAL ({early}) AS one
+            ), ended AS (
+                SELECT value, {least}(seq) AS seq FROM early GROUP BY value
+                HAVING count(*) = {share} AND ({least}(seq) {before} {edge}) IS NOT FALSE
+            )
+            SELECT * FROM (
+                SELECT * FROM early UNION ALL
+                SELECT ended.value, one.* FROM ended CROSS JOIN LATERAL ({late}) AS one {unless}
+            ) AS event {order} LIMIT {limit} OFFSET {offset}"""
+
+
+def one_sql(key: str, value: str, *, columns: str = "*", table: str = "event") -> str:
+    """A SELECT of the row of a workspace whose `key` has this value. Its unique index is (workspace, key)."""
+    return (
+        f"SELECT {columns} FROM {table} WHERE {IN_WORKSPACE} AND {key} >= {value} AND {key} <= {value} "
+        f"ORDER BY {key} LIMIT 1"
+    )
+
+
+def each_sql(key: str, values: str, *, columns: str = "*", name: str = "event") -> str:
+    """A FROM item that is called `name`: the event for each of `values`, an array in SQL, of a unique `key`.
+
+    No value may stand there twice: so would its event.
+    """
+    row = one_sql(key, "asked.value", columns=columns)
+    return f"unnest({values}) AS asked (value) CROSS JOIN LATERAL ({row}) AS {name}"
+
+
+def fitting_types(pattern: str | None, *, start: str | None = None, end: str | None = None) -> Entry:
+    """The types of a workspace that fit a regular expression, from the type `start` on and before `end`, by index.
+
+    The types are those that have events: from each the index leads to the next.
+    """
+    before = "" if end is None else f" AND type < {end}"
+    first = f"SELECT type FROM event WHERE {IN_WORKSPACE}{'' if start is None else f' AND type >= {start}'}{before}"
+    next_ = f"SELECT type FROM event WHERE {IN_WORKSPACE} AND type > kind.type{before}"
+    too_many = f"(SELECT count(*) FROM kind) > {MAX_KINDS}"
+    fits = "" if pattern is None else f"type ~ {pattern} AND "
+    asked = f"""
+        kind AS (
+            (SELECT type, 1 AS number FROM ({first} ORDER BY type, seq LIMIT 1) AS first)
+            UNION ALL
+            SELECT next.type, number + 1
+            FROM kind CROSS JOIN LATERAL ({next_} ORDER BY type, seq LIMIT 1) AS next WHERE number <= {MAX_KINDS}
+        ), asked (value) AS MATERIALIZED (
+            SELECT type FROM kind WHERE {fits}NOT {too_many}
+        )"""
+    return Entry(column="type", asked=asked, too_many=too_many)

@@ -1,0 +1,302 @@
+"""Everything that reads or writes a log, as callers have it done: so a statement that is new is looked at as well."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.cursor import Cursors
+from app.store.audit import Act, AuditLog
+from app.store.browser import Browser
+from app.store.deliveries import Deliveries, Made
+from app.store.erasure import By, Erasure, Wanted
+from app.store.event_follower import EventFollower
+from app.store.event_log import EventLog
+from app.store.event_reader import EventReader
+from app.store.export import Exports
+from app.store.keys import Keys, find_principal, valid_keys
+from app.store.query import Filter
+from app.store.rate_windows import lease
+from app.store.subscriptions import Subscriptions
+from app.store.trace import Tracer
+from app.store.trees import Trees
+from schemas.base import Way
+from schemas.browse import BrowseEvents
+from schemas.event import EventQuery, ListEvents
+from tests.store.opened import SECRET, Store, draft
+
+LIMIT = 20
+
+EARLY, LATE = "2024-01-01T00:30:00Z", "2024-01-01T01:10:00Z"
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "a type": {"type": "rare.done"},
+    "types": {"type": {"in": ["rare.done", "common.type1", "no.such"]}},
+    "users": {"userId": {"in": ["rare", "no such"]}},
+    "subjects": {"subjectId": {"in": ["rare", "common"]}},
+    "producers": {"producer": {"in": ["rare", "common"]}},
+    "a source": {"source": "sync"},
+    "a subject": {"subjectId": "rare"},
+    "a user": {"userId": "rare"},
+    "a correlation": {"correlationId": "rare"},
+    "a cause": {"causationId": "rare"},
+    "a producer": {"producer": "rare"},
+    "no longer": {"createdAt": {"lt": EARLY}},
+    "since": {"timestamp": {"gte": LATE}},
+    "between": {"createdAt": {"gte": EARLY, "lt": LATE}, "type": "common.type1"},
+    **{f"metadata.{kind}": {f"metadata.{kind}": {"isNull": False}} for kind in ("ai", "custom", "import", "sync")},
+    "an agent": {"metadata.ai.agent": "rare"},
+    "a common agent": {"metadata.ai.agent": "common"},
+}
+
+QUERIES: dict[str, dict[str, Any]] = {
+    "everything": {},
+    "a type": {"type": "rare.done"},
+    "a common type": {"type": "common.type1"},
+    "rare types": {"type": "rare.*"},
+    "common types": {"type": "common.*"},
+    "types with a star in the middle": {"type": "rare.*.done"},
+    "types by their end": {"type": "*.done"},
+    "a source": {"source": "sync"},
+    "a producer": {"producer": "rare"},
+    "a subject": {"subjectId": "rare"},
+    "a correlation": {"correlationId": "rare"},
+    "a cause": {"causationId": "rare"},
+    "a user": {"userId": "rare"},
+    "a common user": {"userId": "common"},
+    "metadata": {"hasMetadata": True},
+    "no metadata": {"hasMetadata": False},
+    "to": {"to": EARLY},
+    "from": {"from": LATE},
+    "from and to": {"from": EARLY, "to": LATE},
+    "a type and to": {"type": "common.type1", "to": EARLY},
+    "a type and from": {"type": "common.type1", "from": LATE},
+    "types and from": {"type": "common.*", "from": LATE},
+    **{f"filter by {name}": {"filter": asked} for name, asked in FILTERS.items()},
+}
+
+BROWSED: dict[str, dict[str, Any]] = {
+    "everything": {},
+    "types": {"type": "rare.*"},
+    "a subject": {"subjectId": "rare"},
+    "a parent": {"parentId": "rare"},
+    "a user": {"userId": "rare"},
+    "a common user": {"userId": "common"},
+    "after": {"createdAtAfter": LATE},
+    "before": {"createdAtBefore": EARLY},
+    "a type and before": {"type": "common.type1", "createdAtBefore": EARLY},
+    "in the order of time": {"orderBy": [{"createdAt": "asc"}]},
+    "a type in the order of time": {"type": "common.type1", "orderBy": [{"createdAt": "asc"}]},
+    "in the order of types": {"orderBy": [{"type": "asc"}]},
+    "in the order of users": {"orderBy": [{"userId": "desc"}]},
+    "in the order of sources": {"orderBy": [{"source": "asc"}]},
+    "in the order of ids": {"orderBy": [{"id": "asc"}]},
+    **{f"filter by {name}": {"filter": asked} for name, asked in FILTERS.items()},
+}
+
+Operation = Callable[[], Awaitable[int]]
+"""Does something. Answers how many events it showed, wrote or changed."""
+
+
+class Operations:
+    """The operations on one log of a store, through a database that looks on. They write: each can be done once."""
+
+    def __init__(self, store: Store, workspace: str, ids: Sequence[UUID], hash: bytes, place: int) -> None:
+        """`ids` are those of some events, `hash` one of their hashes, `place` a seq in the middle of the log."""
+        self.store = store
+        self.database = store.database
+        self.workspace = workspace
+        self.ids = ids
+        self.hash = hash
+        self.place = place
+        self.cursors = Cursors(SECRET)
+        self.reader = EventReader(self.database, self.cursors)
+        self.events = EventLog(self.database, store.keys, store.node, store.clock)
+        self.deliveries = Deliveries(self.database, first_seconds=0, claim_seconds=30)
+
+    def __iter__(self) -> Iterator[tuple[str, Operation]]:
+        """Each with what it is called."""
+        for name, query in QUERIES.items():
+            yield f"list {name}", partial(self.list, query)
+            yield f"page {name}", partial(self.page, query)
+            yield f"ledger entries of {name}", partial(self.entries, query)
+            yield f"stream {name}", partial(self.stream, query)
+        yield "list with an offset", partial(self.list, {"offset": 30})
+        for name, query in BROWSED.items():
+            yield f"browse {name}", partial(self.browse, query)
+        ids = {"ids": [str(id_) for id_ in self.ids]}
+        yield "browse ids", partial(self.browse, ids)
+        yield "browse ids in the order of users", partial(self.browse, ids | {"orderBy": [{"userId": "asc"}]})
+        for user in (None, "common", "rare"):
+            yield f"list as {user}", partial(self.list, {}, user)
+            yield f"stream as {user}", partial(self.stream, {}, user)
+            yield f"trace as {user}", partial(self.trace, self.ids[0], user)
+        for operation in (
+            *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
+            *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.erase),
+        ):
+            yield operation.__name__, operation
+
+    async def list(self, query: dict[str, Any], only_user: str | None = None) -> int:
+        wanted = msgspec.convert({"limit": LIMIT} | query, ListEvents)
+        events = json.loads((await self.reader.events(self.workspace, wanted, only_user)).json)
+        return len(events) + int(query.get("offset", 0))
+
+    async def page(self, query: dict[str, Any]) -> int:
+        async def page(**cursor: str) -> dict[str, Any]:
+            wanted = msgspec.convert({"limit": LIMIT} | query | cursor, ListEvents)
+            found: dict[str, Any] = json.loads((await self.reader.page(self.workspace, wanted, None)).json)
+            return found
+
+        first = await page()
+        if "nextCursor" in first:
+            second = await page(cursor=first["nextCursor"])
+            await page(cursor=second["previousCursor"], direction="backward")
+        return len(first["events"])
+
+    async def entries(self, query: dict[str, Any]) -> int:
+        ledger = self.store.ledger()
+        wanted = msgspec.convert(query, EventQuery)
+        return len(json.loads((await ledger.entries(self.workspace, wanted, LIMIT, None)).json)["events"])
+
+    async def stream(self, query: dict[str, Any], only_user: str | None = None) -> int:
+        follower = EventFollower(self.database)
+        matching = Filter(msgspec.convert(query, EventQuery), self.workspace, only_user)
+        tip = await follower.tip(self.workspace)
+        first = await follower.matching(matching, -1, tip)
+        second = await follower.matching(matching, first.seq, tip) if first.seq < tip else first
+        return max(len(first.events), len(second.events))
+
+    async def browse(self, query: dict[str, Any]) -> int:
+        async def page(**cursor: str) -> dict[str, Any]:
+            browser = Browser(self.database, self.cursors)
+            wanted = msgspec.convert({"limit": LIMIT} | query | cursor, BrowseEvents)
+            found: dict[str, Any] = json.loads((await browser.page(self.workspace, wanted, None)).json)
+            return found
+
+        first = await page()
+        if first["data"]:
+            second = await page(after=first["pageInfo"]["endCursor"])
+            await page(before=(second if second["data"] else first)["pageInfo"]["startCursor"] or "")
+        return len(first["data"]) if "ids" not in query else len(self.ids)
+
+    async def get(self) -> int:
+        references: list[UUID | bytes] = [*self.ids, self.hash]
+        found = await asyncio.gather(*(self.reader.get(self.workspace, each) for each in references))
+        return sum(each is not None for each in found)
+
+    async def log(self, count: int = 100) -> int:
+        drafts = [draft("common.type1", user_id="common") for _ in range(count)]
+        await self.events.append(self.workspace, drafts)
+        await self.events.append(self.workspace, drafts)  # they are stored already
+        await self.events.preview(self.workspace, drafts[0])
+        return count
+
+    async def follow(self) -> int:
+        follower = EventFollower(self.database)
+        await follower.place(self.workspace, self.ids[0])
+        await follower.before(self.workspace, self.store.clock.at)
+        await follower.tips([self.workspace])
+        tip = await follower.tip(self.workspace)
+        return len((await follower.next(self.workspace, tip - 300, tip)).events)
+
+    async def trace(self, reference: UUID | bytes, only_user: str | None = None) -> int:
+        found = await Tracer(self.database).trace(self.workspace, reference, only_user, limit=LIMIT, depth=5)
+        trace = json.loads(found.json) if found else {}
+        return 1 + sum(len(trace.get(name, [])) for name in ("ancestors", "descendants", "correlated"))
+
+    async def trace_by_hash(self) -> int:
+        return await self.trace(self.hash)
+
+    async def export(self) -> int:
+        exports = Exports(self.database, self.store.ledger(), Trees(self.database))
+        export = await exports.open(self.workspace, self.place, self.place + LIMIT)
+        async for _ in export:
+            pass
+        return LIMIT
+
+    async def ledger(self) -> int:
+        ledger = self.store.ledger()
+        entry = await ledger.find(self.workspace, self.hash)
+        assert entry is not None
+        await ledger.find(self.workspace, self.ids[0])
+        await ledger.inclusion(self.workspace, entry)
+        await ledger.consistency(self.workspace, self.place, self.place + 100)
+        await ledger.checkpoint(self.workspace)
+        return 1
+
+    async def keys(self) -> int:
+        keys = Keys(self.database)
+        await find_principal(self.database, b"no such")
+        await valid_keys(self.database, ["control", "no such"])
+        await keys.principal("control")
+        await keys.find("control")
+        await keys.page(["*"], with_ended=True, place=None, way="forward", limit=LIMIT)
+        await keys.known_workspaces([self.workspace])
+        return 1
+
+    async def limits(self) -> int:
+        await lease(self.database, self.workspace, "publish", limit=100, length=60, wanted=10, own=0)
+        return 1
+
+    async def audit(self) -> int:
+        audit = AuditLog(self.database)
+        for action in (None, "key.created"):
+            read = Act.of("audit.read", "k", {}, [self.workspace])
+            await audit.entries(self.workspace, since=None, action=action, limit=LIMIT, read=read)
+        return 1
+
+    async def dispatch(self) -> int:
+        logged = await self.log(30)
+        while (step := await self.deliveries.dispatch(self.workspace)) is not None and step.owed:
+            logged += 30
+        await self.deliveries.work()
+        await self.deliveries.subscribers(self.workspace)
+        return logged
+
+    async def catch_up(self) -> int:
+        for subscription in ("sub_behind", "sub_behind_of_user"):
+            while await self.deliveries.catch_up(self.workspace, subscription):
+                pass
+        subscriptions = Subscriptions(self.database)
+        return (await subscriptions.get(self.workspace, "sub_behind", None)).delivery_seq
+
+    async def deliver(self) -> int:
+        _, claims = await self.deliveries.exchange(
+            self.workspace, [], {"sub_plain": LIMIT, "sub_ordered": LIMIT}, max_bytes=2**20
+        )
+        assert {claim.subscription for claim in claims} == {"sub_plain", "sub_ordered"}
+        now = self.store.clock.at
+        made = [
+            Made(claim.subscription, claim.delivery_seq, claim.attempts, now, 1, 200, None, "", None)
+            for claim in claims[:-2]
+        ]
+        await self.deliveries.exchange(self.workspace, made, {"sub_ordered": 1}, max_bytes=2**20)
+        await self.deliveries.release(self.workspace, claims[-2:])
+        return len(claims)
+
+    async def subscriptions(self) -> int:
+        subscriptions = Subscriptions(self.database)
+        await subscriptions.get(self.workspace, "sub_plain", None)
+        await subscriptions.all(self.workspace, None)
+        ways: list[tuple[Way, int | None]] = [("forward", None), ("forward", 3000), ("backward", 3000)]
+        for way, place in ways:
+            await subscriptions.deliveries(self.workspace, "sub_plain", state=None, place=place, way=way, limit=LIMIT)
+        return LIMIT
+
+    async def erase(self) -> int:
+        erasure = Erasure(self.events, self.store.node)
+
+        def act(_events: int, _seq: int) -> Act:
+            return Act.of("events.erased", "k", {}, [self.workspace])
+
+        erased = 0
+        wanted: list[tuple[By, Any]] = [("ids", self.ids), ("userId", "gone"), ("subjectId", "gone")]
+        for by, value in wanted:
+            asked = Wanted(by, ids=value) if by == "ids" else Wanted(by, value=value)
+            erased = max(erased, (await erasure.erase(self.workspace, asked, act)).erased)
+        return erased

@@ -1,0 +1,210 @@
+"""Databases with 50,000 events, in every state in which PostgreSQL may know nothing of them, or nothing true."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from msgspec import Struct
+
+from app.store.install import migrate
+from tests.store.opened import opened
+
+EVENTS = 50_000
+
+NEW = "fresh"
+"""A workspace that is made when everything was analyzed."""
+
+QUIET = "ALTER TABLE {} SET (autovacuum_enabled = false)"
+
+FILL = """
+INSERT INTO event (workspace_id, seq, id, type, kid, recorded_at, prev_hash, body_hash, hash, signature, salt, user_id,
+    source, data, subject_id, producer, metadata, correlation_id, causation_id, occurred_at)
+SELECT workspace, n, md5(workspace || n)::uuid, CASE WHEN rare THEN 'rare.done' ELSE 'common.type' || n %% 3 END,
+    install.kid, timestamptz '2024-01-01Z' + n * interval '1 second', sha256(''), sha256(''),
+    sha256((workspace || n)::bytea), sha512(''), '',
+    CASE WHEN rare THEN 'rare' WHEN n %% 500 = 11 THEN 'gone' ELSE 'common' END,
+    CASE WHEN rare THEN 'sync' ELSE 'api' END, '{"title":"Call John"}',
+    CASE WHEN rare THEN 'rare' WHEN n %% 500 = 14 THEN 'gone' WHEN n %% 3 > 0 THEN 'common' END,
+    CASE WHEN rare THEN 'rare' END,
+    CASE WHEN NOT rare AND n %% 10 < 6 THEN '{"ai":{"agent":"common","confidence":{"score":0.' || n %% 9 || '}}}'
+        WHEN rare THEN (ARRAY['{"ai":{"agent":"rare"}}', '{"custom":{"tags":["a"]}}',
+            '{"import":{"importedAt":"2024-01-01T00:00:00Z","source":"notion"}}',
+            '{"sync":{"deviceId":"d","platform":"ios","syncedAt":"2024-01-01T00:00:00Z"}}'])[n / 250 %% 4 + 1] END,
+    CASE WHEN rare AND n / 250 %% 2 = 0 THEN 'rare' WHEN rare OR n %% 3 > 0 THEN 'common' END,
+    CASE WHEN rare THEN 'rare' WHEN n %% 3 > 0 THEN 'common' END, NULL
+FROM install, (SELECT workspace, n, n %% 250 = 7 AND n < 30000 AS rare
+    FROM generate_series(%(first)s::int, %(last)s::int) AS n, unnest(%(workspaces)s::text[]) AS workspace) AS numbered
+"""
+"""What is rare is old as well: an index that only sorts would go through all that is newer."""
+
+END = """
+UPDATE event_tip SET seq = %(last)s::int, counted = false, hash = sha256((workspace_id || %(last)s::int)::bytea),
+    recorded_at = timestamptz '2024-01-01Z' + %(last)s::int * interval '1 second'
+WHERE workspace_id = ANY(%(workspaces)s)
+"""
+"""Without counters, so that totals are counted by index too."""
+
+SUBSCRIBE = """
+INSERT INTO subscription (workspace_id, id, event_types, url, ordered, only_user, state, secret, weak_secret, cursor,
+    delivery_seq, attempted, created_at)
+SELECT %(workspace)s, id, types, 'https://receiver.example/', ordered, only_user, 'active', '', false, behind,
+    deliveries, greatest(deliveries - 2000, 0), now()
+FROM (VALUES
+    ('sub_plain', ARRAY['common.*'], false, NULL, NULL::bigint, 6000),
+    ('sub_ordered', ARRAY['common.*'], true, NULL, NULL, 6000),
+    ('sub_behind', ARRAY['rare.*'], false, NULL, -1, 0),
+    ('sub_behind_of_user', ARRAY['rare.*'], false, 'rare', -1, 0)
+) AS made (id, types, ordered, only_user, behind, deliveries)
+"""
+
+DISPATCH = "INSERT INTO dispatch SELECT workspace_id, seq, 0 FROM event_tip WHERE workspace_id = %(workspace)s"
+
+DELIVER = """
+INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, state, attempts, created_at, due_at,
+    ended_at)
+SELECT workspace_id, id, n, n %% (SELECT seq FROM event_tip WHERE workspace_id = s.workspace_id), ordered,
+    CASE WHEN n > attempted THEN 'pending' ELSE 'delivered' END, (n <= attempted)::int, now(),
+    CASE WHEN n > attempted THEN now() - interval '1 second' END, CASE WHEN n <= attempted THEN now() END
+FROM subscription AS s, generate_series(1, delivery_seq) AS n WHERE workspace_id = %(workspace)s
+"""
+
+
+class Cluster(Struct, frozen=True):
+    """A PostgreSQL with a migrated and set up database of this name; `keys` has the install's key."""
+
+    url: str
+    template: str
+    keys: Path
+
+
+def prepared(url: str, keys: Path) -> Cluster:
+    """A cluster for states, in a PostgreSQL at `url`."""
+    name = "template_states"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    own = url.replace("/postgres?", f"/{name}?", 1)
+    migrate(own)
+    with opened(own, keys):
+        pass
+    with psycopg.connect(own, autocommit=True) as connection:
+        for table in ("event", "delivery", "attempt", "subscription"):
+            connection.execute(QUIET.format(table))
+    return Cluster(url, name, keys)
+
+
+def fill(url: str, first: int, last: int, *, workspaces: list[str] | None = None) -> None:
+    """Store events from seq `first` to `last` in each of these workspaces (none: the default one)."""
+    given = {"first": first, "last": last, "workspaces": workspaces or ["default"]}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(FILL, given)
+        connection.execute(END, given)
+
+
+def subscribe(url: str, workspace: str) -> None:
+    """Have subscriptions: with deliveries that are due, and many that have ended; and behind their log."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for table in ("attempt", "delivery", "subscription", "dispatch"):
+            connection.execute(f"DELETE FROM {table}")
+        for statement in (SUBSCRIBE, DISPATCH, DELIVER):
+            connection.execute(statement, {"workspace": workspace})
+
+
+def analyze(url: str) -> None:
+    """Have the planner know what there is now."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+
+
+def filled(url: str) -> str:
+    """As a log is that was written and never analyzed. Answers the workspace to look at, as the others do."""
+    fill(url, 0, EVENTS - 1)
+    return "default"
+
+
+def analyzed(url: str) -> str:
+    """As it should be."""
+    workspace = filled(url)
+    analyze(url)
+    return workspace
+
+
+def analyzed_while_empty(url: str) -> str:
+    """As autovacuum leaves it that came by too early."""
+    analyze(url)
+    return filled(url)
+
+
+def large_among_small(url: str) -> str:
+    """One workspace has nine tenths of all events; a thousand have the others."""
+    fill(url, 0, 4, workspaces=[f"small{n}" for n in range(EVENTS // 10 // 5)])
+    fill(url, 0, EVENTS * 9 // 10 - 1)
+    analyze(url)
+    return "default"
+
+
+def new_among_others(url: str, keys: Path) -> str:
+    """A workspace that was made and filled when a thousand others had been analyzed."""
+    fill(url, 0, EVENTS * 9 // 10 // 1000 - 1, workspaces=[f"small{n}" for n in range(1000)])
+    analyze(url)
+    with opened(url, keys, workspaces=[NEW]):
+        pass
+    fill(url, 0, EVENTS // 10 - 1, workspaces=[NEW])
+    return NEW
+
+
+def restored(url: str, programs: Path) -> str:
+    """As `pg_restore` leaves it: without any statistics, and with indexes in another order."""
+    workspace = filled(url)
+    with tempfile.TemporaryDirectory() as directory:
+        dump = Path(directory) / "dump"
+        subprocess.run([programs / "pg_dump", "-Fd", "-f", dump, url], check=True)
+        subprocess.run([programs / "pg_restore", "--clean", "--if-exists", "-d", url, dump], check=True)
+    return workspace
+
+
+def programs_15() -> Path | None:
+    """Where the programs of a PostgreSQL 15 are, if there is one on this machine."""
+    given = os.environ.get("SYNAP_TEST_POSTGRES_15_BIN")
+    places = [Path(given)] if given else [Path("/usr/lib/postgresql/15/bin"), Path("/usr/pgsql-15/bin")]
+    return next((place for place in places if (place / "initdb").exists()), None)
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+@contextmanager
+def postgres_15(programs: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL 15, database `postgres`, until the end of the block."""
+    directory = Path(tempfile.mkdtemp(prefix="synap-pg15-"))
+    # It does not run as root: as the user that its package made, else as nobody.
+    user = ("postgres" if _is_user("postgres") else "nobody") if os.geteuid() == 0 else None
+    if user is not None:
+        shutil.chown(directory, user)
+    options = f"-c listen_addresses='' -c unix_socket_directories={directory} -c autovacuum=off -c fsync=off"
+    data = directory / "data"
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run(
+            [programs / program, "-D", data, *arguments], user=user, cwd="/", check=True, stdout=subprocess.DEVNULL
+        )
+
+    try:
+        run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres")
+        run("pg_ctl", "-w", "-t", "120", "-l", str(directory / "log"), "-o", options, "start")
+        try:
+            yield f"postgresql://postgres:@/postgres?host={directory}"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
