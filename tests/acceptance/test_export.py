@@ -17,9 +17,9 @@ from tests import web
 from tests.acceptance.processes import Cluster
 from tests.servers import Server, serving, until
 
-EVENTS = 8000
+EVENTS = 2000
 
-TEXT = "x" * 10_000
+TEXT = "x" * 40_000
 """With it an export is larger than everything that may be held of it."""
 
 MAX_GROWTH = 60 * 2**20
@@ -47,8 +47,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of that database, whose log is long."""
     with serving(tmp_path_factory.mktemp("export"), database_url=cluster.url) as started:
-        batch = {"events": [{"type": "note.created", "data": {"text": TEXT}} for _ in range(500)]}
-        for _ in range(EVENTS // 500):
+        batch = {"events": [{"type": "note.created", "data": {"text": TEXT}} for _ in range(100)]}
+        for _ in range(EVENTS // 100):
             assert started.mutate("events.logBatch", batch).status_code == 200
         yield started
 

@@ -131,20 +131,24 @@ def test_the_guide_ends_in_a_typed_call(followed: Followed) -> None:
 
 
 def test_what_the_guide_calls_misspelt_does_not_compile(followed: Followed) -> None:
-    for right, wrong in [
+    misspelt = [
         ("title: 'Call John'", "titel: 'Call John'"),
         ("stars: 5", "stars: '5'"),
         ("'metadata.review.stars'", "'metadata.review.star'"),
         ("api.notes.count", "api.notes.cuont"),
         ("'note.created',", "'note.craeted',"),
         ("=== 'note.created'", "=== 'note.craeted'"),
-    ]:
+    ]
+    for place, (right, wrong) in enumerate(misspelt):
         assert right in CLIENT
-        followed.write("client.mts", CLIENT.replace(right, wrong))
+        followed.write(f"wrong{place}.mts", CLIENT.replace(right, wrong))
+    followed.write("client.mts", CLIENT)
 
-        compiled = followed.run(COMPILE)
+    compiled = followed.run(f"{COMPILE} {' '.join(f'wrong{place}.mts' for place in range(len(misspelt)))}")
 
-        assert compiled.returncode != 0, wrong
+    assert compiled.returncode != 0
+    refused = {line.partition("(")[0] for line in compiled.stdout.splitlines() if "error" in line}
+    assert refused == {f"wrong{place}.mts" for place in range(len(misspelt))}
 
 
 TYPES = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import urllib.request
@@ -29,37 +30,47 @@ def test_contract_refuses_the_other_transformer(node: Path, server: Server, tmp_
     assert "transformer" in compiled.stdout
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [
-        ("colour: 'red'", "subjectId: 'x'"),
-        ("colour: 'red'", "source: 'api'"),
-        ("subscribe({ markers: true }, { onData })", "subscribe({ markers: false }, { onData })"),
-        (
-            "stream.subscribe({ markers: true }, { onData })",
-            "marked.events.stream.subscribe({ markers: true }, { onData })",
-        ),
-        ("(value) => value.data", "(value) => 'id' in value && value.data"),
-        ("'id' in value && value.cursor", "'id' in value || value.cursor"),
-        ("{ parent: { some: { type: 'note.made' } } }", "{ parentId: null }"),
-        ("source: 'alien', markers: true", "source: 'sync', markers: true"),
-        ("{ marker: true }", "{ markers: true }"),
-    ],
-)
-def test_a_right_call_among_the_wrong_ones_is_noticed(
-    node: Path, server: Server, tmp_path: Path, wrong: str, right: str
-) -> None:
-    project = _project(node, server, tmp_path, transformer="none")
-    calls = project / "wrong.ts"
-    text = calls.read_text()
-    assert wrong in text
-    calls.write_text(text.replace(wrong, right))
+RIGHT = [
+    ("colour: 'red'", "subjectId: 'x'"),
+    ("colour: 'red'", "source: 'api'"),
+    ("subscribe({ markers: true }, { onData })", "subscribe({ markers: false }, { onData })"),
+    (
+        "stream.subscribe({ markers: true }, { onData })",
+        "marked.events.stream.subscribe({ markers: true }, { onData })",
+    ),
+    ("(value) => value.data", "(value) => 'id' in value && value.data"),
+    ("'id' in value && value.cursor", "'id' in value || value.cursor"),
+    ("{ parent: { some: { type: 'note.made' } } }", "{ parentId: null }"),
+    ("source: 'alien', markers: true", "source: 'sync', markers: true"),
+    ("{ marker: true }", "{ markers: true }"),
+]
+"""What `wrong.ts` has, and what it should have."""
 
-    compiled = _tsc(project)
 
-    errors = [line for line in compiled.stdout.splitlines() if "error" in line]
+@pytest.fixture(scope="module")
+def corrected(node: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the compiler says of copies of `wrong.ts`, each of them right in one place. It runs once for all of them."""
+    project = _project(node, server, tmp_path_factory.mktemp("corrected"), transformer="none")
+    text = (project / "wrong.ts").read_text()
+    for place, (wrong, right) in enumerate(RIGHT):
+        assert wrong in text
+        (project / f"right{place}.ts").write_text(text.replace(wrong, right))
+    options = json.loads((project / "tsconfig.json").read_text())
+    options["files"] += [f"right{place}.ts" for place in range(len(RIGHT))]
+    (project / "tsconfig.json").write_text(json.dumps(options))
+    return [line for line in _tsc(project).stdout.splitlines() if "error" in line]
+
+
+@pytest.mark.parametrize("place", range(len(RIGHT)), ids=[right for _, right in RIGHT])
+def test_a_right_call_among_the_wrong_ones_is_noticed(corrected: list[str], place: int) -> None:
+    errors = [line for line in corrected if line.startswith(f"right{place}.ts(")]
+
     assert errors
     assert all("Unused '@ts-expect-error'" in error for error in errors), errors
+
+
+def test_the_wrong_calls_alone_compile(corrected: list[str]) -> None:
+    assert [line for line in corrected if not line.startswith("right")] == []
 
 
 def _compile_and_run(node: Path, server: Server, folder: Path, *, transformer: str) -> None:
