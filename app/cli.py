@@ -33,6 +33,7 @@ from app.store.data_directory import DataDirectoryError
 from app.store.deletion import delete_workspace
 from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
+from app.store.roles import grant_serving
 from app.store.rotation import adopt_key, rotate_key
 from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
@@ -127,9 +128,17 @@ def serve() -> None:
 
 
 @cli.command
-def migrate() -> None:
-    """Bring the database's schema to its newest version."""
-    with _administered():
+def migrate(*, grant: str | None = None) -> None:
+    """Bring the database's schema to its newest version.
+
+    Parameters
+    ----------
+    grant
+        A role that servers log in as: grant it all that a server does, and nothing more.
+    """
+    with _administered() as install:
+        if grant is not None:
+            grant_serving(install.connection, grant)
         print("The schema is at its newest version.")
 
 
@@ -532,7 +541,7 @@ def _administered(*, recovering: bool = False) -> Iterator[_Administration]:
     settings = Settings.from_environment()
     with (
         ready(settings, serving=False, recovering=recovering) as install,
-        connect(install.database_url) as connection,
+        connect(install.urls.owner) as connection,
     ):
         yield _Administration(connection, Keyring(settings.node_key_path), settings.secret_path)
 

@@ -18,8 +18,9 @@ from app.store import embedded
 from app.store.audit import enter
 from app.store.data_directory import DataDirectoryError, hold
 from app.store.install import Files, connect, migrate, set_up
-from app.store.postmaster import running
+from app.store.postmaster import running, url_of_server
 from app.store.registered import register_types
+from app.store.roles import SERVER, make_server_role
 from app.store.tuning import CONNECTIONS_PER_PROCESS
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
@@ -31,12 +32,26 @@ HOLD_SECONDS = 3.0
 """How long a start waits for the data directory: a server that was killed lets go within that time."""
 
 
+class Urls(Struct, frozen=True):
+    """How a database is reached. They are the same for an external one."""
+
+    owner: str
+    """By the role that migrates and administers."""
+    server: str
+    """By the role that serves."""
+
+
 class Install(Struct, frozen=True):
     """A ready install: where its database is and who it is."""
 
-    database_url: str
+    urls: Urls
     node: str
     origin: str
+
+    @property
+    def database_url(self) -> str:
+        """The URL of its database, for the role that serves."""
+        return self.urls.server
 
 
 @contextmanager
@@ -49,17 +64,27 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
     `recovering`: the signing key and the install secret may be lost.
     """
     with ExitStack() as stack:
-        url = stack.enter_context(database(settings, serving=serving))
+        urls = stack.enter_context(database(settings, serving=serving))
         _make_directory(settings.data_dir)
-        migrate(url)
+        _migrate(urls)
         files = Files(settings.node_key_path, settings.secret_path, settings.control_token_path)
-        with connect(url) as connection:
+        with connect(urls.server) as connection:
             identity = set_up(connection, files, settings.origin, recovering=recovering)
             if serving:
                 register_types(connection, registered_kinds(), event_types())
                 enter(connection, "server.started", _started(settings), [EVERY])
                 stack.enter_context(_announced(settings, identity.node, connection))
-        yield Install(url, identity.node, identity.origin)
+        yield Install(urls, identity.node, identity.origin)
+
+
+def _migrate(urls: Urls) -> None:
+    """Migrate, and see to the role that serves the embedded database. Raises InstallError."""
+    if urls.owner == urls.server:
+        migrate(urls.owner)
+        return
+    with connect(urls.owner) as connection:
+        make_server_role(connection)
+    migrate(urls.owner, serving_role=SERVER)
 
 
 def _started(settings: Settings) -> dict[str, object]:
@@ -104,7 +129,7 @@ def _announced(settings: Settings, node: str, connection: psycopg.Connection) ->
 
 
 def observed(settings: Settings) -> str:
-    """The URL of the database of `settings`, for those who change nothing: an embedded one is not started.
+    """The URL of the database of `settings` for the role that serves. An embedded one is not started.
 
     Raises DataDirectoryError if it is stopped.
     """
@@ -118,12 +143,12 @@ def observed(settings: Settings) -> str:
             f"The embedded database in {settings.data_dir} is stopped, so nothing in it was looked at; synap serve "
             "starts it."
         )
-    return url
+    return url_of_server(url)
 
 
 @contextmanager
-def database(settings: Settings, *, serving: bool) -> Iterator[str]:
-    """The URL of the database of `settings`, as it is; an embedded one runs until the end. Raises as `ready` does."""
+def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
+    """The database of `settings`, as it is; an embedded one runs until the end. Raises as `ready` does."""
     with ExitStack() as stack:
         if settings.database_url is None:
             held = _hold(stack, settings.data_dir, wait=serving)
@@ -132,7 +157,7 @@ def database(settings: Settings, *, serving: bool) -> Iterator[str]:
                     f"The data directory {settings.data_dir} is held by another server; stop that one, or set "
                     "SYNAP_DATA_DIR (several servers share one SYNAP_DATABASE_URL)."
                 )
-            yield stack.enter_context(
+            url = stack.enter_context(
                 embedded.postgres(
                     settings.data_dir,
                     ours=held,
@@ -140,8 +165,9 @@ def database(settings: Settings, *, serving: bool) -> Iterator[str]:
                     on_loss=_stop if serving else lambda: None,
                 )
             )
+            yield Urls(url, url_of_server(url))
         else:
-            yield settings.database_url
+            yield Urls(settings.database_url, settings.database_url)
 
 
 def connections(settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.store.admission import IDENT, MAP
 from app.store.embedded import postgres
 from app.store.install import migrate
 from tests.packages import install_packages
@@ -21,12 +23,15 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of this run's PostgreSQL, database `postgres`.
+    """The URL of this run's PostgreSQL, database `postgres`. Who runs the tests may log in as any role.
 
     It waits for no disk: nobody cuts its power, and a database is made and dropped ten times as fast. Tests of crashes
     have a PostgreSQL of their own.
     """
-    with postgres(tmp_path_factory.mktemp("pg"), ours=True) as url:
+    data_dir = tmp_path_factory.mktemp("pg")
+    with postgres(data_dir, ours=True) as url:
+        with (data_dir / "postgres" / IDENT).open("a") as users:
+            users.write(f"{MAP} {pwd.getpwuid(os.geteuid()).pw_name} all\n")
         with psycopg.connect(url, autocommit=True) as connection:
             for setting in ("fsync", "full_page_writes"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")

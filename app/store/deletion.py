@@ -9,6 +9,7 @@ from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolati
 
 from app.store.audit import enter
 from app.store.linker import LOCK
+from app.store.roles import power
 from app.store.workspaces import NODE_LOG, WorkspaceError
 
 CUSTODIAN = "synap_custodian"
@@ -78,6 +79,11 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
             enter(connection, "workspace.deleted", detail, [NODE_LOG, slug])
     except InsufficientPrivilege:
         login = connection.info.user
+        if not power(connection).is_owner:
+            raise WorkspaceError(
+                f"The login {login} may not delete events; run this with the SYNAP_DATABASE_URL of the role that owns "
+                "the tables."
+            ) from None
         make = "" if connection.execute(HAS_ROLE).fetchone() else f"CREATE ROLE {CUSTODIAN} NOLOGIN; "
         raise WorkspaceError(
             f"The login {login} may not delete events; an administrator of the database gives it leave with: {make}"

@@ -19,7 +19,9 @@ WAIT_SECONDS = 60.0
 def postgres(
     data_dir: Path, *, ours: bool, connections: int = 0, on_loss: Callable[[], None] = lambda: None
 ) -> Iterator[str]:
-    """The libpq URL of the PostgreSQL in `data_dir`, which exists. `ours`: it is started here, and stopped at the end.
+    """The libpq URL of the PostgreSQL in `data_dir`, which exists, for the role that owns its tables.
+
+    `ours`: it is started here, and stopped at the end.
 
     A server of ours that ends is started again. If that is in vain, `on_loss` is called, in a thread, and the end of
     the block raises. `connections`: as many as will be made. Raises DataDirectoryError.

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import psycopg
 from msgspec import Struct
-from psycopg.errors import InsufficientPrivilege, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
+from psycopg.errors import (
+    InsufficientPrivilege,
+    LockNotAvailable,
+    QueryCanceled,
+    ReadOnlySqlTransaction,
+)
 
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, write_secret
 from app.store.inspection import revision
 from app.store.keys import insert_key, new_token
+from app.store.roles import grant_serving
 from app.store.secret import fingerprint, first_secret, keep_fingerprint, require_secret
 from app.store.workspaces import NODE_LOG, create_workspace
 from schemas.principal import EVERY
@@ -53,8 +59,11 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def migrate(url: str) -> None:
-    """Bring the schema to its newest version; a second process waits for the first. Raises InstallError."""
+def migrate(url: str, *, serving_role: str | None = None) -> None:
+    """Bring the schema to its newest version, and grant the `serving_role` what a server does.
+
+    A second process waits for the first. Raises InstallError.
+    """
     with connect(url) as connection:
         try:
             connection.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
@@ -63,6 +72,8 @@ def migrate(url: str) -> None:
                 raise InstallError("The database was migrated by a newer version of this server; run that one.")
             if current != head():
                 _upgrade(url)
+            if serving_role is not None:
+                grant_serving(connection, serving_role)
         except psycopg.Error as error:
             raise InstallError(
                 f"The schema cannot be migrated: {said(error)}; nothing was changed{_remedy(error)}."

@@ -5,19 +5,22 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.parse import quote
 
 import psutil
 import structlog
 
+from app.store.admission import HBA, IDENT, write_admission
 from app.store.data_directory import DataDirectoryError
 from app.store.programs import HERE, Programs
+from app.store.roles import OWNER, SERVER
+from app.store.sockets import fits, remove_folder, remove_left, socket_folder
 
 logger = structlog.get_logger("synap.postgres")
 
@@ -38,12 +41,8 @@ STEADY_SECONDS = 60.0
 
 POLL_SECONDS = 0.05
 
-SOCKET = ".s.PGSQL.5432"
-MAX_SOCKET_BYTES = 103
-"""Of the path of a socket, where systems agree (107 on Linux)."""
-
-INITDB = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
-"""Everybody who reaches the socket is trusted: it is in a folder that only its owner enters."""
+INITDB = (f"--username={OWNER}", "--auth=reject", "--encoding=UTF8", "--locale=C", "--no-instructions")
+"""Nobody may log in until a start writes who may."""
 
 
 class Postmaster:
@@ -71,7 +70,7 @@ class Postmaster:
 
     @property
     def url(self) -> str:
-        """Its libpq URL, the same after each start."""
+        """Its libpq URL for the role that owns its tables, the same after each start."""
         return url(self._socket_directory)
 
     def start(self) -> None:
@@ -105,17 +104,16 @@ class Postmaster:
             self._watcher.join()
         self._clear()
         if self._socket_directory != self.directory:
-            shutil.rmtree(self._socket_directory, ignore_errors=True)
+            remove_folder(self._socket_directory)
 
     def _make(self) -> None:
         """Make the database beside its place, so that a crash leaves nothing half made there."""
         making = self.directory.with_name("postgres.making")
         if making.exists():
             shutil.rmtree(making)
-        making.mkdir(mode=0o700)
-        self._programs.make_ours(making)
+        self._programs.make_folder(making)
         place = HERE if self._programs.place == HERE else making
-        with tempfile.TemporaryFile() as output:
+        with TemporaryFile(dir=making.parent) as output:
             code = self._programs.start("initdb", *INITDB, f"--pgdata={place}", folder=making, output=output).wait()
             output.seek(0)
             said = output.read().decode(errors="replace")
@@ -130,12 +128,18 @@ class Postmaster:
         self._clear()
         place = self._programs.place
         at = place if self._socket_directory == self.directory else self._socket_directory
-        options = {"unix_socket_directories": str(at), "unix_socket_permissions": "0700", **self._options}
+        options = {
+            "unix_socket_directories": str(at),
+            "unix_socket_permissions": "0700",
+            "hba_file": str(place / HBA),
+            "ident_file": str(place / IDENT),
+            **self._options,
+        }
         arguments = [f"--{name}={value}" for name, value in options.items()]
+        write_admission(self._programs)
         log = self.directory / "log"
-        with log.open("ab") as output:
-            self._programs.make_ours(log)
-            begin = output.tell()
+        with self._programs.open_log(log) as output:
+            begin = output.seek(0, os.SEEK_END)
             if self._stopping.is_set():  # whoever stops has looked for servers already
                 return
             self._process = self._programs.start(
@@ -212,18 +216,14 @@ class Postmaster:
 
     def _choose_socket_directory(self) -> Path:
         """A folder that only its owner enters: the database's, or a new one if the path is too long for a socket."""
-        if len(os.fsencode(self.directory / SOCKET)) <= MAX_SOCKET_BYTES:
+        if fits(self.directory):
             return self.directory
-        before = _socket_directory(self.directory)
-        if before is not None and before.name.startswith("synap-"):  # left by a server that was killed
-            shutil.rmtree(before, ignore_errors=True)
-        made = Path(tempfile.mkdtemp(prefix="synap-"))
-        self._programs.make_ours(made)
-        return made
+        remove_left(self._programs)
+        return socket_folder(self._programs)
 
 
 def running(data_dir: Path) -> str | None:
-    """The libpq URL of the server that runs in a data directory; None if there is none, or it is not ready yet."""
+    """The libpq URL of the server in a data directory, for its owner; None if none runs, or it is not ready yet."""
     directory = data_dir.resolve() / "postgres"
     lines = _pid_lines(directory)
     if len(lines) != 8 or lines[7] != "ready":
@@ -234,8 +234,13 @@ def running(data_dir: Path) -> str | None:
 
 
 def url(socket_directory: Path) -> str:
-    """The libpq URL of a server that listens in a folder."""
-    return f"postgresql://postgres:@/postgres?host={quote(os.fsencode(socket_directory))}&port=5432"
+    """The libpq URL of a server that listens in a folder, for the role that owns its tables."""
+    return f"postgresql://{OWNER}:@/postgres?host={quote(os.fsencode(socket_directory))}&port=5432"
+
+
+def url_of_server(owners: str) -> str:
+    """That of the role that serves."""
+    return owners.replace(f"://{OWNER}:", f"://{SERVER}:", 1)
 
 
 def _socket_directory(directory: Path) -> Path | None:

@@ -9,6 +9,8 @@ import importlib.util
 import os
 import pwd
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -22,6 +24,8 @@ HERE = Path("/proc/self/cwd")
 
 READ_CAPABILITIES = ("dac_read_search", "dac_override")
 """Each lets a user other than root enter closed folders; containers often have only the second."""
+
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 class User(Struct, frozen=True):
@@ -45,10 +49,32 @@ class Programs:
         """How the programs call the directory."""
         return HERE if self.user is not None and HERE.exists() else self.directory
 
-    def make_ours(self, path: Path) -> None:
-        """Give a file or folder of ours to the user that runs the programs."""
+    def make_ours(self, file: int) -> None:
+        """Give an open file or folder of ours to the user that runs the programs.
+
+        By its descriptor: that user may have put a link to another's file in the place of a path.
+        """
         if self.user is not None:
-            os.chown(path, self.user.uid, self.user.gid)
+            os.fchown(file, self.user.uid, self.user.gid)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder that only the user that runs the programs enters, and root. Raises OSError."""
+        path.mkdir(mode=0o700)
+        self.give_folder(path)
+
+    def give_folder(self, path: Path) -> None:
+        """Give a folder of ours to the user that runs the programs. Raises OSError."""
+        with open_folder(path) as folder:
+            self.make_ours(folder)
+
+    def open_log(self, path: Path) -> IO[bytes]:
+        """A file to which the programs append, made if there is none. Raises OSError if it is a link."""
+        try:
+            file = os.open(path, APPEND | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return os.fdopen(os.open(path, APPEND | os.O_NOFOLLOW), "ab")
+        self.make_ours(file)
+        return os.fdopen(file, "ab")
 
     def start(self, name: str, *arguments: str, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a program in `folder`, away from the signals of our terminal.
@@ -101,6 +127,16 @@ class Programs:
         except OSError:  # the program is closed to the user, or there is no setpriv
             return False
         return ran.returncode == 0
+
+
+@contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    """The descriptor of a folder. Raises OSError if it is a link, or no folder."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _setpriv(user: User, capability: str) -> list[str]:

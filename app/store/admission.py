@@ -1,0 +1,50 @@
+"""Who may log in to the embedded PostgreSQL: users of the machine, whom the kernel names to it (peer authentication).
+
+The users are root, the one that runs this process, and the owner of the database. The user `nobody` is none of them,
+even if it runs the database for root: other programs run as that user too.
+"""
+
+import os
+import pwd
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from app.store.programs import Programs
+from app.store.roles import OWNER, SERVER
+
+HBA = "pg_hba.conf"
+IDENT = "pg_ident.conf"
+
+MAP = "synap"
+
+RULES = f"""# Written at each start of the embedded database.
+local all all peer map={MAP}
+"""
+
+
+def write_admission(programs: Programs) -> None:
+    """Write who may log in to the database of `programs`. Raises OSError."""
+    for name, text in ((HBA, RULES), (IDENT, _users(programs))):
+        with NamedTemporaryFile("w", encoding="utf-8", dir=programs.directory, delete=False) as file:  # mode 0600
+            file.write(text)
+            programs.make_ours(file.fileno())
+        Path(file.name).replace(programs.directory / name)
+
+
+def admits_peers_only(directory: Path) -> bool:
+    """Whether the database in a directory names its users as we write it. Raises OSError."""
+    return (directory / HBA).read_text(encoding="utf-8") == RULES
+
+
+def _users(programs: Programs) -> str:
+    """The file that maps users of the machine to roles."""
+    uids = {0, os.geteuid()}
+    if programs.user is not None and programs.user.uid != pwd.getpwnam("nobody").pw_uid:
+        uids.add(programs.user.uid)
+    names = []
+    for uid in sorted(uids):
+        with suppress(KeyError):  # the kernel's number has no name here, so that PostgreSQL finds none either
+            names.append(pwd.getpwuid(uid).pw_name.replace('"', '""'))
+    lines = [f'{MAP} "{name}" {role}\n' for name in names for role in (OWNER, SERVER)]
+    return "".join(["# Written at each start of the embedded database.\n", *lines])

@@ -1,0 +1,89 @@
+"""The two roles of a database: one owns the tables and migrates them, the other serves.
+
+The role that serves can neither switch off the triggers that keep the log, nor empty or alter a table. Only the owner
+of a table and a superuser can.
+"""
+
+from contextlib import suppress
+
+import psycopg
+from msgspec import Struct
+from psycopg.errors import DuplicateObject, UniqueViolation
+from psycopg.sql import SQL, Identifier
+
+from app.store.readiness import GROWING, UPDATED
+
+OWNER = "postgres"
+"""The superuser of the embedded database: it owns the tables, migrates and administers."""
+
+SERVER = "synap"
+"""The role that serves the embedded database."""
+
+ERASED = ("event",)
+"""The tables whose rows lose a part of their columns: a trigger allows no other change."""
+
+DELETED = ("attempt", "delivery", "event_count", "producer_count", "registered_type", "subscription")
+"""The tables from which the server deletes rows."""
+
+GRANTS = [
+    *((table, right) for table in GROWING for right in ("SELECT", "INSERT")),
+    *((table, "UPDATE") for table in (*UPDATED, *ERASED)),
+    *((table, "DELETE") for table in DELETED),
+    ("alembic_version", "SELECT"),
+]
+"""All that a server does: a table and a right on it."""
+
+MISSING = """
+SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS needed (name, needed)
+WHERE NOT has_table_privilege(%(role)s, name, needed)
+"""
+
+HAS_ROLE = "SELECT FROM pg_roles WHERE rolname = %s"
+
+POWER = """
+SELECT rolname, rolsuper, EXISTS (
+    SELECT FROM unnest('{event,audit_entry}'::regclass[]) AS kept JOIN pg_class ON pg_class.oid = kept
+    WHERE pg_has_role(relowner, 'MEMBER'))
+FROM pg_roles WHERE rolname = current_user
+"""
+
+
+class Power(Struct, frozen=True):
+    """What the role of a connection could do to the log."""
+
+    role: str
+    is_superuser: bool
+    is_owner: bool
+    """Of the log's tables, or a member of the role that is."""
+
+
+def make_server_role(connection: psycopg.Connection) -> None:
+    """Make the role that serves the embedded database, if there is none. Commands may do so at once."""
+    if connection.execute(HAS_ROLE, (SERVER,)).fetchone() is None:
+        with suppress(DuplicateObject, UniqueViolation):
+            connection.execute(f"CREATE ROLE {SERVER} LOGIN")
+
+
+def grant_serving(connection: psycopg.Connection, role: str) -> None:
+    """Grant a role all that a server does, and nothing more. Changes nothing if it has that already.
+
+    Raises what psycopg raises if there is no such role, or we may not grant.
+    """
+    tables, rights = zip(*GRANTS, strict=True)
+    missing = connection.execute(MISSING, {"role": role, "tables": list(tables), "rights": list(rights)}).fetchall()
+    if not missing:
+        return
+    to = Identifier(role)
+    [(schema,)] = connection.execute("SELECT current_schema()").fetchall()
+    with connection.transaction():
+        connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), to))
+        connection.execute(SQL("GRANT EXECUTE ON FUNCTION audit_append TO {}").format(to))
+        for table, right in missing:
+            connection.execute(SQL("GRANT {} ON {} TO {}").format(SQL(right), Identifier(table), to))
+
+
+def power(connection: psycopg.Connection) -> Power:
+    """What the role of this connection could do to the log."""
+    row = connection.execute(POWER).fetchone()
+    assert row is not None  # noqa: S101 - who asks has a role
+    return Power(*row)

@@ -1,0 +1,97 @@
+"""The folder of the socket of the embedded PostgreSQL, if the path of the database is longer than a socket's may be.
+
+It is a new folder in the system's temporary one, which only its owner enters. A start removes those whose servers were
+killed.
+"""
+
+import os
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from app.store.data_directory import DataDirectoryError
+from app.store.programs import Programs, open_folder
+
+SOCKET_NAME = ".s.PGSQL.5432"
+
+MAX_SOCKET_BYTES = 103
+"""Of the path of a socket, where systems agree (107 on Linux)."""
+
+PREFIX = "synap-socket-"
+
+FILES = {SOCKET_NAME, f"{SOCKET_NAME}.lock"}
+
+OLD_SECONDS = 600.0
+"""A folder where no server listens may be that of one that starts, but not for so long."""
+
+
+def fits(folder: Path) -> bool:
+    """Whether a socket may be in a folder."""
+    return len(os.fsencode(folder / SOCKET_NAME)) <= MAX_SOCKET_BYTES
+
+
+def socket_folder(programs: Programs) -> Path:
+    """A new short folder that only the user that runs the programs enters, and root. Raises DataDirectoryError."""
+    for parent in _temporary_folders():
+        if not fits(parent / f"{PREFIX}12345678") or (programs.user is not None and not _is_open_to_all(parent)):
+            continue
+        with suppress(OSError):
+            made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            programs.give_folder(made)
+            return made
+    raise DataDirectoryError(
+        f"The path {programs.directory} is longer than that of a socket may be, and no folder for temporary files can "
+        "be used; set SYNAP_DATA_DIR to a path of at most 80 characters."
+    )
+
+
+def remove_left(programs: Programs) -> None:
+    """Remove the folders of servers of this user that were killed."""
+    uids = {os.geteuid(), programs.user.uid if programs.user else os.geteuid()}
+    for parent in _temporary_folders():
+        for folder in parent.glob(f"{PREFIX}*"):
+            with suppress(OSError):
+                if folder.lstat().st_uid in uids and _is_left(folder):
+                    remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with its socket. Nothing else that somebody may have put there goes."""
+    with suppress(OSError), open_folder(folder) as opened:
+        for name in FILES:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=opened)
+        folder.rmdir()
+
+
+def _temporary_folders() -> Iterator[Path]:
+    """Where the system keeps temporary files: the chosen folder first, then the usual ones."""
+    folders = []
+    with suppress(FileNotFoundError):  # none can be written
+        folders.append(tempfile.gettempdir())
+    yield from map(Path, dict.fromkeys([*folders, "/tmp", "/var/tmp"]))  # noqa: S108 - mkdtemp makes what is used
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    """Whether every user of the machine reaches a folder."""
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether a folder is as we make it, and no server listens there. Raises OSError."""
+    found = folder.lstat()
+    names = {file.name for file in folder.iterdir()}
+    if not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700 or names - FILES:
+        return False
+    if time.time() - found.st_mtime < OLD_SECONDS:
+        return False
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.connect(str(folder / SOCKET_NAME))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+    return False

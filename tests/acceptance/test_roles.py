@@ -1,0 +1,78 @@
+"""A server whose role is no owner of the tables: everything that it does, and what only the owner does."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.store.postmaster import running, url_of_server
+from app.store.roles import SERVER
+from tests import web
+from tests.acceptance.processes import synap
+from tests.checks import check_log
+from tests.delivery.receiver import receiving
+from tests.servers import Server, serving, until
+
+SETTINGS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8"}
+
+LOGINS = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'synap'"
+
+
+def _answer(server: Server, name: str, value: object, **headers: str) -> dict[str, object]:
+    answered = server.mutate(name, value, **headers)
+    assert answered.status_code == 200, answered.text
+    data: dict[str, object] = answered.json()["result"]["data"]
+    return data
+
+
+@contextmanager
+def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
+    with serving(data_dir, **SETTINGS) as server:
+        owner = running(data_dir)
+        assert owner is not None
+        yield server, owner, {}
+
+
+@contextmanager
+def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
+    """As `docs/operating.md` says: the owner migrates and grants, the other role serves."""
+    data_dir.mkdir()
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"DO $$ BEGIN CREATE ROLE {SERVER} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    synap(data_dir, "migrate", "--grant", SERVER, database_url=owner)
+    with serving(data_dir, database_url=url_of_server(owner), **SETTINGS) as server:
+        yield server, owner, {"database_url": owner}
+
+
+@pytest.mark.parametrize("started", [_embedded, _external])
+def test_a_server_that_owns_no_table_does_all_that_one_does(
+    data_dir: Path, database_url: str, started: Callable[[Path, str], object]
+) -> None:
+    with receiving() as receiver, started(data_dir, database_url) as (server, owner, administering):  # type: ignore[attr-defined]
+        subscribe = {"webhookUrl": receiver.url("/hook"), "eventTypes": ["note.*"]}
+        subscription = _answer(server, "subscriptions.create", subscribe)
+        event = _answer(server, "events.log", {"type": "note.created", "data": {"n": 1}, "producer": "p"})
+        published = {"type": "note.created", "data": {}, "source": "p"}
+        until(lambda: receiver.received)
+        assert web.post(f"{server.url}/v1/events", json=published, headers=server.headers).status_code == 201
+        assert _answer(server, "events.erase", {"ids": [event["id"]]})["erased"] == 1
+        key = _answer(server, "keys.create", {"userId": "u", "scopes": ["events:read"]})
+        _answer(server, "keys.revoke", {"keyId": key["id"]})
+        _answer(server, "subscriptions.delete", {"subscriptionId": subscription["subscriptionId"]})
+        with psycopg.connect(owner) as connection:
+            logins = connection.execute(LOGINS).fetchall()
+
+        synap(data_dir, "node", "rotate-key", **(administering and {"database_url": url_of_server(owner)}))
+        synap(data_dir, "workspaces", "create", "acme", **administering)
+        _answer(server, "events.log", {"type": "note.created", "data": {}}, **{"x-workspace-id": "acme"})
+        if administering:
+            synap(data_dir, "workspaces", "delete", "acme", "--yes", code=2, database_url=url_of_server(owner))
+        deleted = synap(data_dir, "workspaces", "delete", "acme", "--yes", **administering)
+        exported = synap(data_dir, "export", "-o", "log.json", **administering)
+
+        assert logins == [(SERVER,)]
+        assert deleted == "Deleted acme: 2 events."
+        assert exported.startswith("4 events ")
+        assert len(check_log(owner)) == 4
