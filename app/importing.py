@@ -323,8 +323,9 @@ def _refusals(path: Path, source: IO[bytes], order: Order) -> Iterator[IO[bytes]
                 f"{path} is the file that is imported; name another one for the lines that are refused."
             )
         kept = _kept_bytes(path, order) if path.is_file() else 0
-        file = path.open("ab")
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
         if path.is_file():
+            os.fchmod(file.fileno(), 0o600)  # it may be that of an earlier run, or made by the operator
             file.truncate(kept)
     except OSError as error:
         raise ImportingError(f"{path} cannot be written: {error.strerror}.") from None

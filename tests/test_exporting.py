@@ -72,9 +72,11 @@ def test_a_file_that_is_there_is_replaced_only_by_force(capfd: pytest.CaptureFix
         _run("export", "-o", "log.json")
     assert Path("log.json").read_text() == "mine"
 
+    Path("log.json").chmod(0o666)
     _run("export", "-o", "log.json", "--force")
     capfd.readouterr()
     assert _verified(capfd, "log.json").startswith("1500 events ")
+    assert stat.S_IMODE(Path("log.json").stat().st_mode) == 0o600
 
 
 @pytest.mark.usefixtures("store")

@@ -131,6 +131,21 @@ def test_bad_lines_are_set_aside_where_there_is_a_place_for_them(
     assert "is taken by an event with other content" in written[1]["issues"][0]["message"]
 
 
+def test_only_their_owner_reads_lines_that_were_set_aside(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, new, there = _file(tmp_path, "bad", _note(1)), tmp_path / "new", tmp_path / "there"
+    there.touch()
+    there.chmod(0o666)
+
+    for refused in (new, there):
+        _import(capfd, file, "--skip-bad", refused)
+
+    assert [refused.stat().st_mode & 0o777 for refused in (new, there)] == [0o600] * 2
+    assert there.read_text() == new.read_text()
+    assert _numbers(url) == [1]
+
+
 def test_lines_that_were_set_aside_stay_when_it_goes_on_behind_them(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

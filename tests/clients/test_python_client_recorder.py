@@ -169,6 +169,25 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+def test_only_the_user_of_the_process_reads_a_spool(client: Synap, spool: Path, run: str) -> None:
+    umask = os.umask(0)
+    try:
+        with client.recorder(spool=spool, batch_seconds=60.0) as recorder:
+            (spool / "rejected.ndjson").touch(mode=0o666)
+            recorder.log("bad", {"n": 0}, correlation_id=run)
+            [journal] = spool.glob("j-*")
+            modes = {path.stat().st_mode & 0o777 for path in (spool, journal)}
+            assert recorder.flush(30)
+            paths = [path for path in spool.rglob("*") if path.is_file()]
+            files = {path.name: path.stat().st_mode & 0o777 for path in paths}
+    finally:
+        os.umask(umask)
+
+    assert modes == {0o700}
+    assert {"rejected.ndjson", "spool.json", "lock"} <= files.keys()
+    assert set(files.values()) == {0o600}
+
+
 def test_what_a_killed_process_logged_is_sent_by_the_next(client: Synap, server: Server, spool: Path, run: str) -> None:
     assert _script(server, KILLED, spool=str(spool), run=run, count=20).returncode == -signal.SIGKILL
     assert _numbers(client, run) == []

@@ -476,6 +476,8 @@ def _append_to(path: Path, content: bytes) -> None:
     """Durably, and whole or not at all: the processes that share the file write in turn."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
+        if os.fstat(fd).st_mode & 0o077:  # somebody else made it, or copied it
+            os.fchmod(fd, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
         size = os.fstat(fd).st_size
         try:
