@@ -1,7 +1,6 @@
 """What `synap doctor` looks at: an install as it is, and whether a log still extends a checkpoint that was kept."""
 
 import http.client
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from app.store import inspection
 from app.store.data_directory import DataDirectoryError
 from app.store.install import Identity, InstallError, connect, find_identity, head, said
 from app.store.key_history import kids
+from app.store.openings import openings, secrets
+from app.store.roles import power
 from app.store.secret import SecretError, read_secret, require_secret, unopened
 from app.store.tuning import advice
 
@@ -57,7 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         try:
             connection = stack.enter_context(connect(observed(settings)))
             version = connection.info.parameter_status("server_version")
-            yield Finding(is_right=True, sentence=f"The database answers (PostgreSQL {version}).")
+            yield Finding(is_right=True, sentence=_answers(settings, version))
             yield from _database(settings, connection)
         except (DataDirectoryError, InstallError) as error:
             yield Finding(is_right=False, sentence=str(error))
@@ -133,6 +134,7 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
         return
     yield _key(settings, identity)
     yield _writable(connection)
+    yield _role(connection)
     if loose := inspection.loose_tips(connection):
         yield _wrong(f"Logs whose tip is not their last event under the key in force: {', '.join(loose)}.")
     else:
@@ -144,6 +146,28 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
     yield _webhooks(connection)
     yield from _secret(settings, connection)
     yield _keys(settings, connection)
+
+
+def _answers(settings: Settings, version: str | None) -> str:
+    if settings.database_url is not None:
+        return f"The database answers (PostgreSQL {version})."
+    return (
+        f"The embedded database answers (PostgreSQL {version}, from a package that may be behind; in production use a "
+        "PostgreSQL of your own with its newest minor release)."
+    )
+
+
+def _role(connection: psycopg.Connection) -> Finding:
+    has = power(connection)
+    if not has.is_owner:
+        return Finding(is_right=True, sentence=f"The role {has.role} cannot switch off the triggers that keep the log.")
+    is_ = "is a superuser" if has.is_superuser else "owns the log's tables"
+    return Finding(
+        is_right=True,
+        sentence=f"The role {has.role} {is_}, and could switch off the triggers that keep the log; let another role "
+        "serve (synap migrate --grant ROLE).",
+        is_hint=True,
+    )
 
 
 def _safety(connection: psycopg.Connection) -> Iterator[Finding]:
@@ -257,28 +281,15 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding(is_right=True, sentence=f"The install secret {settings.secret_path} can be read.")
     except SecretError as error:
         yield Finding(is_right=False, sentence=str(error))
-    key = settings.node_key_path
     try:
-        former = sorted(key.parent.glob(f"{key.name}.z*"))
-        secrets = [key, *former, settings.secret_path, settings.control_token_path]
-        there = [path for path in secrets if path.exists()]
+        faults = list(openings(settings))
+        there = len(secrets(settings))
     except OSError as error:
         yield _wrong(f"{error.filename} cannot be looked at: {error.strerror}.")
         return
-    if open_ := [str(path) for path in there if _is_open(path.stat())]:
-        yield _wrong(f"Others than this user may read: {', '.join(open_)}; their mode should be 0600.")
-    else:
-        yield Finding(is_right=True, sentence=f"Only this user may read the {len(there)} files of keys and secrets.")
-
-
-def _is_open(file: os.stat_result) -> bool:
-    """Whether others than this user and root may read a file.
-
-    A mounted secret belongs to root, and to a group of which this process alone is a member.
-    """
-    if file.st_uid == 0 != os.geteuid() and file.st_gid in {os.getegid(), *os.getgroups()}:
-        return bool(file.st_mode & 0o027)
-    return bool(file.st_mode & 0o077) or file.st_uid not in {0, os.geteuid()}
+    yield from map(_wrong, faults)
+    if not faults:
+        yield Finding(is_right=True, sentence=f"Only this user may read the {there} files of keys and secrets.")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

@@ -18,9 +18,13 @@ from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
 from app.sealing import Sealer
 from app.settings import Settings
+from app.start import ready
+from app.store.admission import HBA
 from app.store.deletion import delete_workspace
 from app.store.inspection import unsafe_settings
 from app.store.install import connect, find_identity
+from app.store.postmaster import url_of_server
+from app.store.roles import SERVER, grant_serving, make_server_role
 from app.store.rotation import rotate_key
 from app.store.secret import adopt_secret, read_secret
 from app.verification import UnreadableError
@@ -213,10 +217,55 @@ def _wrong(store: Store, **more: object) -> list[str]:
 def test_a_good_install_is_a_line_for_each_thing(store: Store) -> None:
     before = {path: path.read_bytes() for path in store.keys.path.parent.iterdir()}
 
-    findings = list(examine(_settings(store)))
+    with connect(store.url) as connection:
+        make_server_role(connection)
+        grant_serving(connection, SERVER)
 
-    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 15
+    findings = list(examine(_settings(store, database_url=url_of_server(store.url))))
+
+    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 16
     assert {path: path.read_bytes() for path in store.keys.path.parent.iterdir()} == before
+
+
+def test_a_role_that_could_switch_off_the_triggers_is_a_hint(store: Store) -> None:
+    hints = [str(finding) for finding in examine(_settings(store)) if finding.is_hint]
+
+    assert hints[0].startswith("hint: The role postgres is a superuser, and could switch off the triggers that keep ")
+    assert hints[0].endswith("; let another role serve (synap migrate --grant ROLE).")
+
+
+OPENED = {
+    "the data directory": ("", 0o777, "The data directory {} can be written by every user: "),
+    "the database": ("postgres", 0o750, "Others than its owner may enter {}; "),
+    "its socket": ("postgres/.s.PGSQL.5432", 0o777, "Others reach the socket of the database: {}; "),
+    "the token": ("control.token", 0o604, "Others than this user may read: {}; "),
+    "a key of before": ("node.key.zOld", 0o640, "Others than this user may read: {}; "),
+}
+
+
+def test_what_other_users_of_the_machine_reach_is_said(tmp_path: Path) -> None:
+    settings = Settings.from_environment(environment(tmp_path / "data", port=free_port()))
+    with ready(settings, serving=True):
+        (settings.data_dir / "node.key.zOld").touch(mode=0o600)
+        right = [str(finding) for finding in examine(settings)]
+        said = {}
+        for name, mode, _ in OPENED.values():
+            path = settings.data_dir / name
+            before = path.stat().st_mode
+            path.chmod(mode)
+            said[name] = [finding.sentence for finding in examine(settings) if not finding.is_right]
+            path.chmod(before)
+        (settings.data_dir / "postgres" / HBA).write_text("local all all trust\n")
+        trusting = [finding.sentence for finding in examine(settings) if not finding.is_right]
+
+    assert [line for line in right if not line.startswith("ok: ")] == []
+    assert right[0].startswith("ok: The embedded database answers (PostgreSQL 18.")
+    assert "ok: The role synap cannot switch off the triggers that keep the log." in right
+    for name, _, begin in OPENED.values():
+        (sentence,) = said[name]
+        assert sentence.startswith(begin.format(settings.data_dir / name))
+    assert len(trusting) == 1
+    assert trusting[0].endswith("is not what a start writes, so others may log in; start the server again.")
 
 
 def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
@@ -394,7 +443,7 @@ def test_the_exit_code_says_whether_the_checkpoint_holds(
 
 def test_the_command_alone_looks_at_the_install(administered: Store, capsys: pytest.CaptureFixture[str]) -> None:
     cli(["doctor"], result_action="return_none")
-    assert all(line.startswith("ok: ") for line in capsys.readouterr().out.splitlines())
+    assert all(line.startswith(("ok: ", "hint: The role ")) for line in capsys.readouterr().out.splitlines())
 
     administered.keys.path.chmod(0o644)
     with pytest.raises(SystemExit) as exited:

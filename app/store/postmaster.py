@@ -230,7 +230,7 @@ def running(data_dir: Path) -> str | None:
         return None
     if not any(str(process.pid) == lines[0] for process in _processes(directory)):
         return None
-    return url(_socket_directory(directory) or directory)
+    return url(socket_directory(directory) or directory)
 
 
 def url(socket_directory: Path) -> str:
@@ -243,7 +243,7 @@ def url_of_server(owners: str) -> str:
     return owners.replace(f"://{OWNER}:", f"://{SERVER}:", 1)
 
 
-def _socket_directory(directory: Path) -> Path | None:
+def socket_directory(directory: Path) -> Path | None:
     """Where the server of a directory listens, or did last."""
     lines = _pid_lines(directory)
     if len(lines) < 5:
