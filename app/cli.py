@@ -31,6 +31,7 @@ from app.start import observed, ready
 from app.store.audit import enter
 from app.store.data_directory import DataDirectoryError
 from app.store.deletion import delete_workspace
+from app.store.idempotency import has_secret_ids
 from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
 from app.store.roles import grant_serving
@@ -140,6 +141,8 @@ def migrate(*, grant: str | None = None) -> None:
         if grant is not None:
             grant_serving(install.connection, grant)
         print("The schema is at its newest version.")
+        if not has_secret_ids(install.connection):
+            print("A server of an earlier version still uses this database; run this again when it has stopped.")
 
 
 @cli.command
@@ -318,8 +321,9 @@ def adopt_lost_secret(*, yes: Yes = False) -> None:
     """
     if not yes:
         raise UsageError(
-            "This is for an install secret that is lost: cursors that callers hold end, and the secret of every "
-            "webhook has to be set again; to do it, say --yes."
+            "This is for an install secret that is lost: cursors that callers hold end, a retry with an "
+            "Idempotency-Key from before is a second event, and the secret of every webhook has to be set again; to do "
+            "it, say --yes."
         )
     with _administered(recovering=True) as install:
         adopt_secret(install.connection, install.secret_path)

@@ -17,6 +17,7 @@ from app.settings import Settings, SettingsError
 from app.start import connections, observed
 from app.store import inspection
 from app.store.data_directory import DataDirectoryError
+from app.store.idempotency import has_secret_ids
 from app.store.install import Identity, InstallError, connect, find_identity, head, said
 from app.store.key_history import kids
 from app.store.openings import openings, secrets
@@ -34,6 +35,11 @@ MAX_OVERDUE_SECONDS = 600.0
 """For how long a webhook's delivery may have been due: servers send them at once, but for those in a queue."""
 
 PROBE_SECONDS = 2.0
+
+FORMER_IDS = (
+    "Events with an Idempotency-Key still get ids that can be foretold, as servers of an earlier version do; when the "
+    "last one has stopped, run: synap migrate."
+)
 
 MAX_NAMED = 10
 """Of things that are wrong alike."""
@@ -142,6 +148,8 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
     yield from _safety(connection)
     if settings.database_url is not None:
         yield from _advice(settings, connection)
+    if not has_secret_ids(connection):
+        yield Finding(is_right=True, sentence=FORMER_IDS, is_hint=True)
     yield _clock(connection)
     yield _webhooks(connection)
     yield from _secret(settings, connection)

@@ -77,6 +77,7 @@ def create_app(
             authenticator=authenticator,
             max_body_bytes=settings.max_body_bytes,
             publish_rate=settings.rate_publish,
+            secret=secret,
             limits=RateLimits(process.database, {"publish": settings.rate_publish, "query": settings.rate_query}),
         )
         trpc, refusals[MOUNT] = _trpc(settings, process.services, authenticator, live)

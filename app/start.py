@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.store import embedded
 from app.store.audit import enter
 from app.store.data_directory import DataDirectoryError, hold
+from app.store.idempotency import begin_secret_ids
 from app.store.install import Files, connect, migrate, set_up
 from app.store.postmaster import running, url_of_server
 from app.store.registered import register_types
@@ -70,6 +71,7 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
         files = Files(settings.node_key_path, settings.secret_path, settings.control_token_path)
         with connect(urls.server) as connection:
             identity = set_up(connection, files, settings.origin, recovering=recovering)
+            begin_secret_ids(connection)
             if serving:
                 register_types(connection, registered_kinds(), event_types())
                 enter(connection, "server.started", _started(settings), [EVERY])

@@ -1,6 +1,7 @@
 """What an operation works with: who calls, in which workspace, and the parts of the server that it may use."""
 
 from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -52,6 +53,8 @@ class Context(Struct, frozen=True):
     request_id: str
     traceparent: str | None = None
     """The trace that the call is a part of (W3C Trace Context), where it said so validly."""
+    former_id: UUID | None = None
+    """The id that an earlier version gave the event of this call, if it has an idempotency key."""
 
     def act(self, action: str, detail: Mapping[str, object], workspaces: Iterable[str] | None = None) -> Act:
         """What this call does, for the audit of `workspaces`, or of the one that it acts in."""

@@ -235,8 +235,8 @@ def test_a_migration_without_the_right_is_one_sentence(empty_url: str, tmp_path:
 
 def test_a_migration_that_waits_too_long_is_one_sentence(database_url: str) -> None:
     with psycopg.connect(database_url) as holder, psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0008'")
-        connection.execute("ALTER TABLE install DROP COLUMN secret_fingerprint")
+        connection.execute("UPDATE alembic_version SET version_num = '0009'")
+        connection.execute("ALTER TABLE install DROP COLUMN idempotency_since")
         holder.execute("LOCK TABLE install")
 
         with pytest.raises(InstallError) as refused:

@@ -33,6 +33,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     salt: bytes
     body_hash: bytes
     size: int
+    former_id: UUID | None = None
+    """The id that an earlier version gave this event, if it has an idempotency key."""
 
 
 class Drafting:

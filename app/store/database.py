@@ -27,6 +27,10 @@ from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500
 
+APPLICATION = "synap server"
+"""What PostgreSQL calls the connections of a server process. Servers of version 0.1 are called otherwise:
+`app/store/idempotency.py` tells them by that."""
+
 INDEXED = {
     "random_page_cost": "1.1",
     "enable_seqscan": "off",
@@ -176,7 +180,7 @@ class Database:
             kwargs={
                 "autocommit": True,
                 "connect_timeout": 3,
-                "application_name": "synap",
+                "application_name": APPLICATION,
                 "client_encoding": "utf8",
             },
             open=False,

@@ -27,6 +27,7 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.metrics import APPENDED, GROUP_EVENTS, GROUP_SECONDS
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
+from app.store.idempotency import SINCE, former_ids, with_ids
 from app.store.linker import FIND, LOCK, TIP, Linker, Tip, conflict, next_place, placed, stored
 from app.store.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
 from schemas.errors import Conflict, InvalidInput, NotFound, ProcedureError, Unavailable
@@ -216,21 +217,8 @@ class EventLog:
     async def _commit(self, workspace: str, group: list[_Submission]) -> list[list[SynapEvent] | ProcedureError]:
         """One transaction, in two round trips. Raises as psycopg does, or _OutcomeUnknownError."""
         started = time.perf_counter()
-        ids = list({draft.id for submission in group for draft in submission.drafts})
-        key = {"workspace": workspace}
         async with self._database.pool.connection() as connection:
-            _, _, tips, found = await connection.trip(
-                [BEGIN, (LOCK, key), (TIP, key), (FIND, {**key, "ids": uuid_array(ids)})]
-            )
-            try:
-                linker = self._linker(workspace, tips, {row[0]: row for row in found})
-                if len(ids) < THREAD_FROM:
-                    answers = [linker.link(submission.drafts) for submission in group]
-                else:
-                    answers = await _link_in_thread(connection, linker, group)
-            except BaseException:
-                await _roll_back(connection)
-                raise
+            linker, answers = await self._link(connection, workspace, [submission.drafts for submission in group])
             try:
                 await connection.trip([*linker.writes(self._counted), COMMIT])
             except Error as error:
@@ -245,6 +233,27 @@ class EventLog:
             self._counted.update(linker.kinds())
             self._committed(workspace, linker.tip.seq)
         return answers
+
+    async def _link(
+        self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]]
+    ) -> tuple[Linker, list[list[SynapEvent] | ProcedureError]]:
+        """Begin a transaction that holds the lock on the tip, and place each caller's drafts behind it."""
+        former = former_ids(calls)
+        ids = list(former.union(draft.id for drafts in calls for draft in drafts))
+        key = {"workspace": workspace}
+        begun: list[Call] = [BEGIN, (LOCK, key), (TIP, key), (FIND, {**key, "ids": uuid_array(ids)})]
+        _, _, tips, found, *since = await connection.trip([*begun, (SINCE, {})] if former else begun)
+        try:
+            rows = {row[0]: row for row in found}
+            if former:
+                calls = [with_ids(drafts, since[0][0][0], rows) for drafts in calls]
+            linker = self._linker(workspace, tips, rows)
+            if len(ids) < THREAD_FROM:
+                return linker, [linker.link(drafts) for drafts in calls]
+            return linker, await _link_in_thread(connection, linker, calls)
+        except BaseException:
+            await _roll_back(connection)
+            raise
 
     def _linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
         """Links to the end of the log that is locked. Raises NotFound, and Unavailable where its key is not here."""
@@ -283,11 +292,11 @@ def _outcome_unknown(submission: _Submission) -> Unavailable:
 
 
 async def _link_in_thread(
-    connection: PipedConnection, linker: Linker, group: list[_Submission]
+    connection: PipedConnection, linker: Linker, calls: Sequence[Sequence[Draft]]
 ) -> list[list[SynapEvent] | ProcedureError]:
     """What `Linker.link` answers each caller. The database stores one part while the next is linked."""
     answers: list[list[SynapEvent] | ProcedureError] = []
-    parts = linker.link_parts([submission.drafts for submission in group], answers)
+    parts = linker.link_parts(calls, answers)
     part = await asyncio.to_thread(next, parts, None)
     while part is not None:
         # In this order: the part is sent before the thread wants the processor.

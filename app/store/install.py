@@ -28,6 +28,11 @@ CONTROL_KEY_ID = "control"
 DEFAULT_WORKSPACE = "default"
 _SETUP_LOCK = 0x53594E4150
 
+INSERT = """
+INSERT INTO install (id, node, kid, origin, created_at, secret_fingerprint, idempotency_since)
+VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
+"""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 """A file is named by its revision, which is a number: `0001_the_event_log.py`."""
 
@@ -41,7 +46,7 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
     """One connection for set-up and administration, in autocommit mode. Raises InstallError where there is none."""
     try:
         connection = psycopg.connect(
-            url, autocommit=True, connect_timeout=5, application_name="synap admin", client_encoding="utf8"
+            url, autocommit=True, connect_timeout=5, application_name="synap command", client_encoding="utf8"
         )
     except psycopg.ProgrammingError:
         # Its message quotes the URL, password and all.
@@ -140,10 +145,7 @@ def _first_install(connection: psycopg.Connection, files: Files, origin: str | N
     signer = _first_key(files.node_key)
     secret = first_secret(files.secret)
     identity = Identity(signer.did, signer.kid, origin or signer.kid)
-    connection.execute(
-        "INSERT INTO install (id, node, kid, origin, created_at, secret_fingerprint) VALUES (1, %s, %s, %s, %s, %s)",
-        (identity.node, identity.kid, identity.origin, datetime.now(UTC), fingerprint(secret)),
-    )
+    connection.execute(INSERT, (identity.node, identity.kid, identity.origin, datetime.now(UTC), fingerprint(secret)))
     create_workspace(connection, DEFAULT_WORKSPACE)
     create_workspace(connection, NODE_LOG)
     token = new_token(CONTROL_KEY_ID)

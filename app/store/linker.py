@@ -35,7 +35,7 @@ LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 TIP = "SELECT seq, hash, recorded_at, kid, counted FROM event_tip WHERE workspace_id = %(workspace)s"
 
 FIND = f"""
-SELECT {BODY}, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
+SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
 """
 """The events that are stored already under these ids."""
 
@@ -287,6 +287,12 @@ def placed(draft: Draft, seq: int, timestamp: str, hash: bytes) -> SynapEvent:
 def stored(row: Row) -> SynapEvent:
     """A row of `FIND` as its caller sees it."""
     return msgspec.json.decode(row[-1], type=SynapEvent)
+
+
+def recorded_at(row: Row) -> datetime:
+    """When the event of a row of `FIND` was stored."""
+    at: datetime = row[-2]
+    return at
 
 
 def conflict(draft: Draft, row: Row) -> Conflict | None:

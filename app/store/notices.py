@@ -83,5 +83,5 @@ class Notices:
 
     async def _connect(self) -> PipedConnection:
         return await PipedConnection.connect(
-            self._url, autocommit=True, connect_timeout=3, application_name="synap notices"
+            self._url, autocommit=True, connect_timeout=3, application_name="synap listener"
         )

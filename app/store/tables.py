@@ -52,7 +52,9 @@ class Install(SQLModel, table=True):
     """The one row of the install: its node id (the first key it ever had), the kid in force, its checkpoints' origin.
 
     `witnessed_at` is when the audit's tips were last written into the log `_node`. `secret_fingerprint` tells the
-    install secret from every other; an install of an earlier version has none until its next start.
+    install secret from every other; an install of an earlier version has none until its next start. From
+    `idempotency_since` on, events with an idempotency key get secret ids. While it is null they get those of version
+    0.1.
     """
 
     __tablename__ = "install"
@@ -63,6 +65,7 @@ class Install(SQLModel, table=True):
     origin: str = _text()
     witnessed_at: datetime = _instant(server_default=text("'epoch'"))
     secret_fingerprint: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    idempotency_since: datetime | None = _instant(nullable=True)
 
 
 class KeyRotation(SQLModel, table=True):

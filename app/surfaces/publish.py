@@ -5,12 +5,12 @@ import re
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid5
 
 import msgspec
 from litestar import HttpMethod, Response, Router, delete, get, post, route
 from litestar.di import Provide
 from msgspec import Raw
+from msgspec.structs import replace
 
 from app.filter import Subscribers
 from app.limits import Allowance, RateLimits
@@ -18,6 +18,8 @@ from app.metrics import RATE_LIMITED
 from app.surfaces.accept import chosen
 from app.surfaces.called import called
 from app.surfaces.cloudevents import BATCH, EVENT, Mode, hint, mode_of, other_spellings, read, written
+from app.surfaces.idempotency import HEADER as IDEMPOTENCY_KEY
+from app.surfaces.idempotency import idempotent_ids
 from app.surfaces.operation import Operation
 from app.surfaces.requests import header_map
 from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal
@@ -38,15 +40,12 @@ from schemas.subscription import Subscription, SubscriptionReference
 from schemas.wire.cloudevents import JSON, CloudEvent, ShownCloudEvent, sent_names, shown
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
-IDEMPOTENT = UUID("5f0b7a52-6d3e-5b1c-9c55-0f5d2a4c8e11")
-"""The namespace of the ids that idempotency keys become."""
-
 FIELDS = {
     "producer": "source",
     "userId": "metadata.userId",
     "correlationId": "metadata.correlationId",
     "metadata.custom.tags": "metadata.tags",
-    "id": "Idempotency-Key",
+    "id": IDEMPOTENCY_KEY,
 }
 """What `events.log` calls `producer` is `source` in an event that is published."""
 
@@ -54,7 +53,6 @@ QUERIED = {"producer": "source"}
 """What `events.page` calls so is `source` in a query; its other names are the same."""
 
 _SENDER = re.compile(r"[!-~]{1,253}")
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _event = msgspec.json.Decoder(PublishEvent)
 
 
@@ -79,7 +77,7 @@ PUBLISH = Operation(
     other_bodies={EVENT: CloudEvent},  # of a batch the description tells: generated clients fail on a list beside it
     other_answers={EVENT: ShownCloudEvent, BATCH: list[ShownCloudEvent]},
     allowance="publish",
-    request_headers=("Idempotency-Key",),
+    request_headers=(IDEMPOTENCY_KEY,),
 )
 QUERY = Operation(
     procedure=page,
@@ -115,6 +113,8 @@ class PublishDoor(RestDoor, frozen=True, kw_only=True):
     limits: RateLimits
     publish_rate: int
     """Events a minute and workspace; 0: any number."""
+    secret: bytes
+    """The install secret: the ids of idempotency keys are made with it."""
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call against its workspace's minute, or its webhooks. Raises RateLimited, Unavailable."""
@@ -147,7 +147,10 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     if isinstance(event, ProcedureError):
         raise event
     key = header_map(request.scope).get(b"idempotency-key")
-    id_ = None if key is None else _idempotent_id(key.decode("latin-1"), context.workspace, principal.key_id)
+    id_ = None
+    if key is not None:
+        ids = idempotent_ids(door.secret, context.workspace, principal.key_id, key.decode("latin-1"))
+        id_, context = ids.id, replace(context, former_id=ids.former)
     # Before the event is stored: what fails here must not hide that it was.
     subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
     named = "X-Workspace-Id" if org is None else "metadata.orgId"
@@ -309,10 +312,3 @@ def _cloudevents(request: Caller, media_type: str, content: Raw, status: int) ->
     made = answer(request, content, status, _limits(request))
     made.media_type = media_type
     return made
-
-
-def _idempotent_id(key: str, workspace: str, key_id: str) -> UUID:
-    """The id of an event that is logged under an idempotency key: the same key, of the same API key, the same id."""
-    if not _KEY.fullmatch(key):
-        raise InvalidInput([Issue("Idempotency-Key", "must have 1 to 255 printable ASCII characters")])
-    return uuid5(IDEMPOTENT, msgspec.json.encode([workspace, key_id, key]).decode())

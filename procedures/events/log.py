@@ -24,6 +24,8 @@ async def log(event: LogEvent, context: Context) -> SynapEvent:
     At most 1 MiB (PayloadTooLarge). Source: "Events API", section Log Event.
     """
     [draft] = await drafts([event], [""], context)
+    if context.former_id is not None:
+        draft = replace(draft, former_id=context.former_id)
     return (await context.services.log.append(context.workspace, [draft]))[0]
 
 
