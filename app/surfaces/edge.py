@@ -1,4 +1,4 @@
-"""What stands around the doors: the last handler, and the answers to HEAD."""
+"""What stands around the doors: the last handler, the answers to HEAD, and the headers that every answer has."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -41,6 +41,10 @@ def last_handlers(refusals: Mapping[str, Refusal]) -> ExceptionHandlersMap:
     return {HTTPException: refused, Exception: failed}
 
 
+PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every answer that does not set them itself: nobody may keep an event, or guess that it is a page."""
+
+
 class Edge:
     """The outermost application. `own_heads` says which paths have answers to HEAD of their own."""
 
@@ -54,6 +58,8 @@ class Edge:
         if kind == "lifespan":
             await self._app(scope, receive, send)
             return
+        if scope["type"] == ScopeType.HTTP:
+            send = _private(send)
         if scope["type"] == ScopeType.HTTP and not self._own_heads(_path(scope)):
             send = _allowing_head(send)
             if scope["method"] == HttpMethod.HEAD:
@@ -75,6 +81,19 @@ def is_below(path: str, mount: str) -> bool:
 def _path(scope: Scope) -> str:
     """The path as it was sent: routing shortens the other one below a mount."""
     return (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+
+
+def _private(send: Send) -> Send:
+    """Add the headers `PRIVATE`, except those that the answer has."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message["headers"])
+            names = {name for name, _ in headers}
+            message["headers"] = headers + [each for each in PRIVATE if each[0] not in names]
+        await send(message)
+
+    return sent
 
 
 def _allowing_head(send: Send) -> Send:

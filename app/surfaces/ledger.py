@@ -98,7 +98,6 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
         "content-type": MediaType.JSON,
         "x-request-id": context.request_id,
         "content-disposition": f'attachment; filename="{context.workspace}-{bundle.id}.json"',
-        "cache-control": "no-store",
     }
     return Download(
         procedure=ledger_export,

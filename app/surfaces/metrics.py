@@ -28,7 +28,7 @@ from app.store.backlog import Standing, standing
 from app.store.database import Database
 from app.surfaces.accept import chosen
 from app.surfaces.operation import Probe
-from app.surfaces.requests import bearer_token, header_map, refuse_malformed
+from app.surfaces.requests import bearer_token, header_map, is_loopback, refuse_malformed
 from app.surfaces.rest import Caller, refusal
 from schemas.errors import Forbidden, ProcedureError, Unavailable
 from schemas.principal import Scope
@@ -89,10 +89,7 @@ async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
     registry.register(_Told(snapshots, known, door.version))
     return Response(
         await asyncio.to_thread(write, registry),
-        headers={
-            "content-type": openmetrics.CONTENT_TYPE_LATEST if wants_open else CONTENT_TYPE_PLAIN_0_0_4,
-            "cache-control": "no-store",
-        },
+        headers={"content-type": openmetrics.CONTENT_TYPE_LATEST if wants_open else CONTENT_TYPE_PLAIN_0_0_4},
     )
 
 
@@ -108,9 +105,14 @@ def metrics_router(door: MetricsDoor) -> Router:
 
 
 def _is_near(request: Caller, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the caller is on this machine, and no proxy for somebody who is not."""
+    """Whether the caller is on this machine, and no proxy for somebody who is not.
+
+    A web page can give this machine's address a name of its own (DNS rebinding), but then `Host` has that name.
+    """
     client = request.scope["client"]
     if client is None or any(name in headers for name in PROXIED):
+        return False
+    if not is_loopback(headers.get(b"host", b"").decode("latin-1")):
         return False
     address = ip_address(client[0])
     return ((isinstance(address, IPv6Address) and address.ipv4_mapped) or address).is_loopback

@@ -95,6 +95,18 @@ def is_welcome(headers: Mapping[bytes, bytes], origins: Sequence[str]) -> bool:
         return False
 
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names that mean this machine whatever a DNS server says."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, which may have a port behind it, is a name of this machine."""
+    try:
+        return urlsplit(f"//{host}").hostname in LOOPBACK
+    except ValueError:
+        return False
+
+
 def bearer_token(headers: Mapping[bytes, bytes]) -> str | None:
     """The token of `Authorization: Bearer`, or None."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")

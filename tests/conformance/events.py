@@ -42,7 +42,7 @@ class Heard:
 
     status: int
     content_type: str
-    cache_control: str | None
+    cache_control: str
     buffering: str | None
     allow: tuple[str, ...]
     vary: frozenset[str]
@@ -79,7 +79,8 @@ def listen(server: Server, subscription: Subscription, *, superjson: bool = Fals
         return Heard(
             status=response.status,
             content_type=response.headers.get_content_type(),
-            cache_control=response.getheader("cache-control"),
+            # The reference lets a private cache store a stream.
+            cache_control=(response.getheader("cache-control") or "").replace("no-store, ", ""),
             buffering=response.getheader("x-accel-buffering"),
             allow=allowed(response),
             vary=varying(response),

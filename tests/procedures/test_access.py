@@ -129,14 +129,6 @@ def test_no_other_authorization_is_taken(keyed: Keyed, authorization: str) -> No
     assert "sk_" not in response.text
 
 
-def test_a_token_may_stand_in_connection_params(keyed: Keyed) -> None:
-    params = {"connectionParams": msgspec.json.encode({"token": keyed.server.token}).decode()}
-
-    response = web.get(f"{keyed.server.url}/trpc/events.list", params=params)
-
-    assert isinstance(answered(response), list)
-
-
 def test_a_revoked_key_ends_within_seconds(keyed: Keyed) -> None:
     key_id, caller = keyed.key("events:read")
     assert caller.query("events.list").status_code == 200

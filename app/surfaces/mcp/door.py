@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import MediaType, Response, asgi
@@ -25,7 +24,7 @@ from app.surfaces.errors import (
     status_of,
 )
 from app.surfaces.mcp.message import Message, MessageError, read_message
-from app.surfaces.requests import header_map, refuse_malformed
+from app.surfaces.requests import header_map, is_loopback, refuse_malformed
 from app.surfaces.rest import Caller, RestDoor, request_id
 from procedures.call import log_call
 from procedures.procedure import Procedure
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from app.surfaces.mcp.server import ToolServer
 
 MOUNT = "/mcp"
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class McpDoor:
@@ -114,11 +111,7 @@ class McpDoor:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin or "*" in self._origins or origin in self._origins:
             return
-        try:
-            host = urlsplit(origin).hostname
-        except ValueError:
-            host = None
-        if host not in _LOOPBACK:
+        if not is_loopback(origin.partition("//")[2]):
             raise Forbidden("Pages of this origin may not call; SYNAP_CORS_ORIGINS lists those that may")
 
 

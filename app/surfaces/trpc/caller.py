@@ -6,6 +6,7 @@ from app.auth import Authenticator
 from app.surfaces.failures import told
 from app.surfaces.requests import bearer_token
 from procedures.context import Context, Services
+from schemas.errors import Unauthorized
 
 
 async def find_context(
@@ -41,3 +42,17 @@ async def _found(
     workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")
     named_workspace = await authenticator.workspace(principal, workspace or None)
     return Context(services, principal, named_workspace, request_id, traceparent)
+
+
+def without_token(params: Mapping[str, str], headers: Mapping[bytes, bytes]) -> Mapping[str, str]:
+    """`connectionParams` of a call that is no stream: proxies log URLs, so a token there is not read.
+
+    Raises Unauthorized if there is no other token.
+    """
+    if "token" not in params:
+        return params
+    if bearer_token(headers) is None:
+        raise Unauthorized(
+            "A token in the URL works for event streams and WebSockets only: send it as 'Authorization: Bearer <token>'"
+        )
+    return {name: value for name, value in params.items() if name != "token"}

@@ -15,7 +15,7 @@ from app.surfaces.live import Live
 from app.surfaces.requests import header_map, refuse_malformed, request_id_of, traceparent_of
 from app.surfaces.rest import Caller
 from app.surfaces.rest import request_id as id_of
-from app.surfaces.trpc.caller import find_context
+from app.surfaces.trpc.caller import find_context, without_token
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
 from app.surfaces.trpc.request import (
     Request,
@@ -134,7 +134,12 @@ class Door(Struct, frozen=True, kw_only=True):
         if any(path in self.procedures for path in request.paths):
             try:
                 caller = await find_context(
-                    self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
+                    self.services,
+                    self.authenticator,
+                    headers,
+                    without_token(params, headers),
+                    request_id,
+                    traceparent_of(headers),
                 )
                 content = request.input if method == "GET" else await _sent(body)
             except ProcedureError as error:

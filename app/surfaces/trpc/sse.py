@@ -28,7 +28,7 @@ CLOSE_SECONDS = 5.0
 
 HEADERS = [
     (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-transform"),
+    (b"cache-control", b"no-cache, no-store, no-transform"),
     (b"x-accel-buffering", b"no"),  # nginx, and those who copied it, hold back what they proxy otherwise
 ]
 
