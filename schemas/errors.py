@@ -102,12 +102,17 @@ class NotFound(ProcedureError):
 
 
 class Conflict(ProcedureError):
-    """The `id` is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`)."""
+    """The `id` is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`).
+
+    None if the event was erased and the caller may not read it.
+    """
 
     code = "conflict"
     trpc_code = "CONFLICT"
 
-    def __init__(self, message: str, *, hash: str, id: UUID | None = None, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hash: str | None = None, id: UUID | None = None, field: str | None = None
+    ) -> None:
         super().__init__(message, field=field)
         self.hash = hash
         self.id = id

@@ -29,8 +29,8 @@ class Validation(Output, frozen=True, kw_only=True):
     whose it would be, and its source. `stored` says that the same event is stored under its id already: it would be
     answered, and nothing appended.
 
-    `subscriptionCount` webhooks would be told of it; `subscriptions` are those that the key may manage, and are absent
-    where it may manage none.
+    `subscriptionCount` webhooks would be told of it; it is absent if the key may only write. `subscriptions` are those
+    that the key may manage, and are absent where it may manage none.
     """
 
     valid: bool

@@ -33,6 +33,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     salt: bytes
     body_hash: bytes
     size: int
+    sees_erased: bool
+    """Whether its caller may read what is left of an erased event under this id."""
     former_id: UUID | None = None
     """The id that an earlier version gave this event, if it has an idempotency key."""
 
@@ -58,7 +60,7 @@ class Drafting:
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
             refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, UNFIT)]
             raise InvalidInput(issues or refused) from None
-        return _draft(event.id or new_id(), event.type, body)
+        return _draft(event.id or new_id(), event.type, body, sees_erased=owner.reads_only is None)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
         data = bytes(event.data)
@@ -122,7 +124,15 @@ def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) 
     return _draft(id, type, body)
 
 
-def _draft(id: UUID, type: str, body: Body) -> Draft:
+def _draft(id: UUID, type: str, body: Body, *, sees_erased: bool = True) -> Draft:
     salt = os.urandom(16)
     written = body_bytes(body, salt)
-    return Draft(id=id, type=type, body=body, salt=salt, body_hash=sha256(written).digest(), size=len(written))
+    return Draft(
+        id=id,
+        type=type,
+        body=body,
+        salt=salt,
+        body_hash=sha256(written).digest(),
+        size=len(written),
+        sees_erased=sees_erased,
+    )

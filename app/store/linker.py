@@ -298,10 +298,13 @@ def recorded_at(row: Row) -> datetime:
 def conflict(draft: Draft, row: Row) -> Conflict | None:
     """Why a draft cannot be appended where this row of `FIND` has its id; None where they are the same event.
 
-    Nobody can tell what an erased event was: any content is taken for its own.
+    Nobody can tell what an erased event was: any content is taken for its own. But a caller that may not read it learns
+    only that the id is taken: not its type, its place or its hash.
     """
     _, type_, erased, hash_, *_ = row
-    return None if erased or _same(draft, type_, to_body(row)) else _taken(draft, f"sha256:{hash_.hex()}")
+    if erased:
+        return None if draft.sees_erased else Conflict(f"The id {draft.id} is taken", id=draft.id, field="id")
+    return None if _same(draft, type_, to_body(row)) else _taken(draft, f"sha256:{hash_.hex()}")
 
 
 def _taken(draft: Draft, hash: str) -> Conflict:

@@ -20,7 +20,8 @@ async def log(event: LogEvent, context: Context) -> SynapEvent:
     """Append one event to the workspace's log; durable when answered.
 
     A retry with the same `id` and the same content answers the first event; other content under that id is Conflict,
-    with the stored event's hash. `userId` is the caller's own unless its key has `events:write-as` (else Forbidden).
+    with the stored event's hash. A key with `events:read` gets what is left of an erased event; any other key gets
+    Conflict. `userId` is the caller's own unless its key has `events:write-as` (else Forbidden).
     At most 1 MiB (PayloadTooLarge). Source: "Events API", section Log Event.
     """
     [draft] = await drafts([event], [""], context)

@@ -12,7 +12,7 @@ from schemas.base import ShortText
 from schemas.errors import Conflict, Forbidden, InvalidInput, Issue, ProcedureError
 from schemas.event import LogEvent, SynapEvent
 from schemas.jsontext import UNREADABLE
-from schemas.principal import Scope
+from schemas.principal import Principal, Scope
 from schemas.validation import EventIssue, ToldSubscription, Validation
 
 
@@ -23,7 +23,7 @@ async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
     It takes what `events.log` takes, and what that would raise for the event is answered in `issues`: invalid places,
     an event that is too large, another's `userId`, an id that is taken by other content (which is looked up once the
     rest is right). A mutation, because an event of 1 MiB goes into a body, not a URL, and so that a caller only swaps
-    the name. How many webhooks would be told is what the publish door says of every event; which ones, only a key with
+    the name. A key that may only write does not learn how many webhooks would be told; which ones, only a key with
     `subscriptions:manage` learns.
     """
     errors: list[ProcedureError] = list(sent.errors)
@@ -45,9 +45,14 @@ async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
         user_id=draft.body.user_id,
         source=draft.body.source,
         stored=is_stored,
-        subscription_count=len(told),
+        subscription_count=len(told) if _may_count(context.principal) else None,
         subscriptions=await _managed(told, context),
     )
+
+
+def _may_count(principal: Principal) -> bool:
+    """Whether a caller learns how many webhooks are told: one that may only write has no use for it."""
+    return principal.allows(Scope.EVENTS_READ) or principal.allows(Scope.SUBSCRIPTIONS_MANAGE)
 
 
 class _Sender(Struct, frozen=True, rename="camel"):

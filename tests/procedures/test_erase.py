@@ -132,6 +132,31 @@ def test_an_erased_id_answers_its_tombstone(caller: Server) -> None:
     assert len(_list(caller)) == 2
 
 
+@pytest.mark.parametrize("scopes", [(), ("events:read-own",)], ids=["write-only", "own events only"])
+def test_who_may_not_read_an_erased_event_learns_only_that_its_id_is_taken(
+    keyed: Keyed, workspace: str, caller: Server, scopes: tuple[str, ...]
+) -> None:
+    id_ = str(uuid4())
+    writer = keyed.key("events:write", *scopes, user="ann", workspaces=(workspace,))[1]
+    sent = {"id": id_, "type": "note.created", "data": {"n": 1}}
+    published = {"type": "note.created", "source": "p1", "data": {}}
+    key = writer.headers | {"idempotency-key": "run-1"}
+    answered(writer.mutate("events.log", sent))
+    assert web.post(f"{writer.url}/v1/events", json=published, headers=key, timeout=30).status_code == 201
+    _erase(caller, userId="ann")
+
+    single = failed(writer.mutate("events.log", sent), 409)
+    batch = writer.mutate("events.logBatch", {"events": [{**sent, "id": str(uuid4())}, sent]})
+    [issue] = answered(writer.mutate("events.validate", sent))["issues"]
+    retried = web.post(f"{writer.url}/v1/events", json=published, headers=key, timeout=30)
+
+    assert single.keys() == {"code", "httpStatus", "path", "reason"}
+    assert batch.json()["error"]["message"] == f"The id {id_} is taken"
+    assert issue == {"path": "id", "message": f"The id {id_} is taken", "code": "conflict"}
+    assert (retried.status_code, retried.json()["error"]["code"]) == (409, "conflict")
+    assert len(_list(caller)) == 3, "nothing of the batch is stored"
+
+
 def test_an_idempotency_key_of_an_erased_event_answers_it(caller: Server) -> None:
     def publish() -> dict[str, Any]:
         event = {"type": "note.created", "source": "p1", "data": {"n": 1}, "metadata": {"userId": "ann"}}

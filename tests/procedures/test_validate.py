@@ -240,7 +240,7 @@ def test_the_webhooks_that_would_be_told_are_named(keyed: Keyed) -> None:
 def test_the_count_is_what_the_publish_door_then_says(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, manager = keyed.key("*", workspaces=(workspace,))
-    _, writer = keyed.key("events:write", workspaces=(workspace,))
+    _, writer = keyed.key("events:write", "events:read", workspaces=(workspace,))
     _webhook(manager)
     _webhook(manager, filter={"seq": {"gte": 1}})
 
@@ -271,6 +271,17 @@ def test_who_may_not_manage_webhooks_learns_their_number_alone(keyed: Keyed) -> 
     as_ann = validated(own, EVENT)
     assert as_ann["subscriptionCount"] == 2
     assert [each["subscriptionId"] for each in as_ann["subscriptions"]] == [mine]
+
+
+def test_who_may_only_write_does_not_learn_how_many_webhooks_there_are(keyed: Keyed) -> None:
+    workspace = keyed.workspace()
+    _webhook(keyed.key("*", workspaces=(workspace,))[1])
+    _, writer = keyed.key("events:write", workspaces=(workspace,))
+
+    learned = validated(writer, EVENT)
+
+    assert learned["valid"] is True
+    assert not {"subscriptionCount", "subscriptions"} & learned.keys()
 
 
 def test_it_is_called_by_post_only(caller: Server) -> None:

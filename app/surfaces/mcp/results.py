@@ -44,7 +44,7 @@ def failed(error: ProcedureError) -> Result:
         told["issues"] = [{"path": issue.path, "message": issue.message} for issue in error.issues]
         lines = [f"{reason}: nothing was done, because the arguments do not fit."]
         lines += [f"- {issue.path or '(the arguments)'}: {issue.message}" for issue in error.issues]
-    elif isinstance(error, Conflict):
+    elif isinstance(error, Conflict) and error.hash is not None:
         told["hash"] = error.hash
     elif isinstance(error, Unavailable | RateLimited):
         told["retryAfterSeconds"] = error.retry_after_seconds

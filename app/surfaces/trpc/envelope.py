@@ -85,7 +85,7 @@ def failure(error: ProcedureError, path: str | None) -> Answer:
     if isinstance(error, InvalidInput):
         data["reason"] = error.reason
         data["issues"] = [{"path": issue.path, "message": issue.message} for issue in error.issues]
-    elif isinstance(error, Conflict):
+    elif isinstance(error, Conflict) and error.hash is not None:
         data["hash"] = error.hash
     elif isinstance(error, Unavailable | RateLimited):
         data["retryAfterSeconds"] = error.retry_after_seconds
