@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from app.surfaces.mcp.tools import ToolSpec
+from app.surfaces.mcp.tools import CAUTION, ToolSpec
 from schemas.errors import Conflict, InvalidInput, PayloadTooLarge, ProcedureError, RateLimited, Unavailable
 from schemas.written import Written
 
@@ -14,9 +14,9 @@ MAX_ANSWER_BYTES = 262_144
 
 
 class Result(Struct, frozen=True):
-    """The text of a result, and its object."""
+    """The texts of a result, and its object."""
 
-    text: str
+    texts: list[str]
     structured: dict[str, Any]
     is_error: bool = False
 
@@ -32,7 +32,8 @@ def answered(spec: ToolSpec, output: Any) -> Result:
         raise PayloadTooLarge(f"The answer has {len(json)} bytes, more than the {MAX_ANSWER_BYTES} of a tool's; {less}")
     if not json.startswith(b"{"):
         json = b'{"result":%b}' % json
-    return Result(json.decode(), msgspec.json.decode(json))
+    # Behind the answer: clients take the first text for the JSON of the object.
+    return Result([json.decode(), *([CAUTION] if spec.quotes else ())], msgspec.json.decode(json))
 
 
 def failed(error: ProcedureError) -> Result:
@@ -52,4 +53,4 @@ def failed(error: ProcedureError) -> Result:
     if isinstance(error, Unavailable) and error.ids:
         told["ids"] = list(error.ids)
         lines.append(f"Then with these ids: {', '.join(error.ids)}")
-    return Result("\n".join(lines), {"error": told}, is_error=True)
+    return Result(["\n".join(lines)], {"error": told}, is_error=True)

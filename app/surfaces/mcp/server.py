@@ -17,7 +17,7 @@ from msgspec import Struct
 from app.surfaces.errors import BAD_REQUEST
 from app.surfaces.mcp.message import Message, limited
 from app.surfaces.mcp.results import answered, failed
-from app.surfaces.mcp.tools import ToolSpec, tools
+from app.surfaces.mcp.tools import CAUTION, ToolSpec, tools
 from app.surfaces.requests import header_map
 from procedures.call import call, log_call
 from procedures.context import Context
@@ -25,13 +25,13 @@ from procedures.procedure import Procedure
 from schemas.errors import NotFound, ProcedureError
 from schemas.jsontext import MAX_ECHO
 
-INSTRUCTIONS = """\
+INSTRUCTIONS = f"""\
 An append-only log of events that anyone can verify: nothing logged can be changed. Log what you do and why with \
 `events_log`: `type` is dotted (`task.completed`), `data` is any object, `metadata.ai.agent` is your name, and \
 `metadata.ai.confidence` and `metadata.ai.reasoning` say how sure you were and why. Name as `causationId` the event \
 that made you act, and one `correlationId` for a run. To retry safely send an `id` (a UUID) of your own. Try an event \
 with `events_validate`. Find events with `events_list`, or by pages with `events_page`; `events_trace` says what led \
-to one. A tool `a_b` is the procedure `a.b`."""
+to one. {CAUTION} A tool `a_b` is the procedure `a.b`."""
 
 _REQUEST = "synap.mcp"
 """Where a request's own stands in its scope."""
@@ -114,7 +114,7 @@ class ToolServer:
         except ProcedureError as error:
             result = failed(error)
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=result.text)],
+            content=[types.TextContent(type="text", text=text) for text in result.texts],
             structured_content=result.structured,
             is_error=result.is_error,
         )
