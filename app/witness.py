@@ -7,12 +7,10 @@ one transaction with the note that it was, under the lock on that log, so that n
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from uuid import UUID, uuid5
 
-import msgspec
 import structlog
 
-from app.ledger.draft import Draft, server_draft
+from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit import MAX_TIPS, AuditLog, Tip, claim_unwitnessed, witnessed
 from app.store.event_log import EventLog
 from app.store.pipe import Call, PipedConnection
@@ -20,8 +18,6 @@ from app.store.workspaces import NODE_LOG
 from schemas.errors import Unavailable
 
 TIP_TYPE = "synap.audit.tip"
-TIPS = UUID("5e0c8a1b-2f1d-5c55-8b0e-6a4f9d2c7e31")
-"""The namespace of the ids of the events that say so: they are made from what is said."""
 
 LOOK_SECONDS = 60.0
 """Between two looks whether an hour has passed."""
@@ -86,4 +82,4 @@ class Witness:
 
     def _draft(self, tips: Sequence[Tip]) -> Draft:
         said = {"tips": [{"log": tip.log, "seq": tip.seq, "hash": f"sha256:{tip.hash.hex()}"} for tip in tips]}
-        return server_draft(TIP_TYPE, said, id=uuid5(TIPS, msgspec.json.encode(said).decode()), node=self._node)
+        return server_draft(TIP_TYPE, said, id=new_id(), node=self._node)

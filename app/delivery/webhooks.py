@@ -1,8 +1,10 @@
 """Webhooks, of one process: what the procedures work with, and the dispatch and the posts behind it."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from uuid import UUID, uuid4, uuid5
+from functools import partial
+from uuid import uuid4
 
 import structlog
 from msgspec import Raw
@@ -14,7 +16,7 @@ from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
 from app.delivery.worker import Posting, Worker
 from app.ledger.chain import instant
-from app.ledger.draft import server_draft
+from app.ledger.draft import Draft, new_id, server_draft
 from app.limits import Allowance
 from app.sealing import Sealer
 from app.settings import Settings, networks
@@ -22,8 +24,9 @@ from app.store.audit import Act
 from app.store.database import Database
 from app.store.deliveries import Deliveries
 from app.store.event_log import EventLog
-from app.store.subscriptions import Secrets, Subscriptions
-from schemas.errors import RateLimited, Unavailable
+from app.store.pipe import Call, PipedConnection
+from app.store.subscriptions import Disabled, Secrets, Subscriptions, claim_announcement
+from schemas.errors import NotFound, RateLimited, Unavailable
 
 CLAIM_MARGIN_SECONDS = 15.0
 """A claim holds for an attempt's time-out and this: enough to record it, and to be late."""
@@ -32,8 +35,6 @@ LOOK_AGAIN_SECONDS = 60
 """What is said of when to ask again to whoever has as many subscriptions as may be active: no time lifts that."""
 
 DISABLED_TYPE = "synap.webhook.disabled"
-DISABLED = UUID("0d4b7b33-7c52-5f0e-9f0a-3f5d6f0c2b9e")
-"""The namespace of the ids of the events that say so: told twice, it is one event."""
 
 logger = structlog.get_logger("synap.webhooks")
 
@@ -121,13 +122,20 @@ class Webhooks:
 
     async def _announce(self) -> None:
         for stopped in await self.subscriptions.unannounced():
-            at = instant(stopped.stopped_at)
-            draft = server_draft(
-                DISABLED_TYPE,
-                {"subscriptionId": stopped.id, "reason": stopped.reason, "disabledAt": at},
-                id=uuid5(DISABLED, f"{stopped.workspace} {stopped.id} {at}"),
-                node=self._node,
-            )
-            await self._log.append(stopped.workspace, [draft])
-            await self.subscriptions.announced(stopped)
+            with suppress(NotFound, Unavailable):  # one log that takes no event holds up no other
+                await self._announce_one(stopped)
+
+    async def _announce_one(self, stopped: Disabled) -> None:
+        if await self._log.append_with(stopped.workspace, partial(self._prepare, stopped)):
             logger.warning("a webhook was disabled", workspace=stopped.workspace, subscription=stopped.id)
+
+    async def _prepare(self, stopped: Disabled, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+        """The event about a disabled subscription, unless another process has just appended it."""
+        if not await claim_announcement(connection, stopped):
+            return [], []
+        said = {
+            "subscriptionId": stopped.id,
+            "reason": stopped.reason,
+            "disabledAt": instant(stopped.stopped_at),
+        }
+        return [server_draft(DISABLED_TYPE, said, id=new_id(), node=self._node)], []

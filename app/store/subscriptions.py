@@ -16,7 +16,7 @@ from app.filter import Subscriber
 from app.store.audit import AUDITED, Act
 from app.store.database import Database
 from app.store.filter_sql import condition
-from app.store.pipe import Row
+from app.store.pipe import PipedConnection, Row
 from app.store.rows import INSTANT
 from app.store.walk import one_sql
 from schemas.base import Way
@@ -120,7 +120,8 @@ ORDER BY stopped_at LIMIT 100
 
 ANNOUNCED = """
 UPDATE subscription SET announced = true
-WHERE workspace_id = %(workspace)s AND id = %(id)s AND stopped_at = %(stopped_at)s
+WHERE workspace_id = %(workspace)s AND id = %(id)s AND stopped_at = %(stopped_at)s AND NOT announced
+RETURNING id
 """
 
 ROTATE = f"""
@@ -286,12 +287,6 @@ class Subscriptions:
         """Those that were disabled, and of which the log has no word yet."""
         return [Disabled(*row) for row in await self._database.rows_alone(UNANNOUNCED, {})]
 
-    async def announced(self, disabled: Disabled) -> None:
-        """Take note that the log has word of one."""
-        await self._database.atomic(
-            [(ANNOUNCED, {"workspace": disabled.workspace, "id": disabled.id, "stopped_at": disabled.stopped_at})]
-        )
-
     async def rotate(
         self,
         workspace: str,
@@ -356,6 +351,16 @@ class Subscriptions:
         found = [_delivery(row) for row in await self._database.rows_alone(DELIVERIES[way], parameters)]
         page = found[:limit]
         return page if way == "forward" else page[::-1], len(found) > limit
+
+
+async def claim_announcement(connection: PipedConnection, disabled: Disabled) -> bool:
+    """Mark that the log says that a subscription was disabled; False if it was marked before.
+
+    For the transaction that appends the event, so that the event is appended exactly once.
+    """
+    key = {"workspace": disabled.workspace, "id": disabled.id, "stopped_at": disabled.stopped_at}
+    [marked] = await connection.trip([(ANNOUNCED, key)])
+    return bool(marked)
 
 
 def _key(workspace: str, id: str, reads_only: str | None) -> dict[str, object]:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID, uuid5
 
 import psycopg
 import pytest
@@ -42,6 +43,9 @@ def receiver() -> Iterator[Receiver]:
     """A receiver that takes everything, unless told otherwise."""
     with receiving() as running:
         yield running
+
+
+STOPPED_AT = "2026-01-02T03:04:05.000006Z"
 
 
 class Hooks:
@@ -390,6 +394,25 @@ def test_a_disabling_is_told_by_whoever_comes_next(hooks: Hooks) -> None:
     )
 
     assert [event["data"]["subscriptionId"] for event in until(lambda: _disabled_events(hooks))] == [id_]
+
+
+def test_nobody_can_take_the_id_of_the_event_about_a_disabled_webhook(hooks: Hooks) -> None:
+    id_ = hooks.create("other.*")
+    foretold = uuid5(UUID("0d4b7b33-7c52-5f0e-9f0a-3f5d6f0c2b9e"), f"{hooks.workspace} {id_} {STOPPED_AT}")
+    hooks.log(id=str(foretold))
+
+    hooks.execute(
+        "UPDATE subscription SET state = 'disabled', reason = 'x', stopped_at = %s, announced = false, cursor = -1 "
+        "WHERE id = %s",
+        STOPPED_AT,
+        id_,
+    )
+    [event] = until(lambda: _disabled_events(hooks))
+    hooks.log(3)
+
+    assert event["data"] == {"subscriptionId": id_, "reason": "x", "disabledAt": STOPPED_AT}
+    assert event["id"] != str(foretold)
+    assert len(_disabled_events(hooks)) == 1
 
 
 def test_both_secrets_sign_through_the_grace(hooks: Hooks) -> None:

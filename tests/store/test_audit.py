@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 import msgspec
 import psycopg
@@ -356,6 +357,20 @@ def test_a_process_that_stops_says_where_the_chains_end_that_moved(witnessed: Wi
     assert len(witnessed.said()) == 2
     [event, _] = check_log(store.url, NODE_LOG)
     assert (event["context"]["userId"], event["context"]["source"]) == (store.node, "system")
+
+
+def test_nobody_can_take_the_id_of_the_event_about_audit_tips(witnessed: Witnessed) -> None:
+    store = witnessed.store
+    _enter(store, Act.of("thing.done", "key1", {}, ["a"]))
+    tips = [witnessed.tip(log) for log in (NODE_LOG, "a", "default") if witnessed.tip(log)["seq"] is not None]
+    foretold = uuid5(UUID("5e0c8a1b-2f1d-5c55-8b0e-6a4f9d2c7e31"), json.dumps({"tips": tips}, separators=(",", ":")))
+    store.append(draft(id=foretold), workspace=NODE_LOG)
+
+    store.run(Witness(AuditLog(store.database), store.log, node=store.node).close())
+
+    squatter, event = check_log(store.url, NODE_LOG)
+    assert squatter["event_id"] == str(foretold) != event["event_id"]
+    assert event["payload"] == {"tips": tips}
 
 
 def test_two_processes_say_it_once(witnessed: Witnessed) -> None:
