@@ -22,6 +22,7 @@ from app.exporting import ExportingError, Part, export_log
 from app.extensions import load_extensions
 from app.importing import Order, complaints, import_file, summary
 from app.importing import exit_code as import_exit_code
+from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.ledger.verify import is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
@@ -35,6 +36,7 @@ from app.store.idempotency import has_secret_ids
 from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
 from app.store.roles import grant_serving
+from app.store.rollback import accept_losses
 from app.store.rotation import adopt_key, rotate_key
 from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
@@ -333,6 +335,26 @@ def adopt_lost_secret(*, yes: Yes = False) -> None:
     )
 
 
+@node.command(name="accept-rollback")
+def accept() -> None:
+    """Let logs continue that lost events, after a restore that was meant or a failover that lost commits.
+
+    Each of them says for ever which checkpoint it lost, and every verifier reports it.
+    """
+    with _administered() as install:
+        losses = accept_losses(install.url, install.connection, install.notes, install.keys, install.origin)
+    for loss in losses:
+        if loss.is_gone:
+            print(
+                f"The log {loss.log}, which had {loss.checkpoint.size} events, is gone altogether: make the workspace "
+                f"again with synap workspaces create {loss.log}, and repeat this command."
+            )
+        else:
+            print(f"The log {loss.log} goes on without what its checkpoint of {loss.checkpoint.size} events covers.")
+    if not losses:
+        print("Every log extends its kept checkpoint: there is nothing to accept.")
+
+
 @cli.command(name="import")
 def import_(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)],
@@ -537,6 +559,9 @@ class _Administration(msgspec.Struct, frozen=True):
     connection: psycopg.Connection
     keys: Keyring
     secret_path: Path
+    url: str
+    origin: str
+    notes: KeptNotes
 
 
 @contextmanager
@@ -547,7 +572,14 @@ def _administered(*, recovering: bool = False) -> Iterator[_Administration]:
         ready(settings, serving=False, recovering=recovering) as install,
         connect(install.urls.owner) as connection,
     ):
-        yield _Administration(connection, Keyring(settings.node_key_path), settings.secret_path)
+        yield _Administration(
+            connection,
+            Keyring(settings.node_key_path),
+            settings.secret_path,
+            install.database_url,
+            install.origin,
+            KeptNotes(settings.data_dir, install.node),
+        )
 
 
 def _forget_output() -> None:

@@ -11,7 +11,8 @@ import psycopg
 from msgspec import Struct
 
 from app.extensions import load_extensions
-from app.ledger.checkpoint import Note, is_signed_by
+from app.ledger.checkpoint import Note, is_signed_by, parse
+from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes
 from app.ledger.keyring import Keyring
 from app.settings import Settings, SettingsError
 from app.start import connections, observed
@@ -145,6 +146,7 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
         yield _wrong(f"Logs whose tip is not their last event under the key in force: {', '.join(loose)}.")
     else:
         yield Finding(is_right=True, sentence="Every log ends where its tip says, under the key in force.")
+    yield from _kept(KeptNotes(settings.data_dir, identity.node), connection)
     yield from _safety(connection)
     if settings.database_url is not None:
         yield from _advice(settings, connection)
@@ -176,6 +178,38 @@ def _role(connection: psycopg.Connection) -> Finding:
         "serve (synap migrate --grant ROLE).",
         is_hint=True,
     )
+
+
+def _kept(notes: KeptNotes, connection: psycopg.Connection) -> Iterator[Finding]:
+    """Whether each log extends the checkpoint that this machine keeps of it: every hash is read."""
+    kept = notes.read()
+    if not kept:
+        yield Finding(
+            is_right=True,
+            sentence=f"No checkpoint is kept in {notes.path} yet; a server writes the first when it runs.",
+        )
+        return
+    wrong = [fault for log, note in kept.items() if (fault := _kept_fault(connection, log, note)) is not None]
+    stopped = inspection.stopped_logs(connection)
+    if stopped:
+        wrong.append(
+            f"Logs that lost events, to which nothing is appended: {', '.join(stopped[:MAX_NAMED])}; restore the "
+            "database, or accept the loss: synap node accept-rollback."
+        )
+    yield from map(_wrong, wrong)
+    if not wrong:
+        yield Finding(is_right=True, sentence=f"The {len(kept)} logs extend the checkpoints kept in {notes.path}.")
+
+
+def _kept_fault(connection: psycopg.Connection, log: str, note: KeptNote | KeptNoteError) -> str | None:
+    if isinstance(note, KeptNoteError):
+        return str(note)
+    if note.is_settled_by(inspection.accepted_losses(connection, log)):
+        return None
+    if inspection.log_size(connection, log) is None and inspection.is_deleted_by_audit(connection, log):
+        return None
+    finding = prove(connection, parse(note.note))
+    return None if finding.is_right else finding.sentence
 
 
 def _safety(connection: psycopg.Connection) -> Iterator[Finding]:

@@ -8,7 +8,9 @@ from app import metrics, tracing
 from app.cursor import Cursors
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
+from app.keeper import Keeper
 from app.ledger.draft import Drafting
+from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.parent import exit_with_parent
 from app.settings import Settings
@@ -24,6 +26,7 @@ from app.store.export import Exports
 from app.store.keys import Keys
 from app.store.ledger import Ledger
 from app.store.notices import Notices
+from app.store.rollback import Comparison
 from app.store.rows import LEDGER_JSON
 from app.store.trace import Tracer
 from app.store.trees import Trees
@@ -50,6 +53,8 @@ class Process:
         self._webhooks = Webhooks(settings, self.database, self._log, cursors, node=install.node, secret=secret)
         audit = AuditLog(self.database)
         self._witness = Witness(audit, self._log, node=install.node)
+        notes = KeptNotes(settings.data_dir, install.node)
+        self._keeper = Keeper(Comparison(self.database, self._trees, ledger, notes), notes)
         self._watcher: asyncio.Task[None] | None = None
         self._delivers = False
         self.services = Services(
@@ -83,6 +88,7 @@ class Process:
         if deliver:
             self._webhooks.open()
             self._witness.open()
+            self._keeper.open()
         self._watcher = exit_with_parent()
 
     async def close(self) -> None:
@@ -94,6 +100,8 @@ class Process:
             await self._webhooks.close()
             await self._witness.close()
         await self._log.drain()
+        if self._delivers:
+            await self._keeper.close()
         await self._notices.close()
         await self._feed.close()
         await self._ledger_feed.close()

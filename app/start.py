@@ -13,6 +13,8 @@ import psycopg
 import structlog
 from msgspec import Struct
 
+from app.ledger.kept import KeptNotes
+from app.ledger.keyring import Keyring
 from app.settings import Settings
 from app.store import embedded
 from app.store.audit import enter
@@ -22,6 +24,7 @@ from app.store.install import Files, connect, migrate, set_up
 from app.store.postmaster import running, url_of_server
 from app.store.registered import register_types
 from app.store.roles import SERVER, make_server_role
+from app.store.rollback import compare_at_start
 from app.store.tuning import CONNECTIONS_PER_PROCESS
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
@@ -74,6 +77,8 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
             begin_secret_ids(connection)
             if serving:
                 register_types(connection, registered_kinds(), event_types())
+                notes = KeptNotes(settings.data_dir, identity.node)
+                compare_at_start(urls.server, notes, Keyring(settings.node_key_path), identity)
                 enter(connection, "server.started", _started(settings), [EVERY])
                 stack.enter_context(_announced(settings, identity.node, connection))
         yield Install(urls, identity.node, identity.origin)

@@ -37,7 +37,7 @@ _TOKEN = re.compile(r"[!-~]+")
 
 EXIT_BROKEN = 1
 EXIT_PARTLY = 3
-"""Verified, but for breaks in the keys or bodies that are unconfirmed."""
+"""Verified, but for breaks in the keys, lost events, or bodies that are unconfirmed."""
 
 
 class UnreadableError(Exception):
@@ -158,16 +158,20 @@ def report(verdict: Verdict, *, single: bool = False) -> list[str]:
         f"break: the key {each.kid_old} did not sign the rotation to {each.kid_new} at {each.rotated_at}"
         for each in verdict.breaks
     ]
+    lines += [
+        f"seq {each.seq}: lost events: the log does not extend a checkpoint of {each.size} events, root {each.root}"
+        for each in verdict.lost
+    ]
     lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     return [escaped(line) for line in lines]
 
 
 def exit_code(verdict: Verdict) -> int:
-    """0: all is verified. 1: broken. 3: verified, but with breaks, or bodies that are unconfirmed or kept."""
+    """0: all is verified. 1: broken. 3: verified, but with breaks, losses, or bodies that are unconfirmed or kept."""
     if verdict.broken is not None:
         return EXIT_BROKEN
-    return EXIT_PARTLY if verdict.breaks or verdict.unconfirmed or verdict.kept else 0
+    return EXIT_PARTLY if verdict.breaks or verdict.lost or verdict.unconfirmed or verdict.kept else 0
 
 
 def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:

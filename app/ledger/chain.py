@@ -23,6 +23,9 @@ GENESIS = bytes(32)
 ROTATED_TYPE = "synap.key.rotated"
 """Of the event that changes the key that a log is signed with."""
 
+ROLLED_BACK_TYPE = "synap.log.rolledback"
+"""Of the event that says that the log lost events, and an administrator accepted it."""
+
 ERASED_TYPE = "synap.event.erased"
 """Of the event that names those whose bodies were erased."""
 

@@ -19,6 +19,7 @@ from app.ledger.canonical import canonical
 from app.ledger.chain import (
     ERASED_TYPE,
     GENESIS,
+    ROLLED_BACK_TYPE,
     ROTATED_TYPE,
     export_text,
     header_bytes,
@@ -77,7 +78,8 @@ TIME = "its timestamp is not UTC with six digits"
 LATER = "it is not later than the event before it"
 ERASED_FALSE = "it has `erased`, which is not true"
 ERASED_BODY = "it is erased, but has a body"
-NEVER_ERASED = "it changes keys, and has no body: such an event is never erased"
+NEVER_ERASED = "it has no body, but an event of its type is never erased"
+ROLLED_BACK = "it does not say which checkpoint was lost: {}"
 UNNAMED = "its body is missing, and no later event says that it was erased"
 CONTEXT = "its context is not one: {}"
 PAYLOAD = "its payload is not an object"
@@ -119,6 +121,14 @@ class Break(Struct, frozen=True):
     seq: int | None
 
 
+class LostCheckpoint(Struct, frozen=True):
+    """A checkpoint that the log does not extend; the event at `seq` says that an administrator accepted that."""
+
+    seq: int
+    size: int
+    root: str
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """What a bundle says of itself, as far as it could be read, and whether that is true.
 
@@ -135,6 +145,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint | None = None
     broken: Broken | None = None
     breaks: list[Break] = []
+    lost: list[LostCheckpoint] = []
     unconfirmed: list[int] = []
     kept: list[int] = []
 
@@ -179,6 +190,7 @@ def verify_bundle(
         checkpoint=checkpoint,
         broken=broken,
         breaks=walk.breaks(),
+        lost=walk.lost,
         unconfirmed=unconfirmed,
         kept=sorted(walk.kept),
     )
@@ -226,6 +238,7 @@ def verify_proof(source: bytes | memoryview | mmap, *, judge: Judge = signer.ver
         checkpoint=checkpoint,
         broken=broken,
         breaks=walk.breaks(),
+        lost=walk.lost,
         unconfirmed=unconfirmed,
     )
 
@@ -357,6 +370,11 @@ class _Rotations(Struct, frozen=True, forbid_unknown_fields=True):
     rotations: Annotated[list[_Rotation], Meta(min_length=1)]
 
 
+class _RolledBack(Struct, frozen=True, forbid_unknown_fields=True):
+    size: _Place
+    root: _Hash
+
+
 class _Erasure(Struct, frozen=True, forbid_unknown_fields=True):
     seq: int | float
     id: str
@@ -373,6 +391,7 @@ _events = msgspec.json.Decoder(_Event)
 _contexts = msgspec.json.Decoder(_Context)
 _members = msgspec.json.Decoder(dict[str, Raw])
 _rotations = msgspec.json.Decoder(_Rotations)
+_rolled_back = msgspec.json.Decoder(_RolledBack)
 _erasures = msgspec.json.Decoder(_Erasures)
 
 
@@ -535,6 +554,7 @@ class _Walk:
         self.missing: dict[float, tuple[str, str]] = {}
         """The ids and hashes of events without a body that no later one has named so far, by seq."""
         self.kept: set[int] = set()
+        self.lost: list[LostCheckpoint] = []
         self.hashes = bytearray()
         """Of every event, to know them by when one is said to be erased."""
         self.bodiless: set[int] = set()
@@ -608,6 +628,10 @@ class _Walk:
             self._rotate(_decoded(event.payload, _rotations, ROTATIONS).rotations)
         elif event.type == ERASED_TYPE and event.erased is UNSET:
             self._erase(_decoded(event.payload, _erasures, ERASURES).erased)
+        elif event.type == ROLLED_BACK_TYPE:
+            said = _decoded(event.payload, _rolled_back, ROLLED_BACK)
+            _check(said.size >= 0 and not said.size % 1, ROLLED_BACK.format("its size is no size"))
+            self.lost.append(LostCheckpoint(int(self.seq), int(said.size), said.root))
         _check(event.kid in (before, self._kid()), KEY)
         _check(_is_signature(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
         self.frontier.push(hash_)
@@ -688,7 +712,7 @@ def _check_erased(event: _Event) -> None:
     _check(event.erased is True, ERASED_FALSE)
     for part in (event.payload, event.context):
         _check(not _decoded(part, _members, ERASED_BODY), ERASED_BODY)
-    _check(event.type != ROTATED_TYPE, NEVER_ERASED)
+    _check(event.type not in {ROTATED_TYPE, ROLLED_BACK_TYPE}, NEVER_ERASED)
     _check(_is_hash(event.body_hash), HASH)
 
 

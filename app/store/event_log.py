@@ -43,6 +43,14 @@ MAX_QUEUED_BYTES = 64 * 2**20
 THREAD_FROM = 100
 """A group of this many events is hashed and signed (30 µs each) in a thread, so that the loop goes on answering."""
 
+LOST_EVENTS = (
+    "The log {} has lost or changed events: it does not extend the checkpoint of its first {} events that was kept. "
+    "Nothing was stored. An administrator must restore the database, or accept the loss: synap node accept-rollback"
+)
+
+STOPPED_SECONDS = 60
+"""When to retry an append to a log that an administrator has to look at."""
+
 SETTLE_SECONDS = 2.5
 """How long an unknown outcome is pursued before the callers are told of it."""
 
@@ -178,7 +186,9 @@ class EventLog:
                 span.end({}, failed=not isinstance(answers[0], list | Conflict | InvalidInput | NotFound))
             if isinstance(answers[0], Unavailable) and waiting:
                 # Whoever came meanwhile has waited as long: told now, rather than one group after the other.
-                refused = Unavailable("The database is unavailable; nothing was stored, retry")
+                refused = answers[0]
+                if refused.ids:  # of the first caller, whose outcome is unknown
+                    refused = Unavailable("The database is unavailable; nothing was stored, retry")
                 answers = [*answers, *[refused] * len(waiting)]
                 group += waiting
                 waiting.clear()
@@ -256,10 +266,12 @@ class EventLog:
             raise
 
     def _linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
-        """Links to the end of the log that is locked. Raises NotFound, and Unavailable where its key is not here."""
+        """Links to the end of the log that is locked. Raises NotFound, Unavailable (a stopped log, a missing key)."""
         if not tips:
             raise _no_workspace()
         tip = Tip(*tips[0])
+        if tip.lost_size is not None:
+            raise Unavailable(LOST_EVENTS.format(workspace, tip.lost_size), retry_after_seconds=STOPPED_SECONDS)
         try:
             signer = self._keys.signer(tip.kid)
         except (ValueError, OSError):

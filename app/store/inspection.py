@@ -4,12 +4,16 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 
+import msgspec
 import psycopg
 from psycopg.errors import UndefinedTable
 
+from app.ledger.chain import ROLLED_BACK_TYPE
+from app.ledger.kept import RolledBack
 from app.ledger.merkle import Frontier
 from app.store.backlog import OWED
 from app.store.keys import IS_VALID
+from app.store.pipe import Row
 from app.store.readiness import MISSING_RIGHTS, RIGHTS, STATE
 
 REVISION = "SELECT version_num FROM alembic_version"
@@ -44,6 +48,23 @@ SEALED = "SELECT workspace_id, id, secret FROM subscription WHERE state <> 'dele
 KEYS = f"SELECT count(*) FILTER (WHERE {IS_VALID}), count(*) FROM api_key"
 
 IS_KEY = f"SELECT FROM api_key WHERE {IS_VALID} AND token_sha256 = %s"
+
+ACCEPTED = f"""
+SELECT id::text, data FROM event WHERE workspace_id = %(workspace)s AND type = '{ROLLED_BACK_TYPE}' ORDER BY seq
+"""
+"""Which losses of a log were accepted."""
+
+IS_DELETED_BY_AUDIT = """
+SELECT FROM audit_entry
+WHERE workspace_id = '_node' AND action = 'workspace.deleted'
+    AND position(concat('"workspace":', to_json(%(workspace)s::text)) IN detail) > 0
+"""
+"""Whether the audit says that an administrator deleted the workspace."""
+
+STOPPED = """
+SELECT workspace_id, lost_size, lost_root, seq, hash, recorded_at, kid, counted FROM event_tip
+WHERE lost_size IS NOT NULL ORDER BY workspace_id
+"""
 
 LEAVES_AT_ONCE = 10_000
 
@@ -120,6 +141,27 @@ def is_key(connection: psycopg.Connection, token: str) -> bool:
 def is_deleted(connection: psycopg.Connection, log: str) -> bool:
     """Whether the log was deleted."""
     return connection.execute(IS_DELETED, {"log": log}).fetchone() is not None
+
+
+def is_deleted_by_audit(connection: psycopg.Connection, log: str) -> bool:
+    """Whether the audit says that an administrator deleted the workspace."""
+    return connection.execute(IS_DELETED_BY_AUDIT, {"workspace": log}).fetchone() is not None
+
+
+def stopped_logs(connection: psycopg.Connection) -> list[str]:
+    """The logs that lost events, to which nothing is appended."""
+    return [log for log, *_ in connection.execute(STOPPED)]
+
+
+def accepted_losses(connection: psycopg.Connection, log: str) -> list[tuple[str, RolledBack]]:
+    """The id and the data of each `synap.log.rolledback` of a log."""
+    return [to_accepted(row) for row in connection.execute(ACCEPTED, {"workspace": log})]
+
+
+def to_accepted(row: Row) -> tuple[str, RolledBack]:
+    """A row of `ACCEPTED`."""
+    id_, data = row
+    return id_, msgspec.json.decode(data, type=RolledBack)
 
 
 def log_size(connection: psycopg.Connection, log: str) -> int | None:

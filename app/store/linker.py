@@ -32,7 +32,7 @@ MICROSECOND = timedelta(microseconds=1)
 LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 """Serialises appends to one workspace. The next statements read: their snapshots are taken under the lock."""
 
-TIP = "SELECT seq, hash, recorded_at, kid, counted FROM event_tip WHERE workspace_id = %(workspace)s"
+TIP = "SELECT seq, hash, recorded_at, kid, counted, lost_size FROM event_tip WHERE workspace_id = %(workspace)s"
 
 FIND = f"""
 SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
@@ -81,13 +81,17 @@ UPDATE event_tip SET counted = false WHERE workspace_id = %(workspace)s AND (
 
 
 class Tip(Struct, frozen=True):
-    """The end of a log: the last seq (-1: empty), hash and time, the kid in force, whether types are still counted."""
+    """The end of a log: the last seq (-1: empty), hash and time, the kid in force, whether types are still counted.
+
+    `lost_size` is of the kept checkpoint that the log does not extend: until that is accepted nothing is appended.
+    """
 
     seq: int
     hash: bytes
     recorded_at: datetime
     kid: str
     counted: bool
+    lost_size: int | None = None
 
 
 class _Row(Struct, frozen=True, omit_defaults=True):

@@ -29,6 +29,9 @@ LOCK_TIPS = "SELECT FROM event_tip ORDER BY workspace_id FOR UPDATE"
 
 TIPS = "SELECT workspace_id, seq, hash, recorded_at, kid, counted FROM event_tip ORDER BY workspace_id"
 
+STOPPED = "SELECT workspace_id FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id LIMIT 1"
+"""A log that lost events. A lost key may still be replaced: without a key no loss can be accepted."""
+
 MOVE_TIPS = "UPDATE event_tip SET kid = %(kid_new)s"
 
 MOVE_INSTALL = "UPDATE install SET kid = %(kid_new)s"
@@ -60,6 +63,11 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
     with connection.transaction():
         connection.execute(LOCK, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)
+        if not adopting and (stopped := connection.execute(STOPPED).fetchone()):
+            raise InstallError(
+                f"The log {stopped[0]} has lost events, so nothing is appended to it; restore the database, or accept "
+                "the loss first: synap node accept-rollback."
+            )
         [(node, kid)] = connection.execute(INSTALL).fetchall()
         try:
             old = keys.signer(kid)

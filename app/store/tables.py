@@ -107,7 +107,7 @@ class EventTip(SQLModel, table=True):
     """The end of a workspace's log. Its row lock is what serialises appends; `seq` is -1 for an empty log.
 
     `counted` turns false when the log has more distinct types or producers than are counted: then totals come from the
-    index.
+    index. `lost_size` and `lost_root` are of a kept checkpoint that the log does not extend: nothing is appended then.
     """
 
     __tablename__ = "event_tip"
@@ -118,6 +118,8 @@ class EventTip(SQLModel, table=True):
     recorded_at: datetime = _instant()
     kid: str = _text()
     counted: bool = Field(sa_column_kwargs={"server_default": text("true")})
+    lost_size: int | None = _count(nullable=True)
+    lost_root: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
 
 
 AGENT = r"""((

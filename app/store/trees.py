@@ -70,7 +70,7 @@ class Trees:
         await asyncio.gather(*self._growing.values(), return_exceptions=True)
 
     async def _follow(self, workspace: str, size: int) -> None:
-        with suppress(Unavailable):  # whoever needs the tree finds it shorter
+        with suppress(Unavailable, KeyError):  # whoever needs the tree finds it shorter
             await self._grow(workspace, size)
 
     async def _grow(self, workspace: str, size: int) -> None:
@@ -87,6 +87,8 @@ class Trees:
         below = Range(height - STORED_BITS, first * WIDTH, (first + count) * WIDTH - 1)
         query, parameters = _read(workspace, below)
         rows = await self._database.rows_alone(query, parameters)
+        if len(rows) < count * WIDTH:
+            raise KeyError(len(rows))  # an event is missing: a tree without it would be stored for good
         hashes = []
         for start in range(0, len(rows), WIDTH):
             frontier = Frontier()

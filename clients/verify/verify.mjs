@@ -24,6 +24,7 @@ const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signatur
 const TWICE = 'it has a member name twice';
 
 const ROTATED = 'synap.key.rotated';
+const ROLLED_BACK = 'synap.log.rolledback';
 const ERASED = 'synap.event.erased';
 const NO_HASH = `sha256:${'0'.repeat(64)}`;
 const HASH = /^sha256:[0-9a-f]{64}$/;
@@ -76,6 +77,7 @@ class Unreadable extends Broken {
  * ({seq, kid_old, kid_new, rotated_at}; seq is the event that applied it, null where that is not in the bundle).
  * `unconfirmed` are the seqs of missing bodies in a part whose erasure may stand behind it, `kept` those of bodies that
  * are here although an event says that they were erased.
+ * `lost` are the checkpoints that the log does not extend, as the server's own events at `seq` say ({seq, size, root}).
  * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then.
  *
  * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
@@ -98,7 +100,7 @@ export async function verify(either, { progress } = {}) {
 async function judged(input, kind, progress) {
   const verdict = {
     kind: kind ?? 'bundle', log: null, node: null, count: 0, firstSeq: null, lastSeq: null, size: null, broken: null,
-    breaks: [], unconfirmed: [], kept: [],
+    breaks: [], lost: [], unconfirmed: [], kept: [],
   };
   await needEd25519();
   try {
@@ -207,7 +209,7 @@ function judgeBodies(walk, lastSeq, size, verdict) {
   if (missing.length && size === lastSeq + 1) {
     throw new Broken('its body is missing, and no later event names it', missing[0]);
   }
-  Object.assign(verdict, { size, unconfirmed: missing, kept: walk.keptBodies() });
+  Object.assign(verdict, { size, lost: walk.lost, unconfirmed: missing, kept: walk.keptBodies() });
 }
 
 function checkShape(bundle) {
@@ -264,6 +266,7 @@ function checkRotation(rotation, what) {
 
 /** Goes along the events in order; knows what the next one has to fit to. All but signatures. */
 class Walk {
+  lost = []; // checkpoints that the log does not extend, as its events say
   #bundle;
   #keys;
   #breaks;
@@ -316,12 +319,13 @@ class Walk {
     } else if (seq === 0) {
       check(event.prev_hash === NO_HASH, 'it is the first, and links to another');
     }
-    if (event.erased) check(event.type !== ROTATED, 'it is a rotation of keys, and erased');
+    if (event.erased) check(![ROTATED, ROLLED_BACK].includes(event.type), 'it is of a type that is never erased');
     else checkBody(event);
     const hash = checkHeader(event);
     this.#checkKey(event, seq);
     if (event.erased) this.#missing.set(seq, event);
     else if (event.type === ERASED) this.#erase(event, seq);
+    else if (event.type === ROLLED_BACK) this.lost.push({ seq, ...readLost(event.payload) });
     this.#previous = event;
     return hash;
   }
@@ -403,6 +407,12 @@ function checkHeader(event) {
   check(event.hash === `sha256:${text}`, 'its header is not the one that was hashed');
   check(event.id === `evt_${text}`, 'its id is not its hash');
   return hash;
+}
+
+function readLost(payload) {
+  const { size, root } = payload;
+  check(hasExactly(payload, ['size', 'root']) && isSeq(size) && isHash(root), 'it does not say which checkpoint was lost');
+  return { size, root };
 }
 
 function readRotations(payload) {
@@ -868,7 +878,7 @@ FILE is an export in JSON, or the proof of one event. URL is where one is had, o
 then added to it. The token of the ledger is read from the environment: SYNAP_TOKEN. With --node it has to be that
 node's (did:key:z…): anyone can sign a log of their own.`;
 
-/** The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks and unconfirmed or kept bodies. */
+/** The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks, lost events, and unconfirmed or kept bodies. */
 async function command(args, { env, stdout, stderr }) {
   const wanted = args[0] === '--node' ? args[1] : null;
   const [source, ...others] = wanted === null ? args : args.slice(2);
@@ -890,7 +900,7 @@ async function command(args, { env, stdout, stderr }) {
     stderr.write(`${source} cannot be read: it ${verdict.unreadable}.\n`);
     return 2;
   }
-  const { kind, node, breaks, unconfirmed, kept } = verdict;
+  const { kind, node, breaks, lost, unconfirmed, kept } = verdict;
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;
   if (broken) stdout.write(`${broken.seq === null ? kind : `seq ${broken.seq}`}: ${broken.message}\n`);
@@ -898,13 +908,16 @@ async function command(args, { env, stdout, stderr }) {
   for (const { kid_old: old, kid_new: kid, rotated_at: at } of breaks) {
     stdout.write(`break: the key ${old} did not sign the rotation to ${kid} at ${at}\n`);
   }
+  for (const { seq, size, root } of lost) {
+    stdout.write(`seq ${seq}: lost events: the log does not extend a checkpoint of ${size} events, root ${root}\n`);
+  }
   const behind = kind === 'proof' ? 'it' : 'this part';
   for (const seq of unconfirmed) {
     stdout.write(`seq ${seq}: its body is missing; what says so may stand behind ${behind}\n`);
   }
   for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
   if (broken) return 1;
-  return breaks.length || unconfirmed.length || kept.length ? 3 : 0;
+  return breaks.length || lost.length || unconfirmed.length || kept.length ? 3 : 0;
 }
 
 function summary({ kind, log, node, count, firstSeq, lastSeq, size }) {

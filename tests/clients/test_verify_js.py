@@ -131,6 +131,7 @@ def test_sound_bundles_verify(name: str) -> None:
         "size": checkpoint.parse(bundle["checkpoint"]).checkpoint.size,
         "broken": None,
         "breaks": [],
+        "lost": [],
         "unconfirmed": [],
         "kept": [],
     }
@@ -323,6 +324,7 @@ def test_the_proof_of_each_event_verifies(size: int) -> None:
             "size": size,
             "broken": None,
             "breaks": [],
+            "lost": [],
             "unconfirmed": [],
             "kept": [],
         }

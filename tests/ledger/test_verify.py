@@ -289,7 +289,7 @@ def test_a_verdict_is_a_sentence() -> None:
         ),
         (
             "the rotation at seq 6 is erased, and named",
-            "it changes keys, and has no body: such an event is never erased",
+            "it has no body, but an event of its type is never erased",
         ),
     ],
 )

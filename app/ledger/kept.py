@@ -1,0 +1,109 @@
+"""Kept checkpoints: files in the data directory that say how far each log had come.
+
+The database cannot reach them. So whoever changes the database shows by them what it has lost.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import msgspec
+from msgspec import Struct
+
+from app.ledger.checkpoint import Checkpoint, MalformedNoteError, parse
+from schemas.jsontext import UNREADABLE
+
+
+class KeptNoteError(Exception):
+    """A kept checkpoint cannot be read; the message is one sentence for the operator."""
+
+
+class RolledBack(Struct, frozen=True):
+    """What the event `synap.log.rolledback` says: the lost checkpoint had this size and root (`sha256:<hex>`)."""
+
+    size: int
+    root: str
+
+
+class KeptNote(Struct, frozen=True, forbid_unknown_fields=True):
+    """A signed checkpoint of one log, and the ids of the events `synap.log.rolledback` that the log had then."""
+
+    note: str
+    accepted: list[str]
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the note says. Raises MalformedNoteError."""
+        return parse(self.note).checkpoint
+
+    def is_settled_by(self, accepted: Iterable[tuple[str, RolledBack]]) -> bool:
+        """Whether an administrator has accepted, after this note was written, that its log lost what the note covers.
+
+        `accepted` has the id and the data of each `synap.log.rolledback` in the log now.
+        """
+        size = self.checkpoint.size
+        return any(id_ not in self.accepted and event.size >= size for id_, event in accepted)
+
+
+class KeptNotes:
+    """The kept checkpoints of one install on one machine. Everything may raise OSError."""
+
+    def __init__(self, data_dir: Path, node: str) -> None:
+        """`node` is the install's id: a data directory may have served another install before."""
+        self.path = data_dir / "checkpoints" / node.removeprefix("did:key:")
+
+    def read(self) -> dict[str, KeptNote | KeptNoteError]:
+        """Each log's kept checkpoint, or why its file cannot be read."""
+        return {path.stem: _read(path) for path in sorted(self.path.glob("*.json"))}
+
+    def write(self, log: str, kept: KeptNote) -> None:
+        """Replace the file of a log, atomically; only this user may read it."""
+        self._make_folder()
+        with NamedTemporaryFile("wb", dir=self.path, prefix=".", delete=False) as file:  # mode 0600
+            file.write(msgspec.json.encode(kept) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(self._file(log))
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def remove(self, log: str) -> None:
+        """Remove the file of a log that was deleted."""
+        self._file(log).unlink(missing_ok=True)
+
+    def take(self) -> int | None:
+        """A descriptor that holds these files for one process of the machine; None if another process holds them."""
+        self._make_folder()
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _make_folder(self) -> None:
+        for folder in (self.path.parent, self.path):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def _file(self, log: str) -> Path:
+        return self.path / f"{log}.json"
+
+
+def _read(path: Path) -> KeptNote | KeptNoteError:
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=KeptNote)
+        parse(kept.note)
+    except (*UNREADABLE, MalformedNoteError) as error:
+        return KeptNoteError(
+            f"The kept checkpoint {path} cannot be read ({type(error).__name__}); restore the file, or remove it to "
+            "begin anew."
+        )
+    except OSError as error:
+        return KeptNoteError(f"The kept checkpoint {path} cannot be read: {error.strerror}.")
+    return kept
