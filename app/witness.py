@@ -1,23 +1,30 @@
-"""The witness: the log `_node` says where each audit chain ends, so that its signatures cover them.
+"""The witness: logs say where audit chains end, so that their signatures cover the audit.
 
-Once an hour, whichever process comes first, and when a process stops: what moved since it was said last. It is said in
-one transaction with the note that it was, under the lock on that log, so that no two processes say the same.
+The log `_node` says it of every chain that moved: hourly, by whichever process is first, and when a process ends.
+It is said in one transaction with the note that it was, under the lock on that log, so that no two processes say the
+same.
+
+The log of a workspace says it of the workspace's own chain, once the oldest entry of which it has not told is an hour
+old: so at most once an hour, and only after the audit has grown.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
+from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
-from app.store.audit import MAX_TIPS, AuditLog, Tip, claim_unwitnessed, witnessed
+from app.store.audit import MAX_TIPS, AuditLog, Tip, claim_untold, claim_unwitnessed, witnessed
 from app.store.event_log import EventLog
 from app.store.pipe import Call, PipedConnection
 from app.store.workspaces import NODE_LOG
-from schemas.errors import Unavailable
+from schemas.errors import NotFound, Unavailable
 
-TIP_TYPE = "synap.audit.tip"
+TELL_SECONDS = 3600.0
+"""How old an entry of a workspace's audit is when the workspace's own log tells of it."""
 
 LOOK_SECONDS = 60.0
 """Between two looks whether an hour has passed."""
@@ -31,11 +38,20 @@ logger = structlog.get_logger("synap.witness")
 class Witness:
     """The witness of one process. `open` it before use, `close` it at the end. For one event loop."""
 
-    def __init__(self, audit: AuditLog, log: EventLog, *, node: str, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        audit: AuditLog,
+        log: EventLog,
+        *,
+        node: str,
+        look_seconds: float = LOOK_SECONDS,
+        tell_seconds: float = TELL_SECONDS,
+    ) -> None:
         self._audit = audit
         self._log = log
         self._node = node
         self._look_seconds = look_seconds
+        self._tell_seconds = tell_seconds
         self._looking: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -48,7 +64,7 @@ class Witness:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         try:
-            await asyncio.wait_for(self._say(only_if_due=False), CLOSE_SECONDS)
+            await asyncio.wait_for(self._say_and_tell(only_if_due=False), CLOSE_SECONDS)
         except (Unavailable, TimeoutError):
             logger.warning("the ends of the audit chains were not written; the next server does it")
         except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
@@ -59,10 +75,21 @@ class Witness:
             await asyncio.sleep(self._look_seconds)
             try:
                 with suppress(Unavailable):
-                    if await self._audit.is_witness_due():
-                        await self._say(only_if_due=True)
+                    await self._say_and_tell(only_if_due=True)
             except Exception as error:  # noqa: BLE001 - the loop goes on: the next hour has to be said as well
                 logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+
+    async def _say_and_tell(self, *, only_if_due: bool) -> None:
+        if not only_if_due or await self._audit.is_witness_due():
+            await self._say(only_if_due=only_if_due)
+        for log in await self._audit.logs_to_tell(self._tell_seconds):
+            with suppress(NotFound, Unavailable):  # one log that takes no event holds up no other
+                await self._log.append_with(log, partial(self._prepare_own, log))
+
+    async def _prepare_own(self, log: str, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+        """What a workspace's own log tells of its audit, unless another process has just told it."""
+        tips = await claim_untold(connection, log, self._tell_seconds)
+        return ([self._draft(tips)], []) if tips else ([], [])
 
     async def _say(self, *, only_if_due: bool) -> None:
         """Append what is unsaid, in as many events as it takes."""
@@ -82,4 +109,4 @@ class Witness:
 
     def _draft(self, tips: Sequence[Tip]) -> Draft:
         said = {"tips": [{"log": tip.log, "seq": tip.seq, "hash": f"sha256:{tip.hash.hex()}"} for tip in tips]}
-        return server_draft(TIP_TYPE, said, id=new_id(), node=self._node)
+        return server_draft(AUDIT_TIP_TYPE, said, id=new_id(), node=self._node)

@@ -23,6 +23,9 @@ GENESIS = bytes(32)
 ROTATED_TYPE = "synap.key.rotated"
 """Of the event that changes the key that a log is signed with."""
 
+AUDIT_TIP_TYPE = "synap.audit.tip"
+"""Of the event that says where audit chains end."""
+
 ROLLED_BACK_TYPE = "synap.log.rolledback"
 """Of the event that says that the log lost events, and an administrator accepted it."""
 

@@ -13,6 +13,7 @@ import psycopg
 from msgspec import Struct
 
 from app.ledger.canonical import canonical
+from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import new_id
 from app.store.database import Database
 from app.store.pipe import Call, PipedConnection
@@ -81,6 +82,19 @@ MAX_TIPS = 1000
 UNWITNESSED = f"""
 SELECT workspace_id, seq, hash FROM audit_tip WHERE seq > witnessed ORDER BY workspace_id LIMIT {MAX_TIPS}
 """
+
+UNTOLD = f"""
+SELECT tip.workspace_id, tip.seq, tip.hash FROM audit_tip AS tip JOIN event_tip AS log USING (workspace_id)
+LEFT JOIN LATERAL (
+    SELECT (data::jsonb #>> '{{tips,0,seq}}')::bigint AS told FROM event
+    WHERE workspace_id = tip.workspace_id AND type = '{AUDIT_TIP_TYPE}' ORDER BY event.seq DESC LIMIT 1) AS said ON true
+WHERE tip.workspace_id <> '{NODE_LOG}' AND log.lost_size IS NULL
+    AND (%(workspace)s::text IS NULL OR tip.workspace_id = %(workspace)s) AND EXISTS (
+        SELECT FROM audit_entry WHERE workspace_id = tip.workspace_id AND seq = coalesce(said.told, -1) + 1
+            AND recorded_at <= now() - make_interval(secs => %(seconds)s::float8))
+ORDER BY tip.workspace_id
+"""
+"""The ends of the chains whose own log has not told of an entry that is so old."""
 
 WITNESSED = """
 WITH tips AS (
@@ -176,6 +190,11 @@ class AuditLog:
         """Whether the log `_node` has said nothing of the chains for an hour."""
         return bool(await self._database.rows(IS_DUE, {}))
 
+    async def logs_to_tell(self, seconds: float) -> list[str]:
+        """The workspaces whose own log has not told of an entry in their audit that is older than `seconds`."""
+        rows = await self._database.rows_alone(UNTOLD, {"workspace": None, "seconds": seconds})
+        return [workspace for workspace, *_ in rows]
+
 
 async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -> list[Tip]:
     """The ends of the chains that moved since the log `_node` said where they were, at most `MAX_TIPS`.
@@ -185,6 +204,15 @@ async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -
     """
     leased, tips = await connection.trip([(LEASE, {"only_if_due": only_if_due}), (UNWITNESSED, {})])
     return [Tip(*row) for row in tips] if leased else []
+
+
+async def claim_untold(connection: PipedConnection, workspace: str, seconds: float) -> list[Tip]:
+    """The end of a workspace's chain, unless its own log has told of every entry that is older than `seconds`.
+
+    For a transaction that holds the lock on that log and tells it: the log itself shows what was told.
+    """
+    [tips] = await connection.trip([(UNTOLD, {"workspace": workspace, "seconds": seconds})])
+    return [Tip(*row) for row in tips]
 
 
 def witnessed(tips: Sequence[Tip]) -> Call:

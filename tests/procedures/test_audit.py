@@ -18,8 +18,8 @@ import pytest
 from msgspec import Struct
 
 from app.ledger.audit import first_broken
+from app.ledger.chain import AUDIT_TIP_TYPE
 from app.store.workspaces import NODE_LOG
-from app.witness import TIP_TYPE
 from procedures.registry import registry
 from schemas.audit import AuditEntry
 from tests.checks import check_log
@@ -511,5 +511,5 @@ def test_starts_are_in_the_installs_audit_and_stops_witness_every_chain(
 def _said(database_url: str) -> list[tuple[str, int, str]]:
     """What the log `_node`, which verifies, says of where the audit chains end."""
     events = check_log(database_url, NODE_LOG)
-    assert {event["type"] for event in events} == {TIP_TYPE}
+    assert {event["type"] for event in events} == {AUDIT_TIP_TYPE}
     return [(tip["log"], tip["seq"], tip["hash"]) for event in events for tip in event["payload"]["tips"]]

@@ -18,6 +18,7 @@ import pytest
 
 from app.filter import Subscriber
 from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry, first_broken
+from app.ledger.chain import AUDIT_TIP_TYPE
 from app.store.audit import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
 from app.store.database import Database
 from app.store.event_log import EventLog
@@ -26,7 +27,7 @@ from app.store.keys import Keys, new_key_id
 from app.store.pipe import Call, Outcome
 from app.store.subscriptions import Subscriptions
 from app.store.workspaces import NODE_LOG, create_workspace
-from app.witness import CLOSE_SECONDS, TIP_TYPE, Witness
+from app.witness import CLOSE_SECONDS, Witness
 from schemas.audit import AuditEntry, AuditPage
 from schemas.errors import NotFound
 from schemas.principal import Scope
@@ -306,7 +307,7 @@ class Witnessed:
     def said(self) -> list[list[dict[str, Any]]]:
         """What the log says of the chains, event by event; all of it verifies."""
         events = check_log(self.store.url, NODE_LOG)
-        assert {event["type"] for event in events} <= {TIP_TYPE}
+        assert {event["type"] for event in events} <= {AUDIT_TIP_TYPE}
         return [event["payload"]["tips"] for event in events]
 
     def tip(self, log: str) -> dict[str, Any]:
@@ -371,6 +372,30 @@ def test_nobody_can_take_the_id_of_the_event_about_audit_tips(witnessed: Witness
     squatter, event = check_log(store.url, NODE_LOG)
     assert squatter["event_id"] == str(foretold) != event["event_id"]
     assert event["payload"] == {"tips": tips}
+
+
+def test_the_own_log_tells_of_an_audit_that_has_grown_once_an_hour(witnessed: Witnessed) -> None:
+    store = witnessed.store
+    _enter(store, Act.of("thing.done", "key1", {}, ["a"]))
+
+    def told(tell_seconds: float) -> list[Any]:
+        with witnessed.process() as one, witnessed.process() as two:
+            witnesses = [
+                Witness(AuditLog(database), log, node=store.node, tell_seconds=tell_seconds)
+                for database, log in (one, two)
+            ]
+            store.run(_close(*witnesses))
+        events = check_log(store.url, "a")
+        assert {(event["type"], event["context"]["userId"]) for event in events} <= {(AUDIT_TIP_TYPE, store.node)}
+        return [event["payload"]["tips"] for event in events]
+
+    assert told(3600) == [], "no entry is an hour old"
+    assert told(0) == [[first := witnessed.tip("a")]]
+    assert told(0) == [[first]], "the audit has not grown"
+    _enter(store, *(Act.of("thing.done", "key1", {"n": n}, ["a", "b"]) for n in range(3)))
+    assert told(3600) == [[first]]
+    assert told(0) == [[first], [witnessed.tip("a")]]
+    assert [event["payload"]["tips"] for event in check_log(store.url, "b")] == [[witnessed.tip("b")]]
 
 
 def test_two_processes_say_it_once(witnessed: Witnessed) -> None:
