@@ -22,9 +22,10 @@ from app.exporting import ExportingError, Part, export_log
 from app.extensions import load_extensions
 from app.importing import Order, complaints, import_file, summary
 from app.importing import exit_code as import_exit_code
+from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.ledger.verify import is_proof, verify_bundle, verify_proof
+from app.ledger.verify import Verdict, is_proof, verify_bundle, verify_proof
 from app.logs import configure_logs
 from app.settings import Settings, SettingsError
 from app.signals import stop
@@ -44,7 +45,18 @@ from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
 from app.terminal import EXIT_UNREAD, Bar
 from app.typescript import typescript as typescript_contract
-from app.verification import UnreadableError, exit_code, of_node, read_bundle, read_note, refuse_unreadable, report
+from app.verification import (
+    UnreadableError,
+    audit_exit_code,
+    exit_code,
+    of_node,
+    read_audit,
+    read_bundle,
+    read_note,
+    refuse_unreadable,
+    report,
+    report_audit,
+)
 from procedures.described import contract as json_schema_contract
 from procedures.registry import registry
 from schemas.base import ShortText
@@ -518,12 +530,14 @@ def verify(
     node: str | None = None,
     checkpoint: Path | None = None,
     log: str | None = None,
+    audit: str | None = None,
     token_file: Path | None = None,
 ) -> None:
     """Check an export, the proof of one event, or the log of a server: every hash, link, signature and change of keys.
 
     Exit code 0 where all is verified, 1 where something is broken, 2 where there is no export or proof to read, and 3
-    where all is verified but for a key that was lost or a body that is missing.
+    where all is verified but for a key that was lost, lost events that were accepted, a missing body, or an audit of which
+    the log does not tell.
 
     Parameters
     ----------
@@ -536,6 +550,9 @@ def verify(
         that it is of.
     log
         Which workspace's log of a ledger.
+    audit
+        The log's audit, checked as well, against what the log says of it: a file with pages of `GET /audit`, one on
+        each line, or the URL of a ledger.
     token_file
         Where a token for the ledger is; default: the environment variable SYNAP_TOKEN.
     """
@@ -543,6 +560,8 @@ def verify(
     single = is_proof(text)
     if single and checkpoint is not None:
         raise UsageError("--checkpoint is for a whole log, not for the proof of one event.")
+    if single and audit is not None:
+        raise UsageError("--audit is for an export, not for the proof of one event.")
     kept = None if checkpoint is None else read_note(checkpoint)
     with Bar("events") as bar:
         verdict = verify_proof(text) if single else verify_bundle(text, lambda n, of: bar.show(n, n, of), extends=kept)
@@ -550,7 +569,20 @@ def verify(
     verdict = of_node(verdict, node)
     for line in report(verdict, single=single):
         print(line)
-    sys.exit(exit_code(verdict))
+    code = exit_code(verdict)
+    if audit is not None and verdict.broken is None:
+        code = _verify_audit(audit, verdict, _token(token_file)) or code
+    sys.exit(code)
+
+
+def _verify_audit(source: str, verdict: Verdict, token: str) -> int:
+    """Check the audit of a log that was verified; the exit code."""
+    try:
+        found = verify_audit(read_audit(source, verdict.log, token), verdict.log, verdict.tips)
+    except NoAuditError as error:
+        raise UsageError(f"{source} {error}.") from None
+    print(report_audit(found))
+    return audit_exit_code(found)
 
 
 class _Administration(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from app.ledger.keyring import Keyring
 from app.settings import Settings, SettingsError
 from app.start import connections, observed
 from app.store import inspection
+from app.store.audit_check import audit_faults
 from app.store.data_directory import DataDirectoryError
 from app.store.idempotency import has_secret_ids
 from app.store.install import Identity, InstallError, connect, find_identity, head, said
@@ -147,6 +148,10 @@ def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Fi
     else:
         yield Finding(is_right=True, sentence="Every log ends where its tip says, under the key in force.")
     yield from _kept(KeptNotes(settings.data_dir, identity.node), connection)
+    if faults := audit_faults(connection):
+        yield from map(_wrong, faults[:MAX_NAMED])
+    else:
+        yield Finding(is_right=True, sentence="Every audit is whole, and as the signed logs tell of it.")
     yield from _safety(connection)
     if settings.database_url is not None:
         yield from _advice(settings, connection)

@@ -9,6 +9,8 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, cast
@@ -16,16 +18,21 @@ from typing import IO, cast
 import msgspec
 
 from app.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
+from app.ledger.audit import AuditVerdict
 from app.ledger.checkpoint import MalformedNoteError, Note, parse
 from app.ledger.unreadable import unreadable
 from app.ledger.verify import Broken, Verdict
 from app.terminal import escaped, without_secrets
+from schemas.audit import AuditPage
 from schemas.jsontext import UNREADABLE
 
 SILENCE_SECONDS = 60
 """How long a server may send nothing."""
 
 EXPORT = "/events/export"
+AUDIT = "/audit"
+AUDIT_LIMIT = 1000
+"""Entries in a page."""
 
 MAX_KEPT_BYTES = 2**22
 """Of a file with a checkpoint, which may be the answer or the proof that it came in."""
@@ -50,14 +57,44 @@ def read_bundle(source: str, *, log: str | None = None, token: str | None = None
     A URL is that of an export, or of a ledger such as `http://127.0.0.1:7777/v1`, of which `log` names the log. It is
     held in a file, not in memory. Raises UnreadableError.
     """
-    shown = _named(source)
-    try:
+    with _reading(source):
         if source == "-":
             return _mapped(_spooled(sys.stdin.buffer))
         if not _is_url(source):
             with Path(source).open("rb") as file:
                 return _mapped(file)
         return _mapped(_downloaded(export_url(source, log), token))
+
+
+def read_audit(source: str, log: str, token: str | None = None) -> bytes:
+    """The audit of `log` in a file, or all pages of it from a server's ledger. Raises UnreadableError."""
+    with _reading(source):
+        if not _is_url(source):
+            with Path(source).open("rb") as file:
+                return bytes(_mapped(file))
+        pages, since = [], None
+        while True:
+            text = bytes(_mapped(_downloaded(_audit_url(source, log, since), token)))
+            pages.append(text)
+            entries = msgspec.json.decode(text, type=AuditPage).entries
+            if len(entries) < AUDIT_LIMIT:
+                return b"\n".join(pages)
+            since = entries[-1].timestamp
+
+
+def _audit_url(source: str, log: str, since: str | None) -> str:
+    url = urllib.parse.urlsplit(source)
+    path = url.path.removesuffix(EXPORT).removesuffix(AUDIT).rstrip("/") + AUDIT
+    query = {"log": log, "limit": str(AUDIT_LIMIT)} | ({} if since is None else {"since": since})
+    return url._replace(path=path, query=urllib.parse.urlencode(query), fragment="").geturl()
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    """What goes wrong while evidence is read is an UnreadableError, which names where it is."""
+    shown = _named(source)
+    try:
+        yield
     except NotReadableError as error:
         raise UnreadableError(f"{shown} cannot be read: it {error}.") from None
     except urllib.error.HTTPError as error:
@@ -165,6 +202,26 @@ def report(verdict: Verdict, *, single: bool = False) -> list[str]:
     lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     return [escaped(line) for line in lines]
+
+
+def report_audit(verdict: AuditVerdict) -> str:
+    """The verdict on an audit, in one line."""
+    if verdict.broken is not None:
+        return f"audit seq {verdict.broken.seq}: {verdict.broken.problem}"
+    entries = f"{verdict.count} entr{'y' if verdict.count == 1 else 'ies'} of the audit of {verdict.log}"
+    if verdict.covered is None:
+        covers = "no event synap.audit.tip of the log covers them"
+    else:
+        covers = f"the log covers them up to seq {verdict.covered}"
+    verifies = "verifies" if verdict.count == 1 else "verify"
+    return escaped(f"{entries} {verifies}: seq {verdict.first} to {verdict.last}; {covers}")
+
+
+def audit_exit_code(verdict: AuditVerdict) -> int:
+    """0: the audit is verified and signed for. 1: it is broken. 3: nothing that is signed covers it."""
+    if verdict.broken is not None:
+        return EXIT_BROKEN
+    return EXIT_PARTLY if verdict.covered is None else 0
 
 
 def exit_code(verdict: Verdict) -> int:

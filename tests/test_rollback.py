@@ -1,6 +1,7 @@
 """What an administrator of the database takes away or a restore loses is found, and stops the log until accepted."""
 
 import itertools
+import os
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ import pytest
 from app.ledger.kept import KeptNote, KeptNotes
 from app.ledger.keyring import Keyring
 from app.ledger.verify import LostCheckpoint, verify_bundle
+from app.store.audit import Act, AuditLog
+from app.store.audit_check import audit_faults
 from app.store.deletion import delete_workspace
 from app.store.install import connect
 from app.store.rollback import Comparison, Loss, accept_losses
 from app.store.trees import Trees
+from app.witness import Witness
 from schemas.errors import Unavailable
 from tests.checks import check_log
 from tests.servers import SYNAP, Server, cloned, environment, serving, until
@@ -162,9 +166,7 @@ def test_verifiers_report_an_accepted_loss(store: Store, tmp_path: Path) -> None
 
     verdict = verify_bundle(bundle.read_bytes())
     python = _run("verify", str(bundle))
-    javascript = subprocess.run(
-        ["node", "clients/verify/verify.mjs", bundle], capture_output=True, text=True, check=False, timeout=120
-    )
+    javascript = _javascript(str(bundle))
 
     root = f"sha256:{lost.root.hex()}"
     assert verdict.broken is None
@@ -174,9 +176,9 @@ def test_verifiers_report_an_accepted_loss(store: Store, tmp_path: Path) -> None
     assert (javascript.returncode, javascript.stdout.splitlines()[1:]) == (3, [line])
 
 
-def _bundle(store: Store) -> bytes:
+def _bundle(store: Store, log: str = "default") -> bytes:
     async def made() -> bytes:
-        export = await store.exports().open("default", None, None)
+        export = await store.exports().open(log, None, None)
         return b"".join([piece async for piece in export])
 
     text: bytes = store.run(made())
@@ -251,7 +253,12 @@ def test_one_process_of_a_machine_keeps_checkpoints(store: Store) -> None:
 
 
 def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SYNAP, *arguments], capture_output=True, text=True, check=False, timeout=120, env=variables)
+    return _command(str(SYNAP), *arguments, **variables)
+
+
+def _command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | variables
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120, env=environ)
 
 
 def _synap(data_dir: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -310,3 +317,104 @@ def test_a_server_keeps_its_first_checkpoints_and_doctor_says_so(database_url: s
 
     assert "ok: No checkpoint is kept in" in before.stdout
     assert "ok: The 2 logs extend the checkpoints kept in" in after.stdout
+
+
+# The audit.
+
+MOVE_AUDIT_TIP = """
+UPDATE audit_tip SET (seq, hash) = (
+    SELECT seq, hash FROM audit_entry WHERE workspace_id = 'acme' ORDER BY seq DESC LIMIT 1)
+WHERE workspace_id = 'acme'
+"""
+
+AUDIT_TAMPERINGS: dict[str, tuple[tuple[str, ...], str]] = {
+    "an entry is removed": (
+        ("DELETE FROM audit_entry WHERE workspace_id = 'acme' AND seq = 1",),
+        "seq 1: seq 2 stands in its place",
+    ),
+    "the last entry is removed and the tip moved back": (
+        (
+            "DELETE FROM audit_entry WHERE workspace_id = 'acme' AND seq = 2",
+            MOVE_AUDIT_TIP,
+        ),
+        "seq 2: it is missing, but the event at seq 1 of the log says that it was there",
+    ),
+    "an entry is changed": (
+        ("UPDATE audit_entry SET actor = 'another' WHERE workspace_id = 'acme' AND seq = 0",),
+        "seq 0: its hash is not that of what it says",
+    ),
+}
+
+
+def _audited(store: Store) -> None:
+    """Enter three acts, of which the workspace's own log tells."""
+    for number in range(3):
+        store.run(AuditLog(store.database).record(Act.of("thing.done", "key1", {"n": number}, ["acme"])))
+    store.run(Witness(AuditLog(store.database), store.log, node=store.node, tell_seconds=0).close())
+
+
+def _evidence(store: Store, folder: Path) -> tuple[str, str]:
+    """The files of an export of the log `acme`, and of its audit."""
+    log, audit = folder / "log.json", folder / "audit.json"
+    log.write_bytes(_bundle(store, "acme"))
+    read = Act.of("audit.read", "key1", {}, ["acme"])
+    asked: dict[str, Any] = {"since": None, "action": None, "limit": 1000, "read": read}
+    audit.write_bytes(store.run(AuditLog(store.database).entries("acme", **asked)).json)
+    return str(log), str(audit)
+
+
+def _javascript(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _command("node", "clients/verify/verify.mjs", *arguments)
+
+
+def test_an_audit_is_verified_against_the_log(store: Store, tmp_path: Path) -> None:
+    _audited(store)
+    log, audit = _evidence(store, tmp_path)
+
+    python = _run("verify", log, "--audit", audit)
+    javascript = _javascript("--audit", audit, log)
+
+    line = "3 entries of the audit of acme verify: seq 0 to 2; the log covers them up to seq 2"
+    assert (python.returncode, python.stdout.splitlines()[1:]) == (0, [line]), python.stderr
+    assert (javascript.returncode, javascript.stdout.splitlines()[1:]) == (0, [line]), javascript.stderr
+    with connect(store.url) as connection:
+        assert audit_faults(connection) == []
+
+
+@pytest.mark.parametrize(("statements", "fault"), AUDIT_TAMPERINGS.values(), ids=list(AUDIT_TAMPERINGS))
+def test_what_was_done_to_an_audit_is_found(
+    store: Store, tmp_path: Path, statements: tuple[str, ...], fault: str
+) -> None:
+    _audited(store)
+    _tamper(store, *statements)
+    with connect(store.url) as connection:
+        faults = audit_faults(connection)
+    log, audit = _evidence(store, tmp_path)
+
+    python = _run("verify", log, "--audit", audit)
+    javascript = _javascript("--audit", audit, log)
+
+    assert faults
+    assert all("The audit of acme" in each for each in faults)
+    assert (python.returncode, python.stdout.splitlines()[1:]) == (1, [f"audit {fault}"]), python.stderr
+    assert (javascript.returncode, javascript.stdout.splitlines()[1:]) == (1, [f"audit {fault}"]), javascript.stderr
+
+
+def test_an_audit_of_which_the_log_does_not_tell_yet_is_said_to_be_so(store: Store, tmp_path: Path) -> None:
+    store.run(AuditLog(store.database).record(Act.of("thing.done", "key1", {}, ["acme"])))
+    log, audit = _evidence(store, tmp_path)
+
+    ran = [_run("verify", log, "--audit", audit), _javascript("--audit", audit, log)]
+
+    line = "1 entry of the audit of acme verifies: seq 0 to 0; no event synap.audit.tip of the log covers them"
+    assert [(each.returncode, each.stdout.splitlines()[1:]) for each in ran] == [(3, [line])] * 2
+
+
+def test_an_audit_is_read_from_a_server(database_url: str, tmp_path: Path) -> None:
+    with serving(tmp_path / "data", database_url=database_url) as server:
+        _log(server)
+        ledger, token = f"{server.url}/ledger/v1", server.token
+        ran = _run("verify", ledger, "--audit", ledger, **environment(tmp_path), SYNAP_TOKEN=token)
+
+    assert ran.returncode == 3, ran.stderr
+    assert "of the audit of default verif" in ran.stdout

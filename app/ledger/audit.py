@@ -6,14 +6,16 @@ r"""The audit chain `evaudit/1`, verified from what is shown of it (`docs/evlog1
 It is written by the database's function `audit_append`; nothing here is shared with that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, leaf_hash
-from schemas.audit import AuditEntry
+from schemas.audit import AuditEntry, AuditPage
+from schemas.errors import InvalidInput
+from schemas.jsontext import UNREADABLE
 
 VERSION = "evaudit/1"
 
@@ -22,6 +24,8 @@ PLACE = "seq {} stands in its place"
 LINK = "it does not link to the entry before it"
 LATER = "it is not later than the entry before it"
 HASH = "its hash is not that of what it says"
+MISSING = "it is missing, but the event at seq {} of the log says that it was there"
+ANOTHER = "it is not the entry of which the event at seq {} of the log tells"
 
 
 class BrokenEntry(Struct, frozen=True):
@@ -31,6 +35,74 @@ class BrokenEntry(Struct, frozen=True):
     problem: str
 
 
+class AuditTip(Struct, frozen=True):
+    """What the event `synap.audit.tip` at `told_at` of a log says: the entry `seq` of the audit of `log` has `hash`."""
+
+    told_at: int
+    log: str
+    seq: int
+    hash: str
+
+
+class AuditVerdict(Struct, frozen=True):
+    """What was checked of an audit, from `first` to `last`. It is right if `broken` is None.
+
+    `covered` is the last entry that a signed log tells of; None if it tells of none here.
+    """
+
+    log: str
+    first: int
+    last: int
+    covered: int | None
+    broken: BrokenEntry | None
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return self.last - self.first + 1
+
+
+class NoAuditError(Exception):
+    """A text is no audit; the message follows "it"."""
+
+
+def verify_audit(text: bytes, log: str, tips: Sequence[AuditTip]) -> AuditVerdict:
+    """The verdict on the audit of `log`: pages as `GET /audit` answers them, without a filter, a page on each line.
+
+    `tips` are what a log that was verified tells. Raises NoAuditError.
+    """
+    entries = [entry for page in _pages(text) for entry in page.entries]
+    mine = [tip for tip in tips if tip.log == log]
+    first = entries[0].seq if entries else 0
+    last = first + len(entries) - 1
+    broken = first_broken(entries) or _untold(entries, first, mine)
+    if broken is None and entries and entries[0].log != log:
+        broken = BrokenEntry(first, ANOTHER_LOG)
+    covered = max((tip.seq for tip in mine if first <= tip.seq <= last), default=None)
+    return AuditVerdict(log, first, last, covered, broken)
+
+
+def _pages(text: bytes) -> list[AuditPage]:
+    try:
+        return [msgspec.json.decode(text, type=AuditPage)]
+    except UNREADABLE:
+        pass
+    try:
+        return msgspec.json.Decoder(AuditPage).decode_lines(text)
+    except UNREADABLE as error:
+        raise NoAuditError(f"is no audit, a page of GET /audit on each line: {error}") from None
+
+
+def _untold(entries: Sequence[AuditEntry], first: int, tips: Iterable[AuditTip]) -> BrokenEntry | None:
+    """The first entry that is missing or another, says a log. An entry before a part is not looked for."""
+    for tip in sorted(tips, key=lambda each: each.seq):
+        if tip.seq >= first + len(entries):
+            return BrokenEntry(tip.seq, MISSING.format(tip.told_at))
+        if tip.seq >= first and entries[tip.seq - first].hash != tip.hash:
+            return BrokenEntry(tip.seq, ANOTHER.format(tip.told_at))
+    return None
+
+
 def entry_hash(entry: AuditEntry) -> str:
     """The hash of what `entry` says, `sha256:<hex>`. Raises InvalidInput for a detail that no JSON text can be."""
     shown = msgspec.structs.asdict(entry)
@@ -38,15 +110,15 @@ def entry_hash(entry: AuditEntry) -> str:
     return f"sha256:{leaf_hash(canonical(msgspec.json.encode(shown | {'v': VERSION}), '')).hex()}"
 
 
-def first_broken(entries: Iterable[AuditEntry]) -> BrokenEntry | None:
-    """What is wrong with a part of a chain, the oldest entry first; None where nothing is.
+def first_broken(entries: Iterable[AuditEntry], *, whole: bool = False) -> BrokenEntry | None:
+    """What is wrong with a part of a chain, or with a `whole` one, the oldest entry first; None where nothing is.
 
     Without gaps: an answer that was filtered by action is no part of a chain. What the first one links to is known
     where its seq is 0.
     """
     before: AuditEntry | None = None
     for entry in entries:
-        seq = entry.seq if before is None else before.seq + 1
+        seq = before.seq + 1 if before is not None else 0 if whole else entry.seq
         if (problem := _problem(entry, seq, before)) is not None:
             return BrokenEntry(seq, problem)
         before = entry
@@ -66,4 +138,7 @@ def _problem(entry: AuditEntry, seq: int, before: AuditEntry | None) -> str | No
             return LATER
     if not is_linked:
         return LINK
-    return None if entry.hash == entry_hash(entry) else HASH
+    try:
+        return None if entry.hash == entry_hash(entry) else HASH
+    except InvalidInput:
+        return HASH

@@ -15,8 +15,10 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from app.ledger import signer
+from app.ledger.audit import AuditTip
 from app.ledger.canonical import canonical
 from app.ledger.chain import (
+    AUDIT_TIP_TYPE,
     ERASED_TYPE,
     GENESIS,
     ROLLED_BACK_TYPE,
@@ -79,6 +81,7 @@ LATER = "it is not later than the event before it"
 ERASED_FALSE = "it has `erased`, which is not true"
 ERASED_BODY = "it is erased, but has a body"
 NEVER_ERASED = "it has no body, but an event of its type is never erased"
+TIPS = "it does not say where audits end: {}"
 ROLLED_BACK = "it does not say which checkpoint was lost: {}"
 UNNAMED = "its body is missing, and no later event says that it was erased"
 CONTEXT = "its context is not one: {}"
@@ -146,6 +149,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     broken: Broken | None = None
     breaks: list[Break] = []
     lost: list[LostCheckpoint] = []
+    tips: list[AuditTip] = []
     unconfirmed: list[int] = []
     kept: list[int] = []
 
@@ -191,6 +195,7 @@ def verify_bundle(
         broken=broken,
         breaks=walk.breaks(),
         lost=walk.lost,
+        tips=walk.tips,
         unconfirmed=unconfirmed,
         kept=sorted(walk.kept),
     )
@@ -370,6 +375,16 @@ class _Rotations(Struct, frozen=True, forbid_unknown_fields=True):
     rotations: Annotated[list[_Rotation], Meta(min_length=1)]
 
 
+class _Tip(Struct, frozen=True, forbid_unknown_fields=True):
+    log: str
+    seq: _Place
+    hash: _Hash
+
+
+class _Tips(Struct, frozen=True, forbid_unknown_fields=True):
+    tips: list[_Tip]
+
+
 class _RolledBack(Struct, frozen=True, forbid_unknown_fields=True):
     size: _Place
     root: _Hash
@@ -391,6 +406,7 @@ _events = msgspec.json.Decoder(_Event)
 _contexts = msgspec.json.Decoder(_Context)
 _members = msgspec.json.Decoder(dict[str, Raw])
 _rotations = msgspec.json.Decoder(_Rotations)
+_tips = msgspec.json.Decoder(_Tips)
 _rolled_back = msgspec.json.Decoder(_RolledBack)
 _erasures = msgspec.json.Decoder(_Erasures)
 
@@ -555,6 +571,7 @@ class _Walk:
         """The ids and hashes of events without a body that no later one has named so far, by seq."""
         self.kept: set[int] = set()
         self.lost: list[LostCheckpoint] = []
+        self.tips: list[AuditTip] = []
         self.hashes = bytearray()
         """Of every event, to know them by when one is said to be erased."""
         self.bodiless: set[int] = set()
@@ -628,6 +645,9 @@ class _Walk:
             self._rotate(_decoded(event.payload, _rotations, ROTATIONS).rotations)
         elif event.type == ERASED_TYPE and event.erased is UNSET:
             self._erase(_decoded(event.payload, _erasures, ERASURES).erased)
+        elif event.type == AUDIT_TIP_TYPE and event.erased is UNSET:
+            tips = _decoded(event.payload, _tips, TIPS).tips
+            self.tips += [AuditTip(int(self.seq), tip.log, int(tip.seq), tip.hash) for tip in tips]
         elif event.type == ROLLED_BACK_TYPE:
             said = _decoded(event.payload, _rolled_back, ROLLED_BACK)
             _check(said.size >= 0 and not said.size % 1, ROLLED_BACK.format("its size is no size"))

@@ -21,9 +21,11 @@ const EVENT = [...TEXTS, 'seq', 'payload', 'context'];
 const ERASED_EVENT = [...EVENT, 'erased'];
 const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
 const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
+const ENTRY = ['id', 'action', 'actor', 'timestamp', 'detail', 'log', 'seq', 'prev_hash', 'hash'];
 const TWICE = 'it has a member name twice';
 
 const ROTATED = 'synap.key.rotated';
+const AUDIT_TIP = 'synap.audit.tip';
 const ROLLED_BACK = 'synap.log.rolledback';
 const ERASED = 'synap.event.erased';
 const NO_HASH = `sha256:${'0'.repeat(64)}`;
@@ -78,6 +80,7 @@ class Unreadable extends Broken {
  * `unconfirmed` are the seqs of missing bodies in a part whose erasure may stand behind it, `kept` those of bodies that
  * are here although an event says that they were erased.
  * `lost` are the checkpoints that the log does not extend, as the server's own events at `seq` say ({seq, size, root}).
+ * `tips` are the ends of audits of which the log's events tell ({told_at, log, seq, hash}), for `verifyAudit`.
  * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then.
  *
  * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
@@ -100,7 +103,7 @@ export async function verify(either, { progress } = {}) {
 async function judged(input, kind, progress) {
   const verdict = {
     kind: kind ?? 'bundle', log: null, node: null, count: 0, firstSeq: null, lastSeq: null, size: null, broken: null,
-    breaks: [], lost: [], unconfirmed: [], kept: [],
+    breaks: [], lost: [], tips: [], unconfirmed: [], kept: [],
   };
   await needEd25519();
   try {
@@ -203,13 +206,69 @@ async function judgeProof(answer, verdict) {
   judgeBodies(walk, seq, size, verdict);
 }
 
+/**
+ * Judge the audit of the log `log`: the text or the bytes of pages as GET /audit answers them, without a filter, a page
+ * on each line. `tips` are those of the verdict on the log: what its signatures cover.
+ *
+ * `broken` is null, or the first thing that is wrong: {seq, message}, with a seq of null where it is no audit. `covered`
+ * is the last entry of which the log tells; null if it tells of none.
+ */
+export function verifyAudit(input, { log, tips }) {
+  const verdict = { log, count: 0, firstSeq: 0, lastSeq: -1, covered: null, broken: null };
+  try {
+    const entries = readAudit(input);
+    const firstSeq = entries[0]?.seq ?? 0;
+    Object.assign(verdict, { count: entries.length, firstSeq, lastSeq: firstSeq + entries.length - 1 });
+    for (const [place, entry] of entries.entries()) checkEntry(entry, firstSeq + place, log, entries[place - 1]);
+    const mine = tips.filter((tip) => tip.log === log && tip.seq >= firstSeq).sort((one, other) => one.seq - other.seq);
+    for (const { told_at: at, seq, hash } of mine) {
+      const entry = entries[seq - firstSeq];
+      const missing = `it is missing, but the event at seq ${at} of the log says that it was there`;
+      if (!entry) throw new Broken(missing, seq);
+      const another = `it is not the entry of which the event at seq ${at} of the log tells`;
+      if (entry.hash !== hash) throw new Broken(another, seq);
+      verdict.covered = seq;
+    }
+  } catch (error) {
+    const { message, seq } = error instanceof Broken ? error : new Broken('it cannot be read as JSON');
+    verdict.broken = { seq, message };
+  }
+  return verdict;
+}
+
+function readAudit(input) {
+  const text = typeof input === 'string' ? input : UTF8.decode(input);
+  let pages;
+  try {
+    pages = [JSON.parse(text)];
+  } catch {
+    pages = text.split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line));
+  }
+  check(pages.every((page) => isRecord(page) && Array.isArray(page.entries)), 'it is not pages of an audit');
+  const entries = pages.flatMap((page) => page.entries);
+  check(entries.every((entry) => isRecord(entry) && hasExactly(entry, ENTRY)), `an entry has not ${ENTRY.join(', ')}`);
+  return entries;
+}
+
+function checkEntry(entry, seq, log, before) {
+  const { hash, ...said } = entry;
+  const broken = (message) => new Broken(message, seq);
+  if (entry.seq !== seq) throw broken(`seq ${entry.seq} stands in its place`);
+  if (entry.log !== log) throw broken('it is of another log');
+  if (before && entry.timestamp <= before.timestamp) throw broken('it is not later than the entry before it');
+  const link = before ? before.hash : NO_HASH;
+  if ((before || seq === 0) && entry.prev_hash !== link) throw broken('it does not link to the entry before it');
+  const right = hash === `sha256:${hex(sha256(canonical({ ...said, v: 'evaudit/1' }, 0), 0))}`;
+  if (!right) throw broken('its hash is not that of what it says');
+}
+
 /** What is known of missing and kept bodies. Where the log ends, nothing behind can say that one was erased. */
 function judgeBodies(walk, lastSeq, size, verdict) {
   const missing = walk.missingBodies();
   if (missing.length && size === lastSeq + 1) {
     throw new Broken('its body is missing, and no later event names it', missing[0]);
   }
-  Object.assign(verdict, { size, lost: walk.lost, unconfirmed: missing, kept: walk.keptBodies() });
+  Object.assign(verdict, { size, lost: walk.lost, tips: walk.tips, unconfirmed: missing, kept: walk.keptBodies() });
 }
 
 function checkShape(bundle) {
@@ -266,6 +325,7 @@ function checkRotation(rotation, what) {
 
 /** Goes along the events in order; knows what the next one has to fit to. All but signatures. */
 class Walk {
+  tips = []; // ends of audits of which its events tell
   lost = []; // checkpoints that the log does not extend, as its events say
   #bundle;
   #keys;
@@ -325,6 +385,7 @@ class Walk {
     this.#checkKey(event, seq);
     if (event.erased) this.#missing.set(seq, event);
     else if (event.type === ERASED) this.#erase(event, seq);
+    else if (event.type === AUDIT_TIP) this.tips.push(...readTips(event.payload, seq));
     else if (event.type === ROLLED_BACK) this.lost.push({ seq, ...readLost(event.payload) });
     this.#previous = event;
     return hash;
@@ -409,9 +470,19 @@ function checkHeader(event) {
   return hash;
 }
 
+function readTips(payload, at) {
+  check(hasExactly(payload, ['tips']) && Array.isArray(payload.tips), 'it does not say where audits end');
+  return payload.tips.map((tip) => {
+    const right = isRecord(tip) && hasExactly(tip, ['log', 'seq', 'hash']) && isText(tip.log) && isHash(tip.hash);
+    check(right && isSeq(tip.seq), 'it does not say where audits end');
+    return { told_at: at, ...tip };
+  });
+}
+
 function readLost(payload) {
   const { size, root } = payload;
-  check(hasExactly(payload, ['size', 'root']) && isSeq(size) && isHash(root), 'it does not say which checkpoint was lost');
+  const right = hasExactly(payload, ['size', 'root']) && isSeq(size) && isHash(root);
+  check(right, 'it does not say which checkpoint was lost');
   return { size, root };
 }
 
@@ -872,16 +943,26 @@ function compress(start) {
 
 // The command.
 
-const USAGE = `usage: verify.mjs [--node DID] FILE|URL
+const USAGE = `usage: verify.mjs [--node DID] [--audit FILE] FILE|URL
 
 FILE is an export in JSON, or the proof of one event. URL is where one is had, or where a ledger is: /events/export is
 then added to it. The token of the ledger is read from the environment: SYNAP_TOKEN. With --node it has to be that
-node's (did:key:z…): anyone can sign a log of their own.`;
+node's (did:key:z…): anyone can sign a log of their own. With --audit the log's audit is checked as well, against what
+the log says of it: pages of GET /audit, one on each line.`;
 
-/** The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks, lost events, and unconfirmed or kept bodies. */
+/**
+ * The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks, lost events, unconfirmed or kept bodies, or
+ * an audit of which the log does not tell.
+ */
 async function command(args, { env, stdout, stderr }) {
-  const wanted = args[0] === '--node' ? args[1] : null;
-  const [source, ...others] = wanted === null ? args : args.slice(2);
+  const options = {};
+  const rest = [...args];
+  while (['--node', '--audit'].includes(rest[0])) {
+    const [name, value] = rest.splice(0, 2);
+    options[name] = value;
+  }
+  const wanted = options['--node'] ?? null;
+  const [source, ...others] = rest;
   if (!source || others.length || source.startsWith('-')) {
     stderr.write(`${USAGE}\n`);
     return 2;
@@ -917,7 +998,29 @@ async function command(args, { env, stdout, stderr }) {
   }
   for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
   if (broken) return 1;
+  const audited = options['--audit'] ? await auditCode(options['--audit'], verdict, { stdout, stderr }) : 0;
+  if (audited) return audited;
   return breaks.length || lost.length || unconfirmed.length || kept.length ? 3 : 0;
+}
+
+async function auditCode(file, { log, tips }, { stdout, stderr }) {
+  let text;
+  try {
+    text = await contents(file);
+  } catch (error) {
+    stderr.write(`${file} cannot be read: ${error.message}\n`);
+    return 2;
+  }
+  const { count, firstSeq, lastSeq, covered, broken } = verifyAudit(text, { log, tips });
+  if (broken) {
+    stdout.write(`audit${broken.seq === null ? '' : ` seq ${broken.seq}`}: ${broken.message}\n`);
+    return 1;
+  }
+  const covers = covered === null ? `no event ${AUDIT_TIP} of the log covers` : 'the log covers';
+  const up = covered === null ? '' : ` up to seq ${covered}`;
+  const [entries, verb] = count === 1 ? ['entry', 'verifies'] : ['entries', 'verify'];
+  stdout.write(`${count} ${entries} of the audit of ${log} ${verb}: seq ${firstSeq} to ${lastSeq}; ${covers} them${up}\n`);
+  return covered === null ? 3 : 0;
 }
 
 function summary({ kind, log, node, count, firstSeq, lastSeq, size }) {

@@ -132,6 +132,7 @@ def test_sound_bundles_verify(name: str) -> None:
         "broken": None,
         "breaks": [],
         "lost": [],
+        "tips": [],
         "unconfirmed": [],
         "kept": [],
     }
@@ -325,6 +326,7 @@ def test_the_proof_of_each_event_verifies(size: int) -> None:
             "broken": None,
             "breaks": [],
             "lost": [],
+            "tips": [],
             "unconfirmed": [],
             "kept": [],
         }
