@@ -535,9 +535,9 @@ def verify(
 ) -> None:
     """Check an export, the proof of one event, or the log of a server: every hash, link, signature and change of keys.
 
-    Exit code 0 where all is verified, 1 where something is broken, 2 where there is no export or proof to read, and 3
-    where all is verified but for a key that was lost, lost events that were accepted, a missing body, or an audit of which
-    the log does not tell.
+    Exit code 0 if all is verified, 1 if something is broken, 2 if there is no export or proof to read, and 3 if all is
+    verified except for a key that was lost, lost events that were accepted, a missing body, or an audit that the log
+    does not mention.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ from benchmarks.database import Cluster
 from benchmarks.errors import BenchmarkError
 from benchmarks.progress import progress
 from schemas.browse import BrowseEvents
-from tests.store.plans import Recording, costs
+from tests.store.plans import Recording
 
 LIMIT = 100
 
@@ -238,10 +238,10 @@ async def _beneath(url: str, cursors: Cursors, wanted: dict[str, Any], seconds: 
     async with await PipedConnection.connect(url, autocommit=True) as connection:
         while len(times) < 2 or (len(times) < 20 and sum(times) < seconds * 1000):
             started = time.perf_counter()
-            for read in recording.reads:
-                await connection.trip([read])
+            for seen in recording.seen:
+                await connection.trip([seen.call])
             times.append((time.perf_counter() - started) * 1000)
-    met = [(await costs(url, read, runs=0))[0].visited for read in recording.reads]
+    met = [seen.cost.visited for seen in recording.seen]
     return median(times), met[0], sum(met[1:])
 
 

@@ -38,9 +38,14 @@ class Cost(Struct, frozen=True):
 class Seen(Struct, frozen=True):
     """A statement that was run, what it answered, and what that cost."""
 
-    sql: str
+    call: Call
     rows: Sequence[Any]
     cost: Cost
+
+    @property
+    def sql(self) -> str:
+        """The statement, without its parameters."""
+        return self.call[0]
 
     def within(self, shown: int) -> bool:
         """Whether it costs what it answers, or what the operation shows that it is a part of.
@@ -114,7 +119,7 @@ class _Watched(PipedConnection):
             cost = await self._cost(call)
             await self.execute("ROLLBACK TO before", prepare=False)
             [outcome] = await super().outcomes([call])
-        self.seen.append(Seen(call[0], outcome if isinstance(outcome, list) else [], cost))
+        self.seen.append(Seen(call, outcome if isinstance(outcome, list) else [], cost))
         return outcome
 
     async def _cost(self, call: Call) -> Cost:
