@@ -9,7 +9,7 @@ from app.metrics import UNAUTHORIZED
 from app.store.database import Database
 from app.store.keys import find_principal, token_hash, valid_keys
 from app.store.workspaces import NODE_LOG, workspace_exists
-from schemas.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, Unauthorized, Unavailable
 from schemas.principal import EVERY, Principal, Scope
 
 REMEMBER_SECONDS = 3.0
@@ -53,8 +53,13 @@ class Authenticator:
     async def workspace(self, principal: Principal, named: str | None) -> str:
         """The workspace a call acts in: the named one, else the key's first.
 
-        Raises Forbidden, NotFound, Unavailable.
+        Raises Forbidden, NotFound, Unavailable, and InvalidInput if the key's first one was deleted.
         """
+        if named is None and principal.must_name:
+            issue = (
+                f"is required, since the key's first workspace was deleted; it has: {', '.join(principal.workspaces)}"
+            )
+            raise InvalidInput([Issue("X-Workspace-Id", issue)])
         if named is None:
             first = principal.workspaces[0]
             return DEFAULT_WORKSPACE if first == EVERY else first

@@ -42,6 +42,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     scopes: frozenset[str]
     workspaces: tuple[str, ...]
     expires_at: datetime | None = None
+    must_name: bool = False
+    """Whether each call must name its workspace: the one in which the key acted otherwise was deleted."""
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key has `scope`; `events:read-own` opens what `events:read` opens, for its own rows only."""

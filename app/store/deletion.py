@@ -45,9 +45,11 @@ UPDATE api_key SET revoked_at = coalesce(revoked_at, %(now)s) WHERE workspaces <
 """
 
 LEAVE_KEYS = """
-UPDATE api_key SET workspaces = array_remove(workspaces, %(workspace)s::text)
+UPDATE api_key SET workspaces = array_remove(workspaces, %(workspace)s::text),
+    must_name = must_name OR workspaces[1] = %(workspace)s::text
 WHERE %(workspace)s::text = ANY(workspaces) AND NOT workspaces <@ ARRAY[%(workspace)s::text]
 """
+"""A key that acted there if a call named no workspace acts in no other one instead: its calls must name one."""
 
 
 def delete_workspace(connection: psycopg.Connection, slug: str) -> int:

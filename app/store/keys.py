@@ -23,15 +23,13 @@ COLUMNS = "id, user_id, scopes, workspaces, created_at, expires_at, revoked_at"
 
 IS_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 
-PRINCIPAL = f"SELECT id, user_id, scopes, workspaces, expires_at FROM api_key WHERE {IS_VALID}"
-
-_INTO = "INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at)"
+PRINCIPAL = f"SELECT id, user_id, scopes, workspaces, expires_at, must_name FROM api_key WHERE {IS_VALID}"
 
 _ONCE = "ON CONFLICT (token_sha256) DO NOTHING"
 """So that a statement may run twice. A taken id is an error: it has another token."""
 
-INSERT = f"""
-{_INTO} VALUES (
+INSERT = """
+INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at) VALUES (
     %(id)s, %(token_sha256)s, %(user_id)s, %(scopes)s, %(workspaces)s, %(created_at)s, %(expires_at)s
 )
 """
@@ -58,13 +56,14 @@ REVOKE_HERE = f"{_REVOKE} RETURNING workspaces"
 
 ROTATE = f"""
 WITH held AS (
-    SELECT id, user_id, scopes, workspaces, expires_at FROM api_key WHERE id = %(id)s AND {IS_VALID} FOR UPDATE
+    SELECT id, user_id, scopes, workspaces, expires_at, must_name FROM api_key
+    WHERE id = %(id)s AND {IS_VALID} FOR UPDATE
 ), ended AS (
     UPDATE api_key SET revoked_at = %(revoked_at)s, expires_at = least(api_key.expires_at, %(ends_at)s)
     FROM held WHERE api_key.id = held.id
 )
-{_INTO}
-SELECT %(new_id)s, %(token_sha256)s, user_id, scopes, workspaces, %(created_at)s, expires_at FROM held
+INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at, must_name)
+SELECT %(new_id)s, %(token_sha256)s, user_id, scopes, workspaces, %(created_at)s, expires_at, must_name FROM held
 {_ONCE} RETURNING {COLUMNS}
 """
 """End a valid key and insert its successor, which ends when the key would have ended. Nothing where it is not valid.
@@ -305,11 +304,12 @@ def _principal(rows: Sequence[Sequence[Any]]) -> Principal | None:
     """The principal of the only row, if there is one."""
     if not rows:
         return None
-    key_id, user_id, scopes, workspaces, expires_at = rows[0]
+    key_id, user_id, scopes, workspaces, expires_at, must_name = rows[0]
     return Principal(
         key_id=key_id,
         user_id=user_id,
         scopes=frozenset(scopes),
         workspaces=tuple(workspaces),
         expires_at=expires_at,
+        must_name=must_name,
     )

@@ -90,7 +90,10 @@ class Workspace(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A key. Of its token only the SHA-256 is kept. `*` in `workspaces` or `scopes` stands for all."""
+    """A key. Of its token only the SHA-256 is kept. `*` in `workspaces` or `scopes` stands for all.
+
+    With `must_name` each of its calls must name a workspace: the one in which it acted otherwise was deleted.
+    """
 
     __tablename__ = "api_key"
     id: str = _text(primary_key=True)
@@ -101,6 +104,7 @@ class ApiKey(SQLModel, table=True):
     created_at: datetime = _instant()
     expires_at: datetime | None = _instant(nullable=True)
     revoked_at: datetime | None = _instant(nullable=True)
+    must_name: bool = Field(sa_column_kwargs={"server_default": text("false")})
 
 
 class EventTip(SQLModel, table=True):

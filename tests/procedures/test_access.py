@@ -7,10 +7,13 @@ import httpx
 import msgspec
 import pytest
 
+from app.store.deletion import delete_workspace
+from app.store.install import connect
 from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.principal import Scope
 from tests import web
+from tests.checks import check_log
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server, until
 
@@ -260,3 +263,36 @@ def test_a_batch_for_another_user_is_refused_whole(keyed: Keyed) -> None:
 
     assert failed(response, 403)["code"] == "FORBIDDEN"
     assert answered(caller.query("events.list")) == []
+
+
+DOORS: dict[str, tuple[str, str, Any]] = {
+    "tRPC, a mutation": ("POST", "/trpc/events.log", EVENT),
+    "tRPC, a query": ("GET", "/trpc/events.list", None),
+    "publish": ("POST", "/v1/events", {**EVENT, "source": "s"}),
+    "publish, a query": ("GET", "/v1/events", None),
+    "browse": ("GET", "/api/events", None),
+    "ledger": ("GET", "/ledger/v1/events", None),
+    "MCP": ("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), DOORS.values(), ids=list(DOORS))
+def test_a_key_whose_first_workspace_was_deleted_must_name_one(
+    keyed: Keyed, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    gone, other = keyed.workspace(), keyed.workspace()
+    _, caller = keyed.key("*", workspaces=(gone, other))
+    with connect(keyed.database_url) as connection:
+        delete_workspace(connection, gone)
+
+    def ask(**headers: str) -> httpx.Response:
+        return web.request(method, f"{caller.url}{path}", json=body, headers={**caller.headers, **headers}, timeout=60)
+
+    refused, named = ask(), ask(**{"x-workspace-id": other})
+
+    assert refused.status_code == 400, refused.text
+    assert f"is required, since the key's first workspace was deleted; it has: {other}" in refused.text
+    assert named.status_code in {200, 201}, named.text
+    assert len(check_log(keyed.database_url, other)) == (
+        path in {"/trpc/events.log", "/v1/events"} and method == "POST"
+    )

@@ -12,9 +12,10 @@ import pytest
 from psycopg.errors import RestrictViolation
 from psycopg.sql import SQL, Identifier
 
+from app.store.audit import Act
 from app.store.deletion import CUSTODIAN, delete_workspace
 from app.store.install import connect
-from app.store.keys import insert_key, list_keys
+from app.store.keys import Keys, insert_key, list_keys
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from schemas.errors import NotFound
 from tests.checks import check_log
@@ -96,6 +97,29 @@ def test_the_audit_of_both_says_what_was_deleted(store: Store) -> None:
         ).fetchall()
     detail = {"workspace": "acme", "events": 3, "hash": tip}
     assert entries == [(NODE_LOG, store.node, detail), ("acme", store.node, detail)]
+
+
+FIRST_OR_NOT = {"first": (["acme", "default"], True), "second": (["default", "acme"], False), "all": (["*"], False)}
+
+
+@pytest.mark.parametrize(("workspaces", "must_name"), FIRST_OR_NOT.values(), ids=list(FIRST_OR_NOT))
+def test_a_key_whose_first_workspace_went_must_name_one(
+    store: Store,
+    workspaces: list[str],
+    must_name: bool,  # noqa: FBT001
+) -> None:
+    with connect(store.url) as connection:
+        insert_key(connection, "k1", "sk_k1", user_id="u", scopes=["*"], workspaces=workspaces)
+        _delete(store)
+        keys = Keys(store.database)
+
+        principal = store.run(keys.principal("k1"))
+        act = Act.of("key.rotated", "k1", {}, ["default"])
+        store.run(keys.rotate("k1", "k2", now=datetime.now(UTC), grace_seconds=0, act=act))
+        successor = store.run(keys.principal("k2"))
+
+    assert principal.must_name is must_name
+    assert successor.must_name is must_name, "a rotated key is all that the key was"
 
 
 def test_its_keys_end_and_other_keys_leave_it(store: Store) -> None:
