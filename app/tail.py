@@ -284,13 +284,20 @@ def _unpacked(value: Any, wanted: Wanted) -> Any:
 def _check_transformer(wanted: Wanted, *, is_wrapped: bool) -> None:
     """Raise TailError where the server wraps values and we do not, or the other way round."""
     if is_wrapped != wanted.superjson:
-        spoken = "superjson" if is_wrapped else "none"
-        raise TailError(f"{without_secrets(wanted.url)} speaks otherwise; set SYNAP_TRANSFORMER={spoken}.")
+        raise _otherwise(wanted)
+
+
+def _otherwise(wanted: Wanted) -> TailError:
+    """The server has the other transformer."""
+    spoken = "none" if wanted.superjson else "superjson"
+    return TailError(f"{without_secrets(wanted.url)} speaks otherwise; set SYNAP_TRANSFORMER={spoken}.")
 
 
 def _refusal(error: Any, wanted: Wanted) -> TailError | _LostError:
     """What an error of the server comes to."""
     refusal = msgspec.convert(error, _Refusal)
+    if refusal.data.reason == "wrong_transformer":
+        return _otherwise(wanted)
     message = escaped(refusal.message).removesuffix(".")
     if refusal.data.code in _RETRIABLE:
         return _LostError(message)
@@ -306,6 +313,7 @@ def _reason(error: Exception) -> str:
 
 class _ErrorData(Struct, frozen=True):
     code: str
+    reason: str = ""
 
 
 class _Refusal(Struct, frozen=True):

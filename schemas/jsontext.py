@@ -53,6 +53,8 @@ def _fault(text: bytes, error: Exception) -> str:
     if not isinstance(error, msgspec.DecodeError):
         return "it is not UTF-8"
     said = str(error).removeprefix("JSON is malformed: ")
+    if said.startswith("Invalid UTF-8"):
+        return "it is not UTF-8"
     if "truncated" not in said:
         return said
     # msgspec says the same of a text that ends with half a surrogate pair.

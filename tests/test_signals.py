@@ -57,6 +57,14 @@ finally:
 """
 
 
+@pytest.fixture(autouse=True)
+def hang_ups() -> Iterator[None]:
+    """SIGHUP as a terminal leaves it, also if the tests were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @contextmanager
 def _process(
     program: str, *arguments: str, finish: float = 60, code: int | None = None

@@ -62,6 +62,7 @@ LIST: dict[str, Any] = {
     "limit": 3,
     "offset": 0,
     "cursor": None,
+    "direction": "forward",
     "type": "note.*",
     "source": "sync",
     "producer": "p",
@@ -119,7 +120,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "events.trace": {"eventId": NOBODY, "limit": 3, "depth": 3},
     "events.validate": EVENT,
     "keys.create": {"userId": "u1", "scopes": ["events:read"], "workspaces": ["default"], "expiresInSeconds": 60},
-    "keys.list": {"includeEnded": True, "limit": 3, "cursor": None},
+    "keys.list": {"includeEnded": True, "limit": 3, "cursor": None, "direction": "forward"},
     "keys.revoke": {"keyId": "x"},
     "keys.rotate": {"keyId": "x", "graceSeconds": 60},
     "ledger.checkpoint": {},
@@ -132,7 +133,13 @@ INPUTS: dict[str, dict[str, Any]] = {
     "procedures.list": {},
     "subscriptions.create": SUBSCRIPTION,
     "subscriptions.delete": {"subscriptionId": "x"},
-    "subscriptions.deliveries": {"subscriptionId": PAUSED, "status": "failed", "limit": 3, "cursor": None},
+    "subscriptions.deliveries": {
+        "subscriptionId": PAUSED,
+        "status": "failed",
+        "limit": 3,
+        "cursor": None,
+        "direction": "forward",
+    },
     "subscriptions.get": {"subscriptionId": PAUSED},
     "subscriptions.list": {},
     "subscriptions.pause": {"subscriptionId": PAUSED},
@@ -243,7 +250,8 @@ def test_hostile_input_is_refused_at_its_place(
 
 
 def test_no_input_is_an_invalid_one(door: Door) -> None:
-    for content in (b"", b"{}" if door.superjson else b""):
+    undefined = b'{"json":null,"meta":{"values":["undefined"],"v":1}}'
+    for content in (b"", undefined if door.superjson else b""):
         assert door.post("events.log", content).status == 400
         assert door.post("events.list", content).status == 200
 
