@@ -121,7 +121,6 @@ class Operations:
     def __iter__(self) -> Iterator[tuple[str, Operation]]:
         """Each with what it is called."""
         for name, query in QUERIES.items():
-            yield f"list {name}", partial(self.list, query)
             yield f"page {name}", partial(self.page, query)
             yield f"ledger entries of {name}", partial(self.entries, query)
             yield f"stream {name}", partial(self.stream, query)

@@ -76,26 +76,29 @@ FROM subscription AS s, generate_series(1, delivery_seq) AS n WHERE workspace_id
 
 
 class Cluster(Struct, frozen=True):
-    """A PostgreSQL with a migrated and set up database of this name; `keys` has the install's key."""
+    """A PostgreSQL with two migrated databases, one `empty` and one `full` of events; `keys` has their signing key."""
 
     url: str
-    template: str
+    empty: str
+    full: str
     keys: Path
 
 
 def prepared(url: str, keys: Path) -> Cluster:
     """A cluster for states, in a PostgreSQL at `url`."""
-    name = "template_states"
+    cluster = Cluster(url, "template_empty", "template_full", keys)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    own = url.replace("/postgres?", f"/{name}?", 1)
-    migrate(own)
-    with opened(own, keys):
-        pass
-    with psycopg.connect(own, autocommit=True) as connection:
-        for table in ("event", "delivery", "attempt", "subscription"):
-            connection.execute(QUIET.format(table))
-    return Cluster(url, name, keys)
+        connection.execute(f"CREATE DATABASE {cluster.empty}")
+        empty = url.replace("/postgres?", f"/{cluster.empty}?", 1)
+        migrate(empty)
+        with opened(empty, keys):
+            pass
+        with psycopg.connect(empty, autocommit=True) as own:
+            for table in ("event", "delivery", "attempt", "subscription"):
+                own.execute(QUIET.format(table))
+        connection.execute(f"CREATE DATABASE {cluster.full} TEMPLATE {cluster.empty} STRATEGY file_copy")
+    fill(url.replace("/postgres?", f"/{cluster.full}?", 1), 0, EVENTS - 1)
+    return cluster
 
 
 def fill(url: str, first: int, last: int, *, workspaces: list[str] | None = None) -> None:
@@ -121,27 +124,26 @@ def analyze(url: str) -> None:
         connection.execute("ANALYZE")
 
 
-def filled(url: str) -> str:
-    """As a log is that was written and never analyzed. Answers the workspace to look at, as the others do."""
-    fill(url, 0, EVENTS - 1)
+def never_analyzed(_url: str) -> str:
+    """A full one, of which nothing is known. Answers the workspace to look at, as the others do."""
     return "default"
 
 
 def analyzed(url: str) -> str:
-    """As it should be."""
-    workspace = filled(url)
+    """A full one as it should be."""
     analyze(url)
-    return workspace
+    return "default"
 
 
 def analyzed_while_empty(url: str) -> str:
-    """As autovacuum leaves it that came by too early."""
+    """An empty one, as autovacuum leaves it that came by too early."""
     analyze(url)
-    return filled(url)
+    fill(url, 0, EVENTS - 1)
+    return "default"
 
 
 def large_among_small(url: str) -> str:
-    """One workspace has nine tenths of all events; a thousand have the others."""
+    """An empty one, then one workspace has nine tenths of all events; a thousand have the others."""
     fill(url, 0, 4, workspaces=[f"small{n}" for n in range(EVENTS // 10 // 5)])
     fill(url, 0, EVENTS * 9 // 10 - 1)
     analyze(url)
@@ -149,7 +151,7 @@ def large_among_small(url: str) -> str:
 
 
 def new_among_others(url: str, keys: Path) -> str:
-    """A workspace that was made and filled when a thousand others had been analyzed."""
+    """An empty one, then a workspace that was made and filled when a thousand others had been analyzed."""
     fill(url, 0, EVENTS * 9 // 10 // 1000 - 1, workspaces=[f"small{n}" for n in range(1000)])
     analyze(url)
     with opened(url, keys, workspaces=[NEW]):
@@ -159,13 +161,12 @@ def new_among_others(url: str, keys: Path) -> str:
 
 
 def restored(url: str, programs: Path) -> str:
-    """As `pg_restore` leaves it: without any statistics, and with indexes in another order."""
-    workspace = filled(url)
+    """A full one as `pg_restore` leaves it: without any statistics, and with indexes in another order."""
     with tempfile.TemporaryDirectory() as directory:
         dump = Path(directory) / "dump"
         subprocess.run([programs / "pg_dump", "-Fd", "-f", dump, url], check=True)
         subprocess.run([programs / "pg_restore", "--clean", "--if-exists", "-d", url, dump], check=True)
-    return workspace
+    return "default"
 
 
 def programs_15() -> Path | None:

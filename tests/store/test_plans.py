@@ -31,8 +31,8 @@ from tests.store.states import (
     analyzed,
     analyzed_while_empty,
     fill,
-    filled,
     large_among_small,
+    never_analyzed,
     new_among_others,
     postgres_15,
     prepared,
@@ -70,36 +70,43 @@ def setting(
         yield Setting(cluster=prepared(url, keys), programs=programs)
 
 
-State = Callable[[Setting, str], str]
+class State(Struct, frozen=True):
+    """How a database comes to be, from an empty or a full one, and by which plans it is read.
 
-STATES: dict[str, tuple[State, list[str | None]]] = {
-    "never analyzed": (lambda _, url: filled(url), [None]),
-    "analyzed while empty": (lambda _, url: analyzed_while_empty(url), [None]),
-    "analyzed": (lambda _, url: analyzed(url), [None, "force_custom_plan"]),
-    "nine tenths beside small ones": (lambda _, url: large_among_small(url), [None]),
-    "new beside analyzed ones": (
-        lambda setting, url: new_among_others(url, setting.cluster.keys),
-        [None, "force_custom_plan"],
+    No plans: the connection's own, which know no parameter.
+    """
+
+    make: Callable[[Setting, str], str]
+    is_full: bool = False
+    plans: tuple[str | None, ...] = (None,)
+
+
+STATES: dict[str, State] = {
+    "never analyzed": State(lambda _, url: never_analyzed(url), is_full=True),
+    "analyzed while empty": State(lambda _, url: analyzed_while_empty(url)),
+    "analyzed": State(lambda _, url: analyzed(url), is_full=True, plans=("force_custom_plan",)),
+    "nine tenths beside small ones": State(lambda _, url: large_among_small(url)),
+    "new beside analyzed ones": State(
+        lambda setting, url: new_among_others(url, setting.cluster.keys), plans=(None, "force_custom_plan")
     ),
-    "restored": (lambda setting, url: restored(url, setting.programs), [None, "force_custom_plan"]),
+    "restored": State(lambda setting, url: restored(url, setting.programs), is_full=True),
 }
-"""How a database comes to be, and by which plans it is read: the connection's own, which know no parameter, and such
-as know them."""
 
 
-@pytest.mark.parametrize(("state", "modes"), STATES.values(), ids=list(STATES))
-def test_no_statement_depends_on_statistics(setting: Setting, state: State, modes: list[str | None]) -> None:
-    with cloned(setting.cluster.url, setting.cluster.template, "test_state") as url:
-        workspace = state(setting, url)
+@pytest.mark.parametrize("state", STATES.values(), ids=list(STATES))
+def test_no_statement_depends_on_statistics(setting: Setting, state: State) -> None:
+    cluster = setting.cluster
+    with cloned(cluster.url, cluster.full if state.is_full else cluster.empty, "test_state") as url:
+        workspace = state.make(setting, url)
 
-        for number, plans in enumerate(modes):
+        for number, plans in enumerate(state.plans):
             with _looked_at(url, setting, plans) as store:
                 assert _dear(store, workspace, number) == [], plans
 
 
 def test_a_plan_that_was_made_for_an_empty_table_serves_a_full_one(setting: Setting) -> None:
     with (
-        cloned(setting.cluster.url, setting.cluster.template, "test_state") as url,
+        cloned(setting.cluster.url, setting.cluster.empty, "test_state") as url,
         _looked_at(url, setting, None) as store,
     ):
         fill(url, 0, 99)
