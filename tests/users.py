@@ -1,6 +1,7 @@
 """Other users of the machine, as attackers and as neighbours. Only root acts as another user."""
 
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -11,15 +12,14 @@ import pytest
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as other users")
 
 BECOME = """
-import os, pwd, sys
+import os, sys
 import psycopg
 from pathlib import Path
 from app.store.embedded import postgres
 
-user = pwd.getpwnam(sys.argv[1])
 os.setgroups([])
-os.setgid(user.pw_gid)
-os.setuid(user.pw_uid)
+os.setgid(int(sys.argv[1]))
+os.setuid(int(sys.argv[1]))
 """
 """Becomes another user when all is imported: that user may not be able to read Python or our code."""
 
@@ -33,10 +33,11 @@ except psycopg.Error as error:
 """
 
 
-def start_as(name: str, code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """Start Python code as another user. It reads `arguments` from `sys.argv[2:]`."""
+def start_as(user: str | int, code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start Python code as another user, by name or number. It reads `arguments` from `sys.argv[2:]`."""
+    uid = user if isinstance(user, int) else pwd.getpwnam(user).pw_uid
     return subprocess.Popen(
-        [sys.executable, "-c", BECOME + code, name, *map(str, arguments)],
+        [sys.executable, "-c", BECOME + code, str(uid), *map(str, arguments)],
         cwd=Path(__file__).parent.parent,
         env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"} | environment,
         stdin=subprocess.PIPE,

@@ -6,11 +6,10 @@ even if it runs the database for root: other programs run as that user too.
 
 import os
 import pwd
-from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from app.store.programs import Programs
+from app.store.programs import Programs, name_of
 from app.store.roles import OWNER, SERVER
 
 HBA = "pg_hba.conf"
@@ -42,9 +41,6 @@ def _users(programs: Programs) -> str:
     uids = {0, os.geteuid()}
     if programs.user is not None and programs.user.uid != pwd.getpwnam("nobody").pw_uid:
         uids.add(programs.user.uid)
-    names = []
-    for uid in sorted(uids):
-        with suppress(KeyError):  # the kernel's number has no name here, so that PostgreSQL finds none either
-            names.append(pwd.getpwuid(uid).pw_name.replace('"', '""'))
+    names = [name.replace('"', '""') for uid in sorted(uids) if (name := name_of(uid))]
     lines = [f'{MAP} "{name}" {role}\n' for name in names for role in (OWNER, SERVER)]
     return "".join(["# Written at each start of the embedded database.\n", *lines])

@@ -19,7 +19,7 @@ def hold(data_dir: Path) -> Iterator[bool]:
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataDirectoryError(f"The data directory {data_dir} cannot be used: {error.strerror}.") from None
     try:

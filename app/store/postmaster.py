@@ -18,7 +18,7 @@ import structlog
 
 from app.store.admission import HBA, IDENT, write_admission
 from app.store.data_directory import DataDirectoryError
-from app.store.programs import HERE, Programs
+from app.store.programs import HERE, Programs, name_of
 from app.store.roles import OWNER, SERVER
 from app.store.sockets import fits, remove_folder, remove_left, socket_folder
 
@@ -78,6 +78,11 @@ class Postmaster:
 
         After `give_up` it returns without waiting for the server's answer.
         """
+        if name_of(os.geteuid()) is None:
+            raise DataDirectoryError(
+                f"The user {os.geteuid()} has no name on this machine, and PostgreSQL asks for one; add it to "
+                "/etc/passwd, start the server as another user, or set SYNAP_DATABASE_URL."
+            )
         try:
             if not (self.directory / "PG_VERSION").exists():
                 self._make()

@@ -106,8 +106,8 @@ class Programs:
             if self._runs(prefix):
                 return prefix
         raise DataDirectoryError(
-            f"PostgreSQL refuses to run as root, and the user {_name(self.user)} cannot reach its programs in "
-            f"{_folder()}; install into a folder that every user may enter, such as /opt/synap, or set "
+            f"PostgreSQL refuses to run as root, and the user {name_of(self.user.uid) or self.user.uid} cannot reach "
+            f"its programs in {_folder()}; install into a folder that every user may enter, such as /opt/synap, or set "
             "SYNAP_DATABASE_URL."
         )
 
@@ -165,16 +165,20 @@ def _folder() -> Path:
 
 
 def _owner(directory: Path) -> User:
-    """The first owner that is not root: of the directory, the data directory, the folder around it; else nobody."""
+    """The first owner that is not root: of the directory, the data directory, the folder around it; else nobody.
+
+    A database that is there keeps its owner. A new one needs an owner with a name, which `initdb` asks for.
+    """
     for path in (directory, directory.parent, directory.parent.parent):
-        if path.exists() and (uid := path.stat().st_uid) != 0:
+        if path.exists() and (uid := path.stat().st_uid) != 0 and (path == directory or name_of(uid)):
             return User(uid, path.stat().st_gid)
     nobody = pwd.getpwnam("nobody")
     return User(nobody.pw_uid, nobody.pw_gid)
 
 
-def _name(user: User) -> str:
+def name_of(uid: int) -> str | None:
+    """The name of a user of the machine; None if it has none, as in a container that runs as any number."""
     try:
-        return pwd.getpwuid(user.uid).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(user.uid)
+        return None

@@ -20,9 +20,18 @@ from app.store.postmaster import url_of_server
 from app.store.programs import Programs
 from app.store.roles import SERVER, power
 from app.store.sockets import OLD_SECONDS, PREFIX, SOCKET_NAME, remove_left, socket_folder
-from tests.users import AS_ROOT, log_in_as
+from tests.users import AS_ROOT, log_in_as, start_as
 
 LONG = "x" * 110
+
+START = """
+from app.store.data_directory import DataDirectoryError
+try:
+    with postgres(Path(sys.argv[2]), ours=True):
+        print("started")
+except DataDirectoryError as error:
+    print(error)
+"""
 
 OLD_RULES = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 """As version 0.1 left them."""
@@ -174,3 +183,38 @@ def test_a_folder_of_another_user_is_left_alone(programs: Programs) -> None:
 
     assert folder.exists()
     folder.rmdir()
+
+
+# Users without a name, as in containers.
+
+NAMELESS = 54321
+
+
+@AS_ROOT
+def test_root_makes_a_database_in_the_folder_of_a_user_without_a_name(data_dir: Path) -> None:
+    os.chown(data_dir, NAMELESS, NAMELESS)
+
+    with postgres(data_dir, ours=True) as url, psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+    assert (data_dir / "postgres").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+@AS_ROOT
+def test_root_goes_on_with_the_database_of_a_user_without_a_name(data_dir: Path) -> None:
+    with postgres(data_dir, ours=True):
+        pass
+    for path in (data_dir / "postgres", *(data_dir / "postgres").rglob("*")):
+        os.chown(path, NAMELESS, NAMELESS, follow_symlinks=False)
+
+    with postgres(data_dir, ours=True) as url, psycopg.connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@AS_ROOT
+def test_a_user_without_a_name_is_one_sentence(data_dir: Path) -> None:
+    os.chown(data_dir, NAMELESS, NAMELESS)
+
+    said, _ = start_as(NAMELESS, START, data_dir).communicate(timeout=120)
+
+    assert said.startswith(f"The user {NAMELESS} has no name on this machine, and PostgreSQL asks for one; ")
