@@ -13,6 +13,7 @@ from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.parent import exit_with_parent
+from app.refusals import Refusals
 from app.settings import Settings
 from app.start import Install
 from app.store.audit import AuditLog
@@ -52,6 +53,7 @@ class Process:
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
         self._webhooks = Webhooks(settings, self.database, self._log, cursors, node=install.node, secret=secret)
         audit = AuditLog(self.database)
+        self._refusals = Refusals(audit)
         self._witness = Witness(audit, self._log, node=install.node)
         notes = KeptNotes(settings.data_dir, install.node)
         self._keeper = Keeper(Comparison(self.database, self._trees, ledger, notes), notes)
@@ -68,6 +70,7 @@ class Process:
             ledger_feed=self._ledger_feed,
             exports=Exports(self.database, ledger, self._trees),
             audit=audit,
+            refusals=self._refusals,
             webhooks=self._webhooks,
             erasure=Erasure(self._log, install.node),
             drafting=Drafting(),
@@ -85,6 +88,7 @@ class Process:
         self._notices.open(self._heard, self._missed)
         self._delivers = deliver
         self.board.open()
+        self._refusals.open()
         if deliver:
             self._webhooks.open()
             self._witness.open()
@@ -96,6 +100,7 @@ class Process:
         if self._watcher is not None:
             self._watcher.cancel()
         await self.board.close()
+        await self._refusals.close()  # before the witness says where the audit ends
         if self._delivers:
             await self._webhooks.close()
             await self._witness.close()

@@ -10,6 +10,7 @@ import structlog
 
 from app import tracing
 from app.metrics import CALL_SECONDS, CALLS
+from app.refusals import Refused
 from app.store.workspaces import NODE_LOG
 from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import Procedure, Sent, Stream
@@ -74,6 +75,9 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
         noted = procedure.is_administrative or context.services.log_calls
         if error is not None:
             error.logged = True
+            if procedure.is_audited and code not in FAULTS:
+                refused = Refused(context.principal.key_id, procedure.name, context.workspace)
+                context.services.refusals.count(refused, code)
         if noted or error is not None or elapsed > SLOW_SECONDS:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
+from app.refusals import Refusals
 from app.store.audit import Act, AuditLog
 from app.store.browser import Browser
 from app.store.erasure import Erasure
@@ -37,6 +38,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """Of events as the ledger shows them."""
     exports: Exports
     audit: AuditLog
+    refusals: Refusals
     webhooks: Webhooks
     erasure: Erasure
     drafting: Drafting

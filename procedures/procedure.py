@@ -85,6 +85,11 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
         return self.kind is Kind.MUTATION and (scope.endswith(":manage") or scope == Scope.EVENTS_ERASE)
 
     @property
+    def is_audited(self) -> bool:
+        """Whether its calls are in the audit: the administrative ones, reads of the audit, and exports."""
+        return self.is_administrative or self.scope == Scope.AUDIT_READ or self.kind is Kind.DOWNLOAD
+
+    @property
     def reads_node_log(self) -> bool:
         """Whether a key for everything may call it on the log `_node`, which is no workspace's."""
         return self.scope in {Scope.LEDGER_READ, Scope.AUDIT_READ}

@@ -1,0 +1,94 @@
+"""Refused administrative calls in the audit: counted in memory, and entered once a minute.
+
+A valid key that tries what it may not do is worth knowing about. But a caller that tries a thousand times a second must
+not write a thousand entries. So a call only counts here, and a timer enters at most one act a minute for each key,
+procedure and workspace, in each process.
+"""
+
+import asyncio
+from collections import Counter
+from typing import NamedTuple
+
+import structlog
+
+from app.store.audit import Act, AuditLog
+from schemas.errors import Unavailable
+
+ACTION = "call.refused"
+
+FLUSH_SECONDS = 60.0
+
+CLOSE_SECONDS = 4.0
+"""How long a process that stops tries to enter what it has counted."""
+
+MAX_COUNTED = 1000
+"""Of keys with procedures and workspaces between two entries. The log of calls has those beyond."""
+
+logger = structlog.get_logger("synap.refusals")
+
+
+class Refused(NamedTuple):
+    """What is counted together."""
+
+    key_id: str
+    procedure: str
+    workspace: str
+
+
+class Refusals:
+    """The refused calls of one process. `open` it before use, `close` it at the end. For one event loop."""
+
+    def __init__(self, audit: AuditLog, *, flush_seconds: float = FLUSH_SECONDS) -> None:
+        self._audit = audit
+        self._flush_seconds = flush_seconds
+        self._counts: dict[Refused, Counter[str]] = {}
+        self._pending: list[Act] = []
+        """Acts that are not entered yet. They keep their ids, so that none is entered twice."""
+        self._flushing: asyncio.Task[None] | None = None
+
+    def count(self, refused: Refused, code: str) -> None:
+        """Count a call that was refused with this code. Costs no statement."""
+        if refused in self._counts or len(self._counts) < MAX_COUNTED:
+            self._counts.setdefault(refused, Counter())[code] += 1
+
+    def open(self) -> None:
+        """Begin to enter."""
+        self._flushing = asyncio.create_task(self._flush_regularly())
+
+    async def close(self) -> None:
+        """Enter what was counted, unless the database is away."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.gather(self._flushing, return_exceptions=True)
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._pending or self._counts:
+                    await self._flush()
+        except (Unavailable, TimeoutError):
+            logger.warning("refused calls were not entered in the audit", acts=len(self._pending) + len(self._counts))
+        except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
+            logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._flush_seconds)
+            try:
+                await self._flush()
+            except Unavailable:
+                continue  # the next time
+            except Exception as error:  # noqa: BLE001 - the loop goes on
+                logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+
+    async def _flush(self) -> None:
+        """Enter one act for each. Raises Unavailable: then the rest waits, and no new acts are made meanwhile."""
+        if not self._pending:
+            counts, self._counts = self._counts, {}
+            self._pending = [_act(refused, codes) for refused, codes in counts.items()]
+        while self._pending:
+            await self._audit.record(self._pending[-1])
+            self._pending.pop()
+
+
+def _act(refused: Refused, codes: Counter[str]) -> Act:
+    detail = {"procedure": refused.procedure, "calls": codes.total(), "codes": dict(codes)}
+    return Act.of(ACTION, refused.key_id, detail, [refused.workspace])
