@@ -235,9 +235,9 @@ def test_a_migration_without_the_right_is_one_sentence(empty_url: str, tmp_path:
 
 def test_a_migration_that_waits_too_long_is_one_sentence(database_url: str) -> None:
     with psycopg.connect(database_url) as holder, psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0009'")
-        connection.execute("ALTER TABLE install DROP COLUMN idempotency_since")
-        holder.execute("LOCK TABLE install")
+        connection.execute("UPDATE alembic_version SET version_num = '0010'")
+        connection.execute("ALTER TABLE event_tip DROP COLUMN lost_size, DROP COLUMN lost_root")
+        holder.execute("LOCK TABLE event_tip")
 
         with pytest.raises(InstallError) as refused:
             migrate(f"{database_url}&options=-c%20lock_timeout%3D100ms")
