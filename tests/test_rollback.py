@@ -18,8 +18,9 @@ from app.ledger.verify import LostCheckpoint, verify_bundle
 from app.store.audit import Act, AuditLog
 from app.store.audit_check import audit_faults
 from app.store.deletion import delete_workspace
-from app.store.install import connect
+from app.store.install import InstallError, connect
 from app.store.rollback import Comparison, Loss, accept_losses
+from app.store.rotation import adopt_key, rotate_key
 from app.store.trees import Trees
 from app.witness import Witness
 from schemas.errors import Unavailable
@@ -230,6 +231,20 @@ def test_a_deleted_workspace_is_no_loss_if_the_audit_says_so(store: Store) -> No
 
     assert (loss.log, loss.is_gone) == ("default", True)
     assert "default" in _notes(store).read()
+
+
+def test_the_key_changes_only_if_no_log_is_stopped_or_it_is_lost(store: Store) -> None:
+    _keep(store)
+    _tamper(store, *CUT)
+    _keep(store)
+    keys = Keyring(store.keys.path)
+    with connect(store.url) as connection:
+        with pytest.raises(InstallError, match=r"The log default has lost events.*node accept-rollback\.$"):
+            rotate_key(connection, keys)
+        store.keys.path.unlink()
+        adopt_key(connection, Keyring(store.keys.path))
+
+    assert _accept(store) == ["default"]
 
 
 def test_a_note_that_cannot_be_read_is_left_alone(store: Store) -> None:
