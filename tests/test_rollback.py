@@ -117,6 +117,8 @@ def test_what_was_taken_from_a_log_stops_it_in_every_process(store: Store, state
     assert _kept(store) == kept, "a failing comparison never overwrites the kept note"
     with pytest.raises(Unavailable, match=r"does not extend the checkpoint of its first 300 events.*accept-rollback"):
         store.append(draft())
+    with pytest.raises(Unavailable, match="accept-rollback"):
+        store.run(store.log.preview("default", draft()))
     store.append(draft(), workspace="acme")
 
 
@@ -423,6 +425,22 @@ def test_an_audit_of_which_the_log_does_not_tell_yet_is_said_to_be_so(store: Sto
 
     line = "1 entry of the audit of acme verifies: seq 0 to 0; no event synap.audit.tip of the log covers them"
     assert [(each.returncode, each.stdout.splitlines()[1:]) for each in ran] == [(3, [line])] * 2
+
+
+def test_what_is_no_audit_of_the_log_is_told_apart(store: Store, tmp_path: Path) -> None:
+    _audited(store)
+    log, audit = _evidence(store, tmp_path)
+    Path(log).write_bytes(_bundle(store))  # of the log `default`
+    page = tmp_path / "page.html"
+    page.write_text("<html>")
+
+    another = [_run("verify", log, "--audit", audit), _javascript("--audit", audit, log)]
+    none = [_run("verify", log, "--audit", str(page)), _javascript("--audit", str(page), log)]
+
+    told = [(each.returncode, each.stdout.splitlines()[1:]) for each in another]
+    assert told == [(1, ["audit seq 0: it is of another log"])] * 2
+    assert [each.returncode for each in none] == [2, 2]
+    assert all("page.html" in each.stderr for each in none)
 
 
 def test_an_audit_is_read_from_a_server(database_url: str, tmp_path: Path) -> None:

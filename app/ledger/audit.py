@@ -75,9 +75,10 @@ def verify_audit(text: bytes, log: str, tips: Sequence[AuditTip]) -> AuditVerdic
     mine = [tip for tip in tips if tip.log == log]
     first = entries[0].seq if entries else 0
     last = first + len(entries) - 1
-    broken = first_broken(entries) or _untold(entries, first, mine)
-    if broken is None and entries and entries[0].log != log:
-        broken = BrokenEntry(first, ANOTHER_LOG)
+    if entries and entries[0].log != log:
+        broken: BrokenEntry | None = BrokenEntry(first, ANOTHER_LOG)
+    else:
+        broken = first_broken(entries) or _untold(entries, first, mine)
     covered = max((tip.seq for tip in mine if first <= tip.seq <= last), default=None)
     return AuditVerdict(log, first, last, covered, broken)
 

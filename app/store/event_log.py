@@ -135,7 +135,7 @@ class EventLog:
             if error := conflict(draft, found[0]):
                 raise error
             return stored(found[0]), True
-        seq, recorded_at = next_place(Tip(*tips[0]), self._now())
+        seq, recorded_at = next_place(_continued(workspace, Tip(*tips[0])), self._now())
         return placed(draft, seq, instant(recorded_at), bytes(32)), False
 
     async def append_with(
@@ -269,9 +269,7 @@ class EventLog:
         """Links to the end of the log that is locked. Raises NotFound, Unavailable (a stopped log, a missing key)."""
         if not tips:
             raise _no_workspace()
-        tip = Tip(*tips[0])
-        if tip.lost_size is not None:
-            raise Unavailable(LOST_EVENTS.format(workspace, tip.lost_size), retry_after_seconds=STOPPED_SECONDS)
+        tip = _continued(workspace, Tip(*tips[0]))
         try:
             signer = self._keys.signer(tip.kid)
         except (ValueError, OSError):
@@ -288,6 +286,13 @@ def _span(workspace: str, group: list[_Submission]) -> tracing.Span | None:
         "synap.events": sum(len(each.drafts) for each in group),
     }
     return tracing.begin("commit", "internal", attributes, callers=[each.span for each in group])
+
+
+def _continued(workspace: str, tip: Tip) -> Tip:
+    """The tip, unless the log lost events. Raises Unavailable."""
+    if tip.lost_size is not None:
+        raise Unavailable(LOST_EVENTS.format(workspace, tip.lost_size), retry_after_seconds=STOPPED_SECONDS)
+    return tip
 
 
 def _no_workspace() -> NotFound:

@@ -1012,8 +1012,12 @@ async function auditCode(file, { log, tips }, { stdout, stderr }) {
     return 2;
   }
   const { count, firstSeq, lastSeq, covered, broken } = verifyAudit(text, { log, tips });
+  if (broken?.seq === null) {
+    stderr.write(`${file} is no audit: ${broken.message}\n`);
+    return 2;
+  }
   if (broken) {
-    stdout.write(`audit${broken.seq === null ? '' : ` seq ${broken.seq}`}: ${broken.message}\n`);
+    stdout.write(`audit seq ${broken.seq}: ${broken.message}\n`);
     return 1;
   }
   const covers = covered === null ? `no event ${AUDIT_TIP} of the log covers` : 'the log covers';
