@@ -489,7 +489,7 @@ def altered_events(bundle: Record) -> Iterator[Tampering]:
         for name in ("hash", "prev_hash", "body_hash"):
             bare = event[name].removeprefix("sha256:")
             yield _with(f"seq {seq} has a bare {name}", bundle, seq, event | {name: bare})
-        for name, signature in _respelt_signatures(event["signature"]):
+        for name, signature in respelt_signatures(event["signature"]):
             yield _with(f"seq {seq} has a signature {name}", bundle, seq, event | {"signature": signature})
         doubled = {"payload": {"a": 1}, "context": event["context"] | {"data": event["payload"]}}
         yield _with(f"seq {seq} shows another payload than its context", bundle, seq, event | doubled)
@@ -548,7 +548,7 @@ def altered_members(bundle: Record) -> Iterator[Tampering]:
                 yield _tampering(f"the bundle has the {name} {str(other)[:20]}", write(changed), None)
     yield _tampering("the bundle has another member", write(bundle | {"extra": 1}), None)
     yield _tampering("__proto__ is a member of the bundle", b'{"__proto__":{},' + write(bundle)[1:], None)
-    for how, signature in _respelt_signatures(bundle["bundle_signature"]):
+    for how, signature in respelt_signatures(bundle["bundle_signature"]):
         changed = bundle | {"bundle_signature": signature}
         yield _tampering(f"the bundle signature is {how}", write(changed), None)
     thief = signer_of("thief")
@@ -635,8 +635,8 @@ def altered_keys(bundle: Record) -> Iterator[Tampering]:
         *[("rotated_at", instant(OPENED + timedelta(days=1))), ("rotated_at", 5), ("signature_new", None)],
         *[("signature_new", new["rotation"]["signature_old"]), ("signature_old", new["rotation"]["signature_new"])],
         *[("signature_old", ""), ("kid_old", thief.kid), ("kid_new", thief.kid), ("extra", 1)],
-        *[("signature_old", text) for _, text in _respelt_signatures(new["rotation"]["signature_old"])],
-        *[("signature_new", text) for _, text in _respelt_signatures(new["rotation"]["signature_new"])],
+        *[("signature_old", text) for _, text in respelt_signatures(new["rotation"]["signature_old"])],
+        *[("signature_new", text) for _, text in respelt_signatures(new["rotation"]["signature_new"])],
     ]
     for name, value in others:
         changed = new["rotation"] | {name: value}
@@ -967,7 +967,7 @@ def _signed(event: Record, signer: Signer) -> Record:
     return event | {"id": f"evt_{hash_.hex()}", "hash": f"sha256:{hash_.hex()}", "signature": signature}
 
 
-def _respelt_signatures(signature: str) -> list[tuple[str, str]]:
+def respelt_signatures(signature: str) -> list[tuple[str, str]]:
     """Texts that a careless reader of base64 takes for the same signature, and some that are none."""
     last = signature[-3]
     spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

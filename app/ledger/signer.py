@@ -6,7 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.bindings import (
+    crypto_core_ed25519_is_valid_point,
+    crypto_sign,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
 from nacl.exceptions import BadSignatureError
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -71,13 +76,21 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def public_key(kid: str) -> bytes | None:
-    """The 32 bytes of the key that `kid` names, or None where it is not exactly what `Signer.kid` would be."""
+    """The 32 bytes of the key that `kid` names, or None where it is not exactly what `Signer.kid` would be.
+
+    None too for points that no secret leads to: those of small or mixed order, and those not written canonically
+    (y >= p). One signature by a key of small order fits every text, and libraries disagree about the others.
+    """
     # By length first: what is kept and decoded stays small, whatever a stranger sends.
     return _public_key(kid) if len(kid) == KID_LENGTH else None
 
 
 def verify(kid: str, text: bytes, signature: bytes) -> bool:
-    """Whether `signature` over `text` is by the key that `kid` names. A malformed kid or signature is False."""
+    """Whether `signature` over `text` is by the key that `kid` names. A malformed kid or signature is False.
+
+    Malformed are also an R of small order or not in canonical form, and an S of the group's order or more: libsodium
+    refuses them (`_crypto_sign_ed25519_verify_detached`), and RFC 8032, section 5.1.7, asks for most of it.
+    """
     key = public_key(kid)
     if key is None or len(signature) != SIGNATURE_BYTES:
         return False
@@ -91,7 +104,10 @@ def verify(kid: str, text: bytes, signature: bytes) -> bool:
 @lru_cache(maxsize=256)
 def _public_key(kid: str) -> bytes | None:
     raw = _unbase58(kid[1:])
-    return raw[len(_ED25519) :] if raw.startswith(_ED25519) and "z" + _base58(raw) == kid else None
+    if not raw.startswith(_ED25519) or "z" + _base58(raw) != kid:
+        return None
+    point = raw[len(_ED25519) :]
+    return point if crypto_core_ed25519_is_valid_point(point) else None
 
 
 def _base58(raw: bytes) -> str:

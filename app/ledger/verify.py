@@ -53,6 +53,7 @@ PROOF_CHECKPOINT = "its checkpoint says otherwise than its note"
 NO_EVENTS = "it names no events, but not as 0, -1 and 0"
 COUNT = "its count is not that of the seqs from first_seq to last_seq"
 NODE_KEY = "the first of its keys is not the node's"
+KEY_POINT = "number {} of its keys is not an Ed25519 key"
 KEY_CHAIN = "number {} of its keys does not follow from the one before: {}"
 SEALING_KEY = "its kid is not one of its keys"
 SEAL = "its bundle signature is not by its kid over what it says of itself"
@@ -437,6 +438,8 @@ def _check(right: object, message: str) -> None:
 def _check_keys(bundle: _Bundle, judge: Judge) -> None:
     """The node's key, and from each key to the next a rotation that both signed; the new one alone at a break."""
     first, *others = bundle.keys
+    for number, key in enumerate(bundle.keys, 1):
+        _check(signer.public_key(key.kid), KEY_POINT.format(number))
     _check(bundle.node_did == f"did:key:{first.kid}" and first.rotation is UNSET, NODE_KEY)
     before = first.kid
     for number, key in enumerate(others, 2):
@@ -454,8 +457,8 @@ def _is_rotation_signed(rotation: _Rotation, node: str, judge: Judge) -> bool:
         return False
     old, new = rotation.kid_old, rotation.kid_new
     text = rotation_text(node, old, new, rotation.rotated_at)
-    by_old = rotation.signature_old is None or _is_signature(old, text, rotation.signature_old, judge)
-    return by_old and _is_signature(new, text, rotation.signature_new, judge)
+    by_old = rotation.signature_old is None or is_signed(old, text, rotation.signature_old, judge)
+    return by_old and is_signed(new, text, rotation.signature_new, judge)
 
 
 def _check_seal(bundle: _Bundle, judge: Judge) -> None:
@@ -471,10 +474,11 @@ def _check_seal(bundle: _Bundle, judge: Judge) -> None:
         tip=bundle.chain_tip_hash,
         generated_at=bundle.generated_at,
     )
-    _check(_is_signature(bundle.kid, text, bundle.bundle_signature, judge), SEAL)
+    _check(is_signed(bundle.kid, text, bundle.bundle_signature, judge), SEAL)
 
 
-def _is_signature(kid: str, text: bytes, signature: str, judge: Judge) -> bool:
+def is_signed(kid: str, text: bytes, signature: str, judge: Judge = signer.verify) -> bool:
+    """Whether the signature, in base64, over the text is by the key of this kid."""
     raw = _unbase64(signature)
     return raw is not None and judge(kid, text, raw)
 
@@ -653,7 +657,7 @@ class _Walk:
             _check(said.size >= 0 and not said.size % 1, ROLLED_BACK.format("its size is no size"))
             self.lost.append(LostCheckpoint(int(self.seq), int(said.size), said.root))
         _check(event.kid in (before, self._kid()), KEY)
-        _check(_is_signature(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
+        _check(is_signed(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
         self.frontier.push(hash_)
         if self.frontier.size == self.kept_size:
             self.kept_root = self.frontier.root()

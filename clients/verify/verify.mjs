@@ -45,6 +45,16 @@ const IN_FLIGHT = 100;
 const PROGRESS_EVERY = 250;
 
 const ED25519 = { name: 'Ed25519' };
+// Edwards25519 (RFC 8032, section 5.1): the field, the order of the base point, d, and a square root of -1.
+const FIELD = 2n ** 255n - 19n;
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+const CURVE_D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
+const ROOT_OF_MINUS_1 = 19681161376707505956807079304988542015446066515923890162744021073123829784752n;
+
+// The y coordinates of the eight points of small order; ORDER_8 is one of those of order 8.
+const ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n;
+const SMALL_ORDER = new Set([0n, 1n, FIELD - 1n, ORDER_8, FIELD - ORDER_8]);
+
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 const DIGITS64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
@@ -503,6 +513,12 @@ function readErased(payload) {
   return payload.erased;
 }
 
+/** Whether `signature` (base64) over `text` is by the key that `kid` names (z6Mk…). Never rejects for what they are. */
+export async function isSignedBy(kid, text, signature) {
+  await needEd25519();
+  return [kid, text, signature].every(isText) && new Keyring().signed(kid, text, signature);
+}
+
 /** The signatures of events, several at once. */
 class Signatures {
   #ring;
@@ -782,23 +798,87 @@ class Keyring {
   #bytes = new Map();
   #keys = new Map();
 
-  /** The 32 bytes that a kid names (did:key, 3.1.1), or null. */
+  /** The 32 bytes of the key that a kid names (did:key, 3.1.1), or null. */
   bytes(kid) {
-    if (!this.#bytes.has(kid)) this.#bytes.set(kid, KID.test(kid) ? unbase58(kid.slice(1)) : null);
+    if (!this.#bytes.has(kid)) {
+      const bytes = KID.test(kid) ? unbase58(kid.slice(1)) : null;
+      this.#bytes.set(kid, bytes && isKey(bytes) ? bytes : null);
+    }
     return this.#bytes.get(kid);
   }
 
   /** Whether `signature` (64 bytes, or base64 of them) over `text` is by the key that `kid` names. */
   async signed(kid, text, signature) {
     const bytes = typeof signature === 'string' ? fromBase64(signature) : signature;
-    if (bytes?.length !== 64) return false;
+    if (bytes?.length !== 64 || !isSignature(bytes) || this.bytes(kid) === null) return false;
     if (!this.#keys.has(kid)) this.#keys.set(kid, imported(this.bytes(kid)));
-    try {
-      return await crypto.subtle.verify(ED25519, await this.#keys.get(kid), bytes, encoder.encode(text));
-    } catch {
-      return false; // no key: its bytes are no point of the curve
-    }
+    return crypto.subtle.verify(ED25519, await this.#keys.get(kid), bytes, encoder.encode(text));
   }
+}
+
+// Platforms disagree about keys and signatures that no signer makes, and many accept a key of small order, for which
+// one signature fits every text. So these are refused here, before the platform is asked.
+
+/** Whether 32 bytes are a point of the prime order in its canonical form (y < p). */
+function isKey(bytes) {
+  const y = coordinate(bytes);
+  return y < FIELD && !SMALL_ORDER.has(y) && hasPrimeOrder(y);
+}
+
+/** Whether R is canonical and not of small order, and S is below the order: another S would fit the same text. */
+function isSignature(bytes) {
+  const y = coordinate(bytes.subarray(0, 32));
+  return y < FIELD && !SMALL_ORDER.has(y) && number(bytes.subarray(32)) < ORDER;
+}
+
+/** The y of a point. The highest bit is the sign of x, on which no order depends. */
+const coordinate = (bytes) => BigInt.asUintN(255, number(bytes));
+
+/** Little-endian. */
+const number = (bytes) => BigInt(`0x${hex(bytes.slice().reverse())}`);
+
+const modulo = (value) => ((value % FIELD) + FIELD) % FIELD;
+
+/** Whether the points with this y exist, and their multiple by the order is the neutral element. */
+function hasPrimeOrder(y) {
+  const x = xOf(y);
+  if (x === null) return false;
+  const point = [x, y, 1n, modulo(x * y)];
+  let sum = [0n, 1n, 1n, 0n];
+  for (const bit of ORDER.toString(2)) {
+    sum = added(sum, sum);
+    if (bit === '1') sum = added(sum, point);
+  }
+  return sum[0] === 0n && sum[1] === sum[2];
+}
+
+/** One of the two x of the points with this y, or null (RFC 8032, section 5.1.3). */
+function xOf(y) {
+  const u = modulo(y * y - 1n);
+  const v = modulo(CURVE_D * y * y + 1n);
+  const x = modulo(u * power(v, 3n) * power(modulo(u * power(v, 7n)), (FIELD - 5n) / 8n));
+  const found = modulo(v * x * x);
+  if (found === u) return x;
+  return found === modulo(-u) ? modulo(x * ROOT_OF_MINUS_1) : null;
+}
+
+function power(base, exponent) {
+  let result = 1n;
+  for (const bit of exponent.toString(2)) {
+    result = (result * result) % FIELD;
+    if (bit === '1') result = (result * base) % FIELD;
+  }
+  return result;
+}
+
+/** The sum of two points in extended coordinates (RFC 8032, section 5.1.4). */
+function added([x1, y1, z1, t1], [x2, y2, z2, t2]) {
+  const a = (y1 - x1) * (y2 - x2);
+  const b = (y1 + x1) * (y2 + x2);
+  const c = 2n * modulo(t1 * t2) * CURVE_D;
+  const d = 2n * z1 * z2;
+  const [e, f, g, h] = [b - a, d - c, d + c, b + a].map(modulo);
+  return [e * f, g * h, f * g, e * h].map(modulo);
 }
 
 const imported = (raw) => crypto.subtle.importKey('raw', raw, ED25519, false, ['verify']);
