@@ -46,6 +46,7 @@ from app.tail import TailError, Wanted, follow, is_local, printer
 from app.terminal import EXIT_UNREAD, Bar
 from app.typescript import typescript as typescript_contract
 from app.verification import (
+    NOT_PINNED,
     UnreadableError,
     audit_exit_code,
     exit_code,
@@ -544,7 +545,8 @@ def verify(
     source
         A file (gzip too), `-` for standard input, or the URL of a ledger (http://127.0.0.1:7777/v1) or of an export.
     node
-        Whose log it has to be (did:key:z…): anyone can sign a log of their own.
+        Whose log it has to be (did:key:z…). Anyone can sign a log of their own, so without it standard error says that
+        the log is not pinned.
     checkpoint
         A file with a checkpoint that was kept elsewhere, its C2SP note or the JSON of it: the log has to begin with all
         that it is of.
@@ -569,6 +571,8 @@ def verify(
     verdict = of_node(verdict, node)
     for line in report(verdict, single=single):
         print(line)
+    if node is None and verdict.broken is None:
+        print(f"synap: {NOT_PINNED}", file=sys.stderr)
     code = exit_code(verdict)
     if audit is not None and verdict.broken is None:
         code = _verify_audit(audit, verdict, _token(token_file)) or code

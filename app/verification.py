@@ -47,6 +47,10 @@ EXIT_PARTLY = 3
 """Verified, but for breaks in the keys, lost events, or bodies that are unconfirmed."""
 
 
+NOT_PINNED = "not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…"
+"""What standard error says of a verdict that is not broken, if nobody said which node it has to be of."""
+
+
 class UnreadableError(Exception):
     """There is no bundle to be had; the message is one sentence for the operator."""
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from app.cli import cli
-from app.verification import SILENCE_SECONDS, UnreadableError, export_url, read_bundle
+from app.verification import NOT_PINNED, SILENCE_SECONDS, UnreadableError, export_url, read_bundle
 from tests import web
 from tests.bundles import Record, build, write
 from tests.servers import SYNAP, Server
 
 NODE_KEY = build(1)["kid"]
 NODE = f"node did:key:{NODE_KEY}"
+NOT_PINNED_LINE = f"synap: {NOT_PINNED}\n"
 
 VERDICTS: dict[str, tuple[Record, int, list[str]]] = {
     "whole": ({"events": 12, "rotations": [4]}, 0, [f"12 events of the log default verify: seq 0 to 11, {NODE}"]),
@@ -78,7 +79,7 @@ def test_a_file_is_judged_line_by_line(
     printed = captured.out.splitlines()
     assert len(printed) == len(lines)
     assert all(line.startswith(start) for line, start in zip(printed, lines, strict=True))
-    assert captured.err == ""
+    assert captured.err == NOT_PINNED_LINE
 
 
 def test_the_first_broken_seq_is_named(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,8 +89,10 @@ def test_the_first_broken_seq_is_named(bundle: Path, capsys: pytest.CaptureFixtu
 
     assert _verify(str(bundle)) == 1
 
-    (line,) = capsys.readouterr().out.splitlines()
+    captured = capsys.readouterr()
+    (line,) = captured.out.splitlines()
     assert line.startswith("seq 3: ")
+    assert captured.err == ""
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[" * 100_000, b"\xff", b'{"\x1b[2J\\u001b[31m\\n":1}', None])
@@ -117,7 +120,7 @@ def test_it_needs_no_settings_and_no_data(bundle: Path, tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-        assert (done.returncode, done.stderr) == (0, b"")
+        assert (done.returncode, done.stderr) == (0, NOT_PINNED_LINE.encode())
         assert done.stdout == f"6 events of the log default verify: seq 0 to 5, {NODE}\n".encode()
 
     assert list((tmp_path / "empty").iterdir()) == []
@@ -263,8 +266,10 @@ def test_the_export_of_a_ledger_is_found(given: str, url: str) -> None:
 
 def test_the_log_of_another_node_is_refused(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _verify(str(bundle), "--node", f"did:key:{NODE_KEY}") == 0
+    assert capsys.readouterr().err == ""
     assert _verify(str(bundle), "--node", "did:key:z6MkiaMbhXHNA4eJVCCj8dbzKzTgYDKf6crKgHVHid1F1WCT") == 1
-    assert capsys.readouterr().out.endswith(f"bundle: it is of the {NODE}\n")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (f"bundle: it is of the {NODE}\n", "")
 
 
 def test_the_proof_of_one_event_is_told(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

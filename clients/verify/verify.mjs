@@ -1030,6 +1030,9 @@ then added to it. The token of the ledger is read from the environment: SYNAP_TO
 node's (did:key:z…): anyone can sign a log of their own. With --audit the log's audit is checked as well, against what
 the log says of it: pages of GET /audit, one on each line.`;
 
+const NOT_PINNED =
+  'not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…';
+
 /**
  * The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks, lost events, unconfirmed or kept bodies, or
  * an audit of which the log does not tell.
@@ -1078,6 +1081,7 @@ async function command(args, { env, stdout, stderr }) {
   }
   for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
   if (broken) return 1;
+  if (wanted === null) stderr.write(`${NOT_PINNED}\n`);
   const audited = options['--audit'] ? await auditCode(options['--audit'], verdict, { stdout, stderr }) : 0;
   if (audited) return audited;
   return breaks.length || lost.length || unconfirmed.length || kept.length ? 3 : 0;
