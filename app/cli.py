@@ -16,6 +16,7 @@ import msgspec
 import psycopg
 from cyclopts import App, Parameter
 
+from app.cores import CoreError
 from app.doctor import examine, prove, refusal
 from app.drafted_lines import ImportingError
 from app.exporting import ExportingError, Part, export_log
@@ -25,7 +26,7 @@ from app.importing import exit_code as import_exit_code
 from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.ledger.verify import Verdict, is_proof, verify_bundle, verify_proof
+from app.ledger.verify import Verdict, is_proof, verify_proof
 from app.logs import configure_logs
 from app.settings import Settings, SettingsError
 from app.signals import stop
@@ -50,6 +51,7 @@ from app.verification import (
     UnreadableError,
     audit_exit_code,
     exit_code,
+    judged,
     of_node,
     read_audit,
     read_bundle,
@@ -91,6 +93,7 @@ REFUSALS = (
     SecretError,
     WorkspaceError,
     UnreadableError,
+    CoreError,
     UsageError,
     ImportingError,
     ExportingError,
@@ -566,7 +569,7 @@ def verify(
         raise UsageError("--audit is for an export, not for the proof of one event.")
     kept = None if checkpoint is None else read_note(checkpoint)
     with Bar("events") as bar:
-        verdict = verify_proof(text) if single else verify_bundle(text, lambda n, of: bar.show(n, n, of), extends=kept)
+        verdict = verify_proof(text) if single else judged(text, lambda n, of: bar.show(n, n, of), extends=kept)
     refuse_unreadable(source, text, verdict)
     verdict = of_node(verdict, node)
     for line in report(verdict, single=single):

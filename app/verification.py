@@ -17,17 +17,22 @@ from typing import IO, cast
 
 import msgspec
 
+from app.cores import cores, on_all_cores
 from app.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
 from app.ledger.audit import AuditVerdict
 from app.ledger.checkpoint import MalformedNoteError, Note, parse
 from app.ledger.unreadable import unreadable
-from app.ledger.verify import Broken, Verdict
+from app.ledger.verify import Broken, Verdict, verify_bundle
+from app.ledger.verify.bundle import Spread, Told
 from app.terminal import escaped, without_secrets
 from schemas.audit import AuditPage
 from schemas.jsontext import UNREADABLE
 
 SILENCE_SECONDS = 60
 """How long a server may send nothing."""
+
+ALL_CORES_BYTES = 2**24
+"""From here on it is worth while to start processes."""
 
 EXPORT = "/events/export"
 AUDIT = "/audit"
@@ -123,6 +128,12 @@ def read_note(path: Path) -> Note:
     except (OSError, UnicodeDecodeError, MalformedNoteError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UnreadableError(f"{path} cannot be read: {reason}.") from None
+
+
+def judged(text: mmap.mmap | bytes, progress: Told, *, extends: Note | None) -> Verdict:
+    """The verdict on a bundle, by all cores where it is large. Raises CoreError."""
+    spread: Spread = on_all_cores if len(text) >= ALL_CORES_BYTES and cores() > 1 else map
+    return verify_bundle(text, progress, extends=extends, spread=spread)
 
 
 def _note_in(text: str) -> str:

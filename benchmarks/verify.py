@@ -1,31 +1,39 @@
 """Verifying an export, by the server's own code and by `clients/verify/verify.mjs`, beside the signatures alone.
 
-Both read one file from the disk and decode it. The bare limit is what the same runtime does to Ed25519 signatures when
-it does nothing else: PyNaCl on one core, and node's WebCrypto with as many under way as the verifier has. Needs node.
+Each reads a file from the disk and decodes it. The bare limit is what the same runtime does to Ed25519 signatures when
+it does nothing else: PyNaCl on one core, or on each, and node's WebCrypto with as many under way as the verifier has.
+`synap verify` on all cores counts from its start, on a larger file (`--events 1000000`). Needs node.
 """
 
 import argparse
 import base64
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 import msgspec
+import psutil
 from nacl.bindings import crypto_sign_open
 
+from app.cores import cores
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, signed_text
 from app.ledger.signer import public_key
 from app.ledger.verify import verify_bundle
-from benchmarks import machine
+from benchmarks import long_log, machine
 from benchmarks.contestants import EVENT
 from benchmarks.errors import BenchmarkError
 from tests.bundles import Log, Record, write
 
 ROOT = Path(__file__).parents[1]
+
+WATCH_SECONDS = 0.2
 
 BARE_NODE = """
 import { readFileSync } from 'node:fs';
@@ -47,14 +55,15 @@ console.log((performance.now() - began) / 1000);
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what may be said after `verify`."""
-    parser.add_argument("--events", type=int, default=20_000, help="in the export (%(default)s)")
+    parser.add_argument("--events", type=int, default=100_000, help="in the export for all cores (%(default)s)")
+    parser.add_argument("--sample", type=int, default=20_000, help="in the export for one core and node (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts (%(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print one table; BenchmarkError where the export does not verify."""
     node = machine.program("node")
-    events, rounds = arguments.events, arguments.rounds
+    events, rounds = arguments.sample, arguments.rounds
     bundle = _bundle(events)
     with tempfile.TemporaryDirectory(prefix="bench-") as workspace:
         file, signatures, bare = (Path(workspace) / name for name in ("export.json", "signatures.json", "bare.mjs"))
@@ -70,14 +79,27 @@ def run(arguments: argparse.Namespace) -> None:
             limit = float(_output([node, str(bare), str(signatures)]))
             measured["node"].append((_timed(lambda: _output(verifier)), limit))
         size = file.stat().st_size
+        long = Path(workspace) / "long.json"
+        long_log.write(long, arguments.events)
+        whole = [_verify_long(long) for _ in range(rounds)]
+    rows = {
+        name: (events / median(took for took, _ in runs), events / median(limit for _, limit in runs))
+        for name, runs in measured.items()
+    }
+    seconds = median(took for took, _ in whole)
+    rows["Python, all cores"] = (arguments.events / seconds, rows["Python, one core"][1] * cores())
     print(f"{'':20}{'events/s':>12}{'signatures/s':>14}{'ratio':>8}")
-    for name, runs in measured.items():
-        took, limit = (median(column) for column in zip(*runs, strict=True))
-        print(f"{name:20}{events / took:12,.0f}{events / limit:14,.0f}{limit / took:7.2f}x")
+    for name, (rate, limit) in rows.items():
+        print(f"{name:20}{rate:12,.0f}{limit:14,.0f}{rate / limit:7.2f}x")
     print()
     print(
         f"{events:,} events, {size / events:,.0f} bytes each, median of {rounds}; a run of node counts from its start. "
         "Ratios are to the rate at which the same runtime verifies signatures alone."
+    )
+    print(
+        f"On all cores: `synap verify` of {arguments.events:,} events in {seconds:.1f} s, a million in "
+        f"{seconds * 1e6 / arguments.events:.0f} s; its processes held {max(held for _, held in whole) / 1e6:.0f} MB "
+        "together at most."
     )
     print(", ".join(f"{name} {value}" for name, value in {**machine.facts(), "node": machine.node_version()}.items()))
 
@@ -116,6 +138,30 @@ def _verify_here(file: Path) -> None:
     verdict = verify_bundle(file.read_bytes())
     if verdict.broken:
         raise BenchmarkError(f"The export does not verify: {verdict.broken}.")
+
+
+def _verify_long(file: Path) -> tuple[float, int]:
+    """Seconds, and the bytes of memory that the command and its processes held together."""
+    began, held, ended = time.perf_counter(), [0], threading.Event()
+    command = [str(Path(sys.executable).with_name("synap")), "verify", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        watching = threading.Thread(target=_watch, args=(psutil.Process(process.pid), held, ended))
+        watching.start()
+        said, _ = process.communicate()
+        took = time.perf_counter() - began
+        ended.set()
+        watching.join()
+    if process.returncode:
+        raise BenchmarkError(f"The export does not verify: {said}.")
+    return took, held[0]
+
+
+def _watch(command: psutil.Process, held: list[int], ended: threading.Event) -> None:
+    """Note the most memory that the command and its processes have at once."""
+    while not ended.wait(WATCH_SECONDS):
+        with suppress(psutil.Error):
+            processes = [command, *command.children(recursive=True)]
+            held[0] = max(held[0], sum(process.memory_info().rss for process in processes))
 
 
 def _output(command: list[str]) -> str:

@@ -128,7 +128,8 @@ def test_both_verifiers_say_the_same_of_a_file(tmp_path: Path, node: Path, conte
     file = tmp_path / "export.json"
     file.write_bytes(content)
 
-    ours, javascript = ran(SYNAP, "verify", file), ran("node", VERIFY, file)
+    pinned = ("--node", BUNDLE["node_did"], file)
+    ours, javascript = ran(SYNAP, "verify", *pinned), ran("node", VERIFY, *pinned)
 
     assert (ours.returncode, javascript.returncode) == (code, code), (ours, javascript)
     for said in (ours, javascript):
@@ -178,7 +179,7 @@ def test_a_checkpoint_that_tools_touched_is_read(tmp_path: Path, content: bytes)
     export.write_bytes(TEXT)
     note.write_bytes(content)
 
-    kept = ran(SYNAP, "verify", export, "--checkpoint", note)
+    kept = ran(SYNAP, "verify", export, "--checkpoint", note, "--node", BUNDLE["node_did"])
     export.write_bytes(write(build(12)))
     other = ran(SYNAP, "verify", export, "--checkpoint", note)
 
@@ -225,6 +226,5 @@ def test_the_tools_themselves(server: Server, tmp_path: Path) -> None:
     note.write_text(ran("jq", "-r", ".note", sent=answers["checkpoint"].content).stdout)
     export.write_text(ran("jq", ".", sent=answers["events/export"].content).stdout)
 
-    done = ran(SYNAP, "verify", export, "--checkpoint", note)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert ran(SYNAP, "verify", export, "--checkpoint", note).returncode == 0
     assert ran("node", VERIFY, export).returncode == 0

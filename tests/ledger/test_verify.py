@@ -3,6 +3,8 @@
 import base64
 import json
 import mmap
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.cores import on_all_cores
 from app.ledger import checkpoint, signer
 from app.ledger.chain import Body
 from app.ledger.checkpoint import Checkpoint
@@ -313,6 +316,80 @@ def test_a_file_is_read_where_it_lies() -> None:
         file.flush()
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             assert verify(mapped).broken is None
+
+
+def _kept() -> bytes:
+    """Of a log whose last event says that others were erased: some in the run before, and one whose body is here."""
+    log = Log()
+    log.write(600)
+    log.append(ERASED, {"erased": [log.name_of(seq) for seq in (3, 555)]})
+    log.strip(3)
+    return write(log.bundle())
+
+
+def _broken_at(seq: int, **members: object) -> bytes:
+    bundle = build(700)
+    bundle["events"][seq] |= members
+    return write(bundle)
+
+
+RUNS: dict[str, Callable[[], bytes]] = {
+    "whole": lambda: write(whole(1200)),
+    "a part": lambda: write(build(1200, first_seq=30, last_seq=1100, rotations=[10, 499, 500, 1000])),
+    "a key that was lost": lambda: write(build(700, rotations=[400, 650], lost=[1])),
+    "kept": _kept,
+    "a wrong link between runs": lambda: _broken_at(500, prev_hash=f"sha256:{'0' * 64}"),
+    "a wrong time between runs": lambda: _broken_at(500, timestamp="2026-01-01T00:00:00.000000Z"),
+    "a wrong body in the second run": lambda: _broken_at(600, payload={"another": 1}),
+    "no event": lambda: write(build(0)),
+}
+
+
+@pytest.mark.parametrize("make", RUNS.values(), ids=RUNS)
+def test_runs_that_are_judged_apart_give_the_same_verdict(make: Callable[[], bytes]) -> None:
+    text = make()
+
+    assert verify_bundle(text, spread=on_all_cores) == verify_bundle(text)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 500), (499, 500), (620, 621)])
+def test_the_first_of_two_faults_in_runs_is_told(first: int, second: int) -> None:
+    bundle = build(700)
+    for seq in (first, second):
+        bundle["events"][seq] |= {"payload": {"another": 1}}
+
+    verdict = verify_bundle(write(bundle), spread=on_all_cores)
+
+    assert verdict.broken == Broken(first, "its body is not the one that was hashed")
+
+
+RESIDENT = """
+import mmap, sys
+from pathlib import Path
+from app.ledger.verify import verify_bundle
+
+def most():
+    status = Path('/proc/self/status').read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith('VmHWM'))
+
+with open(sys.argv[1], 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+    before = most()
+    assert verify_bundle(mapped).broken is None
+    print(most() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
+def test_a_file_of_any_size_takes_little_memory(tmp_path: Path) -> None:
+    log, body = Log(), Body(user_id="u1", source="api", data=f'{{"text":"{"x" * 1_000_000}"}}')
+    for _ in range(80):
+        log.append("note.created", body=body)
+    file = tmp_path / "large.json"
+    file.write_bytes(write(log.bundle()))
+
+    done = subprocess.run([sys.executable, "-c", RESIDENT, file], capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) < 40_000  # KiB; the file has 80,000
 
 
 @settings(max_examples=examples(300), deadline=None)

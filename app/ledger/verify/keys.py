@@ -1,0 +1,62 @@
+"""The keys of a bundle or a proof, and signatures by them."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import UNSET
+
+from app.ledger import signer
+from app.ledger.chain import export_text, rotation_text
+from app.ledger.verify.shapes import Bundle, Key, Rotation, is_timestamp, unbase64
+from app.ledger.verify.verdict import KEY_CHAIN, KEY_POINT, NODE_KEY, SEAL, SEALING_KEY, Fault, check
+
+Judge = Callable[[str, bytes, bytes], bool]
+"""Whether the key of this kid made this signature (the last of the three) over the text: `signer.verify`."""
+
+
+def check_keys(keys: Sequence[Key], node: str, judge: Judge) -> None:
+    """The node's key, and from each key to the next a rotation that both signed; the new one alone at a break."""
+    first, *others = keys
+    for number, key in enumerate(keys, 1):
+        check(signer.public_key(key.kid), KEY_POINT.format(number))
+    check(node == f"did:key:{first.kid}" and first.rotation is UNSET, NODE_KEY)
+    before = first.kid
+    for number, key in enumerate(others, 2):
+        rotation = key.rotation
+        if rotation is UNSET or (rotation.kid_old, rotation.kid_new) != (before, key.kid):
+            raise Fault(KEY_CHAIN.format(number, "its rotation is of other keys"))
+        if not is_rotation_signed(rotation, node, judge):
+            raise Fault(KEY_CHAIN.format(number, "its rotation is not signed by both"))
+        before = key.kid
+
+
+def is_rotation_signed(rotation: Rotation, node: str, judge: Judge) -> bool:
+    """Whether both keys signed it; the new one alone at a break."""
+    if not is_timestamp(rotation.rotated_at):
+        return False
+    old, new = rotation.kid_old, rotation.kid_new
+    text = rotation_text(node, old, new, rotation.rotated_at)
+    by_old = rotation.signature_old is None or is_signed(old, text, rotation.signature_old, judge)
+    return by_old and is_signed(new, text, rotation.signature_new, judge)
+
+
+def check_seal(bundle: Bundle, judge: Judge) -> None:
+    """The bundle signature, over all that the events do not prove by themselves."""
+    check(any(key.kid == bundle.kid for key in bundle.keys), SEALING_KEY)
+    text = export_text(
+        node=bundle.node_did,
+        log=bundle.log,
+        export_id=bundle.export_id,
+        first_seq=int(bundle.first_seq),
+        last_seq=int(bundle.last_seq),
+        count=int(bundle.count),
+        root=bundle.chain_root_hash,
+        tip=bundle.chain_tip_hash,
+        generated_at=bundle.generated_at,
+    )
+    check(is_signed(bundle.kid, text, bundle.bundle_signature, judge), SEAL)
+
+
+def is_signed(kid: str, text: bytes, signature: str, judge: Judge = signer.verify) -> bool:
+    """Whether the signature, in base64, over the text is by the key of this kid."""
+    raw = unbase64(signature)
+    return raw is not None and judge(kid, text, raw)

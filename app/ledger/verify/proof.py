@@ -1,0 +1,80 @@
+"""Verifying the proof that one event is in its log (`ledger.proof`): as a part of the log that has no other event."""
+
+import binascii
+
+from app.ledger import signer
+from app.ledger.checkpoint import Checkpoint, vkey
+from app.ledger.verify.bundle import members_of_keys, verdict_of
+from app.ledger.verify.checkpoints import checked_checkpoint
+from app.ledger.verify.keys import Judge, check_keys
+from app.ledger.verify.shapes import (
+    Event,
+    Proof,
+    ProofCheckpoint,
+    Source,
+    decoded,
+    event_decoder,
+    member_decoder,
+    members_of,
+    proof_decoder,
+)
+from app.ledger.verify.tally import Tally
+from app.ledger.verify.verdict import MEMBERS, PROOF_CHECKPOINT, PROOF_SHAPE, TWICE, Broken, Fault, Verdict, check
+from app.ledger.verify.walk import Frame
+from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
+
+MAX_PROOF_BYTES = 4 * 2**20
+"""What is larger has more than one event."""
+
+
+def is_proof(source: Source) -> bool:
+    """Whether it is the proof of one event (`ledger.proof`) rather than a bundle."""
+    if len(source) > MAX_PROOF_BYTES:
+        return False
+    try:
+        return "proof" in member_decoder.decode(source)
+    except UNREADABLE:
+        return False
+
+
+def verify_proof(source: Source, *, judge: Judge = signer.verify) -> Verdict:
+    """The verdict on the proof of one event. Never raises for what the text is."""
+    try:
+        proof = decoded(source, proof_decoder, PROOF_SHAPE)
+        event = decoded(proof.event, event_decoder, MEMBERS)
+        tally = Tally(_frame(proof, event))
+    except Fault as fault:
+        return Verdict(broken=Broken(None, str(fault)))
+    checkpoint, broken, unconfirmed = None, None, list[int]()
+    try:
+        check_keys(proof.keys, proof.node_did, judge)
+        tally.along(bytes(proof.event), judge)
+        checkpoint = checked_checkpoint(proof.checkpoint.note, proof.proof, tally)
+        _check_said(proof, checkpoint)
+        _check_names(bytes(source), proof, tally)
+        unconfirmed = tally.unconfirmed(checkpoint)
+    except Fault as fault:
+        broken = Broken(fault.seq, str(fault))
+    return verdict_of(tally, 1, checkpoint, broken, unconfirmed)
+
+
+def _frame(proof: Proof, event: Event) -> Frame:
+    seq = event.seq
+    check(0 <= seq <= MAX_SAFE_INTEGER and not seq % 1, PROOF_SHAPE.format("its event has no seq"))
+    return Frame(proof.node_did, event.log, proof.keys, int(seq), int(seq))
+
+
+def _check_said(proof: Proof, checkpoint: Checkpoint) -> None:
+    """What is said of the note is what the note says."""
+    said = proof.checkpoint
+    root = binascii.b2a_base64(checkpoint.root, newline=False).decode()
+    check((said.origin, said.size, said.root) == (checkpoint.origin, checkpoint.size, root), PROOF_CHECKPOINT)
+    check(said.vkey == vkey(checkpoint.origin, proof.keys[-1].kid), PROOF_CHECKPOINT)
+
+
+def _check_names(source: bytes, proof: Proof, tally: Tally) -> None:
+    """No name stands twice: the text has as many members as were read of it."""
+    if tally.twice is not None:
+        raise Fault(TWICE, tally.twice)
+    own = len(Proof.__struct_fields__) + len(ProofCheckpoint.__struct_fields__) + members_of_keys(proof.keys)
+    check(members_of(source) == own + members_of(bytes(proof.event)), TWICE)

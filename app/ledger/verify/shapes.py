@@ -1,0 +1,235 @@
+"""What bundles, proofs and events are made of, as they are decoded, and what can be said of their text."""
+
+import binascii
+import re
+from mmap import mmap
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from app.ledger.canonical import canonical
+from app.ledger.verify.verdict import BODY_LIMITS, CONTEXT, Fault
+from schemas.errors import InvalidInput
+from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
+
+T = TypeVar("T")
+
+Source = bytes | memoryview | mmap
+"""JSON text, in memory or in a file."""
+
+_TIMESTAMP = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z"
+_HASH = r"\Asha256:[0-9a-f]{64}\Z"
+_PLAIN = r"\A[ !#-\[\]-~]*\Z"
+"""ASCII that JSON does not escape: `header_bytes` is exact for it, and servers write nothing else into headers."""
+
+_Hash = Annotated[str, Meta(pattern=_HASH)]
+_Instant = Annotated[str, Meta(pattern=_TIMESTAMP)]
+_Range = Meta(ge=-1, le=MAX_SAFE_INTEGER)
+_Place = Annotated[int, _Range] | Annotated[float, _Range]
+"""A whole number, which JSON may also write as 1.0; compared as such."""
+
+is_timestamp = re.compile(_TIMESTAMP).search
+is_hash = re.compile(_HASH).search
+is_plain = re.compile(_PLAIN).search
+_whole_number = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?[0-9]{22,}+(?![.eE])', re.DOTALL)
+_string = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+
+
+class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
+    """How one key followed another; without the old one's signature it was lost."""
+
+    kid_old: str
+    kid_new: str
+    rotated_at: str
+    signature_old: str | None
+    signature_new: str
+
+
+class Key(Struct, frozen=True, forbid_unknown_fields=True):
+    """A key of the install, and how it came into force."""
+
+    kid: str
+    rotation: Rotation | UnsetType = UNSET
+
+
+class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
+    """An export. Its events are read run by run: here there are none of them."""
+
+    export_id: Annotated[str, Meta(pattern=r"\Aexp_[0-9a-f]{32}\Z")]
+    node_did: Annotated[str, Meta(pattern=_PLAIN)]
+    log: Annotated[str, Meta(pattern=_PLAIN)]
+    events: list[Raw]
+    first_seq: _Place
+    last_seq: _Place
+    count: _Place
+    chain_root_hash: _Hash
+    chain_tip_hash: _Hash
+    generated_at: _Instant
+    keys: Annotated[list[Key], Meta(min_length=1)]
+    kid: str
+    checkpoint: str
+    inclusion_proof: list[str]
+    bundle_signature: str
+
+
+class ProofCheckpoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """The checkpoint of a proof: the note, and what it says."""
+
+    note: str
+    origin: str
+    size: int | float
+    root: str
+    vkey: str
+
+
+class Proof(Struct, frozen=True, forbid_unknown_fields=True):
+    """The proof of one event (`ledger.proof`)."""
+
+    event: Raw
+    proof: list[str]
+    checkpoint: ProofCheckpoint
+    keys: Annotated[list[Key], Meta(min_length=1)]
+    node_did: Annotated[str, Meta(pattern=_PLAIN)]
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True):
+    """An event as the ledger shows it."""
+
+    id: str
+    event_id: str
+    type: str
+    timestamp: str
+    log: str
+    node: str
+    kid: str
+    seq: int | float
+    prev_hash: str
+    body_hash: str
+    hash: str
+    signature: str
+    payload: Raw
+    context: Raw
+    erased: bool | UnsetType = UNSET
+
+
+class Context(Struct, frozen=True, rename="camel"):
+    """What every body has; the rest is of the body's hash alone."""
+
+    salt: str
+    user_id: str
+    source: str
+    data: Raw | UnsetType = UNSET
+
+
+class Rotations(Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of a change of keys."""
+
+    rotations: Annotated[list[Rotation], Meta(min_length=1)]
+
+
+class Tip(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an audit ends."""
+
+    log: str
+    seq: _Place
+    hash: _Hash
+
+
+class Tips(Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of an event that says where audits end."""
+
+    tips: list[Tip]
+
+
+class RolledBack(Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of an event that says that events were lost."""
+
+    size: _Place
+    root: _Hash
+
+
+class Erasure(Struct, frozen=True, forbid_unknown_fields=True):
+    """An event whose body was erased."""
+
+    seq: int | float
+    id: str
+    hash: str
+
+
+class Erasures(Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of an erasure."""
+
+    erased: list[Erasure]
+
+
+bundle_decoder = msgspec.json.Decoder(Bundle)
+proof_decoder = msgspec.json.Decoder(Proof)
+event_decoder = msgspec.json.Decoder(Event)
+context_decoder = msgspec.json.Decoder(Context)
+member_decoder = msgspec.json.Decoder(dict[str, Raw])
+rotation_decoder = msgspec.json.Decoder(Rotations)
+tip_decoder = msgspec.json.Decoder(Tips)
+rolled_back_decoder = msgspec.json.Decoder(RolledBack)
+erasure_decoder = msgspec.json.Decoder(Erasures)
+
+
+def decoded(text: Any, decoder: msgspec.json.Decoder[T], message: str) -> T:
+    """What JSON says. Raises Fault with `message`, and in it the reason."""
+    try:
+        return decoder.decode(text)
+    except UNREADABLE as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise Fault(message.format(reason)) from None
+
+
+def unbase64(text: str) -> bytes | None:
+    """The bytes, if this is the one spelling that base64 has for them."""
+    try:
+        raw = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return None
+    return raw if binascii.b2a_base64(raw, newline=False).decode() == text else None
+
+
+def members_of(text: bytes) -> int:
+    """How many members the objects of some JSON text have in all. Line by line: no string goes over a line's end."""
+    count, start = 0, 0
+    while start < len(text):
+        end = text.find(b"\n", start) + 1 or len(text)
+        count += _string.sub(b"", text[start:end]).count(b":")
+        start = end
+    return count
+
+
+def members_read(event: Event, body: bytes) -> int:
+    """How many an event has that was read, with its canonical body; `data` is its payload."""
+    own = len(Event.__struct_fields__) - (event.erased is UNSET)
+    return own + (members_of(body) - 1 if body else 0)
+
+
+def body_of(event: Event) -> bytes:
+    """The canonical body: the context and, as `data`, the payload."""
+    payload, context = bytes(event.payload), bytes(event.context)
+    try:
+        return canonical(b'{"data":%b,%b' % (payload, context[1:]), "body")
+    except InvalidInput:
+        # Its parts may be nested as deep as its whole here: what was stored was measured part by part. And `1e21` may
+        # have become a digit string by a tool that reads and writes JSON.
+        parts = decoded(context, member_decoder, CONTEXT) | {"data": event.payload}
+    try:
+        written = {name: canonical(_as_double(bytes(part)), name) for name, part in parts.items()}
+    except InvalidInput as error:
+        raise Fault(BODY_LIMITS.format(error)) from None
+    names = sorted(written, key=lambda name: name.encode("utf-16-be"))
+    return b"{%b}" % b",".join(msgspec.json.encode(name) + b":" + written[name] for name in names)
+
+
+def _as_double(text: bytes) -> bytes:
+    """JSON whose whole numbers of 22 digits and more are the doubles that every JSON reader makes of them."""
+    return _whole_number.sub(lambda found: found[0] + (b"" if found[0].startswith(b'"') else b"e0"), text)
+
+
+def hash_text(hash: bytes) -> str:
+    """As members have it."""
+    return f"sha256:{hash.hex()}"

@@ -1,0 +1,116 @@
+"""All that is known of a log's events so far, put together from what was found in its runs."""
+
+from collections.abc import Sequence
+from tempfile import SpooledTemporaryFile
+
+from msgspec import UNSET
+
+from app.ledger.audit import AuditTip
+from app.ledger.chain import GENESIS
+from app.ledger.checkpoint import Checkpoint
+from app.ledger.merkle import EMPTY_ROOT, HASH_BYTES, Frontier
+from app.ledger.verify.keys import Judge
+from app.ledger.verify.shapes import Erasure, hash_text
+from app.ledger.verify.verdict import UNNAMED, Break, Fault, LostCheckpoint
+from app.ledger.verify.walk import Before, Found, Frame, Walk
+
+HASHES_IN_MEMORY = 2**20
+"""Bytes of events' hashes; more of them are in a file."""
+
+
+class Tally:
+    """What is known of all events so far."""
+
+    def __init__(self, frame: Frame, kept_size: int = -1) -> None:
+        """`kept_size`: of the checkpoint that was kept elsewhere."""
+        self.frame = frame
+        self.kept_size = kept_size
+        self.kept_root = EMPTY_ROOT
+        """Of the tree of that many events."""
+        self.before = Before.of(frame.first_seq)
+        self.first_hash = GENESIS
+        self.frontier = Frontier()
+        self.rotated: dict[int, int] = {}
+        self.bodiless: dict[int, tuple[str, str]] = {}
+        self.missing: set[int] = set()
+        """The seqs of events without a body that no later one has named so far."""
+        self.kept: set[int] = set()
+        self.tips: list[AuditTip] = []
+        self.lost: list[LostCheckpoint] = []
+        self.twice: int | None = None
+        self._hashes = SpooledTemporaryFile(HASHES_IN_MEMORY)  # noqa: SIM115 - it is closed when nothing refers to it
+
+    @property
+    def last_hash(self) -> bytes:
+        """Of the last event; zeros if there is none."""
+        return self.before.hash or GENESIS
+
+    @property
+    def kid(self) -> str:
+        """The key in force behind the last event."""
+        return self.frame.keys[self.before.key or 0].kid
+
+    def along(self, text: bytes, judge: Judge) -> None:
+        """Walk a run here, behind what is known. Raises Fault for the first event that is broken."""
+        walk = Walk(self.frame, self.before, judge)
+        try:
+            walk.along(text)
+        finally:
+            self.add(walk.found)
+
+    def add(self, found: Found) -> None:
+        """Take in what a run has, which follows."""
+        hashes = bytes(found.hashes)
+        for at in range(0, len(hashes), HASH_BYTES):
+            self._push(hashes[at : at + HASH_BYTES])
+        self._hashes.seek(0, 2)
+        self._hashes.write(hashes)
+        if hashes:
+            self.first_hash = self.first_hash if self.before.seq > self.frame.first_seq else hashes[:HASH_BYTES]
+            seq = found.seq + len(hashes) // HASH_BYTES
+            self.before = Before(seq, hashes[-HASH_BYTES:], found.timestamp, found.key)
+        self.rotated |= found.rotated
+        self.tips += found.tips
+        self.lost += found.lost
+        self.twice = found.twice if self.twice is None else self.twice
+        self.bodiless |= found.bodiless
+        self.missing |= found.bodiless.keys()
+        for seq, erasures in found.erasures:
+            self._erase(seq, erasures)
+
+    def unconfirmed(self, checkpoint: Checkpoint) -> list[int]:
+        """The seqs of bodies that are missing for no reason known here. The log's end leaves no reason."""
+        if self.missing and checkpoint.size == self.before.seq:
+            raise Fault(UNNAMED, min(self.missing))
+        return sorted(self.missing)
+
+    def breaks(self) -> list[Break]:
+        """Of the keys and the events."""
+        rotations = ((place, key.rotation) for place, key in enumerate(self.frame.keys))
+        return [
+            Break(rotation.kid_old, rotation.kid_new, rotation.rotated_at, self.rotated.get(place))
+            for place, rotation in rotations
+            if rotation is not UNSET and rotation.signature_old is None
+        ]
+
+    def _push(self, hash_: bytes) -> None:
+        self.frontier.push(hash_)
+        if self.frontier.size == self.kept_size:
+            self.kept_root = self.frontier.root()
+
+    def _erase(self, by: int, erasures: Sequence[Erasure]) -> None:
+        """Settle the missing bodies that the event `by` names; only events before it are among them."""
+        first = self.frame.first_seq
+        for erasure in erasures:
+            if not first <= erasure.seq < by or erasure.seq % 1:
+                continue
+            seq = int(erasure.seq)
+            if seq in self.bodiless:
+                if self.bodiless[seq] == (erasure.id, erasure.hash):
+                    self.missing.discard(seq)
+            elif erasure.hash == hash_text(self._hash_at(seq - first)):
+                self.kept.add(seq)
+
+    def _hash_at(self, place: int) -> bytes:
+        self._hashes.seek(place * HASH_BYTES)
+        return self._hashes.read(HASH_BYTES)

@@ -1,0 +1,182 @@
+"""The text of a bundle, of any size and with its members in any order, read piece by piece.
+
+What is decoded at once is a run of events, or a member that is not `events`. So little of a file is in memory at a
+time, and runs can be judged by several processes.
+"""
+
+import mmap
+import re
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Raw, Struct
+
+from app.ledger.verify.shapes import Bundle, Source, bundle_decoder, decoded
+from app.ledger.verify.verdict import COUNT, NO_EVENTS, SHAPE, Fault, check
+from schemas.jsontext import UNREADABLE
+
+RUN_EVENTS = 500
+RUN_BYTES = 2**20
+"""A run ends with the event that reaches one of the two."""
+
+WINDOW_BYTES = 2**16
+"""Where the end of a value is looked for first."""
+
+_space = re.compile(rb"[ \t\n\r]+")
+_trailing = re.compile(r"trailing characters \(byte ([0-9]+)\)")
+_value = msgspec.json.Decoder(Raw)
+_name = msgspec.json.Decoder(str)
+
+
+class Run(Struct, frozen=True):
+    """Events side by side: which they are among all, and where their text begins and ends."""
+
+    place: int
+    next_place: int
+    start: int
+    end: int
+
+
+class Layout(Struct, frozen=True):
+    """What a bundle says but for its events, and where those are."""
+
+    outside: bytes
+    """The text, in which the events are an empty list."""
+    runs: list[Run]
+    count: int
+    """How many events there are."""
+
+
+class Text:
+    """JSON text, in memory or in a file that is mapped."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def piece(self, run: Run) -> bytes:
+        """The events of a run, with the commas between them."""
+        return bytes(self._source[run.start : run.end])
+
+    def forget(self, run: Run) -> None:
+        """Let the system take back the memory that a file's map has of a run; it can be read again."""
+        if isinstance(self._source, mmap.mmap):
+            start = run.start - run.start % mmap.ALLOCATIONGRANULARITY
+            self._source.madvise(mmap.MADV_DONTNEED, start, run.end - start)
+
+    def read(self) -> tuple[Bundle, Layout]:
+        """The bundle, of the right members and types, whose seqs and count agree with each other. Raises Fault."""
+        try:
+            layout = _Scan(self).layout()
+        except UNREADABLE:
+            decoded(self._source, bundle_decoder, SHAPE)
+            raise Fault(SHAPE.format("it is not JSON")) from None
+        bundle = decoded(layout.outside, bundle_decoder, SHAPE)
+        first, last, count = bundle.first_seq, bundle.last_seq, bundle.count
+        if first < 0 or last < first:
+            check((first, last, count) == (0, -1, 0), NO_EVENTS)
+        check(count == last - first + 1 and not (first % 1 or last % 1), COUNT)
+        return bundle, layout
+
+    def view(self) -> memoryview:
+        """All of it, where it lies."""
+        return memoryview(self._source)
+
+
+class _Scan:
+    """Goes over the text once. Every value is passed over by the decoder that would read it.
+
+    Raises what msgspec raises, and ValueError, for text that is not one JSON object.
+    """
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._view = text.view()
+        self._at = 0
+        self._runs: list[Run] = []
+        self._count = 0
+
+    def layout(self) -> Layout:
+        """All of it."""
+        outside = bytearray()
+        for name in self._names():
+            outside += b"," if outside else b"{"
+            outside += msgspec.json.encode(name) + b":"
+            start = self._at
+            if name == "events" and self._take(b"["):
+                self._pass_events()
+                outside += b"[]"
+            else:
+                self._pass_value()
+                outside += self._view[start : self._at]
+        self._skip_space()
+        if self._at != len(self._view):
+            raise ValueError("something stands behind it")
+        return Layout(bytes(outside or b"{") + b"}", self._runs, self._count)
+
+    def _names(self) -> Iterator[str]:
+        """Each member's; whoever takes it passes over the value."""
+        self._expect(b"{")
+        if self._take(b"}"):
+            return
+        while True:
+            start = self._at
+            self._pass_value()
+            name = _name.decode(self._view[start : self._at])
+            self._expect(b":")
+            self._skip_space()
+            yield name
+            if self._take(b"}"):
+                return
+            self._expect(b",")
+
+    def _pass_events(self) -> None:
+        """Note the runs of the list that was opened."""
+        self._runs, self._count = [], 0
+        more = not self._take(b"]")
+        start = self._at
+        while more:
+            self._pass_value()
+            end = self._at
+            self._count += 1
+            more = self._take(b",")
+            if not more:
+                self._expect(b"]")
+            first = self._runs[-1].next_place if self._runs else 0
+            if not more or self._count - first == RUN_EVENTS or end - start >= RUN_BYTES:
+                self._runs.append(Run(first, self._count, start, end))
+                self._text.forget(self._runs[-1])
+                start = self._at
+
+    def _pass_value(self) -> None:
+        """Go to the end of a value, and of the space behind it."""
+        size = WINDOW_BYTES
+        while True:
+            end = self._at + size
+            try:
+                _value.decode(self._view[self._at : end])
+            except msgspec.DecodeError as error:
+                if found := _trailing.search(str(error)):
+                    self._at += int(found[1]) - 1
+                    return
+                if end >= len(self._view):
+                    raise
+            else:
+                if end >= len(self._view):
+                    self._at = len(self._view)
+                    return
+            size *= 4
+
+    def _expect(self, octet: bytes) -> None:
+        if not self._take(octet):
+            raise ValueError("another character stands there")
+
+    def _take(self, octet: bytes) -> bool:
+        """Go over the octet, and space before it, if it comes next."""
+        self._skip_space()
+        found = self._view[self._at : self._at + 1] == octet
+        self._at += found
+        return found
+
+    def _skip_space(self) -> None:
+        if found := _space.match(self._view, self._at):
+            self._at = found.end()

@@ -1,0 +1,129 @@
+"""What a verdict says, and all that may be wrong with a bundle, a proof and an event."""
+
+from msgspec import Struct
+
+from app.ledger.audit import AuditTip
+from app.ledger.checkpoint import Checkpoint
+
+# What may be wrong with a bundle, and with an event: all that a verdict says.
+SHAPE = "it is not a bundle: {}"
+PROOF_SHAPE = "it is not a proof: {}"
+PROOF_CHECKPOINT = "its checkpoint says otherwise than its note"
+NO_EVENTS = "it names no events, but not as 0, -1 and 0"
+COUNT = "its count is not that of the seqs from first_seq to last_seq"
+NODE_KEY = "the first of its keys is not the node's"
+KEY_POINT = "number {} of its keys is not an Ed25519 key"
+KEY_CHAIN = "number {} of its keys does not follow from the one before: {}"
+SEALING_KEY = "its kid is not one of its keys"
+SEAL = "its bundle signature is not by its kid over what it says of itself"
+LAST_KEY = "its kid is not the key in force behind the last event"
+ENDS = "its {} is not the hash of its {} event"
+CHECKPOINT = "its checkpoint is not one: {}"
+CHECKPOINT_LOG = "its checkpoint is of another log"
+CHECKPOINT_SIZE = "its checkpoint is of fewer events than it has"
+CHECKPOINT_KEY = "its checkpoint is not signed by the last of its keys"
+CHECKPOINT_ROOT = "its events are not those of its checkpoint: the root is another"
+INCLUSION = "its last event is not in the tree of its checkpoint"
+TWICE = "it has a member name twice"
+KEPT_PART = "it is a part: only a whole log shows whether it extends the checkpoint that was kept"
+KEPT_LOG = "the checkpoint that was kept is of another log"
+KEPT_KEY = "the checkpoint that was kept is signed by none of its keys"
+KEPT_SIZE = "it ends before the checkpoint that was kept, which is of {} events"
+KEPT_ROOT = "its first {} events are not those of the checkpoint that was kept"
+MEMBERS = "it is not an event: {}"
+PLACE = "seq {} stands in its place"
+MISSING = "it is not there, but the bundle names it"
+BEHIND = "it stands behind the last seq that the bundle names"
+ANOTHER_LOG = "it is of another node or log"
+LINK = "it does not link to the event before it"
+TIME = "its timestamp is not UTC with six digits"
+LATER = "it is not later than the event before it"
+ERASED_FALSE = "it has `erased`, which is not true"
+ERASED_BODY = "it is erased, but has a body"
+NEVER_ERASED = "it has no body, but an event of its type is never erased"
+TIPS = "it does not say where audits end: {}"
+ROLLED_BACK = "it does not say which checkpoint was lost: {}"
+UNNAMED = "its body is missing, and no later event says that it was erased"
+CONTEXT = "its context is not one: {}"
+PAYLOAD = "its payload is not an object"
+BODY = "its body is not the one that was hashed"
+BODY_LIMITS = "its body is one that no server stores: {}"
+SERVER = "it is a server's event that the server did not write"
+ERASURES = "it does not say what was erased: {}"
+HEADER = "its header has characters that no header has"
+HASH = "its hash is not that of its header"
+ID = "its id is not its hash"
+ROTATIONS = "it does not say which keys changed: {}"
+NOT_IN_FORCE = "it replaces a key that is not in force"
+UNSIGNED = "its rotation is not signed by both keys"
+UNKNOWN_ROTATION = "its rotation is not the one that the bundle's keys tell of"
+KEY = "it is signed by a key that is not in force"
+SIGNATURE = "its signature is not by its kid over its hash"
+
+
+class Broken(Struct, frozen=True):
+    """What is wrong first: of the event at `seq`, or of the bundle itself (None)."""
+
+    seq: int | None
+    message: str
+
+    def __str__(self) -> str:
+        """A sentence for a person."""
+        return f"{'bundle' if self.seq is None else f'seq {self.seq}'}: {self.message}"
+
+
+class Break(Struct, frozen=True):
+    """A key that was lost: nobody can tell whether the next one is the install's. `seq` is of the event that shows it.
+
+    None: only the bundle's keys show it.
+    """
+
+    kid_old: str
+    kid_new: str
+    rotated_at: str
+    seq: int | None
+
+
+class LostCheckpoint(Struct, frozen=True):
+    """A checkpoint that the log does not extend; the event at `seq` says that an administrator accepted that."""
+
+    seq: int
+    size: int
+    root: str
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What a bundle says of itself, as far as it could be read, and whether that is true.
+
+    It is, where `broken` is None. `unconfirmed` are the seqs of missing bodies that a later event, outside this part
+    of the log, may name; `kept` those of bodies that are here though a later event says that they were erased.
+    `checkpoint` is None unless its turn came and it was good.
+    """
+
+    log: str = ""
+    node: str = ""
+    count: int = 0
+    first_seq: int = 0
+    last_seq: int = -1
+    checkpoint: Checkpoint | None = None
+    broken: Broken | None = None
+    breaks: list[Break] = []
+    lost: list[LostCheckpoint] = []
+    tips: list[AuditTip] = []
+    unconfirmed: list[int] = []
+    kept: list[int] = []
+
+
+class Fault(Exception):
+    """What is wrong; `seq` as in Broken."""
+
+    def __init__(self, message: str, seq: int | None = None) -> None:
+        """`message` is one of the sentences above."""
+        super().__init__(message)
+        self.seq = seq
+
+
+def check(right: object, message: str) -> None:
+    """Raise Fault if `right` is false."""
+    if not right:
+        raise Fault(message)
