@@ -22,6 +22,7 @@ const ERASED_EVENT = [...EVENT, 'erased'];
 const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
 const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
 const ENTRY = ['id', 'action', 'actor', 'timestamp', 'detail', 'log', 'seq', 'prev_hash', 'hash'];
+const KEPT_PART = 'it is a part: only a whole log shows whether it extends the checkpoint that was kept';
 const TWICE = 'it has a member name twice';
 
 const ROTATED = 'synap.key.rotated';
@@ -91,13 +92,15 @@ class Unreadable extends Broken {
  * are here although an event says that they were erased.
  * `lost` are the checkpoints that the log does not extend, as the server's own events at `seq` say ({seq, size, root}).
  * `tips` are the ends of audits of which the log's events tell ({told_at, log, seq, hash}), for `verifyAudit`.
- * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then.
+ * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then. With `checkpoint`, the
+ * text of one that was kept elsewhere, the log also has to begin with all that it covers; what `parseCheckpoint` throws is
+ * thrown here as well.
  *
  * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
  * compare `node` with the one that is known.
  */
-export async function verifyBundle(bundle, { progress } = {}) {
-  return judged(bundle, 'bundle', progress);
+export async function verifyBundle(bundle, { progress, checkpoint } = {}) {
+  return judged(bundle, 'bundle', progress, checkpoint);
 }
 
 /** The same of one event and the proof that it is in its log: what a ledger answers to /events/{id}/proof. */
@@ -106,11 +109,20 @@ export async function verifyProof(proof) {
 }
 
 /** The same of either: `kind` tells which it was, 'bundle' or 'proof'. */
-export async function verify(either, { progress } = {}) {
-  return judged(either, null, progress);
+export async function verify(either, { progress, checkpoint } = {}) {
+  return judged(either, null, progress, checkpoint);
 }
 
-async function judged(input, kind, progress) {
+/**
+ * What a checkpoint says: its C2SP note, or the JSON that it came in, as tools leave them. Throws if the text is none.
+ * Its signatures are not checked: that needs the keys, which an export has.
+ */
+export function parseCheckpoint(text) {
+  return readNote(tidied(noteIn(text.replace(/^\uFEFF/, ''))));
+}
+
+async function judged(input, kind, progress, checkpoint) {
+  const extended = checkpoint === undefined ? null : parseCheckpoint(checkpoint);
   const verdict = {
     kind: kind ?? 'bundle', log: null, node: null, count: 0, firstSeq: null, lastSeq: null, size: null, broken: null,
     breaks: [], lost: [], tips: [], unconfirmed: [], kept: [],
@@ -122,8 +134,10 @@ async function judged(input, kind, progress) {
     if (because) verdict.unreadable = because;
     const proves = isRecord(value) && Object.hasOwn(value, 'event') && !Object.hasOwn(value, 'events');
     verdict.kind = kind ?? (proves ? 'proof' : 'bundle');
-    if (verdict.kind === 'proof') await judgeProof(value, verdict);
-    else await judgeBundle(value, written, verdict, progress);
+    if (verdict.kind === 'proof') {
+      check(extended === null, KEPT_PART);
+      await judgeProof(value, verdict);
+    } else await judgeBundle(value, written, verdict, { progress, extended });
   } catch (error) {
     // Anything else was thrown by an object that is more than JSON, while it was read.
     const { message, seq } = error instanceof Broken ? error : new Broken('it cannot be read as JSON');
@@ -134,7 +148,7 @@ async function judged(input, kind, progress) {
 }
 
 /** `written` is how many members the text of each event has; null where there is no text. */
-async function judgeBundle(bundle, written, verdict, progress) {
+async function judgeBundle(bundle, written, verdict, { progress, extended }) {
   checkShape(bundle);
   const { node_did: node, log, events, first_seq: firstSeq, last_seq: lastSeq, count } = bundle;
   Object.assign(verdict, { log, node, count, firstSeq, lastSeq });
@@ -152,12 +166,13 @@ async function judgeBundle(bundle, written, verdict, progress) {
   const walk = new Walk(bundle, keys, verdict.breaks);
   const tree = firstSeq === 0 ? new Tree() : null;
   const signatures = new Signatures(ring);
-  let leaf = null;
+  let [leaf, extendedRoot] = [null, new Tree().root()];
   try {
     for (const [place, event] of events.entries()) {
       if (written && members(event) !== written[place]) throw new Broken(TWICE, firstSeq + place);
       leaf = walk.step(event, firstSeq + place);
       tree?.add(leaf);
+      if (tree && tree.size === extended?.size) extendedRoot = tree.root();
       if (!(await signatures.add(event, firstSeq + place))) break;
       if (place % PROGRESS_EVERY === 0) progress?.(place, count);
     }
@@ -174,6 +189,13 @@ async function judgeBundle(bundle, written, verdict, progress) {
   const [first, last] = count > 0 ? [events[0].hash, events.at(-1).hash] : [NO_HASH, NO_HASH];
   check(bundle.chain_root_hash === first, 'its chain_root_hash is not the hash of its first event');
   check(bundle.chain_tip_hash === last, 'its chain_tip_hash is not the hash of its last event');
+  if (extended) {
+    check(tree !== null, KEPT_PART);
+    await checkKept(extended, log, keys, ring);
+    check(extended.size <= tree.size, `it ends before the checkpoint that was kept, which is of ${extended.size} events`);
+    const same = hex(extendedRoot) === hex(extended.root);
+    check(same, `its first ${extended.size} events are not those of the checkpoint that was kept`);
+  }
   const { size, root } = await readCheckpoint(bundle.checkpoint, log, lastSeq, keys.at(-1).kid, ring);
   if (tree && size === tree.size) check(hex(tree.root()) === hex(root), 'its checkpoint has another root');
   const path = bundle.inclusion_proof.map(fromBase64);
@@ -545,11 +567,28 @@ class Signatures {
   }
 }
 
-/**
- * What a checkpoint that `kid` signed says, which has to be of `log`, with `lastSeq` in it: its root is 32 bytes. C2SP
- * tlog-checkpoint and signed-note: signatures of others are passed over.
- */
+/** What a checkpoint that `kid` signed says, which has to be of `log`, with `lastSeq` in it. */
 async function readCheckpoint(checkpoint, log, lastSeq, kid, ring) {
+  const note = readNote(checkpoint);
+  check(isOf(note, log), 'its checkpoint is of another log');
+  check(note.size > lastSeq, 'its checkpoint is of a shorter log');
+  const right = await isNoteSigned(note, kid, ring);
+  check(right !== null, 'its checkpoint is not signed by the last of its keys');
+  check(right, 'the signature of its checkpoint is wrong');
+  return note;
+}
+
+/** That a checkpoint which was kept elsewhere is of this log, and signed by one of its keys. */
+async function checkKept(note, log, keys, ring) {
+  check(isOf(note, log), 'the checkpoint that was kept is of another log');
+  const signed = await Promise.all(keys.map(({ kid }) => isNoteSigned(note, kid, ring)));
+  check(signed.includes(true), 'the checkpoint that was kept is signed by none of its keys');
+}
+
+const isOf = ({ origin }, log) => origin.length > log.length + 1 && origin.endsWith(`/${log}`);
+
+/** The parts of a checkpoint, its root 32 bytes: C2SP tlog-checkpoint and signed-note. */
+function readNote(checkpoint) {
   const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
   const [, origin, digits, encoded] = CHECKPOINT.exec(text) ?? [];
   const lines = checkpoint.slice(text.length + 1).split('\n');
@@ -557,20 +596,41 @@ async function readCheckpoint(checkpoint, log, lastSeq, kid, ring) {
   const signatures = lines.map((line) => SIGNATURE_LINE.exec(line) ?? []).map(([, name, signature]) => ({
     name, bytes: signature ? fromBase64(signature) : null,
   }));
-  check(origin && whole && signatures.every(({ bytes }) => bytes?.length > 4), 'its checkpoint is not a signed note');
-  check(origin.length > log.length + 1 && origin.endsWith(`/${log}`), 'its checkpoint is of another log');
+  const signed = signatures.length > 0 && signatures.every(({ bytes }) => bytes?.length > 4);
+  check(origin && whole && signed, 'its checkpoint is not a signed note');
   const size = Number(digits);
-  check(Number.isSafeInteger(size) && size > lastSeq, 'its checkpoint is of a shorter log');
+  check(Number.isSafeInteger(size), 'the size of its checkpoint is too large');
   const root = fromBase64(encoded);
   check(root !== null, 'the root of its checkpoint is not 32 bytes in base64');
+  return { text, origin, size, root, signatures };
+}
 
+/** Whether the key signed the note; null if no signature claims that. Those of others are passed over. */
+async function isNoteSigned({ text, origin, signatures }, kid, ring) {
   const named = keyHash(origin, ring.bytes(kid));
   const claims = signatures.filter(({ name, bytes }) => name === origin && hex(bytes.subarray(0, 4)) === named);
-  check(claims.length > 0, 'its checkpoint is not signed by the last of its keys');
-  for (const { bytes } of claims) {
-    check(await ring.signed(kid, text, bytes.subarray(4)), 'the signature of its checkpoint is wrong');
+  if (claims.length === 0) return null;
+  const right = await Promise.all(claims.map(({ bytes }) => ring.signed(kid, text, bytes.subarray(4))));
+  return !right.includes(false);
+}
+
+/** The note in the JSON of a checkpoint, a proof, an export or an answer; other text is a note as it is. */
+function noteIn(text) {
+  if (!/^\s*[{"]/.test(text)) return text;
+  let value = JSON.parse(text);
+  const around = ['note', 'checkpoint', 'result', 'data', 'json'];
+  for (let name; isRecord(value); value = value[name]) {
+    name = around.find((each) => Object.hasOwn(value, each));
+    check(name !== undefined, 'it is JSON without a checkpoint');
   }
-  return { origin, size, root };
+  check(isText(value), 'it is JSON without a checkpoint');
+  return value;
+}
+
+/** A note whose line ends, and the white space around it, were changed by an editor, a shell or a mail. */
+function tidied(note) {
+  const lines = note.split(/\r\n|\r|\n/).map((line) => line.trimEnd());
+  return `${lines.join('\n').replace(/^\n+|\n+$/g, '')}\n`;
 }
 
 /** Of signed-note, by whose name and key it calls the signer: 8 hex digits. */
@@ -1023,11 +1083,12 @@ function compress(start) {
 
 // The command.
 
-const USAGE = `usage: verify.mjs [--node DID] [--audit FILE] FILE|URL
+const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE] [--audit FILE] FILE|URL
 
 FILE is an export in JSON, or the proof of one event. URL is where one is had, or where a ledger is: /events/export is
 then added to it. The token of the ledger is read from the environment: SYNAP_TOKEN. With --node it has to be that
-node's (did:key:z…): anyone can sign a log of their own. With --audit the log's audit is checked as well, against what
+node's (did:key:z…): anyone can sign a log of their own. With --checkpoint
+it has to be a whole log that begins with all that this checkpoint, kept elsewhere, covers. With --audit the log's audit is checked as well, against what
 the log says of it: pages of GET /audit, one on each line.`;
 
 const NOT_PINNED =
@@ -1040,7 +1101,7 @@ const NOT_PINNED =
 async function command(args, { env, stdout, stderr }) {
   const options = {};
   const rest = [...args];
-  while (['--node', '--audit'].includes(rest[0])) {
+  while (['--node', '--checkpoint', '--audit'].includes(rest[0])) {
     const [name, value] = rest.splice(0, 2);
     options[name] = value;
   }
@@ -1050,11 +1111,22 @@ async function command(args, { env, stdout, stderr }) {
     stderr.write(`${USAGE}\n`);
     return 2;
   }
+  const given = {};
+  if (options['--checkpoint'] !== undefined) {
+    const file = options['--checkpoint'];
+    try {
+      given.checkpoint = UTF8.decode(await opened(await contents(file)));
+      parseCheckpoint(given.checkpoint);
+    } catch (error) {
+      stderr.write(`${file} cannot be read: ${error.message}\n`);
+      return 2;
+    }
+  }
   let verdict;
   try {
     const bytes = /^https?:\/\//i.test(source) ? await download(source, env.SYNAP_TOKEN) : await contents(source);
     const progress = (done, total) => stderr.write(`\r${done} of ${total} events`);
-    verdict = await verify(bytes, stderr.isTTY ? { progress } : {});
+    verdict = await verify(bytes, stderr.isTTY ? { ...given, progress } : given);
   } catch (error) {
     stderr.write(`${source} cannot be read: ${error.cause?.message ?? error.message}\n`);
     return 2;
@@ -1065,6 +1137,10 @@ async function command(args, { env, stdout, stderr }) {
     return 2;
   }
   const { kind, node, breaks, lost, unconfirmed, kept } = verdict;
+  if (kind === 'proof' && given.checkpoint !== undefined) {
+    stderr.write('--checkpoint is for a whole log, not for the proof of one event.\n');
+    return 2;
+  }
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;
   if (broken) stdout.write(`${broken.seq === null ? kind : `seq ${broken.seq}`}: ${broken.message}\n`);
