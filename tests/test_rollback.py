@@ -14,7 +14,8 @@ import pytest
 
 from app.ledger.kept import KeptNote, KeptNotes
 from app.ledger.keyring import Keyring
-from app.ledger.verify import LostCheckpoint, verify_bundle
+from app.ledger.verify import verify_bundle
+from app.ledger.verify.verdict import LostCheckpoint
 from app.store.audit import Act, AuditLog
 from app.store.audit_check import audit_faults
 from app.store.deletion import delete_workspace
