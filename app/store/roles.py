@@ -22,8 +22,11 @@ SERVER = "synap"
 ERASED = ("event",)
 """The tables whose rows lose a part of their columns: a trigger allows no other change."""
 
-DELETED = ("attempt", "delivery", "event_count", "producer_count", "registered_type", "subscription")
-"""The tables from which the server deletes rows."""
+DELETED = (
+    *("attempt", "delivery", "event_count", "merkle_node", "producer_count", "registered_type"),
+    "subscription",
+)
+"""The tables from which the server and its commands delete rows."""
 
 GRANTS = [
     *((table, right) for table in GROWING for right in ("SELECT", "INSERT")),

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.store.database import APPLICATION
 from app.store.postmaster import running, url_of_server
 from app.store.roles import SERVER
 from tests import web
@@ -17,7 +18,9 @@ from tests.servers import Server, serving, until
 
 SETTINGS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8"}
 
-LOGINS = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'synap'"
+LOGINS = f"""
+SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = '{APPLICATION}' AND datname = current_database()
+"""
 
 
 def _answer(server: Server, name: str, value: object, **headers: str) -> dict[str, object]:
