@@ -51,10 +51,15 @@ class Heard:
     raw: str = field(compare=False, repr=True)
 
     @property
+    def failure(self) -> Call | None:
+        """The call as the stream ended it, if by an error."""
+        last = self.said[-1].data
+        return last if isinstance(last, Call) else None
+
+    @property
     def error(self) -> tuple[object, ...] | None:
         """The error that the stream ended with."""
-        last = self.said[-1].data
-        return last.error if isinstance(last, Call) else None
+        return self.failure.error if self.failure else None
 
 
 def listen(server: Server, subscription: Subscription, *, superjson: bool = False) -> Heard | Answer:

@@ -7,12 +7,13 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from tests.conformance.refusals import Refusal
 from tests.conformance.requests import Request
 
 TIMEOUT_SECONDS = 30
@@ -38,6 +39,7 @@ class Call:
     data: object = None
     error: tuple[object, ...] | None = None
     path: object = ...
+    message: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +237,17 @@ def failed(error: Any, *, superjson: bool) -> Call:
     assert error["message"], "clients show the message"
     data = error["data"]
     assert "stack" not in data, data
-    return Call(error=(error["code"], data["code"], data["httpStatus"]), path=data.get("path", ...))
+    return Call(
+        error=(error["code"], data["code"], data["httpStatus"]),
+        path=data.get("path", ...),
+        message=error["message"],
+    )
+
+
+def check_refused(calls: Sequence[Call], refusal: Refusal) -> None:
+    """Every call came to the error of this refusal."""
+    assert {call.error for call in calls} == {refusal.error}
+    assert all(refusal.names in call.message for call in calls), calls
 
 
 def shape(value: Any) -> object:

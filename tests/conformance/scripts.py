@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
+from tests.conformance.refusals import WRONG_TRANSFORMER, Refusal, repeated
 from tests.conformance.requests import (
     KINDS,
     KNOWN,
@@ -43,6 +44,7 @@ class Script:
     """One socket. `target` follows the mount; `token` is what the header carries. `closes`: in the end the server does.
 
     `or_error`: what no client writes; a server that answers the first step with another error is as right.
+    `refused`: ours answers the first step with this, and the reference takes the script.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Script:
     token: Token = "good"
     closes: bool = False
     or_error: bool = False
+    refused: Refusal | None = None
 
 
 class More(TypedDict, total=False):
@@ -60,6 +63,7 @@ class More(TypedDict, total=False):
     token: Token
     closes: bool
     or_error: bool
+    refused: Refusal
 
 
 def script(name: str, *steps: Step, **more: Unpack[More]) -> Script:
@@ -420,7 +424,6 @@ def callers() -> Iterator[Script]:
         "empty": "?connectionParams=",
     }.items():
         yield script(f"hello-not-announced-{name}", step(GET), target=target)
-    yield script("hello-announced-twice", step(hello(None)), step(GET), target="?connectionParams=0&connectionParams=1")
     yield script("hello", step(hello({"token": "{token}"}), GET), target=announced, token="none")
     yield script(
         "hello-then-batch", step(hello({"token": "{token}"}), calls_, answers=4), target=announced, token="none"
@@ -497,7 +500,7 @@ def with_superjson() -> Iterator[Script]:
     yield script("superjson-stream-invalid", step(subscribe(1, wrapped({"markers": 1}))), step(stop(1), answers=0))
     yield script("superjson-duplicate", step(subscribe(1, live)), step(subscribe(1, live)), STOP)
     yield script("superjson-resume", step(subscribe(1, wrapped(backlog()), lastEventId=THIRD), answers=3), STOP)
-    for name, value in {"undefined": UNDEFINED, "null": wrapped(None), "empty": {}}.items():
+    for name, value in {"undefined": UNDEFINED, "null": wrapped(None)}.items():
         logged = [
             step(mutate(what, "events.log", wrapped(draft(f"superjson-resume-{name}, {what}"))), answers=answers)
             for what, answers in (("place", 1), ("missed", 1), ("meanwhile", 2))
@@ -511,9 +514,27 @@ def with_superjson() -> Iterator[Script]:
     yield script("superjson-hello-malformed", step(hello(1)), target=announced, closes=True)
 
 
+def refused() -> Iterator[Script]:
+    """What ours refuses and the reference takes, of a plain socket."""
+    for name, values in {"no-then-yes": (0, 1), "yes-then-no": (1, 0)}.items():
+        target = "?" + "&".join(f"connectionParams={value}" for value in values)
+        frames = [hello(None), GET] if values[0] else [GET]
+        yield script(
+            f"hello-announced-twice-{name}", step(*frames), target=target, refused=repeated("connectionParams")
+        )
+
+
+def refused_with_superjson() -> Iterator[Script]:
+    """What ours refuses and the reference takes, of a socket with superjson."""
+    yield script("superjson-empty", step(subscribe(1, {})), refused=WRONG_TRANSFORMER)
+    yield script("superjson-resume-empty", step(subscribe(1, {}, lastEventId=THIRD)), refused=WRONG_TRANSFORMER)
+
+
 PLAIN: tuple[Script, ...] = tuple(
     one for group in (calls, ids, malformed, batches, subscriptions, keepalive, callers) for one in group()
 )
 SUPERJSON: tuple[Script, ...] = tuple(with_superjson())
+REFUSED: tuple[Script, ...] = tuple(refused())
+REFUSED_SUPERJSON: tuple[Script, ...] = tuple(refused_with_superjson())
 UNKNOWN_PLACES: tuple[Script, ...] = tuple(unknown_places())
 STOPS_BEYOND_THE_LIMIT = stops_beyond_the_limit()

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TypedDict, Unpack
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
+from tests.conformance.refusals import WRONG_TRANSFORMER, Refusal, repeated
 from tests.conformance.requests import (
     FORM,
     KINDS,
@@ -73,6 +75,7 @@ class More(TypedDict, total=False):
     live: bool
     resumes: bool
     or_status: frozenset[int]
+    refused: Refusal | None
 
 
 def fresh_id(name: str) -> str:
@@ -229,7 +232,6 @@ def resumes() -> Iterator[Subscription]:
         "query": (None, f"lastEventId={THIRD}"),
         "query-capitals": (None, f"Last-Event-Id={THIRD}"),
         "query-lower-case": (None, f"last-event-id={THIRD}"),
-        "query-repeated": (None, f"lastEventId={THIRD}&lastEventId={FIRST}"),
         "query-percent": (None, f"last%45ventId={THIRD.replace('-', '%2D')}"),
         "header-over-query": (THIRD, f"lastEventId={FIRST}"),
         "header-over-query-capitals": (THIRD, f"Last-Event-Id={FIRST}"),
@@ -241,11 +243,13 @@ def resumes() -> Iterator[Subscription]:
         "query-empty-over-query-capitals": (None, f"lastEventId=&Last-Event-Id={THIRD}"),
         "last": (FOURTH, ""),
     }
-    for name, (header, parameter) in places.items():
+    asked = {"": backlog(), "-over-input": backlog(lastEventId=FIRST), "-over-null": backlog(lastEventId=None)}
+    for (name, (header, parameter)), (over, sent) in product(places.items(), asked.items()):
         headers = () if header is None else (("last-event-id", header),)
-        yield asking(f"resume-{name}", backlog(), parameter, headers=headers)
-        yield asking(f"resume-{name}-over-input", backlog(lastEventId=FIRST), parameter, headers=headers)
-        yield asking(f"resume-{name}-over-null", backlog(lastEventId=None), parameter, headers=headers)
+        yield asking(f"resume-{name}{over}", sent, parameter, headers=headers)
+    twice = f"lastEventId={THIRD}&lastEventId={FIRST}"
+    for over, sent in asked.items():
+        yield asking(f"resume-query-repeated{over}", sent, twice, refused=repeated("lastEventId"))
     yield asking("resume-input", backlog(lastEventId=THIRD))
     yield asking("resume-input-over-start", backlog(lastEventId=THIRD, start=FIRST))
     yield asking("resume-header-over-start", backlog(start=FIRST), headers=(("last-event-id", THIRD),))
@@ -381,9 +385,11 @@ def with_superjson() -> Iterator[Subscription]:
         yield posting(f"superjson-{name}-by-post", value)
         if name != "null":  # the stream would be silent
             yield asking(f"superjson-{name}-resuming", value, headers=(("last-event-id", THIRD),))
-    for name, value in {"undefined": UNDEFINED, "empty": {}, "live": wrapped({"type": "live.*"})}.items():
+    for name, value in {"undefined": UNDEFINED, "live": wrapped({"type": "live.*"})}.items():
         yield asking(f"superjson-{name}", value, live=True)
         yield resuming(f"superjson-{name}-resuming", value)
+    yield asking("superjson-empty", {}, live=True, refused=WRONG_TRANSFORMER)
+    yield replace(resuming("superjson-empty-resuming", {}), refused=WRONG_TRANSFORMER)
     yield resuming("superjson-null-resuming", wrapped(None))
     yield subscribe("superjson-no-input", live=True)
     yield resuming("superjson-no-input-resuming")

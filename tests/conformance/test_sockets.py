@@ -9,8 +9,16 @@ from itertools import chain
 
 import pytest
 
-from tests.conformance.exchange import Server
-from tests.conformance.scripts import PLAIN, STOPS_BEYOND_THE_LIMIT, SUPERJSON, UNKNOWN_PLACES, Script
+from tests.conformance.exchange import Server, check_refused
+from tests.conformance.scripts import (
+    PLAIN,
+    REFUSED,
+    REFUSED_SUPERJSON,
+    STOPS_BEYOND_THE_LIMIT,
+    SUPERJSON,
+    UNKNOWN_PLACES,
+    Script,
+)
 from tests.conformance.sockets import Played, play
 
 OPEN, OPEN_SUPERJSON = ([script for script in scripts if not script.closes] for scripts in (PLAIN, SUPERJSON))
@@ -38,7 +46,7 @@ def refused(seeded: tuple[Server, Server], superjson_seeded: tuple[Server, Serve
 
 
 def test_script_ids_are_unique() -> None:
-    ids = Counter(script.id for script in chain(PLAIN, SUPERJSON, UNKNOWN_PLACES))
+    ids = Counter(script.id for script in chain(PLAIN, SUPERJSON, UNKNOWN_PLACES, REFUSED, REFUSED_SUPERJSON))
 
     assert [name for name, count in ids.items() if count > 1] == []
 
@@ -78,6 +86,22 @@ def test_refuses_a_place_behind_which_the_reference_would_lose_events(
     assert started.kind == "started"
 
 
+@pytest.mark.parametrize("script", REFUSED, ids=lambda script: script.id)
+def test_refuses_what_the_reference_takes(seeded: tuple[Server, Server], script: Script) -> None:
+    ours, theirs = (play(peer, script) for peer in seeded)
+
+    _check_refused(script, ours, theirs)
+
+
+@pytest.mark.parametrize("script", REFUSED_SUPERJSON, ids=lambda script: script.id)
+def test_refuses_what_the_reference_takes_with_superjson(
+    superjson_seeded: tuple[Server, Server], script: Script
+) -> None:
+    ours, theirs = (play(peer, script, superjson=True) for peer in superjson_seeded)
+
+    _check_refused(script, ours, theirs)
+
+
 def test_hears_stops_beyond_the_limit_of_a_batch_that_the_reference_refuses(seeded: tuple[Server, Server]) -> None:
     ours, theirs = (play(peer, STOPS_BEYOND_THE_LIMIT) for peer in seeded)
 
@@ -97,3 +121,12 @@ def _compare(script: Script, ours: Played, expected: Played) -> None:
         assert ours.steps[1:] == expected.steps[1:]
         return
     assert ours == expected
+
+
+def _check_refused(script: Script, ours: Played, theirs: Played) -> None:
+    errors = [told.error for told in chain(*ours.steps[0].values()) if told.error is not None]
+
+    assert script.refused is not None
+    assert len(errors) == ours.count(0) > 0, ours
+    check_refused(errors, script.refused)
+    assert "error" not in {told.kind for told in chain(*theirs.steps[0].values())}, theirs

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conformance.events import Heard, listen
-from tests.conformance.exchange import Answer, Server
+from tests.conformance.exchange import Answer, Call, Server, check_refused
 from tests.conformance.subscriptions import PLAIN, SUPERJSON, UNKNOWN_PLACES, Subscription
 
 
@@ -48,6 +48,21 @@ def test_refuses_a_place_behind_which_the_reference_would_lose_events(
 def _compare(peers: tuple[Server, Server], subscription: Subscription, *, superjson: bool) -> None:
     ours, expected = (listen(peer, subscription, superjson=superjson) for peer in peers)
 
+    if subscription.refused is not None:
+        check_refused(_failures(ours), subscription.refused)
+        assert isinstance(expected, Heard)
+        assert expected.error is None, "the reference refuses it as well"
+        return
     if isinstance(ours, Answer) and ours.status in subscription.or_status:
         return
     assert ours == expected
+
+
+def _failures(told: Heard | Answer) -> tuple[Call, ...]:
+    """The errors that a subscription came to, before its stream or as the end of it."""
+    if isinstance(told, Answer):
+        assert [told.status] == [call.error[2] for call in told.calls if call.error]
+        return told.calls
+    assert told.ended
+    assert [said.name for said in told.said] == ["connected", "serialized-error"]
+    return (told.failure,) if told.failure else ()
