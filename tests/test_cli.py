@@ -25,6 +25,7 @@ from app.store.workspaces import WorkspaceError
 from app.tail import TailError
 from app.verification import UnreadableError
 from tests import web
+from tests.command import synap
 from tests.servers import SYNAP, cloned, environment, free_port, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
@@ -37,16 +38,7 @@ EVENT = {"type": "note.created", "data": {}}
 
 def _synap(folder: Path, *arguments: str, umask: int = -1, **settings: object) -> subprocess.CompletedProcess[str]:
     """The command with these settings; `folder` is its working directory, and holds the data directory."""
-    return subprocess.run(
-        [SYNAP, *arguments],
-        env=environment(folder / "data", **settings),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        umask=umask,
-    )
+    return synap(*arguments, env=environment(folder / "data", **settings), cwd=folder, umask=umask)
 
 
 def _printed(done: subprocess.CompletedProcess[str]) -> str:
