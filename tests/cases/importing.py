@@ -9,7 +9,8 @@ from typing import Any
 
 import psycopg
 
-from tests.servers import SYNAP, environment
+from tests.command import synap
+from tests.servers import environment
 
 
 class Importer:
@@ -20,20 +21,11 @@ class Importer:
         self.url = database_url
         self._environment = environment(folder / "data", database_url=database_url)
 
-    def run(self, *arguments: object, sent: bytes | None = None) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: object, sent: bytes = b"") -> "subprocess.CompletedProcess[str]":
         """One run, standard input being `sent`, through a pipe."""
-        done = subprocess.run(
-            [SYNAP, "import", *map(str, arguments)],
-            cwd=self.folder,
-            env={**os.environ, **self._environment},
-            input=sent,
-            stdin=subprocess.DEVNULL if sent is None else None,
-            capture_output=True,
-            timeout=200,
-            check=False,
-        )
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        done = synap("import", *arguments, env={**os.environ, **self._environment}, cwd=self.folder, sent=sent)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
 
     def numbers(self) -> list[Any]:
         """`data.n` of each event, in order."""

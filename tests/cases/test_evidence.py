@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.bundles import Record, build, whole, write
+from tests.command import synap
 from tests.servers import SYNAP, Server
 
 VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"
@@ -26,12 +27,17 @@ TEXT = write(BUNDLE)
 NOTE: str = BUNDLE["checkpoint"]
 
 
-def ran(*command: object, sent: bytes | None = None) -> "subprocess.CompletedProcess[str]":
+def ran(*command: object, sent: bytes = b"") -> "subprocess.CompletedProcess[str]":
     """One command, which says at most one sentence about what it cannot read."""
+    variables = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    if command[0] == SYNAP:
+        ended = synap(*command[1:], env=variables, sent=sent)
+        assert "Traceback" not in ended.stderr
+        return ended
     done = subprocess.run(
         [str(part) for part in command],
         input=sent,
-        env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        env=variables,
         capture_output=True,
         timeout=120,
         check=False,
