@@ -66,6 +66,10 @@ def _members(entry: Record) -> Record:
     return {**shown, **proof, "event_id": header["id"], "payload": body.pop("data"), "context": body}
 
 
+LONG = examples(1000)
+"""The events of a long log."""
+
+
 def _wrong(tamperings: Iterable[Tampering]) -> list[str]:
     """Those that are not found, or found elsewhere."""
     verdicts = ((tampering, verify(tampering.text).broken) for tampering in tamperings)
@@ -148,12 +152,12 @@ def test_the_golden_export_verifies() -> None:
 
 
 def test_changes_at_random_places_are_found_where_they_are() -> None:
-    assert _wrong(bundles.random_changes(whole(1000), examples(2000))) == []
+    assert _wrong(bundles.random_changes(whole(LONG), examples(2000))) == []
 
 
 @pytest.mark.parametrize("make", [bundles.moved, bundles.resigned, bundles.cut])
 def test_events_out_of_their_place_are_found_in_a_long_log(make: Callable[[Record], Iterator[Tampering]]) -> None:
-    assert _wrong(make(whole(1000))) == []
+    assert _wrong(make(whole(LONG))) == []
 
 
 @pytest.mark.parametrize(
