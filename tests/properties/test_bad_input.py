@@ -91,7 +91,7 @@ BROWSE: dict[str, Any] = {
     "userId": "u1",
 }
 
-PLACES = ("limit", "offset", "cursor")
+PLACES = ("limit", "offset", "cursor", "direction")
 
 STREAM = {name: value for name, value in LIST.items() if name not in PLACES}
 
