@@ -1,0 +1,74 @@
+"""Budgets of bytes: how much one caller, and one process, may hold in memory at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+
+class _Waiting(Struct, frozen=True, eq=False):
+    """Somebody who waits for room."""
+
+    size: int
+    admitted: asyncio.Future[None]
+
+
+class Budget:
+    """Bytes that may be held at once, for the tasks of one event loop.
+
+    What is larger than the whole budget is admitted when nothing else is held, so that nobody waits for ever.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self._waiting: deque[_Waiting] = deque()
+
+    def take(self, size: int) -> bool:
+        """Hold `size` bytes more, if they fit and nobody waits. Returns whether they are held now."""
+        fits = not self._waiting and self._has_room(size)
+        if fits:
+            self.used += size
+        return fits
+
+    def give(self, size: int) -> None:
+        """Hold `size` bytes less, and admit those who wait, in the order in which they came."""
+        self.used -= size
+        self._admit()
+
+    async def wait(self, size: int) -> None:
+        """Hold `size` bytes more as soon as they fit. Cancelled, nothing is held."""
+        if self.take(size):
+            return
+        waiting = _Waiting(size, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        try:
+            await waiting.admitted
+        except asyncio.CancelledError:
+            if waiting.admitted.done() and not waiting.admitted.cancelled():
+                self.used -= size
+            elif waiting in self._waiting:
+                self._waiting.remove(waiting)
+            self._admit()
+            raise
+
+    @asynccontextmanager
+    async def holding(self, size: int) -> AsyncIterator[None]:
+        """Hold `size` bytes during the block; waits until they fit."""
+        await self.wait(size)
+        try:
+            yield
+        finally:
+            self.give(size)
+
+    def _has_room(self, size: int) -> bool:
+        return self.used == 0 or self.used + size <= self.limit
+
+    def _admit(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0].size):
+            waiting = self._waiting.popleft()
+            if not waiting.admitted.cancelled():
+                self.used += waiting.size
+                waiting.admitted.set_result(None)
