@@ -8,7 +8,7 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, importing, ledger, live, publish, rpc, soak, verify
+from benchmarks import browse, hostile, importing, ledger, live, publish, rpc, soak, verify
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
@@ -19,6 +19,7 @@ SUITES = {
     "import": importing,
     "verify": verify,
     "browse": browse,
+    "hostile": hostile,
     "soak": soak,
 }
 COMPARISONS = ("rpc", "live", "publish", "ledger", "import", "verify", "browse")

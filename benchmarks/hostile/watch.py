@@ -1,0 +1,165 @@
+"""Watching a server while it is attacked: its freezes, its memory, and the pace of a caller who does nothing wrong."""
+
+import http.client
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import psutil
+from msgspec import Struct
+
+from benchmarks.contestants import EVENT
+from benchmarks.errors import BenchmarkError
+from benchmarks.hostile.target import Target
+from benchmarks.trpc import Client
+
+PAUSE_SECONDS = 0.005
+"""Between two questions of one watcher."""
+
+GIVEN_UP_SECONDS = 60
+"""A freeze that lasts longer is not waited for."""
+
+
+class Watched(Struct, frozen=True, kw_only=True):
+    """What was seen."""
+
+    freeze_ms: float
+    """The longest wait for `GET /healthz`."""
+    most_bytes: int
+    """The most that the server's processes held: resident memory."""
+    writes_per_second: float
+    reads_per_second: float
+    refused: int
+    """Calls of the neighbour that failed."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The members by name."""
+        return msgspec.structs.asdict(self)
+
+
+def idle_bytes(pid: int) -> int:
+    """What the server's processes hold now."""
+    server = psutil.Process(pid)
+    return int(sum(_resident(process) for process in (server, *server.children(recursive=True))))
+
+
+class Watch:
+    """A process that watches a server."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def result(self) -> Watched:
+        """End watching."""
+        self._pipe.send(None)
+        if not self._pipe.poll(GIVEN_UP_SECONDS + 30):
+            raise BenchmarkError("The watchers did not end.")
+        seen: Watched = self._pipe.recv()
+        return seen
+
+
+@contextmanager
+def watching(attacked: Target) -> Iterator[Watch]:
+    """Watch until the end of the block; ask for the result inside of it."""
+    ours, theirs = multiprocessing.Pipe()
+    asked = (theirs, attacked.url, attacked.neighbour, attacked.pid, attacked.event_id)
+    process = multiprocessing.get_context("spawn").Process(target=_watch, args=asked)
+    process.start()
+    try:
+        ours.recv()
+        yield Watch(ours)
+    finally:
+        process.kill()
+        process.join()
+
+
+class _Watchers:
+    """The threads of the watching process."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.waits = [0.0]
+        self.held = [0]
+        self.done = {"write": 0, "read": 0}
+        self.refused = 0
+
+    def probe(self, url: str) -> None:
+        """Ask for `/healthz`, again and again."""
+        parts = urlsplit(url)
+        while not self.ended.is_set():
+            asked = time.perf_counter()
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=GIVEN_UP_SECONDS)
+            try:
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+            except OSError:
+                self.refused += 1
+            finally:
+                connection.close()
+            self.waits.append(time.perf_counter() - asked)
+            time.sleep(PAUSE_SECONDS)
+
+    def weigh(self, pid: int) -> None:
+        """Look at the memory, again and again."""
+        while not self.ended.is_set():
+            self.held.append(idle_bytes(pid))
+            time.sleep(4 * PAUSE_SECONDS)
+
+    def work(self, kind: str, call: Callable[[], object]) -> None:
+        """Call, again and again."""
+        while not self.ended.is_set():
+            try:
+                call()
+                self.done[kind] += 1
+            except (BenchmarkError, OSError, http.client.HTTPException):
+                self.refused += 1
+            time.sleep(PAUSE_SECONDS)
+
+
+def _watch(pipe: Connection, url: str, token: str, pid: int, event_id: str) -> None:
+    """What the process does."""
+    watchers = _Watchers()
+    writer, reader = (Client(f"{url}/trpc", token) for _ in range(2))
+    threads = [
+        threading.Thread(target=watchers.probe, args=(url,), daemon=True),
+        threading.Thread(target=watchers.weigh, args=(pid,), daemon=True),
+        threading.Thread(
+            target=watchers.work, args=("write", lambda: writer.mutation("events.log", EVENT)), daemon=True
+        ),
+        threading.Thread(
+            target=watchers.work, args=("read", lambda: reader.query("events.get", {"eventId": event_id})), daemon=True
+        ),
+    ]
+    writer.mutation("events.log", EVENT)
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    pipe.send(None)
+    pipe.recv()
+    watchers.ended.set()
+    for thread in threads:
+        thread.join(GIVEN_UP_SECONDS)
+    seconds = time.perf_counter() - started
+    pipe.send(
+        Watched(
+            freeze_ms=max(watchers.waits) * 1000,
+            most_bytes=max(watchers.held),
+            writes_per_second=watchers.done["write"] / seconds,
+            reads_per_second=watchers.done["read"] / seconds,
+            refused=watchers.refused,
+        )
+    )
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        held: int = process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
+    return held
