@@ -1,11 +1,10 @@
 """The publish door's shapes (the document "Events API" of the event spine)."""
 
-import json
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, Raw
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from schemas.base import Input, Instant, InstantText, Output, RawRecord, Section, ShortText
 from schemas.event import EventPage, EventType, ListEvents, LogEvent, SynapEvent, TypePattern
@@ -98,6 +97,21 @@ class FoundMetadata(Output, frozen=True, kw_only=True):
     tags: list[Any] | None = None
 
 
+class _Custom(Struct, frozen=True):
+    """What a published event has in `metadata.custom`."""
+
+    tags: Raw | UnsetType = UNSET
+
+
+class _Tagged(Struct, frozen=True):
+    """What of an event's metadata this door shows. The rest is passed over, not read: it may be large."""
+
+    custom: _Custom = _Custom()
+
+
+_tagged = msgspec.json.Decoder(_Tagged)
+
+
 class FoundPublished(Output, frozen=True, kw_only=True):
     """A published event (section Query Events, Response), and whether its body was erased."""
 
@@ -113,8 +127,6 @@ class FoundPublished(Output, frozen=True, kw_only=True):
     @classmethod
     def of(cls, event: SynapEvent, workspace: str) -> "FoundPublished":
         """Of an event of `workspace`. Tags are `metadata.custom.tags`, where that is a list."""
-        metadata = {} if event.metadata is UNSET else json.loads(bytes(event.metadata))
-        tags = metadata.get("custom", {}).get("tags")
         return cls(
             event_id=event.id,
             type=event.type,
@@ -125,10 +137,20 @@ class FoundPublished(Output, frozen=True, kw_only=True):
             metadata=FoundMetadata(
                 correlation_id=event.correlation_id,
                 user_id=event.user_id,
-                tags=tags if isinstance(tags, list) else None,
+                tags=_tags(event),
             ),
             erased=event.erased,
         )
+
+
+def _tags(event: SynapEvent) -> list[Any] | None:
+    if event.metadata is UNSET:
+        return None
+    tags = _tagged.decode(event.metadata).custom.tags
+    if tags is UNSET or not bytes(tags).startswith(b"["):
+        return None
+    found: list[Any] = msgspec.json.decode(tags)
+    return found
 
 
 class PublishedPage(Output, frozen=True, kw_only=True):
