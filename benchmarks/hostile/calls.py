@@ -2,7 +2,6 @@
 
 import http.client
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,9 @@ Job = Callable[[], str]
 
 PATIENCE_SECONDS = 30
 """How long an attacker waits for an answer."""
+
+SILENCE_SECONDS = 2
+"""After so long without a message nothing more is expected on a socket."""
 
 FRAGMENT_BYTES = 2**22
 """Messages of a socket are sent in parts: servers limit a frame more than a message."""
@@ -107,9 +109,8 @@ def message(url: str, target: str, contents: Sequence[bytes], *, token: str | No
             for content in contents:
                 parts = range(0, len(content), FRAGMENT_BYTES)
                 connection.send((content[at : at + FRAGMENT_BYTES].decode("latin-1") for at in parts), text=True)
-            until = time.monotonic() + PATIENCE_SECONDS / 6
-            while time.monotonic() < until:
-                connection.recv(timeout=max(until - time.monotonic(), 0))
+            while True:
+                connection.recv(timeout=SILENCE_SECONDS)
                 answers += 1
     except ConnectionClosed as closed:
         code = closed.rcvd.code if closed.rcvd else "cut"
@@ -120,7 +121,6 @@ def message(url: str, target: str, contents: Sequence[bytes], *, token: str | No
         return str(refused.response.status_code)
     except OSError as lost:
         return type(lost).__name__
-    return f"open after {answers}"
 
 
 def status(connection: socket.socket) -> str:

@@ -33,10 +33,22 @@ class Watched(Struct, frozen=True, kw_only=True):
     """The longest wait for `GET /healthz`."""
     most_bytes: int
     """The most that the server's processes held: resident memory."""
-    writes_per_second: float
-    reads_per_second: float
+    seconds: float
+    writes: int
+    reads: int
+    """What the neighbour did."""
     refused: int
     """Calls of the neighbour that failed."""
+
+    @property
+    def writes_per_second(self) -> float:
+        """Its pace."""
+        return self.writes / self.seconds
+
+    @property
+    def reads_per_second(self) -> float:
+        """Its pace."""
+        return self.reads / self.seconds
 
     def as_dict(self) -> dict[str, Any]:
         """The members by name."""
@@ -150,8 +162,9 @@ def _watch(pipe: Connection, url: str, token: str, pid: int, event_id: str) -> N
         Watched(
             freeze_ms=max(watchers.waits) * 1000,
             most_bytes=max(watchers.held),
-            writes_per_second=watchers.done["write"] / seconds,
-            reads_per_second=watchers.done["read"] / seconds,
+            seconds=seconds,
+            writes=watchers.done["write"],
+            reads=watchers.done["read"],
             refused=watchers.refused,
         )
     )

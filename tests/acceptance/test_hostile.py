@@ -1,0 +1,49 @@
+"""One caller cannot stop the others: every attack of the benchmark in its short form, on one server.
+
+Times are the benchmark's to measure (`python -m benchmarks hostile`). Here it counts what is answered, that a
+neighbour is served meanwhile, and what the server holds in memory.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import database
+from benchmarks.hostile import target
+from benchmarks.hostile.attacks import ATTACKS
+from benchmarks.hostile.target import Target
+from benchmarks.hostile.watch import idle_bytes, watching
+
+MIB = 2**20
+SCALE = 0.04
+MAX_MEMORY = 400 * MIB
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A server with an attacker and a neighbour."""
+    folder: Path = tmp_path_factory.mktemp("hostile")
+    with database.cluster() as cluster, target(cluster, folder, "ours") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def idle(attacked: Target) -> int:
+    """What the server holds before the first attack."""
+    return idle_bytes(attacked.pid)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_stops_nobody_else(attacked: Target, idle: int, name: str) -> None:
+    strike = ATTACKS[name](attacked, SCALE)
+
+    with watching(attacked) as watch:
+        answers = strike()
+        watched = watch.result()
+
+    assert watched.refused == 0, answers
+    assert watched.writes > 0
+    assert watched.reads > 0
+    assert not any(answer.startswith("500") for answer in answers), answers
+    assert watched.most_bytes - idle < MAX_MEMORY
