@@ -12,7 +12,10 @@ from contextlib import suppress
 import structlog
 
 from app.delivery.worker import Disable, Worker
-from app.store.deliveries import Deliveries, UnreadableFilterError
+from app.store.database import Database
+from app.store.webhooks.dispatch import Dispatch, UnreadableFilterError
+from app.store.webhooks.purge import purge
+from app.store.webhooks.work import work
 from schemas.errors import Unavailable
 
 TIMER_SECONDS = 2.0
@@ -40,10 +43,16 @@ class Dispatcher:
     """The dispatch of one process. For one event loop."""
 
     def __init__(
-        self, deliveries: Deliveries, worker: Worker, disable: Disable, announce: Callable[[], Awaitable[None]]
+        self,
+        database: Database,
+        dispatch: Dispatch,
+        worker: Worker,
+        disable: Disable,
+        announce: Callable[[], Awaitable[None]],
     ) -> None:
         """`announce` is called now and then, to say in the logs which subscriptions were stopped."""
-        self._deliveries = deliveries
+        self._database = database
+        self._dispatch = dispatch
         self._worker = worker
         self._disable = disable
         self._announce = announce
@@ -116,12 +125,12 @@ class Dispatcher:
 
     async def _look_through(self, workspace: str) -> None:
         if self._seen.get(workspace, -1) < self._end.get(workspace, -1):
-            step = await self._deliveries.dispatch(workspace)
+            step = await self._dispatch.step(workspace)
             if step is not None:
                 self._seen[workspace] = max(step.seq, self._seen.get(workspace, -1))
                 self._worker.owed(workspace, step.owed)
         for id_ in list(self._behind.get(workspace, ())):
-            if not await self._deliveries.catch_up(workspace, id_):
+            if not await self._dispatch.catch_up(workspace, id_):
                 self._behind[workspace].discard(id_)
             self._worker.owed(workspace, [id_])
 
@@ -134,18 +143,18 @@ class Dispatcher:
             self._look.clear()
 
     async def _once(self) -> None:
-        found = await self._deliveries.work()
-        self._subscribed = {work.workspace for work in found}
-        for work in found:
-            if work.behind:
-                self._behind.setdefault(work.workspace, set()).update(work.behind)
-            self._reach(work.workspace, work.end)
-            self._worker.owed(work.workspace, work.due)
+        found = await work(self._database)
+        self._subscribed = {each.workspace for each in found}
+        for each in found:
+            if each.behind:
+                self._behind.setdefault(each.workspace, set()).update(each.behind)
+            self._reach(each.workspace, each.end)
+            self._worker.owed(each.workspace, each.due)
         await self._announce()
 
     async def _purging(self) -> None:
         while True:
             with suppress(Unavailable):
-                while await self._deliveries.purge():
+                while await purge(self._database):
                     pass
             await asyncio.sleep(PURGE_SECONDS)

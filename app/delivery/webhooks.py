@@ -22,10 +22,12 @@ from app.sealing import Sealer
 from app.settings import Settings, networks
 from app.store.audit import Act
 from app.store.database import Database
-from app.store.deliveries import Deliveries
 from app.store.event_log import EventLog
 from app.store.pipe import Call, PipedConnection
-from app.store.subscriptions import Disabled, Secrets, Subscriptions, claim_announcement
+from app.store.webhooks.claims import Claims
+from app.store.webhooks.deliveries import Deliveries
+from app.store.webhooks.dispatch import Dispatch
+from app.store.webhooks.subscriptions import Disabled, Secrets, Subscriptions, claim_announcement
 from schemas.errors import NotFound, RateLimited, Unavailable
 
 CLAIM_MARGIN_SECONDS = 15.0
@@ -53,11 +55,8 @@ class Webhooks:
         )
         self.sealer = Sealer(secret)
         self.subscriptions = Subscriptions(database)
-        self.deliveries = Deliveries(
-            database,
-            first_seconds=settings.webhook_schedule[0],
-            claim_seconds=settings.webhook_timeout_seconds + CLAIM_MARGIN_SECONDS,
-        )
+        self.deliveries = Deliveries(database)
+        self.dispatch = Dispatch(database, first_seconds=settings.webhook_schedule[0])
         self._log = log
         self._node = node
         self._posting = Posting(
@@ -66,8 +65,9 @@ class Webhooks:
             schedule=settings.webhook_schedule,
             timeout_seconds=settings.webhook_timeout_seconds,
         )
-        self._worker = Worker(self.deliveries, self._posting, self._disable)
-        self._dispatcher = Dispatcher(self.deliveries, self._worker, self._disable, self._announce)
+        claims = Claims(database, claim_seconds=settings.webhook_timeout_seconds + CLAIM_MARGIN_SECONDS)
+        self._worker = Worker(claims, self._posting, self._disable)
+        self._dispatcher = Dispatcher(database, self.dispatch, self._worker, self._disable, self._announce)
         self.committed = self._dispatcher.committed
         self.heard = self._dispatcher.heard
         self.changed = self._dispatcher.changed

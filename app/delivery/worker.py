@@ -24,7 +24,7 @@ from app.delivery.post import Outcome, post
 from app.delivery.retry import next_attempt_at
 from app.metrics import ATTEMPT_SECONDS, ATTEMPTS
 from app.sealing import Sealer, SealError
-from app.store.deliveries import MAX_SUBSCRIPTIONS, Claim, Deliveries, Made
+from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, Claim, Claims, Made
 from schemas.errors import Unavailable
 
 MAX_POSTS = 512
@@ -168,8 +168,8 @@ class Posting(Struct, frozen=True, kw_only=True):
 class Worker:
     """The posts of one process. For one event loop."""
 
-    def __init__(self, deliveries: Deliveries, posting: Posting, disable: Disable) -> None:
-        self.deliveries = deliveries
+    def __init__(self, claims: Claims, posting: Posting, disable: Disable) -> None:
+        self.claims = claims
         self.posting = posting
         self.disable = disable
         self.under_way: set[asyncio.Task[None]] = set()
@@ -266,7 +266,7 @@ class _Lane:
             del self._owed[id_]  # before it is asked: what is owed from now on is owed anew
         max_bytes = MAX_BYTES - self._worker.bytes
         try:
-            failing, claims = await self._worker.deliveries.exchange(self._workspace, made, rooms, max_bytes)
+            failing, claims = await self._worker.claims.exchange(self._workspace, made, rooms, max_bytes)
         except Exception as error:  # noqa: BLE001 - the lane goes on: what was attempted has to be recorded
             if not isinstance(error, Unavailable):
                 logger.warning("defect", defect=type(error).__name__, workspace=self._workspace)
@@ -330,7 +330,7 @@ class _Lane:
         """Give back what was claimed and not attempted, so that another process need not wait for the claims' end."""
         claims, self._given_up = self._given_up, []
         try:
-            await self._worker.deliveries.release(self._workspace, claims)
+            await self._worker.claims.release(self._workspace, claims)
         except Unavailable:
             logger.info("claims were not given back", workspace=self._workspace, claims=len(claims))
 

@@ -1,5 +1,7 @@
 """Rows of the table `event` as JSON and as Structs."""
 
+from collections.abc import Iterable
+
 from app.filter import FoundEvent
 from app.ledger.chain import Body
 from app.store.pipe import Row
@@ -86,3 +88,8 @@ def to_body(row: Row) -> Body:
         causation_id=row[11],
         occurred_at=row[12],
     )
+
+
+def array(values: Iterable[str | int]) -> str:
+    """An array literal, of our own ids or of numbers: psycopg adapts a list element by element, which is slow."""
+    return f"{{{','.join(map(str, values))}}}"

@@ -152,7 +152,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
         ids = idempotent_ids(door.secret, context.workspace, principal.key_id, key.decode("latin-1"))
         id_, context = ids.id, replace(context, former_id=ids.former)
     # Before the event is stored: what fails here must not hide that it was.
-    subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
+    subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     named = "X-Workspace-Id" if org is None else "metadata.orgId"
     logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
     return _published(request, logged, subscribers)
@@ -265,7 +265,7 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
     is_large = len(sent) > LARGE_BYTES
     asked = (mode, headers, sent, context.workspace, door.services.max_event_bytes)
     events = await asyncio.to_thread(read, *asked) if is_large else read(*asked)
-    subscribers = await door.services.webhooks.deliveries.subscribers(context.workspace)
+    subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     try:
         if mode is Mode.BATCHED:
             logged = await call(log_batch, context, lambda: LogEvents(events=events))

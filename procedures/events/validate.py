@@ -90,7 +90,7 @@ def _claimed_user(sent: Sent[LogEvent]) -> str | None:
 
 async def _told(event: SynapEvent, context: Context) -> list[str]:
     """The ids of the webhooks that an event is for."""
-    subscribers = await context.services.webhooks.deliveries.subscribers(context.workspace)
+    subscribers = await context.services.webhooks.dispatch.subscribers(context.workspace)
     return subscribers.of_logged(event)
 
 

@@ -26,7 +26,7 @@ async def deliveries(wanted: ListDeliveries, context: Context) -> DeliveryPage:
         cursor = webhooks.cursors.open(wanted.cursor, order=ORDER, workspace=workspace)
         place = cursor.seq if cursor.filter == list_of else 0
     way = way_from(wanted.cursor, wanted.direction)
-    page, more = await webhooks.subscriptions.deliveries(
+    page, more = await webhooks.deliveries.page(
         workspace, id_, state=wanted.status, place=place, way=way, limit=wanted.limit or DEFAULT_DELIVERIES
     )
     has_next, has_previous = neighbours(way, more=more, is_first=place is None)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.store.subscriptions import MAX_REPLAYED
+from app.store.webhooks.deliveries import MAX_REPLAYED
 from procedures.context import Context
 from procedures.procedure import mutation
 from schemas.errors import InvalidInput, Issue, NotFound
@@ -21,12 +21,12 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
     when it is resumed.
     """
     webhooks, workspace, only_user = context.services.webhooks, context.workspace, context.principal.delivers_only
-    subscriber = await webhooks.subscriptions.subscriber(workspace, wanted.subscription_id, only_user)
+    subscriber = await webhooks.deliveries.subscriber(workspace, wanted.subscription_id, only_user)
     first, last = await _places(wanted, context)
     if last - first >= MAX_REPLAYED:
         raise InvalidInput([Issue("", f"the range spans more than {MAX_REPLAYED:,} places; replay it in parts")])
     act = context.act("subscription.replayed", {"subscriptionId": subscriber.id, "fromSeq": first, "toSeq": last})
-    deliveries, number = await webhooks.subscriptions.replay(workspace, subscriber, first, last, act)
+    deliveries, number = await webhooks.deliveries.replay(workspace, subscriber, first, last, act)
     if wanted.event_id is not None and deliveries == 0:
         raise InvalidInput([Issue("eventId", "is not an event that this subscription is told of")])
     webhooks.changed()

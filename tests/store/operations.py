@@ -12,7 +12,6 @@ import msgspec
 from app.cursor import Cursors
 from app.store.audit import Act, AuditLog
 from app.store.browser import Browser
-from app.store.deliveries import Deliveries, Made
 from app.store.erasure import By, Erasure, Wanted
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
@@ -21,9 +20,13 @@ from app.store.export import Exports
 from app.store.keys import Keys, find_principal, valid_keys
 from app.store.query import Filter
 from app.store.rate_windows import lease
-from app.store.subscriptions import Subscriptions
 from app.store.trace import Tracer
 from app.store.trees import Trees
+from app.store.webhooks.claims import Claims, Made
+from app.store.webhooks.deliveries import Deliveries
+from app.store.webhooks.dispatch import Dispatch
+from app.store.webhooks.subscriptions import Subscriptions
+from app.store.webhooks.work import work
 from schemas.base import Way
 from schemas.browse import BrowseEvents
 from schemas.event import EventQuery, ListEvents
@@ -116,7 +119,8 @@ class Operations:
         self.cursors = Cursors(SECRET)
         self.reader = EventReader(self.database, self.cursors)
         self.events = EventLog(self.database, store.keys, store.node, store.clock)
-        self.deliveries = Deliveries(self.database, first_seconds=0, claim_seconds=30)
+        self.dispatching = Dispatch(self.database, first_seconds=0)
+        self.claims = Claims(self.database, claim_seconds=30)
 
     def __iter__(self) -> Iterator[tuple[str, Operation]]:
         """Each with what it is called."""
@@ -251,21 +255,21 @@ class Operations:
 
     async def dispatch(self) -> int:
         logged = await self.log(30)
-        while (step := await self.deliveries.dispatch(self.workspace)) is not None and step.owed:
+        while (step := await self.dispatching.step(self.workspace)) is not None and step.owed:
             logged += 30
-        await self.deliveries.work()
-        await self.deliveries.subscribers(self.workspace)
+        await work(self.database)
+        await self.dispatching.subscribers(self.workspace)
         return logged
 
     async def catch_up(self) -> int:
         for subscription in ("sub_behind", "sub_behind_of_user"):
-            while await self.deliveries.catch_up(self.workspace, subscription):
+            while await self.dispatching.catch_up(self.workspace, subscription):
                 pass
         subscriptions = Subscriptions(self.database)
         return (await subscriptions.get(self.workspace, "sub_behind", None)).delivery_seq
 
     async def deliver(self) -> int:
-        _, claims = await self.deliveries.exchange(
+        _, claims = await self.claims.exchange(
             self.workspace, [], {"sub_plain": LIMIT, "sub_ordered": LIMIT}, max_bytes=2**20
         )
         assert {claim.subscription for claim in claims} == {"sub_plain", "sub_ordered"}
@@ -274,8 +278,8 @@ class Operations:
             Made(claim.subscription, claim.delivery_seq, claim.attempts, now, 1, 200, None, "", None)
             for claim in claims[:-2]
         ]
-        await self.deliveries.exchange(self.workspace, made, {"sub_ordered": 1}, max_bytes=2**20)
-        await self.deliveries.release(self.workspace, claims[-2:])
+        await self.claims.exchange(self.workspace, made, {"sub_ordered": 1}, max_bytes=2**20)
+        await self.claims.release(self.workspace, claims[-2:])
         return len(claims)
 
     async def subscriptions(self) -> int:
@@ -284,7 +288,9 @@ class Operations:
         await subscriptions.all(self.workspace, None)
         ways: list[tuple[Way, int | None]] = [("forward", None), ("forward", 3000), ("backward", 3000)]
         for way, place in ways:
-            await subscriptions.deliveries(self.workspace, "sub_plain", state=None, place=place, way=way, limit=LIMIT)
+            await Deliveries(self.database).page(
+                self.workspace, "sub_plain", state=None, place=place, way=way, limit=LIMIT
+            )
         return LIMIT
 
     async def erase(self) -> int:

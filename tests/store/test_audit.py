@@ -25,7 +25,8 @@ from app.store.event_log import EventLog
 from app.store.install import connect
 from app.store.keys import Keys, new_key_id
 from app.store.pipe import Call, Outcome
-from app.store.subscriptions import Subscriptions
+from app.store.webhooks.deliveries import Deliveries
+from app.store.webhooks.subscriptions import Subscriptions
 from app.store.workspaces import NODE_LOG, create_workspace
 from app.witness import CLOSE_SECONDS, Witness
 from schemas.audit import AuditEntry, AuditPage
@@ -272,7 +273,11 @@ def test_an_act_whose_answer_was_lost_is_entered_once(store: Store) -> None:
     store.run(hooks.secrets(*one, None, act("subscription.tested")))
     sealed["secret"] = b"another"
     store.run(hooks.rotate(*one, None, **sealed, grace_seconds=9, act=act("subscription.secret_rotated")))
-    store.run(hooks.replay(store.workspace, Subscriber("sub_a", ["*"], None), 0, 9, act("subscription.replayed")))
+    store.run(
+        Deliveries(forgetful).replay(
+            store.workspace, Subscriber("sub_a", ["*"], None), 0, 9, act("subscription.replayed")
+        )
+    )
     store.run(hooks.disable(*one, "It is gone", None, act("subscription.disabled")))
     with suppress(NotFound):
         store.run(hooks.delete(*one, None, act("subscription.deleted")))

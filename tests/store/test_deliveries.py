@@ -10,16 +10,11 @@ import pytest
 
 from app.filter import Subscriber, Subscribers, kept_filter, type_pattern
 from app.store.audit import Act
-from app.store.deliveries import (
-    MAX_JUDGED,
-    MAX_JUDGED_BYTES,
-    MAX_UNTRIED,
-    Claim,
-    Deliveries,
-    Made,
-    UnreadableFilterError,
-)
-from app.store.subscriptions import Subscriptions
+from app.store.webhooks.claims import Claim, Claims, Made
+from app.store.webhooks.deliveries import Deliveries
+from app.store.webhooks.dispatch import MAX_JUDGED, MAX_JUDGED_BYTES, MAX_UNTRIED, Dispatch, UnreadableFilterError
+from app.store.webhooks.purge import purge
+from app.store.webhooks.subscriptions import Subscriptions
 from schemas.errors import InvalidInput
 from tests.store.opened import Store, draft, opened
 
@@ -33,7 +28,9 @@ class Owed:
         self.store = store
         self.workspace = store.workspace
         self.subscriptions = Subscriptions(store.database)
-        self.deliveries = Deliveries(store.database, first_seconds=0, claim_seconds=30)
+        self.deliveries = Deliveries(store.database)
+        self.dispatching = Dispatch(store.database, first_seconds=0)
+        self.claims = Claims(store.database, claim_seconds=30)
 
     def create(
         self,
@@ -78,16 +75,16 @@ class Owed:
         """Look through all of the log."""
         end = self.store.run(self.store.feed.follower.tip(self.workspace))
         while True:
-            step = self.store.run(self.deliveries.dispatch(self.workspace))
+            step = self.store.run(self.dispatching.step(self.workspace))
             assert step is not None
             if step.seq == end:
                 return
 
     def replay(self, id: str, first: int, last: int) -> int:
         """How many it is owed once more."""
-        subscriber = self.store.run(self.subscriptions.subscriber(self.workspace, id, None))
+        subscriber = self.store.run(self.deliveries.subscriber(self.workspace, id, None))
         act = self.act("subscription.replayed")
-        made, _ = self.store.run(self.subscriptions.replay(self.workspace, subscriber, first, last, act))
+        made, _ = self.store.run(self.deliveries.replay(self.workspace, subscriber, first, last, act))
         count: int = made
         return count
 
@@ -99,12 +96,12 @@ class Owed:
 
     def catch_up(self, id: str) -> None:
         """Bring one forward as far as it may be."""
-        while self.store.run(self.deliveries.catch_up(self.workspace, id)):
+        while self.store.run(self.dispatching.catch_up(self.workspace, id)):
             pass
 
     def claim(self, id: str, room: int = 64, max_bytes: int = EVERYTHING) -> list[Claim]:
         """What is due now."""
-        _, claims = self.store.run(self.deliveries.exchange(self.workspace, [], {id: room}, max_bytes))
+        _, claims = self.store.run(self.claims.exchange(self.workspace, [], {id: room}, max_bytes))
         found: list[Claim] = claims
         return found
 
@@ -125,7 +122,7 @@ class Owed:
             )
             for claim in claims
         ]
-        self.store.run(self.deliveries.exchange(self.workspace, made, {}, 0))
+        self.store.run(self.claims.exchange(self.workspace, made, {}, 0))
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """What the database has."""
@@ -249,8 +246,8 @@ def test_what_ended_long_ago_and_what_was_deleted_goes(owed: Owed) -> None:
     owed.rows("UPDATE delivery SET ended_at = now() - interval '31 days' WHERE delivery_seq = 1")
 
     owed.store.run(owed.subscriptions.delete(owed.workspace, "sub_b", None, owed.act("subscription.deleted")))
-    owed.store.run(owed.deliveries.purge())
-    owed.store.run(owed.deliveries.purge())
+    owed.store.run(purge(owed.store.database))
+    owed.store.run(purge(owed.store.database))
 
     assert owed.owed("sub_a") == [(2, 1), (3, 2)]
     assert owed.owed("sub_b") == []
@@ -355,7 +352,7 @@ def test_a_filter_that_seldom_matches_makes_progress(owed: Owed) -> None:
         owed.catch_up(id_)
     owed.store.append(*(draft("a.b", {"n": number}) for number in range(last + 1)))
 
-    steps = [owed.store.run(owed.deliveries.dispatch(owed.workspace)).seq for _ in range(4)]
+    steps = [owed.store.run(owed.dispatching.step(owed.workspace)).seq for _ in range(4)]
     owed.create("sub_late", "*", filter=wanted, cursor=-1)
     owed.catch_up("sub_late")
 
@@ -370,7 +367,7 @@ def test_what_a_step_judges_is_bounded_by_size(owed: Owed) -> None:
     text = "x" * (MAX_JUDGED_BYTES // 2 - 100)
     owed.store.append(*(draft("a.b", {"n": number, "text": text}) for number in range(3)), draft("c.d"))
 
-    steps = [owed.store.run(owed.deliveries.dispatch(owed.workspace)).seq for _ in range(2)]
+    steps = [owed.store.run(owed.dispatching.step(owed.workspace)).seq for _ in range(2)]
     owed.create("sub_late", "a.*", filter={"data.n": {"gte": 1}}, cursor=-1)
     owed.catch_up("sub_late")
 
@@ -406,7 +403,7 @@ def test_a_filter_that_is_none_any_more_stops_its_own_subscription_where_it_is(o
     owed.store.append(draft("a.b", {"n": 1}))
 
     with pytest.raises(UnreadableFilterError) as unreadable:
-        owed.store.run(owed.deliveries.dispatch(owed.workspace))
+        owed.store.run(owed.dispatching.step(owed.workspace))
     assert (unreadable.value.subscriptions, owed.place()) == (["sub_a"], 0)
     act = owed.act("subscription.disabled")
     owed.store.run(owed.subscriptions.disable(owed.workspace, "sub_a", "gone", None, act))

@@ -6,31 +6,28 @@ result, but for a replay: then the events come twice more.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 from msgspec import Struct
 
-from app.filter import Subscriber
 from app.store.audit import AUDITED, Act
 from app.store.database import Database
-from app.store.filter_sql import condition
 from app.store.pipe import PipedConnection, Row
 from app.store.rows import INSTANT
 from app.store.walk import one_sql
-from schemas.base import Way
 from schemas.errors import NotFound
-from schemas.subscription import Attempt, Delivery, DeliveryState, Subscription
-
-MAX_REPLAYED = 10_000
-"""Places of the log that one replay spans at most."""
-
-SHOWN_ATTEMPTS = 20
-"""Attempts that are shown of a delivery, the last ones."""
+from schemas.subscription import Subscription
 
 RESUME_SECONDS = 60
 """What is due later than this is not claimed by anybody now."""
+
+LOCK_SUBSCRIPTIONS = f"""
+SELECT FROM (SELECT unnest(%(ids)s::text[]) ORDER BY 1) AS asked (value) CROSS JOIN LATERAL (
+    {one_sql("id", "asked.value", table="subscription")} FOR NO KEY UPDATE
+) AS locked
+"""
 
 OPEN = """
 INSERT INTO dispatch (workspace_id, seq, version)
@@ -68,34 +65,34 @@ WHERE {_ROOM} ON CONFLICT DO NOTHING RETURNING {AUDITED}
 _ALL_MINE = """workspace_id = %(workspace)s AND state <> 'deleted'
     AND (%(reads_only)s::text IS NULL OR only_user = %(reads_only)s)"""
 
-_MINE = f"{_ALL_MINE} AND id = %(id)s"
+MINE = f"{_ALL_MINE} AND id = %(id)s"
 """A key that may read its own user's events alone sees the subscriptions that are confined likewise."""
 
 _SHOWN = f"""id, event_types, filter, url, description, ordered, state, reason, {INSTANT.format("created_at")},
     {INSTANT.format("stopped_at")}, {INSTANT.format("failing_since")}, delivery_seq, delivery_seq - attempted,
     weak_secret, {INSTANT.format("CASE WHEN previous_until > now() THEN previous_until END")}"""
 
-GET = f"SELECT {_SHOWN} FROM subscription WHERE {_MINE}"
+GET = f"SELECT {_SHOWN} FROM subscription WHERE {MINE}"
 
 LIST = f"SELECT {_SHOWN} FROM subscription WHERE {_ALL_MINE} ORDER BY created_at, id"
 
 DELETE = f"""
 UPDATE subscription SET state = 'deleted', secret = '', previous_secret = NULL, stopped_at = now(), cursor = -1
-WHERE {_MINE} RETURNING {AUDITED}
+WHERE {MINE} RETURNING {AUDITED}
 """
 """The row goes when its deliveries have gone: they may be many."""
 
 STOP = f"""
 UPDATE subscription SET state = 'paused', stopped_at = now(), reason = NULL,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
-WHERE {_MINE} AND state = 'active' RETURNING {AUDITED}
+WHERE {MINE} AND state = 'active' RETURNING {AUDITED}
 """
 """It keeps its place: the cursor of its own that it gets is where the others are now."""
 
 RESUME = f"""
 WITH resumed AS (
     UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
-    WHERE {_MINE} AND state <> 'active' AND {_ROOM} RETURNING id, {AUDITED}
+    WHERE {MINE} AND state <> 'active' AND {_ROOM} RETURNING id, {AUDITED}
 )
 UPDATE delivery SET due_at = now() FROM resumed CROSS JOIN LATERAL (
     SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
@@ -128,48 +125,10 @@ ROTATE = f"""
 UPDATE subscription SET secret = %(secret)b, weak_secret = %(weak_secret)s,
     previous_secret = CASE WHEN %(grace_seconds)s::int > 0 THEN secret END,
     previous_until = CASE WHEN %(grace_seconds)s::int > 0 THEN now() + make_interval(secs => %(grace_seconds)s::int) END
-WHERE {_MINE} AND secret <> %(secret)b RETURNING {AUDITED}
+WHERE {MINE} AND secret <> %(secret)b RETURNING {AUDITED}
 """
 
-SECRETS = f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {_MINE}"
-
-SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE {_MINE}"
-
-REPLAY = f"""
-WITH matched AS (
-    SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM event
-    WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s AND type ~ %(types)s
-        AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s) AND ({{meets}})
-), advanced AS (
-    UPDATE subscription SET delivery_seq = delivery_seq + (SELECT count(*) FROM matched)
-    WHERE workspace_id = %(workspace)s AND id = %(id)s
-    RETURNING delivery_seq - (SELECT count(*) FROM matched) AS before, delivery_seq, ordered
-), written AS (
-    INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, replay, created_at, due_at)
-    SELECT %(workspace)s, %(id)s, before + place, seq, ordered, true, now(), now() FROM matched, advanced
-)
-SELECT delivery_seq - before, delivery_seq, CASE WHEN delivery_seq > before THEN {AUDITED} END FROM advanced
-"""
-
-_DELIVERIES = f"""
-SELECT d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("d.created_at")},
-    {INSTANT.format("d.due_at")}, {INSTANT.format("d.ended_at")}, coalesce((
-        SELECT json_agg(json_build_array(a.number, {INSTANT.format("a.at")}, a.elapsed_ms, a.status, a.error,
-            translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number)
-        FROM attempt AS a WHERE a.workspace_id = d.workspace_id AND a.subscription_id = d.subscription_id
-            AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}), '[]')::text
-FROM delivery AS d CROSS JOIN LATERAL ({one_sql("seq", "d.seq")}) AS e
-WHERE d.workspace_id = %(workspace)s AND d.subscription_id = %(id)s
-    AND d.delivery_seq {{0}} coalesce(%(place)s::bigint, {{2}})
-    AND (%(state)s::text IS NULL OR d.state = %(state)s)
-ORDER BY d.delivery_seq {{1}} LIMIT %(limit)s
-"""
-
-DELIVERIES: Mapping[Way, str] = {
-    "forward": _DELIVERIES.format("<", "DESC", 2**63 - 1),
-    "backward": _DELIVERIES.format(">", "ASC", 0),
-}
-"""The deliveries of a subscription behind a place, or before it: the newest is the first."""
+SECRETS = f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {MINE}"
 
 
 class Secrets(Struct, frozen=True):
@@ -190,7 +149,6 @@ class Disabled(Struct, frozen=True):
 
 
 _ID = re.compile(r"sub_[A-Za-z0-9]{1,64}")
-_attempts = msgspec.json.Decoder(list[tuple[int, str, int, int | None, str | None, bytes]])
 
 
 class Subscriptions:
@@ -224,7 +182,7 @@ class Subscriptions:
 
         `filter` is what `kept_filter` made.
         """
-        key = _key(workspace, id, None)
+        key = subscription_key(workspace, id, None)
         values = {
             "event_types": list(event_types),
             "filter": filter,
@@ -244,7 +202,7 @@ class Subscriptions:
 
     async def get(self, workspace: str, id: str, reads_only: str | None) -> Subscription:
         """One subscription. Raises NotFound."""
-        return _one(await self._database.rows(GET, _key(workspace, id, reads_only)))
+        return _one(await self._database.rows(GET, subscription_key(workspace, id, reads_only)))
 
     async def all(self, workspace: str, reads_only: str | None) -> list[Subscription]:
         """Those of a workspace, oldest first."""
@@ -258,20 +216,20 @@ class Subscriptions:
 
     async def delete(self, workspace: str, id: str, reads_only: str | None, act: Act) -> None:
         """End one: nothing that it is owed is claimed any more. Raises NotFound."""
-        key = _key(workspace, id, reads_only)
+        key = subscription_key(workspace, id, reads_only)
         _, deleted, _ = await self._database.atomic([(LOCK, key), (DELETE, key | act.parameters), (CHANGED, key)])
         if not deleted:
-            raise _not_found()
+            raise not_found()
 
     async def pause(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Subscription:
         """Stop deliveries to one; it keeps its place. Raises NotFound."""
-        key = _key(workspace, id, reads_only)
+        key = subscription_key(workspace, id, reads_only)
         *_, found = await self._database.atomic([(LOCK, key), (STOP, key | act.parameters), (CHANGED, key), (GET, key)])
         return _one(found)
 
     async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int, act: Act) -> Subscription:
         """Go on where it stopped; it stays stopped where `max_active` are (0: no limit). Raises NotFound."""
-        key = _key(workspace, id, reads_only) | {"max_active": max_active}
+        key = subscription_key(workspace, id, reads_only) | {"max_active": max_active}
         *_, found = await self._database.atomic(
             [(LOCK, key), (RESUME, key | act.parameters), (CHANGED, key), (GET, key)]
         )
@@ -299,58 +257,18 @@ class Subscriptions:
         act: Act,
     ) -> Subscription:
         """Replace the secret; the one before is valid for `grace_seconds` more. Raises NotFound."""
-        key = _key(workspace, id, reads_only)
+        key = subscription_key(workspace, id, reads_only)
         values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds}
         _, found = await self._database.atomic([(ROTATE, key | values | act.parameters), (GET, key)])
         return _one(found)
 
     async def secrets(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Secrets:
         """Where one's deliveries go, and what signs them, for the `act` of sending one. Raises NotFound."""
-        rows = await self._database.rows_alone(SECRETS, _key(workspace, id, reads_only) | act.parameters)
+        rows = await self._database.rows_alone(SECRETS, subscription_key(workspace, id, reads_only) | act.parameters)
         if not rows:
-            raise _not_found()
+            raise not_found()
         url, secret, previous, is_valid, _ = rows[0]
         return Secrets(url, secret, previous if is_valid else None)
-
-    async def subscriber(self, workspace: str, id: str, reads_only: str | None) -> Subscriber:
-        """Which events one is told of. Raises NotFound."""
-        rows = await self._database.rows(SUBSCRIBER, _key(workspace, id, reads_only))
-        if not rows:
-            raise _not_found()
-        return Subscriber(id, *rows[0])
-
-    async def replay(self, workspace: str, subscriber: Subscriber, first: int, last: int, act: Act) -> tuple[int, int]:
-        """Owe the matching events from `first` to `last` once more. Answers how many, and the last one's number.
-
-        Raises InvalidInput where the subscriber's filter is none any more.
-        """
-        parameters: dict[str, object] = {
-            "workspace": workspace,
-            "id": subscriber.id,
-            "first": first,
-            "last": last,
-            "types": subscriber.types,
-            "only_user": subscriber.only_user,
-        }
-        node = subscriber.node
-        sql = REPLAY.format(meets="true" if node is None else condition(node, parameters))
-        rows = await self._database.rows_alone(sql, parameters | act.parameters)
-        if not rows:
-            raise _not_found()
-        made, number, _ = rows[0]
-        return made, number
-
-    async def deliveries(
-        self, workspace: str, id: str, *, state: DeliveryState | None, place: int | None, way: Way, limit: int
-    ) -> tuple[list[Delivery], bool]:
-        """The deliveries of one, newest first, with numbers below `place` or, backward, right above it.
-
-        And whether there are more on that way.
-        """
-        parameters = {"workspace": workspace, "id": id, "state": state, "place": place, "limit": limit + 1}
-        found = [_delivery(row) for row in await self._database.rows_alone(DELIVERIES[way], parameters)]
-        page = found[:limit]
-        return page if way == "forward" else page[::-1], len(found) > limit
 
 
 async def claim_announcement(connection: PipedConnection, disabled: Disabled) -> bool:
@@ -363,20 +281,21 @@ async def claim_announcement(connection: PipedConnection, disabled: Disabled) ->
     return bool(marked)
 
 
-def _key(workspace: str, id: str, reads_only: str | None) -> dict[str, object]:
+def subscription_key(workspace: str, id: str, reads_only: str | None) -> dict[str, object]:
     """The parameters of one subscription. Raises NotFound for what is no id: PostgreSQL does not take every text."""
     if not _ID.fullmatch(id):
-        raise _not_found()
+        raise not_found()
     return {"workspace": workspace, "id": id, "reads_only": reads_only}
 
 
-def _not_found() -> NotFound:
+def not_found() -> NotFound:
+    """The error for a subscription that is not there, or not the caller's to see."""
     return NotFound("There is no such subscription", field="subscriptionId")
 
 
 def _one(rows: Sequence[Row]) -> Subscription:
     if not rows:
-        raise _not_found()
+        raise not_found()
     return _subscription(rows[0])
 
 
@@ -385,14 +304,3 @@ def _subscription(row: Row) -> Subscription:
     if shown["filter"] is not None:
         shown["filter"] = msgspec.json.decode(shown["filter"])
     return Subscription(**shown)
-
-
-def _delivery(row: Row) -> Delivery:
-    *values, attempts = row
-    shown = [
-        Attempt(
-            number=number, at=at, elapsed_ms=elapsed, status=status, error=error, body=body.decode(errors="replace")
-        )
-        for number, at, elapsed, status, error, body in _attempts.decode(attempts)
-    ]
-    return Delivery(**dict(zip(Delivery.__struct_fields__, [*values, shown], strict=True)))

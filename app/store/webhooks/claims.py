@@ -1,0 +1,214 @@
+"""Deliveries are claimed by one process at a time, attempted, and brought to an end.
+
+A delivery that is claimed becomes due again when the claim ends, so it is attempted at least once. An attempt is
+recorded for the state that it was made in, so of two processes that both made it, one alone decides what comes next.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from app.store.database import Database
+from app.store.pipe import Call
+from app.store.rows import INSTANT, array
+from app.store.walk import one_sql
+from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
+
+MAX_SUBSCRIPTIONS = 200
+"""Subscriptions whose deliveries are claimed at once."""
+
+FAILING_SECONDS = 60
+"""A receiver from which nothing but failures came for as long is called failing: one that fails now and then is not."""
+
+_PLACE = """
+(SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = {0}.subscription_id
+    AND delivery_seq >= {0}.delivery_seq AND delivery_seq <= {0}.delivery_seq ORDER BY delivery_seq LIMIT 1)
+"""
+"""Where a delivery is. Found so, and then by its `ctid`, it is the primary key that finds it: the planner may expect
+less of an index of what is due. A row that another process has changed since is not found any more."""
+
+LOCK_MADE = """
+SELECT FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint)
+CROSS JOIN LATERAL (
+    SELECT FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = made.subscription_id
+        AND delivery_seq >= made.delivery_seq AND delivery_seq <= made.delivery_seq
+    ORDER BY delivery_seq LIMIT 1 FOR UPDATE
+) AS locked
+"""
+
+TRIED = f"""
+WITH made AS (
+    SELECT * FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint, attempts int,
+        at timestamptz, elapsed_ms int, status int, error text, body text, wait_seconds float8)
+), moved AS (
+    UPDATE delivery AS d SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => made.wait_seconds),
+        ended_at = CASE WHEN made.wait_seconds IS NULL THEN now() END, state = CASE
+            WHEN made.error IS NULL THEN 'delivered' WHEN made.wait_seconds IS NULL THEN 'failed' ELSE 'pending' END
+    FROM made JOIN subscription AS s
+        ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
+    CROSS JOIN LATERAL {_PLACE.format("made")} AS found
+    WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = made.attempts
+        AND d.due_at IS NOT NULL
+    RETURNING made.*, d.seq
+), written AS (
+    INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, elapsed_ms, status, error, body)
+    SELECT %(workspace)s, subscription_id, delivery_seq, attempts + 1, at, elapsed_ms, status, error,
+        CASE WHEN e.erased THEN '' ELSE decode(body, 'hex') END
+    FROM moved CROSS JOIN LATERAL ({one_sql("seq", "moved.seq")}) AS e
+)
+UPDATE subscription AS s SET attempted = s.attempted + told.firsts,
+    failing_since = CASE WHEN told.is_delivered THEN NULL ELSE coalesce(s.failing_since, told.first_at) END
+FROM (
+    SELECT subscription_id, count(*) FILTER (WHERE attempts = 0) AS firsts, bool_or(error IS NULL) AS is_delivered,
+        min(at) AS first_at
+    FROM moved GROUP BY subscription_id
+) AS told
+WHERE s.workspace_id = %(workspace)s AND s.id = told.subscription_id
+RETURNING s.id, extract(epoch FROM now() - s.failing_since)::float8
+"""
+"""Record attempts, each for the state in which it was made. Answers for how long nothing but failures came.
+
+What was answered to an event that was erased meanwhile is not kept: its receiver may have repeated it. Erasure takes
+the lock on the subscription too, so it was either before this or finds what this wrote.
+"""
+
+RELEASE = f"""
+UPDATE delivery AS d SET due_at = now()
+FROM unnest(%(ids)s::text[], %(numbers)s::bigint[], %(attempts)s::int[])
+    AS claimed (subscription_id, delivery_seq, attempts)
+CROSS JOIN LATERAL {_PLACE.format("claimed")} AS found
+WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = claimed.attempts
+    AND d.due_at IS NOT NULL
+"""
+
+CLAIM = f"""
+WITH asked AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(rooms)s::int[]) AS asked (id, room)
+), due AS MATERIALIZED (
+    SELECT d.* FROM asked
+    JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
+        AND NOT s.ordered
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place_in_table, subscription_id, delivery_seq, seq, attempts FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now()
+        ORDER BY due_at LIMIT asked.room FOR UPDATE SKIP LOCKED
+    ) AS d
+    UNION ALL
+    SELECT d.* FROM asked
+    JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
+        AND s.ordered
+    CROSS JOIN LATERAL (
+        SELECT delivery_seq FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND delivery_seq >= s.attempted AND ordered
+            AND due_at IS NOT NULL
+        ORDER BY delivery_seq LIMIT 1
+    ) AS open CROSS JOIN LATERAL (
+        SELECT ctid AS place_in_table, subscription_id, delivery_seq, seq, attempts FROM delivery
+        WHERE workspace_id = %(workspace)s AND subscription_id = s.id AND due_at <= now()
+            AND delivery_seq >= open.delivery_seq AND delivery_seq <= open.delivery_seq
+        ORDER BY delivery_seq LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS d
+), fitting AS (
+    SELECT due.*, sum(octet_length(e.data)) OVER (ORDER BY due.attempts, due.seq, due.subscription_id) AS bytes,
+        row_number() OVER (ORDER BY due.attempts, due.seq, due.subscription_id) AS place
+    FROM due CROSS JOIN LATERAL ({one_sql("seq", "due.seq")}) AS e
+), claimed AS (
+    UPDATE delivery AS d SET due_at = now() + make_interval(secs => %(claim_seconds)s::float8)
+    FROM fitting WHERE d.workspace_id = %(workspace)s AND d.ctid = fitting.place_in_table
+        AND (fitting.bytes <= %(max_bytes)s::bigint OR fitting.place = 1)
+    RETURNING d.subscription_id, d.delivery_seq, d.seq, d.attempts
+)
+SELECT c.subscription_id, c.delivery_seq, c.attempts, s.url, s.secret,
+    CASE WHEN s.previous_until > now() THEN s.previous_secret END,
+    coalesce(s.failing_since < now() - interval '{FAILING_SECONDS} seconds', false),
+    e.seq, e.id::text, e.type, coalesce(e.producer, e.source), {INSTANT.format("e.recorded_at")}, e.data,
+    encode(e.hash, 'hex'), e.erased
+FROM claimed AS c
+JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = c.subscription_id
+CROSS JOIN LATERAL ({one_sql("seq", "c.seq")}) AS e
+ORDER BY c.subscription_id, c.delivery_seq
+"""
+"""Claim what is due, so much of each subscription. Of an ordered one, only what everything before it has ended for.
+
+An ordered subscription's first open delivery is its last attempted one or the next: so many are attempted, each when
+those before it have ended. It is found by a snapshot that may be old, but what is locked is judged again as it is now:
+where another process has ended or claimed it meanwhile, nothing is claimed.
+"""
+
+
+class Claim(Struct, frozen=True):
+    """A delivery that is this process's to attempt, `attempts` of which were made before, with what it takes."""
+
+    subscription: str
+    delivery_seq: int
+    attempts: int
+    url: str
+    secret: bytes
+    previous_secret: bytes | None
+    is_failing: bool
+    """Nothing but failures came from this subscription's receiver for a minute."""
+    seq: int
+    event_id: str
+    type: str
+    source: str
+    timestamp: str
+    data: str
+    hash: str
+    is_erased: bool
+
+
+class Made(Struct, frozen=True):
+    """An attempt that was made, after `attempts` others; the next is due `wait_seconds` from now (None: none is)."""
+
+    subscription_id: str
+    delivery_seq: int
+    attempts: int
+    at: datetime
+    elapsed_ms: int
+    status: int | None
+    error: str | None
+    body: str
+    """The answer's, in hex."""
+    wait_seconds: float | None
+
+
+class Claims:
+    """The deliveries of all workspaces that are due, for one process. Everything may raise Unavailable."""
+
+    def __init__(self, database: Database, *, claim_seconds: float) -> None:
+        """`claim_seconds` is how long a claim holds."""
+        self._database = database
+        self._claim_seconds = claim_seconds
+
+    async def exchange(
+        self, workspace: str, made: Sequence[Made], rooms: Mapping[str, int], max_bytes: int
+    ) -> tuple[dict[str, float | None], list[Claim]]:
+        """Record attempts, and claim what is due: so many of each subscription, and so many bytes of data in all.
+
+        Of the subscriptions that attempts were recorded of: for how many seconds nothing but failures came, or None.
+        """
+        key = {"workspace": workspace}
+        calls: list[Call] = []
+        if made:
+            told = {"ids": array({attempt.subscription_id for attempt in made})}
+            calls.append((LOCK_SUBSCRIPTIONS, key | told))
+            record = key | {"made": msgspec.json.encode(made).decode()}
+            calls += [(LOCK_MADE, record), (TRIED, record)]
+        if rooms:
+            asked = {"ids": array(rooms), "rooms": array(rooms.values())}
+            calls.append((CLAIM, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
+        outcomes = await self._database.atomic(calls)
+        failing: dict[str, float | None] = dict(outcomes[2]) if made else {}
+        return failing, [Claim(*row) for row in outcomes[-1]] if rooms else []
+
+    async def release(self, workspace: str, claims: Sequence[Claim]) -> None:
+        """Give back what was claimed and not attempted."""
+        parameters = {
+            "workspace": workspace,
+            "ids": array([claim.subscription for claim in claims]),
+            "numbers": array([claim.delivery_seq for claim in claims]),
+            "attempts": array([claim.attempts for claim in claims]),
+        }
+        await self._database.atomic([(RELEASE, parameters)])

@@ -1,0 +1,271 @@
+"""A log is looked through for its webhook subscriptions: each match becomes a delivery, written by cursor."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+from msgspec import Struct
+from psycopg.pq import TransactionStatus
+
+from app.filter import FoundEvent, Subscriber, Subscribers, judge
+from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
+from app.store.pipe import Call, PipedConnection, Row
+from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found
+from app.store.walk import Entry, Walk, each_sql, fitting_types
+from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
+from schemas.errors import InvalidInput
+
+MAX_EVENTS = 1000
+"""Events that are looked through in one step."""
+
+MAX_MATCHES = 5000
+"""Deliveries that one step writes, unless its first event alone has more."""
+
+MAX_JUDGED = 250
+MAX_JUDGED_BYTES = 2**20
+"""Events that filters judge in one step, and their size, unless the first alone is larger: nobody else in this process
+is served meanwhile."""
+
+MAX_UNTRIED = 10_000
+"""Deliveries that wait for their first attempt: a subscription with more falls behind, and its backlog stays a place
+in the log in place of rows."""
+
+SPAN = 10_000
+"""Places that a subscription which is behind is brought forward in one step, while its workspace waits."""
+
+LOCK = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE SKIP LOCKED"
+"""One process at a time looks through a log; another has nothing to wait for."""
+
+EVENTS = f"""
+SELECT seq, type, user_id FROM event
+WHERE workspace_id = %(workspace)s AND seq > (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s)
+ORDER BY seq LIMIT {MAX_EVENTS}
+"""
+
+WHOLE = f"""
+SELECT {FOUND}, convert_to({EVENT_JSON}, 'UTF8')
+FROM (
+    SELECT event.*, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
+    FROM {each_sql("seq", "%(seqs)s::bigint[]")} WINDOW oldest AS (ORDER BY seq)
+) AS asked WHERE bytes <= {MAX_JUDGED_BYTES} OR place = 1 ORDER BY seq
+"""
+"""What filters judge."""
+
+VERSION = "SELECT version FROM dispatch WHERE workspace_id = %(workspace)s"
+
+SUBSCRIBERS = """
+SELECT id, event_types, only_user, filter FROM subscription
+WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %(all)s::boolean)
+"""
+
+_ADVANCED = """
+advanced AS (
+    UPDATE subscription AS s SET delivery_seq = s.delivery_seq + counted.matches, cursor = {cursor}
+    FROM (SELECT id, count(*) AS matches, array_agg(seq ORDER BY seq) AS seqs FROM matched GROUP BY id) AS counted
+    WHERE s.workspace_id = %(workspace)s AND s.id = counted.id AND s.state = 'active'
+    RETURNING s.id, s.delivery_seq - counted.matches AS before, s.ordered, s.cursor, counted.seqs
+), written AS (
+    INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, created_at, due_at)
+    SELECT %(workspace)s, id, before + place, seq, ordered, now(),
+        now() + make_interval(secs => %(first_seconds)s::float8)
+    FROM advanced CROSS JOIN LATERAL unnest(seqs) WITH ORDINALITY AS matched (seq, place)
+)
+"""
+
+_BEHIND = f"CASE WHEN s.delivery_seq + counted.matches - s.attempted > {MAX_UNTRIED} THEN %(seq)s::bigint END"
+
+OWE = f"""
+WITH matched AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(seqs)s::bigint[]) AS matched (id, seq)
+), {_ADVANCED.format(cursor=_BEHIND)}
+SELECT count(*) FROM advanced WHERE cursor IS NOT NULL
+"""
+"""One delivery for each match, numbered on from the subscription's last. Answers how many subscriptions fall behind."""
+
+MOVE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE workspace_id = %(workspace)s"
+
+LOCK_AND_WAIT = "SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+
+BEHIND = """
+SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM subscription
+WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL FOR NO KEY UPDATE
+"""
+
+_FITS = "type ~ %(types)s"
+
+_SPAN = Walk(low=["%(after)s::bigint + 1"], high=["%(until)s::bigint"])
+
+_WALKS = (
+    msgspec.structs.replace(_SPAN, entry=fitting_types("%(types)s"), plain=_FITS),
+    msgspec.structs.replace(_SPAN, entry=Entry(column="user_id", value="%(only_user)s"), rest=[_FITS]),
+)
+
+MATCHES, MATCHES_OF_USER = (
+    f"SELECT seq FROM ({walk.rows(descending=False, limit=MAX_EVENTS)}) AS matched" for walk in _WALKS
+)
+
+OWE_BEHIND = f"""
+WITH matched AS (
+    SELECT %(id)s::text AS id, seq FROM unnest(%(seqs)s::bigint[]) AS matched (seq)
+), {_ADVANCED.format(cursor="s.cursor")}
+SELECT count(*) FROM advanced
+"""
+
+MOVE_BEHIND = "UPDATE subscription SET cursor = %(cursor)s WHERE workspace_id = %(workspace)s AND id = %(id)s"
+
+CHANGED = "UPDATE dispatch SET version = version + 1 WHERE workspace_id = %(workspace)s"
+
+
+class Step(Struct, frozen=True):
+    """What looking through a log came to: the place up to which, and the subscriptions that are owed something now."""
+
+    seq: int
+    owed: set[str]
+
+
+class UnreadableFilterError(Exception):
+    """Subscriptions have filters that are none any more; nothing was done until they are stopped."""
+
+    def __init__(self, subscriptions: Sequence[str]) -> None:
+        super().__init__(*subscriptions)
+        self.subscriptions = subscriptions
+
+
+class Dispatch:
+    """Looks through the logs of all workspaces, for one process. Everything may raise Unavailable."""
+
+    def __init__(self, database: Database, *, first_seconds: float) -> None:
+        """`first_seconds` is the wait before a first attempt."""
+        self._database = database
+        self._first_seconds = first_seconds
+        self._taking_part: dict[str, tuple[int, Subscribers]] = {}
+        self._active: dict[str, tuple[int, Subscribers]] = {}
+
+    async def subscribers(self, workspace: str) -> Subscribers:
+        """Everybody who is told of a workspace's events, whether or not they are behind."""
+        rows = await self._database.rows(VERSION, {"workspace": workspace})
+        if not rows:
+            return Subscribers([], workspace)
+        [(version,)] = rows
+        known = self._active.get(workspace)
+        if known is None or known[0] != version:
+            found = await self._database.rows_alone(SUBSCRIBERS, {"workspace": workspace, "all": True})
+            known = self._active[workspace] = version, _subscribers(found, workspace)
+        return known[1]
+
+    async def step(self, workspace: str) -> Step | None:
+        """Owe the next events of a log to those who take part; None where another process is at it.
+
+        Raises UnreadableFilterError.
+        """
+        key = {"workspace": workspace}
+        async with self._transaction() as connection:
+            _, locked, events = await connection.trip([BEGIN, (LOCK, key), (EVENTS, key)])
+            if not locked:
+                return None
+            if not events:
+                return Step(locked[0][0], set())
+            [(end, version)] = locked
+            known = self._taking_part.get(workspace)
+            if known is None or known[0] != version:
+                [rows] = await connection.trip([(SUBSCRIBERS, key | {"all": False})])
+                known = self._taking_part[workspace] = version, _subscribers(rows, workspace)
+            subscribers = known[1]
+            if subscribers.unreadable:
+                raise UnreadableFilterError(subscribers.unreadable)
+            found, stop = await _whole(connection, key, subscribers.judged(events))
+            ids: list[str] = []
+            seqs: list[int] = []
+            for seq, type_, user_id in events:
+                if seq == stop:
+                    break  # this one is the next step's first
+                matching = subscribers.of(seq, type_, user_id, found)
+                if ids and len(ids) + len(matching) > MAX_MATCHES:
+                    break  # so is this one
+                ids += matching
+                seqs += [seq] * len(matching)
+                end = seq
+            owed = set(ids)
+            changes = 0
+            if owed:
+                matches = {"ids": array(ids), "seqs": array(seqs), "seq": end, "first_seconds": self._first_seconds}
+                _, [(changes,)] = await connection.trip(
+                    [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE, key | matches)]
+                )
+            await connection.trip([(MOVE, key | {"seq": end, "changes": changes}), COMMIT])
+        return Step(end, owed)
+
+    async def catch_up(self, workspace: str, id: str) -> bool:
+        """Bring a subscription that is behind forward, a piece at a time. True where that is to be gone on with.
+
+        Raises UnreadableFilterError.
+        """
+        key = {"workspace": workspace, "id": id}
+        async with self._transaction() as connection:
+            _, [(end,)], found = await connection.trip([BEGIN, (LOCK_AND_WAIT, key), (BEHIND, key)])
+            if not found:
+                return False
+            [(cursor, untried, *about)] = found
+            subscriber = Subscriber(id, *about)
+            if cursor > end or untried > MAX_UNTRIED // 2:
+                return False
+            until = min(end, cursor + SPAN)
+            wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
+            sql = MATCHES if subscriber.only_user is None else MATCHES_OF_USER
+            [rows] = await connection.trip([(sql, key | wanted)])
+            matches: list[int] = [seq for (seq,) in rows]
+            if len(matches) == MAX_EVENTS:
+                until = matches[-1]
+            if (meets := _judge(subscriber, workspace)) is not None:
+                whole, stop = await _whole(connection, key, matches)
+                until = until if stop is None else stop - 1
+                matches = [seq for seq, event in whole.items() if meets(event)]
+            calls: list[Call] = []
+            if matches:
+                seqs = {"seqs": array(matches), "first_seconds": self._first_seconds}
+                calls.append((OWE_BEHIND, key | seqs))
+            has_joined = until == end
+            calls.append((MOVE_BEHIND, key | {"cursor": None if has_joined else until}))
+            if has_joined:
+                calls.append((CHANGED, key))
+            await connection.trip([*calls, COMMIT])
+        return not has_joined
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[PipedConnection]:
+        """A connection; the transaction that is open on it at the end of the block is given up. Raises Unavailable."""
+        try:
+            async with self._database.pool.connection() as connection:
+                try:
+                    yield connection
+                finally:
+                    if connection.info.transaction_status != TransactionStatus.IDLE:
+                        await connection.trip([ROLLBACK])
+        except LOST as error:
+            if is_broken(error):
+                await self._database.discard_broken()
+            raise unavailable(error) from error
+
+
+def _subscribers(rows: Sequence[Row], workspace: str) -> Subscribers:
+    return Subscribers([Subscriber(*row) for row in rows], workspace)
+
+
+def _judge(subscriber: Subscriber, workspace: str) -> Callable[[FoundEvent], bool] | None:
+    """Says of an event whether it meets the subscriber's filter, if there is one. Raises UnreadableFilterError."""
+    try:
+        node = subscriber.node
+    except InvalidInput as error:
+        raise UnreadableFilterError([subscriber.id]) from error
+    return None if node is None else judge(node, workspace)
+
+
+async def _whole(
+    connection: PipedConnection, key: Mapping[str, object], seqs: Sequence[int]
+) -> tuple[Mapping[int, FoundEvent], int | None]:
+    """The events at these places, in order, and the first place whose event was too much for one step (None: none)."""
+    if not seqs:
+        return {}, None
+    [rows] = await connection.trip([(WHOLE, {**key, "seqs": array(seqs[:MAX_JUDGED])})])
+    found = {row[0]: to_found(row) for row in rows}
+    return found, next((seq for seq in seqs if seq not in found), None)
