@@ -12,6 +12,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
+from app.access.openings import Openings, max_connections
 from app.auth import Authenticator
 from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
@@ -62,7 +63,7 @@ def create_app(
     """
     process = Process(settings, install=install, keys=keys, secret=secret)
     authenticator = Authenticator(process.database)
-    live = Live(authenticator)
+    live = Live(authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
     process.connections = lambda: live.connections
     door = RestDoor(services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes)
     stream = LedgerStream(

@@ -16,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.server import MPServer
 from granian.server.mp import WorkerProcess
 
+from app.access.openings import max_connections, max_files
 from app.main import load_worker
 from app.settings import Settings
 from app.signals import held_back, stop
@@ -24,10 +25,6 @@ from app.start import Install
 STOP_SECONDS = 10
 """How long a server process may take to finish what it accepted before it is killed. Together with the end of the
 database less than `app.signals.FINISH_SECONDS`, unless both hang."""
-
-MAX_CONNECTIONS = 65_536
-RESERVED_FILES = 768
-"""Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
 
 
 class Interrupt(threading.Event):
@@ -126,11 +123,10 @@ def _kill() -> None:
 
 
 def _connections() -> int:
-    """How many connections a process may have open: all that the system lets it, up to a bound."""
+    """How many connections a process may have open. Lets this process and its children open that many files."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, MAX_CONNECTIONS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    return max(files - RESERVED_FILES, 128)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_files(), hard))
+    return max_connections()
 
 
 def _announce(settings: Settings) -> None:

@@ -16,6 +16,9 @@ PREFIX = "SYNAP_"
 MAX_WAIT_SECONDS = 31_536_000
 MAX_TIMEOUT_SECONDS = 300
 
+MAX_CALLS = 10_000
+"""Calls in a batch. Each is run and answered at once."""
+
 MAX_RATE = 1_000_000_000
 """Calls a minute: far beyond any use, and within what the database counts."""
 
@@ -72,6 +75,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Publishes a minute and workspace at the publish door, over all processes and machines; more is 429. 0 lifts."""
     rate_query: int = 300
     """Queries, likewise."""
+    max_streams: int = 500
+    """Event streams, sockets and their subscriptions that a key may have open at one process; more is 429. 0 lifts."""
     max_subscriptions: int = 10
     """Active webhook subscriptions of a workspace; more is 429. 0 lifts."""
     webhook_allow_http: bool = False
@@ -122,29 +127,31 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{variable} must be {_described(field.type)}.") from None
         settings = cls(**values)  # type: ignore[arg-type] # each value was converted to its field's type
         settings._check()
-        settings._check_ledger()
+        settings._check_listeners()
         settings._check_webhooks()
         return settings
 
     def _check(self) -> None:
-        for name in ("workers", "max_event_bytes", "max_body_bytes", "max_batch_calls"):
+        for name in ("workers", "max_event_bytes", "max_body_bytes"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
-        for name in ("rate_publish", "rate_query", "max_subscriptions"):
+        if not 1 <= self.max_batch_calls <= MAX_CALLS:
+            raise SettingsError(f"{PREFIX}MAX_BATCH_CALLS must be from 1 to {MAX_CALLS}.")
+        for name in ("rate_publish", "rate_query", "max_streams", "max_subscriptions"):
             if not 0 <= getattr(self, name) <= MAX_RATE:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_RATE}.")
         if not 0 < self.sse_ping_seconds < float("inf"):
             raise SettingsError(f"{PREFIX}SSE_PING_SECONDS must be more than 0.")
         if not self.sse_ping_seconds < self.sse_reconnect_seconds < float("inf"):
             raise SettingsError(f"{PREFIX}SSE_RECONNECT_SECONDS must be more than {PREFIX}SSE_PING_SECONDS.")
-        if not 0 < self.port < 65536:
-            raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
         if not all(name == "*" or _HEADER.fullmatch(name) for name in self.cors_headers):
             raise SettingsError(f"{PREFIX}CORS_HEADERS must be names of headers, by comma, such as x-b3-traceid.")
         if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
 
-    def _check_ledger(self) -> None:
+    def _check_listeners(self) -> None:
+        if not 0 < self.port < 65536:
+            raise SettingsError(f"{PREFIX}PORT must be from 1 to 65535.")
         if not 0 <= self.ledger_port < 65536 or self.ledger_port == self.port:
             raise SettingsError(f"{PREFIX}LEDGER_PORT must be from 1 to 65535 and not {PREFIX}PORT, or 0 for none.")
         if self.origin is not None and not _ORIGIN.fullmatch(self.origin):

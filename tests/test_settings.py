@@ -27,6 +27,7 @@ DEFAULTS: dict[str, object] = {
     "max_batch_calls": 100,
     "rate_publish": 1000,
     "rate_query": 300,
+    "max_streams": 500,
     "max_subscriptions": 10,
     "webhook_allow_http": False,
     "webhook_allow_networks": (),
@@ -70,6 +71,7 @@ GOOD: list[tuple[str, str, object]] = [
     ("RATE_PUBLISH", "0", 0),
     ("RATE_PUBLISH", "1000000000", 1_000_000_000),
     ("RATE_QUERY", "1", 1),
+    ("MAX_STREAMS", "0", 0),
     ("MAX_SUBSCRIPTIONS", "0", 0),
     ("WEBHOOK_ALLOW_HTTP", "true", True),
     ("WEBHOOK_ALLOW_NETWORKS", "10.1.0.0/16, ::1/128", ("10.1.0.0/16", "::1/128")),
@@ -84,6 +86,7 @@ GOOD: list[tuple[str, str, object]] = [
 ]
 
 BAD: list[tuple[str, str]] = [
+    *[("MAX_STREAMS", value) for value in ("-1", "many", "1.5")],
     *[("MAX_SUBSCRIPTIONS", value) for value in ("-1", "many", "1.5")],
     *[("WEBHOOK_ALLOW_NETWORKS", value) for value in ("localhost", "10.0.0.1/8", "fe80::1%eth0")],
     *[("WEBHOOK_SCHEDULE", value) for value in (",", "0,now", "0,-1", "0,inf", "nan", "31536001")],
@@ -95,7 +98,7 @@ BAD: list[tuple[str, str]] = [
     *[("WORKERS", value) for value in ("0", "-1", "two", "1.5")],
     *[("MAX_EVENT_BYTES", value) for value in ("0", "-5", "1MiB", "1.5")],
     *[("MAX_BODY_BYTES", value) for value in ("0", "8M", "none")],
-    *[("MAX_BATCH_CALLS", value) for value in ("0", "many")],
+    *[("MAX_BATCH_CALLS", value) for value in ("0", "10001", "many")],
     *[("RATE_PUBLISH", value) for value in ("-1", "1000000001", "1k", "0.5", "none")],
     *[("RATE_QUERY", value) for value in ("-300", "10000000000000000000000", "off")],
     *[("SSE_PING_SECONDS", value) for value in ("0", "-1", "often", "nan", "inf")],

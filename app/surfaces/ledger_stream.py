@@ -5,8 +5,6 @@ place in the log: who comes back says `?after=` the last seq that it has, and mi
 """
 
 import asyncio
-import time
-from contextlib import suppress
 
 from litestar import asgi
 from litestar.connection import ASGIConnection
@@ -19,23 +17,21 @@ from app.surfaces.failures import told
 from app.surfaces.live import Live
 from app.surfaces.requests import bearer_token, header_map, is_welcome, refuse_malformed, request_id_of, single
 from app.surfaces.rest import Connection, RestDoor, parsed, request_id
+from app.surfaces.websocket import DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from procedures.call import call, is_logged, log_call, next_batch
 from procedures.context import Context
 from procedures.ledger.stream import stream as ledger_stream
-from schemas.errors import Internal, ProcedureError, Unauthorized, Unavailable
+from schemas.errors import Internal, ProcedureError, RateLimited, Unauthorized, Unavailable
+from schemas.event import CaughtUp
+from schemas.ledger import LedgerEvent
 from schemas.wire.ledger import QueryStream
+from schemas.written import Tracked
 
-POLICY, DEFECT, RESTART, TRY_AGAIN = 1008, 1011, 1012, 1013
-"""Close codes (RFC 6455, section 7.4, and its registry)."""
-
-MAX_REASON_BYTES = 123
-"""RFC 6455, section 5.5."""
-
-PING = "\n"
+PING = b"\n"
 """Newline-delimited JSON has empty lines; ASGI has no ping frames."""
 
-SENDING_SECONDS = 5.0
-"""How long a client that does not read may hold up the end of its socket."""
+MAX_MESSAGE_BYTES = 65_536
+"""What a client may say, though it means nothing."""
 
 
 class LedgerStream(Struct, frozen=True, kw_only=True):
@@ -78,27 +74,21 @@ class _Socket:
     def __init__(self, served: LedgerStream, connection: Connection, receive: Receive, send: Send) -> None:
         self._served = served
         self._connection = connection
-        self._receive = receive
-        self._asgi_send = send
-        self._sent_at = time.monotonic()
+        self._peer = Peer(receive, send, lambda: self._close(None))
         self._parameters: dict[str, str] = {}
         self._end: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
         """How it is closed; None where the client is gone."""
 
     async def run(self) -> None:
         """Serve it to its end."""
-        tasks = [asyncio.create_task(self._stream()), asyncio.create_task(self._read())]
+        streaming = asyncio.create_task(self._stream())
         try:
             reason = await self._end
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            streaming.cancel()
+            await asyncio.gather(streaming, return_exceptions=True)
         if reason is not None:
-            with suppress(TimeoutError, RuntimeError):
-                async with asyncio.timeout(SENDING_SECONDS):
-                    code, text = reason
-                    await self._asgi_send({"type": "websocket.close", "code": code, "reason": _cut(text)})
+            await self._peer.close(*reason)
 
     async def _stream(self) -> None:
         try:
@@ -106,16 +96,20 @@ class _Socket:
             self._parameters = single(self._connection.query_params.items())
             context = await self._context()
             wanted = parsed(self._parameters, QueryStream)
-            reader = await call(ledger_stream, context, wanted.to_follow)
-            ping = asyncio.create_task(self._ping())
-            try:
-                with self._served.live.holding(context.principal, self._ended):
-                    while (batch := await next_batch(ledger_stream, context, reader)) is not None:
-                        for event in batch:
-                            await self._send(event.json.decode() + "\n")
-            finally:
-                ping.cancel()
-                await reader.aclose()
+            with self._served.live.opened(context.principal):
+                reader = await call(ledger_stream, context, wanted.to_follow)
+                # Only now: what strangers send is not read.
+                beside = [self._read(), self._peer.ping(PING, self._served.ping_seconds)]
+                tasks = [asyncio.create_task(each) for each in beside]
+                try:
+                    with self._served.live.holding(context.principal, self._ended):
+                        while (batch := await next_batch(ledger_stream, context, reader)) is not None:
+                            await self._send_batch(batch)
+                            del batch  # nothing is held while the next is awaited
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await reader.aclose()
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
             error = told(failed, "ledger", request_id(self._connection))
             if not is_logged(error):
@@ -130,23 +124,17 @@ class _Socket:
 
     async def _read(self) -> None:
         """Wait until the client is gone; what it says means nothing."""
-        while (await self._receive())["type"] != "websocket.disconnect":
-            pass
-        self._close(None)
-
-    async def _send(self, text: str) -> None:
-        """Send one message. Returns when the network takes more: that is the reader's own pace."""
         try:
-            await self._asgi_send({"type": "websocket.send", "text": text, "bytes": None})
-        except RuntimeError:
+            while await self._peer.next(MAX_MESSAGE_BYTES) is not None:
+                pass
             self._close(None)
-        self._sent_at = time.monotonic()
+        except TooBigError:
+            self._close(TOO_BIG, f"payload_too_large: a message may have at most {MAX_MESSAGE_BYTES} bytes")
 
-    async def _ping(self) -> None:
-        while True:
-            await asyncio.sleep(self._sent_at + self._served.ping_seconds - time.monotonic())
-            if time.monotonic() >= self._sent_at + self._served.ping_seconds:
-                await self._send(PING)
+    async def _send_batch(self, batch: list[Tracked[LedgerEvent] | CaughtUp]) -> None:
+        for event in batch:
+            if isinstance(event, Tracked):
+                await self._peer.send(event.json + b"\n")
 
     def _ended(self, error: Unauthorized | None) -> None:
         """The key has ended, or (without an error) the server stops."""
@@ -162,11 +150,6 @@ class _Socket:
 
 def _code_of(error: ProcedureError) -> int:
     """How a socket is closed that ends with an error."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | RateLimited):
         return TRY_AGAIN
     return DEFECT if isinstance(error, Internal) else POLICY
-
-
-def _cut(reason: str) -> str:
-    """As much of it as a close frame holds."""
-    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

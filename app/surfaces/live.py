@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from app.access.openings import Openings
+from app.access.strangers import Strangers
 from app.auth import INVALID, Authenticator
 from schemas.errors import Unauthorized
 from schemas.principal import Principal
@@ -19,8 +21,10 @@ End = Callable[[Unauthorized | None], None]
 class Live:
     """Every open event stream and socket."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, openings: Openings) -> None:
+        self.strangers = Strangers()
         self._authenticator = authenticator
+        self._openings = openings
         self._open: set[End] = set()
         self._stopping = False
         self._sockets: set[asyncio.Task[None]] = set()
@@ -47,6 +51,10 @@ class Live:
         self._sockets.add(task)
         task.add_done_callback(self._sockets.discard)
         await task
+
+    def opened(self, principal: Principal) -> AbstractContextManager[None]:
+        """Count a stream or a socket of a key during a block. Raises RateLimited, Unavailable."""
+        return self._openings.opened(principal.key_id)
 
     @contextmanager
     def holding(self, principal: Principal, end: End) -> Iterator[None]:

@@ -23,7 +23,11 @@ def observed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPath
     with (
         cloned(postgres_url, template, "test_surfaces") as url,
         serving(
-            tmp_path_factory.mktemp("surfaces"), database_url=url, cors_origins=" , ".join(ORIGINS), log_calls=True
+            tmp_path_factory.mktemp("surfaces"),
+            database_url=url,
+            cors_origins=" , ".join(ORIGINS),
+            log_calls=True,
+            max_streams=2000,
         ) as server,
     ):
         yield Observed(server, url)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -327,10 +328,11 @@ def _memory(server: Server) -> int:
 def _read_seqs(connection: socket.socket, count: int) -> list[int]:
     """The seqs of the next events of a stream."""
     seqs: list[int] = []
-    with connection, connection.makefile("rb") as lines:
+    with connection, HTTPResponse(connection) as answer:
         connection.settimeout(30)
+        answer.begin()
         while len(seqs) < count:
-            line = lines.readline()
+            line = answer.readline()
             assert line, f"the stream ended after {len(seqs)} events"
             if line.startswith(b'data: {"id"'):
                 seqs.append(int(line.rpartition(b'"seq":')[2].partition(b",")[0]))

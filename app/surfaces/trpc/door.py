@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 
 from litestar import MediaType, Response
 from litestar.types import HTTPScope, Receive, Send
@@ -212,18 +213,20 @@ class Door(Struct, frozen=True, kw_only=True):
             sent = _raised(content)
             return resumed(None if sent is None else self.transformer.input(sent, procedure.input), resume)
 
-        try:
-            context = await find_context(
-                self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
-            )
-            content = request.input if method == "GET" else await _sent(body)
-            stream = await call(procedure, context, source, size=len(content) if isinstance(content, bytes) else 0)
-        except ProcedureError as error:
-            if not is_logged(error):
-                log_call(procedure.name, request_id, 0.0, error.code)
-            await events.refuse(answer_headers, failure(error, procedure.name).error or b"")
-            return
-        await events.run(answer_headers, context, stream)
+        with ExitStack() as held:
+            try:
+                context = await find_context(
+                    self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
+                )
+                held.enter_context(self.live.opened(context.principal))
+                content = request.input if method == "GET" else await _sent(body)
+                stream = await call(procedure, context, source, size=len(content) if isinstance(content, bytes) else 0)
+            except ProcedureError as error:
+                if not is_logged(error):
+                    log_call(procedure.name, request_id, 0.0, error.code)
+                await events.refuse(answer_headers, failure(error, procedure.name).error or b"")
+                return
+            await events.run(answer_headers, context, stream)
 
     async def _stream(
         self,

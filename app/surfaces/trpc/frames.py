@@ -1,19 +1,31 @@
-"""Reading the frames of a tRPC socket: messages, and what is wrong with them. Pure."""
+"""Reading the frames of a tRPC socket: messages, and what is wrong with them. Pure.
+
+What a frame costs is bounded by its length: an array is read only up to the most messages that it may have, and members
+that the protocol does not know are skipped, not kept.
+"""
+
+from functools import cache
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from app.surfaces.errors import PARSE_ERROR
 from app.surfaces.trpc.request import RequestError, connection_params
 from app.surfaces.trpc.transformer import Transformer
 from procedures.procedure import Kind
 
+MAX_ECHOED = 8192
+"""Characters of a path and bytes of an id: answers repeat both."""
+
 _METHODS = {str(kind): kind for kind in Kind}
-_frame = msgspec.json.Decoder(list[dict[str, Raw]] | dict[str, Raw])
 
 
 class MalformedFrameError(Exception):
     """A frame is no message of the protocol; its text says why."""
+
+
+class CrowdedFrameError(Exception):
+    """A frame has more messages than it may have; none was read."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -32,45 +44,92 @@ class Message(Struct, frozen=True, kw_only=True):
 def hello_params(hello: bytes) -> dict[str, str]:
     """The parameters of a socket's first message. Raises RequestError."""
     try:
-        message = msgspec.json.decode(hello, type=dict[str, Raw])
-        if bytes(message["method"]) == b'"connectionParams"':
-            return connection_params(bytes(message["data"]))
-    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError):
+        message = msgspec.json.decode(hello, type=_Hello)
+        if message.method == "connectionParams":
+            return connection_params(bytes(message.data))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
     raise RequestError(PARSE_ERROR, 'The first message must be {"method":"connectionParams","data":…}')
 
 
-def messages_of(text: bytes, transformer: Transformer) -> list[Message]:
-    """The messages of a frame. Raises MalformedFrameError: one that is spoils them all."""
+def messages_of(text: bytes, transformer: Transformer, most: int) -> list[Message]:
+    """The messages of a frame. Raises MalformedFrameError: one that is spoils them all.
+
+    Raises CrowdedFrameError for more than `most`.
+    """
     try:
-        frame_ = _frame.decode(text)
-        return [_message(one, transformer) for one in (frame_ if isinstance(frame_, list) else [frame_])]
+        if not text.lstrip(b" \t\r\n").startswith(b"["):
+            return [_message(text, transformer)]
+        try:
+            several = _array(most).decode(text)
+        except msgspec.ValidationError:  # it is well-formed up to there, and an array of anything fits
+            raise CrowdedFrameError from None
+        return [_message(one, transformer) for one in msgspec.structs.astuple(several) if one is not UNSET]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise MalformedFrameError("The frame is not a message of tRPC, nor an array of them") from None
 
 
-def _message(one: dict[str, Raw], transformer: Transformer) -> Message:
-    id_ = one.get("id", Raw(b""))
-    decoded = msgspec.json.decode(id_, type=str | float | None)
-    start = b'{"id":%b' % bytes(id_)
-    if "jsonrpc" in one:
-        if bytes(one["jsonrpc"]) != b'"2.0"':
+@cache
+def _array(most: int) -> msgspec.json.Decoder[Struct]:
+    """Splits an array of at most `most` values, and refuses a longer one before it has read the rest.
+
+    A list would be read whole, however long it is.
+    """
+    places = [(f"m{place}", Raw | UnsetType, UNSET) for place in range(most)]
+    return msgspec.json.Decoder(msgspec.defstruct("_Array", places, array_like=True, forbid_unknown_fields=True))
+
+
+class _Hello(Struct, frozen=True):
+    method: str
+    data: Raw
+
+
+class _Params(Struct, frozen=True, rename="camel"):
+    path: str
+    input: Raw | UnsetType = UNSET
+    last_event_id: str | UnsetType = UNSET
+
+
+class _Sent(Struct, frozen=True):
+    """A message as it is sent."""
+
+    id: Raw
+    method: str
+    jsonrpc: Raw | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+    """What stops a subscription may say anything here."""
+
+
+_sent = msgspec.json.Decoder(_Sent)
+_params = msgspec.json.Decoder(_Params)
+_id = msgspec.json.Decoder(str | float | None)
+
+
+def _message(text: bytes | Raw, transformer: Transformer) -> Message:
+    sent = _sent.decode(text)
+    id_ = bytes(sent.id)
+    if len(id_) > MAX_ECHOED:
+        raise MalformedFrameError(f"An `id` may have at most {MAX_ECHOED:,} bytes")
+    decoded = _id.decode(id_)
+    start = b'{"id":%b' % id_
+    if sent.jsonrpc is not UNSET:
+        if bytes(sent.jsonrpc) != b'"2.0"':
             raise MalformedFrameError("`jsonrpc` must be 2.0")
         start += b',"jsonrpc":"2.0"'
-    method = msgspec.json.decode(one.get("method", Raw(b"")), type=str)
-    if method == "subscription.stop":
+    if sent.method == "subscription.stop":
         return Message(id=decoded, start=start, kind=None)
-    if method not in _METHODS:
+    if sent.method not in _METHODS:
         raise MalformedFrameError("`method` must be query, mutation, subscription or subscription.stop")
-    params = msgspec.json.decode(one.get("params", Raw(b"")), type=dict[str, Raw])
-    resume = params.get("lastEventId")
-    if "input" not in params and transformer.needs_input:
+    params = _params.decode(b"" if sent.params is UNSET else sent.params)
+    if params.input is UNSET and transformer.needs_input:
         raise MalformedFrameError("`params.input` is required: the server speaks superjson, and so must the client")
+    if len(params.path) > MAX_ECHOED:
+        raise MalformedFrameError(f"A `path` may have at most {MAX_ECHOED:,} characters")
     return Message(
         id=decoded,
         start=start,
-        kind=_METHODS[method],
-        path=msgspec.json.decode(params.get("path", Raw(b"")), type=str),
-        input=bytes(params["input"]) if "input" in params else None,
-        last_event_id=None if resume is None else msgspec.json.decode(resume, type=str),
+        kind=_METHODS[sent.method],
+        path=params.path,
+        input=None if params.input is UNSET else bytes(params.input),
+        last_event_id=None if params.last_event_id is UNSET else params.last_event_id,
     )

@@ -1,16 +1,17 @@
 """tRPC over WebSocket (trpc-wire, section 8): queries, mutations and subscriptions on one socket."""
 
 import asyncio
-import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
 from litestar.types import Receive, Send, WebSocketScope
 from msgspec import Struct
 
+from app.access.budget import Budget
+from app.access.strangers import MAX_MESSAGE_BYTES
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
 from app.surfaces.failures import told
@@ -18,13 +19,14 @@ from app.surfaces.live import Live
 from app.surfaces.requests import header_map, is_welcome, refuse_malformed, request_id_of
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import error_object, failure, frame
-from app.surfaces.trpc.frames import MalformedFrameError, Message, hello_params, messages_of
+from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, Message, hello_params, messages_of
 from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
 from app.surfaces.trpc.transformer import Transformer
+from app.surfaces.websocket import CLOSE_SECONDS, DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from procedures.call import call, log_call, next_batch
-from procedures.context import Context, Services
+from procedures.context import LARGE_BYTES, Context, Services
 from procedures.procedure import Kind, Procedure
-from schemas.errors import Internal, NotFound, ProcedureError, Unauthorized, Unavailable
+from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
 from schemas.jsontext import MAX_ECHO
 
 HELLO_SECONDS = 5.0
@@ -36,16 +38,10 @@ REFUSED_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
 """How long a client may take to go elsewhere when the server stops."""
 
-CLOSE_SECONDS = 5.0
-"""How long a client that does not read may hold up the end of its socket."""
-
 MAX_CALLS = 100
 """Queries and mutations of one socket under way at once; what follows waits."""
 
 MAX_SUBSCRIPTIONS = 100
-
-POLICY, TOO_BIG, DEFECT, RESTART = 1008, 1009, 1011, 1012
-"""Close codes (RFC 6455, section 7.4, and its registry)."""
 
 PING = b'{"id":null,"method":"ping"}'
 """Keeps proxies from cutting an idle socket. A message that every client ignores: ASGI has no ping frames, and version
@@ -65,6 +61,11 @@ class Sockets(Struct, frozen=True, kw_only=True):
     ping_seconds: float
     max_message_bytes: int
     max_batch_calls: int
+
+    @property
+    def max_messages(self) -> int:
+        """In a frame: a batch of calls, and the end of every subscription."""
+        return self.max_batch_calls + MAX_SUBSCRIPTIONS
 
     async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         """One socket, from its upgrade to its end."""
@@ -86,12 +87,12 @@ class _Socket:
         self._scope = scope
         self._headers = header_map(scope)
         self._request_id = request_id_of(self._headers)
-        self._receive = receive
-        self._asgi_send = send
-        self._sent_at = time.monotonic()
+        self._peer = Peer(receive, send, self._stop_reading)
         self._calls: set[asyncio.Task[None]] = set()
         """All that is under way, subscriptions as well."""
         self._free = asyncio.Semaphore(MAX_CALLS)
+        self._inputs = Budget(door.max_message_bytes)
+        """Of the calls under way."""
         self._subscriptions: dict[str | float, asyncio.Task[None]] = {}
         self._revoked: Unauthorized | None = None
         self._closing = False
@@ -101,7 +102,7 @@ class _Socket:
     async def run(self) -> None:
         """Serve until the client goes, its key ends or the server stops."""
         self._reading = asyncio.create_task(self._read())
-        pinging = asyncio.create_task(self._ping())
+        pinging = asyncio.create_task(self._peer.ping(PING, self._door.ping_seconds))
         try:
             await asyncio.wait([self._reading])
             if not self._reading.cancelled():
@@ -117,26 +118,35 @@ class _Socket:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._close_code is not None:
-                try:
-                    async with asyncio.timeout(CLOSE_SECONDS):
-                        await self._asgi_send({"type": "websocket.close", "code": self._close_code, "reason": ""})
-                except (TimeoutError, RuntimeError):
-                    pass  # it was gone, or does not read
+                await self._peer.close(self._close_code)
 
     async def _read(self) -> None:
         """Take frame after frame, once it is known who calls."""
         try:
+            with ExitStack() as held:
+                context = await self._admitted(held)
+                while context is not None and (text := await self._next(self._door.max_message_bytes)) is not None:
+                    await self._take(text, context)
+        except TooBigError:
+            log_call("(frame)", self._request_id, 0.0, PayloadTooLarge.code)
+            self._close_code = TOO_BIG
+
+    async def _admitted(self, held: ExitStack) -> Context | None:
+        """Who calls, with a socket of theirs counted as open in `held`; None if they are refused."""
+        live = self._door.live
+        try:
             context = await self._context()
+            held.enter_context(live.opened(context.principal))
         except ProcedureError as error:
             log_call("(socket)", self._request_id, 0.0, error.code)
             await self._refuse(partial(_error_of, error), _close_code(error))
-            return
+            return None
         except RequestError as error:
+            log_call("(socket)", self._request_id, 0.0, error.status.name)
             await self._refuse(partial(error_object, error.status, error.message), POLICY)
-            return
-        with self._door.live.holding(context.principal, self._end):
-            while (text := await self._next()) is not None:
-                await self._take(text, context)
+            return None
+        held.enter_context(live.holding(context.principal, self._end))
+        return context
 
     async def _context(self) -> Context:
         """Who calls. Raises ProcedureError, and RequestError for malformed parameters."""
@@ -145,8 +155,8 @@ class _Socket:
         params = {"token": query[b"token"].decode(errors="replace")} if b"token" in query else {}
         if query.get(b"connectionParams") == b"1":
             try:
-                async with asyncio.timeout(HELLO_SECONDS):
-                    hello = await self._next()
+                async with self._door.live.strangers.listening(HELLO_SECONDS):
+                    hello = await self._next(MAX_MESSAGE_BYTES)
             except TimeoutError:
                 raise Unauthorized("The socket announced connectionParams and sent none in time") from None
             params |= hello_params(hello or b"null")
@@ -160,21 +170,27 @@ class _Socket:
     async def _refuse(self, error: Callable[[str | None], bytes], close_code: int) -> None:
         """Say why nobody is served, to the calls that come as well; then close.
 
-        Where a retry may help (RESTART) they are not answered: the client repeats its subscriptions on its next socket.
+        Where a retry may help they are not answered: the client repeats its subscriptions on its next socket.
         """
-        transformer = self._door.transformer
         self._close_code = close_code
-        await self._send(b'{"id":null,"error":%b}' % transformer.error(error(None)))
-        try:
-            async with asyncio.timeout(0 if close_code == RESTART else REFUSED_SECONDS):
-                while (text := await self._next()) is not None:
-                    for message in messages_of(text, transformer):
-                        if message.kind is not None:
-                            await self._send(
-                                b'%b,"error":%b}' % (message.start, transformer.error(error(message.path)))
-                            )
-        except (TimeoutError, MalformedFrameError):
-            pass
+        await self._peer.send(b'{"id":null,"error":%b}' % self._door.transformer.error(error(None)))
+        if close_code not in {RESTART, TRY_AGAIN}:
+            with suppress(TimeoutError, MalformedFrameError, CrowdedFrameError, Unavailable):
+                async with self._door.live.strangers.listening(REFUSED_SECONDS):
+                    await self._refuse_calls(error)
+
+    async def _refuse_calls(self, error: Callable[[str | None], bytes]) -> None:
+        """Answer the calls that come, as many as a batch may have."""
+        transformer, left = self._door.transformer, self._door.max_batch_calls
+        while left > 0 and (text := await self._next(MAX_MESSAGE_BYTES)) is not None:
+            messages = messages_of(text, transformer, self._door.max_messages)
+            for message in messages[:left]:
+                if message.kind is not None:
+                    await self._peer.send(b'%b,"error":%b}' % (message.start, transformer.error(error(message.path))))
+            left -= max(len(messages), 1)
+
+    def _stop_reading(self) -> None:
+        self._reading.cancel()
 
     def _end(self, error: Unauthorized | None) -> None:
         """The key has ended, or (without an error) the server stops."""
@@ -184,90 +200,121 @@ class _Socket:
 
     async def _leave(self) -> None:
         self._close_code = RESTART
-        await self._send(b'{"id":null,"method":"reconnect"}')
+        await self._peer.send(b'{"id":null,"method":"reconnect"}')
         await asyncio.wait([self._reading], timeout=RECONNECT_SECONDS)
-        self._reading.cancel()
+        self._stop_reading()
 
     async def _expel(self, error: Unauthorized) -> None:
         self._revoked = error
         subscriptions = list(self._subscriptions.values())
         for subscription in subscriptions:
             subscription.cancel()
-        await asyncio.gather(*subscriptions, return_exceptions=True)
-        await self._send(b'{"id":null,"error":%b}' % self._door.transformer.error(_error_of(error, None)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*subscriptions, return_exceptions=True)
+                await self._peer.send(b'{"id":null,"error":%b}' % self._door.transformer.error(_error_of(error, None)))
         self._close_code = POLICY
-        self._reading.cancel()
+        self._stop_reading()
 
-    async def _next(self) -> bytes | None:
-        """The next frame that is not about keeping the socket alive; None when the client has gone."""
-        while True:
-            received = await self._receive()
-            if received["type"] != "websocket.receive":
-                return None
-            text = received.get("text")
-            if text == "PING":
-                await self._send(b"PONG")
-            elif text != "PONG":
-                return b"" if text is None else text.encode("utf-8", "surrogatepass").removeprefix(BOM_UTF8)
+    async def _next(self, max_bytes: int) -> bytes | None:
+        """The next frame that is not about keeping the socket alive; None when the client has gone.
+
+        A binary one is malformed, whatever it is. Raises TooBigError.
+        """
+        while (received := await self._peer.next(max_bytes)) is not None:
+            if received == "PING":
+                await self._peer.send(b"PONG")
+            elif received != "PONG":
+                text = received if isinstance(received, str) else ""
+                return text.encode("utf-8", "surrogatepass").removeprefix(BOM_UTF8)
+        return None
 
     async def _take(self, text: bytes, context: Context) -> None:
         """Begin the calls of one frame."""
-        door = self._door
-        if len(text) > door.max_message_bytes:
-            self._close_code = TOO_BIG
-            self._reading.cancel()
-            return
-        try:
-            messages = messages_of(text, door.transformer)
-        except MalformedFrameError as malformed:
-            await self._send(
-                b'{"id":null,"error":%b}' % door.transformer.error(error_object(PARSE_ERROR, str(malformed)))
-            )
-            return
-        too_many = len(messages) > door.max_batch_calls
+        most = self._door.max_batch_calls
+        messages = await self._messages(text, context)
+        too_many = len(messages) > most and any(message.kind is not None for message in messages)
+        if too_many:
+            log_call("(frame)", self._request_id, 0.0, BAD_REQUEST.name, context)
         for message in messages:
             if too_many and message.kind is not None:
-                await self._fail(message, f"A batch may have at most {door.max_batch_calls} calls", None)
-            elif message.id is None:
-                content = door.transformer.error(error_object(PARSE_ERROR, "`id` is required"))
-                await self._send(b'%b,"error":%b}' % (message.start, content))
-            elif message.kind is Kind.SUBSCRIPTION:
-                await self._subscribe(message, message.id, context)
-            elif message.kind is not None:
-                await self._free.acquire()
-                task = asyncio.create_task(self._call(message, context))
-                self._calls.add(task)
-                task.add_done_callback(self._called)
-            elif message.id in self._subscriptions:
-                self._subscriptions[message.id].cancel()
+                await self._fail(message, f"A batch may have at most {most} calls", None)
+            else:
+                await self._obey(message, context)
+
+    async def _messages(self, text: bytes, context: Context) -> list[Message]:
+        """The messages of a frame; none of one that is malformed or has too many, which is said once."""
+        read = partial(messages_of, text, self._door.transformer, self._door.max_messages)
+        try:
+            return await asyncio.to_thread(read) if len(text) > LARGE_BYTES else read()
+        except MalformedFrameError as malformed:
+            status, reason = PARSE_ERROR, str(malformed)
+        except CrowdedFrameError:
+            status, reason = BAD_REQUEST, f"A frame may have at most {self._door.max_messages} messages"
+        log_call("(frame)", self._request_id, 0.0, status.name, context)
+        await self._peer.send(b'{"id":null,"error":%b}' % self._door.transformer.error(error_object(status, reason)))
+        return []
+
+    async def _obey(self, message: Message, context: Context) -> None:
+        """Begin a call, or end a subscription."""
+        if message.id is None:
+            content = self._door.transformer.error(error_object(PARSE_ERROR, "`id` is required"))
+            await self._peer.send(b'%b,"error":%b}' % (message.start, content))
+        elif message.kind is Kind.SUBSCRIPTION:
+            await self._subscribe(message, message.id, context)
+        elif message.kind is not None:
+            await self._begin(message, context)
+        elif message.id in self._subscriptions:
+            self._subscriptions[message.id].cancel()
+
+    async def _begin(self, message: Message, context: Context) -> None:
+        """Begin a query or a mutation, as soon as there is room for it."""
+        size = len(message.input or b"")
+        await self._free.acquire()
+        await self._inputs.wait(size)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._calls.discard(task)
+            self._free.release()
+            self._inputs.give(size)
+
+        task = asyncio.create_task(self._call(message, context))
+        self._calls.add(task)
+        task.add_done_callback(ended)
 
     async def _subscribe(self, message: Message, id_: str | float, context: Context) -> None:
         """Begin a subscription."""
+        reason = None
         if id_ in self._subscriptions:
-            await self._fail(message, "Duplicate id: a subscription of this socket has it", message.path)
-            return
-        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            reason = "Duplicate id: a subscription of this socket has it"
+        elif len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
             reason = f"A socket may have at most {MAX_SUBSCRIPTIONS} subscriptions at once"
+        if reason is not None:
+            log_call(message.path, self._request_id, 0.0, BAD_REQUEST.name, context)
             await self._fail(message, reason, message.path)
+            return
+        held = ExitStack()
+        try:
+            held.enter_context(self._door.live.opened(context.principal))
+        except (RateLimited, Unavailable) as error:
+            log_call(message.path, self._request_id, 0.0, error.code, context)
+            await self._peer.send(self._failed(message, error))
             return
         task = self._subscriptions[id_] = asyncio.create_task(self._subscription(message, id_, context))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
+        task.add_done_callback(lambda _: held.close())
         # It begins before a stop can come: what is cancelled before it has begun never runs, nor says `stopped`.
         await asyncio.sleep(0)
-
-    def _called(self, task: asyncio.Task[None]) -> None:
-        self._calls.discard(task)
-        self._free.release()
 
     async def _call(self, message: Message, context: Context) -> None:
         """Answer a query or a mutation."""
         try:
             output, procedure = await self._run(message, context)
             data = self._door.transformer.output(output, procedure.output)
-            await self._send(b'%b,"result":{"type":"data","data":%b}}' % (message.start, data))
+            await self._peer.send(b'%b,"result":{"type":"data","data":%b}}' % (message.start, data))
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
-            await self._send(self._failed(message, told(failed, "trpc", self._request_id)))
+            await self._peer.send(self._failed(message, told(failed, "trpc", self._request_id)))
 
     async def _subscription(self, message: Message, id_: str | float, context: Context) -> None:
         """Send a stream until it ends, is stopped, or its key ends."""
@@ -275,27 +322,32 @@ class _Socket:
         try:
             stream, procedure = await self._run(message, context)
             try:
-                await self._send(b'%b,"result":{"type":"started"}}' % message.start)
+                await self._peer.send(b'%b,"result":{"type":"started"}}' % message.start)
                 stopped = True
                 while (batch := await next_batch(procedure, context, stream)) is not None:
-                    for item in batch:
-                        result = frame(item, procedure, self._door.transformer)
-                        await self._send(b'%b,"result":%b}' % (message.start, result))
+                    await self._send_batch(message, batch, procedure)
+                    del batch  # nothing is held while the next is awaited
             finally:
                 await stream.aclose()
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
-            await self._send(self._failed(message, told(failed, "trpc", self._request_id)))
+            await self._peer.send(self._failed(message, told(failed, "trpc", self._request_id)))
         except asyncio.CancelledError:
             if self._closing:
                 raise
             if self._revoked is not None:
-                await self._send(self._failed(message, self._revoked))
+                await self._peer.send(self._failed(message, self._revoked))
             else:
                 stopped = True  # by the client, perhaps before it had started
         finally:
             del self._subscriptions[id_]  # first: whoever hears `stopped` may use the id again
             if stopped and not self._closing:
-                await self._send(b'%b,"result":{"type":"stopped"}}' % message.start)
+                await self._peer.send(b'%b,"result":{"type":"stopped"}}' % message.start)
+
+    async def _send_batch(self, message: Message, batch: list[Any], procedure: Procedure) -> None:
+        """Send values of a stream."""
+        for item in batch:
+            result = frame(item, procedure, self._door.transformer)
+            await self._peer.send(b'%b,"result":%b}' % (message.start, result))
 
     async def _run(self, message: Message, context: Context) -> tuple[Any, Procedure]:
         """What a call comes to. Raises ProcedureError."""
@@ -315,27 +367,14 @@ class _Socket:
         return b'%b,"error":%b}' % (message.start, content)
 
     async def _fail(self, message: Message, reason: str, path: str | None) -> None:
-        log_call(message.path, self._request_id, 0.0, BAD_REQUEST.name)
         content = self._door.transformer.error(error_object(BAD_REQUEST, reason, path))
-        await self._send(b'%b,"error":%b}' % (message.start, content))
-
-    async def _send(self, content: bytes) -> None:
-        """Send one message. Returns when the network takes more: that is the reader's own pace."""
-        try:
-            await self._asgi_send({"type": "websocket.send", "text": content.decode(), "bytes": None})
-        except RuntimeError:  # the client is gone
-            self._reading.cancel()
-        self._sent_at = time.monotonic()
-
-    async def _ping(self) -> None:
-        while True:
-            await asyncio.sleep(self._sent_at + self._door.ping_seconds - time.monotonic())
-            if time.monotonic() >= self._sent_at + self._door.ping_seconds:
-                await self._send(PING)
+        await self._peer.send(b'%b,"error":%b}' % (message.start, content))
 
 
 def _close_code(error: ProcedureError) -> int:
     """How a socket is closed whose caller is refused."""
+    if isinstance(error, RateLimited):
+        return TRY_AGAIN
     if isinstance(error, Unavailable):
         return RESTART
     return DEFECT if isinstance(error, Internal) else POLICY

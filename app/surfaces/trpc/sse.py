@@ -26,6 +26,9 @@ from schemas.errors import ProcedureError
 CLOSE_SECONDS = 5.0
 """How long a client that does not read may hold up the end of its stream."""
 
+PIECE_BYTES = 65_536
+"""What is below us keeps some pieces of a client that does not read: so none is larger."""
+
 HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache, no-store, no-transform"),
@@ -97,6 +100,7 @@ class EventStream(Struct, frozen=True, kw_only=True):
         try:
             while (batch := await next_batch(self.procedure, context, stream)) is not None:
                 await sender.send(b"".join([message(item, self.procedure, self.transformer) for item in batch]))
+                del batch  # nothing is held while the next is awaited
             return event("return", b"")
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
             error = told(failed, "trpc", context.request_id)
@@ -111,7 +115,10 @@ class EventStream(Struct, frozen=True, kw_only=True):
         await self.send({"type": "http.response.start", "status": 200, "headers": [*headers, *HEADERS]})
 
     async def _write(self, content: bytes, *, more: bool = True) -> None:
-        await self.send({"type": "http.response.body", "body": content, "more_body": more})
+        last = max(len(content) - 1, 0) // PIECE_BYTES
+        for place in range(last + 1):
+            piece = content[place * PIECE_BYTES : (place + 1) * PIECE_BYTES]
+            await self.send({"type": "http.response.body", "body": piece, "more_body": more or place < last})
 
 
 class _Sender:

@@ -1,0 +1,58 @@
+"""How much one key, and all keys together, may have open at a server process: event streams, sockets, subscriptions."""
+
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from schemas.errors import RateLimited, Unavailable
+
+RETRY_SECONDS = 10
+"""When to ask again: something else must have ended until then."""
+
+MAX_FILES = 65_536
+RESERVED_FILES = 768
+"""Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
+
+
+def max_files() -> int:
+    """How many files a server process may open: as many as the system lets it, up to a bound."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+
+
+def max_connections() -> int:
+    """How many connections of clients it may have open."""
+    return max(max_files() - RESERVED_FILES, 128)
+
+
+class Openings:
+    """Counts what is open. For one event loop."""
+
+    def __init__(self, *, of_a_key: int, in_all: int) -> None:
+        """`of_a_key` is 0 if only `in_all` limits."""
+        self._of_a_key = of_a_key or in_all
+        self._in_all = in_all
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def opened(self, key_id: str) -> Iterator[None]:
+        """Count one more during the block. Raises RateLimited if the key has too many, Unavailable if all have."""
+        if self._open[key_id] >= self._of_a_key:
+            raise RateLimited(
+                f"The key has {self._of_a_key} streams and sockets open at this server process, which is the most; "
+                "close some",
+                limit=self._of_a_key,
+                reset=int(time.time()) + RETRY_SECONDS,
+                retry_after_seconds=RETRY_SECONDS,
+            )
+        if self._open.total() >= self._in_all:
+            raise Unavailable("The server process has too many streams open", retry_after_seconds=RETRY_SECONDS)
+        self._open[key_id] += 1
+        try:
+            yield
+        finally:
+            self._open[key_id] -= 1
+            if not self._open[key_id]:
+                del self._open[key_id]

@@ -1,0 +1,75 @@
+"""One WebSocket, whichever protocol is spoken over it: reading, writing, keeping it alive, closing it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from litestar.types import Receive, Send
+
+POLICY, TOO_BIG, DEFECT, RESTART, TRY_AGAIN = 1008, 1009, 1011, 1012, 1013
+"""Close codes (RFC 6455, section 7.4, and its registry)."""
+
+MAX_REASON_BYTES = 123
+"""RFC 6455, section 5.5."""
+
+CLOSE_SECONDS = 5.0
+"""How long a client that does not read may hold up the end of its socket."""
+
+
+class TooBigError(Exception):
+    """A message is larger than its sender may send."""
+
+
+class Peer:
+    """The client at the other end. For any number of tasks of one event loop, of which one reads."""
+
+    def __init__(self, receive: Receive, send: Send, gone: Callable[[], None]) -> None:
+        """`gone` is called when a message cannot be sent because the client is gone."""
+        self._receive = receive
+        self._asgi_send = send
+        self._gone = gone
+        self._sending = asyncio.Lock()
+        self._sent_at = time.monotonic()
+
+    async def next(self, max_bytes: int) -> str | bytes | None:
+        """The next message; None when the client has gone. Raises TooBigError."""
+        received = await self._receive()
+        if received["type"] != "websocket.receive":
+            return None
+        text = received.get("text")
+        message: str | bytes = received.get("bytes") or b"" if text is None else text
+        if len(message) > max_bytes or (isinstance(message, str) and _bytes(message, max_bytes) > max_bytes):
+            raise TooBigError
+        return message
+
+    async def send(self, text: bytes) -> None:
+        """Send one message. Returns when the network takes more: that is the reader's own pace.
+
+        One at a time: what is below us makes copies of each that waits.
+        """
+        async with self._sending:
+            try:
+                await self._asgi_send({"type": "websocket.send", "text": text.decode(), "bytes": None})
+            except RuntimeError:
+                self._gone()
+            self._sent_at = time.monotonic()
+
+    async def ping(self, text: bytes, seconds: float) -> None:
+        """Send `text` where nothing else was sent for so many seconds, for ever."""
+        while True:
+            await asyncio.sleep(self._sent_at + seconds - time.monotonic())
+            if time.monotonic() >= self._sent_at + seconds:
+                await self.send(text)
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Close it, with as much of the reason as a close frame holds."""
+        cut = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        with suppress(TimeoutError, RuntimeError):  # it was gone, or does not read
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._asgi_send({"type": "websocket.close", "code": code, "reason": cut})
+
+
+def _bytes(text: str, enough: int) -> int:
+    """How many bytes a text has in UTF-8. Only if it may have more than `enough` is it looked through."""
+    return len(text) if text.isascii() or 4 * len(text) <= enough else len(text.encode("utf-8", "surrogatepass"))
