@@ -17,15 +17,28 @@ UPDATED = (
 GROWING = (*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "registered_type", "workspace")
 """The tables to which rows are added."""
 
+ERASED = ("event",)
+"""The tables whose rows lose a part of their columns: a trigger allows no other change."""
+
+DELETED = ("attempt", "delivery", "event_count", "producer_count", "subscription")
+"""The tables from which a server deletes rows while it runs."""
+
+NEEDED = [
+    *((table, right) for table in GROWING for right in ("SELECT", "INSERT")),
+    *((table, "UPDATE") for table in (*UPDATED, *ERASED)),
+    *((table, "DELETE") for table in DELETED),
+]
+"""All that a server does while it runs: a table and a right on it."""
+
 MISSING_RIGHTS = """
-SELECT name, needed FROM (
-    SELECT name, needed FROM unnest(%(growing)s::text[]) AS name, unnest('{SELECT,INSERT}'::text[]) AS needed
-    UNION ALL SELECT name, 'UPDATE' FROM unnest(%(updated)s::text[]) AS name) AS rights
-WHERE NOT has_any_column_privilege(name, needed) ORDER BY name, needed LIMIT 1
+SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS rights (name, needed)
+WHERE NOT CASE needed
+    WHEN 'DELETE' THEN has_table_privilege(name, needed) ELSE has_any_column_privilege(name, needed) END
+ORDER BY name, needed LIMIT 1
 """
 """A table and a right on it that the server needs and its role lacks, if there is one."""
 
-RIGHTS = {"growing": list(GROWING), "updated": list(UPDATED)}
+RIGHTS = {"tables": [table for table, _ in NEEDED], "rights": [right for _, right in NEEDED]}
 
 
 class Readiness:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from psycopg.errors import DuplicateObject, UniqueViolation
 from psycopg.sql import SQL, Identifier
 
-from app.store.readiness import GROWING, UPDATED
+from app.store.readiness import NEEDED
 
 OWNER = "postgres"
 """The superuser of the embedded database: it owns the tables, migrates and administers."""
@@ -19,22 +19,12 @@ OWNER = "postgres"
 SERVER = "synap"
 """The role that serves the embedded database."""
 
-ERASED = ("event",)
-"""The tables whose rows lose a part of their columns: a trigger allows no other change."""
-
-DELETED = (
-    *("attempt", "delivery", "event_count", "merkle_node", "producer_count", "registered_type"),
-    "subscription",
-)
-"""The tables from which the server and its commands delete rows."""
-
 GRANTS = [
-    *((table, right) for table in GROWING for right in ("SELECT", "INSERT")),
-    *((table, "UPDATE") for table in (*UPDATED, *ERASED)),
-    *((table, "DELETE") for table in DELETED),
+    *NEEDED,
+    *((table, "DELETE") for table in ("merkle_node", "registered_type")),
     ("alembic_version", "SELECT"),
 ]
-"""All that a server does: a table and a right on it."""
+"""All that a server and its commands do: a table and a right on it."""
 
 MISSING = """
 SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS needed (name, needed)

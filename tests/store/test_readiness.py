@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 import app.store.tables
 from app.store.database import Database
 from app.store.install import head
-from app.store.readiness import GROWING, Readiness
+from app.store.readiness import DELETED, GROWING, Readiness
 
 assert app.store.tables, "registers the tables"
 
@@ -46,7 +46,13 @@ def test_a_role_that_may_do_what_a_server_does_is_ready(guest_url: str) -> None:
     assert _problem(guest_url) is None
 
 
-@pytest.mark.parametrize(("right", "table"), [("UPDATE", "rate_window"), ("INSERT", "event"), ("SELECT", "api_key")])
+@pytest.mark.parametrize(
+    ("right", "table"),
+    [
+        *[("UPDATE", "rate_window"), ("INSERT", "event"), ("SELECT", "api_key"), ("UPDATE", "event")],
+        *(("DELETE", table) for table in DELETED),
+    ],
+)
 def test_a_right_that_is_missing_is_named(database_url: str, guest_url: str, right: str, table: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"REVOKE {right} ON {table} FROM guest")
