@@ -22,6 +22,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from app.files import replace_file
+
 WRITE_SECONDS = 1.0
 """How old the numbers of another process than the one that is asked may be."""
 
@@ -165,7 +167,11 @@ class Board:
         """Begin. A folder that cannot be written costs the others' view of this process, and nothing else."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._number, self._lock = next(self._free())
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                self._number, self._lock = next(self._free(folder))
+            finally:
+                os.close(folder)
         except OSError as error:
             logger.warning("the numbers of this process are not shared", reason=error.strerror)
             return
@@ -202,10 +208,11 @@ class Board:
                     found.append(_decoder.decode(path.read_bytes()))
         return found
 
-    def _free(self) -> Iterator[tuple[int, int]]:
-        """The numbers that nobody has, and the locks that make them ours."""
+    def _free(self, folder: int) -> Iterator[tuple[int, int]]:
+        """The numbers that nobody has in an open folder, and the locks that make them ours."""
         for number in count():
-            lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(f"{number}.lock", flags, 0o600, dir_fd=folder)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -244,13 +251,9 @@ class Board:
             own = self._own()
             if self._lock is not None:
                 with suppress(OSError):  # a disk that is full: the others see what was written last, and how old it is
-                    await asyncio.to_thread(self._replace, msgspec.json.encode(own))
+                    content = msgspec.json.encode(own)
+                    await asyncio.to_thread(replace_file, self._file(self._number), content, durable=False)
         return own
-
-    def _replace(self, content: bytes) -> None:
-        written = self._file(self._number).with_suffix(".new")
-        written.write_bytes(content)
-        written.replace(self._file(self._number))
 
 
 _decoder = msgspec.json.Decoder(Snapshot)

@@ -7,11 +7,11 @@ import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import msgspec
 from msgspec import Struct
 
+from app.files import replace_file
 from app.ledger.checkpoint import Checkpoint, MalformedNoteError, parse
 from schemas.jsontext import UNREADABLE
 
@@ -61,16 +61,7 @@ class KeptNotes:
     def write(self, log: str, kept: KeptNote) -> None:
         """Replace the file of a log, atomically; only this user may read it."""
         self._make_folder()
-        with NamedTemporaryFile("wb", dir=self.path, prefix=".", delete=False) as file:  # mode 0600
-            file.write(msgspec.json.encode(kept) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(self._file(log))
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(self._file(log), msgspec.json.encode(kept) + b"\n", durable=True)
 
     def remove(self, log: str) -> None:
         """Remove the file of a log that was deleted."""
@@ -79,7 +70,7 @@ class KeptNotes:
     def take(self) -> int | None:
         """A descriptor that holds these files for one process of the machine; None if another process holds them."""
         self._make_folder()
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

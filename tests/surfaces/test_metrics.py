@@ -342,10 +342,27 @@ def test_a_folder_that_cannot_be_written_hides_a_process_and_stops_nobody(tmp_pa
     asyncio.run(tried())
 
 
+@pytest.mark.parametrize("link", ["metrics", "metrics/0.lock"])
+def test_a_link_hides_a_process_and_is_not_followed(tmp_path: Path, link: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere" / ("" if link == "metrics" else "made"))
+
+    async def tried() -> None:
+        board = Board(tmp_path / "metrics", lambda: None)
+        board.open()
+        assert [each.number for each in await board.all()] == [-1]
+        await board.close()
+
+    asyncio.run(tried())
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_who_died_is_not_shown_and_its_number_is_taken_again(tmp_path: Path) -> None:
     die = (
         "import asyncio, os, sys\nfrom pathlib import Path\nfrom app.metrics import Board\n"
-        "async def run():\n    Board(Path(sys.argv[1]), lambda: None).open()\n    await asyncio.sleep(0.5)\n"
+        "async def run():\n    Board(Path(sys.argv[1]), lambda: None).open()\n"
+        "    while not Path(sys.argv[1], '0.json').exists():\n        await asyncio.sleep(0.01)\n"
         "    os._exit(9)\nasyncio.run(run())"
     )
     ran = subprocess.run([sys.executable, "-c", die, tmp_path], check=False)
