@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parents[2] / "clients" / "python" / "src"
 
 sys.path.insert(0, str(SOURCE))
 
-from synap_client import Synap  # noqa: E402 - it is found from here on
+from synap_client import Synap, new_id  # noqa: E402 - it is found from here on
 
 from tests.servers import Server  # noqa: E402 - as above
 
@@ -20,3 +20,15 @@ def client(server: Server) -> Iterator[Synap]:
     """A client of the shared server, which may do everything."""
     with Synap(server.url, server.token) as made:
         yield made
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """A spool that is not there yet."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def run() -> str:
+    """What the events of this test have in common."""
+    return new_id()

@@ -26,24 +26,11 @@ from synap_client import (
     SpoolFull,
     Synap,
     Unauthorized,
-    new_id,
 )
 from synap_client.recorder import RecorderFields
 
-from tests.clients.conftest import SOURCE
+from tests.clients.scripts import script, stored_numbers
 from tests.servers import Server, free_port, until
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    """A spool that is not there yet."""
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def run() -> str:
-    """What the events of this test have in common."""
-    return new_id()
 
 
 @pytest.fixture
@@ -53,27 +40,8 @@ def away() -> Iterator[Synap]:
         yield made
 
 
-def _numbers(client: Synap, run: str) -> list[int]:
-    """What is stored of a test, in the order of the log."""
-    return [event.data["n"] for event in client.events(correlation_id=run, limit=1000)][::-1]
-
-
 def _journals(spool: Path) -> list[str]:
     return [path.name for path in spool.glob("j-*")]
-
-
-def _script(server: Server, text: str, **names: object) -> subprocess.CompletedProcess[str]:
-    """A process that has a client and runs `text`."""
-    head = f"from synap_client import *\nclient = Synap({server.url!r}, {server.token!r})\n"
-    values = "".join(f"{name} = {value!r}\n" for name, value in names.items())
-    return subprocess.run(
-        [sys.executable, "-c", head + values + text],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("fsync", ["always", "second", "never", None])
@@ -109,7 +77,7 @@ def test_batches_go_by_count_by_bytes_and_by_time(client: Synap, run: str) -> No
         time.sleep(0.3)
         assert recorder.pending == 1
 
-    assert _numbers(client, run) == [0, 1, 0, 1, 2, 0, 1, 2]
+    assert stored_numbers(client, run) == [0, 1, 0, 1, 2, 0, 1, 2]
 
 
 def test_events_wait_on_disk_while_the_server_is_away(
@@ -128,7 +96,7 @@ def test_events_wait_on_disk_while_the_server_is_away(
         assert repr(recorder.last_error) == "None"
         assert recorder.close()
 
-    assert _numbers(client, run) == list(range(5))
+    assert stored_numbers(client, run) == list(range(5))
 
 
 @contextmanager
@@ -189,8 +157,8 @@ def test_only_the_user_of_the_process_reads_a_spool(client: Synap, spool: Path, 
 
 
 def test_what_a_killed_process_logged_is_sent_by_the_next(client: Synap, server: Server, spool: Path, run: str) -> None:
-    assert _script(server, KILLED, spool=str(spool), run=run, count=20).returncode == -signal.SIGKILL
-    assert _numbers(client, run) == []
+    assert script(server, KILLED, spool=str(spool), run=run, count=20).returncode == -signal.SIGKILL
+    assert stored_numbers(client, run) == []
     [journal] = spool.glob("j-*")
     with (journal / "00000001.events").open("ab") as segment:
         segment.write(b'0badc0de {"torn":')
@@ -199,14 +167,14 @@ def test_what_a_killed_process_logged_is_sent_by_the_next(client: Synap, server:
         recorder.log("recorded.next", {"n": 20}, correlation_id=run)
         assert recorder.flush(20)
 
-    assert sorted(_numbers(client, run)) == list(range(21))
+    assert sorted(stored_numbers(client, run)) == list(range(21))
     assert (spool / "damaged").read_bytes() == b'0badc0de {"torn":\n'
     assert _journals(spool) == []
 
 
 def test_a_journal_is_read_whole_however_it_was_cut(client: Synap, server: Server, spool: Path, run: str) -> None:
     """At each byte of the last line, and with a byte in the middle turned over."""
-    assert _script(server, KILLED, spool=str(spool), run=run, count=3).returncode == -signal.SIGKILL
+    assert script(server, KILLED, spool=str(spool), run=run, count=3).returncode == -signal.SIGKILL
     [journal] = spool.glob("j-*")
     content = (journal / "00000001.events").read_bytes()
     lines = content.splitlines(keepends=True)
@@ -231,7 +199,7 @@ def test_a_journal_is_read_whole_however_it_was_cut(client: Synap, server: Serve
         assert (again / "damaged").exists() == (left != whole)
         assert taken == []
 
-    assert sorted(_numbers(client, run)) == [0, 1, 2]
+    assert sorted(stored_numbers(client, run)) == [0, 1, 2]
 
 
 def test_a_journal_whose_owner_lives_is_left_alone(client: Synap, spool: Path, run: str) -> None:
@@ -241,11 +209,11 @@ def test_a_journal_whose_owner_lives_is_left_alone(client: Synap, spool: Path, r
     with client.recorder(spool=spool) as other:
         other.log("recorded.other", {"n": 1}, correlation_id=run)
         assert other.flush(20)
-        assert _numbers(client, run) == [1]
+        assert stored_numbers(client, run) == [1]
 
     assert len(_journals(spool)) == 1
     assert waiting.close()
-    assert _numbers(client, run) == [1, 0]
+    assert stored_numbers(client, run) == [1, 0]
 
 
 def test_events_that_are_refused_for_good_are_set_aside_and_hold_up_nothing(
@@ -266,7 +234,7 @@ def test_events_that_are_refused_for_good_are_set_aside_and_hold_up_nothing(
         assert recorder.flush(30)
         assert (recorder.pending, recorder.rejected) == (0, 7)
 
-    assert _numbers(client, run) == list(range(50))
+    assert stored_numbers(client, run) == list(range(50))
     reasons = [(each.error, each.event["type"]) for each in told]
     assert sorted(reasons) == [
         ("Conflict", "recorded.conflict"),
@@ -290,7 +258,7 @@ def test_another_users_events_are_set_aside_though_the_key_may_write(client: Syn
         recorder.log("recorded.mine", {"n": 2}, correlation_id=run)
         assert recorder.flush(20)
 
-    assert _numbers(client, run) == [0, 2]
+    assert stored_numbers(client, run) == [0, 2]
     assert [(each.error, each.event["data"]) for each in told] == [("Forbidden", {"n": 1})]
 
 
@@ -311,7 +279,7 @@ def test_a_key_that_may_not_write_is_no_fault_of_the_events(client: Synap, run: 
         tokens[0] = new["token"]
         assert recorder.flush(10)
 
-    assert _numbers(client, run) == [0]
+    assert stored_numbers(client, run) == [0]
 
 
 def test_a_key_that_is_renewed_while_it_is_refused_costs_no_event(client: Synap, run: str) -> None:
@@ -325,7 +293,7 @@ def test_a_key_that_is_renewed_while_it_is_refused_costs_no_event(client: Synap,
         assert recorder.flush(10)
         assert recorder.rejected == 0
 
-    assert _numbers(client, run) == [0]
+    assert stored_numbers(client, run) == [0]
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
@@ -351,7 +319,7 @@ def test_a_full_spool_is_an_error_and_takes_more_when_there_is_room(
         until(lambda: _takes(recorder, run))
         assert recorder.close()
 
-    assert _numbers(client, run) == [*logged, -1]
+    assert stored_numbers(client, run) == [*logged, -1]
 
 
 def _fill(recorder: Recorder, run: str, logged: list[int]) -> None:
@@ -389,12 +357,12 @@ assert recorder.flush(20)
 def test_a_disk_that_is_full_in_the_middle_of_a_line_spoils_no_other(
     client: Synap, server: Server, spool: Path, run: str
 ) -> None:
-    ran = _script(server, LIMITED, spool=str(spool), run=run, limit=3001)
+    ran = script(server, LIMITED, spool=str(spool), run=run, limit=3001)
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    [lost] = set(range(40)) - set(_numbers(client, run))
+    [lost] = set(range(40)) - set(stored_numbers(client, run))
     assert ran.stdout.endswith(f"[{lost}]\n")
-    assert _numbers(client, run) == [n for n in range(40) if n != lost]
+    assert stored_numbers(client, run) == [n for n in range(40) if n != lost]
     assert not (spool / "damaged").exists()
 
 
@@ -413,124 +381,18 @@ print(recorder.pending, recorder.rejected)
 
 
 def test_a_place_that_cannot_be_written_is_written_later(client: Synap, server: Server, spool: Path, run: str) -> None:
-    ran = _script(server, FULL, spool=str(spool), run=run, type="recorded.full", limit=0)
+    ran = script(server, FULL, spool=str(spool), run=run, type="recorded.full", limit=0)
 
     assert (ran.returncode, ran.stdout) == (0, "0 0\n"), ran.stderr
-    assert _numbers(client, run) == list(range(10))
+    assert stored_numbers(client, run) == list(range(10))
 
 
 def test_a_refused_event_is_written_down_whole_and_once(server: Server, spool: Path, run: str) -> None:
-    ran = _script(server, FULL, spool=str(spool), run=run, type="bad", limit=1000)
+    ran = script(server, FULL, spool=str(spool), run=run, type="bad", limit=1000)
 
     assert (ran.returncode, ran.stdout) == (0, "0 10\n"), ran.stderr
     lines = (spool / "rejected.ndjson").read_text().splitlines()
     assert [json.loads(line)["event"]["data"]["n"] for line in lines] == list(range(10))
-
-
-INTERRUPTED = """
-import signal, threading, time
-
-class TooLong(Exception):
-    pass
-
-def senders():
-    return sum(each.name == "synap-recorder" and each.is_alive() for each in threading.enumerate())
-
-armed = False
-def interrupt(*_):
-    global armed
-    if armed:
-        armed = False
-        raise TooLong
-signal.signal(signal.SIGALRM, interrupt)
-
-cut = 0
-for _ in range(60):
-    with client.recorder() as recorder:
-        try:
-            armed = True
-            signal.setitimer(signal.ITIMER_REAL, 0.0003)
-            recorder.log("recorded.begun", {})
-        except TooLong:
-            cut += 1
-        armed = False
-        recorder.log("recorded.begun", {})
-        assert recorder.flush(20)
-        until = time.monotonic() + 2
-        while senders() > 1:
-            assert time.monotonic() < until
-            time.sleep(0.01)
-
-recorder = client.recorder(spool=spool, fsync="never", batch_seconds=0.05)
-recorder.log("recorded.begun", {})
-signal.setitimer(signal.ITIMER_REAL, 0.001, 0.00037)
-for n in range(4000):
-    try:
-        armed = n % 3 == 0
-        recorder.log("recorded.cut", {"n": n, "text": "x" * (n % 100)}, correlation_id=run)
-        armed = False
-        print(n)
-    except TooLong:
-        cut += 1
-signal.setitimer(signal.ITIMER_REAL, 0)
-assert cut > 20
-recorder.log("recorded.cut", {"n": 4000}, correlation_id=run)
-assert recorder.flush(20)
-assert recorder.pending == 0
-recorder.close()
-"""
-
-
-@pytest.mark.parametrize("on_disk", [True, False])
-def test_an_exception_out_of_a_signal_handler_spoils_no_other_event(
-    client: Synap,
-    server: Server,
-    spool: Path,
-    run: str,
-    on_disk: bool,  # noqa: FBT001
-) -> None:
-    ran = _script(server, INTERRUPTED, spool=str(spool) if on_disk else None, run=run)
-
-    assert ran.returncode == 0, ran.stderr
-    stored = _numbers(client, run)
-    assert {int(n) for n in ran.stdout.split()} | {4000} <= set(stored)
-    assert stored == sorted(set(stored))
-    assert not (spool / "damaged").exists()
-
-
-SIGNALLED = """
-import faulthandler, logging, signal
-faulthandler.dump_traceback_later(20, exit=True)
-recorder = client.recorder(spool=spool)
-handler = SynapHandler(recorder, prefix=prefix)
-logger = logging.getLogger("app")
-logger.setLevel(logging.INFO)
-logger.addHandler(handler)
-signals = 0
-def tell(*_):
-    global signals
-    signals += 1
-    logger.info("a signal")
-signal.signal(signal.SIGALRM, tell)
-signal.setitimer(signal.ITIMER_REAL, 0.01, 0.003)
-for n in range(400):
-    logger.info("as ever")
-signal.setitimer(signal.ITIMER_REAL, 0)
-assert recorder.flush(20)
-print(400 + signals, handler.dropped)
-"""
-
-
-def test_a_signal_handler_may_log_while_its_thread_does(client: Synap, server: Server, spool: Path, run: str) -> None:
-    ran = _script(server, SIGNALLED, spool=str(spool), prefix=run)
-
-    assert ran.returncode == 0, ran.stderr
-    logged, dropped = map(int, ran.stdout.split())
-    assert logged > 400
-    # Only a signal in the very moment in which a line is written finds no room for its own, and that is told.
-    dropped += sum(event.data["count"] for event in client.events(type=f"{run}.dropped"))
-    assert dropped < (logged - 400) / 2
-    assert client.page(type=f"{run}.app").total == logged - dropped
 
 
 def test_nothing_is_told_while_loggers_are_held_up(client: Synap, server: Server, spool: Path, run: str) -> None:
@@ -560,7 +422,7 @@ def test_nothing_is_told_while_loggers_are_held_up(client: Synap, server: Server
         logger.setLevel(level)
 
     assert told == [("events wait: %s: %s", False), ("events are sent again", False)]
-    assert _numbers(client, run) == [0]
+    assert stored_numbers(client, run) == [0]
 
 
 def test_events_wait_for_a_token_that_cannot_be_had(client: Synap, server: Server, run: str) -> None:
@@ -579,7 +441,7 @@ def test_events_wait_for_a_token_that_cannot_be_had(client: Synap, server: Serve
 
     assert recorder.close(20)
     assert recorder.last_error is None
-    assert _numbers(client, run) == [0]
+    assert stored_numbers(client, run) == [0]
 
 
 def test_a_flush_that_ends_lets_another_one_go_on(client: Synap, server: Server, run: str) -> None:
@@ -598,7 +460,7 @@ def test_a_flush_that_ends_lets_another_one_go_on(client: Synap, server: Server,
         assert flushed == [True]
         assert recorder.close()
 
-    assert _numbers(client, run) == [0, 1]
+    assert stored_numbers(client, run) == [0, 1]
 
 
 def test_two_events_of_one_id_are_one_or_a_conflict(client: Synap, spool: Path, run: str) -> None:
@@ -610,7 +472,7 @@ def test_two_events_of_one_id_are_one_or_a_conflict(client: Synap, spool: Path, 
         recorder.log("recorded.twice", {"n": 3}, correlation_id=run)
         assert recorder.flush(20)
 
-    assert _numbers(client, run) == [1, 3]
+    assert stored_numbers(client, run) == [1, 3]
     assert [each.event["data"] for each in told] == [{"n": 2}]
 
 
@@ -619,7 +481,7 @@ def test_a_logger_that_may_wait_is_held_back_and_loses_nothing(client: Synap, sp
         for n in range(200):
             recorder.log("recorded.held", {"n": n}, correlation_id=run)
 
-    assert _numbers(client, run) == list(range(200))
+    assert stored_numbers(client, run) == list(range(200))
 
 
 def test_what_memory_holds_at_the_end_is_reported(away: Synap) -> None:
@@ -638,10 +500,10 @@ def test_the_end_of_a_program_sends_what_waits(client: Synap, server: Server, sp
     text = 'client.recorder(spool=spool, batch_seconds=60.0).log("recorded.end", {"n": n}, correlation_id=run)\n'
 
     for n, where in enumerate((None, str(spool))):
-        ran = _script(server, text, spool=where, run=run, n=n)
+        ran = script(server, text, spool=where, run=run, n=n)
         assert (ran.returncode, ran.stderr) == (0, "")
 
-    assert _numbers(client, run) == [0, 1]
+    assert stored_numbers(client, run) == [0, 1]
 
 
 BROKEN = """
@@ -657,10 +519,10 @@ for n, each in enumerate(clients):
 
 
 def test_a_recorder_that_cannot_be_closed_keeps_no_other_from_its_end(client: Synap, server: Server, run: str) -> None:
-    ran = _script(server, BROKEN, url=server.url, token=server.token, run=run)
+    ran = script(server, BROKEN, url=server.url, token=server.token, run=run)
 
     assert ran.stderr.count("could not be closed") == 3
-    assert sorted(_numbers(client, run)) == [0, 1, 2]
+    assert sorted(stored_numbers(client, run)) == [0, 1, 2]
 
 
 FORKED = """
@@ -692,10 +554,10 @@ def test_a_forked_child_logs_its_own_and_not_its_parents(
     run: str,
     on_disk: bool,  # noqa: FBT001
 ) -> None:
-    ran = _script(server, FORKED, spool=str(spool) if on_disk else None, run=run)
+    ran = script(server, FORKED, spool=str(spool) if on_disk else None, run=run)
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert sorted(_numbers(client, run)) == [0, 1, 2, 3]
+    assert sorted(stored_numbers(client, run)) == [0, 1, 2, 3]
     assert _journals(spool) == []
 
 
@@ -713,7 +575,7 @@ def test_threads_log_at_once(client: Synap, spool: Path, run: str) -> None:
             thread.join()
         assert recorder.flush(20)
 
-    assert sorted(_numbers(client, run)) == list(range(400))
+    assert sorted(stored_numbers(client, run)) == list(range(400))
 
 
 def test_a_spool_is_for_one_server_and_workspace(client: Synap, away: Synap, spool: Path) -> None:
@@ -739,7 +601,7 @@ def test_a_callback_that_fails_stops_nothing(client: Synap, run: str) -> None:
         recorder.log("recorded.good", {"n": 0}, correlation_id=run)
         assert recorder.flush(20)
 
-    assert _numbers(client, run) == [0]
+    assert stored_numbers(client, run) == [0]
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
@@ -770,7 +632,7 @@ def test_the_async_recorder_does_the_same(
 
     asyncio.run(main())
 
-    assert _numbers(client, run) == list(range(101))
+    assert stored_numbers(client, run) == list(range(101))
     assert [each.event["type"] for each in told] == ["bad"]
     assert _journals(spool) == []
 
@@ -792,7 +654,7 @@ def test_what_the_async_recorder_left_in_its_spool_is_sent_by_the_next(
         until(lambda: _listens(url))
         assert asyncio.run(main(url, 1))
 
-    assert sorted(_numbers(client, run)) == [0, 1]
+    assert sorted(stored_numbers(client, run)) == [0, 1]
 
 
 def _listens(url: str) -> bool:

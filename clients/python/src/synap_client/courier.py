@@ -6,20 +6,16 @@ Nothing here sends or sleeps: a thread or a task does, as `deliver` asks.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 from msgspec import Raw, Struct
 
+from synap_client.blame import blamed, of_one
 from synap_client.errors import (
-    Conflict,
     ConnectionLost,
     Forbidden,
-    InvalidInput,
-    Issue,
-    PayloadTooLarge,
     SpoolError,
     SpoolFull,
     SynapError,
@@ -71,8 +67,7 @@ class Outbox:
     def __init__(self, settings: Settings, target: str) -> None:
         """`target` is the server and workspace. Raises SpoolError."""
         self.settings = settings
-        self.changed = threading.Condition()
-        """Something was put, settled or taken over, or it ends."""
+        self._new_lock()
         self.rejected = 0
         self.last_error: SynapError | None = None
         """Why events wait; None while they are sent."""
@@ -92,7 +87,7 @@ class Outbox:
         self.hurried = 0
         """How many wait for batches to go at once."""
         self._settled = 0
-        self._waiting_bytes = self._reserved = 0
+        self._waiting_bytes = 0
         self._first_at: float | None = None
         self._adopted_at = self._synced_at = 0.0
         self._turn = False
@@ -101,28 +96,9 @@ class Outbox:
     def put(self, content: bytes, wait_seconds: float) -> None:
         """Take an event. Raises SpoolFull where there is no room within `wait_seconds`, and SpoolError."""
         deadline = time.monotonic() + wait_seconds
-        with self.changed:
-            while True:
-                if self._closed:
-                    raise SpoolError("the recorder is closed")
-                if self._own is None and self._spool is not None:
-                    self._own = self._spool.new_journal()
-                store = self._own
-                assert store is not None  # noqa: S101 - there is a spool, or memory
-                used = self._used(store)
-                if used + len(content) <= self.settings.max_bytes:
-                    break
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise self._full(used)
-                self.changed.wait(min(left, FULL_SECONDS))  # other processes make room without a word
-            self._reserved += len(content)
-        try:
+        with self.lock:
+            store = self._store_with_room(len(content), deadline)
             end = store.append(content)
-        finally:
-            with self.changed:
-                self._reserved -= len(content)
-        with self.changed:
             self._waiting_bytes += len(content)
             if self._first_at is None or self._is_whole():
                 self.changed.notify_all()
@@ -144,7 +120,7 @@ class Outbox:
 
     def due_seconds(self) -> float | None:
         """How long until the next batch should go; None where nothing waits."""
-        with self.changed:
+        with self.lock:
             if self._orphans:
                 return 0.0
             if not self.pending:
@@ -174,7 +150,7 @@ class Outbox:
                 journal.close()
             else:
                 logger.info("what another recorder left in %s is sent now", journal.directory)
-                with self.changed:
+                with self.lock:
                     self._orphans.append(journal)
                     self.changed.notify_all()
 
@@ -187,7 +163,7 @@ class Outbox:
             if lines:
                 self._orphans.rotate()
                 return Batch(journal, lines)
-            with self.changed:
+            with self.lock:
                 self._orphans.popleft()
                 journal.close()
                 self.changed.notify_all()
@@ -202,12 +178,12 @@ class Outbox:
         if self.last_error is not None:
             logger.info("events are sent again")  # not under the lock: whoever waits for it may hold a log handler's
             self.last_error = None
-        with self.changed:
+        with self.lock:
             if store is self._own:
                 self._settled += count
                 self._waiting_bytes -= size
                 if not self.pending:
-                    self._first_at = None
+                    self._first_at, self._waiting_bytes = None, 0
             self.changed.notify_all()
 
     def refuse(self, content: bytes, error: SynapError) -> None:
@@ -237,7 +213,7 @@ class Outbox:
 
     def close(self) -> None:
         """Give up the stores. What was not sent waits in a spool for the next recorder, or is refused."""
-        with self.changed:
+        with self.lock:
             if self._closed:
                 return
             self._closed = True
@@ -257,11 +233,43 @@ class Outbox:
 
     def forked(self) -> None:
         """In a forked child: what waited is the parent's."""
-        self.changed = threading.Condition()
+        self._new_lock()
         for store in (self._own, *self._orphans):
             if isinstance(store, Journal):
                 store.abandon()
         self._clear()
+
+    def _new_lock(self) -> None:
+        self.lock = threading.RLock()
+        """Hold it by `with outbox.lock`: a signal handler that raises in `Condition.__enter__` leaves it locked."""
+        self.changed = threading.Condition(self.lock)
+        """Something was put, settled or taken over, or it ends."""
+
+    def _store_with_room(self, size: int, deadline: float) -> Store:
+        """Our own store, once it has room for `size` bytes. Raises SpoolFull and SpoolError."""
+        while True:
+            if self._closed:
+                raise SpoolError("the recorder is closed")
+            store = self._own_store()
+            used = self._used(store)
+            if used + size <= self.settings.max_bytes:
+                return store
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._full(used)
+            self.changed.wait(min(left, FULL_SECONDS))  # other processes make room without a word
+
+    def _own_store(self) -> Store:
+        if self._own is None and self._spool is not None:
+            self._use(self._spool.new_journal())
+        assert self._own is not None  # noqa: S101 - there is a spool, or memory
+        return self._own
+
+    def _use(self, made: Journal) -> None:
+        if self._own is None:
+            self._own = made
+        else:  # a signal handler interrupted the making of this one, and logged an event into another
+            made.close()
 
     def _is_whole(self) -> bool:
         """Whether a batch is as large as it may be."""
@@ -276,7 +284,7 @@ class Outbox:
         beside = 0
         if self._spool is not None:
             beside = self._spool.size_beside(store if isinstance(store, Journal) else None)
-        return store.size + self._reserved + beside
+        return store.size + beside
 
 
 class Send(Struct, frozen=True):
@@ -328,7 +336,7 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
         try:
             if error is None:
                 pass
-            elif (places := _blamed(error, part.lines, may_log=may_log)) is None:
+            elif (places := blamed(error, part.lines, may_log=may_log)) is None:
                 outbox.hold(error)
                 yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds, error))
                 attempt += 1
@@ -344,7 +352,7 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
                 continue
             else:
                 for done, place in enumerate(places):
-                    outbox.refuse(part.lines[place - done].content, _own(error, place))
+                    outbox.refuse(part.lines[place - done].content, of_one(error, place))
                     del part.lines[place - done]  # it is not refused again where the next one cannot be written down
                 if part.lines:
                     continue
@@ -355,44 +363,6 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
             outbox.hold(SpoolError(f"the spool cannot be written: {failed}"))
             yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds))
             attempt += 1
-
-
-def _blamed(error: SynapError, lines: list[Line], *, may_log: bool) -> Sequence[int] | None:
-    """The places of the events that a failure is about; none where only halves can tell; None: it is not the events.
-
-    `may_log`: the key may log events of its own.
-    """
-    if isinstance(error, InvalidInput):
-        named = {place for issue in error.issues if (place := _place(issue.path)) is not None and place < len(lines)}
-        return sorted(named) or None
-    if isinstance(error, Forbidden) and not may_log:
-        return None
-    if isinstance(error, Forbidden | Conflict | PayloadTooLarge):
-        return [0] if len(lines) == 1 else []
-    return None
-
-
-def _own(error: SynapError, place: int) -> SynapError:
-    """What a failure says of one event of a batch."""
-    if not isinstance(error, InvalidInput):
-        return error
-    head = f"events.{place}"
-    issues = [
-        Issue(issue.path.removeprefix(head).removeprefix("."), issue.message)
-        for issue in error.issues
-        if issue.path == head or issue.path.startswith(f"{head}.")
-    ]
-    told = "; ".join(f"{issue.path}: {issue.message}" if issue.path else issue.message for issue in issues)
-    return InvalidInput(told, issues=issues, reason=error.reason)
-
-
-def _place(path: str) -> int | None:
-    """The number in `events.3.type`."""
-    head, _, rest = path.partition(".")
-    number = rest.partition(".")[0]
-    with suppress(ValueError):
-        return int(number) if head == "events" else None
-    return None
 
 
 def _log_batch(lines: list[Line]) -> Call[Any]:

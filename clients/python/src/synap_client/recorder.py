@@ -22,6 +22,7 @@ from synap_client.client import Synap
 from synap_client.courier import ADOPT_SECONDS, Batch, Outbox, Send, Settings, Step, deliver
 from synap_client.errors import SpoolError, SpoolFull, SynapError
 from synap_client.events import EventFields, NewEvent, Record, with_id, written
+from synap_client.interrupts import unmasked
 from synap_client.quiet import at_work, logger
 from synap_client.spool import Fsync, Rejected
 
@@ -128,20 +129,24 @@ class Recorder(_Recording):
             raise
         return id_
 
+    @unmasked()
     def put(self, content: bytes, wait_seconds: float) -> None:
         """Take an event that is JSON already, and has an id."""
         self._outbox.put(content, wait_seconds)
         if self._thread is None:
             self._start()
 
+    @unmasked()
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was logged before is stored or rejected; false where `timeout` seconds were too short."""
         outbox, count = self._outbox, self._outbox.put_count
+        if count and self._thread is None:  # the first `log` was interrupted before it started one
+            self._start()
         deadline = None if timeout is None else time.monotonic() + timeout
-        with outbox.changed:
+        with outbox.lock:
             outbox.hurried += 1
-            outbox.changed.notify_all()
             try:
+                outbox.changed.notify_all()
                 while not outbox.has_settled(count):
                     left = None if deadline is None else deadline - time.monotonic()
                     if (left is not None and left <= 0) or self._ends:
@@ -151,13 +156,14 @@ class Recorder(_Recording):
                 outbox.hurried -= 1
         return True
 
+    @unmasked()
     def close(self, timeout: float | None = None) -> bool:
         """Flush for `timeout` seconds (`exit_seconds` if not said), and end. False where events are left.
 
         What is left in a spool is sent by the next recorder there; what is left in memory is rejected.
         """
         done = self.flush(self.settings.exit_seconds if timeout is None else timeout)
-        with self._outbox.changed:
+        with self._outbox.lock:
             self._ends = True
             self._outbox.changed.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -172,11 +178,13 @@ class Recorder(_Recording):
             if self._thread is None and not self._ends:
                 self._thread = threading.Thread(target=self._run, name="synap-recorder", daemon=True)
                 try:
-                    self._thread.start()
+                    with unmasked():
+                        self._thread.start()
                 except BaseException as error:
                     self._thread = None  # the next event starts another
-                    if not isinstance(error, RuntimeError):  # the interpreter is ending
+                    if not (isinstance(error, RuntimeError) and str(error).startswith("can't ")):
                         raise
+                    # There are too many threads, or the interpreter is ending.
                     logger.warning("events wait, since no thread could be started: %s", error)
 
     def _run(self) -> None:
@@ -194,7 +202,7 @@ class Recorder(_Recording):
     def _send_next(self) -> None:
         self._outbox.tend()
         changed = self._outbox.changed
-        with changed:  # looked at and waited for under one lock: no event comes in between unheard
+        with self._outbox.lock:  # looked at and waited for under one lock: no event comes in between unheard
             seconds = self._outbox.due_seconds()
             if seconds != 0:
                 longest = 1.0 if self.settings.fsync == "second" else ADOPT_SECONDS
@@ -225,7 +233,7 @@ class Recorder(_Recording):
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         changed = self._outbox.changed
-        with changed:
+        with self._outbox.lock:
             while not self._ends and (left := deadline - time.monotonic()) > 0:
                 changed.wait(left)
 

@@ -394,8 +394,8 @@ class Spool:
 
     def new_journal(self) -> Journal:
         """A journal of our own. Raises SpoolError."""
+        made, fd = self.directory / f".new-{new_id()}", None
         try:
-            made = self.directory / f".new-{new_id()}"
             made.mkdir(mode=0o700)
             fd = os.open(made / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -404,8 +404,12 @@ class Spool:
             if self._fsync != "never":
                 _sync_directory(self.directory)
             return self._journal(journal, fd)
-        except OSError as error:
-            raise SpoolError(f"the spool {self.directory} cannot be used: {error}") from error
+        except BaseException as error:  # a signal handler may raise anything
+            if fd is not None:
+                os.close(fd)  # unlocked, it is removed by whoever looks for journals
+            if isinstance(error, OSError):
+                raise SpoolError(f"the spool {self.directory} cannot be used: {error}") from error
+            raise
 
     def orphans(self) -> Iterator[Journal]:
         """The journals whose owners are gone, now ours."""
