@@ -26,7 +26,8 @@ from app.importing import exit_code as import_exit_code
 from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.ledger.verify import Verdict, is_proof, verify_proof
+from app.ledger.verify import Verdict, kind_of
+from app.ledger.verify.proof import Kind
 from app.logs import configure_logs
 from app.settings import Settings, SettingsError
 from app.signals import stop
@@ -55,6 +56,7 @@ from app.verification import (
     of_node,
     read_audit,
     read_bundle,
+    read_consistency_proof,
     read_note,
     refuse_unreadable,
     report,
@@ -533,12 +535,14 @@ def verify(
     *,
     node: str | None = None,
     checkpoint: Path | None = None,
+    consistency: Path | None = None,
     log: str | None = None,
     audit: str | None = None,
     token_file: Path | None = None,
 ) -> None:
-    """Check an export, the proof of one event, or the log of a server: every hash, link, signature and change of keys.
+    """Check an export, a proof, or the log of a server: every hash, link, signature and change of keys.
 
+    A proof is the answer of a ledger: that one event is in its log, or that the log extends an earlier checkpoint.
     Exit code 0 if all is verified, 1 if something is broken, 2 if there is no export or proof to read, and 3 if all is
     verified except for a key that was lost, lost events that were accepted, a missing body, or an audit that the log
     does not mention.
@@ -552,7 +556,10 @@ def verify(
         the log is not pinned.
     checkpoint
         A file with a checkpoint that was kept elsewhere, its C2SP note or the JSON of it: the log has to begin with all
-        that it is of.
+        that it covers. A consistency proof needs it.
+    consistency
+        A file with the consistency proof from that checkpoint to the one in the export: needed if the export is only a
+        part of the log.
     log
         Which workspace's log of a ledger.
     audit
@@ -562,17 +569,15 @@ def verify(
         Where a token for the ledger is; default: the environment variable SYNAP_TOKEN.
     """
     text = read_bundle(source, log=log, token=_token(token_file))
-    single = is_proof(text)
-    if single and checkpoint is not None:
-        raise UsageError("--checkpoint is for a whole log, not for the proof of one event.")
-    if single and audit is not None:
-        raise UsageError("--audit is for an export, not for the proof of one event.")
+    kind = kind_of(text)
+    _check_options(kind, has_checkpoint=checkpoint is not None, has_consistency=consistency is not None, audit=audit)
     kept = None if checkpoint is None else read_note(checkpoint)
+    proof = None if consistency is None else read_consistency_proof(consistency)
     with Bar("events") as bar:
-        verdict = verify_proof(text) if single else judged(text, lambda n, of: bar.show(n, n, of), extends=kept)
+        verdict = judged(text, kind, lambda n, of: bar.show(n, n, of), extends=kept, consistency=proof)
     refuse_unreadable(source, text, verdict)
     verdict = of_node(verdict, node)
-    for line in report(verdict, single=single):
+    for line in report(verdict, kind, extends=kept):
         print(line)
     if node is None and verdict.broken is None:
         print(f"synap: {NOT_PINNED}", file=sys.stderr)
@@ -580,6 +585,17 @@ def verify(
     if audit is not None and verdict.broken is None:
         code = _verify_audit(audit, verdict, _token(token_file)) or code
     sys.exit(code)
+
+
+def _check_options(kind: Kind, *, has_checkpoint: bool, has_consistency: bool, audit: str | None) -> None:
+    if kind == "proof" and has_checkpoint:
+        raise UsageError("--checkpoint is for an export or a consistency proof, not for the proof of one event.")
+    if kind == "consistency" and not has_checkpoint:
+        raise UsageError("A consistency proof needs the earlier checkpoint: --checkpoint NOTE.")
+    if has_consistency and (kind != "bundle" or not has_checkpoint):
+        raise UsageError("--consistency is for an export, together with --checkpoint.")
+    if kind != "bundle" and audit is not None:
+        raise UsageError("--audit is for an export, not for a proof.")
 
 
 def _verify_audit(source: str, verdict: Verdict, token: str) -> int:

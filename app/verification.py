@@ -22,8 +22,12 @@ from app.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, ref
 from app.ledger.audit import AuditVerdict
 from app.ledger.checkpoint import MalformedNoteError, Note, parse
 from app.ledger.unreadable import unreadable
-from app.ledger.verify import Broken, Verdict, verify_bundle
+from app.ledger.verify import Broken, Verdict, verify_bundle, verify_consistency, verify_proof
 from app.ledger.verify.bundle import Spread, Told
+from app.ledger.verify.consistency import read_consistency
+from app.ledger.verify.proof import Kind
+from app.ledger.verify.shapes import Consistency
+from app.ledger.verify.verdict import Fault
 from app.terminal import escaped, without_secrets
 from schemas.audit import AuditPage
 from schemas.jsontext import UNREADABLE
@@ -130,10 +134,28 @@ def read_note(path: Path) -> Note:
         raise UnreadableError(f"{path} cannot be read: {reason}.") from None
 
 
-def judged(text: mmap.mmap | bytes, progress: Told, *, extends: Note | None) -> Verdict:
-    """The verdict on a bundle, by all cores where it is large. Raises CoreError."""
+def read_consistency_proof(path: Path) -> Consistency:
+    """The consistency proof in a file, as a ledger answers it. Raises UnreadableError."""
+    with _reading(str(path)), path.open("rb") as file:
+        try:
+            return read_consistency(_mapped(file))
+        except Fault as fault:
+            raise UnreadableError(f"{path} cannot be read: {fault}.") from None
+
+
+def judged(
+    text: mmap.mmap | bytes, kind: Kind, progress: Told, *, extends: Note | None, consistency: Consistency | None
+) -> Verdict:
+    """The verdict on evidence of this kind; a bundle is judged by all cores if it is large. Raises CoreError.
+
+    A proof of consistency needs `extends`, the earlier checkpoint.
+    """
+    if kind == "proof":
+        return verify_proof(text)
+    if kind == "consistency" and extends is not None:
+        return verify_consistency(text, extends)
     spread: Spread = on_all_cores if len(text) >= ALL_CORES_BYTES and cores() > 1 else map
-    return verify_bundle(text, progress, extends=extends, spread=spread)
+    return verify_bundle(text, progress, extends=extends, consistency=consistency, spread=spread)
 
 
 def _note_in(text: str) -> str:
@@ -190,22 +212,13 @@ def of_node(verdict: Verdict, node: str | None) -> Verdict:
     return msgspec.structs.replace(verdict, broken=Broken(None, f"it is of the node {verdict.node}"))
 
 
-def report(verdict: Verdict, *, single: bool = False) -> list[str]:
-    """The verdict, line by line; `single`: on the proof of one event."""
-    first, last, count = verdict.first_seq, verdict.last_seq, verdict.count
+def report(verdict: Verdict, kind: Kind = "bundle", *, extends: Note | None = None) -> list[str]:
+    """The verdict on evidence of this kind, line by line. `extends`: the earlier checkpoint of a consistency proof."""
     if verdict.broken is not None:
         seq, message = verdict.broken.seq, verdict.broken.message
-        lines = [f"{'bundle' if seq is None else f'seq {seq}'}: {message}"]
-    elif single and verdict.checkpoint is not None:
-        size = verdict.checkpoint.size
-        tree = f"its tree of {size} event{'' if size == 1 else 's'}"
-        lines = [f"1 event of the log {verdict.log} is in {tree}: seq {first}, node {verdict.node}"]
-    elif count == 0:
-        lines = [f"0 events of the log {verdict.log} verify, node {verdict.node}"]
-    elif count == 1:
-        lines = [f"1 event of the log {verdict.log} verifies: seq {first}, node {verdict.node}"]
+        lines = [f"{kind if seq is None else f'seq {seq}'}: {message}"]
     else:
-        lines = [f"{count} events of the log {verdict.log} verify: seq {first} to {last}, node {verdict.node}"]
+        lines = [f"{_summary(verdict, kind, extends)}, node {verdict.node}"]
     lines += [
         f"break: the key {each.kid_old} did not sign the rotation to {each.kid_new} at {each.rotated_at}"
         for each in verdict.breaks
@@ -217,6 +230,25 @@ def report(verdict: Verdict, *, single: bool = False) -> list[str]:
     lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     return [escaped(line) for line in lines]
+
+
+def _summary(verdict: Verdict, kind: Kind, extends: Note | None) -> str:
+    of = f"{_events(verdict.count)} of the log {verdict.log}"
+    size = verdict.checkpoint.size if verdict.checkpoint is not None else 0
+    if kind == "consistency" and extends is not None:
+        covered = _events(extends.checkpoint.size)
+        return f"the log {verdict.log} of {_events(size)} extends the kept checkpoint of {covered}"
+    if kind == "proof":
+        return f"{of} is in its tree of {_events(size)}: seq {verdict.first_seq}"
+    if verdict.count == 0:
+        return f"{of} verify"
+    if verdict.count == 1:
+        return f"{of} verifies: seq {verdict.first_seq}"
+    return f"{of} verify: seq {verdict.first_seq} to {verdict.last_seq}"
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 def report_audit(verdict: AuditVerdict) -> str:

@@ -147,10 +147,16 @@ class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class ConsistencyProof(_Shown, frozen=True, kw_only=True, rename=None):
-    """Proves that a tree extends an earlier one (RFC 6962, section 2.1.2). `proof` is hashes in base64."""
+    """Proves that a tree extends an earlier one (RFC 6962, section 2.1.2). `proof` is hashes in base64.
+
+    With the install's `keys`, so that it can be verified offline for ever, with an earlier checkpoint that was kept:
+    the last of them signs the log now.
+    """
 
     from_size: int
     to_size: int
     proof: list[str]
     checkpoint: SignedCheckpoint | None = None
-    """Of the later tree, where that is the log now."""
+    """Of the later tree, only if that is the log now."""
+    keys: list[SigningKey]
+    node_did: str

@@ -21,7 +21,7 @@ from app.ledger import checkpoint
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.checkpoint import Checkpoint
-from app.ledger.merkle import Frontier, inclusion_proof
+from app.ledger.merkle import Frontier, Node, inclusion_proof
 from app.ledger.signer import Signer
 
 Record = dict[str, Any]
@@ -155,10 +155,8 @@ class Log:
 
     def checkpoint(self) -> Checkpoint:
         """Of the log as it is."""
-        frontier = Frontier()
-        for event in self.events:
-            frontier.push(bytes.fromhex(event["hash"].removeprefix("sha256:")))
-        return Checkpoint(origin=f"{ORIGIN}/{self.name}", size=len(self.events), root=frontier.root())
+        leaves = [bytes.fromhex(event["hash"].removeprefix("sha256:")) for event in self.events]
+        return Checkpoint(origin=f"{ORIGIN}/{self.name}", size=len(self.events), root=root_of(leaves))
 
     def bundle(self, first_seq: int = 0, last_seq: int | None = None) -> Record:
         """The export of these seqs, both included; as a whole the log to its end."""
@@ -264,14 +262,20 @@ def sealed(bundle: Record, signer: Signer) -> Record:
 def proof_of(hashes: Sequence[str], seq: int) -> list[str]:
     """That the event at `seq` is in the tree of all of these (`sha256:<hex>`)."""
     leaves = [bytes.fromhex(hash_.removeprefix("sha256:")) for hash_ in hashes]
+    return [_base64(hash_) for hash_ in inclusion_proof(seq, len(leaves), node_of(leaves))]
 
-    def node(height: int, place: int) -> bytes:
-        frontier = Frontier()
-        for leaf in leaves[place << height : (place + 1) << height]:
-            frontier.push(leaf)
-        return frontier.root()
 
-    return [_base64(hash_) for hash_ in inclusion_proof(seq, len(leaves), node)]
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root of their tree."""
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.push(leaf)
+    return frontier.root()
+
+
+def node_of(leaves: Sequence[bytes]) -> Node:
+    """The complete subtrees of their tree."""
+    return lambda height, place: root_of(leaves[place << height : (place + 1) << height])
 
 
 def stripped(event: Record) -> Record:

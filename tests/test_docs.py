@@ -75,6 +75,7 @@ def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> No
     outputs = [msgspec.json.decode(answer)["result"]["data"] for answer in answers]
     assert next(output["total"] for output in outputs if "total" in output) == 2
     assert " events of the log default verify: seq 0 to " in ran.stdout
+    assert " extends the kept checkpoint of " in ran.stdout
     assert ran.stdout.count("event: connected") == kinds.count(Kind.SUBSCRIPTION)
     assert len(re.findall(r"^data: .*\"note.created\"", ran.stdout, re.MULTILINE)) == 2
     assert ran.stdout.count('"specversion":"1.0"') == 1 + 2 + 4, "one is answered, then a batch, then all of them"

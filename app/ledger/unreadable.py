@@ -18,6 +18,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _BUNDLE_ONLY = {"export_id", "chain_root_hash", "chain_tip_hash", "bundle_signature"}
 _PROOF = {"event", "proof"}
+_CONSISTENCY = {"from_size", "proof"}
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _list = msgspec.json.Decoder(list[Raw])
@@ -43,6 +44,8 @@ def unreadable(source: bytes | mmap) -> str | None:
 def _other(names: set[str]) -> str | None:
     if names & _BUNDLE_ONLY or names >= _PROOF:
         return None
+    if names >= _CONSISTENCY:
+        return None if "checkpoint" in names else "is a consistency proof without a checkpoint; ask for it without `to`"
     if "note" in names:
         return "is a checkpoint, not an export; name it with --checkpoint"
     if "error" in names:

@@ -19,7 +19,15 @@ from app.store.trees import Trees
 from app.store.walk import one_sql
 from schemas.errors import NotFound, Unavailable
 from schemas.event import EventQuery
-from schemas.ledger import InclusionProof, LedgerEvent, LedgerNode, LedgerPage, SignedCheckpoint, SigningKey
+from schemas.ledger import (
+    ConsistencyProof,
+    InclusionProof,
+    LedgerEvent,
+    LedgerNode,
+    LedgerPage,
+    SignedCheckpoint,
+    SigningKey,
+)
 from schemas.written import Written
 
 IDENTITY = "SELECT node, kid FROM install"
@@ -123,10 +131,20 @@ class Ledger:
             node_did=node.node_did,
         )
 
-    async def consistency(self, workspace: str, old: int, new: int) -> list[str]:
-        """The proof that the tree of size `new` extends that of `old`; the log has both."""
+    async def consistency(self, workspace: str, old: int, new: int, tip: tuple[int, str]) -> ConsistencyProof:
+        """The proof that the tree of size `new` extends that of `old`; the log, which ended at `tip`, has both."""
+        last, kid = tip
         nodes = await self._trees.nodes(workspace, new, [size - 1 for size in (old, new) if size])
-        return _texts(merkle.consistency_proof(old, new, nodes))
+        node = await self.node()
+        is_now = new == last + 1
+        return ConsistencyProof(
+            from_size=old,
+            to_size=new,
+            proof=_texts(merkle.consistency_proof(old, new, nodes)),
+            checkpoint=self.sign(workspace, new, merkle.root(new, nodes), kid) if is_now else None,
+            keys=keys_up_to(node, kid),
+            node_did=node.node_did,
+        )
 
     def sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
         """A checkpoint by the key `kid`."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Verifies an export of a log, evlog/1 (docs/evlog1.md), or the proof that one event is in a log, in node 20 or later
-// and in browsers. It needs nothing but this file, and shares no code with the server, so that neither hides the
+// Verifies an export of a log, evlog/1 (docs/evlog1.md), or the proof that one event is in a log or that a log extends
+// an earlier checkpoint, in node 20 or later and in browsers. It needs nothing but this file, and shares no code with the server, so that neither hides the
 // other's mistakes.
 //
 //   import { verifyBundle, verifyProof } from './verify.mjs';
@@ -13,6 +13,7 @@ const BUNDLE = [
   'generated_at', 'keys', 'kid', 'checkpoint', 'inclusion_proof', 'bundle_signature',
 ];
 const PROOF = ['event', 'proof', 'checkpoint', 'keys', 'node_did'];
+const CONSISTENCY = ['from_size', 'to_size', 'proof', 'checkpoint', 'keys', 'node_did'];
 const SHOWN_CHECKPOINT = ['note', 'origin', 'size', 'root', 'vkey'];
 const TEXTS = [
   'id', 'event_id', 'type', 'timestamp', 'log', 'node', 'kid', 'prev_hash', 'body_hash', 'hash', 'signature',
@@ -22,7 +23,10 @@ const ERASED_EVENT = [...EVENT, 'erased'];
 const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
 const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
 const ENTRY = ['id', 'action', 'actor', 'timestamp', 'detail', 'log', 'seq', 'prev_hash', 'hash'];
-const KEPT_PART = 'it is a part: only a whole log shows whether it extends the checkpoint that was kept';
+const KEPT_PART =
+  'it is a part: only a whole log, or a consistency proof, shows whether it extends the checkpoint that was kept';
+const NO_CHECKPOINT = 'is a consistency proof without a checkpoint; ask for it without `to`';
+const NEEDS_CHECKPOINT = 'is a consistency proof, which needs the earlier checkpoint: --checkpoint FILE of the command';
 const TWICE = 'it has a member name twice';
 
 const ROTATED = 'synap.key.rotated';
@@ -94,23 +98,32 @@ class Unreadable extends Broken {
  * `tips` are the ends of audits of which the log's events tell ({told_at, log, seq, hash}), for `verifyAudit`.
  * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then. With `checkpoint`, the
  * text of one that was kept elsewhere, the log also has to begin with all that it covers; what `parseCheckpoint` throws is
- * thrown here as well.
+ * thrown here as well. The bundle is then a whole log, or `consistency`, a proof as `verifyConsistency` takes it, leads
+ * from that checkpoint to the one in the bundle; what `parseConsistency` throws is thrown here as well.
  *
  * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
  * compare `node` with the one that is known.
  */
-export async function verifyBundle(bundle, { progress, checkpoint } = {}) {
-  return judged(bundle, 'bundle', progress, checkpoint);
+export async function verifyBundle(bundle, { progress, checkpoint, consistency } = {}) {
+  return judged(bundle, 'bundle', { progress, checkpoint, consistency });
 }
 
 /** The same of one event and the proof that it is in its log: what a ledger answers to /events/{id}/proof. */
 export async function verifyProof(proof) {
-  return judged(proof, 'proof');
+  return judged(proof, 'proof', {});
 }
 
-/** The same of either: `kind` tells which it was, 'bundle' or 'proof'. */
-export async function verify(either, { progress, checkpoint } = {}) {
-  return judged(either, null, progress, checkpoint);
+/**
+ * The same of the proof that a log extends an earlier checkpoint, which was kept: what a ledger answers to /consistency.
+ * `checkpoint` is the text of the earlier one, and `size` in the verdict that of the later one, which the proof has.
+ */
+export async function verifyConsistency(proof, { checkpoint } = {}) {
+  return judged(proof, 'consistency', { checkpoint });
+}
+
+/** The same of any: `kind` tells which it was, 'bundle', 'proof' or 'consistency'. */
+export async function verify(any, { progress, checkpoint, consistency } = {}) {
+  return judged(any, null, { progress, checkpoint, consistency });
 }
 
 /**
@@ -121,8 +134,17 @@ export function parseCheckpoint(text) {
   return readNote(tidied(noteIn(text.replace(/^\uFEFF/, ''))));
 }
 
-async function judged(input, kind, progress, checkpoint) {
-  const extended = checkpoint === undefined ? null : parseCheckpoint(checkpoint);
+/** What a consistency proof says: its JSON text, its bytes, or the object. Throws if it is none. Nothing is checked. */
+export async function parseConsistency(input) {
+  const { value } = parsed(await opened(input));
+  check(isConsistency(value), 'it is not a consistency proof');
+  checkConsistencyShape(value);
+  return value;
+}
+
+async function judged(input, kind, { progress, checkpoint, consistency }) {
+  const kept = checkpoint === undefined ? null : parseCheckpoint(checkpoint);
+  const proof = consistency === undefined ? null : await parseConsistency(consistency);
   const verdict = {
     kind: kind ?? 'bundle', log: null, node: null, count: 0, firstSeq: null, lastSeq: null, size: null, broken: null,
     breaks: [], lost: [], tips: [], unconfirmed: [], kept: [],
@@ -132,12 +154,13 @@ async function judged(input, kind, progress, checkpoint) {
     const { value, written } = parsed(await opened(input));
     const because = other(value);
     if (because) verdict.unreadable = because;
-    const proves = isRecord(value) && Object.hasOwn(value, 'event') && !Object.hasOwn(value, 'events');
-    verdict.kind = kind ?? (proves ? 'proof' : 'bundle');
-    if (verdict.kind === 'proof') {
-      check(extended === null, KEPT_PART);
+    verdict.kind = kind ?? kindOf(value);
+    if (verdict.kind === 'bundle') await judgeBundle(value, written, verdict, { progress, kept, proof });
+    else if (verdict.kind === 'consistency') await judgeConsistency(value, verdict, kept);
+    else {
+      check(kept === null, KEPT_PART);
       await judgeProof(value, verdict);
-    } else await judgeBundle(value, written, verdict, { progress, extended });
+    }
   } catch (error) {
     // Anything else was thrown by an object that is more than JSON, while it was read.
     const { message, seq } = error instanceof Broken ? error : new Broken('it cannot be read as JSON');
@@ -147,8 +170,16 @@ async function judged(input, kind, progress, checkpoint) {
   return verdict;
 }
 
+function kindOf(value) {
+  if (isConsistency(value)) return 'consistency';
+  const proves = isRecord(value) && Object.hasOwn(value, 'event') && !Object.hasOwn(value, 'events');
+  return proves ? 'proof' : 'bundle';
+}
+
+const isConsistency = (value) => isRecord(value) && ['from_size', 'proof'].every((name) => Object.hasOwn(value, name));
+
 /** `written` is how many members the text of each event has; null where there is no text. */
-async function judgeBundle(bundle, written, verdict, { progress, extended }) {
+async function judgeBundle(bundle, written, verdict, { progress, kept, proof }) {
   checkShape(bundle);
   const { node_did: node, log, events, first_seq: firstSeq, last_seq: lastSeq, count } = bundle;
   Object.assign(verdict, { log, node, count, firstSeq, lastSeq });
@@ -166,13 +197,13 @@ async function judgeBundle(bundle, written, verdict, { progress, extended }) {
   const walk = new Walk(bundle, keys, verdict.breaks);
   const tree = firstSeq === 0 ? new Tree() : null;
   const signatures = new Signatures(ring);
-  let [leaf, extendedRoot] = [null, new Tree().root()];
+  let [leaf, keptRoot] = [null, new Tree().root()];
   try {
     for (const [place, event] of events.entries()) {
       if (written && members(event) !== written[place]) throw new Broken(TWICE, firstSeq + place);
       leaf = walk.step(event, firstSeq + place);
       tree?.add(leaf);
-      if (tree && tree.size === extended?.size) extendedRoot = tree.root();
+      if (tree && tree.size === kept?.size) keptRoot = tree.root();
       if (!(await signatures.add(event, firstSeq + place))) break;
       if (place % PROGRESS_EVERY === 0) progress?.(place, count);
     }
@@ -189,18 +220,20 @@ async function judgeBundle(bundle, written, verdict, { progress, extended }) {
   const [first, last] = count > 0 ? [events[0].hash, events.at(-1).hash] : [NO_HASH, NO_HASH];
   check(bundle.chain_root_hash === first, 'its chain_root_hash is not the hash of its first event');
   check(bundle.chain_tip_hash === last, 'its chain_tip_hash is not the hash of its last event');
-  if (extended) {
-    check(tree !== null, KEPT_PART);
-    await checkKept(extended, log, keys, ring);
-    check(extended.size <= tree.size, `it ends before the checkpoint that was kept, which is of ${extended.size} events`);
-    const same = hex(extendedRoot) === hex(extended.root);
-    check(same, `its first ${extended.size} events are not those of the checkpoint that was kept`);
+  if (kept) {
+    check(tree || proof, KEPT_PART);
+    await checkKept(kept, log, keys, ring);
+    const isHere = tree !== null && kept.size <= tree.size;
+    check(isHere || proof, `it ends before the checkpoint that was kept, which is of ${kept.size} events`);
+    const same = !isHere || hex(keptRoot) === hex(kept.root);
+    check(same, `its first ${kept.size} events are not those of the checkpoint that was kept`);
   }
   const { size, root } = await readCheckpoint(bundle.checkpoint, log, lastSeq, keys.at(-1).kid, ring);
   if (tree && size === tree.size) check(hex(tree.root()) === hex(root), 'its checkpoint has another root');
   const path = bundle.inclusion_proof.map(fromBase64);
   if (leaf) check(isIncluded(leaf, lastSeq, size, path, root), 'its last event is not in the tree of its checkpoint');
   else check(size === 0 && path.length === 0, 'it is empty, and its checkpoint or inclusion_proof is not');
+  if (kept && proof) checkConsistency(proof, kept, { size, root });
   judgeBodies(walk, lastSeq, size, verdict);
 }
 
@@ -212,8 +245,7 @@ async function judgeProof(answer, verdict) {
   check(isText(node), 'its node_did is not a text');
   check(Array.isArray(shownKeys), 'its keys is not a list');
   check(isProof(proof), 'its proof is not a list of hashes in base64');
-  const shown = isRecord(checkpoint) && hasExactly(checkpoint, SHOWN_CHECKPOINT) && isText(checkpoint.note);
-  check(shown, `the members of its checkpoint are not ${SHOWN_CHECKPOINT.join(', ')}`);
+  checkShown(checkpoint);
   const { log, seq } = event;
   check(isLogName(log), 'its log is not a name');
   Object.assign(verdict, { log, node, count: 1, firstSeq: seq, lastSeq: seq });
@@ -228,14 +260,49 @@ async function judgeProof(answer, verdict) {
   await signatures.settle();
 
   const { kid } = keys.at(-1);
-  const { origin, size, root } = await readCheckpoint(checkpoint.note, log, seq, kid, ring);
-  const says = { origin, size, root: base64(root), vkey: verifierKey(origin, ring.bytes(kid)) };
-  for (const [name, value] of Object.entries(says)) {
-    check(checkpoint[name] === value, `the ${name} of its checkpoint is not that of the note`);
-  }
+  const note = await readCheckpoint(checkpoint.note, log, seq, kid, ring);
+  checkSaid(checkpoint, note, ring.bytes(kid));
+  const { size, root } = note;
   const included = isIncluded(leaf, seq, size, proof.map(fromBase64), root);
   check(included, 'its event is not in the tree of its checkpoint');
   judgeBodies(walk, seq, size, verdict);
+}
+
+/** `kept` is the earlier checkpoint. The later one, in the answer, is signed by the last key, as in a proof. */
+async function judgeConsistency(answer, verdict, kept) {
+  if (kept === null) throw new Unreadable(NEEDS_CHECKPOINT);
+  checkConsistencyShape(answer);
+  const { checkpoint, keys: shownKeys, node_did: node } = answer;
+  if (checkpoint === undefined) throw new Unreadable(NO_CHECKPOINT);
+  const ring = new Keyring();
+  const keys = await readKeys(shownKeys, node, ring, verdict.breaks);
+  const { kid } = keys.at(-1);
+  const [, log] = /^[^]+\/([^/]+)$/.exec(readNote(checkpoint.note).origin) ?? [];
+  check(log, 'the origin of its checkpoint names no log');
+  const later = await readCheckpoint(checkpoint.note, log, -1, kid, ring);
+  checkSaid(checkpoint, later, ring.bytes(kid));
+  Object.assign(verdict, { log, node, size: later.size });
+  await checkKept(kept, log, keys, ring);
+  checkConsistency(answer, kept, later);
+}
+
+function checkConsistencyShape(answer) {
+  check(isRecord(answer), 'it is not a JSON object');
+  const names = CONSISTENCY.filter((name) => name !== 'checkpoint' || Object.hasOwn(answer, name));
+  check(hasExactly(answer, names), `its members are not ${names.join(', ')}`);
+  check(['from_size', 'to_size'].every((name) => isSeq(answer[name])), 'its sizes are not whole numbers');
+  check(isText(answer.node_did), 'its node_did is not a text');
+  check(Array.isArray(answer.keys), 'its keys is not a list');
+  check(isProof(answer.proof), 'its proof is not a list of hashes in base64');
+  if (Object.hasOwn(answer, 'checkpoint')) checkShown(answer.checkpoint);
+}
+
+/** That the tree of `later` extends that of `kept`. Both are signed, so the proof needs no signature. */
+function checkConsistency({ from_size: from, to_size: to, proof }, kept, later) {
+  const sizes = `trees of ${from} and ${to} events, but the checkpoints have ${kept.size} and ${later.size}`;
+  check(from === kept.size && to === later.size, `the consistency proof is for ${sizes}`);
+  const right = isExtended(kept, later, proof.map(fromBase64));
+  check(right, 'the consistency proof does not show that the log extends the checkpoint that was kept');
 }
 
 /**
@@ -578,6 +645,19 @@ async function readCheckpoint(checkpoint, log, lastSeq, kid, ring) {
   return note;
 }
 
+function checkShown(checkpoint) {
+  const shown = isRecord(checkpoint) && hasExactly(checkpoint, SHOWN_CHECKPOINT) && isText(checkpoint.note);
+  check(shown, `the members of its checkpoint are not ${SHOWN_CHECKPOINT.join(', ')}`);
+}
+
+/** That what is said of a note, which this key signed, is what the note says. */
+function checkSaid(checkpoint, { origin, size, root }, key) {
+  const says = { origin, size, root: base64(root), vkey: verifierKey(origin, key) };
+  for (const [name, value] of Object.entries(says)) {
+    check(checkpoint[name] === value, `the ${name} of its checkpoint is not that of the note`);
+  }
+}
+
 /** That a checkpoint which was kept elsewhere is of this log, and signed by one of its keys. */
 async function checkKept(note, log, keys, ring) {
   check(isOf(note, log), 'the checkpoint that was kept is of another log');
@@ -658,22 +738,52 @@ class Tree {
 
 const parent = (left, right) => sha256(joined(left, right), 1);
 
+const half = (number) => Math.floor(number / 2); // shifts end at 32 bits
+
+/** The first ancestor that is a right child, or the edge: a proof has no hash where nothing stands on the right. */
+function upToRight(at, last) {
+  while (at % 2 === 0 && at > 0) [at, last] = [half(at), half(last)];
+  return [at, last];
+}
+
 /** Whether `path` shows `leaf` at `place` of the tree of `size` leaves with that root: RFC 9162, section 2.1.3.2. */
 function isIncluded(leaf, place, size, path, root) {
-  const half = (number) => Math.floor(number / 2); // shifts end at 32 bits
   if (place >= size) return false;
   let [at, last, found] = [place, size - 1, leaf];
   for (const hash of path) {
     if (last === 0) return false;
     if (at % 2 === 1 || at === last) {
       found = parent(hash, found);
-      for (; at % 2 === 0 && at > 0; at = half(at)) last = half(last);
+      [at, last] = upToRight(at, last);
     } else {
       found = parent(found, hash);
     }
     [at, last] = [half(at), half(last)];
   }
   return last === 0 && hex(found) === hex(root);
+}
+
+/** Whether `proof` shows that the tree `early` is the beginning of the tree `late`: RFC 9162, section 2.1.4.2. */
+function isExtended(early, late, proof) {
+  if (early.size > late.size) return false;
+  if (early.size === late.size) return proof.length === 0 && hex(early.root) === hex(late.root);
+  if (early.size === 0) return proof.length === 0 && hex(early.root) === hex(sha256(''));
+  let [at, last] = [early.size - 1, late.size - 1];
+  while (at % 2 === 1) [at, last] = [half(at), half(last)];
+  const [first, ...path] = at === 0 ? [early.root, ...proof] : proof; // a complete tree is a node of the later one
+  if (first === undefined) return false;
+  let [foundEarly, foundLate] = [first, first];
+  for (const hash of path) {
+    if (last === 0) return false;
+    if (at % 2 === 1 || at === last) {
+      [foundEarly, foundLate] = [parent(hash, foundEarly), parent(hash, foundLate)];
+      [at, last] = upToRight(at, last);
+    } else {
+      foundLate = parent(foundLate, hash);
+    }
+    [at, last] = [half(at), half(last)];
+  }
+  return last === 0 && hex(foundEarly) === hex(early.root) && hex(foundLate) === hex(late.root);
 }
 
 // What an input is.
@@ -720,7 +830,7 @@ function other(value) {
   if (!isRecord(value)) return 'is JSON, but not an object, as an export and a proof are';
   const has = (name) => Object.hasOwn(value, name);
   if (['export_id', 'chain_root_hash', 'chain_tip_hash', 'bundle_signature'].some(has)) return null;
-  if (['event', 'proof'].every(has)) return null;
+  if (['event', 'proof'].every(has) || isConsistency(value)) return null;
   if (has('note')) return 'is a checkpoint, not an export';
   if (has('error')) return 'is an error that a server answered; fetch it again';
   return 'is JSON, but neither an export nor a proof';
@@ -1083,13 +1193,14 @@ function compress(start) {
 
 // The command.
 
-const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE] [--audit FILE] FILE|URL
+const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] FILE|URL
 
-FILE is an export in JSON, or the proof of one event. URL is where one is had, or where a ledger is: /events/export is
-then added to it. The token of the ledger is read from the environment: SYNAP_TOKEN. With --node it has to be that
-node's (did:key:z…): anyone can sign a log of their own. With --checkpoint
-it has to be a whole log that begins with all that this checkpoint, kept elsewhere, covers. With --audit the log's audit is checked as well, against what
-the log says of it: pages of GET /audit, one on each line.`;
+FILE is an export in JSON, the proof of one event, or a consistency proof, which needs --checkpoint. URL is where one is
+had, or where a ledger is: /events/export is then added to it. The token of the ledger is read from the environment:
+SYNAP_TOKEN. With --node it has to be that node's (did:key:z…): anyone can sign a log of their own. With --checkpoint the
+log has to begin with all that this checkpoint, kept elsewhere, covers. An export of a part of the log needs --consistency
+then: the consistency proof from that checkpoint to the one in the export. With --audit the log's audit is checked as
+well, against what the log says of it: pages of GET /audit, one on each line.`;
 
 const NOT_PINNED =
   'not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…';
@@ -1101,7 +1212,7 @@ const NOT_PINNED =
 async function command(args, { env, stdout, stderr }) {
   const options = {};
   const rest = [...args];
-  while (['--node', '--checkpoint', '--audit'].includes(rest[0])) {
+  while (['--node', '--checkpoint', '--consistency', '--audit'].includes(rest[0])) {
     const [name, value] = rest.splice(0, 2);
     options[name] = value;
   }
@@ -1112,11 +1223,12 @@ async function command(args, { env, stdout, stderr }) {
     return 2;
   }
   const given = {};
-  if (options['--checkpoint'] !== undefined) {
-    const file = options['--checkpoint'];
+  for (const [name, read] of [['checkpoint', parseCheckpoint], ['consistency', parseConsistency]]) {
+    const file = options[`--${name}`];
+    if (file === undefined) continue;
     try {
-      given.checkpoint = UTF8.decode(await opened(await contents(file)));
-      parseCheckpoint(given.checkpoint);
+      given[name] = UTF8.decode(await opened(await contents(file)));
+      await read(given[name]);
     } catch (error) {
       stderr.write(`${file} cannot be read: ${error.message}\n`);
       return 2;
@@ -1137,14 +1249,15 @@ async function command(args, { env, stdout, stderr }) {
     return 2;
   }
   const { kind, node, breaks, lost, unconfirmed, kept } = verdict;
-  if (kind === 'proof' && given.checkpoint !== undefined) {
-    stderr.write('--checkpoint is for a whole log, not for the proof of one event.\n');
+  const misplaced = misplacedOption(kind, given, options['--audit']);
+  if (misplaced) {
+    stderr.write(`${misplaced}\n`);
     return 2;
   }
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;
   if (broken) stdout.write(`${broken.seq === null ? kind : `seq ${broken.seq}`}: ${broken.message}\n`);
-  else stdout.write(`${summary(verdict)}\n`);
+  else stdout.write(`${summary(verdict, given.checkpoint)}\n`);
   for (const { kid_old: old, kid_new: kid, rotated_at: at } of breaks) {
     stdout.write(`break: the key ${old} did not sign the rotation to ${kid} at ${at}\n`);
   }
@@ -1161,6 +1274,17 @@ async function command(args, { env, stdout, stderr }) {
   const audited = options['--audit'] ? await auditCode(options['--audit'], verdict, { stdout, stderr }) : 0;
   if (audited) return audited;
   return breaks.length || lost.length || unconfirmed.length || kept.length ? 3 : 0;
+}
+
+/** What is said of an option that does not fit to the evidence; null if all fit. */
+function misplacedOption(kind, { checkpoint, consistency }, audit) {
+  if (kind === 'proof' && checkpoint !== undefined) {
+    return '--checkpoint is for an export or a consistency proof, not for the proof of one event.';
+  }
+  if (consistency !== undefined && (kind !== 'bundle' || checkpoint === undefined)) {
+    return '--consistency is for an export, together with --checkpoint.';
+  }
+  return kind !== 'bundle' && audit !== undefined ? '--audit is for an export, not for a proof.' : null;
 }
 
 async function auditCode(file, { log, tips }, { stdout, stderr }) {
@@ -1187,8 +1311,12 @@ async function auditCode(file, { log, tips }, { stdout, stderr }) {
   return covered === null ? 3 : 0;
 }
 
-function summary({ kind, log, node, count, firstSeq, lastSeq, size }) {
+function summary({ kind, log, node, count, firstSeq, lastSeq, size }, checkpoint) {
   const events = (number) => (number === 1 ? '1 event' : `${number} events`);
+  if (kind === 'consistency') {
+    const covered = events(parseCheckpoint(checkpoint).size);
+    return `the log ${log} of ${events(size)} extends the kept checkpoint of ${covered}, node ${node}`;
+  }
   const of = `${events(count)} of the log ${log}`;
   if (kind === 'proof') return `${of} is in its tree of ${events(size)}: seq ${firstSeq}, node ${node}`;
   if (count === 0) return `${of} verify, node ${node}`;

@@ -49,7 +49,12 @@ KEPT: dict[str, tuple[object, str, int, str]] = {
         1,
         "bundle: the checkpoint that was kept is of another log",
     ),
-    "with a part": (build(6, first_seq=2), NOTE, 1, "bundle: it is a part: only a whole log shows whether it extends"),
+    "with a part": (
+        build(6, first_seq=2),
+        NOTE,
+        1,
+        "bundle: it is a part: only a whole log, or a consistency proof, shows",
+    ),
     "no note": (BUNDLE, "no note", 2, ""),
     "other JSON": (BUNDLE, '{"size": 1}', 2, ""),
     "with a proof": (proof_in(3, 1), NOTE, 2, ""),

@@ -806,7 +806,9 @@ def test_the_command_tells_how_it_is_used(arguments: list[str]) -> None:
     ran = command(*arguments)
 
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("usage: verify.mjs [--node DID] [--checkpoint FILE] [--audit FILE] FILE|URL\n")
+    assert ran.stderr.startswith(
+        "usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] FILE|URL\n"
+    )
 
 
 def test_the_command_tells_what_it_cannot_read(tmp_path: Path) -> None:

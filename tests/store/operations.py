@@ -228,7 +228,7 @@ class Operations:
         assert entry is not None
         await ledger.find(self.workspace, self.ids[0])
         await ledger.inclusion(self.workspace, entry)
-        await ledger.consistency(self.workspace, self.place, self.place + 100)
+        await ledger.consistency(self.workspace, self.place, self.place + 100, await ledger.tip(self.workspace))
         await ledger.checkpoint(self.workspace)
         return 1
 

@@ -648,6 +648,7 @@ def test_a_checkpoint_that_was_kept_is_proved_to_be_the_beginning(
     new_size, new_root = noted(answer["checkpoint"], node)
     proof = [b64decode(each) for each in answer["proof"]]
     assert (answer["from_size"], answer["to_size"], old_size, new_size) == (old, new, old, new)
+    assert (answer["keys"], answer["node_did"]) == (node["keys"], node["node_did"])
     assert new_root == tree_root(observed, org)
     assert verify_consistency(old, new, old_root, new_root, proof)
     assert old == 0 or not verify_consistency(old, new, bytes(32), new_root, proof)
@@ -658,7 +659,7 @@ def test_consistency_of_two_trees_of_the_past(observed: Observed, org: str) -> N
 
     answer = shown(observed.server, "consistency", log=org, from_=7, to=23)
 
-    assert set(answer) == {"from_size", "to_size", "proof"}
+    assert set(answer) == {"from_size", "to_size", "proof", "keys", "node_did"}
     proof = [b64decode(each) for each in answer["proof"]]
     assert verify_consistency(7, 23, tree_root(observed, org, 7), tree_root(observed, org, 23), proof)
     assert shown(observed.server, "consistency", log=org, from_=23, to=23)["proof"] == []

@@ -5,8 +5,18 @@ it: numbers are doubles, and no name stands twice in an object (I-JSON), so that
 """
 
 from app.ledger.verify.bundle import verify_bundle
+from app.ledger.verify.consistency import verify_consistency
 from app.ledger.verify.keys import is_signed
-from app.ledger.verify.proof import is_proof, verify_proof
+from app.ledger.verify.proof import kind_of, verify_proof
 from app.ledger.verify.verdict import Break, Broken, Verdict
 
-__all__ = ["Break", "Broken", "Verdict", "is_proof", "is_signed", "verify_bundle", "verify_proof"]
+__all__ = [
+    "Break",
+    "Broken",
+    "Verdict",
+    "is_signed",
+    "kind_of",
+    "verify_bundle",
+    "verify_consistency",
+    "verify_proof",
+]

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from msgspec import UNSET
-
 from app.ledger import signer
 from app.ledger.checkpoint import Checkpoint, Note
-from app.ledger.verify.checkpoints import check_extends, checked_checkpoint
+from app.ledger.verify.checkpoints import check_consistency, check_extends, checked_checkpoint
 from app.ledger.verify.keys import Judge, check_keys, check_seal
-from app.ledger.verify.shapes import Bundle, Key, Rotation, Source, hash_text, members_of
+from app.ledger.verify.shapes import Bundle, Consistency, Source, hash_text, members_of, members_of_keys
 from app.ledger.verify.tally import Tally
 from app.ledger.verify.text import Layout, Text
 from app.ledger.verify.verdict import ENDS, LAST_KEY, MISSING, TWICE, Broken, Fault, Verdict, check
@@ -31,12 +29,14 @@ def verify_bundle(
     progress: Told | None = None,
     *,
     extends: Note | None = None,
+    consistency: Consistency | None = None,
     judge: Judge = signer.verify,
     spread: Spread = map,
 ) -> Verdict:
     """The verdict on a bundle's JSON text. Never raises for what the text is.
 
-    With `extends` it also has to be a whole log that begins with all that this checkpoint, kept elsewhere, is of.
+    With `extends` the log also has to begin with all that this checkpoint, kept elsewhere, covers: the bundle is then a
+    whole log, or `consistency` leads from that checkpoint to the one in the bundle.
     `progress` is told at each thousand events, or with the run that goes beyond it, and at the end. `judge` may
     remember what it judged. Runs of events are decoded one at a time in this process, or by whatever `spread` gives
     them to; of those without a body the names are kept.
@@ -55,8 +55,10 @@ def verify_bundle(
         _walk(text, layout, tally, judge, spread, progress)
         _check_end(bundle, layout, tally)
         if extends is not None:
-            check_extends(extends, tally)
+            check_extends(extends, tally, consistency)
         checkpoint = checked_checkpoint(bundle.checkpoint, bundle.inclusion_proof, tally)
+        if extends is not None and consistency is not None:
+            check_consistency(consistency, extends.checkpoint, checkpoint)
         unconfirmed = tally.unconfirmed(checkpoint)
         _check_names(bundle, layout, tally)
     except Fault as fault:
@@ -83,11 +85,6 @@ def verdict_of(
         unconfirmed=unconfirmed,
         kept=sorted(tally.kept),
     )
-
-
-def members_of_keys(keys: Iterable[Key]) -> int:
-    """How many members keys have that were read."""
-    return sum(1 if key.rotation is UNSET else 2 + len(Rotation.__struct_fields__) for key in keys)
 
 
 def _frame(bundle: Bundle) -> Frame:

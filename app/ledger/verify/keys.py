@@ -1,13 +1,13 @@
 """The keys of a bundle or a proof, and signatures by them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import UNSET
 
 from app.ledger import signer
 from app.ledger.chain import export_text, rotation_text
 from app.ledger.verify.shapes import Bundle, Key, Rotation, is_timestamp, unbase64
-from app.ledger.verify.verdict import KEY_CHAIN, KEY_POINT, NODE_KEY, SEAL, SEALING_KEY, Fault, check
+from app.ledger.verify.verdict import KEY_CHAIN, KEY_POINT, NODE_KEY, SEAL, SEALING_KEY, Break, Fault, check
 
 Judge = Callable[[str, bytes, bytes], bool]
 """Whether the key of this kid made this signature (the last of the three) over the text: `signer.verify`."""
@@ -27,6 +27,16 @@ def check_keys(keys: Sequence[Key], node: str, judge: Judge) -> None:
         if not is_rotation_signed(rotation, node, judge):
             raise Fault(KEY_CHAIN.format(number, "its rotation is not signed by both"))
         before = key.kid
+
+
+def breaks_of(keys: Sequence[Key], rotated: Mapping[int, int] | None = None) -> list[Break]:
+    """The keys that were lost. `rotated`: the seqs of the events that show it, by place in the keys."""
+    rotations = ((place, key.rotation) for place, key in enumerate(keys))
+    return [
+        Break(rotation.kid_old, rotation.kid_new, rotation.rotated_at, (rotated or {}).get(place))
+        for place, rotation in rotations
+        if rotation is not UNSET and rotation.signature_old is None
+    ]
 
 
 def is_rotation_signed(rotation: Rotation, node: str, judge: Judge) -> bool:

@@ -1,11 +1,10 @@
 """Verifying the proof that one event is in its log (`ledger.proof`): as a part of the log that has no other event."""
 
-import binascii
+from typing import Literal
 
 from app.ledger import signer
-from app.ledger.checkpoint import Checkpoint, vkey
-from app.ledger.verify.bundle import members_of_keys, verdict_of
-from app.ledger.verify.checkpoints import checked_checkpoint
+from app.ledger.verify.bundle import verdict_of
+from app.ledger.verify.checkpoints import check_said, checked_checkpoint
 from app.ledger.verify.keys import Judge, check_keys
 from app.ledger.verify.shapes import (
     Event,
@@ -16,10 +15,11 @@ from app.ledger.verify.shapes import (
     event_decoder,
     member_decoder,
     members_of,
+    members_of_keys,
     proof_decoder,
 )
 from app.ledger.verify.tally import Tally
-from app.ledger.verify.verdict import MEMBERS, PROOF_CHECKPOINT, PROOF_SHAPE, TWICE, Broken, Fault, Verdict, check
+from app.ledger.verify.verdict import MEMBERS, PROOF_SHAPE, TWICE, Broken, Fault, Verdict, check
 from app.ledger.verify.walk import Frame
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
 
@@ -27,14 +27,20 @@ MAX_PROOF_BYTES = 4 * 2**20
 """What is larger has more than one event."""
 
 
-def is_proof(source: Source) -> bool:
-    """Whether it is the proof of one event (`ledger.proof`) rather than a bundle."""
+Kind = Literal["bundle", "proof", "consistency"]
+
+
+def kind_of(source: Source) -> Kind:
+    """Whether it is the proof of one event, or of consistency, as the ledger answers it; all else is a bundle."""
     if len(source) > MAX_PROOF_BYTES:
-        return False
+        return "bundle"
     try:
-        return "proof" in member_decoder.decode(source)
+        names = member_decoder.decode(source)
     except UNREADABLE:
-        return False
+        return "bundle"
+    if "proof" not in names:
+        return "bundle"
+    return "consistency" if "from_size" in names else "proof"
 
 
 def verify_proof(source: Source, *, judge: Judge = signer.verify) -> Verdict:
@@ -50,7 +56,7 @@ def verify_proof(source: Source, *, judge: Judge = signer.verify) -> Verdict:
         check_keys(proof.keys, proof.node_did, judge)
         tally.along(bytes(proof.event), judge)
         checkpoint = checked_checkpoint(proof.checkpoint.note, proof.proof, tally)
-        _check_said(proof, checkpoint)
+        check_said(proof.checkpoint, checkpoint, proof.keys[-1].kid)
         _check_names(bytes(source), proof, tally)
         unconfirmed = tally.unconfirmed(checkpoint)
     except Fault as fault:
@@ -62,14 +68,6 @@ def _frame(proof: Proof, event: Event) -> Frame:
     seq = event.seq
     check(0 <= seq <= MAX_SAFE_INTEGER and not seq % 1, PROOF_SHAPE.format("its event has no seq"))
     return Frame(proof.node_did, event.log, proof.keys, int(seq), int(seq))
-
-
-def _check_said(proof: Proof, checkpoint: Checkpoint) -> None:
-    """What is said of the note is what the note says."""
-    said = proof.checkpoint
-    root = binascii.b2a_base64(checkpoint.root, newline=False).decode()
-    check((said.origin, said.size, said.root) == (checkpoint.origin, checkpoint.size, root), PROOF_CHECKPOINT)
-    check(said.vkey == vkey(checkpoint.origin, proof.keys[-1].kid), PROOF_CHECKPOINT)
 
 
 def _check_names(source: bytes, proof: Proof, tally: Tally) -> None:

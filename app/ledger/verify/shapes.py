@@ -2,6 +2,7 @@
 
 import binascii
 import re
+from collections.abc import Iterable
 from mmap import mmap
 from typing import Annotated, Any, TypeVar
 
@@ -93,6 +94,17 @@ class Proof(Struct, frozen=True, forbid_unknown_fields=True):
     node_did: Annotated[str, Meta(pattern=_PLAIN)]
 
 
+class Consistency(Struct, frozen=True, forbid_unknown_fields=True):
+    """The proof that a tree extends an earlier one (`ledger.consistency`). It has a checkpoint of the log now only."""
+
+    from_size: int | float
+    to_size: int | float
+    proof: list[str]
+    keys: Annotated[list[Key], Meta(min_length=1)]
+    node_did: Annotated[str, Meta(pattern=_PLAIN)]
+    checkpoint: ProofCheckpoint | UnsetType = UNSET
+
+
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
     """An event as the ledger shows it."""
 
@@ -165,6 +177,7 @@ class Erasures(Struct, frozen=True, forbid_unknown_fields=True):
 
 bundle_decoder = msgspec.json.Decoder(Bundle)
 proof_decoder = msgspec.json.Decoder(Proof)
+consistency_decoder = msgspec.json.Decoder(Consistency)
 event_decoder = msgspec.json.Decoder(Event)
 context_decoder = msgspec.json.Decoder(Context)
 member_decoder = msgspec.json.Decoder(dict[str, Raw])
@@ -192,6 +205,11 @@ def unbase64(text: str) -> bytes | None:
     return raw if binascii.b2a_base64(raw, newline=False).decode() == text else None
 
 
+def hashes_of(texts: Iterable[str]) -> list[bytes]:
+    """The hashes of a proof. What is not base64 has no bytes, so that no proof with it verifies."""
+    return [unbase64(text) or b"" for text in texts]
+
+
 def members_of(text: bytes) -> int:
     """How many members the objects of some JSON text have in all. Line by line: no string goes over a line's end."""
     count, start = 0, 0
@@ -200,6 +218,11 @@ def members_of(text: bytes) -> int:
         count += _string.sub(b"", text[start:end]).count(b":")
         start = end
     return count
+
+
+def members_of_keys(keys: Iterable[Key]) -> int:
+    """How many members keys have that were read."""
+    return sum(1 if key.rotation is UNSET else 2 + len(Rotation.__struct_fields__) for key in keys)
 
 
 def members_read(event: Event, body: bytes) -> int:

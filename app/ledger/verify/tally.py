@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
 
-from msgspec import UNSET
-
 from app.ledger.audit import AuditTip
 from app.ledger.chain import GENESIS
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.merkle import EMPTY_ROOT, HASH_BYTES, Frontier
-from app.ledger.verify.keys import Judge
+from app.ledger.verify.keys import Judge, breaks_of
 from app.ledger.verify.shapes import Erasure, hash_text
 from app.ledger.verify.verdict import UNNAMED, Break, Fault, LostCheckpoint
 from app.ledger.verify.walk import Before, Found, Frame, Walk
@@ -86,12 +84,7 @@ class Tally:
 
     def breaks(self) -> list[Break]:
         """Of the keys and the events."""
-        rotations = ((place, key.rotation) for place, key in enumerate(self.frame.keys))
-        return [
-            Break(rotation.kid_old, rotation.kid_new, rotation.rotated_at, self.rotated.get(place))
-            for place, rotation in rotations
-            if rotation is not UNSET and rotation.signature_old is None
-        ]
+        return breaks_of(self.frame.keys, self.rotated)
 
     def _push(self, hash_: bytes) -> None:
         self.frontier.push(hash_)
