@@ -238,7 +238,7 @@ def bundles() -> Iterator[Record]:
     yield {"name": "as it was exported", "broken": False, "seq": None, "bundle": build(3), "changes": {}}
     for public, name in {**NEUTRALS, written(ORDER_8): "a point of order 8", MIXED.public: "of mixed order"}.items():
         forger = MIXED if public == MIXED.public else Forger(public)
-        yield _broken(f"the node's key is {name}", _log_of(forger).bundle(), None)
+        yield _broken(f"the node's key is {name}", log_of(forger).bundle(), None)
     yield _broken("the node's key was lost at once, and is of order 1", _lost(), None)
     yield _broken("a rotation to a key of order 1", _rotated(), None)
     yield from _altered()
@@ -260,7 +260,8 @@ def _broken(name: str, bundle: Record, seq: int | None) -> Record:
     return {"name": name, "broken": True, "seq": seq, "bundle": bundle, "changes": {}}
 
 
-def _log_of(forger: Forger) -> Log:
+def log_of(forger: Forger) -> Log:
+    """Two events by this key, which is the node's."""
     log = Log()
     log.signers[0] = forger  # type: ignore[call-overload]
     log.write(2)
@@ -268,7 +269,7 @@ def _log_of(forger: Forger) -> Log:
 
 
 def _lost() -> Record:
-    log = _log_of(Forger(written(NEUTRAL)))
+    log = log_of(Forger(written(NEUTRAL)))
     log.lost = [0]
     log.rotate()
     return log.bundle()

@@ -7,6 +7,10 @@ import { readFileSync } from 'node:fs';
 
 const FIELDS = 'body_hash context event_id hash id kid log node payload prev_hash seq signature timestamp type';
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+// The y of the points of small order: one signature by such a key fits every text.
+const FIELD = 2n ** 255n - 19n;
+const ORDER_8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
+const SMALL_ORDER = [0n, 1n, FIELD - 1n, ORDER_8, FIELD - ORDER_8];
 
 // RFC 8785. Not JSON.stringify of a sorted copy: JavaScript puts members like "10" first whatever their order is.
 const jcs = (value) => {
@@ -24,7 +28,10 @@ const keyOf = (kid) => {
   const number = [...kid.slice(1)].reduce((sum, digit) => sum * 58n + BigInt(BASE58.indexOf(digit)), 0n);
   const [, raw] = /^ed01([0-9a-f]{64})$/.exec(number.toString(16)) ?? [];
   check(raw, 'kid is not an Ed25519 key');
-  const x = Buffer.from(raw, 'hex').toString('base64url');
+  const bytes = Buffer.from(raw, 'hex');
+  const y = BigInt.asUintN(255, BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`));
+  check(y < FIELD && !SMALL_ORDER.includes(y), 'kid is a key of small order, or not in canonical form');
+  const x = bytes.toString('base64url');
   keys.set(kid, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }));
   return keys.get(kid);
 };

@@ -14,6 +14,7 @@ import pytest
 
 from app.ledger.chain import header_bytes, leaf_hash, signed_text
 from app.ledger.signer import Signer
+from tests import hostile
 from tests.acceptance.logs import draft, event_log
 from tests.checks import check_log, node, verdicts_on
 
@@ -62,6 +63,16 @@ def test_every_alteration_of_the_json_is_found_where_it_is() -> None:
 
     found = [(case[0], verdict.split(":")[0]) for case, verdict in zip(cases, verdicts, strict=True)]
     assert found == [(name, f"seq {seq}") for name, seq, _ in cases]
+
+
+@needs_node
+def test_a_log_of_a_key_of_small_order_is_refused() -> None:
+    keys = [*hostile.NEUTRALS, *map(hostile.written, hostile.SMALL.values())]
+
+    verdicts = verdicts_on(*(hostile.log_of(hostile.Forger(key)).events for key in keys))
+
+    reason = "seq 0: kid is a key of small order, or not in canonical form"
+    assert verdicts == [reason] * len(keys)
 
 
 def test_every_alteration_of_the_database_is_found_where_it_is(database_url: str, data_dir: Path) -> None:
