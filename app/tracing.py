@@ -6,13 +6,11 @@ procedure, a workspace, a key's id, a subscription's: never an event, a payload,
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import structlog
 
-Attributes = Mapping[str, str | int | bool]
-
-Kind = Literal["server", "internal", "client"]
+from app.spans import Attributes, Kind, Span, Tracer
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -20,31 +18,6 @@ STOP_SECONDS = 5.0
 """How long a process that stops waits for the receiver of its last spans."""
 
 logger = structlog.get_logger("synap.tracing")
-
-
-class Span(Protocol):
-    """Something that has begun."""
-
-    def end(self, attributes: Attributes, *, failed: bool) -> None:
-        """It has ended; `failed`: by a fault of the server, or of whom it called."""
-
-    def traceparent(self) -> str:
-        """What is told to whom it calls (W3C Trace Context)."""
-
-
-class Tracer(Protocol):
-    """Makes spans, and sends them in a thread of its own."""
-
-    def begin(
-        self, name: str, kind: Kind, attributes: Attributes, traceparent: str | None, callers: Sequence[Any]
-    ) -> Span:
-        """See `begin`."""
-
-    def current(self) -> Any:
-        """See `current`."""
-
-    def stop(self, seconds: float) -> None:
-        """Send what is left, for so long at most."""
 
 
 class _Process:

@@ -11,6 +11,7 @@ import structlog
 from app import tracing
 from app.metrics import CALL_SECONDS, CALLS
 from app.refusals import Refused
+from app.spans import Span
 from app.store.workspaces import NODE_LOG
 from procedures.context import LARGE_BYTES, Context
 from procedures.procedure import Procedure, Sent, Stream
@@ -96,7 +97,7 @@ async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any,
         raise error from failed
 
 
-def _span(procedure: Procedure, context: Context) -> tracing.Span | None:
+def _span(procedure: Procedure, context: Context) -> Span | None:
     attributes = {
         "rpc.system.name": "synap",
         "rpc.method": procedure.name,

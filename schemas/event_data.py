@@ -12,7 +12,7 @@ written into it, and a null that stands for an absent member stays. What is stor
 """
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -21,18 +21,24 @@ from schemas.browse import BrowsedEvent
 from schemas.event import EventType, LogEvent, SynapEvent
 from schemas.ledger import LedgerEvent
 from schemas.metadata import is_same
-from schemas.wire.publish import PublishEvent
 
 CARRIERS: dict[type[Struct], tuple[str, str]] = {
     LogEvent: ("type", "data"),
-    PublishEvent: ("type", "data"),
     SynapEvent: ("type", "data"),
     BrowsedEvent: ("type", "data"),
     LedgerEvent: ("type", "payload"),
 }
 """The Structs that are events, and which of their members are the type and the data."""
 
+S = TypeVar("S", bound=type[Struct])
+
 _registered: dict[str, type[Struct]] = {}
+
+
+def carrier(struct: S) -> S:
+    """Declare the decorated Struct as an event: its members `type` and `data` are checked together."""
+    CARRIERS[struct] = ("type", "data")
+    return struct
 
 
 def event_data(types: Mapping[str, type[Struct]]) -> None:

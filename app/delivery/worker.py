@@ -24,6 +24,7 @@ from app.delivery.post import Outcome, post
 from app.delivery.retry import next_attempt_at
 from app.metrics import ATTEMPT_SECONDS, ATTEMPTS
 from app.sealing import Sealer, SealError
+from app.spans import Attributes, Span
 from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, Claim, Claims, Made
 from schemas.errors import Unavailable
 
@@ -335,8 +336,8 @@ class _Lane:
             logger.info("claims were not given back", workspace=self._workspace, claims=len(claims))
 
 
-def _span(workspace: str, claim: Claim) -> tracing.Span | None:
-    attributes: tracing.Attributes = {
+def _span(workspace: str, claim: Claim) -> Span | None:
+    attributes: Attributes = {
         "http.request.method": "POST",
         "synap.workspace": workspace,
         "synap.subscription_id": claim.subscription,

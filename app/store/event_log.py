@@ -26,6 +26,7 @@ from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.metrics import APPENDED, GROUP_EVENTS, GROUP_SECONDS
+from app.spans import Attributes, Span
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.idempotency import SINCE, former_ids, with_ids
 from app.store.linker import FIND, LOCK, TIP, Linker, Tip, conflict, next_place, placed, stored
@@ -279,9 +280,9 @@ class EventLog:
         return Linker(signer, self._node, workspace, tip, stored, self._now())
 
 
-def _span(workspace: str, group: list[_Submission]) -> tracing.Span | None:
+def _span(workspace: str, group: list[_Submission]) -> Span | None:
     """Of a group commit: a part of its first call, linked to all of them."""
-    attributes: tracing.Attributes = {
+    attributes: Attributes = {
         "synap.workspace": workspace,
         "synap.events": sum(len(each.drafts) for each in group),
     }

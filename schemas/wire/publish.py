@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from schemas.base import Input, Instant, InstantText, Output, RawRecord, Section, ShortText
 from schemas.event import EventPage, EventType, ListEvents, LogEvent, SynapEvent, TypePattern
+from schemas.event_data import carrier
 
 DEFAULT_LIMIT = 20
 
@@ -21,6 +22,7 @@ class PublishMetadata(Section, frozen=True, kw_only=True):
     tags: list[ShortText] | None = None
 
 
+@carrier
 class PublishEvent(Input, frozen=True, kw_only=True):
     """An event to publish (section Publish Event, Request Body). `source` is the originating service."""
 
