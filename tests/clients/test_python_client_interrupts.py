@@ -57,9 +57,13 @@ def raise_too_long():
 def senders():
     return sum(each.name == "synap-recorder" and each.is_alive() for each in threading.enumerate())
 
+def work(recorder, moment):
+    log(recorder, -moment)
+    assert recorder.flush(60)
+
 def is_cut(recorder, moment):
     try:
-        came = interrupted(moment, raise_too_long, lambda: log(recorder, -moment))
+        came = interrupted(moment, raise_too_long, lambda: work(recorder, moment))
     except TooLong:
         return True
     assert not came, f"nobody heard of the exception at moment {moment}"
