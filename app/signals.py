@@ -21,8 +21,8 @@ from typing import NoReturn
 
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
-FINISH_SECONDS = 13.0
-"""How long a process may take to finish. What `before_end` gave has a few seconds more: together less than 20."""
+FINISH_SECONDS = 12.0
+"""How long a process may take to finish. What `before_end` gave may take 6 seconds more: together less than 20."""
 
 AGAIN_SECONDS = 2.0
 """Signals that come sooner after the first one are the same request: `make` passes on what its group gets as well."""

@@ -31,17 +31,17 @@ def postgres(
         return
     options = embedded_settings(memory_bytes(), shutil.disk_usage(data_dir).free, connections)
     postmaster = Postmaster(data_dir, options)
-    try:
-        with stop.before_end(postmaster.stop):
+    with stop.before_end(postmaster.stop):
+        try:
             with stop.finishing(postmaster.give_up):
                 postmaster.start()
             stop.check()
             postmaster.watch(on_loss)
             yield postmaster.url
-    finally:
-        postmaster.stop()
-        if postmaster.loss is not None:
-            raise postmaster.loss
+        finally:
+            postmaster.stop()  # whatever ends the process meanwhile does the same
+            if postmaster.loss is not None:
+                raise postmaster.loss
 
 
 def _await_running(data_dir: Path) -> str:

@@ -9,9 +9,10 @@ import random
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,11 @@ def test_a_second_signal_stops_a_server_at_once(data_dir: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(timeout=2.1)
         _assert_stops(server, Signals(signal.SIGINT, 1, 0, to_group=False), data_dir, AT_ONCE_SECONDS)
+
+
+def test_a_server_kills_a_database_that_never_ends(data_dir: Path) -> None:
+    with serving(data_dir) as server, _frozen_again(data_dir):
+        _assert_stops(server, Signals(signal.SIGTERM, 1, 0, to_group=False), data_dir, 2 * STOP_SECONDS)
 
 
 def test_a_server_that_starts_stops(tmp_path: Path) -> None:
@@ -214,6 +220,27 @@ def _freeze(data_dir: Path) -> None:
     postmaster = psutil.Process(int(_postmaster_file(data_dir).read_text().split()[0]))
     for process in (postmaster, *postmaster.children(recursive=True)):
         process.suspend()
+
+
+@contextmanager
+def _frozen_again(data_dir: Path) -> Iterator[None]:
+    """Whatever resumes the database, its first process is frozen again before it has done much."""
+    _freeze(data_dir)
+    pid = int(_postmaster_file(data_dir).read_text().split()[0])
+    over = threading.Event()
+
+    def freeze() -> None:
+        with suppress(ProcessLookupError):  # it has ended
+            while not over.wait(0.001):
+                os.kill(pid, signal.SIGSTOP)
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _postmaster_file(data_dir: Path) -> Path:
