@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from app.cores import on_all_cores
 from app.ledger import checkpoint, signer
+from app.ledger.canonical import canonical
 from app.ledger.chain import Body
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.merkle import Frontier
@@ -462,6 +463,26 @@ def test_a_name_that_stands_twice_is_found_where_it_is() -> None:
 
     assert verify(within).broken == Broken(3, "it has a member name twice")
     assert verify(before).broken == Broken(None, "it has a member name twice")
+
+
+COLONS = st.text(st.sampled_from(':"\\\\{}[],a é\n'), max_size=6)
+PAYLOADS = st.dictionaries(
+    COLONS, st.recursive(COLONS, lambda inner: st.lists(inner) | st.dictionaries(COLONS, inner)), min_size=1
+)
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(PAYLOADS, st.data())
+def test_a_name_that_stands_twice_is_found_whatever_the_texts_are(payload: Record, data: st.DataObject) -> None:
+    log = Log()
+    body = Body(user_id="u:1", source="api", data=canonical(write(payload), "data").decode())
+    log.append("note.created", body=body)
+    text = json.dumps(log.bundle(), ensure_ascii=False).encode()
+    name, value = data.draw(st.sampled_from(sorted(payload))), data.draw(COLONS)
+    first = b'"payload": {%b: %b, ' % (write(name), write(value))
+
+    assert verify(text).broken is None
+    assert verify(text.replace(b'"payload": {', first, 1)).broken == Broken(0, "it has a member name twice")
 
 
 def _proof(seq: int, **of: Any) -> Record:

@@ -225,10 +225,19 @@ def members_of_keys(keys: Iterable[Key]) -> int:
     return sum(1 if key.rotation is UNSET else 2 + len(Rotation.__struct_fields__) for key in keys)
 
 
-def members_read(event: Event, body: bytes) -> int:
-    """How many an event has that was read, with its canonical body; `data` is its payload."""
+def has_name_twice(text: bytes, event: Event, body: bytes) -> bool:
+    """Whether the text of an event, of which `body` is the canonical body, has more members than were read of it.
+
+    If the text has no escape, each colon that was read is in the texts of the event or in its body, and each member
+    that was not read has one more. They are counted in a tenth of the time that members take.
+    """
     own = len(Event.__struct_fields__) - (event.erased is UNSET)
-    return own + (members_of(body) - 1 if body else 0)
+    if b"\\" in text:
+        return members_of(text) != own + (members_of(body) - 1 if body else 0)
+    texts = (event.id, event.event_id, event.type, event.timestamp, event.log, event.node, event.kid)
+    hashes = (event.prev_hash, event.body_hash, event.hash, event.signature)
+    colons = own + "".join(texts + hashes).count(":") + (body.count(b":") - 1 if body else 0)
+    return text.count(b":") != colons
 
 
 def body_of(event: Event) -> bytes:

@@ -32,13 +32,12 @@ from app.ledger.verify.shapes import (
     decoded,
     erasure_decoder,
     event_decoder,
+    has_name_twice,
     hash_text,
     is_hash,
     is_plain,
     is_timestamp,
     member_decoder,
-    members_of,
-    members_read,
     rolled_back_decoder,
     rotation_decoder,
     tip_decoder,
@@ -191,7 +190,7 @@ class Walk:
         check(event.kid in (before, self._kid()), KEY)
         check(is_signed(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
         self._end(event, hash_)
-        if self.found.twice is None and members_of(bytes(text)) != members_read(event, body):
+        if self.found.twice is None and has_name_twice(bytes(text), event, body):
             self.found.twice = self.seq
 
     def _link(self, event: Event) -> bytes:
