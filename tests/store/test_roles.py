@@ -75,7 +75,7 @@ def server(owner: psycopg.Connection, database_url: str) -> Iterator[psycopg.Con
 
 def _statements() -> Iterator[tuple[str, str]]:
     """Each table that the server's source writes to, and the right that it needs."""
-    for path in Path(str(app.store.__file__)).parent.glob("*.py"):
+    for path in Path(str(app.store.__file__)).parent.rglob("*.py"):
         if path.name not in ADMINISTRATION:
             for right, pattern in WRITES.items():
                 yield from ((table, right) for table in re.findall(pattern, path.read_text()))
