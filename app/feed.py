@@ -13,15 +13,19 @@ timer finds that a notice was lost: one query for all logs that have readers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 
+from app.access.budget import Budget
+from app.access.turns import Turns
 from app.cursor import Cursor, Cursors
-from app.filter import FoundEvent, matcher
+from app.filter import FoundEvent, cost, filter_of, matcher, weight
 from app.metrics import FEED_SECONDS
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
@@ -42,6 +46,9 @@ WINDOW_EVENTS = 2000
 WINDOW_BYTES = 2**22
 """What a log's window holds at most: readers that are further back read for themselves."""
 
+LARGE_BYTES = 2**24
+"""Of events that are larger than a piece, all readers of a key may hold so much at once; the others wait."""
+
 OLDEST_FIRST = "oldest"
 """The order that this module's cursors are bound to."""
 
@@ -56,6 +63,8 @@ class Feed:
         self._cursors = cursors
         self._tails: dict[str, _Tail] = {}
         self._timer: asyncio.Task[None] | None = None
+        self.turns = Turns()
+        self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
 
     @property
     def readers(self) -> int:
@@ -80,8 +89,10 @@ class Feed:
                 self._timer.cancel()
             self._timer = asyncio.create_task(self._tick())
 
-    async def follow(self, workspace: str, query: StreamEvents, only_user: str | None) -> "Reader":
+    async def follow(self, workspace: str, query: StreamEvents, only_user: str | None, *, caller: str = "") -> "Reader":
         """A reader of the events that match, from where the query says on; with `only_user`, of that user's alone.
+
+        What the readers of one `caller` may hold and compute at once is limited.
 
         It is listening when this returns. Raises InvalidInput for a start that is no place of this log and for a filter
         that asks for other events, NotFound, Unavailable.
@@ -92,7 +103,8 @@ class Feed:
             tail = self._tails[workspace] = _Tail(self.follower, workspace)
             if self._timer is None:
                 self._timer = asyncio.create_task(self._tick())
-        reader = Reader(self, tail, selection, with_marker=bool(query.markers))
+        budget = self._budgets.setdefault(caller, Budget(LARGE_BYTES))
+        reader = Reader(self, tail, selection, caller, budget, with_marker=bool(query.markers))
         tail.readers.add(reader)  # before the end is asked for: what is committed from now on is noticed
         try:
             end = await self.follower.tip(workspace)
@@ -176,6 +188,7 @@ class Selection:
         self.matches: Callable[[FoundEvent], bool] | None = None
         if any(getattr(query, name) is not None for name in EventQuery.__struct_fields__) or only_user is not None:
             self.matches = matcher(query, workspace, only_user)
+        self.weight = weight(filter_of(query))
 
 
 class Reader:
@@ -184,7 +197,9 @@ class Reader:
     For one task. `aclose` it at the end, whether or not it was iterated.
     """
 
-    def __init__(self, feed: Feed, tail: "_Tail", selection: Selection, *, with_marker: bool) -> None:
+    def __init__(
+        self, feed: Feed, tail: "_Tail", selection: Selection, caller: str, budget: Budget, *, with_marker: bool
+    ) -> None:
         self.tail = tail
         self.seq = tail.seq
         """Everything up to here has been handed out or does not match. Of one that is new: it is behind nobody yet."""
@@ -192,6 +207,10 @@ class Reader:
         self._feed = feed
         self._marker_due = with_marker
         self._selection = selection
+        self._caller = caller
+        self._budget = budget
+        self._held = 0
+        """Of the budget, for the batch that was handed out last."""
 
     @property
     def place(self) -> str:
@@ -199,9 +218,24 @@ class Reader:
         return self._feed.cursor(self.tail.workspace, self.seq)
 
     async def __anext__(self) -> list[Tracked[SynapEvent] | CaughtUp]:
-        """The next events that match, in a batch; waits for the first of them. Never ends by itself."""
+        """The next events that match, in a batch; waits for the first of them. Never ends by itself.
+
+        Whoever asks for it has sent the batch before, and holds it no longer.
+        """
+        self._give_back()
         while True:
-            batch = await self._batch()
+            events, seq = await self._next()
+            size = sum(len(event.json) for event in events)
+            if size > max(self._held, MAX_BYTES):
+                self._give_back()
+                if not self._budget.take(size):
+                    events = []  # whoever waits keeps nothing: it is read once more
+                    await self._budget.wait(size)
+                    self._held = size
+                    continue
+                self._held = size
+            self.seq = seq
+            batch: list[Tracked[SynapEvent] | CaughtUp] = [*events]
             if self._marker_due and self.seq >= self.backlog_end:
                 self._marker_due = False
                 batch.append(CaughtUp(caught_up=True, cursor=self.place))
@@ -212,29 +246,42 @@ class Reader:
 
     async def aclose(self) -> None:
         """Stop reading."""
+        self._give_back()
         self._feed.forget(self)
 
-    async def _batch(self) -> list[Tracked[SynapEvent] | CaughtUp]:
-        """The next piece's events that match, perhaps none; the reader's place moves on."""
+    def _give_back(self) -> None:
+        held, self._held = self._held, 0
+        if held:
+            self._budget.give(held)
+
+    async def _next(self) -> tuple[list[Tracked[SynapEvent]], int]:
+        """The next piece's events that match, perhaps none, and the place behind it."""
         if self.seq < self.tail.first - 1:
             try:
                 piece = await self._feed.follower.matching(self._selection.sql, self.seq, self.tail.seq)
             except Unavailable:  # the stream outlives it: nothing is lost by waiting
                 await asyncio.sleep(RETRY_SECONDS)
-                return []
-            self.seq = piece.seq
-            return [found.event for found in piece.events]
-        batch: list[Tracked[SynapEvent] | CaughtUp] = []
-        window, matches = self.tail.window, self._selection.matches
+                return [], self.seq
+            return [found.event for found in piece.events], piece.seq
+        events, matches = self._window(), self._selection.matches
+        seq = events[-1].seq if events else self.seq
+        if matches is not None and events:
+            work = partial(_matching, events, matches)
+            events = await self._feed.turns.run(self._caller, cost(self._selection.weight, events), work)
+        return [found.event for found in events], seq
+
+    def _window(self) -> list[FoundEvent]:
+        """The next events of the window: no more than a piece has, but one at least if there is one."""
         size, begin = 0, self.seq + 1 - self.tail.first
-        for found in window[begin : begin + MAX_EVENTS]:
+        for count, found in enumerate(self.tail.window[begin : begin + MAX_EVENTS]):
+            size += len(found.event.json)
             if size > MAX_BYTES:
-                break
-            self.seq = found.seq
-            if matches is None or matches(found):
-                batch.append(found.event)
-                size += len(found.event.json)
-        return batch
+                return self.tail.window[begin : begin + max(count, 1)]
+        return self.tail.window[begin : begin + MAX_EVENTS]
+
+
+def _matching(events: Sequence[FoundEvent], matches: Callable[[FoundEvent], bool]) -> list[FoundEvent]:
+    return [found for found in events if matches(found)]
 
 
 class _Tail:

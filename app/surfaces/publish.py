@@ -155,7 +155,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     named = "X-Workspace-Id" if org is None else "metadata.orgId"
     logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
-    return _published(request, logged, subscribers)
+    return await _published(request, door, logged, subscribers)
 
 
 @get("/events", operation=QUERY)
@@ -277,7 +277,7 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
     if mode is Mode.BATCHED:
         content = await asyncio.to_thread(written, logged) if is_large else written(logged)
         return _cloudevents(request, BATCH, content, PUBLISH.status)
-    return _published(request, logged[0], subscribers)
+    return await _published(request, door, logged[0], subscribers)
 
 
 async def _logged_once(event: LogEvent, context: Context) -> SynapEvent:
@@ -299,11 +299,13 @@ async def _logged(event: LogEvent, context: Context) -> SynapEvent:
     return logged
 
 
-def _published(request: Caller, event: SynapEvent, subscribers: Subscribers) -> Response[bytes]:
+async def _published(
+    request: Caller, door: PublishDoor, event: SynapEvent, subscribers: Subscribers
+) -> Response[bytes]:
     """The answer for one event, as a CloudEvent where that is asked for."""
     if chosen(header_map(request.scope), (JSON, EVENT, BATCH)) != JSON:
         return _cloudevents(request, EVENT, Raw(shown(event)), PUBLISH.status)
-    triggered = len(subscribers.of_logged(event))
+    triggered = len(await door.services.webhooks.dispatch.told(subscribers, event))
     return answer(request, Published.of(event, triggered), PUBLISH.status, _limits(request))
 
 

@@ -14,4 +14,6 @@ async def stream(wanted: StreamEvents, context: Context) -> Stream[SynapEvent, C
     The stream begins behind `start` (default: now) and resumes behind the last id that was received: nothing twice,
     nothing missed. A start that is no place of this log is InvalidInput.
     """
-    return await context.services.feed.follow(context.workspace, wanted, context.principal.reads_only)
+    return await context.services.feed.follow(
+        context.workspace, wanted, context.principal.reads_only, caller=context.principal.key_id
+    )

@@ -90,8 +90,8 @@ def _claimed_user(sent: Sent[LogEvent]) -> str | None:
 
 async def _told(event: SynapEvent, context: Context) -> list[str]:
     """The ids of the webhooks that an event is for."""
-    subscribers = await context.services.webhooks.dispatch.subscribers(context.workspace)
-    return subscribers.of_logged(event)
+    dispatch = context.services.webhooks.dispatch
+    return await dispatch.told(await dispatch.subscribers(context.workspace), event)
 
 
 async def _managed(told: list[str], context: Context) -> list[ToldSubscription] | None:

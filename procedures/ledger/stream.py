@@ -31,5 +31,7 @@ async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, 
         last_event_id=wanted.last_event_id,
         markers=wanted.markers,
     )
-    reader = await feed.follow(context.workspace, followed, context.principal.delivers_only)
+    reader = await feed.follow(
+        context.workspace, followed, context.principal.delivers_only, caller=context.principal.key_id
+    )
     return cast("Stream[LedgerEvent, CaughtUp]", reader)  # it reads what its feed shows events as

@@ -12,7 +12,14 @@ from app.filter import Subscriber, Subscribers, kept_filter, type_pattern
 from app.store.audit import Act
 from app.store.webhooks.claims import Claim, Claims, Made
 from app.store.webhooks.deliveries import Deliveries
-from app.store.webhooks.dispatch import MAX_JUDGED, MAX_JUDGED_BYTES, MAX_UNTRIED, Dispatch, UnreadableFilterError
+from app.store.webhooks.dispatch import (
+    MAX_JUDGED,
+    MAX_JUDGED_BYTES,
+    MAX_JUDGED_COST,
+    MAX_UNTRIED,
+    Dispatch,
+    UnreadableFilterError,
+)
 from app.store.webhooks.purge import purge
 from app.store.webhooks.subscriptions import Subscriptions
 from schemas.errors import InvalidInput
@@ -373,6 +380,20 @@ def test_what_a_step_judges_is_bounded_by_size(owed: Owed) -> None:
 
     assert steps == [1, 3]
     assert owed.owed("sub_live") == owed.owed("sub_late") == [(1, 1), (2, 2)]
+
+
+def test_what_a_step_judges_is_bounded_by_what_the_filters_compare(owed: Owed) -> None:
+    wanted = {"OR": [{"data.text": {"contains": f"no{number}"}} for number in range(98)]}
+    for number in range(5):
+        owed.create(f"sub_{number}", "a.*", filter=wanted)
+        owed.catch_up(f"sub_{number}")
+    size = MAX_JUDGED_COST // (5 * 99) // 2 - 1000
+    owed.store.append(*(draft("a.b", {"text": "x" * size}) for _ in range(4)))
+
+    steps = [owed.store.run(owed.dispatching.step(owed.workspace)).seq for _ in range(2)]
+
+    assert steps == [1, 3]
+    assert 4 * size < MAX_JUDGED_BYTES
 
 
 def test_what_was_erased_is_judged_by_what_is_left_of_it(owed: Owed) -> None:

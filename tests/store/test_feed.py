@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from app import feed as feed_module
 from app.cursor import Cursor, Cursors
-from app.feed import TIMER_SECONDS, WINDOW_EVENTS, Feed, Reader
-from app.filter import matcher
+from app.feed import LARGE_BYTES, TIMER_SECONDS, WINDOW_EVENTS, Feed, Reader
+from app.filter import known_fields, matcher, parse_filter, weight
 from app.store.database import Database
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower
 from app.store.event_log import EventLog
@@ -292,6 +292,74 @@ def test_an_event_larger_than_a_batch_is_sent_alone(store: Store) -> None:
     store.append(draft(), draft(data=json.dumps({"text": "x" * 2 * MAX_BYTES}).encode()), draft())
 
     assert run_following(store, 3, start="beginning").seqs == [0, 1, 2]
+
+
+def test_slow_readers_of_a_key_hold_so_much_and_the_others_wait(store: Store) -> None:
+    size = LARGE_BYTES // 8
+    store.append(draft(data=json.dumps({"text": "x" * size}).encode()), draft())
+    query = StreamEvents(start="beginning")
+
+    async def run() -> tuple[int, list[int], bool]:
+        readers = [await store.feed.follow(store.workspace, query, None, caller="one") for _ in range(12)]
+        other = await store.feed.follow(store.workspace, query, None, caller="two")
+        reading = [asyncio.create_task(anext(reader)) for reader in readers]
+        async with asyncio.timeout(60):
+            while sum(task.done() for task in reading) < 7:
+                waiting = [task for task in reading if not task.done()]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            is_served = bool(await anext(other))  # of another key: nothing that came before it comes later than it
+            held = sum(task.done() for task in reading)
+            for reader, task in zip(readers, reading, strict=True):
+                if task.done():
+                    await reader.aclose()  # its client is gone
+            rest = [reader for reader, task in zip(readers, reading, strict=True) if not task.done()]
+            read = [len(await task) for task in reading]
+            for reader in [*rest, other]:
+                await reader.aclose()
+        return held, read, is_served
+
+    held, read, is_served = store.run(run())
+
+    assert held == 7, "the eighth does not fit, since an event has more than its text"
+    assert read == [1] * 12
+    assert is_served
+
+
+def test_a_reader_that_goes_on_gives_back_what_it_held(store: Store) -> None:
+    large = json.dumps({"text": "x" * (LARGE_BYTES // 2)}).encode()
+    store.append(*(draft(data=large) for _ in range(3)))
+
+    assert run_following(store, 3, start="beginning").seqs == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "expected"),
+    [
+        ({"type": "a.b"}, 1),
+        ({"OR": [{"data.a": 1}, {"NOT": {"data.b": {"in": [1, 2, 3]}}}]}, 1 + 1 + 1 + 3),
+        ({"data.a": {"gt": 1, "lt": 5}}, 3),
+    ],
+    ids=["one", "several", "two of a field"],
+)
+def test_a_filter_weighs_what_it_compares(filter_: dict[str, Any], expected: int) -> None:
+    assert weight(parse_filter(filter_, "filter", known_fields())) == expected
+
+
+def test_a_live_reader_with_a_heavy_filter_misses_nothing(store: Store) -> None:
+    asked = [{"data.text": {"contains": f"no{number}"}} for number in range(97)]
+    query = msgspec.convert({"filter": {"OR": [*asked, {"data.text": {"endsWith": "y"}}]}}, StreamEvents)
+    drafts = [draft(data=json.dumps({"text": "x" * 100_000 + end}).encode()) for end in "yzyz"]
+
+    async def run() -> Read:
+        readers = [await store.feed.follow(store.workspace, query, None, caller=key) for key in ("one", "one", "two")]
+        await store.log.append(store.workspace, drafts)
+        reads = [await read_until(reader, lambda read: len(read.events) == 2) for reader in readers]
+        for reader in readers:
+            await reader.aclose()
+        assert reads[0].seqs == reads[1].seqs
+        return reads[2]
+
+    assert store.run(run()).seqs == [0, 2]
 
 
 def test_a_filter_that_seldom_matches_is_read_in_spans(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

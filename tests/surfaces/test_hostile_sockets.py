@@ -1,10 +1,12 @@
 """Sockets of callers who mean harm: what they send is judged before it is read, and what they open is counted."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from app.access.strangers import MAX_MESSAGE_BYTES
 from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, hello_params, messages_of
 from app.surfaces.trpc.socket import MAX_SUBSCRIPTIONS
+from app.surfaces.trpc.sse import PIECE_BYTES
 from app.surfaces.trpc.transformer import TRANSFORMERS
 from tests import web
 from tests.procedures.conftest import Keyed
@@ -271,3 +274,27 @@ def test_superjson_frames_are_judged_alike(
 
     assert refused["id"] is None
     assert msgspec.convert(refused["error"]["json"]["data"]["code"], str) == "BAD_REQUEST"
+
+
+def test_a_large_event_is_handed_to_the_network_in_pieces(observed: Observed) -> None:
+    server = observed.server
+    data = {"text": "x" * 300_000}
+    event = server.mutate("events.log", {"type": "note.created", "data": data}).json()["result"]["data"]
+    asked = quote(json.dumps({"filter": {"seq": {"gte": event["seq"]}}, "start": "beginning"}))
+    sizes, text = [], b""
+    host = urlsplit(server.url)
+    with (
+        socket.create_connection((host.hostname, host.port), timeout=30) as connection,
+        connection.makefile("rb") as answer,
+    ):
+        connection.sendall(
+            f"GET /trpc/events.stream?input={asked} HTTP/1.1\r\nhost: {host.netloc}\r\n"
+            f"authorization: Bearer {server.token}\r\n\r\n".encode()
+        )
+        while answer.readline() != b"\r\n":
+            pass
+        while data["text"].encode() not in text:
+            sizes.append(int(answer.readline(), 16))
+            text += answer.read(sizes[-1] + 2)[:-2]
+
+    assert max(sizes) == PIECE_BYTES

@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 from msgspec import Struct
 from psycopg.pq import TransactionStatus
 
-from app.filter import FoundEvent, Subscriber, Subscribers, judge
+from app.access.turns import Turns
+from app.filter import FoundEvent, Subscriber, Subscribers, cost, judge, weight
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.pipe import Call, PipedConnection, Row
 from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found
 from app.store.walk import Entry, Walk, each_sql, fitting_types
 from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
 from schemas.errors import InvalidInput
+from schemas.event import SynapEvent
+from schemas.filter import Node
 
 MAX_EVENTS = 1000
 """Events that are looked through in one step."""
@@ -23,8 +27,9 @@ MAX_MATCHES = 5000
 
 MAX_JUDGED = 250
 MAX_JUDGED_BYTES = 2**20
-"""Events that filters judge in one step, and their size, unless the first alone is larger: nobody else in this process
-is served meanwhile."""
+MAX_JUDGED_COST = 2**26
+"""Events that filters judge in one step, their size, and what all filters together make of it, unless the first event
+alone is more: the transaction is open meanwhile, and must not be for seconds."""
 
 MAX_UNTRIED = 10_000
 """Deliveries that wait for their first attempt: a subscription with more falls behind, and its backlog stays a place
@@ -47,7 +52,7 @@ SELECT {FOUND}, convert_to({EVENT_JSON}, 'UTF8')
 FROM (
     SELECT event.*, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
     FROM {each_sql("seq", "%(seqs)s::bigint[]")} WINDOW oldest AS (ORDER BY seq)
-) AS asked WHERE bytes <= {MAX_JUDGED_BYTES} OR place = 1 ORDER BY seq
+) AS asked WHERE bytes <= %(max_bytes)s::bigint OR place = 1 ORDER BY seq
 """
 """What filters judge."""
 
@@ -140,6 +145,7 @@ class Dispatch:
         self._first_seconds = first_seconds
         self._taking_part: dict[str, tuple[int, Subscribers]] = {}
         self._active: dict[str, tuple[int, Subscribers]] = {}
+        self._turns = Turns()
 
     async def subscribers(self, workspace: str) -> Subscribers:
         """Everybody who is told of a workspace's events, whether or not they are behind."""
@@ -152,6 +158,12 @@ class Dispatch:
             found = await self._database.rows_alone(SUBSCRIBERS, {"workspace": workspace, "all": True})
             known = self._active[workspace] = version, _subscribers(found, workspace)
         return known[1]
+
+    async def told(self, subscribers: Subscribers, event: SynapEvent) -> list[str]:
+        """The ids of those of them who are told of an event that was just logged."""
+        found = subscribers.needed(event)
+        work = partial(subscribers.of, event.seq, event.type, event.user_id, found)
+        return await self._turns.run(subscribers.workspace, cost(subscribers.weight, found.values()), work)
 
     async def step(self, workspace: str) -> Step | None:
         """Owe the next events of a log to those who take part; None where another process is at it.
@@ -173,13 +185,16 @@ class Dispatch:
             subscribers = known[1]
             if subscribers.unreadable:
                 raise UnreadableFilterError(subscribers.unreadable)
-            found, stop = await _whole(connection, key, subscribers.judged(events))
+            found, stop = await _whole(connection, key, subscribers.judged(events), subscribers.weight)
+            told = await self._turns.run(
+                workspace, cost(subscribers.weight, found.values()), partial(_told, subscribers, events, found)
+            )
             ids: list[str] = []
             seqs: list[int] = []
             for seq, type_, user_id in events:
                 if seq == stop:
                     break  # this one is the next step's first
-                matching = subscribers.of(seq, type_, user_id, found)
+                matching = told[seq] if seq in told else subscribers.of(seq, type_, user_id, found)
                 if ids and len(ids) + len(matching) > MAX_MATCHES:
                     break  # so is this one
                 ids += matching
@@ -216,10 +231,11 @@ class Dispatch:
             matches: list[int] = [seq for (seq,) in rows]
             if len(matches) == MAX_EVENTS:
                 until = matches[-1]
-            if (meets := _judge(subscriber, workspace)) is not None:
-                whole, stop = await _whole(connection, key, matches)
+            if (node := _node(subscriber)) is not None:
+                whole, stop = await _whole(connection, key, matches, weight(node))
                 until = until if stop is None else stop - 1
-                matches = [seq for seq, event in whole.items() if meets(event)]
+                work = partial(_meeting, judge(node, workspace), whole)
+                matches = await self._turns.run(workspace, cost(weight(node), whole.values()), work)
             calls: list[Call] = []
             if matches:
                 seqs = {"seqs": array(matches), "first_seconds": self._first_seconds}
@@ -251,21 +267,33 @@ def _subscribers(rows: Sequence[Row], workspace: str) -> Subscribers:
     return Subscribers([Subscriber(*row) for row in rows], workspace)
 
 
-def _judge(subscriber: Subscriber, workspace: str) -> Callable[[FoundEvent], bool] | None:
-    """Says of an event whether it meets the subscriber's filter, if there is one. Raises UnreadableFilterError."""
+def _node(subscriber: Subscriber) -> Node | None:
+    """The subscriber's filter, if there is one. Raises UnreadableFilterError."""
     try:
-        node = subscriber.node
+        return subscriber.node
     except InvalidInput as error:
         raise UnreadableFilterError([subscriber.id]) from error
-    return None if node is None else judge(node, workspace)
+
+
+def _meeting(meets: Callable[[FoundEvent], bool], whole: Mapping[int, FoundEvent]) -> list[int]:
+    return [seq for seq, event in whole.items() if meets(event)]
+
+
+def _told(subscribers: Subscribers, events: Sequence[Row], found: Mapping[int, FoundEvent]) -> dict[int, list[str]]:
+    """Who is told of each event that filters have a say in, by its seq."""
+    return {seq: subscribers.of(seq, type_, user_id, found) for seq, type_, user_id in events if seq in found}
 
 
 async def _whole(
-    connection: PipedConnection, key: Mapping[str, object], seqs: Sequence[int]
+    connection: PipedConnection, key: Mapping[str, object], seqs: Sequence[int], weight: int
 ) -> tuple[Mapping[int, FoundEvent], int | None]:
-    """The events at these places, in order, and the first place whose event was too much for one step (None: none)."""
+    """The events at these places, in order, and the first place whose event was too much for one step (None: none).
+
+    `weight` is that of the filters which judge them.
+    """
     if not seqs:
         return {}, None
-    [rows] = await connection.trip([(WHOLE, {**key, "seqs": array(seqs[:MAX_JUDGED])})])
+    max_bytes = min(MAX_JUDGED_COST // max(weight, 1), MAX_JUDGED_BYTES)
+    [rows] = await connection.trip([(WHOLE, {**key, "seqs": array(seqs[:MAX_JUDGED]), "max_bytes": max_bytes})])
     found = {row[0]: to_found(row) for row in rows}
     return found, next((seq for seq in seqs if seq not in found), None)
