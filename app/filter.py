@@ -48,12 +48,15 @@ from schemas.written import Tracked
 MAX_TYPES = 10_000
 """Types whose subscribers are remembered."""
 
-MAX_KEPT_BYTES = 65_536
-"""Of the JSON of a filter that is kept: every process holds those of all webhooks, and a list shows them."""
+MAX_BYTES = 65_536
+"""Of a filter as JSON. Every process holds those of all webhooks, and a list shows them."""
 
 MAX_NODES = 100
 MAX_DEPTH = 8
 """Filters inside each other, the outermost included."""
+
+MAX_RELATIONS_DEEP = 2
+"""Relations inside each other: each multiplies what the database looks at."""
 
 MAX_VALUES = 100
 MAX_TEXT = 1024
@@ -185,13 +188,10 @@ def type_patterns(patterns: Iterable[str]) -> str:
 def kept_filter(raw: LiveFilterObject) -> str:
     """The JSON that is kept of the `filter` of an input, for `Subscriber`: as it was sent, but for spaces.
 
-    Raises InvalidInput where it is no filter, asks for other events, or is longer than `MAX_KEPT_BYTES`.
+    Raises InvalidInput where it is no filter, or asks for other events.
     """
     refuse_relations(parse_filter(raw, "filter", known_fields()), "filter")
-    kept = msgspec.json.encode(raw)
-    if len(kept) > MAX_KEPT_BYTES:
-        raise InvalidInput([Issue("filter", f"must have at most {MAX_KEPT_BYTES:,} bytes as JSON, not {len(kept):,}")])
-    return kept.decode()
+    return msgspec.json.encode(raw).decode()
 
 
 class Subscriber(Struct, frozen=True):
@@ -447,14 +447,25 @@ def parse_filter(raw: object, path: str, fields: Fields) -> Node:
     `metadata.a.b` a dot separates member names, so a member whose name has a dot cannot be reached, nor one inside an
     array.
 
-    At most 100 nodes (each comparison, AND, OR, NOT and relation), 8 filters inside each other, lists of 100 values and
-    texts of 1,024 characters. Raises InvalidInput with every invalid place.
+    At most 65,536 bytes as JSON, 100 nodes (each comparison, AND, OR, NOT and relation), 8 filters inside each other,
+    2 relations inside each other, lists of 100 values and texts of 1,024 characters. Raises InvalidInput with every
+    invalid place.
     """
+    _check_size(raw, path)
     parsing = _Parsing(fields)
     node = parsing.filter(raw, path, 1)
     if parsing.issues:
         raise InvalidInput(parsing.issues[:MAX_ISSUES])
     return node
+
+
+def _check_size(raw: object, path: str) -> None:
+    try:
+        size = len(msgspec.json.encode(raw))
+    except (RecursionError, UnicodeEncodeError):
+        return  # it is refused by the place that is wrong
+    if size > MAX_BYTES:
+        raise InvalidInput([Issue(path, f"must have at most {MAX_BYTES:,} bytes as JSON, not {size:,}")])
 
 
 def parse_order(raw: object, path: str, fields: Fields) -> list[OrderTerm]:
@@ -513,6 +524,8 @@ class _Parsing:
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
         self._nodes = 0
+        self._relations = 0
+        """Those that what is read now stands in."""
         self.issues: list[Issue] = []
 
     def filter(self, raw: object, path: str, depth: int) -> Node:
@@ -549,17 +562,18 @@ class _Parsing:
         quantifiers = get_args(Quantifier)
         if not isinstance(value, dict) or not value or not set(value) <= set(quantifiers):
             return self._refused(path, f"must be an object of {' or '.join(quantifiers)} and a filter")
-        return self._all(
-            [
-                self._counted(
-                    Related(relation, quantifier, self.filter(value[quantifier], join(path, quantifier), depth + 1)),
-                    path,
-                )
-                for quantifier in quantifiers
-                if quantifier in value
-            ],
-            path,
-        )
+        if self._relations == MAX_RELATIONS_DEEP:
+            return self._refused(path, f"is nested deeper than {MAX_RELATIONS_DEEP} relations (parent, children)")
+        self._relations += 1
+        nodes = [
+            self._counted(
+                Related(relation, quantifier, self.filter(value[quantifier], join(path, quantifier), depth + 1)), path
+            )
+            for quantifier in quantifiers
+            if quantifier in value
+        ]
+        self._relations -= 1
+        return self._all(nodes, path)
 
     def _test(self, field: Field, asked: str, value: object, path: str) -> Node:
         operators = OPERATORS[field.kind]

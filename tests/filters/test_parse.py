@@ -146,6 +146,27 @@ def test_filters_are_nested_at_most_8_deep() -> None:
     assert list(_issues(deep)) == ["filter" + ".AND.0" * 8]
 
 
+def test_relations_are_nested_at_most_2_deep() -> None:
+    allowed = {"parent": {"some": {"OR": [{"children": {"none": {"seq": 1}}}, {"parent": {"some": {"seq": 2}}}]}}}
+    parse_filter({"AND": [allowed, allowed]}, "filter", FIELDS)
+
+    path = "filter.children.some.parent.some.OR.0.children"
+    assert _issues({"children": {"some": allowed}}) == {
+        path: "is nested deeper than 2 relations (parent, children)",
+        path.replace("OR.0.children", "OR.1.parent"): "is nested deeper than 2 relations (parent, children)",
+    }
+
+
+def test_a_filter_has_at_most_65536_bytes() -> None:
+    texts = ["x" * 1000] * 64
+    parse_filter({"data.x": {"in": texts}}, "filter", FIELDS)
+
+    [(path, message)] = _issues({"data.x": {"in": [*texts, "x" * 1000, "x" * 1000]}}).items()
+
+    assert path == "filter"
+    assert message.startswith("must have at most 65,536 bytes as JSON, not 66,")
+
+
 def test_relations_are_refused_where_events_are_looked_at_one_by_one() -> None:
     plain = parse_filter({"NOT": {"seq": 1}}, "filter", FIELDS)
     related = parse_filter({"OR": [{"NOT": {"parent": {"some": {}}}}]}, "filter", FIELDS)
