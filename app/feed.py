@@ -30,7 +30,7 @@ from app.metrics import FEED_SECONDS
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
 from schemas.base import Instant
-from schemas.errors import InvalidInput, Issue, Unavailable
+from schemas.errors import InvalidInput, Issue, RateLimited, Unavailable
 from schemas.event import START_MESSAGE, CaughtUp, EventQuery, StreamEvents, SynapEvent
 from schemas.instants import FAR, fault_of, is_far, is_meant
 from schemas.reference import named_event
@@ -259,8 +259,8 @@ class Reader:
         if self.seq < self.tail.first - 1:
             try:
                 piece = await self._feed.follower.matching(self._selection.sql, self.seq, self.tail.seq)
-            except Unavailable:  # the stream outlives it: nothing is lost by waiting
-                await asyncio.sleep(RETRY_SECONDS)
+            except (RateLimited, Unavailable) as error:  # the stream outlives it: nothing is lost by waiting
+                await asyncio.sleep(error.retry_after_seconds if isinstance(error, RateLimited) else RETRY_SECONDS)
                 return [], self.seq
             return [found.event for found in piece.events], piece.seq
         events, matches = self._window(), self._selection.matches

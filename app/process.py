@@ -43,7 +43,7 @@ class Process:
         self.board = metrics.Board(settings.data_dir / "metrics", self._measure)
         self.connections: Callable[[], int] = lambda: 0
         """How many stay open, as the doors know."""
-        self.database = Database(install.database_url)
+        self.database = Database(install.database_url, search_seconds=settings.search_seconds)
         cursors = Cursors(secret)
         self._notices = Notices(install.database_url)
         self._feed = Feed(EventFollower(self.database), cursors)

@@ -119,9 +119,10 @@ class Conflict(ProcedureError):
 
 
 class RateLimited(ProcedureError):
-    """The workspace has used up its calls; retry after `retry_after_seconds`.
+    """The workspace has used up its calls, or its searches; retry after `retry_after_seconds`.
 
-    `limit` is the calls in a window, `reset` the window's end in seconds since 1970, by the database's clock.
+    `limit` is what it may use, in calls a window at doors with a rate limit. `reset` is when that ends, in seconds
+    since 1970.
     """
 
     code = "rate_limit_exceeded"

@@ -9,7 +9,7 @@ from msgspec import Struct
 from app.cursor import Cursor, Cursors
 from app.filter import known_fields, parse_order
 from app.store.database import Database
-from app.store.event_reader import MAX_PAGE_BYTES
+from app.store.event_reader import MAX_PAGE_BYTES, total_of
 from app.store.filter_sql import order_type, order_value
 from app.store.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.query import IN_LOG_ORDER, Filter, behind
@@ -64,9 +64,7 @@ class Browser:
         page = await self._read(matching, order, place, wanted.limit or DEFAULT_LIMIT, backwards=field == "before")
         if place is None:
             # Behind the page, which may grow meanwhile: a total is never less than what it counts.
-            [(total,)] = await self._database.search(
-                matching.total_sql, matching.parameters, is_planned=matching.is_planned
-            )
+            total = await total_of(self._database, matching)
         else:
             total = place.total
 
@@ -99,8 +97,10 @@ class Browser:
             others = " OR ".join(f"(SELECT true FROM ({each}) AS other) IS NOT NULL" for each in (here, before))
         sql = page_sql(_rows(matching, way, limit + 1, place, parameters), way, limit, others, backwards=backwards)
         is_planned = matching.is_planned if len(order) == 1 else not (matching.is_bare and _has_index(order))
-        read = self._database.search if is_planned else self._database.rows
-        [row] = await read(sql, parameters)
+        if is_planned or matching.meets_others:
+            [row] = await self._database.search(sql, parameters, is_planned=is_planned)
+        else:
+            [row] = await self._database.rows(sql, parameters)
         return _Page(*row)
 
 

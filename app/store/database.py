@@ -1,7 +1,6 @@
 """The way to PostgreSQL: a pool whose connections give up in time, and the one place that names its failures."""
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -22,7 +21,8 @@ from psycopg.errors import (
 )
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from app.store.pipe import Call, NoAnswerError, Outcome, PipedConnection, Row
+from app.store.pipe import Call, NoAnswerError, Once, Outcome, PipedConnection, Row
+from app.store.searches import Searches, Turns
 from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500
@@ -165,8 +165,20 @@ class _Pool(AsyncConnectionPool[PipedConnection]):
 class Database:
     """A pool of connections, for the tasks of one event loop. `open` it before use, `close` it at the end."""
 
-    def __init__(self, url: str, *, max_connections: int = 8, wait_seconds: float = 1.5) -> None:
-        """`wait_seconds` is how long a caller waits for a connection before it is told to retry."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int = 8,
+        wait_seconds: float = 1.5,
+        search_wait_seconds: float = 10,
+        search_seconds: float = 0,
+    ) -> None:
+        """`wait_seconds` is how long a caller waits for a connection before it is told to retry.
+
+        A search waits `search_wait_seconds` for its turn: by then those that run have ended, however long they take.
+        `search_seconds` is how long a workspace may search in a minute; 0: any time.
+        """
         self.pool = _Pool(
             url,
             connection_class=PipedConnection,
@@ -185,9 +197,10 @@ class Database:
             },
             open=False,
         )
-        self._searching = asyncio.Semaphore(max(1, max_connections // 2))
-        self._wait_seconds = wait_seconds
-        self._waiting: deque[_Read] = deque()
+        self._searches = Searches(
+            places=max(1, max_connections // 2), wait_seconds=search_wait_seconds, seconds_a_minute=search_seconds
+        )
+        self._waiting: Turns[_Read] = Turns()
         self._lanes: set[asyncio.Task[None] | None] = set()
 
     async def open(self) -> None:
@@ -217,31 +230,28 @@ class Database:
         Raises Unavailable (SlowReadError), and what psycopg raises for a statement that fails.
         """
         read = _Read((query, parameters), asyncio.get_running_loop().create_future())
-        self._waiting.append(read)
+        self._waiting.put(_workspace_of(parameters), read)
         if len(self._lanes) < MAX_LANES:
             self._lanes.add(asyncio.create_task(self._lane()))
         return await read.rows
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
         """The same for a read that may be slow: it holds up no other."""
-        return await self._rows_of_last([(query, parameters)])
+        return _rows_of_last(await self._trip([(query, parameters)]))
 
-    async def search(self, query: str, parameters: Mapping[str, object], *, is_planned: bool = True) -> list[Row]:
-        """The same for a read that looks for what a caller asks, and may take seconds.
+    async def search(
+        self, query: str, parameters: Mapping[str, object], *, is_planned: bool = True, is_metered: bool = True
+    ) -> list[Row]:
+        """The same for a read in the workspace of its `parameters` that may take seconds.
 
-        Half of the connections serve such reads, so that however many come at once, everything else goes on. If
-        `is_planned`, no index is known to serve the read, and the planner decides how it is done.
+        Half of the connections serve such reads, so that however many come at once, everything else goes on. They run
+        in turns (`Searches`), and end if their caller goes. If `is_planned`, no index is known to serve the read: the
+        planner decides how it is done, and the statement is not kept. If it may look at more than it answers, it
+        `is_metered`: its time counts. Raises RateLimited too.
         """
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._searching.acquire()
-        except TimeoutError as error:
-            raise Unavailable(OVERLOADED) from error
-        try:
-            calls = [*([PLANNER_DECIDES] if is_planned else []), (query, parameters)]
-            return await self._rows_of_last(calls)
-        finally:
-            self._searching.release()
+        calls = [PLANNER_DECIDES, (Once(query), parameters)] if is_planned else [(query, parameters)]
+        async with self._searches.turn(_workspace_of(parameters), is_metered=is_metered):
+            return _rows_of_last(await self._trip(calls, while_wanted=True))
 
     async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
         """The rows of each of these statements, which are one transaction and one round trip.
@@ -259,25 +269,16 @@ class Database:
         """Close the idle connections that died unnoticed: where one has (a restart), the others have too."""
         await self.pool.check()
 
-    async def _rows_of_last(self, calls: Sequence[Call]) -> list[Row]:
-        """Run the calls; the rows of the last one."""
-        *_, rows = await self._trip(calls)
-        if isinstance(rows, list):
-            return rows
-        raise _failed_read(rows)
-
     async def _lane(self) -> None:
         """Carry out what waits, batch by batch, until nothing does."""
         await asyncio.sleep(0)  # the other reads of this turn of the loop join
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        while batch := self._next(MAX_BATCH):
             outcomes: Sequence[Outcome | Exception]
             try:
                 outcomes = await self._trip([read.call for read in batch])
             except Exception as error:  # noqa: BLE001 - the lane goes on, and each caller gets the error as its own
                 # Whoever came meanwhile has waited as long: told now, rather than one batch after the other.
-                batch += self._waiting
-                self._waiting.clear()
+                batch += self._next(len(self._waiting))
                 outcomes = [error] * len(batch)
             for read, outcome in zip(batch, outcomes, strict=True):
                 if read.rows.cancelled():
@@ -285,26 +286,45 @@ class Database:
                 if isinstance(outcome, list):
                     read.rows.set_result(outcome)
                 elif outcome is None:  # one before it failed; this one goes first in the next batch
-                    self._waiting.appendleft(read)
+                    self._waiting.put(_workspace_of(read.call[1]), read, first=True)
                 else:
                     read.rows.set_exception(_failed_read(outcome))
         # At once, not when the loop gets to it: a read that comes in between would find no lane and open none.
         self._lanes.discard(asyncio.current_task())
 
-    async def _trip(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+    def _next(self, most: int) -> list[_Read]:
+        """The reads whose turn it is."""
+        return [turn[1] for _ in range(most) if (turn := self._waiting.take()) is not None]
+
+    async def _trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> Sequence[Outcome]:
         """Run reads; tried again on another connection where the first had died unnoticed. Raises Unavailable."""
         try:
             try:
-                async with self.pool.connection() as connection:
-                    return await connection.outcomes(calls)
+                return await self._outcomes(calls, while_wanted=while_wanted)
             except LOST as error:
                 if not is_broken(error) or isinstance(error, NoAnswerError):
                     raise
             await self.discard_broken()
-            async with self.pool.connection() as connection:
-                return await connection.outcomes(calls)
+            return await self._outcomes(calls, while_wanted=while_wanted)
         except LOST as error:
             raise unavailable(error) from error
+
+    async def _outcomes(self, calls: Sequence[Call], *, while_wanted: bool) -> Sequence[Outcome]:
+        async with self.pool.connection() as connection:
+            return await (connection.outcomes_while_wanted if while_wanted else connection.outcomes)(calls)
+
+
+def _workspace_of(parameters: Mapping[str, object]) -> str:
+    """The workspace that a read is about; empty for one of the server's own."""
+    return str(parameters.get("workspace", ""))
+
+
+def _rows_of_last(outcomes: Sequence[Outcome]) -> list[Row]:
+    """The rows of the last call. Raises what its caller is told."""
+    rows = outcomes[-1]
+    if isinstance(rows, list):
+        return rows
+    raise _failed_read(rows)
 
 
 def _failed_read(error: Exception | None) -> Exception:

@@ -109,7 +109,9 @@ class EventFollower:
             end = min(until, after + span)
             parameters = matches.parameters | {"after": after, "until": end}
             try:
-                rows = await self._database.search(sql, parameters, is_planned=matches.is_planned)
+                rows = await self._database.search(
+                    sql, parameters, is_planned=matches.is_planned, is_metered=matches.meets_others
+                )
                 return _piece(rows, end)
             except SlowReadError:
                 if end - after <= 1:

@@ -1,6 +1,7 @@
 """The log's read side. Nothing here holds a copy of an event; lookups that arrive together share a query."""
 
 import asyncio
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
@@ -8,7 +9,7 @@ from msgspec import Struct, structs
 
 from app.cursor import Cursor, Cursors
 from app.store.database import Database
-from app.store.pipe import uuid_array
+from app.store.pipe import Row, uuid_array
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, EVENT_JSON
 from app.store.walk import each_sql
@@ -18,6 +19,9 @@ from schemas.written import Written
 
 MAX_PAGE_BYTES = 32 * 2**20
 """Of data and metadata in one answer."""
+
+MAX_SKIPPED = 1000
+"""Events that a list skips by its `offset` without becoming a search."""
 
 MAX_SHARED = 200
 """Ids in one lookup."""
@@ -55,6 +59,14 @@ def large_list_sql(rows: str) -> str:
             SELECT *, sum({EVENT_BYTES}) OVER newest AS bytes, row_number() OVER newest AS place
             FROM ({rows}) AS page WINDOW newest AS (ORDER BY seq DESC)
         ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
+
+
+async def total_of(database: Database, matching: Filter) -> int:
+    """How many events match."""
+    [(total,)] = await database.search(
+        matching.total_sql, matching.parameters, is_planned=matching.is_planned, is_metered=not matching.knows_total
+    )
+    return int(total)
 
 
 class Found(Struct, frozen=True):
@@ -116,10 +128,7 @@ class EventReader:
         if place is not None and place.filter == matching.digest:
             total = place.total
         else:
-            counted = await self._database.search(
-                matching.total_sql, matching.parameters, is_planned=matching.is_planned
-            )
-            total = counted[0][0]
+            total = await total_of(self._database, matching)
         page, before = await self._at(matching, query, place)
         fields = [b'"events":', page.events.json, b',"total":%d' % total]
 
@@ -141,9 +150,9 @@ class EventReader:
             return await self._read(matching, query, place), place.seq - 1
         limit = query.limit or DEFAULT_LIMIT
         parameters = matching.parameters | {"behind": place.seq}
-        read = self._database.search if matching.is_planned else self._database.rows
         rows = matching.rows(descending=False, limit=limit + 1, low=["%(behind)s::bigint + 1"])
-        newer = [seq for (seq,) in await read(f"SELECT seq FROM ({rows}) AS newer", parameters)]
+        found = await self._rows(matching, f"SELECT seq FROM ({rows}) AS newer", parameters)
+        newer = [seq for (seq,) in found]
         has_more, newer = len(newer) > limit, newer[:limit]
         while newer:
             top = structs.replace(place, seq=newer[-1] + 1)
@@ -162,19 +171,24 @@ class EventReader:
         """The page behind `place`."""
         limit = query.limit or DEFAULT_LIMIT
         before = {} if place is None else {"before": place.seq}
+        skipped = 0 if place else query.offset or 0
         rows = matching.rows(
             descending=True,
             limit=limit,
-            offset=0 if place else query.offset or 0,
+            offset=skipped,
             high=["%(before)s::bigint - 1"] if place else [],
         )
         parameters = matching.parameters | before
-        read = self._database.search if matching.is_planned else self._database.rows
-        [(events, count, last, whole)] = await read(list_sql(rows, limit), parameters)
+        [(events, count, last, whole)] = await self._rows(
+            matching, list_sql(rows, limit), parameters, is_long=skipped > MAX_SKIPPED
+        )
         full = count
         if not whole:
             [(events, count, last)] = await self._database.search(
-                large_list_sql(rows), parameters, is_planned=matching.is_planned
+                large_list_sql(rows),
+                parameters,
+                is_planned=matching.is_planned,
+                is_metered=matching.meets_others,
             )
         return _Page(Written(b"[%b]" % (events or b"")), count, last, cut=count < full)
 
@@ -182,8 +196,15 @@ class EventReader:
         """Whether any match follows a page."""
         rows = matching.rows(descending=True, limit=1, high=["%(last)s::bigint - 1"])
         parameters = matching.parameters | {"last": page.last}
-        read = self._database.search if matching.is_planned else self._database.rows
-        return bool(await read(f"SELECT FROM ({rows}) AS next", parameters))
+        return bool(await self._rows(matching, f"SELECT FROM ({rows}) AS next", parameters))
+
+    async def _rows(
+        self, matching: Filter, sql: str, parameters: Mapping[str, object], *, is_long: bool = False
+    ) -> list[Row]:
+        """What a statement over the matches returns: a search, unless an index leads from match to match."""
+        if is_long or matching.meets_others:
+            return await self._database.search(sql, parameters, is_planned=matching.is_planned)
+        return await self._database.rows(sql, parameters)
 
     async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[Found | None]]]) -> None:
         """Answer what waits, then what gathered meanwhile, until nothing does."""

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
+from weakref import WeakSet
 
 import msgspec
 import uuid_utils
@@ -24,9 +25,10 @@ from app.store.database import Database
 from app.store.ledger import Ledger, keys_up_to
 from app.store.pipe import Row
 from app.store.rows import EVENT_BYTES, LEDGER_JSON
+from app.store.searches import limited
 from app.store.trees import Trees
 from app.store.walk import Entry, Walk, one_sql
-from schemas.errors import InvalidInput, Issue, Unavailable
+from schemas.errors import InvalidInput, Issue, RateLimited, Unavailable
 
 T = TypeVar("T")
 
@@ -38,6 +40,15 @@ PATIENCE_SECONDS = 30.0
 """How long the database may be away in the middle of an export."""
 
 RETRY_SECONDS = 0.5
+
+MAX_OPEN = 8
+"""Exports of one workspace that a process makes at once."""
+
+MAX_OPEN_IN_ALL = 32
+"""Exports that a process makes at once: it holds some MiB for each."""
+
+BUSY_SECONDS = 10
+"""When somebody is told to ask again who asked for one more."""
 
 PIECE = f"""
 SELECT convert_to(string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(seq) FROM (
@@ -82,7 +93,7 @@ class Export:
         self._database = database
         self._ledger = ledger
         self._trees = trees
-        self._workspace = workspace
+        self.workspace = workspace
         self._to_end = False
 
     async def open(self, first: int | None, last: int | None) -> "Export":
@@ -90,7 +101,7 @@ class Export:
 
         Raises InvalidInput for a part that the log does not have, NotFound, Unavailable.
         """
-        end, _ = await self._ledger.tip(self._workspace)
+        end, _ = await self._ledger.tip(self.workspace)
         self.first, self.last, self._to_end = first or 0, end if last is None else last, last is None
         if self.first > max(end, 0):
             raise InvalidInput([Issue("fromSeq", f"is past the end of the log, which is seq {end}")])
@@ -105,7 +116,7 @@ class Export:
         """The text of the bundle, in pieces. Raises Unavailable where the database stays away."""
         node = await _patiently(self._ledger.node)
         yield (
-            f'{{"export_id":"{self.id}","node_did":"{node.node_did}","log":"{self._workspace}",'
+            f'{{"export_id":"{self.id}","node_did":"{node.node_did}","log":"{self.workspace}",'
             f'"first_seq":{self.first},"events":['
         ).encode()
         after, separator = self.first - 1, b"\n"
@@ -138,13 +149,13 @@ class Export:
 
     def _reading(self, after: int) -> asyncio.Task[list[Row]]:
         """One read. It is never cut short, which would cost the pool a connection: it ends soon by itself."""
-        parameters = {"workspace": self._workspace, "after": after, "last": self.last}
-        reading = asyncio.create_task(self._database.rows_alone(PIECE, parameters))
+        parameters = {"workspace": self.workspace, "after": after, "last": self.last}
+        reading = asyncio.create_task(self._database.search(PIECE, parameters, is_planned=False, is_metered=False))
         reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
         return reading
 
     async def _seal(self) -> Sealed:
-        parameters = {"workspace": self._workspace, "first": self.first, "last": self.last}
+        parameters = {"workspace": self.workspace, "first": self.first, "last": self.last}
         rows = await self._database.rows_alone(SEAL, parameters)
         [(root, tip, kid, type_, data, log_seq, log_kid, erased_since)] = rows
         if type_ == ROTATED_TYPE:
@@ -159,7 +170,7 @@ class Export:
         root, tip = f"sha256:{sealed.root.hex()}", f"sha256:{sealed.tip.hex()}"
         signed = export_text(
             node=node.node_did,
-            log=self._workspace,
+            log=self.workspace,
             export_id=self.id,
             first_seq=self.first,
             last_seq=self.last,
@@ -171,9 +182,9 @@ class Export:
         # To the end of the log: the checkpoint is of what is here, so that a verifier can make its root anew.
         is_whole = self._to_end and not sealed.erased_since
         size, kid = (self.last + 1, sealed.kid) if is_whole else (sealed.log_seq + 1, sealed.log_kid)
-        nodes = await self._trees.nodes(self._workspace, size, [self.last, size - 1] if count else [])
+        nodes = await self._trees.nodes(self.workspace, size, [self.last, size - 1] if count else [])
         proof = merkle.inclusion_proof(self.last, size, nodes) if count else []
-        checkpoint = self._ledger.sign(self._workspace, size, merkle.root(size, nodes), kid)
+        checkpoint = self._ledger.sign(self.workspace, size, merkle.root(size, nodes), kid)
         end = {
             "last_seq": self.last,
             "count": count,
@@ -196,6 +207,8 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await read()
+        except RateLimited as error:  # by other reads of its workspace
+            await asyncio.sleep(error.retry_after_seconds)
         except Unavailable:
             if loop.time() > deadline:
                 raise
@@ -207,7 +220,21 @@ class Exports:
 
     def __init__(self, database: Database, ledger: Ledger, trees: Trees) -> None:
         self._parts = database, ledger, trees
+        self._open: WeakSet[Export] = WeakSet()
 
     async def open(self, workspace: str, first: int | None, last: int | None) -> Export:
-        """An export of a log from the seq `first` to `last`. Raises as `Export.open` does."""
-        return await Export(*self._parts, workspace).open(first, last)
+        """An export of a log from the seq `first` to `last`, which counts until nobody holds it any more.
+
+        Raises RateLimited or Unavailable if too many are open, else as `Export.open` does.
+        """
+        if sum(each.workspace == workspace for each in self._open) >= MAX_OPEN:
+            raise limited(
+                f"{MAX_OPEN} exports of this workspace are under way; retry when one of them has ended",
+                limit=MAX_OPEN,
+                retry_after_seconds=BUSY_SECONDS,
+            )
+        if len(self._open) >= MAX_OPEN_IN_ALL:
+            raise Unavailable("The server is busy with other exports; retry later", retry_after_seconds=BUSY_SECONDS)
+        export = Export(*self._parts, workspace)
+        self._open.add(export)
+        return await export.open(first, last)

@@ -11,7 +11,7 @@ from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, public_key
 from app.store.database import Database
-from app.store.event_reader import MAX_PAGE_BYTES
+from app.store.event_reader import MAX_PAGE_BYTES, total_of
 from app.store.key_history import HISTORY, to_rotation
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, LEDGER_JSON
@@ -78,11 +78,11 @@ class Ledger:
         matching = Filter(query, workspace, only_user)
         rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
-        [(events,)] = await self._database.search(entries_sql(rows), parameters, is_planned=matching.is_planned)
-        # Behind the events, which may become more meanwhile: a total is never less than what it counts.
-        [(total,)] = await self._database.search(
-            matching.total_sql, matching.parameters, is_planned=matching.is_planned
+        [(events,)] = await self._database.search(
+            entries_sql(rows), parameters, is_planned=matching.is_planned, is_metered=matching.meets_others
         )
+        # Behind the events, which may become more meanwhile: a total is never less than what it counts.
+        total = await total_of(self._database, matching)
         return Written(b'{"events":[%b],"total":%d}' % (events or b"", total))
 
     async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:

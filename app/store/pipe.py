@@ -8,6 +8,7 @@ still adapted by psycopg.
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,13 @@ Call = tuple[str, Mapping[str, object]]
 Outcome = list[Row] | Error | None
 """Of one call: its rows, its error, or None where it did not run because one before it failed."""
 
+
+class Once(str):
+    """The text of a statement that is not kept prepared: a caller shaped it, and there are any number of such."""
+
+    __slots__ = ()
+
+
 _Key = tuple[bytes, tuple[int, ...]]
 """What makes a prepared statement another one: its text and the types of its parameters."""
 
@@ -33,9 +41,11 @@ _PARAMETER = re.compile(r"%\((\w+)\)([sb])")
 _FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
 
-MAX_PREPARED = 1000
-"""Statements that a connection keeps prepared. Callers' filters and orders make any number of them: the others are
-planned each time, and forgotten."""
+MAX_PREPARED = 64
+"""Statements that a connection keeps prepared, of up to 0.5 MiB each in the database; the least recently used goes."""
+
+CANCEL_SECONDS = 2.0
+"""How long the database may take to hear that a statement is not wanted any more."""
 
 ANSWER_SECONDS = 11.0
 """A database that is silent for longer is taken for gone: its own timeouts end a statement before that."""
@@ -54,7 +64,10 @@ class PipedConnection(AsyncConnection[Row]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._names: dict[_Key, bytes] = {}
+        """Of the statements that are prepared; the least recently used comes first."""
         self._made = 0
+        self._unneeded: list[bytes] = []
+        """Names of statements that the next round trip closes: then it cannot be in the part that an error skips."""
 
     async def trip(self, calls: Sequence[Call]) -> list[list[Row]]:
         """The rows of each call, in one round trip. Raises the first error; what follows it has not run."""
@@ -77,33 +90,65 @@ class PipedConnection(AsyncConnection[Row]):
         try:
             pgconn.nonblocking = 1
             pgconn.enter_pipeline_mode()
+            closed = self._close_unneeded()
             prepared = [self._send(sql, parameters) for sql, parameters in calls]
             pgconn.pipeline_sync()
-            outcomes = await self._receive(prepared)
+            results = await self._receive()
             pgconn.exit_pipeline_mode()
         except BaseException:
             pgconn.finish()  # in the middle of a conversation: nobody can go on with it
             raise
-        return outcomes
+        return self._outcomes(prepared, results[closed:])
+
+    async def outcomes_while_wanted(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The same. If this is cancelled, the database ends the statements, and the connection stays good."""
+        running = asyncio.create_task(self.outcomes(calls))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            with suppress(Error):
+                await self.cancel_safe(timeout=CANCEL_SECONDS)
+            await asyncio.wait([running])
+            raise
+        finally:
+            running.cancel()  # does nothing unless this was cancelled twice
+
+    def _close_unneeded(self) -> int:
+        """Queue the end of the statements that are not needed any more. Returns how many they are."""
+        for name in self._unneeded:
+            self.pgconn.send_close_prepared(name)
+        closed = len(self._unneeded)
+        self._unneeded.clear()
+        return closed
 
     def _send(self, sql: str, parameters: Mapping[str, object]) -> "_Key | None":
         """Queue one call. Answers which statement is prepared for it, if any: that has a result of its own."""
-        text, names, formats = _compiled(sql)
+        is_kept = not isinstance(sql, Once)
+        text, names, formats = (_compiled if is_kept else _compile)(sql)
         transformer = Transformer(self)
         values = transformer.dump_sequence([parameters[name] for name in names], formats)
         key = (text, transformer.types or ())
-        name = self._names.get(key)
-        is_new = name is None
+        name = self._names.pop(key, None) if is_kept else b""
+        is_new = not name
         if name is None:
-            name = b""
-            if len(self._names) < MAX_PREPARED:
-                self._made += 1
-                name = self._names[key] = b"piped_%d" % self._made
+            self._made += 1
+            name = b"piped_%d" % self._made
+        if is_new:
             self.pgconn.send_prepare(name, text, transformer.types)
         self.pgconn.send_query_prepared(name, values, transformer.formats, Format.BINARY)
+        self._keep(key, name)
         return key if is_new else None
 
-    async def _receive(self, prepared: Sequence[_Key | None]) -> list[Outcome]:
+    def _keep(self, key: _Key, name: bytes) -> None:
+        """Remember a statement as the last used, or as one that is not needed any more."""
+        if not name:
+            self._unneeded.append(name)
+            return
+        self._names[key] = name
+        if len(self._names) > MAX_PREPARED:
+            self._unneeded.append(self._names.pop(next(iter(self._names))))
+
+    async def _receive(self) -> list[PGresult]:
         pgconn, loop = self.pgconn, asyncio.get_running_loop()
         socket = pgconn.socket  # libpq forgets it where the connection is lost, but the loop still watches it
         awake = asyncio.Event()
@@ -143,7 +188,7 @@ class PipedConnection(AsyncConnection[Row]):
             timer.cancel()
             loop.remove_writer(socket)
             loop.remove_reader(socket)
-        return self._outcomes(prepared, results)
+        return results
 
     def _outcomes(self, prepared: Sequence[_Key | None], results: list[PGresult]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -171,8 +216,7 @@ def uuid_array(ids: Iterable[UUID]) -> str:
     return f"{{{','.join([id_.hex for id_ in ids])}}}"
 
 
-@lru_cache(maxsize=1024)
-def _compiled(sql: str) -> tuple[bytes, tuple[str, ...], list[PyFormat]]:
+def _compile(sql: str) -> tuple[bytes, tuple[str, ...], list[PyFormat]]:
     """The statement with `$1`… for the names, the names in that order, and how each is sent."""
     order: dict[str, PyFormat] = {}
     for match in _PARAMETER.finditer(sql):
@@ -180,3 +224,6 @@ def _compiled(sql: str) -> tuple[bytes, tuple[str, ...], list[PyFormat]]:
     places = {name: f"${place}" for place, name in enumerate(order, 1)}
     text = _PARAMETER.sub(lambda match: places[match[1]], sql)
     return text.encode(), tuple(order), list(order.values())
+
+
+_compiled = lru_cache(maxsize=1024)(_compile)

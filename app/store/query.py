@@ -110,8 +110,14 @@ class Filter:
 
     @property
     def meets_others(self) -> bool:
-        """Whether events may be met on the way that do not match."""
-        return self.is_planned or bool(self._walk.rest)
+        """Whether events may be met on the way that do not match. Then a page may take as long as the whole log."""
+        entry = self._walk.entry
+        return self.is_planned or bool(self._walk.rest) or (entry is not None and entry.too_many is not None)
+
+    @property
+    def knows_total(self) -> bool:
+        """Whether `total_sql` looks at no more than the ends of the log, or of a time range."""
+        return not self._others and len(self._counted) == 1 and self._has_metadata is None
 
     @property
     def is_bare(self) -> bool:

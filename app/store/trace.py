@@ -139,7 +139,7 @@ class Tracer:
         }
         sql = TRACE_BY_ID if isinstance(reference, UUID) else TRACE_BY_HASH
         [(event, ancestors, descendants, correlated, *numbers)] = await self._database.search(
-            sql, parameters, is_planned=False
+            sql, parameters, is_planned=False, is_metered=False
         )
         if not event:
             return None

@@ -16,14 +16,17 @@ from app.surfaces.body import disconnected
 from procedures.call import log_call
 from procedures.context import Context
 from procedures.procedure import Procedure
-from schemas.errors import Internal, ProcedureError
+from schemas.errors import Internal, ProcedureError, Unavailable
+
+STALLED_SECONDS = 60.0
+"""How long a client may take nothing."""
 
 
 class Download(Struct, frozen=True, kw_only=True):
     """An answer in pieces, as an ASGI application for one request.
 
-    It is written at the reader's own pace, until the client goes. An error in the middle breaks the connection, so that
-    no part is taken for the whole; it is logged.
+    It is written at the reader's own pace, until the client goes, or takes nothing for a minute. An error in the middle
+    breaks the connection, so that no part is taken for the whole; it is logged.
     """
 
     procedure: Procedure
@@ -50,10 +53,18 @@ class Download(Struct, frozen=True, kw_only=True):
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
             async with aclosing(self.pieces) as pieces:
                 async for piece in pieces:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    await self._send_piece(send, piece)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except Exception as error:
             code = error.code if isinstance(error, ProcedureError) else Internal.code
             elapsed = time.perf_counter() - started
             log_call(self.procedure.name, self.context.request_id, elapsed, code, self.context)
             raise
+
+    @staticmethod
+    async def _send_piece(send: Send, piece: bytes) -> None:
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except TimeoutError as error:
+            raise Unavailable("The client took nothing of the export for a minute") from error

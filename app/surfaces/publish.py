@@ -220,7 +220,7 @@ def publish_router(door: PublishDoor) -> Router:
 
 
 def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited) and "allowance" not in request.state:  # else a search's, which is no call's
         request.state.allowance = error
     return refusal(request, error, _limits(request))
 

@@ -6,11 +6,12 @@ from procedures.context import Context
 from procedures.procedure import query
 from procedures.reference import event_ids
 from schemas.browse import BrowsedPage, BrowseEvents
+from schemas.errors import RateLimited
 from schemas.principal import Scope
 from schemas.written import Written
 
 
-@query("events.browse", scope=Scope.EVENTS_READ)
+@query("events.browse", scope=Scope.EVENTS_READ, errors=(RateLimited,))
 async def browse(wanted: BrowseEvents, context: Context) -> Written[BrowsedPage]:
     """One page of the workspace's events that match, in the order asked for, newest first unless it is said.
 

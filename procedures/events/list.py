@@ -2,13 +2,13 @@
 
 from procedures.context import Context
 from procedures.procedure import query
-from schemas.errors import PayloadTooLarge
+from schemas.errors import PayloadTooLarge, RateLimited
 from schemas.event import ListEvents, SynapEvent
 from schemas.principal import Scope
 from schemas.written import Written
 
 
-@query("events.list", scope=Scope.EVENTS_READ, errors=(PayloadTooLarge,))
+@query("events.list", scope=Scope.EVENTS_READ, errors=(PayloadTooLarge, RateLimited))
 async def list_(wanted: ListEvents, context: Context) -> Written[list[SynapEvent]]:
     """The events of the workspace that match every filter given, newest first.
 

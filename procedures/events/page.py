@@ -2,12 +2,13 @@
 
 from procedures.context import Context
 from procedures.procedure import query
+from schemas.errors import RateLimited
 from schemas.event import EventPage, ListEvents
 from schemas.principal import Scope
 from schemas.written import Written
 
 
-@query("events.page", scope=Scope.EVENTS_READ)
+@query("events.page", scope=Scope.EVENTS_READ, errors=(RateLimited,))
 async def page(wanted: ListEvents, context: Context) -> Written[EventPage]:
     """One page of what `events.list` lists, with the exact `total` and the cursor of the next page, if there is one.
 

@@ -3,13 +3,13 @@
 from procedures.context import Context
 from procedures.procedure import query
 from procedures.reference import event_reference
-from schemas.errors import NotFound
+from schemas.errors import NotFound, RateLimited
 from schemas.principal import Scope
 from schemas.trace import DEFAULT_DEPTH, DEFAULT_NODES, Trace, TraceEvent
 from schemas.written import Written
 
 
-@query("events.trace", scope=Scope.EVENTS_READ, errors=(NotFound,))
+@query("events.trace", scope=Scope.EVENTS_READ, errors=(NotFound, RateLimited))
 async def trace(wanted: TraceEvent, context: Context) -> Written[Trace]:
     """Why an event is, and what came of it: its causes, its effects, and the others of its correlation set.
 

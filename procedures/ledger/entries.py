@@ -5,13 +5,14 @@ from datetime import datetime
 from app.store.linker import MICROSECOND
 from procedures.context import Context
 from procedures.procedure import query
+from schemas.errors import RateLimited
 from schemas.event import EventQuery
 from schemas.ledger import DEFAULT_ENTRIES, LedgerPage, ReadLedger
 from schemas.principal import Scope
 from schemas.written import Written
 
 
-@query("ledger.entries", scope=Scope.LEDGER_READ)
+@query("ledger.entries", scope=Scope.LEDGER_READ, errors=(RateLimited,))
 async def entries(wanted: ReadLedger, context: Context) -> Written[LedgerPage]:
     """Events with their hashes, links and signatures, oldest first, and how many match.
 

@@ -3,12 +3,12 @@
 from app.store.export import Export
 from procedures.context import Context
 from procedures.procedure import download
-from schemas.errors import Forbidden, NotFound
+from schemas.errors import Forbidden, NotFound, RateLimited
 from schemas.ledger import ExportLog
 from schemas.principal import Scope
 
 
-@download("ledger.export", scope=Scope.LEDGER_READ, errors=(Forbidden, NotFound))
+@download("ledger.export", scope=Scope.LEDGER_READ, errors=(Forbidden, NotFound, RateLimited))
 async def export(wanted: ExportLog, context: Context) -> Export:
     """The log, or the part of it from `fromSeq` to `toSeq`, as a signed bundle: text in pieces.
 

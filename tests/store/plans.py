@@ -95,7 +95,8 @@ class _Watched(PipedConnection):
             await self.execute(f"SET plan_cache_mode = {self.plans}", prepare=False)
         if is_own:
             await self.execute("BEGIN", prepare=False)
-        for call in calls:
+        for query, parameters in calls:
+            call = (str(query), parameters)  # kept prepared, whatever it is, to be explained
             outcomes.append(None if outcomes and isinstance(outcomes[-1], Exception | None) else await self._run(call))
         if is_own:
             is_failed = self.info.transaction_status == TransactionStatus.INERROR

@@ -232,9 +232,9 @@ def test_a_read_is_entered_behind_its_answer_also_when_it_runs_twice(store: Stor
 class Forgetful(Database):
     """Every call runs twice, as where the connection is lost behind the commit: the first answer came to nobody."""
 
-    async def _trip(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        await super()._trip(calls)
-        return await super()._trip(calls)
+    async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[Outcome]:
+        await super()._trip(calls, **options)
+        return await super()._trip(calls, **options)
 
 
 def test_an_act_whose_answer_was_lost_is_entered_once(store: Store) -> None:

@@ -97,10 +97,11 @@ def test_a_restart_is_not_noticed_by_reads(database_url: str) -> None:
 
 def test_searches_leave_connections_to_everything_else(database_url: str) -> None:
     async def run() -> list[object]:
-        database = Database(database_url, max_connections=4, wait_seconds=0.5)
+        database = Database(database_url, max_connections=4, search_wait_seconds=0.5)
         await database.open()
         try:
-            slow = [asyncio.create_task(database.search("SELECT 1 FROM pg_sleep(2)", {})) for _ in range(10)]
+            asked = [{"workspace": f"w{place}"} for place in range(10)]
+            slow = [asyncio.create_task(database.search("SELECT 1 FROM pg_sleep(2)", each)) for each in asked]
             await asyncio.sleep(0.7)  # those that wait have been refused
             assert await database.rows("SELECT 2", {}) == [(2,)]
             assert await database.rows_alone("SELECT 3", {}) == [(3,)]

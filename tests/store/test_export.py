@@ -14,11 +14,11 @@ from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, verify_bundle
 from app.store.audit import Act
 from app.store.erasure import Erasure, Wanted
-from app.store.export import PIECE_BYTES, PIECE_EVENTS, Export
+from app.store.export import MAX_OPEN, PIECE_BYTES, PIECE_EVENTS, Export
 from app.store.install import connect
 from app.store.rotation import rotate_key
 from app.store.workspaces import create_workspace
-from schemas.errors import InvalidInput, NotFound, Unavailable
+from schemas.errors import InvalidInput, NotFound, RateLimited, Unavailable
 from tests.checks import check_log
 from tests.servers import cloned, until
 from tests.store.opened import Store, draft, opened
@@ -237,6 +237,20 @@ def test_several_exports_at_once_of_several_logs(store: Store) -> None:
 
     counts = [count - first for first in range(5) for count in (PIECE_EVENTS + 10, 20)]
     assert [verdict.count for verdict in verdicts] == counts
+
+
+def test_a_workspace_has_a_bounded_number_of_exports_under_way(store: Store) -> None:
+    filled(store, 3)
+    makes = store.exports()
+    under_way = [store.run(makes.open(store.workspace, None, None)) for _ in range(MAX_OPEN)]
+
+    with pytest.raises(RateLimited, match="retry when one of them has ended") as refused:
+        store.run(makes.open(store.workspace, None, None))
+
+    assert refused.value.retry_after_seconds > 1
+    store.run(makes.open(store.other, None, None))
+    under_way.pop()
+    assert verdict_on(read(store, store.run(makes.open(store.workspace, None, None)))).count == 3
 
 
 def test_pieces_are_bounded_by_bytes_too(store: Store) -> None:

@@ -387,9 +387,9 @@ def test_idle_readers_cost_no_query_each(store: Store) -> None:
     class Counting(Database):
         reads = 0
 
-        async def _trip(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[Outcome]:
             self.reads += len(calls)
-            return await super()._trip(calls)
+            return await super()._trip(calls, **options)
 
     async def run() -> int:
         database = Counting(store.url)
