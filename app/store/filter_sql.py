@@ -53,13 +53,18 @@ USUAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 """The text of a UUID as PostgreSQL writes it."""
 
 
+MAX_READINGS = 8
+"""Tests that each read a row's JSON by themselves, so that the planner sees which indexes serve them. A JSON of 1 MiB
+takes some MiB of the database for each."""
+
+
 def condition(node: Node, parameters: dict[str, object], *, alias: str = "event", only_user: str | None = None) -> str:
     """A condition over a row of `event` that is called `alias`; its values are put into `parameters` (`f0`, `f1`, ...).
 
     It is NULL for some rows that do not match: `IS NOT TRUE` negates it. With `only_user`, relations lead to events of
     that user alone.
     """
-    return _Writer(parameters, only_user).condition(node, alias)
+    return _Writer(parameters, only_user).of_row(node, alias)
 
 
 def order_value(term: OrderTerm, *, alias: str = "event") -> str:
@@ -67,7 +72,7 @@ def order_value(term: OrderTerm, *, alias: str = "event") -> str:
     field = term.field
     if not field.path:
         return _column(field, alias)
-    value = _of_type(field, alias, f"'{_jsonpath(field.path, JSON_TYPES[field.kind])}'")
+    value = _of_type(projection(f"{alias}.{field.name}"), f"'{_jsonpath(field.path, JSON_TYPES[field.kind])}'")
     if field.kind in {"text", "instant"}:
         return _text(value) if field.kind == "text" else _instant(_text(value))
     return f"({value})::{TYPES[field.kind]}"
@@ -104,6 +109,18 @@ class _Writer:
         self._only_user = only_user
         self._values = 0
         self._aliases = 0
+        self._read: set[str] = set()
+        """Rows whose JSON is read once: it stands beside them."""
+
+    def of_row(self, node: Node, alias: str) -> str:
+        """What a row called `alias` meets, whose JSON is read once if there are many tests of it."""
+        if _tests_of_json(node) <= MAX_READINGS:
+            return self.condition(node, alias)
+        self._read.add(alias)
+        data, metadata = projection(f"{alias}.data"), projection(f"{alias}.metadata")
+        # OFFSET keeps PostgreSQL from putting the expressions into the condition, as often as they are named there.
+        read = f"(SELECT {data} AS data, {metadata} AS metadata OFFSET 0) AS {alias}_json"
+        return f"(SELECT {self.condition(node, alias)} FROM {read})"
 
     def condition(self, node: Node, alias: str) -> str:
         """What a row called `alias` meets."""
@@ -130,7 +147,7 @@ class _Writer:
         conditions.append(f"{cause}.id = CASE WHEN {named} ~ '{USUAL_UUID}' THEN {named}::uuid END")
         if self._only_user is not None:
             conditions.append(f"{other}.user_id = {self._value(self._only_user)}::text")
-        conditions.append(f"({self.condition(node.node, other)})")
+        conditions.append(f"({self.of_row(node.node, other)})")
         exists = f"EXISTS (SELECT FROM event AS {other} WHERE {' AND '.join(conditions)})"
         return exists if node.quantifier == "some" else f"NOT {exists}"
 
@@ -177,13 +194,18 @@ class _Writer:
         """A member as JSON, NULL where it is missing. An index may be made over that of a typed one."""
         if _is_ours(field):
             members = "".join([f" -> '{name}'" for name in field.path])
-            return f"({projection(f'{alias}.{field.name}')}{members})"
-        return _of_type(field, alias, f"{self._value(_jsonpath(field.path))}::jsonpath")
+            return f"({self._document(field, alias)}{members})"
+        return _of_type(self._document(field, alias), f"{self._value(_jsonpath(field.path))}::jsonpath")
 
     def _of_type(self, field: Field, alias: str, type_: str) -> str:
         """A member as JSON where it is of a type, else NULL."""
         path = _jsonpath(field.path, type_)
-        return _of_type(field, alias, f"'{path}'" if _is_ours(field) else f"{self._value(path)}::jsonpath")
+        jsonpath = f"'{path}'" if _is_ours(field) else f"{self._value(path)}::jsonpath"
+        return _of_type(self._document(field, alias), jsonpath)
+
+    def _document(self, field: Field, alias: str) -> str:
+        """The whole `data` or `metadata` as JSON."""
+        return f"{alias}_json.{field.name}" if alias in self._read else projection(f"{alias}.{field.name}")
 
     def _text(self, field: Field, alias: str) -> str:
         return _text(self._of_type(field, alias, "string"))
@@ -193,6 +215,19 @@ class _Writer:
             self._values += 1
         self._parameters[name] = value
         return f"%({name})s"
+
+
+def _tests_of_json(node: Node) -> int:
+    """How many tests of a row's JSON there are; those of other rows, to which relations lead, do not count."""
+    match node:
+        case And(nodes) | Or(nodes):
+            return sum(map(_tests_of_json, nodes))
+        case Not(inner):
+            return _tests_of_json(inner)
+        case Test(field):
+            return 1 if field.path else 0
+        case Related():
+            return 0
 
 
 def _column(field: Field, alias: str) -> str:
@@ -212,8 +247,8 @@ def _jsonpath(path: Sequence[str], type_: str | None = None) -> str:
     return f"strict ${members}" + (f' ? (@.type() == "{type_}")' if type_ else "")
 
 
-def _of_type(field: Field, alias: str, jsonpath: str) -> str:
-    return f"jsonb_path_query_first({projection(f'{alias}.{field.name}')}, {jsonpath}, '{{}}', true)"
+def _of_type(document: str, jsonpath: str) -> str:
+    return f"jsonb_path_query_first({document}, {jsonpath}, '{{}}', true)"
 
 
 def _text(value: str) -> str:

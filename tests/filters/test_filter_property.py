@@ -175,7 +175,7 @@ def filters_of(leaf: Any) -> Any:
             ),
         ),
         max_leaves=5,
-    ).filter(lambda raw: _depth(raw) <= 8)
+    ).filter(lambda raw: _depth(raw) <= 8 and _relations(raw) <= 2)
 
 
 @st.composite
@@ -229,6 +229,14 @@ def _depth(raw: Any) -> int:
     inner += [item for name in ("AND", "OR") for item in raw.get(name, [])]
     inner += [item for name in ("parent", "children") for item in raw.get(name, {}).values()]
     return 1 + max(map(_depth, inner), default=0)
+
+
+def _relations(raw: Any) -> int:
+    """How many relations stand inside each other."""
+    inner = [raw["NOT"]] if "NOT" in raw else []
+    inner += [item for name in ("AND", "OR") for item in raw.get(name, [])]
+    related = [item for name in ("parent", "children") for item in raw.get(name, {}).values()]
+    return max([*map(_relations, inner), *[1 + _relations(item) for item in related]], default=0)
 
 
 def _has_relations(raw: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.filter import parse_filter, parse_order
-from app.store.filter_sql import condition, order_type, order_value
+from app.store.filter_sql import MAX_READINGS, condition, order_type, order_value
 from tests.filters.logs import FIELDS, ODD_FIELDS, Logs
 from tests.store.opened import draft
 
@@ -148,6 +148,16 @@ def test_what_filters_mean(logs: Logs, raw: object, seqs: list[int]) -> None:
     logs.append(*(draft(data=data, **(more if place == 1 else {})) for place, data in enumerate([*values, b"{}"])))
 
     assert logs.matching(raw) == seqs
+    assert logs.matching({"AND": [raw] * (MAX_READINGS + 1)}) == seqs  # then the row is read once
+
+
+def test_a_row_of_which_much_is_asked_is_read_once() -> None:
+    def readings(tests: int) -> int:
+        asked = {"OR": [{f"data.x{place}": {"contains": "x"}} for place in range(tests)]}
+        return condition(parse_filter(asked, "filter", FIELDS), {}).count("replace(event.data")
+
+    assert readings(MAX_READINGS) == MAX_READINGS
+    assert readings(MAX_READINGS + 1) == readings(99) == 1
 
 
 def test_text_is_ordered_by_code_point_and_pattern_characters_mean_themselves(logs: Logs) -> None:
@@ -211,6 +221,9 @@ def test_relations_stay_in_the_workspace_and_with_the_user(logs: Logs) -> None:
     assert logs.by_sql({"children": {"some": {"children": {"some": {"type": "a.last"}}}}}) == [0]
     assert logs.by_sql({"children": {"none": {"type": "a.effect"}}}) == [1, 2, 3, 4]
     assert logs.by_sql({"children": {"some": {}, "none": {"type": "a.last"}}}) == [0]
+    much = {"AND": [{"data.x": None}, *[{"metadata": None}] * 3, *[{"data.y": {"ne": 1}}] * (MAX_READINGS + 1)]}
+    assert logs.by_sql({"children": {"some": much}}) == [0, 1]
+    assert logs.by_sql({"AND": [much, {"children": {"some": much}}]}) == [0, 1]
     assert logs.by_sql({"children": {"some": {}}}, only_user="u1") == [1]
     assert logs.by_sql({"parent": {"some": {}}}, only_user="u1") == [1]
 
