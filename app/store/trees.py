@@ -8,6 +8,7 @@ hundreds of hashes however long the log is.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from app.ledger.merkle import STORED_BITS, Frontier, Range, Stored, ranges
 from app.store.database import Database
@@ -49,6 +50,8 @@ class Trees:
         self._grown: dict[str, int] = {}
         """Up to which size a tree is known to have grown."""
         self._growing: dict[str, asyncio.Task[None]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Held by who makes nodes of a tree."""
 
     def committed(self, workspace: str, seq: int) -> None:
         """The log has reached `seq`: its tree grows now if it is far behind."""
@@ -77,11 +80,22 @@ class Trees:
         """Make what nodes there are in a tree of `size` and not yet stored."""
         height = STORED_BITS
         while complete := size >> height:
-            [(grown,)] = await self._database.rows(GROWN, {"workspace": workspace, "height": height})
-            while grown < complete:
-                grown += await self._step(workspace, height, grown, min(complete - grown, MAX_GROWN))
+            if await self._stored(workspace, height) < complete:
+                async with self._locks.setdefault(workspace, asyncio.Lock()):  # one makes them, for all who wait
+                    await self._fill(workspace, height, complete)
             height += STORED_BITS
         self._grown[workspace] = max(size, self._grown.get(workspace, 0))
+
+    async def _stored(self, workspace: str, height: int) -> int:
+        """How many nodes of a height are stored."""
+        [(stored,)] = await self._database.rows(GROWN, {"workspace": workspace, "height": height})
+        return int(stored)
+
+    async def _fill(self, workspace: str, height: int, complete: int) -> None:
+        """Make the nodes of a height up to `complete`."""
+        stored = await self._stored(workspace, height)
+        while stored < complete:
+            stored += await self._step(workspace, height, stored, min(complete - stored, MAX_GROWN))
 
     async def _step(self, workspace: str, height: int, first: int, count: int) -> int:
         below = Range(height - STORED_BITS, first * WIDTH, (first + count) * WIDTH - 1)

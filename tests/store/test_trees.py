@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -19,7 +20,9 @@ from app.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from app.store.trees import MAX_GROWN, WIDTH, Trees
+from app.store.database import Database
+from app.store.pipe import Row
+from app.store.trees import GROW, MAX_GROWN, WIDTH, Trees
 from tests.servers import until
 from tests.store.opened import Store, draft
 
@@ -125,6 +128,32 @@ def test_two_processes_that_grow_a_tree_at_once_make_the_same_nodes(store: Store
     for nodes, size in zip(answers, itertools.cycle((3000, 2900, 1200)), strict=False):
         assert root(size, nodes) == root_of(leaves[:size])
     assert kept(store) == expected(leaves)
+
+
+def test_callers_who_come_together_grow_a_tree_once(store: Store) -> None:
+    leaves = grown_to(store, 3000)
+
+    class Counting(Database):
+        steps = 0
+
+        async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+            self.steps += query == GROW
+            return await super().rows_alone(query, parameters)
+
+    async def grow() -> tuple[int, list[Any]]:
+        database = Counting(store.url)
+        await database.open()
+        try:
+            trees = Trees(database)
+            answers = await asyncio.gather(*(trees.nodes(store.workspace, 3000, [2999]) for _ in range(8)))
+            return database.steps, answers
+        finally:
+            await database.close()
+
+    steps, answers = store.run(grow())
+
+    assert steps == 1
+    assert {root(3000, nodes) for nodes in answers} == {root_of(leaves)}
 
 
 def test_a_tree_that_another_process_has_grown_is_not_grown_again(store: Store) -> None:
