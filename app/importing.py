@@ -198,7 +198,7 @@ class _Import:
     async def _run(self, install: Install, keys: Keyring) -> None:
         database, notices = Database(install.database_url), Notices(install.database_url)
         await database.open()
-        notices.open(lambda _workspace, _seq: None, lambda: None)
+        notices.open(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)
         self._log = EventLog(database, keys, install.node, committed=notices.tell)
         started = time.monotonic()
         try:

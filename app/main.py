@@ -23,6 +23,7 @@ from app.parent import before_stop, end_when_told
 from app.process import Process
 from app.settings import Settings
 from app.start import Install
+from app.store.backlog import Backlog
 from app.store.install import head
 from app.store.readiness import Readiness
 from app.store.secret import read_secret
@@ -91,7 +92,7 @@ def create_app(
         ]
     measures = MetricsDoor(
         board=process.board,
-        database=process.database,
+        backlog=Backlog(process.database),
         authenticator=authenticator,
         version=version("synap-events"),
     )

@@ -51,7 +51,15 @@ class Process:
         self._trees = Trees(self.database)
         ledger = Ledger(self.database, self._trees, keys, install.origin)
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
-        self._webhooks = Webhooks(settings, self.database, self._log, cursors, node=install.node, secret=secret)
+        self._webhooks = Webhooks(
+            settings,
+            self.database,
+            self._log,
+            cursors,
+            node=install.node,
+            secret=secret,
+            tell_changed=self._notices.tell_changed,
+        )
         audit = AuditLog(self.database)
         self._refusals = Refusals(audit)
         self._witness = Witness(audit, self._log, node=install.node)
@@ -85,7 +93,7 @@ class Process:
         # What lives now lives on; what comes is a call's and dies with it. Collecting seldom saves 7 % of `events.log`.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        self._notices.open(self._heard, self._missed)
+        self._notices.open(self._heard, self._webhooks.heard_changed, self._missed)
         self._delivers = deliver
         self.board.open()
         self._refusals.open()
@@ -148,3 +156,4 @@ class Process:
         """Notices may have been missed."""
         self._feed.missed()
         self._ledger_feed.missed()
+        self._webhooks.missed()

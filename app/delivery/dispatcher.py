@@ -1,12 +1,15 @@
 """Looks through the logs for the webhook subscriptions: what matches becomes a delivery.
 
 The process that commits an event looks through its log at once. Another one that hears of it gives it a moment, and
-looks where nobody did. A timer finds what no process got to: after a crash, a lost notice, a pause, and the retries
-that are due.
+looks if nobody did. A process that changes a subscription looks at that workspace, and tells the others to. Every two
+seconds each process asks what is due: retries, claims that ended, subscriptions that are behind. Nobody may have heard
+of a commit whose process crashed: every 30 seconds, and after notices may have been missed, each process compares all
+logs that have subscriptions with how far they were looked through.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -15,11 +18,15 @@ from app.delivery.worker import Disable, Worker
 from app.store.database import Database
 from app.store.webhooks.dispatch import Dispatch, UnreadableFilterError
 from app.store.webhooks.purge import purge
-from app.store.webhooks.work import work
+from app.store.webhooks.work import logs, owed, work_of
 from schemas.errors import Unavailable
 
 TIMER_SECONDS = 2.0
-"""What a lost notice costs, and how late a retry may be."""
+"""Between two looks for what is due: how late a retry may be."""
+
+SURVEY_SECONDS = 30.0
+"""Between two looks at all logs that have subscriptions: how late an event may be whose process crashed right behind
+its commit."""
 
 PURGE_SECONDS = 60.0
 """Between two looks for deliveries that are too old."""
@@ -64,11 +71,15 @@ class Dispatcher:
         self._behind: dict[str, set[str]] = {}
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._timers: list[asyncio.Task[None]] = []
-        self._look = asyncio.Event()
+        self._changed: set[str] = set()
+        """Workspaces whose subscriptions were changed, and that were not looked at since."""
+        self._has_changed = asyncio.Event()
+        self._survey_at = 0.0
+        self._has_missed = asyncio.Event()
 
     def open(self) -> None:
         """Begin."""
-        self._timers = [asyncio.create_task(self._looking()), asyncio.create_task(self._purging())]
+        self._timers = [asyncio.create_task(each) for each in (self._looking(), self._following(), self._purging())]
 
     async def close(self) -> None:
         """End. What is committed is committed; what is not is found again."""
@@ -87,9 +98,16 @@ class Dispatcher:
         if workspace in self._subscribed:
             asyncio.get_running_loop().call_later(HEARD_SECONDS, self._reach, workspace, seq)
 
-    def changed(self) -> None:
-        """Subscriptions were changed here: look at what there is to do now."""
-        self._look.set()
+    def changed(self, workspace: str) -> None:
+        """Some process has changed subscriptions of a workspace: look at what there is to do."""
+        self._subscribed.add(workspace)  # what is committed while we look is not overlooked
+        self._changed.add(workspace)
+        self._has_changed.set()
+
+    def missed(self) -> None:
+        """Notices may have been missed: look at all logs now."""
+        self._survey_at = 0.0
+        self._has_missed.set()
 
     def _reach(self, workspace: str, seq: int) -> None:
         if seq > self._end.get(workspace, -1):
@@ -137,20 +155,63 @@ class Dispatcher:
     async def _looking(self) -> None:
         while True:
             with suppress(Unavailable):
-                await self._once()
+                if time.monotonic() >= self._survey_at:
+                    await self._survey()
+                await self._look()
+                await self._announce()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), TIMER_SECONDS)
-            self._look.clear()
+                await asyncio.wait_for(self._has_missed.wait(), TIMER_SECONDS)
+            self._has_missed.clear()
 
-    async def _once(self) -> None:
-        found = await work(self._database)
-        self._subscribed = {each.workspace for each in found}
-        for each in found:
-            if each.behind:
-                self._behind.setdefault(each.workspace, set()).update(each.behind)
-            self._reach(each.workspace, each.end)
-            self._worker.owed(each.workspace, each.due)
-        await self._announce()
+    async def _survey(self) -> None:
+        """Find the workspaces with active subscriptions, and the logs that nobody has looked through."""
+        self._survey_at = time.monotonic() + SURVEY_SECONDS
+        try:
+            ends = await logs(self._database)
+        except Unavailable:
+            self._survey_at = 0.0
+            raise
+        for workspace in self._subscribed - ends.keys():
+            self.changed(workspace)  # its subscriptions have ended, or are so new that they were not seen
+        self._subscribed |= ends.keys()
+        for workspace, end in ends.items():
+            self._reach(workspace, end)
+
+    async def _look(self) -> None:
+        """Find what is due."""
+        behind, due = await owed(self._database)
+        for workspace, id_ in behind:
+            self._bring_forward(workspace, [id_])
+        for workspace, id_ in due:
+            self._worker.owed(workspace, [id_])
+
+    async def _following(self) -> None:
+        """Look at the workspaces whose subscriptions were changed."""
+        while True:
+            await self._has_changed.wait()
+            self._has_changed.clear()
+            while self._changed:
+                workspace = self._changed.pop()
+                try:
+                    await self._look_at(workspace)
+                except Unavailable:
+                    self._changed.add(workspace)
+                    await asyncio.sleep(RETRY_SECONDS)
+
+    async def _look_at(self, workspace: str) -> None:
+        """Find what one workspace waits for."""
+        work = await work_of(self._database, workspace)
+        if work is not None:
+            self._bring_forward(workspace, work.behind)
+            self._reach(workspace, work.end)
+            self._worker.owed(workspace, work.due)
+        elif workspace not in self._changed:
+            self._subscribed.discard(workspace)
+
+    def _bring_forward(self, workspace: str, subscriptions: Sequence[str]) -> None:
+        if subscriptions:
+            self._behind.setdefault(workspace, set()).update(subscriptions)
+            self._wake(workspace)
 
     async def _purging(self) -> None:
         while True:

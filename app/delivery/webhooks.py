@@ -1,7 +1,7 @@
 """Webhooks, of one process: what the procedures work with, and the dispatch and the posts behind it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import uuid4
@@ -45,9 +45,20 @@ class Webhooks:
     """The webhooks of one process. `open` it before use, `close` it at the end. For one event loop."""
 
     def __init__(
-        self, settings: Settings, database: Database, log: EventLog, cursors: Cursors, *, node: str, secret: bytes
+        self,
+        settings: Settings,
+        database: Database,
+        log: EventLog,
+        cursors: Cursors,
+        *,
+        node: str,
+        secret: bytes,
+        tell_changed: Callable[[str], None],
     ) -> None:
-        """`secret` is the install secret, which seals those of the subscriptions."""
+        """`secret` is the install secret, which seals those of the subscriptions.
+
+        `tell_changed` is called with a workspace whose subscriptions were changed here, to tell the other processes.
+        """
         self.cursors = cursors
         self.max_active = settings.max_subscriptions
         self.guard = Guard(
@@ -68,9 +79,7 @@ class Webhooks:
         claims = Claims(database, claim_seconds=settings.webhook_timeout_seconds + CLAIM_MARGIN_SECONDS)
         self._worker = Worker(claims, self._posting, self._disable)
         self._dispatcher = Dispatcher(database, self.dispatch, self._worker, self._disable, self._announce)
-        self.committed = self._dispatcher.committed
-        self.heard = self._dispatcher.heard
-        self.changed = self._dispatcher.changed
+        self._tell_changed = tell_changed
 
     def open(self) -> None:
         """Begin to dispatch and to post."""
@@ -80,6 +89,27 @@ class Webhooks:
         """End. What was not delivered is delivered by another process, or later."""
         await self._dispatcher.close()
         await self._worker.close()
+
+    def committed(self, workspace: str, seq: int) -> None:
+        """This process has committed up to `seq`."""
+        self._dispatcher.committed(workspace, seq)
+
+    def heard(self, workspace: str, seq: int) -> None:
+        """Another process has."""
+        self._dispatcher.heard(workspace, seq)
+
+    def changed(self, workspace: str) -> None:
+        """This process has changed subscriptions of a workspace: here and elsewhere it is looked at now."""
+        self._dispatcher.changed(workspace)
+        self._tell_changed(workspace)
+
+    def heard_changed(self, workspace: str) -> None:
+        """Another process has changed some."""
+        self._dispatcher.changed(workspace)
+
+    def missed(self) -> None:
+        """Notices may have been missed."""
+        self._dispatcher.missed()
 
     @property
     def posts(self) -> int:

@@ -123,7 +123,7 @@ def sealed_secrets(connection: psycopg.Connection) -> list[tuple[str, str, bytes
 
 def owed_deliveries(connection: psycopg.Connection) -> tuple[int, float]:
     """The deliveries that have not ended, and for how many seconds the oldest has been due."""
-    [(pending, overdue_seconds, _)] = connection.execute(OWED)
+    [(pending, overdue_seconds)] = connection.execute(OWED)
     return pending, overdue_seconds
 
 

@@ -1,4 +1,4 @@
-"""News of commits between processes: PostgreSQL's NOTIFY and LISTEN.
+"""News of commits and of changed subscriptions between processes: PostgreSQL's NOTIFY and LISTEN.
 
 A notice may be lost: who needs to be sure looks at the log itself now and then.
 """
@@ -17,6 +17,9 @@ CHANNEL = "synap_commit"
 
 TELL = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_text(%(notices)s::json) AS notice"
 
+CHANGED = "changed"
+"""What a notice says of a workspace, in place of a seq, if its subscriptions were changed."""
+
 COALESCE_SECONDS = 0.005
 """Between two messages of one process: the commits meanwhile share the next."""
 
@@ -30,17 +33,21 @@ class Notices:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._untold: dict[str, int] = {}
+        self._untold: dict[tuple[str, bool], str] = {}
+        """What to say of a workspace: how far its log has come, or (True) that its subscriptions were changed."""
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def open(self, heard: Callable[[str, int], None], missed: Callable[[], None]) -> None:
+    def open(
+        self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
+    ) -> None:
         """Begin to listen and to tell.
 
-        `heard` is called with a workspace and a seq that its log has reached; `missed` where notices may have been
-        missed, because the connection was only made now.
+        `heard` is called with a workspace and a seq that its log has reached, `changed` with one whose subscriptions
+        were changed; `missed` if notices may have been missed, because the connection was only made now.
         """
-        self._tasks = [asyncio.create_task(self._listening(heard, missed)), asyncio.create_task(self._telling())]
+        listening = self._listening(heard, changed, missed)
+        self._tasks = [asyncio.create_task(listening), asyncio.create_task(self._telling())]
 
     async def close(self) -> None:
         """End."""
@@ -50,19 +57,28 @@ class Notices:
 
     def tell(self, workspace: str, seq: int) -> None:
         """Tell the others, soon, that a log has reached `seq`."""
-        self._untold[workspace] = seq
+        self._untold[workspace, False] = str(seq)
         self._wake.set()
 
-    async def _listening(self, heard: Callable[[str, int], None], missed: Callable[[], None]) -> None:
+    def tell_changed(self, workspace: str) -> None:
+        """Tell the others, soon, that subscriptions of a workspace were changed."""
+        self._untold[workspace, True] = CHANGED
+        self._wake.set()
+
+    async def _listening(
+        self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
+    ) -> None:
         while True:
             with suppress(Error, OSError):
                 async with await self._connect() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     missed()
                     async for notice in connection.notifies():
-                        workspace, _, seq = notice.payload.partition(" ")
-                        if seq.isdigit():
-                            heard(workspace, int(seq))
+                        workspace, _, said = notice.payload.partition(" ")
+                        if said.isdigit():
+                            heard(workspace, int(said))
+                        elif said == CHANGED:
+                            changed(workspace)
             logger.warning("listening was interrupted")
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -76,8 +92,13 @@ class Notices:
                         await self._wake.wait()
                         self._wake.clear()
                         untold, self._untold = self._untold, {}
-                        notices = [f"{workspace} {seq}" for workspace, seq in untold.items()]
-                        await connection.trip([(TELL, {"notices": msgspec.json.encode(notices).decode()})])
+                        notices = [f"{workspace} {said}" for (workspace, _), said in untold.items()]
+                        try:
+                            await connection.trip([(TELL, {"notices": msgspec.json.encode(notices).decode()})])
+                        except (Error, OSError):
+                            self._untold = untold | self._untold  # told by the next connection
+                            self._wake.set()
+                            raise
                         await asyncio.sleep(COALESCE_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
 

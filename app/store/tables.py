@@ -262,7 +262,13 @@ class Subscription(SQLModel, table=True):
     """
 
     __tablename__ = "subscription"
-    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    __table_args__ = (
+        # What has work, so that no process goes through all of them to find it. Each has an order of its own.
+        Index("subscription_behind_ix", "cursor", postgresql_where=text("state = 'active' AND cursor IS NOT NULL")),
+        Index("subscription_unannounced_ix", "stopped_at", postgresql_where=text("NOT announced")),
+        Index("subscription_deleted_ix", "stopped_at", postgresql_where=text("state = 'deleted'")),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
     workspace_id: str = _workspace(ForeignKey("workspace.id"))
     id: str = _text(primary_key=True)
     event_types: list[str] = _texts()
@@ -305,6 +311,7 @@ class Delivery(SQLModel, table=True):
             postgresql_where=text("ordered AND due_at IS NOT NULL"),
         ),
         Index(None, "workspace_id", "seq"),
+        Index("delivery_ended_ix", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
     workspace_id: str = _workspace()
     subscription_id: str = _text(primary_key=True)

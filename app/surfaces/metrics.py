@@ -24,8 +24,7 @@ from prometheus_client.registry import Collector
 
 from app.auth import Authenticator
 from app.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
-from app.store.backlog import Standing, standing
-from app.store.database import Database
+from app.store.backlog import Backlog, Standing
 from app.surfaces.accept import chosen
 from app.surfaces.operation import Probe
 from app.surfaces.requests import bearer_token, header_map, is_loopback, refuse_malformed
@@ -51,7 +50,7 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
     """What the answer is made of."""
 
     board: Board
-    database: Database
+    backlog: Backlog
     authenticator: Authenticator
     version: str
 
@@ -79,7 +78,7 @@ async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
     await door.admit(request)
     try:
         async with asyncio.timeout(STANDING_SECONDS):
-            known: Standing | None = await standing(door.database)
+            known: Standing | None = await door.backlog.standing()
     except (Unavailable, TimeoutError):
         known = None
     snapshots = await door.board.all()

@@ -56,7 +56,7 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
     )
     if created is None:
         raise webhooks.too_many()
-    webhooks.changed()
+    webhooks.changed(workspace)
     return CreatedSubscription(
         **{name: getattr(created, name) for name in created.__struct_fields__},
         secret=None if wanted.secret else secret,

@@ -16,5 +16,5 @@ async def delete(wanted: SubscriptionReference, context: Context) -> Subscriptio
     webhooks = context.services.webhooks
     act = context.act("subscription.deleted", {"subscriptionId": wanted.subscription_id})
     await webhooks.subscriptions.delete(context.workspace, wanted.subscription_id, context.principal.delivers_only, act)
-    webhooks.changed()
+    webhooks.changed(context.workspace)
     return SubscriptionDeleted(subscription_id=wanted.subscription_id, deleted=True)

@@ -15,5 +15,5 @@ async def pause(wanted: SubscriptionReference, context: Context) -> Subscription
     paused = await webhooks.subscriptions.pause(
         context.workspace, wanted.subscription_id, context.principal.delivers_only, act
     )
-    webhooks.changed()
+    webhooks.changed(context.workspace)
     return paused

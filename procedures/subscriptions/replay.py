@@ -29,7 +29,7 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
     deliveries, number = await webhooks.deliveries.replay(workspace, subscriber, first, last, act)
     if wanted.event_id is not None and deliveries == 0:
         raise InvalidInput([Issue("eventId", "is not an event that this subscription is told of")])
-    webhooks.changed()
+    webhooks.changed(workspace)
     return Replayed(deliveries=deliveries, delivery_seq=number)
 
 

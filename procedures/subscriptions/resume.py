@@ -24,5 +24,5 @@ async def resume(wanted: SubscriptionReference, context: Context) -> Subscriptio
     )
     if resumed.status != "active":
         raise webhooks.too_many()
-    webhooks.changed()
+    webhooks.changed(context.workspace)
     return resumed

@@ -25,8 +25,9 @@ from app.store.trees import Trees
 from app.store.webhooks.claims import Claims, Made
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import Dispatch
+from app.store.webhooks.purge import purge
 from app.store.webhooks.subscriptions import Subscriptions
-from app.store.webhooks.work import work
+from app.store.webhooks.work import logs, owed, work_of
 from schemas.base import Way
 from schemas.browse import BrowseEvents
 from schemas.event import EventQuery, ListEvents
@@ -140,7 +141,7 @@ class Operations:
             yield f"trace as {user}", partial(self.trace, self.ids[0], user)
         for operation in (
             *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
-            *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.erase),
+            *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge, self.erase),
         ):
             yield operation.__name__, operation
 
@@ -257,7 +258,9 @@ class Operations:
         logged = await self.log(30)
         while (step := await self.dispatching.step(self.workspace)) is not None and step.owed:
             logged += 30
-        await work(self.database)
+        await logs(self.database)
+        await owed(self.database)
+        await work_of(self.database, self.workspace)
         await self.dispatching.subscribers(self.workspace)
         return logged
 
@@ -292,6 +295,10 @@ class Operations:
                 self.workspace, "sub_plain", state=None, place=place, way=way, limit=LIMIT
             )
         return LIMIT
+
+    async def purge(self) -> int:
+        await purge(self.database)
+        return 0
 
     async def erase(self) -> int:
         erasure = Erasure(self.events, self.store.node)

@@ -6,16 +6,13 @@ KEPT_DAYS = 30
 """How long a delivery that has ended can be looked up."""
 
 PURGED = 1000
+"""Rows that one statement deletes."""
 
-PURGE = f"""
-WITH old AS (
-    SELECT d.place, d.workspace_id, d.subscription_id, d.delivery_seq
-    FROM subscription AS s CROSS JOIN LATERAL (
-        SELECT *, ctid AS place FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id
-        ORDER BY delivery_seq LIMIT {PURGED}
-    ) AS d
-    WHERE s.state = 'deleted' OR d.ended_at < now() - interval '{KEPT_DAYS} days' LIMIT {PURGED}
-), gone AS (
+_LOCKED = f"LIMIT {PURGED} FOR UPDATE SKIP LOCKED"
+"""What another process is deleting is left to it."""
+
+_DELETE = """
+WITH old AS ({old}), gone AS (
     DELETE FROM attempt AS a USING old WHERE a.workspace_id = old.workspace_id
         AND a.subscription_id = old.subscription_id AND a.delivery_seq = old.delivery_seq
 )
@@ -23,14 +20,42 @@ DELETE FROM delivery AS d USING old WHERE d.workspace_id = old.workspace_id AND 
 RETURNING d.delivery_seq
 """
 
-PURGE_DELETED = """
-DELETE FROM subscription AS s WHERE state = 'deleted' AND NOT EXISTS (
-    SELECT FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id)
+PURGE_ENDED = _DELETE.format(
+    old=f"""
+    SELECT ctid AS place, workspace_id, subscription_id, delivery_seq FROM delivery
+    WHERE ended_at < now() - interval '{KEPT_DAYS} days' ORDER BY ended_at {_LOCKED}
 """
+)
+"""Deletes deliveries that ended long ago, the oldest first."""
+
+PURGE_OWED = _DELETE.format(
+    old=f"""
+    SELECT d.* FROM (
+        SELECT workspace_id, id FROM subscription WHERE state = 'deleted' ORDER BY stopped_at LIMIT {PURGED}
+    ) AS s CROSS JOIN LATERAL (
+        SELECT ctid AS place, workspace_id, subscription_id, delivery_seq FROM delivery
+        WHERE workspace_id = s.workspace_id AND subscription_id = s.id ORDER BY delivery_seq {_LOCKED}
+    ) AS d LIMIT {PURGED}
+"""
+)
+"""Deletes what deleted subscriptions were owed."""
+
+PURGE_DELETED = f"""
+DELETE FROM subscription AS s USING (
+    SELECT ctid AS place, workspace_id, id FROM subscription WHERE state = 'deleted' ORDER BY stopped_at {_LOCKED}
+) AS old
+WHERE s.workspace_id = old.workspace_id AND s.ctid = old.place AND (
+    SELECT true FROM delivery WHERE workspace_id = old.workspace_id AND subscription_id = old.id
+    ORDER BY delivery_seq LIMIT 1) IS NULL
+RETURNING s.id
+"""
+"""Deletes the deleted subscriptions that are owed nothing any more."""
 
 
 async def purge(database: Database) -> bool:
-    """Let go of what ended long ago and of what was deleted; True where there may be more."""
-    gone = await database.rows_alone(PURGE, {})
-    await database.rows_alone(PURGE_DELETED, {})
-    return len(gone) == PURGED
+    """Delete what ended long ago and what is left of deleted subscriptions, a piece of each; True if there may be more.
+
+    What there is to delete is found by index, so it costs nothing if there is nothing.
+    """
+    pieces = [await database.rows_alone(sql, {}) for sql in (PURGE_ENDED, PURGE_OWED, PURGE_DELETED)]
+    return any(len(piece) == PURGED for piece in pieces)

@@ -1,12 +1,55 @@
-"""What the processes look for now and then: logs to look through, subscriptions that are behind, deliveries due."""
+"""What the processes look for now and then: logs to look through, subscriptions that are behind, deliveries due.
+
+What is looked for every two seconds is found by indexes of what is owed, so it costs nothing if nothing is owed. The
+logs that have subscriptions are read as a whole, and therefore seldom.
+"""
 
 from msgspec import Struct
 
-from app.store.database import Database
+from app.store.database import PLANNER_DECIDES, Database
 from app.store.webhooks.dispatch import MAX_UNTRIED
 
-WORK = f"""
-SELECT d.workspace_id, CASE WHEN EXISTS (
+LOGS = """
+SELECT workspace_id, CASE WHEN bool_or(s.cursor IS NULL) THEN max(t.seq) ELSE -1 END
+FROM subscription AS s JOIN event_tip AS t USING (workspace_id) WHERE s.state = 'active' GROUP BY workspace_id
+"""
+"""The logs that have active subscriptions, and up to where each is to be looked through: -1 if all are behind."""
+
+BEHIND = f"""
+SELECT s.workspace_id, s.id FROM subscription AS s JOIN dispatch AS d USING (workspace_id)
+WHERE s.state = 'active' AND s.cursor IS NOT NULL AND s.cursor <= d.seq
+    AND s.delivery_seq - s.attempted <= {MAX_UNTRIED // 2}
+ORDER BY s.cursor
+"""
+
+OWED = """
+WITH RECURSIVE owed AS (
+    (SELECT workspace_id, subscription_id, due_at FROM delivery WHERE due_at IS NOT NULL
+        ORDER BY workspace_id, subscription_id, due_at LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM owed CROSS JOIN LATERAL (
+        SELECT workspace_id, subscription_id, due_at FROM delivery
+        WHERE due_at IS NOT NULL AND (workspace_id, subscription_id) > (owed.workspace_id, owed.subscription_id)
+        ORDER BY workspace_id, subscription_id, due_at LIMIT 1
+    ) AS following
+)
+"""
+"""The first open delivery of each subscription that has one: its index is entered once for each of them."""
+
+IS_ACTIVE = """
+CROSS JOIN LATERAL (
+    SELECT state FROM subscription
+    WHERE workspace_id = owed.workspace_id AND id >= owed.subscription_id AND id <= owed.subscription_id
+    ORDER BY id LIMIT 1
+) AS s
+"""
+
+DUE = f"""
+{OWED} SELECT workspace_id, subscription_id FROM owed {IS_ACTIVE} WHERE owed.due_at <= now() AND s.state = 'active'
+"""
+
+WORK_OF = f"""
+SELECT CASE WHEN EXISTS (
         SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor IS NULL)
     THEN t.seq ELSE -1 END,
     array(SELECT id FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor <= d.seq
@@ -15,22 +58,38 @@ SELECT d.workspace_id, CASE WHEN EXISTS (
         SELECT true FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at <= now()
         ORDER BY due_at LIMIT 1))
 FROM dispatch AS d JOIN event_tip AS t USING (workspace_id)
-WHERE EXISTS (SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active')
+WHERE d.workspace_id = %(workspace)s
+    AND EXISTS (SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active')
 """
+
+Named = tuple[str, str]
+"""A workspace, and a subscription of it."""
 
 
 class Work(Struct, frozen=True):
     """What a workspace's subscriptions wait for."""
 
-    workspace: str
     end: int
-    """Up to where the log is to be looked through for those who take part; -1 where nobody does."""
+    """Up to where the log is to be looked through for those who take part; -1 if nobody does."""
     behind: list[str]
     """Subscriptions that are behind their workspace, and may be brought forward."""
     due: list[str]
     """Subscriptions that have deliveries that are due."""
 
 
-async def work(database: Database) -> list[Work]:
-    """Where something waits, of all workspaces with active subscriptions."""
-    return [Work(*row) for row in await database.rows_alone(WORK, {})]
+async def logs(database: Database) -> dict[str, int]:
+    """The workspaces with active subscriptions: up to where each log is to be looked through, -1 if it is not."""
+    *_, rows = await database.atomic([PLANNER_DECIDES, (LOGS, {})])
+    return dict(rows)
+
+
+async def owed(database: Database) -> tuple[list[Named], list[Named]]:
+    """Of all workspaces: the subscriptions that may be brought forward, and those that have deliveries due."""
+    behind, due = await database.atomic([(BEHIND, {}), (DUE, {})])
+    return [(workspace, id_) for workspace, id_ in behind], [(workspace, id_) for workspace, id_ in due]
+
+
+async def work_of(database: Database, workspace: str) -> Work | None:
+    """What one workspace waits for; None if it has no active subscription."""
+    rows = await database.rows_alone(WORK_OF, {"workspace": workspace})
+    return Work(*rows[0]) if rows else None
