@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 Kind = Literal["text", "number", "integer", "boolean", "instant", "uuid", "hash", "json", "object"]
 """What a field holds. `json` is any value; of an `object` (or an array) only whether it is there can be asked.
@@ -34,6 +34,9 @@ FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message
 """A filter, as its caller wrote it; `app/filter.py` reads it."""
 
 LiveFilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
+
+ShownFilter = Annotated[Raw, Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
+"""A live filter that was stored: its JSON text is shown as it is."""
 """The same where events are looked at one by one: it has no relations."""
 
 

@@ -3,17 +3,22 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from schemas.base import NO_NUL, Count, Input, Instant, InstantText, Output, ShortText, Way
 from schemas.event import LogStart, TypePattern
-from schemas.filter import LiveFilterObject
+from schemas.filter import LiveFilterObject, ShownFilter
 from schemas.reference import EventName
 
 DEFAULT_GRACE_SECONDS = 86_400
 """How long a secret that was replaced still signs."""
 
 DEFAULT_DELIVERIES = 50
+
+MAX_LISTED = 200
+"""Subscriptions that one list has."""
+
+ListLimit = Annotated[int, Meta(ge=1, le=MAX_LISTED, extra={"message": "must be a whole number from 1 to 200"})]
 
 EventTypes = Annotated[
     list[TypePattern], Meta(min_length=1, max_length=100, extra={"message": "must have 1 to 100 patterns"})
@@ -59,7 +64,10 @@ class CreateSubscription(Input, frozen=True, kw_only=True):
 
 
 class ListSubscriptions(Input, frozen=True, kw_only=True):
-    """All of them."""
+    """Which of them: all, if `limit` is left out; else so many, behind the one whose `subscriptionId` is `after`."""
+
+    limit: ListLimit | None = None
+    after: str | None = None
 
 
 class SubscriptionReference(Input, frozen=True, kw_only=True):
@@ -116,7 +124,7 @@ class Subscription(Output, frozen=True, kw_only=True):
 
     subscription_id: str
     event_types: list[str]
-    filter: LiveFilterObject | None = None
+    filter: ShownFilter | UnsetType = UNSET
     webhook_url: str
     description: str | None = None
     ordered: bool

@@ -19,6 +19,8 @@ from threading import Thread
 
 from msgspec import Struct
 
+from app.delivery.turns import TooManyWaitError, Turns
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -26,6 +28,11 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MAX_URL_CHARACTERS = 2048
 MAX_LOOKUPS = 32
+"""Names that a process looks up at once."""
+
+MAX_LOOKUPS_EACH = 8
+MAX_LOOKUPS_WAITING = 64
+"""Of these, the names of one workspace; and those of its names that wait."""
 
 _SPECIAL_V4 = (
     # IANA IPv4 Special-Purpose Address Registry
@@ -161,7 +168,7 @@ class SystemResolver:
 
 
 class Guard:
-    """Judges URLs and addresses by the settings. Immutable; for any number of tasks of one event loop."""
+    """Judges URLs and addresses by the settings. For any number of tasks of one event loop."""
 
     def __init__(
         self, *, allow_http: bool = False, allow_networks: Sequence[Network] = (), resolve: Resolver | None = None
@@ -173,6 +180,8 @@ class Guard:
         self._allow_http = allow_http
         self._allowed = tuple(allow_networks)
         self._resolve = resolve or SystemResolver()
+        self._turns = Turns(at_once=MAX_LOOKUPS_EACH, waiting=MAX_LOOKUPS_WAITING)
+        self._lookups: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
 
     def target(self, url: str) -> Target:
         """Where `url` leads: http or https (RFC 9110, section 4.2) as RFC 3986 spells it, at most 2,048 characters.
@@ -210,17 +219,18 @@ class Guard:
             address=address,
         )
 
-    async def addresses(self, target: Target) -> tuple[Address, ...]:
+    async def addresses(self, target: Target, party: str = "") -> tuple[Address, ...]:
         """The addresses of `target` now, never none, in the order to try them; each of them may be called.
 
+        `party` is on whose behalf a name is looked up: one whose name servers never answer holds up no other.
         Raises TargetRefused if any may not, Unresolved. To be asked before every call: names change.
         """
         if target.address is not None:
             texts: Sequence[str] = [str(target.address)]
         else:
             try:
-                texts = await self._resolve(target.host, target.port)
-            except (OSError, UnicodeError):
+                texts = await self._looked_up(target, party)
+            except (OSError, UnicodeError, TooManyWaitError):
                 texts = []
         if not texts:
             raise Unresolved("The name of the host could not be resolved")
@@ -231,6 +241,23 @@ class Guard:
                 raise TargetRefused("must not lead to an address that is not public, as its host does now")
             found.append(_unmapped(address))
         return tuple(dict.fromkeys(found))
+
+    async def _looked_up(self, target: Target, party: str) -> Sequence[str]:
+        """What a name leads to now. Those who ask while it is being looked up share the answer."""
+        key = target.host, target.port
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            lookup = self._lookups[key] = asyncio.create_task(self._look_up(target, party))
+            lookup.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may wait any more
+        # The system's lookup cannot be stopped: who gives up waiting leaves it under way, and its turn taken.
+        return await asyncio.shield(lookup)
+
+    async def _look_up(self, target: Target, party: str) -> Sequence[str]:
+        try:
+            async with self._turns.of(party):
+                return await self._resolve(target.host, target.port)
+        finally:
+            del self._lookups[target.host, target.port]
 
     def refusal(self, address: Address) -> str | None:
         """Why `address` may not be called (`loopback, RFC 1122`), or None where it may."""

@@ -101,6 +101,7 @@ async def post(
     *,
     guard: Guard,
     timeout_seconds: float = 15.0,
+    party: str = "",
     tls: ssl.SSLContext | None = None,
 ) -> Outcome:
     """POST `body` to `url` once, by HTTP/1.1 (RFC 9112), within `timeout_seconds` for all of it.
@@ -108,7 +109,7 @@ async def post(
     Failures are outcomes. `url` is judged anew. Of its addresses the first four are tried, until one is connected to;
     then the call is made, and never again. Over https the certificate must be for the URL's host, by what the system
     trusts unless `tls` says otherwise. Raises ValueError for `headers` that HTTP does not allow or that are set here
-    (`Host` and framing).
+    (`Host` and framing). `party` is on whose behalf the host is looked up.
     """
     started = time.monotonic()
     answer = _Answer()
@@ -121,7 +122,7 @@ async def post(
             target = guard.target(url)
             http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
             request = _request(http, target, body, headers)
-            addresses = await guard.addresses(target)
+            addresses = await guard.addresses(target, party)
             answer.stage = "connecting"
             reader, writer = await _connect(target, addresses, (tls or _system_trust()) if target.secure else None)
             answer.stage = "waiting for the answer"

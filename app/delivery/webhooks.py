@@ -1,9 +1,11 @@
 """Webhooks, of one process: what the procedures work with, and the dispatch and the posts behind it."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
@@ -14,6 +16,7 @@ from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard
 from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
+from app.delivery.turns import TooManyWaitError, Turns
 from app.delivery.worker import Posting, Worker
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
@@ -26,15 +29,28 @@ from app.store.event_log import EventLog
 from app.store.pipe import Call, PipedConnection
 from app.store.webhooks.claims import Claims
 from app.store.webhooks.deliveries import Deliveries
-from app.store.webhooks.dispatch import Dispatch
-from app.store.webhooks.subscriptions import Disabled, Secrets, Subscriptions, claim_announcement
+from app.store.webhooks.dispatch import MAX_UNTRIED, Dispatch
+from app.store.webhooks.subscriptions import (
+    MAX_FOR_EACH_ACTIVE,
+    Disabled,
+    Secrets,
+    Subscriptions,
+    claim_announcement,
+)
 from schemas.errors import NotFound, RateLimited, Unavailable
 
 CLAIM_MARGIN_SECONDS = 15.0
 """A claim holds for an attempt's time-out and this: enough to record it, and to be late."""
 
 LOOK_AGAIN_SECONDS = 60
-"""What is said of when to ask again to whoever has as many subscriptions as may be active: no time lifts that."""
+"""The `retry-after` of a workspace that has as many subscriptions as it may. Waiting does not help: delete one."""
+
+MAX_TESTS, MAX_TESTS_WAITING = 32, 64
+MAX_TESTS_EACH, MAX_TESTS_WAITING_EACH = 4, 8
+"""Test posts of a process at once, and those that wait; the same of one workspace, and to one host."""
+
+MAX_REPLAYS_WAITING = 8
+"""A workspace's replays are made one at a time in a process; so many wait."""
 
 DISABLED_TYPE = "synap.webhook.disabled"
 
@@ -80,6 +96,10 @@ class Webhooks:
         self._worker = Worker(claims, self._posting, self._disable)
         self._dispatcher = Dispatcher(database, self.dispatch, self._worker, self._disable, self._announce)
         self._tell_changed = tell_changed
+        self._tests = Turns(at_once=MAX_TESTS, waiting=MAX_TESTS_WAITING)
+        self._tests_each = Turns(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
+        self._tests_to_host = Turns(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
+        self._replays = Turns(at_once=1, waiting=MAX_REPLAYS_WAITING)
 
     def open(self) -> None:
         """Begin to dispatch and to post."""
@@ -123,18 +143,66 @@ class Webhooks:
         remaining = max(self.max_active - await self.subscriptions.active(workspace), 0)
         return Allowance(self.max_active, remaining, int(time.time()) + LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS)
 
-    def too_many(self) -> RateLimited:
-        """What is told where no other subscription may become active."""
-        return RateLimited(
-            f"{self.max_active} subscriptions are active in this workspace, which is as many as may be: pause or "
-            "delete one first",
-            limit=self.max_active,
-            reset=int(time.time()) + LOOK_AGAIN_SECONDS,
-            retry_after_seconds=LOOK_AGAIN_SECONDS,
+    async def no_room(self, workspace: str) -> RateLimited:
+        """The error for a subscription that may not be made. Raises Unavailable."""
+        if await self.subscriptions.active(workspace) >= self.max_active:
+            return self.too_many_active()
+        most = MAX_FOR_EACH_ACTIVE * self.max_active
+        return _limited(
+            f"{most} subscriptions exist in this workspace, which is the maximum: delete one that is stopped first",
+            most,
+            LOOK_AGAIN_SECONDS,
         )
 
+    def too_many_active(self) -> RateLimited:
+        """The error for a subscription that may not become active."""
+        return _limited(
+            f"{self.max_active} subscriptions are active in this workspace, which is as many as may be: pause or "
+            "delete one first",
+            self.max_active,
+            LOOK_AGAIN_SECONDS,
+        )
+
+    def too_many_untried(self, untried: int) -> RateLimited:
+        """The error for a replay of a subscription that is owed much already."""
+        return _limited(
+            f"{untried:,} deliveries of this subscription wait for their first attempt; replay more when they were "
+            "attempted",
+            MAX_UNTRIED,
+            LOOK_AGAIN_SECONDS,
+        )
+
+    @asynccontextmanager
+    async def turn_to_test(self, workspace: str) -> AsyncIterator[None]:
+        """Wait until the workspace may post another test, for as long as the block takes. Raises RateLimited."""
+        async with self._turn("tests", self._tests_each, workspace), self._turn("tests", self._tests, ""):
+            yield
+
+    @asynccontextmanager
+    async def turn_to_replay(self, workspace: str) -> AsyncIterator[None]:
+        """Wait until no other replay of the workspace is under way here. Raises RateLimited."""
+        async with self._turn("replays", self._replays, workspace):
+            yield
+
+    @asynccontextmanager
+    async def _turn(self, what: str, turns: Turns, key: str) -> AsyncIterator[None]:
+        try:
+            async with turns.of(key):
+                yield
+        except TooManyWaitError:
+            raise _limited(
+                f"Too many {what} at once: {turns.at_once} are under way and {turns.waiting} wait; retry when they "
+                "have ended",
+                turns.at_once + turns.waiting,
+                math.ceil(self._posting.timeout_seconds),
+            ) from None
+
     async def test(self, workspace: str, subscription: str, secrets: Secrets) -> Outcome:
-        """Post an event that is not in the log, once."""
+        """Post an event that is not in the log, once. Raises RateLimited if too many tests wait for the same host."""
+        async with self._turn("tests", self._tests_to_host, _host(secrets.url)):
+            return await self._test(workspace, subscription, secrets)
+
+    async def _test(self, workspace: str, subscription: str, secrets: Secrets) -> Outcome:
         at = now()
         event = SentEvent(event_id=str(uuid4()), type=TEST_TYPE, source="system", timestamp=at, data=Raw(b"{}"))
         payload = Payload(subscription_id=subscription, delivered_at=at, event=event)
@@ -169,3 +237,12 @@ class Webhooks:
             "disabledAt": instant(stopped.stopped_at),
         }
         return [server_draft(DISABLED_TYPE, said, id=new_id(), node=self._node)], []
+
+
+def _host(url: str) -> str:
+    """The host of a URL that was accepted once."""
+    return urlsplit(url).hostname or ""
+
+
+def _limited(message: str, limit: int, seconds: int) -> RateLimited:
+    return RateLimited(message, limit=limit, reset=int(time.time()) + seconds, retry_after_seconds=seconds)

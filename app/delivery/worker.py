@@ -31,6 +31,9 @@ from schemas.errors import Unavailable
 MAX_POSTS = 512
 """Under way at once in a process."""
 
+MAX_POSTS_OF_WORKSPACE = 128
+"""Under way at once to the subscriptions of one workspace, or its even share of all if that is less."""
+
 MAX_POSTS_EACH = 64
 """Under way at once to one subscription."""
 
@@ -39,6 +42,9 @@ MAX_POSTS_FAILING = 4
 
 MAX_BYTES = 2**26
 """Of data under way at once in a process."""
+
+MAX_BYTES_OF_WORKSPACE = 2**24
+"""Of that, the data of one workspace."""
 
 MAX_DATA_BYTES = 2**20
 """What one event's weighs at most."""
@@ -138,7 +144,7 @@ class Posting(Struct, frozen=True, kw_only=True):
         body, headers = signed(payload, webhook_id, opened, previous or None)
         if traceparent is not None:
             headers["traceparent"] = traceparent
-        return await post(url, body, headers, guard=self.guard, timeout_seconds=self.timeout_seconds)
+        return await post(url, body, headers, guard=self.guard, timeout_seconds=self.timeout_seconds, party=workspace)
 
     def made(self, claim: Claim, at: datetime, outcome: Outcome) -> Made:
         """What is recorded of an attempt, and when the next one is due."""
@@ -215,6 +221,7 @@ class _Lane:
         self._workspace = workspace
         self._owed: dict[str, None] = {}
         self._posts: Counter[str] = Counter()
+        self._bytes = 0
         self._failing: set[str] = set()
         self._made: list[Made] = []
         self._given_up: list[Claim] = []
@@ -248,7 +255,8 @@ class _Lane:
 
     def _rooms(self) -> dict[str, int]:
         """How many deliveries may be claimed, of each subscription that is owed some."""
-        free = MAX_POSTS - len(self._worker.under_way)
+        share = min(MAX_POSTS_OF_WORKSPACE, max(MAX_POSTS // len(self._worker.lanes), 1))
+        free = min(MAX_POSTS - len(self._worker.under_way), share - self._posts.total())
         rooms: dict[str, int] = {}
         for id_ in self._owed:
             most = MAX_POSTS_FAILING if id_ in self._failing else MAX_POSTS_EACH
@@ -258,14 +266,18 @@ class _Lane:
                 free -= room
             if len(rooms) == MAX_SUBSCRIPTIONS:
                 break
-        return rooms if self._worker.bytes < MAX_BYTES else {}
+        return rooms if self._free_bytes() > 0 else {}
+
+    def _free_bytes(self) -> int:
+        """How much data may be claimed."""
+        return min(MAX_BYTES - self._worker.bytes, MAX_BYTES_OF_WORKSPACE - self._bytes)
 
     async def _exchange(self, rooms: dict[str, int]) -> None:
         """Record what was attempted, and start what can be claimed."""
         made, self._made = self._made, []
         for id_ in rooms:
             del self._owed[id_]  # before it is asked: what is owed from now on is owed anew
-        max_bytes = MAX_BYTES - self._worker.bytes
+        max_bytes = self._free_bytes()
         try:
             failing, claims = await self._worker.claims.exchange(self._workspace, made, rooms, max_bytes)
         except Exception as error:  # noqa: BLE001 - the lane goes on: what was attempted has to be recorded
@@ -288,6 +300,7 @@ class _Lane:
         (self._failing.add if claim.is_failing else self._failing.discard)(claim.subscription)
         self._posts[claim.subscription] += 1
         self._worker.bytes += len(claim.data)
+        self._bytes += len(claim.data)
         task = asyncio.create_task(self._attempt(claim))
         self._worker.under_way.add(task)
         task.add_done_callback(lambda ended: self._ended(ended, claim))
@@ -302,6 +315,7 @@ class _Lane:
     def _ended(self, task: asyncio.Task[None], claim: Claim) -> None:
         self._worker.under_way.discard(task)
         self._worker.bytes -= len(claim.data)
+        self._bytes -= len(claim.data)
         self._posts[claim.subscription] -= 1
         self._owed[claim.subscription] = None  # there is room for another
         if task.cancelled():

@@ -36,7 +36,7 @@ from schemas.errors import Conflict, InvalidInput, Issue, PayloadTooLarge, Proce
 from schemas.event import EventPage, LogEvent, LogEvents, SynapEvent
 from schemas.issues import decoded
 from schemas.principal import Principal
-from schemas.subscription import Subscription, SubscriptionReference
+from schemas.subscription import ListLimit, ListSubscriptions, Subscription, SubscriptionReference
 from schemas.wire.cloudevents import JSON, CloudEvent, ShownCloudEvent, sent_names, shown
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
 
@@ -60,6 +60,13 @@ class QuerySubscriptions(Input, frozen=True, kw_only=True):
     """Whose webhooks."""
 
     org_id: ShortText | None = None
+
+
+class QueryListedSubscriptions(QuerySubscriptions, frozen=True, kw_only=True):
+    """Whose webhooks, and which of them: all, else `limit` of them behind the one whose id is `after`."""
+
+    limit: ListLimit | None = None
+    after: str | None = None
 
 
 class SubscriptionList(Output, frozen=True, kw_only=True):
@@ -97,7 +104,7 @@ SUBSCRIBE = Operation(
 )
 SUBSCRIPTIONS = Operation(
     procedure=list_subscriptions,
-    query=QuerySubscriptions,
+    query=QueryListedSubscriptions,
     workspace="orgId",
     answer=SubscriptionList,
     allowance="webhooks",
@@ -183,9 +190,10 @@ async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
 
 @get("/events/subscriptions", operation=SUBSCRIPTIONS)
 async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
-    """Every webhook of the workspace (section Manage Subscriptions)."""
-    context, _ = await door.read(request, SUBSCRIPTIONS)
-    found = await called(list_subscriptions, context, lambda: None, {}, named_by(request, SUBSCRIPTIONS))
+    """Every webhook of the workspace (section Manage Subscriptions), at most 200 unless `limit` asks for a page."""
+    context, asked = await door.read(request, SUBSCRIPTIONS)
+    wanted = ListSubscriptions(limit=asked.limit, after=asked.after)
+    found = await called(list_subscriptions, context, lambda: wanted, {}, named_by(request, SUBSCRIPTIONS))
     return answer(request, SubscriptionList(subscriptions=found), SUBSCRIPTIONS.status, _limits(request))
 
 

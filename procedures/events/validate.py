@@ -101,12 +101,9 @@ async def _managed(told: list[str], context: Context) -> list[ToldSubscription] 
         return None
     if not told:
         return []
-    mine = await context.services.webhooks.subscriptions.all(context.workspace, principal.delivers_only)
-    return [
-        ToldSubscription(subscription_id=each.subscription_id, webhook_url=each.webhook_url)
-        for each in mine
-        if each.subscription_id in told
-    ]
+    subscriptions = context.services.webhooks.subscriptions
+    mine = await subscriptions.urls(context.workspace, principal.delivers_only, told)
+    return [ToldSubscription(subscription_id=id_, webhook_url=url) for id_, url in mine]
 
 
 def _answer(sent: Sent[LogEvent], context: Context, errors: list[ProcedureError]) -> Validation:

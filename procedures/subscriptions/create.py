@@ -17,7 +17,7 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
 
     What verifies a delivery is answered: the secret itself only where it was made here, and never again. A key that
     may read its own user's events alone is told of those alone. A `filter` has at most 65,536 bytes as JSON. At most
-    `SYNAP_MAX_SUBSCRIPTIONS` are active in a workspace (RateLimited).
+    `SYNAP_MAX_SUBSCRIPTIONS` are active in a workspace, and ten times as many exist (RateLimited).
     Source: "Events API", section Subscribe to Events.
     """
     webhooks, workspace = context.services.webhooks, context.workspace
@@ -55,7 +55,7 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
         act=context.act("subscription.created", detail),
     )
     if created is None:
-        raise webhooks.too_many()
+        raise await webhooks.no_room(workspace)
     webhooks.changed(workspace)
     return CreatedSubscription(
         **{name: getattr(created, name) for name in created.__struct_fields__},

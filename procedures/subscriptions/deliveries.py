@@ -16,7 +16,8 @@ ORDER = "deliveries"
 async def deliveries(wanted: ListDeliveries, context: Context) -> DeliveryPage:
     """What a webhook was and is owed, newest first, each with its last 20 attempts.
 
-    `limit` 1 to 200, default 50. What ended is kept for 30 days. An answer's body is kept up to 20,000 bytes.
+    `limit` 1 to 200, default 50. What ended is kept for 30 days. An answer's body is kept up to 20,000 bytes. A page
+    ends early, with `nextCursor`, when its answers have 4 MiB.
     """
     webhooks, workspace, id_ = context.services.webhooks, context.workspace, wanted.subscription_id
     await webhooks.subscriptions.get(workspace, id_, context.principal.delivers_only)

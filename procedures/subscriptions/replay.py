@@ -5,7 +5,7 @@ from datetime import datetime
 from app.store.webhooks.deliveries import MAX_REPLAYED
 from procedures.context import Context
 from procedures.procedure import mutation
-from schemas.errors import InvalidInput, Issue, NotFound
+from schemas.errors import InvalidInput, Issue, NotFound, RateLimited
 from schemas.principal import Scope
 from schemas.reference import named_event
 from schemas.subscription import ReplayDeliveries, Replayed
@@ -13,12 +13,13 @@ from schemas.subscription import ReplayDeliveries, Replayed
 NOWHERE = (0, -1)
 
 
-@mutation("subscriptions.replay", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
+@mutation("subscriptions.replay", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
 async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
     """Deliver once more: one event, or those of a range that match, in their order, behind what is owed already.
 
     Each gets a new `deliverySeq`. A range spans 10,000 places of the log at most. A webhook that is stopped gets them
-    when it is resumed.
+    when it is resumed. RateLimited if more than 10,000 deliveries of the webhook wait for their first attempt, or if
+    nine replays of the workspace are under way.
     """
     webhooks, workspace, only_user = context.services.webhooks, context.workspace, context.principal.delivers_only
     subscriber = await webhooks.deliveries.subscriber(workspace, wanted.subscription_id, only_user)
@@ -26,7 +27,12 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
     if last - first >= MAX_REPLAYED:
         raise InvalidInput([Issue("", f"the range spans more than {MAX_REPLAYED:,} places; replay it in parts")])
     act = context.act("subscription.replayed", {"subscriptionId": subscriber.id, "fromSeq": first, "toSeq": last})
-    deliveries, number = await webhooks.deliveries.replay(workspace, subscriber, first, last, act)
+    async with webhooks.turn_to_replay(workspace):
+        made = await webhooks.deliveries.replay(workspace, subscriber, first, last, act)
+    if made is None:
+        found = await webhooks.subscriptions.get(workspace, wanted.subscription_id, only_user)
+        raise webhooks.too_many_untried(found.untried)
+    deliveries, number = made
     if wanted.event_id is not None and deliveries == 0:
         raise InvalidInput([Issue("eventId", "is not an event that this subscription is told of")])
     webhooks.changed(workspace)

@@ -1,5 +1,8 @@
 """subscriptions.resume."""
 
+import msgspec
+from msgspec import UNSET
+
 from app.filter import kept_filter
 from procedures.context import Context
 from procedures.procedure import mutation
@@ -16,13 +19,13 @@ async def resume(wanted: SubscriptionReference, context: Context) -> Subscriptio
     """
     webhooks = context.services.webhooks
     found = await webhooks.subscriptions.get(context.workspace, wanted.subscription_id, context.principal.delivers_only)
-    if found.filter is not None:
-        kept_filter(found.filter)  # else the dispatcher would stop it again
+    if found.filter is not UNSET:
+        kept_filter(msgspec.json.decode(found.filter))  # else the dispatcher would stop it again
     act = context.act("subscription.resumed", {"subscriptionId": wanted.subscription_id})
     resumed = await webhooks.subscriptions.resume(
         context.workspace, wanted.subscription_id, context.principal.delivers_only, webhooks.max_active, act
     )
     if resumed.status != "active":
-        raise webhooks.too_many()
+        raise webhooks.too_many_active()
     webhooks.changed(context.workspace)
     return resumed

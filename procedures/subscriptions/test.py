@@ -2,23 +2,25 @@
 
 from procedures.context import Context
 from procedures.procedure import mutation
-from schemas.errors import NotFound
+from schemas.errors import NotFound, RateLimited
 from schemas.principal import Scope
 from schemas.subscription import SubscriptionReference, TestedSubscription
 
 
-@mutation("subscriptions.test", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
+@mutation("subscriptions.test", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
 async def test(wanted: SubscriptionReference, context: Context) -> TestedSubscription:
     """Post one event of type `synap.webhook.test`, signed like any other, and answer what came of it.
 
-    It is in no log, has no `seq`, `hash` and `deliverySeq`, is not tried again, and counts for nothing.
+    It is in no log, has no `seq`, `hash` and `deliverySeq`, is not tried again, and counts for nothing. A process makes
+    four tests of a workspace at once, and eight wait; more are RateLimited.
     """
     webhooks = context.services.webhooks
     act = context.act("subscription.tested", {"subscriptionId": wanted.subscription_id})
-    secrets = await webhooks.subscriptions.secrets(
-        context.workspace, wanted.subscription_id, context.principal.delivers_only, act
-    )
-    outcome = await webhooks.test(context.workspace, wanted.subscription_id, secrets)
+    async with webhooks.turn_to_test(context.workspace):
+        secrets = await webhooks.subscriptions.secrets(
+            context.workspace, wanted.subscription_id, context.principal.delivers_only, act
+        )
+        outcome = await webhooks.test(context.workspace, wanted.subscription_id, secrets)
     return TestedSubscription(
         delivered=outcome.error is None,
         status=outcome.status,

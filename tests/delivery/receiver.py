@@ -47,6 +47,9 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     answered: list[Received] = field(default_factory=list)
     """Those that were answered with success."""
+    open: int = 0
+    most_open: int = 0
+    """Connections at the same time: now, and at most."""
 
     def url(self, path: str = "/hook") -> str:
         """Where to post to."""
@@ -54,6 +57,14 @@ class Receiver:
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One connection."""
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self.open -= 1
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n"))[:-4].decode("latin-1")
             line, *fields = head.split("\r\n")

@@ -288,7 +288,9 @@ class Operations:
     async def subscriptions(self) -> int:
         subscriptions = Subscriptions(self.database)
         await subscriptions.get(self.workspace, "sub_plain", None)
-        await subscriptions.all(self.workspace, None)
+        await subscriptions.page(self.workspace, None, after=None, limit=LIMIT)
+        await subscriptions.page(self.workspace, None, after="sub_plain", limit=LIMIT)
+        await subscriptions.urls(self.workspace, None, ["sub_plain", "sub_ordered"])
         ways: list[tuple[Way, int | None]] = [("forward", None), ("forward", 3000), ("backward", 3000)]
         for way, place in ways:
             await Deliveries(self.database).page(

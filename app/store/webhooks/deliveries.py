@@ -11,6 +11,7 @@ from app.store.filter_sql import condition
 from app.store.pipe import Row
 from app.store.rows import INSTANT
 from app.store.walk import one_sql
+from app.store.webhooks.dispatch import MAX_UNTRIED
 from app.store.webhooks.subscriptions import MINE, not_found, subscription_key
 from schemas.base import Way
 from schemas.subscription import Attempt, Delivery, DeliveryState
@@ -21,6 +22,10 @@ MAX_REPLAYED = 10_000
 SHOWN_ATTEMPTS = 20
 """Attempts that are shown of a delivery, the last ones."""
 
+MAX_PAGE_BYTES = 2**22
+"""The answers of receivers that one page shows, unless its first delivery has more. As JSON they can be six times as
+large."""
+
 SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE {MINE}"
 
 REPLAY = f"""
@@ -30,7 +35,8 @@ WITH matched AS (
         AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s) AND ({{meets}})
 ), advanced AS (
     UPDATE subscription SET delivery_seq = delivery_seq + (SELECT count(*) FROM matched)
-    WHERE workspace_id = %(workspace)s AND id = %(id)s
+    WHERE workspace_id = %(workspace)s AND id = %(id)s AND state <> 'deleted'
+        AND delivery_seq - attempted <= {MAX_UNTRIED}
     RETURNING delivery_seq - (SELECT count(*) FROM matched) AS before, delivery_seq, ordered
 ), written AS (
     INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, replay, created_at, due_at)
@@ -39,18 +45,29 @@ WITH matched AS (
 SELECT delivery_seq - before, delivery_seq, CASE WHEN delivery_seq > before THEN {AUDITED} END FROM advanced
 """
 
+_SHOWN = f"""
+FROM attempt AS a WHERE a.workspace_id = %(workspace)s AND a.subscription_id = %(id)s
+    AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}
+"""
+
 _DELIVERIES = f"""
-SELECT d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("d.created_at")},
+SELECT d.found, d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("d.created_at")},
     {INSTANT.format("d.due_at")}, {INSTANT.format("d.ended_at")}, coalesce((
         SELECT json_agg(json_build_array(a.number, {INSTANT.format("a.at")}, a.elapsed_ms, a.status, a.error,
-            translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number)
-        FROM attempt AS a WHERE a.workspace_id = d.workspace_id AND a.subscription_id = d.subscription_id
-            AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}), '[]')::text
-FROM delivery AS d CROSS JOIN LATERAL ({one_sql("seq", "d.seq")}) AS e
-WHERE d.workspace_id = %(workspace)s AND d.subscription_id = %(id)s
-    AND d.delivery_seq {{0}} coalesce(%(place)s::bigint, {{2}})
-    AND (%(state)s::text IS NULL OR d.state = %(state)s)
-ORDER BY d.delivery_seq {{1}} LIMIT %(limit)s
+            translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number) {_SHOWN}), '[]')::text
+FROM (
+    SELECT d.*, sum(answers.bytes) OVER page AS bytes, row_number() OVER page AS place, count(*) OVER () AS found
+    FROM (
+        SELECT * FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = %(id)s
+            AND delivery_seq {{0}} coalesce(%(place)s::bigint, {{2}})
+            AND (%(state)s::text IS NULL OR state = %(state)s)
+        ORDER BY delivery_seq {{1}} LIMIT %(limit)s
+    ) AS d CROSS JOIN LATERAL (
+        SELECT coalesce(sum(octet_length(a.body)), 0) AS bytes {_SHOWN}
+    ) AS answers WINDOW page AS (ORDER BY d.delivery_seq {{1}})
+) AS d CROSS JOIN LATERAL ({one_sql("seq", "d.seq")}) AS e
+WHERE d.bytes <= {MAX_PAGE_BYTES} OR d.place = 1
+ORDER BY d.delivery_seq {{1}}
 """
 
 DELIVERIES: Mapping[Way, str] = {
@@ -78,10 +95,13 @@ class Deliveries:
             raise not_found()
         return Subscriber(id, *rows[0])
 
-    async def replay(self, workspace: str, subscriber: Subscriber, first: int, last: int, act: Act) -> tuple[int, int]:
-        """Owe the matching events from `first` to `last` once more. Answers how many, and the last one's number.
+    async def replay(
+        self, workspace: str, subscriber: Subscriber, first: int, last: int, act: Act
+    ) -> tuple[int, int] | None:
+        """Owe the matching events from `first` to `last` once more. Returns how many, and the last one's number.
 
-        Raises InvalidInput where the subscriber's filter is none any more.
+        None if more than `MAX_UNTRIED` deliveries of the subscription wait for their first attempt. Raises InvalidInput
+        if the subscriber's filter is not understood any more.
         """
         parameters: dict[str, object] = {
             "workspace": workspace,
@@ -93,23 +113,21 @@ class Deliveries:
         }
         node = subscriber.node
         sql = REPLAY.format(meets="true" if node is None else condition(node, parameters))
-        rows = await self._database.rows_alone(sql, parameters | act.parameters)
-        if not rows:
-            raise not_found()
-        made, number, _ = rows[0]
-        return made, number
+        rows = await self._database.search(sql, parameters | act.parameters, is_planned=False)
+        return None if not rows else (rows[0][0], rows[0][1])
 
     async def page(
         self, workspace: str, id: str, *, state: DeliveryState | None, place: int | None, way: Way, limit: int
     ) -> tuple[list[Delivery], bool]:
         """The deliveries of one, newest first, with numbers below `place` or, backward, right above it.
 
-        And whether there are more on that way.
+        And whether there are more on that way. A page with large answers is shorter than `limit`.
         """
         parameters = {"workspace": workspace, "id": id, "state": state, "place": place, "limit": limit + 1}
-        found = [_delivery(row) for row in await self._database.rows_alone(DELIVERIES[way], parameters)]
-        page = found[:limit]
-        return page if way == "forward" else page[::-1], len(found) > limit
+        rows = await self._database.rows_alone(DELIVERIES[way], parameters)
+        page = [_delivery(row[1:]) for row in rows[:limit]]
+        more = bool(rows) and rows[0][0] > len(page)
+        return page if way == "forward" else page[::-1], more
 
 
 def _delivery(row: Row) -> Delivery:

@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct
 
 from app.store.audit import AUDITED, Act
 from app.store.database import Database
@@ -46,7 +45,12 @@ WHERE workspace_id = %(workspace)s
 """
 """Told after each change of who takes part. Where nobody does, there is nothing to look through up to now."""
 
+MAX_FOR_EACH_ACTIVE = 10
+"""Subscriptions that a workspace may have in all, for each that may be active: those that are stopped are kept too."""
+
 _ACTIVE = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state = 'active')"
+
+_KNOWN = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state <> 'deleted')"
 
 _ROOM = f"(%(max_active)s::bigint = 0 OR {_ACTIVE} < %(max_active)s::bigint)"
 
@@ -58,7 +62,8 @@ INSERT INTO subscription (workspace_id, id, event_types, filter, url, descriptio
 SELECT %(workspace)s, %(id)s, %(event_types)s, %(filter)s, %(url)s, %(description)s, %(ordered)s, %(only_user)s,
     'active', %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
     (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)), now()
-WHERE {_ROOM} ON CONFLICT DO NOTHING RETURNING {AUDITED}
+WHERE {_ROOM} AND (%(max_active)s::bigint = 0 OR {_KNOWN} < {MAX_FOR_EACH_ACTIVE} * %(max_active)s::bigint)
+ON CONFLICT DO NOTHING RETURNING {AUDITED}
 """
 """It begins with a cursor of its own, and joins the others when it has caught up."""
 
@@ -74,7 +79,14 @@ _SHOWN = f"""id, event_types, filter, url, description, ordered, state, reason, 
 
 GET = f"SELECT {_SHOWN} FROM subscription WHERE {MINE}"
 
-LIST = f"SELECT {_SHOWN} FROM subscription WHERE {_ALL_MINE} ORDER BY created_at, id"
+LIST = f"""
+SELECT {_SHOWN} FROM subscription
+WHERE {_ALL_MINE} AND (%(after)s::text IS NULL OR (created_at, id) > (
+    SELECT created_at, id FROM subscription WHERE workspace_id = %(workspace)s AND id = %(after)s))
+ORDER BY created_at, id LIMIT %(limit)s
+"""
+
+URLS = f"SELECT id, url FROM subscription WHERE {_ALL_MINE} AND id = ANY(%(ids)s) ORDER BY created_at, id"
 
 DELETE = f"""
 UPDATE subscription SET state = 'deleted', secret = '', previous_secret = NULL, stopped_at = now(), cursor = -1
@@ -178,7 +190,9 @@ class Subscriptions:
         max_active: int,
         act: Act,
     ) -> Subscription | None:
-        """Make a subscription that begins behind `cursor` (None: now); None where `max_active` are (0: no limit).
+        """Make a subscription that begins behind `cursor` (None: now).
+
+        None if `max_active` are active, or ten times as many exist (0: no limit).
 
         `filter` is what `kept_filter` made.
         """
@@ -204,10 +218,17 @@ class Subscriptions:
         """One subscription. Raises NotFound."""
         return _one(await self._database.rows(GET, subscription_key(workspace, id, reads_only)))
 
-    async def all(self, workspace: str, reads_only: str | None) -> list[Subscription]:
-        """Those of a workspace, oldest first."""
-        parameters = {"workspace": workspace, "reads_only": reads_only}
+    async def page(
+        self, workspace: str, reads_only: str | None, *, after: str | None, limit: int
+    ) -> list[Subscription]:
+        """The first `limit` of a workspace, oldest first, behind the one with the id `after`."""
+        parameters = {"workspace": workspace, "reads_only": reads_only, "after": after, "limit": limit}
         return [_subscription(row) for row in await self._database.rows_alone(LIST, parameters)]
+
+    async def urls(self, workspace: str, reads_only: str | None, ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Id and URL of each of these, oldest first."""
+        parameters = {"workspace": workspace, "reads_only": reads_only, "ids": list(ids)}
+        return [(id_, url) for id_, url in await self._database.rows_alone(URLS, parameters)]
 
     async def active(self, workspace: str) -> int:
         """How many are active."""
@@ -301,6 +322,5 @@ def _one(rows: Sequence[Row]) -> Subscription:
 
 def _subscription(row: Row) -> Subscription:
     shown = dict(zip(Subscription.__struct_fields__, row, strict=True))
-    if shown["filter"] is not None:
-        shown["filter"] = msgspec.json.decode(shown["filter"])
+    shown["filter"] = UNSET if shown["filter"] is None else Raw(shown["filter"].encode())
     return Subscription(**shown)
