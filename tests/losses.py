@@ -5,7 +5,7 @@ import subprocess
 
 import psycopg
 
-from tests.servers import SYNAP
+from tests.command import synap
 from tests.store.opened import Store
 
 MOVE_TIP = """
@@ -37,14 +37,10 @@ def bundle(store: Store, log: str = "default") -> bytes:
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """What `synap` says."""
-    return _command(str(SYNAP), *arguments, **variables)
+    return synap(*arguments, env=os.environ | variables)
 
 
 def javascript(*arguments: str) -> subprocess.CompletedProcess[str]:
     """What `verify.mjs` says."""
-    return _command("node", "clients/verify/verify.mjs", *arguments)
-
-
-def _command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | variables
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120, env=environ)
+    command = ("node", "clients/verify/verify.mjs", *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

@@ -1,9 +1,7 @@
 """Real servers for tests: the embedded PostgreSQL, and `synap serve` as a process of its own."""
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +17,7 @@ from msgspec import Struct
 
 from deploy.environment import description, read_ready
 from tests import web
-
-SYNAP = Path(sys.executable).with_name("synap")
+from tests.command import Process, start
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
@@ -61,7 +58,7 @@ class Server(Struct, frozen=True):
 
     url: str
     token: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     @property
@@ -99,23 +96,16 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
     port = settings.setdefault("port", free_port())
     data_dir.mkdir(exist_ok=True, parents=True)
     log = data_dir / f"server-{port}.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [SYNAP, "serve"],
-            env=environment(data_dir, **settings),
-            cwd=data_dir,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+        files = (nothing, output, output)
+        process = start("serve", env=environment(data_dir, **settings), files=files, cwd=data_dir, new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         server = Server(url, "", process, log)
         until(server.ready, seconds=120)
         yield Server(url, (data_dir / "control.token").read_text().strip(), process, log)
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        process.terminate()
         process.wait(timeout=90)
 
 

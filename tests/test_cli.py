@@ -25,8 +25,8 @@ from app.store.workspaces import WorkspaceError
 from app.tail import TailError
 from app.verification import UnreadableError
 from tests import web
-from tests.command import synap
-from tests.servers import SYNAP, cloned, environment, free_port, serving
+from tests.command import SYNAP, synap
+from tests.servers import cloned, environment, free_port, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
 

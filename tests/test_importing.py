@@ -15,7 +15,8 @@ import pytest
 from app.cli import UsageError, cli
 from app.drafted_lines import ImportingError
 from tests.checks import check_log
-from tests.servers import SYNAP, cloned, environment, until
+from tests.command import SYNAP
+from tests.servers import cloned, environment, until
 
 EVENTS = "SELECT seq, id::text, type, user_id, data FROM event WHERE workspace_id = 'default' ORDER BY seq"
 

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from app.server import Interrupt
-from tests.servers import SYNAP, cloned, environment, free_port, until
+from tests.command import SYNAP
+from tests.servers import cloned, environment, free_port, until
 
 
 @pytest.mark.parametrize("delay_seconds", [0, 0.3, 0.6, 1.2])

@@ -15,7 +15,8 @@ from app.settings import Settings
 from app.start import ready
 from app.store.install import InstallError, migrate
 from app.store.secret import SecretError, read_secret
-from tests.servers import SYNAP, cloned, environment, free_port, serving
+from tests.command import SYNAP, synap
+from tests.servers import cloned, environment, free_port, serving
 
 REMEDY = (
     "copy the file from another machine of this database or from a backup; if the secret is lost, run: "
@@ -304,14 +305,7 @@ def test_the_version_is_said() -> None:
 
 
 def _synap(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SYNAP, *arguments],
-        env=environment(settings.data_dir, port=free_port(), database_url=settings.database_url),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return synap(*arguments, env=environment(settings.data_dir, port=free_port(), database_url=settings.database_url))
 
 
 def _logged(log: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ import pytest
 
 from app.tail import TailError, Wanted, follow, is_local, line
 from app.terminal import escaped
-from tests.servers import SYNAP, Server, environment, free_port, serving, until
+from tests.command import SYNAP
+from tests.servers import Server, environment, free_port, serving, until
 
 EVENT: dict[str, Any] = {
     "id": "01a1ffc8-686a-7523-a674-bb278b2555c9",

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -23,8 +22,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from app import tracing
 from tests import web
 from tests.acceptance.processes import workers
+from tests.command import start
 from tests.delivery.receiver import receiving
-from tests.servers import SYNAP, Server, environment, free_port, until
+from tests.servers import Server, environment, free_port, until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -93,17 +93,14 @@ def traced(data_dir: Path, database_url: str, **variables: str) -> Iterator[Serv
     port = free_port()
     log = data_dir / "server.log"
     settings = environment(data_dir, port=port, database_url=database_url, **SETTINGS)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [SYNAP, "serve"], env=settings | variables, stdout=output, stderr=output, start_new_session=True
-        )
+    with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+        process = start("serve", env=settings | variables, files=(nothing, output, output), new_session=True)
     server = Server(f"http://127.0.0.1:{port}", "", process, log)
     try:
         until(server.ready, seconds=40)
         yield Server(server.url, (data_dir / "control.token").read_text().strip(), process, log)
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        process.terminate()
         process.wait(timeout=40)
 
 

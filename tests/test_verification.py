@@ -3,7 +3,6 @@
 import http.server
 import json
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from app.cli import cli
 from app.verification import NOT_PINNED, SILENCE_SECONDS, UnreadableError, export_url, read_bundle
 from tests import web
 from tests.bundles import Record, build, write
-from tests.servers import SYNAP, Server
+from tests.command import synap
+from tests.servers import Server
 
 NODE_KEY = build(1)["kid"]
 NODE = f"node did:key:{NODE_KEY}"
@@ -110,18 +110,10 @@ def test_it_needs_no_settings_and_no_data(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     variables = {"SYNAP_PORT": "nosuch", "SYNAP_DATABASE_URL": "nosuch"}
 
-    for source, text in ((str(bundle), None), ("-", bundle.read_bytes())):
-        done = subprocess.run(
-            [SYNAP, "verify", source],
-            input=text,
-            cwd=tmp_path / "empty",
-            env=variables,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, NOT_PINNED_LINE.encode())
-        assert done.stdout == f"6 events of the log default verify: seq 0 to 5, {NODE}\n".encode()
+    for source, text in ((str(bundle), b""), ("-", bundle.read_bytes())):
+        done = synap("verify", source, env=variables, cwd=tmp_path / "empty", sent=text)
+        assert (done.returncode, done.stderr) == (0, NOT_PINNED_LINE)
+        assert done.stdout == f"6 events of the log default verify: seq 0 to 5, {NODE}\n"
 
     assert list((tmp_path / "empty").iterdir()) == []
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,20 +10,13 @@ import psutil
 import psycopg
 
 from app.store.postmaster import Postmaster
-from tests.servers import SYNAP, Server, environment, until
+from tests import command
+from tests.servers import Server, environment, until
 
 
 def synap(data_dir: Path, *arguments: str, code: int = 0, **settings: object) -> str:
     """What the command `synap` answers, in a process of its own, which ends with this exit code."""
-    ran = subprocess.run(
-        [SYNAP, *arguments],
-        env=environment(data_dir, **settings),
-        cwd=data_dir,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ran = command.synap(*arguments, env=environment(data_dir, **settings), cwd=data_dir, seconds=60)
     assert ran.returncode == code, ran.stderr
     return ran.stdout.strip()
 

@@ -13,7 +13,8 @@ import psutil
 import psycopg
 
 from tests.checks import check_log
-from tests.servers import SYNAP, environment, until
+from tests.command import SYNAP
+from tests.servers import environment, until
 
 LINES = int(os.environ.get("IMPORT_LINES", "20000"))
 

@@ -1,7 +1,6 @@
 """Keys change while two server processes append: nobody is told to try again, and every log verifies from its JSON."""
 
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,7 +18,8 @@ from app.store.rotation import rotate_key
 from app.store.workspaces import create_workspace
 from tests.acceptance.writers import Writers, writing
 from tests.checks import check_log
-from tests.servers import SYNAP, Server, environment, serving, until
+from tests.command import synap
+from tests.servers import Server, environment, serving, until
 
 T = TypeVar("T")
 
@@ -28,14 +28,7 @@ EVENT = {"type": "note.created", "data": {}}
 
 def _synap(data_dir: Path, *arguments: str, **settings: object) -> str:
     """What the command wrote."""
-    done = subprocess.run(
-        [SYNAP, *arguments],
-        env=environment(data_dir, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = synap(*arguments, env=environment(data_dir, **settings), seconds=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -23,7 +23,8 @@ from msgspec import Struct
 from app.store.embedded import postgres
 from tests.acceptance.writers import writing
 from tests.checks import check_log
-from tests.servers import SYNAP, Server, environment, free_port, serving, until
+from tests.command import SYNAP, Process
+from tests.servers import Server, environment, free_port, serving, until
 
 ROUNDS = int(os.environ.get("STOP_ROUNDS", "2"))
 STOP_SECONDS = 20
@@ -39,7 +40,7 @@ class Signals(Struct, frozen=True):
     gap_seconds: float
     to_group: bool
 
-    def send(self, process: subprocess.Popen[bytes]) -> None:
+    def send(self, process: Process | subprocess.Popen[bytes]) -> None:
         """Send them to a process, or to its group, until it has ended."""
         for _ in range(self.times):
             if process.poll() is None:
@@ -164,7 +165,7 @@ def _assert_stops(server: Server, signals: Signals, data_dir: Path, seconds: flo
     assert not _postmaster_file(data_dir).exists(), "the embedded PostgreSQL still runs"
 
 
-def _ended(process: subprocess.Popen[bytes], signals: Signals, seconds: float) -> int:
+def _ended(process: Process | subprocess.Popen[bytes], signals: Signals, seconds: float) -> int:
     """The exit code of a process that gets these signals."""
     started = time.monotonic()
     signals.send(process)

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import web
 from tests.bundles import Record, build, whole, write
-from tests.command import synap
-from tests.servers import SYNAP, Server
+from tests.command import SYNAP, synap
+from tests.servers import Server
 
 VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"
 
@@ -222,11 +222,11 @@ def test_what_is_no_checkpoint_is_not_called_broken(tmp_path: Path, content: byt
 def test_the_tools_themselves(server: Server, tmp_path: Path) -> None:
     assert server.mutate("events.log", {"type": "number.noted", "data": {"n": 0.1}}).status_code == 200
     large = b'{"type":"number.noted","data":{"large":1e21,"small":1e-7,"one":1.0}}'
-    httpx.post(
+    web.post(
         f"{server.url}/trpc/events.log", content=large, headers=server.headers | {"content-type": "application/json"}
     )
     ledger = f"{server.url}/ledger/v1"
-    answers = {name: httpx.get(f"{ledger}/{name}", headers=server.headers) for name in ("checkpoint", "events/export")}
+    answers = {name: web.get(f"{ledger}/{name}", headers=server.headers) for name in ("checkpoint", "events/export")}
 
     note, export = tmp_path / "note", tmp_path / "export.json"
     note.write_text(ran("jq", "-r", ".note", sent=answers["checkpoint"].content).stdout)

@@ -1,6 +1,7 @@
 """Both verifiers hold a log to a checkpoint that was kept elsewhere, and say the same of it."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from app.ledger.checkpoint import Checkpoint
 from tests import checks
 from tests.bundles import ORIGIN, Log, Record, build, signer_of, write
 from tests.clients.test_verify_js import VERIFY, proof_in
-from tests.servers import SYNAP
+from tests.command import synap
 
 BUNDLE = build(6, rotations=(3,))
 NOTE: str = BUNDLE["checkpoint"]
@@ -72,7 +73,7 @@ def test_both_verifiers_hold_a_log_to_a_kept_checkpoint(
     export.write_bytes(write(bundle))
     kept.write_bytes(note.encode())
 
-    ours = _said(SYNAP, "verify", "--checkpoint", kept, export)
+    ours = synap("verify", "--checkpoint", kept, export, env=os.environ)
     theirs = _said(node, VERIFY, "--checkpoint", kept, export)
 
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)

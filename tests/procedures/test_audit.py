@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -23,8 +22,9 @@ from app.store.workspaces import NODE_LOG
 from procedures.registry import registry
 from schemas.audit import AuditEntry
 from tests.checks import check_log
+from tests.command import synap
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import SYNAP, Server, cloned, environment, serving
+from tests.servers import Server, cloned, environment, serving
 
 USER = "user-ann-17"
 
@@ -330,14 +330,15 @@ def test_keys_that_are_made_and_ended_at_the_machine_are_the_nodes_acts(keyed: K
     workspace = keyed.workspace()
     here = environment(keyed.server.log.parent, database_url=keyed.database_url)
 
-    def synap(*arguments: str) -> str:
-        ran = subprocess.run([SYNAP, *arguments], env=here, capture_output=True, text=True, timeout=60, check=True)
+    def answered(*arguments: str) -> str:
+        ran = synap(*arguments, env=here, seconds=60)
+        assert ran.returncode == 0, ran.stderr
         return ran.stdout.strip()
 
-    token = synap("keys", "create", "--user", USER, "--scope", "events:read", "--workspace", workspace)
+    token = answered("keys", "create", "--user", USER, "--scope", "events:read", "--workspace", workspace)
     key_id = token.split("_")[1]
     for _ in range(2):
-        synap("keys", "revoke", key_id)
+        answered("keys", "revoke", key_id)
 
     created, revoked = [row for row in _rows(keyed.database_url, workspace) if row[0].startswith("key.")]
     assert created[::2] == ("key.created", {"keyId": key_id, "scopes": ["events:read"], "workspaces": [workspace]})
