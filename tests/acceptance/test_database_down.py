@@ -89,7 +89,7 @@ def test_a_read_only_database_is_unavailable_for_writes_alone(cluster: Cluster, 
     logged = server.mutate("events.log", _event()).json()["result"]["data"]
 
     with _read_only(cluster):
-        until(lambda: httpx.get(f"{server.url}/readyz").json().get("reason") == "The database is read-only")
+        until(lambda: web.get(f"{server.url}/readyz").json().get("reason") == "The database is read-only")
         refused = server.mutate("events.log", _event())
         read = server.query("events.get", {"eventId": logged["id"]})
 

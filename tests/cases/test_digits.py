@@ -3,11 +3,11 @@
 import json
 from uuid import uuid4
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests import web
 from tests.cases.conftest import Doors, spoken
 from tests.servers import until
 
@@ -152,7 +152,7 @@ def test_a_last_event_id_of_digits_is_no_failure_of_ours(doors: Doors, place: st
     own = doors.server.headers | {"last-event-id": place}
     headers = [(name.encode(), value.encode()) for name, value in own.items()]
 
-    answer = httpx.get(f"{doors.server.url}/trpc/events.stream", headers=headers, timeout=30)
+    answer = web.get(f"{doors.server.url}/trpc/events.stream", headers=headers, timeout=30)
 
     assert "event: serialized-error" in answer.text
     assert "internal" not in answer.text

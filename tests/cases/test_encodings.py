@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
+from tests import web
 from tests.cases.conftest import Doors, Pairs, gone, rows, spoken
 from tests.servers import until
 
@@ -131,7 +131,7 @@ def test_the_limit_of_an_event_counts_decoded_bytes(doors: Doors) -> None:
 
 
 def test_nobody_unknown_has_a_body_decoded(doors: Doors) -> None:
-    answer = httpx.post(
+    answer = web.post(
         f"{doors.server.url}/trpc/events.log",
         content=b"not gzip",
         headers={"content-type": "application/json", "content-encoding": "gzip"},

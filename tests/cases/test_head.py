@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests import web
 from tests.cases.conftest import Doors
 
 ROUTES = [
@@ -74,7 +75,7 @@ def test_head_answers_as_get_at_the_ledgers_own_port(doors: Doors, path: str) ->
 def test_head_says_how_long_the_body_is(doors: Doors, path: str) -> None:
     head = _same(doors, f"{doors.server.url}{path}", {})
 
-    assert int(head.headers["content-length"]) == len(httpx.get(f"{doors.server.url}{path}").content)
+    assert int(head.headers["content-length"]) == len(web.get(f"{doors.server.url}{path}").content)
 
 
 def test_one_connection_takes_heads_and_gets_in_turn(doors: Doors) -> None:
@@ -90,7 +91,7 @@ def test_one_connection_takes_heads_and_gets_in_turn(doors: Doors) -> None:
 
 @pytest.mark.parametrize("path", ["/trpc/events.list", "/trpc/events.stream", "/trpc/nosuch", "/trpc"])
 def test_the_trpc_door_answers_head_as_its_protocol_does(doors: Doors, path: str) -> None:
-    head = httpx.head(f"{doors.server.url}{path}", headers=doors.server.headers, timeout=10)
+    head = web.head(f"{doors.server.url}{path}", headers=doors.server.headers, timeout=10)
 
     assert (head.status_code, head.content) == (204, b"")
 
@@ -98,7 +99,7 @@ def test_the_trpc_door_answers_head_as_its_protocol_does(doors: Doors, path: str
 @pytest.mark.parametrize("path", ["/healthz", "/v1/events/nosuch/nosuch", "/api/events", "/openapi.json"])
 @pytest.mark.parametrize("method", ["OPTIONS", "PUT"])
 def test_head_is_allowed_wherever_get_is(doors: Doors, method: str, path: str) -> None:
-    answer = httpx.request(method, f"{doors.server.url}{path}")
+    answer = web.request(method, f"{doors.server.url}{path}")
 
     allowed = {word.strip() for word in answer.headers.get("allow", "").split(",")}
     assert ("HEAD" in allowed) == ("GET" in allowed)

@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests import web
 from tests.cases.conftest import Doors, rows
 from tests.servers import cloned, free_port, serving, until
 
@@ -57,7 +58,7 @@ def defects(doors: Doors, request_id: str) -> list[dict[str, Any]]:
 
 def failures(doors: Doors, door: str) -> float:
     """How many a door has counted, in all its processes."""
-    text = httpx.get(f"{doors.server.url}/metrics", timeout=30).text
+    text = web.get(f"{doors.server.url}/metrics", timeout=30).text
     lines = [line for line in text.splitlines() if line.startswith("synap_failures_total{") and f'"{door}"' in line]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
@@ -99,7 +100,7 @@ REST: dict[str, tuple[str, Ask]] = {
     "one event": ("browse", get("/api/events/x")),
     "ledger": ("ledger", get("/ledger/v1/events")),
     "export": ("ledger", get("/ledger/v1/events/export")),
-    "the ledger's own port": ("ledger", lambda doors, own: httpx.get(f"{doors.ledger_url}/v1/events", headers=own)),
+    "the ledger's own port": ("ledger", lambda doors, own: web.get(f"{doors.ledger_url}/v1/events", headers=own)),
     "metrics": ("service", get("/metrics")),
 }
 
@@ -231,7 +232,7 @@ def test_the_answer_and_the_log_keep_secrets(keyless: Doors) -> None:
     [("/trpc/events.log", "httpStatus"), ("/mcp", "jsonrpc"), ("/v1/events", "code"), ("/healthz", "code")],
 )
 def test_what_the_framework_refuses_has_the_doors_shape(limited: Doors, path: str, shape: str) -> None:
-    answer = httpx.post(f"{limited.server.url}{path}", json={}, headers={"host": "a/b", "x-request-id": "framework"})
+    answer = web.post(f"{limited.server.url}{path}", json={}, headers={"host": "a/b", "x-request-id": "framework"})
 
     assert answer.status_code == 400
     assert answer.headers["x-request-id"] == "framework"

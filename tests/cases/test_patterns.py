@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import re2
 from llguidance import LLMatcher
 
 from app.patterns import portable
 from app.surfaces.mcp.tools import MAX_DESCRIPTION, MAX_NAME
+from tests import web
 from tests.servers import Server, cloned, serving
 
 EXTENSION = r'''
@@ -85,7 +85,7 @@ def listed(server: Server) -> dict[str, dict[str, Any]]:
     """The tools that the MCP door lists, by name."""
     request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     accept = {"accept": "application/json, text/event-stream"}
-    answer = httpx.post(f"{server.url}/mcp", json=request, headers=accept | server.headers, timeout=30)
+    answer = web.post(f"{server.url}/mcp", json=request, headers=accept | server.headers, timeout=30)
     return {tool["name"]: tool for tool in answer.json()["result"]["tools"]}
 
 
@@ -93,7 +93,7 @@ def documents(server: Server) -> dict[str, Any]:
     """All schemas that a server publishes."""
     return {
         "tools": {name: tool["inputSchema"] for name, tool in listed(server).items()},
-        "openapi": httpx.get(f"{server.url}/openapi.json", timeout=30).json(),
+        "openapi": web.get(f"{server.url}/openapi.json", timeout=30).json(),
         "procedures": server.query("procedures.list").json(),
         "kinds": server.query("metadata.kinds").json(),
     }
@@ -205,7 +205,7 @@ def test_a_tool_describes_the_data_of_registered_types(stretched: Server) -> Non
 def test_the_server_refuses_its_own_types_though_schemas_do_not(
     server: Server, path: str, body: dict[str, Any]
 ) -> None:
-    answer = httpx.post(f"{server.url}{path}", json=body, headers=server.headers, timeout=30)
+    answer = web.post(f"{server.url}{path}", json=body, headers=server.headers, timeout=30)
 
     assert answer.status_code == 400
     assert "must not begin with 'synap.'" in answer.text
