@@ -6,5 +6,5 @@ ALL = os.environ.get("EXAMPLES") == "all"
 
 
 def examples(count: int) -> int:
-    """`count` if all are wanted; by default a fifth, but not below 25."""
-    return count if ALL else min(count, max(25, count // 5))
+    """`count` if all are wanted; by default a tenth, but not below 25."""
+    return count if ALL else min(count, max(25, count // 10))

@@ -19,10 +19,10 @@ from msgspec import Struct, to_builtins
 from tests.acceptance.processes import kill
 from tests.acceptance.proxy import Network, Proxy, networking
 from tests.acceptance.writers import Writers, writing
-from tests.examples import examples
+from tests.examples import ALL
 from tests.servers import Server, free_port, serving, until
 
-EVENTS = examples(10_000)
+EVENTS = 10_000 if ALL else 2000
 WRITERS = 8
 PAUSE_SECONDS = 0.04
 """Of each writer after each event: connections are cut and servers killed while it writes."""

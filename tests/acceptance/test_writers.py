@@ -9,10 +9,10 @@ from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, kill_tree, workers
 from tests.acceptance.writers import Writers, writing
 from tests.checks import check_log
-from tests.examples import examples
+from tests.examples import ALL
 from tests.servers import free_port, serving, until
 
-EVENTS = examples(5000)
+EVENTS = 5000 if ALL else 1000
 
 
 def test_two_servers_write_one_log(pair: Pair, workspace: str) -> None:
