@@ -1,4 +1,8 @@
 BIN := .venv/bin
+# A variable that is set in some containers has each Python compile all that it imports: there are hundreds in a run.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+# Of tests at once: beside two that compute, a third is waiting for a server.
+AT_ONCE = --numprocesses $(or $(JOBS),3) --dist worksteal
 
 .DEFAULT_GOAL := help
 
@@ -12,7 +16,7 @@ run: server ## Set up what is missing, start the database and serve.
 
 .PHONY: test
 test: dev ## Run every test, against a real PostgreSQL (and real clients, where node is).
-	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist worksteal --durations 20 $(TESTS)
+	$(PYTEST) $(AT_ONCE) --durations 20 $(TESTS)
 
 .PHONY: check
 check: dev ## Format, lint, types and import contracts; changes nothing.
@@ -33,12 +37,12 @@ bench: dev ## Measure beside a plain node server, in one run (needs node and wrk
 .PHONY: soak
 soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 20 stops in each state, every door called at random, every example of every test.
 	$(BIN)/python -m benchmarks soak $(SOAK)
-	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_webhooks.py
-	CLIENT_EVENTS=$(or $(CLIENT_EVENTS),20000) $(BIN)/python -m pytest -s tests/acceptance/test_python_client.py
-	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(BIN)/python -m pytest -s tests/acceptance/test_import.py
-	STOP_ROUNDS=$(or $(STOP_ROUNDS),20) $(BIN)/python -m pytest --timeout 3600 tests/acceptance/test_stop.py
-	SCHEMATHESIS_EXAMPLES=$(or $(SCHEMATHESIS_EXAMPLES),50) $(BIN)/python -m pytest tests/surfaces/test_openapi_fuzz.py
-	EXAMPLES=all $(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist worksteal
+	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_webhooks.py
+	CLIENT_EVENTS=$(or $(CLIENT_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_python_client.py
+	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(PYTEST) -s tests/acceptance/test_import.py
+	STOP_ROUNDS=$(or $(STOP_ROUNDS),20) $(PYTEST) --timeout 3600 tests/acceptance/test_stop.py
+	SCHEMATHESIS_EXAMPLES=$(or $(SCHEMATHESIS_EXAMPLES),50) $(PYTEST) tests/surfaces/test_openapi_fuzz.py
+	EXAMPLES=all $(PYTEST) $(AT_ONCE)
 
 .PHONY: lock
 lock: dev ## Renew the pinned versions from pyproject.toml; fails where one has no wheel for a supported system.
