@@ -19,7 +19,7 @@ from threading import Thread
 
 from msgspec import Struct
 
-from app.delivery.turns import TooManyWaitError, Turns
+from app.delivery.queues import Queues, TooManyWaitError
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -180,7 +180,7 @@ class Guard:
         self._allow_http = allow_http
         self._allowed = tuple(allow_networks)
         self._resolve = resolve or SystemResolver()
-        self._turns = Turns(at_once=MAX_LOOKUPS_EACH, waiting=MAX_LOOKUPS_WAITING)
+        self._queues = Queues(at_once=MAX_LOOKUPS_EACH, waiting=MAX_LOOKUPS_WAITING)
         self._lookups: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
 
     def target(self, url: str) -> Target:
@@ -254,7 +254,7 @@ class Guard:
 
     async def _look_up(self, target: Target, party: str) -> Sequence[str]:
         try:
-            async with self._turns.of(party):
+            async with self._queues.of(party):
                 return await self._resolve(target.host, target.port)
         finally:
             del self._lookups[target.host, target.port]

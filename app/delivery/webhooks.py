@@ -16,7 +16,7 @@ from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard
 from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
-from app.delivery.turns import TooManyWaitError, Turns
+from app.delivery.queues import Queues, TooManyWaitError
 from app.delivery.worker import Posting, Worker
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
@@ -96,10 +96,10 @@ class Webhooks:
         self._worker = Worker(claims, self._posting, self._disable)
         self._dispatcher = Dispatcher(database, self.dispatch, self._worker, self._disable, self._announce)
         self._tell_changed = tell_changed
-        self._tests = Turns(at_once=MAX_TESTS, waiting=MAX_TESTS_WAITING)
-        self._tests_each = Turns(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
-        self._tests_to_host = Turns(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
-        self._replays = Turns(at_once=1, waiting=MAX_REPLAYS_WAITING)
+        self._tests = Queues(at_once=MAX_TESTS, waiting=MAX_TESTS_WAITING)
+        self._tests_each = Queues(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
+        self._tests_to_host = Queues(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
+        self._replays = Queues(at_once=1, waiting=MAX_REPLAYS_WAITING)
 
     def open(self) -> None:
         """Begin to dispatch and to post."""
@@ -185,15 +185,15 @@ class Webhooks:
             yield
 
     @asynccontextmanager
-    async def _turn(self, what: str, turns: Turns, key: str) -> AsyncIterator[None]:
+    async def _turn(self, what: str, queues: Queues, key: str) -> AsyncIterator[None]:
         try:
-            async with turns.of(key):
+            async with queues.of(key):
                 yield
         except TooManyWaitError:
             raise _limited(
-                f"Too many {what} at once: {turns.at_once} are under way and {turns.waiting} wait; retry when they "
+                f"Too many {what} at once: {queues.at_once} are under way and {queues.waiting} wait; retry when they "
                 "have ended",
-                turns.at_once + turns.waiting,
+                queues.at_once + queues.waiting,
                 math.ceil(self._posting.timeout_seconds),
             ) from None
 

@@ -8,7 +8,7 @@ from app.filter import Subscriber
 from app.store.audit import AUDITED, Act
 from app.store.database import Database
 from app.store.filter_sql import condition
-from app.store.pipe import Row
+from app.store.pipe import Once, Row
 from app.store.rows import INSTANT
 from app.store.walk import one_sql
 from app.store.webhooks.dispatch import MAX_UNTRIED
@@ -112,7 +112,7 @@ class Deliveries:
             "only_user": subscriber.only_user,
         }
         node = subscriber.node
-        sql = REPLAY.format(meets="true" if node is None else condition(node, parameters))
+        sql = Once(REPLAY.format(meets="true" if node is None else condition(node, parameters)))
         rows = await self._database.search(sql, parameters | act.parameters, is_planned=False)
         return None if not rows else (rows[0][0], rows[0][1])
 

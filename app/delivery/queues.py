@@ -1,4 +1,4 @@
-"""Turns: what callers ask for at once is done a few at a time, and only so many may wait."""
+"""Queues: what callers ask for at once is done a few at a time, and only so many may wait."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ class _Line(Struct):
     """Of both together."""
 
 
-class Turns:
+class Queues:
     """For each key at most `at_once` have a turn, and `waiting` wait for theirs, in order. For one event loop."""
 
     def __init__(self, *, at_once: int, waiting: int) -> None:

@@ -1,17 +1,17 @@
-"""Turns are few at once and taken in order, the line behind them is short, and who leaves it is not missed."""
+"""Queues are few at once and taken in order, the line behind them is short, and who leaves it is not missed."""
 
 import asyncio
 
 import pytest
 
-from app.delivery.turns import TooManyWaitError, Turns
+from app.delivery.queues import Queues, TooManyWaitError
 
 
 class Work:
     """Tasks that take a turn and keep it until they are let go."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, queues: Queues) -> None:
+        self.queues = queues
         self.begun: list[int] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.ends: dict[int, asyncio.Event] = {}
@@ -31,14 +31,14 @@ class Work:
             await asyncio.sleep(0)
 
     async def _work(self, number: int, key: str) -> None:
-        async with self.turns.of(key):
+        async with self.queues.of(key):
             self.begun.append(number)
             await self.ends[number].wait()
 
 
 def test_turns_are_bounded_for_each_key_and_taken_in_order() -> None:
     async def story() -> None:
-        work = Work(Turns(at_once=2, waiting=2))
+        work = Work(Queues(at_once=2, waiting=2))
         for number in range(4):
             await work.begin(number)
         fifth = await work.begin(4)
@@ -59,7 +59,7 @@ def test_turns_are_bounded_for_each_key_and_taken_in_order() -> None:
 
 def test_who_goes_away_frees_a_place() -> None:
     async def story() -> None:
-        work = Work(Turns(at_once=1, waiting=1))
+        work = Work(Queues(at_once=1, waiting=1))
         holder = await work.begin(0)
         waiter = await work.begin(1)
         waiter.cancel()
