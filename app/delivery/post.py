@@ -26,6 +26,8 @@ MAX_HEAD_BYTES = 32_768
 """Status line and headers of an answer, or any one piece of its framing; what is read at once may go beyond."""
 MAX_RECEIVED_BYTES = 262_144
 """Of one answer in all: interim answers and the framing of tiny chunks are bounded too."""
+MAX_PIECES = 128
+"""Interim answers and chunks that are read of one answer: many answers of thousands each would stop the process."""
 BODY_SECONDS = 5.0
 """The status is known by then: a body that drips costs no more than this."""
 CONNECT_SECONDS = 5.0
@@ -40,6 +42,7 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 _RETRY = b"retry-after"
 _RETRY_AFTER = re.compile(rb"(?im)^retry-after:([^\r\n]*)")
 _READ_BYTES = 16_384
+_ENDLESS = "The answer has no end of what comes before its status"
 _CLOSED = "The connection was closed without an answer"
 _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade"}
 
@@ -195,7 +198,7 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
 
     Its status line is enough: what comes behind may break off, or break the rules (then it is kept as it came).
     """
-    received = 0
+    received = pieces = 0
     deadline: asyncio.Timeout
     async with asyncio.timeout(None) as deadline:
         while len(answer.body) < MAX_BODY_BYTES:
@@ -208,7 +211,7 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
                 data = await reader.read(_READ_BYTES)
                 received += len(data)
                 if received > MAX_RECEIVED_BYTES:
-                    raise _NoAnswer("The answer has no end of what comes before its status")
+                    raise _NoAnswer(_ENDLESS)
                 if answer.take(data):
                     deadline.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
                 http.receive_data(data)
@@ -217,8 +220,13 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
                 answer.retry_after_seconds = _retry_after(value for name, value in event.headers if name == _RETRY)
             elif isinstance(event, h11.Data):
                 answer.body += event.data[: MAX_BODY_BYTES - len(answer.body)]
-            elif not isinstance(event, h11.InformationalResponse):
+                pieces += 1
+            elif isinstance(event, h11.InformationalResponse):
+                pieces += 1
+            else:
                 return  # the end of the message
+            if pieces > MAX_PIECES:
+                raise _NoAnswer(_ENDLESS)
 
 
 def _final(head: bytes | bytearray) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from itertools import repeat
 import pytest
 
 from app.delivery.guard import Guard
-from app.delivery.post import BODY_SECONDS, MAX_BODY_BYTES, Outcome, post
+from app.delivery.post import BODY_SECONDS, MAX_BODY_BYTES, MAX_PIECES, Outcome, post
 from app.settings import networks
 from tests.delivery.conftest import Run
 from tests.delivery.names import Names
@@ -481,6 +481,14 @@ def test_framing_without_end_does_not_hold_the_call(run: Run, first: bytes, then
     assert (outcome.status, outcome.error) == (200, None)
     assert len(outcome.body) <= MAX_BODY_BYTES
     assert outcome.elapsed_seconds < LIMIT_SECONDS
+
+
+def test_an_answer_of_thousands_of_pieces_is_read_in_part(run: Run) -> None:
+    with peer(CHUNKED + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n") as receiver:
+        outcome = run(_post(receiver))
+
+    assert (outcome.status, outcome.error) == (200, None)
+    assert outcome.body == b"x" * (MAX_PIECES + 1)
 
 
 def _reset(connection: socket.socket) -> None:
