@@ -11,6 +11,7 @@ from uuid import uuid4
 import structlog
 from msgspec import Raw
 
+from app.access.turns import LONG_COST
 from app.cursor import Cursors
 from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard
@@ -18,6 +19,7 @@ from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
 from app.delivery.queues import Queues, TooManyWaitError
 from app.delivery.worker import Posting, Worker
+from app.filter import Subscribers
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
 from app.limits import Allowance
@@ -48,6 +50,9 @@ LOOK_AGAIN_SECONDS = 60
 MAX_TESTS, MAX_TESTS_WAITING = 32, 64
 MAX_TESTS_EACH, MAX_TESTS_WAITING_EACH = 4, 8
 """Test posts of a process at once, and those that wait; the same of one workspace, and to one host."""
+
+MAX_LARGE_EVENTS = 8
+"""Events of a workspace that a process stores at once while its filters will take long to say who is told of them."""
 
 MAX_REPLAYS_WAITING = 8
 """A workspace's replays are made one at a time in a process; so many wait."""
@@ -99,6 +104,7 @@ class Webhooks:
         self._tests = Queues(at_once=MAX_TESTS, waiting=MAX_TESTS_WAITING)
         self._tests_each = Queues(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
         self._tests_to_host = Queues(at_once=MAX_TESTS_EACH, waiting=MAX_TESTS_WAITING_EACH)
+        self._large_events = Queues(at_once=MAX_LARGE_EVENTS, waiting=0)
         self._replays = Queues(at_once=1, waiting=MAX_REPLAYS_WAITING)
 
     def open(self) -> None:
@@ -176,6 +182,18 @@ class Webhooks:
     async def turn_to_test(self, workspace: str) -> AsyncIterator[None]:
         """Wait until the workspace may post another test, for as long as the block takes. Raises RateLimited."""
         async with self._turn("tests", self._tests_each, workspace), self._turn("tests", self._tests, ""):
+            yield
+
+    @asynccontextmanager
+    async def room_for(self, subscribers: Subscribers, data: Raw) -> AsyncIterator[None]:
+        """Room for an event with this data until its subscribers are known. Raises RateLimited.
+
+        To be asked for before the event is stored: those that wait for the filters of a workspace fill the memory.
+        """
+        if subscribers.weight * memoryview(data).nbytes <= LONG_COST:
+            yield
+            return
+        async with self._turn("large events", self._large_events, subscribers.workspace):
             yield
 
     @asynccontextmanager

@@ -161,8 +161,9 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     # Before the event is stored: what fails here must not hide that it was.
     subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     named = "X-Workspace-Id" if org is None else "metadata.orgId"
-    logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
-    return await _published(request, door, logged, subscribers)
+    async with door.services.webhooks.room_for(subscribers, event.data):
+        logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
+        return await _published(request, door, logged, subscribers)
 
 
 @get("/events", operation=QUERY)
@@ -276,16 +277,14 @@ async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Pr
     subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     try:
         if mode is Mode.BATCHED:
-            logged = await call(log_batch, context, lambda: LogEvents(events=events))
-        else:
-            logged = [await _logged_once(events[0], context)]
+            batch = await call(log_batch, context, lambda: LogEvents(events=events))
+            content = await asyncio.to_thread(written, batch) if is_large else written(batch)
+            return _cloudevents(request, BATCH, content, PUBLISH.status)
+        async with door.services.webhooks.room_for(subscribers, events[0].data):
+            return await _published(request, door, await _logged_once(events[0], context), subscribers)
     except ProcedureError as error:
         error.rename(sent_names(events, is_batch=mode is Mode.BATCHED) | {"workspace": "X-Workspace-Id"})
         raise
-    if mode is Mode.BATCHED:
-        content = await asyncio.to_thread(written, logged) if is_large else written(logged)
-        return _cloudevents(request, BATCH, content, PUBLISH.status)
-    return await _published(request, door, logged[0], subscribers)
 
 
 async def _logged_once(event: LogEvent, context: Context) -> SynapEvent:

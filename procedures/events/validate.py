@@ -9,14 +9,14 @@ from procedures.context import Context
 from procedures.events.log import drafts
 from procedures.procedure import Sent, mutation
 from schemas.base import ShortText
-from schemas.errors import Conflict, Forbidden, InvalidInput, Issue, ProcedureError
+from schemas.errors import Conflict, Forbidden, InvalidInput, Issue, ProcedureError, RateLimited
 from schemas.event import LogEvent, SynapEvent
 from schemas.jsontext import UNREADABLE
 from schemas.principal import Principal, Scope
 from schemas.validation import EventIssue, ToldSubscription, Validation
 
 
-@mutation("events.validate", scope=Scope.EVENTS_WRITE)
+@mutation("events.validate", scope=Scope.EVENTS_WRITE, errors=(RateLimited,))
 async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
     """Say what `events.log` would do with an event: every error at once, or what the log would hold. Changes nothing.
 
@@ -90,8 +90,10 @@ def _claimed_user(sent: Sent[LogEvent]) -> str | None:
 
 async def _told(event: SynapEvent, context: Context) -> list[str]:
     """The ids of the webhooks that an event is for."""
-    dispatch = context.services.webhooks.dispatch
-    return await dispatch.told(await dispatch.subscribers(context.workspace), event)
+    webhooks = context.services.webhooks
+    subscribers = await webhooks.dispatch.subscribers(context.workspace)
+    async with webhooks.room_for(subscribers, event.data):
+        return await webhooks.dispatch.told(subscribers, event)
 
 
 async def _managed(told: list[str], context: Context) -> list[ToldSubscription] | None:

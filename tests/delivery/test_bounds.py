@@ -2,20 +2,22 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from app.delivery.guard import MAX_LOOKUPS_EACH, MAX_LOOKUPS_WAITING, Guard, Unresolved
-from app.delivery.webhooks import MAX_TESTS_EACH, MAX_TESTS_WAITING_EACH
+from app.delivery.webhooks import MAX_LARGE_EVENTS, MAX_TESTS_EACH, MAX_TESTS_WAITING_EACH
 from app.delivery.worker import MAX_POSTS_OF_WORKSPACE
 from app.store.webhooks.dispatch import MAX_UNTRIED
 from schemas.subscription import MAX_LISTED
 from tests import web
 from tests.delivery.receiver import Receiver, receiving, status
 from tests.delivery.test_webhooks import Hooks
-from tests.procedures.conftest import Keyed, failed
+from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import cloned, serving, until
 
 TIMEOUT_SECONDS = 3
@@ -256,3 +258,25 @@ def test_names_that_are_never_resolved_hold_up_their_own_workspace_only() -> Non
         assert await look_up("new.hung.example", "a") == other
 
     asyncio.run(story())
+
+
+HEAVY = {"OR": [{"data.text": {"contains": f"y{number}"}} for number in range(98)]}
+
+
+def test_few_large_events_wait_for_the_filters_of_their_workspace(hooks: Hooks) -> None:
+    for _ in range(10):
+        hooks.create(filter=HEAVY)
+    event = {"type": "note.created", "source": "test", "data": {"text": "x" * 400_000}, "metadata": {}}
+    event["metadata"] = {"orgId": hooks.workspace}
+
+    def publish(_number: int) -> int:
+        answer = web.post(f"{hooks.server.url}/v1/events", json=event, headers=hooks.server.headers, timeout=280)
+        return answer.status_code
+
+    with ThreadPoolExecutor(24) as pool:
+        statuses = Counter(pool.map(publish, range(24)))
+
+    assert statuses.keys() == {201, 429}
+    assert statuses[201] >= MAX_LARGE_EVENTS
+    stored = answered(hooks.server.query("events.page", {"limit": 1}, **{"x-workspace-id": hooks.workspace}))
+    assert stored["total"] == statuses[201]

@@ -29,14 +29,17 @@ MAX_JUDGED = 250
 MAX_JUDGED_BYTES = 2**20
 MAX_JUDGED_COST = 2**26
 """Events that filters judge in one step, their size, and what all filters together make of it, unless the first event
-alone is more: the transaction is open meanwhile, and must not be for seconds."""
+alone is more."""
 
 MAX_UNTRIED = 10_000
 """Deliveries that wait for their first attempt: a subscription with more falls behind, and its backlog stays a place
 in the log in place of rows."""
 
 SPAN = 10_000
-"""Places that a subscription which is behind is brought forward in one step, while its workspace waits."""
+"""Places that a subscription which is behind is brought forward in one step."""
+
+PLACE = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s"
+"""How far a log has been looked through, and which version its subscriptions have."""
 
 LOCK = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE SKIP LOCKED"
 """One process at a time looks through a log; another has nothing to wait for."""
@@ -55,8 +58,6 @@ FROM (
 ) AS asked WHERE bytes <= %(max_bytes)s::bigint OR place = 1 ORDER BY seq
 """
 """What filters judge."""
-
-VERSION = "SELECT version FROM dispatch WHERE workspace_id = %(workspace)s"
 
 SUBSCRIBERS = """
 SELECT id, event_types, only_user, filter FROM subscription
@@ -91,10 +92,13 @@ MOVE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE
 
 LOCK_AND_WAIT = "SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
 
-BEHIND = """
-SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM subscription
-WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL FOR NO KEY UPDATE
+_BEHIND_ONE = "workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL"
+
+BEHIND = f"""
+SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM subscription WHERE {_BEHIND_ONE}
 """
+
+LOCK_BEHIND = f"SELECT cursor FROM subscription WHERE {_BEHIND_ONE} FOR NO KEY UPDATE"
 
 _FITS = "type ~ %(types)s"
 
@@ -149,10 +153,10 @@ class Dispatch:
 
     async def subscribers(self, workspace: str) -> Subscribers:
         """Everybody who is told of a workspace's events, whether or not they are behind."""
-        rows = await self._database.rows(VERSION, {"workspace": workspace})
+        rows = await self._database.rows(PLACE, {"workspace": workspace})
         if not rows:
             return Subscribers([], workspace)
-        [(version,)] = rows
+        [(_, version)] = rows
         known = self._active.get(workspace)
         if known is None or known[0] != version:
             found = await self._database.rows_alone(SUBSCRIBERS, {"workspace": workspace, "all": True})
@@ -166,76 +170,61 @@ class Dispatch:
         return await self._turns.run(subscribers.workspace, cost(subscribers.weight, found.values()), work)
 
     async def step(self, workspace: str) -> Step | None:
-        """Owe the next events of a log to those who take part; None where another process is at it.
+        """Owe the next events of a log to those who take part; None if another process is at it.
 
-        Raises UnreadableFilterError.
+        Filters are asked before anything is locked: that may take long. Raises UnreadableFilterError.
         """
         key = {"workspace": workspace}
+        place, events = await self._database.atomic([(PLACE, key), (EVENTS, key)])
+        if not place:
+            return None
+        if not events:
+            return Step(place[0][0], set())
+        matches = await self._matches(key, place[0], events)
+        owed = set(matches.ids)
         async with self._transaction() as connection:
-            _, locked, events = await connection.trip([BEGIN, (LOCK, key), (EVENTS, key)])
-            if not locked:
+            _, locked = await connection.trip([BEGIN, (LOCK, key)])
+            if locked != place:
                 return None
-            if not events:
-                return Step(locked[0][0], set())
-            [(end, version)] = locked
-            known = self._taking_part.get(workspace)
-            if known is None or known[0] != version:
-                [rows] = await connection.trip([(SUBSCRIBERS, key | {"all": False})])
-                known = self._taking_part[workspace] = version, _subscribers(rows, workspace)
-            subscribers = known[1]
-            if subscribers.unreadable:
-                raise UnreadableFilterError(subscribers.unreadable)
-            found, stop = await _whole(connection, key, subscribers.judged(events), subscribers.weight)
-            told = await self._turns.run(
-                workspace, cost(subscribers.weight, found.values()), partial(_told, subscribers, events, found)
-            )
-            ids: list[str] = []
-            seqs: list[int] = []
-            for seq, type_, user_id in events:
-                if seq == stop:
-                    break  # this one is the next step's first
-                matching = told[seq] if seq in told else subscribers.of(seq, type_, user_id, found)
-                if ids and len(ids) + len(matching) > MAX_MATCHES:
-                    break  # so is this one
-                ids += matching
-                seqs += [seq] * len(matching)
-                end = seq
-            owed = set(ids)
             changes = 0
             if owed:
-                matches = {"ids": array(ids), "seqs": array(seqs), "seq": end, "first_seconds": self._first_seconds}
-                _, [(changes,)] = await connection.trip(
-                    [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE, key | matches)]
-                )
-            await connection.trip([(MOVE, key | {"seq": end, "changes": changes}), COMMIT])
-        return Step(end, owed)
+                owing = key | matches.written() | {"first_seconds": self._first_seconds}
+                calls: list[Call] = [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE, owing)]
+                _, [(changes,)] = await connection.trip(calls)
+            await connection.trip([(MOVE, key | {"seq": matches.end, "changes": changes}), COMMIT])
+        return Step(matches.end, owed)
+
+    async def _matches(self, key: Mapping[str, str], place: Row, events: Sequence[Row]) -> "_Matches":
+        """Who is to be told of which of these events, from the first on."""
+        workspace, (end, version) = key["workspace"], place
+        known = self._taking_part.get(workspace)
+        if known is None or known[0] != version:
+            rows = await self._database.rows_alone(SUBSCRIBERS, {**key, "all": False})
+            known = self._taking_part[workspace] = version, _subscribers(rows, workspace)
+        subscribers = known[1]
+        if subscribers.unreadable:
+            raise UnreadableFilterError(subscribers.unreadable)
+        found, stop = await self._whole(key, subscribers.judged(events), subscribers.weight)
+        work = partial(_matching, subscribers, events, found, stop=stop, end=end)
+        return await self._turns.run(workspace, cost(subscribers.weight, found.values()), work)
 
     async def catch_up(self, workspace: str, id: str) -> bool:
-        """Bring a subscription that is behind forward, a piece at a time. True where that is to be gone on with.
+        """Bring a subscription that is behind forward, a piece at a time. True if that is to be gone on with.
 
-        Raises UnreadableFilterError.
+        Its filter is asked before anything is locked: that may take long. Raises UnreadableFilterError.
         """
         key = {"workspace": workspace, "id": id}
+        places, found = await self._database.atomic([(PLACE, key), (BEHIND, key)])
+        if not places or not found:
+            return False
+        [(end, _)], [(cursor, untried, *about)] = places, found
+        if cursor > end or untried > MAX_UNTRIED // 2:
+            return False
+        until, matches = await self._matches_behind(key, Subscriber(id, *about), cursor, min(end, cursor + SPAN))
         async with self._transaction() as connection:
-            _, [(end,)], found = await connection.trip([BEGIN, (LOCK_AND_WAIT, key), (BEHIND, key)])
-            if not found:
-                return False
-            [(cursor, untried, *about)] = found
-            subscriber = Subscriber(id, *about)
-            if cursor > end or untried > MAX_UNTRIED // 2:
-                return False
-            until = min(end, cursor + SPAN)
-            wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
-            sql = MATCHES if subscriber.only_user is None else MATCHES_OF_USER
-            [rows] = await connection.trip([(sql, key | wanted)])
-            matches: list[int] = [seq for (seq,) in rows]
-            if len(matches) == MAX_EVENTS:
-                until = matches[-1]
-            if (node := _node(subscriber)) is not None:
-                whole, stop = await _whole(connection, key, matches, weight(node))
-                until = until if stop is None else stop - 1
-                work = partial(_meeting, judge(node, workspace), whole)
-                matches = await self._turns.run(workspace, cost(weight(node), whole.values()), work)
+            _, [(end,)], found = await connection.trip([BEGIN, (LOCK_AND_WAIT, key), (LOCK_BEHIND, key)])
+            if not found or found[0][0] != cursor:
+                return bool(found)
             calls: list[Call] = []
             if matches:
                 seqs = {"seqs": array(matches), "first_seconds": self._first_seconds}
@@ -246,6 +235,36 @@ class Dispatch:
                 calls.append((CHANGED, key))
             await connection.trip([*calls, COMMIT])
         return not has_joined
+
+    async def _matches_behind(
+        self, key: Mapping[str, str], subscriber: Subscriber, cursor: int, until: int
+    ) -> tuple[int, list[int]]:
+        """Up to where the log was looked at from `cursor`, `until` or less, and the places that match."""
+        wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
+        sql = MATCHES if subscriber.only_user is None else MATCHES_OF_USER
+        matches: list[int] = [seq for (seq,) in await self._database.rows_alone(sql, {**key, **wanted})]
+        if len(matches) == MAX_EVENTS:
+            until = matches[-1]
+        if (node := _node(subscriber)) is None:
+            return until, matches
+        whole, stop = await self._whole(key, matches, weight(node))
+        work = partial(_meeting, judge(node, key["workspace"]), whole)
+        matches = await self._turns.run(key["workspace"], cost(weight(node), whole.values()), work)
+        return until if stop is None else stop - 1, matches
+
+    async def _whole(
+        self, key: Mapping[str, str], seqs: Sequence[int], weight: int
+    ) -> tuple[Mapping[int, FoundEvent], int | None]:
+        """The events at these places, in order, and the first whose event was too much for one step (None: none).
+
+        `weight` is that of the filters which judge them.
+        """
+        if not seqs:
+            return {}, None
+        max_bytes = min(MAX_JUDGED_COST // max(weight, 1), MAX_JUDGED_BYTES)
+        wanted = {**key, "seqs": array(seqs[:MAX_JUDGED]), "max_bytes": max_bytes}
+        found = {row[0]: to_found(row) for row in await self._database.rows_alone(WHOLE, wanted)}
+        return found, next((seq for seq in seqs if seq not in found), None)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[PipedConnection]:
@@ -279,21 +298,31 @@ def _meeting(meets: Callable[[FoundEvent], bool], whole: Mapping[int, FoundEvent
     return [seq for seq, event in whole.items() if meets(event)]
 
 
-def _told(subscribers: Subscribers, events: Sequence[Row], found: Mapping[int, FoundEvent]) -> dict[int, list[str]]:
-    """Who is told of each event that filters have a say in, by its seq."""
-    return {seq: subscribers.of(seq, type_, user_id, found) for seq, type_, user_id in events if seq in found}
+class _Matches(Struct, frozen=True):
+    """Which subscription is told of which event, pair by pair, and the last event that was looked at."""
+
+    ids: list[str]
+    seqs: list[int]
+    end: int
+
+    def written(self) -> dict[str, object]:
+        """What a statement takes of it."""
+        return {"ids": array(self.ids), "seqs": array(self.seqs), "seq": self.end}
 
 
-async def _whole(
-    connection: PipedConnection, key: Mapping[str, object], seqs: Sequence[int], weight: int
-) -> tuple[Mapping[int, FoundEvent], int | None]:
-    """The events at these places, in order, and the first place whose event was too much for one step (None: none).
-
-    `weight` is that of the filters which judge them.
-    """
-    if not seqs:
-        return {}, None
-    max_bytes = min(MAX_JUDGED_COST // max(weight, 1), MAX_JUDGED_BYTES)
-    [rows] = await connection.trip([(WHOLE, {**key, "seqs": array(seqs[:MAX_JUDGED]), "max_bytes": max_bytes})])
-    found = {row[0]: to_found(row) for row in rows}
-    return found, next((seq for seq in seqs if seq not in found), None)
+def _matching(
+    subscribers: Subscribers, events: Sequence[Row], found: Mapping[int, FoundEvent], *, stop: int | None, end: int
+) -> _Matches:
+    """Who is told of these events, which begin behind `end`; only of those before `stop`, and fewer if it is much."""
+    ids: list[str] = []
+    seqs: list[int] = []
+    for seq, type_, user_id in events:
+        if seq == stop:
+            break  # this one is the next step's first
+        matching = subscribers.of(seq, type_, user_id, found)
+        if ids and len(ids) + len(matching) > MAX_MATCHES:
+            break  # so is this one
+        ids += matching
+        seqs += [seq] * len(matching)
+        end = seq
+    return _Matches(ids, seqs, end)
