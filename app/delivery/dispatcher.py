@@ -24,6 +24,10 @@ from schemas.errors import Unavailable
 TIMER_SECONDS = 2.0
 """Between two looks for what is due: how late a retry may be."""
 
+REST = 20
+MAX_REST_SECONDS = 10.0
+"""How many times as long as a look took the next one waits: thousands of subscriptions may wait for their retries."""
+
 SURVEY_SECONDS = 30.0
 """Between two looks at all logs that have subscriptions: how late an event may be whose process crashed right behind
 its commit."""
@@ -154,13 +158,15 @@ class Dispatcher:
 
     async def _looking(self) -> None:
         while True:
+            seconds = 0.0
             with suppress(Unavailable):
                 if time.monotonic() >= self._survey_at:
                     await self._survey()
-                await self._look()
+                seconds = await self._look()
                 await self._announce()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_missed.wait(), TIMER_SECONDS)
+                rest = max(TIMER_SECONDS, min(REST * seconds, MAX_REST_SECONDS))
+                await asyncio.wait_for(self._has_missed.wait(), rest)
             self._has_missed.clear()
 
     async def _survey(self) -> None:
@@ -177,13 +183,16 @@ class Dispatcher:
         for workspace, end in ends.items():
             self._reach(workspace, end)
 
-    async def _look(self) -> None:
-        """Find what is due."""
+    async def _look(self) -> float:
+        """Find what is due. Returns how many seconds that took."""
+        begun = time.monotonic()
         behind, due = await owed(self._database)
+        took = time.monotonic() - begun
         for workspace, id_ in behind:
             self._bring_forward(workspace, [id_])
         for workspace, id_ in due:
             self._worker.owed(workspace, [id_])
+        return took
 
     async def _following(self) -> None:
         """Look at the workspaces whose subscriptions were changed."""

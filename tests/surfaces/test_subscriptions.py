@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from msgspec import Struct
 from standardwebhooks.webhooks import Webhook
@@ -607,3 +608,23 @@ def test_a_webhook_that_the_server_stops_is_in_the_audit_by_the_node(org: Org) -
 
     assert (disabled["action"], disabled["actor"][:9]) == ("subscription.disabled", "did:key:z")
     assert disabled["detail"] == {"subscriptionId": id_, "reason": shown["reason"]}
+
+
+def test_a_webhook_that_was_made_at_one_server_is_served_by_another_at_once(posting: Posting) -> None:
+    """The other one would find it by itself within 30 seconds."""
+    first = Org(posting.keyed.server, posting.keyed.workspace())
+    with receiving() as receiver:
+        first.subscribed("code.*", webhookUrl=receiver.url())
+        until(lambda: first.listed()[0]["untried"] == 0)
+        processes = [
+            psutil.Process(first.server.process.pid),
+            *psutil.Process(first.server.process.pid).children(recursive=True),
+        ]
+        for process in processes:
+            process.suspend()
+        try:
+            published(posting.second, first.slug)
+            until(lambda: receiver.answered, seconds=20)
+        finally:
+            for process in processes:
+                process.resume()
