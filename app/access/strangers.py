@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import psutil
-
+from app.access.growth import Growth
 from schemas.errors import Unavailable
 
 MAX_STRANGERS = 256
@@ -64,14 +63,10 @@ class Strangers:
 
     async def _watch(self) -> None:
         """Let everybody go who is listened to when the process has grown too much; until nobody is."""
-        process, now = psutil.Process(), asyncio.get_running_loop().time
-        least = process.memory_info().rss
+        growth, now = Growth(self._max_grown_bytes), asyncio.get_running_loop().time
         while self._ends:
             await asyncio.sleep(WATCH_SECONDS)
-            held = process.memory_info().rss
-            least = min(least, held)
-            if held - least > self._max_grown_bytes:
-                least = held
+            if growth.is_too_much():
                 for end in self._ends:
                     if not end.expired():
                         end.reschedule(now())

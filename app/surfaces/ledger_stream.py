@@ -102,7 +102,12 @@ class _Socket:
                 beside = [self._read(), self._peer.ping(PING, self._served.ping_seconds)]
                 tasks = [asyncio.create_task(each) for each in beside]
                 try:
-                    with self._served.live.holding(context.principal, self._ended):
+                    with (
+                        self._served.live.holding(context.principal, self._ended),
+                        self._served.live.unfinished.watched(
+                            self._connection.scope["client"], lambda: self._peer.arrived, self._overflow
+                        ),
+                    ):
                         while (batch := await next_batch(ledger_stream, context, reader)) is not None:
                             await self._send_batch(batch)
                             del batch  # nothing is held while the next is awaited
@@ -129,7 +134,10 @@ class _Socket:
                 pass
             self._close(None)
         except TooBigError:
-            self._close(TOO_BIG, f"payload_too_large: a message may have at most {MAX_MESSAGE_BYTES} bytes")
+            self._overflow()
+
+    def _overflow(self) -> None:
+        self._close(TOO_BIG, f"payload_too_large: a message may have at most {MAX_MESSAGE_BYTES} bytes")
 
     async def _send_batch(self, batch: list[Tracked[LedgerEvent] | CaughtUp]) -> None:
         for event in batch:

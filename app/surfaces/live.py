@@ -7,6 +7,7 @@ from typing import Any
 
 from app.access.openings import Openings
 from app.access.strangers import Strangers
+from app.access.unfinished import Unfinished
 from app.auth import INVALID, Authenticator
 from schemas.errors import Unauthorized
 from schemas.principal import Principal
@@ -23,6 +24,7 @@ class Live:
 
     def __init__(self, authenticator: Authenticator, openings: Openings) -> None:
         self.strangers = Strangers()
+        self.unfinished = Unfinished()
         self._authenticator = authenticator
         self._openings = openings
         self._open: set[End] = set()

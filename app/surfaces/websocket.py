@@ -13,6 +13,9 @@ POLICY, TOO_BIG, DEFECT, RESTART, TRY_AGAIN = 1008, 1009, 1011, 1012, 1013
 MAX_REASON_BYTES = 123
 """RFC 6455, section 5.5."""
 
+FRAME_BYTES = 8
+"""What a frame has beside its message, if that is no longer than most are (RFC 6455, section 5.2)."""
+
 CLOSE_SECONDS = 5.0
 """How long a client that does not read may hold up the end of its socket."""
 
@@ -31,6 +34,8 @@ class Peer:
         self._gone = gone
         self._sending = asyncio.Lock()
         self._sent_at = time.monotonic()
+        self.arrived = 0
+        """Bytes of the messages that have come."""
 
     async def next(self, max_bytes: int) -> str | bytes | None:
         """The next message; None when the client has gone. Raises TooBigError."""
@@ -39,8 +44,10 @@ class Peer:
             return None
         text = received.get("text")
         message: str | bytes = received.get("bytes") or b"" if text is None else text
-        if len(message) > max_bytes or (isinstance(message, str) and _bytes(message, max_bytes) > max_bytes):
+        # Each character has a byte at least: nobody counts those of a message that is too large anyway.
+        if len(message) > max_bytes or (size := _bytes(message)) > max_bytes:
             raise TooBigError
+        self.arrived += size + FRAME_BYTES
         return message
 
     async def send(self, text: bytes) -> None:
@@ -70,6 +77,8 @@ class Peer:
                 await self._asgi_send({"type": "websocket.close", "code": code, "reason": cut})
 
 
-def _bytes(text: str, enough: int) -> int:
-    """How many bytes a text has in UTF-8. Only if it may have more than `enough` is it looked through."""
-    return len(text) if text.isascii() or 4 * len(text) <= enough else len(text.encode("utf-8", "surrogatepass"))
+def _bytes(message: str | bytes) -> int:
+    """How many bytes a message has, a text in UTF-8."""
+    if isinstance(message, bytes) or message.isascii():
+        return len(message)
+    return len(message.encode("utf-8", "surrogatepass"))

@@ -146,7 +146,13 @@ class _Socket:
             await self._refuse(partial(error_object, error.status, error.message), POLICY)
             return None
         held.enter_context(live.holding(context.principal, self._end))
+        held.enter_context(live.unfinished.watched(self._scope["client"], lambda: self._peer.arrived, self._overflow))
         return context
+
+    def _overflow(self) -> None:
+        """A message grows without an end."""
+        self._close_code = TOO_BIG
+        self._stop_reading()
 
     async def _context(self) -> Context:
         """Who calls. Raises ProcedureError, and RequestError for malformed parameters."""
