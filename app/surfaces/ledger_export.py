@@ -25,14 +25,15 @@ STALLED_SECONDS = 60.0
 class Download(Struct, frozen=True, kw_only=True):
     """An answer in pieces, as an ASGI application for one request.
 
-    It is written at the reader's own pace, until the client goes, or takes nothing for a minute. An error in the middle
-    breaks the connection, so that no part is taken for the whole; it is logged.
+    It is written at the reader's own pace, until the client goes, or takes nothing for `stalled_seconds`. An error in
+    the middle breaks the connection, so that no part is taken for the whole; it is logged.
     """
 
     procedure: Procedure
     context: Context
     headers: list[tuple[bytes, bytes]]
     pieces: AsyncGenerator[bytes, None]
+    stalled_seconds: float = STALLED_SECONDS
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -61,10 +62,9 @@ class Download(Struct, frozen=True, kw_only=True):
             log_call(self.procedure.name, self.context.request_id, elapsed, code, self.context)
             raise
 
-    @staticmethod
-    async def _send_piece(send: Send, piece: bytes) -> None:
+    async def _send_piece(self, send: Send, piece: bytes) -> None:
         try:
-            async with asyncio.timeout(STALLED_SECONDS):
+            async with asyncio.timeout(self.stalled_seconds):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError as error:
             raise Unavailable("The client took nothing of the export for a minute") from error
