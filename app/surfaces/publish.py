@@ -229,7 +229,8 @@ def publish_router(door: PublishDoor) -> Router:
 
 
 def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
-    if isinstance(error, RateLimited) and "allowance" not in request.state:  # else a search's, which is no call's
+    known: Allowance | RateLimited | None = request.state.get("allowance")
+    if isinstance(error, RateLimited) and (known is None or known.limit == error.limit):  # else it is of another limit
         request.state.allowance = error
     return refusal(request, error, _limits(request))
 
