@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 
 from app import tracing
+from app.access.answers import begin
 from app.metrics import CALL_SECONDS, CALLS
 from app.refusals import Refused
 from app.spans import Span
 from app.store.workspaces import NODE_LOG
 from procedures.context import LARGE_BYTES, Context
-from procedures.procedure import Procedure, Sent, Stream
+from procedures.procedure import Kind, Procedure, Sent, Stream
 from schemas.errors import (
     Forbidden,
     Internal,
@@ -58,6 +59,7 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
             value = await asyncio.to_thread(take, procedure, read, context)
         else:
             value = take(procedure, read, context)
+        await begin(context.workspace, size if procedure.kind is Kind.MUTATION else 0)  # it answers what was sent
         answer = await procedure.run(value, context)
         code = "ok"
         return answer
@@ -81,6 +83,7 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
                 context.services.refusals.count(refused, code)
         if noted or error is not None or elapsed > SLOW_SECONDS:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
+        error = None  # else it and this frame would keep one another, and with them what the call had read
 
 
 async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any, Any]) -> list[Any] | None:

@@ -8,12 +8,20 @@ T = TypeVar("T")
 
 
 class Written(Generic[T]):
-    """The JSON of a `T`, as the store wrote it: a door that speaks plain JSON sends it as it is."""
+    """The JSON of a `T`, as the store wrote it: a door that speaks plain JSON sends it as it is.
 
-    __slots__ = ("json",)
+    It is there in parts, so that a large one need not be copied to be written.
+    """
 
-    def __init__(self, json: bytes) -> None:
-        self.json = json
+    __slots__ = ("parts",)
+
+    def __init__(self, *parts: bytes) -> None:
+        self.parts = parts
+
+    @property
+    def json(self) -> bytes:
+        """All of it. A copy, unless it is one part."""
+        return b"".join(self.parts)
 
     def read(self, kind: Any) -> T:
         """The value, for a door that needs to look into it. `kind` is `T`, which Python does not keep."""

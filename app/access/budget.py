@@ -33,6 +33,10 @@ class Budget:
             self.used += size
         return fits
 
+    def force(self, size: int) -> None:
+        """Hold `size` bytes more, whether they fit or not."""
+        self.used += size
+
     def give(self, size: int) -> None:
         """Hold `size` bytes less, and admit those who wait, in the order in which they came."""
         self.used -= size

@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from app.access.answers import keep
 from app.ledger.canonical import canonical
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import new_id
@@ -184,7 +185,8 @@ class AuditLog:
         else:
             call = ENTRIES_OF_ACTION, read.parameters | asked | {"action": action}
         [(total, entries)], _ = await self._database.atomic([call, read.call])
-        return Written(b'{"entries":[%b],"total":%d}' % (entries, total))
+        keep(workspace, len(entries))
+        return Written(b'{"entries":[', entries, b'],"total":%d}' % total)
 
     async def is_witness_due(self) -> bool:
         """Whether the log `_node` has said nothing of the chains for an hour."""

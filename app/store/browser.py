@@ -5,15 +5,18 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.cursor import Cursor, Cursors
 from app.filter import known_fields, parse_order
+from app.store import pieces
 from app.store.database import Database
-from app.store.event_reader import MAX_PAGE_BYTES, total_of
+from app.store.event_reader import total_of
 from app.store.filter_sql import order_type, order_value
 from app.store.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
+from app.store.pieces import ANSWERED, fitting, measured
 from app.store.query import IN_LOG_ORDER, Filter, behind
-from app.store.rows import BROWSE_JSON, EVENT_BYTES
+from app.store.rows import BROWSE_JSON
 from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventQuery
@@ -31,12 +34,27 @@ AT, BELOW, ABOVE = ["%(at)s::bigint"], ["%(at)s::bigint - 1"], ["%(at)s::bigint 
 
 
 class _Page(Struct, frozen=True):
-    """Events as JSON, their places in the order, and whether there are others on either side."""
+    """Events, their places in the order, and whether there are others on either side.
 
-    events: bytes | None
+    Of a small page the JSON, else the seqs and the sizes, in its order.
+    """
+
+    json: bytes | None
+    seqs: list[int]
+    sizes: list[int]
     places: list[list[str | None]] | None
     has_more: bool
     has_others: bool
+
+    def within(self, *, backwards: bool) -> "_Page":
+        """What one answer may have of it, from the place on that it is behind or before."""
+        if self.json is not None or self.places is None:
+            return self
+        count = fitting(self.sizes[::-1] if backwards else self.sizes)
+        if count == len(self.sizes):
+            return self
+        kept = slice(-count, None) if backwards else slice(count)
+        return replace(self, seqs=self.seqs[kept], sizes=self.sizes[kept], places=self.places[kept], has_more=True)
 
 
 class Browser:
@@ -62,6 +80,7 @@ class Browser:
         if text is not None:
             place = self._cursors.open(text, order=name, workspace=workspace, filter=matching.digest, field=field)
         page = await self._read(matching, order, place, wanted.limit or DEFAULT_LIMIT, backwards=field == "before")
+        parts = await pieces.page(self._database, workspace, BROWSE_JSON, page.json, page.seqs, page.sizes)
         if place is None:
             # Behind the page, which may grow meanwhile: a total is never less than what it counts.
             total = await total_of(self._database, matching)
@@ -79,7 +98,7 @@ class Browser:
             start_cursor=sealed(page.places[0]) if page.places else None,
             end_cursor=sealed(page.places[-1]) if page.places else None,
         )
-        return Written(b'{"data":[%b],"pageInfo":%b}' % (page.events or b"", msgspec.json.encode(info)))
+        return Written(b'{"data":[', *parts, b'],"pageInfo":%b}' % msgspec.json.encode(info))
 
     async def _read(
         self, matching: Filter, order: Order, place: Cursor | None, limit: int, *, backwards: bool
@@ -101,7 +120,8 @@ class Browser:
             [row] = await self._database.search(sql, parameters, is_planned=is_planned)
         else:
             [row] = await self._database.rows(sql, parameters)
-        return _Page(*row)
+        json, large, *rest = row
+        return _Page(json, *pieces.measures(large), *rest).within(backwards=backwards)
 
 
 def _rows(matching: Filter, way: Order, limit: int, place: Cursor | None, parameters: dict[str, object]) -> str:
@@ -138,22 +158,22 @@ def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Fi
 
 
 def page_sql(rows: str, way: Order, limit: int, others: str, *, backwards: bool) -> str:
-    """A page as one row: the JSON of its events, their places, whether more match, and whether `others` do.
+    """A page as one row: the JSON of its events or their sizes, their places, whether more match, whether `others` do.
 
     The first `limit` of `rows`, which are in the order of the `way`; `backwards` they are answered in the opposite one.
     The limit stands in the text, where the planner sees it; it was checked.
     """
-    answered = f"ORDER BY line {'DESC' if backwards else 'ASC'}) FILTER (WHERE fits)"
+    order = f"ORDER BY line {'DESC' if backwards else 'ASC'}"
     return f"""
-        SELECT convert_to(string_agg({BROWSE_JSON}, ',' {answered}, 'UTF8'), array_agg(place {answered},
-            count(*) > count(*) FILTER (WHERE fits), {others}
+        SELECT {ANSWERED}, places, has_more, {others}
         FROM (
-            SELECT *, line <= {limit} AND (line = 1 OR sum({EVENT_BYTES}) OVER lines <= {MAX_PAGE_BYTES}) AS fits
+            SELECT {measured(BROWSE_JSON, limit, order=order, where=f"line <= {limit}")},
+                array_agg(place {order}) FILTER (WHERE line <= {limit}) AS places, count(*) > {limit} AS has_more
             FROM (
                 SELECT *, {place_sql(way)} AS place, row_number() OVER () AS line
                 FROM ({rows}) AS event
-            ) AS numbered WINDOW lines AS (ORDER BY line)
-        ) AS page"""
+            ) AS numbered
+        ) AS measured"""
 
 
 def _order(terms: list[OrderTerm]) -> Order:

@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from app.cursor import Cursor, Cursors
+from app.store import pieces
 from app.store.database import Database
+from app.store.pieces import ANSWERED, SMALL_PAGE_BYTES, fitting, measured
 from app.store.pipe import Row, uuid_array
 from app.store.query import Filter
 from app.store.rows import EVENT_BYTES, EVENT_JSON
@@ -16,9 +18,6 @@ from app.store.walk import each_sql
 from schemas.errors import PayloadTooLarge
 from schemas.event import DEFAULT_LIMIT, EventPage, ListEvents, SynapEvent
 from schemas.written import Written
-
-MAX_PAGE_BYTES = 32 * 2**20
-"""Of data and metadata in one answer."""
 
 MAX_SKIPPED = 1000
 """Events that a list skips by its `offset` without becoming a search."""
@@ -29,36 +28,25 @@ MAX_SHARED = 200
 NEWEST_FIRST = "newest"
 """The order that the cursors of lists are bound to."""
 
-FIND_BY_ID = f"""
-SELECT id, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
-"""
+_FOUND = (
+    f"user_id, seq, {EVENT_BYTES}, CASE WHEN {EVENT_BYTES} <= %(fits)s::int THEN convert_to({EVENT_JSON}, 'UTF8') END"
+)
 
-FIND_BY_HASH = f"""
-SELECT hash, user_id, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("hash", "%(hashes)b::bytea[]")}
-"""
+FIND_BY_ID = f"SELECT id, {_FOUND} FROM {each_sql('id', '%(ids)s::uuid[]')}"
+
+FIND_BY_HASH = f"SELECT hash, {_FOUND} FROM {each_sql('hash', '%(hashes)b::bytea[]')}"
 
 
 def list_sql(rows: str, limit: int) -> str:
-    """`rows` as one value: the JSON of the events, their number, the last seq, and whether none was left out.
+    """`rows` as one row: their JSON or their sizes, their number, and the last seq.
 
-    Left out is what takes more than its share of the weight that an answer may have; then `large_list_sql` measures.
     The numbers stand in the text, where the planner sees them; they were checked.
     """
-    fits = f"{EVENT_BYTES} <= {MAX_PAGE_BYTES // limit}"
     return f"""
-        SELECT convert_to(string_agg(CASE WHEN {fits} THEN {EVENT_JSON} END, ','), 'UTF8'),
-            count(*), min(seq), coalesce(bool_and({fits}), true)
-        FROM ({rows}) AS page"""
-
-
-def large_list_sql(rows: str) -> str:
-    """The same, ended before it grows too large, but never before its first event."""
-    return f"""
-        SELECT convert_to(string_agg({EVENT_JSON}, ','), 'UTF8'), count(*), min(seq)
+        SELECT {ANSWERED}, count, last
         FROM (
-            SELECT *, sum({EVENT_BYTES}) OVER newest AS bytes, row_number() OVER newest AS place
-            FROM ({rows}) AS page WINDOW newest AS (ORDER BY seq DESC)
-        ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
+            SELECT {measured(EVENT_JSON, limit)}, count(*) AS count, min(seq) AS last FROM ({rows}) AS page
+        ) AS measured"""
 
 
 async def total_of(database: Database, matching: Filter) -> int:
@@ -76,13 +64,39 @@ class Found(Struct, frozen=True):
     event: Written[SynapEvent]
 
 
-class _Page(Struct, frozen=True):
-    """Events, how many they are, the last one's seq, and whether the size of the answer ended them."""
+class _Lookup(Struct, frozen=True):
+    """What one query found of an event: its JSON too, if that is less than its share."""
 
-    events: Written[list[SynapEvent]]
+    user_id: str
+    seq: int
+    size: int
+    json: bytes | None
+
+
+class _Page(Struct, frozen=True):
+    """Events, newest first: how many, the last one's seq, and of a small page the JSON, else the seqs and the sizes."""
+
+    json: bytes | None
+    seqs: list[int]
+    sizes: list[int]
     count: int
     last: int | None
-    cut: bool
+    cut: bool = False
+    """Whether the size of the answer ended it."""
+
+    def until(self, count: int) -> "_Page":
+        """Its first events."""
+        if count == self.count:
+            return self
+        seqs, sizes = self.seqs[:count], self.sizes[:count]
+        return _Page(None, seqs, sizes, count, seqs[-1], cut=True)
+
+    def behind(self, count: int) -> "_Page":
+        """Its last events."""
+        return _Page(None, self.seqs[-count:], self.sizes[-count:], count, self.last, cut=True)
+
+
+_EMPTY = _Page(b"", [], [], 0, None)
 
 
 class EventReader:
@@ -91,20 +105,24 @@ class EventReader:
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
         self._cursors = cursors
-        self._waiting: dict[str, dict[UUID | bytes, list[asyncio.Future[Found | None]]]] = {}
+        self._waiting: dict[str, dict[UUID | bytes, list[asyncio.Future[_Lookup | None]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, workspace: str, reference: UUID | bytes) -> Found | None:
-        """The event with this id, or with this hash (32 bytes), or None. Raises Unavailable."""
+        """The event with this id, or with this hash (32 bytes), or None. Raises Unavailable, PayloadTooLarge."""
         waiting = self._waiting.get(workspace)
         if waiting is None:
             waiting = self._waiting[workspace] = {}
             task = asyncio.create_task(self._look_up(workspace, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        found: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
-        waiting.setdefault(reference, []).append(found)
-        return await found
+        lookup: asyncio.Future[_Lookup | None] = asyncio.get_running_loop().create_future()
+        waiting.setdefault(reference, []).append(lookup)
+        found = await lookup
+        if found is None:
+            return None
+        parts = await pieces.page(self._database, workspace, EVENT_JSON, found.json, [found.seq], [found.size])
+        return Found(found.user_id, Written(*parts))
 
     async def events(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[list[SynapEvent]]:
         """The events that match, newest first; with `only_user`, of that user alone.
@@ -116,7 +134,8 @@ class EventReader:
             raise PayloadTooLarge(
                 "These events exceed 32 MiB; read them with events.page, or set a lower limit", field="limit"
             )
-        return page.events
+        parts = await pieces.page(self._database, workspace, EVENT_JSON, page.json, page.seqs, page.sizes)
+        return Written(b"[", *parts, b"]")
 
     async def page(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[EventPage]:
         """One page, newest first, and how many match. It ends early at 32 MiB. Raises as `events` does.
@@ -130,7 +149,8 @@ class EventReader:
         else:
             total = await total_of(self._database, matching)
         page, before = await self._at(matching, query, place)
-        fields = [b'"events":', page.events.json, b',"total":%d' % total]
+        parts = await pieces.page(self._database, workspace, EVENT_JSON, page.json, page.seqs, page.sizes)
+        fields = [b'],"total":%d' % total]
 
         def add(name: bytes, seq: int) -> None:
             cursor = self._cursors.seal(Cursor(NEWEST_FIRST, workspace, seq, matching.digest, total))
@@ -140,27 +160,29 @@ class EventReader:
             add(b"nextCursor", page.last)
         if before is not None:
             add(b"previousCursor", before)
-        return Written(b"{%b}" % b"".join(fields))
+        return Written(b'{"events":[', *parts, *fields, b"}")
 
     async def _at(self, matching: Filter, query: ListEvents, place: Cursor | None) -> tuple[_Page, int | None]:
         """The page at `place`, and the seq that the page before it lies before (all of it is newer); None for none."""
-        if place is None:
-            return await self._read(matching, query, None), None
-        if query.direction != "backward":
-            return await self._read(matching, query, place), place.seq - 1
+        if place is None or query.direction != "backward":
+            page = await self._read(matching, query, place)
+            count = fitting(page.sizes) if page.sizes else page.count
+            return page.until(count), None if place is None else place.seq - 1
         limit = query.limit or DEFAULT_LIMIT
         parameters = matching.parameters | {"behind": place.seq}
         rows = matching.rows(descending=False, limit=limit + 1, low=["%(behind)s::bigint + 1"])
         found = await self._rows(matching, f"SELECT seq FROM ({rows}) AS newer", parameters)
         newer = [seq for (seq,) in found]
+        if not newer:
+            return _EMPTY, None
         has_more, newer = len(newer) > limit, newer[:limit]
-        while newer:
-            top = structs.replace(place, seq=newer[-1] + 1)
-            page = await self._read(matching, structs.replace(query, limit=len(newer)), top)
-            if not page.cut:
-                return page, newer[-1] if has_more else None
-            has_more, newer = True, newer[: max(page.count // 2, 1)]  # it must reach the place, and begins later
-        return _Page(Written(b"[]"), 0, None, cut=False), None
+        top = structs.replace(place, seq=newer[-1] + 1)
+        page = await self._read(matching, structs.replace(query, limit=len(newer)), top)
+        count = fitting(page.sizes[::-1]) if page.sizes else page.count
+        if count == page.count:
+            return page, newer[-1] if has_more else None
+        page = page.behind(count)  # it must reach the place, and begins later
+        return page, page.seqs[0]
 
     def _place(self, workspace: str, query: ListEvents) -> Cursor | None:
         if query.cursor is None:
@@ -168,7 +190,7 @@ class EventReader:
         return self._cursors.open(query.cursor, order=NEWEST_FIRST, workspace=workspace)
 
     async def _read(self, matching: Filter, query: ListEvents, place: Cursor | None) -> _Page:
-        """The page behind `place`."""
+        """What is behind `place`, however large: measured where that is not small."""
         limit = query.limit or DEFAULT_LIMIT
         before = {} if place is None else {"before": place.seq}
         skipped = 0 if place else query.offset or 0
@@ -178,19 +200,10 @@ class EventReader:
             offset=skipped,
             high=["%(before)s::bigint - 1"] if place else [],
         )
-        parameters = matching.parameters | before
-        [(events, count, last, whole)] = await self._rows(
-            matching, list_sql(rows, limit), parameters, is_long=skipped > MAX_SKIPPED
+        [(json, large, count, last)] = await self._rows(
+            matching, list_sql(rows, limit), matching.parameters | before, is_long=skipped > MAX_SKIPPED
         )
-        full = count
-        if not whole:
-            [(events, count, last)] = await self._database.search(
-                large_list_sql(rows),
-                parameters,
-                is_planned=matching.is_planned,
-                is_metered=matching.meets_others,
-            )
-        return _Page(Written(b"[%b]" % (events or b"")), count, last, cut=count < full)
+        return _Page(json, *pieces.measures(large), count, last)
 
     async def _more(self, matching: Filter, page: _Page) -> bool:
         """Whether any match follows a page."""
@@ -206,12 +219,12 @@ class EventReader:
             return await self._database.search(sql, parameters, is_planned=matching.is_planned)
         return await self._database.rows(sql, parameters)
 
-    async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[Found | None]]]) -> None:
+    async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[_Lookup | None]]]) -> None:
         """Answer what waits, then what gathered meanwhile, until nothing does."""
         while waiting:
             await asyncio.sleep(0)  # the other calls of this turn of the loop join
             batch = {reference: waiting.pop(reference) for reference in list(waiting)[:MAX_SHARED]}
-            outcome: dict[UUID | bytes, Found] | Exception
+            outcome: dict[UUID | bytes, _Lookup] | Exception
             try:
                 outcome = await self._find(workspace, list(batch))
             except Exception as error:  # noqa: BLE001 - the lookups behind go on, and each caller gets the error as its own
@@ -230,12 +243,15 @@ class EventReader:
         # No await since it was seen empty: nothing can have been put into it.
         del self._waiting[workspace]
 
-    async def _find(self, workspace: str, references: list[UUID | bytes]) -> dict[UUID | bytes, Found]:
+    async def _find(self, workspace: str, references: list[UUID | bytes]) -> dict[UUID | bytes, _Lookup]:
         rows = []
+        fits = SMALL_PAGE_BYTES // len(references)
         ids = [reference for reference in references if isinstance(reference, UUID)]
         hashes = [reference for reference in references if isinstance(reference, bytes)]
         if ids:
-            rows += await self._database.rows(FIND_BY_ID, {"workspace": workspace, "ids": uuid_array(ids)})
+            wanted = {"workspace": workspace, "ids": uuid_array(ids), "fits": fits}
+            rows += await self._database.rows(FIND_BY_ID, wanted)
         if hashes:
-            rows += await self._database.rows(FIND_BY_HASH, {"workspace": workspace, "hashes": hashes})
-        return {reference: Found(user_id, Written(json)) for reference, user_id, json in rows}
+            wanted = {"workspace": workspace, "hashes": hashes, "fits": fits}
+            rows += await self._database.rows(FIND_BY_HASH, wanted)
+        return {reference: _Lookup(*found) for reference, *found in rows}

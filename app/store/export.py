@@ -19,6 +19,7 @@ import msgspec
 import uuid_utils
 from msgspec import Struct
 
+from app.access.answers import hold, taken
 from app.ledger import merkle
 from app.ledger.chain import ERASED_TYPE, GENESIS, ROTATED_TYPE, export_text, instant
 from app.store.database import Database
@@ -51,7 +52,7 @@ BUSY_SECONDS = 10
 """When somebody is told to ask again who asked for one more."""
 
 PIECE = f"""
-SELECT convert_to(string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(seq) FROM (
+SELECT convert_to(E',\\n' || string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(seq) FROM (
     SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place FROM (
         SELECT * FROM event WHERE workspace_id = %(workspace)s AND seq > %(after)s AND seq <= %(last)s
         ORDER BY seq LIMIT {PIECE_EVENTS}
@@ -119,11 +120,12 @@ class Export:
             f'{{"export_id":"{self.id}","node_did":"{node.node_did}","log":"{self.workspace}",'
             f'"first_seq":{self.first},"events":['
         ).encode()
-        after, separator = self.first - 1, b"\n"
+        after = self.first - 1
+        is_first = True
         async with aclosing(self._pieces(after)) as pieces:
             async for text, _ in pieces:
-                yield separator + text
-                separator = b",\n"
+                yield text[1:] if is_first else text
+                is_first = False
         sealed = await _patiently(self._seal)
         yield await _patiently(partial(self._end, sealed))
 
@@ -149,10 +151,21 @@ class Export:
 
     def _reading(self, after: int) -> asyncio.Task[list[Row]]:
         """One read. It is never cut short, which would cost the pool a connection: it ends soon by itself."""
-        parameters = {"workspace": self.workspace, "after": after, "last": self.last}
-        reading = asyncio.create_task(self._database.search(PIECE, parameters, is_planned=False, is_metered=False))
+        reading = asyncio.create_task(self._read(after))
         reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
         return reading
+
+    async def _read(self, after: int) -> list[Row]:
+        """A piece, of which who downloads the export holds what it has."""
+        parameters = {"workspace": self.workspace, "after": after, "last": self.last}
+        await hold(self.workspace, PIECE_BYTES)
+        size = 0
+        try:
+            rows = await self._database.search(PIECE, parameters, is_planned=False, is_metered=False)
+            size = len(rows[0][0])
+        finally:
+            taken(max(PIECE_BYTES - size, 0))
+        return rows
 
     async def _seal(self) -> Sealed:
         parameters = {"workspace": self.workspace, "first": self.first, "last": self.last}

@@ -6,15 +6,18 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from app.access.answers import keep
 from app.ledger import checkpoint, merkle
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, public_key
+from app.store import pieces
 from app.store.database import Database
-from app.store.event_reader import MAX_PAGE_BYTES, total_of
+from app.store.event_reader import total_of
 from app.store.key_history import HISTORY, to_rotation
+from app.store.pieces import ANSWERED, fitting, measured
 from app.store.query import Filter
-from app.store.rows import EVENT_BYTES, LEDGER_JSON
+from app.store.rows import LEDGER_JSON
 from app.store.trees import Trees
 from app.store.walk import one_sql
 from schemas.errors import NotFound, Unavailable
@@ -41,15 +44,10 @@ FIND_BY_ID = one_sql("id", "%(named)s::uuid", columns=_FOUND)
 FIND_BY_HASH = one_sql("hash", "%(named)b::bytea", columns=_FOUND)
 
 
-def entries_sql(rows: str) -> str:
-    """`rows`, oldest first, as one text; ended before it grows too large, but never before its first event."""
-    return f"""
-        SELECT convert_to(string_agg({LEDGER_JSON}, ',' ORDER BY seq), 'UTF8')
-        FROM (
-            SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
-            FROM ({rows}) AS page
-            WINDOW oldest AS (ORDER BY seq)
-        ) AS measured WHERE bytes <= {MAX_PAGE_BYTES} OR place = 1"""
+def entries_sql(rows: str, limit: int) -> str:
+    """`rows`, oldest first, as one row: their JSON or their sizes."""
+    page = f"SELECT {measured(LEDGER_JSON, limit, order='ORDER BY seq')} FROM ({rows}) AS page"
+    return f"SELECT {ANSWERED} FROM ({page}) AS measured"
 
 
 class FoundEntry(Struct, frozen=True):
@@ -78,18 +76,25 @@ class Ledger:
         matching = Filter(query, workspace, only_user)
         rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
-        [(events,)] = await self._database.search(
-            entries_sql(rows), parameters, is_planned=matching.is_planned, is_metered=matching.meets_others
+        [(json, large)] = await self._database.search(
+            entries_sql(rows, limit), parameters, is_planned=matching.is_planned, is_metered=matching.meets_others
         )
+        seqs, sizes = pieces.measures(large)
+        count = fitting(sizes)
+        parts = await pieces.page(self._database, workspace, LEDGER_JSON, json, seqs[:count], sizes[:count])
         # Behind the events, which may become more meanwhile: a total is never less than what it counts.
         total = await total_of(self._database, matching)
-        return Written(b'{"events":[%b],"total":%d}' % (events or b"", total))
+        return Written(b'{"events":[', *parts, b'],"total":%d}' % total)
 
     async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:
         """The event with this id, or with this hash (32 bytes), or None."""
         sql = FIND_BY_ID if isinstance(reference, UUID) else FIND_BY_HASH
         rows = await self._database.rows(sql, {"workspace": workspace, "named": reference})
-        return FoundEntry(*rows[0]) if rows else None
+        if not rows:
+            return None
+        found = FoundEntry(*rows[0])
+        keep(workspace, len(found.json))
+        return found
 
     async def node(self) -> LedgerNode:
         """Who signs."""

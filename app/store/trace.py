@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.access.answers import keep
 from app.store.database import Database
 from app.store.filter_sql import USUAL_UUID, has_kind, projection
 from app.store.rows import INSTANT
@@ -147,6 +148,7 @@ class Tracer:
             b'"event":%b,"ancestors":[%b],"descendants":[%b],"correlated":[%b]'
             % (event, ancestors, descendants, correlated)
         ]
+        keep(workspace, len(parts[0]))
         ends = _ends(*numbers, limit=limit, depth=depth)
         if ends != TraceEnds():
             parts.append(b'"truncated":%b' % msgspec.json.encode(ends))

@@ -8,10 +8,13 @@ from litestar.enums import HttpMethod, ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, HTTPReceiveMessage, Message, Receive, Scope, Send
 
+from app.access.answers import Answers, Request
 from app.surfaces.errors import INTERNAL
 from app.surfaces.failures import door_of, told
 from app.surfaces.requests import header_map, request_id_of
 from app.surfaces.rest import Caller, refusal, request_id, unrouted
+from app.surfaces.sending import SEND_SECONDS, WHOLE_BYTES, SlowClientError, send_parts
+from procedures.call import log_call
 from schemas.errors import InvalidInput, Issue, ProcedureError
 
 Refusal = Callable[[Caller, ProcedureError], Response[bytes]]
@@ -51,6 +54,7 @@ class Edge:
     def __init__(self, app: ASGIApp, own_heads: Callable[[str], bool]) -> None:
         self._app = app
         self._own_heads = own_heads
+        self._answers = Answers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. What breaks an answer that has begun is logged, and breaks the connection."""
@@ -59,17 +63,20 @@ class Edge:
             await self._app(scope, receive, send)
             return
         if scope["type"] == ScopeType.HTTP:
-            send = _private(send)
+            send = _private(_paced(send))
         if scope["type"] == ScopeType.HTTP and not self._own_heads(_path(scope)):
             send = _allowing_head(send)
             if scope["method"] == HttpMethod.HEAD:
                 scope["method"] = HttpMethod.GET
                 receive, send = _without_body(receive, send)
         try:
-            await self._app(scope, receive, send)
+            with Request(self._answers).call():
+                await self._app(scope, receive, send)
         except Exception as failed:
-            known = scope.get("state", {}).get("request_id") or request_id_of(header_map(scope))
-            told(failed.__cause__ or failed, door_of(scope), known)
+            if isinstance(failed.__cause__ or failed, SlowClientError):
+                log_call(f"({door_of(scope)})", _id_of(scope), SEND_SECONDS, "slow_client")
+                raise
+            told(failed.__cause__ or failed, door_of(scope), _id_of(scope))
             raise
 
 
@@ -81,6 +88,28 @@ def is_below(path: str, mount: str) -> bool:
 def _path(scope: Scope) -> str:
     """The path as it was sent: routing shortens the other one below a mount."""
     return (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+
+
+def _id_of(scope: Scope) -> str:
+    """The id of a request, as the log has it."""
+    known: str = scope.get("state", {}).get("request_id") or request_id_of(header_map(scope))
+    return known
+
+
+def _paced(send: Send) -> Send:
+    """Write what is large piece by piece, unless it is of a stream, whose door does so itself."""
+    is_whole = False
+
+    async def sent(message: Message) -> None:
+        nonlocal is_whole
+        if message["type"] == "http.response.start":
+            is_whole = any(name == b"content-length" for name, _ in message["headers"])
+        if is_whole and message["type"] == "http.response.body" and len(message["body"]) > WHOLE_BYTES:
+            await send_parts(send, [message["body"]], more=message.get("more_body", False))
+        else:
+            await send(message)
+
+    return sent
 
 
 def _private(send: Send) -> Send:

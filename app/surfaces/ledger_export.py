@@ -12,28 +12,27 @@ from contextlib import aclosing
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
+from app.access.answers import request
 from app.surfaces.body import disconnected
+from app.surfaces.sending import SEND_SECONDS, SlowClientError, send_parts
 from procedures.call import log_call
 from procedures.context import Context
 from procedures.procedure import Procedure
-from schemas.errors import Internal, ProcedureError, Unavailable
-
-STALLED_SECONDS = 60.0
-"""How long a client may take nothing."""
+from schemas.errors import Internal, ProcedureError
 
 
 class Download(Struct, frozen=True, kw_only=True):
     """An answer in pieces, as an ASGI application for one request.
 
-    It is written at the reader's own pace, until the client goes, or takes nothing for `stalled_seconds`. An error in
-    the middle breaks the connection, so that no part is taken for the whole; it is logged.
+    It is written at the reader's own pace, until the client goes, or takes longer than `stalled_seconds` for a piece. An
+    error in the middle breaks the connection, so that no part is taken for the whole; it is logged.
     """
 
     procedure: Procedure
     context: Context
     headers: list[tuple[bytes, bytes]]
     pieces: AsyncGenerator[bytes, None]
-    stalled_seconds: float = STALLED_SECONDS
+    stalled_seconds: float = SEND_SECONDS
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -50,21 +49,18 @@ class Download(Struct, frozen=True, kw_only=True):
 
     async def _send(self, send: Send) -> None:
         started = time.perf_counter()
+        if (held := request()) is not None:
+            held.waits = True
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
             async with aclosing(self.pieces) as pieces:
                 async for piece in pieces:
-                    await self._send_piece(send, piece)
+                    await send_parts(send, [piece], more=True, seconds=self.stalled_seconds)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except SlowClientError:
+            raise  # the edge logs it
         except Exception as error:
             code = error.code if isinstance(error, ProcedureError) else Internal.code
             elapsed = time.perf_counter() - started
             log_call(self.procedure.name, self.context.request_id, elapsed, code, self.context)
             raise
-
-    async def _send_piece(self, send: Send, piece: bytes) -> None:
-        try:
-            async with asyncio.timeout(self.stalled_seconds):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except TimeoutError as error:
-            raise Unavailable("The client took nothing of the export for a minute") from error

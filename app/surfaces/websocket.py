@@ -7,6 +7,8 @@ from contextlib import suppress
 
 from litestar.types import Receive, Send
 
+from app.surfaces.sending import SEND_SECONDS
+
 POLICY, TOO_BIG, DEFECT, RESTART, TRY_AGAIN = 1008, 1009, 1011, 1012, 1013
 """Close codes (RFC 6455, section 7.4, and its registry)."""
 
@@ -20,6 +22,10 @@ CLOSE_SECONDS = 5.0
 """How long a client that does not read may hold up the end of its socket."""
 
 
+SLOWEST_BYTES = 65_536
+"""How much of a large message a client takes at least in a second, after `SEND_SECONDS`."""
+
+
 class TooBigError(Exception):
     """A message is larger than its sender may send."""
 
@@ -28,7 +34,7 @@ class Peer:
     """The client at the other end. For any number of tasks of one event loop, of which one reads."""
 
     def __init__(self, receive: Receive, send: Send, gone: Callable[[], None]) -> None:
-        """`gone` is called when a message cannot be sent because the client is gone."""
+        """`gone` is called when a message cannot be sent because the client is gone, or does not take it."""
         self._receive = receive
         self._asgi_send = send
         self._gone = gone
@@ -59,6 +65,19 @@ class Peer:
             try:
                 await self._asgi_send({"type": "websocket.send", "text": text.decode(), "bytes": None})
             except RuntimeError:
+                self._gone()
+            self._sent_at = time.monotonic()
+
+    async def send_parts(self, parts: list[bytes]) -> None:
+        """Send one message that may be large, unless its client takes too long. The parts are used up."""
+        async with self._sending:
+            seconds = SEND_SECONDS + sum(map(len, parts)) / SLOWEST_BYTES
+            try:
+                sending = self._asgi_send({"type": "websocket.send", "text": b"".join(parts).decode(), "bytes": None})
+                parts.clear()  # what is below us has a copy
+                async with asyncio.timeout(seconds):
+                    await sending
+            except (RuntimeError, TimeoutError):
                 self._gone()
             self._sent_at = time.monotonic()
 

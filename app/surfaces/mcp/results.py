@@ -12,6 +12,9 @@ from schemas.written import Written
 MAX_ANSWER_BYTES = 262_144
 """What a query may answer: a model's context holds no more, and can ask for less."""
 
+MAX_READ_BYTES = 2**20
+"""What a query may read for an answer: it is refused before it is read whole."""
+
 
 class Result(Struct, frozen=True):
     """The texts of a result, and its object."""

@@ -14,9 +14,10 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from msgspec import Struct
 
+from app.access import answers
 from app.surfaces.errors import BAD_REQUEST
 from app.surfaces.mcp.message import Message, limited
-from app.surfaces.mcp.results import answered, failed
+from app.surfaces.mcp.results import MAX_READ_BYTES, answered, failed
 from app.surfaces.mcp.tools import CAUTION, ToolSpec, tools
 from app.surfaces.requests import header_map
 from procedures.call import call, log_call
@@ -106,6 +107,8 @@ class ToolServer:
             log_call(params.name, request.context.request_id, 0.0, NotFound.code, request.context)
             raise MCPError(types.INVALID_PARAMS, f'There is no tool "{params.name[:MAX_ECHO]}"')
         arguments = request.arguments
+        if spec.reads_only and (held := answers.request()) is not None:
+            held.budget.limit = MAX_READ_BYTES
         if spec.default_limit is not None:
             arguments = limited(arguments, spec.default_limit)
         try:

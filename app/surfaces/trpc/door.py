@@ -9,6 +9,7 @@ from litestar import MediaType, Response
 from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
+from app.access import answers
 from app.auth import Authenticator
 from app.surfaces.body import Body, Disconnected, disconnected, read_body
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of
@@ -16,6 +17,7 @@ from app.surfaces.live import Live
 from app.surfaces.requests import header_map, refuse_malformed, request_id_of, traceparent_of
 from app.surfaces.rest import Caller
 from app.surfaces.rest import request_id as id_of
+from app.surfaces.sending import send_parts
 from app.surfaces.trpc.caller import find_context, without_token
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
 from app.surfaces.trpc.request import (
@@ -82,7 +84,7 @@ class Door(Struct, frozen=True, kw_only=True):
             log_call("(request)", request_id, time.perf_counter() - started, name)
             refused = _refused(error)
             answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode())]
-            await _send(send, refused.http, answer_headers, refused.envelope(self.transformer))
+            await _send(send, refused.http, answer_headers, b"".join(refused.envelope(self.transformer)))
             return
         body = await read_body(receive, headers, self.max_body_bytes)
         if isinstance(body, Disconnected):
@@ -105,20 +107,28 @@ class Door(Struct, frozen=True, kw_only=True):
             await self._stream(calls, answer_headers, receive, send)
             return
         # The calls of a batch run at once, and so share their reads and commits.
-        answers = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
-        statuses = {answer.http for answer in answers}
-        envelopes = [answer.envelope(self.transformer) for answer in answers]
-        content = b"[%b]" % b",".join(envelopes) if request.batch else envelopes[0]
-        answer_headers += _headers(answers)
-        await _send(send, statuses.pop() if len(statuses) == 1 else 207, answer_headers, content)
+        made = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        statuses = {answer.http for answer in made}
+        answer_headers += _headers(made)
+        parts = self._written(made, batch=request.batch)
+        del made  # what is sent is kept no longer
+        await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, answer_headers, parts)
+
+    def _written(self, made: Sequence[Answer], *, batch: bool) -> list[bytes]:
+        """The body of a request's answers, in parts."""
+        if not batch:
+            return made[0].envelope(self.transformer)
+        parts: list[bytes] = []
+        for answer in made:
+            parts += [b"," if parts else b"[", *answer.envelope(self.transformer)]
+        return [*parts, b"]"]
 
     def refusal(self, request: Caller, error: ProcedureError) -> Response[bytes]:
         """The answer of a request that failed before it was known what it calls."""
         headers = {"x-request-id": id_of(request), "vary": _VARY[1].decode(), **headers_of(error)}
         refused = _refused(error)
-        return Response(
-            refused.envelope(self.transformer), status_code=refused.http, media_type=MediaType.JSON, headers=headers
-        )
+        content = b"".join(refused.envelope(self.transformer))
+        return Response(content, status_code=refused.http, media_type=MediaType.JSON, headers=headers)
 
     async def _calls(
         self,
@@ -235,23 +245,32 @@ class Door(Struct, frozen=True, kw_only=True):
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer a batch by JSON lines, each call as soon as it is ready."""
-        tasks = {asyncio.create_task(one): index for index, one in enumerate(calls)}
+        """Answer a batch by JSON lines, each call as soon as it is ready and those before it are taken."""
+        if (held := answers.request()) is not None:
+            held.waits = True
+        turn = asyncio.Lock()
+
+        async def answer(index: int, one: Coroutine[None, None, Answer]) -> None:
+            with answers.holding():
+                parts = (await one).chunk(index, self.transformer)
+                async with turn:
+                    await send_parts(send, parts, more=True)
+
+        answering = asyncio.gather(*(answer(index, one) for index, one in enumerate(calls)))
         leaving = asyncio.create_task(disconnected(receive))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await _send_part(send, stream_head(len(tasks), self.transformer))
-            pending = list(tasks)
-            while pending and not leaving.done():
-                await asyncio.wait([*pending, leaving], return_when=asyncio.FIRST_COMPLETED)
-                for task in [task for task in pending if task.done()]:
-                    pending.remove(task)
-                    await _send_part(send, task.result().chunk(tasks[task], self.transformer))
+            async with turn:
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await _send_part(send, stream_head(len(calls), self.transformer))
+            leaving.add_done_callback(lambda _: answering.cancel())
+            await asyncio.wait([answering])
+            if not answering.cancelled():
+                answering.result()
             await _send_part(send, b"", more=False)
         finally:
             # Reads stop when nobody waits for them; an append that was accepted goes on (the log shields it).
-            for either in (*tasks, leaving):
-                either.cancel()
+            answering.cancel()
+            leaving.cancel()
 
     def _allow(self, request: Request, method: str) -> list[tuple[bytes, bytes]]:
         """The `allow` header, where a call came by a method that its procedure does not take."""
@@ -273,10 +292,10 @@ def _refused(error: RequestError | ProcedureError) -> Answer:
     return failure(error, None)
 
 
-def _headers(answers: Sequence[Answer]) -> list[tuple[bytes, bytes]]:
+def _headers(made: Sequence[Answer]) -> list[tuple[bytes, bytes]]:
     """What all the answers' headers say together: to wait as long as the one that says so for longest."""
     merged: dict[str, str] = {}
-    for answer in sorted(answers, key=lambda answer: int(answer.headers.get("retry-after", "0"))):
+    for answer in sorted(made, key=lambda answer: int(answer.headers.get("retry-after", "0"))):
         merged |= answer.headers
     return [(name.encode(), value.encode()) for name, value in merged.items()]
 
@@ -315,6 +334,12 @@ async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], con
         headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await _send_part(send, content, more=False)
+
+
+async def _send_large(send: Send, status: int, headers: list[tuple[bytes, bytes]], parts: list[bytes]) -> None:
+    headers.append((b"content-length", str(sum(map(len, parts))).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send_parts(send, parts, more=False)
 
 
 async def _send_part(send: Send, content: bytes, *, more: bool = True) -> None:

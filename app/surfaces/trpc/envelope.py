@@ -24,25 +24,25 @@ class Answer(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     """What an answer of this call alone has."""
 
-    def envelope(self, transformer: Transformer) -> bytes:
-        """The JSON of one call."""
+    def envelope(self, transformer: Transformer) -> list[bytes]:
+        """The JSON of one call, in parts."""
         if self.error is not None:
-            return b'{"error":%b}' % transformer.error(self.error)
-        return b'{"result":{"data":%b}}' % transformer.output(self.output, self.kind)
+            return [b'{"error":%b}' % transformer.error(self.error)]
+        return [b'{"result":{"data":', *transformer.parts(self.output, self.kind), b"}}"]
 
-    def chunk(self, index: int, transformer: Transformer) -> bytes:
-        """The line of a streamed batch that resolves call `index` (trpc-wire, section 6)."""
+    def chunk(self, index: int, transformer: Transformer) -> list[bytes]:
+        """The line of a streamed batch that resolves call `index` (trpc-wire, section 6), in parts."""
         if self.error is not None:
-            before, after = f'[{index},0,[[{{"error":', "}]]]"
-            return transformer.line(before, after, msgspec.Raw(self.error), None, "") + b"\n"
-        before, after = f'[{index},0,[[{{"result":{{"data":', "}}]]]"
-        return transformer.line(before, after, self.output, self.kind, "2.0.0.result.data") + b"\n"
+            before, after = b'[%d,0,[[{"error":' % index, b"}]]]"
+            return [*transformer.parts(msgspec.Raw(self.error), None, before, after), b"\n"]
+        before, after = b'[%d,0,[[{"result":{"data":' % index, b"}}]]]"
+        return [*transformer.parts(self.output, self.kind, before, after, "2.0.0.result.data"), b"\n"]
 
 
 def stream_head(calls: int, transformer: Transformer) -> bytes:
     """The first line of a streamed batch: a promise for each call."""
     head = {str(index): [[0], [None, 0, index]] for index in range(calls)}
-    return transformer.line("", "", head, None, "") + b"\n"
+    return b"".join([*transformer.parts(head, None), b"\n"])
 
 
 def event(name: str, data: bytes, id: str | None = None) -> bytes:
@@ -54,11 +54,12 @@ def message(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Tran
     """A value of a subscription as server-sent events (trpc-wire, section 7)."""
     if isinstance(item, Tracked):
         if item.over_sse is None:
-            item.over_sse = b"data: %b\nid: %b\n\n" % (transformer.output(item, procedure.output), item.id.encode())
+            data = b"".join(transformer.parts(item, procedure.output))
+            item.over_sse = b"data: %b\nid: %b\n\n" % (data, item.id.encode())
         return item.over_sse
     # Untracked: its own id is empty, and a second event puts back the one to resume behind.
     return b"data: %b\nid: \n\n%b" % (
-        transformer.output(item, procedure.marker),
+        b"".join(transformer.parts(item, procedure.marker)),
         event("restore-id", b"", item.cursor),
     )
 
@@ -67,13 +68,13 @@ def frame(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transf
     """A value of a subscription as the `result` of a WebSocket message (trpc-wire, section 8)."""
     if isinstance(item, Tracked):
         if item.over_socket is None:
-            before, after, id_ = f'{{"id":"{item.id}","data":', "}", item.id.encode()
-            data = transformer.line(before, after, item, procedure.output, "data")
-            item.over_socket = b'{"type":"data","data":%b,"id":"%b"}' % (data, id_)
+            id_ = item.id.encode()
+            data = transformer.parts(item, procedure.output, b'{"id":"%b","data":' % id_, b"}", "data")
+            item.over_socket = b'{"type":"data","data":%b,"id":"%b"}' % (b"".join(data), id_)
         return item.over_socket
     # The client remembers the id of the last message, tracked or not, and hands on the data as it is.
     return b'{"type":"data","data":%b,"id":"%b"}' % (
-        transformer.output(item, procedure.marker),
+        b"".join(transformer.parts(item, procedure.marker)),
         item.cursor.encode(),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from litestar.types import Receive, Send, WebSocketScope
 from msgspec import Struct
 
+from app.access.answers import holding
 from app.access.budget import Budget
 from app.access.strangers import MAX_MESSAGE_BYTES
 from app.auth import Authenticator
@@ -316,11 +317,16 @@ class _Socket:
     async def _call(self, message: Message, context: Context) -> None:
         """Answer a query or a mutation."""
         try:
-            output, procedure = await self._run(message, context)
-            data = self._door.transformer.output(output, procedure.output)
-            await self._peer.send(b'%b,"result":{"type":"data","data":%b}}' % (message.start, data))
+            with holding():
+                await self._peer.send_parts(await self._answer(message, context))
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
             await self._peer.send(self._failed(message, told(failed, "trpc", self._request_id)))
+
+    async def _answer(self, message: Message, context: Context) -> list[bytes]:
+        """The answer of a query or a mutation, in parts. Raises ProcedureError."""
+        output, procedure = await self._run(message, context)
+        data = self._door.transformer.parts(output, procedure.output)
+        return [message.start, b',"result":{"type":"data","data":', *data, b"}}"]
 
     async def _subscription(self, message: Message, id_: str | float, context: Context) -> None:
         """Send a stream until it ends, is stopped, or its key ends."""

@@ -1,7 +1,7 @@
 """What stands around inputs and outputs: nothing, or superjson's `{json, meta}` (trpc-wire, section 9)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Literal, Protocol, get_args, get_origin
 
@@ -36,14 +36,14 @@ class Transformer(Protocol):
     def input(self, content: bytes, wanted: type[Input]) -> bytes | None:
         """The JSON that a caller meant, for a procedure that takes `wanted`; None for no input. Raises InvalidInput."""
 
-    def output(self, value: Any, kind: Any) -> bytes:
-        """`value`, of the procedure's output type `kind`, as it goes onto the wire."""
-
     def error(self, content: bytes) -> bytes:
         """An error object (JSON) as it goes onto the wire."""
 
-    def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:
-        """One JSON line with `value` between `before` and `after`, where its place is `path`."""
+    def parts(self, value: Any, kind: Any, before: bytes = b"", after: bytes = b"", path: str = "") -> list[bytes]:
+        """`value`, of the procedure's output type `kind`, as it goes onto the wire, in parts that are to be joined.
+
+        It stands between `before` and `after`, which are of one JSON text with it, where its place is `path`.
+        """
 
 
 class Plain:
@@ -62,17 +62,13 @@ class Plain:
                 raise InvalidInput([Issue("", PLAIN_EXPECTED, _MISMATCH)])
         return content
 
-    def output(self, value: Any, kind: Any) -> bytes:  # noqa: ARG002 - the types matter to superjson only
-        """Plain JSON."""
-        return _json(value)
-
     def error(self, content: bytes) -> bytes:
         """As it is."""
         return _for_both(content) if _is_mismatch(content) else content
 
-    def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:  # noqa: ARG002
-        """As it is."""
-        return b"%b%b%b" % (before.encode(), _json(value), after.encode())
+    def parts(self, value: Any, kind: Any, before: bytes = b"", after: bytes = b"", path: str = "") -> list[bytes]:  # noqa: ARG002 - the types matter to superjson only
+        """Plain JSON."""
+        return [before, *_json(value), after]
 
 
 class SuperJson:
@@ -99,18 +95,13 @@ class SuperJson:
         value = _restore(value, meta)
         return None if value is UNSET else msgspec.json.encode(value)
 
-    def output(self, value: Any, kind: Any) -> bytes:
-        """`{"json": …}`, with `meta` where there are Dates."""
-        return b'{"json":%b%b}' % (_json(value), _meta(value, kind, ""))
-
     def error(self, content: bytes) -> bytes:
         """Errors are wrapped as well."""
         return _for_both(content) if _is_mismatch(content) else b'{"json":%b}' % content
 
-    def line(self, before: str, after: str, value: Any, kind: Any, path: str) -> bytes:
-        """A line is wrapped whole."""
-        meta = _meta(value, kind, path)
-        return b'{"json":%b%b%b%b}' % (before.encode(), _json(value), after.encode(), meta)
+    def parts(self, value: Any, kind: Any, before: bytes = b"", after: bytes = b"", path: str = "") -> list[bytes]:
+        """`{"json": …}` around all of it, with `meta` where there are Dates."""
+        return [b'{"json":%b' % before, *_json(value), b"%b%b}" % (after, _meta(value, kind, path))]
 
 
 TRANSFORMERS: dict[Literal["none", "superjson"], Transformer] = {"none": Plain(), "superjson": SuperJson()}
@@ -212,8 +203,8 @@ def _at(value: Any, path: list[str]) -> Any:
     return value
 
 
-def _json(value: Any) -> bytes:
-    return value.json if isinstance(value, Written) else msgspec.json.encode(value)
+def _json(value: Any) -> Sequence[bytes]:
+    return value.parts if isinstance(value, Written) else (msgspec.json.encode(value),)
 
 
 def _meta(value: Any, kind: Any, path: str) -> bytes:

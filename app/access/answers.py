@@ -1,0 +1,277 @@
+"""What answers take of memory, from before they are read until their clients have taken them.
+
+A reader of the store holds the size of what it is about to fetch (`hold`). The request or the socket that asked keeps
+it until the answer is written. So memory is bounded before it is spent, whatever is asked at once and however slowly
+clients read. Calls of the server itself are no request's: they hold nothing.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar, Token
+from typing import Self
+
+from msgspec import Struct
+
+from app.access.budget import Budget
+from schemas.errors import PayloadTooLarge, Unavailable
+
+REQUEST_BYTES = 32 * 2**20
+"""Of answers, for a request or a socket."""
+
+PROCESS_BYTES = 96 * 2**20
+"""For all of a process."""
+
+SMALL_BYTES = 131_072
+"""What a call may hold although the answers of others fill the process."""
+
+SMALL_BYTES_OF_ALL = 64 * 2**20
+"""Of such calls together, beyond `PROCESS_BYTES`."""
+
+AHEAD_BYTES = 2**19
+"""What a call of a stream holds before it is run, for what it then reads unmeasured."""
+
+WAIT_SECONDS = 2.0
+"""How long a call waits for memory before it is refused."""
+
+RETRY_SECONDS = 2
+
+
+class _Waiting(Struct, frozen=True, eq=False):
+    """A call that waits for memory."""
+
+    size: int
+    admitted: asyncio.Future[None]
+
+
+class Answers:
+    """The memory of one process. For the tasks of one event loop.
+
+    A workspace may have as much as it leaves to all others together: so however many fill it, the next one gets some.
+    """
+
+    def __init__(self, limit: int = PROCESS_BYTES) -> None:
+        self.limit = limit
+        self.used = 0
+        self._of: dict[str, int] = {}
+        self._waiting: dict[str, deque[_Waiting]] = {}
+
+    def take(self, workspace: str, size: int, *, is_small: bool = False) -> bool:
+        """Hold `size` bytes more for a workspace, if they fit. Returns whether they are held now."""
+        if is_small:
+            fits = self.used + size <= self.limit + SMALL_BYTES_OF_ALL
+        else:
+            fits = workspace not in self._waiting and self._has_room(workspace, size)
+        if fits:
+            self._add(workspace, size)
+        return fits
+
+    def force(self, workspace: str, size: int) -> None:
+        """Hold `size` bytes more, whether they fit or not."""
+        self._add(workspace, size)
+
+    def give(self, workspace: str, size: int) -> None:
+        """Hold `size` bytes less, and admit who waits."""
+        self._add(workspace, -size)
+        for each in list(self._waiting):
+            self._admit(each)
+
+    async def wait(self, workspace: str, size: int) -> None:
+        """Hold `size` bytes more as soon as they fit. Cancelled, nothing is held."""
+        waiting = _Waiting(size, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(workspace, deque()).append(waiting)
+        self._admit(workspace)
+        try:
+            await waiting.admitted
+        except asyncio.CancelledError:
+            if waiting.admitted.done() and not waiting.admitted.cancelled():
+                self.give(workspace, size)
+            else:
+                waiting.admitted.cancel()
+                self._admit(workspace)
+            raise
+
+    def _has_room(self, workspace: str, size: int) -> bool:
+        return self.used == 0 or self._of.get(workspace, 0) + size <= self.limit - self.used
+
+    def _add(self, workspace: str, size: int) -> None:
+        self.used += size
+        of_it = self._of.pop(workspace, 0) + size
+        if of_it:
+            self._of[workspace] = of_it
+
+    def _admit(self, workspace: str) -> None:
+        """Admit the first who wait for a workspace, as far as they fit."""
+        queue = self._waiting.get(workspace)
+        if queue is None:
+            return
+        while queue and (queue[0].admitted.cancelled() or self._has_room(workspace, queue[0].size)):
+            waiting = queue.popleft()
+            if not waiting.admitted.cancelled():
+                self._add(workspace, waiting.size)
+                waiting.admitted.set_result(None)
+        if not queue:
+            del self._waiting[workspace]
+
+
+class Request:
+    """What the calls of one request, or of one socket, hold together."""
+
+    def __init__(self, answers: Answers, limit: int = REQUEST_BYTES) -> None:
+        self.answers = answers
+        self.budget = Budget(limit)
+        self.waits = False
+        """Whether its calls wait for one another's answers to be taken, and for as long as that takes."""
+
+    def call(self) -> "Held":
+        """One of its calls, to be entered."""
+        return Held(self)
+
+
+class Held:
+    """What one call holds, while it is entered. What is left is given back at the end."""
+
+    __slots__ = ("_ahead", "_is_over", "_size", "_token", "_workspace", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._token: Token[Held | None]
+        self._workspace = ""
+        self._size = 0
+        self._ahead = 0
+        """Of its size, what the answer has not been counted against."""
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        """Be what `hold` finds, in this task and in those that it begins."""
+        self._token = _held.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give back what is left. What a task that outlives the call takes later is not held."""
+        _held.reset(self._token)
+        self._is_over = True
+        self.give(self._size)
+
+    async def begin(self, workspace: str, size: int) -> None:
+        """Hold what has to be held before the call is run, `size` at least."""
+        if self.request.waits:
+            size = max(size, AHEAD_BYTES)
+        if size > SMALL_BYTES:
+            await self.take(workspace, size)
+            self._ahead = self._size
+
+    async def take(self, workspace: str, size: int) -> None:
+        """Hold `size` bytes that are not there yet. Raises PayloadTooLarge, Unavailable."""
+        if self._is_over:
+            return
+        self.give(self._ahead)  # who waits holds nothing, so that nobody waits for ever
+        self._ahead = 0
+        request = self.request
+        if not request.budget.take(size):
+            if not request.waits:
+                raise _too_much(request.budget.limit)
+            await request.budget.wait(size)
+        try:
+            if not request.answers.take(workspace, size):
+                await self._wait(workspace, size)
+        except BaseException:
+            request.budget.give(size)
+            raise
+        self._add(workspace, size)
+
+    def keep(self, workspace: str, size: int) -> None:
+        """Hold `size` bytes that are there already. Raises PayloadTooLarge, Unavailable: at once."""
+        counted = min(size, self._ahead)
+        self.give(self._ahead - counted)
+        self._ahead = 0
+        size -= counted
+        request = self.request
+        if request.waits:
+            request.budget.force(size)
+            request.answers.force(workspace, size)
+        elif not request.budget.take(size):
+            raise _too_much(request.budget.limit)
+        elif not request.answers.take(workspace, size, is_small=self._size + size <= SMALL_BYTES):
+            request.budget.give(size)
+            raise _too_full()
+        self._add(workspace, size)
+
+    def give(self, size: int) -> None:
+        """Hold `size` bytes less, if there are so many: they are taken."""
+        size = min(size, self._size)
+        if size:
+            self._size -= size
+            self.request.budget.give(size)
+            self.request.answers.give(self._workspace, size)
+
+    def _add(self, workspace: str, size: int) -> None:
+        self._workspace = workspace
+        self._size += size
+        if self._is_over:
+            self.give(self._size)
+
+    async def _wait(self, workspace: str, size: int) -> None:
+        try:
+            async with asyncio.timeout(None if self.request.waits else WAIT_SECONDS):
+                await self.request.answers.wait(workspace, size)
+        except TimeoutError:
+            raise _too_full() from None
+
+
+_held: ContextVar[Held | None] = ContextVar("held", default=None)
+
+
+async def begin(workspace: str, size: int) -> None:
+    """Hold what the call that begins has to hold before it is run: `size`, if that is not small. Raises as `hold`."""
+    held = _held.get()
+    if held is not None:
+        await held.begin(workspace, size)
+
+
+async def hold(workspace: str, size: int) -> None:
+    """Hold `size` bytes of the answer to the call that runs, before they are read. Nothing is in hand meanwhile.
+
+    Raises PayloadTooLarge where the request has used up what it may hold; Unavailable where the process has.
+    """
+    held = _held.get()
+    if held is not None:
+        await held.take(workspace, size)
+
+
+def keep(workspace: str, size: int) -> None:
+    """The same right after they were read, for what is never large. Raises as `hold`, at once."""
+    held = _held.get()
+    if held is not None:
+        held.keep(workspace, size)
+
+
+def taken(size: int) -> None:
+    """Say that the client has taken `size` bytes of the answer to the call that runs."""
+    held = _held.get()
+    if held is not None:
+        held.give(size)
+
+
+def request() -> Request | None:
+    """The request, or the socket, that the task which runs is a part of."""
+    held = _held.get()
+    return None if held is None else held.request
+
+
+def holding() -> AbstractContextManager[object]:
+    """Let what the block holds be a call's own: given back at its end, not at the end of the request."""
+    current = request()
+    return nullcontext() if current is None else current.call()
+
+
+def _too_much(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The answers of one request may have {limit / 2**20:g} MiB that are not taken yet; ask for fewer with "
+        "`limit`, or in separate requests"
+    )
+
+
+def _too_full() -> Unavailable:
+    message = "Answers that clients have not taken yet fill the server's memory; retry, or ask for fewer"
+    return Unavailable(message, retry_after_seconds=RETRY_SECONDS)
