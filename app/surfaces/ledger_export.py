@@ -24,7 +24,7 @@ from schemas.errors import Internal, ProcedureError
 class Download(Struct, frozen=True, kw_only=True):
     """An answer in pieces, as an ASGI application for one request.
 
-    It is written at the reader's own pace, until the client goes, or takes longer than `stalled_seconds` for a piece. An
+    It is written at the reader's own pace, until the client goes or takes longer than `stalled_seconds` for a piece. An
     error in the middle breaks the connection, so that no part is taken for the whole; it is logged.
     """
 
