@@ -1,21 +1,21 @@
 """The pipeline that every door shares: may the caller, what did it send, run it, and say what failed."""
 
-import asyncio
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 
 from app import tracing
 from app.access.answers import begin
+from app.access.parsing import parse
 from app.metrics import CALL_SECONDS, CALLS
 from app.refusals import Refused
 from app.spans import Span
 from app.store.workspaces import NODE_LOG
-from procedures.context import LARGE_BYTES, Context
-from procedures.procedure import Kind, Procedure, Sent, Stream
+from procedures.context import Context
+from procedures.procedure import SMALL_INPUT_BYTES, Kind, Procedure, Sent, Stream
 from schemas.errors import (
     Forbidden,
     Internal,
@@ -38,12 +38,19 @@ FAULTS = {Internal.code, Unavailable.code}
 logger = structlog.get_logger("synap.calls")
 
 
-async def call(procedure: Procedure, context: Context, read: Callable[[], Any], *, size: int = 0) -> Any:
+Arrive = Callable[[], Awaitable[int]]
+"""Waits until an input is here. Returns its bytes. Raises nothing: `read` raises what is wrong with it."""
+
+
+async def call(
+    procedure: Procedure, context: Context, read: Callable[[], Any], *, size: int = 0, arrive: Arrive | None = None
+) -> Any:
     """Run one call; `read` gives its input, as JSON bytes, as an Input, or None for no input.
 
-    The input is read only once the caller is known to be allowed; in a thread where it is large (`size` bytes), so that
-    nobody waits for it. Raises the errors that the procedure declares; any other becomes Internal, its cause logged.
-    Logs one line for a failed, slow or administrative call, for every call where that is set: never an input.
+    The input has `size` bytes; `arrive` says how many where it is still on its way. It is awaited and read only once
+    the caller is known to be allowed. Raises the errors that the procedure declares; any other becomes Internal, its
+    cause logged. Logs one line for a failed, slow or administrative call, for every call where that is set: never an
+    input.
     """
     started = time.perf_counter()
     error: ProcedureError | None = None
@@ -51,14 +58,12 @@ async def call(procedure: Procedure, context: Context, read: Callable[[], Any], 
     take = _sent if procedure.takes_sent else _input
     span = _span(procedure, context) if tracing.is_on() else None
     try:
-        if procedure.scope is not None and not context.principal.allows(procedure.scope):
-            raise Forbidden(f"The key lacks the scope {procedure.scope}")
-        if context.workspace == NODE_LOG and not procedure.reads_node_log:
-            raise NotFound("There is no such workspace", field="workspace")
-        if size > LARGE_BYTES:
-            value = await asyncio.to_thread(take, procedure, read, context)
-        else:
-            value = take(procedure, read, context)
+        _refuse_unpermitted(procedure, context)
+        if arrive is not None:
+            size = await arrive()
+            started = time.perf_counter()  # how long its client took to send it says nothing of us
+        _refuse_large(procedure, size)
+        value = await parse(size, take, procedure, read, context)
         await begin(context.workspace, size if procedure.kind is Kind.MUTATION else 0)  # it answers what was sent
         answer = await procedure.run(value, context)
         code = "ok"
@@ -98,6 +103,23 @@ async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any,
         if error is failed:
             raise
         raise error from failed
+
+
+def lacks_scope(procedure: Procedure) -> Forbidden:
+    """What a caller is told whose key may not call the procedure."""
+    return Forbidden(f"The key lacks the scope {procedure.scope}")
+
+
+def _refuse_unpermitted(procedure: Procedure, context: Context) -> None:
+    if not context.principal.may_call(procedure.scope):
+        raise lacks_scope(procedure)
+    if context.workspace == NODE_LOG and not procedure.reads_node_log:
+        raise NotFound("There is no such workspace", field="workspace")
+
+
+def _refuse_large(procedure: Procedure, size: int) -> None:
+    if size > SMALL_INPUT_BYTES and not procedure.large_input:
+        raise PayloadTooLarge(f"The input of {procedure.name} exceeds {SMALL_INPUT_BYTES} bytes")
 
 
 def _span(procedure: Procedure, context: Context) -> Span | None:

@@ -20,9 +20,6 @@ from app.store.ledger import Ledger
 from app.store.trace import Tracer
 from schemas.principal import Principal
 
-LARGE_BYTES = 65536
-"""What is larger is decoded and made canonical in a thread: it may take longer than another caller should wait."""
-
 
 class Services(Struct, frozen=True, kw_only=True):
     """The parts that every call of a process shares."""

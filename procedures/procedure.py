@@ -55,6 +55,10 @@ class Kind(StrEnum):
     DOWNLOAD = "download"
 
 
+SMALL_INPUT_BYTES = 262_144
+"""What the input of a procedure may have, unless it declares that its input is large."""
+
+
 COMMON_ERRORS: tuple[type[ProcedureError], ...] = (InvalidInput, PayloadTooLarge, Unavailable, Internal)
 """What every procedure may raise, declared or not."""
 
@@ -77,6 +81,12 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     """Whether a call may leave the input out, because no field is required."""
     takes_sent: bool
     """Whether it takes `Sent`: an input that does not fit is run too."""
+    large_input: bool = False
+    """Whether its input may be as large as a request may be (`SYNAP_MAX_BODY_BYTES`)."""
+
+    def max_input_bytes(self, max_body_bytes: int) -> int:
+        """What its input may have where a request may have `max_body_bytes`."""
+        return max_body_bytes if self.large_input else min(SMALL_INPUT_BYTES, max_body_bytes)
 
     @property
     def is_administrative(self) -> bool:
@@ -106,17 +116,23 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def query(
-    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
+    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = (), large_input: bool = False
 ) -> Callable[[Any], Procedure]:
-    """Declare the decorated function as a query: it reads, and may be called by GET."""
-    return lambda run: _declare(name, Kind.QUERY, scope, errors, run)
+    """Declare the decorated function as a query: it reads, and may be called by GET.
+
+    Its input has at most 256 KiB, unless it has a `large_input`: then as much as a request may have.
+    """
+    return lambda run: _declare(name, Kind.QUERY, scope, errors, run, large_input=large_input)
 
 
 def mutation(
-    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
+    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = (), large_input: bool = False
 ) -> Callable[[Any], Procedure]:
-    """Declare the decorated function as a mutation: it writes, and is called by POST only."""
-    return lambda run: _declare(name, Kind.MUTATION, scope, errors, run)
+    """Declare the decorated function as a mutation: it writes, and is called by POST only.
+
+    `large_input` is that of `query`.
+    """
+    return lambda run: _declare(name, Kind.MUTATION, scope, errors, run, large_input=large_input)
 
 
 def subscription(
@@ -139,6 +155,8 @@ def _declare(
     scope: Scope | None,
     errors: tuple[type[ProcedureError], ...],
     run: Callable[[Any, Context], Awaitable[Any]],
+    *,
+    large_input: bool = False,
 ) -> Procedure:
     hints = get_type_hints(run, include_extras=True)
     output, marker = hints.pop("return"), None
@@ -161,4 +179,5 @@ def _declare(
         decoder=msgspec.json.Decoder(wanted),
         optional=not any(field.required for field in msgspec.structs.fields(wanted)),
         takes_sent=takes_sent,
+        large_input=large_input,
     )

@@ -1,7 +1,7 @@
 """Finds every invalid place of an input at once. Runs only after the fast decoder has refused the input."""
 
+import re
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from types import NoneType, UnionType
@@ -13,39 +13,54 @@ from msgspec import Meta, Struct, UnsetType
 from schemas.errors import InvalidInput, Issue
 from schemas.event_data import typed_data
 from schemas.instants import FAR, holds_far, is_far
-from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, limit_issues, read_json
+from schemas.jsontext import MAX_ISSUES, UNREADABLE, Looks, join, limit_issues, read_json
 from schemas.sentences import UNFIT, limits_of, misfit, named, sent
 
 T = TypeVar("T")
+
+MAX_LOOKED = 50_000
+"""Values of an input in which invalid places are searched: more than a thousand ordinary events have."""
+
+LEFT_OUT = f"more may be wrong: only the first {MAX_LOOKED:,} values were looked at"
+
+
+_PLACE = re.compile(r" - at `\$([^`]*)`\Z")
 
 
 def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None, path: str = "") -> list[Issue]:
     """All places where `value` (decoded JSON) does not fit the type `wanted`, at most `MAX_ISSUES`.
 
+    It looks at `MAX_LOOKED` values; where there are more, the last issue says so. None: perhaps one of those is wrong.
     `metadata` is the type that `RawMetadata` fields must fit; the data of an event, the Struct that is registered for
     its type. Free records must keep the limits of JSON. Paths are dotted; a list's places are numbers.
     """
-    issues = []
-    for issue in _walk(value, wanted, metadata, path):
-        issues.append(issue)
-        if len(issues) == MAX_ISSUES:
-            break
-    return issues
+    looks = Looks(MAX_LOOKED)
+    issues = list(islice(_walk(value, wanted, metadata, path, looks), MAX_ISSUES))
+    return [*issues, Issue("", LEFT_OUT)] if issues and looks.are_used_up else issues
 
 
 def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Struct] | None = None) -> T:
     """What JSON says, of the decoder's type. Raises InvalidInput with every invalid place."""
-    with suppress(*UNREADABLE):
+    place = ""
+    try:
         read = decoder.decode(source)
         if not holds_far(read):
             return read
+    except UNREADABLE as error:
+        place = place_of(error)
     value = read_json(source)
     if issues := find_issues(value, decoder.type, metadata):
         raise InvalidInput(issues)
     try:
         return decoder.decode(msgspec.json.encode(fitted(value, decoder.type)))
     except UNREADABLE:
-        raise InvalidInput([Issue("", UNFIT)]) from None
+        raise InvalidInput([Issue(place, UNFIT)]) from None
+
+
+def place_of(error: Exception) -> str:
+    """Where a decoder of msgspec's found what it refused; empty where it does not say."""
+    found = _PLACE.search(str(error))
+    return "" if found is None else re.sub(r"\[(\d+)\]", r".\1", found[1]).removeprefix(".")
 
 
 def fitted(value: object, wanted: Any) -> object:
@@ -120,51 +135,52 @@ def is_struct(wanted: object) -> bool:
     return isinstance(wanted, type) and issubclass(wanted, Struct)
 
 
-def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: str) -> Iterator[Issue]:
+def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: str, looks: Looks) -> Iterator[Issue]:
     wanted, meta = unwrap(annotated)
     extra = (meta and meta.extra) or {}
     if extra.get("shape") == "metadata" and metadata is not None:
-        yield from _walk_stored(value, metadata, path)
+        yield from _walk_stored(value, metadata, path, looks)
     elif is_struct(wanted):
         if isinstance(value, dict):
-            yield from _walk_struct(value, wanted, metadata, path)
+            yield from _walk_struct(value, wanted, metadata, path, looks)
         else:
             yield Issue(path, f"must be an object, not {sent(value)}")
     elif "shape" in extra or wanted == dict[str, Any]:
         if not isinstance(value, dict):
             yield Issue(path, f"must be a JSON object, not {sent(value)}")
         elif "shape" in extra:
-            yield from limit_issues(value, path)
+            yield from limit_issues(value, path, looks=looks)
     elif (item_type := _item_type(value, wanted)) is not None:
-        yield from _walk_items(value, item_type, meta, metadata, path)
+        yield from _walk_items(value, item_type, meta, metadata, path, looks)
     else:
         yield from _leaf(value, wanted, meta, path)
 
 
 def _walk_items(
-    value: Any, item_type: Any, meta: Meta | None, metadata: type[Struct] | None, path: str
+    value: Any, item_type: Any, meta: Meta | None, metadata: type[Struct] | None, path: str, looks: Looks
 ) -> Iterator[Issue]:
     if meta and not (meta.min_length or 0) <= len(value) <= (meta.max_length or len(value)):
         must = (meta.extra or {}).get("message") or f"must be {named(type(value))}{limits_of(meta)}"
         yield Issue(path, f"{must}, not {len(value)}")
         return
-    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _walk(item, item_type, metadata, join(path, name))
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, item in islice(items, looks.take(len(value))):
+        yield from _walk(item, item_type, metadata, join(path, name), looks)
 
 
-def _walk_stored(value: object, wanted: Any, path: str) -> Iterator[Issue]:
+def _walk_stored(value: object, wanted: Any, path: str, looks: Looks) -> Iterator[Issue]:
     """Of what is stored as it was sent: where it does not fit, and where it exceeds the limits of JSON."""
-    found = list(islice(_walk(value, wanted, None, path), MAX_ISSUES))
+    found = list(islice(_walk(value, wanted, None, path, looks), MAX_ISSUES))
     yield from found
     seen = {issue.path for issue in found}
-    yield from (issue for issue in limit_issues(value, path) if issue.path not in seen)
+    yield from (issue for issue in limit_issues(value, path, looks=looks) if issue.path not in seen)
 
 
 def _walk_struct(
-    value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str
+    value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str, looks: Looks
 ) -> Iterator[Issue]:
     found = False
-    for issue in _walk_members(value, wanted, metadata, path):
+    for issue in _walk_members(value, wanted, metadata, path, looks):
         found = True
         yield issue
     if not found and hasattr(wanted, "__post_init__"):  # the Struct's own check, of members that fit each by itself
@@ -176,16 +192,17 @@ def _walk_struct(
 
 
 def _walk_members(
-    value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str
+    value: dict[str, Any], wanted: type[Struct], metadata: type[Struct] | None, path: str, looks: Looks
 ) -> Iterator[Issue]:
+    looks.take(len(value))
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
     typed = typed_data(wanted, value)
     for name, field in fields.items():
         member = value.get(name)
         if typed is not None and name == typed[0] and isinstance(member, dict):
-            yield from _walk_stored(member, typed[1], join(path, name))
+            yield from _walk_stored(member, typed[1], join(path, name), looks)
         elif member is not None:
-            yield from _walk(member, field.type, metadata, join(path, name))
+            yield from _walk(member, field.type, metadata, join(path, name), looks)
         elif field.required:
             yield Issue(join(path, name), "is required", "missing_required_field")
     if wanted.__struct_config__.forbid_unknown_fields:

@@ -2,7 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from json import detect_encoding
 from math import isfinite
@@ -73,14 +73,31 @@ def utf8_json(text: bytes, path: str = "") -> bytes:
     return text.removeprefix(BOM_UTF8)
 
 
-def limit_issues(value: object, path: str, depth: int = 1) -> Iterator[Issue]:
-    """Where decoded JSON is nested too deep, or has a number that not every reader can hold."""
+class Looks:
+    """How many values a search may still look at: whoever sent them waits, and so do those behind him."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self.are_used_up = False
+        """Whether the search has left out any."""
+
+    def take(self, wanted: int) -> int:
+        """How many of `wanted` values more may be looked at."""
+        taken = min(wanted, self._left)
+        self._left -= taken
+        self.are_used_up = self.are_used_up or taken < wanted
+        return taken
+
+
+def limit_issues(value: object, path: str, depth: int = 1, looks: Looks | None = None) -> Iterator[Issue]:
+    """Where decoded JSON is nested too deep, or has a number that not every reader can hold; as far as `looks` go."""
     if isinstance(value, dict | list):
         if depth > MAX_DEPTH:
             yield Issue(path, f"is nested deeper than {MAX_DEPTH}", "too_deep")
             return
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from limit_issues(item, join(path, name), depth + 1)
+        items: Iterable[tuple[str | int, object]] = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, item in items if looks is None else islice(items, looks.take(len(value))):
+            yield from limit_issues(item, join(path, name), depth + 1, looks)
     elif isinstance(value, int | float) and not isinstance(value, bool) and not is_safe(value):
         yield Issue(path, UNSAFE_NUMBER, "unsafe_number")
 

@@ -53,6 +53,10 @@ class Principal(Struct, frozen=True, kw_only=True):
             or (scope is Scope.EVENTS_READ and Scope.EVENTS_READ_OWN in self.scopes)
         )
 
+    def may_call(self, scope: Scope | None) -> bool:
+        """Whether the key may call what needs `scope`; None: what any valid key may call."""
+        return scope is None or self.allows(scope)
+
     def grants(self, scope: str) -> bool:
         """Whether a key that this one hands out may have `scope`: unlike `allows`, never more than it has itself."""
         return (

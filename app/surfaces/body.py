@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 from litestar.types import Receive
-from msgspec import Struct
 
+from app.access.parsing import parse
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, UnsupportedMedia
 from schemas.jsontext import utf8_json
 from schemas.wire.media import refuse_other_charset
@@ -25,27 +25,27 @@ _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 65_536
 
 
-class Disconnected(Struct, frozen=True):
-    """The client went before its request was complete."""
+class Body:
+    """The body of a request whose head is not malformed. It is read when it is wanted: who calls is known by then."""
 
-
-class Body(Struct, frozen=True, kw_only=True):
-    """A body as it was sent. What is wrong with it is raised when it is wanted: who calls is checked first."""
-
-    sent: bytes
-    codings: tuple[str, ...]
-    """What it was encoded with, in that order."""
-    content_type: str
-    max_bytes: int
-    error: ProcedureError | None = None
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> None:
+        """It may have `max_bytes`, decoded."""
+        self._receive = receive
+        self._headers = headers
+        self._max_bytes = max_bytes
+        self._sent: bytes | ProcedureError | None = None
+        self._is_read = asyncio.Event()
 
     async def content(self) -> bytes:
-        """The decoded bytes, at most `max_bytes`. Raises PayloadTooLarge, UnsupportedMedia, InvalidInput."""
-        if self.error is not None:
-            raise self.error
-        if not self.codings or not self.sent:
-            return self.sent
-        return await asyncio.to_thread(_decoded, self.sent, self.codings, self.max_bytes)
+        """The decoded bytes. Raises PayloadTooLarge, UnsupportedMedia, and InvalidInput where the client has gone."""
+        codings = _codings(self._headers)
+        if int(self._headers.get(b"content-length", b"0")) > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        received = await _received(self._receive, self._max_bytes)
+        self._is_read.set()
+        if not codings or not received:
+            return received
+        return await parse(self._max_bytes, _decoded, received, codings, self._max_bytes)
 
     async def json(self) -> bytes | None:
         """The decoded bytes of JSON in UTF-8, without a byte order mark; None for an empty body. Raises as `content`.
@@ -53,29 +53,27 @@ class Body(Struct, frozen=True, kw_only=True):
         The media type itself is the door's to judge.
         """
         content = await self.content()
-        refuse_other_charset(self.content_type)
+        refuse_other_charset(self._headers.get(b"content-type", b"").decode("latin-1"))
         return utf8_json(content) if content else None
 
+    async def arrive(self) -> int:
+        """Wait for its JSON. Returns the bytes of that. What is wrong with it `sent` raises."""
+        try:
+            self._sent = await self.json()
+        except ProcedureError as error:
+            self._sent = error
+        return len(self._sent) if isinstance(self._sent, bytes) else 0
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> Body | Disconnected:
-    """The whole body of a request whose head is not malformed. Raises nothing."""
-    error: ProcedureError | None = None
-    try:
-        codings = _codings(headers)
-    except UnsupportedMedia as refused:
-        codings, error = (), refused
-    sent = b""
-    if int(headers.get(b"content-length", b"0")) <= max_bytes:
-        received = await _received(receive, max_bytes)
-        if received is None:
-            return Disconnected()
-        sent = received
-    else:
-        error = _too_large(max_bytes)
-    if len(sent) > max_bytes:
-        sent, error = b"", _too_large(max_bytes)
-    content_type = headers.get(b"content-type", b"").decode("latin-1")
-    return Body(sent=sent, codings=codings, content_type=content_type, max_bytes=max_bytes, error=error)
+    def sent(self) -> bytes | None:
+        """The JSON that has arrived. Raises as `json`."""
+        if isinstance(self._sent, ProcedureError):
+            raise self._sent
+        return self._sent
+
+    async def left(self) -> None:
+        """Return when the client has gone. Waits until somebody has read the body, which comes before that."""
+        await self._is_read.wait()
+        await disconnected(self._receive)
 
 
 async def disconnected(receive: Receive) -> None:
@@ -84,16 +82,18 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def _received(receive: Receive, max_bytes: int) -> bytes | None:
-    """What is sent, or so much of it that it is too large; None where the client went before the end."""
+async def _received(receive: Receive, max_bytes: int) -> bytes:
+    """What is sent. Raises PayloadTooLarge, InvalidInput where the client went before the end."""
     parts, size = [], 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return None
+            raise InvalidInput([Issue("", "the request ended before its body was complete", "malformed_json")])
         parts.append(message["body"])
         size += len(message["body"])
-        if size > max_bytes or not message["more_body"]:
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        if not message["more_body"]:
             return b"".join(parts)
 
 

@@ -14,6 +14,7 @@ from app.surfaces.failures import door_of, told
 from app.surfaces.requests import header_map, request_id_of
 from app.surfaces.rest import Caller, refusal, request_id, unrouted
 from app.surfaces.sending import SEND_SECONDS, WHOLE_BYTES, SlowClientError, send_parts
+from app.surfaces.unread import finishing
 from procedures.call import log_call
 from schemas.errors import InvalidInput, Issue, ProcedureError
 
@@ -64,6 +65,7 @@ class Edge:
             return
         if scope["type"] == ScopeType.HTTP:
             send = _private(_paced(send))
+            receive, send = finishing(scope, receive, send)
         if scope["type"] == ScopeType.HTTP and not self._own_heads(_path(scope)):
             send = _allowing_head(send)
             if scope["method"] == HttpMethod.HEAD:

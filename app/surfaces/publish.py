@@ -1,6 +1,5 @@
 """The publish door, at `/v1` (the document "Events API"): events in and out, and webhooks, for whatever speaks HTTP."""
 
-import asyncio
 import re
 from contextlib import suppress
 from functools import partial
@@ -9,22 +8,24 @@ from typing import Any
 import msgspec
 from litestar import HttpMethod, Response, Router, delete, get, post, route
 from litestar.di import Provide
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from app.access.parsing import parse
 from app.filter import Subscribers
 from app.limits import Allowance, RateLimits
 from app.metrics import RATE_LIMITED
 from app.surfaces.accept import chosen
+from app.surfaces.body import Body
 from app.surfaces.called import called
 from app.surfaces.cloudevents import BATCH, EVENT, Mode, hint, mode_of, other_spellings, read, written
 from app.surfaces.idempotency import HEADER as IDEMPOTENCY_KEY
 from app.surfaces.idempotency import idempotent_ids
 from app.surfaces.operation import Operation
 from app.surfaces.requests import header_map
-from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal, refuse_unscoped
 from procedures.call import call
-from procedures.context import LARGE_BYTES, Context
+from procedures.context import Context
 from procedures.events.log import log
 from procedures.events.log_batch import log_batch
 from procedures.events.page import page
@@ -35,10 +36,12 @@ from schemas.base import Input, Output, ShortText
 from schemas.errors import Conflict, InvalidInput, Issue, PayloadTooLarge, ProcedureError, RateLimited
 from schemas.event import EventPage, LogEvent, LogEvents, SynapEvent
 from schemas.issues import decoded
-from schemas.principal import Principal
+from schemas.jsontext import UNREADABLE
+from schemas.principal import EVERY, Principal
 from schemas.subscription import ListLimit, ListSubscriptions, Subscription, SubscriptionReference
 from schemas.wire.cloudevents import JSON, CloudEvent, ShownCloudEvent, sent_names, shown
 from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
+from schemas.written import Written
 
 FIELDS = {
     "producer": "source",
@@ -54,6 +57,19 @@ QUERIED = {"producer": "source"}
 
 _SENDER = re.compile(r"[!-~]{1,253}")
 _event = msgspec.json.Decoder(PublishEvent)
+
+
+class _NamedOrg(Struct, frozen=True, rename="camel"):
+    org_id: ShortText | None = None
+
+
+class _NamedIn(Struct, frozen=True):
+    """Of an event, what names its workspace."""
+
+    metadata: _NamedOrg | None = None
+
+
+_peek = msgspec.json.Decoder(_NamedIn)
 
 
 class QuerySubscriptions(Input, frozen=True, kw_only=True):
@@ -147,12 +163,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     principal = await door.principal(request)
     if (mode := mode_of(header_map(request.scope))) is not None:
         return await _publish_cloudevents(request, door, principal, mode)
-    event = await _event_of(request, door)
-    org = event.metadata.org_id if isinstance(event, PublishEvent) and event.metadata else None
-    context = await door.context(request, principal, org, "metadata.orgId")
-    await door.admit(request, PUBLISH, context)
-    if isinstance(event, ProcedureError):
-        raise event
+    context, event = await _received(request, door, principal)
     key = header_map(request.scope).get(b"idempotency-key")
     id_ = None
     if key is not None:
@@ -160,7 +171,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
         id_, context = ids.id, replace(context, former_id=ids.former)
     # Before the event is stored: what fails here must not hide that it was.
     subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
-    named = "X-Workspace-Id" if org is None else "metadata.orgId"
+    named = "X-Workspace-Id" if event.org_id is None else "metadata.orgId"
     async with door.services.webhooks.room_for(subscribers, event.data):
         logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
         return await _published(request, door, logged, subscribers)
@@ -171,20 +182,20 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     """The events that match every parameter, newest first (section Query Events)."""
     context, parameters = await door.read(request, QUERY)
     asked = await called(page, context, parameters.to_list, QUERIED, named_by(request, QUERY))
-    found: EventPage = asked.read(EventPage)
-    if found.next_cursor is not None and len(found.events) < parameters.limit:
-        raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
-    if chosen(header_map(request.scope), (JSON, BATCH, EVENT)) != JSON:
-        return _cloudevents(request, BATCH, written(found.events), QUERY.status)
-    return answer(request, PublishedPage.of(found, parameters, context.workspace), QUERY.status, _limits(request))
+    as_batch = chosen(header_map(request.scope), (JSON, BATCH, EVENT)) != JSON
+    content = await parse(len(asked.json), _page_of, asked, parameters, context.workspace, as_batch=as_batch)
+    if as_batch:
+        return _cloudevents(request, BATCH, content, QUERY.status)
+    return answer(request, content, QUERY.status, _limits(request))
 
 
 @post("/events/subscriptions", operation=SUBSCRIBE)
 async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Register a webhook (section Subscribe to Events)."""
     context, _ = await door.read(request, SUBSCRIBE)
-    body = await (await door.body(request)).json()
-    made = await called(create_subscription, context, lambda: body, {}, named_by(request, SUBSCRIBE))
+    body = door.body(request, create_subscription)
+    named = named_by(request, SUBSCRIBE)
+    made = await called(create_subscription, context, body.sent, {}, named, arrive=body.arrive)
     await door.admit(request, SUBSCRIBE, context)
     return answer(request, made, SUBSCRIBE.status, _limits(request))
 
@@ -252,35 +263,91 @@ def _limits(request: Caller) -> dict[str, str]:
     return {f"x-ratelimit-{name}": str(number) for name, number in numbers.items()}
 
 
-async def _event_of(request: Caller, door: PublishDoor) -> PublishEvent | ProcedureError:
-    """The event in a request's body. An error is answered, not raised: the call is counted first, like any other."""
-    body = None
+async def _received(request: Caller, door: PublishDoor, principal: Principal) -> tuple[Context, PublishEvent]:
+    """The event in a request's body, and the context of its call.
+
+    The call is counted before its event is parsed, whatever is wrong with that. Where the body may name the workspace
+    that counts it, no more is looked at before. Raises Forbidden, RateLimited, InvalidInput, PayloadTooLarge.
+    """
+    refuse_unscoped(principal, log)
+    body, org = door.body(request, log), None
+    sent: bytes | ProcedureError | None = None
+    if not _is_certain(request, principal):
+        sent = await _sent(body, door.services.max_event_bytes)
+        org = _org_of(sent)
+    context = await door.context(request, principal, org, "metadata.orgId")
+    await door.admit(request, PUBLISH, context)
+    if sent is None:
+        sent = await _sent(body, door.services.max_event_bytes)
+    if isinstance(sent, ProcedureError):
+        raise sent
+    event = await parse(len(sent), _event_in, sent)
+    return await door.context(request, principal, event.org_id, "metadata.orgId"), event
+
+
+def _is_certain(request: Caller, principal: Principal) -> bool:
+    """Whether the workspace of a call is known before its body is read: its key has no other."""
+    named = header_map(request.scope).get(b"x-workspace-id", b"").decode("latin-1")
+    is_only = len(principal.workspaces) == 1 and EVERY not in principal.workspaces and not principal.must_name
+    return is_only and named in {"", principal.workspaces[0]}
+
+
+async def _sent(body: Body, max_event_bytes: int) -> bytes | ProcedureError:
+    """The JSON of an event. An error is answered, not raised: the call is counted first, like any other."""
     try:
-        body = await (await door.body(request)).json()
-        if body is None:
+        sent = await body.json()
+        if sent is None:
             raise InvalidInput([Issue("", "a JSON object is required", "malformed_json")])
-        if len(body) > door.services.max_event_bytes:
-            raise PayloadTooLarge(f"Event payload exceeds {door.services.max_event_bytes} bytes")
-        return decoded(body, _event)
+        if len(sent) > max_event_bytes:
+            raise PayloadTooLarge(f"Event payload exceeds {max_event_bytes} bytes")
     except ProcedureError as error:
-        return hint(body or b"") or error
+        return error
+    return sent
+
+
+def _org_of(sent: bytes | ProcedureError) -> str | None:
+    """Which workspace an event names, as far as its JSON can be read. Costs a hundredth of parsing it."""
+    if isinstance(sent, ProcedureError):
+        return None
+    try:
+        metadata = _peek.decode(sent).metadata
+    except UNREADABLE:
+        return None
+    return None if metadata is None else metadata.org_id
+
+
+def _event_in(sent: bytes) -> PublishEvent:
+    """The event that JSON is. Raises InvalidInput, with a hint where it is a CloudEvent."""
+    try:
+        return decoded(sent, _event)
+    except InvalidInput as error:
+        raise hint(sent) or error from None
+
+
+def _page_of(asked: Written[EventPage], parameters: QueryEvents, workspace: str, *, as_batch: bool) -> Raw:
+    """The answer to a query. Raises PayloadTooLarge where not all events that were asked for have room in it."""
+    found: EventPage = asked.read(EventPage)
+    if found.next_cursor is not None and len(found.events) < parameters.limit:
+        raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
+    if as_batch:
+        return written(found.events)
+    return Raw(msgspec.json.encode(PublishedPage.of(found, parameters, workspace)))
 
 
 async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Principal, mode: Mode) -> Response[bytes]:
     headers = header_map(request.scope)
-    body = await door.body(request)
     context = await door.context(request, principal, None, "X-Workspace-Id")
+    refuse_unscoped(principal, log)
     await door.admit(request, PUBLISH, context)
+    body = door.body(request, log)
     sent = await body.content() if mode is Mode.BINARY else await body.json() or b""
-    is_large = len(sent) > LARGE_BYTES
     asked = (mode, headers, sent, context.workspace, door.services.max_event_bytes)
-    events = await asyncio.to_thread(read, *asked) if is_large else read(*asked)
+    events = await parse(len(sent), read, *asked)
     subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     try:
         if mode is Mode.BATCHED:
             batch = await call(log_batch, context, lambda: LogEvents(events=events))
-            content = await asyncio.to_thread(written, batch) if is_large else written(batch)
-            return _cloudevents(request, BATCH, content, PUBLISH.status)
+            return _cloudevents(request, BATCH, await parse(len(sent), written, batch), PUBLISH.status)
         async with door.services.webhooks.room_for(subscribers, events[0].data):
             return await _published(request, door, await _logged_once(events[0], context), subscribers)
     except ProcedureError as error:

@@ -14,7 +14,8 @@ from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
 from app.auth import Authenticator
-from app.surfaces.body import Body, Disconnected, read_body
+from app.metrics import CALLS
+from app.surfaces.body import Body
 from app.surfaces.errors import headers_of, status_of
 from app.surfaces.failures import door_of
 from app.surfaces.operation import Operation, Route
@@ -26,10 +27,11 @@ from app.surfaces.requests import (
     single,
     traceparent_of,
 )
-from procedures.call import is_logged, log_call
+from procedures.call import is_logged, lacks_scope, log_call
 from procedures.context import Context, Services
+from procedures.procedure import Procedure
 from schemas.base import Input
-from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, ProcedureError
+from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError
 from schemas.issues import find_issues, fitted, unwrap
 from schemas.principal import Principal
 from schemas.written import Written
@@ -91,12 +93,9 @@ class RestDoor(Struct, frozen=True, kw_only=True):
             raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
         return Context(self.services, principal, workspace, request_id(request), traceparent_of(headers))
 
-    async def body(self, request: Caller) -> Body:
-        """What was sent with a request. Raises InvalidInput where the client went in the middle of it."""
-        body = await read_body(request.receive, header_map(request.scope), self.max_body_bytes)
-        if isinstance(body, Disconnected):
-            raise InvalidInput([Issue("", "the request ended before its body was complete", "malformed_json")])
-        return body
+    def body(self, request: Caller, procedure: Procedure) -> Body:
+        """What is sent with a request that calls `procedure`."""
+        return Body(request.receive, header_map(request.scope), procedure.max_input_bytes(self.max_body_bytes))
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call, where a door limits them."""
@@ -111,8 +110,16 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         parameters = single(request.query_params.items())
         named = parameters.get(operation.workspace)
         context = await self.context(request, principal, named, operation.workspace)
-        await self.admit(request, operation, context)
+        if principal.may_call(operation.procedure.scope):  # else the call says so, and counts for nobody
+            await self.admit(request, operation, context)
         return context, parsed(parameters, operation.query)
+
+
+def refuse_unscoped(principal: Principal, procedure: Procedure) -> None:
+    """Refuse, before the body is read, what `call` would refuse behind it. Raises Forbidden."""
+    if not principal.may_call(procedure.scope):
+        CALLS.add(procedure.name, procedure.kind, Forbidden.code)
+        raise lacks_scope(procedure)
 
 
 def named_by(request: Connection, operation: Operation[Any]) -> str:

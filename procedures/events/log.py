@@ -1,21 +1,23 @@
 """events.log."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from app.access.parsing import TURN_BYTES, parse
 from app.ledger.draft import Draft
-from procedures.context import LARGE_BYTES, Context
+from procedures.context import Context
 from procedures.procedure import mutation
-from schemas.errors import Conflict, Forbidden, InvalidInput, NotFound, PayloadTooLarge
+from schemas.errors import Conflict, Forbidden, InvalidInput, Issue, NotFound, PayloadTooLarge
 from schemas.event import LogEvent, SynapEvent
 from schemas.jsontext import MAX_ISSUES
 from schemas.principal import Scope
 from schemas.tracecontext import trace_id_of
 
 
-@mutation("events.log", scope=Scope.EVENTS_WRITE, errors=(Conflict, Forbidden, NotFound, PayloadTooLarge))
+@mutation(
+    "events.log", scope=Scope.EVENTS_WRITE, errors=(Conflict, Forbidden, NotFound, PayloadTooLarge), large_input=True
+)
 async def log(event: LogEvent, context: Context) -> SynapEvent:
     """Append one event to the workspace's log; durable when answered.
 
@@ -39,21 +41,37 @@ async def drafts(events: Sequence[LogEvent], paths: Sequence[str], context: Cont
     if trace_id:
         events = [_correlated(event, trace_id) for event in events]
 
-    def all_drafts() -> list[Draft]:
-        made, issues = [], []
-        for event, path in zip(events, paths, strict=True):
-            try:
-                made.append(context.services.drafting.draft(event, context.principal, path))
-            except InvalidInput as error:
-                issues += error.issues
-                if len(issues) >= MAX_ISSUES:
-                    break
-        if issues:
-            raise InvalidInput(issues[:MAX_ISSUES])
-        return made
+    made: list[Draft] = []
+    issues: list[Issue] = []
+    for size, portion in _portions(zip(events, paths, strict=True)):
+        await parse(size, _draft, portion, context, made, issues)
+        if len(issues) >= MAX_ISSUES:
+            break
+    if issues:
+        raise InvalidInput(issues[:MAX_ISSUES])
+    return made
 
-    size = sum(len(bytes(event.data)) + len(bytes(event.metadata)) for event in events)
-    return await asyncio.to_thread(all_drafts) if size > LARGE_BYTES else all_drafts()
+
+def _portions(placed: Iterable[tuple[LogEvent, str]]) -> Iterator[tuple[int, list[tuple[LogEvent, str]]]]:
+    """Events and their paths by portions, and the bytes of each: between two of them others have their turn."""
+    size, portion = 0, []
+    for event, path in placed:
+        size += len(bytes(event.data)) + len(bytes(event.metadata))
+        portion.append((event, path))
+        if size >= TURN_BYTES:
+            yield size, portion
+            size, portion = 0, []
+    if portion:
+        yield size, portion
+
+
+def _draft(portion: list[tuple[LogEvent, str]], context: Context, made: list[Draft], issues: list[Issue]) -> None:
+    """Draft a portion; what is wrong with it joins `issues`. Raises Forbidden."""
+    for event, path in portion:
+        try:
+            made.append(context.services.drafting.draft(event, context.principal, path))
+        except InvalidInput as error:
+            issues += error.issues
 
 
 def _correlated(event: LogEvent, trace_id: str) -> LogEvent:

@@ -8,7 +8,12 @@ from schemas.event import LogEvents, SynapEvent
 from schemas.principal import Scope
 
 
-@mutation("events.logBatch", scope=Scope.EVENTS_WRITE, errors=(Conflict, Forbidden, NotFound, PayloadTooLarge))
+@mutation(
+    "events.logBatch",
+    scope=Scope.EVENTS_WRITE,
+    errors=(Conflict, Forbidden, NotFound, PayloadTooLarge),
+    large_input=True,
+)
 async def log_batch(batch: LogEvents, context: Context) -> list[SynapEvent]:
     """Append 1 to 1000 events in their order, all or nothing, except that some may be stored already.
 

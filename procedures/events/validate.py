@@ -16,7 +16,7 @@ from schemas.principal import Principal, Scope
 from schemas.validation import EventIssue, ToldSubscription, Validation
 
 
-@mutation("events.validate", scope=Scope.EVENTS_WRITE, errors=(RateLimited,))
+@mutation("events.validate", scope=Scope.EVENTS_WRITE, errors=(RateLimited,), large_input=True)
 async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
     """Say what `events.log` would do with an event: every error at once, or what the log would hold. Changes nothing.
 

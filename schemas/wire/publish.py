@@ -31,6 +31,11 @@ class PublishEvent(Input, frozen=True, kw_only=True):
     data: RawRecord
     metadata: PublishMetadata | None = None
 
+    @property
+    def org_id(self) -> str | None:
+        """The workspace that it names."""
+        return None if self.metadata is None else self.metadata.org_id
+
     def to_log(self, id: UUID | None) -> LogEvent:
         """The input of `events.log`."""
         about = self.metadata or PublishMetadata()

@@ -198,7 +198,7 @@ REFUSED: dict[str, tuple[str, bytes, int, str | None]] = {
         for depth in (65, 500, 900, 940, 960, 980, 1000, 100_000)
     },
     "depth 100,000 of brackets": ("events.log", b"[" * 100_000, 400, None),
-    "depth 100,000 in a filter": ("events.list", b'{"type":%b}' % _nested(100_000), 400, None),
+    "depth 20,000 in a filter": ("events.list", b'{"type":%b}' % _nested(20_000), 400, None),
     **{
         f"{number} in data": ("events.log", b'{"type":"a.b","data":{"n":[%b]}}' % number.encode(), 400, "data.n.0")
         for number in ("9007199254740992", "-9007199254740992", "1e16", "1e400", "-1E+999", "9" * 400)
@@ -231,7 +231,8 @@ REFUSED: dict[str, tuple[str, bytes, int, str | None]] = {
         None,
     ),
     "a field of a million letters": ("events.log", b'{"%b":1}' % (b"x" * 1_000_000), 400, None),
-    "a cursor of a million letters": ("events.list", json.dumps({"cursor": "A" * 1_000_000}).encode(), 400, "cursor"),
+    "a cursor of 200,000 letters": ("events.list", json.dumps({"cursor": "A" * 200_000}).encode(), 400, "cursor"),
+    "a cursor of a million letters": ("events.list", json.dumps({"cursor": "A" * 1_000_000}).encode(), 413, None),
     "white space": ("events.log", b" \n", 400, None),
     "null": ("events.log", b"null", 400, None),
     "NaN": ("events.log", b'{"type":"a.b","data":{"n":NaN}}', 400, None),

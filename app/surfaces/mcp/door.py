@@ -13,7 +13,7 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 from litestar.types import Message as Event
 
-from app.surfaces.body import Body, Disconnected, read_body
+from app.surfaces.body import Body
 from app.surfaces.errors import (
     BAD_REQUEST,
     INTERNAL,
@@ -76,13 +76,10 @@ class McpDoor:
         try:
             _check_method(scope["method"])
             refuse_malformed(scope, headers)
-            body = await read_body(receive, headers, self._door.max_body_bytes)
-            if isinstance(body, Disconnected):
-                return
             self._check_origin(headers)
             principal = await self._door.principal(request)
             context = await self._door.context(request, principal, None, "X-Workspace-Id")
-            message = await _message(headers, body)
+            message = await _message(headers, Body(receive, headers, self._door.max_body_bytes))
         except MessageError as error:
             status = error.status
             more = [(b"allow", b"POST")] if status is METHOD_NOT_SUPPORTED else []

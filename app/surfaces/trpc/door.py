@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from app.access import answers
 from app.auth import Authenticator
-from app.surfaces.body import Body, Disconnected, disconnected, read_body
+from app.surfaces.body import Body, disconnected
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of
 from app.surfaces.live import Live
 from app.surfaces.requests import header_map, refuse_malformed, request_id_of, traceparent_of
@@ -20,14 +20,8 @@ from app.surfaces.rest import request_id as id_of
 from app.surfaces.sending import send_parts
 from app.surfaces.trpc.caller import find_context, without_token
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
-from app.surfaces.trpc.request import (
-    Request,
-    RequestError,
-    batch_inputs,
-    connection_params,
-    read_request,
-    resumed,
-)
+from app.surfaces.trpc.inputs import CallInput, Inputs, body_bytes
+from app.surfaces.trpc.request import Request, RequestError, connection_params, read_request
 from app.surfaces.trpc.sse import EventStream, Timing
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import call, is_logged, log_call
@@ -86,9 +80,9 @@ class Door(Struct, frozen=True, kw_only=True):
             answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode())]
             await _send(send, refused.http, answer_headers, b"".join(refused.envelope(self.transformer)))
             return
-        body = await read_body(receive, headers, self.max_body_bytes)
-        if isinstance(body, Disconnected):
-            return
+        called = [self.procedures[path] for path in request.paths if path in self.procedures]
+        body = None if method == "GET" else Body(receive, headers, body_bytes(called, self.max_body_bytes))
+        inputs = Inputs(request, body)
         subscription = None if request.batch else self.procedures.get(request.paths[0])
         if subscription is not None and subscription.kind is Kind.SUBSCRIPTION:
             stream = EventStream(
@@ -99,12 +93,17 @@ class Door(Struct, frozen=True, kw_only=True):
                 receive=receive,
                 send=send,
             )
-            await self._subscribe(stream, request, method, headers, params, request_id, body)
+            await self._subscribe(stream, request, method, headers, params, request_id, inputs)
             return
-        calls = await self._calls(request, method, headers, params, request_id, body)
+        caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
+        if called:
+            caller = await self._caller(headers, params, request_id)
+        calls = [
+            self._call(path, index, method, request_id, caller, inputs) for index, path in enumerate(request.paths)
+        ]
         answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
         if request.stream:
-            await self._stream(calls, answer_headers, receive, send)
+            await self._stream(calls, answer_headers, disconnected(receive) if body is None else body.left(), send)
             return
         # The calls of a batch run at once, and so share their reads and commits.
         made = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
@@ -130,50 +129,30 @@ class Door(Struct, frozen=True, kw_only=True):
         content = b"".join(refused.envelope(self.transformer))
         return Response(content, status_code=refused.http, media_type=MediaType.JSON, headers=headers)
 
-    async def _calls(
-        self,
-        request: Request,
-        method: str,
-        headers: dict[bytes, bytes],
-        params: dict[str, str],
-        request_id: str,
-        body: Body,
-    ) -> list[Coroutine[None, None, Answer]]:
-        """Every call of the request, ready to run: who calls is found once, and a batch's input is parsed once."""
-        caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
-        content: bytes | ProcedureError | None = None
-        if any(path in self.procedures for path in request.paths):
-            try:
-                caller = await find_context(
-                    self.services,
-                    self.authenticator,
-                    headers,
-                    without_token(params, headers),
-                    request_id,
-                    traceparent_of(headers),
-                )
-                content = request.input if method == "GET" else await _sent(body)
-            except ProcedureError as error:
-                caller = error
-        if not request.batch:
-            return [self._call(request.paths[0], method, request_id, caller, content)]
-        inputs: dict[str, bytes] | ProcedureError
+    async def _caller(
+        self, headers: dict[bytes, bytes], params: dict[str, str], request_id: str
+    ) -> Context | ProcedureError:
+        """Who calls, or why that cannot be told: then each call is answered so."""
         try:
-            inputs = batch_inputs(_raised(content))
+            return await find_context(
+                self.services,
+                self.authenticator,
+                headers,
+                without_token(params, headers),
+                request_id,
+                traceparent_of(headers),
+            )
         except ProcedureError as error:
-            inputs = error
-        return [
-            self._call(path, method, request_id, caller, _input_of(inputs, index))
-            for index, path in enumerate(request.paths)
-        ]
+            return error
 
     async def _call(
         self,
         path: str,
+        index: int,
         method: str,
         request_id: str,
         caller: Context | ProcedureError,
-        content: bytes | ProcedureError | None,
+        inputs: Inputs,
     ) -> Answer:
         """One call's answer. Raises nothing."""
         procedure = self.procedures.get(path)
@@ -190,14 +169,10 @@ class Door(Struct, frozen=True, kw_only=True):
             log_call(path, request_id, 0.0, caller.code)
             return failure(caller, path)
 
-        size = len(content) if isinstance(content, bytes) else 0
-
-        def source() -> bytes | None:
-            sent = _raised(content)
-            return None if sent is None else self.transformer.input(sent, procedure.input)
-
+        sent = CallInput(inputs, index, procedure, self.transformer)
         try:
-            return Answer(output=await call(procedure, caller, source, size=size), kind=procedure.output)
+            output = await call(procedure, caller, sent.read, arrive=sent.arrive)
+            return Answer(output=output, kind=procedure.output)
         except ProcedureError as error:
             return failure(error, path)
 
@@ -209,7 +184,7 @@ class Door(Struct, frozen=True, kw_only=True):
         headers: dict[bytes, bytes],
         params: dict[str, str],
         request_id: str,
-        body: Body,
+        inputs: Inputs,
     ) -> None:
         """Answer a subscription by events."""
         procedure = events.procedure
@@ -218,19 +193,14 @@ class Door(Struct, frozen=True, kw_only=True):
             await events.refuse(answer_headers, _method_refused(procedure, method, request_id).error or b"")
             return
         resume = None if request.last_event_id is None else request.last_event_id.decode(errors="replace")
-
-        def source() -> bytes | None:
-            sent = _raised(content)
-            return resumed(None if sent is None else self.transformer.input(sent, procedure.input), resume)
-
+        sent = CallInput(inputs, 0, procedure, self.transformer, resume)
         with ExitStack() as held:
             try:
                 context = await find_context(
                     self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
                 )
                 held.enter_context(self.live.opened(context.principal))
-                content = request.input if method == "GET" else await _sent(body)
-                stream = await call(procedure, context, source, size=len(content) if isinstance(content, bytes) else 0)
+                stream = await call(procedure, context, sent.read, arrive=sent.arrive)
             except ProcedureError as error:
                 if not is_logged(error):
                     log_call(procedure.name, request_id, 0.0, error.code)
@@ -242,10 +212,13 @@ class Door(Struct, frozen=True, kw_only=True):
         self,
         calls: list[Coroutine[None, None, Answer]],
         headers: list[tuple[bytes, bytes]],
-        receive: Receive,
+        left: Coroutine[None, None, None],
         send: Send,
     ) -> None:
-        """Answer a batch by JSON lines, each call as soon as it is ready and those before it are taken."""
+        """Answer a batch by JSON lines, each call as soon as it is ready and those before it are taken.
+
+        `left` returns when the client has gone.
+        """
         if (held := answers.request()) is not None:
             held.waits = True
         turn = asyncio.Lock()
@@ -257,7 +230,7 @@ class Door(Struct, frozen=True, kw_only=True):
                     await send_parts(send, parts, more=True)
 
         answering = asyncio.gather(*(answer(index, one) for index, one in enumerate(calls)))
-        leaving = asyncio.create_task(disconnected(receive))
+        leaving = asyncio.create_task(left)
         try:
             async with turn:
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -298,24 +271,6 @@ def _headers(made: Sequence[Answer]) -> list[tuple[bytes, bytes]]:
     for answer in sorted(made, key=lambda answer: int(answer.headers.get("retry-after", "0"))):
         merged |= answer.headers
     return [(name.encode(), value.encode()) for name, value in merged.items()]
-
-
-async def _sent(body: Body) -> bytes | ProcedureError | None:
-    """The input that was sent, or what is wrong with it: that is told call by call."""
-    try:
-        return await body.json()
-    except ProcedureError as error:
-        return error
-
-
-def _raised(content: bytes | ProcedureError | None) -> bytes | None:
-    if isinstance(content, ProcedureError):
-        raise content
-    return content
-
-
-def _input_of(inputs: dict[str, bytes] | ProcedureError, index: int) -> bytes | ProcedureError | None:
-    return inputs if isinstance(inputs, ProcedureError) else inputs.get(str(index))
 
 
 def _method_refused(procedure: Procedure, method: str, request_id: str) -> Answer:

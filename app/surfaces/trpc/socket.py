@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from app.access.answers import holding
 from app.access.budget import Budget
+from app.access.parsing import parse
 from app.access.strangers import MAX_MESSAGE_BYTES
 from app.auth import Authenticator
 from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
@@ -25,7 +26,7 @@ from app.surfaces.trpc.request import RequestError, connection_params, read_quer
 from app.surfaces.trpc.transformer import Transformer
 from app.surfaces.websocket import CLOSE_SECONDS, DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from procedures.call import call, log_call, next_batch
-from procedures.context import LARGE_BYTES, Context, Services
+from procedures.context import Context, Services
 from procedures.procedure import Kind, Procedure
 from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
 from schemas.jsontext import MAX_ECHO
@@ -251,9 +252,8 @@ class _Socket:
 
     async def _messages(self, text: bytes, context: Context) -> list[Message]:
         """The messages of a frame; none of one that is malformed or has too many, which is said once."""
-        read = partial(messages_of, text, self._door.transformer, self._door.max_messages)
         try:
-            return await asyncio.to_thread(read) if len(text) > LARGE_BYTES else read()
+            return await parse(len(text), messages_of, text, self._door.transformer, self._door.max_messages)
         except MalformedFrameError as malformed:
             status, reason = PARSE_ERROR, str(malformed)
         except CrowdedFrameError:

@@ -1,0 +1,50 @@
+"""Where inputs are parsed: small ones where they come, the others in a thread, so that no caller waits for another.
+
+What counts is the sum of all that is parsed before the event loop looks at the network again. A hundred calls of a
+batch, each of them small, hold everybody up as much as one that is large.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TURN_BYTES = 65536
+"""What may be parsed in one turn of the event loop. The slowest JSON takes about half a microsecond a byte."""
+
+_pool = ThreadPoolExecutor(1, "parsing")
+"""One thread. Python runs one at a time, so a second would finish nothing sooner and keep the event loop waiting."""
+
+
+class _Turn:
+    """How much is parsed before the event loop looks at the network again."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bytes = 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether `size` bytes more may be parsed in this turn. Counts them if they may."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._bytes = loop, 0
+            loop.call_soon(self._end)
+        has_room = self._bytes + size <= TURN_BYTES
+        self._bytes += size if has_room else 0
+        return has_room
+
+    def _end(self) -> None:
+        self._loop = None
+
+
+_turn = _Turn()
+
+
+async def parse(size: int, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """What `function` returns, which works through `size` bytes of a caller's. It must not touch the event loop."""
+    if _turn.has_room(size):
+        return function(*arguments, **options)
+    return await asyncio.get_running_loop().run_in_executor(_pool, lambda: function(*arguments, **options))

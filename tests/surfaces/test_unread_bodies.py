@@ -1,0 +1,148 @@
+"""Who calls, and whether it may, is known before a body is read: nobody's body is awaited whose call is refused."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.procedures.conftest import Keyed
+from tests.servers import Server, cloned, serving
+from tests.surfaces.conftest import Observed
+
+BODY_BYTES = 8_000_000
+
+DOORS = {
+    "a tRPC call": ("/trpc/events.log", "application/json"),
+    "a tRPC batch": ("/trpc/events.log,events.logBatch?batch=1", "application/json"),
+    "a tRPC query by POST": ("/trpc/audit.list", "application/json"),
+    "publish": ("/v1/events", "application/json"),
+    "a CloudEvent": ("/v1/events", "application/cloudevents+json"),
+    "CloudEvents": ("/v1/events", "application/cloudevents-batch+json"),
+    "a webhook": ("/v1/events/subscriptions", "application/json"),
+}
+ALSO_WITHOUT_A_SCOPE = {
+    "a stream": ("/trpc/events.stream", "application/json"),
+    "MCP": ("/mcp", "application/json"),
+}
+
+
+@pytest.fixture
+def keyed(observed: Observed) -> Keyed:
+    """The shared server, as one that makes keys."""
+    return Keyed(observed.server, observed.database_url)
+
+
+@contextmanager
+def sending(server: Server, target: str, content_type: str, *more: str) -> Iterator[socket.socket]:
+    """A connection on which the head of a request has been sent, and one byte of its body."""
+    where = urlsplit(server.url)
+    lines = [
+        f"POST {target} HTTP/1.1",
+        "host: x",
+        f"content-type: {content_type}",
+        f"content-length: {BODY_BYTES}",
+        *([f"authorization: Bearer {server.token}"] if server.token else []),
+        *more,
+    ]
+    with socket.create_connection((str(where.hostname), where.port), timeout=60) as connection:
+        connection.sendall("\r\n".join([*lines, "", "{"]).encode())
+        yield connection
+
+
+def head_of(connection: socket.socket) -> str:
+    """The head of the answer that comes on a connection."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        piece = connection.recv(65_536)
+        assert piece, "the connection was closed without an answer"
+        received += piece
+    return received.partition(b"\r\n\r\n")[0].decode().lower()
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=list(DOORS))
+def test_a_caller_without_the_scope_is_refused_while_its_body_is_on_its_way(
+    keyed: Keyed, door: tuple[str, str]
+) -> None:
+    _, reader = keyed.key("ledger:read")
+
+    with sending(reader, *door) as connection:
+        head = head_of(connection)
+
+    assert head.startswith("http/1.1 403")
+    assert "connection: close" in head
+
+
+@pytest.mark.parametrize("door", (DOORS | ALSO_WITHOUT_A_SCOPE).values(), ids=list(DOORS | ALSO_WITHOUT_A_SCOPE))
+def test_an_unknown_token_is_refused_while_its_body_is_on_its_way(observed: Observed, door: tuple[str, str]) -> None:
+    unknown = Server(observed.server.url, "sk_nobody_x", observed.server.process, observed.server.log)
+
+    with sending(unknown, *door) as connection:
+        head = head_of(connection)
+
+    status = "200" if "stream" in door[0] else "401"  # a stream tells its errors as an event
+    assert head.startswith(f"http/1.1 {status}")
+
+
+def test_a_batch_in_which_no_call_may_run_is_answered_without_its_body(keyed: Keyed) -> None:
+    _, reader = keyed.key("ledger:read")
+
+    with sending(reader, "/trpc/events.log,nope.nope?batch=1", "application/json") as connection:
+        head = head_of(connection)
+
+    assert head.startswith("http/1.1 207")
+
+
+@pytest.mark.parametrize("size", [1, 5_000, 300_000, 6_000_000])
+def test_the_connection_of_a_refused_caller_goes_on_behind_its_body(observed: Observed, size: int) -> None:
+    with httpx.Client(base_url=observed.server.url, timeout=60) as client:
+        answers = [client.post("/v1/events", content=b" " * size) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [401] * 3
+    assert not any("connection" in answer.headers for answer in answers)
+
+
+def test_whoever_waits_to_be_asked_for_a_body_is_not_asked(observed: Observed) -> None:
+    unknown = Server(observed.server.url, "", observed.server.process, observed.server.log)
+
+    with sending(unknown, "/v1/events", "application/json", "expect: 100-continue") as connection:
+        head = head_of(connection)
+
+    assert head.startswith("http/1.1 401")
+    assert "connection: close" in head
+
+
+def test_a_key_without_the_scope_uses_up_nobodys_rate(
+    postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with (
+        cloned(postgres_url, template, "test_unread_rates") as url,
+        serving(tmp_path_factory.mktemp("rates"), database_url=url, rate_publish=2) as server,
+    ):
+        _, reader = Keyed(server, url).key("events:read")
+        event = {"type": "a.b", "source": "s", "data": {}}
+
+        refused = [httpx.post(f"{server.url}/v1/events", json=event, headers=reader.headers) for _ in range(5)]
+        published = httpx.post(f"{server.url}/v1/events", json=event, headers=server.headers)
+
+    assert {answer.status_code for answer in refused} == {403}
+    assert published.status_code == 201
+
+
+def test_the_refusals_of_keys_without_the_scope_are_counted(keyed: Keyed) -> None:
+    _, reader = keyed.key("ledger:read")
+
+    def forbidden() -> list[str]:
+        text = httpx.get(f"{keyed.server.url}/metrics").text
+        return [
+            line
+            for line in text.splitlines()
+            if 'synap_calls_total{code="forbidden"' in line and '"events.log"' in line
+        ]
+
+    before = forbidden()
+    httpx.post(f"{keyed.server.url}/v1/events", json={}, headers=reader.headers)
+
+    assert forbidden() != before
