@@ -127,6 +127,7 @@ _SAMPLES: list[errors.ProcedureError] = [
     errors.NotFound("Event not found", field="eventId"),
     errors.Conflict("The id is taken by an event with other content", hash=f"sha256:{'5e' * 32}", field="id"),
     errors.RateLimited("Too many calls in this minute", limit=1000, reset=1705316400, retry_after_seconds=12),
+    errors.TimedOut("The body did not arrive within 30 s; send the request again"),
     errors.Unavailable("The database is not reachable; nothing was stored"),
     errors.Internal(),
 ]
@@ -418,7 +419,7 @@ class _Writer:
                     },
                     "responses": {
                         "200": self._result(answers[0]),
-                        **dict(self._trpc_failures(_failures(procedure), by_post=True)),
+                        **dict(self._trpc_failures((*_failures(procedure), errors.TimedOut), by_post=True)),
                     },
                 },
             )
@@ -495,7 +496,10 @@ class _Writer:
         """What a REST route may answer else, by status."""
         limited = {"publish", "query"} & {operation.allowance}
         with_body = operation.body is not None
-        more = [*([errors.RateLimited] if limited else []), *([errors.UnsupportedMedia] if with_body else [])]
+        more = [
+            *([errors.RateLimited] if limited else []),
+            *([errors.UnsupportedMedia, errors.TimedOut] if with_body else []),
+        ]
         kinds = dict.fromkeys((*_failures(operation.procedure), *more))
         return self._refusals(kinds, with_body=with_body, counted=operation.allowance is not None)
 

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Callable
 
 from app import metrics, tracing
+from app.access.bodies import Bodies
 from app.cursor import Cursors
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
@@ -78,6 +79,7 @@ class Process:
             ledger_feed=self._ledger_feed,
             exports=Exports(self.database, ledger, self._trees),
             audit=audit,
+            bodies=Bodies(),
             refusals=self._refusals,
             webhooks=self._webhooks,
             erasure=Erasure(self._log, install.node),

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
+from granian.http import HTTP1Settings
 from granian.server import MPServer
 from granian.server.mp import WorkerProcess
 
@@ -25,6 +26,13 @@ from app.start import Install
 STOP_SECONDS = 10
 """How long a server process may take to finish what it accepted before it is killed. Together with the end of the
 database less than `app.signals.FINISH_SECONDS`, unless both hang."""
+
+
+HEAD_SECONDS = 30
+"""How long the head of a request may take to arrive, and how long a connection may wait for the next one."""
+
+HEAD_BYTES = 65_536
+"""What the head of a request may have, and what a connection holds of a body that nobody reads."""
 
 
 class Interrupt(threading.Event):
@@ -105,6 +113,7 @@ def run(settings: Settings, install: Install) -> None:
         runtime_threads=1,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_BYTES),
         log_enabled=False,
         respawn_failed_workers=True,
         # Open connections, not requests: beyond it nobody is answered, and every open stream is one.

@@ -24,6 +24,7 @@ from schemas.errors import (
     NotFound,
     PayloadTooLarge,
     ProcedureError,
+    TimedOut,
     Unavailable,
     UnsupportedMedia,
 )
@@ -152,7 +153,7 @@ def log_call(
 def _told(procedure: Procedure, context: Context, failed: Exception) -> ProcedureError:
     """What the caller is told of a failure: itself where the procedure declares it."""
     if isinstance(failed, ProcedureError) and isinstance(
-        failed, (*procedure.errors, Forbidden, NotFound, UnsupportedMedia)
+        failed, (*procedure.errors, Forbidden, NotFound, UnsupportedMedia, TimedOut)
     ):
         return failed
     log_defect(procedure.name, context.request_id, failed)

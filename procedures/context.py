@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.access.bodies import Bodies
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
@@ -35,6 +36,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """Of events as the ledger shows them."""
     exports: Exports
     audit: AuditLog
+    bodies: Bodies
     refusals: Refusals
     webhooks: Webhooks
     erasure: Erasure

@@ -136,6 +136,13 @@ class RateLimited(ProcedureError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TimedOut(ProcedureError):
+    """The request did not arrive in time; nothing was done."""
+
+    code = "request_timeout"
+    trpc_code = "TIMEOUT"
+
+
 class Unavailable(ProcedureError):
     """The server cannot do it now; retry after `retry_after_seconds`.
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from litestar.types import Receive
 
+from app.access.bodies import Room
 from app.access.parsing import parse
-from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, UnsupportedMedia
+from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, TimedOut, UnsupportedMedia
 from schemas.jsontext import utf8_json
 from schemas.wire.media import refuse_other_charset
 
@@ -20,6 +21,13 @@ MAX_CODINGS = 3
 MAX_MEMBERS = 1000
 """Of one gzip body. Empty members cost time and decode to nothing."""
 
+BODY_SECONDS = 30.0
+"""How long a body may take to arrive, all of it."""
+
+FREE_BYTES = 65_536
+"""A body of this size takes no room: each connection has a buffer of as much."""
+
+_MALFORMED = "malformed_json"
 _GZIP = frozenset({"gzip", "x-gzip"})
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 65_536
@@ -28,24 +36,63 @@ _PIECE_BYTES = 65_536
 class Body:
     """The body of a request whose head is not malformed. It is read when it is wanted: who calls is known by then."""
 
-    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> None:
-        """It may have `max_bytes`, decoded."""
+    def __init__(
+        self,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        max_bytes: int,
+        room: Room,
+        *,
+        seconds: float = BODY_SECONDS,
+    ) -> None:
+        """It may have `max_bytes`, decoded, and `seconds` to arrive. It takes of `room` what is not small."""
         self._receive = receive
         self._headers = headers
         self._max_bytes = max_bytes
+        self._room = room
+        self._seconds = seconds
         self._sent: bytes | ProcedureError | None = None
         self._is_read = asyncio.Event()
 
     async def content(self) -> bytes:
-        """The decoded bytes. Raises PayloadTooLarge, UnsupportedMedia, and InvalidInput where the client has gone."""
+        """The decoded bytes. Raises PayloadTooLarge, UnsupportedMedia, TimedOut, Unavailable.
+
+        Raises InvalidInput where the client has gone.
+        """
         codings = _codings(self._headers)
-        if int(self._headers.get(b"content-length", b"0")) > self._max_bytes:
+        declared = int(self._headers.get(b"content-length", b"0"))
+        if declared > self._max_bytes:
             raise _too_large(self._max_bytes)
-        received = await _received(self._receive, self._max_bytes)
+        if codings:
+            await self._room.take(self._max_bytes)
+        elif declared > FREE_BYTES:
+            await self._room.take(declared)
+        received = await self._received(is_counted=bool(codings) or declared > FREE_BYTES)
         self._is_read.set()
         if not codings or not received:
             return received
         return await parse(self._max_bytes, _decoded, received, codings, self._max_bytes)
+
+    async def _received(self, *, is_counted: bool) -> bytes:
+        """What is sent. Raises as `content`."""
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    message = await self._receive()
+                    if message["type"] != "http.request":
+                        raise InvalidInput([Issue("", "the request ended before its body was complete", _MALFORMED)])
+                    parts.append(message["body"])
+                    size += len(message["body"])
+                    if size > self._max_bytes:
+                        raise _too_large(self._max_bytes)
+                    if not message["more_body"]:
+                        return b"".join(parts)
+                    if size > FREE_BYTES and not is_counted:
+                        await self._room.take(self._max_bytes)
+                        is_counted = True
+        except TimeoutError:
+            raise TimedOut(f"The body did not arrive within {self._seconds:g} s; send the request again") from None
 
     async def json(self) -> bytes | None:
         """The decoded bytes of JSON in UTF-8, without a byte order mark; None for an empty body. Raises as `content`.
@@ -80,21 +127,6 @@ async def disconnected(receive: Receive) -> None:
     """Return when the client has gone. Only after the body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _received(receive: Receive, max_bytes: int) -> bytes:
-    """What is sent. Raises PayloadTooLarge, InvalidInput where the client went before the end."""
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise InvalidInput([Issue("", "the request ended before its body was complete", "malformed_json")])
-        parts.append(message["body"])
-        size += len(message["body"])
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        if not message["more_body"]:
-            return b"".join(parts)
 
 
 def _codings(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ _TABLE: dict[type[errors.ProcedureError], Status] = {
     errors.PayloadTooLarge: Status(errors.PayloadTooLarge.trpc_code, -32013, 413),
     errors.UnsupportedMedia: UNSUPPORTED_MEDIA_TYPE,
     errors.RateLimited: Status(errors.RateLimited.trpc_code, -32029, 429),
+    errors.TimedOut: Status(errors.TimedOut.trpc_code, -32008, 408),
     errors.Unavailable: Status(errors.Unavailable.trpc_code, -32603, 503),
     errors.Internal: INTERNAL,
 }

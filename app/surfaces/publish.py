@@ -11,6 +11,7 @@ from litestar.di import Provide
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from app.access.bodies import Room
 from app.access.parsing import parse
 from app.filter import Subscribers
 from app.limits import Allowance, RateLimits
@@ -161,20 +162,11 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
     where `Accept` asks for that.
     """
     principal = await door.principal(request)
-    if (mode := mode_of(header_map(request.scope))) is not None:
-        return await _publish_cloudevents(request, door, principal, mode)
-    context, event = await _received(request, door, principal)
-    key = header_map(request.scope).get(b"idempotency-key")
-    id_ = None
-    if key is not None:
-        ids = idempotent_ids(door.secret, context.workspace, principal.key_id, key.decode("latin-1"))
-        id_, context = ids.id, replace(context, former_id=ids.former)
-    # Before the event is stored: what fails here must not hide that it was.
-    subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
-    named = "X-Workspace-Id" if event.org_id is None else "metadata.orgId"
-    async with door.services.webhooks.room_for(subscribers, event.data):
-        logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
-        return await _published(request, door, logged, subscribers)
+    mode = mode_of(header_map(request.scope))
+    with door.services.bodies.room(principal.key_id) as room:
+        if mode is None:
+            return await _publish_event(request, door, principal, room)
+        return await _publish_cloudevents(request, door, principal, room, mode)
 
 
 @get("/events", operation=QUERY)
@@ -193,9 +185,10 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
 async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
     """Register a webhook (section Subscribe to Events)."""
     context, _ = await door.read(request, SUBSCRIBE)
-    body = door.body(request, create_subscription)
-    named = named_by(request, SUBSCRIBE)
-    made = await called(create_subscription, context, body.sent, {}, named, arrive=body.arrive)
+    with door.services.bodies.room(context.principal.key_id) as room:
+        body = door.body(request, create_subscription, room)
+        named = named_by(request, SUBSCRIBE)
+        made = await called(create_subscription, context, body.sent, {}, named, arrive=body.arrive)
     await door.admit(request, SUBSCRIBE, context)
     return answer(request, made, SUBSCRIBE.status, _limits(request))
 
@@ -263,14 +256,31 @@ def _limits(request: Caller) -> dict[str, str]:
     return {f"x-ratelimit-{name}": str(number) for name, number in numbers.items()}
 
 
-async def _received(request: Caller, door: PublishDoor, principal: Principal) -> tuple[Context, PublishEvent]:
+async def _publish_event(request: Caller, door: PublishDoor, principal: Principal, room: Room) -> Response[bytes]:
+    context, event = await _received(request, door, principal, room)
+    key = header_map(request.scope).get(b"idempotency-key")
+    id_ = None
+    if key is not None:
+        ids = idempotent_ids(door.secret, context.workspace, principal.key_id, key.decode("latin-1"))
+        id_, context = ids.id, replace(context, former_id=ids.former)
+    # Before the event is stored: what fails here must not hide that it was.
+    subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
+    named = "X-Workspace-Id" if event.org_id is None else "metadata.orgId"
+    async with door.services.webhooks.room_for(subscribers, event.data):
+        logged = await called(log, context, partial(event.to_log, id_), FIELDS, named)
+        return await _published(request, door, logged, subscribers)
+
+
+async def _received(
+    request: Caller, door: PublishDoor, principal: Principal, room: Room
+) -> tuple[Context, PublishEvent]:
     """The event in a request's body, and the context of its call.
 
     The call is counted before its event is parsed, whatever is wrong with that. Where the body may name the workspace
     that counts it, no more is looked at before. Raises Forbidden, RateLimited, InvalidInput, PayloadTooLarge.
     """
     refuse_unscoped(principal, log)
-    body, org = door.body(request, log), None
+    body, org = door.body(request, log, room), None
     sent: bytes | ProcedureError | None = None
     if not _is_certain(request, principal):
         sent = await _sent(body, door.services.max_event_bytes)
@@ -334,12 +344,14 @@ def _page_of(asked: Written[EventPage], parameters: QueryEvents, workspace: str,
     return Raw(msgspec.json.encode(PublishedPage.of(found, parameters, workspace)))
 
 
-async def _publish_cloudevents(request: Caller, door: PublishDoor, principal: Principal, mode: Mode) -> Response[bytes]:
+async def _publish_cloudevents(
+    request: Caller, door: PublishDoor, principal: Principal, room: Room, mode: Mode
+) -> Response[bytes]:
     headers = header_map(request.scope)
     context = await door.context(request, principal, None, "X-Workspace-Id")
     refuse_unscoped(principal, log)
     await door.admit(request, PUBLISH, context)
-    body = door.body(request, log)
+    body = door.body(request, log, room)
     sent = await body.content() if mode is Mode.BINARY else await body.json() or b""
     asked = (mode, headers, sent, context.workspace, door.services.max_event_bytes)
     events = await parse(len(sent), read, *asked)

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
+from app.access.bodies import Room
 from app.auth import Authenticator
 from app.metrics import CALLS
 from app.surfaces.body import Body
@@ -93,9 +94,9 @@ class RestDoor(Struct, frozen=True, kw_only=True):
             raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
         return Context(self.services, principal, workspace, request_id(request), traceparent_of(headers))
 
-    def body(self, request: Caller, procedure: Procedure) -> Body:
-        """What is sent with a request that calls `procedure`."""
-        return Body(request.receive, header_map(request.scope), procedure.max_input_bytes(self.max_body_bytes))
+    def body(self, request: Caller, procedure: Procedure, room: Room) -> Body:
+        """What is sent with a request that calls `procedure`, and takes `room`."""
+        return Body(request.receive, header_map(request.scope), procedure.max_input_bytes(self.max_body_bytes), room)
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call, where a door limits them."""

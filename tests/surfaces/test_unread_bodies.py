@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -112,6 +112,23 @@ def test_whoever_waits_to_be_asked_for_a_body_is_not_asked(observed: Observed) -
 
     assert head.startswith("http/1.1 401")
     assert "connection: close" in head
+
+
+def test_a_key_that_sends_too_much_at_once_waits_for_itself_alone(keyed: Keyed) -> None:
+    event = {"type": "a.b", "data": {"text": "x" * 900_000}}
+    _, greedy = keyed.key("events:write")
+    _, other = keyed.key("events:write")
+
+    with ExitStack() as open_:
+        for _ in range(2):
+            open_.enter_context(sending(greedy, "/trpc/events.logBatch", "application/json"))
+        refused = greedy.mutate("events.log", event)
+        small = greedy.mutate("events.log", {"type": "a.b", "data": {}})
+        logged = other.mutate("events.log", event)
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert small.status_code == logged.status_code == 200
 
 
 def test_a_key_without_the_scope_uses_up_nobodys_rate(

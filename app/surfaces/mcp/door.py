@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,8 +28,8 @@ from app.surfaces.mcp.message import Message, MessageError, read_message
 from app.surfaces.requests import header_map, is_loopback, refuse_malformed
 from app.surfaces.rest import Caller, RestDoor, request_id
 from procedures.call import log_call
-from procedures.procedure import Procedure
-from schemas.errors import Forbidden, Internal, InvalidInput, ProcedureError, Unavailable
+from procedures.procedure import SMALL_INPUT_BYTES, Procedure
+from schemas.errors import Forbidden, Internal, InvalidInput, PayloadTooLarge, ProcedureError, Unavailable
 
 if TYPE_CHECKING:
     from app.surfaces.mcp.server import ToolServer
@@ -60,6 +61,10 @@ class McpDoor:
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        with ExitStack() as held:
+            await self._answer(scope, receive, send, held)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, held: ExitStack) -> None:
         started = time.perf_counter()
         headers, request = header_map(scope), ASGIConnection[Any, Any, Any, Any](scope)
         own_id = request_id(request)
@@ -79,7 +84,8 @@ class McpDoor:
             self._check_origin(headers)
             principal = await self._door.principal(request)
             context = await self._door.context(request, principal, None, "X-Workspace-Id")
-            message = await _message(headers, Body(receive, headers, self._door.max_body_bytes))
+            room = held.enter_context(self._door.services.bodies.room(principal.key_id))
+            message = await _message(headers, Body(receive, headers, self._door.max_body_bytes, room))
         except MessageError as error:
             status = error.status
             more = [(b"allow", b"POST")] if status is METHOD_NOT_SUPPORTED else []
@@ -143,11 +149,14 @@ async def _message(headers: dict[bytes, bytes], body: Body) -> Message:
     if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
         raise MessageError(UNSUPPORTED_MEDIA_TYPE, "Send JSON: content-type must be application/json")
     try:
-        return read_message(await body.json() or b"")
+        message = read_message(await body.json() or b"")
     except InvalidInput as error:
         if error.reason == "malformed_json":
             raise MessageError(PARSE_ERROR, error.message) from None
         raise
+    if len(message.body) > SMALL_INPUT_BYTES:  # of a call the arguments stand apart
+        raise PayloadTooLarge(f"The message exceeds {SMALL_INPUT_BYTES} bytes beside the arguments of its call")
+    return message
 
 
 async def _send(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> None:

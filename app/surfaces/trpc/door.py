@@ -10,6 +10,7 @@ from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
 from app.access import answers
+from app.access.bodies import Room
 from app.auth import Authenticator
 from app.surfaces.body import Body, disconnected
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of
@@ -80,9 +81,6 @@ class Door(Struct, frozen=True, kw_only=True):
             answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode())]
             await _send(send, refused.http, answer_headers, b"".join(refused.envelope(self.transformer)))
             return
-        called = [self.procedures[path] for path in request.paths if path in self.procedures]
-        body = None if method == "GET" else Body(receive, headers, body_bytes(called, self.max_body_bytes))
-        inputs = Inputs(request, body)
         subscription = None if request.batch else self.procedures.get(request.paths[0])
         if subscription is not None and subscription.kind is Kind.SUBSCRIPTION:
             stream = EventStream(
@@ -93,34 +91,62 @@ class Door(Struct, frozen=True, kw_only=True):
                 receive=receive,
                 send=send,
             )
-            await self._subscribe(stream, request, method, headers, params, request_id, inputs)
+            await self._subscribe(stream, request, method, headers, params, request_id)
             return
         caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
-        if called:
+        if any(path in self.procedures for path in request.paths):
             caller = await self._caller(headers, params, request_id)
-        calls = [
-            self._call(path, index, method, request_id, caller, inputs) for index, path in enumerate(request.paths)
-        ]
-        answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
-        if request.stream:
-            await self._stream(calls, answer_headers, disconnected(receive) if body is None else body.left(), send)
-            return
+        with self._room(caller) as room:
+            body = self._body(request, method, headers, receive, room)
+            inputs = Inputs(request, body)
+            calls = [
+                self._call(path, index, method, request_id, caller, inputs) for index, path in enumerate(request.paths)
+            ]
+            answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
+            if request.stream:
+                await self._stream(calls, answer_headers, disconnected(receive) if body is None else body.left(), send)
+            else:
+                await self._answer(calls, answer_headers, send, is_batch=request.batch)
+
+    async def _answer(
+        self,
+        calls: list[Coroutine[None, None, Answer]],
+        headers: list[tuple[bytes, bytes]],
+        send: Send,
+        *,
+        is_batch: bool,
+    ) -> None:
+        """Answer all calls at once."""
         # The calls of a batch run at once, and so share their reads and commits.
         made = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
         statuses = {answer.http for answer in made}
-        answer_headers += _headers(made)
-        parts = self._written(made, batch=request.batch)
+        headers += _headers(made)
+        parts = self._written(made, is_batch=is_batch)
         del made  # what is sent is kept no longer
-        await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, answer_headers, parts)
+        await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, headers, parts)
 
-    def _written(self, made: Sequence[Answer], *, batch: bool) -> list[bytes]:
+    def _written(self, made: Sequence[Answer], *, is_batch: bool) -> list[bytes]:
         """The body of a request's answers, in parts."""
-        if not batch:
+        if not is_batch:
             return made[0].envelope(self.transformer)
         parts: list[bytes] = []
         for answer in made:
             parts += [b"," if parts else b"[", *answer.envelope(self.transformer)]
         return [*parts, b"]"]
+
+    def _room(self, caller: Context | ProcedureError) -> Room:
+        """What a request of a caller may take; of one that is refused nothing is read."""
+        key_id = caller.principal.key_id if isinstance(caller, Context) else ""
+        return self.services.bodies.room(key_id)
+
+    def _body(
+        self, request: Request, method: str, headers: dict[bytes, bytes], receive: Receive, room: Room
+    ) -> Body | None:
+        """Where the inputs stand; None where that is the URL."""
+        if method == "GET":
+            return None
+        called = [self.procedures[path] for path in request.paths if path in self.procedures]
+        return Body(receive, headers, body_bytes(called, self.max_body_bytes), room)
 
     def refusal(self, request: Caller, error: ProcedureError) -> Response[bytes]:
         """The answer of a request that failed before it was known what it calls."""
@@ -184,7 +210,6 @@ class Door(Struct, frozen=True, kw_only=True):
         headers: dict[bytes, bytes],
         params: dict[str, str],
         request_id: str,
-        inputs: Inputs,
     ) -> None:
         """Answer a subscription by events."""
         procedure = events.procedure
@@ -193,14 +218,16 @@ class Door(Struct, frozen=True, kw_only=True):
             await events.refuse(answer_headers, _method_refused(procedure, method, request_id).error or b"")
             return
         resume = None if request.last_event_id is None else request.last_event_id.decode(errors="replace")
-        sent = CallInput(inputs, 0, procedure, self.transformer, resume)
         with ExitStack() as held:
             try:
                 context = await find_context(
                     self.services, self.authenticator, headers, params, request_id, traceparent_of(headers)
                 )
                 held.enter_context(self.live.opened(context.principal))
-                stream = await call(procedure, context, sent.read, arrive=sent.arrive)
+                with self._room(context) as room:
+                    inputs = Inputs(request, self._body(request, method, headers, events.receive, room))
+                    sent = CallInput(inputs, 0, procedure, self.transformer, resume)
+                    stream = await call(procedure, context, sent.read, arrive=sent.arrive)
             except ProcedureError as error:
                 if not is_logged(error):
                     log_call(procedure.name, request_id, 0.0, error.code)
