@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from math import ceil
 
-from msgspec import Struct
-
+from app.access.allowance import Allowance
 from app.store import rate_windows
 from app.store.database import Database
 from schemas.errors import RateLimited
@@ -25,23 +24,6 @@ LEASES_A_WINDOW = 12
 
 CLOCK_RATE = 0.99
 """A second of ours counts as more than one of the database's: clocks that are being adjusted run at other rates."""
-
-
-class Allowance(Struct, frozen=True):
-    """What the headers of an answer say of the limit."""
-
-    limit: int
-    """Calls in a window."""
-    remaining: int
-    """What of it is left, with 0 only where nothing is: the rest of this process's lease, and its share of the rest.
-
-    Exact where one process alone takes calls. Where several do it errs to the low side, unless the others have gone
-    faster than before since this process last asked.
-    """
-    reset: int
-    """The window's end, in seconds since 1970, by the database's clock."""
-    retry_after_seconds: int
-    """Until then; what a refused caller is told to wait, at least 1."""
 
 
 def seconds_since_boot() -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from app import metrics, tracing
 from app.access.bodies import Bodies
+from app.access.rates import Rates
 from app.cursor import Cursors
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
@@ -80,6 +81,7 @@ class Process:
             exports=Exports(self.database, ledger, self._trees),
             audit=audit,
             bodies=Bodies(),
+            rates=Rates({"read": settings.rate_read, "write": settings.rate_write}),
             refusals=self._refusals,
             webhooks=self._webhooks,
             erasure=Erasure(self._log, install.node),

@@ -79,6 +79,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Event streams, sockets and their subscriptions that a key may have open at one process; more is 429. 0 lifts."""
     search_seconds: float = 60
     """Seconds of searching a minute, workspace and process; more is 429. 0 lifts."""
+    rate_read: int = 0
+    """Queries, new streams and exports a minute and key, at every door, in each process; more is 429. 0: any number."""
+    rate_write: int = 0
+    """Mutations, likewise."""
     max_subscriptions: int = 10
     """Active webhook subscriptions of a workspace; more is 429. 0 lifts."""
     webhook_allow_http: bool = False
@@ -139,7 +143,15 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}{name.upper()} must be 1 or more.")
         if not 1 <= self.max_batch_calls <= MAX_CALLS:
             raise SettingsError(f"{PREFIX}MAX_BATCH_CALLS must be from 1 to {MAX_CALLS}.")
-        for name in ("rate_publish", "rate_query", "search_seconds", "max_streams", "max_subscriptions"):
+        for name in (
+            "rate_publish",
+            "rate_query",
+            "rate_read",
+            "rate_write",
+            "search_seconds",
+            "max_streams",
+            "max_subscriptions",
+        ):
             if not 0 <= getattr(self, name) <= MAX_RATE:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_RATE}.")
         if not 0 < self.sse_ping_seconds < float("inf"):

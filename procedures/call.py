@@ -49,9 +49,9 @@ async def call(
     """Run one call; `read` gives its input, as JSON bytes, as an Input, or None for no input.
 
     The input has `size` bytes; `arrive` says how many where it is still on its way. It is awaited and read only once
-    the caller is known to be allowed. Raises the errors that the procedure declares; any other becomes Internal, its
-    cause logged. Logs one line for a failed, slow or administrative call, for every call where that is set: never an
-    input.
+    the caller is known to be allowed, and its call is counted. Raises the errors that the procedure declares; any other
+    becomes Internal, its cause logged. Logs one line for a failed, slow or administrative call, for every call where
+    that is set: never an input.
     """
     started = time.perf_counter()
     error: ProcedureError | None = None
@@ -60,6 +60,7 @@ async def call(
     span = _span(procedure, context) if tracing.is_on() else None
     try:
         _refuse_unpermitted(procedure, context)
+        context.services.rates.take(procedure.rate, context.principal.key_id)
         if arrive is not None:
             size = await arrive()
             started = time.perf_counter()  # how long its client took to send it says nothing of us

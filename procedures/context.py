@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.access.bodies import Bodies
+from app.access.rates import Rates
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
@@ -36,6 +37,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """Of events as the ledger shows them."""
     exports: Exports
     audit: AuditLog
+    rates: Rates
     bodies: Bodies
     refusals: Refusals
     webhooks: Webhooks

@@ -8,9 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_ty
 import msgspec
 from msgspec import Struct
 
+from app.access.rates import Rate
 from procedures.context import Context
 from schemas.base import Input, Marker
-from schemas.errors import Internal, InvalidInput, PayloadTooLarge, ProcedureError, Unavailable
+from schemas.errors import Internal, InvalidInput, PayloadTooLarge, ProcedureError, RateLimited, Unavailable
 from schemas.principal import Scope
 from schemas.written import Tracked, Written
 
@@ -59,7 +60,13 @@ SMALL_INPUT_BYTES = 262_144
 """What the input of a procedure may have, unless it declares that its input is large."""
 
 
-COMMON_ERRORS: tuple[type[ProcedureError], ...] = (InvalidInput, PayloadTooLarge, Unavailable, Internal)
+COMMON_ERRORS: tuple[type[ProcedureError], ...] = (
+    InvalidInput,
+    PayloadTooLarge,
+    RateLimited,
+    Unavailable,
+    Internal,
+)
 """What every procedure may raise, declared or not."""
 
 
@@ -87,6 +94,11 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     def max_input_bytes(self, max_body_bytes: int) -> int:
         """What its input may have where a request may have `max_body_bytes`."""
         return max_body_bytes if self.large_input else min(SMALL_INPUT_BYTES, max_body_bytes)
+
+    @property
+    def rate(self) -> Rate:
+        """Which rate of its caller's key it counts against."""
+        return "write" if self.kind is Kind.MUTATION else "read"
 
     @property
     def is_administrative(self) -> bool:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import structlog
 from msgspec import Raw
 
+from app.access.allowance import Allowance
 from app.access.turns import LONG_COST
 from app.cursor import Cursors
 from app.delivery.dispatcher import Dispatcher
@@ -22,7 +23,6 @@ from app.delivery.worker import Posting, Worker
 from app.filter import Subscribers
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
-from app.limits import Allowance
 from app.sealing import Sealer
 from app.settings import Settings, networks
 from app.store.audit import Act

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from app.access.allowance import Allowance
 from app.auth import INVALID
 from schemas import errors
 
@@ -52,3 +53,11 @@ def headers_of(error: errors.ProcedureError) -> dict[str, str]:
     if isinstance(error, errors.UnsupportedMedia) and error.accept_encoding is not None:
         return {"accept-encoding": error.accept_encoding}
     return {}
+
+
+def limit_headers(state: Allowance | errors.RateLimited | None) -> dict[str, str]:
+    """The headers that tell what is left of a limit (the document "Events API", section Rate Limits)."""
+    if state is None:
+        return {}
+    numbers = {"limit": state.limit, "remaining": state.remaining, "reset": state.reset}
+    return {f"x-ratelimit-{name}": str(number) for name, number in numbers.items()}

@@ -14,7 +14,7 @@ from msgspec import Struct
 from app.surfaces.called import called
 from app.surfaces.ledger_export import Download
 from app.surfaces.operation import Operation
-from app.surfaces.rest import Caller, RestDoor, answer, named_by, refusal
+from app.surfaces.rest import Caller, RestDoor, answer, limits, named_by, refusal
 from procedures.audit.list import list_ as list_audit
 from procedures.context import Context
 from procedures.ledger.checkpoint import checkpoint as ledger_checkpoint
@@ -98,6 +98,7 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
         "content-type": MediaType.JSON,
         "x-request-id": context.request_id,
         "content-disposition": f'attachment; filename="{context.workspace}-{bundle.id}.json"',
+        **limits(request),
     }
     return Download(
         procedure=ledger_export,

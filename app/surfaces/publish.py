@@ -11,10 +11,11 @@ from litestar.di import Provide
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from app.access.allowance import Allowance
 from app.access.bodies import Room
 from app.access.parsing import parse
 from app.filter import Subscribers
-from app.limits import Allowance, RateLimits
+from app.limits import RateLimits
 from app.metrics import RATE_LIMITED
 from app.surfaces.accept import chosen
 from app.surfaces.body import Body
@@ -142,14 +143,24 @@ class PublishDoor(RestDoor, frozen=True, kw_only=True):
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call against its workspace's minute, or its webhooks. Raises RateLimited, Unavailable."""
-        if operation.allowance == "webhooks":
-            request.state.allowance = await self.services.webhooks.allowance(context.workspace)
-        elif operation.allowance is not None:
-            try:
-                request.state.allowance = await self.limits.take(operation.allowance, context.workspace)
-            except RateLimited:
-                RATE_LIMITED.add(operation.allowance)
-                raise
+        await super().admit(request, operation, context)
+        if operation.allowance is None:
+            return
+        state: Allowance | RateLimited | None
+        try:
+            state = await self._allowance(operation.allowance, context.workspace)
+        except RateLimited as error:
+            RATE_LIMITED.add(operation.allowance)
+            state = error
+        if state is not None:
+            request.state.allowance = lambda: state
+        if isinstance(state, RateLimited):
+            raise state
+
+    async def _allowance(self, kind: str, workspace: str) -> Allowance | None:
+        if kind == "webhooks":
+            return await self.services.webhooks.allowance(workspace)
+        return await self.limits.take(kind, workspace)
 
 
 @post("/events", operation=PUBLISH)
@@ -178,7 +189,7 @@ async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
     content = await parse(len(asked.json), _page_of, asked, parameters, context.workspace, as_batch=as_batch)
     if as_batch:
         return _cloudevents(request, BATCH, content, QUERY.status)
-    return answer(request, content, QUERY.status, _limits(request))
+    return answer(request, content, QUERY.status)
 
 
 @post("/events/subscriptions", operation=SUBSCRIBE)
@@ -190,7 +201,7 @@ async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
         named = named_by(request, SUBSCRIBE)
         made = await called(create_subscription, context, body.sent, {}, named, arrive=body.arrive)
     await door.admit(request, SUBSCRIBE, context)
-    return answer(request, made, SUBSCRIBE.status, _limits(request))
+    return answer(request, made, SUBSCRIBE.status)
 
 
 @get("/events/subscriptions", operation=SUBSCRIPTIONS)
@@ -199,7 +210,7 @@ async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
     context, asked = await door.read(request, SUBSCRIPTIONS)
     wanted = ListSubscriptions(limit=asked.limit, after=asked.after)
     found = await called(list_subscriptions, context, lambda: wanted, {}, named_by(request, SUBSCRIPTIONS))
-    return answer(request, SubscriptionList(subscriptions=found), SUBSCRIPTIONS.status, _limits(request))
+    return answer(request, SubscriptionList(subscriptions=found), SUBSCRIPTIONS.status)
 
 
 @delete("/events/subscriptions/{subscription_id:str}", status_code=204, operation=UNSUBSCRIBE)
@@ -209,7 +220,7 @@ async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) 
     wanted = SubscriptionReference(subscription_id=subscription_id)
     await called(delete_subscription, context, lambda: wanted, {}, named_by(request, UNSUBSCRIBE))
     await door.admit(request, UNSUBSCRIBE, context)
-    return done(request, _limits(request))
+    return done(request)
 
 
 @route(["/events", "/events/subscriptions"], http_method=[HttpMethod.OPTIONS], status_code=204)
@@ -228,15 +239,8 @@ def publish_router(door: PublishDoor) -> Router:
         route_handlers=[methods, publish, query, subscribe, subscriptions, unsubscribe],
         opt={"door": "publish"},
         dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
-        exception_handlers={ProcedureError: _refused},
+        exception_handlers={ProcedureError: refusal},
     )
-
-
-def _refused(request: Caller, error: ProcedureError) -> Response[bytes]:
-    known: Allowance | RateLimited | None = request.state.get("allowance")
-    if isinstance(error, RateLimited) and (known is None or known.limit == error.limit):  # else it is of another limit
-        request.state.allowance = error
-    return refusal(request, error, _limits(request))
 
 
 def _granted(request: Caller, door: PublishDoor) -> dict[str, str]:
@@ -245,15 +249,6 @@ def _granted(request: Caller, door: PublishDoor) -> dict[str, str]:
     if not _SENDER.fullmatch(origin):
         return {}
     return {"webhook-allowed-origin": origin, "webhook-allowed-rate": str(door.publish_rate or "*")}
-
-
-def _limits(request: Caller) -> dict[str, str]:
-    """The state of the caller's rate limit (section Rate Limits); nothing where it is lifted or was not looked at."""
-    state: Allowance | RateLimited | None = request.state.get("allowance")
-    if state is None:
-        return {}
-    numbers = {"limit": state.limit, "remaining": state.remaining, "reset": state.reset}
-    return {f"x-ratelimit-{name}": str(number) for name, number in numbers.items()}
 
 
 async def _publish_event(request: Caller, door: PublishDoor, principal: Principal, room: Room) -> Response[bytes]:
@@ -393,11 +388,11 @@ async def _published(
     if chosen(header_map(request.scope), (JSON, EVENT, BATCH)) != JSON:
         return _cloudevents(request, EVENT, Raw(shown(event)), PUBLISH.status)
     triggered = len(await door.services.webhooks.dispatch.told(subscribers, event))
-    return answer(request, Published.of(event, triggered), PUBLISH.status, _limits(request))
+    return answer(request, Published.of(event, triggered), PUBLISH.status)
 
 
 def _cloudevents(request: Caller, media_type: str, content: Raw, status: int) -> Response[bytes]:
     """An answer in CloudEvents."""
-    made = answer(request, content, status, _limits(request))
+    made = answer(request, content, status)
     made.media_type = media_type
     return made

@@ -1,8 +1,8 @@
 """What the REST doors share: who calls, how an answer is written, and the one shape of their errors."""
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from inspect import getdoc
 from typing import Any, TypeVar
 
@@ -13,11 +13,12 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
+from app.access.allowance import Allowance
 from app.access.bodies import Room
 from app.auth import Authenticator
 from app.metrics import CALLS
 from app.surfaces.body import Body
-from app.surfaces.errors import headers_of, status_of
+from app.surfaces.errors import headers_of, limit_headers, status_of
 from app.surfaces.failures import door_of
 from app.surfaces.operation import Operation, Route
 from app.surfaces.requests import (
@@ -32,7 +33,7 @@ from procedures.call import is_logged, lacks_scope, log_call
 from procedures.context import Context, Services
 from procedures.procedure import Procedure
 from schemas.base import Input
-from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError
+from schemas.errors import Forbidden, InvalidInput, NotFound, ProcedureError, RateLimited
 from schemas.issues import find_issues, fitted, unwrap
 from schemas.principal import Principal
 from schemas.written import Written
@@ -99,7 +100,12 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         return Body(request.receive, header_map(request.scope), procedure.max_input_bytes(self.max_body_bytes), room)
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
-        """Count a call, where a door limits them."""
+        """Count a call, where a door limits them itself. Its answer tells what is left.
+
+        Raises RateLimited, Unavailable.
+        """
+        rate, key_id = operation.procedure.rate, context.principal.key_id
+        request.state.allowance = partial(self.services.rates.allowance, rate, key_id)
 
     async def read(self, request: Caller, operation: Operation[Q]) -> tuple[Context, Q]:
         """Who calls, in which workspace, and what for.
@@ -178,20 +184,31 @@ def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] 
         value.json if isinstance(value, Written) else msgspec.json.encode(value),
         status_code=status,
         media_type=MediaType.JSON,
-        headers={"x-request-id": request_id(request), **(headers or {})},
+        headers={"x-request-id": request_id(request), **limits(request), **(headers or {})},
     )
 
 
-def done(request: Caller, headers: Mapping[str, str]) -> Response[None]:
+def done(request: Caller, headers: Mapping[str, str] | None = None) -> Response[None]:
     """The answer where there is nothing to say."""
-    return Response(None, status_code=204, headers={"x-request-id": request_id(request), **headers})
+    own = {"x-request-id": request_id(request), **limits(request), **(headers or {})}
+    return Response(None, status_code=204, headers=own)
 
 
-def refusal(request: Caller, error: ProcedureError, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+def limits(request: Caller) -> dict[str, str]:
+    """The headers that tell what is left of a limit; none where there is no limit, or it was not looked at."""
+    state: Callable[[], Allowance | RateLimited | None] | None = request.state.get("allowance")
+    return limit_headers(None if state is None else state())
+
+
+def refusal(request: Caller, error: ProcedureError) -> Response[bytes]:
     """The answer of a call that failed. Logs it, unless its procedure has."""
+    if isinstance(error, RateLimited) and (counted := request.state.get("allowance")) is not None:
+        state = counted()
+        if state is not None and state.limit == error.limit:  # else the limit is a search's, which is no call's
+            request.state.allowance = lambda: error
     if not is_logged(error):
         log_call(_called(request), request_id(request), 0.0, error.code)
-    return answer(request, Refusal.of(error), status_of(error).http, headers_of(error) | dict(headers or {}))
+    return answer(request, Refusal.of(error), status_of(error).http, headers_of(error))
 
 
 def _called(request: Caller) -> str:

@@ -13,7 +13,7 @@ from app.access import answers
 from app.access.bodies import Room
 from app.auth import Authenticator
 from app.surfaces.body import Body, disconnected
-from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of
+from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of, limit_headers
 from app.surfaces.live import Live
 from app.surfaces.requests import header_map, refuse_malformed, request_id_of, traceparent_of
 from app.surfaces.rest import Caller
@@ -106,22 +106,22 @@ class Door(Struct, frozen=True, kw_only=True):
             if request.stream:
                 await self._stream(calls, answer_headers, disconnected(receive) if body is None else body.left(), send)
             else:
-                await self._answer(calls, answer_headers, send, is_batch=request.batch)
+                await self._answer(calls, answer_headers, send, request, caller)
 
     async def _answer(
         self,
         calls: list[Coroutine[None, None, Answer]],
         headers: list[tuple[bytes, bytes]],
         send: Send,
-        *,
-        is_batch: bool,
+        request: Request,
+        caller: Context | ProcedureError,
     ) -> None:
         """Answer all calls at once."""
         # The calls of a batch run at once, and so share their reads and commits.
         made = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
         statuses = {answer.http for answer in made}
-        headers += _headers(made)
-        parts = self._written(made, is_batch=is_batch)
+        headers += [*_headers(made), *self._limits(request, caller)]
+        parts = self._written(made, is_batch=request.batch)
         del made  # what is sent is kept no longer
         await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, headers, parts)
 
@@ -233,6 +233,7 @@ class Door(Struct, frozen=True, kw_only=True):
                     log_call(procedure.name, request_id, 0.0, error.code)
                 await events.refuse(answer_headers, failure(error, procedure.name).error or b"")
                 return
+            answer_headers += self._limits(request, context)
             await events.run(answer_headers, context, stream)
 
     async def _stream(
@@ -277,6 +278,14 @@ class Door(Struct, frozen=True, kw_only=True):
         called = (self.procedures[path] for path in request.paths if path in self.procedures)
         refused = (allowed for allowed in map(_allowed, called) if method not in allowed)
         return [(b"allow", ", ".join(allowed).encode()) for allowed in refused][:1]
+
+    def _limits(self, request: Request, caller: Context | ProcedureError) -> list[tuple[bytes, bytes]]:
+        """What the caller's key has left, where its rate is limited. The procedures of a batch are of one kind."""
+        called = next((self.procedures[path] for path in request.paths if path in self.procedures), None)
+        if called is None or isinstance(caller, ProcedureError):
+            return []
+        allowance = self.services.rates.allowance(called.rate, caller.principal.key_id)
+        return [(name.encode(), value.encode()) for name, value in limit_headers(allowance).items()]
 
     def _check_kinds(self, request: Request) -> None:
         if request.batch:

@@ -1,0 +1,75 @@
+"""Rates by key: how many calls a minute one key may make in one server process, whichever doors it uses.
+
+Counted in memory, without a statement. A key may make all calls of a minute at once; they come back one by one, so that
+whoever keeps to the pace is never refused. Nothing is remembered of a key that could make all of them again.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from app.access.allowance import Allowance
+from app.metrics import RATE_LIMITED
+from schemas.errors import RateLimited
+
+Rate = Literal["read", "write"]
+
+MINUTE = 60 * 10**9
+"""In nanoseconds: sums of them are exact."""
+
+
+class Rates:
+    """Counts the calls of keys. For one event loop."""
+
+    def __init__(self, limits: Mapping[Rate, int], clock: Callable[[], int] = time.monotonic_ns) -> None:
+        """`limits` has the calls a minute; 0 lifts. `clock` tells nanoseconds."""
+        self._limits = limits
+        self._clock = clock
+        self._full_at: dict[tuple[Rate, str], int] = {}
+        """When each key may make all of its calls again."""
+        self._tidy_at = 0
+
+    @property
+    def known_keys(self) -> int:
+        """Of how many keys and rates something is remembered."""
+        return len(self._full_at)
+
+    def take(self, rate: Rate, key_id: str) -> None:
+        """Count one call. Raises RateLimited."""
+        limit = self._limits[rate]
+        if limit == 0:
+            return
+        now = self._clock()
+        full_at = max(self._full_at.get((rate, key_id), now), now) + MINUTE // limit
+        if full_at > now + MINUTE:
+            RATE_LIMITED.add(rate)
+            wait_seconds = _seconds(full_at - now - MINUTE)
+            raise RateLimited(
+                f"The key may make {limit} calls a minute that {rate}; retry after {wait_seconds} s",
+                limit=limit,
+                reset=int(time.time()) + wait_seconds,
+                retry_after_seconds=wait_seconds,
+            )
+        self._tidy(now)
+        self._full_at[rate, key_id] = full_at
+
+    def allowance(self, rate: Rate, key_id: str) -> Allowance | None:
+        """What a key has left; None where that is not limited."""
+        limit = self._limits[rate]
+        if limit == 0:
+            return None
+        now = self._clock()
+        used = max(self._full_at.get((rate, key_id), now) - now, 0)
+        wait_seconds = _seconds(used)
+        return Allowance(limit, (MINUTE - used) // (MINUTE // limit), int(time.time()) + wait_seconds, wait_seconds)
+
+    def _tidy(self, now: int) -> None:
+        """Once a minute: forget the keys that may make all of their calls."""
+        if now >= self._tidy_at:
+            self._tidy_at = now + MINUTE
+            self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+
+
+def _seconds(nanoseconds: int) -> int:
+    """Rounded up, at least 1."""
+    return max(-(-nanoseconds // 10**9), 1)
