@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving
+from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
 
 BODY_BYTES = 8_000_000
@@ -122,6 +122,7 @@ def test_a_key_that_sends_too_much_at_once_waits_for_itself_alone(keyed: Keyed) 
     with ExitStack() as open_:
         for _ in range(2):
             open_.enter_context(sending(greedy, "/trpc/events.logBatch", "application/json"))
+        until(lambda: greedy.mutate("events.log", event).status_code == 503)
         refused = greedy.mutate("events.log", event)
         small = greedy.mutate("events.log", {"type": "a.b", "data": {}})
         logged = other.mutate("events.log", event)
