@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_origin
 import msgspec
 from msgspec import Struct
 
+from app.contract.operation import Kind
 from app.json_schema import Schema, Way, json_schemas
 from app.openapi_examples import UUID, Examples
 from app.surfaces.errors import BAD_REQUEST, TRPC_CODES, UNSUPPORTED_MEDIA_TYPE, status_of
@@ -25,7 +26,7 @@ from app.surfaces.trpc.door import MOUNT
 from app.surfaces.trpc.envelope import error_object, failure
 from app.surfaces.trpc.transformer import TRANSFORMERS
 from procedures.described import EVERY_CALLS, published, types_of
-from procedures.procedure import Kind, Procedure
+from procedures.procedure import Procedure
 from schemas import errors
 from schemas.event import TYPE_MESSAGE
 from schemas.issues import unwrap

@@ -25,7 +25,7 @@ import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum, StrEnum
-from inspect import cleandoc, getdoc
+from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -33,8 +33,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from app.contract.operation import Declaration, Kind
 from app.filter import EQUALITY, MATCHING, OPERATORS, Fields
-from procedures.procedure import Kind, Procedure
 from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Operator, Quantifier, Relation
 from schemas.filter import Kind as FieldKind
@@ -176,7 +176,7 @@ with `markers: true`; what has an `id` is a value: `if ("id" in value)`."""
 
 
 def typescript(
-    procedures: Mapping[str, Procedure],
+    procedures: Mapping[str, Declaration],
     *,
     transformer: Literal["none", "superjson"],
     error_codes: Iterable[str] = (),
@@ -221,7 +221,7 @@ class _Speller:
         self._metadata = metadata_struct()
         self._event_types = event_types()
 
-    def signature(self, procedure: Procedure, refer: _Refer) -> str:
+    def signature(self, procedure: Declaration, refer: _Refer) -> str:
         """A procedure's type. A stream's values are tracked: its reader gets each with the id to resume after."""
         wanted = self._spell(procedure.input, _Way.INPUT, f"the input of {procedure.name}", refer)
         answer = self._spell(procedure.output, _Way.OUTPUT, f"the output of {procedure.name}", refer)
@@ -448,9 +448,9 @@ def _signature(kind: Kind, wanted: str, answer: str) -> str:
     return f"{_PROCEDURE_TYPES[kind]}<{{ input: {wanted}; output: {output}; meta: object }}>"
 
 
-def _doc(procedure: Procedure) -> str:
+def _doc(procedure: Declaration) -> str:
     """What is said where a procedure is called."""
-    doc = getdoc(procedure.run) or ""
+    doc = procedure.description
     if procedure.marker is not None:
         doc += f"\n\n{_HOW_TO_GET_MARKERS % procedure.marker.__name__}"
     return doc.strip()
@@ -489,9 +489,9 @@ def _comment(doc: str | None, indent: str = "") -> str:
     return "".join([f"{indent}/**\n", *(f"{indent} * {line}".rstrip() + "\n" for line in lines), f"{indent} */\n"])
 
 
-def _record(procedures: Mapping[str, Procedure], signature: Callable[[Procedure], str], indent: str) -> str:
+def _record(procedures: Mapping[str, Declaration], signature: Callable[[Declaration], str], indent: str) -> str:
     """The router record of procedures by what is left of their names. A docstring shows where a frontend calls."""
-    spaces: dict[str, dict[str, Procedure]] = {}
+    spaces: dict[str, dict[str, Declaration]] = {}
     for name, procedure in procedures.items():
         space, _, rest = name.partition(".")
         spaces.setdefault(space, {})[rest] = procedure

@@ -10,12 +10,13 @@ import structlog
 from app import tracing
 from app.access.answers import begin
 from app.access.parsing import parse
+from app.contract.operation import Kind
 from app.metrics import CALL_SECONDS, CALLS
 from app.refusals import Refused
 from app.spans import Span
 from app.store.workspaces import NODE_LOG
 from procedures.context import Context
-from procedures.procedure import SMALL_INPUT_BYTES, Kind, Procedure, Sent, Stream
+from procedures.procedure import SMALL_INPUT_BYTES, Procedure, Sent, Stream
 from schemas.errors import (
     Forbidden,
     Internal,

@@ -2,15 +2,15 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from app.access.rates import Rate
+from app.contract.operation import Declaration, Kind
 from procedures.context import Context
-from schemas.base import Input, Marker
+from schemas.base import Marker
 from schemas.errors import Internal, InvalidInput, PayloadTooLarge, ProcedureError, RateLimited, Unavailable
 from schemas.principal import Scope
 from schemas.written import Tracked, Written
@@ -47,15 +47,6 @@ class Sent(Struct, Generic[T], frozen=True):
     """What any other procedure would have raised; of several, all."""
 
 
-class Kind(StrEnum):
-    """tRPC's kinds of procedure, and one that it has no answer for: a text too large for one."""
-
-    QUERY = "query"
-    MUTATION = "mutation"
-    SUBSCRIPTION = "subscription"
-    DOWNLOAD = "download"
-
-
 SMALL_INPUT_BYTES = 262_144
 """What the input of a procedure may have, unless it declares that its input is large."""
 
@@ -70,22 +61,11 @@ COMMON_ERRORS: tuple[type[ProcedureError], ...] = (
 """What every procedure may raise, declared or not."""
 
 
-class Procedure(Struct, frozen=True, kw_only=True, eq=False):
-    """An operation: its wire name, kind, scope, types (read off the annotations) and the errors that it may raise."""
+class Procedure(Declaration, frozen=True, kw_only=True, eq=False):
+    """An operation as it is declared, and the function that runs it."""
 
-    name: str
-    kind: Kind
-    scope: Scope | None
-    """Without one any valid key may call it."""
-    errors: tuple[type[ProcedureError], ...]
     run: Callable[[Any, Context], Awaitable[Any]]
-    input: type[Input]
-    output: Any
-    """Of a subscription: the type of the values that are tracked."""
-    marker: type[Marker] | None = None
     decoder: msgspec.json.Decoder[Any]
-    optional: bool
-    """Whether a call may leave the input out, because no field is required."""
     takes_sent: bool
     """Whether it takes `Sent`: an input that does not fit is run too."""
     large_input: bool = False
@@ -115,16 +95,6 @@ class Procedure(Struct, frozen=True, kw_only=True, eq=False):
     def reads_node_log(self) -> bool:
         """Whether a key for everything may call it on the log `_node`, which is no workspace's."""
         return self.scope in {Scope.LEDGER_READ, Scope.AUDIT_READ}
-
-    @property
-    def summary(self) -> str:
-        """The first line of the docstring."""
-        return self.description.partition("\n")[0]
-
-    @property
-    def description(self) -> str:
-        """The docstring."""
-        return inspect.getdoc(self.run) or ""
 
 
 def query(
@@ -184,6 +154,7 @@ def _declare(
         kind=kind,
         scope=scope,
         errors=(*errors, *COMMON_ERRORS),
+        description=inspect.getdoc(run) or "",
         run=run,
         input=wanted,
         output=output,

@@ -11,7 +11,8 @@ from functools import cache
 from types import ModuleType
 
 import procedures
-from procedures.procedure import Kind, Procedure
+from app.contract.operation import Kind
+from procedures.procedure import Procedure
 from schemas.base import Input
 
 RESERVED = ("then", "call", "apply")

@@ -12,9 +12,9 @@ import httpx
 import msgspec
 import pytest
 
+from app.contract.operation import Kind
 from app.settings import Settings
 from app.surfaces.errors import TRPC_CODES
-from procedures.procedure import Kind
 from procedures.registry import registry
 from tests import web
 from tests.servers import environment, free_port, this_environment, until

@@ -21,12 +21,12 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 from msgspec import Meta, Struct
 
+from app.contract.operation import Kind
 from app.filter import Fields, parse_filter, parse_order, refuse_relations
 from app.json_schema import Way, json_schemas, self_contained
 from app.ledger.draft import Drafting
 from app.typescript import typescript
 from procedures.described import contract, procedures_described
-from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.base import Input, Output, Section
 from schemas.browse import OrderObject

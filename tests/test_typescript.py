@@ -12,10 +12,11 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from app.contract.operation import Kind
 from app.filter import Fields, parse_filter, parse_order
 from app.typescript import typescript
 from procedures.context import Context
-from procedures.procedure import Kind, Procedure, Stream, mutation, query, subscription
+from procedures.procedure import Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry
 from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section
 from schemas.errors import InvalidInput

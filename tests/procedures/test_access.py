@@ -7,9 +7,9 @@ import httpx
 import msgspec
 import pytest
 
+from app.contract.operation import Kind
 from app.store.deletion import delete_workspace
 from app.store.install import connect
-from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas.principal import Scope
 from tests import web

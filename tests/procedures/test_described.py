@@ -2,7 +2,7 @@
 
 from jsonschema import Draft202012Validator
 
-from procedures.procedure import Kind
+from app.contract.operation import Kind
 from procedures.registry import registry
 from schemas.errors import ProcedureError
 from schemas.metadata import BUILT_IN

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import procedures
-from procedures.procedure import Kind
+from app.contract.operation import Kind
 from procedures.registry import registry
 from schemas.errors import Internal, InvalidInput, PayloadTooLarge, Unavailable
 

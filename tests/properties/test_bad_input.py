@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procedures.procedure import Kind
+from app.contract.operation import Kind
 from procedures.registry import registry
 from schemas.issues import decoded
 from tests.examples import examples

@@ -25,13 +25,14 @@ from mcp_types import CallToolResult, Tool
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from app.contract.operation import Kind
 from app.filter import Fields, parse_filter
 from app.json_schema import Way, json_schemas, self_contained
 from app.surfaces.mcp.results import MAX_ANSWER_BYTES, failed
 from app.surfaces.mcp.server import ToolServer
 from app.surfaces.mcp.tools import CAUTION, DEFAULT_LIMIT, EXAMPLE, HINTS, LEFT_OUT, tool_name, tools
 from procedures.context import Context
-from procedures.procedure import Kind, mutation
+from procedures.procedure import mutation
 from procedures.registry import registry
 from schemas.base import Input
 from schemas.errors import Conflict, Internal, Unavailable

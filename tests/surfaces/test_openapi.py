@@ -20,6 +20,7 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Meta
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from app.contract.operation import Kind
 from app.openapi import openapi
 from app.openapi_examples import SHOWN
 from app.surfaces.browse import browse_router
@@ -31,7 +32,6 @@ from app.surfaces.publish import publish_router
 from app.surfaces.rest import routes
 from app.surfaces.service import service_router
 from procedures.described import EVERY_CALLS
-from procedures.procedure import Kind
 from procedures.registry import registry
 from schemas import errors
 from schemas.base import Input, Output

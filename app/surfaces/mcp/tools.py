@@ -15,10 +15,11 @@ from typing import Any, cast, get_args
 import msgspec
 from msgspec import Struct
 
+from app.contract.operation import Kind
 from app.json_schema import Schema, self_contained
 from app.patterns import portable
 from procedures.described import contract
-from procedures.procedure import Kind, Procedure
+from procedures.procedure import Procedure
 from schemas.base import NO_NUL, Count, Fraction, Instant, RawRecord, ShortText, Text
 from schemas.filter import Direction
 from schemas.issues import unwrap

@@ -12,6 +12,7 @@ from msgspec import Struct
 from app.access import answers
 from app.access.bodies import Room
 from app.auth import Authenticator
+from app.contract.operation import Kind
 from app.surfaces.body import Body, disconnected
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of, limit_headers
 from app.surfaces.live import Live
@@ -27,7 +28,7 @@ from app.surfaces.trpc.sse import EventStream, Timing
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import call, is_logged, log_call
 from procedures.context import Context, Services
-from procedures.procedure import Kind, Procedure
+from procedures.procedure import Procedure
 from schemas.errors import Internal, NotFound, ProcedureError
 from schemas.jsontext import MAX_ECHO
 

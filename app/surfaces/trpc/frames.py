@@ -9,10 +9,10 @@ from functools import cache
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from app.contract.operation import Kind
 from app.surfaces.errors import PARSE_ERROR
 from app.surfaces.trpc.request import RequestError, connection_params
 from app.surfaces.trpc.transformer import Transformer
-from procedures.procedure import Kind
 
 MAX_ECHOED = 8192
 """Characters of a path and bytes of an id: answers repeat both."""

@@ -15,6 +15,7 @@ from app.access.budget import Budget
 from app.access.parsing import parse
 from app.access.strangers import MAX_MESSAGE_BYTES
 from app.auth import Authenticator
+from app.contract.operation import Kind
 from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
 from app.surfaces.failures import told
 from app.surfaces.live import Live
@@ -27,7 +28,7 @@ from app.surfaces.trpc.transformer import Transformer
 from app.surfaces.websocket import CLOSE_SECONDS, DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from procedures.call import call, log_call, next_batch
 from procedures.context import Context, Services
-from procedures.procedure import Kind, Procedure
+from procedures.procedure import Procedure
 from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
 from schemas.jsontext import MAX_ECHO
 

@@ -1,0 +1,1 @@
+"""How the API is written down: JSON Schema, TypeScript, and what a change may do to either."""
