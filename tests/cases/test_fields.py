@@ -32,7 +32,7 @@ QUERIES: dict[str, list[tuple[str, str]]] = {
         ("orgId=nowhere", "orgId"),
         ("orgId=_node", "orgId"),
     ],
-    "/v1/events/subscriptions": [("orgId=_node", "orgId"), ("limit=1", "limit")],
+    "/v1/events/subscriptions": [("orgId=_node", "orgId"), ("limit=0", "limit"), ("offset=1", "offset")],
     "/api/events": [
         ("subject_id=%00", "subject_id"),
         ("parent_id=%00", "parent_id"),

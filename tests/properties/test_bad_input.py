@@ -141,7 +141,7 @@ INPUTS: dict[str, dict[str, Any]] = {
         "direction": "forward",
     },
     "subscriptions.get": {"subscriptionId": PAUSED},
-    "subscriptions.list": {},
+    "subscriptions.list": {"limit": 3, "after": "x"},
     "subscriptions.pause": {"subscriptionId": PAUSED},
     "subscriptions.replay": {"subscriptionId": PAUSED, **REPLAY},
     "subscriptions.resume": {"subscriptionId": "x"},
