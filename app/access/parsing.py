@@ -15,29 +15,40 @@ T = TypeVar("T")
 TURN_BYTES = 65536
 """What may be parsed in one turn of the event loop. The slowest JSON takes about half a microsecond a byte."""
 
+UNWATCHED_BYTES = 16_384
+
 _pool = ThreadPoolExecutor(1, "parsing")
 """One thread. Python runs one at a time, so a second would finish nothing sooner and keep the event loop waiting."""
 
 
 class _Turn:
-    """How much is parsed before the event loop looks at the network again."""
+    """How much is parsed before the event loop looks at the network again.
+
+    To be told of the end of a turn costs more than a small input. So the first `UNWATCHED_BYTES` may be of several.
+    """
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watching: asyncio.AbstractEventLoop | None = None
         self._bytes = 0
 
     def has_room(self, size: int) -> bool:
         """Whether `size` bytes more may be parsed in this turn. Counts them if they may."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop, self._bytes = loop, 0
-            loop.call_soon(self._end)
+        if self._bytes + size > UNWATCHED_BYTES:
+            self._watch()
         has_room = self._bytes + size <= TURN_BYTES
         self._bytes += size if has_room else 0
         return has_room
 
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._watching is not loop:
+            self._watching = loop
+            self._bytes = 0
+            loop.call_soon(self._end)
+
     def _end(self) -> None:
-        self._loop = None
+        self._watching = None
+        self._bytes = 0
 
 
 _turn = _Turn()
