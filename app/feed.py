@@ -22,8 +22,8 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from app.access.budget import Budget
-from app.access.turns import Turns
+from app.capacity.budget import Budget
+from app.capacity.turns import Turns
 from app.cursor import Cursor, Cursors
 from app.filter import FoundEvent, cost, filter_of, matcher, weight
 from app.metrics import FEED_SECONDS

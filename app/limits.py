@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from math import ceil
 
-from app.access.allowance import Allowance
+from app.capacity.allowance import Allowance
 from app.store import rate_windows
 from app.store.database import Database
 from schemas.errors import RateLimited

@@ -13,8 +13,8 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
-from app.access.openings import Openings, max_connections
 from app.auth import Authenticator
+from app.capacity.openings import Openings, max_connections
 from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
 from app.limits import RateLimits

@@ -5,8 +5,8 @@ import gc
 from collections.abc import Callable
 
 from app import metrics, tracing
-from app.access.bodies import Bodies
-from app.access.rates import Rates
+from app.capacity.bodies import Bodies
+from app.capacity.rates import Rates
 from app.cursor import Cursors
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed

@@ -17,7 +17,7 @@ from granian.http import HTTP1Settings
 from granian.server import MPServer
 from granian.server.mp import WorkerProcess
 
-from app.access.openings import max_connections, max_files
+from app.capacity.openings import max_connections, max_files
 from app.main import load_worker
 from app.settings import Settings
 from app.signals import held_back, stop

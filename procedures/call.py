@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 
 from app import tracing
-from app.access.answers import begin
-from app.access.parsing import parse
+from app.capacity.answers import begin
+from app.capacity.parsing import parse
 from app.contract.operation import Kind
 from app.metrics import CALL_SECONDS, CALLS
 from app.refusals import Refused

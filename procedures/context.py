@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from app.access.bodies import Bodies
-from app.access.rates import Rates
+from app.capacity.bodies import Bodies
+from app.capacity.rates import Rates
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting

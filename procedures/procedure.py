@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_ty
 import msgspec
 from msgspec import Struct
 
-from app.access.rates import Rate
+from app.capacity.rates import Rate
 from app.contract.operation import Declaration, Kind
 from procedures.context import Context
 from schemas.base import Marker

@@ -11,8 +11,8 @@ from uuid import uuid4
 import structlog
 from msgspec import Raw
 
-from app.access.allowance import Allowance
-from app.access.turns import LONG_COST
+from app.capacity.allowance import Allowance
+from app.capacity.turns import LONG_COST
 from app.cursor import Cursors
 from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard

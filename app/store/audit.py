@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
-from app.access.answers import keep
+from app.capacity.answers import keep
 from app.ledger.canonical import canonical
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import new_id

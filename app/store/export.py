@@ -19,7 +19,7 @@ import msgspec
 import uuid_utils
 from msgspec import Struct
 
-from app.access.answers import hold, taken
+from app.capacity.answers import hold, taken
 from app.ledger import merkle
 from app.ledger.chain import ERASED_TYPE, GENESIS, ROTATED_TYPE, export_text, instant
 from app.store.database import Database

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from app.access.answers import keep
+from app.capacity.answers import keep
 from app.ledger import checkpoint, merkle
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring

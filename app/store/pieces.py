@@ -10,7 +10,7 @@ from itertools import accumulate
 
 import msgspec
 
-from app.access.answers import hold, keep
+from app.capacity.answers import hold, keep
 from app.store.database import Database
 from app.store.rows import EVENT_BYTES
 from app.store.walk import each_sql

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.access.answers import keep
+from app.capacity.answers import keep
 from app.store.database import Database
 from app.store.filter_sql import USUAL_UUID, has_kind, projection
 from app.store.rows import INSTANT

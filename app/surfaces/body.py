@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from litestar.types import Receive
 
-from app.access.bodies import Room
-from app.access.parsing import parse
+from app.capacity.bodies import Room
+from app.capacity.parsing import parse
 from schemas.errors import InvalidInput, Issue, PayloadTooLarge, ProcedureError, TimedOut, UnsupportedMedia
 from schemas.jsontext import utf8_json
 from schemas.wire.media import refuse_other_charset

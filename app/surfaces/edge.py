@@ -8,7 +8,7 @@ from litestar.enums import HttpMethod, ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, HTTPReceiveMessage, Message, Receive, Scope, Send
 
-from app.access.answers import Answers, Request
+from app.capacity.answers import Answers, Request
 from app.surfaces.errors import INTERNAL
 from app.surfaces.failures import door_of, told
 from app.surfaces.requests import header_map, request_id_of

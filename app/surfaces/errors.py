@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from app.access.allowance import Allowance
 from app.auth import INVALID
+from app.capacity.allowance import Allowance
 from schemas import errors
 
 

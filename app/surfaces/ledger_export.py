@@ -12,7 +12,7 @@ from contextlib import aclosing
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
-from app.access.answers import request
+from app.capacity.answers import request
 from app.surfaces.body import disconnected
 from app.surfaces.sending import SEND_SECONDS, SlowClientError, send_parts
 from procedures.call import log_call

@@ -5,10 +5,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from app.access.openings import Openings
-from app.access.strangers import Strangers
-from app.access.unfinished import Unfinished
 from app.auth import INVALID, Authenticator
+from app.capacity.openings import Openings
+from app.capacity.strangers import Strangers
+from app.capacity.unfinished import Unfinished
 from schemas.errors import Unauthorized
 from schemas.principal import Principal
 

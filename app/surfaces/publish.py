@@ -11,9 +11,9 @@ from litestar.di import Provide
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from app.access.allowance import Allowance
-from app.access.bodies import Room
-from app.access.parsing import parse
+from app.capacity.allowance import Allowance
+from app.capacity.bodies import Room
+from app.capacity.parsing import parse
 from app.filter import Subscribers
 from app.limits import RateLimits
 from app.metrics import RATE_LIMITED

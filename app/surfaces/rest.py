@@ -13,9 +13,9 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
-from app.access.allowance import Allowance
-from app.access.bodies import Room
 from app.auth import Authenticator
+from app.capacity.allowance import Allowance
+from app.capacity.bodies import Room
 from app.metrics import CALLS
 from app.surfaces.body import Body
 from app.surfaces.errors import headers_of, limit_headers, status_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from litestar.types import Send
 
-from app.access.answers import taken
+from app.capacity.answers import taken
 
 WHOLE_BYTES = 262_144
 """An answer up to this size is written at once: the network's buffers take about as much."""

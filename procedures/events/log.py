@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from app.access.parsing import TURN_BYTES, parse
+from app.capacity.parsing import TURN_BYTES, parse
 from app.ledger.draft import Draft
 from procedures.context import Context
 from procedures.procedure import mutation

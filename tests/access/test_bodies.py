@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.access.bodies import Bodies
+from app.capacity.bodies import Bodies
 from schemas.errors import Unavailable
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.access.budget import Budget
+from app.capacity.budget import Budget
 
 
 def test_a_budget_admits_what_fits() -> None:

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.access.openings import Openings
+from app.capacity.openings import Openings
 from schemas.errors import RateLimited, Unavailable
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from app.access.parsing import TURN_BYTES, parse
+from app.capacity.parsing import TURN_BYTES, parse
 
 
 async def _where(*sizes: int) -> list[bool]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.access.rates import MINUTE, Rate, Rates
+from app.capacity.rates import MINUTE, Rate, Rates
 from schemas.errors import RateLimited
 
 SECOND = 10**9

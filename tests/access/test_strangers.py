@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.access.strangers import Strangers
+from app.capacity.strangers import Strangers
 from schemas.errors import Unavailable
 
 FOR_EVER = 60.0

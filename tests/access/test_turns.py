@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.access.turns import LONG_COST, SLICE_SECONDS, Turns
+from app.capacity.turns import LONG_COST, SLICE_SECONDS, Turns
 
 
 def run(test: Callable[[Turns], Awaitable[Any]]) -> Any:

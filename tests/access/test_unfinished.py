@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from app.access.unfinished import Address, Unfinished, received_bytes
+from app.capacity.unfinished import Address, Unfinished, received_bytes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much came over a connection")
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.access.allowance import Allowance
+from app.capacity.allowance import Allowance
 from app.limits import WINDOW_SECONDS, RateLimits, seconds_since_boot
 from app.store import rate_windows
 from app.store.database import Database

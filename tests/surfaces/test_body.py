@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from litestar.types import Receive
 
-from app.access.bodies import Bodies
+from app.capacity.bodies import Bodies
 from app.surfaces.body import FREE_BYTES, Body
 from schemas.errors import InvalidInput, PayloadTooLarge, ProcedureError, TimedOut, Unavailable
 

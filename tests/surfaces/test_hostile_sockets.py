@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from app.access.strangers import MAX_MESSAGE_BYTES
+from app.capacity.strangers import MAX_MESSAGE_BYTES
 from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, hello_params, messages_of
 from app.surfaces.trpc.socket import MAX_SUBSCRIPTIONS
 from app.surfaces.trpc.sse import PIECE_BYTES

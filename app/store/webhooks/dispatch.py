@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from psycopg.pq import TransactionStatus
 
-from app.access.turns import Turns
+from app.capacity.turns import Turns
 from app.filter import FoundEvent, Subscriber, Subscribers, cost, judge, weight
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.pipe import Call, PipedConnection, Row

@@ -14,7 +14,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from msgspec import Struct
 
-from app.access import answers
+from app.capacity import answers
 from app.surfaces.errors import BAD_REQUEST
 from app.surfaces.mcp.message import Message, limited
 from app.surfaces.mcp.results import MAX_READ_BYTES, answered, failed

@@ -9,9 +9,9 @@ from litestar import MediaType, Response
 from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
-from app.access import answers
-from app.access.bodies import Room
 from app.auth import Authenticator
+from app.capacity import answers
+from app.capacity.bodies import Room
 from app.contract.operation import Kind
 from app.surfaces.body import Body, disconnected
 from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of, limit_headers

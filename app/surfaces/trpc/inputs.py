@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from app.access.parsing import parse
+from app.capacity.parsing import parse
 from app.surfaces.body import Body
 from app.surfaces.trpc.request import Request, batch_inputs, resumed
 from app.surfaces.trpc.transformer import Transformer

@@ -10,11 +10,11 @@ from typing import Any
 from litestar.types import Receive, Send, WebSocketScope
 from msgspec import Struct
 
-from app.access.answers import holding
-from app.access.budget import Budget
-from app.access.parsing import parse
-from app.access.strangers import MAX_MESSAGE_BYTES
 from app.auth import Authenticator
+from app.capacity.answers import holding
+from app.capacity.budget import Budget
+from app.capacity.parsing import parse
+from app.capacity.strangers import MAX_MESSAGE_BYTES
 from app.contract.operation import Kind
 from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
 from app.surfaces.failures import told

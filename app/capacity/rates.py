@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from app.access.allowance import Allowance
+from app.capacity.allowance import Allowance
 from app.metrics import RATE_LIMITED
 from schemas.errors import RateLimited
 

@@ -13,7 +13,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from app.access.budget import Budget
+from app.capacity.budget import Budget
 from schemas.errors import PayloadTooLarge, Unavailable
 
 REQUEST_BYTES = 32 * 2**20

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.access.growth import Growth
+from app.capacity.growth import Growth
 from schemas.errors import Unavailable
 
 MAX_STRANGERS = 256

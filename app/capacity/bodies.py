@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from app.access.budget import Budget
+from app.capacity.budget import Budget
 from schemas.errors import Unavailable
 
 ALL_BYTES = 64 * 2**20

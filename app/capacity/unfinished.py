@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from app.access.growth import Growth
+from app.capacity.growth import Growth
 
 WATCH_SECONDS = 0.02
 
