@@ -13,11 +13,11 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
-from app.auth import Authenticator
+from app.access.authenticator import Authenticator
+from app.access.rate_limits import RateLimits
 from app.capacity.openings import Openings, max_connections
 from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
-from app.limits import RateLimits
 from app.logs import configure_logs
 from app.openapi import openapi
 from app.parent import before_stop, end_when_told

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Callable
 
 from app import metrics, tracing
+from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
 from app.capacity.rates import Rates
 from app.cursor import Cursors
@@ -15,7 +16,6 @@ from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.parent import exit_with_parent
-from app.refusals import Refusals
 from app.settings import Settings
 from app.start import Install
 from app.store.audit import AuditLog

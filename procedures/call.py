@@ -8,11 +8,11 @@ from typing import Any
 import structlog
 
 from app import tracing
+from app.access.refusals import Refused
 from app.capacity.answers import begin
 from app.capacity.parsing import parse
 from app.contract.operation import Kind
 from app.metrics import CALL_SECONDS, CALLS
-from app.refusals import Refused
 from app.spans import Span
 from app.store.workspaces import NODE_LOG
 from procedures.context import Context

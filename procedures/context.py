@@ -5,12 +5,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
 from app.capacity.rates import Rates
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
-from app.refusals import Refusals
 from app.store.audit import Act, AuditLog
 from app.store.browser import Browser
 from app.store.erasure import Erasure

@@ -7,7 +7,7 @@ that user's name, so whoever hands it out must be able to do by itself what the 
 from collections.abc import Collection
 from datetime import datetime
 
-from app.auth import INVALID
+from app.access.authenticator import INVALID
 from app.store.keys import Key
 from procedures.context import Context
 from schemas.errors import Forbidden, NotFound, Unauthorized

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from app.refusals import ACTION, MAX_COUNTED, Refusals, Refused
+from app.access.refusals import ACTION, MAX_COUNTED, Refusals, Refused
 from app.store.audit import AuditLog
 from app.store.database import Database
 from procedures.registry import registry

@@ -1,1 +1,1 @@
-"""How much a caller may have under way at once."""
+"""Who may call, how often, and how much at once."""

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from app.auth import INVALID
+from app.access.authenticator import INVALID
 from app.capacity.allowance import Allowance
 from schemas import errors
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from app.auth import INVALID, Authenticator
+from app.access.authenticator import INVALID, Authenticator
 from app.capacity.openings import Openings
 from app.capacity.strangers import Strangers
 from app.capacity.unfinished import Unfinished

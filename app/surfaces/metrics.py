@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from app.auth import Authenticator
+from app.access.authenticator import Authenticator
 from app.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
 from app.store.backlog import Backlog, Standing
 from app.surfaces.accept import chosen

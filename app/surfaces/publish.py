@@ -11,11 +11,11 @@ from litestar.di import Provide
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from app.access.rate_limits import RateLimits
 from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
 from app.capacity.parsing import parse
 from app.filter import Subscribers
-from app.limits import RateLimits
 from app.metrics import RATE_LIMITED
 from app.surfaces.accept import chosen
 from app.surfaces.body import Body

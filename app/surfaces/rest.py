@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct, UnsetType
 
-from app.auth import Authenticator
+from app.access.authenticator import Authenticator
 from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
 from app.metrics import CALLS

@@ -8,7 +8,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 
-from app.limits import RateLimits
+from app.access.rate_limits import RateLimits
 from app.store.database import Database
 from app.store.pipe import Row
 from schemas.errors import RateLimited

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.access.rate_limits import WINDOW_SECONDS, RateLimits, seconds_since_boot
 from app.capacity.allowance import Allowance
-from app.limits import WINDOW_SECONDS, RateLimits, seconds_since_boot
 from app.store import rate_windows
 from app.store.database import Database
 from app.store.pipe import Row

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.auth import Authenticator
+from app.access.authenticator import Authenticator
 from app.surfaces.failures import told
 from app.surfaces.requests import bearer_token
 from procedures.context import Context, Services

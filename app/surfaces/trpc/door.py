@@ -9,7 +9,7 @@ from litestar import MediaType, Response
 from litestar.types import HTTPScope, Receive, Send
 from msgspec import Struct
 
-from app.auth import Authenticator
+from app.access.authenticator import Authenticator
 from app.capacity import answers
 from app.capacity.bodies import Room
 from app.contract.operation import Kind

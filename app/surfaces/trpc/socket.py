@@ -10,7 +10,7 @@ from typing import Any
 from litestar.types import Receive, Send, WebSocketScope
 from msgspec import Struct
 
-from app.auth import Authenticator
+from app.access.authenticator import Authenticator
 from app.capacity.answers import holding
 from app.capacity.budget import Budget
 from app.capacity.parsing import parse
