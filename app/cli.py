@@ -28,7 +28,6 @@ from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, kind_of
 from app.ledger.verify.proof import Kind
-from app.logs import configure_logs
 from app.settings import Settings, SettingsError
 from app.signals import stop
 from app.start import observed, ready
@@ -45,6 +44,7 @@ from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
+from app.telemetry.logs import configure_logs
 from app.terminal import EXIT_UNREAD, Bar
 from app.typescript import typescript as typescript_contract
 from app.verification import (

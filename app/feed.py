@@ -26,9 +26,9 @@ from app.capacity.budget import Budget
 from app.capacity.turns import Turns
 from app.cursor import Cursor, Cursors
 from app.filter import FoundEvent, cost, filter_of, matcher, weight
-from app.metrics import FEED_SECONDS
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
+from app.telemetry.metrics import FEED_SECONDS
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, RateLimited, Unavailable
 from schemas.event import START_MESSAGE, CaughtUp, EventQuery, StreamEvents, SynapEvent

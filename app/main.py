@@ -18,7 +18,6 @@ from app.access.rate_limits import RateLimits
 from app.capacity.openings import Openings, max_connections
 from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
-from app.logs import configure_logs
 from app.openapi import openapi
 from app.parent import before_stop, end_when_told
 from app.process import Process
@@ -48,6 +47,7 @@ from app.surfaces.trpc.door import CONTRACT, MOUNT, Door
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
+from app.telemetry.logs import configure_logs
 from app.typescript import typescript
 from procedures.context import Services
 from procedures.registry import registry

@@ -4,7 +4,6 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-from app import metrics, tracing
 from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
 from app.capacity.rates import Rates
@@ -33,6 +32,7 @@ from app.store.rollback import Comparison
 from app.store.rows import LEDGER_JSON
 from app.store.trace import Tracer
 from app.store.trees import Trees
+from app.telemetry import metrics, tracing
 from app.witness import Witness
 from procedures.context import Services
 

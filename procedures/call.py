@@ -7,14 +7,14 @@ from typing import Any
 
 import structlog
 
-from app import tracing
 from app.access.refusals import Refused
 from app.capacity.answers import begin
 from app.capacity.parsing import parse
 from app.contract.operation import Kind
-from app.metrics import CALL_SECONDS, CALLS
-from app.spans import Span
 from app.store.workspaces import NODE_LOG
+from app.telemetry import tracing
+from app.telemetry.metrics import CALL_SECONDS, CALLS
+from app.telemetry.spans import Span
 from procedures.context import Context
 from procedures.procedure import SMALL_INPUT_BYTES, Procedure, Sent, Stream
 from schemas.errors import (

@@ -19,7 +19,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app import tracing
+from app.telemetry import tracing
 from tests import web
 from tests.acceptance.processes import workers
 from tests.command import start

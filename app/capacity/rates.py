@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from app.capacity.allowance import Allowance
-from app.metrics import RATE_LIMITED
+from app.telemetry.metrics import RATE_LIMITED
 from schemas.errors import RateLimited
 
 Rate = Literal["read", "write"]

@@ -17,15 +17,15 @@ from datetime import UTC, datetime
 import structlog
 from msgspec import Raw, Struct
 
-from app import tracing
 from app.delivery.guard import Guard
 from app.delivery.payload import Payload, SentEvent, now, signed
 from app.delivery.post import Outcome, post
 from app.delivery.retry import next_attempt_at
-from app.metrics import ATTEMPT_SECONDS, ATTEMPTS
 from app.sealing import Sealer, SealError
-from app.spans import Attributes, Span
 from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, Claim, Claims, Made
+from app.telemetry import tracing
+from app.telemetry.metrics import ATTEMPT_SECONDS, ATTEMPTS
+from app.telemetry.spans import Attributes, Span
 from schemas.errors import Unavailable
 
 MAX_POSTS = 512

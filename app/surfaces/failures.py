@@ -6,7 +6,7 @@ it, where a door writes.
 
 from litestar.types import Scope
 
-from app.metrics import FAILURES
+from app.telemetry.metrics import FAILURES
 from procedures.call import log_defect
 from schemas.errors import Internal, ProcedureError
 

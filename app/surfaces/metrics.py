@@ -23,12 +23,12 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from app.access.authenticator import Authenticator
-from app.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
 from app.store.backlog import Backlog, Standing
 from app.surfaces.accept import chosen
 from app.surfaces.operation import Probe
 from app.surfaces.requests import bearer_token, header_map, is_loopback, refuse_malformed
 from app.surfaces.rest import Caller, refusal
+from app.telemetry.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
 from schemas.errors import Forbidden, ProcedureError, Unavailable
 from schemas.principal import Scope
 

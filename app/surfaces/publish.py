@@ -16,7 +16,6 @@ from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
 from app.capacity.parsing import parse
 from app.filter import Subscribers
-from app.metrics import RATE_LIMITED
 from app.surfaces.accept import chosen
 from app.surfaces.body import Body
 from app.surfaces.called import called
@@ -26,6 +25,7 @@ from app.surfaces.idempotency import idempotent_ids
 from app.surfaces.operation import Operation
 from app.surfaces.requests import header_map
 from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal, refuse_unscoped
+from app.telemetry.metrics import RATE_LIMITED
 from procedures.call import call
 from procedures.context import Context
 from procedures.events.log import log

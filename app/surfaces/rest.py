@@ -16,7 +16,6 @@ from msgspec import UNSET, Struct, UnsetType
 from app.access.authenticator import Authenticator
 from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
-from app.metrics import CALLS
 from app.surfaces.body import Body
 from app.surfaces.errors import headers_of, limit_headers, status_of
 from app.surfaces.failures import door_of
@@ -29,6 +28,7 @@ from app.surfaces.requests import (
     single,
     traceparent_of,
 )
+from app.telemetry.metrics import CALLS
 from procedures.call import is_logged, lacks_scope, log_call
 from procedures.context import Context, Services
 from procedures.procedure import Procedure

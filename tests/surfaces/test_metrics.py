@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.samples import Sample
 from psycopg import connect
 
-from app.metrics import Board, Histogram, cumulative
 from app.surfaces.metrics import STANDING_SECONDS
+from app.telemetry.metrics import Board, Histogram, cumulative
 from tests import web
 from tests.acceptance.processes import Cluster, workers
 from tests.delivery.receiver import Received, receiving, status
@@ -360,7 +360,7 @@ def test_a_link_hides_a_process_and_is_not_followed(tmp_path: Path, link: str) -
 
 def test_who_died_is_not_shown_and_its_number_is_taken_again(tmp_path: Path) -> None:
     die = (
-        "import asyncio, os, sys\nfrom pathlib import Path\nfrom app.metrics import Board\n"
+        "import asyncio, os, sys\nfrom pathlib import Path\nfrom app.telemetry.metrics import Board\n"
         "async def run():\n    Board(Path(sys.argv[1]), lambda: None).open()\n"
         "    while not Path(sys.argv[1], '0.json').exists():\n        await asyncio.sleep(0.01)\n"
         "    os._exit(9)\nasyncio.run(run())"

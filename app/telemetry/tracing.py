@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from app.spans import Attributes, Kind, Span, Tracer
+from app.telemetry.spans import Attributes, Kind, Span, Tracer
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -36,7 +36,7 @@ def start(environment: Mapping[str, str] = os.environ) -> None:
     if _Process.tracer is not None or not _is_wanted(environment):
         return
     try:
-        from app.otel import OpenTelemetry  # noqa: PLC0415 - an optional extra, and slow to import
+        from app.telemetry.otel import OpenTelemetry  # noqa: PLC0415 - an optional extra, and slow to import
 
         _Process.tracer = OpenTelemetry()
     except ImportError:

@@ -1,4 +1,4 @@
-"""OpenTelemetry, as `app/tracing.py` uses it. Imported only where traces are asked for: an optional extra."""
+"""OpenTelemetry, as `app/telemetry/tracing.py` uses it. Imported only where traces are asked for: an optional extra."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.spans import Attributes, Kind
+from app.telemetry.spans import Attributes, Kind
 
 KINDS = {"server": SpanKind.SERVER, "internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT}
 
