@@ -24,8 +24,8 @@ import structlog
 
 from app.capacity.budget import Budget
 from app.capacity.turns import Turns
-from app.cursor import Cursor, Cursors
 from app.filter import FoundEvent, cost, filter_of, matcher, weight
+from app.sealing.cursors import Cursor, Cursors
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter
 from app.telemetry.metrics import FEED_SECONDS

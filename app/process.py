@@ -7,7 +7,6 @@ from collections.abc import Callable
 from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
 from app.capacity.rates import Rates
-from app.cursor import Cursors
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.keeper import Keeper
@@ -15,6 +14,7 @@ from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.parent import exit_with_parent
+from app.sealing.cursors import Cursors
 from app.settings import Settings
 from app.start import Install
 from app.store.audit import AuditLog

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from app.cursor import Cursors
+from app.sealing.cursors import Cursors
 from app.store.browser import Browser
 from app.store.pipe import PipedConnection
 from app.store.secret import read_secret

@@ -16,7 +16,7 @@ from app.ledger.checkpoint import Checkpoint, parse
 from app.ledger.keyring import Keyring
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
-from app.sealing import Sealer
+from app.sealing.webhook_secrets import Sealer
 from app.settings import Settings
 from app.start import ready
 from app.store.admission import HBA

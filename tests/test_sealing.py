@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sealing import Sealer, SealError
+from app.sealing.webhook_secrets import Sealer, SealError
 
 SECRET = bytes(range(32))
 SEALER = Sealer(SECRET)

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.sealing import Sealer
+from app.sealing.webhook_secrets import Sealer
 from app.settings import Settings
 from app.start import ready
 from app.store.install import InstallError, migrate

@@ -13,7 +13,6 @@ from msgspec import Raw
 
 from app.capacity.allowance import Allowance
 from app.capacity.turns import LONG_COST
-from app.cursor import Cursors
 from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard
 from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
@@ -23,7 +22,8 @@ from app.delivery.worker import Posting, Worker
 from app.filter import Subscribers
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
-from app.sealing import Sealer
+from app.sealing.cursors import Cursors
+from app.sealing.webhook_secrets import Sealer
 from app.settings import Settings, networks
 from app.store.audit import Act
 from app.store.database import Database

@@ -21,7 +21,7 @@ from app.delivery.guard import Guard
 from app.delivery.payload import Payload, SentEvent, now, signed
 from app.delivery.post import Outcome, post
 from app.delivery.retry import next_attempt_at
-from app.sealing import Sealer, SealError
+from app.sealing.webhook_secrets import Sealer, SealError
 from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, Claim, Claims, Made
 from app.telemetry import tracing
 from app.telemetry.metrics import ATTEMPT_SECONDS, ATTEMPTS

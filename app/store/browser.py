@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.cursor import Cursor, Cursors
 from app.filter import known_fields, parse_order
+from app.sealing.cursors import Cursor, Cursors
 from app.store import pieces
 from app.store.database import Database
 from app.store.event_reader import total_of

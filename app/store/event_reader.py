@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
-from app.cursor import Cursor, Cursors
+from app.sealing.cursors import Cursor, Cursors
 from app.store import pieces
 from app.store.database import Database
 from app.store.pieces import ANSWERED, SMALL_PAGE_BYTES, fitting, measured

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from app.ledger.signer import write_secret
-from app.sealing import Sealer, SealError
+from app.sealing.webhook_secrets import Sealer, SealError
 from app.store import inspection
 from app.store.audit import enter
 from schemas.principal import EVERY

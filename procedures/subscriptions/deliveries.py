@@ -1,6 +1,6 @@
 """subscriptions.deliveries."""
 
-from app.cursor import Cursor
+from app.sealing.cursors import Cursor
 from procedures.context import Context
 from procedures.paging import neighbours, way_from
 from procedures.procedure import query

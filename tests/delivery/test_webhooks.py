@@ -10,9 +10,9 @@ from uuid import UUID, uuid5
 import psycopg
 import pytest
 
-from app.cursor import Cursor, Cursors
 from app.delivery.signature import standard_headers, x_signature
 from app.feed import OLDEST_FIRST
+from app.sealing.cursors import Cursor, Cursors
 from tests.delivery.receiver import OK, Answer, Received, Receiver, receiving, status
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server, cloned, serving, until

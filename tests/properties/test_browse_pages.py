@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cursor import Cursors
 from app.ledger.draft import Draft
+from app.sealing.cursors import Cursors
 from app.store.browser import Browser
 from app.store.install import connect
 from app.store.workspaces import create_workspace

