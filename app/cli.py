@@ -16,6 +16,7 @@ import msgspec
 import psycopg
 from cyclopts import App, Parameter
 
+from app.contract.typescript import typescript as typescript_contract
 from app.cores import CoreError
 from app.doctor import examine, prove, refusal
 from app.drafted_lines import ImportingError
@@ -46,7 +47,6 @@ from app.surfaces.errors import TRPC_CODES
 from app.tail import TailError, Wanted, follow, is_local, printer
 from app.telemetry.logs import configure_logs
 from app.terminal import EXIT_UNREAD, Bar
-from app.typescript import typescript as typescript_contract
 from app.verification import (
     NOT_PINNED,
     UnreadableError,

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.contract.typescript import typescript
 from app.ledger.draft import Drafting
 from app.settings import SettingsError
-from app.typescript import typescript
 from procedures.described import contract, kinds_described
 from procedures.registry import add_extension, registry
 

@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from app.access.authenticator import Authenticator
 from app.access.rate_limits import RateLimits
 from app.capacity.openings import Openings, max_connections
+from app.contract.typescript import typescript
 from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
 from app.openapi import openapi
@@ -48,7 +49,6 @@ from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
 from app.telemetry.logs import configure_logs
-from app.typescript import typescript
 from procedures.context import Services
 from procedures.registry import registry
 from schemas.wire.cloudevents import ATTRIBUTES

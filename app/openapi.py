@@ -1,6 +1,6 @@
 """The API document, OpenAPI 3.1: what every door takes and answers, for clients in any language and for `/docs`.
 
-A REST route is told by its `Operation`, a procedure by itself, both by the JSON Schemas of `app/json_schema.py`. The
+A REST route is told by its `Operation`, a procedure by itself, both by the JSON Schemas of `app/contract/json_schema.py`. The
 statuses and the examples of failures are made by the code that answers them. A parameter that is JSON is a string with
 a `contentSchema`: the generators of clients leave out what has a `content` instead.
 
@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, get_origin
 import msgspec
 from msgspec import Struct
 
+from app.contract.json_schema import Schema, Way, json_schemas
 from app.contract.operation import Kind
-from app.json_schema import Schema, Way, json_schemas
 from app.openapi_examples import UUID, Examples
 from app.surfaces.errors import BAD_REQUEST, TRPC_CODES, UNSUPPORTED_MEDIA_TYPE, status_of
 from app.surfaces.operation import Operation, Probe, Route

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from app.json_schema import DIALECT, Schema, Way, json_schemas, self_contained
+from app.contract.json_schema import DIALECT, Schema, Way, json_schemas, self_contained
 from procedures.procedure import Procedure
 from schemas import errors
 from schemas.contract import DescribedProcedure, MetadataKind, PossibleError, ProcedureKind

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from app.compatibility import incompatibility, schema_of
+from app.contract.compatibility import incompatibility, schema_of
 from schemas.base import Fraction, Instant, Record, Section, ShortText
 
 

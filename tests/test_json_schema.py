@@ -21,11 +21,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 from msgspec import Meta, Struct
 
+from app.contract.json_schema import Way, json_schemas, self_contained
 from app.contract.operation import Kind
+from app.contract.typescript import typescript
 from app.filter import Fields, parse_filter, parse_order, refuse_relations
-from app.json_schema import Way, json_schemas, self_contained
 from app.ledger.draft import Drafting
-from app.typescript import typescript
 from procedures.described import contract, procedures_described
 from procedures.registry import registry
 from schemas.base import Input, Output, Section

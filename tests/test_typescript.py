@@ -13,8 +13,8 @@ import pytest
 from msgspec import Struct
 
 from app.contract.operation import Kind
+from app.contract.typescript import typescript
 from app.filter import Fields, parse_filter, parse_order
-from app.typescript import typescript
 from procedures.context import Context
 from procedures.procedure import Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 REGISTERING = """
 from typing import Any
 from msgspec import Struct
-from app.typescript import typescript
+from app.contract.typescript import typescript
 from procedures.registry import registry
 from schemas.base import Instant, Section
 from schemas.metadata import metadata_type
@@ -52,7 +52,7 @@ print(typescript(registry(), transformer="superjson"))
 REGISTERING_DATA = """
 import sys
 from typing import Any
-from app.typescript import typescript
+from app.contract.typescript import typescript
 from procedures.registry import registry
 from schemas.base import Instant, Section
 from schemas.event_data import event_data

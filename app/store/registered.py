@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
-from app.compatibility import incompatibility, schema_of
+from app.contract.compatibility import incompatibility, schema_of
 from app.store.filter_sql import has_kind, projection
 from app.store.install import InstallError
 

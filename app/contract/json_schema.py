@@ -3,7 +3,7 @@
 Each Struct becomes one component, named after it. A Struct may read differently as an output, as metadata that comes
 back as it was stored, and as an input (`Way`). What takes input refuses unknown members, and null means absent where a
 member is optional. What we answer stays open, and an optional member is absent, never null. A Struct that stands in
-several ways is `X` in the first of them, then `XStored` or `XInput`, as in `app/typescript.py`.
+several ways is `X` in the first of them, then `XStored` or `XInput`, as in `app/contract/typescript.py`.
 
 A schema takes every JSON that the server takes, and refuses what a schema can. It cannot say: the limits of JSON that
 is stored (depth, integers beyond 2^53-1, the size of an event); which days a month has; what a Struct checks in its
