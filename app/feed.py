@@ -24,7 +24,7 @@ import structlog
 
 from app.capacity.budget import Budget
 from app.capacity.turns import Turns
-from app.filter import FoundEvent, cost, filter_of, matcher, weight
+from app.filters.language import FoundEvent, cost, filter_of, matcher, weight
 from app.sealing.cursors import Cursor, Cursors
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.query import Filter

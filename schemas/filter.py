@@ -1,4 +1,4 @@
-"""The filter of every reader as a syntax tree, and what an order is made of. `app/filter.py` reads them from JSON."""
+"""The filter of every reader as a syntax tree, and what an order is made of. `app/filters/language.py` reads them from JSON."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ Value = Scalar | tuple[Scalar, ...]
 
 
 FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
-"""A filter, as its caller wrote it; `app/filter.py` reads it."""
+"""A filter, as its caller wrote it; `app/filters/language.py` reads it."""
 
 LiveFilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
 

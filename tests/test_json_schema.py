@@ -24,7 +24,7 @@ from msgspec import Meta, Struct
 from app.contract.json_schema import Way, json_schemas, self_contained
 from app.contract.operation import Kind
 from app.contract.typescript import typescript
-from app.filter import Fields, parse_filter, parse_order, refuse_relations
+from app.filters.language import Fields, parse_filter, parse_order, refuse_relations
 from app.ledger.draft import Drafting
 from procedures.described import contract, procedures_described
 from procedures.registry import registry
@@ -350,7 +350,7 @@ import json
 import sys
 from typing import Annotated, Any
 from msgspec import Meta, Struct
-from app.filter import Fields, parse_filter
+from app.filters.language import Fields, parse_filter
 from procedures.described import contract, kinds_described
 from procedures.registry import registry
 from schemas.base import Instant, Section

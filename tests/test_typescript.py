@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from app.contract.operation import Kind
 from app.contract.typescript import typescript
-from app.filter import Fields, parse_filter, parse_order
+from app.filters.language import Fields, parse_filter, parse_order
 from procedures.context import Context
 from procedures.procedure import Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry

@@ -10,7 +10,7 @@ is stored (depth, integers beyond 2^53-1, the size of an event); which days a mo
 `__post_init__`; of a filter its depth, its number of nodes and such integers; of an order that a field comes twice. Nor
 does it list the members of a metadata kind that holds itself: a filter may ask for any below it, an order for none.
 Where a metadata kind accepts unknown members, a filter may ask for any below it. Patterns have only what every reader
-of schemas knows (`app/patterns.py`), so a type may begin `synap.`.
+of schemas knows (`app/filters/patterns.py`), so a type may begin `synap.`.
 
 Pure: it reads what is registered and nothing else, and the same types give the same schemas.
 """
@@ -26,7 +26,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from app.filter import (
+from app.filters.language import (
     EQUALITY,
     MATCHING,
     MAX_MEMBERS,
@@ -36,7 +36,7 @@ from app.filter import (
     OPERATORS,
     Fields,
 )
-from app.patterns import escaped, portable
+from app.filters.patterns import escaped, portable
 from schemas.base import Input
 from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation

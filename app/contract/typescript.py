@@ -13,7 +13,7 @@ template literal, because TypeScript takes a marked `string` for any literal and
 The markers of a stream come only where its input has `markers: true`. The client of tRPC cannot type an output by the
 input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
 
-Filters and orders are typed by the fields that `app/filter.py` parses them with, so a field that there is not, and an
+Filters and orders are typed by the fields that `app/filters/language.py` parses them with, so a field that there is not, and an
 operator that its field does not have, do not compile.
 
 Pure: it reads what is registered and nothing else, and the same procedures give the same text.
@@ -34,7 +34,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from app.contract.operation import Declaration, Kind
-from app.filter import EQUALITY, MATCHING, OPERATORS, Fields
+from app.filters.language import EQUALITY, MATCHING, OPERATORS, Fields
 from schemas.event_data import CARRIERS, event_types
 from schemas.filter import Direction, Field, Operator, Quantifier, Relation
 from schemas.filter import Kind as FieldKind

@@ -19,7 +19,7 @@ from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
 from app.delivery.queues import Queues, TooManyWaitError
 from app.delivery.worker import Posting, Worker
-from app.filter import Subscribers
+from app.filters.language import Subscribers
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
 from app.sealing.cursors import Cursors

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.filter import known_fields, parse_order
+from app.filters.language import known_fields, parse_order
+from app.filters.sql import order_type, order_value
 from app.sealing.cursors import Cursor, Cursors
 from app.store import pieces
 from app.store.database import Database
 from app.store.event_reader import total_of
-from app.store.filter_sql import order_type, order_value
 from app.store.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.pieces import ANSWERED, fitting, measured
 from app.store.query import IN_LOG_ORDER, Filter, behind

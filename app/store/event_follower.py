@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
-from app.filter import FoundEvent
+from app.filters.language import FoundEvent
 from app.store.database import Database, SlowReadError
 from app.store.pipe import Row
 from app.store.query import Filter

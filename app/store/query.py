@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from app.filter import filter_of, type_pattern
-from app.store.filter_sql import condition, has_kind, projection
+from app.filters.language import filter_of, type_pattern
+from app.filters.sql import condition, has_kind, projection
 from app.store.linker import MICROSECOND
 from app.store.pipe import uuid_array
 from app.store.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types

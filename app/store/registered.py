@@ -12,7 +12,7 @@ import psycopg
 from msgspec import Struct
 
 from app.contract.compatibility import incompatibility, schema_of
-from app.store.filter_sql import has_kind, projection
+from app.filters.sql import has_kind, projection
 from app.store.install import InstallError
 
 LOCK = 0x53594E5459

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.filter import FoundEvent
+from app.filters.language import FoundEvent
 from app.ledger.chain import Body
 from app.store.pipe import Row
 from schemas.written import Tracked

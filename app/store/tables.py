@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBin
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from app.store.filter_sql import has_kind
+from app.filters.sql import has_kind
 
 SQLModel.metadata = MetaData(
     naming_convention={
@@ -131,7 +131,7 @@ CASE
     WHEN strpos(metadata, '\u0000') = 0 THEN metadata::jsonb
     ELSE replace(replace(replace(metadata, '\\', chr(1)), '\u0000', '\ufffd'), chr(1), '\\')::jsonb
 END -> 'ai') -> 'agent')"""
-"""`metadata.ai.agent` as `app/store/filter_sql.py` writes it, in the form in which PostgreSQL prints it."""
+"""`metadata.ai.agent` as `app/filters/sql.py` writes it, in the form in which PostgreSQL prints it."""
 
 
 class EventRow(SQLModel, table=True):

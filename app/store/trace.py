@@ -14,8 +14,8 @@ from uuid import UUID
 import msgspec
 
 from app.capacity.answers import keep
+from app.filters.sql import USUAL_UUID, has_kind, projection
 from app.store.database import Database
-from app.store.filter_sql import USUAL_UUID, has_kind, projection
 from app.store.rows import INSTANT
 from app.store.walk import Entry, Walk, one_sql
 from schemas.trace import Bound, Trace, TraceEnds

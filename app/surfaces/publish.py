@@ -15,7 +15,7 @@ from app.access.rate_limits import RateLimits
 from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
 from app.capacity.parsing import parse
-from app.filter import Subscribers
+from app.filters.language import Subscribers
 from app.surfaces.accept import chosen
 from app.surfaces.body import Body
 from app.surfaces.called import called

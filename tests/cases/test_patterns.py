@@ -11,7 +11,7 @@ import pytest
 import re2
 from llguidance import LLMatcher
 
-from app.patterns import portable
+from app.filters.patterns import portable
 from app.surfaces.mcp.tools import MAX_DESCRIPTION, MAX_NAME
 from tests import web
 from tests.servers import Server, cloned, serving

@@ -8,10 +8,10 @@ import msgspec
 import psycopg
 from msgspec import Meta, Struct, defstruct
 
-from app.filter import Fields, FoundEvent, judge, parse_filter
+from app.filters.language import Fields, FoundEvent, judge, parse_filter
+from app.filters.sql import condition
 from app.ledger.draft import Draft
 from app.store.event_follower import EventFollower
-from app.store.filter_sql import condition
 from app.store.rows import EVENT_JSON, LEDGER_JSON
 from app.store.workspaces import create_workspace
 from schemas.base import Section, Text

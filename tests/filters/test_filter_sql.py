@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.filter import parse_filter, parse_order
-from app.store.filter_sql import MAX_READINGS, condition, order_type, order_value
+from app.filters.language import parse_filter, parse_order
+from app.filters.sql import MAX_READINGS, condition, order_type, order_value
 from tests.filters.logs import FIELDS, ODD_FIELDS, Logs
 from tests.store.opened import draft
 

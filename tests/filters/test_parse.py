@@ -9,7 +9,7 @@ import pytest
 from msgspec import Meta
 
 import schemas.filter as syntax
-from app.filter import INSTANT, Document, judge, parse_filter, parse_order, refuse_relations
+from app.filters.language import INSTANT, Document, judge, parse_filter, parse_order, refuse_relations
 from schemas.errors import InvalidInput
 from schemas.jsontext import UNSAFE_NUMBER
 from tests.filters.logs import FIELDS, ODD_FIELDS

@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 import pytest
 
-from app.filter import Subscriber
+from app.filters.language import Subscriber
 from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry, first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.store.audit import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.filter import Subscriber, Subscribers, kept_filter, type_pattern
+from app.filters.language import Subscriber, Subscribers, kept_filter, type_pattern
 from app.store.audit import Act
 from app.store.webhooks.claims import Claim, Claims, Made
 from app.store.webhooks.deliveries import Deliveries

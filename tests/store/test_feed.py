@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app import feed as feed_module
 from app.feed import LARGE_BYTES, TIMER_SECONDS, WINDOW_EVENTS, Feed, Reader
-from app.filter import known_fields, matcher, parse_filter, weight
+from app.filters.language import known_fields, matcher, parse_filter, weight
 from app.sealing.cursors import Cursor, Cursors
 from app.store.database import Database
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from app.filter import MAX_ORDER
+from app.filters.language import MAX_ORDER
 from schemas.wire.browse import QueryEvents
 from tests import web
 from tests.filters.hostile import TEXTS, filters

@@ -27,7 +27,7 @@ from websockets.sync.client import connect
 
 from app.contract.json_schema import Way, json_schemas, self_contained
 from app.contract.operation import Kind
-from app.filter import Fields, parse_filter
+from app.filters.language import Fields, parse_filter
 from app.surfaces.mcp.results import MAX_ANSWER_BYTES, failed
 from app.surfaces.mcp.server import ToolServer
 from app.surfaces.mcp.tools import CAUTION, DEFAULT_LIMIT, EXAMPLE, HINTS, LEFT_OUT, tool_name, tools

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from app.filter import Subscriber
+from app.filters.language import Subscriber
+from app.filters.sql import condition
 from app.store.audit import AUDITED, Act
 from app.store.database import Database
-from app.store.filter_sql import condition
 from app.store.pipe import Once, Row
 from app.store.rows import INSTANT
 from app.store.walk import one_sql

@@ -9,7 +9,7 @@ from msgspec import Struct
 from psycopg.pq import TransactionStatus
 
 from app.capacity.turns import Turns
-from app.filter import FoundEvent, Subscriber, Subscribers, cost, judge, weight
+from app.filters.language import FoundEvent, Subscriber, Subscribers, cost, judge, weight
 from app.store.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.pipe import Call, PipedConnection, Row
 from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found

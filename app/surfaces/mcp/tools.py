@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from app.contract.json_schema import Schema, self_contained
 from app.contract.operation import Kind
-from app.patterns import portable
+from app.filters.patterns import portable
 from procedures.described import contract
 from procedures.procedure import Procedure
 from schemas.base import NO_NUL, Count, Fraction, Instant, RawRecord, ShortText, Text

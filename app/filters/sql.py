@@ -1,4 +1,4 @@
-"""Filters as SQL over rows of the table `event`. `app/filter.py` judges the same in memory; a property test holds both.
+"""Filters as SQL over rows of the table `event`. `app/filters/language.py` judges the same in memory; a property test holds both.
 
 Every value is a parameter, and so is every path that a caller made up: the names that stand in a statement are those of
 registered Structs. No cast here can fail, in whatever order PostgreSQL evaluates: JSON is compared as `jsonb`, which
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from app.filter import IDENTIFIER, INSTANT, MATCHING, ORDERING
+from app.filters.language import IDENTIFIER, INSTANT, MATCHING, ORDERING
 from schemas.filter import And, Field, Kind, Node, Not, Operator, Or, OrderTerm, Related, Scalar, Test
 
 COLUMNS = {

@@ -1,0 +1,1 @@
+"""The filter language: parsed, judged in memory, and written as SQL."""
