@@ -16,7 +16,7 @@ from typing import IO, cast
 
 import msgspec
 
-from app.first_bytes import GZIP, NotReadableError, Reader, unpacked
+from app.cli.first_bytes import GZIP, NotReadableError, Reader, unpacked
 from app.json_values import SplitError, Splitter, splitter
 from app.lines import Drafted, Piece
 from app.store.event_log import MAX_GROUP_EVENTS

@@ -19,6 +19,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from app.cli.terminal import Bar, escaped
 from app.drafted_lines import DraftedLines, ImportingError, opened, size_of, text_of
 from app.extensions import load_extensions
 from app.ledger.draft import Draft
@@ -35,7 +36,6 @@ from app.store.install import InstallError, connect
 from app.store.notices import Notices
 from app.store.registered import register_types
 from app.store.workspaces import NODE_LOG
-from app.terminal import Bar, escaped
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 from schemas.event_data import event_types

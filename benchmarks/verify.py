@@ -21,7 +21,7 @@ import msgspec
 import psutil
 from nacl.bindings import crypto_sign_open
 
-from app.cores import cores
+from app.cli.cores import cores
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, signed_text
 from app.ledger.signer import public_key

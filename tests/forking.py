@@ -71,9 +71,9 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":  # not in the processes that the command itself starts
-    import app.cli
+    import app.cli.main
     import app.server  # noqa: F401 - what `synap serve` imports
-    from app.entry import main
+    from app.cli.entry import main
 
     gc.freeze()  # what is collected was copied before
     _become(_asked(socket.socket(fileno=int(sys.argv[1]))))

@@ -14,7 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.cli import UsageError, cli
+from app.cli.main import UsageError, cli
+from app.cli.tail import TailError
+from app.cli.verify import UnreadableError
 from app.ledger.signer import Signer
 from app.settings import Settings, SettingsError
 from app.start import ready
@@ -22,8 +24,6 @@ from app.store.data_directory import DataDirectoryError
 from app.store.install import InstallError
 from app.store.secret import SecretError
 from app.store.workspaces import WorkspaceError
-from app.tail import TailError
-from app.verification import UnreadableError
 from tests import web
 from tests.command import SYNAP, synap
 from tests.servers import cloned, environment, free_port, serving

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from app.cores import CoreError, on_all_cores
+from app.cli.cores import CoreError, on_all_cores
 
 
 def _square(number: int) -> int:

@@ -9,8 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli import cli
-from app.doctor import Finding, examine, prove
+from app.cli.doctor import Finding, examine, prove
+from app.cli.main import cli
+from app.cli.verify import UnreadableError
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint, parse
 from app.ledger.keyring import Keyring
@@ -27,7 +28,6 @@ from app.store.postmaster import url_of_server
 from app.store.roles import SERVER, grant_serving, make_server_role
 from app.store.rotation import rotate_key
 from app.store.secret import adopt_secret, read_secret
-from app.verification import UnreadableError
 from tests.checks import check_log
 from tests.servers import cloned, environment, free_port, serving, until
 from tests.store.opened import Store, draft, opened

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.cli import UsageError, cli
-from app.exporting import ExportingError
+from app.cli.export import ExportingError
+from app.cli.main import UsageError, cli
 from tests.servers import environment
 from tests.store.opened import Store, draft, opened
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from app.cli import UsageError, cli
+from app.cli.main import UsageError, cli
 from app.drafted_lines import ImportingError
 from tests.checks import check_log
 from tests.command import SYNAP

@@ -13,7 +13,9 @@ from tests.servers import environment
 SLOW = {"alembic", "granian", "litestar", "sqlalchemy", "sqlmodel"}
 """Each takes longer than all that most commands need."""
 
-LOADED = "import sys, app.cli; app.cli.cli(['keys', 'list'], result_action='return_none'); print(*sys.modules)"
+LOADED = (
+    "import sys, app.cli.main; app.cli.main.cli(['keys', 'list'], result_action='return_none'); print(*sys.modules)"
+)
 
 
 def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.tail import TailError, Wanted, follow, is_local, line
-from app.terminal import escaped
+from app.cli.tail import TailError, Wanted, follow, is_local, line
+from app.cli.terminal import escaped
 from tests.command import SYNAP
 from tests.servers import Server, environment, free_port, serving, until
 

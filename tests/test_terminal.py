@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import pytest
 
-from app.terminal import Bar, without_secrets
+from app.cli.terminal import Bar, without_secrets
 
 SHOWING = """
 import os, time
 from app.signals import stop
-from app.terminal import Bar
+from app.cli.terminal import Bar
 
 os.open(os.ttyname(0), os.O_RDWR)  # its Ctrl-C is for us
 stop.watch()

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.doctor import examine
+from app.cli.doctor import examine
 from app.ledger.draft import Draft
 from app.settings import Settings
 from app.store.linker import LOCK

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.first_bytes import unpacked
+from app.cli.first_bytes import unpacked
 from app.json_values import SplitError, splitter
 from tests.cases.importing import Importer, notes
 from tests.checks import check_log

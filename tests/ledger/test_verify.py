@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.cores import on_all_cores
+from app.cli.cores import on_all_cores
 from app.ledger import checkpoint, signer
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body

@@ -17,8 +17,9 @@ from typing import IO, cast
 
 import msgspec
 
-from app.cores import cores, on_all_cores
-from app.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
+from app.cli.cores import cores, on_all_cores
+from app.cli.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
+from app.cli.terminal import escaped, without_secrets
 from app.ledger.audit import AuditVerdict
 from app.ledger.checkpoint import MalformedNoteError, Note, parse
 from app.ledger.unreadable import unreadable
@@ -28,7 +29,6 @@ from app.ledger.verify.consistency import read_consistency
 from app.ledger.verify.proof import Kind
 from app.ledger.verify.shapes import Consistency
 from app.ledger.verify.verdict import Fault
-from app.terminal import escaped, without_secrets
 from schemas.audit import AuditPage
 from schemas.jsontext import UNREADABLE
 

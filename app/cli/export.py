@@ -12,6 +12,7 @@ from typing import IO
 
 from msgspec import Struct
 
+from app.cli.terminal import Bar
 from app.ledger.keyring import Keyring
 from app.settings import Settings
 from app.signals import stop
@@ -22,7 +23,6 @@ from app.store.export import Export, Exports
 from app.store.install import connect
 from app.store.ledger import Ledger
 from app.store.trees import Trees
-from app.terminal import Bar
 from schemas.errors import InvalidInput, NotFound, ProcedureError
 
 OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}

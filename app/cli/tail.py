@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from msgspec import Raw, Struct
 
-from app.terminal import escaped, without_secrets
+from app.cli.terminal import escaped, without_secrets
 from schemas.base import RawRecord
 
 CONNECT_SECONDS = 10.0

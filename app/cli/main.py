@@ -16,11 +16,28 @@ import msgspec
 import psycopg
 from cyclopts import App, Parameter
 
+from app.cli.cores import CoreError
+from app.cli.doctor import examine, prove, refusal
+from app.cli.export import ExportingError, Part, export_log
+from app.cli.tail import TailError, Wanted, follow, is_local, printer
+from app.cli.terminal import EXIT_UNREAD, Bar
+from app.cli.verify import (
+    NOT_PINNED,
+    UnreadableError,
+    audit_exit_code,
+    exit_code,
+    judged,
+    of_node,
+    read_audit,
+    read_bundle,
+    read_consistency_proof,
+    read_note,
+    refuse_unreadable,
+    report,
+    report_audit,
+)
 from app.contract.typescript import typescript as typescript_contract
-from app.cores import CoreError
-from app.doctor import examine, prove, refusal
 from app.drafted_lines import ImportingError
-from app.exporting import ExportingError, Part, export_log
 from app.extensions import load_extensions
 from app.importing import Order, complaints, import_file, summary
 from app.importing import exit_code as import_exit_code
@@ -44,24 +61,7 @@ from app.store.rotation import adopt_key, rotate_key
 from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.errors import TRPC_CODES
-from app.tail import TailError, Wanted, follow, is_local, printer
 from app.telemetry.logs import configure_logs
-from app.terminal import EXIT_UNREAD, Bar
-from app.verification import (
-    NOT_PINNED,
-    UnreadableError,
-    audit_exit_code,
-    exit_code,
-    judged,
-    of_node,
-    read_audit,
-    read_bundle,
-    read_consistency_proof,
-    read_note,
-    refuse_unreadable,
-    report,
-    report_audit,
-)
 from procedures.described import contract as json_schema_contract
 from procedures.registry import registry
 from schemas.base import ShortText

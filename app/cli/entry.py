@@ -11,7 +11,7 @@ ENDS_WELL = frozenset({"serve", "tail"})
 def main() -> None:
     """Entry point of `synap`."""
     stop.watch(exit_code=0 if ENDS_WELL.intersection(sys.argv[1:2]) else None)
-    from app.cli import main as run  # noqa: PLC0415 - takes a second, in which a signal may come
+    from app.cli.main import main as run  # noqa: PLC0415 - takes a second, in which a signal may come
 
     try:
         run()
