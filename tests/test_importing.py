@@ -12,8 +12,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from app.cli.importing.reader import ImportingError
 from app.cli.main import UsageError, cli
-from app.drafted_lines import ImportingError
 from tests.checks import check_log
 from tests.command import SYNAP
 from tests.servers import cloned, environment, until

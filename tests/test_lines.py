@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from app.lines import Drafted, Lines, Origin, Piece
+from app.cli.importing.drafting import Drafted, Lines, Origin, Piece
 from schemas.errors import Issue
 
 NOTE = b'{"type":"note.created","data":{"n":1}}'

@@ -19,6 +19,9 @@ from cyclopts import App, Parameter
 from app.cli.cores import CoreError
 from app.cli.doctor import examine, prove, refusal
 from app.cli.export import ExportingError, Part, export_log
+from app.cli.importing.command import Order, complaints, import_file, summary
+from app.cli.importing.command import exit_code as import_exit_code
+from app.cli.importing.reader import ImportingError
 from app.cli.tail import TailError, Wanted, follow, is_local, printer
 from app.cli.terminal import EXIT_UNREAD, Bar
 from app.cli.verify import (
@@ -37,10 +40,7 @@ from app.cli.verify import (
     report_audit,
 )
 from app.contract.typescript import typescript as typescript_contract
-from app.drafted_lines import ImportingError
 from app.extensions import load_extensions
-from app.importing import Order, complaints, import_file, summary
-from app.importing import exit_code as import_exit_code
 from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.first_bytes import unpacked
-from app.json_values import SplitError, splitter
+from app.cli.importing.json_values import SplitError, splitter
 from tests.cases.importing import Importer, notes
 from tests.checks import check_log
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.cli.importing.drafting import Lines, Origin, Piece
 from app.ledger.canonical import canonical
-from app.lines import Lines, Origin, Piece
 from procedures.registry import registry
 from schemas.errors import InvalidInput
 from schemas.event import ListEvents

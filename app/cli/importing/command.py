@@ -1,6 +1,6 @@
 """What `synap import` does: the events of a file into a log, in their order, by the one that appends there, `EventLog`.
 
-Three work at once: a thread reads the file, a process makes drafts of its lines (`app/lines.py`), and this process
+Three work at once: a thread reads the file, a process makes drafts of its lines (`app/cli/importing/drafting.py`), and this process
 appends piece by piece. Each piece is a transaction, and every event has an id that is the same when the line is read
 again: whatever ends an import, the same command run again stores what is missing and nothing twice.
 """
@@ -19,12 +19,12 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, Origin, Piece, Refused, work
+from app.cli.importing.reader import DraftedLines, ImportingError, opened, size_of, text_of
 from app.cli.terminal import Bar, escaped
-from app.drafted_lines import DraftedLines, ImportingError, opened, size_of, text_of
 from app.extensions import load_extensions
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
-from app.lines import LINE_ID_VERSION, Drafted, Origin, Piece, Refused, work
 from app.settings import Settings
 from app.signals import held_back, stop
 from app.start import Install, ready

@@ -1,4 +1,4 @@
-"""The events of a file, as an import appends them: read by a thread, made drafts of by a process (`app/lines.py`)."""
+"""The events of a file, as an import appends them: read by a thread, made drafts of by a process (`app/cli/importing/drafting.py`)."""
 
 import asyncio
 import os
@@ -17,8 +17,8 @@ from typing import IO, cast
 import msgspec
 
 from app.cli.first_bytes import GZIP, NotReadableError, Reader, unpacked
-from app.json_values import SplitError, Splitter, splitter
-from app.lines import Drafted, Piece
+from app.cli.importing.drafting import Drafted, Piece
+from app.cli.importing.json_values import SplitError, Splitter, splitter
 from app.store.event_log import MAX_GROUP_EVENTS
 
 PIECE_BYTES = 2**22

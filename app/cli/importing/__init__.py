@@ -1,0 +1,1 @@
+"""`synap import`: a file's lines become events."""
