@@ -72,7 +72,7 @@ def _become(asked: dict[str, Any]) -> None:
 
 if __name__ == "__main__":  # not in the processes that the command itself starts
     import app.cli.main
-    import app.server  # noqa: F401 - what `synap serve` imports
+    import app.server.workers  # noqa: F401 - what `synap serve` imports
     from app.cli.entry import main
 
     gc.freeze()  # what is collected was copied before

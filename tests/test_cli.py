@@ -18,8 +18,8 @@ from app.cli.main import UsageError, cli
 from app.cli.tail import TailError
 from app.cli.verify import UnreadableError
 from app.ledger.signer import Signer
+from app.server.install import ready
 from app.settings import Settings, SettingsError
-from app.start import ready
 from app.store.data_directory import DataDirectoryError
 from app.store.install import InstallError
 from app.store.secret import SecretError

@@ -18,8 +18,8 @@ from app.ledger.keyring import Keyring
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
 from app.sealing.webhook_secrets import Sealer
+from app.server.install import ready
 from app.settings import Settings
-from app.start import ready
 from app.store.admission import HBA
 from app.store.deletion import delete_workspace
 from app.store.inspection import unsafe_settings

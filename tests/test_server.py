@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.server import Interrupt
+from app.server.workers import Interrupt
 from tests.command import SYNAP
 from tests.servers import cloned, environment, free_port, until
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from app.sealing.webhook_secrets import Sealer
+from app.server.install import ready
 from app.settings import Settings
-from app.start import ready
 from app.store.install import InstallError, migrate
 from app.store.secret import SecretError, read_secret
 from tests.command import SYNAP, synap

@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
-from app.extensions import load_extensions
 from app.ledger.checkpoint import Note, is_signed_by, parse
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes
 from app.ledger.keyring import Keyring
+from app.server.extensions import load_extensions
+from app.server.install import connections, observed
 from app.settings import Settings, SettingsError
-from app.start import connections, observed
 from app.store import inspection
 from app.store.audit_check import audit_faults
 from app.store.data_directory import DataDirectoryError

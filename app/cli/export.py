@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from app.cli.terminal import Bar
 from app.ledger.keyring import Keyring
+from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import stop
-from app.start import Install, ready
 from app.store.audit import enter
 from app.store.database import Database
 from app.store.export import Export, Exports

@@ -40,15 +40,15 @@ from app.cli.verify import (
     report_audit,
 )
 from app.contract.typescript import typescript as typescript_contract
-from app.extensions import load_extensions
 from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, kind_of
 from app.ledger.verify.proof import Kind
+from app.server.extensions import load_extensions
+from app.server.install import observed, ready
 from app.settings import Settings, SettingsError
 from app.signals import stop
-from app.start import observed, ready
 from app.store.audit import enter
 from app.store.data_directory import DataDirectoryError
 from app.store.deletion import delete_workspace
@@ -137,7 +137,7 @@ def main() -> None:
 @cli.command
 def serve() -> None:
     """Set up what is missing and serve until interrupted."""
-    from app.server import run  # noqa: PLC0415 - takes longer than all of most other commands
+    from app.server.workers import run  # noqa: PLC0415 - takes longer than all of most other commands
 
     settings = Settings.from_environment()
     load_extensions(settings.extensions)

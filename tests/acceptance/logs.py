@@ -9,8 +9,8 @@ import msgspec
 
 from app.ledger.draft import Draft, Drafting
 from app.ledger.keyring import Keyring
+from app.server.install import ready
 from app.settings import Settings
-from app.start import ready
 from app.store.database import Database
 from app.store.event_log import EventLog
 from schemas.event import LogEvent

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.server.install import ready
 from app.settings import Settings
-from app.start import ready
 from app.store.admission import HBA, admits_peers_only
 from app.store.data_directory import DataDirectoryError
 from app.store.embedded import postgres

@@ -22,12 +22,12 @@ from msgspec import Struct
 from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, Origin, Piece, Refused, work
 from app.cli.importing.reader import DraftedLines, ImportingError, opened, size_of, text_of
 from app.cli.terminal import Bar, escaped
-from app.extensions import load_extensions
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
+from app.server.extensions import load_extensions
+from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import held_back, stop
-from app.start import Install, ready
 from app.store.audit import enter
 from app.store.database import Database
 from app.store.event_log import EventLog

@@ -13,8 +13,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from app.extensions import load_extensions
 from app.ledger.draft import Draft, Drafting
+from app.server.extensions import load_extensions
 from schemas.errors import InvalidInput, Issue
 from schemas.event import LogEvent
 from schemas.issues import decoded

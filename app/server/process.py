@@ -9,14 +9,14 @@ from app.capacity.bodies import Bodies
 from app.capacity.rates import Rates
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
-from app.keeper import Keeper
 from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.parent import exit_with_parent
 from app.sealing.cursors import Cursors
+from app.server.install import Install
+from app.server.keeper import Keeper
+from app.server.parent import exit_with_parent
 from app.settings import Settings
-from app.start import Install
 from app.store.audit import AuditLog
 from app.store.browser import Browser
 from app.store.database import Database

@@ -17,13 +17,13 @@ from app.access.authenticator import Authenticator
 from app.access.rate_limits import RateLimits
 from app.capacity.openings import Openings, max_connections
 from app.contract.typescript import typescript
-from app.extensions import load_extensions
 from app.ledger.keyring import Keyring
 from app.openapi import openapi
-from app.parent import before_stop, end_when_told
-from app.process import Process
+from app.server.extensions import load_extensions
+from app.server.install import Install
+from app.server.parent import before_stop, end_when_told
+from app.server.process import Process
 from app.settings import Settings
-from app.start import Install
 from app.store.backlog import Backlog
 from app.store.install import head
 from app.store.readiness import Readiness

@@ -18,10 +18,10 @@ from granian.server import MPServer
 from granian.server.mp import WorkerProcess
 
 from app.capacity.openings import max_connections, max_files
-from app.main import load_worker
+from app.server.application import load_worker
+from app.server.install import Install
 from app.settings import Settings
 from app.signals import held_back, stop
-from app.start import Install
 
 STOP_SECONDS = 10
 """How long a server process may take to finish what it accepted before it is killed. Together with the end of the
