@@ -19,9 +19,9 @@ from msgspec import Struct
 from app.contract.json_schema import Schema, Way, json_schemas
 from app.contract.operation import Kind
 from app.openapi_examples import UUID, Examples
-from app.surfaces.errors import BAD_REQUEST, TRPC_CODES, UNSUPPORTED_MEDIA_TYPE, status_of
-from app.surfaces.operation import Operation, Probe, Route
-from app.surfaces.rest import Refusal
+from app.surfaces.shared.operation import Operation, Probe, Route
+from app.surfaces.shared.rest import Refusal
+from app.surfaces.shared.statuses import BAD_REQUEST, TRPC_CODES, UNSUPPORTED_MEDIA_TYPE, status_of
 from app.surfaces.trpc.door import MOUNT
 from app.surfaces.trpc.envelope import error_object, failure
 from app.surfaces.trpc.transformer import TRANSFORMERS

@@ -14,7 +14,7 @@ import pytest
 
 from app.contract.operation import Kind
 from app.settings import Settings
-from app.surfaces.errors import TRPC_CODES
+from app.surfaces.shared.statuses import TRPC_CODES
 from procedures.registry import registry
 from tests import web
 from tests.servers import environment, free_port, this_environment, until

@@ -60,7 +60,7 @@ from app.store.rollback import accept_losses
 from app.store.rotation import adopt_key, rotate_key
 from app.store.secret import SecretError, adopt_secret
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
-from app.surfaces.errors import TRPC_CODES
+from app.surfaces.shared.statuses import TRPC_CODES
 from app.telemetry.logs import configure_logs
 from procedures.described import contract as json_schema_contract
 from procedures.registry import registry

@@ -30,20 +30,20 @@ from app.store.readiness import Readiness
 from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
-from app.surfaces.edge import Edge, Refusal, is_below, last_handlers
-from app.surfaces.errors import TRPC_CODES
 from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
 from app.surfaces.ledger import ledger_router
 from app.surfaces.ledger_stream import LedgerStream
-from app.surfaces.live import Live
 from app.surfaces.mcp.door import MOUNT as MCP_MOUNT
 from app.surfaces.mcp.door import McpDoor
 from app.surfaces.mcp.door import refusal as mcp_refusal
 from app.surfaces.metrics import MetricsDoor, metrics_router
 from app.surfaces.publish import PublishDoor, publish_router
-from app.surfaces.rest import RestDoor, routes
 from app.surfaces.service import service_router
+from app.surfaces.shared.connections import Live
+from app.surfaces.shared.edge import Edge, Refusal, is_below, last_handlers
+from app.surfaces.shared.rest import RestDoor, routes
+from app.surfaces.shared.statuses import TRPC_CODES
 from app.surfaces.trpc.door import CONTRACT, MOUNT, Door
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing

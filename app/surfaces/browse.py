@@ -7,9 +7,9 @@ from litestar import Response, Router, get
 from litestar.di import Provide
 from msgspec import Struct
 
-from app.surfaces.called import called
-from app.surfaces.operation import Operation
-from app.surfaces.rest import Caller, RestDoor, answer, named_by, refusal
+from app.surfaces.shared.called import called
+from app.surfaces.shared.operation import Operation
+from app.surfaces.shared.rest import Caller, RestDoor, answer, named_by, refusal
 from procedures.context import Context
 from procedures.events.browse import browse
 from procedures.events.get import get as get_event

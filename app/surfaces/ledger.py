@@ -11,10 +11,10 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
-from app.surfaces.called import called
 from app.surfaces.ledger_export import Download
-from app.surfaces.operation import Operation
-from app.surfaces.rest import Caller, RestDoor, answer, limits, named_by, refusal
+from app.surfaces.shared.called import called
+from app.surfaces.shared.operation import Operation
+from app.surfaces.shared.rest import Caller, RestDoor, answer, limits, named_by, refusal
 from procedures.audit.list import list_ as list_audit
 from procedures.context import Context
 from procedures.ledger.checkpoint import checkpoint as ledger_checkpoint

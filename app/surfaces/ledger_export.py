@@ -13,8 +13,8 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
 from app.capacity.answers import request
-from app.surfaces.body import disconnected
-from app.surfaces.sending import SEND_SECONDS, SlowClientError, send_parts
+from app.surfaces.shared.body import disconnected
+from app.surfaces.shared.sending import SEND_SECONDS, SlowClientError, send_parts
 from procedures.call import log_call
 from procedures.context import Context
 from procedures.procedure import Procedure

@@ -13,11 +13,11 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send, WebSocketScope
 from msgspec import Struct
 
-from app.surfaces.failures import told
-from app.surfaces.live import Live
-from app.surfaces.requests import bearer_token, header_map, is_welcome, refuse_malformed, request_id_of, single
-from app.surfaces.rest import Connection, RestDoor, parsed, request_id
-from app.surfaces.websocket import DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
+from app.surfaces.shared.connections import Live
+from app.surfaces.shared.failures import told
+from app.surfaces.shared.requests import bearer_token, header_map, is_welcome, refuse_malformed, request_id_of, single
+from app.surfaces.shared.rest import Connection, RestDoor, parsed, request_id
+from app.surfaces.shared.websocket import DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from procedures.call import call, is_logged, log_call, next_batch
 from procedures.context import Context
 from procedures.ledger.stream import stream as ledger_stream

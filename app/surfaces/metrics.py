@@ -24,10 +24,10 @@ from prometheus_client.registry import Collector
 
 from app.access.authenticator import Authenticator
 from app.store.backlog import Backlog, Standing
-from app.surfaces.accept import chosen
-from app.surfaces.operation import Probe
-from app.surfaces.requests import bearer_token, header_map, is_loopback, refuse_malformed
-from app.surfaces.rest import Caller, refusal
+from app.surfaces.shared.accept import chosen
+from app.surfaces.shared.operation import Probe
+from app.surfaces.shared.requests import bearer_token, header_map, is_loopback, refuse_malformed
+from app.surfaces.shared.rest import Caller, refusal
 from app.telemetry.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
 from schemas.errors import Forbidden, ProcedureError, Unavailable
 from schemas.principal import Scope

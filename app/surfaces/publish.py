@@ -16,15 +16,15 @@ from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
 from app.capacity.parsing import parse
 from app.filters.language import Subscribers
-from app.surfaces.accept import chosen
-from app.surfaces.body import Body
-from app.surfaces.called import called
 from app.surfaces.cloudevents import BATCH, EVENT, Mode, hint, mode_of, other_spellings, read, written
-from app.surfaces.idempotency import HEADER as IDEMPOTENCY_KEY
-from app.surfaces.idempotency import idempotent_ids
-from app.surfaces.operation import Operation
-from app.surfaces.requests import header_map
-from app.surfaces.rest import Caller, RestDoor, answer, done, named_by, refusal, refuse_unscoped
+from app.surfaces.shared.accept import chosen
+from app.surfaces.shared.body import Body
+from app.surfaces.shared.called import called
+from app.surfaces.shared.idempotency import HEADER as IDEMPOTENCY_KEY
+from app.surfaces.shared.idempotency import idempotent_ids
+from app.surfaces.shared.operation import Operation
+from app.surfaces.shared.requests import header_map
+from app.surfaces.shared.rest import Caller, RestDoor, answer, done, named_by, refusal, refuse_unscoped
 from app.telemetry.metrics import RATE_LIMITED
 from procedures.call import call
 from procedures.context import Context

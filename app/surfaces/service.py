@@ -6,7 +6,7 @@ from litestar import Response, Router, get
 from litestar.di import Provide
 
 from app.store.readiness import Readiness
-from app.surfaces.operation import Probe
+from app.surfaces.shared.operation import Probe
 from schemas.base import Output
 
 

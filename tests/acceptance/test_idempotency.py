@@ -18,7 +18,7 @@ from app.ledger.draft import Draft
 from app.settings import Settings
 from app.store.linker import LOCK
 from app.store.secret import read_secret
-from app.surfaces.idempotency import idempotent_ids
+from app.surfaces.shared.idempotency import idempotent_ids
 from tests import web
 from tests.acceptance.logs import draft, event_log
 from tests.acceptance.processes import synap, waiting_for_the_tip

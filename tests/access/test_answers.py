@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.capacity.answers import SMALL_BYTES, Answers, Request, begin, hold, holding, keep, taken
-from app.surfaces.sending import PIECE_BYTES, SlowClientError, send_parts
+from app.surfaces.shared.sending import PIECE_BYTES, SlowClientError, send_parts
 from schemas.errors import PayloadTooLarge, Unavailable
 
 MIB = 2**20

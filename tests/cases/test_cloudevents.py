@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.surfaces.accept import chosen, named_quality
+from app.surfaces.shared.accept import chosen, named_quality
 from tests.cases.conftest import Doors
 
 EVENT = "application/cloudevents+json"

@@ -16,7 +16,7 @@ from app.ledger.draft import Draft
 from app.store.idempotency import begin_secret_ids, has_secret_ids
 from app.store.install import connect
 from app.store.linker import LOCK
-from app.surfaces.idempotency import FORMER, idempotent_ids
+from app.surfaces.shared.idempotency import FORMER, idempotent_ids
 from schemas.errors import Conflict, InvalidInput
 from tests.checks import check_log
 from tests.servers import until

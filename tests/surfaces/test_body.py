@@ -7,7 +7,7 @@ import pytest
 from litestar.types import Receive
 
 from app.capacity.bodies import Bodies
-from app.surfaces.body import FREE_BYTES, Body
+from app.surfaces.shared.body import FREE_BYTES, Body
 from schemas.errors import InvalidInput, PayloadTooLarge, ProcedureError, TimedOut, Unavailable
 
 MIB = 2**20

@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import connect
 
 from app.store.export import MAX_OPEN
-from app.surfaces.sending import PIECE_BYTES
+from app.surfaces.shared.sending import PIECE_BYTES
 from tests import web
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, cloned, serving

@@ -27,10 +27,10 @@ from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
 from app.surfaces.ledger import MOUNT, OWN_MOUNT, ledger_router
 from app.surfaces.metrics import metrics_router
-from app.surfaces.operation import Operation
 from app.surfaces.publish import publish_router
-from app.surfaces.rest import routes
 from app.surfaces.service import service_router
+from app.surfaces.shared.operation import Operation
+from app.surfaces.shared.rest import routes
 from procedures.described import EVERY_CALLS
 from procedures.registry import registry
 from schemas import errors

@@ -14,8 +14,11 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 from litestar.types import Message as Event
 
-from app.surfaces.body import Body
-from app.surfaces.errors import (
+from app.surfaces.mcp.message import Message, MessageError, read_message
+from app.surfaces.shared.body import Body
+from app.surfaces.shared.requests import header_map, is_loopback, refuse_malformed
+from app.surfaces.shared.rest import Caller, RestDoor, request_id
+from app.surfaces.shared.statuses import (
     BAD_REQUEST,
     INTERNAL,
     METHOD_NOT_SUPPORTED,
@@ -24,9 +27,6 @@ from app.surfaces.errors import (
     headers_of,
     status_of,
 )
-from app.surfaces.mcp.message import Message, MessageError, read_message
-from app.surfaces.requests import header_map, is_loopback, refuse_malformed
-from app.surfaces.rest import Caller, RestDoor, request_id
 from procedures.call import log_call
 from procedures.procedure import SMALL_INPUT_BYTES, Procedure
 from schemas.errors import Forbidden, Internal, InvalidInput, PayloadTooLarge, ProcedureError, Unavailable

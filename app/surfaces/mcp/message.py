@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR, Status
+from app.surfaces.shared.statuses import BAD_REQUEST, PARSE_ERROR, Status
 from schemas.jsontext import UNREADABLE
 
 

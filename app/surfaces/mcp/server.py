@@ -15,11 +15,11 @@ from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from msgspec import Struct
 
 from app.capacity import answers
-from app.surfaces.errors import BAD_REQUEST
 from app.surfaces.mcp.message import Message, limited
 from app.surfaces.mcp.results import MAX_READ_BYTES, answered, failed
 from app.surfaces.mcp.tools import CAUTION, ToolSpec, tools
-from app.surfaces.requests import header_map
+from app.surfaces.shared.requests import header_map
+from app.surfaces.shared.statuses import BAD_REQUEST
 from procedures.call import call, log_call
 from procedures.context import Context
 from procedures.procedure import Procedure

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from app.access.authenticator import Authenticator
-from app.surfaces.failures import told
-from app.surfaces.requests import bearer_token
+from app.surfaces.shared.failures import told
+from app.surfaces.shared.requests import bearer_token
 from procedures.context import Context, Services
 from schemas.errors import Unauthorized
 

@@ -13,13 +13,13 @@ from app.access.authenticator import Authenticator
 from app.capacity import answers
 from app.capacity.bodies import Room
 from app.contract.operation import Kind
-from app.surfaces.body import Body, disconnected
-from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of, limit_headers
-from app.surfaces.live import Live
-from app.surfaces.requests import header_map, refuse_malformed, request_id_of, traceparent_of
-from app.surfaces.rest import Caller
-from app.surfaces.rest import request_id as id_of
-from app.surfaces.sending import send_parts
+from app.surfaces.shared.body import Body, disconnected
+from app.surfaces.shared.connections import Live
+from app.surfaces.shared.requests import header_map, refuse_malformed, request_id_of, traceparent_of
+from app.surfaces.shared.rest import Caller
+from app.surfaces.shared.rest import request_id as id_of
+from app.surfaces.shared.sending import send_parts
+from app.surfaces.shared.statuses import BAD_REQUEST, METHOD_NOT_SUPPORTED, headers_of, limit_headers
 from app.surfaces.trpc.caller import find_context, without_token
 from app.surfaces.trpc.envelope import Answer, error_object, failure, stream_head
 from app.surfaces.trpc.inputs import CallInput, Inputs, body_bytes

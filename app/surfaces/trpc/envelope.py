@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from app.surfaces.errors import Status, headers_of, status_of
+from app.surfaces.shared.statuses import Status, headers_of, status_of
 from app.surfaces.trpc.transformer import Transformer
 from procedures.procedure import Procedure
 from schemas.base import Marker

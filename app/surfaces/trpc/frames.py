@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from app.contract.operation import Kind
-from app.surfaces.errors import PARSE_ERROR
+from app.surfaces.shared.statuses import PARSE_ERROR
 from app.surfaces.trpc.request import RequestError, connection_params
 from app.surfaces.trpc.transformer import Transformer
 

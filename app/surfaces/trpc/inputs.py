@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from app.capacity.parsing import parse
-from app.surfaces.body import Body
+from app.surfaces.shared.body import Body
 from app.surfaces.trpc.request import Request, batch_inputs, resumed
 from app.surfaces.trpc.transformer import Transformer
 from procedures.procedure import Procedure

@@ -6,9 +6,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Raw, Struct
 
-from app.surfaces.accept import named_quality
-from app.surfaces.errors import BAD_REQUEST, METHOD_NOT_SUPPORTED, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE, Status
-from app.surfaces.requests import repeated
+from app.surfaces.shared.accept import named_quality
+from app.surfaces.shared.requests import repeated
+from app.surfaces.shared.statuses import BAD_REQUEST, METHOD_NOT_SUPPORTED, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE, Status
 from schemas.errors import InvalidInput, Issue
 
 JSON_LINES = "application/jsonl"

@@ -16,16 +16,16 @@ from app.capacity.budget import Budget
 from app.capacity.parsing import parse
 from app.capacity.strangers import MAX_MESSAGE_BYTES
 from app.contract.operation import Kind
-from app.surfaces.errors import BAD_REQUEST, PARSE_ERROR
-from app.surfaces.failures import told
-from app.surfaces.live import Live
-from app.surfaces.requests import header_map, is_welcome, refuse_malformed, request_id_of
+from app.surfaces.shared.connections import Live
+from app.surfaces.shared.failures import told
+from app.surfaces.shared.requests import header_map, is_welcome, refuse_malformed, request_id_of
+from app.surfaces.shared.statuses import BAD_REQUEST, PARSE_ERROR
+from app.surfaces.shared.websocket import CLOSE_SECONDS, DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import error_object, failure, frame
 from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, Message, hello_params, messages_of
 from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
 from app.surfaces.trpc.transformer import Transformer
-from app.surfaces.websocket import CLOSE_SECONDS, DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
 from procedures.call import call, log_call, next_batch
 from procedures.context import Context, Services
 from procedures.procedure import Procedure

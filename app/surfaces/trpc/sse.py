@@ -13,9 +13,9 @@ import msgspec
 from litestar.types import Receive, Send
 from msgspec import Struct
 
-from app.surfaces.body import disconnected
-from app.surfaces.failures import told
-from app.surfaces.live import Live
+from app.surfaces.shared.body import disconnected
+from app.surfaces.shared.connections import Live
+from app.surfaces.shared.failures import told
 from app.surfaces.trpc.envelope import event, failure, message
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import next_batch

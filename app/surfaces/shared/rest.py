@@ -16,11 +16,10 @@ from msgspec import UNSET, Struct, UnsetType
 from app.access.authenticator import Authenticator
 from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
-from app.surfaces.body import Body
-from app.surfaces.errors import headers_of, limit_headers, status_of
-from app.surfaces.failures import door_of
-from app.surfaces.operation import Operation, Route
-from app.surfaces.requests import (
+from app.surfaces.shared.body import Body
+from app.surfaces.shared.failures import door_of
+from app.surfaces.shared.operation import Operation, Route
+from app.surfaces.shared.requests import (
     bearer_token,
     header_map,
     refuse_malformed,
@@ -28,6 +27,7 @@ from app.surfaces.requests import (
     single,
     traceparent_of,
 )
+from app.surfaces.shared.statuses import headers_of, limit_headers, status_of
 from app.telemetry.metrics import CALLS
 from procedures.call import is_logged, lacks_scope, log_call
 from procedures.context import Context, Services

@@ -9,12 +9,12 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, HTTPReceiveMessage, Message, Receive, Scope, Send
 
 from app.capacity.answers import Answers, Request
-from app.surfaces.errors import INTERNAL
-from app.surfaces.failures import door_of, told
-from app.surfaces.requests import header_map, request_id_of
-from app.surfaces.rest import Caller, refusal, request_id, unrouted
-from app.surfaces.sending import SEND_SECONDS, WHOLE_BYTES, SlowClientError, send_parts
-from app.surfaces.unread import finishing
+from app.surfaces.shared.failures import door_of, told
+from app.surfaces.shared.requests import header_map, request_id_of
+from app.surfaces.shared.rest import Caller, refusal, request_id, unrouted
+from app.surfaces.shared.sending import SEND_SECONDS, WHOLE_BYTES, SlowClientError, send_parts
+from app.surfaces.shared.statuses import INTERNAL
+from app.surfaces.shared.unread import finishing
 from procedures.call import log_call
 from schemas.errors import InvalidInput, Issue, ProcedureError
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from litestar.types import Receive, Send
 
-from app.surfaces.sending import SEND_SECONDS
+from app.surfaces.shared.sending import SEND_SECONDS
 
 POLICY, TOO_BIG, DEFECT, RESTART, TRY_AGAIN = 1008, 1009, 1011, 1012, 1013
 """Close codes (RFC 6455, section 7.4, and its registry)."""
