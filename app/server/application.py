@@ -38,7 +38,7 @@ from app.surfaces.mcp.door import MOUNT as MCP_MOUNT
 from app.surfaces.mcp.door import McpDoor
 from app.surfaces.mcp.door import refusal as mcp_refusal
 from app.surfaces.metrics import MetricsDoor, metrics_router
-from app.surfaces.publish import PublishDoor, publish_router
+from app.surfaces.publish.door import PublishDoor, publish_router
 from app.surfaces.service import service_router
 from app.surfaces.shared.connections import Live
 from app.surfaces.shared.edge import Edge, Refusal, is_below, last_handlers

@@ -27,7 +27,7 @@ from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
 from app.surfaces.ledger import MOUNT, OWN_MOUNT, ledger_router
 from app.surfaces.metrics import metrics_router
-from app.surfaces.publish import publish_router
+from app.surfaces.publish.door import publish_router
 from app.surfaces.service import service_router
 from app.surfaces.shared.operation import Operation
 from app.surfaces.shared.rest import routes

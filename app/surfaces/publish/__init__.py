@@ -1,0 +1,1 @@
+"""The publish door, at `/v1`."""
