@@ -30,10 +30,10 @@ from app.store.readiness import Readiness
 from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
-from app.surfaces.ledger import MOUNT as LEDGER_MOUNT
-from app.surfaces.ledger import OWN_MOUNT as LEDGER_OWN_MOUNT
-from app.surfaces.ledger import ledger_router
-from app.surfaces.ledger_stream import LedgerStream
+from app.surfaces.ledger.door import MOUNT as LEDGER_MOUNT
+from app.surfaces.ledger.door import OWN_MOUNT as LEDGER_OWN_MOUNT
+from app.surfaces.ledger.door import ledger_router
+from app.surfaces.ledger.stream import LedgerStream
 from app.surfaces.mcp.door import MOUNT as MCP_MOUNT
 from app.surfaces.mcp.door import McpDoor
 from app.surfaces.mcp.door import refusal as mcp_refusal

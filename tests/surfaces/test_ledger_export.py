@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.surfaces.ledger_export import Download
+from app.surfaces.ledger.export import Download
 from app.surfaces.shared.sending import SlowClientError
 from procedures.context import Context
 from procedures.ledger.export import export

@@ -25,7 +25,7 @@ from app.openapi import openapi
 from app.openapi_examples import SHOWN
 from app.surfaces.browse import browse_router
 from app.surfaces.docs import docs_router
-from app.surfaces.ledger import MOUNT, OWN_MOUNT, ledger_router
+from app.surfaces.ledger.door import MOUNT, OWN_MOUNT, ledger_router
 from app.surfaces.metrics import metrics_router
 from app.surfaces.publish.door import publish_router
 from app.surfaces.service import service_router

@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
-from app.surfaces.ledger_export import Download
+from app.surfaces.ledger.export import Download
 from app.surfaces.shared.called import called
 from app.surfaces.shared.operation import Operation
 from app.surfaces.shared.rest import Caller, RestDoor, answer, limits, named_by, refusal

@@ -1,0 +1,1 @@
+"""The ledger door, at `/ledger/v1`."""
