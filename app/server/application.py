@@ -18,7 +18,6 @@ from app.access.rate_limits import RateLimits
 from app.capacity.openings import Openings, max_connections
 from app.contract.typescript import typescript
 from app.ledger.keyring import Keyring
-from app.openapi import openapi
 from app.server.extensions import load_extensions
 from app.server.install import Install
 from app.server.parent import before_stop, end_when_told
@@ -29,7 +28,6 @@ from app.store.install import head
 from app.store.readiness import Readiness
 from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
-from app.surfaces.docs import docs_router
 from app.surfaces.ledger.door import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger.door import OWN_MOUNT as LEDGER_OWN_MOUNT
 from app.surfaces.ledger.door import ledger_router
@@ -38,6 +36,8 @@ from app.surfaces.mcp.door import MOUNT as MCP_MOUNT
 from app.surfaces.mcp.door import McpDoor
 from app.surfaces.mcp.door import refusal as mcp_refusal
 from app.surfaces.metrics import MetricsDoor, metrics_router
+from app.surfaces.openapi.document import openapi
+from app.surfaces.openapi.page import docs_router
 from app.surfaces.publish.door import PublishDoor, publish_router
 from app.surfaces.service import service_router
 from app.surfaces.shared.connections import Live
@@ -120,7 +120,7 @@ def create_app(
         lifespan=[running],
         cors_config=_cors(settings),
         exception_handlers=last_handlers(refusals),
-        openapi_config=None,  # `app/openapi.py` writes the document
+        openapi_config=None,  # `app/surfaces/openapi/document.py` writes the document
         logging_config=None,
     )
 

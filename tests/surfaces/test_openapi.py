@@ -21,12 +21,12 @@ from msgspec import Meta
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.contract.operation import Kind
-from app.openapi import openapi
-from app.openapi_examples import SHOWN
 from app.surfaces.browse import browse_router
-from app.surfaces.docs import docs_router
 from app.surfaces.ledger.door import MOUNT, OWN_MOUNT, ledger_router
 from app.surfaces.metrics import metrics_router
+from app.surfaces.openapi.document import openapi
+from app.surfaces.openapi.examples import SHOWN
+from app.surfaces.openapi.page import docs_router
 from app.surfaces.publish.door import publish_router
 from app.surfaces.service import service_router
 from app.surfaces.shared.operation import Operation

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from app.contract.json_schema import Schema, Way, json_schemas
 from app.contract.operation import Kind
-from app.openapi_examples import UUID, Examples
+from app.surfaces.openapi.examples import UUID, Examples
 from app.surfaces.shared.operation import Operation, Probe, Route
 from app.surfaces.shared.rest import Refusal
 from app.surfaces.shared.statuses import BAD_REQUEST, TRPC_CODES, UNSUPPORTED_MEDIA_TYPE, status_of
