@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from app.sealing.cursors import Cursors
 from app.store.browser import Browser
-from app.store.pipe import PipedConnection
+from app.store.postgres.pipe import PipedConnection
 from app.store.secret import read_secret
 from benchmarks import database, machine
 from benchmarks.contestants import Contestant, our_process, seed

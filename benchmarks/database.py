@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from app.store.embedded import postgres
+from app.store.postgres.embedded import postgres
 
 
 class Cluster:

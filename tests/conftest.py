@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store.admission import IDENT, MAP
-from app.store.embedded import postgres
 from app.store.install import migrate
+from app.store.postgres.admission import IDENT, MAP
+from app.store.postgres.embedded import postgres
 from tests.packages import install_packages
 from tests.servers import Server, cloned, serving
 

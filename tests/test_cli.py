@@ -20,8 +20,8 @@ from app.cli.verify import UnreadableError
 from app.ledger.signer import Signer
 from app.server.install import ready
 from app.settings import Settings, SettingsError
-from app.store.data_directory import DataDirectoryError
 from app.store.install import InstallError
+from app.store.postgres.data_directory import DataDirectoryError
 from app.store.secret import SecretError
 from app.store.workspaces import WorkspaceError
 from tests import web

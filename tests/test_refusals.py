@@ -10,7 +10,7 @@ import psycopg
 
 from app.access.refusals import ACTION, MAX_COUNTED, Refusals, Refused
 from app.store.audit import AuditLog
-from app.store.database import Database
+from app.store.postgres.database import Database
 from procedures.registry import registry
 from tests.procedures.conftest import Keyed
 from tests.servers import Server, serving, until

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.store.postmaster import url_of_server
-from app.store.roles import SERVER, grant_serving, make_server_role
+from app.store.postgres.postmaster import url_of_server
+from app.store.postgres.roles import SERVER, grant_serving, make_server_role
 from tests.checks import check_log
 from tests.losses import run
 from tests.servers import Server, cloned, environment, serving, until

@@ -15,7 +15,7 @@ BECOME = """
 import os, sys
 import psycopg
 from pathlib import Path
-from app.store.embedded import postgres
+from app.store.postgres.embedded import postgres
 
 os.setgroups([])
 os.setgid(int(sys.argv[1]))

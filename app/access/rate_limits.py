@@ -14,7 +14,7 @@ from math import ceil
 
 from app.capacity.allowance import Allowance
 from app.store import rate_windows
-from app.store.database import Database
+from app.store.postgres.database import Database
 from schemas.errors import RateLimited
 
 WINDOW_SECONDS = 60

@@ -18,10 +18,10 @@ from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import stop
 from app.store.audit import enter
-from app.store.database import Database
 from app.store.export import Export, Exports
 from app.store.install import connect
 from app.store.ledger import Ledger
+from app.store.postgres.database import Database
 from app.store.trees import Trees
 from schemas.errors import InvalidInput, NotFound, ProcedureError
 

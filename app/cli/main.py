@@ -50,12 +50,12 @@ from app.server.install import observed, ready
 from app.settings import Settings, SettingsError
 from app.signals import stop
 from app.store.audit import enter
-from app.store.data_directory import DataDirectoryError
 from app.store.deletion import delete_workspace
 from app.store.idempotency import has_secret_ids
 from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
 from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
-from app.store.roles import grant_serving
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.roles import grant_serving
 from app.store.rollback import accept_losses
 from app.store.rotation import adopt_key, rotate_key
 from app.store.secret import SecretError, adopt_secret

@@ -15,7 +15,7 @@ from contextlib import suppress
 import structlog
 
 from app.delivery.worker import Disable, Worker
-from app.store.database import Database
+from app.store.postgres.database import Database
 from app.store.webhooks.dispatch import Dispatch, UnreadableFilterError
 from app.store.webhooks.purge import purge
 from app.store.webhooks.work import logs, owed, work_of

@@ -26,9 +26,9 @@ from app.sealing.cursors import Cursors
 from app.sealing.webhook_secrets import Sealer
 from app.settings import Settings, networks
 from app.store.audit import Act
-from app.store.database import Database
 from app.store.event_log import EventLog
-from app.store.pipe import Call, PipedConnection
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call, PipedConnection
 from app.store.webhooks.claims import Claims
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import MAX_UNTRIED, Dispatch

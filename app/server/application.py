@@ -25,7 +25,7 @@ from app.server.process import Process
 from app.settings import Settings
 from app.store.backlog import Backlog
 from app.store.install import head
-from app.store.readiness import Readiness
+from app.store.postgres.readiness import Readiness
 from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
 from app.surfaces.ledger.door import MOUNT as LEDGER_MOUNT

@@ -16,16 +16,16 @@ from msgspec import Struct
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.settings import Settings
-from app.store import embedded
 from app.store.audit import enter
-from app.store.data_directory import DataDirectoryError, hold
 from app.store.idempotency import begin_secret_ids
 from app.store.install import Files, connect, migrate, set_up
-from app.store.postmaster import running, url_of_server
+from app.store.postgres import embedded
+from app.store.postgres.data_directory import DataDirectoryError, hold
+from app.store.postgres.postmaster import running, url_of_server
+from app.store.postgres.roles import SERVER, make_server_role
+from app.store.postgres.tuning import CONNECTIONS_PER_PROCESS
 from app.store.registered import register_types
-from app.store.roles import SERVER, make_server_role
 from app.store.rollback import compare_at_start
-from app.store.tuning import CONNECTIONS_PER_PROCESS
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
 from schemas.principal import EVERY

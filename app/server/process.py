@@ -19,7 +19,6 @@ from app.server.parent import exit_with_parent
 from app.settings import Settings
 from app.store.audit import AuditLog
 from app.store.browser import Browser
-from app.store.database import Database
 from app.store.erasure import Erasure
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
@@ -27,7 +26,8 @@ from app.store.event_reader import EventReader
 from app.store.export import Exports
 from app.store.keys import Keys
 from app.store.ledger import Ledger
-from app.store.notices import Notices
+from app.store.postgres.database import Database
+from app.store.postgres.notices import Notices
 from app.store.rollback import Comparison
 from app.store.rows import LEDGER_JSON
 from app.store.trace import Tracer

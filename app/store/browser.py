@@ -11,10 +11,10 @@ from app.filters.language import known_fields, parse_order
 from app.filters.sql import order_type, order_value
 from app.sealing.cursors import Cursor, Cursors
 from app.store import pieces
-from app.store.database import Database
 from app.store.event_reader import total_of
 from app.store.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.pieces import ANSWERED, fitting, measured
+from app.store.postgres.database import Database
 from app.store.query import IN_LOG_ORDER, Filter, behind
 from app.store.rows import BROWSE_JSON
 from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo

@@ -9,7 +9,7 @@ from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolati
 
 from app.store.audit import enter
 from app.store.linker import LOCK
-from app.store.roles import power
+from app.store.postgres.roles import power
 from app.store.workspaces import NODE_LOG, WorkspaceError
 
 CUSTODIAN = "synap_custodian"

@@ -13,8 +13,8 @@ from app.ledger.kept import RolledBack
 from app.ledger.merkle import Frontier
 from app.store.backlog import OWED
 from app.store.keys import IS_VALID
-from app.store.pipe import Row
-from app.store.readiness import MISSING_RIGHTS, RIGHTS, STATE
+from app.store.postgres.pipe import Row
+from app.store.postgres.readiness import MISSING_RIGHTS, RIGHTS, STATE
 
 REVISION = "SELECT version_num FROM alembic_version"
 

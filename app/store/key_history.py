@@ -5,7 +5,7 @@ import base64
 import psycopg
 
 from app.ledger.chain import instant
-from app.store.pipe import Row
+from app.store.postgres.pipe import Row
 from schemas.ledger import Rotation
 
 HISTORY = "SELECT kid_old, kid_new, rotated_at, signature_old, signature_new FROM key_rotation ORDER BY number"

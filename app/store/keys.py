@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from app.ledger.chain import instant
 from app.store.audit import AUDITED, Act, enter
-from app.store.database import Database
+from app.store.postgres.database import Database
 from schemas.base import Way
 from schemas.keys import ApiKey
 from schemas.principal import EVERY, Principal, Scope

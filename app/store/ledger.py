@@ -12,14 +12,14 @@ from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, public_key
 from app.store import pieces
-from app.store.database import Database
 from app.store.event_reader import total_of
 from app.store.key_history import HISTORY, to_rotation
 from app.store.pieces import ANSWERED, fitting, measured
+from app.store.postgres.database import Database
+from app.store.postgres.walk import one_sql
 from app.store.query import Filter
 from app.store.rows import LEDGER_JSON
 from app.store.trees import Trees
-from app.store.walk import one_sql
 from schemas.errors import NotFound, Unavailable
 from schemas.event import EventQuery
 from schemas.ledger import (

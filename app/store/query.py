@@ -1,6 +1,6 @@
 """Filters as SQL: always parameters, never a caller's text in a statement.
 
-What an index serves is a walk (`app/store/walk.py`), which goes the same way whatever the database knows of the rows.
+What an index serves is a walk (`app/store/postgres/walk.py`), which goes the same way whatever the database knows of the rows.
 What no index serves, or several do, is the planner's to decide.
 """
 
@@ -14,8 +14,8 @@ import msgspec
 from app.filters.language import filter_of, type_pattern
 from app.filters.sql import condition, has_kind, projection
 from app.store.linker import MICROSECOND
-from app.store.pipe import uuid_array
-from app.store.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types
+from app.store.postgres.pipe import uuid_array
+from app.store.postgres.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types
 from schemas.event import EventQuery
 from schemas.filter import And, Node, Test
 

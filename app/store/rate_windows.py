@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from app.store.database import Database
+from app.store.postgres.database import Database
 
 _IS_CURRENT = "held.start_seconds BETWEEN EXCLUDED.start_seconds AND EXCLUDED.start_seconds + %(length)s::bigint"
 

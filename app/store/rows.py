@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from app.filters.language import FoundEvent
 from app.ledger.chain import Body
-from app.store.pipe import Row
+from app.store.postgres.pipe import Row
 from schemas.written import Tracked
 
 INSTANT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""

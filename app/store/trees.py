@@ -11,8 +11,8 @@ from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from app.ledger.merkle import STORED_BITS, Frontier, Range, Stored, ranges
-from app.store.database import Database
-from app.store.pipe import Call
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call
 from schemas.errors import Unavailable
 
 WIDTH = 2**STORED_BITS

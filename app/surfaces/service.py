@@ -5,7 +5,7 @@ from typing import Literal
 from litestar import Response, Router, get
 from litestar.di import Provide
 
-from app.store.readiness import Readiness
+from app.store.postgres.readiness import Readiness
 from app.surfaces.shared.operation import Probe
 from schemas.base import Output
 

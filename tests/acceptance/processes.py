@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from app.store.postmaster import Postmaster
+from app.store.postgres.postmaster import Postmaster
 from tests import command
 from tests.servers import Server, environment, until
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 import psycopg
 import pytest
 
-from app.store.database import LOST, Database
 from app.store.linker import LOCK
+from app.store.postgres.database import LOST, Database
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import frozen, waiting_for_the_tip
 from tests.acceptance.writers import writing

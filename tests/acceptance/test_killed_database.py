@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from app.store.embedded import postgres
+from app.store.postgres.embedded import postgres
 from tests.acceptance.processes import synap
 from tests.acceptance.writers import writing
 from tests.checks import check_log

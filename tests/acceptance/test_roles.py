@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store.database import APPLICATION
-from app.store.postmaster import running, url_of_server
-from app.store.roles import SERVER
+from app.store.postgres.database import APPLICATION
+from app.store.postgres.postmaster import running, url_of_server
+from app.store.postgres.roles import SERVER
 from tests import web
 from tests.acceptance.processes import synap
 from tests.checks import check_log

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from msgspec import Struct
 
-from app.store.embedded import postgres
+from app.store.postgres.embedded import postgres
 from tests.acceptance.writers import writing
 from tests.checks import check_log
 from tests.command import SYNAP, Process

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from app.store.embedded import postgres
+from app.store.postgres.embedded import postgres
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, kill_tree, workers
 from tests.acceptance.writers import Writers, writing

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from msgspec import Struct
 
-from app.store.database import Database
-from app.store.pipe import ANSWER_SECONDS
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import ANSWER_SECONDS
 from tests import web
 from tests.properties.door import Door
 from tests.servers import Server, cloned, serving

@@ -16,13 +16,13 @@ from app.feed import Feed
 from app.ledger.draft import Draft, Drafting
 from app.ledger.keyring import Keyring
 from app.sealing.cursors import Cursors
-from app.store.database import Database
 from app.store.event_follower import EventFollower
 from app.store.event_log import EventLog
 from app.store.event_reader import EventReader
 from app.store.export import Exports
 from app.store.install import Files, connect, set_up
 from app.store.ledger import Ledger
+from app.store.postgres.database import Database
 from app.store.trees import Trees
 from app.store.workspaces import create_workspace
 from schemas.event import ListEvents, LogEvent, SynapEvent

@@ -9,8 +9,8 @@ from psycopg import sql
 from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 
-from app.store.database import Database
-from app.store.pipe import Call, Outcome, PipedConnection, _compiled
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call, Outcome, PipedConnection, _compiled
 
 UTILITY = {"BEGIN", "COMMIT", "ROLLBACK"}
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 
 from app.access.rate_limits import RateLimits
-from app.store.database import Database
-from app.store.pipe import Row
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Row
 from schemas.errors import RateLimited
 
 WINDOW_SECONDS = 600

@@ -12,20 +12,20 @@ import pytest
 
 from app.server.install import ready
 from app.settings import Settings
-from app.store.admission import HBA, admits_peers_only
-from app.store.data_directory import DataDirectoryError
-from app.store.embedded import postgres
 from app.store.install import connect
-from app.store.postmaster import url_of_server
-from app.store.programs import Programs
-from app.store.roles import SERVER, power
-from app.store.sockets import OLD_SECONDS, PREFIX, SOCKET_NAME, remove_left, socket_folder
+from app.store.postgres.admission import HBA, admits_peers_only
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.embedded import postgres
+from app.store.postgres.postmaster import url_of_server
+from app.store.postgres.programs import Programs
+from app.store.postgres.roles import SERVER, power
+from app.store.postgres.sockets import OLD_SECONDS, PREFIX, SOCKET_NAME, remove_left, socket_folder
 from tests.users import AS_ROOT, log_in_as, start_as
 
 LONG = "x" * 110
 
 START = """
-from app.store.data_directory import DataDirectoryError
+from app.store.postgres.data_directory import DataDirectoryError
 try:
     with postgres(Path(sys.argv[2]), ours=True):
         print("started")

@@ -20,11 +20,11 @@ from app.filters.language import Subscriber
 from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry, first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.store.audit import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
-from app.store.database import Database
 from app.store.event_log import EventLog
 from app.store.install import connect
 from app.store.keys import Keys, new_key_id
-from app.store.pipe import Call, Outcome
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call, Outcome
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.subscriptions import Subscriptions
 from app.store.workspaces import NODE_LOG, create_workspace

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 import uvloop
 
-from app.store.database import MAX_BATCH, MAX_LANES, Database
-from app.store.pipe import PipedConnection
+from app.store.postgres.database import MAX_BATCH, MAX_LANES, Database
+from app.store.postgres.pipe import PipedConnection
 from schemas.errors import Unavailable
 from tests.servers import free_port
 

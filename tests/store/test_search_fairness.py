@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 from msgspec import convert
 
-from app.store.database import Database
+from app.store.postgres.database import Database
 from schemas.event import ListEvents
 from tests.servers import until
 from tests.store.opened import Store, draft

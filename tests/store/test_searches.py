@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.store.searches import FREE_SECONDS, MAX_RUNNING, MAX_WAITING, Searches, Turns
+from app.store.postgres.searches import FREE_SECONDS, MAX_RUNNING, MAX_WAITING, Searches, Turns
 from schemas.errors import RateLimited, Unavailable
 
 A_MINUTE = 30.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from app.store.pipe import MAX_PREPARED, Once, PipedConnection
+from app.store.postgres.pipe import MAX_PREPARED, Once, PipedConnection
 
 KEPT: Any = ("SELECT statement, prepare_time::text FROM pg_prepared_statements", {})
 

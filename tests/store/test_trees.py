@@ -20,8 +20,8 @@ from app.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from app.store.database import Database
-from app.store.pipe import Row
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Row
 from app.store.trees import GROW, MAX_GROWN, WIDTH, Trees
 from tests.servers import until
 from tests.store.opened import Store, draft

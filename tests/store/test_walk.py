@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from app.store.install import connect
-from app.store.walk import MAX_KINDS
+from app.store.postgres.walk import MAX_KINDS
 from app.store.workspaces import create_workspace
 from schemas.event import EventQuery
 from tests.store.opened import Store, draft

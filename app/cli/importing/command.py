@@ -29,11 +29,11 @@ from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import held_back, stop
 from app.store.audit import enter
-from app.store.database import Database
 from app.store.event_log import EventLog
 from app.store.inspection import log_size
 from app.store.install import InstallError, connect
-from app.store.notices import Notices
+from app.store.postgres.database import Database
+from app.store.postgres.notices import Notices
 from app.store.registered import register_types
 from app.store.workspaces import NODE_LOG
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `app.store.database.migrate` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `app.store.postgres.database.migrate` hands over."""
 
 from alembic import context
 from sqlmodel import SQLModel

@@ -1,6 +1,6 @@
 """Deliveries that ended long ago are deleted, and subscriptions that were deleted with all that they were owed."""
 
-from app.store.database import Database
+from app.store.postgres.database import Database
 
 KEPT_DAYS = 30
 """How long a delivery that has ended can be looked up."""

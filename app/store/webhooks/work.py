@@ -6,7 +6,7 @@ logs that have subscriptions are read as a whole, and therefore seldom.
 
 from msgspec import Struct
 
-from app.store.database import PLANNER_DECIDES, Database
+from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.dispatch import MAX_UNTRIED
 
 LOGS = """

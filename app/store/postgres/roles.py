@@ -11,7 +11,7 @@ from msgspec import Struct
 from psycopg.errors import DuplicateObject, UniqueViolation
 from psycopg.sql import SQL, Identifier
 
-from app.store.readiness import NEEDED
+from app.store.postgres.readiness import NEEDED
 
 OWNER = "postgres"
 """The superuser of the embedded database: it owns the tables, migrates and administers."""

@@ -16,11 +16,11 @@ from urllib.parse import quote
 import psutil
 import structlog
 
-from app.store.admission import HBA, IDENT, write_admission
-from app.store.data_directory import DataDirectoryError
-from app.store.programs import HERE, Programs, name_of
-from app.store.roles import OWNER, SERVER
-from app.store.sockets import fits, remove_folder, remove_left, socket_folder
+from app.store.postgres.admission import HBA, IDENT, write_admission
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.programs import HERE, Programs, name_of
+from app.store.postgres.roles import OWNER, SERVER
+from app.store.postgres.sockets import fits, remove_folder, remove_left, socket_folder
 
 logger = structlog.get_logger("synap.postgres")
 

@@ -9,8 +9,8 @@ import pwd
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from app.store.programs import Programs, name_of
-from app.store.roles import OWNER, SERVER
+from app.store.postgres.programs import Programs, name_of
+from app.store.postgres.roles import OWNER, SERVER
 
 HBA = "pg_hba.conf"
 IDENT = "pg_ident.conf"

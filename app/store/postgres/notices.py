@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from psycopg import Error
 
-from app.store.pipe import PipedConnection
+from app.store.postgres.pipe import PipedConnection
 
 CHANNEL = "synap_commit"
 

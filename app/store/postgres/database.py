@@ -21,8 +21,8 @@ from psycopg.errors import (
 )
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from app.store.pipe import Call, NoAnswerError, Once, Outcome, PipedConnection, Row
-from app.store.searches import Searches, Turns
+from app.store.postgres.pipe import Call, NoAnswerError, Once, Outcome, PipedConnection, Row
+from app.store.postgres.searches import Searches, Turns
 from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500

@@ -17,7 +17,7 @@ from typing import IO
 
 from msgspec import Struct
 
-from app.store.data_directory import DataDirectoryError
+from app.store.postgres.data_directory import DataDirectoryError
 
 HERE = Path("/proc/self/cwd")
 """How a program calls the folder that it works in, without the folders above it."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from app.store.data_directory import DataDirectoryError
-from app.store.programs import Programs, open_folder
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.programs import Programs, open_folder
 
 SOCKET_NAME = ".s.PGSQL.5432"
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.signals import stop
-from app.store.data_directory import DataDirectoryError
-from app.store.postmaster import Postmaster, running
-from app.store.tuning import embedded_settings, memory_bytes
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.postmaster import Postmaster, running
+from app.store.postgres.tuning import embedded_settings, memory_bytes
 
 WAIT_SECONDS = 60.0
 """How long a command waits for the database of a server that starts."""

@@ -1,6 +1,6 @@
 """Whether the database can serve."""
 
-from app.store.database import Database
+from app.store.postgres.database import Database
 from schemas.errors import Unavailable
 
 EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL"

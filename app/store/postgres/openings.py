@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.settings import Settings
-from app.store.admission import HBA, admits_peers_only
-from app.store.postmaster import socket_directory
-from app.store.sockets import SOCKET_NAME
+from app.store.postgres.admission import HBA, admits_peers_only
+from app.store.postgres.postmaster import socket_directory
+from app.store.postgres.sockets import SOCKET_NAME
 
 
 def secrets(settings: Settings) -> list[Path]:

@@ -1,0 +1,1 @@
+"""The way to PostgreSQL, and the embedded one."""
