@@ -11,7 +11,7 @@ from app.capacity.rates import Rates
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
-from app.store.audit import Act, AuditLog
+from app.store.audit.log import Act, AuditLog
 from app.store.browser import Browser
 from app.store.erasure import Erasure
 from app.store.event_log import EventLog

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.store.audit import Act, AuditLog
-from app.store.audit_check import audit_faults
+from app.store.audit.check import audit_faults
+from app.store.audit.log import Act, AuditLog
 from app.store.install import connect
 from app.witness import Witness
 from tests.losses import bundle, javascript, run, tamper

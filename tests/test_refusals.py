@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from app.access.refusals import ACTION, MAX_COUNTED, Refusals, Refused
-from app.store.audit import AuditLog
+from app.store.audit.log import AuditLog
 from app.store.postgres.database import Database
 from procedures.registry import registry
 from tests.procedures.conftest import Keyed

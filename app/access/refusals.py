@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from app.store.audit import Act, AuditLog
+from app.store.audit.log import Act, AuditLog
 from schemas.errors import Unavailable
 
 ACTION = "call.refused"

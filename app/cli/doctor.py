@@ -17,7 +17,7 @@ from app.server.extensions import load_extensions
 from app.server.install import connections, observed
 from app.settings import Settings, SettingsError
 from app.store import inspection
-from app.store.audit_check import audit_faults
+from app.store.audit.check import audit_faults
 from app.store.idempotency import has_secret_ids
 from app.store.install import Identity, InstallError, connect, find_identity, head, said
 from app.store.key_history import kids

@@ -17,7 +17,7 @@ from app.ledger.keyring import Keyring
 from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import stop
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.export import Export, Exports
 from app.store.install import connect
 from app.store.ledger import Ledger

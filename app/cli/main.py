@@ -49,7 +49,7 @@ from app.server.extensions import load_extensions
 from app.server.install import observed, ready
 from app.settings import Settings, SettingsError
 from app.signals import stop
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.deletion import delete_workspace
 from app.store.idempotency import has_secret_ids
 from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect

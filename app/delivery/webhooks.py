@@ -25,7 +25,7 @@ from app.ledger.draft import Draft, new_id, server_draft
 from app.sealing.cursors import Cursors
 from app.sealing.webhook_secrets import Sealer
 from app.settings import Settings, networks
-from app.store.audit import Act
+from app.store.audit.log import Act
 from app.store.event_log import EventLog
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, PipedConnection

@@ -16,7 +16,7 @@ from msgspec import Struct
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.settings import Settings
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.idempotency import begin_secret_ids
 from app.store.install import Files, connect, migrate, set_up
 from app.store.postgres import embedded

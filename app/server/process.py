@@ -17,7 +17,7 @@ from app.server.install import Install
 from app.server.keeper import Keeper
 from app.server.parent import exit_with_parent
 from app.settings import Settings
-from app.store.audit import AuditLog
+from app.store.audit.log import AuditLog
 from app.store.browser import Browser
 from app.store.erasure import Erasure
 from app.store.event_follower import EventFollower

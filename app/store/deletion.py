@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolation
 
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.linker import LOCK
 from app.store.postgres.roles import power
 from app.store.workspaces import NODE_LOG, WorkspaceError

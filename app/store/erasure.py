@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from app.ledger.chain import ERASED_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
-from app.store.audit import Act
+from app.store.audit.log import Act
 from app.store.event_log import EventLog
 from app.store.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.ledger.chain import instant
-from app.store.audit import AUDITED, Act, enter
+from app.store.audit.log import AUDITED, Act, enter
 from app.store.postgres.database import Database
 from schemas.base import Way
 from schemas.keys import ApiKey

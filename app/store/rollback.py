@@ -20,7 +20,7 @@ from app.ledger.checkpoint import Checkpoint
 from app.ledger.draft import new_id, server_draft
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
 from app.ledger.keyring import Keyring
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
 from app.store.install import Identity, InstallError
 from app.store.ledger import Ledger

@@ -13,7 +13,7 @@ import psycopg
 from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.install import InstallError
 from app.store.key_history import kids
 from app.store.linker import LOCK, Linker, Tip

@@ -14,7 +14,7 @@ import psycopg
 from app.ledger.signer import write_secret
 from app.sealing.webhook_secrets import Sealer, SealError
 from app.store import inspection
-from app.store.audit import enter
+from app.store.audit.log import enter
 from schemas.principal import EVERY
 
 LABEL = b"synap/install-secret/fingerprint/v1\n"

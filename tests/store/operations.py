@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from app.sealing.cursors import Cursors
-from app.store.audit import Act, AuditLog
+from app.store.audit.log import Act, AuditLog
 from app.store.browser import Browser
 from app.store.erasure import By, Erasure, Wanted
 from app.store.event_follower import EventFollower

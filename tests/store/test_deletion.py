@@ -12,7 +12,7 @@ import pytest
 from psycopg.errors import RestrictViolation
 from psycopg.sql import SQL, Identifier
 
-from app.store.audit import Act
+from app.store.audit.log import Act
 from app.store.deletion import CUSTODIAN, delete_workspace
 from app.store.install import connect
 from app.store.keys import Keys, insert_key, list_keys

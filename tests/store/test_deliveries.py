@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from app.filters.language import Subscriber, Subscribers, kept_filter, type_pattern
-from app.store.audit import Act
+from app.store.audit.log import Act
 from app.store.webhooks.claims import Claim, Claims, Made
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import (

@@ -14,7 +14,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from app.ledger.draft import Draft, server_draft
-from app.store.audit import Act
+from app.store.audit.log import Act
 from app.store.erasure import MAX_BYTES, MAX_EVENTS, Erasure, Wanted
 from app.store.event_log import EventLog
 from schemas.erasure import Erased

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from app.store.audit import Act
+from app.store.audit.log import Act
 from app.store.erasure import Erasure, Wanted
 from app.store.install import connect
 from app.store.trace import Tracer

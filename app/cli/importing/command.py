@@ -28,7 +28,7 @@ from app.server.extensions import load_extensions
 from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import held_back, stop
-from app.store.audit import enter
+from app.store.audit.log import enter
 from app.store.event_log import EventLog
 from app.store.inspection import log_size
 from app.store.install import InstallError, connect

@@ -6,7 +6,7 @@ import msgspec
 
 from app.filters.language import Subscriber
 from app.filters.sql import condition
-from app.store.audit import AUDITED, Act
+from app.store.audit.log import AUDITED, Act
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Once, Row
 from app.store.postgres.walk import one_sql

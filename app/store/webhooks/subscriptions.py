@@ -11,7 +11,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Raw, Struct
 
-from app.store.audit import AUDITED, Act
+from app.store.audit.log import AUDITED, Act
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import PipedConnection, Row
 from app.store.postgres.walk import one_sql

@@ -8,7 +8,7 @@ import psycopg
 
 from app.ledger.audit import first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE
-from app.store.audit import ENTRY_JSON
+from app.store.audit.log import ENTRY_JSON
 from schemas.audit import AuditEntry
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"

@@ -1,0 +1,1 @@
+"""The audit: one chain of entries for each workspace."""
