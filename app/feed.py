@@ -26,8 +26,8 @@ from app.capacity.budget import Budget
 from app.capacity.turns import Turns
 from app.filters.language import FoundEvent, cost, filter_of, matcher, weight
 from app.sealing.cursors import Cursor, Cursors
-from app.store.event_follower import MAX_BYTES, MAX_EVENTS, EventFollower
-from app.store.query import Filter
+from app.store.events.follower import MAX_BYTES, MAX_EVENTS, EventFollower
+from app.store.events.query import Filter
 from app.telemetry.metrics import FEED_SECONDS
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, RateLimited, Unavailable

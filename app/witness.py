@@ -18,7 +18,7 @@ import structlog
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit.log import MAX_TIPS, AuditLog, Tip, claim_untold, claim_unwitnessed, witnessed
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
 from app.store.postgres.pipe import Call, PipedConnection
 from app.store.workspaces import NODE_LOG
 from schemas.errors import NotFound, Unavailable

@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from app.sealing.cursors import Cursors
-from app.store.browser import Browser
+from app.store.events.browser import Browser
 from app.store.postgres.pipe import PipedConnection
 from app.store.secret import read_secret
 from benchmarks import database, machine

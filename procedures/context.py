@@ -12,14 +12,14 @@ from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.store.audit.log import Act, AuditLog
-from app.store.browser import Browser
-from app.store.erasure import Erasure
-from app.store.event_log import EventLog
-from app.store.event_reader import EventReader
+from app.store.events.browser import Browser
+from app.store.events.erasure import Erasure
+from app.store.events.event_log import EventLog
+from app.store.events.reader import EventReader
+from app.store.events.trace import Tracer
 from app.store.export import Exports
 from app.store.keys import Keys
 from app.store.ledger import Ledger
-from app.store.trace import Tracer
 from schemas.principal import Principal
 
 

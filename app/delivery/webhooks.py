@@ -26,7 +26,7 @@ from app.sealing.cursors import Cursors
 from app.sealing.webhook_secrets import Sealer
 from app.settings import Settings, networks
 from app.store.audit.log import Act
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, PipedConnection
 from app.store.webhooks.claims import Claims

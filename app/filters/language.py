@@ -1,6 +1,6 @@
 """Filters, read from JSON and judged in memory.
 
-`app/store/query.py` and `app/filters/sql.py` write the same filters as SQL. The language is described at
+`app/store/events/query.py` and `app/filters/sql.py` write the same filters as SQL. The language is described at
 `parse_filter`.
 """
 

@@ -18,19 +18,19 @@ from app.server.keeper import Keeper
 from app.server.parent import exit_with_parent
 from app.settings import Settings
 from app.store.audit.log import AuditLog
-from app.store.browser import Browser
-from app.store.erasure import Erasure
-from app.store.event_follower import EventFollower
-from app.store.event_log import EventLog
-from app.store.event_reader import EventReader
+from app.store.events.browser import Browser
+from app.store.events.erasure import Erasure
+from app.store.events.event_log import EventLog
+from app.store.events.follower import EventFollower
+from app.store.events.reader import EventReader
+from app.store.events.rows import LEDGER_JSON
+from app.store.events.trace import Tracer
 from app.store.export import Exports
 from app.store.keys import Keys
 from app.store.ledger import Ledger
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
 from app.store.rollback import Comparison
-from app.store.rows import LEDGER_JSON
-from app.store.trace import Tracer
 from app.store.trees import Trees
 from app.telemetry import metrics, tracing
 from app.witness import Witness

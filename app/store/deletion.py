@@ -8,7 +8,7 @@ import psycopg
 from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolation
 
 from app.store.audit.log import enter
-from app.store.linker import LOCK
+from app.store.events.linker import LOCK
 from app.store.postgres.roles import power
 from app.store.workspaces import NODE_LOG, WorkspaceError
 

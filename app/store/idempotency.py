@@ -17,7 +17,7 @@ import psycopg
 from msgspec.structs import replace
 
 from app.ledger.draft import Draft
-from app.store.linker import LOCK, recorded_at
+from app.store.events.linker import LOCK, recorded_at
 from app.store.postgres.pipe import Row
 from app.store.rotation import LOCK_INSTALL, LOCK_TIPS
 from app.store.workspaces import NODE_LOG

@@ -11,14 +11,14 @@ from app.ledger import checkpoint, merkle
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, public_key
-from app.store import pieces
-from app.store.event_reader import total_of
+from app.store.events import pieces
+from app.store.events.pieces import ANSWERED, fitting, measured
+from app.store.events.query import Filter
+from app.store.events.reader import total_of
+from app.store.events.rows import LEDGER_JSON
 from app.store.key_history import HISTORY, to_rotation
-from app.store.pieces import ANSWERED, fitting, measured
 from app.store.postgres.database import Database
 from app.store.postgres.walk import one_sql
-from app.store.query import Filter
-from app.store.rows import LEDGER_JSON
 from app.store.trees import Trees
 from schemas.errors import NotFound, Unavailable
 from schemas.event import EventQuery

@@ -21,10 +21,10 @@ from app.ledger.draft import new_id, server_draft
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
 from app.ledger.keyring import Keyring
 from app.store.audit.log import enter
+from app.store.events.linker import LOCK, Linker, Tip
 from app.store.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
 from app.store.install import Identity, InstallError
 from app.store.ledger import Ledger
-from app.store.linker import LOCK, Linker, Tip
 from app.store.postgres.database import Database
 from app.store.trees import Trees
 from app.store.workspaces import NODE_LOG

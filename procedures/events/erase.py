@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.store.audit.log import Act
-from app.store.erasure import NO_EVENT, Wanted
+from app.store.events.erasure import NO_EVENT, Wanted
 from procedures.context import Context
 from procedures.procedure import mutation
 from procedures.reference import event_ids

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.store.linker import MICROSECOND
+from app.store.events.linker import MICROSECOND
 from procedures.context import Context
 from procedures.procedure import query
 from schemas.errors import RateLimited

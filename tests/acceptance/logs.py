@@ -11,7 +11,7 @@ from app.ledger.draft import Draft, Drafting
 from app.ledger.keyring import Keyring
 from app.server.install import ready
 from app.settings import Settings
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
 from app.store.postgres.database import Database
 from schemas.event import LogEvent
 from schemas.principal import EVERY, Principal

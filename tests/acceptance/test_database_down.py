@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.store.linker import LOCK
+from app.store.events.linker import LOCK
 from tests import web
 from tests.acceptance.processes import Cluster, waiting_for_the_tip
 from tests.acceptance.writers import writing

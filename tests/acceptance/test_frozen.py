@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 import psycopg
 import pytest
 
-from app.store.linker import LOCK
+from app.store.events.linker import LOCK
 from app.store.postgres.database import LOST, Database
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import frozen, waiting_for_the_tip

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from app.ledger.draft import Draft
-from app.store.event_log import EventLog
-from app.store.linker import LOCK
+from app.store.events.event_log import EventLog
+from app.store.events.linker import LOCK
 from schemas.errors import Conflict, InvalidInput
 from schemas.event import SynapEvent
 from tests.acceptance.conftest import Pair

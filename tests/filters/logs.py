@@ -11,8 +11,8 @@ from msgspec import Meta, Struct, defstruct
 from app.filters.language import Fields, FoundEvent, judge, parse_filter
 from app.filters.sql import condition
 from app.ledger.draft import Draft
-from app.store.event_follower import EventFollower
-from app.store.rows import EVENT_JSON, LEDGER_JSON
+from app.store.events.follower import EventFollower
+from app.store.events.rows import EVENT_JSON, LEDGER_JSON
 from app.store.workspaces import create_workspace
 from schemas.base import Section, Text
 from schemas.metadata import BUILT_IN

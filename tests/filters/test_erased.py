@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.store.audit.log import Act
-from app.store.erasure import Erasure, Wanted
+from app.store.events.erasure import Erasure, Wanted
 from tests.filters.logs import Logs
 from tests.store.opened import draft
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app.ledger.draft import Draft
 from app.sealing.cursors import Cursors
-from app.store.browser import Browser
+from app.store.events.browser import Browser
 from app.store.install import connect
 from app.store.workspaces import create_workspace
 from schemas.browse import BrowseEvents

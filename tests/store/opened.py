@@ -16,9 +16,9 @@ from app.feed import Feed
 from app.ledger.draft import Draft, Drafting
 from app.ledger.keyring import Keyring
 from app.sealing.cursors import Cursors
-from app.store.event_follower import EventFollower
-from app.store.event_log import EventLog
-from app.store.event_reader import EventReader
+from app.store.events.event_log import EventLog
+from app.store.events.follower import EventFollower
+from app.store.events.reader import EventReader
 from app.store.export import Exports
 from app.store.install import Files, connect, set_up
 from app.store.ledger import Ledger

@@ -11,16 +11,16 @@ import msgspec
 
 from app.sealing.cursors import Cursors
 from app.store.audit.log import Act, AuditLog
-from app.store.browser import Browser
-from app.store.erasure import By, Erasure, Wanted
-from app.store.event_follower import EventFollower
-from app.store.event_log import EventLog
-from app.store.event_reader import EventReader
+from app.store.events.browser import Browser
+from app.store.events.erasure import By, Erasure, Wanted
+from app.store.events.event_log import EventLog
+from app.store.events.follower import EventFollower
+from app.store.events.query import Filter
+from app.store.events.reader import EventReader
+from app.store.events.trace import Tracer
 from app.store.export import Exports
 from app.store.keys import Keys, find_principal, valid_keys
-from app.store.query import Filter
 from app.store.rate_windows import lease
-from app.store.trace import Tracer
 from app.store.trees import Trees
 from app.store.webhooks.claims import Claims, Made
 from app.store.webhooks.deliveries import Deliveries

@@ -15,8 +15,8 @@ import pytest
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
-from app.store.event_log import EventLog
-from app.store.linker import PART_EVENTS
+from app.store.events.event_log import EventLog
+from app.store.events.linker import PART_EVENTS
 from app.store.postgres.database import Database
 from schemas.errors import Conflict, InvalidInput, NotFound, Unavailable
 from schemas.event import SynapEvent

@@ -20,7 +20,7 @@ from app.filters.language import Subscriber
 from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry, first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.store.audit.log import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
 from app.store.install import connect
 from app.store.keys import Keys, new_key_id
 from app.store.postgres.database import Database

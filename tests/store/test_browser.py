@@ -12,7 +12,7 @@ import pytest
 
 from app.ledger.draft import Draft
 from app.sealing.cursors import Cursor, Cursors
-from app.store.browser import Browser
+from app.store.events.browser import Browser
 from schemas.browse import BrowseEvents
 from schemas.errors import InvalidInput
 from schemas.event import SynapEvent

@@ -15,8 +15,8 @@ from psycopg.rows import dict_row
 
 from app.ledger.draft import Draft, server_draft
 from app.store.audit.log import Act
-from app.store.erasure import MAX_BYTES, MAX_EVENTS, Erasure, Wanted
-from app.store.event_log import EventLog
+from app.store.events.erasure import MAX_BYTES, MAX_EVENTS, Erasure, Wanted
+from app.store.events.event_log import EventLog
 from schemas.erasure import Erased
 from schemas.errors import InvalidInput, NotFound, Unavailable
 from schemas.event import StreamEvents

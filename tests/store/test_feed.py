@@ -16,8 +16,8 @@ from app import feed as feed_module
 from app.feed import LARGE_BYTES, TIMER_SECONDS, WINDOW_EVENTS, Feed, Reader
 from app.filters.language import known_fields, matcher, parse_filter, weight
 from app.sealing.cursors import Cursor, Cursors
-from app.store.event_follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
+from app.store.events.follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, Outcome
 from schemas.errors import InvalidInput, NotFound
@@ -363,7 +363,7 @@ def test_a_live_reader_with_a_heavy_filter_misses_nothing(store: Store) -> None:
 
 
 def test_a_filter_that_seldom_matches_is_read_in_spans(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.event_follower.SPAN", 7)
+    monkeypatch.setattr("app.store.events.follower.SPAN", 7)
     store.append(*(draft("c.d" if n in {20, 49} else "a.b") for n in range(50)))
 
     assert backlog(store, start="beginning", type="c.d").seqs == [20, 49]

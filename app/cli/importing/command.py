@@ -29,7 +29,7 @@ from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import held_back, stop
 from app.store.audit.log import enter
-from app.store.event_log import EventLog
+from app.store.events.event_log import EventLog
 from app.store.inspection import log_size
 from app.store.install import InstallError, connect
 from app.store.postgres.database import Database

@@ -19,7 +19,7 @@ import msgspec
 from app.cli.first_bytes import GZIP, NotReadableError, Reader, unpacked
 from app.cli.importing.drafting import Drafted, Piece
 from app.cli.importing.json_values import SplitError, Splitter, splitter
-from app.store.event_log import MAX_GROUP_EVENTS
+from app.store.events.event_log import MAX_GROUP_EVENTS
 
 PIECE_BYTES = 2**22
 """Lines in one transaction, unless they are `MAX_GROUP_EVENTS` before, or no more come for the time being."""

@@ -10,10 +10,10 @@ from psycopg.pq import TransactionStatus
 
 from app.capacity.turns import Turns
 from app.filters.language import FoundEvent, Subscriber, Subscribers, cost, judge, weight
+from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found
 from app.store.postgres.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, PipedConnection, Row
 from app.store.postgres.walk import Entry, Walk, each_sql, fitting_types
-from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found
 from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
 from schemas.errors import InvalidInput
 from schemas.event import SynapEvent

@@ -12,10 +12,10 @@ from datetime import datetime
 from msgspec import UNSET, Raw, Struct
 
 from app.store.audit.log import AUDITED, Act
+from app.store.events.rows import INSTANT
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import PipedConnection, Row
 from app.store.postgres.walk import one_sql
-from app.store.rows import INSTANT
 from schemas.errors import NotFound
 from schemas.subscription import Subscription
 

@@ -13,7 +13,7 @@ import msgspec
 
 from app.filters.language import filter_of, type_pattern
 from app.filters.sql import condition, has_kind, projection
-from app.store.linker import MICROSECOND
+from app.store.events.linker import MICROSECOND
 from app.store.postgres.pipe import uuid_array
 from app.store.postgres.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types
 from schemas.event import EventQuery

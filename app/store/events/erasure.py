@@ -20,11 +20,11 @@ from msgspec import Struct
 from app.ledger.chain import ERASED_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit.log import Act
-from app.store.event_log import EventLog
-from app.store.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
+from app.store.events.event_log import EventLog
+from app.store.events.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
+from app.store.events.rows import EVENT_BYTES
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array
 from app.store.postgres.walk import Entry, Walk, each_sql, one_sql
-from app.store.rows import EVENT_BYTES
 from schemas.erasure import Erased
 from schemas.errors import InvalidInput, Issue, Unavailable
 from schemas.event import RESERVED_PREFIX

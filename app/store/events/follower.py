@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from app.filters.language import FoundEvent
+from app.store.events.query import Filter
+from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from app.store.postgres.database import Database, SlowReadError
 from app.store.postgres.pipe import Row
 from app.store.postgres.walk import Walk, one_sql
-from app.store.query import Filter
-from app.store.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from schemas.errors import NotFound
 
 MAX_EVENTS = 250

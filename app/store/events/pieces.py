@@ -11,9 +11,9 @@ from itertools import accumulate
 import msgspec
 
 from app.capacity.answers import hold, keep
+from app.store.events.rows import EVENT_BYTES
 from app.store.postgres.database import Database
 from app.store.postgres.walk import each_sql
-from app.store.rows import EVENT_BYTES
 
 MAX_PAGE_BYTES = 32 * 2**20
 """Of data and metadata in one answer."""

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from app.filters.language import known_fields, parse_order
 from app.filters.sql import order_type, order_value
 from app.sealing.cursors import Cursor, Cursors
-from app.store import pieces
-from app.store.event_reader import total_of
-from app.store.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
-from app.store.pieces import ANSWERED, fitting, measured
+from app.store.events import pieces
+from app.store.events.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
+from app.store.events.pieces import ANSWERED, fitting, measured
+from app.store.events.query import IN_LOG_ORDER, Filter, behind
+from app.store.events.reader import total_of
+from app.store.events.rows import BROWSE_JSON
 from app.store.postgres.database import Database
-from app.store.query import IN_LOG_ORDER, Filter, behind
-from app.store.rows import BROWSE_JSON
 from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo
 from schemas.errors import InvalidInput, Issue
 from schemas.event import EventQuery

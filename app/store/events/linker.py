@@ -15,9 +15,9 @@ from msgspec import UNSET, Raw, Struct
 from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
+from app.store.events.rows import BODY, EVENT_JSON, to_body
 from app.store.postgres.pipe import Call, Row
 from app.store.postgres.walk import each_sql
-from app.store.rows import BODY, EVENT_JSON, to_body
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError
 from schemas.event import SynapEvent
 

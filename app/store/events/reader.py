@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Struct, structs
 
 from app.sealing.cursors import Cursor, Cursors
-from app.store import pieces
-from app.store.pieces import ANSWERED, SMALL_PAGE_BYTES, fitting, measured
+from app.store.events import pieces
+from app.store.events.pieces import ANSWERED, SMALL_PAGE_BYTES, fitting, measured
+from app.store.events.query import Filter
+from app.store.events.rows import EVENT_BYTES, EVENT_JSON
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row, uuid_array
 from app.store.postgres.walk import each_sql
-from app.store.query import Filter
-from app.store.rows import EVENT_BYTES, EVENT_JSON
 from schemas.errors import PayloadTooLarge
 from schemas.event import DEFAULT_LIMIT, EventPage, ListEvents, SynapEvent
 from schemas.written import Written

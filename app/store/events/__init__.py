@@ -1,0 +1,1 @@
+"""The log of events: appended, read, followed and erased."""
