@@ -20,7 +20,7 @@ from app.store import inspection
 from app.store.audit.check import audit_faults
 from app.store.idempotency import has_secret_ids
 from app.store.install import Identity, InstallError, connect, find_identity, head, said
-from app.store.key_history import kids
+from app.store.ledger.key_history import kids
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.openings import openings, secrets
 from app.store.postgres.roles import power

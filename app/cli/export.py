@@ -18,11 +18,11 @@ from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import stop
 from app.store.audit.log import enter
-from app.store.export import Export, Exports
 from app.store.install import connect
-from app.store.ledger import Ledger
+from app.store.ledger.export import Export, Exports
+from app.store.ledger.ledger import Ledger
+from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
-from app.store.trees import Trees
 from schemas.errors import InvalidInput, NotFound, ProcedureError
 
 OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}

@@ -24,9 +24,9 @@ from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
 from app.store.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
 from app.store.install import Identity, InstallError
-from app.store.ledger import Ledger
+from app.store.ledger.ledger import Ledger
+from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
-from app.store.trees import Trees
 from app.store.workspaces import NODE_LOG
 from schemas.errors import NotFound, Unavailable
 

@@ -16,7 +16,7 @@ from app.ledger.signer import Signer
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
 from app.store.install import InstallError
-from app.store.key_history import kids
+from app.store.ledger.key_history import kids
 from app.store.workspaces import NODE_LOG
 from schemas.ledger import Rotation
 

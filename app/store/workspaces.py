@@ -8,7 +8,7 @@ from app.ledger.chain import GENESIS
 from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotation_draft
 from app.store.events.linker import Linker, Tip
-from app.store.key_history import key_history
+from app.store.ledger.key_history import key_history
 from app.store.postgres.database import Database
 
 CREATE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"

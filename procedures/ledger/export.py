@@ -1,6 +1,6 @@
 """ledger.export."""
 
-from app.store.export import Export
+from app.store.ledger.export import Export
 from procedures.context import Context
 from procedures.procedure import download
 from schemas.errors import Forbidden, NotFound, RateLimited

@@ -23,12 +23,12 @@ from app.store.audit.log import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
 from app.store.events.event_log import EventLog
 from app.store.install import connect
 from app.store.keys import Keys, new_key_id
+from app.store.ledger.witness import CLOSE_SECONDS, Witness
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, Outcome
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.subscriptions import Subscriptions
 from app.store.workspaces import NODE_LOG, create_workspace
-from app.witness import CLOSE_SECONDS, Witness
 from schemas.audit import AuditEntry, AuditPage
 from schemas.errors import NotFound
 from schemas.principal import Scope

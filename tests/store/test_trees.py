@@ -20,9 +20,9 @@ from app.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from app.store.ledger.trees import GROW, MAX_GROWN, WIDTH, Trees
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
-from app.store.trees import GROW, MAX_GROWN, WIDTH, Trees
 from tests.servers import until
 from tests.store.opened import Store, draft
 

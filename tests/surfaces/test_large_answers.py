@@ -11,7 +11,7 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from app.store.export import MAX_OPEN
+from app.store.ledger.export import MAX_OPEN
 from app.surfaces.shared.sending import PIECE_BYTES
 from tests import web
 from tests.procedures.conftest import Keyed

@@ -23,12 +23,12 @@ from app.capacity.answers import hold, taken
 from app.ledger import merkle
 from app.ledger.chain import ERASED_TYPE, GENESIS, ROTATED_TYPE, export_text, instant
 from app.store.events.rows import EVENT_BYTES, LEDGER_JSON
-from app.store.ledger import Ledger, keys_up_to
+from app.store.ledger.ledger import Ledger, keys_up_to
+from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
 from app.store.postgres.searches import limited
 from app.store.postgres.walk import Entry, Walk, one_sql
-from app.store.trees import Trees
 from schemas.errors import InvalidInput, Issue, RateLimited, Unavailable
 
 T = TypeVar("T")

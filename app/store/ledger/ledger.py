@@ -16,10 +16,10 @@ from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import Filter
 from app.store.events.reader import total_of
 from app.store.events.rows import LEDGER_JSON
-from app.store.key_history import HISTORY, to_rotation
+from app.store.ledger.key_history import HISTORY, to_rotation
+from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from app.store.postgres.walk import one_sql
-from app.store.trees import Trees
 from schemas.errors import NotFound, Unavailable
 from schemas.event import EventQuery
 from schemas.ledger import (

@@ -1,0 +1,1 @@
+"""The ledger: trees, checkpoints, exports and signing keys."""
