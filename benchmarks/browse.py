@@ -25,8 +25,8 @@ from msgspec import Struct
 
 from app.sealing.cursors import Cursors
 from app.store.events.browser import Browser
+from app.store.install.secret import read_secret
 from app.store.postgres.pipe import PipedConnection
-from app.store.secret import read_secret
 from benchmarks import database, machine
 from benchmarks.contestants import Contestant, our_process, seed
 from benchmarks.database import Cluster

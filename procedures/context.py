@@ -17,7 +17,7 @@ from app.store.events.erasure import Erasure
 from app.store.events.event_log import EventLog
 from app.store.events.reader import EventReader
 from app.store.events.trace import Tracer
-from app.store.keys import Keys
+from app.store.install.keys import Keys
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from schemas.principal import Principal

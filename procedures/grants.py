@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from app.access.authenticator import INVALID
-from app.store.keys import Key
+from app.store.install.keys import Key
 from procedures.context import Context
 from schemas.errors import Forbidden, NotFound, Unauthorized
 from schemas.principal import Principal, Scope

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store.install import migrate
+from app.store.install.install import migrate
 from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
 from tests.packages import install_packages

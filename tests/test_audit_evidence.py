@@ -8,7 +8,7 @@ import pytest
 
 from app.store.audit.check import audit_faults
 from app.store.audit.log import Act, AuditLog
-from app.store.install import connect
+from app.store.install.install import connect
 from app.store.ledger.witness import Witness
 from tests.losses import bundle, javascript, run, tamper
 from tests.servers import environment, serving

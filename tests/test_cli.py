@@ -20,10 +20,10 @@ from app.cli.verify import UnreadableError
 from app.ledger.signer import Signer
 from app.server.install import ready
 from app.settings import Settings, SettingsError
-from app.store.install import InstallError
+from app.store.install.install import InstallError
+from app.store.install.secret import SecretError
+from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.data_directory import DataDirectoryError
-from app.store.secret import SecretError
-from app.store.workspaces import WorkspaceError
 from tests import web
 from tests.command import SYNAP, synap
 from tests.servers import cloned, environment, free_port, serving

@@ -20,14 +20,14 @@ from app.ledger.signer import Signer
 from app.sealing.webhook_secrets import Sealer
 from app.server.install import ready
 from app.settings import Settings
-from app.store.deletion import delete_workspace
-from app.store.inspection import unsafe_settings
-from app.store.install import connect, find_identity
+from app.store.install.deletion import delete_workspace
+from app.store.install.inspection import unsafe_settings
+from app.store.install.install import connect, find_identity
+from app.store.install.rotation import rotate_key
+from app.store.install.secret import adopt_secret, read_secret
 from app.store.postgres.admission import HBA
 from app.store.postgres.postmaster import url_of_server
 from app.store.postgres.roles import SERVER, grant_serving, make_server_role
-from app.store.rotation import rotate_key
-from app.store.secret import adopt_secret, read_secret
 from tests.checks import check_log
 from tests.servers import cloned, environment, free_port, serving, until
 from tests.store.opened import Store, draft, opened

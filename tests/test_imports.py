@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from app.store.install import MIGRATIONS, head
+from app.store.install.install import MIGRATIONS, head
 from tests.servers import environment
 
 SLOW = {"alembic", "granian", "litestar", "sqlalchemy", "sqlmodel"}

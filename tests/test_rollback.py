@@ -10,11 +10,11 @@ from app.ledger.kept import KeptNote, KeptNotes
 from app.ledger.keyring import Keyring
 from app.ledger.verify import verify_bundle
 from app.ledger.verify.verdict import LostCheckpoint
-from app.store.deletion import delete_workspace
-from app.store.install import InstallError, connect
+from app.store.install.deletion import delete_workspace
+from app.store.install.install import InstallError, connect
+from app.store.install.rollback import Comparison, Loss, accept_losses
+from app.store.install.rotation import adopt_key, rotate_key
 from app.store.ledger.trees import Trees
-from app.store.rollback import Comparison, Loss, accept_losses
-from app.store.rotation import adopt_key, rotate_key
 from schemas.errors import Unavailable
 from tests.checks import check_log
 from tests.losses import MOVE_TIP, bundle, javascript, run, tamper

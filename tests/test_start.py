@@ -13,8 +13,8 @@ import pytest
 from app.sealing.webhook_secrets import Sealer
 from app.server.install import ready
 from app.settings import Settings
-from app.store.install import InstallError, migrate
-from app.store.secret import SecretError, read_secret
+from app.store.install.install import InstallError, migrate
+from app.store.install.secret import SecretError, read_secret
 from tests.command import SYNAP, synap
 from tests.servers import cloned, environment, free_port, serving
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 
 from app.capacity.allowance import Allowance
-from app.store import rate_windows
+from app.store.install import rate_windows
 from app.store.postgres.database import Database
 from schemas.errors import RateLimited
 

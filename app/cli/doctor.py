@@ -16,16 +16,16 @@ from app.ledger.keyring import Keyring
 from app.server.extensions import load_extensions
 from app.server.install import connections, observed
 from app.settings import Settings, SettingsError
-from app.store import inspection
 from app.store.audit.check import audit_faults
-from app.store.idempotency import has_secret_ids
-from app.store.install import Identity, InstallError, connect, find_identity, head, said
+from app.store.install import inspection
+from app.store.install.idempotency import has_secret_ids
+from app.store.install.install import Identity, InstallError, connect, find_identity, head, said
+from app.store.install.secret import SecretError, read_secret, require_secret, unopened
 from app.store.ledger.key_history import kids
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.openings import openings, secrets
 from app.store.postgres.roles import power
 from app.store.postgres.tuning import advice
-from app.store.secret import SecretError, read_secret, require_secret, unopened
 
 MIN_FREE_BYTES = 2**30
 """On the disk of the embedded database: PostgreSQL stops where it is full."""

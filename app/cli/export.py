@@ -18,7 +18,7 @@ from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import stop
 from app.store.audit.log import enter
-from app.store.install import connect
+from app.store.install.install import connect
 from app.store.ledger.export import Export, Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees

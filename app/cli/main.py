@@ -50,16 +50,16 @@ from app.server.install import observed, ready
 from app.settings import Settings, SettingsError
 from app.signals import stop
 from app.store.audit.log import enter
-from app.store.deletion import delete_workspace
-from app.store.idempotency import has_secret_ids
-from app.store.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
-from app.store.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
+from app.store.install.deletion import delete_workspace
+from app.store.install.idempotency import has_secret_ids
+from app.store.install.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE, InstallError, connect
+from app.store.install.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
+from app.store.install.rollback import accept_losses
+from app.store.install.rotation import adopt_key, rotate_key
+from app.store.install.secret import SecretError, adopt_secret
+from app.store.install.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.roles import grant_serving
-from app.store.rollback import accept_losses
-from app.store.rotation import adopt_key, rotate_key
-from app.store.secret import SecretError, adopt_secret
-from app.store.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
 from app.surfaces.shared.statuses import TRPC_CODES
 from app.telemetry.logs import configure_logs
 from procedures.described import contract as json_schema_contract

@@ -23,10 +23,10 @@ from app.server.install import Install
 from app.server.parent import before_stop, end_when_told
 from app.server.process import Process
 from app.settings import Settings
-from app.store.backlog import Backlog
-from app.store.install import head
+from app.store.install.backlog import Backlog
+from app.store.install.install import head
+from app.store.install.secret import read_secret
 from app.store.postgres.readiness import Readiness
-from app.store.secret import read_secret
 from app.surfaces.browse import browse_router
 from app.surfaces.ledger.door import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger.door import OWN_MOUNT as LEDGER_OWN_MOUNT

@@ -17,15 +17,15 @@ from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.settings import Settings
 from app.store.audit.log import enter
-from app.store.idempotency import begin_secret_ids
-from app.store.install import Files, connect, migrate, set_up
+from app.store.install.idempotency import begin_secret_ids
+from app.store.install.install import Files, connect, migrate, set_up
+from app.store.install.registered import register_types
+from app.store.install.rollback import compare_at_start
 from app.store.postgres import embedded
 from app.store.postgres.data_directory import DataDirectoryError, hold
 from app.store.postgres.postmaster import running, url_of_server
 from app.store.postgres.roles import SERVER, make_server_role
 from app.store.postgres.tuning import CONNECTIONS_PER_PROCESS
-from app.store.registered import register_types
-from app.store.rollback import compare_at_start
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
 from schemas.principal import EVERY

@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from app.ledger.kept import KeptNotes
-from app.store.rollback import Comparison
+from app.store.install.rollback import Comparison
 from schemas.errors import Unavailable
 
 KEEP_SECONDS = 3600.0

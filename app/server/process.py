@@ -25,14 +25,14 @@ from app.store.events.follower import EventFollower
 from app.store.events.reader import EventReader
 from app.store.events.rows import LEDGER_JSON
 from app.store.events.trace import Tracer
-from app.store.keys import Keys
+from app.store.install.keys import Keys
+from app.store.install.rollback import Comparison
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.ledger.witness import Witness
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
-from app.store.rollback import Comparison
 from app.telemetry import metrics, tracing
 from procedures.context import Services
 

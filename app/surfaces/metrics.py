@@ -23,7 +23,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from app.access.authenticator import Authenticator
-from app.store.backlog import Backlog, Standing
+from app.store.install.backlog import Backlog, Standing
 from app.surfaces.shared.accept import chosen
 from app.surfaces.shared.operation import Probe
 from app.surfaces.shared.requests import bearer_token, header_map, is_loopback, refuse_malformed

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from app.ledger.chain import instant
-from app.store.keys import created, new_key_id
+from app.store.install.keys import created, new_key_id
 from procedures.context import Context
 from procedures.grants import current_caller, escapes, lacking_for, outlives
 from procedures.procedure import mutation

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from app.store.keys import new_key_id
+from app.store.install.keys import new_key_id
 from procedures.context import Context
 from procedures.grants import current_caller, escapes, lacking_for, managed_key, outlives, refuse_wider
 from procedures.procedure import mutation

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from msgspec import Struct
 
-from app.store.workspaces import create_workspace
+from app.store.install.workspaces import create_workspace
 from tests.servers import Server, cloned, serving
 
 _numbers = itertools.count()

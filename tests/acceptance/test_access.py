@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from msgspec import Struct
 
-from app.store.workspaces import create_workspace
+from app.store.install.workspaces import create_workspace
 from tests import web
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import synap

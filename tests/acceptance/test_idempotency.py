@@ -17,7 +17,7 @@ from app.cli.doctor import examine
 from app.ledger.draft import Draft
 from app.settings import Settings
 from app.store.events.linker import LOCK
-from app.store.secret import read_secret
+from app.store.install.secret import read_secret
 from app.surfaces.shared.idempotency import idempotent_ids
 from tests import web
 from tests.acceptance.logs import draft, event_log

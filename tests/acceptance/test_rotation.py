@@ -13,9 +13,9 @@ import psycopg
 
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
-from app.store.install import connect
-from app.store.rotation import rotate_key
-from app.store.workspaces import create_workspace
+from app.store.install.install import connect
+from app.store.install.rotation import rotate_key
+from app.store.install.workspaces import create_workspace
 from tests.acceptance.writers import Writers, writing
 from tests.checks import check_log
 from tests.command import synap

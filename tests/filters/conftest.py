@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.store.install import connect
+from app.store.install.install import connect
 from tests.filters.logs import Logs
 from tests.servers import cloned
 from tests.store.opened import opened

@@ -13,7 +13,7 @@ from app.filters.sql import condition
 from app.ledger.draft import Draft
 from app.store.events.follower import EventFollower
 from app.store.events.rows import EVENT_JSON, LEDGER_JSON
-from app.store.workspaces import create_workspace
+from app.store.install.workspaces import create_workspace
 from schemas.base import Section, Text
 from schemas.metadata import BUILT_IN
 from tests.store.opened import Store, draft

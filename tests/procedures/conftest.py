@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from app.store.install import connect
-from app.store.keys import insert_key, new_token, revoke_key
-from app.store.workspaces import create_workspace
+from app.store.install.install import connect
+from app.store.install.keys import insert_key, new_token, revoke_key
+from app.store.install.workspaces import create_workspace
 from tests.servers import Server, cloned, serving
 
 _numbers = itertools.count()

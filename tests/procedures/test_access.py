@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from app.contract.operation import Kind
-from app.store.deletion import delete_workspace
-from app.store.install import connect
+from app.store.install.deletion import delete_workspace
+from app.store.install.install import connect
 from procedures.registry import registry
 from schemas.principal import Scope
 from tests import web

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from app.ledger.audit import first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE
-from app.store.workspaces import NODE_LOG
+from app.store.install.workspaces import NODE_LOG
 from procedures.registry import registry
 from schemas.audit import AuditEntry
 from tests.checks import check_log

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from app.store.install import connect
-from app.store.keys import token_hash
+from app.store.install.install import connect
+from app.store.install.keys import token_hash
 from schemas.principal import Scope
 from tests.procedures.conftest import Keyed, answered, failed
 from tests.servers import Server, until

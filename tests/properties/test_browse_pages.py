@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from app.ledger.draft import Draft
 from app.sealing.cursors import Cursors
 from app.store.events.browser import Browser
-from app.store.install import connect
-from app.store.workspaces import create_workspace
+from app.store.install.install import connect
+from app.store.install.workspaces import create_workspace
 from schemas.browse import BrowseEvents
 from schemas.event import SynapEvent
 from tests.examples import examples

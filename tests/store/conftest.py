@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from app.store.install import connect
-from app.store.workspaces import create_workspace
+from app.store.install.install import connect
+from app.store.install.workspaces import create_workspace
 from tests.servers import cloned
 from tests.store.corpus import Corpus
 from tests.store.opened import START, Store, opened

@@ -19,12 +19,12 @@ from app.sealing.cursors import Cursors
 from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
 from app.store.events.reader import EventReader
-from app.store.install import Files, connect, set_up
+from app.store.install.install import Files, connect, set_up
+from app.store.install.workspaces import create_workspace
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
-from app.store.workspaces import create_workspace
 from schemas.event import ListEvents, LogEvent, SynapEvent
 from schemas.principal import EVERY, Principal
 

@@ -18,10 +18,10 @@ from app.store.events.follower import EventFollower
 from app.store.events.query import Filter
 from app.store.events.reader import EventReader
 from app.store.events.trace import Tracer
-from app.store.keys import Keys, find_principal, valid_keys
+from app.store.install.keys import Keys, find_principal, valid_keys
+from app.store.install.rate_windows import lease
 from app.store.ledger.export import Exports
 from app.store.ledger.trees import Trees
-from app.store.rate_windows import lease
 from app.store.webhooks.claims import Claims, Made
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import Dispatch

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
-from app.store.install import migrate
+from app.store.install.install import migrate
 from tests.store.opened import opened
 
 EVENTS = 50_000

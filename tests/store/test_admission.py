@@ -12,7 +12,7 @@ import pytest
 
 from app.server.install import ready
 from app.settings import Settings
-from app.store.install import connect
+from app.store.install.install import connect
 from app.store.postgres.admission import HBA, admits_peers_only
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.embedded import postgres

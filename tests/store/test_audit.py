@@ -21,14 +21,14 @@ from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry,
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.store.audit.log import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
 from app.store.events.event_log import EventLog
-from app.store.install import connect
-from app.store.keys import Keys, new_key_id
+from app.store.install.install import connect
+from app.store.install.keys import Keys, new_key_id
+from app.store.install.workspaces import NODE_LOG, create_workspace
 from app.store.ledger.witness import CLOSE_SECONDS, Witness
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, Outcome
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.subscriptions import Subscriptions
-from app.store.workspaces import NODE_LOG, create_workspace
 from schemas.audit import AuditEntry, AuditPage
 from schemas.errors import NotFound
 from schemas.principal import Scope

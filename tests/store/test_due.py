@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.store.backlog import Backlog
+from app.store.install.backlog import Backlog
 from app.store.webhooks.purge import PURGED, purge
 from app.store.webhooks.subscriptions import Subscriptions
 from app.store.webhooks.work import Work, logs, owed, work_of

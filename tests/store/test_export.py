@@ -14,10 +14,10 @@ from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, verify_bundle
 from app.store.audit.log import Act
 from app.store.events.erasure import Erasure, Wanted
-from app.store.install import connect
+from app.store.install.install import connect
+from app.store.install.rotation import rotate_key
+from app.store.install.workspaces import create_workspace
 from app.store.ledger.export import MAX_OPEN, PIECE_BYTES, PIECE_EVENTS, Export
-from app.store.rotation import rotate_key
-from app.store.workspaces import create_workspace
 from schemas.errors import InvalidInput, NotFound, RateLimited, Unavailable
 from tests.checks import check_log
 from tests.servers import cloned, until

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from app.ledger.draft import Draft
 from app.store.events.linker import LOCK
-from app.store.idempotency import begin_secret_ids, has_secret_ids
-from app.store.install import connect
+from app.store.install.idempotency import begin_secret_ids, has_secret_ids
+from app.store.install.install import connect
 from app.surfaces.shared.idempotency import FORMER, idempotent_ids
 from schemas.errors import Conflict, InvalidInput
 from tests.checks import check_log

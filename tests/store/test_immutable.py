@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from app.ledger.draft import server_draft
-from app.store.tables import EventRow
+from app.store.install.tables import EventRow
 from tests.checks import ERASED, check_log
 from tests.store.opened import Store, draft
 

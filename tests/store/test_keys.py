@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import asdict
 
 from app.store.audit.log import Act
-from app.store.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, new_key_id, token_hash
+from app.store.install.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, new_key_id, token_hash
 from app.store.postgres.database import Database
 from schemas.principal import Scope
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from app.access.rate_limits import WINDOW_SECONDS, RateLimits, seconds_since_boot
 from app.capacity.allowance import Allowance
-from app.store import rate_windows
+from app.store.install import rate_windows
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
 from schemas.errors import RateLimited, Unavailable

@@ -10,11 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
-import app.store.tables
-from app.store.install import InstallError, head, migrate
+import app.store.install.tables
+from app.store.install.install import InstallError, head, migrate
 from tests.servers import cloned
 
-assert app.store.tables, "registers the tables"
+assert app.store.install.tables, "registers the tables"
 
 TEXT_COLUMNS = """
 SELECT table_name || '.' || column_name, coalesce(collation_name, 'default') FROM information_schema.columns

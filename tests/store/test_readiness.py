@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from sqlmodel import SQLModel
 
-import app.store.tables
-from app.store.install import head
+import app.store.install.tables
+from app.store.install.install import head
 from app.store.postgres.database import Database
 from app.store.postgres.readiness import DELETED, GROWING, Readiness
 
-assert app.store.tables, "registers the tables"
+assert app.store.install.tables, "registers the tables"
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from msgspec import Struct
 
-from app.store.install import InstallError
-from app.store.registered import register_types
+from app.store.install.install import InstallError
+from app.store.install.registered import register_types
 from schemas.base import Section
 
 VERSIONS = "SELECT sort, name, number, shape::json #>> '{$ref}' FROM registered_type ORDER BY sort, name, number"

@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
 import app.store
-from app.store.install import migrate
+from app.store.install.install import migrate
 from app.store.postgres.readiness import GROWING
 from app.store.postgres.roles import GRANTS, OWNER, SERVER, grant_serving, make_server_role, power
 

@@ -14,8 +14,8 @@ from msgspec import Struct
 from app.store.audit.log import Act
 from app.store.events.erasure import Erasure, Wanted
 from app.store.events.trace import Tracer
-from app.store.install import connect
-from app.store.workspaces import create_workspace
+from app.store.install.install import connect
+from app.store.install.workspaces import create_workspace
 from schemas.event import SynapEvent
 from tests.examples import examples
 from tests.servers import cloned

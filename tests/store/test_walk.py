@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.store.install import connect
+from app.store.install.install import connect
+from app.store.install.workspaces import create_workspace
 from app.store.postgres.walk import MAX_KINDS
-from app.store.workspaces import create_workspace
 from schemas.event import EventQuery
 from tests.store.opened import Store, draft
 

@@ -30,12 +30,12 @@ from app.settings import Settings
 from app.signals import held_back, stop
 from app.store.audit.log import enter
 from app.store.events.event_log import EventLog
-from app.store.inspection import log_size
-from app.store.install import InstallError, connect
+from app.store.install.inspection import log_size
+from app.store.install.install import InstallError, connect
+from app.store.install.registered import register_types
+from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
-from app.store.registered import register_types
-from app.store.workspaces import NODE_LOG
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 from schemas.event_data import event_types

@@ -17,10 +17,10 @@ from app.ledger.canonical import canonical
 from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import new_id
 from app.store.events.rows import INSTANT
+from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, PipedConnection
 from app.store.postgres.walk import one_sql
-from app.store.workspaces import NODE_LOG
 from schemas.audit import AuditPage
 from schemas.principal import EVERY
 from schemas.written import Written

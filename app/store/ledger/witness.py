@@ -19,8 +19,8 @@ from app.ledger.chain import AUDIT_TIP_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit.log import MAX_TIPS, AuditLog, Tip, claim_untold, claim_unwitnessed, witnessed
 from app.store.events.event_log import EventLog
+from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.pipe import Call, PipedConnection
-from app.store.workspaces import NODE_LOG
 from schemas.errors import NotFound, Unavailable
 
 TELL_SECONDS = 3600.0

@@ -29,7 +29,7 @@ STATEMENT_TIMEOUT_MS = 8500
 
 APPLICATION = "synap server"
 """What PostgreSQL calls the connections of a server process. Servers of version 0.1 are called otherwise:
-`app/store/idempotency.py` tells them by that."""
+`app/store/install/idempotency.py` tells them by that."""
 
 INDEXED = {
     "random_page_cost": "1.1",

@@ -18,9 +18,9 @@ from msgspec.structs import replace
 
 from app.ledger.draft import Draft
 from app.store.events.linker import LOCK, recorded_at
+from app.store.install.rotation import LOCK_INSTALL, LOCK_TIPS
+from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.pipe import Row
-from app.store.rotation import LOCK_INSTALL, LOCK_TIPS
-from app.store.workspaces import NODE_LOG
 
 SINCE = "SELECT idempotency_since FROM install"
 

@@ -9,8 +9,8 @@ from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolati
 
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK
+from app.store.install.workspaces import NODE_LOG, WorkspaceError
 from app.store.postgres.roles import power
-from app.store.workspaces import NODE_LOG, WorkspaceError
 
 CUSTODIAN = "synap_custodian"
 """The role that alone may delete events, says the trigger `event_kept`. Nobody logs in as it."""

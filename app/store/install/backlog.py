@@ -4,10 +4,10 @@ import asyncio
 
 from msgspec import Struct
 
+from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.work import IS_ACTIVE
 from app.store.webhooks.work import OWED as WALK
-from app.store.workspaces import NODE_LOG
 
 LOGS = """
 SELECT count(*), coalesce(sum(seq + 1), 0)::bigint FROM event_tip JOIN workspace AS w ON w.id = workspace_id

@@ -13,8 +13,8 @@ import psycopg
 
 from app.ledger.signer import write_secret
 from app.sealing.webhook_secrets import Sealer, SealError
-from app.store import inspection
 from app.store.audit.log import enter
+from app.store.install import inspection
 from schemas.principal import EVERY
 
 LABEL = b"synap/install-secret/fingerprint/v1\n"

@@ -15,9 +15,9 @@ from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
-from app.store.install import InstallError
+from app.store.install.install import InstallError
+from app.store.install.workspaces import NODE_LOG
 from app.store.ledger.key_history import kids
-from app.store.workspaces import NODE_LOG
 from schemas.ledger import Rotation
 
 LOCK_INSTALL = "SELECT FROM install FOR UPDATE"

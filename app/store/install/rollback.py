@@ -22,12 +22,12 @@ from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
 from app.ledger.keyring import Keyring
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
-from app.store.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
-from app.store.install import Identity, InstallError
+from app.store.install.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
+from app.store.install.install import Identity, InstallError
+from app.store.install.workspaces import NODE_LOG
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
-from app.store.workspaces import NODE_LOG
 from schemas.errors import NotFound, Unavailable
 
 ENDS = "SELECT workspace_id, seq + 1, hash FROM event_tip"

@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0006'
-down_revision = '0005'
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Apply."""
-    op.add_column('subscription', sa.Column('filter', sa.Text(collation='C'), nullable=True))
+    op.add_column("subscription", sa.Column("filter", sa.Text(collation="C"), nullable=True))

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from app.contract.compatibility import incompatibility, schema_of
 from app.filters.sql import has_kind, projection
-from app.store.install import InstallError
+from app.store.install.install import InstallError
 
 LOCK = 0x53594E5459
 

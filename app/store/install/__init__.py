@@ -1,0 +1,1 @@
+"""The install: tables, migrations, workspaces, API keys and signing keys."""

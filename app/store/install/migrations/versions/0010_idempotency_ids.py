@@ -1,0 +1,15 @@
+"""the ids of idempotency keys are secret from an instant on; a key knows that its first workspace was deleted."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("install", sa.Column("idempotency_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("api_key", sa.Column("must_name", sa.Boolean(), server_default=sa.text("false"), nullable=False))
