@@ -15,7 +15,7 @@ from procedures.registry import add_extension, registry
 
 OURS = ("app", "procedures", "schemas")
 
-PLACES = frozenset(Path(__file__).parents[1] / name for name in OURS)
+PLACES = frozenset(Path(__file__).parents[2] / name for name in OURS)
 """Where those are."""
 
 
