@@ -11,7 +11,7 @@ from app.access.refusals import Refused
 from app.capacity.answers import begin
 from app.capacity.parsing import parse
 from app.contract.operation import Kind
-from app.store.install.workspaces import NODE_LOG
+from app.ledger.chain import NODE_LOG
 from app.telemetry import tracing
 from app.telemetry.metrics import CALL_SECONDS, CALLS
 from app.telemetry.spans import Span

@@ -5,8 +5,9 @@ from asyncio import Task, create_task, shield, sleep
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from app.ledger.chain import NODE_LOG
 from app.store.install.keys import find_principal, token_hash, valid_keys
-from app.store.install.workspaces import NODE_LOG, workspace_exists
+from app.store.install.workspaces import workspace_exists
 from app.store.postgres.database import Database
 from app.telemetry.metrics import UNAUTHORIZED
 from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, Unauthorized, Unavailable

@@ -41,6 +41,7 @@ from app.cli.verify import (
 )
 from app.contract.typescript import typescript as typescript_contract
 from app.ledger.audit import NoAuditError, verify_audit
+from app.ledger.chain import NODE_LOG
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, kind_of
@@ -57,7 +58,7 @@ from app.store.install.keys import insert_key, list_keys, new_key_id, new_token,
 from app.store.install.rollback import accept_losses
 from app.store.install.rotation import adopt_key, rotate_key
 from app.store.install.secret import SecretError, adopt_secret
-from app.store.install.workspaces import NODE_LOG, WorkspaceError, create_workspace, list_workspaces
+from app.store.install.workspaces import WorkspaceError, create_workspace, list_workspaces
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.roles import grant_serving
 from app.surfaces.shared.statuses import TRPC_CODES

@@ -17,6 +17,9 @@ from msgspec import Struct
 
 from schemas.event import Source
 
+NODE_LOG = "_node"
+"""The log that belongs to the install itself. No slug begins with an underscore."""
+
 GENESIS = bytes(32)
 """`prev_hash` of seq 0."""
 

@@ -17,8 +17,7 @@ import pytest
 from msgspec import Struct
 
 from app.ledger.audit import first_broken
-from app.ledger.chain import AUDIT_TIP_TYPE
-from app.store.install.workspaces import NODE_LOG
+from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from procedures.registry import registry
 from schemas.audit import AuditEntry
 from tests.checks import check_log

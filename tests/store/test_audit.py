@@ -18,12 +18,12 @@ import pytest
 
 from app.filters.language import Subscriber
 from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry, first_broken
-from app.ledger.chain import AUDIT_TIP_TYPE
+from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.store.audit.log import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
 from app.store.events.event_log import EventLog
 from app.store.install.install import connect
 from app.store.install.keys import Keys, new_key_id
-from app.store.install.workspaces import NODE_LOG, create_workspace
+from app.store.install.workspaces import create_workspace
 from app.store.ledger.witness import CLOSE_SECONDS, Witness
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, Outcome

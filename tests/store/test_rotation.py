@@ -11,13 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.ledger.chain import NODE_LOG
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.ledger.verify import Verdict, verify_bundle
 from app.store.events.event_log import EventLog
 from app.store.install.install import InstallError, connect, set_up
 from app.store.install.rotation import adopt_key, rotate_key
-from app.store.install.workspaces import NODE_LOG, WorkspaceError, create_workspace
+from app.store.install.workspaces import WorkspaceError, create_workspace
 from schemas.errors import Unavailable
 from schemas.ledger import Rotation
 from tests.checks import check_log

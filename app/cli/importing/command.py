@@ -22,6 +22,7 @@ from msgspec import Struct
 from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, Origin, Piece, Refused, work
 from app.cli.importing.reader import DraftedLines, ImportingError, opened, size_of, text_of
 from app.cli.terminal import Bar, escaped
+from app.ledger.chain import NODE_LOG
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.server.extensions import load_extensions
@@ -33,7 +34,6 @@ from app.store.events.event_log import EventLog
 from app.store.install.inspection import log_size
 from app.store.install.install import InstallError, connect
 from app.store.install.registered import register_types
-from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable

@@ -14,11 +14,10 @@ from msgspec import Struct
 
 from app.capacity.answers import keep
 from app.ledger.canonical import canonical
-from app.ledger.chain import AUDIT_TIP_TYPE
+from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.ledger.draft import new_id
-from app.store.events.rows import INSTANT
-from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.database import Database
+from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Call, PipedConnection
 from app.store.postgres.walk import one_sql
 from schemas.audit import AuditPage

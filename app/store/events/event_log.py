@@ -24,8 +24,8 @@ from psycopg import Error
 from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
+from app.store.events.idempotency import SINCE, former_ids, with_ids
 from app.store.events.linker import FIND, LOCK, TIP, Linker, Tip, conflict, next_place, placed, stored
-from app.store.install.idempotency import SINCE, former_ids, with_ids
 from app.store.postgres.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
 from app.telemetry import tracing

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 
 from app.filters.language import FoundEvent
 from app.ledger.chain import Body
+from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Row
 from schemas.written import Tracked
-
-INSTANT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-"""A column as an instant's text."""
 
 EVENT_JSON = f"""concat(
     '{{"id":"', id, '","version":"v1","type":"', type, '"', ',"subjectId":' || to_json(subject_id),

@@ -15,8 +15,8 @@ import msgspec
 
 from app.capacity.answers import keep
 from app.filters.sql import USUAL_UUID, has_kind, projection
-from app.store.events.rows import INSTANT
 from app.store.postgres.database import Database
+from app.store.postgres.instants import INSTANT
 from app.store.postgres.walk import Entry, Walk, one_sql
 from schemas.trace import Bound, Trace, TraceEnds
 from schemas.written import Written

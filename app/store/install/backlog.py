@@ -4,7 +4,7 @@ import asyncio
 
 from msgspec import Struct
 
-from app.store.install.workspaces import NODE_LOG
+from app.ledger.chain import NODE_LOG
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.work import IS_ACTIVE
 from app.store.webhooks.work import OWED as WALK

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolation
 
+from app.ledger.chain import NODE_LOG
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK
-from app.store.install.workspaces import NODE_LOG, WorkspaceError
+from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.roles import power
 
 CUSTODIAN = "synap_custodian"

@@ -1,28 +1,11 @@
-"""Which of two ids an event with an idempotency key has: the secret one, or the one that earlier versions gave it.
-
-A server of an earlier version gives an event an id that anyone can compute. Two servers that serve one database must
-give a retry the same id. So servers write the former id until `install.idempotency_since` is set, which happens once no
-server of an earlier version is connected. From then on an event gets the secret id, unless it was stored under its
-former id before that instant.
-
-Appends read the instant under the lock on the log's tip, and it is set under the locks on all tips. So each append
-comes before it or after it, and no retry is stored twice.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from uuid import UUID
+"""The switch from the ids that earlier versions gave events with an idempotency key (`app/store/events/idempotency.py`)."""
 
 import psycopg
-from msgspec.structs import replace
 
-from app.ledger.draft import Draft
-from app.store.events.linker import LOCK, recorded_at
+from app.ledger.chain import NODE_LOG
+from app.store.events.idempotency import SINCE
+from app.store.events.linker import LOCK
 from app.store.install.rotation import LOCK_INSTALL, LOCK_TIPS
-from app.store.install.workspaces import NODE_LOG
-from app.store.postgres.pipe import Row
-
-SINCE = "SELECT idempotency_since FROM install"
 
 OLDER = """
 SELECT FROM pg_stat_activity
@@ -56,21 +39,3 @@ def begin_secret_ids(connection: psycopg.Connection) -> None:
 
 def _is_older_connected(connection: psycopg.Connection) -> bool:
     return connection.execute(OLDER).fetchone() is not None
-
-
-def former_ids(calls: Iterable[Sequence[Draft]]) -> set[UUID]:
-    """The former ids of all drafts that have one."""
-    return {draft.former_id for drafts in calls for draft in drafts if draft.former_id is not None}
-
-
-def with_ids(drafts: Sequence[Draft], since: datetime | None, stored: Mapping[UUID, Row]) -> Sequence[Draft]:
-    """The drafts under the ids that they are stored with. `stored` are rows of `FIND`."""
-    return [_with_id(draft, since, stored) for draft in drafts]
-
-
-def _with_id(draft: Draft, since: datetime | None, stored: Mapping[UUID, Row]) -> Draft:
-    if draft.former_id is None:
-        return draft
-    row = stored.get(draft.former_id)
-    is_former = since is None or (row is not None and recorded_at(row) <= since)
-    return replace(draft, id=draft.former_id) if is_former else draft

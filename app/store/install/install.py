@@ -15,12 +15,13 @@ from psycopg.errors import (
     ReadOnlySqlTransaction,
 )
 
+from app.ledger.chain import NODE_LOG
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, write_secret
 from app.store.install.inspection import revision
 from app.store.install.keys import insert_key, new_token
 from app.store.install.secret import fingerprint, first_secret, keep_fingerprint, require_secret
-from app.store.install.workspaces import NODE_LOG, create_workspace
+from app.store.install.workspaces import create_workspace
 from app.store.postgres.roles import grant_serving
 from schemas.principal import EVERY
 

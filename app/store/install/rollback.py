@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from app.ledger import merkle
-from app.ledger.chain import ROLLED_BACK_TYPE
+from app.ledger.chain import NODE_LOG, ROLLED_BACK_TYPE
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.draft import new_id, server_draft
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
@@ -24,7 +24,6 @@ from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
 from app.store.install.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
 from app.store.install.install import Identity, InstallError
-from app.store.install.workspaces import NODE_LOG
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from app.ledger.chain import NODE_LOG
 from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
 from app.store.install.install import InstallError
-from app.store.install.workspaces import NODE_LOG
 from app.store.ledger.key_history import kids
 from schemas.ledger import Rotation
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from app.ledger.chain import GENESIS
+from app.ledger.chain import GENESIS, NODE_LOG
 from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotation_draft
 from app.store.events.linker import Linker, Tip
@@ -12,9 +12,6 @@ from app.store.ledger.key_history import key_history
 from app.store.postgres.database import Database
 
 CREATE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"
-
-NODE_LOG = "_node"
-"""The log that belongs to the install itself. No slug begins with an underscore."""
 
 INSTALL = "SELECT node, kid FROM install FOR KEY SHARE"
 """A change of keys waits for it, and it for a change of keys: no log is opened by a key that goes out of force."""

@@ -15,11 +15,10 @@ from functools import partial
 
 import structlog
 
-from app.ledger.chain import AUDIT_TIP_TYPE
+from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit.log import MAX_TIPS, AuditLog, Tip, claim_untold, claim_unwitnessed, witnessed
 from app.store.events.event_log import EventLog
-from app.store.install.workspaces import NODE_LOG
 from app.store.postgres.pipe import Call, PipedConnection
 from schemas.errors import NotFound, Unavailable
 

@@ -10,8 +10,9 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from app.store.events.rows import INSTANT, array
+from app.store.events.rows import array
 from app.store.postgres.database import Database
+from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Call
 from app.store.postgres.walk import one_sql
 from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS

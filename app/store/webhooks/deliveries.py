@@ -7,8 +7,8 @@ import msgspec
 from app.filters.language import Subscriber
 from app.filters.sql import condition
 from app.store.audit.log import AUDITED, Act
-from app.store.events.rows import INSTANT
 from app.store.postgres.database import Database
+from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Once, Row
 from app.store.postgres.walk import one_sql
 from app.store.webhooks.dispatch import MAX_UNTRIED

@@ -12,8 +12,8 @@ from datetime import datetime
 from msgspec import UNSET, Raw, Struct
 
 from app.store.audit.log import AUDITED, Act
-from app.store.events.rows import INSTANT
 from app.store.postgres.database import Database
+from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import PipedConnection, Row
 from app.store.postgres.walk import one_sql
 from schemas.errors import NotFound
