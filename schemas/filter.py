@@ -1,4 +1,4 @@
-"""The filter of every reader as a syntax tree, and what an order is made of. `app/filters/language.py` reads them from JSON."""
+"""The filter of every reader as a syntax tree, and what an order is made of. `app/filters` reads them from JSON."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

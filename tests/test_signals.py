@@ -155,7 +155,7 @@ def test_a_spawned_process_gets_no_signal_that_ends_us() -> None:
 
 
 def test_granians_handler_waits_for_a_lock_that_its_thread_may_hold() -> None:
-    """If this fails, granian has mended it: what `app.server.workers.Processes` does instead of it can be looked at again."""
+    """If this fails, granian has mended it: look again at what `app.server.workers.Processes` does instead."""
     server = MPServer("app")
     handler = threading.Thread(target=server.signal_handler_interrupt, daemon=True)
     with server.main_loop_interrupt._cond:  # type: ignore[attr-defined] # noqa: SLF001 - what `Event.wait` holds

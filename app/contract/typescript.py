@@ -13,8 +13,8 @@ template literal, because TypeScript takes a marked `string` for any literal and
 The markers of a stream come only where its input has `markers: true`. The client of tRPC cannot type an output by the
 input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
 
-Filters and orders are typed by the fields that `app/filters/language.py` parses them with, so a field that there is not, and an
-operator that its field does not have, do not compile.
+Filters and orders are typed by the fields that `app/filters/language.py` parses them with, so a field that there is
+not, and an operator that its field does not have, do not compile.
 
 Pure: it reads what is registered and nothing else, and the same procedures give the same text.
 """

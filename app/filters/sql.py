@@ -1,4 +1,4 @@
-"""Filters as SQL over rows of the table `event`. `app/filters/language.py` judges the same in memory; a property test holds both.
+"""Filters as SQL over rows of the table `event`. `language.py` judges the same in memory; a property test holds both.
 
 Every value is a parameter, and so is every path that a caller made up: the names that stand in a statement are those of
 registered Structs. No cast here can fail, in whatever order PostgreSQL evaluates: JSON is compared as `jsonb`, which

@@ -28,7 +28,7 @@ STREAMS = ("trpcEventsStream", "trpcLedgerStream")
 """They do not end by themselves; `tests/conformance` has them."""
 
 UNSAYABLE = "positive_data_acceptance"
-"""A schema cannot say all that is refused (`app/contract/json_schema.py`): numbers that not every reader can hold, for one."""
+"""A schema cannot say all that is refused (`app/contract/json_schema.py`), such as numbers that few readers hold."""
 
 CONFIG = """
 [checks.negative_data_rejection]

@@ -1,8 +1,8 @@
 """What `synap import` does: the events of a file into a log, in their order, by the one that appends there, `EventLog`.
 
-Three work at once: a thread reads the file, a process makes drafts of its lines (`app/cli/importing/drafting.py`), and this process
-appends piece by piece. Each piece is a transaction, and every event has an id that is the same when the line is read
-again: whatever ends an import, the same command run again stores what is missing and nothing twice.
+Three work at once: a thread reads the file, a process makes drafts of its lines (`app/cli/importing/drafting.py`), and
+this process appends piece by piece. Each piece is a transaction, and every event has an id that is the same when the
+line is read again: whatever ends an import, the same command run again stores what is missing and nothing twice.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The events of a file, as an import appends them: read by a thread, made drafts of by a process (`app/cli/importing/drafting.py`)."""
+"""The events of a file, as an import appends them: read by a thread, made drafts of by a process (`drafting.py`)."""
 
 import asyncio
 import os

@@ -1,7 +1,7 @@
 """Filters as SQL: always parameters, never a caller's text in a statement.
 
-What an index serves is a walk (`app/store/postgres/walk.py`), which goes the same way whatever the database knows of the rows.
-What no index serves, or several do, is the planner's to decide.
+What an index serves is a walk (`app/store/postgres/walk.py`), which goes the same way whatever the database knows of
+the rows. What no index serves, or several do, is the planner's to decide.
 """
 
 from collections.abc import Iterator, Sequence

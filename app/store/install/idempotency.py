@@ -1,4 +1,4 @@
-"""The switch from the ids that earlier versions gave events with an idempotency key (`app/store/events/idempotency.py`)."""
+"""The switch from the ids that version 0.1 gave events with an idempotency key (`app/store/events/idempotency.py`)."""
 
 import psycopg
 

@@ -376,7 +376,7 @@ class AuditEntry(SQLModel, table=True):
 class RegisteredType(SQLModel, table=True):
     """What a developer's own metadata kind (`sort` metadata) or event type's data (event) is, in the order of `number`.
 
-    `shape` is its JSON Schema. Whatever was stored under a number fits all that follow. See `app/store/install/registered.py`.
+    `shape` is its JSON Schema. Whatever was stored under a number fits all that follow. See `registered.py`.
     """
 
     __tablename__ = "registered_type"

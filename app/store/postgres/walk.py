@@ -2,7 +2,7 @@
 
 PostgreSQL chooses an index by what it believes of the rows, and of a table that is new, restored or seldom analyzed it
 believes nothing true. So every statement here says an order that only one index has, and connections do not sort
-(`SESSION` in `app/store/postgres/database.py`): nothing is left to choose. A value that is looked for is a range for the same
+(`SESSION` in `database.py`): nothing is left to choose. A value that is looked for is a range for the same
 reason: PostgreSQL drops a column from an order when the column equals something. See `docs/decisions/0010`.
 
 Bounds are SQL of seqs, and both are included.

@@ -1,8 +1,9 @@
 """The API document, OpenAPI 3.1: what every door takes and answers, for clients in any language and for `/docs`.
 
-A REST route is told by its `Operation`, a procedure by itself, both by the JSON Schemas of `app/contract/json_schema.py`. The
-statuses and the examples of failures are made by the code that answers them. A parameter that is JSON is a string with
-a `contentSchema`: the generators of clients leave out what has a `content` instead.
+A REST route is told by its `Operation`, a procedure by itself, both by the JSON Schemas of
+`app/contract/json_schema.py`. The statuses and the examples of failures are made by the code that answers them. A
+parameter that is JSON is a string with a `contentSchema`: the generators of clients leave out what has a `content`
+instead.
 
 Pure: the same routes and procedures give the same document.
 """

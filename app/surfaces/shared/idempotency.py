@@ -23,7 +23,7 @@ _VERSION_8 = 8 << 76 | 0b10 << 62
 
 
 class IdempotentIds(Struct, frozen=True):
-    """The id of an event, and the one that version 0.1 gave it: `app/store/install/idempotency.py` decides between them."""
+    """The id of an event, and the one that version 0.1 gave it: `store/events/idempotency.py` decides between them."""
 
     id: UUID
     former: UUID
