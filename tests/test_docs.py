@@ -153,6 +153,20 @@ def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
     assert f"/{name}" in README + WEBHOOKS + LEDGER + AGENTS
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCE = re.compile(
+    r"`((?:app|procedures|schemas|tests|clients|deploy|surfaces|store|delivery|access|capacity|filters|ledger)/[\w./]+)`"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_source_that_a_page_names_exists(page: Path) -> None:
+    named = set(SOURCE.findall(page.read_text()))
+
+    missing = {path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "app"))}
+    assert not missing
+
+
 def test_make_describes_every_target() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     make = shutil.which("make")

@@ -1,1 +1,1 @@
-"""Who may call, how often, and how much at once."""
+"""Who calls, and the rate limits that processes share."""

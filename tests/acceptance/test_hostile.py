@@ -20,6 +20,19 @@ SCALE = 0.04
 MAX_MEMORY = 400 * MIB
 
 
+ANSWERED = {
+    "frames-without-token": ("closed 1009",),
+    "large-lists": ("200", "207", "413", "open after"),
+    "unknown-tokens": ("401",),
+    "compressed-bodies": ("401", "413"),
+    "streams-with-filters": ("200",),
+    "nested-searches": ("neighbour 200", "attacker"),
+    "many-filters": ("200", "0 MiB more", "1 MiB more", "2 MiB more", "3 MiB more"),
+    "webhook-tests": ("200", "207", "429", *(f"posts at once at most: {number}" for number in range(5))),
+}
+"""How an attack may be answered, by the first words."""
+
+
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A server with an attacker and a neighbour."""
@@ -46,4 +59,5 @@ def test_an_attack_stops_nobody_else(attacked: Target, idle: int, name: str) -> 
     assert watched.writes > 0
     assert watched.reads > 0
     assert not any(answer.startswith("500") for answer in answers), answers
+    assert all(answer.startswith(ANSWERED.get(name, "")) for answer in answers), answers
     assert watched.most_bytes - idle < MAX_MEMORY
