@@ -184,7 +184,7 @@ class _Socket:
         self._close_code = close_code
         await self._peer.send(b'{"id":null,"error":%b}' % self._door.transformer.error(error(None)))
         if close_code not in {RESTART, TRY_AGAIN}:
-            with suppress(TimeoutError, MalformedFrameError, CrowdedFrameError, Unavailable):
+            with suppress(TimeoutError, CrowdedFrameError, Unavailable):
                 async with self._door.live.strangers.listening(REFUSED_SECONDS):
                     await self._refuse_calls(error)
 
@@ -192,7 +192,9 @@ class _Socket:
         """Answer the calls that come, as many as a batch may have."""
         transformer, left = self._door.transformer, self._door.max_batch_calls
         while left > 0 and (text := await self._next(MAX_MESSAGE_BYTES)) is not None:
-            messages = messages_of(text, transformer, self._door.max_messages)
+            messages: list[Message] = []
+            with suppress(MalformedFrameError):  # such as `connectionParams` that nobody waits for any more
+                messages = messages_of(text, transformer, self._door.max_messages)
             for message in messages[:left]:
                 if message.kind is not None:
                     await self._peer.send(b'%b,"error":%b}' % (message.start, transformer.error(error(message.path))))
