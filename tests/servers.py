@@ -5,8 +5,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -31,12 +32,16 @@ def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
         time.sleep(0.05)
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that systems give to connections: such a port could be taken by one before a server listens on it."""
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that was free a moment ago, and that is unlikely to be chosen by another test meanwhile."""
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port := SystemRandom().choice(PORTS)))
+            return port
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:

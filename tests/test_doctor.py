@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -243,8 +244,15 @@ OPENED = {
 }
 
 
-def test_what_other_users_of_the_machine_reach_is_said(tmp_path: Path) -> None:
-    settings = Settings.from_environment(environment(tmp_path / "data", port=free_port()))
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for that of a socket, wherever temporary files are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_what_other_users_of_the_machine_reach_is_said(short_folder: Path) -> None:
+    settings = Settings.from_environment(environment(short_folder / "data", port=free_port()))
     with ready(settings, serving=True):
         (settings.data_dir / "node.key.zOld").touch(mode=0o600)
         right = [str(finding) for finding in examine(settings)]

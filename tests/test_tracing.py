@@ -252,7 +252,9 @@ def test_without_the_variables_nothing_is_sent_nor_imported(
     ids=str,
 )
 def test_the_standard_variables_decide(variables: dict[str, str], on: bool, said: str) -> None:  # noqa: FBT001
-    ran = _python("from app import tracing; tracing.start(); print(tracing.is_on()); tracing.stop()", **variables)
+    ran = _python(
+        "from app.telemetry import tracing; tracing.start(); print(tracing.is_on()); tracing.stop()", **variables
+    )
 
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, str(on)), ran.stderr
     assert said in ran.stdout
@@ -260,7 +262,7 @@ def test_the_standard_variables_decide(variables: dict[str, str], on: bool, said
 
 def test_a_header_that_is_not_understood_is_not_quoted() -> None:
     ran = _python(
-        "from app import tracing; tracing.start(); tracing.stop()",
+        "from app.telemetry import tracing; tracing.start(); tracing.stop()",
         OTEL_TRACES_EXPORTER="otlp",
         OTEL_EXPORTER_OTLP_HEADERS=f"authorization: Bearer {SECRET}",
     )
@@ -272,7 +274,8 @@ def test_a_header_that_is_not_understood_is_not_quoted() -> None:
 def test_missing_packages_are_one_line_in_the_log() -> None:
     hide = "import sys; sys.modules['opentelemetry'] = None; "
     ran = _python(
-        hide + "from app import tracing; tracing.start(); print(tracing.begin('x', 'server', {}), tracing.current())",
+        hide + "from app.telemetry import tracing; tracing.start(); "
+        "print(tracing.begin('x', 'server', {}), tracing.current())",
         OTEL_TRACES_EXPORTER="otlp",
     )
 

@@ -24,7 +24,7 @@ ANSWERED = {
     "frames-without-token": ("closed 1009",),
     "large-lists": ("200", "207", "413", "open after"),
     "unknown-tokens": ("401",),
-    "compressed-bodies": ("401", "413"),
+    "compressed-bodies": ("400", "401", "413"),
     "streams-with-filters": ("200",),
     "nested-searches": ("neighbour 200", "attacker"),
     "many-filters": ("200", "0 MiB more", "1 MiB more", "2 MiB more", "3 MiB more"),
