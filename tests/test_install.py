@@ -203,7 +203,7 @@ def test_a_missing_python_is_one_sentence(tmp_path: Path, script: str | None, fo
 def test_a_python_without_ensurepip_is_one_sentence(project: Project, tmp_path: Path) -> None:
     venv.create(tmp_path / "debian", symlinks=True)
     [packages] = (tmp_path / "debian" / "lib").glob("python3.*/site-packages")
-    (packages / "sitecustomize.py").write_text("import sys\nsys.modules['ensurepip'] = None\n")
+    (packages / "debian.pth").write_text("import sys; sys.modules['ensurepip'] = None\n")
 
     refused = project.start(PYTHON=str(tmp_path / "debian" / "bin" / "python3"))
 

@@ -6,13 +6,15 @@ It holds one value at a time, and of that no more than `max_bytes`, which is eno
 import re
 from typing import Protocol
 
-_STRING_END = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Without possessive quantifiers: Python 3.11.2, which Debian 12 has, goes wrong with those of groups.
+_STRING_END = rb'[^"\\]*(?:\\.[^"\\]*)*"'
 _REST_OF_STRING = re.compile(_STRING_END, re.DOTALL)
-_BETWEEN = re.compile(rb'(?:[^"\[\]{},]++|"%b)*+(["\[\]{},])' % _STRING_END, re.DOTALL)
-_WITHIN = re.compile(rb'(?:[^"\[\]{}]++|"%b)*+(["\[\]{}])' % _STRING_END, re.DOTALL)
+_UP_TO_SIGN = rb'[^"%(signs)b]*(?:"%(end)b[^"%(signs)b]*)*([%(signs)b]|"(?!%(end)b))'
+_BETWEEN = re.compile(_UP_TO_SIGN % {b"signs": rb"\[\]{},", b"end": _STRING_END}, re.DOTALL)
+_WITHIN = re.compile(_UP_TO_SIGN % {b"signs": rb"\[\]{}", b"end": _STRING_END}, re.DOTALL)
 """Up to the next sign that may begin or end a value; a quote only if its string does not end here."""
 
-_ODD_BACKSLASHES = re.compile(rb"(?<!\\)(?:\\\\)*+\\\Z")
+_ODD_BACKSLASHES = re.compile(rb"(?<!\\)(?:\\\\)*\\\Z")
 
 
 class SplitError(ValueError):

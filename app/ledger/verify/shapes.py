@@ -33,7 +33,7 @@ _Place = Annotated[int, _Range] | Annotated[float, _Range]
 is_timestamp = re.compile(_TIMESTAMP).search
 is_hash = re.compile(_HASH).search
 is_plain = re.compile(_PLAIN).search
-_whole_number = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?[0-9]{22,}+(?![.eE])', re.DOTALL)
+_whole_number = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9]{22,}(?![0-9.eE])', re.DOTALL)
 _string = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
