@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,9 @@ REFUSALS = (
 )
 """What tells the operator in one sentence why a command cannot be carried out."""
 
+
+PORT_SECONDS = 2.0
+"""How long a start waits for a port that is in use."""
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Why standard output takes no more. A file that is full has been named by then."""
@@ -678,13 +682,23 @@ def _tell(rotation: Rotation, keys: Keyring) -> None:
 
 
 def _check_port(settings: Settings, name: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, port))
-        except OSError as error:
+    """Raise UsageError if the port cannot be used. Processes of a server that was just killed may still have it."""
+    until = time.monotonic() + PORT_SECONDS
+    while (error := _port_error(settings.host, port)) is not None:
+        if error.errno != errno.EADDRINUSE or time.monotonic() > until:
             raise UsageError(
                 f"Port {port} on {settings.host} cannot be used ({error.strerror}); stop what listens "
                 f"there, or set SYNAP_{name}."
-            ) from None
+            )
+        time.sleep(PORT_SECONDS / 20)
+
+
+def _port_error(host: str, port: int) -> OSError | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            return error
+    return None
