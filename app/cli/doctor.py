@@ -2,7 +2,6 @@
 
 import http.client
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
+from app.cli.ports import port_error, unusable
 from app.ledger.checkpoint import Note, is_signed_by, parse
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes
 from app.ledger.keyring import Keyring
@@ -368,17 +368,12 @@ def _free_bytes(path: Path) -> int | None:
 
 def _port(host: str, name: str, port: int) -> Finding:
     """Whether a port is free, or ours."""
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-    except OSError as error:
-        if _is_served(host, port):
-            return Finding(is_right=True, sentence=f"A server answers at {host}, port {port}.")
-        return _wrong(
-            f"Port {port} on {host} cannot be used ({error.strerror}); stop what listens there, or set {name}."
-        )
-    return Finding(is_right=True, sentence=f"Port {port} on {host} is free.")
+    error = port_error(host, port)
+    if error is None:
+        return Finding(is_right=True, sentence=f"Port {port} on {host} is free.")
+    if _is_served(host, port):
+        return Finding(is_right=True, sentence=f"A server answers at {host}, port {port}.")
+    return _wrong(unusable(host, port, name, error))
 
 
 def _is_served(host: str, port: int) -> bool:

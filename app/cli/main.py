@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from app.cli.export import ExportingError, Part, export_log
 from app.cli.importing.command import Order, complaints, import_file, summary
 from app.cli.importing.command import exit_code as import_exit_code
 from app.cli.importing.reader import ImportingError
+from app.cli.ports import port_error, unusable
 from app.cli.tail import TailError, Wanted, follow, is_local, printer
 from app.cli.terminal import EXIT_UNREAD, Bar
 from app.cli.verify import (
@@ -684,21 +684,7 @@ def _tell(rotation: Rotation, keys: Keyring) -> None:
 def _check_port(settings: Settings, name: str, port: int) -> None:
     """Raise UsageError if the port cannot be used. Processes of a server that was just killed may still have it."""
     until = time.monotonic() + PORT_SECONDS
-    while (error := _port_error(settings.host, port)) is not None:
+    while (error := port_error(settings.host, port)) is not None:
         if error.errno != errno.EADDRINUSE or time.monotonic() > until:
-            raise UsageError(
-                f"Port {port} on {settings.host} cannot be used ({error.strerror}); stop what listens "
-                f"there, or set SYNAP_{name}."
-            )
+            raise UsageError(unusable(settings.host, port, f"SYNAP_{name}", error))
         time.sleep(PORT_SECONDS / 20)
-
-
-def _port_error(host: str, port: int) -> OSError | None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            return error
-    return None
