@@ -7,8 +7,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from urllib.parse import urlsplit
 
 from benchmarks.errors import BenchmarkError
@@ -17,12 +18,16 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that systems give to connections: such a port could be taken by one before a server listens on it."""
+
+
 def free_port() -> int:
-    """Name a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that was free a moment ago, and that is unlikely to be chosen by anybody else meanwhile."""
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port := SystemRandom().choice(PORTS)))
+            return port
 
 
 @contextmanager

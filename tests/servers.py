@@ -1,13 +1,11 @@
 """Real servers for tests: the embedded PostgreSQL, and `synap serve` as a process of its own."""
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, contextmanager
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -16,6 +14,7 @@ import psutil
 import psycopg
 from msgspec import Struct
 
+from benchmarks.process import free_port
 from deploy.environment import description, read_ready
 from tests import web
 from tests.command import Process, start
@@ -30,18 +29,6 @@ def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
             return answer
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.05)
-
-
-PORTS = range(10_000, 32_000)
-"""Below those that systems give to connections: such a port could be taken by one before a server listens on it."""
-
-
-def free_port() -> int:
-    """A port that was free a moment ago, and that is unlikely to be chosen by another test meanwhile."""
-    while True:
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port := SystemRandom().choice(PORTS)))
-            return port
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:

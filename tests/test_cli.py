@@ -24,9 +24,10 @@ from app.store.install.install import InstallError
 from app.store.install.secret import SecretError
 from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.data_directory import DataDirectoryError
+from benchmarks.process import free_port
 from tests import web
 from tests.command import SYNAP, synap
-from tests.servers import cloned, environment, free_port, serving
+from tests.servers import cloned, environment, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
 

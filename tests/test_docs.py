@@ -15,9 +15,10 @@ import pytest
 from app.contract.operation import Kind
 from app.settings import Settings
 from app.surfaces.shared.statuses import TRPC_CODES
+from benchmarks.process import free_port
 from procedures.registry import registry
 from tests import web
-from tests.servers import environment, free_port, this_environment, until
+from tests.servers import environment, this_environment, until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

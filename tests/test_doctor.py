@@ -29,8 +29,9 @@ from app.store.install.secret import adopt_secret, read_secret
 from app.store.postgres.admission import HBA
 from app.store.postgres.postmaster import url_of_server
 from app.store.postgres.roles import SERVER, grant_serving, make_server_role
+from benchmarks.process import free_port
 from tests.checks import check_log
-from tests.servers import cloned, environment, free_port, serving, until
+from tests.servers import cloned, environment, serving, until
 from tests.store.opened import Store, draft, opened
 
 _numbers = itertools.count()

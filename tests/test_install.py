@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from benchmarks.process import free_port
 from deploy.lock import PLATFORMS, PYTHONS, MissingWheelError, check
-from tests.servers import free_port, until
+from tests.servers import until
 
 ROOT = Path(__file__).parent.parent
 TOOLS = {name: shutil.which(name) for name in ("dirname", "head", "sh")}

@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from app.server.workers import Interrupt
+from benchmarks.process import free_port
 from tests.command import SYNAP
-from tests.servers import cloned, environment, free_port, until
+from tests.servers import cloned, environment, until
 
 
 @pytest.mark.parametrize("delay_seconds", [0, 0.3, 0.6, 1.2])

@@ -15,8 +15,9 @@ from app.server.install import ready
 from app.settings import Settings
 from app.store.install.install import InstallError, migrate
 from app.store.install.secret import SecretError, read_secret
+from benchmarks.process import free_port
 from tests.command import SYNAP, synap
-from tests.servers import cloned, environment, free_port, serving
+from tests.servers import cloned, environment, serving
 
 REMEDY = (
     "copy the file from another machine of this database or from a backup; if the secret is lost, run: "

@@ -15,8 +15,9 @@ import pytest
 
 from app.cli.tail import TailError, Wanted, follow, is_local, line
 from app.cli.terminal import escaped
+from benchmarks.process import free_port
 from tests.command import SYNAP
-from tests.servers import Server, environment, free_port, serving, until
+from tests.servers import Server, environment, serving, until
 
 EVENT: dict[str, Any] = {
     "id": "01a1ffc8-686a-7523-a674-bb278b2555c9",

@@ -20,11 +20,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from app.telemetry import tracing
+from benchmarks.process import free_port
 from tests import web
 from tests.acceptance.processes import workers
 from tests.command import start
 from tests.delivery.receiver import receiving
-from tests.servers import Server, environment, free_port, until
+from tests.servers import Server, environment, until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"

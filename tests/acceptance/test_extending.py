@@ -14,8 +14,9 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from benchmarks.process import free_port
 from tests import web
-from tests.servers import environment, free_port, until
+from tests.servers import environment, until
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "extending.md").read_text()

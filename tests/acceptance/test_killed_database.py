@@ -5,10 +5,11 @@ import signal
 from pathlib import Path
 
 from app.store.postgres.embedded import postgres
+from benchmarks.process import free_port
 from tests.acceptance.processes import synap
 from tests.acceptance.writers import writing
 from tests.checks import check_log
-from tests.servers import free_port, serving, until
+from tests.servers import serving, until
 
 HEAL_SECONDS = 60
 """Far more than it takes, for a machine that is busy."""

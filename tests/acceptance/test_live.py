@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from msgspec import Struct, to_builtins
 
+from benchmarks.process import free_port
 from tests.acceptance.processes import kill
 from tests.acceptance.proxy import Network, Proxy, networking
 from tests.acceptance.writers import Writers, writing
 from tests.examples import ALL
-from tests.servers import Server, free_port, serving, until
+from tests.servers import Server, serving, until
 
 EVENTS = 10_000 if ALL else 2000
 WRITERS = 8

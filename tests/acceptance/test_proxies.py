@@ -17,7 +17,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.servers import Server, free_port, serving, until
+from benchmarks.process import free_port
+from tests.servers import Server, serving, until
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 

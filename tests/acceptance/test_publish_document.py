@@ -17,10 +17,11 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from benchmarks.process import free_port
 from tests import web
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
-from tests.servers import environment, free_port, this_environment, until
+from tests.servers import environment, this_environment, until
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "tests" / "vectors" / "publish.txt").read_text()

@@ -17,9 +17,10 @@ import psycopg
 import pytest
 from msgspec import Struct
 
+from benchmarks.process import free_port
 from tests.acceptance.processes import kill
 from tests.checks import check_log
-from tests.servers import Server, free_port, serving, until
+from tests.servers import Server, serving, until
 
 EVENTS = int(os.environ.get("CLIENT_EVENTS", "2000"))
 

@@ -5,12 +5,13 @@ import signal
 from pathlib import Path
 
 from app.store.postgres.embedded import postgres
+from benchmarks.process import free_port
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, kill_tree, workers
 from tests.acceptance.writers import Writers, writing
 from tests.checks import check_log
 from tests.examples import ALL
-from tests.servers import free_port, serving, until
+from tests.servers import serving, until
 
 EVENTS = 5000 if ALL else 1000
 

@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlencode
 
+from benchmarks.process import free_port
 from tests.browser.page import Page
 from tests.browser.site import Site
 from tests.packages import npm
-from tests.servers import Server, cloned, free_port, serving, until
+from tests.servers import Server, cloned, serving, until
 
 # What a browser writes to its console while a server is away; no script can keep it from that.
 AWAY = re.compile(r"Failed to load resource: net::ERR_(CONNECTION_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)")

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from msgspec import Struct
 
+from benchmarks.process import free_port
 from tests.delivery.conftest import run
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, free_port, serving
+from tests.servers import Server, cloned, serving
 
 __all__ = ["run"]
 

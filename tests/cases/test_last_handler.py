@@ -10,9 +10,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from benchmarks.process import free_port
 from tests import web
 from tests.cases.conftest import Doors, rows
-from tests.servers import cloned, free_port, serving, until
+from tests.servers import cloned, serving, until
 
 EVENT = {"type": "note.created", "source": "tests", "data": {}}
 

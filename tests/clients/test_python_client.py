@@ -41,9 +41,10 @@ from synap_client import (
 )
 from synap_client.wire import MessageReader
 
+from benchmarks.process import free_port
 from tests.acceptance.processes import kill
 from tests.clients.conftest import SOURCE
-from tests.servers import Server, free_port, serving, until
+from tests.servers import Server, serving, until
 
 README = SOURCE.parent / "README.md"
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from synap_client import Event, Recorder, Synap, SynapHandler, SynapProcessor, new_id
 from synap_client.logs import event_type, jsonable
 
+from benchmarks.process import free_port
 from schemas.event import LogEvent
 from schemas.issues import decoded
-from tests.servers import free_port
 
 
 @pytest.fixture

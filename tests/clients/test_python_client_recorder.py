@@ -29,8 +29,9 @@ from synap_client import (
 )
 from synap_client.recorder import RecorderFields
 
+from benchmarks.process import free_port
 from tests.clients.scripts import script, stored_numbers
-from tests.servers import Server, free_port, until
+from tests.servers import Server, until
 
 
 @pytest.fixture

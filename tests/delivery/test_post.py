@@ -18,10 +18,11 @@ import pytest
 from app.delivery.guard import Guard
 from app.delivery.post import BODY_SECONDS, MAX_BODY_BYTES, MAX_PIECES, Outcome, post
 from app.settings import networks
+from benchmarks.process import free_port
 from tests.delivery.conftest import Run
 from tests.delivery.names import Names
 from tests.delivery.peers import OK, Authority, Peer, peer, until_closed
-from tests.servers import free_port, until
+from tests.servers import until
 
 HOST = "hooks.example.test"
 """A name that no real resolver knows: whoever looks it up anew finds nothing."""

@@ -9,8 +9,8 @@ import uvloop
 
 from app.store.postgres.database import MAX_BATCH, MAX_LANES, Database
 from app.store.postgres.pipe import PipedConnection
+from benchmarks.process import free_port
 from schemas.errors import Unavailable
-from tests.servers import free_port
 
 SLOW = "SELECT 1 FROM pg_sleep(0.1)"
 

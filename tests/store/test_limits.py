@@ -21,9 +21,9 @@ from app.capacity.allowance import Allowance
 from app.store.install import rate_windows
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
+from benchmarks.process import free_port
 from schemas.errors import RateLimited, Unavailable
 from tests.examples import examples
-from tests.servers import free_port
 from tests.store import taker
 from tests.store.opened import Store
 from tests.store.taker import Counting

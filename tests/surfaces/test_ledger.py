@@ -19,10 +19,11 @@ from app.ledger import checkpoint
 from app.ledger.merkle import EMPTY_ROOT, Frontier, verify_consistency, verify_inclusion
 from app.ledger.signer import public_key
 from app.ledger.verify import Verdict, verify_bundle
+from benchmarks.process import free_port
 from tests import checks, web
 from tests.checks import check_log, ledger_events
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, free_port, serving, until
+from tests.servers import Server, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
 VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"

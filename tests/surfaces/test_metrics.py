@@ -20,11 +20,12 @@ from psycopg import connect
 
 from app.surfaces.metrics import STANDING_SECONDS
 from app.telemetry.metrics import Board, Histogram, cumulative
+from benchmarks.process import free_port
 from tests import web
 from tests.acceptance.processes import Cluster, workers
 from tests.delivery.receiver import Received, receiving, status
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, free_port, serving, until
+from tests.servers import Server, cloned, serving, until
 
 OPENMETRICS = "application/openmetrics-text"
 

@@ -31,12 +31,13 @@ from app.surfaces.publish.door import publish_router
 from app.surfaces.service import service_router
 from app.surfaces.shared.operation import Operation
 from app.surfaces.shared.rest import routes
+from benchmarks.process import free_port
 from procedures.described import EVERY_CALLS
 from procedures.registry import registry
 from schemas import errors
 from schemas.base import Input, Output
 from tests import web
-from tests.servers import Server, cloned, free_port, serving, until
+from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
