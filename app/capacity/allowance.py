@@ -17,4 +17,4 @@ class Allowance(Struct, frozen=True):
     reset: int
     """The window's end, in seconds since 1970, by the database's clock."""
     retry_after_seconds: int
-    """Until then; what a refused caller is told to wait, at least 1."""
+    """The seconds until `reset`, at least 1. A refused caller may try again after them."""

@@ -1,7 +1,7 @@
 """Rates by key: how many calls a minute one key may make in one server process, whichever doors it uses.
 
-Counted in memory, without a statement. A key may make all calls of a minute at once; they come back one by one, so that
-whoever keeps to the pace is never refused. Nothing is remembered of a key that could make all of them again.
+Calls are counted in memory, without a statement. A key may make all calls of a minute at once. It regains them one by
+one, so a caller who keeps to the pace is never refused. A key that has regained all of its calls is forgotten.
 """
 
 import time
