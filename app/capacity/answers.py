@@ -11,9 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Self
 
-from msgspec import Struct
-
-from app.capacity.budget import Budget
+from app.capacity.budget import Budget, Waiting
 from schemas.errors import PayloadTooLarge, Unavailable
 
 REQUEST_BYTES = 32 * 2**20
@@ -37,13 +35,6 @@ WAIT_SECONDS = 2.0
 RETRY_SECONDS = 2
 
 
-class _Waiting(Struct, frozen=True, eq=False):
-    """A call that waits for memory."""
-
-    size: int
-    admitted: asyncio.Future[None]
-
-
 class Answers:
     """The memory of one process. For the tasks of one event loop.
 
@@ -54,7 +45,7 @@ class Answers:
         self.limit = limit
         self.used = 0
         self._of: dict[str, int] = {}
-        self._waiting: dict[str, deque[_Waiting]] = {}
+        self._waiting: dict[str, deque[Waiting]] = {}
 
     def take(self, workspace: str, size: int, *, is_small: bool = False) -> bool:
         """Hold `size` bytes more for a workspace, if they fit. Returns whether they are held now."""
@@ -78,7 +69,7 @@ class Answers:
 
     async def wait(self, workspace: str, size: int) -> None:
         """Hold `size` bytes more as soon as they fit. Cancelled, nothing is held."""
-        waiting = _Waiting(size, asyncio.get_running_loop().create_future())
+        waiting = Waiting(size, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(workspace, deque()).append(waiting)
         self._admit(workspace)
         try:

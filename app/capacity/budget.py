@@ -2,13 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
 
-class _Waiting(Struct, frozen=True, eq=False):
+class Waiting(Struct, frozen=True, eq=False):
     """Somebody who waits for room."""
 
     size: int
@@ -24,7 +22,7 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
 
     def take(self, size: int) -> bool:
         """Hold `size` bytes more, if they fit and nobody waits. Returns whether they are held now."""
@@ -46,7 +44,7 @@ class Budget:
         """Hold `size` bytes more as soon as they fit. Cancelled, nothing is held."""
         if self.take(size):
             return
-        waiting = _Waiting(size, asyncio.get_running_loop().create_future())
+        waiting = Waiting(size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         try:
             await waiting.admitted
@@ -57,15 +55,6 @@ class Budget:
                 self._waiting.remove(waiting)
             self._admit()
             raise
-
-    @asynccontextmanager
-    async def holding(self, size: int) -> AsyncIterator[None]:
-        """Hold `size` bytes during the block; waits until they fit."""
-        await self.wait(size)
-        try:
-            yield
-        finally:
-            self.give(size)
 
     def _has_room(self, size: int) -> bool:
         return self.used == 0 or self.used + size <= self.limit

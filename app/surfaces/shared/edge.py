@@ -66,11 +66,11 @@ class Edge:
         if scope["type"] == ScopeType.HTTP:
             send = _private(_paced(send))
             receive, send = finishing(scope, receive, send)
-        if scope["type"] == ScopeType.HTTP and not self._own_heads(_path(scope)):
-            send = _allowing_head(send)
-            if scope["method"] == HttpMethod.HEAD:
-                scope["method"] = HttpMethod.GET
-                receive, send = _without_body(receive, send)
+            if not self._own_heads(_path(scope)):
+                send = _allowing_head(send)
+                if scope["method"] == HttpMethod.HEAD:
+                    scope["method"] = HttpMethod.GET
+                    receive, send = _without_body(receive, send)
         try:
             with Request(self._answers).call():
                 await self._app(scope, receive, send)
