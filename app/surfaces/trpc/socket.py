@@ -189,16 +189,25 @@ class _Socket:
                     await self._refuse_calls(error)
 
     async def _refuse_calls(self, error: Callable[[str | None], bytes]) -> None:
-        """Answer the calls that come, as many as a batch may have."""
-        transformer, left = self._door.transformer, self._door.max_batch_calls
-        while left > 0 and (text := await self._next(MAX_MESSAGE_BYTES)) is not None:
-            messages: list[Message] = []
-            with suppress(MalformedFrameError):  # such as `connectionParams` that nobody waits for any more
-                messages = messages_of(text, transformer, self._door.max_messages)
-            for message in messages[:left]:
-                if message.kind is not None:
-                    await self._peer.send(b'%b,"error":%b}' % (message.start, transformer.error(error(message.path))))
-            left -= max(len(messages), 1)
+        """Answer the calls that come, as many as a batch may have. The frames behind them are dropped.
+
+        They are read all the same: the system tells a client nothing of its last answers if we close before that.
+        """
+        left = self._door.max_batch_calls
+        while (text := await self._next(MAX_MESSAGE_BYTES)) is not None:
+            if left > 0:
+                left -= await self._refuse_frame(text, left, error)
+
+    async def _refuse_frame(self, text: bytes, most: int, error: Callable[[str | None], bytes]) -> int:
+        """Answer at most so many calls of one frame. Returns how many messages it counts for."""
+        transformer = self._door.transformer
+        messages: list[Message] = []
+        with suppress(MalformedFrameError):  # such as `connectionParams` that nobody waits for any more
+            messages = messages_of(text, transformer, self._door.max_messages)
+        for message in messages[:most]:
+            if message.kind is not None:
+                await self._peer.send(b'%b,"error":%b}' % (message.start, transformer.error(error(message.path))))
+        return max(len(messages), 1)
 
     def _stop_reading(self) -> None:
         self._reading.cancel()
