@@ -17,11 +17,11 @@ from app.surfaces.shared.connections import Live
 from app.surfaces.shared.failures import told
 from app.surfaces.shared.requests import bearer_token, header_map, is_welcome, refuse_malformed, request_id_of, single
 from app.surfaces.shared.rest import Connection, RestDoor, parsed, request_id
-from app.surfaces.shared.websocket import DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
+from app.surfaces.shared.websocket import POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError, close_code
 from procedures.call import call, is_logged, log_call, next_batch
 from procedures.context import Context
 from procedures.ledger.stream import stream as ledger_stream
-from schemas.errors import Internal, ProcedureError, RateLimited, Unauthorized, Unavailable
+from schemas.errors import Unauthorized
 from schemas.event import CaughtUp
 from schemas.ledger import LedgerEvent
 from schemas.wire.ledger import QueryStream
@@ -119,7 +119,7 @@ class _Socket:
             error = told(failed, "ledger", request_id(self._connection))
             if not is_logged(error):
                 log_call(ledger_stream.name, request_id(self._connection), 0.0, error.code)
-            self._close(_code_of(error), f"{error.code}: {error.message}")
+            self._close(close_code(error, unavailable=TRY_AGAIN), f"{error.code}: {error.message}")
 
     async def _context(self) -> Context:
         door = self._served.door
@@ -154,10 +154,3 @@ class _Socket:
     def _close(self, code: int | None, text: str = "") -> None:
         if not self._end.done():
             self._end.set_result(None if code is None else (code, text))
-
-
-def _code_of(error: ProcedureError) -> int:
-    """How a socket is closed that ends with an error."""
-    if isinstance(error, Unavailable | RateLimited):
-        return TRY_AGAIN
-    return DEFECT if isinstance(error, Internal) else POLICY

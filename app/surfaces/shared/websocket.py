@@ -8,6 +8,7 @@ from contextlib import suppress
 from litestar.types import Receive, Send
 
 from app.surfaces.shared.sending import SEND_SECONDS
+from schemas.errors import Internal, ProcedureError, RateLimited, Unavailable
 
 POLICY, TOO_BIG, DEFECT, RESTART, TRY_AGAIN = 1008, 1009, 1011, 1012, 1013
 """Close codes (RFC 6455, section 7.4, and its registry)."""
@@ -28,6 +29,15 @@ SLOWEST_BYTES = 65_536
 
 class TooBigError(Exception):
     """A message is larger than its sender may send."""
+
+
+def close_code(error: ProcedureError, *, unavailable: int) -> int:
+    """How a socket is closed that ends with an error: with `unavailable` if the server cannot answer now."""
+    if isinstance(error, RateLimited):
+        return TRY_AGAIN
+    if isinstance(error, Unavailable):
+        return unavailable
+    return DEFECT if isinstance(error, Internal) else POLICY
 
 
 class Peer:

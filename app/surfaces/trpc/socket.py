@@ -2,7 +2,7 @@
 
 import asyncio
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
@@ -20,16 +20,27 @@ from app.surfaces.shared.connections import Live
 from app.surfaces.shared.failures import told
 from app.surfaces.shared.requests import header_map, is_welcome, refuse_malformed, request_id_of
 from app.surfaces.shared.statuses import BAD_REQUEST, PARSE_ERROR
-from app.surfaces.shared.websocket import CLOSE_SECONDS, DEFECT, POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError
+from app.surfaces.shared.websocket import (
+    CLOSE_SECONDS,
+    DEFECT,
+    POLICY,
+    RESTART,
+    TOO_BIG,
+    TRY_AGAIN,
+    Peer,
+    TooBigError,
+    close_code,
+)
 from app.surfaces.trpc.caller import find_context
 from app.surfaces.trpc.envelope import error_object, failure, frame
 from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, Message, hello_params, messages_of
+from app.surfaces.trpc.refused import ErrorOf, refuse_calls
 from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import call, log_call, next_batch
 from procedures.context import Context, Services
 from procedures.procedure import Procedure
-from schemas.errors import Internal, NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
+from schemas.errors import NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
 from schemas.jsontext import MAX_ECHO
 
 HELLO_SECONDS = 5.0
@@ -142,7 +153,7 @@ class _Socket:
             held.enter_context(live.opened(context.principal))
         except ProcedureError as error:
             log_call("(socket)", self._request_id, 0.0, error.code)
-            await self._refuse(partial(_error_of, error), _close_code(error))
+            await self._refuse(partial(_error_of, error), close_code(error, unavailable=RESTART))
             return None
         except RequestError as error:
             log_call("(socket)", self._request_id, 0.0, error.status.name)
@@ -176,38 +187,25 @@ class _Socket:
             self._door.services, self._door.authenticator, self._headers, params, self._request_id
         )
 
-    async def _refuse(self, error: Callable[[str | None], bytes], close_code: int) -> None:
-        """Say why nobody is served, to the calls that come as well; then close.
+    async def _refuse(self, error: ErrorOf, code: int) -> None:
+        """Say why nobody is served, to the calls that come as well; then close with the code.
 
         Where a retry may help they are not answered: the client repeats its subscriptions on its next socket.
         """
-        self._close_code = close_code
-        await self._peer.send(b'{"id":null,"error":%b}' % self._door.transformer.error(error(None)))
-        if close_code not in {RESTART, TRY_AGAIN}:
+        door = self._door
+        self._close_code = code
+        await self._peer.send(b'{"id":null,"error":%b}' % door.transformer.error(error(None)))
+        if code not in {RESTART, TRY_AGAIN}:
             with suppress(TimeoutError, CrowdedFrameError, Unavailable):
-                async with self._door.live.strangers.listening(REFUSED_SECONDS):
-                    await self._refuse_calls(error)
-
-    async def _refuse_calls(self, error: Callable[[str | None], bytes]) -> None:
-        """Answer the calls that come, as many as a batch may have. The frames behind them are dropped.
-
-        They are read all the same: the system tells a client nothing of its last answers if we close before that.
-        """
-        left = self._door.max_batch_calls
-        while (text := await self._next(MAX_MESSAGE_BYTES)) is not None:
-            if left > 0:
-                left -= await self._refuse_frame(text, left, error)
-
-    async def _refuse_frame(self, text: bytes, most: int, error: Callable[[str | None], bytes]) -> int:
-        """Answer at most so many calls of one frame. Returns how many messages it counts for."""
-        transformer = self._door.transformer
-        messages: list[Message] = []
-        with suppress(MalformedFrameError):  # such as `connectionParams` that nobody waits for any more
-            messages = messages_of(text, transformer, self._door.max_messages)
-        for message in messages[:most]:
-            if message.kind is not None:
-                await self._peer.send(b'%b,"error":%b}' % (message.start, transformer.error(error(message.path))))
-        return max(len(messages), 1)
+                async with door.live.strangers.listening(REFUSED_SECONDS):
+                    await refuse_calls(
+                        partial(self._next, MAX_MESSAGE_BYTES),
+                        self._peer.send,
+                        error,
+                        door.transformer,
+                        max_calls=door.max_batch_calls,
+                        max_messages=door.max_messages,
+                    )
 
     def _stop_reading(self) -> None:
         self._reading.cancel()
@@ -393,15 +391,6 @@ class _Socket:
     async def _fail(self, message: Message, reason: str, path: str | None) -> None:
         content = self._door.transformer.error(error_object(BAD_REQUEST, reason, path))
         await self._peer.send(b'%b,"error":%b}' % (message.start, content))
-
-
-def _close_code(error: ProcedureError) -> int:
-    """How a socket is closed whose caller is refused."""
-    if isinstance(error, RateLimited):
-        return TRY_AGAIN
-    if isinstance(error, Unavailable):
-        return RESTART
-    return DEFECT if isinstance(error, Internal) else POLICY
 
 
 def _error_of(error: ProcedureError, path: str | None) -> bytes:
