@@ -317,10 +317,10 @@ class _Socket:
             log_call(message.path, self._request_id, 0.0, error.code, context)
             await self._peer.send(self._failed(message, error))
             return
-        task = self._subscriptions[id_] = asyncio.create_task(self._subscription(message, id_, context))
+        task = self._subscriptions[id_] = asyncio.create_task(self._subscription(message, id_, context, held))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
-        task.add_done_callback(lambda _: held.close())
+        task.add_done_callback(lambda _: held.close())  # for a task that is cancelled before it has begun
         # It begins before a stop can come: what is cancelled before it has begun never runs, nor says `stopped`.
         await asyncio.sleep(0)
 
@@ -338,8 +338,8 @@ class _Socket:
         data = self._door.transformer.parts(output, procedure.output)
         return [message.start, b',"result":{"type":"data","data":', *data, b"}}"]
 
-    async def _subscription(self, message: Message, id_: str | float, context: Context) -> None:
-        """Send a stream until it ends, is stopped, or its key ends."""
+    async def _subscription(self, message: Message, id_: str | float, context: Context, held: ExitStack) -> None:
+        """Send a stream until it ends, is stopped, or its key ends. `held` is the room that it takes."""
         stopped = False
         try:
             stream, procedure = await self._run(message, context)
@@ -361,7 +361,9 @@ class _Socket:
             else:
                 stopped = True  # by the client, perhaps before it had started
         finally:
-            del self._subscriptions[id_]  # first: whoever hears `stopped` may use the id again
+            # Before `stopped` is sent: a client that reads it may use the id and the room again.
+            del self._subscriptions[id_]
+            held.close()
             if stopped and not self._closing:
                 await self._peer.send(b'%b,"result":{"type":"stopped"}}' % message.start)
 
