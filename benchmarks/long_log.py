@@ -16,7 +16,7 @@ from app.ledger.checkpoint import Checkpoint
 from app.ledger.merkle import Frontier
 from benchmarks.contestants import EVENT
 from benchmarks.progress import progress
-from tests.bundles import OPENED, ORIGIN, proof_of, sealed, signer_of
+from tests.kit.bundles import OPENED, ORIGIN, proof_of, sealed, signer_of
 
 NAME = "default"
 SIGNER = signer_of(0)

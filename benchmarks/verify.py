@@ -29,7 +29,7 @@ from app.ledger.verify import verify_bundle
 from benchmarks import long_log, machine
 from benchmarks.contestants import EVENT
 from benchmarks.errors import BenchmarkError
-from tests.bundles import Log, Record, write
+from tests.kit.bundles import Log, Record, write
 
 ROOT = Path(__file__).parents[1]
 

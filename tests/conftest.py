@@ -13,8 +13,8 @@ import pytest
 from app.store.install.install import migrate
 from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
-from tests.packages import install_packages
-from tests.servers import Server, cloned, serving
+from tests.kit.packages import install_packages
+from tests.kit.servers import Server, cloned, serving
 
 NODE = Path(__file__).parent / "conformance" / "node"
 

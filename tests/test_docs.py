@@ -17,10 +17,10 @@ from app.settings import Settings
 from app.surfaces.shared.statuses import TRPC_CODES
 from benchmarks.process import free_port
 from procedures.registry import registry
-from tests import web
-from tests.servers import environment, this_environment, until
+from tests.kit import web
+from tests.kit.paths import ROOT
+from tests.kit.servers import environment, this_environment, until
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()

@@ -2,16 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests import web
-from tests.servers import Server, cloned, serving
+from tests.kit import web
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, cloned, serving
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "review.py"
+EXAMPLE = ROOT / "examples" / "review.py"
 
 REVIEW: dict[str, Any] = {"stars": 4, "verdict": "approved"}
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from app.store.install.workspaces import create_workspace
-from tests.servers import Server, cloned, serving
+from tests.kit.servers import Server, cloned, serving
 
 _numbers = itertools.count()
 

@@ -10,8 +10,8 @@ import psutil
 import psycopg
 
 from app.store.postgres.postmaster import Postmaster
-from tests import command
-from tests.servers import Server, environment, until
+from tests.kit import command
+from tests.kit.servers import Server, environment, until
 
 
 def synap(data_dir: Path, *arguments: str, code: int = 0, **settings: object) -> str:

@@ -11,10 +11,10 @@ import pytest
 from msgspec import Struct
 
 from app.store.install.workspaces import create_workspace
-from tests import web
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import synap
-from tests.servers import until
+from tests.kit import web
+from tests.kit.servers import until
 
 REVOKED_SECONDS = 20
 """A revoked key is refused everywhere after this time."""

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 
 from app.store.events.linker import LOCK
-from tests import web
 from tests.acceptance.processes import Cluster, waiting_for_the_tip
 from tests.acceptance.writers import writing
-from tests.checks import check_log
-from tests.servers import Server, serving, until
+from tests.kit import web
+from tests.kit.checks import check_log
+from tests.kit.servers import Server, serving, until
 
 FAIL_SECONDS = 15
 """A request that cannot be served is answered within this time."""

@@ -8,8 +8,8 @@ import httpx
 import msgspec
 import pytest
 
-from tests import web
-from tests.servers import Server
+from tests.kit import web
+from tests.kit.servers import Server
 
 USER_CREATED = """{
 "type": "note.creation.requested",

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from app.ledger.verify import verify_bundle
-from tests import web
 from tests.acceptance.processes import Cluster
-from tests.servers import Server, serving, until
+from tests.kit import web
+from tests.kit.servers import Server, serving, until
 
 EVENTS = 2000
 

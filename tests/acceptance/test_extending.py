@@ -15,10 +15,10 @@ import pytest
 from msgspec import Struct
 
 from benchmarks.process import free_port
-from tests import web
-from tests.servers import environment, until
+from tests.kit import web
+from tests.kit.paths import ROOT
+from tests.kit.servers import environment, until
 
-ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r"^```(sh|python|ts)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]

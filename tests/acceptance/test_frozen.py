@@ -12,8 +12,8 @@ from app.store.postgres.database import LOST, Database
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import frozen, waiting_for_the_tip
 from tests.acceptance.writers import writing
-from tests.checks import check_log
-from tests.servers import until
+from tests.kit.checks import check_log
+from tests.kit.servers import until
 
 PATIENCE_SECONDS = 12
 """What a frozen process may cost the others."""

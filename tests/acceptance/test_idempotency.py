@@ -19,11 +19,11 @@ from app.settings import Settings
 from app.store.events.linker import LOCK
 from app.store.install.secret import read_secret
 from app.surfaces.shared.idempotency import idempotent_ids
-from tests import web
 from tests.acceptance.logs import draft, event_log
 from tests.acceptance.processes import synap, waiting_for_the_tip
-from tests.checks import check_log
-from tests.servers import Server, serving, until
+from tests.kit import web
+from tests.kit.checks import check_log
+from tests.kit.servers import Server, serving, until
 
 EVENT: dict[str, Any] = {"type": "note.created", "source": "notes", "data": {"n": 1}}
 

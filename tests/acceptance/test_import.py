@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from tests.checks import check_log
-from tests.command import SYNAP
-from tests.servers import environment, until
+from tests.kit.checks import check_log
+from tests.kit.command import SYNAP
+from tests.kit.servers import environment, until
 
 LINES = int(os.environ.get("IMPORT_LINES", "20000"))
 

@@ -8,8 +8,8 @@ from app.store.postgres.embedded import postgres
 from benchmarks.process import free_port
 from tests.acceptance.processes import synap
 from tests.acceptance.writers import writing
-from tests.checks import check_log
-from tests.servers import serving, until
+from tests.kit.checks import check_log
+from tests.kit.servers import serving, until
 
 HEAL_SECONDS = 60
 """Far more than it takes, for a machine that is busy."""

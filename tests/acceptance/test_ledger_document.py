@@ -28,11 +28,12 @@ import rfc8785
 from msgspec import Struct
 from nacl.signing import VerifyKey
 
-from tests import web
 from tests.acceptance.processes import synap
-from tests.servers import Server, serving, until
+from tests.kit import web
+from tests.kit.paths import VECTORS
+from tests.kit.servers import Server, serving, until
 
-DOCUMENT = (Path(__file__).parents[1] / "vectors" / "ledger.txt").read_text()
+DOCUMENT = (VECTORS / "ledger.txt").read_text()
 
 _, *_PARTS = re.split(r"^(GET /v1/\S+)(?: \(WebSocket\))?$", DOCUMENT, flags=re.MULTILINE)
 

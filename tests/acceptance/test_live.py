@@ -20,8 +20,8 @@ from benchmarks.process import free_port
 from tests.acceptance.processes import kill
 from tests.acceptance.proxy import Network, Proxy, networking
 from tests.acceptance.writers import Writers, writing
-from tests.examples import ALL
-from tests.servers import Server, serving, until
+from tests.kit.examples import ALL
+from tests.kit.servers import Server, serving, until
 
 EVENTS = 10_000 if ALL else 2000
 WRITERS = 8

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.acceptance.processes import kill, kill_tree
-from tests.servers import serving
+from tests.kit.servers import serving
 
 
 def test_start_after_a_power_cut_believes_no_old_process_id(data_dir: Path) -> None:

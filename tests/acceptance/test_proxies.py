@@ -18,9 +18,10 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from benchmarks.process import free_port
-from tests.servers import Server, serving, until
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, serving, until
 
-OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
 
 HOST = "events.example.org"
 

@@ -18,12 +18,12 @@ import pytest
 from msgspec import Struct
 
 from benchmarks.process import free_port
-from tests import web
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
-from tests.servers import environment, this_environment, until
+from tests.kit import web
+from tests.kit.paths import ROOT
+from tests.kit.servers import environment, this_environment, until
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "tests" / "vectors" / "publish.txt").read_text()
 ORG, BASE, KEY, HOOK = "org_xyz", "https://api.your-domain.com/v1", "YOUR_API_KEY", "https://your-app.com"
 

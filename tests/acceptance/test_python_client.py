@@ -19,8 +19,9 @@ from msgspec import Struct
 
 from benchmarks.process import free_port
 from tests.acceptance.processes import kill
-from tests.checks import check_log
-from tests.servers import Server, serving, until
+from tests.kit.checks import check_log
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, serving, until
 
 EVENTS = int(os.environ.get("CLIENT_EVENTS", "2000"))
 
@@ -28,7 +29,7 @@ KILLS = 10 if EVENTS >= 20_000 else 3
 
 THREADS = 4
 
-SOURCE = Path(__file__).parents[2] / "clients" / "python" / "src"
+SOURCE = ROOT / "clients" / "python" / "src"
 
 WRITER = """
 import asyncio, os, sys, threading, time

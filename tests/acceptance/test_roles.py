@@ -10,11 +10,11 @@ import pytest
 from app.store.postgres.database import APPLICATION
 from app.store.postgres.postmaster import running, url_of_server
 from app.store.postgres.roles import SERVER
-from tests import web
 from tests.acceptance.processes import synap
-from tests.checks import check_log
 from tests.delivery.receiver import receiving
-from tests.servers import Server, serving, until
+from tests.kit import web
+from tests.kit.checks import check_log
+from tests.kit.servers import Server, serving, until
 
 SETTINGS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8"}
 

@@ -17,9 +17,9 @@ from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
 from app.store.install.workspaces import create_workspace
 from tests.acceptance.writers import Writers, writing
-from tests.checks import check_log
-from tests.command import synap
-from tests.servers import Server, environment, serving, until
+from tests.kit.checks import check_log
+from tests.kit.command import synap
+from tests.kit.servers import Server, environment, serving, until
 
 T = TypeVar("T")
 

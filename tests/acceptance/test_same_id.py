@@ -18,8 +18,8 @@ from schemas.event import SynapEvent
 from tests.acceptance.conftest import Pair
 from tests.acceptance.logs import draft, event_log
 from tests.acceptance.processes import waiting_for_the_tip
-from tests.checks import check_log
-from tests.servers import until
+from tests.kit.checks import check_log
+from tests.kit.servers import until
 
 NEIGHBOURS = 50
 

@@ -23,9 +23,9 @@ from msgspec import Struct
 from app.store.postgres.embedded import postgres
 from benchmarks.process import free_port
 from tests.acceptance.writers import writing
-from tests.checks import check_log
-from tests.command import SYNAP, Process
-from tests.servers import Server, environment, serving, until
+from tests.kit.checks import check_log
+from tests.kit.command import SYNAP, Process
+from tests.kit.servers import Server, environment, serving, until
 
 ROUNDS = int(os.environ.get("STOP_ROUNDS", "2"))
 STOP_SECONDS = 20

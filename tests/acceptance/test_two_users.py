@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.users import AS_ROOT, owners_and_modes, start_as
+from tests.kit.users import AS_ROOT, owners_and_modes, start_as
 
 RUN = """
 with postgres(Path(sys.argv[2]), ours=True) as url:

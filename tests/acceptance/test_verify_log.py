@@ -14,11 +14,11 @@ import pytest
 
 from app.ledger.chain import header_bytes, leaf_hash, signed_text
 from app.ledger.signer import Signer
-from tests import hostile
 from tests.acceptance.logs import draft, event_log
-from tests.checks import check_log, node, verdicts_on
+from tests.kit import hostile, paths
+from tests.kit.checks import check_log, node, verdicts_on
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 
 Log = list[dict[str, Any]]
 Case = tuple[str, int, Log]

@@ -25,9 +25,9 @@ from tests.acceptance.webhooks import (
     subscribed,
     wanted_of,
 )
-from tests.checks import check_log
 from tests.delivery.receiver import receiving
-from tests.servers import Server, serving, until
+from tests.kit.checks import check_log
+from tests.kit.servers import Server, serving, until
 
 EVENTS = int(os.environ.get("WEBHOOK_EVENTS") or 600)
 SECONDS = 60 + EVENTS / 40

@@ -9,9 +9,9 @@ from benchmarks.process import free_port
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, kill_tree, workers
 from tests.acceptance.writers import Writers, writing
-from tests.checks import check_log
-from tests.examples import ALL
-from tests.servers import serving, until
+from tests.kit.checks import check_log
+from tests.kit.examples import ALL
+from tests.kit.servers import serving, until
 
 EVENTS = 5000 if ALL else 1000
 

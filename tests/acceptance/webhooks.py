@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from tests.delivery.receiver import OK, Answer, Received, status
-from tests.servers import Server, until
+from tests.kit.servers import Server, until
 
 TYPES = ("code.analysis.complete", "lead.created", "code.review.begun", "lead.lost", "note.written")
 RARE = "order.placed"

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from tests.servers import Server, until
+from tests.kit.servers import Server, until
 
 SOURCES = ("api", "automation", "sync", "migration", "system", "intelligence")
 

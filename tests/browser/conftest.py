@@ -10,11 +10,12 @@ import pytest
 
 from tests.browser.page import Page
 from tests.browser.site import Site, serving_files
-from tests.packages import install_packages, npm
-from tests.servers import Server, cloned, serving
+from tests.kit.packages import install_packages, npm
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, cloned, serving
 
 DRIVER = Path(__file__).parent / "node"
-EXAMPLE = Path(__file__).parents[2] / "examples" / "web"
+EXAMPLE = ROOT / "examples" / "web"
 
 
 @pytest.fixture(scope="package")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import DRIVER
-from tests.packages import install_packages
-from tests.servers import Server
+from tests.kit.packages import install_packages
+from tests.kit.servers import Server
 
 LOOK = """
 import { chromium } from 'playwright-core';

@@ -9,10 +9,11 @@ import pytest
 
 from tests.browser.conftest import DRIVER
 from tests.browser.site import serving_files
-from tests.bundles import build, write
-from tests.packages import install_packages
+from tests.kit.bundles import build, write
+from tests.kit.packages import install_packages
+from tests.kit.paths import ROOT
 
-CLIENT = Path(__file__).parents[2] / "clients" / "verify"
+CLIENT = ROOT / "clients" / "verify"
 
 LOOK = """
 import { chromium } from 'playwright-core';

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from benchmarks.process import free_port
 from tests.browser.page import Page
 from tests.browser.site import Site
-from tests.packages import npm
-from tests.servers import Server, cloned, serving, until
+from tests.kit.packages import npm
+from tests.kit.servers import Server, cloned, serving, until
 
 # What a browser writes to its console while a server is away; no script can keep it from that.
 AWAY = re.compile(r"Failed to load resource: net::ERR_(CONNECTION_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)")

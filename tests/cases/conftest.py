@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from benchmarks.process import free_port
 from tests.delivery.conftest import run
+from tests.kit.servers import Server, cloned, serving
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving
 
 __all__ = ["run"]
 

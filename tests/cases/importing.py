@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from tests.command import synap
-from tests.servers import environment
+from tests.kit.command import synap
+from tests.kit.servers import environment
 
 
 class Importer:

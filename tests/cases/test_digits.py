@@ -7,9 +7,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests import web
 from tests.cases.conftest import Doors, spoken
-from tests.servers import until
+from tests.kit import web
+from tests.kit.servers import until
 
 MANY = "0" * 5000 + "2"
 

@@ -12,8 +12,8 @@ import pytest
 from procedures.registry import registry
 from schemas.errors import InvalidInput
 from schemas.issues import decoded
+from tests.kit.servers import Server
 from tests.properties.test_bad_input import INPUTS
-from tests.servers import Server
 
 PAGED = sorted(
     name

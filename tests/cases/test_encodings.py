@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests import web
 from tests.cases.conftest import Doors, Pairs, gone, rows, spoken
-from tests.servers import until
+from tests.kit import web
+from tests.kit.servers import until
 
 JSON = ("content-type", "application/json")
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests import web
-from tests.bundles import Record, build, whole, write
-from tests.command import SYNAP, synap
-from tests.servers import Server
+from tests.kit import web
+from tests.kit.bundles import Record, build, whole, write
+from tests.kit.command import SYNAP, synap
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server
 
-VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"
+VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
 
 BOM = b"\xef\xbb\xbf"
 BUNDLE = whole(60)

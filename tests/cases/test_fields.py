@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound
-from tests.servers import Server
+from tests.kit.servers import Server
 
 ask = partial(httpx.request, timeout=60)
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests import web
 from tests.cases.conftest import Doors
+from tests.kit import web
 
 ROUTES = [
     "/healthz",

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from schemas.reference import named_event
-from tests.servers import Server
+from tests.kit.servers import Server
 
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 

@@ -15,7 +15,7 @@ import pytest
 from app.cli.first_bytes import unpacked
 from app.cli.importing.json_values import SplitError, splitter
 from tests.cases.importing import Importer, notes
-from tests.checks import check_log
+from tests.kit.checks import check_log
 
 NOTES = list(notes(5))
 LINES = "".join(json.dumps(each) + "\n" for each in NOTES).encode()

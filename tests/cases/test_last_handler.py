@@ -11,9 +11,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from benchmarks.process import free_port
-from tests import web
 from tests.cases.conftest import Doors, rows
-from tests.servers import cloned, serving, until
+from tests.kit import web
+from tests.kit.servers import cloned, serving, until
 
 EVENT = {"type": "note.created", "source": "tests", "data": {}}
 

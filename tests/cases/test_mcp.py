@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import Server
+from tests.kit.servers import Server
 
 LATEST_HANDSHAKE = "2025-11-25"
 MODERN = "2026-07-28"

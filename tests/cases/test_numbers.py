@@ -17,8 +17,8 @@ from schemas.errors import InvalidInput
 from schemas.event import ListEvents
 from schemas.issues import decoded
 from schemas.jsontext import MAX_SAFE_INTEGER
+from tests.kit.servers import Server
 from tests.properties.test_bad_input import INPUTS
-from tests.servers import Server
 
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 

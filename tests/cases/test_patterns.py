@@ -13,8 +13,8 @@ from llguidance import LLMatcher
 
 from app.filters.patterns import portable
 from app.surfaces.mcp.tools import MAX_DESCRIPTION, MAX_NAME
-from tests import web
-from tests.servers import Server, cloned, serving
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving
 
 EXTENSION = r'''
 """What a developer may register, in shapes that strict readers stumble over."""

@@ -21,8 +21,8 @@ from schemas.event import START_MESSAGE
 from schemas.instants import fault_of
 from schemas.issues import decoded, find_issues
 from schemas.principal import Principal
+from tests.kit.servers import Server
 from tests.properties.test_bad_input import EVENT, INPUTS
-from tests.servers import Server
 
 get = partial(httpx.get, timeout=60)
 

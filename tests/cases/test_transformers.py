@@ -16,7 +16,7 @@ from app.surfaces.trpc.transformer import PLAIN_EXPECTED, SUPERJSON_EXPECTED, TR
 from schemas.base import Input
 from schemas.errors import InvalidInput
 from schemas.event import ListEvents
-from tests.servers import Server
+from tests.kit.servers import Server
 
 ask = partial(httpx.request, timeout=60)
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "clients" / "python" / "src"
+from tests.kit.paths import ROOT
+
+SOURCE = ROOT / "clients" / "python" / "src"
 
 sys.path.insert(0, str(SOURCE))
 
 from synap_client import Synap, new_id  # noqa: E402 - it is found from here on
 
-from tests.servers import Server  # noqa: E402 - as above
+from tests.kit.servers import Server  # noqa: E402 - as above
 
 
 @pytest.fixture

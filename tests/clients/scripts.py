@@ -7,7 +7,7 @@ import sys
 from synap_client import Synap  # found: conftest puts its folder on the module path
 
 from tests.clients.conftest import SOURCE
-from tests.servers import Server
+from tests.kit.servers import Server
 
 SCRIPT_SECONDS = 240
 """The most that a process may take: far more than it needs, since machines may be busy."""

@@ -10,13 +10,14 @@ import pytest
 from app.ledger import checkpoint
 from app.ledger.verify import Verdict, verify_bundle, verify_consistency
 from app.ledger.verify.consistency import read_consistency
-from tests import checks, consistency
-from tests.bundles import Record, signer_of, write
 from tests.clients.test_verify_js import VERIFY
-from tests.command import synap
-from tests.examples import examples
+from tests.kit import checks, consistency
+from tests.kit.bundles import Record, signer_of, write
+from tests.kit.command import synap
+from tests.kit.examples import examples
+from tests.kit.paths import VECTORS
 
-FILE = Path(__file__).parents[1] / "vectors" / "consistency.json"
+FILE = VECTORS / "consistency.json"
 CASES: list[Record] = json.loads(FILE.read_text())["cases"]
 SCRIPT = Path(__file__).with_name("kept.mjs")
 MOST = 40

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import web
-from tests.packages import install_packages, openapi_generator
-from tests.servers import Server
+from tests.kit import web
+from tests.kit.packages import install_packages, openapi_generator
+from tests.kit.servers import Server
 
 NODE = Path(__file__).parent / "node"
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.ledger.verify import is_signed, verify_bundle
-from tests import checks, hostile
-from tests.bundles import Record, write
 from tests.clients.test_verify_js import verdicts
+from tests.kit import checks, hostile
+from tests.kit.bundles import Record, write
+from tests.kit.paths import VECTORS
 
-FILE = Path(__file__).parents[1] / "vectors" / "hostile_signatures.json"
+FILE = VECTORS / "hostile_signatures.json"
 VECTORS = json.loads(FILE.read_text())
 SIGNATURES: list[Record] = VECTORS["signatures"]
 BUNDLES: list[Record] = VECTORS["bundles"]

@@ -9,10 +9,10 @@ import pytest
 
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint
-from tests import checks
-from tests.bundles import ORIGIN, Log, Record, build, signer_of, write
 from tests.clients.test_verify_js import VERIFY, proof_in
-from tests.command import synap
+from tests.kit import checks
+from tests.kit.bundles import ORIGIN, Log, Record, build, signer_of, write
+from tests.kit.command import synap
 
 BUNDLE = build(6, rotations=(3,))
 NOTE: str = BUNDLE["checkpoint"]

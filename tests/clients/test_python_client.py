@@ -44,7 +44,7 @@ from synap_client.wire import MessageReader
 from benchmarks.process import free_port
 from tests.acceptance.processes import kill
 from tests.clients.conftest import SOURCE
-from tests.servers import Server, serving, until
+from tests.kit.servers import Server, serving, until
 
 README = SOURCE.parent / "README.md"
 

@@ -6,8 +6,8 @@ import pytest
 from synap_client import Synap
 
 from tests.clients.scripts import script, stored_numbers
-from tests.examples import ALL
-from tests.servers import Server
+from tests.kit.examples import ALL
+from tests.kit.servers import Server
 
 MOMENTS = """
 import dis, functools, itertools, os, sys, threading, time

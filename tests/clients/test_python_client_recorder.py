@@ -31,7 +31,7 @@ from synap_client.recorder import RecorderFields
 
 from benchmarks.process import free_port
 from tests.clients.scripts import script, stored_numbers
-from tests.servers import Server, until
+from tests.kit.servers import Server, until
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from app.ledger.checkpoint import Checkpoint
 from app.ledger.merkle import EMPTY_ROOT, Frontier
 from app.ledger.signer import Signer
 from app.ledger.verify import verify_bundle
-from tests import checks
-from tests.bundles import (
+from tests.kit import checks, paths
+from tests.kit.bundles import (
     ORIGIN,
     Log,
     Record,
@@ -36,7 +36,8 @@ from tests.bundles import (
     whole,
     write,
 )
-from tests.examples import ALL, examples
+from tests.kit.examples import ALL, examples
+from tests.kit.paths import ROOT
 
 
 def proof(log: Log, seq: int) -> Record:
@@ -81,9 +82,9 @@ def parts_of(size: int) -> list[Record]:
     return [log.bundle(last // 2, last) for last in range(size)]
 
 
-VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"
+VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
 VERDICTS = Path(__file__).with_name("verdicts.mjs")
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 LONG = 1000 if ALL else 200
 """The events of a long log."""
 TOKEN = "sk_of_the_ledger"

@@ -11,8 +11,8 @@ import pytest
 from tests.conformance.exchange import Server, ask
 from tests.conformance.requests import SEED, post, wrapped
 from tests.conformance.subscriptions import STREAMED
-from tests.servers import Server as RealServer
-from tests.servers import cloned, serving
+from tests.kit.servers import Server as RealServer
+from tests.kit.servers import cloned, serving
 
 # Longer than any request line and header block that the tests send.
 MAX_HEADER_BYTES = 131_072

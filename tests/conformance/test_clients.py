@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.exchange import Server
-from tests.servers import cloned, serving
+from tests.kit.servers import cloned, serving
 
 COMBINATIONS = [
     ("client_v11.mjs", "httpLink"),

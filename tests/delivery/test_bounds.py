@@ -14,11 +14,11 @@ from app.delivery.webhooks import MAX_LARGE_EVENTS, MAX_TESTS_EACH, MAX_TESTS_WA
 from app.delivery.worker import MAX_POSTS_OF_WORKSPACE
 from app.store.webhooks.dispatch import MAX_UNTRIED
 from schemas.subscription import MAX_LISTED
-from tests import web
 from tests.delivery.receiver import Receiver, receiving, status
 from tests.delivery.test_webhooks import Hooks
+from tests.kit import web
+from tests.kit.servers import cloned, serving, until
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import cloned, serving, until
 
 TIMEOUT_SECONDS = 3
 

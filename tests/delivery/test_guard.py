@@ -14,7 +14,7 @@ from app.delivery import guard as module
 from app.delivery.guard import Guard, SystemResolver, Target, TargetRefused, Unresolved, special
 from app.settings import networks
 from tests.delivery.names import Names
-from tests.examples import examples
+from tests.kit.examples import examples
 
 SPECIAL_V4 = [network for network, _ in module._SPECIAL[4]]  # noqa: SLF001 - the table is what is tested
 SPECIAL_V6 = [network for network, _ in module._SPECIAL[6]]  # noqa: SLF001

@@ -22,7 +22,7 @@ from benchmarks.process import free_port
 from tests.delivery.conftest import Run
 from tests.delivery.names import Names
 from tests.delivery.peers import OK, Authority, Peer, peer, until_closed
-from tests.servers import until
+from tests.kit.servers import until
 
 HOST = "hooks.example.test"
 """A name that no real resolver knows: whoever looks it up anew finds nothing."""

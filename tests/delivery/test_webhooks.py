@@ -14,8 +14,8 @@ from app.delivery.signature import standard_headers, x_signature
 from app.feed import OLDEST_FIRST
 from app.sealing.cursors import Cursor, Cursors
 from tests.delivery.receiver import OK, Answer, Received, Receiver, receiving, status
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server, cloned, serving, until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENT = {"type": "note.created", "data": {"title": "Hello"}}

@@ -6,7 +6,7 @@ import pytest
 
 from app.store.install.install import connect
 from tests.filters.logs import Logs
-from tests.servers import cloned
+from tests.kit.servers import cloned
 from tests.store.opened import opened
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tests.examples import examples
 from tests.filters.logs import ODD_FIELDS, Logs
+from tests.kit.examples import examples
 from tests.store.opened import draft
 
 MANY = settings(

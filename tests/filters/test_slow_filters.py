@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import ANSWER_SECONDS
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving
 from tests.properties.door import Door
-from tests.servers import Server, cloned, serving
 
 TIMEOUT_SECONDS = 1
 """What a statement of this server may take."""

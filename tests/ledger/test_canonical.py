@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,10 @@ from hypothesis import strategies as st
 from app.ledger.canonical import canonical
 from schemas.errors import InvalidInput
 from schemas.jsontext import MAX_DEPTH, MAX_SAFE_INTEGER
-from tests.examples import examples
+from tests.kit import paths
+from tests.kit.examples import examples
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 NUMBERS = dict(VECTORS["canonical_numbers"])
 
 TEXTS = st.text(

@@ -5,7 +5,6 @@ import json
 import re
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +17,10 @@ from hypothesis import strategies as st
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.signer import Signer, verify
-from tests.examples import examples
+from tests.kit import paths
+from tests.kit.examples import examples
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 ENTRIES = VECTORS["entries"]
 ENTRY_IDS = [f"seq {seq}" for seq in range(len(ENTRIES))]
 OLD_KEY = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))

@@ -3,7 +3,6 @@
 import base64
 import json
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -13,9 +12,10 @@ from sigstore._internal.rekor.checkpoint import SignedCheckpoint
 from app.ledger.checkpoint import Checkpoint, MalformedNoteError, Note, is_signed_by, parse, sign, vkey
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer, public_key
-from tests.examples import examples
+from tests.kit import paths
+from tests.kit.examples import examples
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 ORIGIN: str = VECTORS["checkpoint"]["origin"]
 NOTE: str = VECTORS["checkpoint"]["note"]
 TEXT, SIGNATURE = NOTE.split("\n\n")

@@ -4,7 +4,6 @@ import base64
 import json
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,9 +27,10 @@ from app.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from tests.examples import examples
+from tests.kit import paths
+from tests.kit.examples import examples
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 
 SIZES = range(1, 301)
 BODIES = [f"body {seq}".encode() for seq in range(max(SIZES))]

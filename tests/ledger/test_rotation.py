@@ -2,13 +2,13 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 from app.ledger.chain import rotation_text
 from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
+from tests.kit import paths
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 VECTOR = VECTORS["rotation"]
 OLD = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))
 NEW = Signer(bytes.fromhex(VECTOR["new_secret_hex"]))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ledger.signer import Signer, verify, write_secret
-from tests.examples import examples
+from tests.kit.examples import examples
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 """RFC 8032, section 7.1, test 1."""

@@ -24,11 +24,11 @@ from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
 from app.ledger.verify import Broken, kind_of, verify_bundle, verify_proof
 from app.ledger.verify.verdict import KEPT_PART
-from tests import bundles
-from tests.bundles import ERASED, ROTATED, Log, Record, Tampering, build, value_of, whole, write
-from tests.examples import ALL, examples
+from tests.kit import bundles, paths
+from tests.kit.bundles import ERASED, ROTATED, Log, Record, Tampering, build, value_of, whole, write
+from tests.kit.examples import ALL, examples
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "evlog1.json").read_text())
+VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 OLD_KEY = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))
 NEW_KEY = Signer(bytes.fromhex(VECTORS["rotation"]["new_secret_hex"]))
 ROTATION = {name: text for name, text in VECTORS["rotation"].items() if name not in ("new_secret_hex", "signed_text")}

@@ -13,7 +13,7 @@ from msgspec import Struct
 from app.store.install.install import connect
 from app.store.install.keys import insert_key, new_token, revoke_key
 from app.store.install.workspaces import create_workspace
-from tests.servers import Server, cloned, serving
+from tests.kit.servers import Server, cloned, serving
 
 _numbers = itertools.count()
 

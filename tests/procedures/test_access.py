@@ -12,10 +12,10 @@ from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
 from procedures.registry import registry
 from schemas.principal import Scope
-from tests import web
-from tests.checks import check_log
+from tests.kit import web
+from tests.kit.checks import check_log
+from tests.kit.servers import Server, until
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server, until
 
 EVENT = {"type": "note.created", "data": {}}
 WEBHOOK = {"eventTypes": ["no.such"], "webhookUrl": "https://receiver.example/hook"}

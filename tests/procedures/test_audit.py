@@ -20,10 +20,10 @@ from app.ledger.audit import first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from procedures.registry import registry
 from schemas.audit import AuditEntry
-from tests.checks import check_log
-from tests.command import synap
+from tests.kit.checks import check_log
+from tests.kit.command import synap
+from tests.kit.servers import Server, cloned, environment, serving
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server, cloned, environment, serving
 
 USER = "user-ann-17"
 

@@ -7,10 +7,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests import web
-from tests.checks import check_log
+from tests.kit import web
+from tests.kit.checks import check_log
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server
 
 FULL = {
     "type": "note.created",

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server
 
 EVENT = {"type": "note.created", "data": {"title": "Hello"}}
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from procedures.procedure import SMALL_INPUT_BYTES
-from tests import web
+from tests.kit import web
 from tests.procedures.conftest import Keyed, answered, failed
 
 

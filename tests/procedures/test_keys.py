@@ -13,8 +13,8 @@ from msgspec import Struct
 from app.store.install.install import connect
 from app.store.install.keys import token_hash
 from schemas.principal import Scope
+from tests.kit.servers import Server, until
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server, until
 
 EVENT = {"type": "note.created", "data": {}}
 

@@ -11,10 +11,10 @@ import pytest
 from app.ledger import checkpoint
 from app.ledger.merkle import Frontier, verify_consistency, verify_inclusion
 from procedures.registry import registry
-from tests import web
-from tests.checks import check_log, ledger_events
+from tests.kit import web
+from tests.kit.checks import check_log, ledger_events
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server
 
 EARLY, LATE = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
 

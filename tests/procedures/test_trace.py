@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server
 
 NOBODY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import web
-from tests.examples import examples
+from tests.kit import web
+from tests.kit.examples import examples
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
-from tests.servers import Server
 
 EVENT: dict[str, Any] = {"type": "note.created", "data": {"title": "Hello"}}
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from msgspec import Struct
 
-from tests.servers import Server
+from tests.kit.servers import Server
 
 TIMEOUT_SECONDS = 30
 

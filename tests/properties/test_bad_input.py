@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from app.contract.operation import Kind
 from procedures.registry import registry
 from schemas.issues import decoded
-from tests.examples import examples
+from tests.kit.examples import examples
+from tests.kit.servers import Server, until
 from tests.properties.door import Door, Reply
-from tests.servers import Server, until
 
 FEW = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,8 +19,8 @@ from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
 from schemas.browse import BrowseEvents
 from schemas.event import SynapEvent
-from tests.examples import examples
-from tests.servers import cloned
+from tests.kit.examples import examples
+from tests.kit.servers import cloned
 from tests.store.opened import SECRET, Store, draft, opened
 
 Event = dict[str, Any]

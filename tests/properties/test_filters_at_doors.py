@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from tests.examples import examples
 from tests.filters import hostile
 from tests.filters.test_filter_property import filters_of, leaves
+from tests.kit.examples import examples
+from tests.kit.servers import Server, cloned, serving
 from tests.procedures.conftest import Keyed
 from tests.properties.door import TIMEOUT_SECONDS, Door
 from tests.properties.test_bad_input import ANY_JSON, JSON_BITS, paths, replaced
-from tests.servers import Server, cloned, serving
 
 MANY = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -9,8 +9,8 @@ import httpx
 import msgspec
 import pytest
 
+from tests.kit.servers import Server, cloned, serving
 from tests.properties.door import Door
-from tests.servers import Server, cloned, serving
 
 WORK_SECONDS = 2
 """How long the server may work while another caller waits. The wait itself depends on what else the machine does."""

@@ -12,7 +12,7 @@ from schemas.base import Input
 from schemas.event import GetEvent, ListEvents, LogEvent, LogEvents
 from schemas.issues import find_issues
 from schemas.metadata import metadata_struct
-from tests.examples import examples
+from tests.kit.examples import examples
 from tests.schemas.drafts import cases, changed, drafted, event, issue_paths, issues_of
 
 AT = "2024-12-09T01:00:00Z"

@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.kit.paths import ROOT
 
 
 def test_each_of_many_readers_gets_every_event_once_and_in_order() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
-from tests.servers import cloned
+from tests.kit.servers import cloned
 from tests.store.corpus import Corpus
 from tests.store.opened import START, Store, opened
 

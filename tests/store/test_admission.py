@@ -20,7 +20,7 @@ from app.store.postgres.postmaster import url_of_server
 from app.store.postgres.programs import Programs
 from app.store.postgres.roles import SERVER, power
 from app.store.postgres.sockets import OLD_SECONDS, PREFIX, SOCKET_NAME, remove_left, socket_folder
-from tests.users import AS_ROOT, log_in_as, start_as
+from tests.kit.users import AS_ROOT, log_in_as, start_as
 
 LONG = "x" * 110
 

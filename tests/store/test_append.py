@@ -20,7 +20,7 @@ from app.store.events.linker import PART_EVENTS
 from app.store.postgres.database import Database
 from schemas.errors import Conflict, InvalidInput, NotFound, Unavailable
 from schemas.event import SynapEvent
-from tests.checks import check_log
+from tests.kit.checks import check_log
 from tests.store.opened import Store, draft
 
 ID = "01938c1e-0000-7000-8000-000000000001"

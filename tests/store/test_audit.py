@@ -32,7 +32,7 @@ from app.store.webhooks.subscriptions import Subscriptions
 from schemas.audit import AuditEntry, AuditPage
 from schemas.errors import NotFound
 from schemas.principal import Scope
-from tests.checks import check_log
+from tests.kit.checks import check_log
 from tests.store.opened import Store, draft, opened
 
 DETAILS: dict[str, Any] = {

@@ -19,8 +19,8 @@ from app.store.install.install import connect
 from app.store.install.keys import Keys, insert_key, list_keys
 from app.store.install.workspaces import WorkspaceError, create_workspace, list_workspaces
 from schemas.errors import NotFound
-from tests.checks import check_log
-from tests.servers import cloned
+from tests.kit.checks import check_log
+from tests.kit.servers import cloned
 from tests.store.opened import Store, draft, opened
 
 KEPT = {"audit_entry", "audit_tip", "dispatch"}

@@ -22,7 +22,8 @@ from app.store.postgres.embedded import postgres
 from app.store.postgres.postmaster import Postmaster, running
 from app.store.postgres.programs import Programs
 from app.store.postgres.tuning import MIB, advice, embedded_settings, memory_bytes
-from tests.servers import until
+from tests.kit.paths import ROOT
+from tests.kit.servers import until
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 
@@ -136,7 +137,7 @@ def test_programs_in_a_closed_folder_are_reached(closed: Path) -> None:
 
     done = subprocess.run(
         [sys.executable, "-c", code, str(closed / "data")],
-        env=os.environ | {"PYTHONPATH": f"{closed}:{Path(__file__).parents[2]}"},
+        env=os.environ | {"PYTHONPATH": f"{closed}:{ROOT}"},
         capture_output=True,
         text=True,
         timeout=120,

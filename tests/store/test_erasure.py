@@ -21,7 +21,7 @@ from schemas.erasure import Erased
 from schemas.errors import InvalidInput, NotFound, Unavailable
 from schemas.event import StreamEvents
 from schemas.written import Tracked
-from tests.checks import check_log, verdicts_on
+from tests.kit.checks import check_log, verdicts_on
 from tests.store.opened import Store, draft
 
 ID = "01938c1e-0000-7000-8000-000000000001"

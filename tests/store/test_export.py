@@ -19,8 +19,8 @@ from app.store.install.rotation import rotate_key
 from app.store.install.workspaces import create_workspace
 from app.store.ledger.export import MAX_OPEN, PIECE_BYTES, PIECE_EVENTS, Export
 from schemas.errors import InvalidInput, NotFound, RateLimited, Unavailable
-from tests.checks import check_log
-from tests.servers import cloned, until
+from tests.kit.checks import check_log
+from tests.kit.servers import cloned, until
 from tests.store.opened import Store, draft, opened
 
 

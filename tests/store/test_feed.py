@@ -23,7 +23,7 @@ from app.store.postgres.pipe import Call, Outcome
 from schemas.errors import InvalidInput, NotFound
 from schemas.event import CaughtUp, StreamEvents
 from schemas.written import Tracked
-from tests.examples import examples
+from tests.kit.examples import examples
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
 from tests.store.opened import SECRET, Store, draft
 

@@ -18,8 +18,8 @@ from app.store.install.idempotency import begin_secret_ids, has_secret_ids
 from app.store.install.install import connect
 from app.surfaces.shared.idempotency import FORMER, idempotent_ids
 from schemas.errors import Conflict, InvalidInput
-from tests.checks import check_log
-from tests.servers import until
+from tests.kit.checks import check_log
+from tests.kit.servers import until
 from tests.store.opened import START, Store, draft, opened
 
 SECRET = bytes(range(32))

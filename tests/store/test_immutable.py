@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier
 
 from app.ledger.draft import server_draft
 from app.store.install.tables import EventRow
-from tests.checks import ERASED, check_log
+from tests.kit.checks import ERASED, check_log
 from tests.store.opened import Store, draft
 
 BODY = {"salt", "user_id", "data", "subject_id", "producer", "metadata", "correlation_id", "causation_id"}

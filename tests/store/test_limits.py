@@ -23,7 +23,7 @@ from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
 from benchmarks.process import free_port
 from schemas.errors import RateLimited, Unavailable
-from tests.examples import examples
+from tests.kit.examples import examples
 from tests.store import taker
 from tests.store.opened import Store
 from tests.store.taker import Counting

@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 import app.store.install.tables
 from app.store.install.install import InstallError, head, migrate
-from tests.servers import cloned
+from tests.kit.servers import cloned
 
 assert app.store.install.tables, "registers the tables"
 

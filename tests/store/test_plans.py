@@ -20,7 +20,7 @@ from app.filters.sql import has_kind
 from app.sealing.cursors import Cursors
 from app.store.events.browser import Browser
 from schemas.browse import BrowseEvents
-from tests.servers import cloned
+from tests.kit.servers import cloned
 from tests.store.opened import SECRET, Store, opened
 from tests.store.operations import LIMIT, Operations
 from tests.store.plans import Cost, Recording

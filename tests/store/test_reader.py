@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.sealing.cursors import Cursors
 from app.store.events.linker import MAX_COUNTED
 from schemas.errors import InvalidInput, PayloadTooLarge
-from tests.examples import examples
+from tests.kit.examples import examples
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
 from tests.store.opened import Store, draft
 

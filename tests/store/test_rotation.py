@@ -21,7 +21,7 @@ from app.store.install.rotation import adopt_key, rotate_key
 from app.store.install.workspaces import WorkspaceError, create_workspace
 from schemas.errors import Unavailable
 from schemas.ledger import Rotation
-from tests.checks import check_log
+from tests.kit.checks import check_log
 from tests.store.opened import Store, draft, files, opened
 
 LOGS = ["default", "other", NODE_LOG]

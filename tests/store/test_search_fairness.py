@@ -8,7 +8,7 @@ from msgspec import convert
 
 from app.store.postgres.database import Database
 from schemas.event import ListEvents
-from tests.servers import until
+from tests.kit.servers import until
 from tests.store.opened import Store, draft
 
 EFFECTS = 1000

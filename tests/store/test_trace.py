@@ -17,8 +17,8 @@ from app.store.events.trace import Tracer
 from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
 from schemas.event import SynapEvent
-from tests.examples import examples
-from tests.servers import cloned
+from tests.kit.examples import examples
+from tests.kit.servers import cloned
 from tests.store.opened import Store, draft, opened
 from tests.store.plans import Recording
 

@@ -23,7 +23,7 @@ from app.ledger.merkle import (
 from app.store.ledger.trees import GROW, MAX_GROWN, WIDTH, Trees
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
-from tests.servers import until
+from tests.kit.servers import until
 from tests.store.opened import Store, draft
 
 NODES = "SELECT height, place, hash FROM merkle_node WHERE workspace_id = %s ORDER BY height, place"

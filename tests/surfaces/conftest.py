@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec import Struct
 
-from tests.servers import Server, cloned, serving
+from tests.kit.servers import Server, cloned, serving
 
 ORIGINS = ("https://app.example", "http://localhost:3000")
 

@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,13 +12,14 @@ import pytest
 
 from app.filters.language import MAX_ORDER
 from schemas.wire.browse import QueryEvents
-from tests import web
 from tests.filters.hostile import TEXTS, filters
+from tests.kit import web
+from tests.kit.paths import VECTORS
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed
-from tests.servers import Server
 from tests.surfaces.conftest import Observed
 
-DOCUMENT = (Path(__file__).parents[1] / "vectors" / "browse.txt").read_text()
+DOCUMENT = (VECTORS / "browse.txt").read_text()
 
 PARAMETERS = re.findall(r"• (\w+) \(optional\)", DOCUMENT)
 

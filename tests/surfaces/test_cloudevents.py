@@ -12,9 +12,9 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event, t
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed
-from tests.servers import Server
 from tests.surfaces.conftest import Observed
 from tests.surfaces.test_publish import error_of
 

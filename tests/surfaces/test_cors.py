@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests import web
-from tests.servers import Server
+from tests.kit import web
+from tests.kit.servers import Server
 from tests.surfaces.conftest import ORIGINS, Observed
 
 ORIGIN = ORIGINS[0]

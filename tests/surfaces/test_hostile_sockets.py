@@ -18,9 +18,9 @@ from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, hel
 from app.surfaces.trpc.socket import MAX_SUBSCRIPTIONS
 from app.surfaces.trpc.sse import PIECE_BYTES
 from app.surfaces.trpc.transformer import TRANSFORMERS
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
 from tests.surfaces.test_live import ask, opened, subscribe, told
 

@@ -13,9 +13,9 @@ from websockets.sync.client import connect
 
 from app.store.ledger.export import MAX_OPEN
 from app.surfaces.shared.sending import PIECE_BYTES
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving
 
 MIB = 2**20
 EVENTS, EVENT_BYTES = 33, 1_000_000

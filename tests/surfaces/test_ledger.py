@@ -20,13 +20,14 @@ from app.ledger.merkle import EMPTY_ROOT, Frontier, verify_consistency, verify_i
 from app.ledger.signer import public_key
 from app.ledger.verify import Verdict, verify_bundle
 from benchmarks.process import free_port
-from tests import checks, web
-from tests.checks import check_log, ledger_events
+from tests.kit import checks, web
+from tests.kit.checks import check_log, ledger_events
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
-VERIFY = Path(__file__).parents[2] / "clients" / "verify" / "verify.mjs"
+VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
 
 LATE, EARLY = "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"
 

@@ -15,9 +15,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
 MAX_REASON_BYTES = 123

@@ -19,9 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from app.surfaces.trpc.socket import HELLO_SECONDS, MAX_SUBSCRIPTIONS
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
 REVOKED_SECONDS = 30

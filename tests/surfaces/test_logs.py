@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from tests import web
-from tests.servers import Server, until
+from tests.kit import web
+from tests.kit.servers import Server, until
 from tests.surfaces.conftest import Observed
 
 EVENT = {"type": "note.created", "data": {}}

@@ -38,9 +38,9 @@ from schemas.base import Input
 from schemas.errors import Conflict, Internal, Unavailable
 from schemas.metadata import metadata_struct
 from schemas.principal import Scope
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
 T = TypeVar("T")

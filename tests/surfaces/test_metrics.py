@@ -21,11 +21,12 @@ from psycopg import connect
 from app.surfaces.metrics import STANDING_SECONDS
 from app.telemetry.metrics import Board, Histogram, cumulative
 from benchmarks.process import free_port
-from tests import web
 from tests.acceptance.processes import Cluster, workers
 from tests.delivery.receiver import Received, receiving, status
+from tests.kit import web
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving, until
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -104,7 +105,7 @@ def test_the_official_parser_reads_it(
 
 
 def test_every_metric_is_documented(measured: tuple[Keyed, Server]) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    text = (ROOT / "docs" / "operating.md").read_text()
 
     told = {family.name for family in parse_openmetrics(scraped(measured[0].server, accept=OPENMETRICS).text)}
     named = {re.sub("_(total|info)$", "", each) for each in re.findall(r"`((?:synap|process)_[a-z_]+)`", text)}

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from functools import cache
 from inspect import getmembers, isclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -36,11 +35,12 @@ from procedures.described import EVERY_CALLS
 from procedures.registry import registry
 from schemas import errors
 from schemas.base import Input, Output
-from tests import web
-from tests.servers import Server, cloned, serving, until
+from tests.kit import web
+from tests.kit.paths import ROOT
+from tests.kit.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 
 KINDS = ["plain", "superjson", "extended", "the ledger alone"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests import web
-from tests.servers import Server, cloned, serving
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving
 
 ALL = "SCHEMATHESIS_EXAMPLES" in os.environ
 

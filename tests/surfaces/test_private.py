@@ -7,8 +7,8 @@ import httpx
 import msgspec
 import pytest
 
-from tests import web
-from tests.servers import Server
+from tests.kit import web
+from tests.kit.servers import Server
 from tests.surfaces.conftest import Observed
 
 EVENT: dict[str, Any] = {"type": "note.created", "data": {"html": "<script>alert(1)</script>"}}

@@ -11,9 +11,9 @@ import httpx
 import msgspec
 import pytest
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
 
 EVENT: dict[str, Any] = {

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving
 from tests.surfaces.test_mcp import call as call_tool
 from tests.surfaces.test_mcp import refusal
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving
 from tests.surfaces.test_mcp import call, refusal
 
 FILTER = {"data.place": 7}

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests import web
+from tests.kit import web
 from tests.surfaces.conftest import Observed
 
 

@@ -4,7 +4,7 @@ import json
 
 import psycopg
 
-from tests import web
+from tests.kit import web
 from tests.surfaces.conftest import Observed
 
 

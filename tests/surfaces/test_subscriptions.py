@@ -14,10 +14,10 @@ from msgspec import Struct
 from standardwebhooks.webhooks import Webhook
 
 from app.delivery.signature import x_signature
-from tests import web
 from tests.delivery.receiver import Received, receiving, status
+from tests.kit import web
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed, answered
-from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
 from tests.surfaces.test_publish import EVENT, LIMIT_HEADERS, error_of, published
 

@@ -7,9 +7,9 @@ import httpx
 import msgspec
 import pytest
 
-from tests import web
+from tests.kit import web
+from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered
-from tests.servers import Server
 from tests.surfaces.conftest import Observed
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests import web
+from tests.kit import web
 from tests.procedures.conftest import answered
 from tests.surfaces.conftest import Observed
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
-from tests.servers import Server, cloned, serving, until
 from tests.surfaces.conftest import Observed
 
 BODY_BYTES = 8_000_000

@@ -1,0 +1,39 @@
+"""What a command costs before it does anything: what it need not import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from app.store.install.install import MIGRATIONS, head
+from tests.kit.servers import environment
+
+SLOW = {"alembic", "granian", "litestar", "sqlalchemy", "sqlmodel"}
+"""Each takes longer than all that most commands need."""
+
+LOADED = (
+    "import sys, app.cli.main; app.cli.main.cli(['keys', 'list'], result_action='return_none'); print(*sys.modules)"
+)
+
+
+def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert head() == ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_a_command_on_a_current_schema_imports_neither_server_nor_migrations(tmp_path: Path, database_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED],
+        env=environment(tmp_path / "data", database_url=database_url),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "psycopg" in loaded
+    assert not loaded & SLOW

@@ -1,0 +1,213 @@
+"""`synap tail`: a line for each event, once and in order, whatever becomes of the server."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.cli.tail import TailError, Wanted, follow, is_local, line
+from app.cli.terminal import escaped
+from benchmarks.process import free_port
+from tests.kit.command import SYNAP
+from tests.kit.servers import Server, environment, serving, until
+
+EVENT: dict[str, Any] = {
+    "id": "01a1ffc8-686a-7523-a674-bb278b2555c9",
+    "version": "v1",
+    "type": "note.created",
+    "seq": 7,
+    "timestamp": "2026-01-02T03:04:05.678901Z",
+    "userId": "ann",
+    "source": "api",
+    "hash": "sha256:00",
+    "data": {"title": "Hello"},
+}
+
+
+def _line(width: int = 200, *, colours: bool = False, **members: object) -> str:
+    return line(msgspec.json.encode(EVENT | members), width=width, colours=colours)
+
+
+def test_a_line_has_time_seq_type_user_and_data() -> None:
+    assert _line() == '2026-01-02 03:04:05.678 #7 note.created ann {"title":"Hello"}'
+
+
+def test_a_line_names_the_agent_and_how_sure_it_was() -> None:
+    ai = {"agent": "orchestrator", "confidence": {"score": 0.918}}
+
+    assert " ann orchestrator 0.92 {" in _line(metadata={"ai": ai})
+    assert " ann orchestrator {" in _line(metadata={"ai": {"agent": "orchestrator"}})
+    assert " ann {" in _line(metadata={"import": {"row": 1}})
+
+
+def test_a_line_is_as_wide_as_the_terminal() -> None:
+    long = _line(100, data={"title": "x" * 200})
+
+    assert len(long) == 100
+    assert long.endswith("x…")
+    assert _line(10, data={"title": "x" * 200}).endswith('ann {"title":"xxxxxxxxx…')
+    assert _line(data={}, erased=True).endswith(" ann (erased)")
+
+
+def test_colours_are_ours_alone() -> None:
+    plain, coloured = _line(), _line(colours=True)
+
+    assert "\x1b[1mnote.created\x1b[0m" in coloured
+    assert "\x1b" not in plain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain é 漢 😀", "plain é 漢 😀"),
+        ("\x1b[31m", "\\u001b[31m"),
+        ("a\nb\r\x07", "a\\u000ab\\u000d\\u0007"),
+        ("\x9b2J", "\\u009b2J"),
+        ("\u202eabc\u2028", "\\u202eabc\\u2028"),
+        ("\U000e0001", "\\udb40\\udc01"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_steers_a_terminal_is_escaped_as_json_does(text: str, expected: str) -> None:
+    assert escaped(text) == expected
+    assert json.loads(f'"{escaped(text)}"') == text
+
+
+def test_what_strangers_sent_steers_no_terminal() -> None:
+    shown = _line(userId="\x1b]0;x\x07", type="a.b", data={"x": "\u009b\u202e"}, metadata={"ai": {"agent": "\x1b"}})
+
+    assert shown.isprintable()
+
+
+def test_a_token_goes_to_this_machine_alone_unless_it_is_given() -> None:
+    urls = [
+        "http://127.0.0.1:8000",
+        "http://localhost",
+        "http://[::1]:1/x",
+        "http://127.0.0.1.example",
+        "http://10.0.0.1",
+        "http://0.0.0.0:8000",
+        "http://[::]:8000",
+        "http://[::1",
+    ]
+
+    assert [is_local(url) for url in urls] == [True, True, True, False, False, True, True, False]
+
+
+# A server.
+
+
+def _log(server: Server, *numbers: int, **members: object) -> None:
+    for number in numbers:
+        event = {"type": "note.created", "data": {"number": number}} | members
+        until(lambda: server.mutate("events.log", event).status_code == 200)  # noqa: B023
+
+
+@contextmanager
+def _tailing(data_dir: Path, port: int, *arguments: str, **settings: object) -> Iterator[tuple[Any, list[str]]]:
+    """The command as it runs, and the lines that it has written."""
+    process = subprocess.Popen(
+        [SYNAP, "tail", *arguments],
+        env=environment(data_dir, port=port, **settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")))  # type: ignore[union-attr]
+    reader.start()
+    try:
+        yield process, lines
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+
+
+def test_each_event_is_shown_once_though_the_server_starts_anew(tmp_path: Path, database_url: str) -> None:
+    data, port = tmp_path / "data", free_port()
+    settings = {"port": port, "database_url": database_url}
+    with serving(data, **settings) as server:
+        _log(server, 0, 1)
+        with _tailing(data, port, "--start", "1", "--json") as (process, lines):
+            until(lambda: len(lines) == 1)
+            _log(server, 2)
+            until(lambda: len(lines) == 2)
+            os.killpg(server.process.pid, signal.SIGKILL)
+            server.process.wait()
+            with serving(data, **settings) as again:
+                _log(again, 3, 4)
+                until(lambda: len(lines) >= 4)
+                process.send_signal(signal.SIGINT)
+                process.wait(timeout=20)
+                said = process.stderr.read().splitlines()
+
+    assert [json.loads(each)["data"]["number"] for each in lines] == [1, 2, 3, 4]
+    assert process.returncode == 0
+    assert [each.partition(" (")[0] for each in said] == [
+        "synap: The connection is lost",
+        "synap: The connection is there again.",
+    ]
+
+
+def test_a_server_that_speaks_superjson_is_followed(tmp_path: Path, database_url: str) -> None:
+    data, port = tmp_path / "data", free_port()
+    with serving(data, port=port, database_url=database_url, transformer="superjson") as server:
+        for number in range(3):
+            server.mutate("events.log", {"json": {"type": "note.created", "data": {"number": number}}})
+        with _tailing(data, port, "--start", "1", transformer="superjson") as (_, lines):
+            until(lambda: len(lines) == 2)
+
+    assert [each.split(" ")[2:] for each in lines] == [
+        ["#1", "note.created", "control", '{"number":1}\n'],
+        ["#2", "note.created", "control", '{"number":2}\n'],
+    ]
+
+
+def test_a_server_that_speaks_otherwise_is_said(server: Server, tmp_path: Path, database_url: str) -> None:
+    otherwise = "speaks otherwise; set SYNAP_TRANSFORMER={}."
+    for start in ("beginning", "1"):
+        with pytest.raises(TailError, match=otherwise.format("none")):
+            next(follow(Wanted(url=server.url, token=server.token, start=start, superjson=True)))
+    with serving(tmp_path / "data", database_url=database_url, transformer="superjson") as other:
+        following = follow(Wanted(url=other.url, token=other.token))
+        logging = threading.Timer(2, lambda: other.mutate("events.log", {"json": {"type": "a.b", "data": {}}}))
+        logging.start()
+        with pytest.raises(TailError, match=otherwise.format("superjson")):
+            next(following)
+        with pytest.raises(TailError, match=otherwise.format("superjson")):
+            next(follow(Wanted(url=other.url, token=other.token, start="1")))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no token": ({"token": ""}, "refuses: .*; give it a token: --token-file or SYNAP_TOKEN"),
+    "no such workspace": ({"workspace": "nosuch"}, "refuses: .*workspace"),
+    "no start": ({"start": "nonsense"}, "refuses: start: "),
+    "a seq that is still to come": ({"start": "99999999"}, "no event with the seq 99999998"),
+    "no filter": ({"filter": "{"}, "--filter must be JSON"),
+    "a filter of a field that is none": ({"filter": '{"nosuch":1}'}, "refuses: filter.nosuch"),
+    "a type that is none": ({"type": "a b"}, "refuses: type: "),
+    "nobody there": ({"url": "http://127.0.0.1:1"}, "cannot be followed: Connection refused"),
+    "nobody there for a seq": ({"url": "http://127.0.0.1:1", "start": "5"}, "cannot be followed: Connection refused"),
+    "another server's door": ({"url": "http://127.0.0.1:{port}/nosuch"}, "cannot be followed: "),
+    "no url": ({"url": "ftp://x"}, "is no URL of a server"),
+    "a token that is none": ({"token": "a b"}, "The token has characters that no token has"),
+}
+
+
+@pytest.mark.parametrize(("members", "expected"), REFUSED.values(), ids=list(REFUSED))
+def test_what_cannot_be_followed_is_one_sentence(server: Server, members: dict[str, Any], expected: str) -> None:
+    given = {"url": server.url, "token": server.token} | members
+    given["url"] = given["url"].replace("{port}", server.url.rsplit(":", 1)[1])
+
+    with pytest.raises(TailError, match=rf"{expected}[^\n]*\.$"):
+        next(follow(Wanted(**given)))

@@ -1,0 +1,80 @@
+"""Runs the command `synap` again and again, each time in a process that is forked from this one, which has imported it.
+
+Reads what is asked from a socket, and writes a run's process id and exit code to the pipe that came with it. See
+`tests/kit/command.py`.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+
+def _asked(requests: socket.socket) -> dict[str, Any]:
+    """In the process that is forked for a run: what is asked of it. This process ends with its socket."""
+    signal.signal(signal.SIGCHLD, lambda *_: _reap())
+    while True:
+        size, files, _, _ = socket.recv_fds(requests, 4, 4)
+        if not size:
+            sys.exit()
+        text = requests.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            requests.close()
+            return _run(json.loads(text), files)
+        for file in files:
+            os.close(file)
+
+
+def _reap() -> None:
+    """Let the system forget the processes that have ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def _run(asked: dict[str, Any], files: list[int]) -> dict[str, Any]:
+    """Fork the run, which tells its process id, and tell how it ends: only its parent learns that."""
+    *own, told = files
+    pid = os.fork()
+    if pid == 0:
+        return asked | {"files": own, "news": told}
+    for file in own:
+        os.close(file)
+    with os.fdopen(told, "w") as news:
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), file=news)
+    os._exit(0)
+
+
+def _become(asked: dict[str, Any]) -> None:
+    """Be as a process is that was started for this command alone."""
+    signal.alarm(asked["seconds"])  # it ends what hangs
+    if asked["new_session"]:
+        os.setsid()
+    for number, file in enumerate(asked["files"]):
+        os.dup2(file, number)
+        os.close(file)
+    if asked["umask"] >= 0:
+        os.umask(asked["umask"])
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    sys.argv = asked["arguments"]
+    sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - a text, as Python has it
+    with os.fdopen(asked["news"], "w") as news:
+        print(os.getpid(), file=news)
+
+
+if __name__ == "__main__":  # not in the processes that the command itself starts
+    import app.cli.main
+    import app.server.workers  # noqa: F401 - what `synap serve` imports
+    from app.cli.entry import main
+
+    gc.freeze()  # what is collected was copied before
+    _become(_asked(socket.socket(fileno=int(sys.argv[1]))))
+    main()

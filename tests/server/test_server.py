@@ -1,0 +1,61 @@
+"""The server processes, as whoever starts and stops them sees them."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.server.workers import Interrupt
+from benchmarks.process import free_port
+from tests.kit.command import SYNAP
+from tests.kit.servers import cloned, environment, until
+
+
+@pytest.mark.parametrize("delay_seconds", [0, 0.3, 0.6, 1.2])
+def test_a_server_that_is_told_to_stop_while_it_starts_stops(
+    postgres_url: str, template: str, tmp_path: Path, delay_seconds: float
+) -> None:
+    """What it forks has the parent's handlers of signals at first."""
+    with cloned(postgres_url, template, f"test_server_{int(delay_seconds * 10)}") as url:
+        settings = environment(tmp_path, port=free_port(), database_url=url, workers=2)
+        with subprocess.Popen([SYNAP, "serve"], env=settings, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+            until(lambda: len(psutil.Process(process.pid).children()) == 2)
+            time.sleep(delay_seconds)  # how far its processes are by then differs: each place is one to be told at
+
+            process.send_signal(signal.SIGTERM)
+
+            assert process.wait(timeout=15) == 0
+
+
+def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import psycopg_pool\n\n"
+        "async def fail(*_: object, **__: object) -> None:\n"
+        '    raise RuntimeError("no pool today")\n\n'
+        "psycopg_pool.AsyncConnectionPool.open = fail\n"
+    )
+    with cloned(postgres_url, template, "test_server_broken") as url:
+        settings = environment(tmp_path, port=free_port(), database_url=url, extensions="broken")
+        done = subprocess.run(
+            [SYNAP, "serve"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert done.returncode == 1
+    assert "this process cannot start" in done.stderr
+    assert "no pool today" in done.stderr
+
+
+def test_a_server_that_is_to_stop_misses_no_word_of_it() -> None:
+    """Granian's loop clears what wakes it and then acts on other news, such as a process to replace."""
+    interrupt = Interrupt()
+    interrupt.set()
+    interrupt.clear()
+    assert not interrupt.is_set()
+
+    interrupt.set_for_good()
+    interrupt.clear()
+
+    assert interrupt.is_set()
