@@ -6,8 +6,10 @@ batch, each of them small, hold everybody up as much as one that is large.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
+
+from app.capacity.thread import long_work
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -16,9 +18,6 @@ TURN_BYTES = 65536
 """What may be parsed in one turn of the event loop. The slowest JSON takes about half a microsecond a byte."""
 
 UNWATCHED_BYTES = 16_384
-
-_pool = ThreadPoolExecutor(1, "parsing")
-"""One thread. Python runs one at a time, so a second would finish nothing sooner and keep the event loop waiting."""
 
 
 class _Turn:
@@ -58,4 +57,4 @@ async def parse(size: int, function: Callable[P, T], *arguments: P.args, **optio
     """What `function` returns, which works through `size` bytes of a caller's. It must not touch the event loop."""
     if _turn.has_room(size):
         return function(*arguments, **options)
-    return await asyncio.get_running_loop().run_in_executor(_pool, lambda: function(*arguments, **options))
+    return await long_work.run(partial(function, *arguments, **options))
