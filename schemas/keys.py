@@ -86,6 +86,27 @@ class ApiKey(Output, frozen=True, kw_only=True):
     revoked_at: InstantText | None = None
 
 
+class ShowCurrentKey(Input, frozen=True, kw_only=True):
+    """Nothing to choose."""
+
+
+class CurrentKey(Output, frozen=True, kw_only=True):
+    """The key of the caller. It ends when `expiresAt` is reached; without one it never expires.
+
+    `workspace` is where this call acts. `workspaces` are those that a call may name, at most 1,000;
+    `hasMoreWorkspaces` is true if there are more. With `readsOwn` the key reads only events of its own user.
+    """
+
+    id: str
+    user_id: str
+    scopes: list[Scope]
+    workspace: str
+    workspaces: list[str]
+    has_more_workspaces: bool
+    reads_own: bool
+    expires_at: InstantText | None = None
+
+
 class IssuedKey(ApiKey, frozen=True, kw_only=True):
     """A new key. Its `token` is shown this once."""
 

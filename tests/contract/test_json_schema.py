@@ -463,6 +463,7 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
     rotated = call("keys.rotate", {"keyId": made["id"], "graceSeconds": 5})
     yield "keys.rotate", rotated
     yield "keys.revoke", call("keys.revoke", {"keyId": rotated["id"]})
+    yield "keys.current", call("keys.current")
     yield "keys.list", call("keys.list", {"includeEnded": True})
     wanted = {"eventTypes": ["note.*"], "webhookUrl": "https://webhook.invalid/hook", "description": "d"}
     webhook = call("subscriptions.create", wanted | {"filter": {"data.title": "Hello"}})

@@ -62,6 +62,7 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
 }
 
 OPEN: dict[str, Callable[[Server], httpx.Response]] = {
+    "keys.current": lambda caller: caller.query("keys.current"),
     "metadata.kinds": lambda caller: caller.query("metadata.kinds"),
     "procedures.list": lambda caller: caller.query("procedures.list"),
 }

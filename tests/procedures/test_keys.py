@@ -568,3 +568,35 @@ def test_keys_that_have_ended_are_listed_on_request(keyed: Keyed, admin: Server,
     with_ended = {key["id"]: key for key in _listed(admin, includeEnded=True)}
     assert {"expiresAt", "revokedAt"} & with_ended[expired].keys() == {"expiresAt"}
     assert {"expiresAt", "revokedAt"} & with_ended[revoked].keys() == {"revokedAt"}
+
+
+def test_a_key_asks_for_itself(admin: Server, keyed: Keyed, workspace: str) -> None:
+    other = keyed.workspace()
+    made = _create(keyed.server, "events:read-own", userId="ann", workspaces=[workspace, other], expiresInSeconds=3600)
+    ann = _as(keyed.server, made)
+
+    asked = answered(ann.query("keys.current"))
+
+    assert asked == {
+        "id": made["id"],
+        "userId": "ann",
+        "scopes": ["events:read-own"],
+        "workspace": workspace,
+        "workspaces": [workspace, other],
+        "hasMoreWorkspaces": False,
+        "readsOwn": True,
+        "expiresAt": made["expiresAt"],
+    }
+    assert answered(admin.query("keys.current"))["scopes"] == ["*"]
+
+
+def test_a_key_for_every_workspace_hears_which_there_are(keyed: Keyed) -> None:
+    made = {keyed.workspace() for _ in range(3)}
+
+    asked = answered(keyed.server.query("keys.current"))
+
+    assert made | {"default"} <= set(asked["workspaces"])
+    assert asked["workspaces"] == sorted(asked["workspaces"])
+    assert "_node" not in asked["workspaces"]
+    assert asked["readsOwn"] is False
+    assert "expiresAt" not in asked

@@ -120,6 +120,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "events.trace": {"eventId": NOBODY, "limit": 3, "depth": 3},
     "events.validate": EVENT,
     "keys.create": {"userId": "u1", "scopes": ["events:read"], "workspaces": ["default"], "expiresInSeconds": 60},
+    "keys.current": {},
     "keys.list": {"includeEnded": True, "limit": 3, "cursor": None, "direction": "forward"},
     "keys.revoke": {"keyId": "x"},
     "keys.rotate": {"keyId": "x", "graceSeconds": 60},

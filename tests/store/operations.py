@@ -241,6 +241,7 @@ class Operations:
         await keys.find("control")
         await keys.page(["*"], with_ended=True, place=None, way="forward", limit=LIMIT)
         await keys.known_workspaces([self.workspace])
+        await keys.first_workspaces(LIMIT)
         return 1
 
     async def limits(self) -> int:

@@ -247,7 +247,7 @@ def test_what_a_developers_query_returns_is_said_to_be_no_instruction() -> None:
     quoting = {name for name, spec in tools(registry()).items() if spec.quotes}
 
     assert quoting == {tool_name(name) for name in OURS if registry()[name].kind is Kind.QUERY} - {
-        *("keys_list", "ledger_checkpoint", "ledger_consistency", "ledger_node", "metadata_kinds")
+        *("keys_current", "keys_list", "ledger_checkpoint", "ledger_consistency", "ledger_node", "metadata_kinds")
     } | {"subscriptions_test"}
 
 

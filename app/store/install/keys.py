@@ -10,7 +10,7 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from app.ledger.chain import instant
+from app.ledger.chain import NODE_LOG, instant
 from app.store.audit.log import AUDITED, Act, enter
 from app.store.postgres.database import Database
 from schemas.base import Way
@@ -87,6 +87,10 @@ VALID = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
 
 
 KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[]) AND deleted_at IS NULL"
+
+FIRST_WORKSPACES = f"""
+SELECT id FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id LIMIT %(limit)s
+"""
 
 
 class Key(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -239,6 +243,10 @@ class Keys:
     async def known_workspaces(self, slugs: Sequence[str]) -> set[str]:
         """Those of the slugs that are a workspace's."""
         return {slug for (slug,) in await self._database.rows(KNOWN_WORKSPACES, {"slugs": list(slugs)})}
+
+    async def first_workspaces(self, limit: int) -> list[str]:
+        """The first `limit` workspaces, by slug."""
+        return [slug for (slug,) in await self._database.rows(FIRST_WORKSPACES, {"limit": limit})]
 
     async def create(
         self,
