@@ -1,6 +1,6 @@
 """The audit: administrative acts, as anyone can verify them (the document "Event Log", section GET /v1/audit).
 
-Names are the document's own, in snake case. The format is in `docs/evlog1.md`, The audit chain.
+Names are the document's own, in snake case. The format is in `docs/reference/evlog1.md`, The audit chain.
 """
 
 from typing import Annotated

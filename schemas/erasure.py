@@ -1,4 +1,4 @@
-"""Erasure: which events lose their bodies, and what came of it (`docs/evlog1.md`, Erasure)."""
+"""Erasure: which events lose their bodies, and what came of it (`docs/reference/evlog1.md`, Erasure)."""
 
 from typing import Annotated
 from uuid import UUID

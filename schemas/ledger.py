@@ -1,7 +1,8 @@
 """The ledger: events as anyone can verify them, and what proves them (the document "Event Log").
 
-Names are the document's own, in snake case. The formats are in `docs/evlog1.md`. Times are text for every client, also
-where it asks for dates (superjson): they are hashed to the microsecond, which a JavaScript `Date` does not keep.
+Names are the document's own, in snake case. The formats are in `docs/reference/evlog1.md`. Times are text for every
+client, also where it asks for dates (superjson): they are hashed to the microsecond, which a JavaScript `Date` does not
+keep.
 """
 
 from typing import Annotated

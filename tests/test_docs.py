@@ -1,45 +1,101 @@
-"""The README's commands run, and the documents name every setting, error and procedure."""
+"""Every command of every page runs, and the quick start prints what README shows."""
 
+import itertools
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+from msgspec import Struct
 
 from app.contract.operation import Kind
-from app.settings import Settings
-from app.surfaces.shared.statuses import TRPC_CODES
 from benchmarks.process import free_port
 from procedures.registry import registry
 from tests.kit import web
 from tests.kit.paths import ROOT
 from tests.kit.servers import environment, this_environment, until
 
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
-OPERATING = (ROOT / "docs" / "operating.md").read_text()
-WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
-LEDGER = (ROOT / "docs" / "ledger.md").read_text()
-FILTERS = (ROOT / "docs" / "filters.md").read_text()
-AGENTS = (ROOT / "docs" / "agents.md").read_text()
-CLOUDEVENTS = (ROOT / "docs" / "cloudevents.md").read_text()
-BLOCK = re.compile(r"^```(sh|ts)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = BLOCK.findall(README)
+BLOCK = re.compile(r"^```(sh|ts|python|json|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = {("sh", "json"), ("sh", "text")}
+"""A command, and what it prints, below it."""
+
 MAKE = ["make run\n", "make test\n"]
+
+ELSEWHERE = {DOCS / "guides" / "extending.md"}
+"""Pages that are followed from an empty folder: `tests/acceptance/test_extending.py`."""
+
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "```sh\n" in page.read_text() and page not in ELSEWHERE]
+
+PRINTED = {
+    "events.md": {r"^data: .*\"note.created\"": 2, r"\"total\":2,": 1},
+    "cloudevents.md": {r'"specversion":"1.0"': 1 + 2 + 4},  # one is returned, then a batch, then all of them
+    "ledger.md": {r" events of the log default verify: seq 0 to ": 1, " extends the kept checkpoint of ": 1},
+    "import-export.md": {r": 1 stored, ": 1},
+}
+"""What commands of a page print, as regular expressions, and how often."""
+
+MADE_UP = {
+    "<id>": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "<hash>": r"sha256:[0-9a-f]{64}",
+    "<time>": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d+Z?",
+    "<seq>": r'(?:(?<="seq":)|(?<= #))\d+',
+}
+"""What a server prints anew each time."""
+
+
+class Made(Struct, frozen=True):
+    """The folder of somebody who followed README, its variables, and the running server."""
+
+    folder: Path
+    variables: dict[str, str]
+
+    @property
+    def port(self) -> str:
+        """The port of the server, in place of 8000."""
+        return self.variables["PORT"]
+
+    def shell(self, script: str, *, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run commands after those that set README's variables."""
+        return subprocess.run(
+            self.command(script),
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def command(self, script: str) -> list[str]:
+        """Bash with commands, under the address of this server."""
+        text = f"set -euo pipefail\n{EXPORT}{script}".replace(":8000", f":{self.port}")
+        return ["bash", "-c", text.replace("--max-time 1 ", "--max-time 5 ")]
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    """The blocks of a page in one language."""
+    return [block for language, block in BLOCK.findall(text) if language == kind]
+
+
+EXPORT = next(block for block in blocks(README, "sh") if block.startswith("export TOKEN="))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A server started by `make run`, a folder as the README's reader has it, and its environment."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """A server started by `make run`, and a folder as README's reader has it."""
     folder = tmp_path_factory.mktemp("readme")
     port = free_port()
     variables = environment(folder / "data", port=port) | {"PORT": str(port)} | this_environment()
-    for name in ("examples", ".venv", "Makefile"):
+    for name in ("examples", "clients", ".venv", "Makefile"):
         (folder / name).symlink_to(ROOT / name)
     with (folder / "run.log").open("wb") as log:
         process = subprocess.Popen(
@@ -48,66 +104,102 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[
     try:
         until(lambda: process.poll() is not None or _ready(port), seconds=120)
         assert process.poll() is None, (folder / "run.log").read_text()
-        yield folder, variables
+        yield Made(folder, variables)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=40)
 
 
-def test_the_two_commands_come_first() -> None:
-    assert [text for _, text in BLOCKS[:2]] == MAKE
+def test_the_quick_start_begins_with_make_run() -> None:
+    commands = blocks(README, "sh")
+
+    assert commands[0] == MAKE[0]
+    assert MAKE[1] in commands
 
 
-def test_every_command_works_as_printed(made: tuple[Path, dict[str, str]]) -> None:
-    folder, variables = made
-    documents = BLOCK.findall(WEBHOOKS + LEDGER + FILTERS + AGENTS + CLOUDEVENTS)
-    commands = [text for kind, text in [*BLOCKS[2:], *documents] if kind == "sh"]
-    script = "set -euo pipefail\n" + "echo\n".join(commands).replace(":8000", f":{variables['PORT']}")
+def test_the_quick_start_prints_what_it_shows(made: Made) -> None:
+    pairs = itertools.pairwise(BLOCK.findall(README))
+    shown = [(command, output) for (kind, command), (printed, output) in pairs if (kind, printed) in SHOWN]
+    assert len(shown) == 3
+
+    for command, printed in shown:
+        assert _settled(_printed(made, command)) == _settled(printed), command
+
+
+def test_the_other_commands_of_readme_run(made: Made) -> None:
+    others = [block for block in blocks(README, "sh") if block not in {*MAKE, EXPORT} and "synap tail" not in block]
+
+    ran = made.shell("echo\n".join(others))
+
+    assert ran.returncode == 0, ran.stderr
+    assert " of the log default verif" in ran.stdout
+
+
+def test_readme_from_python(made: Made) -> None:
+    [script] = blocks(README, "python")
+    source = made.folder / "clients" / "python" / "src"
 
     ran = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", script.replace(":8000", f":{made.port}")],
+        env=made.variables | {"PYTHONPATH": str(source), "TOKEN": _token(made)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "{'title': 'From Python'}\n"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_runs(page: Path, made: Made) -> None:
+    script = "echo\n".join(blocks(page.read_text(), "sh"))
+    kinds = [registry()[name].kind for name in re.findall(r'"\$TRPC/(\w+\.\w+)"', script)]
+
+    ran = made.shell(script)
+
+    assert ran.returncode == 0, ran.stderr
     assert '{"error"' not in ran.stdout, ran.stdout
-    answers = [line for line in ran.stdout.splitlines() if line.startswith('{"result"')]
-    kinds = [procedure.kind for procedure in registry().values()]
-    assert len(answers) == len(kinds) - kinds.count(Kind.SUBSCRIPTION) + FILTERS.count("curl ")
-    outputs = [msgspec.json.decode(answer)["result"]["data"] for answer in answers]
-    assert next(output["total"] for output in outputs if "total" in output) == 2
-    assert " events of the log default verify: seq 0 to " in ran.stdout
-    assert " extends the kept checkpoint of " in ran.stdout
+    returned = [line for line in ran.stdout.splitlines() if line.startswith('{"result"')]
+    assert len(returned) == len(kinds) - kinds.count(Kind.SUBSCRIPTION)
+    assert all("data" in msgspec.json.decode(line)["result"] for line in returned)
     assert ran.stdout.count("event: connected") == kinds.count(Kind.SUBSCRIPTION)
-    assert len(re.findall(r"^data: .*\"note.created\"", ran.stdout, re.MULTILINE)) == 2
-    assert ran.stdout.count('"specversion":"1.0"') == 1 + 2 + 4, "one is answered, then a batch, then all of them"
+    for pattern, count in PRINTED.get(page.name, {}).items():
+        assert len(re.findall(pattern, ran.stdout, re.MULTILINE)) == count, pattern
 
 
-def test_the_curl_line_of_the_start_works_as_pasted(made: tuple[Path, dict[str, str]]) -> None:
-    folder, variables = made
-    line = until(lambda: re.search(r"^curl .*$", (folder / "run.log").read_text(), re.MULTILINE))[0]
+def test_the_curl_line_of_the_start_works_as_pasted(made: Made) -> None:
+    log = made.folder / "run.log"
+    line = until(lambda: re.search(r"^curl .*$", log.read_text(), re.MULTILINE))[0]
 
     answer = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=variables, capture_output=True, text=True, timeout=30, check=True
+        ["bash", "-c", line],
+        cwd=made.folder,
+        env=made.variables,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
 
     assert msgspec.json.decode(answer.stdout)["result"]["data"]["type"] == "note.created"
 
 
-def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], node: Path) -> None:
-    folder, variables = made
-    url = f"http://127.0.0.1:{variables['PORT']}"
-    project = folder / "typescript"
+def test_the_typescript_compiles_and_runs(made: Made, node: Path) -> None:
+    url = f"http://127.0.0.1:{made.port}"
+    project = made.folder / "typescript"
     project.mkdir()
     (project / "node_modules").symlink_to(node / "node_modules")
     (project / "package.json").write_text('{"type": "module"}')
     (project / "contract.d.ts").write_text(web.get(f"{url}/trpc/contract.d.ts").text)
-    texts = {f"client{number}": text for number, text in enumerate(text for kind, text in BLOCKS if kind == "ts")}
+    pages = README + (DOCS / "guides" / "typescript.md").read_text()
+    texts = {f"client{number}": text for number, text in enumerate(blocks(pages, "ts"))}
     options = msgspec.json.decode((node / "typed" / "tsconfig.json").read_bytes())
     files = ["contract.d.ts", *(f"{name}.ts" for name in texts)]
     (project / "tsconfig.json").write_bytes(msgspec.json.encode(options | {"files": files}))
     for name, text in texts.items():
         (project / f"{name}.ts").write_text(text.replace("http://127.0.0.1:8000", url))
-    token = (folder / "data" / "control.token").read_text().strip()
 
     compiled = subprocess.run(
         ["node", "node_modules/typescript/bin/tsc", "--project", "."],
@@ -123,7 +215,7 @@ def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], nod
         ran = subprocess.run(
             ["node", f"out/{name}.js"],
             cwd=project,
-            env=variables | {"TOKEN": token},
+            env=made.variables | {"TOKEN": _token(made)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -131,41 +223,10 @@ def test_the_typescript_compiles_and_runs(made: tuple[Path, dict[str, str]], nod
         )
         assert ran.returncode == 0, ran.stderr
         said.append(ran.stdout)
-    calls, live = said
+    short, calls, live = said
+    assert short == "{ title: 'From TypeScript' }\n"
     assert calls.startswith("orchestrator\nBAD_REQUEST")
     assert live.endswith(" entity.created\n")
-
-
-def test_every_setting_is_documented() -> None:
-    named = set(re.findall(r"SYNAP_[A-Z_]+", OPERATING))
-
-    settings = {f"SYNAP_{field.name.upper()}" for field in msgspec.structs.fields(Settings)}
-    assert settings | {"SYNAP_TOKEN"} == named  # which commands that call a server read
-
-
-def test_every_error_is_documented() -> None:
-    protocol = {"PARSE_ERROR", "METHOD_NOT_SUPPORTED"}
-
-    assert {code for code in TRPC_CODES if f"| {code} |" in OPERATING} == set(TRPC_CODES) - protocol
-
-
-@pytest.mark.parametrize("name", registry())
-def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
-    assert f"/{name}" in README + WEBHOOKS + LEDGER + AGENTS
-
-
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SOURCE = re.compile(
-    r"`((?:app|procedures|schemas|tests|clients|deploy|surfaces|store|delivery|access|capacity|filters|ledger)/[\w./]+)`"
-)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_source_that_a_page_names_exists(page: Path) -> None:
-    named = set(SOURCE.findall(page.read_text()))
-
-    missing = {path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "app"))}
-    assert not missing
 
 
 def test_make_describes_every_target() -> None:
@@ -176,6 +237,33 @@ def test_make_describes_every_target() -> None:
     listed = subprocess.run([make, "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert targets == {line.split()[0] for line in listed.splitlines()}
+
+
+def _printed(made: Made, command: str) -> str:
+    """What a command prints: all of it, or one line of a command that follows the log."""
+    if "synap tail" not in command:
+        ran = made.shell(command)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+    with subprocess.Popen(
+        made.command(f"exec {command}"), cwd=made.folder, env=made.variables, stdout=subprocess.PIPE, text=True
+    ) as following:
+        try:
+            assert following.stdout is not None
+            return following.stdout.readline()
+        finally:
+            following.send_signal(signal.SIGINT)
+
+
+def _settled(text: str) -> str:
+    """A text with names for what a server makes anew each time."""
+    for name, pattern in MADE_UP.items():
+        text = re.sub(pattern, name, text)
+    return text.strip()
+
+
+def _token(made: Made) -> str:
+    return (made.folder / "data" / "control.token").read_text().strip()
 
 
 def _ready(port: int) -> bool:

@@ -1,4 +1,4 @@
-r"""The audit chain `evaudit/1`, verified from what is shown of it (`docs/evlog1.md`, The audit chain).
+r"""The audit chain `evaudit/1`, verified from what is shown of it (`docs/reference/evlog1.md`, The audit chain).
 
     text = JCS of {v, log, seq, id, action, actor, detail, timestamp, prev_hash}
     hash = SHA-256(0x00 ‖ text): the link of the chain

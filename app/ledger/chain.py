@@ -1,4 +1,4 @@
-r"""The log format `evlog/1`: body, header, hash, link and signature, byte for byte (see `docs/evlog1.md`).
+r"""The log format `evlog/1`: body, header, hash, link and signature, byte for byte (see `docs/reference/evlog1.md`).
 
     body      = JCS of {salt, userId, source, data} and, where present, the other parts that a caller sent
     header    = JCS of {v, node, kid, log, seq, id, type, timestamp, prev_hash, body_hash}

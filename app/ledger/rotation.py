@@ -1,4 +1,4 @@
-"""Changes of the signing key (`docs/evlog1.md`, Keys), and the event that tells of them."""
+"""Changes of the signing key (`docs/reference/evlog1.md`, Keys), and the event that tells of them."""
 
 import base64
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Verifies an export of a log, evlog/1 (docs/evlog1.md), or the proof that one event is in a log or that a log extends
+// Verifies an export of a log, evlog/1 (docs/reference/evlog1.md), or the proof that one event is in a log or that a log extends
 // an earlier checkpoint, in node 20 or later and in browsers. It needs nothing but this file, and shares no code with the server, so that neither hides the
 // other's mistakes.
 //

@@ -1,4 +1,4 @@
-"""The guide in docs/extending.md, followed from an empty folder; only what it installs is there already."""
+"""The guide in docs/guides/extending.md, followed from an empty folder; only what it installs is there already."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.kit import web
 from tests.kit.paths import ROOT
 from tests.kit.servers import environment, until
 
-GUIDE = (ROOT / "docs" / "extending.md").read_text()
+GUIDE = (ROOT / "docs" / "guides" / "extending.md").read_text()
 BLOCKS = re.findall(r"^```(sh|python|ts)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 MODULE, MORE = (text for kind, text in BLOCKS if kind == "python")

@@ -21,7 +21,7 @@ from benchmarks.process import free_port
 from tests.kit.paths import ROOT
 from tests.kit.servers import Server, serving, until
 
-OPERATING = (ROOT / "docs" / "operating.md").read_text()
+OPERATING = (ROOT / "docs" / "operate" / "deploy.md").read_text()
 
 HOST = "events.example.org"
 

@@ -40,7 +40,7 @@ def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, s
 
 @contextmanager
 def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
-    """As `docs/operating.md` says: the owner migrates and grants, the other role serves."""
+    """As `docs/operate/deploy.md` says: the owner migrates and grants, the other role serves."""
     data_dir.mkdir()
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"DO $$ BEGIN CREATE ROLE {SERVER} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")

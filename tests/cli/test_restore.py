@@ -40,7 +40,7 @@ def _as_its_owner(owner: str) -> str:
 
 
 def _as_the_role_that_serves(owner: str) -> str:
-    """As `docs/operating.md` says: the owner has migrated and grants, the other role serves."""
+    """As `docs/operate/deploy.md` says: the owner has migrated and grants, the other role serves."""
     with psycopg.connect(owner, autocommit=True) as connection:
         make_server_role(connection)
         grant_serving(connection, SERVER)

@@ -1,4 +1,6 @@
-"""Bundles (docs/evlog1.md, Exports) made from nothing, and what can be done to one: verifiers are tested with these.
+"""Bundles made from nothing, and what can be done to one: verifiers are tested with these.
+
+The format is in `docs/reference/evlog1.md`, Exports.
 
 Everything follows from seeds. `build` makes a bundle, `tamperings` and `rewritings` yield texts that a verifier must
 refuse and must accept.

@@ -17,11 +17,12 @@ from app.ledger.signer import Signer
 from tests.kit.bundles import ORIGIN, Log, Record, node_of, root_of, signer_of
 
 ABOUT = (
-    "Consistency proofs (docs/ledger.md), and what a verifier says of them. Made by `python -m tests.kit.consistency`. "
+    "Consistency proofs (docs/reference/ledger.md), and what a verifier says of them. Made by "
+    "`python -m tests.kit.consistency`. "
     "`checkpoint` is the note of the earlier checkpoint, which was kept; `proof` is what a ledger answers, the first "
     "one if it is null, with other values at the members in `changes` (null: the member is left out). With `export` "
-    "(docs/evlog1.md), a part of the log, the proof leads to the checkpoint in that. `broken` is null if all verifies, "
-    "and otherwise how the reason begins; it is empty if each verifier has its own words."
+    "(docs/reference/evlog1.md), a part of the log, the proof leads to the checkpoint in that. `broken` is null if "
+    "all verifies, and otherwise how the reason begins; it is empty if each verifier has its own words."
 )
 
 OLD, NEW = 6, 11

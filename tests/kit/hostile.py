@@ -28,8 +28,8 @@ RFC_4648 = "RFC 4648, section {}"
 ABOUT = (
     "Keys and signatures that verifiers have to refuse, and some that they have to take. Made by "
     "`python -m tests.kit.hostile`. A signature is base64 over the UTF-8 of `text`, by the key that `kid` names. "
-    "A bundle is an export (docs/evlog1.md), the first one where it is null, with other values at the JSON pointers in "
-    "`changes`. `seq` is that of its first broken event, null where it is the bundle."
+    "A bundle is an export (docs/reference/evlog1.md), the first one where it is null, with other values at the "
+    "JSON pointers in `changes`. `seq` is that of its first broken event, null where it is the bundle."
 )
 
 
@@ -230,7 +230,8 @@ def _of_something_else() -> Iterator[Record]:
     yield _case("a kid that is cut off", "did:key, section 3.1.1", HONEST.kid[:-1], signature)
     for name, old, new in (("log", "default", "other"), ("node", "did:key:z1", "did:key:z2")):
         of = f"evlog/export/v1\ndid:key:z1\ndefault\nexp_{'0' * 32}\n"
-        yield _case(f"of another {name}", "docs/evlog1.md", HONEST.kid, HONEST.sign(of.encode()), of.replace(old, new))
+        signature = HONEST.sign(of.encode())
+        yield _case(f"of another {name}", "docs/reference/evlog1.md", HONEST.kid, signature, of.replace(old, new))
 
 
 def bundles() -> Iterator[Record]:

@@ -105,7 +105,7 @@ def test_the_official_parser_reads_it(
 
 
 def test_every_metric_is_documented(measured: tuple[Keyed, Server]) -> None:
-    text = (ROOT / "docs" / "operating.md").read_text()
+    text = (ROOT / "docs" / "operate" / "metrics.md").read_text()
 
     told = {family.name for family in parse_openmetrics(scraped(measured[0].server, accept=OPENMETRICS).text)}
     named = {re.sub("_(total|info)$", "", each) for each in re.findall(r"`((?:synap|process)_[a-z_]+)`", text)}

@@ -1,4 +1,6 @@
-"""Whether a bundle (docs/evlog1.md, Exports) is what its install signed: each member, hash, link, key and signature.
+"""Whether a bundle is what its install signed: each member, hash, link, key and signature.
+
+The format is in `docs/reference/evlog1.md`, Exports.
 
 Pure, and made for text from strangers: whatever it is, the answer is a verdict. It is read as every JSON reader reads
 it: numbers are doubles, and no name stands twice in an object (I-JSON), so that no two disagree about a value.

@@ -1,4 +1,6 @@
-"""The audit: every administrative act, in a chain of its own for each workspace and for the install (`docs/evlog1.md`).
+"""The audit: every administrative act, in a chain of its own for each workspace and for the install.
+
+The format is in `docs/reference/evlog1.md`, The audit chain.
 
 An act and its entry are one statement, or one transaction: neither is there without the other. The lock on a chain's
 tip, which the entry takes, is the last that such a transaction takes.

@@ -1,4 +1,4 @@
-"""Exports: a log, or a part of it, as one signed bundle that anyone can verify (`docs/evlog1.md`, Exports).
+"""Exports: a log, or a part of it, as one signed bundle that anyone can verify (`docs/reference/evlog1.md`, Exports).
 
 Written piece by piece: the server holds two pieces, however long the log is. An event is never changed, so the pieces
 need no common snapshot, which would hold up the database for as long as the reader takes. Where it ends is fixed at the

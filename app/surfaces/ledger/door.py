@@ -43,7 +43,7 @@ FIELDS = {
 
 
 class LedgerBundle(Output, frozen=True, kw_only=True, rename=None):
-    """An export: whole or a part of a log, without gaps, that anyone can verify (`docs/evlog1.md`, Exports).
+    """An export: whole or a part of a log, without gaps, that anyone can verify (`docs/reference/evlog1.md`, Exports).
 
     Of no events `first_seq`, `last_seq` and `count` are 0, -1 and 0, the hashes 64 zeros. `kid` is the key in force
     behind the last event; the `checkpoint` is of the log when the bundle was sealed, signed by the last of `keys`.

@@ -1,0 +1,109 @@
+"""The documents are whole: every page is found, every link leads somewhere, and nothing that users meet is left out."""
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+
+from app.settings import Settings
+from app.surfaces.shared.statuses import TRPC_CODES
+from procedures.registry import registry
+from tests.kit.paths import ROOT
+
+DOCS = ROOT / "docs"
+TRACKED = subprocess.run(
+    ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
+PAGES = [ROOT / name for name in TRACKED if name.endswith(".md")]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+SETTINGS = (DOCS / "operate" / "settings.md").read_text()
+ERRORS = (DOCS / "reference" / "errors.md").read_text()
+
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+SOURCE = re.compile(
+    r"`((?:app|procedures|schemas|tests|clients|deploy|surfaces|store|delivery|access|capacity|filters|ledger)/[\w./]+)`"
+)
+CITED = re.compile(r"\bdocs/(?:[\w/-]+\.md|decisions/\d{4})\b")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(FENCE.sub("", page.read_text())) if not re.match(r"[a-z]+:", link)]
+
+    assert [link for link in links if not _leads(page, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_source_that_a_page_names_exists(page: Path) -> None:
+    named = set(SOURCE.findall(page.read_text()))
+
+    missing = {path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "app"))}
+    assert not missing
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(DOCS)], ids=lambda page: page.name)
+def test_an_index_links_every_page(page: Path) -> None:
+    indexes = [ROOT / "README.md", *DOCS.rglob("index.md")]
+
+    linked = {target for index in indexes for target in _linked(index) if index != page}
+
+    assert page in linked
+
+
+def test_every_page_that_the_source_cites_exists() -> None:
+    cited = {
+        (name, path)
+        for name in TRACKED
+        if Path(name).suffix in {".py", ".mjs", ".ts", ".sh", ".toml", ".json"} and name != Path(__file__).name
+        for path in CITED.findall((ROOT / name).read_text())
+    }
+
+    assert cited
+    assert {each for each in cited if not _cited_exists(each[1])} == set()
+
+
+def test_every_setting_is_documented() -> None:
+    named = set(re.findall(r"SYNAP_[A-Z_]+", SETTINGS))
+
+    settings = {f"SYNAP_{field.name.upper()}" for field in msgspec.structs.fields(Settings)}
+    assert settings | {"SYNAP_TOKEN"} == named  # which commands that call a server read
+
+
+def test_every_error_is_documented() -> None:
+    protocol = {"PARSE_ERROR", "METHOD_NOT_SUPPORTED"}
+
+    assert {code for code in TRPC_CODES if f"| {code} |" in ERRORS} == set(TRPC_CODES) - protocol
+
+
+@pytest.mark.parametrize("name", registry())
+def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
+    assert f"/{name}" in TEXT
+
+
+def _leads(page: Path, link: str) -> bool:
+    """Whether a relative link, with its anchor, leads to a file of this repository."""
+    path, _, anchor = unquote(link).partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.exists() or not target.is_relative_to(ROOT):
+        return False
+    return not anchor or anchor in _anchors(target)
+
+
+def _anchors(page: Path) -> set[str]:
+    """What a link into a page may name: its headings, as they are written in a URL."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _linked(index: Path) -> set[Path]:
+    """The files that a page links."""
+    return {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+
+
+def _cited_exists(path: str) -> bool:
+    """Whether a page is there; a decision may be cited by its number."""
+    return (ROOT / path).exists() or any((ROOT / path).parent.glob(f"{Path(path).name}-*.md"))
