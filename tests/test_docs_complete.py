@@ -1,16 +1,22 @@
 """The documents are whole: every page is found, every link leads somewhere, and nothing that users meet is left out."""
 
+import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
 import pytest
+from cyclopts import App
 
+from app.cli.main import cli
 from app.settings import Settings
 from app.surfaces.shared.statuses import TRPC_CODES
 from procedures.registry import registry
+from schemas.errors import ProcedureError
+from schemas.principal import Scope
 from tests.kit.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -21,6 +27,8 @@ PAGES = [ROOT / name for name in TRACKED if name.endswith(".md")]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 SETTINGS = (DOCS / "operate" / "settings.md").read_text()
 ERRORS = (DOCS / "reference" / "errors.md").read_text()
+COMMANDS = (DOCS / "reference" / "cli.md").read_text()
+KEYS = (DOCS / "guides" / "keys-and-workspaces.md").read_text()
 
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
@@ -79,6 +87,26 @@ def test_every_error_is_documented() -> None:
     assert {code for code in TRPC_CODES if f"| {code} |" in ERRORS} == set(TRPC_CODES) - protocol
 
 
+def test_every_reason_of_an_error_is_documented() -> None:
+    reasons = {each.code for each in _subclasses(ProcedureError)} | set(_issue_codes())
+
+    assert {"conflict", "invalid_event_type", "too_deep", "wrong_transformer"} <= reasons
+    assert {reason for reason in reasons if f"`{reason}`" not in ERRORS} == set()
+
+
+def test_every_command_and_option_is_documented() -> None:
+    commands = dict(_commands(cli))
+
+    assert "keys create" in commands
+    assert {name for name in commands if f"`synap {name}" not in COMMANDS} == set()
+    options = {option for options in commands.values() for option in options}
+    assert {option for option in options if not re.search(rf"(?<![\w-]){option}(?![\w-])", COMMANDS)} == set()
+
+
+def test_every_scope_is_documented() -> None:
+    assert {scope for scope in Scope if f"| `{scope}` |" not in KEYS} == set()
+
+
 @pytest.mark.parametrize("name", registry())
 def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
     assert f"/{name}" in TEXT
@@ -107,3 +135,48 @@ def _linked(index: Path) -> set[Path]:
 def _cited_exists(path: str) -> bool:
     """Whether a page is there; a decision may be cited by its number."""
     return (ROOT / path).exists() or any((ROOT / path).parent.glob(f"{Path(path).name}-*.md"))
+
+
+def _subclasses(error: type[ProcedureError]) -> Iterator[type[ProcedureError]]:
+    """The classes of failures that the server declares."""
+    for each in error.__subclasses__():
+        if each.__module__.split(".")[0] in {"app", "procedures", "schemas"}:
+            yield each
+            yield from _subclasses(each)
+
+
+def _issue_codes() -> Iterator[str]:
+    """The codes of invalid places: what `Issue` is made with, and what a Struct's `Meta` says."""
+    for path in [path for room in ("app", "procedures", "schemas") for path in (ROOT / room).rglob("*.py")]:
+        tree = ast.parse(path.read_text())
+        named = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            code: ast.expr | None = None
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Issue" and len(node.args) > 2:
+                code = node.args[2]
+            elif isinstance(node, ast.Dict):
+                keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+                code = node.values[keys.index("code")] if {"code", "message"} <= set(keys) else None
+            if isinstance(code, ast.Name):
+                code = named.get(code.id)
+            if isinstance(code, ast.Constant) and isinstance(code.value, str):
+                yield code.value
+
+
+def _commands(app: App, *path: str) -> Iterator[tuple[str, list[str]]]:
+    """Every command that does something, with its options."""
+    for name in app:
+        if name.startswith("-"):
+            continue
+        command = app[name]
+        if inner := [*_commands(command, *path, name)]:
+            yield from inner
+        else:
+            options = [each for argument in command.assemble_argument_collection() for each in argument.names]
+            yield " ".join((*path, name)), options
