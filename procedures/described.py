@@ -8,7 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
-from app.contract.json_schema import DIALECT, Schema, Way, json_schemas, self_contained
+from app.contract.json_schema import json_schemas, self_contained
+from app.contract.model import Way
+from app.contract.schema import DIALECT, Schema
 from procedures.procedure import Procedure
 from schemas import errors
 from schemas.contract import DescribedProcedure, MetadataKind, PossibleError, ProcedureKind

@@ -1,6 +1,6 @@
 """Whether what was stored under one JSON Schema still fits another. Pure.
 
-The schemas are those that msgspec writes of Structs. What a Struct checks in its `__post_init__` is in no schema.
+The schemas are those that msgspec writes for Structs. They do not have what a Struct checks in its `__post_init__`.
 """
 
 import re
@@ -13,7 +13,7 @@ from msgspec import Struct
 Schema = dict[str, Any]
 
 DESCRIPTIVE = frozenset({"$schema", "$comment", "title", "description", "default", "examples", "deprecated"})
-"""What a schema says and does not ask for."""
+"""The keywords that only describe a value."""
 
 LOWER = {
     "minimum": "exclusiveMinimum",
@@ -22,7 +22,7 @@ LOWER = {
     "minItems": None,
     "minProperties": None,
 }
-"""Bounds that are tighter the higher they are, and what else may stand for each."""
+"""Bounds that are tighter the higher they are, each with the bound that can replace it."""
 
 UPPER = {
     "maximum": "exclusiveMaximum",
@@ -39,25 +39,25 @@ STRUCTURE = frozenset(
     {"$ref", "$defs", "type", "enum", "const", "anyOf", "properties", "required", "additionalProperties", "items"}
     | {"prefixItems"}
 )
-"""What is compared part by part. Anything else has to stay as it is, or go."""
+"""The keywords that are compared part by part. Any other must stay as it is, or be removed."""
 
 
 def schema_of(kind: type[Struct]) -> Schema:
-    """What a Struct asks for, less what only describes it."""
+    """The schema of a Struct, without descriptions."""
     schema: Schema = _asking(msgspec.json.schema(kind))
     return schema
 
 
 def incompatibility(old: Schema, new: Schema) -> str | None:
-    """Why a value that fits `old` might not fit `new`, as a clause that names the member; None where every one fits.
+    """Why a value that fits `old` might not fit `new`, as a clause that names the member; None if every value fits.
 
-    A new optional member is none, not even where unknown members were taken: it is how a kind grows.
+    Adding an optional member is compatible, even if unknown members were accepted before.
     """
     return next(_Comparison(old, new).compare(old, new, ""), None)
 
 
 class _Comparison:
-    """Walks two schemas at once. A pair that is being compared already holds as far as it is concerned."""
+    """Walks two schemas at once. A pair that it meets again while it compares that pair counts as compatible."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
         self._old_definitions: Schema = old.get("$defs", {})
@@ -65,7 +65,7 @@ class _Comparison:
         self._open: set[tuple[str | None, str | None]] = set()
 
     def compare(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
-        """Why what fits `old` might not fit `new`, where it stands at `path`."""
+        """The reasons why a value at `path` that fits `old` might not fit `new`."""
         pair = (old.get("$ref"), new.get("$ref"))
         if None in pair:
             yield from self._compare(old, new, path)
@@ -91,7 +91,7 @@ class _Comparison:
         found = [(list(self.compare(old, each, path)), each) for each in choices if each != NULL or old == NULL]
         if all(issues for issues, _ in found):
             likely = [issues for issues, each in found if len(found) == 1 or self._is_like(old, each)]
-            yield likely[0][0] if len(likely) == 1 else f"{_place(path)} was {_said(old)} and may not be that any more"
+            yield likely[0][0] if len(likely) == 1 else f"{_place(path)} was {_said(old)} and might no longer fit"
 
     def _is_like(self, old: Schema, new: Schema) -> bool:
         return _types(old) == _types(_resolved(new, self._new_definitions))
@@ -104,7 +104,7 @@ class _Comparison:
                 yield f"{_place(path)} might be {_json(gone[0])}, which is gone"
         elif was is not None:
             if misfits := [value for value in was if not _fits(value, new)]:
-                yield f"{_place(path)} might be {_json(misfits[0])}, which might not fit any more"
+                yield f"{_place(path)} might be {_json(misfits[0])}, which might no longer fit"
         elif now is not None or not _types(old) <= _types(new):
             yield f"{_place(path)} was {_said(old)} and is {_said(new)}"
 
@@ -140,7 +140,7 @@ class _Comparison:
                 yield f"{_place(_join(path, name))} {was} and is required"
         if others is False:
             if others_were is not False and "object" in _types(old):
-                yield f"{_place(path)} took members of any name and does not any more"
+                yield f"{_place(path)} accepted members of any name and no longer does"
         elif others_were is not False and others is not True:
             yield from self.compare(_schema(others_were), others, _join(path, "*"))
 
@@ -155,7 +155,7 @@ class _Comparison:
         rest_was, rest = _item(old, places), _item(new, places)
         if rest is not False and rest_was is not False:
             yield from self.compare(_schema(rest_was), _schema(rest), _join(path, "*"))
-        # Where no more items may follow, `maxItems` says so too.
+        # If no more items may follow, `maxItems` says so too.
 
 
 _ALL_TYPES = frozenset({"null", "boolean", "number", "integer", "string", "array", "object"})
@@ -172,7 +172,7 @@ def _choices(schema: Schema) -> list[Any] | None:
 
 
 def _fits(value: object, schema: Schema) -> bool:
-    """Whether a value of an enumeration, which is a text or a whole number, is of the types and within the bounds."""
+    """Whether a value of an enumeration, a text or a whole number, has the right type and is within the bounds."""
     if isinstance(value, str):
         known = not schema.keys() - STRUCTURE - {"minLength", "maxLength", "pattern"}
         matches = known and re.search(schema.get("pattern", ""), value) is not None
@@ -189,7 +189,7 @@ def _is_between(size: int, schema: Schema, ending: str) -> bool:
 
 
 def _is_within(old: Schema, name: str, bound: float) -> bool:
-    """Whether the bounds that there were keep the new one."""
+    """Whether every value within the old bounds is within the new one."""
     other = (LOWER | UPPER)[name]
     for each in (name, other):
         if each is not None and each in old:
@@ -206,13 +206,13 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 
 def _item(schema: Schema, place: int) -> Schema | bool:
-    """What stands at a place of an array; False: nothing may."""
+    """The schema of a place of an array; False if nothing may stand there."""
     placed: list[Schema] = schema.get("prefixItems", [])
     return placed[place] if place < len(placed) else schema.get("items", True)
 
 
 def _less_null(schema: Schema) -> Schema:
-    """A member's schema without null: that is absent where it may be left out, and refused where it may not."""
+    """A member's schema without null, which means absent for an optional member and is rejected for a required one."""
     if "anyOf" in schema:
         return {**schema, "anyOf": [each for each in schema["anyOf"] if each != NULL]}
     if None in schema.get("enum", ()):
@@ -225,7 +225,7 @@ def _schema(either: Schema | bool) -> Schema:  # noqa: FBT001 - JSON Schema's
 
 
 def _asking(schema: Any) -> Any:
-    """A schema without descriptions; names of members are left alone."""
+    """A schema without descriptions. Names of members stay as they are."""
     if isinstance(schema, list):
         return [_asking(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What is declared of an operation. Documents are written from it; `procedures/procedure.py` adds how it is run."""
+"""The declaration of an operation. Documents are written from it; `procedures/procedure.py` adds how it runs."""
 
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,7 @@ from schemas.principal import Scope
 
 
 class Kind(StrEnum):
-    """tRPC's kinds of procedure, and one that it has no answer for: a text too large for one."""
+    """tRPC's kinds of procedure, and `DOWNLOAD`: a text too large for tRPC, which REST doors serve."""
 
     QUERY = "query"
     MUTATION = "mutation"
@@ -25,7 +25,7 @@ class Declaration(Struct, frozen=True, kw_only=True, eq=False):
     name: str
     kind: Kind
     scope: Scope | None
-    """Without one any valid key may call it."""
+    """If there is none, any valid key may call it."""
     errors: tuple[type[ProcedureError], ...]
     description: str
     """The docstring."""

@@ -1,65 +1,61 @@
 """The contract for TypeScript: declares the `AppRouter` that a frontend gives to the client of tRPC 11.
 
-Each Struct that a procedure takes or answers becomes one interface, named after it. A Struct may read differently in
-four ways: as an output, as metadata that comes back as it was stored, as data that comes back as it was sent, and as an
-input. A field that may be left out is absent in the first two, absent or null in the others. With superjson an instant
-is a `Date` in outputs, `Date` or text in inputs, but text within stored metadata and data; without superjson it is text
-everywhere. Only where this makes a difference is there more than one interface: `X`, then `XStored`, `XData`, `XInput`.
+Each Struct that a procedure accepts or returns becomes one interface, named after it. It may read differently in each
+of four ways (`Way`). An optional member is absent in outputs and in stored metadata; in inputs, and in data that comes
+back as it was sent, it is absent or null. With superjson an instant is a `Date` in outputs, and a `Date` or text in
+inputs; within stored metadata and data it is text. Without superjson it is text everywhere. Only if this makes a
+difference is there more than one interface: `X`, then `XStored`, `XData`, `XInput`.
 
-Where event types have data of their own (`schemas/event_data.py`), events become unions that their `type` tells apart.
-TypeScript cannot say "any text but these", so the type of every other event is a text of its own, `OtherEventType`; a
-template literal, because TypeScript takes a marked `string` for any literal and then tells nothing apart.
+If event types have data of their own (`schemas/event_data.py`), events become unions that their `type` tells apart.
+TypeScript cannot say "any text but these", so every other event has the type `OtherEventType`. It is a template
+literal: a branded `string` would match any literal, and TypeScript could not tell the members apart.
 
-The markers of a stream come only where its input has `markers: true`. The client of tRPC cannot type an output by the
-input, so the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
+A stream sends markers only if its input has `markers: true`. The client of tRPC cannot type an output by the input, so
+the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
 
-Filters and orders are typed by the fields that `app/filters/language.py` parses them with, so a field that there is
-not, and an operator that its field does not have, do not compile.
+Filters and orders are typed by the fields that `app/filters/language.py` parses them with. An unknown field, or an
+operator that a field does not have, does not compile.
 
 Pure: it reads what is registered and nothing else, and the same procedures give the same text.
 """
 
 import json
-import re
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from enum import Enum, StrEnum
-from inspect import cleandoc
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal
 from uuid import UUID
 
-import msgspec
 from msgspec import Raw, Struct
 
+from app.contract.model import (
+    Choices,
+    Entries,
+    Form,
+    Items,
+    Leaf,
+    Member,
+    Model,
+    OneOf,
+    PrintedInstant,
+    Reference,
+    Shape,
+    Shared,
+    Typed,
+    Way,
+    forms,
+)
 from app.contract.operation import Declaration, Kind
-from app.filters.language import EQUALITY, MATCHING, OPERATORS, Fields
-from schemas.event_data import CARRIERS, event_types
-from schemas.filter import Direction, Field, Operator, Quantifier, Relation
-from schemas.filter import Kind as FieldKind
-from schemas.issues import is_nullable, is_struct, unwrap
-from schemas.metadata import metadata_struct
+from app.contract.spelling import alternatives, comment, key, literals
+from app.contract.typescript_filters import NAMES, FilterTypes
 
-
-class _Way(StrEnum):
-    """Where a Struct stands; the value ends its name where it reads differently than in the first way it is used."""
-
-    OUTPUT = ""
-    STORED = "Stored"
-    DATA = "Data"
-    INPUT = "Input"
-
-
-_Refer = Callable[[type[Struct], _Way], str]
-"""Takes note of a Struct that is referred to, and gives the name to refer by."""
-
-_Found = dict[tuple[type[Struct], _Way], str]
-"""Structs with the text of their members, in the order in which they were met."""
+_Name = Callable[[Reference], str]
 
 _LEAVES: dict[Any, str] = {
     str: "string",
     UUID: "string",
+    datetime: "string",
     int: "number",
     float: "number",
     bool: "boolean",
@@ -72,12 +68,11 @@ _PROCEDURE_TYPES = {kind: f"TRPC{kind.title()}Procedure" for kind in Kind}
 
 _TAKEN = (
     *("AppRouter", "TOptions", "ErrorShape", "AsyncIterable", "Date", "Omit", "Record", "TRPCBuiltRouter"),
-    *("EventFilter", "LiveEventFilter", "RelatedEvents", "EventOrderBy", "EventOrderField", "OrderDirection"),
     *("OtherEventType", "otherEventType"),
-    *(f"{kind.title()}Operators" for kind in OPERATORS),
+    *NAMES,
     *_PROCEDURE_TYPES.values(),
 )
-"""Names that the contract itself uses."""
+"""The names that the contract itself uses."""
 
 _HEADER = """\
 // Generated by `synap contract --typescript`. Do not edit: generate it again.
@@ -89,7 +84,7 @@ import type { %(imports)s } from "@trpc/server";
 """
 
 _FOOTER = """\
-/** What a failed call answers: the `shape` of a `TRPCClientError<AppRouter>`, which has its `data` too. */
+/** What a failed call returns: the `shape` of a `TRPCClientError<AppRouter>`, which has its `data` too. */
 export interface ErrorShape {
   /** A sentence for a person. */
   message: string;
@@ -97,7 +92,7 @@ export interface ErrorShape {
   data: {
     code: %(codes)s;
     httpStatus: number;
-    /** The procedure that was called; absent where a whole request failed. */
+    /** The procedure that was called. Absent if a whole request failed. */
     path?: string;
     /** The published error code, finer than `code`. */
     reason?: string;
@@ -105,7 +100,7 @@ export interface ErrorShape {
     issues?: { path: string; message: string }[];
     /** On a conflict: the hash of the event that is stored under the id. */
     hash?: string;
-    /** Where one may retry: after how many seconds. */
+    /** How many seconds to wait before a retry, if a retry can help. */
     retryAfterSeconds?: number;
     ids?: string[];
   };
@@ -129,36 +124,9 @@ _GENERIC_ROUTER = """\
  */
 export type AppRouter<TOptions extends { markers: boolean } = { markers: false }>"""
 
-_FILTER = """\
-/**
- * Which events to find: all members must hold. Null asks for a field that is missing or null. In `data` and in free
- * parts of `metadata` a dotted path leads to any member.
- */
-export interface EventFilter<TRelated = RelatedEvents> {
-  AND?: EventFilter<TRelated>[];
-  OR?: EventFilter<TRelated>[];
-  NOT?: EventFilter<TRelated>;
-%(members)s}
-
-/** A filter of events as they come, one by one: it cannot ask for related ones. */
-export type LiveEventFilter = EventFilter<never>;
-
-/** That some, or none, of the related events meet a filter. */
-export type RelatedEvents =%(related)s;
-"""
-
-_ORDER = """\
-/** One key of an order: one field and its direction. Plain `asc` puts nulls last, `desc` first. */
-export type EventOrderBy = { [field in EventOrderField]?: OrderDirection };
-
-export type OrderDirection = %(directions)s;
-
-export type EventOrderField =%(fields)s;
-"""
-
 _OTHER_TYPE = """\
 /**
- * The type of an event whose data nobody has registered: write `"task.done" as OtherEventType`.
+ * The type of an event whose data is not registered: write `"task.done" as OtherEventType`.
  *
  * The data of a registered type is known once the type is compared with its name. An event that is `erased`, or was
  * logged before its type was registered, may have other data.
@@ -167,8 +135,6 @@ export type OtherEventType = `${string}.${string}` & { readonly [otherEventType]
 
 declare const otherEventType: unique symbol;
 """
-
-_LIKE = "/** In it a `*` stands for any text. */"
 
 _HOW_TO_GET_MARKERS = """\
 To get `%s` between the values, use `createTRPCClient<AppRouter<{ markers: true }>>` and subscribe
@@ -183,314 +149,168 @@ def typescript(
 ) -> str:
     """The text of a `contract.d.ts` for these procedures, by wire name, in their order.
 
-    `error_codes` are the tRPC code names that a failed call may answer; without them any that tRPC knows. Raises
-    ValueError, in one sentence, where a type has no TypeScript form, two Structs would share a name, or a procedure is
+    `error_codes` are the tRPC code names that a failed call may return; default: all that tRPC knows. Raises
+    ValueError, in one sentence, if a type has no TypeScript form, two Structs would share a name, or a procedure is
     named like a namespace.
     """
+    model = Model(typed_answers=True)
+    signatures = {name: _Signature(model, procedure) for name, procedure in procedures.items()}
+    shapes = model.reached(part for signature in signatures.values() for part in signature.parts())
     marked = frozenset(procedure.input for procedure in procedures.values() if procedure.marker)
-    speller = _Speller(dates=transformer == "superjson", marked=marked)
-    found: _Found = {}
-    for procedure in procedures.values():
-        speller.signature(procedure, speller.collector(found))
-    namer = speller.namer(found)
-    codes = _literals(error_codes)
+    printer = _Printer(model, dates=transformer == "superjson", marked=marked)
+    name_of = printer.names(shapes).__getitem__
+    parts = [
+        _header(procedures, superjson=transformer == "superjson", all_codes=not (codes := literals(error_codes))),
+        *printer.interfaces(shapes, name_of),
+        *([_OTHER_TYPE] if any(shape.data for shape in shapes.values()) else []),
+        *_filters(FilterTypes(model.metadata, dates=transformer == "superjson"), shapes),
+        _FOOTER
+        % {
+            "router": _GENERIC_ROUTER if marked else _ROUTER,
+            "codes": codes or "TRPC_ERROR_CODE_KEY",
+            "transformer": json.dumps(transformer == "superjson"),
+            "record": _record(procedures, lambda each: signatures[each.name].text(printer, name_of), "  "),
+        },
+    ]
+    return "\n".join(parts)
+
+
+def _header(procedures: Mapping[str, Declaration], *, superjson: bool, all_codes: bool) -> str:
     imports = {"TRPCBuiltRouter", *(_PROCEDURE_TYPES[procedure.kind] for procedure in procedures.values())}
-    header = _HEADER % {
-        "options": "url, headers, transformer: superjson" if speller.dates else "url, headers",
-        "imports": ", ".join(sorted(imports | (set() if codes else {"TRPC_ERROR_CODE_KEY"}))),
+    return _HEADER % {
+        "options": "url, headers, transformer: superjson" if superjson else "url, headers",
+        "imports": ", ".join(sorted(imports | ({"TRPC_ERROR_CODE_KEY"} if all_codes else set()))),
     }
-    footer = _FOOTER % {
-        "router": _GENERIC_ROUTER if marked else _ROUTER,
-        "codes": codes or "TRPC_ERROR_CODE_KEY",
-        "transformer": json.dumps(speller.dates),
-        "record": _record(procedures, lambda procedure: speller.signature(procedure, namer), "  "),
-    }
-    declarations = [*speller.interfaces(found), *speller.other_type(found), *speller.filters(found)]
-    return "\n".join([header, *declarations, footer])
 
 
-class _Speller:
-    """Writes Python types as TypeScript types.
+def _filters(written: FilterTypes, shapes: Mapping[Reference, Shape]) -> Iterator[str]:
+    """The declarations of filters and orders, if a Struct has them."""
+    used = {form for shape in shapes.values() for member in shape.members for form in forms(member.typed)}
+    shared = {form.name for form in used if isinstance(form, Shared)}
+    if shared & {"EventFilter", "LiveEventFilter"}:
+        yield written.filter()
+        yield from written.operators()
+    if "EventOrderBy" in shared:
+        yield written.order()
 
-    `dates` says whether instants travel as `Date`; `marked` are the inputs whose `markers` decides what is answered.
-    """
 
-    def __init__(self, *, dates: bool, marked: frozenset[type[Struct]]) -> None:
-        self.dates = dates
-        self._marked = marked
-        self._metadata = metadata_struct()
-        self._event_types = event_types()
+class _Signature:
+    """What a procedure accepts and returns."""
 
-    def signature(self, procedure: Declaration, refer: _Refer) -> str:
-        """A procedure's type. A stream's values are tracked: its reader gets each with the id to resume after."""
-        wanted = self._spell(procedure.input, _Way.INPUT, f"the input of {procedure.name}", refer)
-        answer = self._spell(procedure.output, _Way.OUTPUT, f"the output of {procedure.name}", refer)
-        if procedure.kind is Kind.SUBSCRIPTION:
+    def __init__(self, model: Model, procedure: Declaration) -> None:
+        self._procedure = procedure
+        self._input = model.typed(procedure.input, Way.INPUT, f"the input of {procedure.name}")
+        self._output = model.typed(procedure.output, Way.OUTPUT, f"the output of {procedure.name}")
+        self._marker = Reference(procedure.marker, Way.OUTPUT) if procedure.marker else None
+
+    def parts(self) -> list[Typed | Reference]:
+        """Its types."""
+        return [self._input, self._output, *([self._marker] if self._marker else [])]
+
+    def text(self, printer: "_Printer", name_of: _Name) -> str:
+        """Its type. The values of a stream are tracked: a reader gets each with the id to resume after."""
+        kind = self._procedure.kind
+        wanted, answer = printer.spell(self._input, name_of), printer.spell(self._output, name_of)
+        if kind is Kind.SUBSCRIPTION:
             answer = f"{{ id: string; data: {answer} }}"
-        plain = _signature(procedure.kind, f"{wanted} | void" if procedure.optional else wanted, answer)
-        if procedure.marker is None:
+        plain = _procedure_type(kind, f"{wanted} | void" if self._procedure.optional else wanted, answer)
+        if self._marker is None:
             return plain
-        marker = refer(procedure.marker, _Way.OUTPUT)
-        marked = _signature(procedure.kind, f'Omit<{wanted}, "markers"> & {{ markers: true }}', f"{answer} | {marker}")
+        marked_input = f'Omit<{wanted}, "markers"> & {{ markers: true }}'
+        marked = _procedure_type(kind, marked_input, f"{answer} | {name_of(self._marker)}")
         return f'TOptions["markers"] extends true\n  ? {marked}\n  : {plain}'
 
-    def collector(self, found: _Found) -> _Refer:
-        """Refers by bare names, and notes in `found` each Struct with all that it refers to in turn."""
 
-        def refer(struct: type[Struct], way: _Way) -> str:
-            if (struct, way) not in found:
-                found[struct, way] = ""  # keeps its place, and ends the walk of a Struct that contains itself
-                found[struct, way] = self._body(struct, way, refer)
-            return struct.__name__
+class _Printer:
+    """Prints shapes as TypeScript types.
 
-        return refer
+    `dates` tells whether instants travel as `Date`; `marked` are the inputs whose `markers` decides what is returned.
+    """
 
-    def namer(self, found: _Found) -> _Refer:
-        """Refers by the names in the contract, once all Structs are found."""
+    def __init__(self, model: Model, *, dates: bool, marked: frozenset[type[Struct]]) -> None:
+        self._model = model
+        self._dates = dates
+        self._marked = marked
 
-        def reached(struct: type[Struct], way: _Way) -> set[tuple[type[Struct], str]]:
-            below: _Found = {}
-            self.collector(below)(struct, way)
-            return {(other, members) for (other, _), members in below.items()}
+    def names(self, shapes: Mapping[Reference, Shape]) -> dict[Reference, str]:
+        """The name of each Struct. It ends in the way only if the Struct reads differently in the first way."""
+        plain = {each: self._body(each, shape, lambda below: below.struct.__name__) for each, shape in shapes.items()}
+        read = {each: {(below.struct, plain[below]) for below in self._model.reached([each])} for each in shapes}
+        names: dict[Reference, str] = {}
+        for each in shapes:
+            first = next(used for way in Way if (used := Reference(each.struct, way)) in shapes)
+            names[each] = each.struct.__name__ + ("" if read[each] == read[first] else each.way)
+        return names
 
-        def refer(struct: type[Struct], way: _Way) -> str:
-            first = next(used for used in _Way if (struct, used) in found)
-            return struct.__name__ + ("" if reached(struct, way) == reached(struct, first) else way)
-
-        return refer
-
-    def interfaces(self, found: _Found) -> Iterator[str]:
-        """The declarations of all Structs found, each name once."""
-        name_of = self.namer(found)
+    def interfaces(self, shapes: Mapping[Reference, Shape], name_of: _Name) -> Iterator[str]:
+        """The declarations of all Structs, each name once."""
         owners: dict[str, type[Struct] | None] = dict.fromkeys(_TAKEN)
-        for struct, way in found:
-            name = name_of(struct, way)
+        for reference, shape in shapes.items():
+            name, struct = name_of(reference), reference.struct
             if name not in owners:
                 owners[name] = struct
-                start = f"type {name} =" if self._is_typed(struct) else f"interface {name}"
-                yield f"{_comment(struct.__doc__)}export {start} {self._body(struct, way, name_of)}\n"
+                start = f"type {name} =" if shape.data else f"interface {name}"
+                yield f"{comment(shape.description)}export {start} {self._body(reference, shape, name_of)}\n"
             elif (owner := owners[name]) is not struct:
                 holder = f"{owner.__module__}.{owner.__qualname__}" if owner else "the contract itself"
                 raise ValueError(f"{struct.__module__}.{struct.__qualname__}: the name {name} is taken by {holder}")
 
-    def other_type(self, found: _Found) -> Iterator[str]:
-        """The declaration of the type of all events that are not registered, where a Struct found needs it."""
-        if any(self._is_typed(struct) for struct, _ in found):
-            yield _OTHER_TYPE
+    def spell(self, typed: Typed, name_of: _Name) -> str:
+        """What may stand in one place."""
+        text = self._form(typed.form, typed.way, name_of)
+        return f"{text} | null" if typed.null else text
 
-    def filters(self, found: _Found) -> Iterator[str]:
-        """The declarations of filters and orders, where a Struct found has them."""
-        types = [field.type for struct, _ in found for field in msgspec.structs.fields(struct)]
-        shapes = {_shape(each) for wanted in types for each in (wanted, *get_args(unwrap(wanted)[0]))}
-        catalogue = _Catalogue(self._metadata, dates=self.dates)
-        if shapes & {"filter", "live filter"}:
-            yield catalogue.filter()
-            yield from catalogue.operators()
-        if "order" in shapes:
-            yield catalogue.order()
-
-    def _is_typed(self, struct: type[Struct]) -> bool:
-        """Whether a Struct is an event whose type says what its data is."""
-        return bool(self._event_types) and struct in CARRIERS
-
-    def _body(self, struct: type[Struct], way: _Way, refer: _Refer) -> str:
+    def _body(self, reference: Reference, shape: Shape, name_of: _Name) -> str:
         """What stands behind the name of a declaration."""
-        if not self._is_typed(struct):
-            return f"{{\n{self._members(struct, way, refer)}}}"
-        type_name, data_name = CARRIERS[struct]
-        kept = _Way.INPUT if way is _Way.INPUT else _Way.DATA
-        data = {json.dumps(name): refer(kind, kept) for name, kind in self._event_types.items()}
-        data["OtherEventType"] = "Record<string, unknown>"
-        union = _alternatives(f"{{ {type_name}: {name}; {data_name}: {text} }}" for name, text in data.items())
-        return f"{{\n{self._members(struct, way, refer, less=CARRIERS[struct])}}} & ({union}\n);"
+        data = shape.data
+        apart = {data.type_member, data.data_member} if data else set()
+        lines = [f"{key(shape.tag[0])}: {json.dumps(shape.tag[1])}"] if shape.tag else []
+        lines += [self._member(reference, each, name_of) for each in shape.members if each.name not in apart]
+        if not lines and reference.way is Way.INPUT:
+            lines = ["[name: string]: never"]  # an empty interface would accept anything
+        body = "".join(["{\n", *(f"  {line};\n" for line in lines), "}"])
+        if data is None:
+            return body
+        kinds = {json.dumps(name): name_of(kind) for name, kind in data.kinds.items()}
+        kinds["OtherEventType"] = "Record<string, unknown>"
+        union = (f"{{ {data.type_member}: {name}; {data.data_member}: {text} }}" for name, text in kinds.items())
+        return f"{body} & ({alternatives(union)}\n);"
 
-    def _members(self, struct: type[Struct], way: _Way, refer: _Refer, *, less: Collection[str] = ()) -> str:
-        """The members of an interface, `less` some. An output has its defaults unless its Struct leaves them out."""
-        config = struct.__struct_config__
-        if config.array_like:
-            raise ValueError(f"{struct.__qualname__}: a Struct that is written as an array has no TypeScript form")
-        lines = [f"{_key(config.tag_field)}: {json.dumps(config.tag)}"] if config.tag_field else []
-        for field in msgspec.structs.fields(struct):
-            if field.encode_name in less:
-                continue
-            optional = not field.required and (way is not _Way.OUTPUT or config.omit_defaults)
-            null = way in {_Way.DATA, _Way.INPUT} if optional else None
-            if struct in self._marked and way is _Way.INPUT and field.name == "markers":
-                spelled = "false | null"  # a router with markers replaces it, so that a plain one takes the interface
-            else:
-                spelled = self._spell(field.type, way, f"{struct.__qualname__}.{field.name}", refer, null=null)
-            lines.append(f"{_key(field.encode_name)}{'?' if optional else ''}: {spelled}")
-        if not lines and way is _Way.INPUT:
-            lines = ["[name: string]: never"]  # an empty interface would take anything
-        return "".join(f"  {line};\n" for line in lines)
+    def _member(self, reference: Reference, member: Member, name_of: _Name) -> str:
+        spelled = self.spell(member.typed, name_of)
+        if reference.struct in self._marked and reference.way is Way.INPUT and member.name == "markers":
+            spelled = "false | null"  # a router with markers replaces it, so that a plain one accepts the interface
+        return f"{key(member.name)}{'?' if member.optional else ''}: {spelled}"
 
-    def _spell(self, wanted: Any, way: _Way, place: str, refer: _Refer, *, null: bool | None = None) -> str:
-        """A type where it stands; `null` overrules whether it may be null."""
-        bare, _ = unwrap(wanted)
-        match _shape(wanted):
-            case "record":
-                text = "Record<string, unknown>"
-            case "filter":
-                text = "EventFilter"
-            case "live filter":
-                text = "LiveEventFilter"
-            case "order":
-                text = "EventOrderBy"
-            case "metadata":
-                text = refer(self._metadata, _Way.INPUT if way is _Way.INPUT else _Way.STORED)
-            case "instant" if self.dates and way is _Way.OUTPUT:
-                text = "Date"
-            case _:
-                text = self._spell_bare(bare, way, place, refer)
-        return f"{text} | null" if (is_nullable(wanted) if null is None else null) else text
-
-    def _spell_bare(  # noqa: PLR0911 - one return for each kind of type
-        self, bare: Any, way: _Way, place: str, refer: _Refer
-    ) -> str:
-        origin, arguments = get_origin(bare), get_args(bare)
-        if is_struct(bare):
-            return refer(bare, way)
-        if bare is datetime:
-            return "Date | string" if self.dates and way is _Way.INPUT else "string"
-        if bare in _LEAVES:
-            return _LEAVES[bare]
-        if origin is Literal:
-            return _literals(arguments)
-        if isinstance(bare, type) and issubclass(bare, Enum):
-            return _literals(member.value for member in bare)
-        if origin in {Union, UnionType}:
-            members = [self._spell(member, way, place, refer) for member in arguments if member is not NoneType]
-            return " | ".join(dict.fromkeys(members))
-        if origin in {list, set, frozenset} or (origin is tuple and arguments[1:] == (...,)):
-            item = self._spell(arguments[0], way, place, refer)
-            return f"({item})[]" if " | " in item else f"{item}[]"
-        if origin is dict and self._spell(arguments[0], way, place, refer) == "string":
-            return f"Record<string, {self._spell(arguments[1], way, place, refer)}>"
-        raise ValueError(f"{place}: {bare!r} has no TypeScript form")
+    def _form(self, form: Form, way: Way, name_of: _Name) -> str:
+        match form:
+            case Reference():
+                text = name_of(form)
+            case Shared(name):
+                text = name
+            case PrintedInstant():
+                text = "Date" if self._dates and way is Way.OUTPUT else "string"
+            case Leaf(leaf):
+                text = "Date | string" if leaf is datetime and self._dates and way is Way.INPUT else _LEAVES[leaf]
+            case Choices(values):
+                text = literals(values)
+            case OneOf(members):
+                text = " | ".join(dict.fromkeys(self.spell(each, name_of) for each in members))
+            case Items(item):
+                inner = self.spell(item, name_of)
+                text = f"({inner})[]" if " | " in inner else f"{inner}[]"
+            case Entries(_, value):
+                text = f"Record<string, {self.spell(value, name_of)}>"
+        return text
 
 
-class _Catalogue:
-    """Writes what filters and orders may say, field by field."""
-
-    def __init__(self, metadata: type[Struct], *, dates: bool) -> None:
-        self._fields = Fields(metadata)
-        self._named = self._fields.named()
-        instant = ["string", "Date"] if dates else ["string"]
-        self._values: dict[FieldKind, list[str]] = {
-            "text": ["string"],
-            "number": ["number"],
-            "integer": ["number"],
-            "boolean": ["boolean"],
-            "instant": instant,
-            "uuid": ["string"],
-            "hash": ["string"],
-            "json": [*instant, "number", "boolean"],
-            "object": [],
-        }
-        """What each kind of field is compared with. In JSON a `Date` is compared as the text that it is sent as."""
-
-    def filter(self) -> str:
-        """`EventFilter`, the same without relations, and what a relation takes."""
-        lines = [f"{name}?: TRelated" for name in get_args(Relation)]
-        lines += [f"{_key(name)}?: {self._test(field)}" for name, field in self._named.items()]
-        # What takes a member that no Struct has takes any.
-        below = {name: field for name in self._named if (field := self._fields.get(f"{name}.*"))}
-        lines += [
-            f"[path: `{_template(name)}.${{string}}`]: {self._test(field)} | undefined" for name, field in below.items()
-        ]
-        quantifiers = get_args(Quantifier)
-        related = [
-            "; ".join(f"{each}{'' if each == needed else '?'}: EventFilter" for each in quantifiers)
-            for needed in quantifiers
-        ]
-        return _FILTER % {
-            "members": "".join(f"  {line};\n" for line in lines),
-            "related": _alternatives(f"{{ {each} }}" for each in related),
-        }
-
-    def operators(self) -> Iterator[str]:
-        """One interface for each kind of field."""
-        for kind, operators in OPERATORS.items():
-            parameter = "<T extends string = string>" if kind == "text" else ""
-            lines = [f"  {each}?: {self._operand(kind, each)};\n" for each in operators]
-            if "like" in operators:
-                lines.insert(operators.index("like"), f"  {_LIKE}\n")
-            yield f"export interface {kind.title()}Operators{parameter} {{\n{''.join(lines)}}}\n"
-
-    def order(self) -> str:
-        """`EventOrderBy`, and what it is made of."""
-        return _ORDER % {
-            "directions": _literals(get_args(Direction)),
-            "fields": _alternatives(json.dumps(name) for name in self._named if self._fields.orders(name)),
-        }
-
-    def _test(self, field: Field) -> str:
-        """What may stand at a field: a bare value, null, or operators."""
-        values = [json.dumps(choice) for choice in field.choices] or self._values[field.kind]
-        parameter = f"<{' | '.join(values)}>" if field.choices else ""
-        return " | ".join([*values, "null", f"{field.kind.title()}Operators{parameter}"])
-
-    def _operand(self, kind: FieldKind, operator: Operator) -> str:
-        if operator == "isNull":
-            return "boolean"
-        if operator in MATCHING:
-            return "string"
-        if operator not in EQUALITY:
-            return " | ".join(value for value in self._values[kind] if value != "boolean")
-        value = "T" if kind == "text" else " | ".join(self._values[kind])
-        if operator in {"in", "nin"}:
-            return f"({value})[]" if " | " in value else f"{value}[]"
-        return f"{value} | null"
-
-
-def _signature(kind: Kind, wanted: str, answer: str) -> str:
+def _procedure_type(kind: Kind, wanted: str, answer: str) -> str:
     output = f"AsyncIterable<{answer}>" if kind is Kind.SUBSCRIPTION else answer
     return f"{_PROCEDURE_TYPES[kind]}<{{ input: {wanted}; output: {output}; meta: object }}>"
 
 
-def _doc(procedure: Declaration) -> str:
-    """What is said where a procedure is called."""
-    doc = procedure.description
-    if procedure.marker is not None:
-        doc += f"\n\n{_HOW_TO_GET_MARKERS % procedure.marker.__name__}"
-    return doc.strip()
-
-
-def _shape(wanted: Any) -> str | None:
-    """The form on the wire of what is kept as something else."""
-    _, meta = unwrap(wanted)
-    shape: str | None = ((meta and meta.extra) or {}).get("shape")
-    return shape
-
-
-def _literals(values: Iterable[object]) -> str:
-    return " | ".join(json.dumps(value) for value in values)
-
-
-def _alternatives(texts: Iterable[str]) -> str:
-    """A union, one member a line."""
-    return "".join(f"\n  | {text}" for text in texts)
-
-
-def _template(name: str) -> str:
-    """A text within a template literal."""
-    return re.sub(r"[`$]", r"\\\g<0>", json.dumps(name)[1:-1])
-
-
-def _key(name: str) -> str:
-    return name if name.isidentifier() else json.dumps(name)
-
-
-def _comment(doc: str | None, indent: str = "") -> str:
-    """A doc comment ended by a line break, or nothing where there is no text. What would end it early is defused."""
-    lines = cleandoc(doc or "").replace("*/", "*\\/").splitlines()
-    if len(lines) < 2:
-        return f"{indent}/** {lines[0]} */\n" if lines else ""
-    return "".join([f"{indent}/**\n", *(f"{indent} * {line}".rstrip() + "\n" for line in lines), f"{indent} */\n"])
-
-
 def _record(procedures: Mapping[str, Declaration], signature: Callable[[Declaration], str], indent: str) -> str:
-    """The router record of procedures by what is left of their names. A docstring shows where a frontend calls."""
+    """The router record of procedures by what is left of their names. An editor shows the docstring at each call."""
     spaces: dict[str, dict[str, Declaration]] = {}
     for name, procedure in procedures.items():
         space, _, rest = name.partition(".")
@@ -500,9 +320,17 @@ def _record(procedures: Mapping[str, Declaration], signature: Callable[[Declarat
     for space, below in spaces.items():
         called = below.get("")
         if called is None:
-            text += f"{inner}{_key(space)}: {_record(below, signature, inner)};\n"
+            text += f"{inner}{key(space)}: {_record(below, signature, inner)};\n"
         elif len(below) == 1:
-            text += _comment(_doc(called), inner) + textwrap.indent(f"{_key(space)}: {signature(called)};\n", inner)
+            text += comment(_doc(called), inner) + textwrap.indent(f"{key(space)}: {signature(called)};\n", inner)
         else:
             raise ValueError(f"{called.name}: a procedure cannot be a namespace too")
     return f"{text}{indent}}}"
+
+
+def _doc(procedure: Declaration) -> str:
+    """What an editor shows at a call."""
+    doc = procedure.description
+    if procedure.marker is not None:
+        doc += f"\n\n{_HOW_TO_GET_MARKERS % procedure.marker.__name__}"
+    return doc.strip()

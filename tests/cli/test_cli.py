@@ -730,7 +730,7 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     "a procedure without a contract": (
         "mine",
         {"mine.py": COUNT.format(name="notes.count", **COUNTING | {"output": "complex"})},
-        "the output of notes.count: <class 'complex'> has no TypeScript form.",
+        "the output of notes.count: the contract cannot express <class 'complex'>; use ",
     ),
     "a download": (
         "mine",

@@ -85,14 +85,14 @@ CHANGED: dict[str, tuple[Any, Any, str]] = {
     "choices become text with a pattern": (
         Literal["a"],
         _limited(str, pattern="b"),
-        'stars might be "a", which might not',
+        'stars might be "a", which might no longer fit',
     ),
     "choices become shorter text": (
         Literal["abc"],
         _limited(str, max_length=2),
-        'stars might be "abc", which might not',
+        'stars might be "abc", which might no longer fit',
     ),
-    "choices become numbers": (Literal["1"], int, 'stars might be "1", which might not fit any more'),
+    "choices become numbers": (Literal["1"], int, 'stars might be "1", which might no longer fit'),
     "a tighter upper bound": (_limited(int, le=10), _limited(int, le=5), "stars had maximum 10 and has maximum 5"),
     "a tighter lower bound": (_limited(int, ge=1), _limited(int, ge=2), "stars had minimum 1 and has minimum 2"),
     "a bound": (int, _limited(int, le=5), "stars had no maximum and has maximum 5"),
@@ -115,7 +115,7 @@ CHANGED: dict[str, tuple[Any, Any, str]] = {
     ),
     "text becomes a time": (str, Instant, 'stars had no format and has format "date-time"'),
     "an alternative is gone": (int | str, int, "stars was string and is integer"),
-    "no alternative fits": (bool, int | str, "stars was boolean and may not be that any more"),
+    "no alternative fits": (bool, int | str, "stars was boolean and might no longer fit"),
     "the alternative that fits is tighter": (
         _limited(int, le=9) | str,
         _limited(int, le=8) | str,
@@ -175,7 +175,7 @@ MEMBERS: dict[str, tuple[type[Struct], type[Struct], str | None]] = {
     "a member is gone": (_kind(("a", int), ("b", int)), _kind(("a", int)), "b is gone"),
     "a member has another name": (_kind(("a", int)), _kind(("b", int, 1)), "a is gone"),
     "a member of an open Struct is gone": (_kind(("a", int), base=Struct), _kind(base=Struct), None),
-    "unknown members are refused": (_kind(base=Struct), _kind(), "it took members of any name and does not any more"),
+    "unknown members are refused": (_kind(base=Struct), _kind(), "it accepted members of any name and no longer does"),
     "within a Struct": (
         _kind(("author", Author)),
         _kind(("author", _named("Author", ("name", str), ("age", int)))),

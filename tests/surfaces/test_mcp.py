@@ -25,7 +25,8 @@ from mcp_types import CallToolResult, Tool
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.contract.json_schema import Way, json_schemas, self_contained
+from app.contract.json_schema import json_schemas, self_contained
+from app.contract.model import Way
 from app.contract.operation import Kind
 from app.filters.language import Fields, parse_filter
 from app.surfaces.mcp.results import MAX_ANSWER_BYTES, failed

@@ -15,8 +15,9 @@ from typing import Any, cast, get_args
 import msgspec
 from msgspec import Struct
 
-from app.contract.json_schema import Schema, self_contained
+from app.contract.json_schema import self_contained
 from app.contract.operation import Kind
+from app.contract.schema import Schema
 from app.filters.patterns import portable
 from procedures.described import contract
 from procedures.procedure import Procedure

@@ -17,8 +17,10 @@ from typing import Annotated, Any, Literal, get_origin
 import msgspec
 from msgspec import Struct
 
-from app.contract.json_schema import Schema, Way, json_schemas
+from app.contract.json_schema import json_schemas
+from app.contract.model import Way
 from app.contract.operation import Kind
+from app.contract.schema import Schema
 from app.surfaces.openapi.examples import UUID, Examples
 from app.surfaces.shared.operation import Operation, Probe, Route
 from app.surfaces.shared.rest import Refusal

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.contract.json_schema import Schema
+from app.contract.schema import Schema
 
 UUID = "019ab2c0-5b7e-7c1a-9d57-3f6b1c2d4e5f"
 HASH = "sha256:a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90"
