@@ -1,4 +1,4 @@
-"""Examples for the API document, put together from values that are each said once, by the member that they stand in."""
+"""Examples for the API document, composed of one value for each name of a member."""
 
 from typing import Any
 
@@ -93,7 +93,7 @@ VALUES: dict[str, Any] = {
     "workspaces": "default",
     "webhookUrl": "https://hooks.example/events",
     "vkey": f"synap.example+2d1f0c9b+{BASE64}",
-    # Where the member alone does not say it.
+    # Members whose value depends on their Struct.
     "ApiKey.id": "k2f9c1d7",
     "Attempt.body": "",
     "Attempt.status": 204,
@@ -161,17 +161,17 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "TracedEvent": ("causationId", "agent", "confidence", "depth"),
     "Validation": ("sentBytes", "data", "dataBytes", "userId", "source", "subscriptionCount"),
 }
-"""The optional members that the example of a Struct has; the required ones every example has."""
+"""The optional members that the example of a Struct has. Every example has the required ones."""
 
 
 class Examples:
-    """Makes examples of schemas that refer to `components`."""
+    """Makes examples for schemas that refer to `components`."""
 
     def __init__(self, components: dict[str, Schema]) -> None:
         self._components = components
 
     def of(self, schema: Schema, member: str = "", struct: str = "") -> Any:
-        """An example of what stands in a member. Raises LookupError where none can be told from the schema."""
+        """An example of the value of a member. Raises LookupError if the schema is not enough to make one."""
         if (qualified := f"{struct}.{member}") in VALUES:
             return VALUES[qualified]
         if "$ref" in schema:
@@ -199,7 +199,7 @@ class Examples:
 
 
 def _value(schema: Schema, member: str) -> Any:
-    """A value that is no object of ours."""
+    """A value without members."""
     if "const" in schema or "enum" in schema:
         return schema["const"] if "const" in schema else schema["enum"][0]
     if "examples" in schema or "default" in schema:

@@ -1,7 +1,7 @@
-"""The API document at `/openapi.json`, and `/docs`, a page that shows it and can call what it shows.
+"""The API document at `/openapi.json`, and `/docs`, a page that shows it and can call its operations.
 
-The page is Swagger UI, its files from the package `offapi`. Nothing comes from the network: the page may load from us
-alone (its Content-Security-Policy), and asks no one to validate the document.
+The page is Swagger UI, with the files of the package `offapi`. Nothing comes from the network: its
+Content-Security-Policy lets the page load only from this server, and no other server validates the document.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
-"""The files of the package that are served, and what they are."""
+"""The files of the package that are served, and their media types."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Inline styles are Swagger UI's own. Scripts are files only."""
+"""Swagger UI has inline styles. Scripts are files only."""
 
 START = """\
 SwaggerUIBundle({
@@ -58,19 +58,19 @@ _KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type
 
 
 def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
-    """The routes of the document, which is made for the first one who asks. No key is needed."""
+    """The routes of the document, which need no key. The first request makes the document."""
     package = distribution("offapi")
     page = PAGE.replace("{version}", package.version)
 
     @cache
     def written() -> tuple[bytes, str]:
-        """The document as it is sent, and its tag."""
+        """The document as it is sent, and its ETag."""
         content = msgspec.json.encode(document())
         return content, f'"{sha256(content).hexdigest()[:32]}"'
 
     @get("/openapi.json", sync_to_thread=True)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """The document; 304 for who has it."""
+        """The document, or 304 if the caller has it."""
         content, etag = written()
         headers = {**_REVALIDATED, "etag": etag}
         if etag in request.headers.get("if-none-match", ""):
@@ -85,7 +85,7 @@ def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
 
     @get("/docs/start.js", sync_to_thread=False)
     def start() -> Response[str]:
-        """What opens the document in the page."""
+        """The script that opens the document in the page."""
         return Response(START, media_type=ASSETS["swagger_bundle.js"], headers=_REVALIDATED)
 
     @get("/docs/{asset:str}", sync_to_thread=True)
