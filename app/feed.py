@@ -24,7 +24,10 @@ import structlog
 
 from app.capacity.budget import Budget
 from app.capacity.turns import Turns
-from app.filters.language import FoundEvent, cost, filter_of, matcher, weight
+from app.filters.cost import cost, weight
+from app.filters.event import FoundEvent
+from app.filters.matches import matcher
+from app.filters.parse import filter_of
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events.follower import MAX_BYTES, MAX_EVENTS, EventFollower
 from app.store.events.query import Filter

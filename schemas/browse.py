@@ -22,7 +22,7 @@ Ids = Annotated[list[EventName], Meta(max_length=MAX_IDS, extra={"message": f"mu
 OrderObject = Annotated[dict[str, Any], Meta(extra={"shape": "order", "message": "must be a JSON object"})]
 
 OrderObjects = list[OrderObject]
-"""An order, as its caller wrote it; `app/filters/language.py` reads it."""
+"""An order, as its caller wrote it; `app/filters/order.py` reads it."""
 
 
 class BrowseEvents(Input, frozen=True, kw_only=True):

@@ -31,13 +31,13 @@ Value = Scalar | tuple[Scalar, ...]
 
 
 FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
-"""A filter, as its caller wrote it; `app/filters/language.py` reads it."""
+"""A filter, as its caller wrote it; `app/filters/parse.py` reads it."""
 
 LiveFilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
+"""A filter of a stream or webhook, which sees events one by one: it has no relations."""
 
 ShownFilter = Annotated[Raw, Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
-"""A live filter that was stored: its JSON text is shown as it is."""
-"""The same where events are looked at one by one: it has no relations."""
+"""A live filter that was stored. Its JSON text is returned as it is."""
 
 
 class Field(Struct, frozen=True):

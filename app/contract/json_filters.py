@@ -7,15 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from app.contract.schema import INSTANT, NULL, Schema, any_of, choices
-from app.filters.language import (
-    EQUALITY,
-    MATCHING,
-    MAX_MEMBERS,
-    MAX_TEXT,
-    MAX_VALUES,
-    OPERATORS,
-    Fields,
-)
+from app.filters.fields import Fields
+from app.filters.language import EQUALITY, MATCHING, MAX_MEMBERS, MAX_TEXT, MAX_VALUES, OPERATORS
 from app.filters.patterns import escaped
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
 from schemas.issues import is_struct, unwrap

@@ -13,7 +13,7 @@ literal: a branded `string` would match any literal, and TypeScript could not te
 A stream sends markers only if its input has `markers: true`. The client of tRPC cannot type an output by the input, so
 the router is generic: `AppRouter` has no markers, and `AppRouter<{ markers: true }>` has them.
 
-Filters and orders are typed by the fields that `app/filters/language.py` parses them with. An unknown field, or an
+Filters and orders are typed by the fields of `app/filters/fields.py`. An unknown field, or an
 operator that a field does not have, does not compile.
 
 Pure: it reads what is registered and nothing else, and the same procedures give the same text.

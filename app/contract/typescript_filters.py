@@ -7,7 +7,8 @@ from typing import get_args
 from msgspec import Struct
 
 from app.contract.spelling import alternatives, key, literals
-from app.filters.language import EQUALITY, MATCHING, OPERATORS, Fields
+from app.filters.fields import Fields
+from app.filters.language import EQUALITY, MATCHING, OPERATORS
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
 
 NAMES = (

@@ -19,7 +19,6 @@ from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
 from app.delivery.post import Outcome
 from app.delivery.queues import Queues, TooManyWaitError
 from app.delivery.worker import Posting, Worker
-from app.filters.language import Subscribers
 from app.ledger.chain import instant
 from app.ledger.draft import Draft, new_id, server_draft
 from app.sealing.cursors import Cursors
@@ -32,6 +31,7 @@ from app.store.postgres.pipe import Call, PipedConnection
 from app.store.webhooks.claims import Claims
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import MAX_UNTRIED, Dispatch
+from app.store.webhooks.subscribers import Subscribers
 from app.store.webhooks.subscriptions import (
     MAX_FOR_EACH_ACTIVE,
     Disabled,

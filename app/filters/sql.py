@@ -1,4 +1,4 @@
-"""Filters as SQL over rows of the table `event`. `language.py` judges the same in memory; a property test holds both.
+"""Filters as SQL over rows of the table `event`. `matches.py` does the same in memory; a property test compares them.
 
 Every value is a parameter, and so is every path that a caller made up: the names that stand in a statement are those of
 registered Structs. No cast here can fail, in whatever order PostgreSQL evaluates: JSON is compared as `jsonb`, which
@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from app.filters.language import IDENTIFIER, INSTANT, MATCHING, ORDERING
+from app.filters.fields import IDENTIFIER
+from app.filters.language import MATCHING, ORDERING
+from app.filters.values import INSTANT
 from schemas.filter import And, Field, Kind, Node, Not, Operator, Or, OrderTerm, Related, Scalar, Test
 
 COLUMNS = {

@@ -2,7 +2,7 @@
 
 from app.delivery.guard import TargetRefused
 from app.delivery.signature import is_weak, new_secret, standard_secret
-from app.filters.language import kept_filter
+from app.filters.parse import kept_filter
 from app.store.install.keys import new_key_id
 from procedures.context import Context
 from procedures.procedure import mutation

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import UNSET
 
-from app.filters.language import kept_filter
+from app.filters.parse import kept_filter
 from procedures.context import Context
 from procedures.procedure import mutation
 from schemas.errors import NotFound, RateLimited

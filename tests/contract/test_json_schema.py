@@ -24,7 +24,9 @@ from app.contract.json_schema import json_schemas, self_contained
 from app.contract.model import Way
 from app.contract.operation import Kind
 from app.contract.typescript import typescript
-from app.filters.language import Fields, parse_filter, parse_order, refuse_relations
+from app.filters.fields import Fields
+from app.filters.order import parse_order
+from app.filters.parse import parse_filter, refuse_relations
 from app.ledger.draft import Drafting
 from procedures.described import contract, procedures_described
 from procedures.registry import registry
@@ -351,7 +353,8 @@ import json
 import sys
 from typing import Annotated, Any
 from msgspec import Meta, Struct
-from app.filters.language import Fields, parse_filter
+from app.filters.fields import Fields
+from app.filters.parse import parse_filter
 from procedures.described import contract, kinds_described
 from procedures.registry import registry
 from schemas.base import Instant, Section

@@ -14,7 +14,9 @@ from msgspec import Struct
 from app.contract.model import ANYTHING
 from app.contract.operation import Kind
 from app.contract.typescript import typescript
-from app.filters.language import Fields, parse_filter, parse_order
+from app.filters.fields import Fields
+from app.filters.order import parse_order
+from app.filters.parse import parse_filter
 from procedures.context import Context
 from procedures.procedure import Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry

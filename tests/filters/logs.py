@@ -8,7 +8,10 @@ import msgspec
 import psycopg
 from msgspec import Meta, Struct, defstruct
 
-from app.filters.language import Fields, FoundEvent, judge, parse_filter
+from app.filters.event import FoundEvent
+from app.filters.fields import Fields
+from app.filters.matches import judge
+from app.filters.parse import parse_filter
 from app.filters.sql import condition
 from app.ledger.draft import Draft
 from app.store.events.follower import EventFollower

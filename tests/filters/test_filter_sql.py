@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.filters.language import parse_filter, parse_order
+from app.filters.order import parse_order
+from app.filters.parse import parse_filter
 from app.filters.sql import MAX_READINGS, condition, order_type, order_value
 from tests.filters.logs import FIELDS, ODD_FIELDS, Logs
 from tests.store.opened import draft

@@ -9,7 +9,11 @@ import pytest
 from msgspec import Meta
 
 import schemas.filter as syntax
-from app.filters.language import INSTANT, Document, judge, parse_filter, parse_order, refuse_relations
+from app.filters.event import Document
+from app.filters.matches import judge
+from app.filters.order import parse_order
+from app.filters.parse import parse_filter, refuse_relations
+from app.filters.values import INSTANT
 from schemas.errors import InvalidInput
 from schemas.jsontext import UNSAFE_NUMBER
 from tests.filters.logs import FIELDS, ODD_FIELDS

@@ -16,7 +16,6 @@ import msgspec
 import psycopg
 import pytest
 
-from app.filters.language import Subscriber
 from app.ledger.audit import ANOTHER_LOG, HASH, LATER, LINK, PLACE, BrokenEntry, first_broken
 from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.store.audit.log import MAX_TIPS, WITNESS_INTERVAL, Act, AuditLog, enter
@@ -28,6 +27,7 @@ from app.store.ledger.witness import CLOSE_SECONDS, Witness
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, Outcome
 from app.store.webhooks.deliveries import Deliveries
+from app.store.webhooks.subscribers import Subscriber
 from app.store.webhooks.subscriptions import Subscriptions
 from schemas.audit import AuditEntry, AuditPage
 from schemas.errors import NotFound

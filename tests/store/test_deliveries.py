@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.filters.language import Subscriber, Subscribers, kept_filter, type_pattern
+from app.filters.parse import kept_filter
+from app.filters.type_patterns import type_pattern
 from app.store.audit.log import Act
 from app.store.webhooks.claims import Claim, Claims, Made
 from app.store.webhooks.deliveries import Deliveries
@@ -21,6 +22,7 @@ from app.store.webhooks.dispatch import (
     UnreadableFilterError,
 )
 from app.store.webhooks.purge import purge
+from app.store.webhooks.subscribers import Subscriber, Subscribers
 from app.store.webhooks.subscriptions import Subscriptions
 from schemas.errors import InvalidInput
 from tests.store.opened import Store, draft, opened

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from app import feed as feed_module
 from app.feed import LARGE_BYTES, TIMER_SECONDS, WINDOW_EVENTS, Feed, Reader
-from app.filters.language import known_fields, matcher, parse_filter, weight
+from app.filters.cost import weight
+from app.filters.fields import known_fields
+from app.filters.matches import matcher
+from app.filters.parse import parse_filter
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events.event_log import EventLog
 from app.store.events.follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower

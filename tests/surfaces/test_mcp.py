@@ -28,7 +28,8 @@ from websockets.sync.client import connect
 from app.contract.json_schema import json_schemas, self_contained
 from app.contract.model import Way
 from app.contract.operation import Kind
-from app.filters.language import Fields, parse_filter
+from app.filters.fields import Fields
+from app.filters.parse import parse_filter
 from app.surfaces.mcp.results import MAX_ANSWER_BYTES, failed
 from app.surfaces.mcp.server import ToolServer
 from app.surfaces.mcp.tools import CAUTION, DEFAULT_LIMIT, EXAMPLE, HINTS, LEFT_OUT, tool_name, tools

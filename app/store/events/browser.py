@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.filters.language import known_fields, parse_order
+from app.filters.fields import known_fields
+from app.filters.order import parse_order
 from app.filters.sql import order_type, order_value
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events import pieces

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
-from app.filters.language import FoundEvent
+from app.filters.event import FoundEvent
 from app.store.events.query import Filter
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from app.store.postgres.database import Database, SlowReadError

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from app.filters.language import filter_of, type_pattern
+from app.filters.parse import filter_of
 from app.filters.sql import condition, has_kind, projection
+from app.filters.type_patterns import type_pattern
 from app.store.events.linker import MICROSECOND
 from app.store.postgres.pipe import uuid_array
 from app.store.postgres.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types

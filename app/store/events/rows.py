@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.filters.language import FoundEvent
+from app.filters.event import FoundEvent
 from app.ledger.chain import Body
 from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Row

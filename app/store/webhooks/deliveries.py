@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from app.filters.language import Subscriber
 from app.filters.sql import condition
 from app.store.audit.log import AUDITED, Act
 from app.store.postgres.database import Database
@@ -12,6 +11,7 @@ from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Once, Row
 from app.store.postgres.walk import one_sql
 from app.store.webhooks.dispatch import MAX_UNTRIED
+from app.store.webhooks.subscribers import Subscriber
 from app.store.webhooks.subscriptions import MINE, not_found, subscription_key
 from schemas.base import Way
 from schemas.subscription import Attempt, Delivery, DeliveryState

@@ -9,11 +9,14 @@ from msgspec import Struct
 from psycopg.pq import TransactionStatus
 
 from app.capacity.turns import Turns
-from app.filters.language import FoundEvent, Subscriber, Subscribers, cost, judge, weight
+from app.filters.cost import cost, weight
+from app.filters.event import FoundEvent
+from app.filters.matches import judge
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found
 from app.store.postgres.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, PipedConnection, Row
 from app.store.postgres.walk import Entry, Walk, each_sql, fitting_types
+from app.store.webhooks.subscribers import Subscriber, Subscribers
 from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
 from schemas.errors import InvalidInput
 from schemas.event import SynapEvent

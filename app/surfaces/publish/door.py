@@ -15,7 +15,7 @@ from app.access.rate_limits import RateLimits
 from app.capacity.allowance import Allowance
 from app.capacity.bodies import Room
 from app.capacity.parsing import parse
-from app.filters.language import Subscribers
+from app.store.webhooks.subscribers import Subscribers
 from app.surfaces.publish.cloudevents import BATCH, EVENT, Mode, hint, mode_of, other_spellings, read, written
 from app.surfaces.shared.accept import chosen
 from app.surfaces.shared.body import Body
