@@ -1,4 +1,4 @@
-"""What `synap export` does: a log of the install here, or a part of it, as the signed bundle of the ledger."""
+"""`synap export`: a log of this install, or a part of it, as a signed bundle."""
 
 import asyncio
 import os
@@ -8,17 +8,19 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO
+from typing import IO, Annotated
 
+from cyclopts import Parameter
 from msgspec import Struct
 
+from app.cli.arguments import Flag, UsageError, check_workspace
 from app.cli.terminal import Bar
 from app.ledger.keyring import Keyring
 from app.server.install import Install, ready
 from app.settings import Settings
 from app.signals import stop
 from app.store.audit.log import enter
-from app.store.install.install import connect
+from app.store.install.install import DEFAULT_WORKSPACE, connect
 from app.store.ledger.export import Export, Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
@@ -26,15 +28,15 @@ from app.store.postgres.database import Database
 from schemas.errors import InvalidInput, NotFound, ProcedureError
 
 OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}
-"""What the ledger calls by other names."""
+"""The options, by the names that the ledger has for them."""
 
 
 class ExportingError(Exception):
-    """The export cannot be made; the message is one sentence for the operator."""
+    """The export cannot be made. The message is one sentence for the operator."""
 
 
 class Part(Struct, frozen=True):
-    """What is exported: a workspace's log from a seq to a seq, both included; None: from, and to, its end."""
+    """What is exported: a workspace's log from seq to seq, both included. None means the first, or the last event."""
 
     workspace: str
     from_seq: int | None = None
@@ -131,3 +133,35 @@ def _name(written: str, path: Path, *, force: bool) -> None:
         Path(written).replace(path)
     else:
         os.link(written, path)  # fails where it came to be there meanwhile
+
+
+def export(
+    *,
+    workspace: str = DEFAULT_WORKSPACE,
+    from_seq: int | None = None,
+    to_seq: int | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    force: Flag = False,
+) -> None:
+    """Write the log of this install, or a part of it, as a signed bundle, which `synap verify` checks.
+
+    Parameters
+    ----------
+    workspace
+        The workspace.
+    from_seq
+        The seq of the first event. Default: the first of the log.
+    to_seq
+        The seq of the last event. Default: the last of the log now.
+    output
+        A file. It appears only when it is complete. Default: standard output.
+    force
+        Replace the file if it exists.
+    """
+    check_workspace(workspace)
+    for option, seq in (("--from-seq", from_seq), ("--to-seq", to_seq)):
+        if seq is not None and not 0 <= seq < 2**53:
+            raise UsageError(f"{option} must be 0 or more.")
+    events = export_log(Settings.from_environment(), Part(workspace, from_seq, to_seq), output, force=force)
+    if output is not None:
+        print(f"{events} events of the log {workspace} are in {output}.")

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.cli.doctor import examine
+from app.cli.doctor.examine import examine
 from app.ledger.draft import Draft
 from app.settings import Settings
 from app.store.events.linker import LOCK

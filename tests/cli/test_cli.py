@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.cli.main import UsageError, cli
-from app.cli.tail import TailError
-from app.cli.verify import UnreadableError
+from app.cli.arguments import UsageError
+from app.cli.main import cli
+from app.cli.tail.follow import TailError
+from app.cli.verify.evidence import UnreadableError
 from app.ledger.signer import Signer
 from app.server.install import ready
 from app.settings import Settings, SettingsError

@@ -10,9 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli.doctor import Finding, examine, prove
+from app.cli.doctor.checkpoints import prove
+from app.cli.doctor.examine import examine
+from app.cli.doctor.finding import Finding
 from app.cli.main import cli
-from app.cli.verify import UnreadableError
+from app.cli.verify.evidence import UnreadableError
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint, parse
 from app.ledger.keyring import Keyring

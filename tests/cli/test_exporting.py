@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.cli.arguments import UsageError
 from app.cli.export import ExportingError
-from app.cli.main import UsageError, cli
+from app.cli.main import cli
 from tests.kit.servers import environment
 from tests.store.opened import Store, draft, opened
 

@@ -12,8 +12,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from app.cli.arguments import UsageError
 from app.cli.importing.reader import ImportingError
-from app.cli.main import UsageError, cli
+from app.cli.main import cli
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP
 from tests.kit.servers import cloned, environment, until

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.cli.tail import TailError, Wanted, follow, is_local, line
+from app.cli.tail.command import is_local
+from app.cli.tail.follow import TailError, Wanted, follow
+from app.cli.tail.line import line
 from app.cli.terminal import escaped
 from benchmarks.process import free_port
 from tests.kit.command import SYNAP

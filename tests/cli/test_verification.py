@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import cli
-from app.cli.verify import NOT_PINNED, SILENCE_SECONDS, UnreadableError, export_url, read_bundle
+from app.cli.verify.evidence import SILENCE_SECONDS, UnreadableError, export_url, read_bundle
+from app.cli.verify.report import NOT_PINNED
 from tests.kit import web
 from tests.kit.bundles import Record, build, write
 from tests.kit.command import synap
@@ -206,7 +207,7 @@ def test_an_answer_that_breaks_off_is_not_read() -> None:
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SILENCE_SECONDS <= 60
-    monkeypatch.setattr("app.cli.verify.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("app.cli.verify.evidence.SILENCE_SECONDS", 0.3)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(UnreadableError, match=r"cannot be read: timed out\.$"),

@@ -1,17 +1,13 @@
-"""What `synap tail` does: follows the log of a server by `events.stream`, and shows each event on a line.
+"""Follows the log of a server by `events.stream`.
 
-It is cut off as any reader may be, and then goes on behind the last event that it showed: it shows each one once.
+If the connection is lost, it connects again and continues after the last event, so it returns each event once.
 """
 
 import http.client
-import os
 import re
-import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,34 +15,27 @@ import msgspec
 from msgspec import Raw, Struct
 
 from app.cli.terminal import escaped, without_secrets
-from schemas.base import RawRecord
 
 CONNECT_SECONDS = 10.0
 
 SILENCE_SECONDS = 60.0
-"""How long a server may say nothing before the connection is taken for dead, unless it says itself."""
+"""How long a server may send nothing before the connection counts as lost, unless the server names the time."""
 
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Before each new attempt; the last one counts for those that follow."""
+"""The pauses before new attempts. All later attempts have the last one."""
 
 MAX_LINE_BYTES = 2**25
-"""Of an answer: far beyond any event."""
-
-WIDTH = 240
-"""Characters of a line where the output is no terminal, whose width counts else."""
-
-MIN_DATA_WIDTH = 20
-"""Of them for an event's data, however narrow the terminal is."""
+"""The longest line of an answer that is read. Any event is far shorter."""
 
 _SEQ = re.compile(r"[0-9]{1,16}")
-_TOKEN = re.compile(r"[!-~]+")
-_RETRIABLE = frozenset({"SERVICE_UNAVAILABLE", "TOO_MANY_REQUESTS", "INTERNAL_SERVER_ERROR"})
 
-DIM, BOLD, CYAN, GREEN, RESET = "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[32m", "\x1b[0m"
+_TOKEN = re.compile(r"[!-~]+")
+
+_RETRIABLE = frozenset({"SERVICE_UNAVAILABLE", "TOO_MANY_REQUESTS", "INTERNAL_SERVER_ERROR"})
 
 
 class TailError(Exception):
-    """The log cannot be followed; the message is one sentence for the operator."""
+    """The log cannot be followed. The message is one sentence for the operator."""
 
 
 class _LostError(Exception):
@@ -54,7 +43,7 @@ class _LostError(Exception):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What is followed. `start` is what `events.stream` takes, or a seq: the event that is shown first."""
+    """What to follow. `start` is a start of `events.stream`, or the seq of the first event."""
 
     url: str
     token: str
@@ -63,19 +52,6 @@ class Wanted(Struct, frozen=True, kw_only=True):
     filter: str | None = None
     start: str = "now"
     superjson: bool = False
-
-
-class Shown(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a line shows of an event."""
-
-    id: str
-    type: str
-    seq: int
-    timestamp: str
-    user_id: str
-    data: RawRecord
-    metadata: Raw = Raw(b"null")
-    erased: bool = False
 
 
 class _Message(Struct, frozen=True):
@@ -87,9 +63,9 @@ class _Message(Struct, frozen=True):
 
 
 def follow(wanted: Wanted, tell: Callable[[str], object] = lambda _: None) -> Iterator[bytes]:
-    """The JSON of each event, for ever; the connection is made again where it is lost, but not where none came about.
+    """The JSON of each event, for ever. A lost connection is made again; if the first one fails, it raises TailError.
 
-    `tell` is given a sentence when it is lost, and when it is there again. Raises TailError.
+    `tell` gets a sentence when the connection is lost, and when it is there again.
     """
     query = _query(wanted)
     place: str | None = None
@@ -112,56 +88,6 @@ def follow(wanted: Wanted, tell: Callable[[str], object] = lambda _: None) -> It
         failures += 1
 
 
-def line(event: bytes, *, width: int, colours: bool) -> str:
-    """One event for a person: time, seq, type, user, agent and confidence where there are, and its data, shortened.
-
-    `width` is in characters. Nothing in it steers the terminal but our own `colours`.
-    """
-    shown = _decoder.decode(event)
-    parts = [
-        (DIM, shown.timestamp[:23].replace("T", " ")),
-        (DIM, f"#{shown.seq}"),
-        (BOLD, shown.type),
-        (CYAN, shown.user_id),
-        *((GREEN, part) for part in _agent(bytes(shown.metadata))),
-    ]
-    texts = [(colour, escaped(part)) for colour, part in parts]
-    used = sum(len(text) + 1 for _, text in texts)
-    data = "(erased)" if shown.erased else escaped(bytes(shown.data).decode())
-    room = max(width - used, MIN_DATA_WIDTH)
-    data = data if len(data) <= room else f"{data[: room - 1]}…"
-    return " ".join([*(f"{colour}{text}{RESET}" if colours else text for colour, text in texts), data])
-
-
-def printer(*, json: bool) -> Callable[[bytes], str]:
-    """How each event is shown on standard output, a terminal or not; with `json` as one JSON object a line."""
-    if json:
-        return lambda event: escaped(event.decode())
-    if not sys.stdout.isatty():
-        return lambda event: line(event, width=WIDTH, colours=False)
-    colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"  # no-color.org
-    return lambda event: line(event, width=shutil.get_terminal_size().columns, colours=colours)
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL leads to this machine alone. So does one of all its addresses, where a server may listen."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback or ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def _agent(metadata: bytes) -> list[str]:
-    """Who of the AI agents it was, and how sure."""
-    try:
-        ai = msgspec.json.decode(metadata)["ai"]
-        confidence = ai.get("confidence") or {}
-        return [str(ai["agent"]), *([f"{confidence['score']:.2f}"] if "score" in confidence else [])]
-    except (TypeError, KeyError, ValueError, AttributeError):
-        return []  # other metadata, or none
-
-
 def _query(wanted: Wanted) -> dict[str, Any]:
     """The input of `events.stream`. Raises TailError."""
     query: dict[str, Any] = {"start": wanted.start}
@@ -178,7 +104,7 @@ def _query(wanted: Wanted) -> dict[str, Any]:
 
 
 def _before(wanted: Wanted, seq: int) -> str:
-    """Where a stream begins whose first event is that of `seq`: behind the id of the one before it."""
+    """The start of a stream whose first event is that of `seq`: the id of the event before it."""
     if seq == 0:
         return "beginning"
     asked = {"filter": {"seq": {"eq": seq - 1}}, "limit": 1}
@@ -198,7 +124,7 @@ def _before(wanted: Wanted, seq: int) -> str:
 
 
 def _messages(wanted: Wanted, query: dict[str, Any], place: str | None) -> Iterator[_Message]:
-    """One connection's messages, until it raises _LostError. Raises TailError where it is refused."""
+    """The messages of one connection, which ends with _LostError. Raises TailError if the server refuses."""
     try:
         with closing(_connection(wanted)) as connection:
             headers = {} if place is None else {"last-event-id": place}
@@ -233,7 +159,7 @@ def _asked(
 
 
 def _connection(wanted: Wanted) -> http.client.HTTPConnection:
-    """Raises TailError for what is no URL or no token."""
+    """A connection to the server. Raises TailError for an invalid URL or token."""
     try:
         parts = urlsplit(wanted.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -265,7 +191,7 @@ def _parsed(answer: http.client.HTTPResponse) -> Iterator[_Message]:
 
 
 def _silence(connected: bytes) -> float:
-    """After how many seconds without a word the server says that it is gone."""
+    """The seconds of silence after which the server says that a connection counts as lost."""
     told = msgspec.json.decode(connected)
     seconds = told.get("reconnectAfterInactivityMs") if isinstance(told, dict) else None
     return seconds / 1000 if isinstance(seconds, int | float) and seconds > 0 else SILENCE_SECONDS
@@ -282,7 +208,7 @@ def _unpacked(value: Any, wanted: Wanted) -> Any:
 
 
 def _check_transformer(wanted: Wanted, *, is_wrapped: bool) -> None:
-    """Raise TailError where the server wraps values and we do not, or the other way round."""
+    """Raise TailError if the server wraps values and we do not, or the other way round."""
     if is_wrapped != wanted.superjson:
         raise _otherwise(wanted)
 
@@ -294,7 +220,7 @@ def _otherwise(wanted: Wanted) -> TailError:
 
 
 def _refusal(error: Any, wanted: Wanted) -> TailError | _LostError:
-    """What an error of the server comes to."""
+    """The failure that an error of the server means for us."""
     refusal = msgspec.convert(error, _Refusal)
     if refusal.data.reason == "wrong_transformer":
         return _otherwise(wanted)
@@ -324,9 +250,6 @@ class _Refusal(Struct, frozen=True):
 
 
 class _Wrapped(Struct, frozen=True):
-    """What superjson makes of a value; the notes on its types are for JavaScript."""
+    """A value as superjson writes it. Its notes on types are for JavaScript, and are ignored."""
 
     json: Raw
-
-
-_decoder = msgspec.json.Decoder(Shown)

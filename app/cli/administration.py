@@ -1,0 +1,61 @@
+"""The install of this machine, open for an administrator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from app.ledger.kept import KeptNotes
+from app.ledger.keyring import Keyring
+from app.server.install import ready
+from app.settings import Settings
+from app.store.install.idempotency import has_secret_ids
+from app.store.install.install import connect
+from app.store.postgres.roles import grant_serving
+
+
+class Administration(msgspec.Struct, frozen=True):
+    """An install as an administrator on its machine uses it."""
+
+    connection: psycopg.Connection
+    keys: Keyring
+    secret_path: Path
+    url: str
+    origin: str
+    notes: KeptNotes
+
+
+@contextmanager
+def administered(*, recovering: bool = False) -> Iterator[Administration]:
+    """Open the install of the settings. If no server runs its embedded database, it runs until the block ends."""
+    settings = Settings.from_environment()
+    with (
+        ready(settings, serving=False, recovering=recovering) as install,
+        connect(install.urls.owner) as connection,
+    ):
+        yield Administration(
+            connection,
+            Keyring(settings.node_key_path),
+            settings.secret_path,
+            install.database_url,
+            install.origin,
+            KeptNotes(settings.data_dir, install.node),
+        )
+
+
+def migrate(*, grant: str | None = None) -> None:
+    """Bring the database's schema to its newest version.
+
+    Parameters
+    ----------
+    grant
+        A role that servers log in as. It gets the rights that a server needs, and no others.
+    """
+    with administered() as install:
+        if grant is not None:
+            grant_serving(install.connection, grant)
+        print("The schema is at its newest version.")
+        if not has_secret_ids(install.connection):
+            print("A server of an earlier version still uses this database; run this again when it has stopped.")

@@ -1,0 +1,1 @@
+"""`synap doctor`: looks at an install without changing it."""

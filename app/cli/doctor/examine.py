@@ -1,0 +1,214 @@
+"""What `synap doctor` checks: an install as it is, without changing it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import psycopg
+
+from app.cli.doctor.checkpoints import examine_kept
+from app.cli.doctor.finding import MAX_NAMED, Finding, refusal, wrong
+from app.cli.doctor.machine import files, machine
+from app.ledger.kept import KeptNotes
+from app.ledger.keyring import Keyring
+from app.server.install import connections, observed
+from app.settings import Settings
+from app.store.audit.check import audit_faults
+from app.store.install import inspection
+from app.store.install.idempotency import has_secret_ids
+from app.store.install.install import Identity, InstallError, connect, find_identity, head
+from app.store.install.secret import SecretError, read_secret, require_secret, unopened
+from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.roles import power
+from app.store.postgres.tuning import advice
+
+MAX_CLOCK_SECONDS = 5.0
+"""The largest difference between the clocks of this machine and the database."""
+
+MAX_OVERDUE_SECONDS = 600.0
+"""How long a webhook's delivery may be due. Servers send them at once, unless they are in a queue."""
+
+FORMER_IDS = (
+    "Events with an Idempotency-Key still get ids that can be foretold, as servers of an earlier version do; when the "
+    "last one has stopped, run: synap migrate."
+)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Check the install of `settings` without changing it, as far as that is cheap. Servers may run."""
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(connect(observed(settings)))
+            version = connection.info.parameter_status("server_version")
+            yield Finding(is_right=True, sentence=_answers(settings, version))
+            yield from _database(settings, connection)
+        except (DataDirectoryError, InstallError) as error:
+            yield Finding(is_right=False, sentence=str(error))
+        except OSError as error:
+            yield wrong(f"The data directory {settings.data_dir} cannot be used: {error.strerror}.")
+        except psycopg.Error as error:
+            yield wrong(refusal(error))
+    yield from files(settings)
+    yield from machine(settings)
+
+
+def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    revision = inspection.revision(connection)
+    if revision is not None and revision > head():
+        yield wrong(f"The schema is at {revision}, which a newer version of this server made; run that one.")
+        return
+    if revision != head():
+        yield wrong(f"The schema is at {revision or 'none'}, not at {head()}; synap migrate brings it there.")
+        return
+    yield Finding(is_right=True, sentence=f"The schema is at its newest version ({revision}).")
+    identity = find_identity(connection)
+    if identity is None:
+        yield wrong("The database has no install yet; synap serve makes one.")
+        return
+    yield _key(settings, identity)
+    yield _writable(connection)
+    yield _role(connection)
+    if loose := inspection.loose_tips(connection):
+        yield wrong(f"Logs whose tip is not their last event under the key in force: {', '.join(loose)}.")
+    else:
+        yield Finding(is_right=True, sentence="Every log ends where its tip says, under the key in force.")
+    yield from examine_kept(KeptNotes(settings.data_dir, identity.node), connection)
+    if faults := audit_faults(connection):
+        yield from map(wrong, faults[:MAX_NAMED])
+    else:
+        yield Finding(is_right=True, sentence="Every audit is whole, and as the signed logs tell of it.")
+    yield from _safety(connection)
+    if settings.database_url is not None:
+        yield from _advice(settings, connection)
+    if not has_secret_ids(connection):
+        yield Finding(is_right=True, sentence=FORMER_IDS, is_hint=True)
+    yield _clock(connection)
+    yield _webhooks(connection)
+    yield from _secret(settings, connection)
+    yield _keys(settings, connection)
+
+
+def _answers(settings: Settings, version: str | None) -> str:
+    if settings.database_url is not None:
+        return f"The database answers (PostgreSQL {version})."
+    return (
+        f"The embedded database answers (PostgreSQL {version}, from a package that may be behind; in production use a "
+        "PostgreSQL of your own with its newest minor release)."
+    )
+
+
+def _role(connection: psycopg.Connection) -> Finding:
+    has = power(connection)
+    if not has.is_owner:
+        return Finding(is_right=True, sentence=f"The role {has.role} cannot switch off the triggers that keep the log.")
+    is_ = "is a superuser" if has.is_superuser else "owns the log's tables"
+    return Finding(
+        is_right=True,
+        sentence=f"The role {has.role} {is_}, and could switch off the triggers that keep the log; let another role "
+        "serve (synap migrate --grant ROLE).",
+        is_hint=True,
+    )
+
+
+def _safety(connection: psycopg.Connection) -> Iterator[Finding]:
+    if unsafe := inspection.unsafe_settings(connection):
+        yield wrong(
+            f"PostgreSQL runs with {', '.join(f'{name}=off' for name in unsafe)}: a power cut may take away what was "
+            "answered as stored, or the whole database; turn it on."
+        )
+    else:
+        yield Finding(is_right=True, sentence="PostgreSQL keeps what it commits (fsync, full_page_writes).")
+
+
+def _writable(connection: psycopg.Connection) -> Finding:
+    if inspection.is_read_only(connection):
+        return wrong("The database is read-only, a standby perhaps: every write is refused until it is not.")
+    if missing := inspection.missing_right(connection):
+        table, right = missing
+        return wrong(f"The role of the database lacks the right to {right} on the table {table}; grant it.")
+    return Finding(is_right=True, sentence="The database takes what the server writes.")
+
+
+def _advice(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    """How the settings of an external PostgreSQL could be better."""
+    hints = list(advice(connection, connections(settings)))
+    for hint in hints:
+        yield Finding(is_right=True, sentence=hint, is_hint=True)
+    if not hints:
+        yield Finding(is_right=True, sentence="PostgreSQL is set as this server needs it.")
+
+
+def _clock(connection: psycopg.Connection) -> Finding:
+    ahead = inspection.clock_ahead_seconds(connection)
+    if abs(ahead) > MAX_CLOCK_SECONDS:
+        return wrong(
+            f"The database's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's; set "
+            "both by NTP, since keys end and webhooks come due by the one, and events get their times from the other."
+        )
+    if late := inspection.late_tips(connection):
+        return wrong(
+            f"Logs whose last event has a time that is still to come: {', '.join(late)}; until then every new one gets "
+            "a time a microsecond later. A clock was wrong, or is."
+        )
+    return Finding(is_right=True, sentence="This machine and the database agree about the time.")
+
+
+def _webhooks(connection: psycopg.Connection) -> Finding:
+    if disabled := inspection.disabled_subscriptions(connection):
+        return wrong(
+            f"Webhooks that were switched off, since they failed too long: {', '.join(disabled)}; mend their "
+            "receivers, then call subscriptions.resume, or subscriptions.delete."
+        )
+    pending, overdue_seconds = inspection.owed_deliveries(connection)
+    if overdue_seconds > MAX_OVERDUE_SECONDS:
+        return wrong(
+            f"Webhook deliveries wait ({pending}), the oldest for {overdue_seconds:.0f} s longer than it should: only "
+            "a running server sends them; see its log."
+        )
+    return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
+
+
+def _secret(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+    """Whether the install secret is the database's. If it cannot be read, `files` reports that."""
+    with suppress(SecretError):
+        secret = read_secret(settings.secret_path)
+        try:
+            require_secret(connection, settings.secret_path)
+        except SecretError as error:
+            yield wrong(str(error))
+            return
+        yield Finding(is_right=True, sentence="The install secret is that of the database.")
+        if shut := unopened(connection, secret):
+            yield wrong(
+                f"The secrets of webhooks do not open with {settings.secret_path}: {', '.join(shut[:MAX_NAMED])}; call "
+                "subscriptions.rotateSecret for each."
+            )
+        else:
+            yield Finding(is_right=True, sentence="The secret of every webhook opens with the install secret.")
+
+
+def _keys(settings: Settings, connection: psycopg.Connection) -> Finding:
+    valid, every = inspection.keys(connection)
+    if not valid:
+        return wrong("No key is in force, so nobody can call; synap keys create makes one.")
+    try:
+        token = settings.control_token_path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        token = ""
+    except (OSError, ValueError) as error:
+        return wrong(f"The control token {settings.control_token_path} cannot be read ({type(error).__name__}).")
+    if token and not inspection.is_key(connection, token):
+        return wrong(
+            f"The control token in {settings.control_token_path} is not that of a key in force; synap keys create "
+            "makes another one, and the file may be removed."
+        )
+    return Finding(is_right=True, sentence=f"{valid} of {every} keys are in force; the others have ended.")
+
+
+def _key(settings: Settings, identity: Identity) -> Finding:
+    try:
+        signer = Keyring(settings.node_key_path).signer(identity.kid)
+    except (ValueError, OSError) as error:
+        return wrong(f"The signing key cannot be read: {error}.")
+    if signer is None:
+        return wrong(f"The key in force {identity.kid} is not in {settings.node_key_path}; restore it.")
+    return Finding(is_right=True, sentence=f"The key in force {identity.kid} is here.")

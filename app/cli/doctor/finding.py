@@ -1,0 +1,32 @@
+"""One line of `synap doctor`."""
+
+import psycopg
+from msgspec import Struct
+
+from app.store.install.install import said
+
+MAX_NAMED = 10
+"""Things of one kind that are named in findings, at most."""
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was checked, and whether it is right, in one sentence."""
+
+    is_right: bool
+    sentence: str
+    is_hint: bool = False
+    """It is right, but could be better."""
+
+    def __str__(self) -> str:
+        """The line for the operator."""
+        return f"{'hint' if self.is_hint else 'ok' if self.is_right else 'wrong'}: {self.sentence}"
+
+
+def refusal(error: psycopg.Error) -> str:
+    """Why the database refuses a query, in one sentence without values."""
+    return f"The database refuses: {said(error)}."
+
+
+def wrong(sentence: str) -> Finding:
+    """A finding of something that is wrong."""
+    return Finding(is_right=False, sentence=sentence)

@@ -1,0 +1,76 @@
+"""The file of `--skip-bad`: the lines that an import rejected, with the reasons."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from app.cli.importing.drafting import Piece, Refused
+from app.cli.importing.options import Order
+from app.cli.importing.reader import ImportingError
+
+
+class _SetAside(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rejected line, as `--skip-bad` writes it."""
+
+    line: int
+    issues: list[dict[str, str]]
+    text: str
+
+
+@contextmanager
+def refusals_of(path: Path, source: IO[bytes], order: Order) -> Iterator[IO[bytes]]:
+    """The file for rejected lines: a new one, or that of an earlier run, with the lines that are not read again."""
+    try:
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
+            raise ImportingError(
+                f"{path} is the file that is imported; name another one for the lines that are refused."
+            )
+        kept = _kept_bytes(path, order) if path.is_file() else 0
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
+        if path.is_file():
+            os.fchmod(file.fileno(), 0o600)  # it may be that of an earlier run, or made by the operator
+            file.truncate(kept)
+    except OSError as error:
+        raise ImportingError(f"{path} cannot be written: {error.strerror}.") from None
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # `set_aside` has reported it
+            file.close()
+
+
+def set_aside(file: IO[bytes], refused: Sequence[Refused], piece: Piece, order: Order) -> None:
+    """Write rejected lines of a piece, with the reasons. Raises ImportingError."""
+    try:
+        for each in refused:
+            issues = [{"path": issue.path, "message": issue.message} for issue in each.issues]
+            text = piece.lines[each.number - piece.first].decode(errors="replace")
+            file.write(msgspec.json.encode(_SetAside(each.number, issues, text)) + b"\n")
+        file.flush()
+    except OSError as error:
+        raise ImportingError(f"{order.skip_bad} cannot be written: {error.strerror}.") from None
+
+
+def _kept_bytes(path: Path, order: Order) -> int:
+    """The bytes of the file of an earlier run that hold lines before `from_line`. Raises ImportingError, OSError."""
+    kept = 0
+    with path.open("rb") as file:
+        for place, text in enumerate(file):
+            try:
+                is_kept = msgspec.json.decode(text, type=_SetAside).line < order.from_line
+            except msgspec.DecodeError:
+                if place == 0:
+                    raise ImportingError(
+                        f"{path} is there already, and no import wrote it; name another file for the lines that are "
+                        "refused."
+                    ) from None
+                is_kept = False  # half a line: that run was killed
+            if not is_kept:
+                break
+            kept += len(text)
+    return kept

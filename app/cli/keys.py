@@ -1,0 +1,82 @@
+"""`synap keys`: API keys."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from cyclopts import App, Parameter
+
+from app.cli.administration import administered
+from app.cli.arguments import UsageError, check_user
+from app.store.install.install import DEFAULT_WORKSPACE
+from app.store.install.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
+from app.store.install.workspaces import list_workspaces
+from schemas.principal import EVERY, Scope
+
+keys = App(name="keys", help="API keys.")
+
+
+@keys.command(name="create")
+def create_key(
+    *,
+    user: str,
+    scope: Annotated[
+        list[Scope], Parameter(negative="", name_transform=lambda name: Scope.__members__.get(name, name))
+    ],
+    workspace: Annotated[list[str] | None, Parameter(negative="")] = None,
+    expires_in_seconds: int | None = None,
+) -> None:
+    """Make a key and print its token, which is never shown again.
+
+    Parameters
+    ----------
+    user
+        The user id that the key acts for.
+    scope
+        What the key may do; repeat for more. `*` is everything.
+    workspace
+        Where the key may act; repeat for more. The first is its default. `*` is every workspace. Default: `default`.
+    expires_in_seconds
+        After this time the key ends.
+    """
+    names = workspace or [DEFAULT_WORKSPACE]
+    check_user(user)
+    if expires_in_seconds is not None and not 0 < expires_in_seconds < 2**31:
+        raise UsageError("--expires-in-seconds must be 1 or more.")
+    with administered() as install:
+        connection = install.connection
+        known = {slug for slug, _ in list_workspaces(connection)} | {EVERY}
+        if unknown := [name for name in names if name not in known]:
+            raise UsageError(
+                f"There is no workspace {unknown[0]!r}; make it with: synap workspaces create {unknown[0]}."
+            )
+        key_id = new_key_id()
+        token = new_token(key_id)
+        expires_at = expires_in_seconds and datetime.now(UTC) + timedelta(seconds=expires_in_seconds)
+        insert_key(
+            connection, key_id, token, user_id=user, scopes=scope, workspaces=names, expires_at=expires_at or None
+        )
+    print(token)
+
+
+@keys.command(name="list")
+def show_keys() -> None:
+    """Print every key as one JSON object a line, without its token."""
+    with administered() as install:
+        for key in list_keys(install.connection):
+            print(msgspec.json.encode(key).decode())
+
+
+@keys.command(name="revoke")
+def revoke(key_id: str, /) -> None:
+    """End a key for good. Within five seconds every server refuses it.
+
+    Parameters
+    ----------
+    key_id
+        The middle part of its token, as `synap keys list` shows it.
+    """
+    with administered() as install:
+        if not key_id.isascii() or not revoke_key(install.connection, key_id):
+            raise UsageError(f"There is no key {key_id!r}; see: synap keys list.")
+    print(f"Revoked {key_id}.")

@@ -1,0 +1,95 @@
+"""`synap node`: the signing key of the install, its secret, and logs that lost events."""
+
+from cyclopts import App
+
+from app.cli.administration import administered
+from app.cli.arguments import Flag, UsageError
+from app.ledger.keyring import Keyring
+from app.store.install.rollback import accept_losses
+from app.store.install.rotation import adopt_key, rotate_key
+from app.store.install.secret import adopt_secret
+from schemas.ledger import Rotation
+
+node = App(name="node", help="The install's signing key.")
+
+
+@node.command(name="rotate-key")
+def rotate() -> None:
+    """Replace the signing key by a new one, while servers run."""
+    with administered() as install:
+        _tell(rotate_key(install.connection, install.keys), install.keys)
+
+
+@node.command(name="adopt-key")
+def adopt(*, yes: Flag = False) -> None:
+    """Continue with a new signing key if the one in force is lost.
+
+    The command takes the key in the key file, or makes one if there is no file.
+
+    Parameters
+    ----------
+    yes
+        Confirm.
+    """
+    if not yes:
+        raise UsageError(
+            "This is for a signing key that is lost: nobody can tell then whether the new one is this install's, and "
+            "every verifier of its logs reports the break for ever; to do it, say --yes."
+        )
+    with administered(recovering=True) as install:
+        _tell(adopt_key(install.connection, install.keys), install.keys)
+
+
+@node.command(name="adopt-secret")
+def adopt_lost_secret(*, yes: Flag = False) -> None:
+    """Continue with a new install secret if the one of the database is lost.
+
+    The command takes the secret in the secret file, or makes one if there is no file.
+
+    Parameters
+    ----------
+    yes
+        Confirm.
+    """
+    if not yes:
+        raise UsageError(
+            "This is for an install secret that is lost: cursors that callers hold end, a retry with an "
+            "Idempotency-Key from before is a second event, and the secret of every webhook has to be set again; to do "
+            "it, say --yes."
+        )
+    with administered(recovering=True) as install:
+        adopt_secret(install.connection, install.secret_path)
+    print(
+        f"The install secret is the one in {install.secret_path} now. Copy it to every machine of this database, start "
+        "their servers again, and call subscriptions.rotateSecret for each webhook."
+    )
+
+
+@node.command(name="accept-rollback")
+def accept() -> None:
+    """Let logs continue that lost events, after a deliberate restore or a failover that lost commits.
+
+    Each such log records for ever which checkpoint it lost, and every verifier reports that.
+    """
+    with administered() as install:
+        losses = accept_losses(install.url, install.connection, install.notes, install.keys, install.origin)
+    for loss in losses:
+        if loss.is_gone:
+            print(
+                f"The log {loss.log}, which had {loss.checkpoint.size} events, is gone altogether: make the workspace "
+                f"again with synap workspaces create {loss.log}, and repeat this command."
+            )
+        else:
+            print(f"The log {loss.log} goes on without what its checkpoint of {loss.checkpoint.size} events covers.")
+    if not losses:
+        print("Every log extends its kept checkpoint: there is nothing to accept.")
+
+
+def _tell(rotation: Rotation, keys: Keyring) -> None:
+    """Print what the operator must know after a change of keys."""
+    print(
+        f"The signing key is {rotation.kid_new} now; before it was {rotation.kid_old}.\n"
+        f"Keep {keys.path} and the files beside it, {keys.path.name}.z..., safe and apart from the database.\n"
+        f"Servers that read their key from another file, as on another machine, answer that they are unavailable until "
+        f"{keys.path.name} is copied there."
+    )

@@ -1,0 +1,1 @@
+"""`synap tail`: follows the log of a server."""

@@ -1,0 +1,1 @@
+"""`synap verify`: checks exports, proofs and the logs of servers."""

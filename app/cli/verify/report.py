@@ -1,0 +1,90 @@
+"""A verdict in words, line by line, and as an exit code."""
+
+import msgspec
+
+from app.cli.terminal import escaped
+from app.ledger.audit import AuditVerdict
+from app.ledger.checkpoint import Note
+from app.ledger.verify import Broken, Verdict
+from app.ledger.verify.proof import Kind
+
+EXIT_BROKEN = 1
+
+EXIT_PARTLY = 3
+"""All is verified except for breaks in the keys, lost events, or bodies that are unconfirmed."""
+
+NOT_PINNED = "not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…"
+"""What standard error says of a verdict that is not broken, if no `--node` was given."""
+
+
+def of_node(verdict: Verdict, node: str | None) -> Verdict:
+    """The verdict if the log must be of `node`. An export of another node is broken, however good its signatures."""
+    if node in {None, verdict.node} or verdict.broken is not None:
+        return verdict
+    return msgspec.structs.replace(verdict, broken=Broken(None, f"it is of the node {verdict.node}"))
+
+
+def report(verdict: Verdict, kind: Kind = "bundle", *, extends: Note | None = None) -> list[str]:
+    """The verdict on evidence of this kind, line by line. `extends`: the earlier checkpoint of a consistency proof."""
+    if verdict.broken is not None:
+        seq, message = verdict.broken.seq, verdict.broken.message
+        lines = [f"{kind if seq is None else f'seq {seq}'}: {message}"]
+    else:
+        lines = [f"{_summary(verdict, kind, extends)}, node {verdict.node}"]
+    lines += [
+        f"break: the key {each.kid_old} did not sign the rotation to {each.kid_new} at {each.rotated_at}"
+        for each in verdict.breaks
+    ]
+    lines += [
+        f"seq {each.seq}: lost events: the log does not extend a checkpoint of {each.size} events, root {each.root}"
+        for each in verdict.lost
+    ]
+    lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
+    lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
+    return [escaped(line) for line in lines]
+
+
+def report_audit(verdict: AuditVerdict) -> str:
+    """The verdict on an audit, in one line."""
+    if verdict.broken is not None:
+        return f"audit seq {verdict.broken.seq}: {verdict.broken.problem}"
+    entries = f"{verdict.count} entr{'y' if verdict.count == 1 else 'ies'} of the audit of {verdict.log}"
+    if verdict.covered is None:
+        covers = "no event synap.audit.tip of the log covers them"
+    else:
+        covers = f"the log covers them up to seq {verdict.covered}"
+    verifies = "verifies" if verdict.count == 1 else "verify"
+    return escaped(f"{entries} {verifies}: seq {verdict.first} to {verdict.last}; {covers}")
+
+
+def exit_code(verdict: Verdict) -> int:
+    """0: all is verified. 1: broken. 3: verified, with breaks, losses, or bodies that are unconfirmed or kept."""
+    if verdict.broken is not None:
+        return EXIT_BROKEN
+    return EXIT_PARTLY if verdict.breaks or verdict.lost or verdict.unconfirmed or verdict.kept else 0
+
+
+def audit_exit_code(verdict: AuditVerdict) -> int:
+    """0: the audit is verified, and the log covers it. 1: it is broken. 3: nothing in the log covers it."""
+    if verdict.broken is not None:
+        return EXIT_BROKEN
+    return EXIT_PARTLY if verdict.covered is None else 0
+
+
+def _summary(verdict: Verdict, kind: Kind, extends: Note | None) -> str:
+    of = f"{_events(verdict.count)} of the log {verdict.log}"
+    size = verdict.checkpoint.size if verdict.checkpoint is not None else 0
+    if kind == "consistency" and extends is not None:
+        covered = _events(extends.checkpoint.size)
+        return f"the log {verdict.log} of {_events(size)} extends the kept checkpoint of {covered}"
+    if kind == "proof":
+        return f"{of} is in its tree of {_events(size)}: seq {verdict.first_seq}"
+    if verdict.count == 0:
+        return f"{of} verify"
+    if verdict.count == 1:
+        return f"{of} verifies: seq {verdict.first_seq}"
+    return f"{of} verify: seq {verdict.first_seq} to {verdict.last_seq}"
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
