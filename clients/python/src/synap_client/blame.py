@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from synap_client.errors import Conflict, Forbidden, InvalidInput, Issue, PayloadTooLarge, SynapError
-from synap_client.spool import Line
+from synap_client.store import Line
 
 
 def blamed(error: SynapError, lines: list[Line], *, may_log: bool) -> Sequence[int] | None:

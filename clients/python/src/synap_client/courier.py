@@ -20,9 +20,11 @@ from synap_client.errors import (
     SpoolFull,
     SynapError,
 )
+from synap_client.journal import Fsync, Journal
 from synap_client.quiet import logger
 from synap_client.retry import backoff_seconds
-from synap_client.spool import Fsync, Journal, Line, Memory, Place, Rejected, Spool, Store
+from synap_client.spool import Rejected, Spool
+from synap_client.store import Line, Memory, Place, Store
 from synap_client.wire import Call
 
 ADOPT_SECONDS = 5.0

@@ -23,8 +23,9 @@ from synap_client.courier import ADOPT_SECONDS, Batch, Outbox, Send, Settings, S
 from synap_client.errors import SpoolError, SpoolFull, SynapError
 from synap_client.events import EventFields, NewEvent, Record, with_id, written
 from synap_client.interrupts import unmasked
+from synap_client.journal import Fsync
 from synap_client.quiet import at_work, logger
-from synap_client.spool import Fsync, Rejected
+from synap_client.spool import Rejected
 
 FULL_SECONDS = 0.02
 """How often an async `log` looks whether there is room again."""
