@@ -31,8 +31,8 @@ fmt: dev ## Format, and mend what the linter can mend.
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: dev ## Measure beside a plain node server, in one run (needs node and wrk).
-	$(BIN)/python -m benchmarks
+bench: dev ## Measure every call beside a plain node server and UmaDB (needs node and wrk). COMPARE=old.json prints what changed.
+	$(BIN)/python -m benchmarks calls --json bench-$(shell date -u +%Y%m%dT%H%M%SZ).json $(if $(COMPARE),--compare $(COMPARE))
 
 .PHONY: soak
 soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 20 stops in each state, every door called at random, every example of every test.

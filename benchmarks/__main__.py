@@ -1,6 +1,6 @@
 """`python -m benchmarks [suite]`: a suite is a module with `add_arguments` and `run`, listed in SUITES.
 
-Without a suite, those in COMPARISONS run, each as it is by default.
+Without a suite, `calls` runs.
 
 Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this machine lacks something.
 """
@@ -8,11 +8,11 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, hostile, importing, ledger, live, publish, rpc, soak, verify
+from benchmarks import browse, calls, hostile, importing, ledger, live, publish, soak, verify
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
-    "rpc": rpc,
+    "calls": calls,
     "live": live,
     "publish": publish,
     "ledger": ledger,
@@ -22,23 +22,21 @@ SUITES = {
     "hostile": hostile,
     "soak": soak,
 }
-COMPARISONS = ("rpc", "live", "publish", "ledger", "import", "verify", "browse")
 
 
 def main() -> int:
-    """Run the suite named on the command line; where arguments come without one, `rpc`."""
+    """Run the suite named on the command line; without one, `calls`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     suites = parser.add_subparsers(dest="suite", metavar="suite")
     for name, suite in SUITES.items():
         summary = (suite.__doc__ or "").partition("\n")[0]
         suite.add_arguments(suites.add_parser(name, help=summary, description=summary))
     arguments = sys.argv[1:]
-    if arguments and arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}:
-        arguments = ["rpc", *arguments]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        arguments = ["calls", *arguments]
+    chosen = parser.parse_args(arguments)
     try:
-        for words in [arguments] if arguments else [[name] for name in COMPARISONS]:
-            chosen = parser.parse_args(words)
-            SUITES[chosen.suite].run(chosen)
+        SUITES[chosen.suite].run(chosen)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return error.exit_code

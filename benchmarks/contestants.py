@@ -1,4 +1,4 @@
-"""The two servers: how each is started, seeded and asked.
+"""The server and its node peer: how each is started, seeded and asked.
 
 Both run as one process with a database of their own, check a bearer token on every call and answer from
 `/trpc/events.log`, `.get` and `.list`. Each is a context manager's value, alive inside the block.
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from psycopg.types.json import Jsonb
 from benchmarks.database import Cluster
 from benchmarks.errors import BenchmarkError, Missing
 from benchmarks.machine import program
-from benchmarks.process import free_port, serving
+from benchmarks.process import answers, free_port, serving
 from benchmarks.progress import progress
 from benchmarks.trpc import Client
 
-PEER = Path(__file__).parent / "peer"
+NODE = Path(__file__).parent / "peers" / "node"
 EVENT: dict[str, Any] = msgspec.json.decode((Path(__file__).parent / "event.json").read_bytes())
 """The AI-created event of the events document: what is logged, and what the seeds are copies of."""
 
@@ -56,18 +57,18 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def peer(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
-    """Run the node server of `peer/`, its packages installed first if need be; seeded by one INSERT."""
-    cluster.create_database("peer")
-    with peer_process(cluster, workspace) as server:
-        yield msgspec.structs.replace(server, ids=_seed_peer(cluster, events))
+def node(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
+    """Run the node server of `peers/node/`, its packages installed first if need be; seeded by one INSERT."""
+    cluster.create_database("node")
+    with node_process(cluster, workspace) as server:
+        yield msgspec.structs.replace(server, ids=_seed_node(cluster, events))
 
 
 @contextmanager
-def peer_process(cluster: Cluster, workspace: Path, *, notices: bool = False) -> Iterator[Contestant]:
-    """Run it on the database `peer`; with `notices` its processes tell each other what was logged."""
-    _install_peer()
-    database = conninfo_to_dict(cluster.url("peer"))
+def node_process(cluster: Cluster, workspace: Path, *, notices: bool = False) -> Iterator[Contestant]:
+    """Run it on the database `node`; with `notices` its processes tell each other what was logged."""
+    _install_node()
+    database = conninfo_to_dict(cluster.url("node"))
     port, token = free_port(), secrets.token_urlsafe(32)
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -78,43 +79,44 @@ def peer_process(cluster: Cluster, workspace: Path, *, notices: bool = False) ->
         "PGHOST": str(database["host"]),
         "PGPORT": str(database.get("port") or 5432),
         "PGUSER": str(database["user"]),
-        "PGDATABASE": "peer",
+        "PGDATABASE": "node",
         **({"NOTICES": "1"} if notices else {}),
     }
-    command = [program("node"), str(PEER / "server.mjs")]
+    command = [program("node"), str(NODE / "server.mjs")]
     # tRPC answers a path it does not know with 404: then it is up.
-    with serving(command, environment=environment, directory=workspace, url=f"{url}/trpc/up", status=404) as pid:
+    ready = partial(answers, f"{url}/trpc/up", 404)
+    with serving(command, environment=environment, directory=workspace, ready=ready) as pid:
         yield Contestant(name="node", url=url, token=token, pid=pid)
 
 
-def _install_peer() -> None:
+def _install_node() -> None:
     """Install exactly what the lock file names, unless that has been done."""
-    installed, wanted = PEER / "node_modules" / ".package-lock.json", PEER / "package-lock.json"
+    installed, wanted = NODE / "node_modules" / ".package-lock.json", NODE / "package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
         return
     command = [program("npm"), "ci", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=PEER, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchmarkError(f"`npm ci` failed: {done.stderr.strip()}")
 
 
-def _seed_peer(cluster: Cluster, events: int) -> list[str]:
-    """Put `events` copies of EVENT into the peer's table; returns their ids."""
+def _seed_node(cluster: Cluster, events: int) -> list[str]:
+    """Put `events` copies of EVENT into node's table; returns their ids."""
     statement = """
         INSERT INTO events (id, type, subject_id, data, metadata, user_id, source)
         SELECT gen_random_uuid(), %(type)s, %(subjectId)s, %(data)s, %(metadata)s, 'user-1', %(source)s
         FROM generate_series(1, %(events)s) RETURNING id::text
     """
     values = {**EVENT, "data": Jsonb(EVENT["data"]), "metadata": Jsonb(EVENT["metadata"]), "events": events}
-    with cluster.connect("peer") as connection:
+    with cluster.connect("node") as connection:
         return [str(row[0]) for row in connection.execute(statement, values)]
 
 
 @contextmanager
-def ours(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
-    """Run `synap serve` of this environment, with the settings it ships with; seeded by `events.logBatch`."""
+def ours(cluster: Cluster, workspace: Path, events: int, settings: Mapping[str, str]) -> Iterator[Contestant]:
+    """Run `synap serve` of this environment; seeded by `events.logBatch`."""
     cluster.create_database("ours")
-    with our_process(cluster, workspace) as server:
+    with our_process(cluster, workspace, settings=settings) as server:
         yield msgspec.structs.replace(server, ids=seed(server, events))
 
 
@@ -138,7 +140,8 @@ def our_process(
         **(settings or {}),
     }
     command = [str(synap), "serve"]
-    with serving(command, environment=environment, directory=workspace, url=f"{url}/readyz", status=200) as pid:
+    ready = partial(answers, f"{url}/readyz", 200)
+    with serving(command, environment=environment, directory=workspace, ready=ready) as pid:
         token = (data / "control.token").read_text().strip()
         yield Contestant(name="ours", url=url, token=token, pid=pid)
 
@@ -154,6 +157,3 @@ def seed(server: Contestant, events: int, event: Callable[[int], dict[str, Any]]
             moved(len(ids))
     client.close()
     return ids
-
-
-CONTESTANTS = {"peer": peer, "ours": ours}

@@ -7,8 +7,10 @@ when it is answered.
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -35,9 +37,28 @@ class Cluster:
         """Open an autocommitting connection."""
         return psycopg.connect(self.url(database), autocommit=True)
 
-    def settle(self, databases: list[str]) -> None:
+    @cached_property
+    def pid(self) -> int:
+        """The process that starts all others."""
+        with self.connect() as connection:
+            return int(psutil.Process(connection.info.backend_pid).ppid())
+
+    def written(self, database: str) -> tuple[int, int]:
+        """How many bytes of WAL were written so far, and how many bytes of disk `database` has."""
+        statement = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_database_size(%s)"
+        with self.connect() as connection:
+            wal, disk = connection.execute(statement, (database,)).fetchone() or (0, 0)
+        return wal, disk
+
+    def leave_unanalyzed(self) -> None:
+        """Stop what refreshes statistics by itself."""
+        with self.connect() as connection:
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def settle(self, databases: list[str], *, analyze: bool = True) -> None:
         """Write back what earlier runs left dirty and refresh statistics, so that no run pays for the one before."""
-        for database in databases:
+        for database in databases if analyze else ():
             with self.connect(database) as connection:
                 connection.execute("VACUUM ANALYZE")
         with self.connect() as connection:

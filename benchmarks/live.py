@@ -15,7 +15,7 @@ from statistics import median
 import msgspec
 
 from benchmarks import database, machine
-from benchmarks.contestants import Contestant, our_process, peer_process
+from benchmarks.contestants import Contestant, node_process, our_process
 from benchmarks.lag import Lag, check, lags, write
 from benchmarks.readers import reading
 
@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         cluster = stack.enter_context(database.cluster())
-        for name in ("peer", "ours"):
+        for name in NAMES:
             cluster.create_database(name)
-        alone = stack.enter_context(peer_process(cluster, workspace))
-        peers = [stack.enter_context(peer_process(cluster, workspace, notices=True)) for _ in range(2)]
+        alone = stack.enter_context(node_process(cluster, workspace))
+        peers = [stack.enter_context(node_process(cluster, workspace, notices=True)) for _ in range(2)]
         ours = [stack.enter_context(our_process(cluster, workspace)) for _ in range(2)]
         ends: dict[tuple[str, str], tuple[Contestant, Contestant]] = {
             ("same", "node"): (alone, alone),
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         for way, described in WAYS.items():
             for turn in range(arguments.rounds):
                 for name in NAMES if turn % 2 == 0 else reversed(NAMES):
-                    cluster.settle(["peer", "ours"])
+                    cluster.settle(list(NAMES))
                     measured = _measure(*ends[way, name], arguments)
                     results.setdefault((way, name), []).append(measured)
                     print(f"{described:24} {name:5} {_figures(measured)}", flush=True)

@@ -1,8 +1,10 @@
-"""wrk: many connections, one kind of request, for some seconds."""
+"""Many connections that make one kind of call for some seconds."""
 
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,17 +23,24 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     requests: int
-    failed: int
+    failed: int = 0
     """Answers with a status above 399."""
-    broken: int
+    broken: int = 0
     """Connections refused or cut, and answers that took longer than TIMEOUT_SECONDS."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A GET of one of `paths`, taken at random, or a POST of `body` as JSON."""
+
+    paths: Sequence[str]
+    body: Any = None
 
 
 TIMEOUT_SECONDS = 20
 
 
-def measure(script: str, url: str, *, seconds: int, environment: Mapping[str, str]) -> Load:
-    """Load the server at `url` with `scripts/<script>.lua`, which reads `environment`.
+def measure(url: str, token: str, request: Request, *, seconds: int) -> Load:
+    """Load the server at `url` with wrk.
 
     A run with even one failed or lost request is no result: a server that refuses is fast. It raises BenchmarkError.
     """
@@ -41,16 +50,30 @@ def measure(script: str, url: str, *, seconds: int, environment: Mapping[str, st
         *("--threads", str(THREADS)),
         *("--duration", f"{seconds}s"),
         *("--timeout", f"{TIMEOUT_SECONDS}s"),
-        *("--script", f"{script}.lua"),
+        *("--script", "calls.lua"),
         url,
     ]
-    done = subprocess.run(command, env=dict(environment), cwd=SCRIPTS, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
+        paths = Path(folder, "paths")
+        paths.write_text("\n".join(request.paths))
+        environment = {"TOKEN": token, "PATHS": str(paths)}
+        if request.body is not None:
+            body = Path(folder, "body")
+            body.write_bytes(msgspec.json.encode(request.body))
+            environment["BODY"] = str(body)
+        return measured_by(command, environment, what=f"{request.paths[0]} at {url}", folder=SCRIPTS)
+
+
+def measured_by(command: Sequence[str], environment: Mapping[str, str], *, what: str, folder: Path) -> Load:
+    """Run a program that loads a server and prints a Load as a line of JSON; BenchmarkError as `measure` raises it."""
+    done = subprocess.run(command, env=dict(environment), cwd=folder, capture_output=True, text=True, check=False)
     report = next((line for line in done.stdout.splitlines() if line.startswith("{")), None)
     if done.returncode != 0 or report is None:
-        raise BenchmarkError(f"wrk failed with {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        name = Path(command[0]).name
+        raise BenchmarkError(f"{name} failed with {done.returncode}: {(done.stderr or done.stdout).strip()}")
     load = msgspec.json.decode(report, type=Load)
     if load.failed or load.broken or not load.requests:
         raise BenchmarkError(
-            f"{script} at {url}: of {load.requests} requests {load.failed} were refused and {load.broken} were lost."
+            f"{what}: of {load.requests} requests {load.failed} were refused and {load.broken} were lost."
         )
     return load

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
@@ -32,9 +32,9 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    command: Sequence[str], *, environment: Mapping[str, str], directory: Path, url: str, status: int
+    command: Sequence[str], *, environment: Mapping[str, str], directory: Path, ready: Callable[[], bool]
 ) -> Iterator[int]:
-    """Run `command` in `directory` until the block ends; enter it, with the process id, once `url` answers `status`.
+    """Run `command` in `directory` until the block ends; enter it, with the process id, once `ready` returns true.
 
     The child sees only PATH, HOME and `environment`: what somebody has exported changes no result. Its output goes to
     a file in `directory`, whose end is quoted if it does not come up.
@@ -52,7 +52,7 @@ def serving(
             start_new_session=True,  # a group of its own, so that _end reaches what it starts
         )
     try:
-        if not _comes_up(child, url, status):
+        if not _comes_up(child, ready):
             tail = log.read_text(errors="replace")[-2000:].strip()
             raise BenchmarkError(f"`{name}` does not serve; its output ends:\n{tail}")
         yield child.pid
@@ -60,25 +60,34 @@ def serving(
         _end(child)
 
 
-def _comes_up(child: subprocess.Popen[bytes], url: str, status: int) -> bool:
-    """Wait until `url` answers `status`; False if the child ends, or START_SECONDS pass, before that."""
+def _comes_up(child: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bool:
+    """Wait until `ready` returns true; False if the child ends, or START_SECONDS pass, before that."""
     deadline = time.monotonic() + START_SECONDS
     while child.poll() is None and time.monotonic() < deadline:
-        if _status_of(url) == status:
+        if ready():
             return True
         time.sleep(0.05)
     return False
 
 
-def _status_of(url: str) -> int | None:
-    """GET `url`; None while nobody listens."""
+def listens(port: int) -> bool:
+    """Whether something accepts connections to `port` of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(url: str, status: int) -> bool:
+    """Whether a GET of `url` is answered with `status`."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     try:
         connection.request("GET", parts.path)
-        return connection.getresponse().status
+        return connection.getresponse().status == status
     except (OSError, http.client.HTTPException):
-        return None
+        return False
     finally:
         connection.close()
 

@@ -14,15 +14,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import msgspec
-
 from benchmarks import database, machine
+from benchmarks.calls import CALLS
 from benchmarks.contestants import EVENT, Contestant, our_process
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import CONNECTIONS, Load, measure
 from benchmarks.trpc import Client
 
-OPERATIONS = {"publish": "POST /v1/events", "log": "events.log"}
+OPERATIONS = {name: CALLS[name].name for name in ("publish", "log")}
 CASES = {"none": "no subscription", "other": "none matches", "one": "one matches"}
 WARM_UP_SECONDS = 2
 
@@ -82,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
                 for case in CASES if turn % 2 == 0 else reversed(CASES):
                     cluster.settle(list(servers))
                     server = servers["none" if case == "none" else "some"]
-                    load = _measure(operation, case, server, receiver, workspace, arguments.seconds)
+                    load = _measure(operation, case, server, receiver, arguments.seconds)
                     results.setdefault((operation, case), []).append(load)
                     print(f"{described:16} {CASES[case]:16} {_figures(load)}", flush=True)
         facts = {**machine.facts(), **cluster.facts()}
@@ -97,19 +96,14 @@ def run(arguments: argparse.Namespace) -> None:
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
 
 
-def _measure(operation: str, case: str, server: Contestant, receiver: Receiver, workspace: Path, seconds: int) -> Load:
+def _measure(operation: str, case: str, server: Contestant, receiver: Receiver, seconds: int) -> Load:
     """One run, after a warm-up that nobody looks at (except for its failures)."""
-    body = workspace / "body.json"
-    wanted: dict[str, Any] = EVENT
-    if operation == "publish":
-        wanted = {name: EVENT[name] for name in ("type", "source", "data")}
-    body.write_bytes(msgspec.json.encode(wanted))
-    environment = {"TOKEN": server.token, "BODY": str(body)}
+    request = CALLS[operation].request([])
     before = receiver.received
     if case != "none":
         id_ = _subscribe(server, EVENT["type"] if case == "one" else "nobody.logs.this", receiver.url)
-    measure(operation, server.url, seconds=WARM_UP_SECONDS, environment=environment)
-    load = measure(operation, server.url, seconds=seconds, environment=environment)
+    measure(server.url, server.token, request, seconds=WARM_UP_SECONDS)
+    load = measure(server.url, server.token, request, seconds=seconds)
     if case != "none":
         _call(server, "subscriptions.delete", {"subscriptionId": id_})
     if (receiver.received > before) != (case == "one"):

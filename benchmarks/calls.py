@@ -1,0 +1,222 @@
+"""Every kind of call under load, beside the same call of a plain node server, and appends beside UmaDB.
+
+Noise is shared: the servers take turns, in changing order, each with a PostgreSQL of its own, and the median of the
+rounds counts. Reads come before writes, so that all servers read from equally many events. Processor time is what the
+processes of server and database used during a run, divided by its calls: a busy machine disturbs it less than rates.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks import database, machine, report, umadb_peer
+from benchmarks.contestants import EVENT, Contestant, node, ours
+from benchmarks.database import Cluster
+from benchmarks.errors import Missing
+from benchmarks.lag import check, lags, write
+from benchmarks.load import CONNECTIONS, Load, Request, measure
+from benchmarks.readers import reading
+from benchmarks.report import Figures, Report
+from benchmarks.usage import Usage, used
+
+SERVERS = ("ours", "node", "umadb")
+SETTINGS = {"SYNAP_RATE_PUBLISH": "0"}
+"""The publish door's limit is far below what is measured."""
+
+READERS, EVENTS_PER_SECOND = 200, 10
+"""Of the stream. The node peer needs tens of milliseconds to hand one event to 200 readers."""
+
+BATCH = 100
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of call: where it goes, which servers have it, and how many events it appends. No path: a stream."""
+
+    name: str
+    path: str = ""
+    body: Any = None
+    appends: int = 0
+    servers: Sequence[str] = ("ours",)
+
+    def request(self, ids: Sequence[str]) -> Request:
+        """What is sent; a path with `{id}` is asked for each of `ids`."""
+        paths = [self.path.replace("{id}", id_) for id_ in ids] if "{id}" in self.path else [self.path]
+        return Request(paths=paths, body=self.body)
+
+
+CALLS = {
+    "get": Call(
+        name="events.get, any id",
+        path="/trpc/events.get?input=%7B%22eventId%22%3A%22{id}%22%7D",
+        servers=("ours", "node"),
+    ),
+    "list": Call(
+        name="events.list of 100", path="/trpc/events.list?input=%7B%22limit%22%3A100%7D", servers=("ours", "node")
+    ),
+    "page": Call(name="events.page of 100", path="/trpc/events.page?input=%7B%22limit%22%3A100%7D"),
+    "browse": Call(name="GET /api/events of 100", path="/api/events?limit=100"),
+    "stream": Call(name=f"events.stream to {READERS}", servers=("ours", "node")),
+    "publish": Call(
+        name="POST /v1/events",
+        path="/v1/events",
+        body={name: EVENT[name] for name in ("type", "source", "data")},
+        appends=1,
+    ),
+    "log": Call(name="events.log", path="/trpc/events.log", body=EVENT, appends=1, servers=SERVERS),
+    "logBatch": Call(
+        name=f"events.logBatch of {BATCH}",
+        path="/trpc/events.logBatch",
+        body={"events": [EVENT] * BATCH},
+        appends=BATCH,
+        servers=("ours", "umadb"),
+    ),
+}
+
+
+class Side(msgspec.Struct, frozen=True):
+    """A server that is measured, and the cluster of its own in which it stores, if it has one."""
+
+    server: Contestant
+    cluster: Cluster | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what may be said after `calls`."""
+    parser.add_argument("--only", nargs="+", choices=SERVERS, default=SERVERS, help="measure these servers only")
+    parser.add_argument("--calls", nargs="+", choices=CALLS, default=list(CALLS), metavar="CALL", help=", ".join(CALLS))
+    parser.add_argument("--seconds", type=int, default=5, help="length of a run, after its warm-up (%(default)s)")
+    parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS", help="before each run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server and call (%(default)s)")
+    parser.add_argument("--events", type=int, default=20_000, help="events in each log beforehand (%(default)s)")
+    parser.add_argument(
+        "--unanalyzed", action="store_true", help="databases without statistics, as after a first start"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="print what changed since the figures in this file"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and print one table."""
+    machine.program("wrk")  # before anything is started
+    before = report.read(arguments.compare) if arguments.compare else None
+    with ExitStack() as stack:
+        workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        sides = {name: side for name in arguments.only if (side := _started(name, stack, workspace, arguments))}
+        results = {
+            CALLS[name].name: {
+                of: Figures.median(found) for of, found in _rounds(CALLS[name], sides, arguments).items()
+            }
+            for name in arguments.calls
+        }
+        measured = Report(machine=_machine(sides), method=_method(sides, arguments), figures=results)
+    print("\n".join(report.table(measured)))
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
+    if before:
+        print("\n".join(report.comparison(before, measured)))
+
+
+def _started(name: str, stack: ExitStack, workspace: Path, arguments: argparse.Namespace) -> Side | None:
+    """A server that is up and answers rightly; None where UmaDB cannot be installed, which is no reason to stop."""
+    if name == "umadb":
+        try:
+            return Side(stack.enter_context(umadb_peer.umadb(workspace)), None)
+        except Missing as error:
+            print(f"umadb is left out: {error}", file=sys.stderr, flush=True)
+            return None
+    cluster = stack.enter_context(database.cluster())
+    if arguments.unanalyzed:
+        cluster.leave_unanalyzed()
+    if name == "node":
+        server = stack.enter_context(node(cluster, workspace, arguments.events))
+    else:
+        server = stack.enter_context(ours(cluster, workspace, arguments.events, SETTINGS))
+    server.probe()
+    return Side(server, cluster)
+
+
+def _rounds(call: Call, sides: dict[str, Side], arguments: argparse.Namespace) -> dict[str, list[Figures]]:
+    """All runs of a call, by server."""
+    names = [name for name in sides if name in call.servers]
+    found: dict[str, list[Figures]] = {name: [] for name in names}
+    for turn in range(arguments.rounds):
+        for name in names if turn % 2 == 0 else reversed(names):
+            side = sides[name]
+            if side.cluster:
+                side.cluster.settle([name], analyze=not arguments.unanalyzed)
+            figures = _measured(call, side, arguments)
+            found[name].append(figures)
+            print(f"{call.name:24} {name:6} {figures.calls_per_second:10,.0f}/s", file=sys.stderr, flush=True)
+    return found
+
+
+def _measured(call: Call, side: Side, arguments: argparse.Namespace) -> Figures:
+    """One run."""
+    load, usage = _called(call, side, arguments) if call.path else _streamed(side, arguments.seconds)
+    calls, appended = load.requests, load.requests * call.appends
+    stored = side.cluster is not None
+    return Figures(
+        calls_per_second=load.requests_per_second,
+        p50_ms=load.p50_ms,
+        p99_ms=load.p99_ms,
+        server_us=usage.server_seconds * 1e6 / calls,
+        database_us=usage.database_seconds * 1e6 / calls if stored else None,
+        wal_bytes=usage.wal_bytes / appended if stored and appended else None,
+        disk_bytes=usage.disk_bytes / appended if stored and appended else None,
+        group=usage.events / usage.commits if usage.commits and appended else None,
+    )
+
+
+def _called(call: Call, side: Side, arguments: argparse.Namespace) -> tuple[Load, Usage]:
+    """Many connections at once, after a warm-up that nobody looks at (except for its failures)."""
+    if arguments.warm_up:
+        _load(call, side.server, arguments.warm_up)
+    before = used(side.server, side.cluster)
+    load = _load(call, side.server, arguments.seconds)
+    return load, used(side.server, side.cluster).since(before)
+
+
+def _load(call: Call, server: Contestant, seconds: int) -> Load:
+    if server.name == "umadb":
+        return umadb_peer.append(server, call.appends, seconds=seconds)
+    return measure(server.url, server.token, call.request(server.ids), seconds=seconds)
+
+
+def _streamed(side: Side, seconds: int) -> tuple[Load, Usage]:
+    """One steady writer, and readers that get each event once and in order. A call is an event at a reader."""
+    server, events = side.server, EVENTS_PER_SECOND * seconds
+    with reading(f"{server.url}/trpc/events.stream", server.token, READERS, field="number") as readers:
+        before = used(server, side.cluster)
+        sent = write(server, events=events, rate=EVENTS_PER_SECOND, place=lambda _, number: number)
+        received = readers.receipts(events)
+        usage = used(server, side.cluster).since(before)
+    check(received, sent)
+    lag = lags(received, {number: event.asked_ns for number, event in sent.items()})
+    handed = events * READERS
+    return Load(requests_per_second=handed / seconds, p50_ms=lag.p50_ms, p99_ms=lag.p99_ms, requests=handed), usage
+
+
+def _machine(sides: Mapping[str, Side]) -> dict[str, str]:
+    """What it was measured on."""
+    facts = machine.facts()
+    for side in sides.values():
+        facts |= side.cluster.facts() if side.cluster else {}
+    return facts | ({"node": machine.node_version()} if "node" in sides else {})
+
+
+def _method(sides: Mapping[str, Side], arguments: argparse.Namespace) -> str:
+    """How it was measured."""
+    statistics = "never analyzed" if arguments.unanalyzed else "analyzed"
+    text = (
+        f"{CONNECTIONS} connections, {arguments.seconds} s a run, median of {arguments.rounds}, {arguments.events:,} "
+        f"events beforehand, {statistics}, no call failed; load, servers and databases share this machine."
+    )
+    return text + (f" {umadb_peer.CAVEAT}" if "umadb" in sides else "")
