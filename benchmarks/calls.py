@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -35,6 +36,10 @@ READERS, EVENTS_PER_SECOND = 200, 10
 BATCH = 100
 
 
+ANY_ID = "any-id"
+"""In a path it stands for the id of any event that is there."""
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of call: where it goes, which servers have it, and how many events it appends. No path: a stream."""
 
@@ -45,21 +50,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     servers: Sequence[str] = ("ours",)
 
     def request(self, ids: Sequence[str]) -> Request:
-        """What is sent; a path with `{id}` is asked for each of `ids`."""
-        paths = [self.path.replace("{id}", id_) for id_ in ids] if "{id}" in self.path else [self.path]
+        """What is sent, of a path with ANY_ID for each of `ids`."""
+        paths = [self.path.replace(ANY_ID, id_) for id_ in ids] if ANY_ID in self.path else [self.path]
         return Request(paths=paths, body=self.body)
 
 
+def query(name: str, **value: object) -> str:
+    """The path of a tRPC query."""
+    return f"/trpc/{name}?input={quote(msgspec.json.encode(value))}"
+
+
 CALLS = {
-    "get": Call(
-        name="events.get, any id",
-        path="/trpc/events.get?input=%7B%22eventId%22%3A%22{id}%22%7D",
-        servers=("ours", "node"),
-    ),
-    "list": Call(
-        name="events.list of 100", path="/trpc/events.list?input=%7B%22limit%22%3A100%7D", servers=("ours", "node")
-    ),
-    "page": Call(name="events.page of 100", path="/trpc/events.page?input=%7B%22limit%22%3A100%7D"),
+    "get": Call(name="events.get, any id", path=query("events.get", eventId=ANY_ID), servers=("ours", "node")),
+    "list": Call(name="events.list of 100", path=query("events.list", limit=100), servers=("ours", "node")),
+    "page": Call(name="events.page of 100", path=query("events.page", limit=100)),
     "browse": Call(name="GET /api/events of 100", path="/api/events?limit=100"),
     "stream": Call(name=f"events.stream to {READERS}", servers=("ours", "node")),
     "publish": Call(
@@ -111,17 +115,15 @@ def run(arguments: argparse.Namespace) -> None:
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         sides = {name: side for name in arguments.only if (side := _started(name, stack, workspace, arguments))}
         results = {
-            CALLS[name].name: {
-                of: Figures.median(found) for of, found in _rounds(CALLS[name], sides, arguments).items()
-            }
+            CALLS[name].name: {of: Figures.median(runs) for of, runs in _rounds(CALLS[name], sides, arguments).items()}
             for name in arguments.calls
         }
-        measured = Report(machine=_machine(sides), method=_method(sides, arguments), figures=results)
-    print("\n".join(report.table(measured)))
+        found = Report(machine=_machine(sides), method=_method(sides, arguments), figures=results)
+    print("\n".join(report.table(found)))
     if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     if before:
-        print("\n".join(report.comparison(before, measured)))
+        print("\n".join(report.comparison(before, found)))
 
 
 def _started(name: str, stack: ExitStack, workspace: Path, arguments: argparse.Namespace) -> Side | None:
@@ -152,14 +154,14 @@ def _rounds(call: Call, sides: dict[str, Side], arguments: argparse.Namespace) -
             side = sides[name]
             if side.cluster:
                 side.cluster.settle([name], analyze=not arguments.unanalyzed)
-            figures = _measured(call, side, arguments)
+            figures = measured(call, side, arguments)
             found[name].append(figures)
             print(f"{call.name:24} {name:6} {figures.calls_per_second:10,.0f}/s", file=sys.stderr, flush=True)
     return found
 
 
-def _measured(call: Call, side: Side, arguments: argparse.Namespace) -> Figures:
-    """One run."""
+def measured(call: Call, side: Side, arguments: argparse.Namespace) -> Figures:
+    """One run, of `arguments.seconds` after `arguments.warm_up`."""
     load, usage = _called(call, side, arguments) if call.path else _streamed(side, arguments.seconds)
     calls, appended = load.requests, load.requests * call.appends
     stored = side.cluster is not None

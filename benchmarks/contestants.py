@@ -38,6 +38,8 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     token: str
     pid: int
+    database: str = ""
+    """Its name in the cluster, if it has one."""
     ids: list[str] = []
     """Of the events it was seeded with."""
 
@@ -86,7 +88,7 @@ def node_process(cluster: Cluster, workspace: Path, *, notices: bool = False) ->
     # tRPC answers a path it does not know with 404: then it is up.
     ready = partial(answers, f"{url}/trpc/up", 404)
     with serving(command, environment=environment, directory=workspace, ready=ready) as pid:
-        yield Contestant(name="node", url=url, token=token, pid=pid)
+        yield Contestant(name="node", url=url, token=token, pid=pid, database="node")
 
 
 def _install_node() -> None:
@@ -143,7 +145,7 @@ def our_process(
     ready = partial(answers, f"{url}/readyz", 200)
     with serving(command, environment=environment, directory=workspace, ready=ready) as pid:
         token = (data / "control.token").read_text().strip()
-        yield Contestant(name="ours", url=url, token=token, pid=pid)
+        yield Contestant(name="ours", url=url, token=token, pid=pid, database=database)
 
 
 def seed(server: Contestant, events: int, event: Callable[[int], dict[str, Any]] = lambda _: EVENT) -> list[str]:

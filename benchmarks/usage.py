@@ -32,7 +32,7 @@ def used(server: Contestant, cluster: Cluster | None) -> Usage:
         return Usage(server_seconds=_seconds(server.pid))
     # The processes first, so that what the questions below cost is outside of what is measured.
     server_seconds, database_seconds = _seconds(server.pid), _seconds(cluster.pid)
-    wal_bytes, disk_bytes = cluster.written(server.name)
+    wal_bytes, disk_bytes = cluster.written(server.database)
     return Usage(
         server_seconds=server_seconds,
         database_seconds=database_seconds,

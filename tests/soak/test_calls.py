@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks import report
+from benchmarks import costs, report
+from benchmarks.contestants import Contestant
+from benchmarks.database import Cluster
 from tests.kit.paths import ROOT
 
 SHORT = ("--only", "ours", "--calls", "log", "--seconds", "1", "--warm-up", "0", "--rounds", "1", "--events", "100")
@@ -80,6 +83,36 @@ def test_another_machine_and_method_are_named() -> None:
 
     assert "Another machine then: cores 8" in lines
     assert "Measured otherwise then: for an hour" in lines
+
+
+def test_costs_in_logs_of_two_sizes_are_compared_by_processor_time() -> None:
+    figures = report.Figures(
+        calls_per_second=9,
+        p50_ms=1,
+        p99_ms=2,
+        server_us=300,
+        database_us=100,
+        wal_bytes=None,
+        disk_bytes=None,
+        group=None,
+    )
+    dearer = msgspec.structs.replace(figures, server_us=400)
+
+    first, second, _, _, heap = list(
+        costs.table(
+            [_log(10, heap=500.0), _log(1000, heap=400.0)],
+            {"events.get": [figures, figures], "events.list": [figures, dearer]},
+        )
+    )[1:]
+
+    assert first.split() == ["events.get", "400", "(9)", "400", "(9)", "1.00x", "kept"]
+    assert second.split() == ["events.list", "400", "(9)", "500", "(9)", "1.25x", "above", "1.2x"]
+    assert heap.split() == ["heap", "500", "400"]
+
+
+def _log(events: int, **sizes: float) -> costs.Log:
+    server = Contestant(name="ours", url="", token="", pid=0)
+    return costs.Log(server=server, cluster=Cluster(""), events=events, calls=[], bytes=sizes)
 
 
 def _report(figures: report.Figures, cores: str = "2", method: str = "for a second") -> report.Report:
