@@ -35,9 +35,10 @@ bench: dev ## Measure every call beside a plain node server and UmaDB (needs nod
 	$(BIN)/python -m benchmarks calls --json bench-$(shell date -u +%Y%m%dT%H%M%SZ).json $(if $(COMPARE),--compare $(COMPARE))
 
 .PHONY: soak
-soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 20 stops in each state, every door called at random, pages in a log of 20,000 events (needs wrk), every example of every test.
+soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 10,000 in a browser, 20 stops in each state, every door called at random, pages in a log of 20,000 events (needs wrk), every example of every test.
 	$(BIN)/python -m benchmarks soak $(SOAK)
 	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_webhooks.py
+	TAIL_EVENTS=$(or $(TAIL_EVENTS),10000) $(PYTEST) -s --timeout 3600 tests/browser/test_tail.py
 	CLIENT_EVENTS=$(or $(CLIENT_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_python_client.py
 	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(PYTEST) -s tests/acceptance/test_import.py
 	STOP_ROUNDS=$(or $(STOP_ROUNDS),20) $(PYTEST) --timeout 3600 tests/acceptance/test_stop.py

@@ -56,6 +56,10 @@ class Page:
         """The errors on its console and the exceptions nobody caught, since this was last asked."""
         return list(self._do("problems"))
 
+    def evaluate(self, expression: str) -> Any:
+        """What an expression comes to in the page."""
+        return self._do("evaluate", expression)
+
     def screenshot(self, path: Path, *, width: int = 800, height: int = 720, scheme: str = "light") -> None:
         """Write what it looks like as a PNG."""
         self._do("screenshot", str(path), {"width": width, "height": height, "colorScheme": scheme})

@@ -1,7 +1,7 @@
 """The built example on a static server."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,11 +18,23 @@ class Site(Struct, frozen=True):
 
 
 @contextmanager
-def serving_files(folder: Path) -> Iterator[Site]:
-    """Serve a folder until the end of the block."""
+def serving_files(folder: Path, routes: Mapping[str, Callable[[], str]] | None = None) -> Iterator[Site]:
+    """Serve a folder until the end of the block, and at each of the `routes` what its function answers."""
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = (routes or {}).get(self.path.partition("?")[0])
+            if answer is None:
+                super().do_GET()
+                return
+            content = answer().encode()
+            self.send_response(200)
+            self.send_header("content-type", "text/plain")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
         def log_message(self, _form: str, *values: object) -> None:
             asked.append(str(values[0]))
 

@@ -1,14 +1,18 @@
 """Published programs that tests run and `requirements.lock` does not have, as their own locks say."""
 
 import fcntl
+import json
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.kit.paths import ROOT
 
+CLIENT = ROOT / "clients" / "typescript"
 GENERATOR = ROOT / "tests" / "clients" / "generator" / "requirements.txt"
 
 
@@ -36,6 +40,39 @@ def install_packages(folder: Path) -> None:
     with _stale(folder / "package-lock.json", folder / "node_modules" / ".package-lock.json") as is_stale:
         if is_stale:
             npm(folder, "ci")
+
+
+def install_client(folder: Path) -> None:
+    """The packed `@synap/client`, into the packages of `folder`, which are those of its lock."""
+    tarball = packed_client()
+    install_packages(folder)
+    installed = folder / "node_modules" / "@synap" / "client"
+    done = installed / ".done"
+    with (folder / "package-lock.json").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if done.exists() and done.stat().st_mtime >= tarball.stat().st_mtime:
+            return
+        shutil.rmtree(installed, ignore_errors=True)
+        with tarfile.open(tarball) as packed:
+            for member in packed.getmembers():
+                member.name = member.name.removeprefix("package/")
+                packed.extract(member, installed, filter="data")
+        done.touch()
+
+
+def packed_client() -> Path:
+    """What `npm pack` makes of the client in this checkout; made again where a source of it has changed."""
+    install_packages(CLIENT)
+    version = json.loads((CLIENT / "package.json").read_bytes())["version"]
+    tarball = CLIENT / f"synap-client-{version}.tgz"
+    sources = [CLIENT / "package.json", CLIENT / "tsconfig.json", CLIENT.parent / "verify" / "verify.mjs"]
+    sources += (CLIENT / "src").iterdir()
+    with (CLIENT / "package-lock.json").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not tarball.exists() or tarball.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+            tarball.unlink(missing_ok=True)
+            npm(CLIENT, "pack")
+    return tarball
 
 
 def openapi_generator() -> list[str | Path]:

@@ -40,6 +40,7 @@ const commands = {
   enabled: (name) => page.getByRole('button', { name }).isEnabled(),
   notes: () => page.getByRole('list', { name: 'Latest' }).locator('.text').allTextContents(),
   problems: () => problems.splice(0),
+  evaluate: (expression) => page.evaluate(expression),
   async screenshot(path, { colorScheme, ...viewport }) {
     await page.emulateMedia({ colorScheme })
     await page.setViewportSize(viewport)

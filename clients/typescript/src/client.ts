@@ -1,0 +1,114 @@
+import { createTRPCClient, httpBatchLink, httpLink, type Operation, splitLink, type TRPCClient, type TRPCLink } from '@trpc/client'
+import type { AnyTRPCRouter } from '@trpc/server'
+import { callsLink } from './calls.js'
+import { ours } from './failures.js'
+import { sse } from './sse.js'
+import { streamsLink } from './streams.js'
+import { Tokens } from './tokens.js'
+import { type Transformer, type Wire, wireOf } from './wire.js'
+
+/** How to reach a server. */
+export type SynapOptions<TRouter extends AnyTRPCRouter> = {
+  /** The server's address, such as `https://events.example.org`; empty for the page's own. */
+  url: string
+  /**
+   * Returns a key. It is called when the first call or stream needs one, and again after the server has refused that
+   * key, so it should fetch or make a new one each time. A rejection fails the call; a stream asks again later.
+   */
+  token: () => string | Promise<string>
+  /** How streams come; calls go by HTTP. Default: `sse`. */
+  transport?: 'sse' | 'ws'
+  /** The workspace to act in. Default: the first one of the key. */
+  workspace?: string
+  /** How often a read, or a write of events, is repeated that got no answer. Default: 3. */
+  retries?: number
+  /** For runtimes without one of their own, or to look at requests. */
+  fetch?: typeof fetch
+  /** For runtimes without one of their own, such as node 20. */
+  WebSocket?: typeof WebSocket
+} & TransformerOption<TRouter>
+
+type TransformerOption<TRouter extends AnyTRPCRouter> =
+  TRouter['_def']['_config']['$types']['transformer'] extends false
+    ? { transformer?: undefined }
+    : {
+        /** superjson, as the server's `SYNAP_TRANSFORMER` says. */
+        transformer: Transformer
+      }
+
+/** The server's largest batch. */
+const MAX_BATCH_CALLS = 100
+/** Of a batch. Proxies and content networks take 8 KiB for the request line by default. */
+const LONGEST_URL = 6_000
+/** An input of a query, encoded, that goes alone and in a body. */
+const LARGE_QUERY = 4_000
+/** An input of a mutation that goes alone: so 100 smaller ones stay below the server's 8 MiB for a body. */
+const LARGE_MUTATION = 65_536
+
+/**
+ * A tRPC client of a server, with the links that it needs.
+ *
+ * Calls of one tick share a request. A call that got no answer is repeated if that cannot do anything twice: reads, and
+ * `events.log` and `events.logBatch`, whose events get their ids here. A key that has ended is renewed with `token`; the
+ * caller sees nothing of it. Streams resume behind the last event, over server-sent events or WebSocket.
+ */
+export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions<TRouter>): TRPCClient<TRouter> {
+  const { workspace, transport = 'sse', retries = 3 } = options
+  const url = `${options.url.replace(/\/+$/, '').replace(/\/trpc$/, '')}/trpc`
+  const target: Target = {
+    url,
+    wire: wireOf(options.transformer),
+    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    headers: (token) => ({
+      authorization: `Bearer ${token}`,
+      ...(workspace === undefined ? {} : { 'x-workspace-id': workspace }),
+    }),
+  }
+  const tokens = new Tokens(options.token)
+  const streams = async () => {
+    if (transport === 'sse') return sse({ ...target, longestUrl: LONGEST_URL })
+    const { ws } = await import('./ws.js')
+    return ws({ ...target, workspace, WebSocket: options.WebSocket ?? WebSocket })
+  }
+  return createTRPCClient<TRouter>({
+    links: [
+      splitLink({
+        condition: ({ type }) => type === 'subscription',
+        true: streamsLink<TRouter>(tokens, streams),
+        false: [callsLink<TRouter>(tokens, retries), requestsLink<TRouter>(target, options.transformer)],
+      }),
+    ],
+  })
+}
+
+interface Target {
+  url: string
+  wire: Wire
+  fetch: typeof fetch
+  headers: (token: string) => Record<string, string>
+}
+
+/** Sends calls: those of one tick in batches, large ones alone and by POST. */
+function requestsLink<TRouter extends AnyTRPCRouter>(
+  { url, fetch, headers, wire }: Target,
+  transformer: Transformer | undefined,
+): TRPCLink<TRouter> {
+  const answered: typeof fetch = async (input, init) => ours(await fetch(input, init), 'application/json')
+  const http = { url, fetch: answered as never, transformer: transformer as never }
+  const headersOf = ({ context }: Operation) => headers(String(context['token']))
+  return splitLink({
+    condition: ({ type, input }) => isLarge(type, wire.encode(input)),
+    true: httpLink<TRouter>({ ...http, methodOverride: 'POST', headers: ({ op }) => headersOf(op) }),
+    false: httpBatchLink<TRouter>({
+      ...http,
+      maxItems: MAX_BATCH_CALLS,
+      maxURLLength: LONGEST_URL,
+      headers: ({ opList }) => headersOf(opList[0]),
+    }),
+  })
+}
+
+function isLarge(type: string, input: unknown): boolean {
+  const text = JSON.stringify(input) ?? ''
+  return type === 'query' ? encodeURIComponent(text).length > LARGE_QUERY : text.length > LARGE_MUTATION
+}

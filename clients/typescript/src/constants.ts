@@ -1,0 +1,41 @@
+/** The values of an event's `source`. */
+export const SOURCES = ['api', 'automation', 'sync', 'migration', 'system', 'intelligence'] as const
+export type Source = (typeof SOURCES)[number]
+
+/** What a key may be allowed. */
+export const SCOPES = [
+  'events:read',
+  'events:read-own',
+  'events:write',
+  'events:write-as',
+  'events:erase',
+  'subscriptions:manage',
+  'ledger:read',
+  'audit:read',
+  'keys:manage',
+  'workspaces:manage',
+  '*',
+] as const
+export type Scope = (typeof SCOPES)[number]
+
+/** The values of `error.data.code`. */
+export const ERROR_CODES = [
+  'BAD_REQUEST',
+  'CONFLICT',
+  'FORBIDDEN',
+  'INTERNAL_SERVER_ERROR',
+  'METHOD_NOT_SUPPORTED',
+  'NOT_FOUND',
+  'PARSE_ERROR',
+  'PAYLOAD_TOO_LARGE',
+  'SERVICE_UNAVAILABLE',
+  'TIMEOUT',
+  'TOO_MANY_REQUESTS',
+  'UNAUTHORIZED',
+  'UNSUPPORTED_MEDIA_TYPE',
+] as const
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** The built-in members of an event's `metadata`. */
+export const METADATA_KINDS = ['ai', 'import', 'sync', 'automation', 'custom'] as const
+export type MetadataKind = (typeof METADATA_KINDS)[number]

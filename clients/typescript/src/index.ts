@@ -1,0 +1,22 @@
+export { createSynap, type SynapOptions } from './client.js'
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  METADATA_KINDS,
+  type MetadataKind,
+  SCOPES,
+  type Scope,
+  SOURCES,
+  type Source,
+} from './constants.js'
+export { toFieldErrors } from './errors.js'
+export {
+  type EventOf,
+  type EventsClient,
+  type FilterOf,
+  follow,
+  type FollowOptions,
+  type FollowState,
+  type PageOf,
+} from './follow.js'
+export { newEventId } from './ids.js'

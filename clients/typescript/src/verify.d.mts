@@ -1,0 +1,90 @@
+/** Judges exports, proofs and audits of a log in the page itself. Needs Ed25519: Chrome 137, Firefox 129, Safari 17. */
+
+/** The text, its bytes, or what `JSON.parse` made of it. */
+export type Judged = string | Uint8Array | object
+
+/** What is wrong; `seq` is null if it is wrong as a whole. */
+export interface Fault {
+  seq: number | null
+  message: string
+}
+
+export interface Verdict {
+  kind: 'bundle' | 'proof' | 'consistency'
+  /** Null where nothing could be read. */
+  log: string | null
+  /** The DID of the install that signed it. Compare it with the one that you know. */
+  node: string | null
+  count: number
+  firstSeq: number | null
+  lastSeq: number | null
+  /** How many events the checkpoint covers. */
+  size: number | null
+  /** Null if everything verifies. */
+  broken: Fault | null
+  /** What it is, if it is no export or proof at all. */
+  unreadable?: string
+  /** Rotations of the signing key that the old key did not sign. */
+  breaks: { seq: number | null; kid_old: string; kid_new: string; rotated_at: string }[]
+  /** Losses that an administrator accepted. */
+  lost: { seq: number; size: number; root: string }[]
+  /** The ends of audits that the log tells of, for `verifyAudit`. */
+  tips: Tip[]
+  /** The events whose bodies are missing without an erasure that says so. */
+  unconfirmed: number[]
+  /** The events whose bodies are here although an erasure names them. */
+  kept: number[]
+}
+
+/** The end of an audit. */
+export interface Tip {
+  told_at: number
+  log: string
+  seq: number
+  hash: string
+}
+
+export interface Options {
+  progress?: (done: number, total: number) => void
+  /** The text of an earlier checkpoint that was kept: the log must extend it. */
+  checkpoint?: string
+  /** A consistency proof from that checkpoint to the one in the export. */
+  consistency?: Judged
+}
+
+/** Whether an export is what its install signed. */
+export function verifyBundle(bundle: Judged, options?: Options): Promise<Verdict>
+/** Whether one event is in its log. */
+export function verifyProof(proof: Judged): Promise<Verdict>
+/** Whether a log extends a kept checkpoint. */
+export function verifyConsistency(proof: Judged, options?: Pick<Options, 'checkpoint'>): Promise<Verdict>
+/** The same of any of them. */
+export function verify(any: Judged, options?: Options): Promise<Verdict>
+
+export interface Checkpoint {
+  origin: string
+  size: number
+  root: Uint8Array
+}
+
+/** What a checkpoint says. Throws if the text is none; its signatures are not checked. */
+export function parseCheckpoint(text: string): Checkpoint
+/** What a consistency proof says. Rejects if it is none; nothing is checked. */
+export function parseConsistency(input: Judged): Promise<object>
+/** `covered` is the last entry that the log tells of; null if it tells of none. */
+export interface AuditVerdict {
+  log: string
+  count: number
+  firstSeq: number
+  lastSeq: number
+  covered: number | null
+  broken: Fault | null
+}
+
+/** Whether an audit is what its log says of it. */
+export function verifyAudit(
+  input: string | Uint8Array,
+  about: { log: string; tips: Tip[] },
+): AuditVerdict
+/** Whether `signature` (base64) over `text` is by the key that `kid` names. */
+export function isSignedBy(kid: string, text: string, signature: string): Promise<boolean>

@@ -1,0 +1,203 @@
+"""`@synap/client` from its tarball, in node: what it sends, what it repeats, and what it tells."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from app.surfaces.shared.statuses import TRPC_CODES
+from schemas.event import Source
+from schemas.metadata import metadata_struct
+from schemas.principal import Scope
+from tests.kit import web
+from tests.kit.bundles import build, write
+from tests.kit.packages import CLIENT, install_client
+from tests.kit.servers import Server
+
+BUILT_IN_KINDS = 5
+
+
+@pytest.fixture(scope="module")
+def package(node: Path) -> Path:
+    """A folder of node's in which the package is installed."""
+    install_client(node)
+    return node
+
+
+def test_calls_go_in_batches_that_the_server_takes(package: Path, server: Server) -> None:
+    assert _case(package, "batches", server) == 100
+
+
+def test_long_inputs_go_in_bodies(package: Path, server: Server) -> None:
+    requests = _case(package, "long", server)
+
+    assert sorted(requests) == ["POST /trpc/events.log", "POST /trpc/events.page", "POST /trpc/events.stream"]
+
+
+def test_a_write_whose_answer_was_lost_is_repeated_under_its_id(package: Path, server: Server) -> None:
+    assert _case(package, "lost", server) == [0, 1, 2]
+
+
+def test_a_key_that_has_ended_is_renewed_once_for_all_calls(package: Path, server: Server) -> None:
+    ended = server.mutate("keys.create", {"scopes": ["*"]}).json()["result"]["data"]
+    assert server.mutate("keys.revoke", {"keyId": ended["id"]}).status_code == 200
+
+    asked, requests = _case(package, "renewed", server, ended["token"])
+
+    assert asked == 2
+    assert requests == 5, "a query and a mutation, both again, and one more query"
+
+
+def test_a_refused_key_is_asked_for_once_more_and_then_told(package: Path, server: Server) -> None:
+    assert _case(package, "refused", server) == [6, "UNAUTHORIZED", "UNAUTHORIZED"]
+
+
+def test_errors_of_fields_are_told_by_path(package: Path, server: Server) -> None:
+    paths, message, missing, other = _case(package, "fields", server)
+
+    assert sorted(paths) == ["metadata.ai.agent", "type"]
+    assert message == "is required"
+    assert missing == other == {}
+
+
+def test_an_answer_of_a_proxy_is_told_as_such(package: Path, server: Server) -> None:
+    requests, message = _case(package, "proxied", server)
+
+    assert requests == 2
+    assert message == "HTTP 502 without an answer of the server: a proxy or another server answered"
+
+
+def test_the_wrong_transformer_is_told(package: Path, server: Server) -> None:
+    assert "SYNAP_TRANSFORMER" in _case(package, "transformers", server)
+
+
+def test_superjson_brings_dates_over_both_transports(package: Path, superjson_server: Server) -> None:
+    assert _case(package, "dates", superjson_server) == [True, True]
+
+
+def test_a_stream_that_was_lost_before_its_first_event_loses_nothing(package: Path, server: Server) -> None:
+    outcome = _case(package, "away", server)
+
+    for transport in ("sse", "ws"):
+        numbers, states = outcome[transport]
+        assert numbers == [1, 2]
+        assert states == ["connecting", "pending", "connecting", "pending"]
+
+
+def test_a_listener_that_throws_gets_the_next_event(package: Path, server: Server) -> None:
+    assert _case(package, "thrown", server) == [[0, 1, 2], ["not 0", "not 1"]]
+
+
+def test_a_log_is_followed_from_any_place(package: Path, server: Server) -> None:
+    assert _case(package, "places", server) == {
+        "beginning": [0, 1, 2, 9],
+        "id": [1, 2, 9],
+        "time": [0, 1, 2, 9],
+        "newest": [1, 2, 9],
+        "page": [9],
+        "empty": [0, 1, 2, 9],
+    }
+
+
+def test_calls_and_streams_name_the_workspace(package: Path, server: Server) -> None:
+    assert _case(package, "workspace", server) == ["NOT_FOUND"] * 3
+
+
+def test_the_constants_are_those_of_the_server(package: Path) -> None:
+    constants = _run(package, "console.log(JSON.stringify(await import('@synap/client')))")
+
+    assert constants == {
+        "SOURCES": list(get_args(Source)),
+        "SCOPES": list(Scope),
+        "ERROR_CODES": TRPC_CODES,
+        "METADATA_KINDS": [field.encode_name for field in msgspec.structs.fields(metadata_struct())][:BUILT_IN_KINDS],
+    }
+
+
+TYPED = """
+import { createSynap, type ErrorCode, follow, SCOPES, type Scope, SOURCES, toFieldErrors } from '@synap/client'
+import { verifyBundle } from '@synap/client/verify'
+import type { AppRouter, EventPage, SynapEvent } from './contract'
+
+const api = createSynap<AppRouter>({ url: '', token: async () => 'x', transport: 'ws', workspace: 'default' })
+const page: EventPage = await api.events.page.query({ type: 'note.*', filter: { 'data.x': 1 } })
+const seen: SynapEvent[] = []
+const stop: () => void = follow(api, { type: 'note.*', filter: { 'data.x': 1 } }, {
+  from: page,
+  onEvent: (event) => seen.push(event),
+  onPage: ({ nextCursor }) => console.log(nextCursor),
+  onState: (state, error) => console.log(state === 'live', error?.message),
+})
+const source: SynapEvent['source'] = SOURCES[0]
+const made = await api.keys.create.mutate({ scopes: [...SCOPES] })
+const scopes: Scope[] = made.scopes
+const fields: Record<string, string> = toFieldErrors(new Error())
+const verdict = await verifyBundle('{}')
+const seq: number | null | undefined = verdict.broken?.seq
+console.log(stop, source, scopes, fields, seq, 'NOT_FOUND' satisfies ErrorCode)
+
+// @ts-expect-error an unknown member of a filter
+follow(api, { typ: 'note.*' }, { from: 'now', onEvent: () => {} })
+// @ts-expect-error a place is needed
+follow(api, {}, { onEvent: () => {} })
+// @ts-expect-error a filter of a stream knows no related events
+follow(api, { filter: { parent: { some: {} } } }, { from: 'now', onEvent: () => {} })
+// @ts-expect-error the server has no transformer
+createSynap<AppRouter>({ url: '', token: () => 'x', transformer: { serialize: String, deserialize: String } })
+// @ts-expect-error a misspelt procedure
+api.events.lst.query()
+"""
+
+
+def test_the_types_fit_the_contract(package: Path, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(package / "node_modules")
+    (tmp_path / "contract.d.ts").write_text(web.get(f"{server.url}/trpc/contract.d.ts").text)
+    (tmp_path / "page.ts").write_text(TYPED)
+    options = json.loads((CLIENT / "tsconfig.json").read_bytes())["compilerOptions"] | {"noEmit": True, "rootDir": "."}
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "tsconfig.json").write_text(
+        json.dumps({"compilerOptions": options, "files": ["contract.d.ts", "page.ts"]})
+    )
+
+    compiled = subprocess.run(
+        ["node", "node_modules/typescript/bin/tsc", "--project", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert compiled.returncode == 0, compiled.stdout
+
+
+def test_the_verifier_is_a_part_of_it(package: Path, tmp_path: Path) -> None:
+    export = tmp_path / "export.json"
+    export.write_bytes(write(build(20)))
+
+    verdict = _run(
+        package,
+        "const { readFileSync } = await import('node:fs')\n"
+        "const { verifyBundle } = await import('@synap/client/verify')\n"
+        f"console.log(JSON.stringify(await verifyBundle(readFileSync({json.dumps(str(export))}))))",
+    )
+
+    assert (verdict["broken"], verdict["count"]) == (None, 20)
+
+
+def _case(package: Path, name: str, server: Server, *keys: str) -> Any:
+    """What a case of `package_cases.mjs` prints."""
+    return _node(package, "package_cases.mjs", name, server.url, server.token, *keys)
+
+
+def _run(package: Path, script: str) -> Any:
+    return _node(package, "--input-type=module", "-e", script)
+
+
+def _node(package: Path, *arguments: str) -> Any:
+    ran = subprocess.run(["node", *arguments], cwd=package, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
