@@ -1,13 +1,16 @@
 """Who calls, and whether it may, is known before a body is read: nobody's body is awaited whose call is refused."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from app.surfaces.shared.unread import finishing
 from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
 from tests.surfaces.conftest import Observed
@@ -112,6 +115,23 @@ def test_whoever_waits_to_be_asked_for_a_body_is_not_asked(observed: Observed) -
 
     assert head.startswith("http/1.1 401")
     assert "connection: close" in head
+
+
+def test_a_body_whose_length_is_known_ends_with_its_last_byte() -> None:
+    pieces = [b"ab", b"c"]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": True}
+
+    async def received() -> list[bool]:
+        head: Any = {"type": "http", "headers": [(b"content-length", b"3")]}
+        body: Any = finishing(head, receive, send)[0]
+        return [(await body())["more_body"] for _ in range(2)]
+
+    async def send(_: object) -> None:
+        raise AssertionError("nobody answers")
+
+    assert asyncio.run(received()) == [True, False]
 
 
 def test_a_key_that_sends_too_much_at_once_waits_for_itself_alone(keyed: Keyed) -> None:

@@ -63,6 +63,14 @@ def refuse_malformed(scope: HTTPScope | WebSocketScope, headers: Mapping[bytes, 
         raise InvalidInput([Issue("Transfer-Encoding", "must be chunked; name a compression in Content-Encoding")])
 
 
+def declared_length(headers: Mapping[bytes, bytes]) -> int | None:
+    """How long the body of a request is, as its head says; None if it does not say so, or not properly."""
+    length = headers.get(b"content-length")
+    if length is None or b"transfer-encoding" in headers or not _LENGTH.fullmatch(length):
+        return None
+    return int(length)
+
+
 def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The parameters of a query by name. Raises InvalidInput for one that is given more than once, by name."""
     listed = list(pairs)
