@@ -1,4 +1,4 @@
-"""The pipeline that every door shares: may the caller, what did it send, run it, and say what failed."""
+"""The pipeline that every door shares: check permission, read the input, run the procedure, report failures."""
 
 import time
 import traceback
@@ -32,31 +32,30 @@ from schemas.errors import (
 from schemas.issues import decoded
 
 SLOW_SECONDS = 1.0
-"""A call that takes longer is logged."""
+"""The server logs calls that take longer."""
 
 FAULTS = {Internal.code, Unavailable.code}
-"""What is our fault, and not the caller's."""
+"""The errors that are the server's fault, not the caller's."""
 
 logger = structlog.get_logger("synap.calls")
 
 
 Arrive = Callable[[], Awaitable[int]]
-"""Waits until an input is here. Returns its bytes. Raises nothing: `read` raises what is wrong with it."""
+"""Waits until an input has arrived and returns its size in bytes. It raises nothing; `read` raises the faults."""
 
 
 async def call(
     procedure: Procedure, context: Context, read: Callable[[], Any], *, size: int = 0, arrive: Arrive | None = None
 ) -> Any:
-    """Run one call; `read` gives its input, as JSON bytes, as an Input, or None for no input.
+    """Run one call. `read` returns its input as JSON bytes or as an Input, or None if there is no input.
 
-    The input has `size` bytes; `arrive` says how many where it is still on its way. It is awaited and read only once
-    the caller is known to be allowed, and its call is counted. Raises the errors that the procedure declares; any other
-    becomes Internal, its cause logged. Logs one line for a failed, slow or administrative call, for every call where
-    that is set: never an input.
+    The input has `size` bytes; if it is still arriving, `arrive` returns the size. Both run only after the permission
+    check and the rate limit. Raises the errors that the procedure declares; any other becomes Internal, and its cause
+    is logged. Logs one line, without the input, for a failed, slow or administrative call, or for every call if so set.
     """
     started = time.perf_counter()
     error: ProcedureError | None = None
-    code = "cancelled"  # unless it comes to an end: who called has gone
+    code = "cancelled"  # stays so if the caller leaves before the end
     take = _sent if procedure.takes_sent else _input
     span = _span(procedure, context) if tracing.is_on() else None
     try:
@@ -64,10 +63,10 @@ async def call(
         context.services.rates.take(procedure.rate, context.principal.key_id)
         if arrive is not None:
             size = await arrive()
-            started = time.perf_counter()  # how long its client took to send it says nothing of us
+            started = time.perf_counter()  # the time that the client took to send is not the server's
         _refuse_large(procedure, size)
         value = await parse(size, take, procedure, read, context)
-        await begin(context.workspace, size if procedure.kind is Kind.MUTATION else 0)  # it answers what was sent
+        await begin(context.workspace, size if procedure.kind is Kind.MUTATION else 0)  # a mutation returns its input
         answer = await procedure.run(value, context)
         code = "ok"
         return answer
@@ -91,11 +90,11 @@ async def call(
                 context.services.refusals.count(refused, code)
         if noted or error is not None or elapsed > SLOW_SECONDS:
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
-        error = None  # else it and this frame would keep one another, and with them what the call had read
+        error = None  # otherwise the error and this frame keep each other, and the input, in memory
 
 
 async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any, Any]) -> list[Any] | None:
-    """The next batch of a stream that `call` returned; None at its natural end. Raises as `call` does."""
+    """The next batch of a stream that `call` returned; None when the stream ends by itself. Raises as `call` does."""
     try:
         return await anext(stream)
     except StopAsyncIteration:
@@ -109,7 +108,7 @@ async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any,
 
 
 def lacks_scope(procedure: Procedure) -> Forbidden:
-    """What a caller is told whose key may not call the procedure."""
+    """The error for a caller whose key may not call the procedure."""
     return Forbidden(f"The key lacks the scope {procedure.scope}")
 
 
@@ -139,7 +138,7 @@ def _span(procedure: Procedure, context: Context) -> Span | None:
 def log_call(
     name: str, request_id: str, elapsed_seconds: float, error: str | None, context: Context | None = None
 ) -> None:
-    """One line about one call. `error` is a code: a message may repeat what a caller sent."""
+    """Log one line about one call. `error` is a code, because a message may repeat what the caller sent."""
     logger.log(
         30 if error is not None else 20,
         "call",
@@ -153,7 +152,7 @@ def log_call(
 
 
 def _told(procedure: Procedure, context: Context, failed: Exception) -> ProcedureError:
-    """What the caller is told of a failure: itself where the procedure declares it."""
+    """The error that the caller gets: the failure itself if the procedure declares it, otherwise Internal."""
     if isinstance(failed, ProcedureError) and isinstance(
         failed, (*procedure.errors, Forbidden, NotFound, UnsupportedMedia, TimedOut)
     ):
@@ -163,14 +162,14 @@ def _told(procedure: Procedure, context: Context, failed: Exception) -> Procedur
 
 
 def is_logged(error: BaseException | None) -> bool:
-    """Whether the log has a line about an error, or about the one that it was made of."""
+    """Whether the log has a line about an error or its cause."""
     return isinstance(error, ProcedureError) and (error.logged or is_logged(error.__cause__))
 
 
 def log_defect(name: str, request_id: str, defect: BaseException) -> None:
-    """One line about a failure that nobody expected: where it happened, and of the database's failures the SQLSTATE.
+    """Log one line about an unexpected failure: where it happened, and the SQLSTATE if the database raised it.
 
-    Not its message: a library's may quote what a caller sent.
+    The line omits the message, because a library's message may quote what a caller sent.
     """
     logger.error(
         "defect",
@@ -191,7 +190,7 @@ def _input(procedure: Procedure, read: Callable[[], Any], context: Context) -> A
 
 
 def _sent(procedure: Procedure, read: Callable[[], Any], context: Context) -> Sent[Any]:
-    """The procedure's input, whether it fits or not."""
+    """The procedure's input, even if it is invalid: `errors` then says why."""
     source, value = b"", None
     errors: list[InvalidInput | PayloadTooLarge] = []
     try:

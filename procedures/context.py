@@ -1,4 +1,4 @@
-"""What an operation works with: who calls, in which workspace, and the parts of the server that it may use."""
+"""The context of a call: its principal, its workspace, and the parts of the server that it may use."""
 
 from collections.abc import Iterable, Mapping
 from uuid import UUID
@@ -24,7 +24,7 @@ from schemas.principal import Principal
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """The parts that every call of a process shares."""
+    """The parts of the server that all calls of a process share."""
 
     log: EventLog
     reader: EventReader
@@ -34,7 +34,7 @@ class Services(Struct, frozen=True, kw_only=True):
     keys: Keys
     ledger: Ledger
     ledger_feed: Feed
-    """Of events as the ledger shows them."""
+    """The feed of events in the ledger's form."""
     exports: Exports
     audit: AuditLog
     rates: Rates
@@ -48,17 +48,17 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Context(Struct, frozen=True):
-    """One call's: its principal, and the one workspace that it acts in."""
+    """The context of one call: its principal, and the one workspace in which it acts."""
 
     services: Services
     principal: Principal
     workspace: str
     request_id: str
     traceparent: str | None = None
-    """The trace that the call is a part of (W3C Trace Context), where it said so validly."""
+    """The call's `traceparent` (W3C Trace Context), if it sent a valid one."""
     former_id: UUID | None = None
-    """The id that an earlier version gave the event of this call, if it has an idempotency key."""
+    """The id that an earlier version of the server gave the event, if the call has an idempotency key."""
 
     def act(self, action: str, detail: Mapping[str, object], workspaces: Iterable[str] | None = None) -> Act:
-        """What this call does, for the audit of `workspaces`, or of the one that it acts in."""
+        """The audit entry of this call, for the audit of `workspaces` (default: the call's workspace)."""
         return Act.of(action, self.principal.key_id, detail, workspaces or [self.workspace])

@@ -1,4 +1,4 @@
-"""Procedures and metadata kinds as those see them who build on the server: said in words, and in JSON Schema."""
+"""Describes procedures and metadata kinds to client developers, in words and in JSON Schema."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -18,12 +18,12 @@ from schemas.issues import is_struct, unwrap
 from schemas.metadata import BUILT_IN, metadata_struct
 
 EVERY_CALLS: tuple[type[errors.ProcedureError], ...] = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
-"""What any call may fail with before it is run: no valid key, a scope or workspace that the key lacks, or there is no
-such workspace."""
+"""The errors that any call may raise before it runs: the key is not valid, it lacks the scope or the workspace, or the
+workspace does not exist."""
 
 
 def procedures_described(procedures: Mapping[str, Procedure]) -> list[DescribedProcedure]:
-    """Each procedure, in their order, its schemas self-contained."""
+    """Each procedure, in the order of `procedures`, with self-contained schemas."""
     described, components = _described(procedures.values())
     return [
         msgspec.structs.replace(
@@ -37,9 +37,9 @@ def procedures_described(procedures: Mapping[str, Procedure]) -> list[DescribedP
 
 
 def kinds_described() -> list[MetadataKind]:
-    """Each kind of metadata that is known now, its schema self-contained."""
+    """Each kind of metadata that is registered now, with a self-contained schema."""
     metadata = metadata_struct()
-    # As it is stored too, so that the Structs have the names that they have in the contract.
+    # The stored way is included so that the Structs have the same names as in the contract.
     [whole, _], components = json_schemas([(metadata, Way.INPUT), (metadata, Way.STORED)])
     members = self_contained(whole, components)["properties"]
     kinds: list[MetadataKind] = []
@@ -58,7 +58,7 @@ def kinds_described() -> list[MetadataKind]:
 
 
 def contract(procedures: Mapping[str, Procedure]) -> dict[str, Any]:
-    """All procedures in one document, whose schemas share its `$defs`."""
+    """All procedures in one document. Their schemas share its `$defs`."""
     described, components = _described(procedures.values())
     listed = {each.name: msgspec.to_builtins(each) for each in described}
     for each in listed.values():
@@ -67,7 +67,7 @@ def contract(procedures: Mapping[str, Procedure]) -> dict[str, Any]:
 
 
 def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedure], dict[str, Schema]]:
-    """Each procedure, with schemas that refer to the components."""
+    """Each procedure with schemas that refer to the shared components, and those components."""
     types = [(each, types_of(each)) for each in procedures]
     schemas, components = json_schemas(pair for _, pairs in types for pair in pairs)
     left = iter(schemas)
@@ -89,7 +89,7 @@ def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedu
 
 
 def published(text: str) -> str:
-    """A docstring as callers read it, who know failures by their reasons and not by our classes."""
+    """A docstring for callers: each name of an error class becomes the error's `data.reason`."""
     return _CLASSES.sub(lambda found: f"`{_REASONS[found[0]]}`", text)
 
 
@@ -98,6 +98,6 @@ _CLASSES = re.compile(rf"\b({'|'.join(_REASONS)})\b")
 
 
 def types_of(procedure: Procedure) -> list[tuple[Any, Way]]:
-    """The input, the output and, where there is one, the marker."""
+    """The types of the input, the output and, if there is one, the marker."""
     answers = [procedure.output] if procedure.marker is None else [procedure.output, procedure.marker]
     return [(procedure.input, Way.INPUT), *((each, Way.OUTPUT) for each in answers)]

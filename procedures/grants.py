@@ -1,7 +1,7 @@
-"""What a key may hand out and manage: never more than it has. The rules that the procedures of `keys` share.
+"""The rules that the procedures of `keys` share: a key grants and manages no more than it has.
 
-A key grants its own scopes, in its own workspaces, for no longer than it is valid itself. A key of another user acts by
-that user's name, so whoever hands it out must be able to do by itself what the name opens.
+A key grants its own scopes, in its own workspaces, for no longer than it is valid itself. A key of another user acts in
+that user's name, so its creator needs the scopes that reach every user.
 """
 
 from collections.abc import Collection
@@ -17,16 +17,16 @@ BY_NAME = {
     Scope.EVENTS_WRITE: Scope.EVENTS_WRITE_AS,
     Scope.EVENTS_READ_OWN: Scope.EVENTS_READ,
 }
-"""Scopes whose reach is the key's user, and the scope that reaches every user as far."""
+"""Scopes that reach only the key's user, each with the scope that reaches every user."""
 
 CONFINED = {Scope.EVENTS_ERASE, Scope.SUBSCRIPTIONS_MANAGE, Scope.LEDGER_READ, Scope.AUDIT_READ}
-"""Scopes that show or erase every user's events, but for a key with `events:read-own` its own user's alone."""
+"""Scopes that show or erase every user's events; if the key may read only its own user's, they reach only those."""
 
 
 async def current_caller(context: Context) -> Principal:
-    """The caller as its key is now: what the server remembers of it may be seconds old, too old to grant by.
+    """The caller's key as the database has it now. The cached one may be seconds old, too old to grant by.
 
-    Raises Unauthorized where the key has ended, Unavailable.
+    Raises Unauthorized if the key has ended, Unavailable.
     """
     caller = await context.services.keys.principal(context.principal.key_id)
     if caller is None:
@@ -38,30 +38,30 @@ async def managed_key(key_id: str, caller: Principal, context: Context) -> Key:
     """The key with this id. Raises NotFound for one that `caller` does not see, Unavailable."""
     key = await context.services.keys.find(key_id)
     if key is None or not sees(caller, key):
-        raise NotFound("Key not found; keys.list has the keys that the caller may manage", field="keyId")
+        raise NotFound("Key not found; keys.list returns the keys that the caller may manage", field="keyId")
     return key
 
 
 def sees(caller: Principal, key: Key) -> bool:
-    """Whether `caller` has all workspaces of `key`: a key of every workspace is seen by its like only."""
+    """Whether `caller` has all workspaces of `key`. Only keys for every workspace see a key for every workspace."""
     return all(caller.reaches(workspace) for workspace in key.workspaces)
 
 
 def refuse_wider(caller: Principal, key: Key) -> None:
-    """Raise Forbidden where `key` has scopes that `caller` cannot grant."""
+    """Raise Forbidden if `key` has scopes that `caller` cannot grant."""
     if lacking := [scope for scope in key.scopes if not caller.grants(scope)]:
-        raise Forbidden(f"The key can do what the caller's cannot: {', '.join(lacking)}", field="keyId")
+        raise Forbidden(f"The key has scopes that the caller's lacks: {', '.join(lacking)}", field="keyId")
 
 
 def lacking_for(caller: Principal, user_id: str, scopes: Collection[str]) -> list[Scope]:
-    """The scopes that `caller` lacks for handing out a key of `user_id` with `scopes`."""
+    """The scopes that `caller` needs, but lacks, to create a key of `user_id` with `scopes`."""
     if user_id == caller.user_id:
         return []
     return [BY_NAME[own] for own in BY_NAME if own in scopes and not caller.grants(BY_NAME[own])]
 
 
 def escapes(caller: Principal, scopes: Collection[str]) -> bool:
-    """Whether a key with `scopes` would see all where `caller` sees its own user's events: it left that scope out."""
+    """Whether a key with `scopes` would see every user's events although `caller` sees only its own user's."""
     is_confined = Scope.EVENTS_READ_OWN in caller.scopes and caller.reads_only is not None
     return is_confined and Scope.EVENTS_READ_OWN not in scopes and not CONFINED.isdisjoint(scopes)
 

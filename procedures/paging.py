@@ -1,16 +1,16 @@
-"""Pages by cursor: which way one lies, and what is beside it."""
+"""Pages by cursor: the direction of a page, and whether it has neighbours."""
 
 from schemas.base import Way
 
 
 def way_from(cursor: str | None, direction: Way | None) -> Way:
-    """The way in which a page lies from its cursor. Without a cursor there is only one."""
+    """The direction of a page from its cursor; always forward without a cursor."""
     return "forward" if cursor is None else direction or "forward"
 
 
 def neighbours(way: Way, *, more: bool, is_first: bool) -> tuple[bool, bool]:
-    """Whether there is a next page, and a previous one. `more` says that the page was not the last on its `way`.
+    """Whether there is a next page, and a previous one. `more` is true if more rows follow on the page's `way`.
 
-    What the cursor stands for is on the other side, so that nobody has to look there.
+    On the other side there is always a page, the one with the cursor's own row, so no query is needed.
     """
     return (more, not is_first) if way == "forward" else (True, more)

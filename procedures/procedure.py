@@ -1,4 +1,4 @@
-"""One operation, declared once: what its doors, its contract and its documentation are made from."""
+"""One operation, declared once. Its doors, its contract and its documentation are made from the declaration."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -20,35 +20,35 @@ M = TypeVar("M", bound=Marker)
 
 
 class Stream(Protocol[T, M]):
-    """What a subscription returns once it is listening: batches of tracked `T`, and of `M` between them.
+    """The stream that a subscription returns: batches of tracked `T`, with markers `M` between them.
 
-    The markers come only where the input's `markers` asked for them. `place` is the cursor of where the stream is.
+    It sends markers only if the input asks for them with `markers`.
     """
 
     async def __anext__(self) -> list[Tracked[T] | M]:
-        """The next batch; waits for one. StopAsyncIteration: the stream has ended by itself."""
+        """The next batch; waits for one. Raises StopAsyncIteration when the stream ends by itself."""
 
     async def aclose(self) -> None:
         """Stop listening."""
 
     @property
     def place(self) -> str:
-        """The cursor of where the stream is."""
+        """The cursor of the stream's current place."""
 
 
 class Sent(Struct, Generic[T], frozen=True):
-    """An input of a procedure that takes it as it comes: what is wrong with it is then an answer, not an error."""
+    """The input of a procedure that also runs on invalid input, and answers with its faults instead of raising them."""
 
     json: bytes
-    """As it was sent; empty where nothing could be read."""
+    """The bytes that were sent; empty if nothing could be read."""
     value: T | None
-    """None where it does not fit."""
+    """The input; None if it is invalid."""
     errors: list[InvalidInput | PayloadTooLarge]
-    """What any other procedure would have raised; of several, all."""
+    """All errors that another procedure would have raised for this input."""
 
 
 SMALL_INPUT_BYTES = 262_144
-"""What the input of a procedure may have, unless it declares that its input is large."""
+"""The maximum size of an input, unless its procedure is declared with `large_input`."""
 
 
 COMMON_ERRORS: tuple[type[ProcedureError], ...] = (
@@ -58,7 +58,7 @@ COMMON_ERRORS: tuple[type[ProcedureError], ...] = (
     Unavailable,
     Internal,
 )
-"""What every procedure may raise, declared or not."""
+"""The errors that every procedure may raise without declaring them."""
 
 
 class Procedure(Declaration, frozen=True, kw_only=True, eq=False):
@@ -67,33 +67,33 @@ class Procedure(Declaration, frozen=True, kw_only=True, eq=False):
     run: Callable[[Any, Context], Awaitable[Any]]
     decoder: msgspec.json.Decoder[Any]
     takes_sent: bool
-    """Whether it takes `Sent`: an input that does not fit is run too."""
+    """Whether it takes `Sent`, so that it runs on invalid input too."""
     large_input: bool = False
-    """Whether its input may be as large as a request may be (`SYNAP_MAX_BODY_BYTES`)."""
+    """Whether its input may be as large as a request (`SYNAP_MAX_BODY_BYTES`)."""
 
     def max_input_bytes(self, max_body_bytes: int) -> int:
-        """What its input may have where a request may have `max_body_bytes`."""
+        """The maximum size of its input if a request may have `max_body_bytes`."""
         return max_body_bytes if self.large_input else min(SMALL_INPUT_BYTES, max_body_bytes)
 
     @property
     def rate(self) -> Rate:
-        """Which rate of its caller's key it counts against."""
+        """The rate limit of the caller's key that its calls count against."""
         return "write" if self.kind is Kind.MUTATION else "read"
 
     @property
     def is_administrative(self) -> bool:
-        """Whether it changes who may do what, what leaves the server or what is erased: every such call is logged."""
+        """Whether it manages keys, workspaces or webhooks, or erases events. Every such call is logged."""
         scope = self.scope or ""
         return self.kind is Kind.MUTATION and (scope.endswith(":manage") or scope == Scope.EVENTS_ERASE)
 
     @property
     def is_audited(self) -> bool:
-        """Whether its calls are in the audit: the administrative ones, reads of the audit, and exports."""
+        """Whether the audit records its calls: administrative ones, reads of the audit, and exports."""
         return self.is_administrative or self.scope == Scope.AUDIT_READ or self.kind is Kind.DOWNLOAD
 
     @property
     def reads_node_log(self) -> bool:
-        """Whether a key for everything may call it on the log `_node`, which is no workspace's."""
+        """Whether a key with every scope and workspace may call it on the log `_node`, which is the install's own."""
         return self.scope in {Scope.LEDGER_READ, Scope.AUDIT_READ}
 
 
@@ -102,7 +102,7 @@ def query(
 ) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a query: it reads, and may be called by GET.
 
-    Its input has at most 256 KiB, unless it has a `large_input`: then as much as a request may have.
+    Its input has at most 256 KiB; with `large_input` it may be as large as a request (`SYNAP_MAX_BODY_BYTES`).
     """
     return lambda run: _declare(name, Kind.QUERY, scope, errors, run, large_input=large_input)
 
@@ -110,9 +110,9 @@ def query(
 def mutation(
     name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = (), large_input: bool = False
 ) -> Callable[[Any], Procedure]:
-    """Declare the decorated function as a mutation: it writes, and is called by POST only.
+    """Declare the decorated function as a mutation: it writes, and may only be called by POST.
 
-    `large_input` is that of `query`.
+    Its input has at most 256 KiB; with `large_input` it may be as large as a request (`SYNAP_MAX_BODY_BYTES`).
     """
     return lambda run: _declare(name, Kind.MUTATION, scope, errors, run, large_input=large_input)
 
@@ -120,14 +120,14 @@ def mutation(
 def subscription(
     name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
 ) -> Callable[[Any], Procedure]:
-    """Declare the decorated function as a subscription: it returns a Stream when it is listening."""
+    """Declare the decorated function as a subscription: it returns a Stream."""
     return lambda run: _declare(name, Kind.SUBSCRIPTION, scope, errors, run)
 
 
 def download(
     name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = ()
 ) -> Callable[[Any], Procedure]:
-    """Declare the decorated function as a download: it returns text in pieces, which REST doors alone serve."""
+    """Declare the decorated function as a download: it returns text in pieces. Only REST doors serve it."""
     return lambda run: _declare(name, Kind.DOWNLOAD, scope, errors, run)
 
 

@@ -1,4 +1,4 @@
-"""Which events a call names: by their UUIDs, or by their ledger ids."""
+"""Resolves the events that a call names by UUID or by ledger id."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ from schemas.reference import named_event
 
 
 def event_reference(text: str) -> UUID | bytes:
-    """The id, or the 32 bytes of the hash, that `text` names. Raises NotFound for any other form."""
+    """The UUID, or the 32 bytes of the hash, that `text` names. Raises NotFound for any other form."""
     reference = named_event(text)
     if reference is None:
         raise NotFound("Event not found", field="eventId")
@@ -20,9 +20,9 @@ def event_reference(text: str) -> UUID | bytes:
 
 
 async def event_ids(names: Sequence[str], context: Context) -> list[UUID | None]:
-    """The id that each of `names` is or stands for, in their order; None where it names nothing. Raises Unavailable.
+    """The event id of each of `names`, in their order; None if a name names no event. Raises Unavailable.
 
-    A UUID is not looked up: it may be no event's.
+    UUIDs are not looked up, so an id may belong to no event.
     """
     return [await _event_id(name, context) for name in names]
 

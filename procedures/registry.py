@@ -1,6 +1,6 @@
 """Every procedure by name. Listing `procedures/` lists our API: a module's path is its procedure's name.
 
-A developer's own are the procedures among the attributes of a module that `SYNAP_EXTENSIONS` names.
+Extensions add the procedures among the attributes of the modules that `SYNAP_EXTENSIONS` names.
 """
 
 import importlib
@@ -16,13 +16,13 @@ from procedures.procedure import Procedure
 from schemas.base import Input
 
 RESERVED = ("then", "call", "apply")
-"""Names that the client of tRPC cannot call."""
+"""Names that tRPC's client cannot call."""
 
 _extensions: list[ModuleType] = []
 
 
 def add_extension(module: ModuleType) -> None:
-    """Serve the procedures among the attributes of a module, from the next `registry()` on."""
+    """Serve the procedures among the attributes of a module. The next `registry()` includes them."""
     if module not in _extensions:
         _extensions.append(module)
         registry.cache_clear()
@@ -30,10 +30,9 @@ def add_extension(module: ModuleType) -> None:
 
 @cache
 def registry() -> dict[str, Procedure]:
-    """What tRPC serves, by name.
+    """The procedures that tRPC serves, by name.
 
-    Raises ValueError, in one sentence, where a name is taken, differs from its module's path, or is no name for a
-    developer's own.
+    Raises ValueError if a name is declared twice, differs from its module's path, or is not allowed for an extension.
     """
     found: dict[str, Procedure] = {}
     for module in _modules():
@@ -43,7 +42,7 @@ def registry() -> dict[str, Procedure]:
             if procedure.name in found:
                 raise ValueError(f"two procedures are named {procedure.name}")
             if _snake(procedure.name) != module.__name__.removeprefix("procedures."):
-                raise ValueError(f"procedure {procedure.name} does not belong into {module.__name__}")
+                raise ValueError(f"procedure {procedure.name} does not belong in {module.__name__}")
             found[procedure.name] = procedure
     ours = frozenset(name.partition(".")[0] for name in found)
     for module in _extensions:
@@ -61,17 +60,17 @@ def registry() -> dict[str, Procedure]:
 
 
 def _refuse_foreign(procedure: Procedure, ours: frozenset[str]) -> None:
-    """Raise ValueError where a procedure of a developer's own cannot be served."""
+    """Raise ValueError if an extension's procedure cannot be served."""
     where = f"procedure {procedure.name!r} of {_module(procedure)}"
     space, *rest = procedure.name.split(".")
     if not rest or not all(re.fullmatch("[a-z][A-Za-z0-9]*", part) for part in (space, *rest)):
-        raise ValueError(f"{where}: a name is two camelCase words or more with dots between, such as 'notes.count'")
+        raise ValueError(f"{where}: a name must be two or more camelCase words joined by dots, such as 'notes.count'")
     if space in ours:
-        raise ValueError(f"{where}: the namespace {space!r} is the server's own, name yours differently")
+        raise ValueError(f"{where}: the namespace {space!r} is the server's own; use another")
     if reserved := [part for part in (space, *rest) if part in RESERVED]:
-        raise ValueError(f"{where}: no client can call what is named {reserved[0]!r}")
+        raise ValueError(f"{where}: clients cannot call a name that contains {reserved[0]!r}; use another")
     if procedure.kind is Kind.DOWNLOAD:
-        raise ValueError(f"{where}: a download is served by the server's own doors alone")
+        raise ValueError(f"{where}: extensions cannot add downloads")
     if not (isinstance(procedure.input, type) and issubclass(procedure.input, Input)):
         raise ValueError(f"{where}: its input must be a subclass of schemas.base.Input")
 

@@ -1,6 +1,6 @@
-"""The audit: administrative acts, as anyone can verify them (the document "Event Log", section GET /v1/audit).
+"""The audit: administrative acts that anyone can verify (the document "Event Log", section GET /v1/audit).
 
-Names are the document's own, in snake case. The format is in `docs/reference/evlog1.md`, The audit chain.
+Names are the document's own, in snake case. `docs/reference/evlog1.md`, The audit chain, has the format.
 """
 
 from typing import Annotated
@@ -11,7 +11,7 @@ from schemas.base import Input, Instant, Output, RawRecord
 from schemas.ledger import MaxThousand
 
 DEFAULT_ACTS = 100
-"""Entries in an answer to who does not say how many."""
+"""The default number of entries in an answer."""
 
 Action = Annotated[
     str,
@@ -21,11 +21,11 @@ Action = Annotated[
         extra={"message": "must be an action such as key.created"},
     ),
 ]
-"""Nothing else is taken: what is asked for is entered in the audit, and must be no secret sent by mistake."""
+"""The name of an action. The audit records it, so the pattern keeps out a secret that was sent by mistake."""
 
 
 class ListAudit(Input, frozen=True, kw_only=True):
-    """Entries made after `since`, of an action: the oldest first. The last one's `timestamp` is the next `since`."""
+    """Which entries to list, oldest first, after `since`. Send the last entry's `timestamp` as the next `since`."""
 
     since: Instant | None = None
     action: Action | None = None
@@ -33,9 +33,9 @@ class ListAudit(Input, frozen=True, kw_only=True):
 
 
 class AuditEntry(Output, frozen=True, kw_only=True, rename=None):
-    """An administrative act: the key (by its id) or the node that did it, and its place and link in the chain of `log`.
+    """An administrative act. `actor` is a key's id or the node; `seq` and `hash` are its place and link in `log`.
 
-    An act that concerns several workspaces has one `id` and an entry in the log of each.
+    An act that concerns several workspaces has one `id` and one entry in the log of each.
     """
 
     id: str
@@ -50,7 +50,7 @@ class AuditEntry(Output, frozen=True, kw_only=True, rename=None):
 
 
 class AuditPage(Output, frozen=True, kw_only=True, rename=None):
-    """Entries, oldest first. `total` counts every match, before the limit."""
+    """Entries, oldest first. `total` counts every match, whatever `limit` is."""
 
     entries: list[AuditEntry]
     total: int

@@ -1,6 +1,6 @@
 """Bases of every Struct on the wire, and the constrained types that they share.
 
-Structs validate, they do not rewrite: what a caller sent is what is stored, hashed and returned.
+Structs validate but do not rewrite: the server stores, hashes and returns what the caller sent.
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Raw, Struct
 
 NO_NUL = r"\A[^\x00]*\Z"
-"""PostgreSQL cannot hold U+0000 in text; only free records (kept as escaped JSON) may carry it."""
+"""PostgreSQL cannot store U+0000 in text. Only free records, stored as escaped JSON, may contain it."""
 
 Text = Annotated[str, Meta(pattern=NO_NUL, extra={"message": "must not contain U+0000"})]
 """Text of any length."""
@@ -29,10 +29,10 @@ Fraction = Annotated[float, Meta(ge=0, le=1, extra={"message": "must be a number
 """A score or confidence."""
 
 Instant = Annotated[datetime, Meta(tz=True, extra={"message": "must be an RFC 3339 time with a UTC offset"})]
-"""A point in time; a naive one is refused."""
+"""A point in time. A time without a UTC offset is rejected."""
 
 InstantText = Annotated[str, Meta(extra={"shape": "instant"})]
-"""A point in time as we print it: UTC, six digits, `Z`. As text: msgspec leaves out zero fractions."""
+"""A point in time as the server prints it: UTC, six digits, `Z`. It is text because msgspec omits zero fractions."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1, extra={"message": "must be a whole number from 0 to 2^53-1"})]
 """A count that JavaScript can hold."""
@@ -41,34 +41,34 @@ Record = dict[str, Any]
 """A free JSON object."""
 
 RawRecord = Annotated[Raw, Meta(extra={"shape": "record", "message": "must be a JSON object"})]
-"""A free JSON object, kept as its bytes until it is written canonically."""
+"""A free JSON object, held as the bytes that were sent until it is written canonically."""
 
 RawMetadata = Annotated[Raw, Meta(extra={"shape": "metadata", "message": "must be a JSON object"})]
-"""Typed metadata as bytes; the kinds are registered after Python fixed our types, so `MetadataKinds` checks them."""
+"""Typed metadata as bytes. Kinds are registered after Python has fixed this type, so `Drafting` checks them."""
 
 
 Way = Literal["forward", "backward"]
-"""Which way a page lies from a cursor. `@trpc/tanstack-react-query` sends it with every page of an infinite query."""
+"""The side of the cursor on which a page lies. `@trpc/tanstack-react-query` sends it with each infinite query page."""
 
 
 class Input(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What a procedure takes. Unknown fields are refused by name; null means absent."""
+    """The base of procedures' inputs. Unknown members are rejected by name; null means absent."""
 
     @classmethod
     def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:  # noqa: ARG003 - most inputs have no events
-        """The path of the first event that is larger, as it was sent, than an event may be; None for none."""
+        """The path of the first event that exceeds `max_event_bytes` as it was sent; None if no event does."""
         return None
 
 
 class Output(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What a procedure answers. Unset fields are absent, not null."""
+    """The base of procedures' outputs. Unset members are absent, not null."""
 
 
 class Marker(Output, frozen=True, kw_only=True):
-    """What a stream says of itself, between its values. A reader that has seen it may resume behind its `cursor`."""
+    """The base of what a stream sends between its values. A reader may resume after the marker's `cursor`."""
 
     cursor: str
 
 
 class Section(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A kind of metadata, or a part of one: typed, camelCase on the wire, unknown fields refused."""
+    """The base of metadata kinds and their parts: typed, camelCase on the wire. Unknown members are rejected."""

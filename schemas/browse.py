@@ -22,14 +22,14 @@ Ids = Annotated[list[EventName], Meta(max_length=MAX_IDS, extra={"message": f"mu
 OrderObject = Annotated[dict[str, Any], Meta(extra={"shape": "order", "message": "must be a JSON object"})]
 
 OrderObjects = list[OrderObject]
-"""An order, as its caller wrote it; `app/filters/order.py` reads it."""
+"""An order as its caller wrote it. `app/filters` reads it."""
 
 
 class BrowseEvents(Input, frozen=True, kw_only=True):
-    """Filters, all of which must hold, an order, and a place in it.
+    """Filters, all of which must match, an order, and a place in that order.
 
-    The page stands behind the cursor `after`, or ends right before the cursor `before`; it has the same order in both.
-    `ids` narrows, it opens nothing. `parentId` is the event's `causationId`. Both bounds of `createdAt` are included.
+    The page begins after the cursor `after`, or ends right before the cursor `before`; both have the same order.
+    `ids` only narrows the result. `parentId` is the event's `causationId`. Both bounds of `createdAt` are included.
     Texts in metadata are ordered by their first 256 characters.
     """
 
@@ -48,7 +48,7 @@ class BrowseEvents(Input, frozen=True, kw_only=True):
 
 
 class BrowsedEvent(Output, frozen=True, kw_only=True):
-    """An event as the browse door shows it. Of an erased one `data` and `userId` are empty."""
+    """An event as the browse door shows it. If the event was erased, `data` and `userId` are empty."""
 
     id: UUID
     type: str
@@ -61,7 +61,7 @@ class BrowsedEvent(Output, frozen=True, kw_only=True):
 
 
 class PageInfo(Output, frozen=True, kw_only=True):
-    """Where a page stands. `total` counts every match, on the first page of a walk; an empty page has no cursors."""
+    """The place of a page. `total` counts the matches when the first page was read. An empty page has no cursors."""
 
     total: int
     has_next_page: bool
@@ -71,7 +71,7 @@ class PageInfo(Output, frozen=True, kw_only=True):
 
 
 class BrowsedPage(Output, frozen=True, kw_only=True):
-    """One page. It ends early at 32 MiB."""
+    """One page of events. It ends early at 32 MiB."""
 
     data: list[BrowsedEvent]
     page_info: PageInfo

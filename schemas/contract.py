@@ -1,4 +1,4 @@
-"""What the server says of itself: its procedures and its kinds of metadata, with their JSON Schemas."""
+"""How the server describes itself: its procedures and its kinds of metadata, with their JSON Schemas."""
 
 from typing import Literal
 
@@ -9,25 +9,26 @@ ProcedureKind = Literal["query", "mutation", "subscription"]
 
 
 class ListProcedures(Input, frozen=True, kw_only=True):
-    """All of them."""
+    """The input of `procedures.list`: it has no members, the answer lists every procedure."""
 
 
 class ListMetadataKinds(Input, frozen=True, kw_only=True):
-    """All of them."""
+    """The input of `metadata.kinds`: it has no members, the answer lists every kind."""
 
 
 class PossibleError(Output, frozen=True, kw_only=True):
-    """A way in which a call may fail: its `data.code` and `data.reason`. Invalid input has finer reasons too."""
+    """One way in which a call may fail: the error's `data.code` and `data.reason`. Invalid input has more reasons."""
 
     code: str
     reason: str
 
 
 class DescribedProcedure(Output, frozen=True, kw_only=True):
-    """A procedure. Without a `scope` any valid key may call it.
+    """A procedure. If `scope` is absent, any valid key may call it.
 
-    `input`, `output` and `marker` are JSON Schemas (draft 2020-12) that stand alone. The input may be left out where it
-    requires nothing. Of a subscription `output` is each value, and `marker` what comes between them if asked for.
+    `input`, `output` and `marker` are self-contained JSON Schemas (draft 2020-12). A call may omit the input if the
+    schema requires no member. A subscription sends values that match `output`; with `markers` in its input, it also
+    sends values that match `marker`.
     """
 
     name: str
@@ -42,7 +43,7 @@ class DescribedProcedure(Output, frozen=True, kw_only=True):
 
 
 class MetadataKind(Output, frozen=True, kw_only=True):
-    """A kind of metadata, `metadata.<name>`. `schema` is the JSON Schema (draft 2020-12) of what is taken."""
+    """A kind of metadata, `metadata.<name>`. `schema` is the JSON Schema (draft 2020-12) of accepted values."""
 
     name: str
     built_in: bool

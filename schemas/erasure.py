@@ -1,4 +1,4 @@
-"""Erasure: which events lose their bodies, and what came of it (`docs/reference/evlog1.md`, Erasure)."""
+"""Erasure: which events lose their bodies, and the result (`docs/reference/evlog1.md`, Erasure)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -12,7 +12,7 @@ MAX_IDS = 1000
 
 
 class EraseEvents(Input, frozen=True, kw_only=True):
-    """Which events to erase, said in exactly one way: by their ids, as all of a user, or as all about a subject."""
+    """Which events to erase: exactly one of `ids`, `userId` (all events of a user) and `subjectId` (all about it)."""
 
     ids: (
         Annotated[list[EventName], Meta(min_length=1, max_length=MAX_IDS, extra={"message": "must have 1 to 1000 ids"})]
@@ -23,7 +23,7 @@ class EraseEvents(Input, frozen=True, kw_only=True):
 
 
 class Erased(Output, frozen=True, kw_only=True):
-    """How many events were erased now, and the ids of the events `synap.event.erased` that say so in the log."""
+    """How many events this call erased, and the ids of the `synap.event.erased` events that record it in the log."""
 
     erased: int
     events: list[UUID]

@@ -1,4 +1,4 @@
-"""One class per failure that a caller can tell apart. The doors turn them into statuses; no HTTP number stands here."""
+"""One class per failure that a caller can tell apart. The doors map them to HTTP statuses; this module knows none."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -10,7 +10,7 @@ from msgspec import Struct
 class Issue(Struct, frozen=True):
     """One invalid place of an input: its dotted path (`metadata.ai.agent`; empty for the whole), and what is wrong.
 
-    `code` is the published error code where the documents name one for this place.
+    `code` is the published error code, if the documents define one for this place.
     """
 
     path: str
@@ -19,15 +19,15 @@ class Issue(Struct, frozen=True):
 
 
 class ProcedureError(Exception):
-    """A failure that the caller is told about. `code` is the published one where a document names it.
+    """A failure that the caller learns. `code` is the published error code, if a document defines one.
 
-    `trpc_code` is tRPC's name for what it is.
+    `trpc_code` is tRPC's name for this kind of failure.
     """
 
     code: ClassVar[str] = "internal"
     trpc_code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
     logged = False
-    """Whether the log has a line about it."""
+    """Whether the server's log already has a line about this error."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -35,12 +35,12 @@ class ProcedureError(Exception):
         self.field = field
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Call each field by its name in `names`, and what is below it likewise."""
+        """Rename the field, and the paths below it, by `names`: old path to new path."""
         self.field = self.field and renamed(self.field, names)
 
 
 class InvalidInput(ProcedureError):
-    """The input does not fit; `issues` names every invalid place at once, never none."""
+    """The input is invalid. `issues` names every invalid place; it has at least one."""
 
     code = "invalid_input"
     trpc_code = "BAD_REQUEST"
@@ -51,26 +51,26 @@ class InvalidInput(ProcedureError):
         self.issues = issues
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """The same of every place, and of the sentence that begins with the first."""
+        """Rename the paths of all issues, and the first path in the message."""
         self.issues = [Issue(renamed(issue.path, names), issue.message, issue.code) for issue in self.issues]
         self.field = self.issues[0].path or None
         self.message = _sentence(self.issues)
 
     @property
     def reason(self) -> str:
-        """The published code of the first place that has one, else `invalid_input`."""
+        """The published code of the first issue; `invalid_input` if it has none."""
         return self.issues[0].code or self.code
 
 
 class PayloadTooLarge(ProcedureError):
-    """An event, a request or an answer is larger than it may be."""
+    """An event, a request or an answer exceeds its size limit."""
 
     code = "payload_too_large"
     trpc_code = "PAYLOAD_TOO_LARGE"
 
 
 class UnsupportedMedia(ProcedureError):
-    """The body is encoded in a way that is not read here; `accept_encoding` is what `Content-Encoding` may name."""
+    """The server does not read the body's encoding. `accept_encoding` lists the accepted `Content-Encoding`s."""
 
     code = "unsupported_media_type"
     trpc_code = "UNSUPPORTED_MEDIA_TYPE"
@@ -81,7 +81,7 @@ class UnsupportedMedia(ProcedureError):
 
 
 class Unauthorized(ProcedureError):
-    """No token, or none that is valid."""
+    """The token is missing or not valid."""
 
     code = "unauthorized"
     trpc_code = "UNAUTHORIZED"
@@ -95,16 +95,16 @@ class Forbidden(ProcedureError):
 
 
 class NotFound(ProcedureError):
-    """There is no such thing in this workspace."""
+    """The workspace does not exist, or does not contain what the caller named."""
 
     code = "not_found"
     trpc_code = "NOT_FOUND"
 
 
 class Conflict(ProcedureError):
-    """The `id` is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`).
+    """An event with the same `id` but other content is stored. `hash` is that event's hash (`sha256:<hex>`).
 
-    None if the event was erased and the caller may not read it.
+    `hash` is None if the stored event was erased and the caller may not read it.
     """
 
     code = "conflict"
@@ -119,10 +119,9 @@ class Conflict(ProcedureError):
 
 
 class RateLimited(ProcedureError):
-    """The workspace has used up its calls, or its searches; retry after `retry_after_seconds`.
+    """The workspace or the key has reached a limit; retry after `retry_after_seconds`.
 
-    `limit` is what it may use, in calls a window at doors with a rate limit. `reset` is when that ends, in seconds
-    since 1970.
+    `limit` is the number allowed (calls per window for a rate limit). `reset` is when to retry, in seconds since 1970.
     """
 
     code = "rate_limit_exceeded"
@@ -146,7 +145,7 @@ class TimedOut(ProcedureError):
 class Unavailable(ProcedureError):
     """The server cannot do it now; retry after `retry_after_seconds`.
 
-    Nothing was stored, unless the message says that the outcome is unknown: then `ids` are those to retry with.
+    Nothing was stored, unless the message says that the outcome is unknown. In that case, retry with these `ids`.
     """
 
     code = "unavailable"
@@ -159,7 +158,7 @@ class Unavailable(ProcedureError):
 
 
 class Internal(ProcedureError):
-    """A defect of ours. The cause is in the server's log under the request id, never in the answer."""
+    """The server has a defect. The server's log names the cause under the request id; the answer does not."""
 
     code = "internal"
 
@@ -168,7 +167,7 @@ class Internal(ProcedureError):
 
 
 def renamed(path: str, names: Mapping[str, str]) -> str:
-    """A dotted path whose beginning, if it is one of `names`, is called as that says."""
+    """A dotted path with its beginning replaced as `names` says; unchanged if no name fits."""
     for name, other in names.items():
         if path == name or path.startswith(f"{name}."):
             return (other + path[len(name) :]).removeprefix(".")

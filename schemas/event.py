@@ -16,10 +16,10 @@ Source = Literal["api", "automation", "sync", "migration", "system", "intelligen
 DEFAULT_SOURCE: Source = "api"
 
 DEFAULT_LIMIT = 100
-"""Events in a list that does not say how many."""
+"""The default number of events in a list."""
 
 RESERVED_PREFIX = "synap."
-"""Types that the server alone writes."""
+"""The prefix of types that only the server writes."""
 
 TYPE_MESSAGE = "Event type must follow dot notation (e.g., 'code.analysis.complete')"
 
@@ -30,7 +30,7 @@ EventType = Annotated[
         max_length=128,
         extra={
             "message": f"{TYPE_MESSAGE}, in at most 128 characters of A-Z, a-z, 0-9, '_', '-' and '.'",
-            "prefixes": {RESERVED_PREFIX: f"must not begin with '{RESERVED_PREFIX}': the server writes those"},
+            "prefixes": {RESERVED_PREFIX: f"must not begin with '{RESERVED_PREFIX}': only the server logs those"},
             "code": "invalid_event_type",
         },
     ),
@@ -44,7 +44,7 @@ TypePattern = Annotated[
         extra={"message": "must be an event type in which '*' may stand for a whole segment (e.g., 'code.*')"},
     ),
 ]
-"""`*` stands for one whole segment; as the last for one or more; alone for every type."""
+"""An event type pattern. `*` matches one whole segment; at the end, one or more. `*` by itself matches every type."""
 
 
 START_MESSAGE = (
@@ -53,11 +53,11 @@ START_MESSAGE = (
 )
 
 LogStart = Annotated[str, Meta(min_length=1, max_length=512, extra={"message": START_MESSAGE})]
-"""Where in the log a stream or a subscription begins."""
+"""The place in the log at which a stream or a subscription begins."""
 
 
 class LogEvent(Input, frozen=True, kw_only=True):
-    """An event to append."""
+    """An event to append. Defaults: `id` a new UUIDv7, `userId` the key's user, `source` `api`."""
 
     id: UUID | None = None
     type: EventType
@@ -73,12 +73,12 @@ class LogEvent(Input, frozen=True, kw_only=True):
 
     @classmethod
     def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:
-        """The event is the input."""
+        """The path of the whole input if it exceeds the limit of one event: the input is the event."""
         return "" if len(sent) > max_event_bytes else None
 
 
 class LogEvents(Input, frozen=True, kw_only=True):
-    """A batch to append: all of it or nothing."""
+    """A batch of 1 to 1000 events. The server appends all of them or none."""
 
     events: Annotated[
         list[LogEvent], Meta(min_length=1, max_length=1000, extra={"message": "must have 1 to 1000 events"})
@@ -86,7 +86,7 @@ class LogEvents(Input, frozen=True, kw_only=True):
 
     @classmethod
     def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:
-        """Each event counts by itself."""
+        """The path of the first event that exceeds the limit of one event."""
         if len(sent) <= max_event_bytes:
             return None
         sizes = map(len, map(bytes, msgspec.json.decode(sent, type=_SentEvents).events))
@@ -106,12 +106,12 @@ class GetEvent(Input, frozen=True, kw_only=True):
 
 
 class EventQuery(Input, frozen=True, kw_only=True):
-    """Filters, all of which must hold; none given: every event."""
+    """Filters, all of which must match. Without filters every event matches."""
 
     type: TypePattern | None = None
     source: Source | None = None
     producer: ShortText | None = None
-    """The originating service; of an event that names none, its source."""
+    """The originating service. For events without a `producer` it is compared with their `source`."""
     has_metadata: bool | None = None
     subject_id: ShortText | None = None
     correlation_id: ShortText | None = None
@@ -123,10 +123,10 @@ class EventQuery(Input, frozen=True, kw_only=True):
 
 
 class ListEvents(EventQuery, frozen=True, kw_only=True):
-    """Filters, all of which must hold, and a place in the newest-first order.
+    """Filters, all of which must match, and a place in the newest-first order.
 
-    The page begins behind `cursor`; with `direction: "backward"` it ends right before it. Without a `cursor` the
-    `direction` changes nothing.
+    The page begins after `cursor`; with `direction: "backward"` it ends right before it. Without `cursor` the server
+    ignores `direction`.
     """
 
     limit: Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})] | None = (
@@ -138,11 +138,11 @@ class ListEvents(EventQuery, frozen=True, kw_only=True):
 
 
 class StreamEvents(EventQuery, frozen=True, kw_only=True):
-    """Filters, all of which must hold, and where the stream begins.
+    """Filters, all of which must match, and where the stream begins.
 
-    `start` is `now` (the default), `beginning`, the id of an event or a cursor (behind it), or a time.
-    `lastEventId` overrules it; clients set it when they resume. With `markers` the stream also says when the backlog
-    is through.
+    `start` is `now` (the default), `beginning`, a time, or the id of an event or a cursor after which to begin.
+    `lastEventId` overrides `start`; clients set it when they resume. With `markers` the stream also sends a marker
+    when it has sent the backlog.
     """
 
     filter: LiveFilterObject | None = None
@@ -152,7 +152,7 @@ class StreamEvents(EventQuery, frozen=True, kw_only=True):
 
 
 class SynapEvent(Output, frozen=True, kw_only=True):
-    """An event as stored. `seq` is its place in the workspace's log, `hash` its link in the chain."""
+    """An event as stored. `seq` is its place in the workspace's log, from 0. `hash` is its link in the chain."""
 
     id: UUID
     version: Literal["v1"]
@@ -173,9 +173,9 @@ class SynapEvent(Output, frozen=True, kw_only=True):
 
 
 class EventPage(Output, frozen=True, kw_only=True):
-    """One page, newest first. `total` counts every match; `nextCursor` is absent on the last page.
+    """One page, newest first. `total` counts every match. `nextCursor` is absent on the last page.
 
-    `previousCursor`, sent with `direction: "backward"`, leads to the page before; it is absent on the first page.
+    Send `previousCursor` with `direction: "backward"` for the previous page. It is absent on the first page.
     """
 
     events: list[SynapEvent]
@@ -185,7 +185,7 @@ class EventPage(Output, frozen=True, kw_only=True):
 
 
 class CaughtUp(Marker, frozen=True, kw_only=True):
-    """Says that everything logged before the stream was opened has been sent. The stream resumes behind `cursor`."""
+    """A marker: the stream has sent every event logged before it was opened. It resumes after `cursor`."""
 
     caught_up: Literal[True]
     cursor: str

@@ -1,4 +1,4 @@
-"""Typed event data: the registry in which a developer says what the `data` of an event type is.
+"""Typed event data: the registry in which a developer declares the `data` of an event type.
 
 A Struct and one line, in a module that `SYNAP_EXTENSIONS` names::
 
@@ -7,8 +7,8 @@ A Struct and one line, in a module that `SYNAP_EXTENSIONS` names::
 
     event_data({"note.created": NoteCreated})
 
-From then on the `data` of every `note.created` that is sent has to fit. It is stored as it was sent: no default is
-written into it, and a null that stands for an absent member stays. What is stored already is not looked at.
+The server then rejects a `note.created` whose `data` does not fit. It stores `data` as it was sent: it adds no
+defaults, and keeps a null that stands for an absent member. It does not check events that are stored already.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ CARRIERS: dict[type[Struct], tuple[str, str]] = {
     BrowsedEvent: ("type", "data"),
     LedgerEvent: ("type", "payload"),
 }
-"""The Structs that are events, and which of their members are the type and the data."""
+"""The Structs that are events, each with the names of its members for the type and the data."""
 
 S = TypeVar("S", bound=type[Struct])
 
@@ -36,16 +36,16 @@ _registered: dict[str, type[Struct]] = {}
 
 
 def carrier(struct: S) -> S:
-    """Declare the decorated Struct as an event: its members `type` and `data` are checked together."""
+    """Declare the decorated Struct as an event, so that its `data` is checked by its `type`."""
     CARRIERS[struct] = ("type", "data")
     return struct
 
 
 def event_data(types: Mapping[str, type[Struct]]) -> None:
-    """Register what the data of event types is, process-wide. Call it at the top level, as `metadata_type`.
+    """Register the data of event types, process-wide. Call it at the top level of a module named in `SYNAP_EXTENSIONS`.
 
-    Raises `ValueError` with one sentence where a type has data already, is no event type that a caller may log, or its
-    data is no Struct that is written as an object.
+    Raises `ValueError` if a type has data already or is not a type that callers may log, or if its data is not a
+    Struct that is written as an object.
     """
     for name, kind in types.items():
         _refuse_type(name)
@@ -55,17 +55,20 @@ def event_data(types: Mapping[str, type[Struct]]) -> None:
             raise ValueError(f"event type {name!r}: its data must be an object, and {kind.__name__} is an array")
         taken = _registered.get(name)
         if taken is not None and not is_same(taken, kind):
-            raise ValueError(f"event type {name!r} has data already, by {taken.__module__}")
+            raise ValueError(f"event type {name!r} is registered by {taken.__module__}")
         _registered[name] = kind
 
 
 def event_types() -> Mapping[str, type[Struct]]:
-    """The data of each type that is registered now, by the type's name."""
+    """The Struct of each event type's data that is registered now, by the type's name."""
     return dict(sorted(_registered.items()))
 
 
 def typed_data(carrier: type[Struct], value: Mapping[str, Any]) -> tuple[str, type[Struct]] | None:
-    """Of decoded JSON that should be a `carrier`: which member has to fit which Struct; None for no such."""
+    """The member of a `carrier` that must fit a registered Struct, and that Struct; None if its type has none.
+
+    `value` is the carrier's decoded JSON.
+    """
     names = CARRIERS.get(carrier)
     name = value.get(names[0]) if names else None
     kind = _registered.get(name) if isinstance(name, str) else None

@@ -1,4 +1,4 @@
-"""The filter of every reader as a syntax tree, and what an order is made of. `app/filters` reads them from JSON."""
+"""The syntax trees of filters and orders. `app/filters` reads them from JSON."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Raw, Struct
 
 Kind = Literal["text", "number", "integer", "boolean", "instant", "uuid", "hash", "json", "object"]
-"""What a field holds. `json` is any value; of an `object` (or an array) only whether it is there can be asked.
+"""The kind of a field's values. `json` is any value. An `object` (or an array) can only be tested for presence.
 
-`integer` is a column's whole number; `uuid` and `hash` are columns that are compared for equality alone. An `instant`
-of metadata is stored as the text that was sent, with any offset.
+`integer` is a column's whole number; `uuid` and `hash` are columns that can only be tested for equality. An `instant`
+in metadata is stored as the text that was sent, with any offset.
 """
 
 Operator = Literal[
@@ -17,33 +17,33 @@ Operator = Literal[
 ]
 
 Relation = Literal["parent", "children"]
-"""The event that caused this one; the events that this one caused. Both in the same workspace."""
+"""`parent` is the event that caused this one, `children` are the events that it caused, in the same workspace."""
 
 Quantifier = Literal["some", "none"]
 
 Direction = Literal["asc", "desc", "asc_nulls_first", "asc_nulls_last", "desc_nulls_first", "desc_nulls_last"]
-"""Plain `asc` puts nulls last, `desc` first."""
+"""`asc` puts nulls last, `desc` puts them first."""
 
 Scalar = str | int | float | bool | datetime
 
 Value = Scalar | tuple[Scalar, ...]
-"""U+0000 in a text is U+FFFD already; an instant is in UTC; a number that is whole and safe is an int."""
+"""A value to compare with. U+0000 in text is already U+FFFD, an instant is in UTC, a safe whole number is an int."""
 
 
 FilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "filter", "message": "must be a JSON object"})]
-"""A filter, as its caller wrote it; `app/filters/parse.py` reads it."""
+"""A filter as its caller wrote it. `app/filters` reads it."""
 
 LiveFilterObject = Annotated[dict[str, Any], Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
-"""A filter of a stream or webhook, which sees events one by one: it has no relations."""
+"""A filter without relations, for streams and webhooks: they look at one event at a time."""
 
 ShownFilter = Annotated[Raw, Meta(extra={"shape": "live filter", "message": "must be a JSON object"})]
-"""A live filter that was stored. Its JSON text is returned as it is."""
+"""The JSON text of a stored live filter, as it was sent."""
 
 
 class Field(Struct, frozen=True):
-    """What is compared: a column by its `name`, or with a `path` the member that it leads to in `data` or `metadata`.
+    """The field to compare: the column `name`, or with a `path` a member of the column `data` or `metadata`.
 
-    `choices` are the only texts that the field can equal, where its type says so.
+    `choices` are the only texts that the field can equal, if its type is an enumeration.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Field(Struct, frozen=True):
 
     @property
     def dotted(self) -> str:
-        """As a caller writes it."""
+        """The field's dotted name, as a caller writes it."""
         return ".".join((self.name, *self.path))
 
 
 class Test(Struct, frozen=True):
-    """One comparison. With a missing or null value it is false, but for `ne`, `nin` and `isNull`.
+    """One comparison. If the field is missing or null, it is false, except for `ne`, `nin` and `isNull`.
 
     `value` is a tuple for `in` and `nin`, a bool for `isNull`.
     """
@@ -69,25 +69,25 @@ class Test(Struct, frozen=True):
 
 
 class And(Struct, frozen=True):
-    """True where all are; so is the empty one."""
+    """True if all `nodes` are true, or if there are no nodes."""
 
     nodes: tuple["Node", ...]
 
 
 class Or(Struct, frozen=True):
-    """True where one is; the empty one is false."""
+    """True if one of the `nodes` is true; false if there are no nodes."""
 
     nodes: tuple["Node", ...]
 
 
 class Not(Struct, frozen=True):
-    """True where the other is not."""
+    """True if `node` is false."""
 
     node: "Node"
 
 
 class Related(Struct, frozen=True):
-    """True where some, or none, of the related events meets `node`."""
+    """True if some (or, by `quantifier`, none) of the related events match `node`."""
 
     relation: Relation
     quantifier: Quantifier

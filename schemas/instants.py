@@ -1,7 +1,7 @@
-"""Instants: the one limit of time, and one sentence for each of the ways in which callers get a text wrong.
+"""Instants: their limit, and one sentence for each mistake that callers make in writing one.
 
-Every instant that is taken lies from year 1 to 9999 in UTC, whatever its offset is. Python reads
-`9999-12-31T23:59:59-01:00`, and PostgreSQL holds it; neither can write it in UTC again.
+Accepted instants lie from year 1 to 9999 in UTC, whatever their offset is. Python can read
+`9999-12-31T23:59:59-01:00` and PostgreSQL can store it, but neither can write it in UTC.
 """
 
 import re
@@ -15,7 +15,7 @@ from msgspec import Struct
 FORM = "must be an RFC 3339 time with a UTC offset"
 
 FAR = "must be a time from year 1 to 9999 in UTC"
-"""What is wrong with an instant that is beyond the limit."""
+"""The message for an instant beyond the limit."""
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PARTS = re.compile(
@@ -28,12 +28,12 @@ _LOST_PLUS = re.compile(r" [0-9]{2}:?[0-9]{2}")
 
 
 def is_meant(text: str) -> bool:
-    """Whether a text that may be something else begins as an instant does."""
+    """Whether a text begins like an instant, although it may be something else."""
     return re.match(r"[0-9]{4}-[0-9]{2}(?![0-9])", text) is not None
 
 
 def fault_of(text: str) -> str:
-    """What is wrong with a text that should be an instant, and what would be right."""
+    """The message for a text that is not a valid instant: the mistake, and how to mend it."""
     parts = _PARTS.fullmatch(text)
     known = parts and (_day_fault(parts) or _time_fault(parts) or _offset_fault(parts["offset"]))
     return f"{FORM}: {known}" if known else f"{FORM}, such as 2026-01-31T12:00:00Z"
@@ -42,23 +42,23 @@ def fault_of(text: str) -> str:
 def _day_fault(parts: re.Match[str]) -> str | None:
     year, month, day = (int(parts[name]) for name in ("year", "month", "day"))
     if year == 0:
-        return "years begin with 0001"
+        return "the first year is 0001"
     if not 1 <= month <= len(_DAYS):
         return f"there is no month {parts['month']}"
     is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     if not 1 <= day <= _DAYS[month - 1] or (month == 2 and day == 29 and not is_leap):
-        return f"there is no such day, {parts['year']}-{parts['month']}-{parts['day']}"
+        return f"the day {parts['year']}-{parts['month']}-{parts['day']} does not exist"
     return None
 
 
 def _time_fault(parts: re.Match[str]) -> str | None:
     hour, minute, second = parts["hour"], parts["minute"], parts["second"]
     if hour is None:
-        return "a day alone is no instant; add a time and an offset, such as T00:00:00Z"
+        return "the time is missing; add one with an offset, such as T00:00:00Z"
     if int(hour) == 24:
-        return "hours end with 23; midnight is 00:00:00 of the next day"
+        return "the last hour is 23; midnight is 00:00:00 of the next day"
     if int(hour) > 23 or int(minute) > 59:
-        return f"there is no such time, {hour}:{minute}"
+        return f"the time {hour}:{minute} does not exist"
     if second is None:
         return "the seconds are missing"
     if int(second) == 60:
@@ -68,18 +68,18 @@ def _time_fault(parts: re.Match[str]) -> str | None:
 
 def _offset_fault(offset: str) -> str | None:
     if not offset:
-        return "the UTC offset is missing; end it with Z, or with one such as +02:00"
+        return "the UTC offset is missing; add Z, or an offset such as +02:00"
     if _LOST_PLUS.fullmatch(offset):
-        return "a space stands before the offset; in a URL write the '+' of an offset as %2B"
+        return "the offset has a space in place of '+'; in a URL write '+' as %2B"
     known = _OFFSET.fullmatch(offset)
     if known is None:
-        return "the UTC offset must be Z, or one such as +02:00"
+        return "the UTC offset must be Z, or like +02:00"
     is_range = known["hours"] and (int(known["hours"]) > 23 or int(known["minutes"]) > 59)
-    return "UTC offsets end with 23:59" if is_range else None
+    return "the largest UTC offset is 23:59" if is_range else None
 
 
 def is_far(at: datetime) -> bool:
-    """Whether an instant is beyond the limit."""
+    """Whether an instant lies outside of the years 1 to 9999 in UTC."""
     try:
         at.astimezone(UTC)
     except OverflowError:
@@ -88,7 +88,7 @@ def is_far(at: datetime) -> bool:
 
 
 def holds_far(value: object) -> bool:
-    """Whether an instant beyond the limit stands anywhere in a value that JSON was decoded to."""
+    """Whether a value decoded from JSON contains an instant outside of the years 1 to 9999 in UTC."""
     if isinstance(value, datetime):
         return is_far(value)
     if isinstance(value, Struct):
@@ -98,7 +98,7 @@ def holds_far(value: object) -> bool:
 
 @cache
 def _places(kind: type[Struct]) -> tuple[str, ...]:
-    """The members in which an instant may stand."""
+    """The members of a Struct that may contain an instant."""
     return tuple(field.name for field in msgspec.structs.fields(kind) if _may_hold(field.type))
 
 

@@ -1,4 +1,4 @@
-"""Finds every invalid place of an input at once. Runs only after the fast decoder has refused the input."""
+"""Finds every invalid place of an input at once. It runs only after the fast decoder has rejected the input."""
 
 import re
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from schemas.sentences import UNFIT, limits_of, misfit, named, sent
 T = TypeVar("T")
 
 MAX_LOOKED = 50_000
-"""Values of an input in which invalid places are searched: more than a thousand ordinary events have."""
+"""The search looks at this many values of an input, more than a thousand ordinary events have."""
 
-LEFT_OUT = f"more may be wrong: only the first {MAX_LOOKED:,} values were looked at"
+LEFT_OUT = f"more may be wrong: only the first {MAX_LOOKED:,} values were checked"
 
 
 _PLACE = re.compile(r" - at `\$([^`]*)`\Z")
@@ -30,9 +30,9 @@ _PLACE = re.compile(r" - at `\$([^`]*)`\Z")
 def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None, path: str = "") -> list[Issue]:
     """All places where `value` (decoded JSON) does not fit the type `wanted`, at most `MAX_ISSUES`.
 
-    It looks at `MAX_LOOKED` values; where there are more, the last issue says so. None: perhaps one of those is wrong.
-    `metadata` is the type that `RawMetadata` fields must fit; the data of an event, the Struct that is registered for
-    its type. Free records must keep the limits of JSON. Paths are dotted; a list's places are numbers.
+    It checks `MAX_LOOKED` values. If there are more, the last issue says so; an empty result then proves nothing.
+    `RawMetadata` must fit the type `metadata`. An event's data must fit the Struct that is registered for its type.
+    Free records must keep the limits of JSON. Paths are dotted, with numbers for the places in a list.
     """
     looks = Looks(MAX_LOOKED)
     issues = list(islice(_walk(value, wanted, metadata, path, looks), MAX_ISSUES))
@@ -40,7 +40,7 @@ def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None
 
 
 def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Struct] | None = None) -> T:
-    """What JSON says, of the decoder's type. Raises InvalidInput with every invalid place."""
+    """JSON as a value of the decoder's type. Raises InvalidInput with every invalid place."""
     place = ""
     try:
         read = decoder.decode(source)
@@ -58,16 +58,16 @@ def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Stru
 
 
 def place_of(error: Exception) -> str:
-    """Where a decoder of msgspec's found what it refused; empty where it does not say."""
+    """The place that a decoder of msgspec rejected; empty if the error does not name it."""
     found = _PLACE.search(str(error))
     return "" if found is None else re.sub(r"\[(\d+)\]", r".\1", found[1]).removeprefix(".")
 
 
 def fitted(value: object, wanted: Any) -> object:
-    """`value` as a decoder of `wanted` takes it, for what JSON Schema says as well.
+    """`value` in the form that a decoder of `wanted` accepts, so that the decoder agrees with the JSON Schema.
 
-    Null members of typed objects are left out (null means absent), and a whole number may be written as `5.0` or `5e0`.
-    Free records stay as they are.
+    Null members of typed objects are removed, because null means absent. `5.0` and `5e0` become the integer 5 if an
+    integer is wanted. Free records do not change.
     """
     wanted, _ = unwrap(wanted)
     if is_struct(wanted) and isinstance(value, dict):
@@ -75,7 +75,7 @@ def fitted(value: object, wanted: Any) -> object:
         return {
             name: fitted(item, member_types.get(name))
             for name, item in value.items()
-            if item is not None or name not in member_types  # an unknown member is refused, whatever it is
+            if item is not None or name not in member_types  # an unknown member is rejected even if it is null
         }
     if isinstance(value, float):
         return int(value) if value.is_integer() and _takes_integers_only(wanted) else value
@@ -92,7 +92,7 @@ def _mapped_items(value: object, wanted: Any) -> object:
 
 
 def _item_type(value: object, wanted: Any) -> Any:
-    """The type of the items of a value, where it is a container as `wanted`; None where that has none or is free."""
+    """The type of a container's items. None if `value` is not the container `wanted`, or its items are free."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if isinstance(value, list) and (origin in {list, set, frozenset} or (origin is tuple and arguments[1:] == (...,))):
         return arguments[0]
@@ -107,7 +107,7 @@ def _takes_integers_only(wanted: Any) -> bool:
 
 
 def unwrap(wanted: Any) -> tuple[Any, Meta | None]:
-    """The type behind `Annotated`, `| None` and `| UnsetType`, and the annotation nearest to it."""
+    """The type inside `Annotated`, `| None` and `| UnsetType`, and the innermost annotation."""
     meta: Meta | None = None
     while True:
         origin = get_origin(wanted)
@@ -169,7 +169,7 @@ def _walk_items(
 
 
 def _walk_stored(value: object, wanted: Any, path: str, looks: Looks) -> Iterator[Issue]:
-    """Of what is stored as it was sent: where it does not fit, and where it exceeds the limits of JSON."""
+    """The issues of a value that is stored as it was sent: misfits, and places that exceed the limits of JSON."""
     found = list(islice(_walk(value, wanted, None, path, looks), MAX_ISSUES))
     yield from found
     seen = {issue.path for issue in found}
@@ -183,11 +183,11 @@ def _walk_struct(
     for issue in _walk_members(value, wanted, metadata, path, looks):
         found = True
         yield issue
-    if not found and hasattr(wanted, "__post_init__"):  # the Struct's own check, of members that fit each by itself
+    if not found and hasattr(wanted, "__post_init__"):  # the Struct's own check runs once each member fits by itself
         try:
             msgspec.convert(fitted(value, wanted), wanted)
         except msgspec.ValidationError as error:
-            # What the check says itself; where there is no cause, msgspec says something, in words for developers.
+            # The cause is the check's own message. Without a cause the message is msgspec's, which is for developers.
             yield Issue(path, str(error.__cause__) if error.__cause__ else UNFIT)
 
 

@@ -1,4 +1,4 @@
-"""Reading JSON text that strangers wrote, and the limits of what may be stored of it."""
+"""Reads JSON text that strangers wrote, and checks the limits of the JSON that may be stored."""
 
 import re
 from codecs import BOM_UTF8
@@ -15,13 +15,13 @@ from schemas.errors import InvalidInput, Issue
 MAX_DEPTH = 64
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_ISSUES = 100
-"""More than this many issues help nobody, and would let a small request ask for a large answer."""
+"""An answer names at most this many issues, so that a small request cannot cause a large answer."""
 
 MAX_ECHO = 128
-"""Characters of a caller's own names that an answer repeats."""
+"""An answer repeats at most this many characters of a name that the caller sent."""
 
 EXPONENT_STARTS = 1e21
-"""From here on ES6 (and so JCS) prints a number with an exponent: its text is no integer any more."""
+"""ES6, and so JCS, prints numbers from here on with an exponent, so their text is not an integer."""
 
 UNSAFE_NUMBER = (
     "is a number that not every reader can hold: it is out of range (an integer beyond 2^53-1, or beyond a double); "
@@ -29,13 +29,13 @@ UNSAFE_NUMBER = (
 )
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What msgspec raises for hostile text; UnicodeDecodeError is a ValueError."""
+"""The errors that msgspec raises for hostile text. UnicodeDecodeError is a ValueError."""
 
 
 def read_json(text: bytes, path: str = "") -> Any:
     """JSON as Python values: integers exactly, numbers beyond a double as infinity. Raises InvalidInput if malformed.
 
-    An integer of 400 digits or more counts as a number beyond a double: msgspec refuses to read one of thousands.
+    An integer of 400 digits or more becomes infinity too, because msgspec rejects integers with thousands of digits.
     """
     try:
         try:
@@ -49,7 +49,7 @@ def read_json(text: bytes, path: str = "") -> Any:
 
 
 def _fault(text: bytes, error: Exception) -> str:
-    """What is wrong with JSON. msgspec's messages name the byte and what is wrong with it, and repeat nothing."""
+    """What is wrong with JSON text. msgspec's messages name the byte and the fault, and quote no content."""
     if not isinstance(error, msgspec.DecodeError):
         return "it is not UTF-8"
     said = str(error).removeprefix("JSON is malformed: ")
@@ -57,14 +57,14 @@ def _fault(text: bytes, error: Exception) -> str:
         return "it is not UTF-8"
     if "truncated" not in said:
         return said
-    # msgspec says the same of a text that ends with half a surrogate pair.
-    return "half of a surrogate pair stands alone in a text" if _SURROGATE.search(text) else "it ends too early"
+    # msgspec has one message for this and for a string that contains half a surrogate pair.
+    return "a string contains half of a surrogate pair" if _SURROGATE.search(text) else "it ends too early"
 
 
 def utf8_json(text: bytes, path: str = "") -> bytes:
     """JSON without the byte order mark that some editors write before it (RFC 8259, section 8.1).
 
-    Raises InvalidInput for UTF-16 and UTF-32, by their name.
+    Raises InvalidInput for UTF-16 and UTF-32; the message names the encoding.
     """
     encoding = detect_encoding(text)
     if encoding not in {"utf-8", "utf-8-sig"}:
@@ -74,15 +74,15 @@ def utf8_json(text: bytes, path: str = "") -> bytes:
 
 
 class Looks:
-    """How many values a search may still look at: whoever sent them waits, and so do those behind him."""
+    """How many values a search for issues may still look at. The limit keeps other calls from waiting long."""
 
     def __init__(self, left: int) -> None:
         self._left = left
         self.are_used_up = False
-        """Whether the search has left out any."""
+        """Whether the search has skipped a value."""
 
     def take(self, wanted: int) -> int:
-        """How many of `wanted` values more may be looked at."""
+        """Reserve up to `wanted` values. Returns how many of them the search may look at."""
         taken = min(wanted, self._left)
         self._left -= taken
         self.are_used_up = self.are_used_up or taken < wanted
@@ -90,7 +90,7 @@ class Looks:
 
 
 def limit_issues(value: object, path: str, depth: int = 1, looks: Looks | None = None) -> Iterator[Issue]:
-    """Where decoded JSON is nested too deep, or has a number that not every reader can hold; as far as `looks` go."""
+    """Where decoded JSON is nested too deeply or has an unsafe number. It stops when `looks` are used up."""
     if isinstance(value, dict | list):
         if depth > MAX_DEPTH:
             yield Issue(path, f"is nested deeper than {MAX_DEPTH}", "too_deep")
@@ -103,15 +103,15 @@ def limit_issues(value: object, path: str, depth: int = 1, looks: Looks | None =
 
 
 def refuse_limits(value: object, path: str) -> None:
-    """Raise InvalidInput where `value` does not keep the limits, naming each place."""
+    """Raise InvalidInput, naming each place, if `value` exceeds the limits of JSON."""
     if issues := list(islice(limit_issues(value, path), MAX_ISSUES)):
         raise InvalidInput(issues)
 
 
 def is_safe(number: float) -> bool:
-    """Whether every reader can hold a number as it was sent.
+    """Whether every reader can hold a number exactly as it was sent.
 
-    No integer beyond ±(2^53 - 1), however long; nor a number with a fraction or an exponent whose JCS text is one.
+    An integer beyond ±(2^53 - 1) is not safe, nor is a float that JCS writes as such an integer.
     """
     if abs(number) <= MAX_SAFE_INTEGER:
         return True
@@ -119,7 +119,7 @@ def is_safe(number: float) -> bool:
 
 
 def join(path: str, name: str | int) -> str:
-    """The path of a member."""
+    """The dotted path of the member `name` of the value at `path`."""
     name = name if isinstance(name, int) else name[:MAX_ECHO]
     return f"{path}.{name}" if path else str(name)
 

@@ -1,4 +1,4 @@
-"""API keys, as those who manage them see them: never a token, but once where it is made."""
+"""API keys as their managers see them. A token appears only once, in the answer that creates it."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from schemas.base import Input, InstantText, Output, ShortText, Way
 from schemas.principal import Scope
 
 DEFAULT_KEYS = 100
-"""Keys in a page that does not say how many."""
+"""The default number of keys in a page."""
 
 GrantedScope = Annotated[Scope, Meta(extra={"message": f"must be one of: {', '.join(Scope)}"})]
 
@@ -31,9 +31,10 @@ GrantedWorkspaces = Annotated[
 
 
 class CreateKey(Input, frozen=True, kw_only=True):
-    """A key to make: for the caller, in the workspace that the call acts in, unless it says otherwise.
+    """A key to create. `userId` defaults to the caller's, `workspaces` to the workspace of the call.
 
-    The first of `workspaces` is where the key acts unless a call names another; `*` is every one. Nothing is repeated.
+    The first of `workspaces` is the default of the key's calls; `*` stands for every workspace. No scope and no
+    workspace may appear twice. Without `expiresInSeconds` the key expires when the caller's key does.
     """
 
     user_id: ShortText | None = None
@@ -46,9 +47,9 @@ class CreateKey(Input, frozen=True, kw_only=True):
 
 
 class ListKeys(Input, frozen=True, kw_only=True):
-    """Keys that are valid, and with `includeEnded` those that expired or were revoked.
+    """Which keys to list: the valid ones, and with `includeEnded` also those that expired or were revoked.
 
-    The page begins behind `cursor`; with `direction: "backward"` it ends right before it.
+    The page begins after `cursor`; with `direction: "backward"` it ends right before it.
     """
 
     include_ended: bool | None = None
@@ -60,13 +61,13 @@ class ListKeys(Input, frozen=True, kw_only=True):
 
 
 class RevokeKey(Input, frozen=True, kw_only=True):
-    """A key to end, by its id: the middle part of its token."""
+    """A key to revoke, by its id: the middle part of its token."""
 
     key_id: ShortText
 
 
 class RotateKey(Input, frozen=True, kw_only=True):
-    """A key to replace, by its id, and for how long its old token stays good: 0 to 604,800 seconds (a week)."""
+    """A key to replace, by its id. The old token keeps working for `graceSeconds`: 0 to 604,800 (a week), default 0."""
 
     key_id: ShortText
     grace_seconds: (
@@ -75,7 +76,7 @@ class RotateKey(Input, frozen=True, kw_only=True):
 
 
 class ApiKey(Output, frozen=True, kw_only=True):
-    """A key. It ends when `expiresAt` is reached, and ended at `revokedAt`."""
+    """A key. It is valid until `expiresAt`; if it was revoked, it ended at `revokedAt`."""
 
     id: str
     user_id: str
@@ -108,7 +109,7 @@ class CurrentKey(Output, frozen=True, kw_only=True):
 
 
 class IssuedKey(ApiKey, frozen=True, kw_only=True):
-    """A new key. Its `token` is shown this once."""
+    """A new key. No other answer shows its `token`."""
 
     token: str
 
@@ -119,7 +120,7 @@ class IssuedKey(ApiKey, frozen=True, kw_only=True):
 
 
 class KeyPage(Output, frozen=True, kw_only=True):
-    """One page, oldest first. `nextCursor` is absent on the last one, `previousCursor` on the first."""
+    """One page, oldest first. `nextCursor` is absent on the last page, `previousCursor` on the first."""
 
     keys: list[ApiKey]
     next_cursor: str | None = None

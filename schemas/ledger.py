@@ -1,8 +1,7 @@
-"""The ledger: events as anyone can verify them, and what proves them (the document "Event Log").
+"""The ledger: events in the form that anyone can verify, and their proofs (the document "Event Log").
 
-Names are the document's own, in snake case. The formats are in `docs/reference/evlog1.md`. Times are text for every
-client, also where it asks for dates (superjson): they are hashed to the microsecond, which a JavaScript `Date` does not
-keep.
+Names are the document's own, in snake case. `docs/reference/evlog1.md` has the formats. Times are text for every client, even
+with superjson: they are hashed to the microsecond, which a JavaScript `Date` cannot hold.
 """
 
 from typing import Annotated
@@ -20,7 +19,7 @@ MaxThousand = Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a wh
 
 
 class ReadLedger(Input, frozen=True, kw_only=True):
-    """Events recorded after `since`, of a type: the oldest first. The last one's `timestamp` is the next `since`."""
+    """Which events to read, oldest first, after `since`. Send the last event's `timestamp` as the next `since`."""
 
     since: Instant | None = None
     limit: MaxThousand | None = DEFAULT_ENTRIES
@@ -29,10 +28,10 @@ class ReadLedger(Input, frozen=True, kw_only=True):
 
 
 class FollowLedger(Input, frozen=True, kw_only=True):
-    """Where a stream begins: behind the seq `after` (-1: at the beginning), by default now.
+    """Where a stream begins: after the seq `after` (-1 for the beginning of the log), by default now.
 
-    `lastEventId` overrules it; clients set it when they resume. With `markers` the stream also says when the backlog
-    is through.
+    `lastEventId` overrides `after`; clients set it when they resume. With `markers` the stream also sends a marker
+    when it has sent the backlog.
     """
 
     after: Annotated[int, Meta(ge=-1, le=2**53 - 1, extra={"message": "must be a seq, or -1"})] | None = None
@@ -43,7 +42,7 @@ class FollowLedger(Input, frozen=True, kw_only=True):
 
 
 class ExportLog(Input, frozen=True, kw_only=True):
-    """Which part of the log: from and to these seqs, both included; by default the whole."""
+    """Which part of the log to export: `fromSeq` to `toSeq`, both included. The default is the whole log."""
 
     from_seq: Count | None = None
     to_seq: Count | None = None
@@ -56,22 +55,22 @@ class ProveEvent(Input, frozen=True, kw_only=True):
 
 
 class ProveConsistency(Input, frozen=True, kw_only=True):
-    """The size of an earlier checkpoint, and of the later one; by default that of the log now."""
+    """The sizes of two checkpoints in events. `toSize`, of the later one, defaults to the size of the log now."""
 
     from_size: Count
     to_size: Count | None = None
 
 
 class DescribeLedger(Input, frozen=True, kw_only=True):
-    """Nothing is asked for."""
+    """The input of `ledger.node` and `ledger.checkpoint`: it has no members."""
 
 
 class _Shown(Output, frozen=True, kw_only=True, rename=None):
-    """What the ledger shows: its names are the document's."""
+    """The base of the ledger's outputs, whose names are the document's own."""
 
 
 class LedgerEvent(_Shown, frozen=True, kw_only=True, rename=None):
-    """An event as a stranger verifies it. Of an erased one `payload` and `context` are empty."""
+    """An event with all that a stranger needs to verify it. If it was erased, `payload` and `context` are empty."""
 
     id: str
     event_id: str
@@ -91,14 +90,14 @@ class LedgerEvent(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class LedgerPage(_Shown, frozen=True, kw_only=True, rename=None):
-    """Events, oldest first. `total` counts every match, before the limit; a page ends early at 32 MiB."""
+    """Events, oldest first. `total` counts every match, whatever `limit` is. A page ends early at 32 MiB."""
 
     events: list[LedgerEvent]
     total: int
 
 
 class Rotation(_Shown, frozen=True, kw_only=True, rename=None):
-    """How a key followed another. Without the old one's signature it was lost."""
+    """The change from one signing key to the next. `signature_old` is null if the old key was lost."""
 
     kid_old: str
     kid_new: str
@@ -108,14 +107,14 @@ class Rotation(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class SigningKey(_Shown, frozen=True, kw_only=True, rename=None):
-    """A key of the install, and how it came into force; the first one names the node."""
+    """A signing key of the install, and the rotation that introduced it. The first key names the node and has none."""
 
     kid: str
     rotation: Rotation | None = None
 
 
 class LedgerNode(_Shown, frozen=True, kw_only=True, rename=None):
-    """Who signs. `public_identity` is the public key in force, in base64; `keys` are all that there were, in order."""
+    """The signing node. `public_identity` is its current public key in base64; `keys` are all its keys in order."""
 
     node_did: str
     kid: str
@@ -125,7 +124,7 @@ class LedgerNode(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class SignedCheckpoint(_Shown, frozen=True, kw_only=True, rename=None):
-    """A C2SP checkpoint of a log: the note, what it says, and the verifier key of who signed it."""
+    """A C2SP checkpoint of a log: the signed `note`, its contents, and the verifier key `vkey` of its signer."""
 
     note: str
     origin: str
@@ -137,7 +136,7 @@ class SignedCheckpoint(_Shown, frozen=True, kw_only=True, rename=None):
 class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
     """Proves that an event is in the tree of a checkpoint (RFC 6962, section 2.1.1). `proof` is hashes in base64.
 
-    With the install's `keys`, so that it can be verified offline for ever: the checkpoint is signed by the last one.
+    It contains the install's `keys`, so that anyone can verify it offline. The last key signed the checkpoint.
     """
 
     event: LedgerEvent
@@ -150,14 +149,14 @@ class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
 class ConsistencyProof(_Shown, frozen=True, kw_only=True, rename=None):
     """Proves that a tree extends an earlier one (RFC 6962, section 2.1.2). `proof` is hashes in base64.
 
-    With the install's `keys`, so that it can be verified offline for ever, with an earlier checkpoint that was kept:
-    the last of them signs the log now.
+    It contains the install's `keys`, so that anyone with the earlier checkpoint can verify it offline. The last key
+    is the current one.
     """
 
     from_size: int
     to_size: int
     proof: list[str]
     checkpoint: SignedCheckpoint | None = None
-    """Of the later tree, only if that is the log now."""
+    """The checkpoint of the later tree. It is present only if the later tree is the log now."""
     keys: list[SigningKey]
     node_did: str

@@ -1,4 +1,4 @@
-"""Typed metadata: the five built-in kinds, and the registry in which a developer adds another.
+"""Typed metadata: the five built-in kinds, and the registry to which a developer adds more.
 
 A kind is one Struct and one line, in a module that `SYNAP_EXTENSIONS` names::
 
@@ -7,7 +7,7 @@ A kind is one Struct and one line, in a module that `SYNAP_EXTENSIONS` names::
 
     metadata_type(review=Review)
 
-From then on `metadata.review` is validated like the built-in kinds and stands in the generated contract.
+The server then validates `metadata.review` like the built-in kinds, and the generated contract contains it.
 """
 
 import re
@@ -42,7 +42,7 @@ class Extraction(Section, frozen=True, kw_only=True):
 
 
 class Category(Section, frozen=True, kw_only=True):
-    """One category, with the confidence of having it."""
+    """One category, and how sure the agent is of it."""
 
     name: ShortText
     confidence: Fraction
@@ -142,7 +142,7 @@ class Sync(Section, frozen=True, kw_only=True):
 
 
 class Trigger(Section, frozen=True, kw_only=True):
-    """What set an automation off."""
+    """The trigger that started an automation."""
 
     type: ShortText
     event: Text | None = None
@@ -150,7 +150,7 @@ class Trigger(Section, frozen=True, kw_only=True):
 
 
 class Automation(Section, frozen=True, kw_only=True):
-    """The rule that made an event."""
+    """The automation rule that produced an event."""
 
     rule_id: ShortText
     rule_name: ShortText
@@ -172,11 +172,11 @@ _registered: dict[str, type[Struct]] = {}
 def metadata_type(**kinds: type[Struct]) -> None:
     """Register metadata kinds by name, process-wide. Call it at the top level of a module named in `SYNAP_EXTENSIONS`.
 
-    Raises `ValueError` with one sentence where a name is taken, is no camelCase identifier, or its type is no Struct.
+    Raises `ValueError` if a name is registered already or is not camelCase, or if its type is not a Struct.
     """
     for name, kind in kinds.items():
         if not re.fullmatch(r"[a-z][A-Za-z0-9]{0,63}", name):
-            raise ValueError(f"metadata kind {name!r}: a name is camelCase letters and digits, at most 64")
+            raise ValueError(f"metadata kind {name!r}: a name must be camelCase, at most 64 letters and digits")
         if not (isinstance(kind, type) and issubclass(kind, Struct)):
             raise ValueError(f"metadata kind {name!r}: its type must be a msgspec Struct, not {kind!r}")
         taken = BUILT_IN.get(name) or _registered.get(name)
@@ -186,17 +186,17 @@ def metadata_type(**kinds: type[Struct]) -> None:
 
 
 def registered_kinds() -> Mapping[str, type[Struct]]:
-    """The kinds of a developer's own that are registered now, by name."""
+    """The registered kinds that are not built in, by name."""
     return {name: kind for name, kind in sorted(_registered.items()) if name not in BUILT_IN}
 
 
 def is_same(taken: type, kind: type) -> bool:
-    """Whether two types are one: a module that is loaded again makes its own anew."""
+    """Whether two types have one name and module. A module that is loaded again defines its types anew."""
     return (taken.__module__, taken.__qualname__) == (kind.__module__, kind.__qualname__)
 
 
 def metadata_struct() -> type[Struct]:
-    """The type of a whole `metadata` object: one optional field for each kind known now."""
+    """The type of a whole `metadata` object: one optional member for each kind registered now."""
     return defstruct(
         "Metadata",
         [(name, kind | None, None) for name, kind in {**BUILT_IN, **_registered}.items()],

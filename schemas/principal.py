@@ -1,4 +1,4 @@
-"""Who calls: a key becomes a principal, a principal has scopes and workspaces."""
+"""Who calls: a key becomes a principal with scopes and workspaces."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ WorkspaceSlug = Annotated[
     str,
     Meta(
         pattern=r"\A[a-z0-9][a-z0-9_-]{0,62}\Z",
-        extra={"message": "must be 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or digit"},
+        extra={"message": "must have 1 to 63 characters of a-z, 0-9, '_' and '-', and begin with a letter or digit"},
     ),
 ]
 
@@ -35,7 +35,7 @@ class Scope(StrEnum):
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """A valid key, as the procedures see it: never its token."""
+    """A valid key, as the procedures see it. It does not hold the token."""
 
     key_id: str
     user_id: str
@@ -43,10 +43,10 @@ class Principal(Struct, frozen=True, kw_only=True):
     workspaces: tuple[str, ...]
     expires_at: datetime | None = None
     must_name: bool = False
-    """Whether each call must name its workspace: the one in which the key acted otherwise was deleted."""
+    """Whether each call must name its workspace, because the key's default workspace was deleted."""
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key has `scope`; `events:read-own` opens what `events:read` opens, for its own rows only."""
+        """Whether the key has `scope`. `events:read-own` counts as `events:read`: it then sees only its own rows."""
         return (
             scope in self.scopes
             or EVERY in self.scopes
@@ -54,11 +54,11 @@ class Principal(Struct, frozen=True, kw_only=True):
         )
 
     def may_call(self, scope: Scope | None) -> bool:
-        """Whether the key may call what needs `scope`; None: what any valid key may call."""
+        """Whether the key may call a procedure that needs `scope`. None stands for one that any valid key may call."""
         return scope is None or self.allows(scope)
 
     def grants(self, scope: str) -> bool:
-        """Whether a key that this one hands out may have `scope`: unlike `allows`, never more than it has itself."""
+        """Whether this key may grant `scope`: one of its own scopes, or `events:read-own` if it has `events:read`."""
         return (
             scope in self.scopes
             or EVERY in self.scopes
@@ -67,14 +67,14 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def reads_only(self) -> str | None:
-        """The one user id whose rows this key may see, or None where it may see all."""
+        """The only user id whose rows this key may see, or None if it may see all."""
         return None if Scope.EVENTS_READ in self.scopes or EVERY in self.scopes else self.user_id
 
     @property
     def delivers_only(self) -> str | None:
-        """The one user id whose events this key's webhooks get, or None for all.
+        """The only user id whose events this key's webhooks get, or None for all.
 
-        Managing webhooks is leave to have events sent out, but not for a key that may read its own user's alone.
+        A key that manages webhooks may have every event delivered, unless it may read only its own user's events.
         """
         return self.reads_only if Scope.EVENTS_READ_OWN in self.scopes else None
 

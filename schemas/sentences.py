@@ -1,4 +1,4 @@
-"""Why a value does not fit a type, in our own words: a library's would name Python's types and repeat what was sent."""
+"""Says why a value does not fit a type. A library's message would name Python types and repeat what the caller sent."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
@@ -33,7 +33,7 @@ UNFIT = "does not fit what is expected here"
 
 
 def misfit(value: object, wanted: Any, meta: Meta | None = None) -> str:
-    """Why `value`, which does not fit, is no `wanted`. A message of the type's own comes first."""
+    """The message for `value`, which does not fit the type `wanted`: the type's own message if it has one."""
     if wanted is datetime:
         return instants.fault_of(value) if isinstance(value, str) else f"{instants.FORM}, not {sent(value)}"
     extra = (meta and meta.extra) or {}
@@ -46,7 +46,7 @@ def misfit(value: object, wanted: Any, meta: Meta | None = None) -> str:
 
 
 def _more(value: object, wanted: Any, meta: Meta | None) -> str:
-    """What helps beside the name of a type: its limits, or what the value is instead."""
+    """The rest of a message after the type's name: the type's limits, or the value's own type."""
     if limits := limits_of(meta):
         return limits
     if (choices := _choices(wanted)) is not None:
@@ -60,12 +60,12 @@ def _own_message(value: object, extra: Mapping[str, Any]) -> str | None:
 
 
 def sent(value: object) -> str:
-    """What a value of JSON is."""
+    """The name of a JSON value's type."""
     return _SENT.get(type(value), "a number")
 
 
 def named(wanted: Any) -> str:
-    """A type as a caller knows it."""
+    """The name of a type in the caller's words, which are those of JSON."""
     origin = get_origin(wanted) or wanted
     if origin in {Union, UnionType}:
         return " or ".join(dict.fromkeys(named(each) for each in get_args(wanted)))
@@ -77,7 +77,7 @@ def named(wanted: Any) -> str:
 
 
 def limits_of(meta: Meta | None) -> str:
-    """The limits of a type that has no message of its own."""
+    """The limits of a type, in brackets; empty if it has no limits."""
     if meta is None:
         return ""
     return "".join(f" {limit}" for limit in _limits(meta))

@@ -1,4 +1,4 @@
-"""Webhook subscriptions: who is told of which events, what it was sent, and what it answered."""
+"""Webhook subscriptions: which events each receives, what was sent, and what the receiver answered."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,12 +11,12 @@ from schemas.filter import LiveFilterObject, ShownFilter
 from schemas.reference import EventName
 
 DEFAULT_GRACE_SECONDS = 86_400
-"""How long a secret that was replaced still signs."""
+"""The default time for which a replaced secret still signs: a day."""
 
 DEFAULT_DELIVERIES = 50
 
 MAX_LISTED = 200
-"""Subscriptions that one list has."""
+"""The maximum of subscriptions in one list."""
 
 ListLimit = Annotated[int, Meta(ge=1, le=MAX_LISTED, extra={"message": "must be a whole number from 1 to 200"})]
 
@@ -29,7 +29,7 @@ WebhookUrl = Annotated[
 ]
 
 Secret = ShortText
-"""What signs the deliveries. Of `whsec_` and base64 the decoded bytes are the key of Standard Webhooks."""
+"""The secret that signs deliveries. If it is `whsec_` followed by base64, the key is the decoded bytes."""
 
 Description = Annotated[
     str,
@@ -48,10 +48,11 @@ DeliveryState = Literal["pending", "delivered", "failed"]
 class CreateSubscription(Input, frozen=True, kw_only=True):
     """A webhook to register (the document "Events API", section Subscribe to Events).
 
-    It is told of the events whose type one of the `eventTypes` fits, and that meet the `filter`, which looks at each
-    event alone: `parent` and `children` are refused.
-    Without a `secret` one is made, and answered this once. `ordered` holds each event back until the one before it is
-    through. `startFrom` is `now` (the default), `beginning`, the id of an event or a cursor (behind it), or a time.
+    It receives the events whose type matches one of the `eventTypes` and that match the `filter`. The server rejects a
+    `filter` with `parent` or `children`.
+    Without a `secret` the server makes one and returns it only in this answer. With `ordered` an event is sent only
+    after the delivery before it has ended. `startFrom` is `now` (the default), `beginning`, a time, or the id of an
+    event or a cursor after which to begin.
     """
 
     event_types: EventTypes
@@ -64,22 +65,23 @@ class CreateSubscription(Input, frozen=True, kw_only=True):
 
 
 class ListSubscriptions(Input, frozen=True, kw_only=True):
-    """Which of them: all, if `limit` is left out; else so many, behind the one whose `subscriptionId` is `after`."""
+    """Which subscriptions to list: at most `limit` after the one whose `subscriptionId` is `after`; by default all."""
 
     limit: ListLimit | None = None
     after: str | None = None
 
 
 class SubscriptionReference(Input, frozen=True, kw_only=True):
-    """One subscription."""
+    """One subscription, by its `subscriptionId`."""
 
     subscription_id: str
 
 
 class RotateSecret(SubscriptionReference, frozen=True, kw_only=True):
-    """A new secret for a subscription: the one given, else one that is made.
+    """A new secret for a subscription. Without `secret` the server makes one.
 
-    For `graceSeconds` (a day, if not said) both sign: `webhook-signature` carries both, `X-Signature` is the old one's.
+    For `graceSeconds` (default 86,400, a day) both secrets sign: `webhook-signature` carries both signatures,
+    `X-Signature` only the old one's.
     """
 
     secret: Secret | None = None
@@ -89,9 +91,9 @@ class RotateSecret(SubscriptionReference, frozen=True, kw_only=True):
 
 
 class ReplayDeliveries(SubscriptionReference, frozen=True, kw_only=True):
-    """What to deliver once more: one event, or the matching ones of a range of the log.
+    """What to deliver once more: one event, or the matching events of a range of the log.
 
-    Either `eventId`, or `fromSeq` and `toSeq` (both included), or `from` (included) and `to` (excluded).
+    Send either `eventId`, or `fromSeq` and `toSeq` (both included), or `from` (included) and `to` (excluded).
     """
 
     event_id: EventName | None = None
@@ -102,9 +104,9 @@ class ReplayDeliveries(SubscriptionReference, frozen=True, kw_only=True):
 
 
 class ListDeliveries(SubscriptionReference, frozen=True, kw_only=True):
-    """The deliveries of a subscription, newest first; with `status`, only those.
+    """The deliveries of a subscription, newest first; with `status`, only the deliveries in that state.
 
-    The page begins behind `cursor`; with `direction: "backward"` it ends right before it.
+    The page begins after `cursor`; with `direction: "backward"` it ends right before it.
     """
 
     status: DeliveryState | None = None
@@ -114,12 +116,12 @@ class ListDeliveries(SubscriptionReference, frozen=True, kw_only=True):
 
 
 class Subscription(Output, frozen=True, kw_only=True):
-    """A webhook. `status` is `disabled` where we stopped it: `reason` says why. A secret is never shown again.
+    """A webhook, without its secret. If the server stopped it, `status` is `disabled` and `reason` says why.
 
-    `filter` is there where one was given, as it was. `deliverySeq` is the number of the last delivery; `untried` of
-    them wait for their first attempt. `failingSince` is there while every attempt fails. `weakSecret` says that its key
-    has fewer than the 24 bytes that Standard Webhooks asks for. Until `previousSecretUntil` the secret before signs as
-    well.
+    `filter` is the filter as it was sent. `deliverySeq` is the number of the last delivery; `untried` deliveries wait
+    for their first attempt. `failingSince` is present while every attempt fails. `weakSecret` is true if the secret's
+    key has fewer than the 24 bytes that Standard Webhooks requires. Until `previousSecretUntil` the previous secret
+    signs too.
     """
 
     subscription_id: str
@@ -140,9 +142,9 @@ class Subscription(Output, frozen=True, kw_only=True):
 
 
 class CreatedSubscription(Subscription, frozen=True, kw_only=True):
-    """A new webhook, and what verifies its deliveries: `secret` where it was made here, never shown again.
+    """A new webhook. `secret` is present only if the server made it; no other answer shows it.
 
-    `standardWebhooksSecret` is the form that the libraries of Standard Webhooks take.
+    `standardWebhooksSecret` is the secret in the form that the libraries of Standard Webhooks accept.
     """
 
     secret: str | None = None
@@ -150,9 +152,10 @@ class CreatedSubscription(Subscription, frozen=True, kw_only=True):
 
 
 class RotatedSecret(Output, frozen=True, kw_only=True):
-    """A new secret: `secret` where it was made here, never shown again. Until `previousSecretUntil` the old one signs.
+    """A new secret. `secret` is present only if the server made it; no other answer shows it.
 
-    `standardWebhooksSecret` is the form that the libraries of Standard Webhooks take.
+    `standardWebhooksSecret` is the secret in the form that the libraries of Standard Webhooks accept. Until
+    `previousSecretUntil` the old secret signs too.
     """
 
     secret: str | None = None
@@ -162,14 +165,14 @@ class RotatedSecret(Output, frozen=True, kw_only=True):
 
 
 class SubscriptionDeleted(Output, frozen=True, kw_only=True):
-    """The subscription is gone, and all that it was owed. Nothing is sent to it any more but what is under way."""
+    """The subscription and its pending deliveries are deleted. Only an attempt that has already begun is still sent."""
 
     subscription_id: str
     deleted: Literal[True]
 
 
 class TestedSubscription(Output, frozen=True, kw_only=True):
-    """What came of one POST of an event of type `synap.webhook.test`. `error` says why it is no delivery."""
+    """The result of one POST of an event of type `synap.webhook.test`. If it failed, `error` says why."""
 
     delivered: bool
     status: int | None = None
@@ -179,14 +182,14 @@ class TestedSubscription(Output, frozen=True, kw_only=True):
 
 
 class Replayed(Output, frozen=True, kw_only=True):
-    """How many deliveries were made, and the last one's `deliverySeq`."""
+    """The number of new deliveries, and the `deliverySeq` of the last one."""
 
     deliveries: int
     delivery_seq: int
 
 
 class Attempt(Output, frozen=True, kw_only=True):
-    """One POST: `status` and `body` (20,000 bytes at most) as answered; `error` says why it was no delivery."""
+    """One POST. `status` and `body` are the receiver's, `body` at most 20,000 bytes. If it failed, `error` says why."""
 
     number: int
     at: InstantText
@@ -197,7 +200,7 @@ class Attempt(Output, frozen=True, kw_only=True):
 
 
 class Delivery(Output, frozen=True, kw_only=True):
-    """One event owed to a subscription, with its last attempts. `failed` is what its whole schedule did not deliver."""
+    """One event to deliver to a subscription, with its last attempts. It is `failed` if all its attempts failed."""
 
     delivery_seq: int
     seq: int
@@ -212,7 +215,7 @@ class Delivery(Output, frozen=True, kw_only=True):
 
 
 class DeliveryPage(Output, frozen=True, kw_only=True):
-    """One page, newest first. `nextCursor` is absent on the last one, `previousCursor` on the first."""
+    """One page, newest first. `nextCursor` is absent on the last page, `previousCursor` on the first."""
 
     deliveries: list[Delivery]
     next_cursor: str | None = None

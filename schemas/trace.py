@@ -1,4 +1,4 @@
-"""Tracing: which events led to an event, what it led to, and what belongs together with it."""
+"""Tracing: the events that caused an event, those that it caused, and those that share its correlation."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ MAX_NODES = 1000
 DEFAULT_DEPTH = 64
 
 NodeLimit = Annotated[int, Meta(ge=1, le=MAX_NODES, extra={"message": f"must be a whole number from 1 to {MAX_NODES}"})]
-"""Of a trace's events beside the one that it begins with, and of the steps that it goes away from that."""
+"""The type of a trace's two bounds: the number of other events, and the steps of causation from the first one."""
 
 Bound = Literal["depth", "limit"]
 
@@ -23,7 +23,7 @@ Bound = Literal["depth", "limit"]
 class TraceEvent(Input, frozen=True, kw_only=True):
     """The event to begin with, by its UUID or its ledger id `evt_<hash>`, and how far to go.
 
-    At most `limit` other events are answered (200 if not said), at most `depth` steps of causation away (64).
+    The answer has at most `limit` other events (default 200), at most `depth` steps of causation away (default 64).
     """
 
     event_id: EventName
@@ -32,10 +32,10 @@ class TraceEvent(Input, frozen=True, kw_only=True):
 
 
 class TracedEvent(Output, frozen=True, kw_only=True):
-    """An event in a trace. `agent` and `confidence` (0 to 1) are those of its `metadata.ai`.
+    """An event in a trace. `agent` and `confidence` (0 to 1) come from its `metadata.ai`.
 
-    `depth` counts the steps of causation from the event that was asked for: below 0 of what led to it, above 0 of what
-    it led to, 0 of itself; it is absent where the correlation is all that they share.
+    `depth` counts the steps of causation from the requested event: negative for causes, positive for effects, 0 for
+    the event itself. It is absent if the two events share only the correlation.
     """
 
     id: UUID
@@ -53,7 +53,7 @@ class TracedEvent(Output, frozen=True, kw_only=True):
 
 
 class TraceEnds(Output, frozen=True, kw_only=True):
-    """Which lists of a trace end too early, and what ended each: its `depth` or its `limit`."""
+    """The lists of a trace that are incomplete, each with the bound that cut it: `depth` or `limit`."""
 
     ancestors: Bound | None = None
     descendants: Bound | None = None
@@ -61,11 +61,11 @@ class TraceEnds(Output, frozen=True, kw_only=True):
 
 
 class Trace(Output, frozen=True, kw_only=True):
-    """An event's causal tree, and its correlation set. Each event stands in it once.
+    """An event's causal tree and its correlation set. Each event appears once.
 
-    `ancestors`: its cause, that one's cause, and so on. `descendants`: what it caused, level by level, the effects of
-    one event oldest first; each one's parent is the event whose `id` is its `causationId`. `correlated`: the others
-    with its `correlationId`, oldest first. `truncated` is there only where a bound cut a list.
+    `ancestors` are the event's cause, the cause of that, and so on. `descendants` are its effects, level by level, the
+    effects of one event oldest first; the `causationId` of each is the `id` of its parent. `correlated` are the other
+    events with its `correlationId`, oldest first. `truncated` is present only if a bound cut a list.
     """
 
     event: TracedEvent

@@ -6,7 +6,7 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]
 
 
 def trace_id_of(traceparent: str) -> str | None:
-    """The trace that a `traceparent` names, 32 hex digits; None where it names none (section 3.2.2)."""
+    """The trace id in a `traceparent`, 32 hex digits; None if the header is invalid (section 3.2.2)."""
     found = _TRACEPARENT.fullmatch(traceparent)
     if found is None:
         return None

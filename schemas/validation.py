@@ -1,4 +1,4 @@
-"""The answer of a dry run: what `events.log` would do with an event."""
+"""The answer of `events.validate`: what `events.log` would do with an event."""
 
 from msgspec import UNSET, UnsetType
 
@@ -7,7 +7,7 @@ from schemas.event import Source
 
 
 class EventIssue(Output, frozen=True, kw_only=True):
-    """Why an event would be refused: its dotted path (empty for the whole), a sentence, and the published code."""
+    """One reason to reject an event: a dotted `path` (empty for the whole), a sentence, and the published code."""
 
     path: str
     message: str
@@ -15,22 +15,22 @@ class EventIssue(Output, frozen=True, kw_only=True):
 
 
 class ToldSubscription(Output, frozen=True, kw_only=True):
-    """A webhook that would be told of an event."""
+    """A webhook that would receive an event."""
 
     subscription_id: str
     webhook_url: str
 
 
 class Validation(Output, frozen=True, kw_only=True):
-    """What `events.log` would do with an event. Of one that is not `valid`, `issues` are all the reasons.
+    """What `events.log` would do with an event. If it is not `valid`, `issues` are all the reasons.
 
-    `sentBytes` is the size of the event as it was sent, which may be `maxBytes`; it is absent where it was not read.
-    Of a valid one there is what the log would hold: `data` and `metadata`, canonical, their sizes in bytes of UTF-8,
-    whose it would be, and its source. `stored` says that the same event is stored under its id already: it would be
-    answered, and nothing appended.
+    `sentBytes` is the size of the event as it was sent, at most `maxBytes` if valid; it is absent if the body could
+    not be read. The other members describe a valid event as the log would store it: canonical `data` and `metadata`,
+    their sizes in bytes of UTF-8, the user and the source. `stored` is true if the same event is stored already:
+    `events.log` would return that one and append nothing.
 
-    `subscriptionCount` webhooks would be told of it; it is absent if the key may only write. `subscriptions` are those
-    that the key may manage, and are absent where it may manage none.
+    `subscriptionCount` webhooks would receive the event; it is absent if the key may only write. `subscriptions` are
+    those that the key may manage; it is absent if the key lacks `subscriptions:manage`.
     """
 
     valid: bool

@@ -1,4 +1,4 @@
-"""Outputs that are JSON already."""
+"""Outputs that the store has already written as JSON."""
 
 from typing import Any, Generic, TypeVar
 
@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 class Written(Generic[T]):
-    """The JSON of a `T`, as the store wrote it: a door that speaks plain JSON sends it as it is.
+    """The JSON of a `T`, as the store wrote it. A door that speaks plain JSON sends it unchanged.
 
-    It is there in parts, so that a large one need not be copied to be written.
+    It is in parts, so that a large value is not copied before it is sent.
     """
 
     __slots__ = ("parts",)
@@ -20,17 +20,17 @@ class Written(Generic[T]):
 
     @property
     def json(self) -> bytes:
-        """All of it. A copy, unless it is one part."""
+        """The whole JSON. This copies it if there are several parts."""
         return b"".join(self.parts)
 
     def read(self, kind: Any) -> T:
-        """The value, for a door that needs to look into it. `kind` is `T`, which Python does not keep."""
+        """The value, for a door that needs its members. `kind` is `T`, which Python does not know at run time."""
         value: T = msgspec.json.decode(self.json, type=kind)
         return value
 
 
 class Tracked(Written[T]):
-    """A value of a stream, and the id to resume behind. One is shared by all who read the same stream."""
+    """A value of a stream, and the id after which to resume. All readers of the same stream share one instance."""
 
     __slots__ = ("id", "over_socket", "over_sse")
 
@@ -38,5 +38,5 @@ class Tracked(Written[T]):
         super().__init__(json)
         self.id = id
         self.over_sse: bytes | None = None
-        """What a door made of it, so that it is made once and not for each reader."""
+        """The frame for event streams, which the door makes once for all readers."""
         self.over_socket: bytes | None = None

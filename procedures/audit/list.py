@@ -9,11 +9,11 @@ from schemas.written import Written
 
 @query("audit.list", scope=Scope.AUDIT_READ)
 async def list_(wanted: ListAudit, context: Context) -> Written[AuditPage]:
-    """The workspace's administrative acts, oldest first: who did what, each linked to the one before it.
+    """List the workspace's administrative acts, oldest first. Each entry is linked to the one before it.
 
-    `limit` 1 to 1000, default 100. The read is entered itself, as `audit.read`, behind what it answers. A key for
-    everything may name the workspace `_node`, whose acts are the install's: starts of servers, and keys of every
-    workspace. Source: "Event Log", section GET /v1/audit.
+    `limit` is 1 to 1000, default 100. The audit records this read as `audit.read`, after the entries it returns. A key
+    with every scope and workspace may name the workspace `_node`, which has the install's acts: starts of servers, and
+    keys for every workspace. Source: "Event Log", section GET /v1/audit.
     """
     asked = {"since": wanted.since, "action": wanted.action}
     read = context.act("audit.read", {name: value for name, value in asked.items() if value is not None})

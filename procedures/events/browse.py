@@ -13,12 +13,12 @@ from schemas.written import Written
 
 @query("events.browse", scope=Scope.EVENTS_READ, errors=(RateLimited,))
 async def browse(wanted: BrowseEvents, context: Context) -> Written[BrowsedPage]:
-    """One page of the workspace's events that match, in the order asked for, newest first unless it is said.
+    """Return one page of the workspace's events that match, in the requested order (default: newest first).
 
-    `filter` and `orderBy` are the one filter language; `limit` is 1 to 100, default 100. The cursors of a page lead to
-    the pages behind it (`after`) and before it (`before`), in the same order and under the same filter; they stay good
-    while events are appended. Of `ids` only those that name an event count. A key that may read its own user's events
-    alone sees those. Source: "Events", section GET /api/events.
+    `filter` and `orderBy` use the filter language. `limit` is 1 to 100, default 100. Send a page's `endCursor` as
+    `after` for the next page, or its `startCursor` as `before` for the previous one, with the same order and filter.
+    Cursors stay valid while events are appended. `ids` that name no event are ignored. A key with `events:read-own`
+    but not `events:read` sees only its own user's events. Source: "Events", section GET /api/events.
     """
     if wanted.ids is not None:
         ids = await event_ids(wanted.ids, context)

@@ -16,16 +16,17 @@ from schemas.principal import Scope
 
 @mutation("events.erase", scope=Scope.EVENTS_ERASE, errors=(NotFound,))
 async def erase(wanted: EraseEvents, context: Context) -> Erased:
-    """Erase events for good: of each its place, type, source and times stay, and a hash that shows what it was.
+    """Erase events permanently. Each keeps its place, type, source, times and hashes; its body is deleted.
 
-    Exactly one of `ids` (1 to 1000), `userId` and `subjectId`: all that the log holds of that user or about that
-    subject when the call begins. An id of no event of this workspace, or of the server's own, is InvalidInput, and then
-    nothing is erased. What was erased before is no error and does not count: a repeated call is harmless. A key with
-    `events:read-own` alone erases its own user's events; others are not there for it.
+    Send exactly one of `ids` (1 to 1000), `userId` and `subjectId`. The last two erase all events of that user, or
+    about that subject, that the log has when the call begins. InvalidInput if an id names no event of this workspace
+    or names an event of the server's own; then nothing is erased. Events that are erased already do not count, so a
+    call may be repeated. A key that may read only its own user's events sees and erases only those.
 
-    Up to 1,000 events are erased at once, whole: the body, its counters, the answers that webhook receivers gave, an
-    event `synap.event.erased` that names them in the log, and the audit's entry. A call that is cut short leaves whole
-    thousands erased; repeat it for the others. Webhooks not yet sent send what is left.
+    The server erases up to 1,000 events per transaction. The transaction also deletes their counters and the stored
+    answers of webhook receivers, logs an event `synap.event.erased` that names them, and adds an entry to the audit.
+    If the call is cut short, some of these transactions are complete; repeat it for the rest. Pending webhook
+    deliveries then send what remains of the event.
     """
     only_user = context.principal.delivers_only
     match wanted.ids, wanted.user_id, wanted.subject_id:
@@ -45,7 +46,7 @@ async def erase(wanted: EraseEvents, context: Context) -> Erased:
 
 
 async def _named(names: Sequence[str], context: Context) -> list[UUID]:
-    """The ids that `names` are or stand for. Raises InvalidInput for every one that names nothing."""
+    """The event ids of `names`. Raises InvalidInput with every name that names no event."""
     ids = await event_ids(names, context)
     issues = [Issue(f"ids.{place}", NO_EVENT) for place, id_ in enumerate(ids) if id_ is None]
     if issues:

@@ -11,10 +11,10 @@ from schemas.written import Written
 
 @query("events.get", scope=Scope.EVENTS_READ, errors=(NotFound,))
 async def get(wanted: GetEvent, context: Context) -> Written[SynapEvent]:
-    """One event of the workspace, by its UUID or its ledger id `evt_<hash>`.
+    """Return one event of the workspace, by its UUID or its ledger id `evt_<hash>`.
 
-    An id of any other form is NotFound too, as is another workspace's event, and another user's for a key that may
-    read its own only. Source: "Events API", section Get Event.
+    NotFound also if the id has another form, if the event is in another workspace, or if it is another user's and the
+    key may read only its own user's events. Source: "Events API", section Get Event.
     """
     found = await context.services.reader.get(context.workspace, event_reference(wanted.event_id))
     if found is None or context.principal.reads_only not in {None, found.user_id}:

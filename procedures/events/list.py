@@ -10,9 +10,10 @@ from schemas.written import Written
 
 @query("events.list", scope=Scope.EVENTS_READ, errors=(PayloadTooLarge, RateLimited))
 async def list_(wanted: ListEvents, context: Context) -> Written[list[SynapEvent]]:
-    """The events of the workspace that match every filter given, newest first.
+    """Return the events of the workspace that match every filter, newest first.
 
-    `limit` 1 to 1000, default 100; `from` (inclusive) and `to` (exclusive) bound `timestamp`; `type` is a pattern in
-    which `*` stands for a segment. Beyond 32 MiB: PayloadTooLarge. Source: "Events API", section List Events.
+    `limit` is 1 to 1000, default 100. `from` (included) and `to` (excluded) bound `timestamp`. `type` is a pattern in
+    which `*` matches a segment. PayloadTooLarge if the answer exceeds 32 MiB. Source: "Events API", section List
+    Events.
     """
     return await context.services.reader.events(context.workspace, wanted, context.principal.reads_only)

@@ -19,12 +19,12 @@ from schemas.tracecontext import trace_id_of
     "events.log", scope=Scope.EVENTS_WRITE, errors=(Conflict, Forbidden, NotFound, PayloadTooLarge), large_input=True
 )
 async def log(event: LogEvent, context: Context) -> SynapEvent:
-    """Append one event to the workspace's log; durable when answered.
+    """Append one event to the workspace's log. The event is durable when the call returns.
 
-    A retry with the same `id` and the same content answers the first event; other content under that id is Conflict,
-    with the stored event's hash. A key with `events:read` gets what is left of an erased event; any other key gets
-    Conflict. `userId` is the caller's own unless its key has `events:write-as` (else Forbidden).
-    At most 1 MiB (PayloadTooLarge). Source: "Events API", section Log Event.
+    A retry with the same `id` and content returns the stored event. Conflict, with the stored event's hash, if the
+    content differs. If the stored event was erased, a key with `events:read` gets what remains of it; any other key
+    gets Conflict. `userId` must be the caller's own unless the key has `events:write-as` (Forbidden). An event has at
+    most `SYNAP_MAX_EVENT_BYTES`, default 1 MiB (PayloadTooLarge). Source: "Events API", section Log Event.
     """
     [draft] = await drafts([event], [""], context)
     if context.former_id is not None:
@@ -33,9 +33,9 @@ async def log(event: LogEvent, context: Context) -> SynapEvent:
 
 
 async def drafts(events: Sequence[LogEvent], paths: Sequence[str], context: Context) -> list[Draft]:
-    """What the log will hold of `events`, which stand at `paths`. Raises InvalidInput for every invalid place.
+    """The drafts of `events`, which are at `paths` of the input. Raises InvalidInput with every invalid place.
 
-    The trace that the call is a part of is the correlation of events that name neither that nor their id.
+    Events without an `id` and a `correlationId` get the call's trace id as their correlation.
     """
     trace_id = context.traceparent and trace_id_of(context.traceparent)
     if trace_id:
@@ -53,7 +53,7 @@ async def drafts(events: Sequence[LogEvent], paths: Sequence[str], context: Cont
 
 
 def _portions(placed: Iterable[tuple[LogEvent, str]]) -> Iterator[tuple[int, list[tuple[LogEvent, str]]]]:
-    """Events and their paths by portions, and the bytes of each: between two of them others have their turn."""
+    """Events and their paths in portions, each with its size in bytes. Other calls may run between two portions."""
     size, portion = 0, []
     for event, path in placed:
         size += len(bytes(event.data)) + len(bytes(event.metadata))
@@ -66,7 +66,7 @@ def _portions(placed: Iterable[tuple[LogEvent, str]]) -> Iterator[tuple[int, lis
 
 
 def _draft(portion: list[tuple[LogEvent, str]], context: Context, made: list[Draft], issues: list[Issue]) -> None:
-    """Draft a portion; what is wrong with it joins `issues`. Raises Forbidden."""
+    """Draft a portion into `made`, and add its issues to `issues`. Raises Forbidden."""
     for event, path in portion:
         try:
             made.append(context.services.drafting.draft(event, context.principal, path))
@@ -75,6 +75,6 @@ def _draft(portion: list[tuple[LogEvent, str]], context: Context, made: list[Dra
 
 
 def _correlated(event: LogEvent, trace_id: str) -> LogEvent:
-    """An event of a trace. Not one that has an id: sent again in another trace it would be another event."""
+    """An event with the trace as its correlation, unless it has an id: a retry in another trace would then conflict."""
     named = event.id is not None or event.correlation_id is not None
     return event if named else replace(event, correlation_id=trace_id)

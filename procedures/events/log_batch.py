@@ -15,9 +15,10 @@ from schemas.principal import Scope
     large_input=True,
 )
 async def log_batch(batch: LogEvents, context: Context) -> list[SynapEvent]:
-    """Append 1 to 1000 events in their order, all or nothing, except that some may be stored already.
+    """Append 1 to 1000 events in their order: all or none. Events that are stored already are returned as they are.
 
-    Answers and errors are those of `events.log`; the issues name every invalid place of every event.
+    Each event has the rules and errors of `events.log`. The issues name every invalid place of every event. A Conflict
+    names the first conflicting event in `field`.
     """
     paths = [f"events.{place}" for place in range(len(batch.events))]
     made = await drafts(batch.events, paths, context)

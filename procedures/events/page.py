@@ -10,7 +10,7 @@ from schemas.written import Written
 
 @query("events.page", scope=Scope.EVENTS_READ, errors=(RateLimited,))
 async def page(wanted: ListEvents, context: Context) -> Written[EventPage]:
-    """One page of what `events.list` lists, with the exact `total` and the cursor of the next page, if there is one.
+    """Return one page of events that match every filter, newest first, with the exact `total` and cursors.
 
     `nextCursor` is absent on the last page, as `useInfiniteQuery` expects. A page ends early at 32 MiB.
     """

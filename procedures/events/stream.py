@@ -9,10 +9,10 @@ from schemas.principal import Scope
 
 @subscription("events.stream", scope=Scope.EVENTS_READ, errors=(NotFound,))
 async def stream(wanted: StreamEvents, context: Context) -> Stream[SynapEvent, CaughtUp]:
-    """Every event that matches, in the order in which they were logged, for as long as the reader stays.
+    """Stream every event that matches, in the order of the log, until the reader leaves.
 
-    The stream begins behind `start` (default: now) and resumes behind the last id that was received: nothing twice,
-    nothing missed. A start that is no place of this log is InvalidInput.
+    The stream begins after `start` (default: now) and resumes after the last received id, without gaps or repeats.
+    InvalidInput if `start` is not a place of this log.
     """
     return await context.services.feed.follow(
         context.workspace, wanted, context.principal.reads_only, caller=context.principal.key_id

@@ -11,12 +11,12 @@ from schemas.written import Written
 
 @query("events.trace", scope=Scope.EVENTS_READ, errors=(NotFound, RateLimited))
 async def trace(wanted: TraceEvent, context: Context) -> Written[Trace]:
-    """Why an event is, and what came of it: its causes, its effects, and the others of its correlation set.
+    """Return the causes and effects of an event, and the other events with its correlation.
 
-    An event's cause is the event of the workspace whose UUID its `causationId` is, in lower case, as for `parent` and
-    `children` of a filter; any other text names none. Cycles end where they would repeat an event. Causes come first,
-    then effects, then the others, up to `limit`; what a bound cut is said in `truncated`. All of it is of one moment.
-    For a key that may read its own user's events alone, others are not there, and lead nowhere.
+    An event's cause is the event of the workspace whose UUID, in lower case, is its `causationId`. Cycles end before
+    they would repeat an event. `limit` counts causes first, then effects, then the others; `truncated` names what a
+    bound cut. All events are read at one moment. A key limited to its own user does not see other users' events, and
+    the tree stops at them.
     """
     found = await context.services.tracer.trace(
         context.workspace,

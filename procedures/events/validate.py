@@ -18,13 +18,13 @@ from schemas.validation import EventIssue, ToldSubscription, Validation
 
 @mutation("events.validate", scope=Scope.EVENTS_WRITE, errors=(RateLimited,), large_input=True)
 async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
-    """Say what `events.log` would do with an event: every error at once, or what the log would hold. Changes nothing.
+    """Return what `events.log` would do with an event: every error at once, or the event as stored. Changes nothing.
 
-    It takes what `events.log` takes, and what that would raise for the event is answered in `issues`: invalid places,
-    an event that is too large, another's `userId`, an id that is taken by other content (which is looked up once the
-    rest is right). A mutation, because an event of 1 MiB goes into a body, not a URL, and so that a caller only swaps
-    the name. A key that may only write does not learn how many webhooks would be told; which ones, only a key with
-    `subscriptions:manage` learns.
+    It accepts the input of `events.log`, and returns the errors of `events.log` in `issues`: invalid places, an event
+    that is too large, another user's `userId`, and an id that is stored with other content. The id is only looked up
+    if the rest is valid. It is a mutation, like `events.log`, so that callers change only the name. A key that may
+    only write does not see how many webhooks would receive the event; only a key with `subscriptions:manage` sees
+    which.
     """
     errors: list[ProcedureError] = list(sent.errors)
     draft = await _drafted(sent, context, errors)
@@ -51,24 +51,24 @@ async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
 
 
 def _may_count(principal: Principal) -> bool:
-    """Whether a caller learns how many webhooks are told: one that may only write has no use for it."""
+    """Whether a caller may see how many webhooks would receive the event. A key that may only write may not."""
     return principal.allows(Scope.EVENTS_READ) or principal.allows(Scope.SUBSCRIPTIONS_MANAGE)
 
 
 class _Sender(Struct, frozen=True, rename="camel"):
-    """Of an event that does not fit, whose it claims to be."""
+    """The user that an invalid event names."""
 
     user_id: ShortText | None = None
 
 
 async def _drafted(sent: Sent[LogEvent], context: Context, errors: list[ProcedureError]) -> Draft | None:
-    """The event as it would be stored; what is wrong with it joins `errors`."""
+    """The event as it would be stored, or None. Adds the event's faults to `errors`."""
     event = sent.value
     try:
         resolved_user(_claimed_user(sent), context.principal)
     except Forbidden as error:
         errors.append(error)
-        event = event and replace(event, user_id=None)  # the rest of it is looked at all the same
+        event = event and replace(event, user_id=None)  # the rest of the event is still checked
     if event is None:
         return None
     try:
@@ -89,7 +89,7 @@ def _claimed_user(sent: Sent[LogEvent]) -> str | None:
 
 
 async def _told(event: SynapEvent, context: Context) -> list[str]:
-    """The ids of the webhooks that an event is for."""
+    """The ids of the webhooks that would receive an event."""
     webhooks = context.services.webhooks
     subscribers = await webhooks.dispatch.subscribers(context.workspace)
     async with webhooks.room_for(subscribers, event.data):
@@ -97,7 +97,7 @@ async def _told(event: SynapEvent, context: Context) -> list[str]:
 
 
 async def _managed(told: list[str], context: Context) -> list[ToldSubscription] | None:
-    """Those of them that the caller may manage; None where it may manage none."""
+    """The webhooks among `told` that the caller may manage; None if it lacks `subscriptions:manage`."""
     principal = context.principal
     if not principal.allows(Scope.SUBSCRIPTIONS_MANAGE):
         return None

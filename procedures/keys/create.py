@@ -16,13 +16,13 @@ from schemas.principal import EVERY, Principal, Scope
 
 @mutation("keys.create", scope=Scope.KEYS_MANAGE, errors=(Forbidden, Unauthorized))
 async def create(wanted: CreateKey, context: Context) -> IssuedKey:
-    """Make a key. Its token is in this answer and nowhere else: only its hash is stored.
+    """Create a key. Only this answer contains its token: the server stores the token's hash.
 
-    A key grants at most what it has (else Forbidden): its scopes, its workspaces, and no later end. Where it expires
-    and no expiry is asked for, the new key ends with it. For another `userId` the caller needs `events:write-as` if the
-    new key writes events, and `events:read` if it has `events:read-own`. A caller with `events:read-own` alone hands
-    that on with all that shows events or erases them (webhooks, the ledger, the audit, erasure). An unknown workspace
-    is InvalidInput.
+    Forbidden if the new key would have a scope or a workspace that the caller's key lacks, or would expire later.
+    Without `expiresInSeconds` it expires when the caller's key does. For another `userId` the caller needs
+    `events:write-as` if the new key writes events, and `events:read` if it has `events:read-own`. If the caller may
+    read only its own user's events, a key that shows or erases events (webhooks, the ledger, the audit, erasure) must
+    have `events:read-own` too. InvalidInput if a workspace does not exist.
     """
     now = datetime.now(UTC)
     caller = await current_caller(context)
@@ -56,14 +56,14 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
 
 def _repeated(path: str, names: Sequence[str]) -> list[Issue]:
     return [
-        Issue(f"{path}.{place}", "is there twice; name it once")
+        Issue(f"{path}.{place}", "appears twice; send it once")
         for place, name in enumerate(names)
         if name in names[:place]
     ]
 
 
 async def _unknown(workspaces: Sequence[str], caller: Principal, context: Context) -> list[Issue]:
-    """Those that do not exist. Told only to a key of every workspace: to others, unknown and foreign are the same."""
+    """The workspaces that do not exist. Only a key for every workspace may learn that; others get Forbidden."""
     if EVERY not in caller.workspaces:
         return []
     known = await context.services.keys.known_workspaces(workspaces)
@@ -77,17 +77,17 @@ async def _unknown(workspaces: Sequence[str], caller: Principal, context: Contex
 def _refusals(
     caller: Principal, user_id: str, scopes: Sequence[Scope], workspaces: Sequence[str], until: datetime | None
 ) -> Iterator[Issue]:
-    """Every place where more is asked for than `caller` has."""
+    """Every place that asks for more than `caller` has."""
     for needed in lacking_for(caller, user_id, scopes):
-        yield Issue("userId", f"for another user's key with such scopes the caller needs {needed}; leave it out")
+        yield Issue("userId", f"another user's key with these scopes needs a caller with {needed}; omit userId")
     for place, scope in enumerate(scopes):
         if not caller.grants(scope):
-            yield Issue(f"scopes.{place}", f"the caller lacks {scope}; leave it out, or ask with a key that has it")
+            yield Issue(f"scopes.{place}", f"the caller lacks {scope}; omit it, or call with a key that has it")
     if escapes(caller, scopes):
-        yield Issue("scopes", "the caller sees its own user's events alone, and so must the key; add events:read-own")
+        yield Issue("scopes", "the caller sees only its own user's events, and so must the key; add events:read-own")
     for place, workspace in enumerate(workspaces):
         if not caller.reaches(workspace):
-            yield Issue(f"workspaces.{place}", "the caller does not belong to it; name workspaces of its own")
+            yield Issue(f"workspaces.{place}", "the caller's key does not have it; name one of the key's workspaces")
     if caller.expires_at is not None and outlives(caller, until):
         end = instant(caller.expires_at)
-        yield Issue("expiresInSeconds", f"the caller's key ends sooner, at {end}; leave it out to end with it")
+        yield Issue("expiresInSeconds", f"the caller's key ends sooner, at {end}; omit it to end at the same time")

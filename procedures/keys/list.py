@@ -11,15 +11,16 @@ from schemas.principal import Scope
 
 @query("keys.list", scope=Scope.KEYS_MANAGE)
 async def list_(wanted: ListKeys, context: Context) -> KeyPage:
-    """One page of the keys that belong to no other workspaces than the caller's, oldest first; never a token.
+    """Return one page of the keys that have only workspaces of the caller's key, oldest first, without tokens.
 
-    Those for every workspace are seen by such keys only. `nextCursor` is absent on the last page.
+    Only a key for every workspace sees keys for every workspace. `limit` is 1 to 1000, default 100. `nextCursor` is
+    absent on the last page.
     """
     keys, place = context.services.keys, None
     if wanted.cursor is not None:
         place = await keys.find(wanted.cursor)
         if place is None or not sees(context.principal, place):
-            raise InvalidInput([Issue("cursor", "is not a cursor of this list; use one that an earlier page gave")])
+            raise InvalidInput([Issue("cursor", "is not a cursor of this list; send one from an earlier page")])
     way = way_from(wanted.cursor, wanted.direction)
     found, more = await keys.page(
         context.principal.workspaces,

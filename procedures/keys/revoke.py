@@ -12,11 +12,11 @@ from schemas.principal import Scope
 
 @mutation("keys.revoke", scope=Scope.KEYS_MANAGE, errors=(Forbidden, NotFound, Unauthorized))
 async def revoke(wanted: RevokeKey, context: Context) -> ApiKey:
-    """End a key for good: within five seconds every server refuses it. One that was revoked is answered as it is.
+    """Revoke a key permanently. Within five seconds every server rejects it. A revoked key is returned unchanged.
 
-    A key of workspaces that the caller lacks is NotFound, one with scopes that it lacks Forbidden. A key may end
-    itself. The control key has every scope and workspace, so that only its like may end it; the command `synap keys
-    create` makes another.
+    NotFound if the key has a workspace that the caller's key lacks; Forbidden if it has a scope that the caller's key
+    lacks. A key may revoke itself. Only a key with every scope and workspace may revoke the control key; the command
+    `synap keys create` makes another.
     """
     caller = await current_caller(context)
     key = await managed_key(wanted.key_id, caller, context)

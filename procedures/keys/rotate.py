@@ -13,26 +13,26 @@ from schemas.principal import Scope
 
 @mutation("keys.rotate", scope=Scope.KEYS_MANAGE, errors=(Forbidden, NotFound, Unauthorized))
 async def rotate(wanted: RotateKey, context: Context) -> IssuedKey:
-    """Replace a key by one of the same user, scopes, workspaces and end, with an id and a token of its own.
+    """Replace a key by a new one with the same user, scopes, workspaces and expiry, but its own id and token.
 
-    The old key is revoked at once, or ends after `graceSeconds` (0 to 604,800) if it does not end sooner. It ends only
-    if the new one is there. Who rotates gets a token, so that it must be able to make such a key by `keys.create` (else
-    Forbidden). NotFound as in `keys.revoke`; a key that has ended is InvalidInput. The control key is like any other:
-    its successor's token stands in the answer, not in the file `control.token`.
+    The old token keeps working for `graceSeconds` (0 to 604,800, default 0), unless it expires sooner. Both changes
+    happen in one transaction. Forbidden if the caller could not create such a key with `keys.create`. NotFound if the
+    key has a workspace that the caller's key lacks; InvalidInput if it expired or was revoked. The new token of a
+    rotated control key is only in the answer, not in the file `control.token`.
     """
     caller = await current_caller(context)
     key = await managed_key(wanted.key_id, caller, context)
     refuse_wider(caller, key)
     if lacking := lacking_for(caller, key.user_id, key.scopes):
-        raise Forbidden(f"The key is another user's: to rotate it the caller needs {', '.join(lacking)}", field="keyId")
+        raise Forbidden(f"The key is another user's; to rotate it the caller needs {', '.join(lacking)}", field="keyId")
     if escapes(caller, key.scopes):
-        raise Forbidden("The key sees every user's events, the caller its own user's alone", field="keyId")
+        raise Forbidden("The key sees every user's events, the caller only its own user's", field="keyId")
     if outlives(caller, key.expires_at):
         raise Forbidden("The key ends later than the caller's; rotate it with one that ends no sooner", field="keyId")
     new_id, grace = new_key_id(), wanted.grace_seconds or 0
     act = context.act("key.rotated", {"keyId": key.id, "newKeyId": new_id, "graceSeconds": grace}, key.workspaces)
     issued = await context.services.keys.rotate(key.id, new_id, now=datetime.now(UTC), grace_seconds=grace, act=act)
     if issued is None:
-        raise InvalidInput([Issue("keyId", "is a key that expired or was revoked; make a new one with keys.create")])
+        raise InvalidInput([Issue("keyId", "is a key that expired or was revoked; create another with keys.create")])
     successor, token = issued
     return IssuedKey.of(successor.shown(), token)

@@ -14,9 +14,10 @@ from schemas.written import Written
 
 @query("ledger.entries", scope=Scope.LEDGER_READ, errors=(RateLimited,))
 async def entries(wanted: ReadLedger, context: Context) -> Written[LedgerPage]:
-    """Events with their hashes, links and signatures, oldest first, and how many match.
+    """Return events with their hashes, links and signatures, oldest first, and the number of matches.
 
-    A key that may read its own user's events alone gets those. Source: "Event Log", section GET /v1/events.
+    `limit` is 1 to 1000, default 100. A key with `events:read-own` but not `events:read` gets only its own user's
+    events. Source: "Event Log", section GET /v1/events.
     """
     return await context.services.ledger.entries(
         context.workspace,
@@ -34,5 +35,5 @@ def _behind(since: datetime) -> datetime:
     """The first moment after `since`."""
     try:
         return since + MICROSECOND
-    except OverflowError:  # the last there is: nothing is recorded then
+    except OverflowError:  # the last possible instant; no event is recorded then
         return since

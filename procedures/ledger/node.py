@@ -8,5 +8,5 @@ from schemas.principal import Scope
 
 @query("ledger.node", scope=Scope.LEDGER_READ)
 async def node(_wanted: DescribeLedger, context: Context) -> LedgerNode:
-    """Who signs: the node id, the key in force, and every key that there was."""
+    """Return the node that signs: its id, its current key, and all its keys in order."""
     return await context.services.ledger.node()

@@ -10,9 +10,10 @@ from schemas.principal import Scope
 
 @query("ledger.proof", scope=Scope.LEDGER_READ, errors=(NotFound,))
 async def proof(wanted: ProveEvent, context: Context) -> InclusionProof:
-    """One event, and the proof that it is in the log: offline, against a checkpoint of the log now.
+    """Return one event, and the proof that it is in the log, with the log's current checkpoint to verify it offline.
 
-    A key that may read its own user's events alone can prove those. Source: RFC 6962, section 2.1.1.
+    NotFound if the event is another user's and the key may read only its own user's events. Source: RFC 6962, section
+    2.1.1.
     """
     ledger, workspace = context.services.ledger, context.workspace
     found = await ledger.find(workspace, event_reference(wanted.event_id))

@@ -12,10 +12,10 @@ from schemas.principal import Scope
 
 @subscription("ledger.stream", scope=Scope.LEDGER_READ, errors=(NotFound,))
 async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, CaughtUp]:
-    """Every event as the ledger shows it, in order, for as long as the reader stays.
+    """Stream every event in the ledger's form, in the order of the log, until the reader leaves.
 
-    The stream begins behind the seq `after` (default: now) and resumes behind the last id that was received. A seq that
-    the log has not reached is InvalidInput. Source: "Event Log", section GET /v1/stream.
+    The stream begins after the seq `after` (default: now) and resumes after the last received id. InvalidInput if the
+    log has not reached `after`. Source: "Event Log", section GET /v1/stream.
     """
     feed = context.services.ledger_feed
     if (
@@ -23,7 +23,7 @@ async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, 
         and wanted.last_event_id is None
         and wanted.after > await feed.follower.tip(context.workspace)
     ):
-        raise InvalidInput([Issue("after", "is a place that this log has not reached", "invalid_cursor")])
+        raise InvalidInput([Issue("after", "is a seq that this log has not reached", "invalid_cursor")])
     followed = StreamEvents(
         type=wanted.type,
         filter=wanted.filter,
@@ -34,4 +34,4 @@ async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, 
     reader = await feed.follow(
         context.workspace, followed, context.principal.delivers_only, caller=context.principal.key_id
     )
-    return cast("Stream[LedgerEvent, CaughtUp]", reader)  # it reads what its feed shows events as
+    return cast("Stream[LedgerEvent, CaughtUp]", reader)  # the feed decides the form of the events

@@ -13,14 +13,14 @@ from schemas.written import Written
 
 @query("metadata.kinds", scope=None)
 async def kinds(_wanted: ListMetadataKinds, _context: Context) -> Written[list[MetadataKind]]:
-    """Every kind of typed metadata, the built-in ones first: what it is for, and its JSON Schema.
+    """Return every kind of typed metadata, the built-in ones first, with its purpose and JSON Schema.
 
-    Kinds of a developer's own are those that the modules named in `SYNAP_EXTENSIONS` register.
+    The modules named in `SYNAP_EXTENSIONS` register the other kinds.
     """
     return _written()
 
 
 @cache
 def _written() -> Written[list[MetadataKind]]:
-    """Once a process: extensions are loaded before it serves."""
+    """The answer, written once per process: extensions are loaded before the server accepts calls."""
     return Written(msgspec.json.encode(kinds_described()))

@@ -15,14 +15,14 @@ from schemas.written import Written
 
 @query("procedures.list", scope=None)
 async def list_(_wanted: ListProcedures, _context: Context) -> Written[list[DescribedProcedure]]:
-    """Every procedure: what it does, who may call it, how it may fail, its input and output as JSON Schema.
+    """Return every procedure by name: its purpose, scope, errors, and the JSON Schemas of its input and output.
 
-    In alphabetical order. The schemas (draft 2020-12) are of plain JSON, each with its own `$defs`.
+    The schemas (draft 2020-12) describe plain JSON; each contains its own `$defs`.
     """
-    return await asyncio.to_thread(_written)  # a quarter of a second, the first time
+    return await asyncio.to_thread(_written)  # the first call takes a quarter of a second
 
 
 @cache
 def _written() -> Written[list[DescribedProcedure]]:
-    """Once a process: extensions are loaded before it serves."""
+    """The answer, written once per process: extensions are loaded before the server accepts calls."""
     return Written(msgspec.json.encode(procedures_described(registry())))

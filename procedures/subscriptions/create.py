@@ -13,11 +13,11 @@ from schemas.subscription import CreatedSubscription, CreateSubscription
 
 @mutation("subscriptions.create", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
 async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscription:
-    """Register a webhook: every matching event is posted to it, signed, at least once.
+    """Register a webhook. The server posts every matching event to it, signed, at least once.
 
-    What verifies a delivery is answered: the secret itself only where it was made here, and never again. A key that
-    may read its own user's events alone is told of those alone. A `filter` has at most 65,536 bytes as JSON. At most
-    `SYNAP_MAX_SUBSCRIPTIONS` are active in a workspace, and ten times as many exist (RateLimited).
+    If the server made the secret, only this answer contains it. A webhook of a key that may read only its own user's
+    events receives only those. A `filter` has at most 65,536 bytes as JSON. RateLimited if the workspace has
+    `SYNAP_MAX_SUBSCRIPTIONS` active webhooks, or ten times as many in all.
     Source: "Events API", section Subscribe to Events.
     """
     webhooks, workspace = context.services.webhooks, context.workspace
@@ -33,7 +33,7 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
         cursor = await context.services.feed.place(workspace, wanted.start_from, only_user, field="startFrom", end=end)
     id_ = f"sub_{new_key_id()}"
     secret = wanted.secret or new_secret()
-    # Of the URL its host alone: the rest may hold a secret. Of the filter that there is one: it may name people.
+    # The audit gets only the URL's host, because the rest may hold a secret, and no filter, because it may name people.
     detail: dict[str, object] = {"subscriptionId": id_, "eventTypes": wanted.event_types, "host": target.host}
     if kept is not None:
         detail["filtered"] = True

@@ -9,7 +9,7 @@ from schemas.subscription import SubscriptionDeleted, SubscriptionReference
 
 @mutation("subscriptions.delete", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
 async def delete(wanted: SubscriptionReference, context: Context) -> SubscriptionDeleted:
-    """End a webhook, with all that it is owed. No attempt begins once this has answered but what is on its way.
+    """Delete a webhook and its pending deliveries. Only attempts that have already begun are still sent.
 
     Source: "Events API", section Manage Subscriptions.
     """

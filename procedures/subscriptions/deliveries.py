@@ -9,15 +9,15 @@ from schemas.principal import Scope
 from schemas.subscription import DEFAULT_DELIVERIES, Delivery, DeliveryPage, ListDeliveries
 
 ORDER = "deliveries"
-"""The order that this list's cursors are bound to."""
+"""The name of this list's order, to which its cursors are bound."""
 
 
 @query("subscriptions.deliveries", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
 async def deliveries(wanted: ListDeliveries, context: Context) -> DeliveryPage:
-    """What a webhook was and is owed, newest first, each with its last 20 attempts.
+    """Return the deliveries of a webhook, newest first, each with its last 20 attempts.
 
-    `limit` 1 to 200, default 50. What ended is kept for 30 days. An answer's body is kept up to 20,000 bytes. A page
-    ends early, with `nextCursor`, when its answers have 4 MiB.
+    `limit` is 1 to 200, default 50. Ended deliveries are stored for 30 days, with the first 20,000 bytes of each
+    receiver's answer. A page ends early, with `nextCursor`, when its answers reach 4 MiB.
     """
     webhooks, workspace, id_ = context.services.webhooks, context.workspace, wanted.subscription_id
     await webhooks.subscriptions.get(workspace, id_, context.principal.delivers_only)

@@ -9,7 +9,7 @@ from schemas.subscription import Subscription, SubscriptionReference
 
 @query("subscriptions.get", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
 async def get(wanted: SubscriptionReference, context: Context) -> Subscription:
-    """One webhook, without its secret."""
+    """Return one webhook, without its secret."""
     return await context.services.webhooks.subscriptions.get(
         context.workspace, wanted.subscription_id, context.principal.delivers_only
     )

@@ -15,11 +15,11 @@ NOWHERE = (0, -1)
 
 @mutation("subscriptions.replay", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
 async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
-    """Deliver once more: one event, or those of a range that match, in their order, behind what is owed already.
+    """Deliver one event again, or the matching events of a range, in their order, after the pending deliveries.
 
-    Each gets a new `deliverySeq`. A range spans 10,000 places of the log at most. A webhook that is stopped gets them
-    when it is resumed. RateLimited if more than 10,000 deliveries of the webhook wait for their first attempt, or if
-    nine replays of the workspace are under way.
+    Each gets a new `deliverySeq`. A range spans at most 10,000 places of the log. A stopped webhook gets them when it
+    is resumed. RateLimited if more than 10,000 deliveries of the webhook wait for their first attempt, or if nine
+    replays of the workspace run or wait in this server process.
     """
     webhooks, workspace, only_user = context.services.webhooks, context.workspace, context.principal.delivers_only
     subscriber = await webhooks.deliveries.subscriber(workspace, wanted.subscription_id, only_user)
@@ -34,13 +34,13 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
         raise webhooks.too_many_untried(found.untried)
     deliveries, number = made
     if wanted.event_id is not None and deliveries == 0:
-        raise InvalidInput([Issue("eventId", "is not an event that this subscription is told of")])
+        raise InvalidInput([Issue("eventId", "is not an event that this subscription receives")])
     webhooks.changed(workspace)
     return Replayed(deliveries=deliveries, delivery_seq=number)
 
 
 async def _places(wanted: ReplayDeliveries, context: Context) -> tuple[int, int]:
-    """The first and the last place. Raises InvalidInput where they are not given in one way."""
+    """The first and the last place of the range. Raises InvalidInput unless exactly one kind of range was sent."""
     follower = context.services.feed.follower
     match wanted.event_id, wanted.from_seq, wanted.to_seq, wanted.from_, wanted.to:
         case str() as name, None, None, None, None:

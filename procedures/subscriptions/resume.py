@@ -13,14 +13,15 @@ from schemas.subscription import Subscription, SubscriptionReference
 
 @mutation("subscriptions.resume", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
 async def resume(wanted: SubscriptionReference, context: Context) -> Subscription:
-    """Go on where a paused or disabled webhook stopped: it gets all that was logged meanwhile, and retries at once.
+    """Resume a paused or disabled webhook at its place in the log. It gets all events logged meanwhile.
 
-    RateLimited where as many are active as may be. InvalidInput where its filter is not understood any more.
+    Pending deliveries are retried at once. RateLimited if the workspace has its maximum of active webhooks.
+    InvalidInput if the server no longer accepts the webhook's filter.
     """
     webhooks = context.services.webhooks
     found = await webhooks.subscriptions.get(context.workspace, wanted.subscription_id, context.principal.delivers_only)
     if found.filter is not UNSET:
-        kept_filter(msgspec.json.decode(found.filter))  # else the dispatcher would stop it again
+        kept_filter(msgspec.json.decode(found.filter))  # otherwise the dispatcher would stop it again
     act = context.act("subscription.resumed", {"subscriptionId": wanted.subscription_id})
     resumed = await webhooks.subscriptions.resume(
         context.workspace, wanted.subscription_id, context.principal.delivers_only, webhooks.max_active, act

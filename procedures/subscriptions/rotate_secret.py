@@ -10,10 +10,10 @@ from schemas.subscription import DEFAULT_GRACE_SECONDS, RotatedSecret, RotateSec
 
 @mutation("subscriptions.rotateSecret", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
 async def rotate_secret(wanted: RotateSecret, context: Context) -> RotatedSecret:
-    """Replace a webhook's secret by the one given, else by one that is made and answered this once.
+    """Replace a webhook's secret. Without `secret` the server makes one, which only this answer contains.
 
-    For `graceSeconds` (default a day, at most a week) the old one signs as well: `webhook-signature` carries both,
-    `X-Signature` the old one's. One that was replaced before that is dropped.
+    For `graceSeconds` (0 to 604,800, default 86,400) the old secret signs too: `webhook-signature` carries both
+    signatures, `X-Signature` only the old one's. A secret that was replaced before the old one no longer signs.
     """
     webhooks = context.services.webhooks
     secret = wanted.secret or new_secret()

@@ -9,10 +9,10 @@ from schemas.subscription import SubscriptionReference, TestedSubscription
 
 @mutation("subscriptions.test", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound, RateLimited))
 async def test(wanted: SubscriptionReference, context: Context) -> TestedSubscription:
-    """Post one event of type `synap.webhook.test`, signed like any other, and answer what came of it.
+    """Post one event of type `synap.webhook.test`, signed like any other, and return the result.
 
-    It is in no log, has no `seq`, `hash` and `deliverySeq`, is not tried again, and counts for nothing. A process makes
-    four tests of a workspace at once, and eight wait; more are RateLimited.
+    The event is not logged, has no `seq`, `hash` and `deliverySeq`, is not retried, and changes no state of the
+    webhook. RateLimited if four tests of the workspace run in this server process and eight more wait.
     """
     webhooks = context.services.webhooks
     act = context.act("subscription.tested", {"subscriptionId": wanted.subscription_id})

@@ -1,4 +1,4 @@
-"""The browse door's parameters, and one event as it shows it (the document "Events")."""
+"""The browse door's parameters, and the form in which it shows an event (the document "Events")."""
 
 from schemas.base import Input, Instant, ShortText
 from schemas.browse import DEFAULT_LIMIT, MAX_IDS, BrowsedEvent, BrowseEvents, Limit
@@ -9,13 +9,13 @@ from schemas.trace import DEFAULT_DEPTH, DEFAULT_NODES, NodeLimit, TraceEvent
 
 
 class BrowseQuery(Input, frozen=True, kw_only=True, rename=None):
-    """What every call may say: in which workspace."""
+    """The parameter of every call: `workspaceId` names the workspace."""
 
     workspace_id: ShortText | None = None
 
 
 class QueryEvents(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "orderBy"}):
-    """Section GET /api/events, Query parameters. `filter` and `orderBy` are JSON, `ids` are separated by commas."""
+    """Section GET /api/events, Query parameters. `filter` and `orderBy` are JSON; commas separate `ids`."""
 
     limit: Limit = DEFAULT_LIMIT
     after: str | None = None
@@ -31,7 +31,7 @@ class QueryEvents(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "o
     user_id: ShortText | None = None
 
     def to_browse(self) -> BrowseEvents:
-        """The input of `events.browse`. Raises InvalidInput for too many ids, and for text that is no JSON."""
+        """The input of `events.browse`. Raises InvalidInput for too many ids, and for text that is not JSON."""
         return BrowseEvents(
             limit=self.limit,
             after=self.after,
@@ -49,7 +49,7 @@ class QueryEvents(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "o
 
 
 class TraceQuery(BrowseQuery, frozen=True, kw_only=True):
-    """How far to go from the event of the path."""
+    """How far a trace goes from the event in the path."""
 
     limit: NodeLimit = DEFAULT_NODES
     depth: NodeLimit = DEFAULT_DEPTH
@@ -60,7 +60,7 @@ class TraceQuery(BrowseQuery, frozen=True, kw_only=True):
 
 
 def shown(event: SynapEvent, workspace: str) -> BrowsedEvent:
-    """An event of `workspace` (section GET /api/events/{id})."""
+    """An event of `workspace` as the browse door shows it (section GET /api/events/{id})."""
     return BrowsedEvent(
         id=event.id,
         type=event.type,

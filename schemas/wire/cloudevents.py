@@ -1,7 +1,7 @@
-"""CloudEvents 1.0.2 as the publish door takes and answers them: pure mappings to and from our events.
+"""CloudEvents 1.0.2 as the publish door accepts and returns them: pure mappings to and from our events.
 
-What our events have no place for (an id that is no UUID, the type of data that is no JSON object, extensions) is kept
-in `metadata.custom.cloudevent`, so that whoever reads an event as a CloudEvent gets what was sent.
+Our events have no member for an id that is not a UUID, the type of data that is not a JSON object, or extensions.
+These are stored in `metadata.custom.cloudevent`, so that a reader of CloudEvents gets what was sent.
 """
 
 import base64
@@ -26,30 +26,30 @@ from schemas.tracecontext import trace_id_of
 from schemas.wire.media import charset_of, refuse_other_charset, without_utf8
 
 IDS = UUID("3d0b7c1e-52a4-5f0e-8a55-6c9d1b7e2f40")
-"""The namespace of the UUIDs that ids of CloudEvents become."""
+"""The namespace of the UUIDs that are made from ids of CloudEvents."""
 
 JSON = "application/json"
 
 MIN_EXTENSION, MAX_EXTENSION = -(2**31), 2**31 - 1
-"""What an Integer of CloudEvents may be (section Type System)."""
+"""The range of an Integer of CloudEvents (section Type System)."""
 
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _JSON_TYPE = re.compile(r"(?i)[^/;\s]+/([^;\s]+\+)?json\s*(;.*)?", re.DOTALL)
 _BINARY_TYPE = re.compile(r"(?i)(image|audio|video|font)/|application/octet-stream")
-"""Types whose bytes no charset has a say in."""
+"""Media types whose bytes are not text, so that a charset does not apply."""
 _SPELLED = re.compile(r"true|false|0|-?[1-9][0-9]{0,9}")
-"""A text that spells an extension of another type."""
+"""Text that spells the value of an extension of another type."""
 _NOT_IN_URI = "!#$&'()*+,/:;=?@[]~%"
 
 _TEXTS = frozenset({"authid", "authtype", "partitionkey", "sequence", "severitytext"})
-"""Documented extensions whose values are texts, also those that spell a number."""
+"""Documented extensions whose values are always texts, even if they look like numbers."""
 
 DataKind = Literal["value", "text", "base64", "none"]
-"""How data that is no JSON object stands in ours: below this name; `none`: there was no data."""
+"""The member of our `data` that holds data which is not a JSON object; `none` if there was no data."""
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A CloudEvent in its JSON format. Beside these members it may have extensions: text, whole numbers, booleans."""
+    """A CloudEvent in its JSON format. It may also have extensions: text, whole numbers of 32 bits and booleans."""
 
     specversion: Literal["1.0"]
     id: ShortText
@@ -66,9 +66,9 @@ class CloudEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ShownCloudEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event as a CloudEvent in the JSON format, with its extensions; `erased` where its body was erased.
+    """An event as a CloudEvent in the JSON format, with its extensions. `erased` is true if its body was erased.
 
-    `time` is when it occurred, else when it was stored.
+    `time` is when the event occurred, or when it was stored if the sender gave no time.
     """
 
     specversion: Literal["1.0"]
@@ -87,14 +87,14 @@ class ShownCloudEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SentData(Struct, frozen=True):
-    """The data of an event: as JSON our own can be, and how that is to be read."""
+    """The data of a CloudEvent as the JSON object that our event stores, and the kind of data inside it."""
 
     json: bytes
     kind: DataKind | None = None
 
 
 class _Kept(Struct, frozen=True, kw_only=True):
-    """What stands in `metadata.custom.cloudevent`."""
+    """The contents of `metadata.custom.cloudevent`."""
 
     id: str | UnsetType = UNSET
     datacontenttype: str | UnsetType = UNSET
@@ -114,14 +114,14 @@ ATTRIBUTE_NAMES = {
     "causationId": "causationid",
     "metadata.custom.cloudevent.extensions": "",
 }
-"""What `events.log` calls `subjectId` is `subject` in a CloudEvent."""
+"""The names of members of `events.log`, each with its name in a CloudEvent."""
 
 ATTRIBUTES = frozenset(field.name for field in msgspec.structs.fields(CloudEvent)) - {"data", "data_base64"}
-"""Those that are no extensions."""
+"""The attributes that are not extensions."""
 
 
 def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
-    """The input of `events.log` for a CloudEvent in the JSON format, which stands at `path`.
+    """The input of `events.log` for a CloudEvent in the JSON format, at `path` of the request.
 
     Raises InvalidInput with every invalid place.
     """
@@ -135,7 +135,7 @@ def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
     attributes = {name: value for name, value in attributes.items() if value is not None}  # null is absent
     if encoded is not None and bytes(encoded) != b"null":
         if data is not None and bytes(data) != b"null":
-            raise InvalidInput([Issue(join(path, "data_base64"), "must not stand beside data")])
+            raise InvalidInput([Issue(join(path, "data_base64"), "must not be sent together with data")])
         return of_attributes(
             attributes,
             _base64_data(bytes(encoded), attributes.get("datacontenttype"), join(path, "data_base64")),
@@ -179,9 +179,9 @@ def of_attributes(attributes: Mapping[str, Any], data: SentData, workspace: str,
 
 
 def sent_names(events: Sequence[LogEvent], *, is_batch: bool) -> dict[str, str]:
-    """What senders of CloudEvents call the fields of these inputs of `events.log`, or of `events.logBatch`.
+    """The fields of these inputs of `events.log` or `events.logBatch`, each with its name in a CloudEvent.
 
-    A batch is a list and no member, and data that is no object stands in ours below `value`.
+    A batch of CloudEvents is a list, not an object with `events`. Data that is not an object is in our member `value`.
     """
     names: dict[str, str] = {}
     for place, event in enumerate(events):
@@ -193,7 +193,7 @@ def sent_names(events: Sequence[LogEvent], *, is_batch: bool) -> dict[str, str]:
 
 
 def body_data(body: bytes, content_type: str | None) -> SentData:
-    """The data of a CloudEvent in the binary mode, whose body it is."""
+    """The data of a CloudEvent in the binary mode: the body of the request."""
     if not body:
         return SentData(b"{}", "none")
     if content_type is None or _JSON_TYPE.fullmatch(content_type):
@@ -210,9 +210,9 @@ def body_data(body: bytes, content_type: str | None) -> SentData:
 
 
 def respelled(metadata: Raw) -> list[Raw]:
-    """The metadata that an event may have that came in another mode, where 5 and true are texts, or texts are those.
+    """The other forms that `metadata` has if the same event was sent in another mode.
 
-    The binary mode has only texts (section Type System).
+    The binary mode has only texts (section Type System): there the extensions 5 and true are the texts "5" and "true".
     """
     kept = _kept(metadata)
     extensions = kept.extensions or {}
@@ -254,13 +254,13 @@ def shown(event: SynapEvent) -> bytes:
 
 
 def _data(event: SynapEvent, kept: _Kept) -> dict[str, Any]:
-    """The member that has the data, if one has."""
+    """The member that holds the data; empty if there is no data."""
     if kept.data == "none":
         return {}
     if kept.data is UNSET:
         return {"data": event.data}
     inner = _members.decode(bytes(event.data)).get(kept.data)
-    if inner is None:  # another door has written the metadata
+    if inner is None:  # another door wrote the metadata
         return {"data": event.data}
     return {"data_base64" if kept.data == "base64" else "data": inner}
 
@@ -274,7 +274,7 @@ def _kept(metadata: Raw | UnsetType) -> _Kept:
         return _EMPTY
     try:
         return msgspec.json.decode(bytes(metadata), type=_Metadata).custom.cloudevent
-    except UNREADABLE:  # another door has written it
+    except UNREADABLE:  # another door wrote it
         return _EMPTY
 
 
@@ -287,7 +287,7 @@ class _Metadata(Struct, frozen=True):
 
 
 def _uuid(event: CloudEvent, workspace: str) -> UUID:
-    """The same for the same `source` and `id`, which name an event (section Required Attributes)."""
+    """A UUID made from `source` and `id`, which together identify an event (section Required Attributes)."""
     if isinstance(given := named_event(event.id), UUID):
         return given
     return uuid5(IDS, msgspec.json.encode([workspace, event.source, event.id]).decode())
@@ -308,7 +308,7 @@ def _value(text: bytes) -> SentData:
 
 
 def _base64_data(text: bytes, content_type: object, path: str) -> SentData:
-    """The data of an event in JSON that is bytes: as `body_data` has the same bytes."""
+    """The data of an event in JSON with `data_base64`: the same as `body_data` returns for those bytes."""
     value = read_json(text, path)
     try:
         content = base64.b64decode(value, validate=True)
@@ -318,12 +318,12 @@ def _base64_data(text: bytes, content_type: object, path: str) -> SentData:
         return _bytes(content)
     try:
         return body_data(content, str(content_type))
-    except InvalidInput:  # it is not the JSON that it claims to be
+    except InvalidInput:  # its type says JSON, but it is not
         return _bytes(content)
 
 
 def _text_or_bytes(content: bytes, content_type: str) -> SentData:
-    """Data that is no JSON: as text where it is text in the charset of its type, else as it is."""
+    """Data that is not JSON: text if it is valid in the charset of its type, otherwise bytes."""
     charset = None if _BINARY_TYPE.match(content_type) else charset_of(content_type)
     try:
         return SentData(msgspec.json.encode({"text": content.decode(charset or "utf-8")}), "text")
@@ -336,7 +336,7 @@ def _bytes(content: bytes) -> SentData:
 
 
 def _plain_type(content_type: str) -> str:
-    """A type of data, as one mode has it and the other: in the binary one libraries add the charset of JSON."""
+    """A data type without the charset that libraries add to JSON in the binary mode, so that both modes agree."""
     if not _JSON_TYPE.fullmatch(content_type):
         return content_type
     plain = without_utf8(content_type)
@@ -357,9 +357,9 @@ def _typed(value: bool | int | str) -> bool | int | str:  # noqa: FBT001 - it is
 def _extension_issues(extensions: Mapping[str, Any], path: str) -> Iterator[Issue]:
     for name, value in extensions.items():
         if name == "data":
-            yield Issue(join(path, name), "is not an attribute: the body has the data")
+            yield Issue(join(path, name), "is not an attribute; send the data in the body")
         elif not _NAME.fullmatch(name):
-            yield Issue(join(path, name), "must have a name of 1 to 64 of a-z and 0-9")
+            yield Issue(join(path, name), "must have a name of 1 to 64 characters of a-z and 0-9")
         elif not isinstance(value, str | bool) and not (
             isinstance(value, int) and MIN_EXTENSION <= value <= MAX_EXTENSION
         ):

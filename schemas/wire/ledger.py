@@ -1,4 +1,4 @@
-"""The ledger door's parameters (the document "Event Log"). What it answers is the procedures' own."""
+"""The ledger door's parameters (the document "Event Log"). Its answers are the procedures' outputs."""
 
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from schemas.ledger import (
 
 
 class LedgerQuery(Input, frozen=True, kw_only=True, rename=None):
-    """What every call may say: whose log."""
+    """The parameter of every call: `log` names the workspace."""
 
     log: ShortText | None = None
 
@@ -35,12 +35,12 @@ class QueryEvents(LedgerQuery, frozen=True, kw_only=True, rename=None):
     """JSON."""
 
     def to_read(self) -> ReadLedger:
-        """The input of `ledger.entries`. Raises InvalidInput for a filter that is no JSON."""
+        """The input of `ledger.entries`. Raises InvalidInput for a filter that is not JSON."""
         return ReadLedger(since=self.since, limit=self.limit, type=self.type, filter=_json(self.filter))
 
 
 class QueryExport(LedgerQuery, frozen=True, kw_only=True, rename=None):
-    """Section GET /v1/events/export; the part of the log that is wanted."""
+    """Section GET /v1/events/export: the part of the log to export."""
 
     from_seq: Count | None = None
     to_seq: Count | None = None
@@ -51,7 +51,7 @@ class QueryExport(LedgerQuery, frozen=True, kw_only=True, rename=None):
 
 
 class QueryStream(LedgerQuery, frozen=True, kw_only=True, rename=None):
-    """Section GET /v1/stream; where it begins, and which events it has."""
+    """Section GET /v1/stream: where the stream begins, and which events it has."""
 
     token: str | None = None
     after: Annotated[int, Meta(ge=-1, le=2**53 - 1, extra={"message": "must be a seq, or -1"})] | None = None
@@ -60,12 +60,12 @@ class QueryStream(LedgerQuery, frozen=True, kw_only=True, rename=None):
     """JSON."""
 
     def to_follow(self) -> FollowLedger:
-        """The input of `ledger.stream`. Raises InvalidInput for a filter that is no JSON."""
+        """The input of `ledger.stream`. Raises InvalidInput for a filter that is not JSON."""
         return FollowLedger(after=self.after, type=self.type, filter=_json(self.filter))
 
 
 class QueryConsistency(LedgerQuery, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """The sizes of two trees."""
+    """The sizes of the two trees to compare."""
 
     from_: Count
     to: Count | None = None
@@ -76,7 +76,7 @@ class QueryConsistency(LedgerQuery, frozen=True, kw_only=True, rename={"from_": 
 
 
 class QueryNothing(LedgerQuery, frozen=True, kw_only=True, rename=None):
-    """Whose log, and no more."""
+    """The parameters of calls that have only `log`."""
 
     def to_describe(self) -> DescribeLedger:
         """The input of `ledger.node` and `ledger.checkpoint`."""

@@ -14,7 +14,7 @@ DEFAULT_LIMIT = 20
 
 
 class PublishMetadata(Section, frozen=True, kw_only=True):
-    """What belongs to an event beside its data."""
+    """The optional metadata of an event to publish. `orgId` names the workspace."""
 
     correlation_id: ShortText | None = None
     user_id: ShortText | None = None
@@ -33,7 +33,7 @@ class PublishEvent(Input, frozen=True, kw_only=True):
 
     @property
     def org_id(self) -> str | None:
-        """The workspace that it names."""
+        """The workspace that the event names."""
         return None if self.metadata is None else self.metadata.org_id
 
     def to_log(self, id: UUID | None) -> LogEvent:
@@ -51,7 +51,7 @@ class PublishEvent(Input, frozen=True, kw_only=True):
 
 
 class Published(Output, frozen=True, kw_only=True):
-    """What a published event came to (section Publish Event, Response)."""
+    """The result of publishing an event (section Publish Event, Response)."""
 
     event_id: UUID
     type: str
@@ -61,7 +61,7 @@ class Published(Output, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, event: SynapEvent, workflows_triggered: int) -> "Published":
-        """Of the event that was logged."""
+        """The result for the event that was logged."""
         return cls(
             event_id=event.id,
             type=event.type,
@@ -72,7 +72,7 @@ class Published(Output, frozen=True, kw_only=True):
 
 
 class QueryEvents(Input, frozen=True, kw_only=True):
-    """What to look for (section Query Events, Query Parameters). `source` is the originating service."""
+    """What to query (section Query Events, Query Parameters). `source` is the originating service."""
 
     type: TypePattern | None = None
     source: ShortText | None = None
@@ -97,7 +97,7 @@ class QueryEvents(Input, frozen=True, kw_only=True):
 
 
 class FoundMetadata(Output, frozen=True, kw_only=True):
-    """What belongs to a published event beside its data."""
+    """The metadata of a published event."""
 
     correlation_id: str | None = None
     user_id: str
@@ -105,13 +105,13 @@ class FoundMetadata(Output, frozen=True, kw_only=True):
 
 
 class _Custom(Struct, frozen=True):
-    """What a published event has in `metadata.custom`."""
+    """The part of `metadata.custom` that the publish door shows."""
 
     tags: Raw | UnsetType = UNSET
 
 
 class _Tagged(Struct, frozen=True):
-    """What of an event's metadata this door shows. The rest is passed over, not read: it may be large."""
+    """The part of an event's metadata that this door shows. The decoder skips the rest, which may be large."""
 
     custom: _Custom = _Custom()
 
@@ -120,7 +120,7 @@ _tagged = msgspec.json.Decoder(_Tagged)
 
 
 class FoundPublished(Output, frozen=True, kw_only=True):
-    """A published event (section Query Events, Response), and whether its body was erased."""
+    """A published event (section Query Events, Response). `erased` is true if its body was erased."""
 
     event_id: UUID
     type: str
@@ -133,7 +133,7 @@ class FoundPublished(Output, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, event: SynapEvent, workspace: str) -> "FoundPublished":
-        """Of an event of `workspace`. Tags are `metadata.custom.tags`, where that is a list."""
+        """An event of `workspace` as the publish door shows it. `tags` is `metadata.custom.tags` if that is a list."""
         return cls(
             event_id=event.id,
             type=event.type,
@@ -170,7 +170,7 @@ class PublishedPage(Output, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, page: EventPage, query: QueryEvents, workspace: str) -> "PublishedPage":
-        """Of what `events.page` answered."""
+        """The page for the answer of `events.page`."""
         return cls(
             events=[FoundPublished.of(event, workspace) for event in page.events],
             total=page.total,

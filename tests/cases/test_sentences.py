@@ -173,27 +173,27 @@ def test_a_developers_own_whole_numbers_may_have_a_fraction() -> None:
 
 
 INSTANTS = {
-    "2026-02-30T00:00:00Z": "there is no such day, 2026-02-30",
-    "2025-02-29T00:00:00Z": "there is no such day, 2025-02-29",
-    "1900-02-29T00:00:00Z": "there is no such day, 1900-02-29",
-    "2026-04-31T00:00:00Z": "there is no such day, 2026-04-31",
-    "2026-01-00T00:00:00Z": "there is no such day, 2026-01-00",
+    "2026-02-30T00:00:00Z": "the day 2026-02-30 does not exist",
+    "2025-02-29T00:00:00Z": "the day 2025-02-29 does not exist",
+    "1900-02-29T00:00:00Z": "the day 1900-02-29 does not exist",
+    "2026-04-31T00:00:00Z": "the day 2026-04-31 does not exist",
+    "2026-01-00T00:00:00Z": "the day 2026-01-00 does not exist",
     "2026-13-01T00:00:00Z": "there is no month 13",
-    "0000-01-01T00:00:00Z": "years begin with 0001",
+    "0000-01-01T00:00:00Z": "the first year is 0001",
     "2026-01-01T23:59:60Z": "leap seconds (second 60) cannot be stored; send second 59, or 00 of the next minute",
     "2026-01-01T23:59:61Z": "there is no second 61",
-    "2026-01-01T24:00:00Z": "hours end with 23; midnight is 00:00:00 of the next day",
-    "2026-01-01T25:00:00Z": "there is no such time, 25:00",
-    "2026-01-01T12:60:00Z": "there is no such time, 12:60",
+    "2026-01-01T24:00:00Z": "the last hour is 23; midnight is 00:00:00 of the next day",
+    "2026-01-01T25:00:00Z": "the time 25:00 does not exist",
+    "2026-01-01T12:60:00Z": "the time 12:60 does not exist",
     "2026-01-01T12:00Z": "the seconds are missing",
-    "2026-01-01": "a day alone is no instant; add a time and an offset, such as T00:00:00Z",
-    "2026-01-01T12:00:00": "the UTC offset is missing; end it with Z, or with one such as +02:00",
-    "2026-01-01T12:00:00.5": "the UTC offset is missing; end it with Z, or with one such as +02:00",
-    "2026-01-01T12:00:00 02:00": "a space stands before the offset; in a URL write the '+' of an offset as %2B",
-    "2026-01-01T12:00:00.123 0200": "a space stands before the offset; in a URL write the '+' of an offset as %2B",
-    "2026-01-01T12:00:00+02": "the UTC offset must be Z, or one such as +02:00",
-    "2026-01-01T12:00:00 UTC": "the UTC offset must be Z, or one such as +02:00",
-    "2026-01-01T12:00:00+24:00": "UTC offsets end with 23:59",
+    "2026-01-01": "the time is missing; add one with an offset, such as T00:00:00Z",
+    "2026-01-01T12:00:00": "the UTC offset is missing; add Z, or an offset such as +02:00",
+    "2026-01-01T12:00:00.5": "the UTC offset is missing; add Z, or an offset such as +02:00",
+    "2026-01-01T12:00:00 02:00": "the offset has a space in place of '+'; in a URL write '+' as %2B",
+    "2026-01-01T12:00:00.123 0200": "the offset has a space in place of '+'; in a URL write '+' as %2B",
+    "2026-01-01T12:00:00+02": "the UTC offset must be Z, or like +02:00",
+    "2026-01-01T12:00:00 UTC": "the UTC offset must be Z, or like +02:00",
+    "2026-01-01T12:00:00+24:00": "the largest UTC offset is 23:59",
 }
 
 
@@ -269,7 +269,7 @@ MALFORMED = {
     b"": "it ends too early",
     b'{"a":': "it ends too early",
     b'{"a":1}x': "trailing characters (byte 8)",
-    b'{"a":"\\ud800"}': "half of a surrogate pair stands alone in a text",
+    b'{"a":"\\ud800"}': "a string contains half of a surrogate pair",
     b'{"a":"\xff"}': "it is not UTF-8",
 }
 

@@ -663,17 +663,17 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     "a name that is none": (
         "mine",
         {"mine.py": KIND.format(name="my_review")},
-        "a name is camelCase letters and digits",
+        "a name must be camelCase, at most 64 letters and digits",
     ),
     "data of another extension": (
         "mine,yours",
         {name: DATA.format(name="note.created", type="str") for name in ("mine.py", "yours.py")},
-        "'yours' cannot be loaded: ValueError: event type 'note.created' has data already, by mine (yours.py, line 8).",
+        "'yours' cannot be loaded: ValueError: event type 'note.created' is registered by mine (yours.py, line 8).",
     ),
     "an event type of the server's": (
         "mine",
         {"mine.py": DATA.format(name="synap.event.erased", type="str")},
-        "event type 'synap.event.erased': must not begin with 'synap.': the server writes those (mine.py, line 8).",
+        "event type 'synap.event.erased': must not begin with 'synap.': only the server logs those (mine.py, line 8).",
     ),
     "an event type that is none": (
         "mine",
@@ -698,7 +698,7 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     "a procedure among ours": (
         "mine",
         {"mine.py": COUNT.format(name="events.count", **COUNTING)},
-        "procedure 'events.count' of mine: the namespace 'events' is the server's own, name yours differently.",
+        "procedure 'events.count' of mine: the namespace 'events' is the server's own; use another.",
     ),
     "a procedure of another extension": (
         "mine,yours",
@@ -716,12 +716,12 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     "a procedure of one word": (
         "mine",
         {"mine.py": COUNT.format(name="notes", **COUNTING)},
-        "procedure 'notes' of mine: a name is two camelCase words or more",
+        "procedure 'notes' of mine: a name must be two or more camelCase words",
     ),
     "a procedure that no client calls": (
         "mine",
         {"mine.py": COUNT.format(name="notes.then", **COUNTING)},
-        "procedure 'notes.then' of mine: no client can call what is named 'then'.",
+        "procedure 'notes.then' of mine: clients cannot call a name that contains 'then'; use another.",
     ),
     "a procedure of no Input": (
         "mine",
@@ -736,7 +736,7 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     "a download": (
         "mine",
         {"mine.py": COUNT.format(name="notes.count", **COUNTING | {"kind": "download"})},
-        "procedure 'notes.count' of mine: a download is served by the server's own doors alone.",
+        "procedure 'notes.count' of mine: extensions cannot add downloads.",
     ),
     "named app.x": (
         "app.x",

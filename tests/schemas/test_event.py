@@ -89,7 +89,7 @@ def test_types_of_the_server_are_refused(type_: str) -> None:
     (issue,) = issues_of(event(type=type_))
 
     assert (issue.path, issue.code) == ("type", "invalid_event_type")
-    assert issue.message == "must not begin with 'synap.': the server writes those"
+    assert issue.message == "must not begin with 'synap.': only the server logs those"
 
 
 PATTERNS = ["*", "a", "a.b", "a.*", "*.b", "a.*.c", "*.*", "a.*.*", "*.*.c-d_1"]

@@ -110,9 +110,7 @@ STORED: list[dict[str, Any]] = [
     {"author": {"name": "Ann", "since": None}, "more": {"a": None, "b": [None]}, "title": "x"},
 ]
 
-NAIVE = (
-    "must be an RFC 3339 time with a UTC offset: the UTC offset is missing; end it with Z, or with one such as +02:00"
-)
+NAIVE = "must be an RFC 3339 time with a UTC offset: the UTC offset is missing; add Z, or an offset such as +02:00"
 WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     (_note(), {"data.title": "is required"}),
     (_note(title=None), {"data.title": "is required"}),

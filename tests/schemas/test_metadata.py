@@ -436,7 +436,7 @@ NAMES = ["", "Review", "1st", "two_words", "two-words", "two words", "é", "a" *
 
 @pytest.mark.parametrize("name", NAMES, ids=repr)
 def test_a_kind_has_a_camel_case_name(name: str) -> None:
-    with pytest.raises(ValueError, match="a name is camelCase letters and digits, at most 64"):
+    with pytest.raises(ValueError, match="a name must be camelCase, at most 64 letters and digits"):
         metadata_type(**{name: Review})
 
     assert name not in metadata_struct().__struct_fields__
