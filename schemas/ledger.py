@@ -1,7 +1,7 @@
 """The ledger: events in the form that anyone can verify, and their proofs (the document "Event Log").
 
-Names are the document's own, in snake case. `docs/reference/evlog1.md` has the formats. Times are text for every client, even
-with superjson: they are hashed to the microsecond, which a JavaScript `Date` cannot hold.
+Names are the document's own, in snake case. `docs/reference/evlog1.md` has the formats. Times are text for every
+client, even with superjson: they are hashed to the microsecond, which a JavaScript `Date` cannot hold.
 """
 
 from typing import Annotated
