@@ -1,10 +1,12 @@
 """The documents are whole: every page is found, every link leads somewhere, and nothing that users meet is left out."""
 
 import ast
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -17,7 +19,7 @@ from app.surfaces.shared.statuses import TRPC_CODES
 from procedures.registry import registry
 from schemas.errors import ProcedureError
 from schemas.principal import Scope
-from tests.kit.paths import ROOT
+from tests.kit.paths import ROOT, VECTORS
 
 DOCS = ROOT / "docs"
 TRACKED = subprocess.run(
@@ -107,6 +109,14 @@ def test_every_scope_is_documented() -> None:
     assert {scope for scope in Scope if f"| `{scope}` |" not in KEYS} == set()
 
 
+@pytest.mark.parametrize("name", ["publish", "ledger", "browse"])
+def test_the_page_of_an_api_names_every_member_of_its_examples(name: str) -> None:
+    page = (DOCS / "api" / f"{name}.md").read_text()
+
+    members = set(_members(json.loads((VECTORS / "api" / f"{name}.json").read_text())))
+    assert {member for member in members if not re.search(rf"`[^`\n]*\b{member}\b[^`\n]*`", page)} == set()
+
+
 @pytest.mark.parametrize("name", registry())
 def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
     assert f"/{name}" in TEXT
@@ -180,3 +190,19 @@ def _commands(app: App, *path: str) -> Iterator[tuple[str, list[str]]]:
         else:
             options = [each for argument in command.assemble_argument_collection() for each in argument.names]
             yield " ".join((*path, name)), options
+
+
+TOLD = {"parameters", "fields", "request", "answer", "page", "event"}
+"""What of the examples of an API its page tells."""
+
+
+def _members(examples: Any, *, inside: bool = False) -> Iterator[str]:
+    """The names of parameters, of members that are sent, and of those that are returned."""
+    if isinstance(examples, list):
+        for each in examples:
+            yield from _members(each, inside=inside)
+    elif isinstance(examples, dict):
+        for name, value in examples.items():
+            if inside:
+                yield name.rpartition(".")[2].rstrip("?")
+            yield from _members(value, inside=inside or name in TOLD)

@@ -1,6 +1,6 @@
-"""The ledger document as its reader meets it: each command runs as printed, and answers have the printed members.
+"""The ledger API (docs/api/ledger.md) as its reader meets it: each command runs, and answers have the members shown.
 
-What is replaced in a command is the path of the token. `websocat` is a small program of our own of that name.
+`websocat` is a small program of our own of that name.
 """
 
 import base64
@@ -33,18 +33,14 @@ from tests.kit import web
 from tests.kit.paths import VECTORS
 from tests.kit.servers import Server, serving, until
 
-DOCUMENT = (VECTORS / "ledger.txt").read_text()
-
-_, *_PARTS = re.split(r"^(GET /v1/\S+)(?: \(WebSocket\))?$", DOCUMENT, flags=re.MULTILINE)
-
-SECTIONS = dict(zip(_PARTS[::2], _PARTS[1::2], strict=True))
-"""The text of each section, by its title."""
+SECTIONS: dict[str, dict[str, Any]] = json.loads((VECTORS / "api" / "ledger.json").read_text())
+"""Examples and the members of answers, by the title of a section."""
 
 EVENTS, EXPORT, STREAM, AUDIT = (f"GET /v1/{name}" for name in ("events", "events/export", "stream", "audit"))
 
 BASE = "http://127.0.0.1:7777"
 
-PRINTED_TOKEN, OUR_TOKEN = "./data/wattetheria/control.token", "./data/control.token"
+TOKEN = "./data/control.token"
 
 WEBSOCAT = f"""#!{sys.executable}
 import sys
@@ -75,10 +71,10 @@ class Reader(Struct, frozen=True):
         return os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
 
     def command(self, section: str) -> str:
-        """The command of a section, with our path of the token."""
-        [command] = _commands(SECTIONS[section])
-        assert PRINTED_TOKEN in command
-        return command.replace(PRINTED_TOKEN, OUR_TOKEN)
+        """The command of a section."""
+        command: str = SECTIONS[section]["command"]
+        assert TOKEN in command
+        return command
 
     def ask(self, section: str, **parameters: str) -> dict[str, Any]:
         """What the command of a section prints; with query parameters behind its URL."""
@@ -148,10 +144,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 def test_every_command_of_the_document_is_run_here() -> None:
     assert list(SECTIONS) == [EVENTS, EXPORT, STREAM, AUDIT]
-    commands = _commands(DOCUMENT)
-    assert commands == [command for section in SECTIONS.values() for command in _commands(section)]
+    commands = [section["command"] for section in SECTIONS.values()]
     assert [command.split(" ")[0] for command in commands] == ["curl", "curl", "websocat", "curl"]
-    assert len(re.findall(r"\b(?:curl|websocat) -H", DOCUMENT)) == len(commands)
     assert shutil.which("curl"), "curl not found"
 
 
@@ -159,7 +153,7 @@ def test_get_events_the_command_answers_what_is_documented(reader: Reader) -> No
     page = reader.ask(EVENTS)
 
     _assert_documented(page, EVENTS)
-    printed = json.loads(SECTIONS[EVENTS].partition("Example Response\n")[2])
+    printed = SECTIONS[EVENTS]["answer"]
     assert set(page) == set(printed)
     for event in page["events"]:
         assert set(printed["events"][0]) <= set(event)
@@ -173,11 +167,11 @@ def test_get_events_the_command_answers_what_is_documented(reader: Reader) -> No
 
 
 def test_get_events_takes_the_documented_parameters(reader: Reader) -> None:
-    parameters = _parameters(EVENTS)
+    parameters = SECTIONS[EVENTS]["parameters"]
     events = reader.ask(EVENTS)["events"]
 
     assert parameters == {"since": "string", "limit": "integer", "type": "string"}
-    since = SECTIONS[EVENTS].partition("Example: ?since=")[2].split("\n")[0]
+    since = SECTIONS[EVENTS]["since"]
     assert reader.ask(EVENTS, since=since)["total"] == len(events)
     assert reader.ask(EVENTS, since=events[1]["timestamp"])["events"] == events[2:]
     assert reader.ask(EVENTS, limit="2") == {"events": events[:2], "total": len(events)}
@@ -229,8 +223,7 @@ def test_get_stream_the_command_prints_events_as_they_are_appended(reader: Reade
 
 
 def test_get_stream_the_token_may_be_a_query_parameter(reader: Reader) -> None:
-    [url] = re.findall(r"ws://\S+\?token=<your_token>", SECTIONS[STREAM])
-    url = url.replace("<your_token>", f"$(cat {OUR_TOKEN})")
+    url = SECTIONS[STREAM]["url"].replace("<your_token>", f"$(cat {TOKEN})")
 
     with reader.following(f'websocat -H "X-Nothing: of importance" "{url}"') as lines:
         assert _begun(reader, lines)["type"] == "stream.asked"
@@ -256,29 +249,15 @@ def test_get_audit_takes_the_documented_parameters(reader: Reader) -> None:
     reader.ask(EXPORT)
     entries = reader.ask(AUDIT)["entries"]
 
-    assert _parameters(AUDIT) == {"since": "string", "action": "string"}
+    assert SECTIONS[AUDIT]["parameters"] == {"since": "string", "action": "string"}
     assert reader.ask(AUDIT, since=entries[0]["timestamp"])["entries"][: len(entries) - 1] == entries[1:]
     exports = reader.ask(AUDIT, action="log.exported")["entries"]
     assert exports == [entry for entry in entries if entry["action"] == "log.exported"] != []
 
 
-def _commands(text: str) -> list[str]:
-    """Every command line of a text, with those that continue it."""
-    return re.findall(r"^(?:curl|websocat) (?:.*\\\n)*.*$", text, re.MULTILINE)
-
-
-def _fields(text: str) -> dict[str, str]:
-    """The names that stand in a line of their own, each above its type."""
-    return dict(re.findall(rf"^([\w.\[\]]+)\n({'|'.join(TYPES)})$", text, re.MULTILINE))
-
-
-def _parameters(section: str) -> dict[str, str]:
-    return _fields(SECTIONS[section].partition("Query Parameters\n")[2].partition("Response Fields\n")[0])
-
-
 def _assert_documented(answer: dict[str, Any], section: str) -> None:
     """Each documented member is there, and of its type."""
-    fields = _fields(SECTIONS[section].partition("Response Fields\n")[2])
+    fields = SECTIONS[section]["fields"]
     assert fields
     for name, kind in fields.items():
         list_name, of_each, member = name.partition("[].")

@@ -1,11 +1,10 @@
-"""The publish document as its reader meets it: each snippet runs as printed, and answers have the printed members.
+"""The publish API (docs/api/publish.md) as its reader meets it: each example runs, and answers have the members shown.
 
 What is replaced in a snippet is the host and the API key, and, where a delivery is awaited, the URL of the webhook.
 """
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -21,42 +20,17 @@ from benchmarks.process import free_port
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
 from tests.kit import web
-from tests.kit.paths import ROOT
+from tests.kit.paths import ROOT, VECTORS
 from tests.kit.servers import environment, this_environment, until
 
-DOCUMENT = (ROOT / "tests" / "vectors" / "publish.txt").read_text()
-ORG, BASE, KEY, HOOK = "org_xyz", "https://api.your-domain.com/v1", "YOUR_API_KEY", "https://your-app.com"
-
-
-def _listings(document: str) -> Iterator[str]:
-    """Every listing: lines that begin with 1, 2, 3 …, without these numbers."""
-    lines: list[str] = []
-    for line in [*document.splitlines(), ""]:
-        number = str(len(lines) + 1)
-        if line.startswith(number):
-            lines.append(line.removeprefix(number))
-        elif lines:
-            yield "\n".join(lines)
-            lines = []
-
-
-(
-    BASE_URL,
-    AUTHENTICATION,
-    PUBLISH_BODY,
-    PUBLISH,
-    PUBLISHED,
-    QUERY,
-    FOUND,
-    SUBSCRIBE_BODY,
-    SUBSCRIBE,
-    PAYLOAD,
-    VERIFY,
-    LIST,
-    DELETE,
-    RATE_LIMITS,
-    ERROR,
-) = _listings(DOCUMENT)
+API = VECTORS / "api"
+EXAMPLES = json.loads((API / "publish.json").read_text())
+PUBLISH, QUERY, SUBSCRIBE, VERIFY = (
+    (API / f"{name}.ts").read_text() for name in ("publish", "query", "subscribe", "verify")
+)
+AUTHENTICATION, LIST, DELETE = (EXAMPLES[name] for name in ("authentication", "list", "delete"))
+PUBLISHED, FOUND, PAYLOAD, ERROR = (EXAMPLES[name]["answer"] for name in ("publish", "query", "delivery", "error"))
+ORG, BASE, KEY, HOOK = "org_xyz", "https://events.example/v1", "YOUR_API_KEY", "https://hooks.example"
 
 RECORD = """
 const ask = globalThis.fetch;
@@ -71,9 +45,9 @@ globalThis.fetch = async (...request) => {
 ASK_VERIFY = """
 import { readFileSync } from 'fs';
 const asked: [string, string, string][] = JSON.parse(readFileSync(0, 'utf8'));
-console.log(JSON.stringify(asked.map((question) => verifySignature(...question))));
+console.log(JSON.stringify(asked.map((question) => isOurs(...question))));
 """
-"""Put behind the document's `verifySignature`: what it says of each question on standard input."""
+"""Put behind `isOurs`: what it says of each question on standard input."""
 
 
 class Reader(Struct, frozen=True):
@@ -160,20 +134,20 @@ def reader(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rea
 
 
 def test_base_url_is_what_the_snippets_call() -> None:
-    assert BASE_URL == BASE
+    assert EXAMPLES["base_url"] == BASE
     assert all(BASE in snippet for snippet in (AUTHENTICATION, PUBLISH, QUERY, SUBSCRIBE))
 
 
 def test_authentication_the_curl_line_answers_events(reader: Reader) -> None:
     page = json.loads(_ran(["bash", "-euc", reader.filled(AUTHENTICATION)], ROOT))
 
-    assert set(page) == set(_shown(FOUND))
+    assert set(page) == set(FOUND)
 
 
 def test_publish_event_the_snippet_gets_the_printed_response(reader: Reader) -> None:
     status, body = reader.run("publish", PUBLISH)
 
-    printed = _shown(PUBLISHED)
+    printed = PUBLISHED
     assert status == 201
     assert set(body) == set(printed)
     assert {type(value) for value in body.values()} == {type(value) for value in printed.values()}
@@ -184,7 +158,7 @@ def test_publish_event_the_snippet_gets_the_printed_response(reader: Reader) -> 
 def test_publish_event_the_request_body_is_what_is_taken(reader: Reader) -> None:
     whole = {"type": "code.upload.complete", "source": "s", "data": {}}
     about = {"correlationId": "c", "userId": "ann", "orgId": ORG, "tags": ["ci"]}
-    fields = _fields(PUBLISH_BODY)
+    fields = _fields("publish")
 
     assert fields == dict.fromkeys(whole, True) | dict.fromkeys(["metadata", *about], False)
     assert reader.request("POST /events", whole | {"metadata": about}).status_code == 201
@@ -201,7 +175,7 @@ def test_query_events_the_snippet_gets_the_printed_response(reader: Reader) -> N
 
     status, body = reader.run("query", QUERY)
 
-    printed = _shown(FOUND)
+    printed = FOUND
     [event] = printed["events"]
     assert status == 200
     assert set(body) == set(printed)
@@ -214,7 +188,7 @@ def test_query_events_the_snippet_gets_the_printed_response(reader: Reader) -> N
     assert (newest["eventId"], newest["timestamp"]) == (published["eventId"], published["timestamp"])
     assert (newest["type"], newest["orgId"]) == (event["type"], event["orgId"])
     assert newest["metadata"]["correlationId"] == event["metadata"]["correlationId"]
-    assert newest["data"] == {"applicationId": "app_abc123", "repository": "my-app", "score": 72, "issueCount": 14}
+    assert newest["data"] == {"suite": "checkout", "passed": 72, "failed": 0}
 
 
 def test_subscribe_to_events_the_snippet_is_answered_and_can_be_managed(reader: Reader) -> None:
@@ -223,8 +197,8 @@ def test_subscribe_to_events_the_snippet_is_answered_and_can_be_managed(reader: 
         listed = reader.request(LIST)
 
         assert made["eventTypes"] == ["code.*", "lead.*", "contract.*"]
-        assert made["webhookUrl"] == f"{HOOK}/webhooks/events"
-        assert made["description"] == "All platform events"
+        assert made["webhookUrl"] == f"{HOOK}/events"
+        assert made["description"] == "Everything that our team follows"
         assert "secret" not in made
         assert listed.status_code == 200
         [subscription] = listed.json()["subscriptions"]
@@ -237,7 +211,7 @@ def test_subscribe_to_events_the_snippet_is_answered_and_can_be_managed(reader: 
 def test_subscribe_to_events_the_request_body_is_what_is_taken(reader: Reader) -> None:
     whole = {"eventTypes": ["a.*"], "webhookUrl": HOOK, "secret": "whsec_xxxxxxxx"}
 
-    assert _fields(SUBSCRIBE_BODY) == dict.fromkeys(whole, True) | {"description": False}
+    assert _fields("subscribe") == dict.fromkeys(whole, True) | {"description": False}
     for absent in ("eventTypes", "webhookUrl"):  # a secret that is not given is made
         error = _refused(reader, "POST /events/subscriptions", whole, absent)
         assert (error["code"], error["field"]) == ("missing_required_field", absent)
@@ -250,10 +224,10 @@ def test_webhook_payload_is_the_printed_one_and_the_printed_receiver_verifies_it
             _, published = reader.run("webhook-publish", PUBLISH)
             until(lambda: receiver.received)
     [delivery] = receiver.received
-    payload, printed = delivery.json, _shown(PAYLOAD)
+    payload, printed = delivery.json, PAYLOAD
 
-    assert published["workflowsTriggered"] == _shown(PUBLISHED)["workflowsTriggered"] == 1
-    assert delivery.path == "/webhooks/events"
+    assert published["workflowsTriggered"] == PUBLISHED["workflowsTriggered"] == 1
+    assert delivery.path == "/events"
     assert set(payload) == set(printed) | {"seq", "hash", "deliverySeq"}
     assert set(payload["event"]) == set(printed["event"])
     assert payload["subscriptionId"] == made["subscriptionId"]
@@ -274,8 +248,7 @@ def test_webhook_payload_is_the_printed_one_and_the_printed_receiver_verifies_it
 
 
 def test_platform_event_types_are_taken_each(reader: Reader) -> None:
-    catalog = DOCUMENT.partition("\nPlatform Event Types\n")[2].partition("\nRate Limits\n")[0]
-    types = re.findall(r"\| ([a-z.-]+\.[a-z-]+) \|", catalog)
+    types = EXAMPLES["event_types"]
 
     answers = [reader.request("POST /events", {"type": type_, "source": "s", "data": {}}) for type_ in types]
 
@@ -284,9 +257,7 @@ def test_platform_event_types_are_taken_each(reader: Reader) -> None:
 
 
 def test_rate_limits_are_those_of_the_table(reader: Reader) -> None:
-    table = DOCUMENT.partition("\nRate Limits\n")[2]
-    limits = {line: int(number.replace(",", "")) for line, number in re.findall(r"\| (\w+ /\S+) \| ([\d,]+) ", table)}
-    names = [line.split(":")[0] for line in RATE_LIMITS.splitlines()]
+    limits, names = EXAMPLES["rate_limits"], EXAMPLES["rate_limit_headers"]
 
     answers = {line: reader.request(line, {} if line.startswith("POST") else None) for line in limits}
 
@@ -300,22 +271,16 @@ def test_error_codes_an_error_is_the_printed_one(reader: Reader) -> None:
     answer = reader.request("POST /events", {"type": "created", "source": "s", "data": {}})
 
     assert answer.status_code == 400
-    body, printed = answer.json(), _shown(ERROR)
+    body, printed = answer.json(), ERROR
     assert set(body) == set(printed)
     assert set(body["error"]) == set(printed["error"])
     assert [body["error"][name] for name in ("code", "field")] == [printed["error"][name] for name in ("code", "field")]
     assert printed["error"]["message"] in body["error"]["message"]
 
 
-def _shown(listing: str) -> dict[str, Any]:
-    """What a listing of JSON shows; `{ ... }` is an object of any members."""
-    shown: dict[str, Any] = json.loads(listing.replace("{ ... }", "{}"))
-    return shown
-
-
-def _fields(listing: str) -> dict[str, bool]:
+def _fields(name: str) -> dict[str, bool]:
     """The fields of a request body, and whether each is required."""
-    return {name: not mark for name, mark in re.findall(r"^\s*(\w+)(\??):", listing, re.MULTILINE)}
+    return {field: need == "required" for field, need in EXAMPLES[name]["request"].items()}
 
 
 def _refused(reader: Reader, line: str, whole: dict[str, Any], absent: str) -> dict[str, Any]:

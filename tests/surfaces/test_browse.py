@@ -1,7 +1,6 @@
 """The browse door against its document, parameter by parameter, and what no parameter can do."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -19,12 +18,11 @@ from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed
 from tests.surfaces.conftest import Observed
 
-DOCUMENT = (VECTORS / "browse.txt").read_text()
+DOCUMENT = json.loads((VECTORS / "api" / "browse.json").read_text())
 
-PARAMETERS = re.findall(r"• (\w+) \(optional\)", DOCUMENT)
+PARAMETERS = DOCUMENT["parameters"]
 
-SHAPES = [json.loads(text) for text in re.findall(r"^JSON\n(\{.*?^\})", DOCUMENT, re.MULTILINE | re.DOTALL)]
-"""A page, and an event."""
+SHAPES = [DOCUMENT["page"], DOCUMENT["event"]]
 
 
 @pytest.fixture
