@@ -1,6 +1,6 @@
-"""The audit: administrative acts that anyone can verify (the document "Event Log", section GET /v1/audit).
+"""The audit: administrative acts that anyone can verify (`docs/api/ledger.md`, GET /v1/audit).
 
-Names are the document's own, in snake case. `docs/reference/evlog1.md`, The audit chain, has the format.
+Names are in snake case, as that page has them. `docs/reference/evlog1.md`, The audit chain, has the format.
 """
 
 from typing import Annotated

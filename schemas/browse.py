@@ -1,4 +1,4 @@
-"""Browsing: pages of events in any order (the document "Events", section GET /api/events)."""
+"""Browsing: pages of events in any order (`docs/api/browse.md`, GET /api/events)."""
 
 from typing import Annotated, Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The event: what a caller logs, asks for and gets back (the document "Events API", section Event Structure)."""
+"""The event: what a caller logs, asks for and gets back (`docs/api/trpc.md`, Event Structure)."""
 
 import re
 from typing import Annotated, Literal

@@ -1,6 +1,6 @@
-"""The ledger: events in the form that anyone can verify, and their proofs (the document "Event Log").
+"""The ledger: events in the form that anyone can verify, and their proofs (`docs/api/ledger.md`).
 
-Names are the document's own, in snake case. `docs/reference/evlog1.md` has the formats. Times are text for every
+Names are in snake case, as that page has them. `docs/reference/evlog1.md` has the formats. Times are text for every
 client, even with superjson: they are hashed to the microsecond, which a JavaScript `Date` cannot hold.
 """
 
@@ -66,7 +66,7 @@ class DescribeLedger(Input, frozen=True, kw_only=True):
 
 
 class _Shown(Output, frozen=True, kw_only=True, rename=None):
-    """The base of the ledger's outputs, whose names are the document's own."""
+    """The base of the ledger's outputs, whose names are in snake case."""
 
 
 class LedgerEvent(_Shown, frozen=True, kw_only=True, rename=None):

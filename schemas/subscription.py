@@ -1,4 +1,7 @@
-"""Webhook subscriptions: which events each receives, what was sent, and what the receiver answered."""
+"""Webhook subscriptions: which events each receives, what was sent, and what the receiver answered.
+
+The structure of a subscription is in `docs/api/publish.md`, Subscribe to Events.
+"""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -46,7 +49,7 @@ DeliveryState = Literal["pending", "delivered", "failed"]
 
 
 class CreateSubscription(Input, frozen=True, kw_only=True):
-    """A webhook to register (the document "Events API", section Subscribe to Events).
+    """A webhook to register.
 
     It receives the events whose type matches one of the `eventTypes` and that match the `filter`. The server rejects a
     `filter` with `parent` or `children`.

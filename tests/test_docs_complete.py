@@ -26,6 +26,11 @@ TRACKED = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.split()
 PAGES = [ROOT / name for name in TRACKED if name.endswith(".md")]
+SOURCES = [
+    name
+    for name in TRACKED
+    if Path(name).suffix in {".py", ".mjs", ".ts", ".sh", ".toml", ".json"} and Path(name).name != Path(__file__).name
+]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 SETTINGS = (DOCS / "operate" / "settings.md").read_text()
 ERRORS = (DOCS / "reference" / "errors.md").read_text()
@@ -38,6 +43,8 @@ SOURCE = re.compile(
     r"`((?:app|procedures|schemas|tests|clients|deploy|surfaces|store|delivery|access|capacity|filters|ledger)/[\w./]+)`"
 )
 CITED = re.compile(r"\bdocs/(?:[\w/-]+\.md|decisions/\d{4})\b")
+
+SECTION = re.compile(r"(docs/(?:api|reference)/\w+\.md)`?, (?:section )?([^`)\"]{1,40})")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -65,15 +72,21 @@ def test_an_index_links_every_page(page: Path) -> None:
 
 
 def test_every_page_that_the_source_cites_exists() -> None:
-    cited = {
-        (name, path)
-        for name in TRACKED
-        if Path(name).suffix in {".py", ".mjs", ".ts", ".sh", ".toml", ".json"} and name != Path(__file__).name
-        for path in CITED.findall((ROOT / name).read_text())
-    }
+    cited = {(name, path) for name in SOURCES for path in CITED.findall((ROOT / name).read_text())}
 
     assert cited
     assert {each for each in cited if not _cited_exists(each[1])} == set()
+
+
+def test_every_section_that_the_source_cites_exists() -> None:
+    cited = {
+        (name, page, section)
+        for name in SOURCES
+        for page, section in SECTION.findall(re.sub(r"\s*\n[\s#/]*", " ", (ROOT / name).read_text()))
+    }
+
+    assert len(cited) > 20
+    assert {each for each in cited if not _is_section(*each[1:])} == set()
 
 
 def test_every_setting_is_documented() -> None:
@@ -145,6 +158,13 @@ def _linked(index: Path) -> set[Path]:
 def _cited_exists(path: str) -> bool:
     """Whether a page is there; a decision may be cited by its number."""
     return (ROOT / path).exists() or any((ROOT / path).parent.glob(f"{Path(path).name}-*.md"))
+
+
+def _is_section(page: str, cited: str) -> bool:
+    """Whether what is cited begins with a heading of the page, or with the number of one, or of a point below it."""
+    titles = re.findall(r"^#+ (?:[\d.]+ )?(.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    numbers = re.findall(r"^(?:## |- )(\d+(?:\.\d+)?)", (ROOT / page).read_text(), re.MULTILINE)
+    return cited.startswith(tuple(titles)) or (re.match(r"[\d.]*\d", cited) or [""])[0] in numbers
 
 
 def _subclasses(error: type[ProcedureError]) -> Iterator[type[ProcedureError]]:

@@ -1,4 +1,4 @@
-"""What a delivery carries (the document "Events API", section Webhook Payload), and the headers that vouch for it."""
+"""What a delivery carries (`docs/api/publish.md`, Webhook Payload), and the headers that vouch for it."""
 
 from datetime import UTC, datetime
 

@@ -1,7 +1,7 @@
 """What lets a receiver check that a delivery is ours: two signatures over the same bytes.
 
-`X-Signature` is the publish document's (Subscribe to Events). `webhook-id`, `webhook-timestamp` and `webhook-signature`
-are those of Standard Webhooks 1.0, so that its published libraries verify our deliveries as they are.
+`X-Signature` is in `docs/api/publish.md`, X-Signature. `webhook-id`, `webhook-timestamp` and `webhook-signature` are
+those of Standard Webhooks 1.0, so that its published libraries verify our deliveries as they are.
 """
 
 import base64

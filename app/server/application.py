@@ -185,7 +185,7 @@ def load_worker(_target: str, settings: Settings, install: Install, *, ledger_al
 
 
 def _answers_head(path: str) -> bool:
-    """Whether a path has an answer to HEAD of its own: every call of tRPC's has (trpc-wire, section 2)."""
+    """Whether a path has an answer to HEAD of its own: every call of tRPC's has (`docs/api/wire.md`, section 2)."""
     return is_below(path, MOUNT) and path != CONTRACT.decode()
 
 
@@ -211,7 +211,7 @@ class Varying:
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
-    """What the doors need of a browser (of the tRPC links: trpc-wire, section 11)."""
+    """What the doors need of a browser (of the tRPC links: `docs/api/wire.md`, section 11)."""
     if not settings.cors_origins:
         return None
     return CORSConfig(

@@ -1,4 +1,4 @@
-"""The browse door, at `/api` (the document "Events"): a workspace's events, by pages in any order."""
+"""The browse door, at `/api` (`docs/api/browse.md`): a workspace's events, by pages in any order."""
 
 from collections.abc import Callable
 from typing import Any

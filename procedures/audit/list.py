@@ -1,4 +1,4 @@
-"""audit.list."""
+"""audit.list (`docs/api/ledger.md`, GET /v1/audit)."""
 
 from procedures.context import Context
 from procedures.procedure import query
@@ -13,7 +13,7 @@ async def list_(wanted: ListAudit, context: Context) -> Written[AuditPage]:
 
     `limit` is 1 to 1000, default 100. The audit records this read as `audit.read`, after the entries it returns. A key
     with every scope and workspace may name the workspace `_node`, which has the install's acts: starts of servers, and
-    keys for every workspace. Source: "Event Log", section GET /v1/audit.
+    keys for every workspace.
     """
     asked = {"since": wanted.since, "action": wanted.action}
     read = context.act("audit.read", {name: value for name, value in asked.items() if value is not None})

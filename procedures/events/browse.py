@@ -1,4 +1,4 @@
-"""events.browse."""
+"""events.browse (`docs/api/browse.md`, GET /api/events)."""
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ async def browse(wanted: BrowseEvents, context: Context) -> Written[BrowsedPage]
     `filter` and `orderBy` use the filter language. `limit` is 1 to 100, default 100. Send a page's `endCursor` as
     `after` for the next page, or its `startCursor` as `before` for the previous one, with the same order and filter.
     Cursors stay valid while events are appended. `ids` that name no event are ignored. A key with `events:read-own`
-    but not `events:read` sees only its own user's events. Source: "Events", section GET /api/events.
+    but not `events:read` sees only its own user's events.
     """
     if wanted.ids is not None:
         ids = await event_ids(wanted.ids, context)

@@ -1,4 +1,4 @@
-"""events.get."""
+"""events.get (`docs/api/trpc.md`, Get Event)."""
 
 from procedures.context import Context
 from procedures.procedure import query
@@ -14,7 +14,7 @@ async def get(wanted: GetEvent, context: Context) -> Written[SynapEvent]:
     """Return one event of the workspace, by its UUID or its ledger id `evt_<hash>`.
 
     NotFound also if the id has another form, if the event is in another workspace, or if it is another user's and the
-    key may read only its own user's events. Source: "Events API", section Get Event.
+    key may read only its own user's events.
     """
     found = await context.services.reader.get(context.workspace, event_reference(wanted.event_id))
     if found is None or context.principal.reads_only not in {None, found.user_id}:

@@ -1,4 +1,4 @@
-"""events.list."""
+"""events.list (`docs/api/trpc.md`, List Events)."""
 
 from procedures.context import Context
 from procedures.procedure import query
@@ -13,7 +13,6 @@ async def list_(wanted: ListEvents, context: Context) -> Written[list[SynapEvent
     """Return the events of the workspace that match every filter, newest first.
 
     `limit` is 1 to 1000, default 100. `from` (included) and `to` (excluded) bound `timestamp`. `type` is a pattern in
-    which `*` matches a segment. PayloadTooLarge if the answer exceeds 32 MiB. Source: "Events API", section List
-    Events.
+    which `*` matches a segment. PayloadTooLarge if the answer exceeds 32 MiB.
     """
     return await context.services.reader.events(context.workspace, wanted, context.principal.reads_only)

@@ -1,4 +1,4 @@
-"""events.log."""
+"""events.log (`docs/api/trpc.md`, Log Event)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -24,7 +24,7 @@ async def log(event: LogEvent, context: Context) -> SynapEvent:
     A retry with the same `id` and content returns the stored event. Conflict, with the stored event's hash, if the
     content differs. If the stored event was erased, a key with `events:read` gets what remains of it; any other key
     gets Conflict. `userId` must be the caller's own unless the key has `events:write-as` (Forbidden). An event has at
-    most `SYNAP_MAX_EVENT_BYTES`, default 1 MiB (PayloadTooLarge). Source: "Events API", section Log Event.
+    most `SYNAP_MAX_EVENT_BYTES`, default 1 MiB (PayloadTooLarge).
     """
     [draft] = await drafts([event], [""], context)
     if context.former_id is not None:

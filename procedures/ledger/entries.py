@@ -1,4 +1,4 @@
-"""ledger.entries."""
+"""ledger.entries (`docs/api/ledger.md`, GET /v1/events)."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ async def entries(wanted: ReadLedger, context: Context) -> Written[LedgerPage]:
     """Return events with their hashes, links and signatures, oldest first, and the number of matches.
 
     `limit` is 1 to 1000, default 100. A key with `events:read-own` but not `events:read` gets only its own user's
-    events. Source: "Event Log", section GET /v1/events.
+    events.
     """
     return await context.services.ledger.entries(
         context.workspace,

@@ -1,4 +1,4 @@
-"""ledger.export."""
+"""ledger.export (`docs/api/ledger.md`, GET /v1/events/export)."""
 
 from app.store.ledger.export import Export
 from procedures.context import Context
@@ -13,7 +13,7 @@ async def export(wanted: ExportLog, context: Context) -> Export:
     """Return the log, or its part from `fromSeq` to `toSeq`, as a signed bundle: text in pieces.
 
     Forbidden if the key may read only its own user's events, because a bundle cannot omit any. InvalidInput if the log
-    does not have the requested part. Source: "Event Log", section GET /v1/events/export.
+    does not have the requested part.
     """
     if context.principal.delivers_only is not None:
         raise Forbidden("An export has every user's events, but the key may read only its own user's")

@@ -1,4 +1,4 @@
-"""ledger.stream."""
+"""ledger.stream (`docs/api/ledger.md`, GET /v1/stream)."""
 
 from typing import cast
 
@@ -15,7 +15,7 @@ async def stream(wanted: FollowLedger, context: Context) -> Stream[LedgerEvent, 
     """Stream every event in the ledger's form, in the order of the log, until the reader leaves.
 
     The stream begins after the seq `after` (default: now) and resumes after the last received id. InvalidInput if the
-    log has not reached `after`. Source: "Event Log", section GET /v1/stream.
+    log has not reached `after`.
     """
     feed = context.services.ledger_feed
     if (

@@ -1,4 +1,4 @@
-"""subscriptions.create."""
+"""subscriptions.create (`docs/api/publish.md`, Subscribe to Events)."""
 
 from app.delivery.guard import TargetRefused
 from app.delivery.signature import is_weak, new_secret, standard_secret
@@ -18,7 +18,6 @@ async def create(wanted: CreateSubscription, context: Context) -> CreatedSubscri
     If the server made the secret, only this answer contains it. A webhook of a key that may read only its own user's
     events receives only those. A `filter` has at most 65,536 bytes as JSON. RateLimited if the workspace has
     `SYNAP_MAX_SUBSCRIPTIONS` active webhooks, or ten times as many in all.
-    Source: "Events API", section Subscribe to Events.
     """
     webhooks, workspace = context.services.webhooks, context.workspace
     try:

@@ -1,4 +1,4 @@
-"""subscriptions.list."""
+"""subscriptions.list (`docs/api/publish.md`, Manage Subscriptions)."""
 
 from procedures.context import Context
 from procedures.procedure import query
@@ -9,7 +9,7 @@ from schemas.subscription import MAX_LISTED, ListSubscriptions, Subscription
 
 @query("subscriptions.list", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(PayloadTooLarge,))
 async def list_(wanted: ListSubscriptions, context: Context) -> list[Subscription]:
-    """Return the webhooks of the workspace, oldest first. Source: "Events API", section Manage Subscriptions.
+    """Return the webhooks of the workspace, oldest first.
 
     For a page, send `limit` (1 to 200) and `after`, the last `subscriptionId` of the page before. Without `limit` all
     webhooks are returned; PayloadTooLarge if there are more than 200.

@@ -1,4 +1,4 @@
-"""The browse door's parameters, and the form in which it shows an event (the document "Events")."""
+"""The browse door's parameters, and the form in which it shows an event (`docs/api/browse.md`)."""
 
 from schemas.base import Input, Instant, ShortText
 from schemas.browse import DEFAULT_LIMIT, MAX_IDS, BrowsedEvent, BrowseEvents, Limit

@@ -1,4 +1,4 @@
-"""The ledger door's parameters (the document "Event Log"). Its answers are the procedures' outputs."""
+"""The ledger door's parameters (`docs/api/ledger.md`). Its answers are the procedures' outputs."""
 
 from typing import Annotated, Any
 

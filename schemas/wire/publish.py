@@ -1,4 +1,4 @@
-"""The publish door's shapes (the document "Events API" of the event spine)."""
+"""The publish door's shapes (`docs/api/publish.md`)."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID

@@ -1,5 +1,6 @@
-"""Each example of the document "Events API": inputs as it prints them, carried as tRPC carries them."""
+"""Each example of `docs/api/trpc.md` as tRPC carries it."""
 
+import json
 import re
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,68 +10,15 @@ import msgspec
 import pytest
 
 from tests.kit import web
+from tests.kit.paths import VECTORS
 from tests.kit.servers import Server
 
-USER_CREATED = """{
-"type": "note.creation.requested",
-"data": {
-"content": "My note",
-"title": "Meeting Notes"
-}
-}"""
-
-AI_CREATED = """{
-"type": "entity.created",
-"subjectId": "entity-456",
-"source": "intelligence",
-"data": {
-"type": "task",
-"title": "Call John"
-},
-"metadata": {
-"ai": {
-"agent": "orchestrator",
-"confidence": { "score": 0.92 },
-"extraction": {
-"extractedFrom": {
-"messageId": "msg-123",
-"threadId": "thread-456"
-},
-"method": "explicit"
-}
-}
-}
-}"""
-
-LIST_OF_A_TYPE = """{
-"limit": 100,
-"offset": 0,
-"type": "entity.created"
-}"""
-
-LIST_CREATED_BY_AI = """{
-"limit": 100,
-"hasMetadata": true,
-"source": "intelligence"
-}"""
-
-GET = """{
-"eventId": "event-123"
-}"""
-
-RETURNED = """{
-"id": "event-123",
-"type": "entity.created",
-"data": { "type": "task", "title": "Call John" },
-"metadata": {
-"ai": {
-"agent": "orchestrator",
-"confidence": { "score": 0.92 }
-}
-},
-"source": "intelligence",
-"timestamp": "2024-12-09T01:00:00Z"
-}"""
+EXAMPLES = json.loads((VECTORS / "api" / "trpc.json").read_text())
+USER_CREATED, AI_CREATED, LIST_OF_A_TYPE, LIST_CREATED_BY_AI, GET, RETURNED = (
+    json.dumps(EXAMPLES[name], indent=1)
+    for name in ("user_created", "ai_created", "list_of_a_type", "list_created_by_ai", "get", "returned")
+)
+"""As people write them, over several lines."""
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -116,8 +64,8 @@ def test_every_source_of_the_document_is_taken(server: Server, source: str) -> N
 def test_log_a_user_created_event(server: Server) -> None:
     event = _log(server, USER_CREATED)
 
-    assert event["type"] == "note.creation.requested"
-    assert event["data"] == {"content": "My note", "title": "Meeting Notes"}
+    assert event["type"] == "recipe.import.requested"
+    assert event["data"] == {"title": "Soup", "url": "https://kitchen.example/soup"}
     assert (event["version"], event["source"], event["userId"]) == ("v1", "api", "control")
     assert str(UUID(event["id"])) == event["id"]
     assert not {"subjectId", "metadata", "correlationId", "causationId"} & event.keys()
@@ -136,7 +84,7 @@ def test_list_events_of_a_type(server: Server) -> None:
 
     assert events[0] == of_the_type
     assert other not in events
-    assert {event["type"] for event in events} == {"entity.created"}
+    assert {event["type"] for event in events} == {"invoice.read"}
     assert [event["seq"] for event in events] == sorted((event["seq"] for event in events), reverse=True)
 
 
@@ -157,7 +105,7 @@ def test_get_event_answers_what_the_document_prints(server: Server) -> None:
     del printed["id"], printed["timestamp"]
     logged = _log(server, msgspec.json.encode(printed).decode())
 
-    event = _read(server, "events.get", GET.replace("event-123", logged["id"]))
+    event = _read(server, "events.get", GET.replace("invoice-event", logged["id"]))
 
     assert event == logged
     assert printed.items() <= event.items()

@@ -124,7 +124,7 @@ class Reader(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """A server that serves the ledger at the document's own address."""
+    """A server that serves the ledger at the address of the examples."""
     folder = tmp_path_factory.mktemp("document")
     url = urlsplit(BASE)
     with socket.socket() as taken:

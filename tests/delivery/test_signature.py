@@ -1,8 +1,7 @@
-"""Signatures: against the vector, the document's own receiver, and the published libraries."""
+"""Signatures: against the vector, the published libraries, and the receiver of `docs/api/publish.md`."""
 
 import base64
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.delivery.signature import is_weak, new_secret, standard_headers, standard_secret, x_signature
+from tests.kit.paths import VECTORS
 
 HERE = Path(__file__).parent
-VECTOR = json.loads((HERE.parent / "vectors" / "evlog1.json").read_bytes())["webhook"]
+VECTOR = json.loads((VECTORS / "evlog1.json").read_bytes())["webhook"]
 
 KEY = bytes(range(32))
 ENCODED = base64.b64encode(KEY).decode()
@@ -66,7 +66,8 @@ def test_both_signatures_are_those_of_the_vector() -> None:
 
 
 def test_the_documents_own_receiver_accepts_x_signature(node: Path, tmp_path: Path) -> None:
-    shutil.copy(HERE / "receiver.ts", tmp_path)
+    receiver = (VECTORS / "api" / "verify.ts").read_text() + (HERE / "receiver.ts").read_text()
+    (tmp_path / "receiver.ts").write_text(receiver)
     (tmp_path / "node_modules").symlink_to(node / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     options = {"target": "es2023", "module": "nodenext", "types": ["node"], "strict": True, "esModuleInterop": True}

@@ -1,4 +1,4 @@
-"""The ledger door, at `/ledger/v1`, and at `/v1` on a port of its own (the document "Event Log").
+"""The ledger door, at `/ledger/v1`, and at `/v1` on a port of its own (`docs/api/ledger.md`).
 
 Events in the shape that anyone can verify, exports, proofs, the audit. Its WebSocket is in `ledger_stream.py`.
 """
@@ -30,7 +30,7 @@ from schemas.wire.ledger import QueryAudit, QueryConsistency, QueryEvents, Query
 
 MOUNT = "/ledger/v1"
 OWN_MOUNT = "/v1"
-"""Where it is on the port that serves nothing else, so that the document's own commands work as printed."""
+"""Where it is on the port that serves nothing else."""
 
 FIELDS = {
     "fromSeq": "from_seq",

@@ -1,4 +1,4 @@
-"""The ledger's stream, over WebSocket (the document "Event Log", section GET /v1/stream).
+"""The ledger's stream, over WebSocket (`docs/api/ledger.md`, GET /v1/stream).
 
 Each message is one event as JSON and a newline; a newline alone keeps an idle socket from being cut. The stream is a
 place in the log: who comes back says `?after=` the last seq that it has, and misses nothing.

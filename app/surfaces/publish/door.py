@@ -1,4 +1,4 @@
-"""The publish door, at `/v1` (the document "Events API"): events in and out, and webhooks, for whatever speaks HTTP."""
+"""The publish door, at `/v1` (`docs/api/publish.md`): events in and out, and webhooks, for whatever speaks HTTP."""
 
 import re
 from contextlib import suppress

@@ -57,7 +57,7 @@ class ErrorBody(Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(Struct, frozen=True):
-    """The answer of a call that failed (the document "Events API", section Error Codes)."""
+    """The answer of a call that failed (`docs/api/publish.md`, Error Codes)."""
 
     error: ErrorBody
 

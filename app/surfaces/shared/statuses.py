@@ -8,7 +8,7 @@ from schemas import errors
 
 
 class Status(Struct, frozen=True):
-    """How a failure shows: tRPC's name and JSON-RPC number (trpc-wire, the error object), and the HTTP status."""
+    """How a failure shows: tRPC's name and JSON-RPC number (`docs/api/wire.md`, section 4), and the HTTP status."""
 
     name: str
     number: int
@@ -56,7 +56,7 @@ def headers_of(error: errors.ProcedureError) -> dict[str, str]:
 
 
 def limit_headers(state: Allowance | errors.RateLimited | None) -> dict[str, str]:
-    """The headers that tell what is left of a limit (the document "Events API", section Rate Limits)."""
+    """The headers that tell what is left of a limit (`docs/api/publish.md`, Rate Limits)."""
     if state is None:
         return {}
     numbers = {"limit": state.limit, "remaining": state.remaining, "reset": state.reset}

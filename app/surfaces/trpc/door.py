@@ -53,7 +53,7 @@ class Door(Struct, frozen=True, kw_only=True):
     timing: Timing
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Answer one request (trpc-wire, section 2: the order of checks)."""
+        """Answer one request (`docs/api/wire.md`, section 2: the order of checks)."""
         headers = header_map(scope)
         request_id = request_id_of(headers)
         method = scope["method"]

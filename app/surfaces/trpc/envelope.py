@@ -31,7 +31,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         return [b'{"result":{"data":', *transformer.parts(self.output, self.kind), b"}}"]
 
     def chunk(self, index: int, transformer: Transformer) -> list[bytes]:
-        """The line of a streamed batch that resolves call `index` (trpc-wire, section 6), in parts."""
+        """The line of a streamed batch that resolves call `index` (`docs/api/wire.md`, section 6), in parts."""
         if self.error is not None:
             before, after = b'[%d,0,[[{"error":' % index, b"}]]]"
             return [*transformer.parts(msgspec.Raw(self.error), None, before, after), b"\n"]
@@ -51,7 +51,7 @@ def event(name: str, data: bytes, id: str | None = None) -> bytes:
 
 
 def message(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transformer) -> bytes:
-    """A value of a subscription as server-sent events (trpc-wire, section 7)."""
+    """A value of a subscription as server-sent events (`docs/api/wire.md`, section 7)."""
     if isinstance(item, Tracked):
         if item.over_sse is None:
             data = b"".join(transformer.parts(item, procedure.output))
@@ -65,7 +65,7 @@ def message(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Tran
 
 
 def frame(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transformer) -> bytes:
-    """A value of a subscription as the `result` of a WebSocket message (trpc-wire, section 8)."""
+    """A value of a subscription as the `result` of a WebSocket message (`docs/api/wire.md`, section 8)."""
     if isinstance(item, Tracked):
         if item.over_socket is None:
             id_ = item.id.encode()

@@ -45,7 +45,7 @@ class Request(Struct, frozen=True, kw_only=True):
 def read_request(
     method: str, raw_path: bytes, mount: bytes, query_string: bytes, headers: dict[bytes, bytes], max_calls: int
 ) -> Request:
-    """The request, checked in the order of the protocol (trpc-wire, section 2). Raises RequestError.
+    """The request, checked in the order of the protocol (`docs/api/wire.md`, section 2). Raises RequestError.
 
     Kinds of procedure are checked by the caller, who knows them.
     """
@@ -78,7 +78,7 @@ def connection_params(sent: bytes | None) -> dict[str, str]:
 
 
 def resumed(content: bytes | None, last_event_id: str | None) -> bytes | None:
-    """An input with `lastEventId` written into it, where it is an object, null or absent (trpc-wire, section 7.3)."""
+    """An object, null or absent input with `lastEventId` written into it (`docs/api/wire.md`, section 7.3)."""
     if last_event_id is None:
         return content
     try:

@@ -1,4 +1,4 @@
-"""tRPC over WebSocket (trpc-wire, section 8): queries, mutations and subscriptions on one socket."""
+"""tRPC over WebSocket (`docs/api/wire.md`, section 8): queries, mutations and subscriptions on one socket."""
 
 import asyncio
 from codecs import BOM_UTF8

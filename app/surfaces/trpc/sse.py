@@ -1,4 +1,4 @@
-"""Subscriptions by server-sent events (trpc-wire, section 7).
+"""Subscriptions by server-sent events (`docs/api/wire.md`, section 7).
 
 The status is always 200: a refused subscription is an event too. A stream that ends without `return` or an error is
 opened again by the client, which then resumes behind the last id that it saw; so the server may end one at any time.

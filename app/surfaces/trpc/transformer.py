@@ -1,4 +1,4 @@
-"""What stands around inputs and outputs: nothing, or superjson's `{json, meta}` (trpc-wire, section 9)."""
+"""What stands around inputs and outputs: nothing, or superjson's `{json, meta}` (`docs/api/wire.md`, section 9)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class Transformer(Protocol):
     """One of the two."""
 
     needs_input: bool
-    """Whether a WebSocket message without an input is malformed (trpc-wire, section 9.5)."""
+    """Whether a WebSocket message without an input is malformed (`docs/api/wire.md`, section 9.5)."""
 
     def input(self, content: bytes, wanted: type[Input]) -> bytes | None:
         """The JSON that a caller meant, for a procedure that takes `wanted`; None for no input. Raises InvalidInput."""
