@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,32 @@ def test_client_is_served_live(node: Path, restless_server: Server, script: str,
 @pytest.mark.parametrize(("script", "link"), [*COMBINATIONS, *LIVE_COMBINATIONS])
 def test_client_with_superjson_is_served(node: Path, superjson_server: Server, script: str, link: str) -> None:
     _tell(node, superjson_server, script, link, "superjson")
+
+
+@pytest.mark.parametrize("version", ["newest", "earlier"])
+@pytest.mark.parametrize("links", ["retryLink", "none"])
+def test_a_stream_over_a_socket_goes_on_with_the_next_key(node: Path, server: Server, version: str, links: str) -> None:
+    told = _ended_key(node, version, links, server, server.token)
+
+    assert told["outcome"] == 7
+    assert told["states"][-2:] == ["connecting", "pending"]
+
+
+@pytest.mark.parametrize("version", ["newest", "earlier"])
+def test_a_stream_over_a_socket_is_told_that_the_next_key_is_no_good_either(
+    node: Path, server: Server, version: str
+) -> None:
+    # Not with `retryLink`: an earlier one loses a stream over a socket that is answered by an error.
+    assert _ended_key(node, version, "none", server, "sk_wrong")["outcome"] == "UNAUTHORIZED"
+
+
+def _ended_key(node: Path, version: str, links: str, server: Server, next_token: str) -> dict[str, Any]:
+    """What `ended_key.mjs` prints."""
+    command = ["node", "ended_key.mjs", version, links, server.url, server.token, next_token]
+    ran = subprocess.run(command, cwd=node, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told
 
 
 def _tell(node: Path, server: Server, script: str, link: str, transformer: str) -> None:

@@ -21,7 +21,6 @@ from app.surfaces.shared.failures import told
 from app.surfaces.shared.requests import header_map, is_welcome, refuse_malformed, request_id_of
 from app.surfaces.shared.statuses import BAD_REQUEST, PARSE_ERROR
 from app.surfaces.shared.websocket import (
-    CLOSE_SECONDS,
     DEFECT,
     POLICY,
     RESTART,
@@ -108,10 +107,10 @@ class _Socket:
         self._inputs = Budget(door.max_message_bytes)
         """Of the calls under way."""
         self._subscriptions: dict[str | float, asyncio.Task[None]] = {}
-        self._revoked: Unauthorized | None = None
         self._closing = False
         self._close_code: int | None = None
         """With what to close it; None where the client did."""
+        self._close_reason = ""
 
     async def run(self) -> None:
         """Serve until the client goes, its key ends or the server stops."""
@@ -132,7 +131,7 @@ class _Socket:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._close_code is not None:
-                await self._peer.close(self._close_code)
+                await self._peer.close(self._close_code, self._close_reason)
 
     async def _read(self) -> None:
         """Take frame after frame, once it is known who calls."""
@@ -211,8 +210,16 @@ class _Socket:
         self._reading.cancel()
 
     def _end(self, error: Unauthorized | None) -> None:
-        """The key has ended, or (without an error) the server stops."""
-        task = asyncio.create_task(self._leave() if error is None else self._expel(error))
+        """The key has ended, or (without an error) the server stops.
+
+        Subscriptions of a key that has ended are not failed: a client would open them again on this socket, which is
+        about to close. It opens them on its next socket, where a key that is no good either is refused.
+        """
+        if error is not None:
+            self._close_code, self._close_reason = POLICY, f"{error.code}: {error.message}"
+            self._stop_reading()
+            return
+        task = asyncio.create_task(self._leave())
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
@@ -220,18 +227,6 @@ class _Socket:
         self._close_code = RESTART
         await self._peer.send(b'{"id":null,"method":"reconnect"}')
         await asyncio.wait([self._reading], timeout=RECONNECT_SECONDS)
-        self._stop_reading()
-
-    async def _expel(self, error: Unauthorized) -> None:
-        self._revoked = error
-        subscriptions = list(self._subscriptions.values())
-        for subscription in subscriptions:
-            subscription.cancel()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await asyncio.gather(*subscriptions, return_exceptions=True)
-                await self._peer.send(b'{"id":null,"error":%b}' % self._door.transformer.error(_error_of(error, None)))
-        self._close_code = POLICY
         self._stop_reading()
 
     async def _next(self, max_bytes: int) -> bytes | None:
@@ -356,10 +351,7 @@ class _Socket:
         except asyncio.CancelledError:
             if self._closing:
                 raise
-            if self._revoked is not None:
-                await self._peer.send(self._failed(message, self._revoked))
-            else:
-                stopped = True  # by the client, perhaps before it had started
+            stopped = True  # by the client, perhaps before it had started
         finally:
             # Before `stopped` is sent: a client that reads it may use the id and the room again.
             del self._subscriptions[id_]
