@@ -55,7 +55,8 @@ def read_request(
     batch = query.get(b"batch") == b"1"
     paths = text.split(",") if batch else [text]
     if len(paths) > max_calls:
-        raise RequestError(BAD_REQUEST, f"A batch may have at most {max_calls} calls, this one has {len(paths)}")
+        told = f"A batch may have at most {max_calls} calls, this one has {len(paths)}"
+        raise RequestError(BAD_REQUEST, f"{told}: send it in parts, with `maxItems: {max_calls}` in the client's link")
     places = (headers.get(b"last-event-id"), query.get(b"lastEventId"), query.get(b"Last-Event-Id"))
     return Request(
         paths=paths,

@@ -251,7 +251,7 @@ class _Socket:
             log_call("(frame)", self._request_id, 0.0, BAD_REQUEST.name, context)
         for message in messages:
             if too_many and message.kind is not None:
-                await self._fail(message, f"A batch may have at most {most} calls", None)
+                await self._fail(message, f"A batch may have at most {most} calls: send it in parts", None)
             else:
                 await self._obey(message, context)
 
