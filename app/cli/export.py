@@ -16,7 +16,7 @@ from msgspec import Struct
 from app.cli.arguments import Flag, UsageError, check_workspace
 from app.cli.terminal import Bar
 from app.ledger.keyring import Keyring
-from app.server.install import Install, ready
+from app.server.install import ReadyInstall, ready
 from app.settings import Settings
 from app.signals import stop
 from app.store.audit.log import enter
@@ -61,7 +61,7 @@ def export_log(settings: Settings, part: Part, path: Path | None, *, force: bool
             raise ExportingError(f"The export broke off: {error.message}.") from None
 
 
-async def _export(settings: Settings, install: Install, part: Part, file: IO[bytes]) -> int:
+async def _export(settings: Settings, install: ReadyInstall, part: Part, file: IO[bytes]) -> int:
     database = Database(install.database_url)
     await database.open()
     trees = Trees(database)

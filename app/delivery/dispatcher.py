@@ -16,9 +16,9 @@ import structlog
 
 from app.delivery.worker import Disable, Worker
 from app.store.postgres.database import Database
+from app.store.webhooks.backlog import backlog_of, logs, owed
 from app.store.webhooks.dispatch import Dispatch, UnreadableFilterError
 from app.store.webhooks.purge import purge
-from app.store.webhooks.work import logs, owed, work_of
 from schemas.errors import Unavailable
 
 TIMER_SECONDS = 2.0
@@ -209,11 +209,11 @@ class Dispatcher:
 
     async def _look_at(self, workspace: str) -> None:
         """Find what one workspace waits for."""
-        work = await work_of(self._database, workspace)
-        if work is not None:
-            self._bring_forward(workspace, work.behind)
-            self._reach(workspace, work.end)
-            self._worker.owed(workspace, work.due)
+        backlog = await backlog_of(self._database, workspace)
+        if backlog is not None:
+            self._bring_forward(workspace, backlog.behind)
+            self._reach(workspace, backlog.end)
+            self._worker.owed(workspace, backlog.due)
         elif workspace not in self._changed:
             self._subscribed.discard(workspace)
 

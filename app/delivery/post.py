@@ -47,7 +47,7 @@ _CLOSED = "The connection was closed without an answer"
 _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade"}
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class PostResult(Struct, frozen=True, kw_only=True):
     """What came of a call."""
 
     status: int | None = None
@@ -106,7 +106,7 @@ async def post(
     timeout_seconds: float = 15.0,
     party: str = "",
     tls: ssl.SSLContext | None = None,
-) -> Outcome:
+) -> PostResult:
     """POST `body` to `url` once, by HTTP/1.1 (RFC 9112), within `timeout_seconds` for all of it.
 
     Failures are outcomes. `url` is judged anew. Of its addresses the first four are tried, until one is connected to;
@@ -145,7 +145,7 @@ async def post(
         error = _described(failed)
     if answer.status is not None:
         error = _judged(answer.status)  # whatever became of the body: the receiver has answered
-    return Outcome(
+    return PostResult(
         status=answer.status,
         error=error,
         body=bytes(answer.body),

@@ -16,7 +16,7 @@ from app.capacity.turns import LONG_COST
 from app.delivery.dispatcher import Dispatcher
 from app.delivery.guard import Guard
 from app.delivery.payload import TEST_TYPE, Payload, SentEvent, now
-from app.delivery.post import Outcome
+from app.delivery.post import PostResult
 from app.delivery.queues import Queues, TooManyWaitError
 from app.delivery.worker import Posting, Worker
 from app.ledger.chain import instant
@@ -215,12 +215,12 @@ class Webhooks:
                 math.ceil(self._posting.timeout_seconds),
             ) from None
 
-    async def test(self, workspace: str, subscription: str, secrets: Secrets) -> Outcome:
+    async def test(self, workspace: str, subscription: str, secrets: Secrets) -> PostResult:
         """Post an event that is not in the log, once. Raises RateLimited if too many tests wait for the same host."""
         async with self._turn("tests", self._tests_to_host, _host(secrets.url)):
             return await self._test(workspace, subscription, secrets)
 
-    async def _test(self, workspace: str, subscription: str, secrets: Secrets) -> Outcome:
+    async def _test(self, workspace: str, subscription: str, secrets: Secrets) -> PostResult:
         at = now()
         event = SentEvent(event_id=str(uuid4()), type=TEST_TYPE, source="system", timestamp=at, data=Raw(b"{}"))
         payload = Payload(subscription_id=subscription, delivered_at=at, event=event)

@@ -19,10 +19,10 @@ from msgspec import Raw, Struct
 
 from app.delivery.guard import Guard
 from app.delivery.payload import Payload, SentEvent, now, signed
-from app.delivery.post import Outcome, post
+from app.delivery.post import PostResult, post
 from app.delivery.retry import next_attempt_at
 from app.sealing.webhook_secrets import Sealer, SealError
-from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, Claim, Claims, Made
+from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, AttemptRecord, Claim, Claims
 from app.telemetry import tracing
 from app.telemetry.metrics import ATTEMPT_SECONDS, ATTEMPTS
 from app.telemetry.spans import Attributes, Span
@@ -58,7 +58,7 @@ TIMED_SECONDS = 60.0
 STOP_SECONDS = 5.0
 """How long a process that stops waits for receivers."""
 
-FAILING_SECONDS = 5 * 86_400.0
+DISABLE_AFTER_SECONDS = 5 * 86_400.0
 """A subscription from whose receiver nothing but failures came for as long is disabled."""
 
 GONE = 410
@@ -80,10 +80,10 @@ class Posting(Struct, frozen=True, kw_only=True):
     schedule: Sequence[float]
     timeout_seconds: float
 
-    async def post(self, workspace: str, claim: Claim) -> Outcome:
+    async def post(self, workspace: str, claim: Claim) -> PostResult:
         """Attempt a delivery once. Where that is traced the receiver is told of the trace."""
         span = _span(workspace, claim) if tracing.is_on() else None
-        outcome: Outcome | None = None
+        outcome: PostResult | None = None
         try:
             outcome = await self._post(workspace, claim, None if span is None else span.traceparent())
             return outcome
@@ -95,7 +95,7 @@ class Posting(Struct, frozen=True, kw_only=True):
                 )
                 span.end(status, failed=failed)
 
-    async def _post(self, workspace: str, claim: Claim, traceparent: str | None) -> Outcome:
+    async def _post(self, workspace: str, claim: Claim, traceparent: str | None) -> PostResult:
         payload = Payload(
             subscription_id=claim.subscription,
             delivered_at=now(),
@@ -134,19 +134,19 @@ class Posting(Struct, frozen=True, kw_only=True):
         previous_secret: bytes | None,
         *,
         traceparent: str | None = None,
-    ) -> Outcome:
+    ) -> PostResult:
         """Post a payload, signed with the secrets that are sealed here. Failures are outcomes."""
         try:
             opened = self.sealer.open(secret, workspace, subscription)
             previous = previous_secret and self.sealer.open(previous_secret, workspace, subscription)
         except SealError as error:
-            return Outcome(error=str(error), elapsed_seconds=0.0)
+            return PostResult(error=str(error), elapsed_seconds=0.0)
         body, headers = signed(payload, webhook_id, opened, previous or None)
         if traceparent is not None:
             headers["traceparent"] = traceparent
         return await post(url, body, headers, guard=self.guard, timeout_seconds=self.timeout_seconds, party=workspace)
 
-    def made(self, claim: Claim, at: datetime, outcome: Outcome) -> Made:
+    def record_of(self, claim: Claim, at: datetime, outcome: PostResult) -> AttemptRecord:
         """What is recorded of an attempt, and when the next one is due."""
         wait = None
         if outcome.error is not None:
@@ -159,7 +159,7 @@ class Posting(Struct, frozen=True, kw_only=True):
                 retry_after_seconds=outcome.retry_after_seconds,
             )
             wait = None if next_at is None else (next_at - ended).total_seconds()
-        return Made(
+        return AttemptRecord(
             subscription_id=claim.subscription,
             delivery_seq=claim.delivery_seq,
             attempts=claim.attempts,
@@ -223,7 +223,7 @@ class _Lane:
         self._posts: Counter[str] = Counter()
         self._bytes = 0
         self._failing: set[str] = set()
-        self._made: list[Made] = []
+        self._made: list[AttemptRecord] = []
         self._given_up: list[Claim] = []
         self._awake = asyncio.Event()
         self.task = asyncio.create_task(self._run())
@@ -242,9 +242,9 @@ class _Lane:
         while self._owed or self._made or self._given_up or self._posts.total():
             if self._worker.is_stopping:
                 self._owed.clear()
-            rooms = self._rooms()
-            if rooms or self._made:
-                await self._exchange(rooms)
+            capacity = self._capacity()
+            if capacity or self._made:
+                await self._exchange(capacity)
             elif self._given_up:
                 await self._release()
             else:
@@ -253,44 +253,44 @@ class _Lane:
         # No await since nothing was seen to be left: nothing can have come.
         del self._worker.lanes[self._workspace]
 
-    def _rooms(self) -> dict[str, int]:
+    def _capacity(self) -> dict[str, int]:
         """How many deliveries may be claimed, of each subscription that is owed some."""
         share = min(MAX_POSTS_OF_WORKSPACE, max(MAX_POSTS // len(self._worker.lanes), 1))
         free = min(MAX_POSTS - len(self._worker.under_way), share - self._posts.total())
-        rooms: dict[str, int] = {}
+        capacity: dict[str, int] = {}
         for id_ in self._owed:
             most = MAX_POSTS_FAILING if id_ in self._failing else MAX_POSTS_EACH
             room = min(most - self._posts[id_], free)
             if room > 0:
-                rooms[id_] = room
+                capacity[id_] = room
                 free -= room
-            if len(rooms) == MAX_SUBSCRIPTIONS:
+            if len(capacity) == MAX_SUBSCRIPTIONS:
                 break
-        return rooms if self._free_bytes() > 0 else {}
+        return capacity if self._free_bytes() > 0 else {}
 
     def _free_bytes(self) -> int:
         """How much data may be claimed."""
         return min(MAX_BYTES - self._worker.bytes, MAX_BYTES_OF_WORKSPACE - self._bytes)
 
-    async def _exchange(self, rooms: dict[str, int]) -> None:
+    async def _exchange(self, capacity: dict[str, int]) -> None:
         """Record what was attempted, and start what can be claimed."""
         made, self._made = self._made, []
-        for id_ in rooms:
+        for id_ in capacity:
             del self._owed[id_]  # before it is asked: what is owed from now on is owed anew
         max_bytes = self._free_bytes()
         try:
-            failing, claims = await self._worker.claims.exchange(self._workspace, made, rooms, max_bytes)
+            failing, claims = await self._worker.claims.exchange(self._workspace, made, capacity, max_bytes)
         except Exception as error:  # noqa: BLE001 - the lane goes on: what was attempted has to be recorded
             if not isinstance(error, Unavailable):
                 logger.warning("defect", defect=type(error).__name__, workspace=self._workspace)
             self._made += made
-            self._owed |= dict.fromkeys(rooms)
+            self._owed |= dict.fromkeys(capacity)
             await asyncio.sleep(RETRY_SECONDS)
             return
         for claim in claims:
             self._start(claim)
         if sum(len(claim.data) for claim in claims) > max_bytes - MAX_DATA_BYTES:
-            self._owed |= dict.fromkeys(rooms)  # there may have been more than there was room for
+            self._owed |= dict.fromkeys(capacity)  # there may have been more than there was room for
         for attempt in made:
             if attempt.wait_seconds is not None:
                 self._come_back(attempt.subscription_id, attempt.wait_seconds)
@@ -310,7 +310,7 @@ class _Lane:
         outcome = await self._worker.posting.post(self._workspace, claim)
         ATTEMPTS.add(_kind(outcome))
         ATTEMPT_SECONDS.observe(outcome.elapsed_seconds)
-        self._made.append(self._worker.posting.made(claim, at, outcome))
+        self._made.append(self._worker.posting.record_of(claim, at, outcome))
 
     def _ended(self, task: asyncio.Task[None], claim: Claim) -> None:
         self._worker.under_way.discard(task)
@@ -332,14 +332,14 @@ class _Lane:
         worker, workspace = self._worker, self._workspace
         asyncio.get_running_loop().call_later(seconds + 0.01, lambda: worker.owed(workspace, [subscription]))
 
-    async def _judge(self, made: Sequence[Made], failing: dict[str, float | None]) -> None:
+    async def _judge(self, made: Sequence[AttemptRecord], failing: dict[str, float | None]) -> None:
         """Stop the subscriptions whose receivers are gone, or have failed for too long."""
         gone = {attempt.subscription_id for attempt in made if attempt.status == GONE}
         for id_ in gone:
             await self._worker.disable(self._workspace, id_, GONE_REASON, None)
         for id_, seconds in failing.items():
-            if id_ not in gone and seconds is not None and seconds >= FAILING_SECONDS:
-                await self._worker.disable(self._workspace, id_, FAILING_REASON, FAILING_SECONDS)
+            if id_ not in gone and seconds is not None and seconds >= DISABLE_AFTER_SECONDS:
+                await self._worker.disable(self._workspace, id_, FAILING_REASON, DISABLE_AFTER_SECONDS)
 
     async def _release(self) -> None:
         """Give back what was claimed and not attempted, so that another process need not wait for the claims' end."""
@@ -361,7 +361,7 @@ def _span(workspace: str, claim: Claim) -> Span | None:
     return tracing.begin("deliver", "client", attributes)
 
 
-def _kind(outcome: Outcome) -> str:
+def _kind(outcome: PostResult) -> str:
     """What came of a post, in a word that is counted."""
     if outcome.error is None:
         return "delivered"

@@ -20,7 +20,7 @@ def matcher(query: EventQuery, workspace: str, only_user: str | None) -> Callabl
     """
     conditions: list[Callable[[FoundEvent], bool]] = []
     if (node := filter_of(query)) is not None:
-        conditions.append(judge(node, workspace))
+        conditions.append(matches(node, workspace))
     if query.type is not None and query.type != "*":
         is_type = type_pattern(query.type).fullmatch
         conditions.append(lambda event: is_type(event.type) is not None)
@@ -36,30 +36,30 @@ def matcher(query: EventQuery, workspace: str, only_user: str | None) -> Callabl
     return lambda event: all(condition(event) for condition in conditions)
 
 
-def judge(node: Node, workspace: str) -> Callable[[FoundEvent], bool]:
+def matches(node: Node, workspace: str) -> Callable[[FoundEvent], bool]:
     """Return a function that says whether an event of `workspace` meets a filter.
 
     Raises InvalidInput for a filter with relations.
     """
     refuse_relations(node, "filter")
-    return _judge(node, workspace)
+    return _matches(node, workspace)
 
 
-def _judge(node: Node, workspace: str) -> Callable[[FoundEvent], bool]:
+def _matches(node: Node, workspace: str) -> Callable[[FoundEvent], bool]:
     match node:
         case And(nodes):
-            judges = [_judge(each, workspace) for each in nodes]
-            return lambda event: all(each(event) for each in judges)
+            matching = [_matches(each, workspace) for each in nodes]
+            return lambda event: all(each(event) for each in matching)
         case Or(nodes):
-            judges = [_judge(each, workspace) for each in nodes]
-            return lambda event: any(each(event) for each in judges)
+            matching = [_matches(each, workspace) for each in nodes]
+            return lambda event: any(each(event) for each in matching)
         case Not(inner):
-            negated = _judge(inner, workspace)
+            negated = _matches(inner, workspace)
             return lambda event: not negated(event)
         case Test():
             read, holds, wanted = _reader(node.field, workspace), _HOLDS[node.operator], node.value
             return lambda event: holds(read(event), wanted)
-        case Related():  # `judge` has refused it
+        case Related():  # `matches` has refused it
             raise NotImplementedError
 
 

@@ -66,7 +66,7 @@ def condition(node: Node, parameters: dict[str, object], *, alias: str = "event"
     It is NULL for some rows that do not match: `IS NOT TRUE` negates it. With `only_user`, relations lead to events of
     that user alone.
     """
-    return _Writer(parameters, only_user).of_row(node, alias)
+    return _ConditionWriter(parameters, only_user).of_row(node, alias)
 
 
 def order_value(term: OrderTerm, *, alias: str = "event") -> str:
@@ -103,7 +103,7 @@ def has_kind(kind: str, column: str = "metadata") -> str:
     return f"strpos({column}, '\"{kind}\":') > 0"
 
 
-class _Writer:
+class _ConditionWriter:
     """One filter while it is written."""
 
     def __init__(self, parameters: dict[str, object], only_user: str | None) -> None:

@@ -19,13 +19,13 @@ from app.capacity.openings import Openings, max_connections
 from app.contract.typescript import typescript
 from app.ledger.keyring import Keyring
 from app.server.extensions import load_extensions
-from app.server.install import Install
+from app.server.install import ReadyInstall
 from app.server.parent import before_stop, end_when_told
 from app.server.process import Process
 from app.settings import Settings
-from app.store.install.backlog import Backlog
 from app.store.install.install import head
 from app.store.install.secret import read_secret
+from app.store.install.totals import Totals
 from app.store.postgres.readiness import Readiness
 from app.surfaces.browse import browse_router
 from app.surfaces.ledger.door import MOUNT as LEDGER_MOUNT
@@ -44,7 +44,7 @@ from app.surfaces.shared.connections import Live
 from app.surfaces.shared.edge import Edge, Refusal, is_below, last_handlers
 from app.surfaces.shared.rest import RestDoor, routes
 from app.surfaces.shared.statuses import TRPC_CODES
-from app.surfaces.trpc.door import CONTRACT, MOUNT, Door
+from app.surfaces.trpc.door import CONTRACT, MOUNT, TrpcDoor
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
@@ -61,7 +61,7 @@ logger = structlog.get_logger("synap.server")
 
 
 def create_app(
-    settings: Settings, *, install: Install, keys: Keyring, secret: bytes, ledger_alone: bool = False
+    settings: Settings, *, install: ReadyInstall, keys: Keyring, secret: bytes, ledger_alone: bool = False
 ) -> Litestar:
     """The application of one server process. Extensions are loaded before. It owns its pool from start to stop.
 
@@ -97,7 +97,7 @@ def create_app(
         ]
     measures = MetricsDoor(
         board=process.board,
-        backlog=Backlog(process.database),
+        totals=Totals(process.database),
         authenticator=authenticator,
         version=version("synap-events"),
     )
@@ -138,7 +138,7 @@ def _trpc(
     """The tRPC door: HTTP and WebSockets below one path; and how it answers what fails."""
     procedures = registry()
     transformer = TRANSFORMERS[settings.transformer]
-    door = Door(
+    door = TrpcDoor(
         procedures=procedures,
         services=services,
         authenticator=authenticator,
@@ -171,7 +171,7 @@ def _trpc(
     return trpc, door.refusal
 
 
-def load_worker(_target: str, settings: Settings, install: Install, *, ledger_alone: bool = False) -> ASGIApp:
+def load_worker(_target: str, settings: Settings, install: ReadyInstall, *, ledger_alone: bool = False) -> ASGIApp:
     """What each server process runs first: its own logs, extensions and application. Called by granian."""
     end_when_told()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -181,7 +181,7 @@ def load_worker(_target: str, settings: Settings, install: Install, *, ledger_al
     app = create_app(
         settings, install=install, keys=Keyring(settings.node_key_path), secret=secret, ledger_alone=ledger_alone
     )
-    return Edge(Varying(app) if settings.cors_origins else app, _answers_head)
+    return Edge(VaryMiddleware(app) if settings.cors_origins else app, _answers_head)
 
 
 def _answers_head(path: str) -> bool:
@@ -189,7 +189,7 @@ def _answers_head(path: str) -> bool:
     return is_below(path, MOUNT) and path != CONTRACT.decode()
 
 
-class Varying:
+class VaryMiddleware:
     """Says in `vary` what answers depend on: Litestar's CORS names the origin alone, and only where one was sent."""
 
     def __init__(self, app: Litestar) -> None:

@@ -45,7 +45,7 @@ class Urls(Struct, frozen=True):
     """By the role that serves."""
 
 
-class Install(Struct, frozen=True):
+class ReadyInstall(Struct, frozen=True):
     """A ready install: where its database is and who it is."""
 
     urls: Urls
@@ -59,7 +59,7 @@ class Install(Struct, frozen=True):
 
 
 @contextmanager
-def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Iterator[Install]:
+def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Iterator[ReadyInstall]:
     """The install of `settings`, made where it is new; its embedded database runs until the end of the block.
 
     Raises DataDirectoryError, InstallError, SecretError: one sentence for the operator each. `serving` wants the data
@@ -81,7 +81,7 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
                 compare_at_start(urls.server, notes, Keyring(settings.node_key_path), identity)
                 enter(connection, "server.started", _started(settings), [EVERY])
                 stack.enter_context(_announced(settings, identity.node, connection))
-        yield Install(urls, identity.node, identity.origin)
+        yield ReadyInstall(urls, identity.node, identity.origin)
 
 
 def _migrate(urls: Urls) -> None:

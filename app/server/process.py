@@ -13,7 +13,7 @@ from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.sealing.cursors import Cursors
-from app.server.install import Install
+from app.server.install import ReadyInstall
 from app.server.keeper import Keeper
 from app.server.parent import exit_with_parent
 from app.settings import Settings
@@ -40,7 +40,7 @@ from procedures.context import Services
 class Process:
     """The parts of one server process. It owns its pool of connections from `open` to `close`. For one event loop."""
 
-    def __init__(self, settings: Settings, *, install: Install, keys: Keyring, secret: bytes) -> None:
+    def __init__(self, settings: Settings, *, install: ReadyInstall, keys: Keyring, secret: bytes) -> None:
         """`secret` is the install secret."""
         self.board = metrics.Board(settings.data_dir / "metrics", self._measure)
         self.connections: Callable[[], int] = lambda: 0

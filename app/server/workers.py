@@ -19,7 +19,7 @@ from granian.server.mp import WorkerProcess
 
 from app.capacity.openings import max_connections, max_files
 from app.server.application import load_worker
-from app.server.install import Install
+from app.server.install import ReadyInstall
 from app.settings import Settings
 from app.signals import held_back, stop
 
@@ -99,7 +99,7 @@ class Processes(MPServer):
             self._ssp, self._shd, self._sso = sockets
 
 
-def run(settings: Settings, install: Install) -> None:
+def run(settings: Settings, install: ReadyInstall) -> None:
     """Serve until interrupted."""
     server = Processes(
         "synap",

@@ -23,7 +23,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from app.access.authenticator import Authenticator
-from app.store.install.backlog import Backlog, Standing
+from app.store.install.totals import Standing, Totals
 from app.surfaces.shared.accept import chosen
 from app.surfaces.shared.operation import Probe
 from app.surfaces.shared.requests import bearer_token, header_map, is_loopback, refuse_malformed
@@ -50,7 +50,7 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
     """What the answer is made of."""
 
     board: Board
-    backlog: Backlog
+    totals: Totals
     authenticator: Authenticator
     version: str
 
@@ -78,7 +78,7 @@ async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
     await door.admit(request)
     try:
         async with asyncio.timeout(STANDING_SECONDS):
-            known: Standing | None = await door.backlog.standing()
+            known: Standing | None = await door.totals.standing()
     except (Unavailable, TimeoutError):
         known = None
     snapshots = await door.board.all()

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from app.delivery.guard import Guard
-from app.delivery.post import MAX_BODY_BYTES, Outcome, post
+from app.delivery.post import MAX_BODY_BYTES, PostResult, post
 from app.settings import networks
 from tests.delivery.conftest import Run
 from tests.delivery.names import Names
@@ -15,12 +15,12 @@ from tests.delivery.peers import Behaviour, peer
 LINE = b"HTTP/1.1 200 OK\r\n"
 
 
-def _answered(run: Run, behaviour: bytes | Behaviour, *, timeout_seconds: float = 10) -> Outcome:
+def _answered(run: Run, behaviour: bytes | Behaviour, *, timeout_seconds: float = 10) -> PostResult:
     """What comes of a post to a receiver that answers so."""
     guard = Guard(allow_http=True, allow_networks=networks(["127.0.0.0/8"]), resolve=Names(["127.0.0.1"]))
     with peer(behaviour) as receiver:
         url = f"http://hooks.example.test:{receiver.port}/"
-        outcome: Outcome = run(post(url, b"{}", {}, guard=guard, timeout_seconds=timeout_seconds))
+        outcome: PostResult = run(post(url, b"{}", {}, guard=guard, timeout_seconds=timeout_seconds))
         return outcome
 
 

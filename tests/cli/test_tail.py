@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from app.cli.tail.command import is_local
-from app.cli.tail.follow import TailError, Wanted, follow
+from app.cli.tail.follow import TailError, TailOptions, follow
 from app.cli.tail.line import line
 from app.cli.terminal import escaped
 from benchmarks.process import free_port
@@ -179,15 +179,15 @@ def test_a_server_that_speaks_otherwise_is_said(server: Server, tmp_path: Path, 
     otherwise = "speaks otherwise; set SYNAP_TRANSFORMER={}."
     for start in ("beginning", "1"):
         with pytest.raises(TailError, match=otherwise.format("none")):
-            next(follow(Wanted(url=server.url, token=server.token, start=start, superjson=True)))
+            next(follow(TailOptions(url=server.url, token=server.token, start=start, superjson=True)))
     with serving(tmp_path / "data", database_url=database_url, transformer="superjson") as other:
-        following = follow(Wanted(url=other.url, token=other.token))
+        following = follow(TailOptions(url=other.url, token=other.token))
         logging = threading.Timer(2, lambda: other.mutate("events.log", {"json": {"type": "a.b", "data": {}}}))
         logging.start()
         with pytest.raises(TailError, match=otherwise.format("superjson")):
             next(following)
         with pytest.raises(TailError, match=otherwise.format("superjson")):
-            next(follow(Wanted(url=other.url, token=other.token, start="1")))
+            next(follow(TailOptions(url=other.url, token=other.token, start="1")))
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -212,4 +212,4 @@ def test_what_cannot_be_followed_is_one_sentence(server: Server, members: dict[s
     given["url"] = given["url"].replace("{port}", server.url.rsplit(":", 1)[1])
 
     with pytest.raises(TailError, match=rf"{expected}[^\n]*\.$"):
-        next(follow(Wanted(**given)))
+        next(follow(TailOptions(**given)))

@@ -16,7 +16,7 @@ from itertools import repeat
 import pytest
 
 from app.delivery.guard import Guard
-from app.delivery.post import BODY_SECONDS, MAX_BODY_BYTES, MAX_PIECES, Outcome, post
+from app.delivery.post import BODY_SECONDS, MAX_BODY_BYTES, MAX_PIECES, PostResult, post
 from app.settings import networks
 from benchmarks.process import free_port
 from tests.delivery.conftest import Run
@@ -41,11 +41,11 @@ def _url(receiver: Peer, scheme: str = "http") -> str:
     return f"{scheme}://{HOST}:{receiver.port}/secret-path?token=secret-token"
 
 
-async def _post(receiver: Peer, guard: Guard | None = None, *, timeout_seconds: float = 60) -> Outcome:
+async def _post(receiver: Peer, guard: Guard | None = None, *, timeout_seconds: float = 60) -> PostResult:
     return _discreet(await post(_url(receiver), b"{}", {}, guard=guard or _guard(), timeout_seconds=timeout_seconds))
 
 
-def _discreet(outcome: Outcome) -> Outcome:
+def _discreet(outcome: PostResult) -> PostResult:
     for secret in ("secret", "127.0.0.1", "::1", "10.0.0.1"):
         assert secret not in (outcome.error or "")
     return outcome
@@ -336,15 +336,15 @@ def _endless(first: bytes, then: bytes, *, pause: float = 0, sent: list[int] | N
     return behave
 
 
-def _ends(receiver: Peer, run: Run, *, timeout_seconds: float = 60) -> Outcome:
+def _ends(receiver: Peer, run: Run, *, timeout_seconds: float = 60) -> PostResult:
     """The outcome of a call; the receiver must see its connection end while the caller's loop runs on."""
 
-    async def story() -> Outcome:
+    async def story() -> PostResult:
         outcome = await _post(receiver, timeout_seconds=timeout_seconds)
         assert await asyncio.to_thread(receiver.ended.wait, 30)
         return outcome
 
-    ended: Outcome = run(story())
+    ended: PostResult = run(story())
     return ended
 
 
@@ -417,7 +417,7 @@ def test_a_receiver_that_never_reads_costs_the_timeout_and_gets_no_more(run: Run
         while data := connection.recv(65536):
             got[0] += len(data)
 
-    async def story() -> Outcome:
+    async def story() -> PostResult:
         outcome = await post(_url(receiver), body, {}, guard=_guard(), timeout_seconds=0.6)
         given_up.set()
         assert await asyncio.to_thread(receiver.ended.wait, 30)
@@ -573,7 +573,7 @@ def test_a_call_that_is_cancelled_leaves_no_connection(run: Run) -> None:
 
 
 def test_a_hundred_hostile_receivers_take_no_longer_than_one(run: Run) -> None:
-    async def story(receivers: Iterator[Peer]) -> list[Outcome]:
+    async def story(receivers: Iterator[Peer]) -> list[PostResult]:
         return await asyncio.gather(*(_post(receiver, timeout_seconds=1) for receiver in receivers))
 
     with peer(until_closed) as hanging, peer(_endless(b"HTTP/1.1 200 ", b"x", pause=0.05)) as dripping:

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, defstruct
 
 from app.filters.event import FoundEvent
 from app.filters.fields import Fields
-from app.filters.matches import judge
+from app.filters.matches import matches
 from app.filters.parse import parse_filter
 from app.filters.sql import condition
 from app.ledger.draft import Draft
@@ -117,15 +117,15 @@ class Logs:
         sql = f"SELECT seq FROM event WHERE workspace_id = %(workspace)s AND ({matches}) ORDER BY seq"
         return [row[0] for row in self.store.run(self.store.database.rows_alone(sql, parameters))]
 
-    def by_judge(self, raw: object, known: Fields = FIELDS) -> list[int]:
+    def by_matches(self, raw: object, known: Fields = FIELDS) -> list[int]:
         """The same in memory. Both doors' events say the same."""
-        matches = judge(parse_filter(raw, "filter", known), self.workspace)
-        [one, other] = [[event.seq for event in self.found(door) if matches(event)] for door in (0, 1)]
+        meets = matches(parse_filter(raw, "filter", known), self.workspace)
+        [one, other] = [[event.seq for event in self.found(door) if meets(event)] for door in (0, 1)]
         assert one == other
         return one
 
     def matching(self, raw: object, known: Fields = FIELDS) -> list[int]:
         """The seqs of those that match, by both."""
         by_sql = self.by_sql(raw, known)
-        assert by_sql == self.by_judge(raw, known)
+        assert by_sql == self.by_matches(raw, known)
         return by_sql

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 import schemas.filter as syntax
 from app.filters.event import Document
-from app.filters.matches import judge
+from app.filters.matches import matches
 from app.filters.order import parse_order
 from app.filters.parse import parse_filter, refuse_relations
 from app.filters.values import INSTANT
@@ -180,7 +180,7 @@ def test_relations_are_refused_where_events_are_looked_at_one_by_one() -> None:
         refuse_relations(related, "input.filter")
     assert refused.value.field == "input.filter"
     with pytest.raises(InvalidInput):
-        judge(related, "default")
+        matches(related, "default")
 
 
 def test_listed_fields_are_those_that_are_found() -> None:

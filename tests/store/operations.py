@@ -22,12 +22,12 @@ from app.store.install.keys import Keys, find_principal, valid_keys
 from app.store.install.rate_windows import lease
 from app.store.ledger.export import Exports
 from app.store.ledger.trees import Trees
-from app.store.webhooks.claims import Claims, Made
+from app.store.webhooks.backlog import backlog_of, logs, owed
+from app.store.webhooks.claims import AttemptRecord, Claims
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import Dispatch
 from app.store.webhooks.purge import purge
 from app.store.webhooks.subscriptions import Subscriptions
-from app.store.webhooks.work import logs, owed, work_of
 from schemas.base import Way
 from schemas.browse import BrowseEvents
 from schemas.event import EventQuery, ListEvents
@@ -261,7 +261,7 @@ class Operations:
             logged += 30
         await logs(self.database)
         await owed(self.database)
-        await work_of(self.database, self.workspace)
+        await backlog_of(self.database, self.workspace)
         await self.dispatching.subscribers(self.workspace)
         return logged
 
@@ -279,7 +279,7 @@ class Operations:
         assert {claim.subscription for claim in claims} == {"sub_plain", "sub_ordered"}
         now = self.store.clock.at
         made = [
-            Made(claim.subscription, claim.delivery_seq, claim.attempts, now, 1, 200, None, "", None)
+            AttemptRecord(claim.subscription, claim.delivery_seq, claim.attempts, now, 1, 200, None, "", None)
             for claim in claims[:-2]
         ]
         await self.claims.exchange(self.workspace, made, {"sub_ordered": 1}, max_bytes=2**20)

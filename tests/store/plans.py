@@ -10,7 +10,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 
 from app.store.postgres.database import Database
-from app.store.postgres.pipe import Call, Outcome, PipedConnection, _compiled
+from app.store.postgres.pipe import Call, CallResult, PipedConnection, _compiled
 
 UTILITY = {"BEGIN", "COMMIT", "ROLLBACK"}
 
@@ -87,10 +87,10 @@ class _Watched(PipedConnection):
     seen: list[Seen]
     plans: str | None
 
-    async def outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+    async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
         """What came of each call: one after the other, in the transaction that is open, else in one of their own."""
         is_own = self.info.transaction_status == TransactionStatus.IDLE and calls[0][0] not in UTILITY
-        outcomes: list[Outcome] = []
+        outcomes: list[CallResult] = []
         if self.plans is not None and self.info.transaction_status == TransactionStatus.IDLE:
             await self.execute(f"SET plan_cache_mode = {self.plans}", prepare=False)
         if is_own:
@@ -103,7 +103,7 @@ class _Watched(PipedConnection):
             await self.execute("ROLLBACK" if is_failed else "COMMIT", prepare=False)
         return outcomes
 
-    async def _run(self, call: Call) -> Outcome:
+    async def _run(self, call: Call) -> CallResult:
         if call[0] in UTILITY:
             [outcome] = await super().outcomes([call])
             return outcome

@@ -25,7 +25,7 @@ from app.store.install.keys import Keys, new_key_id
 from app.store.install.workspaces import create_workspace
 from app.store.ledger.witness import CLOSE_SECONDS, Witness
 from app.store.postgres.database import Database
-from app.store.postgres.pipe import Call, Outcome
+from app.store.postgres.pipe import Call, CallResult
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.subscribers import Subscriber
 from app.store.webhooks.subscriptions import Subscriptions
@@ -232,7 +232,7 @@ def test_a_read_is_entered_behind_its_answer_also_when_it_runs_twice(store: Stor
 class Forgetful(Database):
     """Every call runs twice, as where the connection is lost behind the commit: the first answer came to nobody."""
 
-    async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[Outcome]:
+    async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[CallResult]:
         await super()._trip(calls, **options)
         return await super()._trip(calls, **options)
 

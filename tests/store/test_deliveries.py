@@ -11,7 +11,7 @@ import pytest
 from app.filters.parse import kept_filter
 from app.filters.type_patterns import type_pattern
 from app.store.audit.log import Act
-from app.store.webhooks.claims import Claim, Claims, Made
+from app.store.webhooks.claims import AttemptRecord, Claim, Claims
 from app.store.webhooks.deliveries import Deliveries
 from app.store.webhooks.dispatch import (
     MAX_JUDGED,
@@ -118,7 +118,7 @@ class Owed:
         """What came of attempts."""
         at = datetime.now(UTC)
         made = [
-            Made(
+            AttemptRecord(
                 subscription_id=claim.subscription,
                 delivery_seq=claim.delivery_seq,
                 attempts=claim.attempts,

@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.store.install.backlog import Backlog
+from app.store.install.totals import Totals
+from app.store.webhooks.backlog import Backlog, backlog_of, logs, owed
 from app.store.webhooks.purge import PURGED, purge
 from app.store.webhooks.subscriptions import Subscriptions
-from app.store.webhooks.work import Work, logs, owed, work_of
 from tests.store.opened import Store, opened
 from tests.store.plans import Recording
 
@@ -106,12 +106,12 @@ def test_one_workspace_is_looked_at_alone(many: Many) -> None:
     many.owe("ws-9", "sub_4")
     many.execute("UPDATE subscription SET cursor = -1 WHERE workspace_id = 'ws-9' AND id = 'sub_5'")
 
-    work = many.store.run(work_of(many.database, "ws-9"))
+    backlog = many.store.run(backlog_of(many.database, "ws-9"))
 
-    assert work == Work(-1, ["sub_5"], ["sub_4"])
+    assert backlog == Backlog(-1, ["sub_5"], ["sub_4"])
     assert many.blocks() <= 10 * FEW_BLOCKS
     many.execute("UPDATE subscription SET state = 'paused' WHERE workspace_id = 'ws-9'")
-    assert many.store.run(work_of(many.database, "ws-9")) is None
+    assert many.store.run(backlog_of(many.database, "ws-9")) is None
 
 
 def test_a_survey_finds_every_log_with_active_subscriptions(many: Many) -> None:
@@ -148,7 +148,7 @@ def test_metrics_count_every_state_in_few_blocks(many: Many) -> None:
     many.execute("UPDATE event_tip SET seq = 41 WHERE workspace_id = 'ws-6'")
     many.execute("UPDATE subscription SET cursor = -1 WHERE workspace_id = 'ws-7' AND id = 'sub_1'")
 
-    standing = many.store.run(Backlog(many.database).standing())
+    standing = many.store.run(Totals(many.database).standing())
 
     assert standing.subscriptions == {"active": 10 * WORKSPACES - 10, "paused": 10}
     assert standing.workspaces == WORKSPACES + 1

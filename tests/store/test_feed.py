@@ -22,7 +22,7 @@ from app.sealing.cursors import Cursor, Cursors
 from app.store.events.event_log import EventLog
 from app.store.events.follower import MAX_BYTES, MAX_EVENTS, SPAN, EventFollower
 from app.store.postgres.database import Database
-from app.store.postgres.pipe import Call, Outcome
+from app.store.postgres.pipe import Call, CallResult
 from schemas.errors import InvalidInput, NotFound
 from schemas.event import CaughtUp, StreamEvents
 from schemas.written import Tracked
@@ -390,7 +390,7 @@ def test_idle_readers_cost_no_query_each(store: Store) -> None:
     class Counting(Database):
         reads = 0
 
-        async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[Outcome]:
+        async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[CallResult]:
             self.reads += len(calls)
             return await super()._trip(calls, **options)
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from app.cli.arguments import UsageError, check_user, check_workspace
 from app.cli.importing.importer import import_file
-from app.cli.importing.options import Order, Outcome, called
+from app.cli.importing.options import ImportOptions, ImportResult, called
 from app.cli.terminal import escaped
 from app.settings import Settings
 from app.signals import stop
@@ -55,12 +55,14 @@ def import_(
         raise UsageError("--from-line must be 1 or more.")
     path = None if file == "-" else Path(file)
     known_as = name or (path.name if path else f"stdin-{uuid4()}")
-    order = Order(path=path, name=known_as, workspace=workspace, user=user, from_line=from_line, skip_bad=skip_bad)
-    outcome = import_file(Settings.from_environment(), order)
-    for line in complaints(order, outcome):
+    options = ImportOptions(
+        path=path, name=known_as, workspace=workspace, user=user, from_line=from_line, skip_bad=skip_bad
+    )
+    result = import_file(Settings.from_environment(), options)
+    for line in complaints(options, result):
         print(line, file=sys.stderr)
-    print(summary(order, outcome))
-    sys.exit(exit_code(outcome))
+    print(summary(options, result))
+    sys.exit(exit_code(result))
 
 
 EXIT_REFUSED = 1
@@ -68,55 +70,55 @@ EXIT_REFUSED = 1
 EXIT_FAILED = 2
 
 
-def summary(order: Order, outcome: Outcome) -> str:
+def summary(options: ImportOptions, result: ImportResult) -> str:
     """What the import did, in one line."""
-    events = outcome.stored + outcome.already
-    name = f" Its name is {escaped(order.name)}." if order.path is None else ""
+    events = result.stored + result.already
+    name = f" Its name is {escaped(options.name)}." if options.path is None else ""
     return (
-        f"{called(order)} into {order.workspace}: {outcome.stored} stored, {outcome.already} there already, "
-        f"{outcome.refused} refused, in {outcome.seconds:.1f} s "
-        f"({events / max(outcome.seconds, 1e-6):,.0f} events/s).{name}"
+        f"{called(options)} into {options.workspace}: {result.stored} stored, {result.already} there already, "
+        f"{result.refused} refused, in {result.seconds:.1f} s "
+        f"({events / max(result.seconds, 1e-6):,.0f} events/s).{name}"
     )
 
 
-def complaints(order: Order, outcome: Outcome) -> Iterator[str]:
+def complaints(options: ImportOptions, result: ImportResult) -> Iterator[str]:
     """What the operator must know if the import did not store everything, line by line."""
-    name, unit = called(order), outcome.unit
-    if outcome.again:
+    name, unit = called(options), result.unit
+    if result.again:
         yield (
-            f"synap: There already, behind what was not: {outcome.again} of the {unit}s. An earlier import named "
-            f"{escaped(order.name)} had the same text in the same place; if this is another file, give it a --name."
+            f"synap: There already, behind what was not: {result.again} of the {unit}s. An earlier import named "
+            f"{escaped(options.name)} had the same text in the same place; if this is another file, give it a --name."
         )
-    if outcome.bad is not None:
-        for issue in outcome.bad.issues:
+    if result.bad is not None:
+        for issue in result.bad.issues:
             where = f"{escaped(issue.path)}: " if issue.path else ""
-            yield f"{name}, {unit} {outcome.bad.number}: {where}{escaped(issue.message)}"
+            yield f"{name}, {unit} {result.bad.number}: {where}{escaped(issue.message)}"
         yield (
-            f"synap: All before {unit} {outcome.bad.number} is stored; mend that {unit} and run the same command again"
-            f"{_by_name(order)}, or say --skip-bad FILE."
+            f"synap: All before {unit} {result.bad.number} is stored; mend that {unit} and run the same command again"
+            f"{_by_name(options)}, or say --skip-bad FILE."
         )
-    elif outcome.failure is not None:
-        yield f"synap: {outcome.failure}; {_goes_on(order, outcome)}"
-    elif outcome.is_interrupted:
-        yield f"synap: Interrupted; {_goes_on(order, outcome)}"
+    elif result.failure is not None:
+        yield f"synap: {result.failure}; {_goes_on(options, result)}"
+    elif result.is_interrupted:
+        yield f"synap: Interrupted; {_goes_on(options, result)}"
 
 
-def exit_code(outcome: Outcome) -> int:
+def exit_code(result: ImportResult) -> int:
     """0: all is stored. 1: a line was refused. 2: it could not continue. 130 or 143: SIGINT or SIGTERM stopped it."""
-    if outcome.failure is not None:
+    if result.failure is not None:
         return EXIT_FAILED
-    if outcome.is_interrupted:
+    if result.is_interrupted:
         return stop.exit_code
-    return EXIT_REFUSED if outcome.bad or outcome.refused else 0
+    return EXIT_REFUSED if result.bad or result.refused else 0
 
 
-def _by_name(order: Order) -> str:
+def _by_name(options: ImportOptions) -> str:
     """For standard input, the option that repeats the name, which may have been made for this run."""
-    return f" with --name {escaped(order.name)}" if order.path is None else ""
+    return f" with --name {escaped(options.name)}" if options.path is None else ""
 
 
-def _goes_on(order: Order, outcome: Outcome) -> str:
+def _goes_on(options: ImportOptions, result: ImportResult) -> str:
     return (
-        f"the same command{_by_name(order)} goes on behind {outcome.unit} {outcome.last_line} (with --from-line "
-        f"{outcome.last_line + 1} at once)."
+        f"the same command{_by_name(options)} goes on behind {result.unit} {result.last_line} (with --from-line "
+        f"{result.last_line + 1} at once)."
     )

@@ -29,7 +29,7 @@ SERVER_MADE = frozenset({"version", "timestamp", "seq", "hash", "erased"})
 """What readers get of an event, and nobody may send."""
 
 
-class Piece(Struct, frozen=True, array_like=True):
+class LinePiece(Struct, frozen=True, array_like=True):
     """Some lines in a row, without their ends. `first` is the number of the first one, from 1."""
 
     first: int
@@ -76,7 +76,7 @@ class Lines:
         self._drafting = Drafting()
         self._decoder = msgspec.json.Decoder(LogEvent)
 
-    def drafted(self, piece: Piece) -> Drafted:
+    def drafted(self, piece: LinePiece) -> Drafted:
         """What the lines of `piece` become."""
         made = Drafted([], [], [])
         for number, line in enumerate(piece.lines, piece.first):
@@ -107,9 +107,9 @@ class Lines:
 
 
 def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
-    """Answer each `Piece` of a connection with its `Drafted`, and the empty message, the end, with itself."""
+    """Answer each `LinePiece` of a connection with its `Drafted`, and the empty message, the end, with itself."""
     load_extensions(extensions)
-    lines, decoder = Lines(origin), msgspec.msgpack.Decoder(Piece)
+    lines, decoder = Lines(origin), msgspec.msgpack.Decoder(LinePiece)
     with suppress(EOFError, OSError):  # nobody waits any longer
         while sent := pieces.recv_bytes():
             pieces.send_bytes(msgspec.msgpack.encode(lines.drafted(decoder.decode(sent))))

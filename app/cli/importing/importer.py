@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import IO
 
-from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, Origin, Piece, Refused, work
-from app.cli.importing.options import Order, Outcome, called
+from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, LinePiece, Origin, Refused, work
+from app.cli.importing.options import ImportOptions, ImportResult, called
 from app.cli.importing.reader import DraftedLines, ImportingError, opened, size_of, text_of
 from app.cli.importing.rejected import refusals_of, set_aside
 from app.cli.terminal import Bar
@@ -23,7 +23,7 @@ from app.ledger.chain import NODE_LOG
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.server.extensions import load_extensions
-from app.server.install import Install, ready
+from app.server.install import ReadyInstall, ready
 from app.settings import Settings
 from app.signals import held_back, stop
 from app.store.audit.log import enter
@@ -44,53 +44,55 @@ PATIENCE_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 
 
-def import_file(settings: Settings, order: Order) -> Outcome:
-    """Carry out `order` on the install of `settings`. Servers may run on it.
+def import_file(settings: Settings, options: ImportOptions) -> ImportResult:
+    """Import into the install of `settings`. Servers may run on it.
 
     Raises ImportingError, SettingsError, DataDirectoryError, InstallError before anything is stored.
     """
     load_extensions(settings.extensions)
     with ExitStack() as stack:
-        file = stack.enter_context(opened(order.path))
-        text = text_of(file, called(order))
-        refusals = None if order.skip_bad is None else stack.enter_context(refusals_of(order.skip_bad, file, order))
-        origin = Origin(order.workspace, order.name, order.user, settings.max_event_bytes)
+        file = stack.enter_context(opened(options.path))
+        text = text_of(file, called(options))
+        refusals = (
+            None if options.skip_bad is None else stack.enter_context(refusals_of(options.skip_bad, file, options))
+        )
+        origin = Origin(options.workspace, options.name, options.user, settings.max_event_bytes)
         drafting = stack.enter_context(_drafting(origin, settings.extensions))  # starts while the database does
         install = stack.enter_context(ready(settings, serving=False))
         with connect(install.database_url) as connection:
-            size = log_size(connection, order.workspace)
-            if size is None or order.workspace == NODE_LOG:
-                raise ImportingError(f"There is no workspace {order.workspace!r}; see: synap workspaces list.")
+            size = log_size(connection, options.workspace)
+            if size is None or options.workspace == NODE_LOG:
+                raise ImportingError(f"There is no workspace {options.workspace!r}; see: synap workspaces list.")
             register_types(connection, registered_kinds(), event_types())
-            enter(connection, "events.import_started", _named(order), [order.workspace])
-        lines = DraftedLines(file, text, drafting, order.from_line, settings.max_event_bytes)
-        importing = _Import(order, lines, refusals, size - 1)
+            enter(connection, "events.import_started", _named(options), [options.workspace])
+        lines = DraftedLines(file, text, drafting, options.from_line, settings.max_event_bytes)
+        importing = _Import(options, lines, refusals, size - 1)
         try:
             asyncio.run(importing.run(install, Keyring(settings.node_key_path)))
         finally:
-            outcome = importing.outcome
+            result = importing.result
             with (
                 suppress(InstallError),
                 connect(install.database_url) as connection,
             ):  # the database may be why the import ended
-                counts = {name: getattr(outcome, name) for name in ("stored", "already", "refused")}
-                enter(connection, "events.imported", _named(order) | counts, [order.workspace])
-    return outcome
+                counts = {name: getattr(result, name) for name in ("stored", "already", "refused")}
+                enter(connection, "events.imported", _named(options) | counts, [options.workspace])
+    return result
 
 
 class _Import:
     """One running import."""
 
-    def __init__(self, order: Order, lines: DraftedLines, refusals: IO[bytes] | None, end: int) -> None:
+    def __init__(self, options: ImportOptions, lines: DraftedLines, refusals: IO[bytes] | None, end: int) -> None:
         """Take the rejected lines' file if there is one, and the last seq of the log, `end`."""
-        self.outcome = Outcome(last_line=order.from_line - 1)
-        self._order = order
+        self.result = ImportResult(last_line=options.from_line - 1)
+        self._options = options
         self._lines = lines
         self._refusals = refusals
         self._end = end
         self._stopped = asyncio.Event()
 
-    async def run(self, install: Install, keys: Keyring) -> None:
+    async def run(self, install: ReadyInstall, keys: Keyring) -> None:
         """Import to the end, to the first refused line, or until this process is told to stop.
 
         It then still stores the lines that it has begun to store.
@@ -99,7 +101,7 @@ class _Import:
         with stop.finishing(lambda: loop.call_soon_threadsafe(self._stopped.set)):
             await self._run(install, keys)
 
-    async def _run(self, install: Install, keys: Keyring) -> None:
+    async def _run(self, install: ReadyInstall, keys: Keyring) -> None:
         database, notices = Database(install.database_url), Notices(install.database_url)
         await database.open()
         notices.open(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)
@@ -111,39 +113,39 @@ class _Import:
                 await self._import(bar)
         except (ImportingError, ProcedureError) as error:
             if isinstance(error, Unavailable) and self._stopped.is_set():  # so `_patiently` gave up at once
-                self.outcome.is_interrupted = True
+                self.result.is_interrupted = True
             else:
-                self.outcome.failure = str(error).removesuffix(".")
+                self.result.failure = str(error).removesuffix(".")
         finally:
-            self.outcome.seconds = time.monotonic() - started
+            self.result.seconds = time.monotonic() - started
             await notices.close()
             await database.close()
 
     async def _import(self, bar: Bar) -> None:
         stopping = asyncio.create_task(self._stopped.wait())
         following = asyncio.create_task(self._lines.next())
-        done_bytes, done_before = 0, self.outcome.last_line
+        done_bytes, done_before = 0, self.result.last_line
         try:
-            while self.outcome.bad is None:
+            while self.result.bad is None:
                 await asyncio.wait([following, stopping], return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
-                    self.outcome.is_interrupted = True
+                    self.result.is_interrupted = True
                     return
                 found = await following
                 if found is None:
                     return
                 piece, drafted = found
-                self.outcome.unit = self._lines.unit
+                self.result.unit = self._lines.unit
                 following = asyncio.create_task(self._lines.next())  # read while this one is stored
                 await self._store(piece, drafted)
                 done_bytes += size_of(piece.lines)
-                bar.show(self._lines.skipped_bytes + done_bytes, self.outcome.last_line - done_before)
+                bar.show(self._lines.skipped_bytes + done_bytes, self.result.last_line - done_before)
         finally:
             for task in (stopping, following):
                 task.cancel()
             await asyncio.gather(stopping, following, return_exceptions=True)
 
-    async def _store(self, piece: Piece, drafted: Drafted) -> None:
+    async def _store(self, piece: LinePiece, drafted: Drafted) -> None:
         numbers, drafts, refused = drafted.numbers, drafted.drafts, drafted.refused
         if refused and self._refusals is None:
             before = sum(number < refused[0].number for number in numbers)
@@ -151,13 +153,13 @@ class _Import:
         if drafts:
             refused = await self._append(numbers, drafts) + refused
         if refused and self._refusals is None:
-            self.outcome.bad = refused[0]
-            self.outcome.last_line = refused[0].number - 1
+            self.result.bad = refused[0]
+            self.result.last_line = refused[0].number - 1
             return
         if self._refusals is not None:
-            set_aside(self._refusals, sorted(refused, key=attrgetter("number")), piece, self._order)
-            self.outcome.refused += len(refused)
-        self.outcome.last_line = piece.first + len(piece.lines) - 1
+            set_aside(self._refusals, sorted(refused, key=attrgetter("number")), piece, self._options)
+            self.result.refused += len(refused)
+        self.result.last_line = piece.first + len(piece.lines) - 1
 
     async def _append(self, numbers: Sequence[int], drafts: Sequence[Draft]) -> list[Refused]:
         """Append in order. Returns the lines that the log refuses; without `--skip-bad` only the first one."""
@@ -175,24 +177,24 @@ class _Import:
         stored = {event.seq for event in events if event.seq > self._end}
         self._end = max(stored, default=self._end)
         self._count_again(drafts, [event.seq in stored for event in events])
-        self.outcome.stored += len(stored)
-        self.outcome.already += len(events) - len(stored)
+        self.result.stored += len(stored)
+        self.result.already += len(events) - len(stored)
         return []
 
     def _count_again(self, drafts: Sequence[Draft], are_new: Sequence[bool]) -> None:
         """Count lines that were stored already, after lines that were not. A file that has only grown has none."""
-        any_new = self.outcome.stored > 0
+        any_new = self.result.stored > 0
         for draft, is_new in zip(drafts, are_new, strict=True):
             any_new = any_new or is_new
             if any_new and not is_new and draft.id.version == LINE_ID_VERSION:
-                self.outcome.again += 1
+                self.result.again += 1
 
     async def _patiently(self, drafts: Sequence[Draft]) -> list[SynapEvent]:
         """Append, and try again while the database is unavailable, for at most PATIENCE_SECONDS."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return await self._log.append(self._order.workspace, drafts)
+                return await self._log.append(self._options.workspace, drafts)
             except Unavailable:
                 if self._stopped.is_set() or time.monotonic() > deadline:
                     raise
@@ -215,6 +217,6 @@ def _drafting(origin: Origin, extensions: Sequence[str]) -> Iterator[Connection]
         process.join()
 
 
-def _named(order: Order) -> dict[str, object]:
+def _named(options: ImportOptions) -> dict[str, object]:
     """What the audit records of a file: only its name, because a path may name a person."""
-    return {"file": order.name.encode(errors="surrogateescape").decode(errors="replace")}
+    return {"file": options.name.encode(errors="surrogateescape").decode(errors="replace")}

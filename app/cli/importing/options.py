@@ -8,7 +8,7 @@ from app.cli.importing.drafting import Refused
 from app.cli.terminal import escaped
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class ImportOptions(Struct, frozen=True, kw_only=True):
     """What `synap import` imports, and how."""
 
     path: Path | None
@@ -22,7 +22,7 @@ class Order(Struct, frozen=True, kw_only=True):
     """The file for refused lines. None means that the first one ends the import."""
 
 
-class Outcome(Struct, kw_only=True):
+class ImportResult(Struct, kw_only=True):
     """What an import has done so far."""
 
     stored: int = 0
@@ -42,6 +42,6 @@ class Outcome(Struct, kw_only=True):
     """Why the import could not continue: one sentence."""
 
 
-def called(order: Order) -> str:
+def called(options: ImportOptions) -> str:
     """What messages call the file."""
-    return "standard input" if order.path is None else escaped(order.path.name)
+    return "standard input" if options.path is None else escaped(options.path.name)

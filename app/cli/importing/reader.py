@@ -17,7 +17,7 @@ from typing import IO, cast
 import msgspec
 
 from app.cli.first_bytes import GZIP, NotReadableError, Reader, unpacked
-from app.cli.importing.drafting import Drafted, Piece
+from app.cli.importing.drafting import Drafted, LinePiece
 from app.cli.importing.json_values import SplitError, Splitter, splitter
 from app.store.events.event_log import MAX_GROUP_EVENTS
 
@@ -69,7 +69,7 @@ class DraftedLines:
         self._first = first
         self._max_line_bytes = max_event_bytes + 1  # as much as shows that it is too large
         self._splitter: Splitter | None = None
-        self._sent: deque[Piece] = deque()
+        self._sent: deque[LinePiece] = deque()
         self._failure: str | None = None
         self.skipped_bytes = 0
         """Of the lines before the first one that is wanted."""
@@ -86,7 +86,7 @@ class DraftedLines:
         """Begin to read. The thread is a daemon: it may wait for a pipe for ever."""
         threading.Thread(target=self._read, daemon=True).start()
 
-    async def next(self) -> tuple[Piece, Drafted] | None:
+    async def next(self) -> tuple[LinePiece, Drafted] | None:
         """The next lines and what they became; None at the end. Raises ImportingError."""
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._drafting.fileno(), arrived.set)
@@ -111,13 +111,13 @@ class DraftedLines:
                 self._drafting.send_bytes(msgspec.msgpack.encode(piece))
             self._drafting.send_bytes(b"")
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self) -> Iterator[LinePiece]:
         number = 1
         for lines in self._portions():
             skipped = max(self._first - number, 0)
             self.skipped_bytes += size_of(lines[:skipped])
             if skipped < len(lines):
-                yield Piece(number + skipped, lines[skipped:])
+                yield LinePiece(number + skipped, lines[skipped:])
             number += len(lines)
 
     def _portions(self) -> Iterator[list[bytes]]:

@@ -9,8 +9,8 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from app.cli.importing.drafting import Piece, Refused
-from app.cli.importing.options import Order
+from app.cli.importing.drafting import LinePiece, Refused
+from app.cli.importing.options import ImportOptions
 from app.cli.importing.reader import ImportingError
 
 
@@ -23,14 +23,14 @@ class _SetAside(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @contextmanager
-def refusals_of(path: Path, source: IO[bytes], order: Order) -> Iterator[IO[bytes]]:
+def refusals_of(path: Path, source: IO[bytes], options: ImportOptions) -> Iterator[IO[bytes]]:
     """The file for rejected lines: a new one, or that of an earlier run, with the lines that are not read again."""
     try:
         if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
             raise ImportingError(
                 f"{path} is the file that is imported; name another one for the lines that are refused."
             )
-        kept = _kept_bytes(path, order) if path.is_file() else 0
+        kept = _kept_bytes(path, options) if path.is_file() else 0
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
         if path.is_file():
             os.fchmod(file.fileno(), 0o600)  # it may be that of an earlier run, or made by the operator
@@ -44,7 +44,7 @@ def refusals_of(path: Path, source: IO[bytes], order: Order) -> Iterator[IO[byte
             file.close()
 
 
-def set_aside(file: IO[bytes], refused: Sequence[Refused], piece: Piece, order: Order) -> None:
+def set_aside(file: IO[bytes], refused: Sequence[Refused], piece: LinePiece, options: ImportOptions) -> None:
     """Write rejected lines of a piece, with the reasons. Raises ImportingError."""
     try:
         for each in refused:
@@ -53,16 +53,16 @@ def set_aside(file: IO[bytes], refused: Sequence[Refused], piece: Piece, order: 
             file.write(msgspec.json.encode(_SetAside(each.number, issues, text)) + b"\n")
         file.flush()
     except OSError as error:
-        raise ImportingError(f"{order.skip_bad} cannot be written: {error.strerror}.") from None
+        raise ImportingError(f"{options.skip_bad} cannot be written: {error.strerror}.") from None
 
 
-def _kept_bytes(path: Path, order: Order) -> int:
+def _kept_bytes(path: Path, options: ImportOptions) -> int:
     """The bytes of the file of an earlier run that hold lines before `from_line`. Raises ImportingError, OSError."""
     kept = 0
     with path.open("rb") as file:
         for place, text in enumerate(file):
             try:
-                is_kept = msgspec.json.decode(text, type=_SetAside).line < order.from_line
+                is_kept = msgspec.json.decode(text, type=_SetAside).line < options.from_line
             except msgspec.DecodeError:
                 if place == 0:
                     raise ImportingError(

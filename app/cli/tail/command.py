@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from app.cli.arguments import Flag
-from app.cli.tail.follow import Wanted, follow
+from app.cli.tail.follow import TailOptions, follow
 from app.cli.tail.line import printer
 from app.cli.tokens import read_token
 from app.settings import Settings
@@ -53,7 +53,7 @@ def tail(
     if not token and is_local(url):
         with suppress(OSError, ValueError):
             token = settings.control_token_path.read_text(encoding="ascii").strip()
-    wanted = Wanted(
+    options = TailOptions(
         url=url,
         token=token,
         workspace=workspace,
@@ -63,7 +63,7 @@ def tail(
         superjson=settings.transformer == "superjson",
     )
     shown = printer(json=json)
-    for event in follow(wanted, lambda said: print(f"synap: {said}", file=sys.stderr, flush=True)):
+    for event in follow(options, lambda said: print(f"synap: {said}", file=sys.stderr, flush=True)):
         with stop.finishing():  # no signal ends the process within a line
             print(shown(event), flush=True)
         stop.check()

@@ -42,7 +42,7 @@ class _LostError(Exception):
     """The connection was lost, or the server is away for now."""
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class TailOptions(Struct, frozen=True, kw_only=True):
     """What to follow. `start` is a start of `events.stream`, or the seq of the first event."""
 
     url: str
@@ -62,80 +62,80 @@ class _Message(Struct, frozen=True):
     id: str | None
 
 
-def follow(wanted: Wanted, tell: Callable[[str], object] = lambda _: None) -> Iterator[bytes]:
+def follow(options: TailOptions, tell: Callable[[str], object] = lambda _: None) -> Iterator[bytes]:
     """The JSON of each event, for ever. A lost connection is made again; if the first one fails, it raises TailError.
 
     `tell` gets a sentence when the connection is lost, and when it is there again.
     """
-    query = _query(wanted)
+    query = _query(options)
     place: str | None = None
     failures = 0
     while True:
         try:
-            for message in _messages(wanted, query, place):
+            for message in _messages(options, query, place):
                 place = message.id or place
                 if failures and message.name in {"message", "ping"}:
                     failures = 0
                     tell("The connection is there again.")
                 if message.name == "message":
-                    yield _plain(message.data, wanted)
+                    yield _plain(message.data, options)
         except _LostError as lost:
             if place is None:
-                raise TailError(f"{without_secrets(wanted.url)} cannot be followed: {lost}.") from None
+                raise TailError(f"{without_secrets(options.url)} cannot be followed: {lost}.") from None
             if not failures:
                 tell(f"The connection is lost ({lost}); trying again.")
         time.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
         failures += 1
 
 
-def _query(wanted: Wanted) -> dict[str, Any]:
+def _query(options: TailOptions) -> dict[str, Any]:
     """The input of `events.stream`. Raises TailError."""
-    query: dict[str, Any] = {"start": wanted.start}
-    if wanted.type is not None:
-        query["type"] = wanted.type
-    if wanted.filter is not None:
+    query: dict[str, Any] = {"start": options.start}
+    if options.type is not None:
+        query["type"] = options.type
+    if options.filter is not None:
         try:
-            query["filter"] = msgspec.json.decode(wanted.filter)
+            query["filter"] = msgspec.json.decode(options.filter)
         except (msgspec.DecodeError, RecursionError):
             raise TailError('--filter must be JSON, such as \'{"type":{"startsWith":"note."}}\'.') from None
-    if _SEQ.fullmatch(wanted.start):
-        query["start"] = _before(wanted, int(wanted.start))
+    if _SEQ.fullmatch(options.start):
+        query["start"] = _before(options, int(options.start))
     return query
 
 
-def _before(wanted: Wanted, seq: int) -> str:
+def _before(options: TailOptions, seq: int) -> str:
     """The start of a stream whose first event is that of `seq`: the id of the event before it."""
     if seq == 0:
         return "beginning"
     asked = {"filter": {"seq": {"eq": seq - 1}}, "limit": 1}
     try:
-        with closing(_connection(wanted)) as connection:
-            answer = _asked(connection, wanted, "events.list", asked, {})
+        with closing(_connection(options)) as connection:
+            answer = _asked(connection, options, "events.list", asked, {})
             content = answer.read(MAX_LINE_BYTES)
         said = msgspec.json.decode(content)
         if "error" in said:
-            raise _refusal(_unpacked(said["error"], wanted), wanted)
-        events = _unpacked(said["result"]["data"], wanted)
+            raise _refusal(_unpacked(said["error"], options), options)
+        events = _unpacked(said["result"]["data"], options)
     except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError, _LostError) as error:
-        raise TailError(f"{without_secrets(wanted.url)} cannot be followed: {_reason(error)}.") from None
+        raise TailError(f"{without_secrets(options.url)} cannot be followed: {_reason(error)}.") from None
     if not events:
         raise TailError(f"The log has no event with the seq {seq - 1}, or this key may not read it.")
     return str(events[0]["id"])
 
 
-def _messages(wanted: Wanted, query: dict[str, Any], place: str | None) -> Iterator[_Message]:
+def _messages(options: TailOptions, query: dict[str, Any], place: str | None) -> Iterator[_Message]:
     """The messages of one connection, which ends with _LostError. Raises TailError if the server refuses."""
     try:
-        with closing(_connection(wanted)) as connection:
+        with closing(_connection(options)) as connection:
             headers = {} if place is None else {"last-event-id": place}
-            answer = _asked(connection, wanted, "events.stream", query, headers)
+            answer = _asked(connection, options, "events.stream", query, headers)
             if answer.headers.get_content_type() != "text/event-stream":
                 raise _LostError(f"it answers {answer.status} and no events")
             for message in _parsed(answer):
                 if message.name == "connected" and connection.sock is not None:
                     connection.sock.settimeout(_silence(message.data))
                 elif message.name == "serialized-error":
-                    raise _refusal(_unpacked(msgspec.json.decode(message.data), wanted), wanted)
+                    raise _refusal(_unpacked(msgspec.json.decode(message.data), options), options)
                 yield message
             raise _LostError("it ends the stream")
     except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError) as error:
@@ -143,14 +143,14 @@ def _messages(wanted: Wanted, query: dict[str, Any], place: str | None) -> Itera
 
 
 def _asked(
-    connection: http.client.HTTPConnection, wanted: Wanted, name: str, asked: object, headers: dict[str, str]
+    connection: http.client.HTTPConnection, options: TailOptions, name: str, asked: object, headers: dict[str, str]
 ) -> http.client.HTTPResponse:
-    sent = msgspec.json.encode({"json": asked} if wanted.superjson else asked).decode()
-    path = f"{urlsplit(wanted.url).path.rstrip('/')}/trpc/{name}?input={quote(sent)}"
-    if wanted.token:
-        headers = headers | {"authorization": f"Bearer {wanted.token}"}
-    if wanted.workspace is not None:
-        headers = headers | {"x-workspace-id": quote(wanted.workspace)}
+    sent = msgspec.json.encode({"json": asked} if options.superjson else asked).decode()
+    path = f"{urlsplit(options.url).path.rstrip('/')}/trpc/{name}?input={quote(sent)}"
+    if options.token:
+        headers = headers | {"authorization": f"Bearer {options.token}"}
+    if options.workspace is not None:
+        headers = headers | {"x-workspace-id": quote(options.workspace)}
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     if answer.status >= 500 or (answer.status != 200 and "json" not in answer.headers.get_content_type()):
@@ -158,18 +158,18 @@ def _asked(
     return answer
 
 
-def _connection(wanted: Wanted) -> http.client.HTTPConnection:
+def _connection(options: TailOptions) -> http.client.HTTPConnection:
     """A connection to the server. Raises TailError for an invalid URL or token."""
     try:
-        parts = urlsplit(wanted.url)
+        parts = urlsplit(options.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection: http.client.HTTPConnection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
     except ValueError:
-        shown = without_secrets(wanted.url)
+        shown = without_secrets(options.url)
         raise TailError(f"{shown} is no URL of a server, such as http://127.0.0.1:8000.") from None
-    if wanted.token and not _TOKEN.fullmatch(wanted.token):
+    if options.token and not _TOKEN.fullmatch(options.token):
         raise TailError("The token has characters that no token has.")
     return connection
 
@@ -197,38 +197,38 @@ def _silence(connected: bytes) -> float:
     return seconds / 1000 if isinstance(seconds, int | float) and seconds > 0 else SILENCE_SECONDS
 
 
-def _plain(data: bytes, wanted: Wanted) -> bytes:
-    _check_transformer(wanted, is_wrapped=data.startswith(b'{"json":'))
-    return bytes(msgspec.json.decode(data, type=_Wrapped).json) if wanted.superjson else data
+def _plain(data: bytes, options: TailOptions) -> bytes:
+    _check_transformer(options, is_wrapped=data.startswith(b'{"json":'))
+    return bytes(msgspec.json.decode(data, type=_Wrapped).json) if options.superjson else data
 
 
-def _unpacked(value: Any, wanted: Wanted) -> Any:
-    _check_transformer(wanted, is_wrapped=isinstance(value, dict) and "json" in value)
-    return value["json"] if wanted.superjson else value
+def _unpacked(value: Any, options: TailOptions) -> Any:
+    _check_transformer(options, is_wrapped=isinstance(value, dict) and "json" in value)
+    return value["json"] if options.superjson else value
 
 
-def _check_transformer(wanted: Wanted, *, is_wrapped: bool) -> None:
+def _check_transformer(options: TailOptions, *, is_wrapped: bool) -> None:
     """Raise TailError if the server wraps values and we do not, or the other way round."""
-    if is_wrapped != wanted.superjson:
-        raise _otherwise(wanted)
+    if is_wrapped != options.superjson:
+        raise _otherwise(options)
 
 
-def _otherwise(wanted: Wanted) -> TailError:
+def _otherwise(options: TailOptions) -> TailError:
     """The server has the other transformer."""
-    spoken = "none" if wanted.superjson else "superjson"
-    return TailError(f"{without_secrets(wanted.url)} speaks otherwise; set SYNAP_TRANSFORMER={spoken}.")
+    spoken = "none" if options.superjson else "superjson"
+    return TailError(f"{without_secrets(options.url)} speaks otherwise; set SYNAP_TRANSFORMER={spoken}.")
 
 
-def _refusal(error: Any, wanted: Wanted) -> TailError | _LostError:
+def _refusal(error: Any, options: TailOptions) -> TailError | _LostError:
     """The failure that an error of the server means for us."""
     refusal = msgspec.convert(error, _Refusal)
     if refusal.data.reason == "wrong_transformer":
-        return _otherwise(wanted)
+        return _otherwise(options)
     message = escaped(refusal.message).removesuffix(".")
     if refusal.data.code in _RETRIABLE:
         return _LostError(message)
     hint = "; give it a token: --token-file or SYNAP_TOKEN" if refusal.data.code == "UNAUTHORIZED" else ""
-    return TailError(f"{without_secrets(wanted.url)} refuses: {message}{hint}.")
+    return TailError(f"{without_secrets(options.url)} refuses: {message}{hint}.")
 
 
 def _reason(error: Exception) -> str:

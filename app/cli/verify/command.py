@@ -17,7 +17,7 @@ from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.checkpoint import Note
 from app.ledger.verify import Verdict, kind_of, verify_bundle, verify_consistency, verify_proof
 from app.ledger.verify.bundle import Spread, Told
-from app.ledger.verify.proof import Kind
+from app.ledger.verify.proof import EvidenceKind
 from app.ledger.verify.shapes import Consistency
 
 
@@ -79,7 +79,7 @@ def verify(
     sys.exit(code)
 
 
-def _check_options(kind: Kind, *, has_checkpoint: bool, has_consistency: bool, audit: str | None) -> None:
+def _check_options(kind: EvidenceKind, *, has_checkpoint: bool, has_consistency: bool, audit: str | None) -> None:
     if kind == "proof" and has_checkpoint:
         raise UsageError("--checkpoint is for an export or a consistency proof, not for the proof of one event.")
     if kind == "consistency" and not has_checkpoint:
@@ -105,7 +105,12 @@ ALL_CORES_BYTES = 2**24
 
 
 def judged(
-    text: mmap.mmap | bytes, kind: Kind, progress: Told, *, extends: Note | None, consistency: Consistency | None
+    text: mmap.mmap | bytes,
+    kind: EvidenceKind,
+    progress: Told,
+    *,
+    extends: Note | None,
+    consistency: Consistency | None,
 ) -> Verdict:
     """The verdict on evidence of this kind. All cores check a large bundle. Raises CoreError.
 

@@ -6,7 +6,7 @@ from app.cli.terminal import escaped
 from app.ledger.audit import AuditVerdict
 from app.ledger.checkpoint import Note
 from app.ledger.verify import Broken, Verdict
-from app.ledger.verify.proof import Kind
+from app.ledger.verify.proof import EvidenceKind
 
 EXIT_BROKEN = 1
 
@@ -24,7 +24,7 @@ def of_node(verdict: Verdict, node: str | None) -> Verdict:
     return msgspec.structs.replace(verdict, broken=Broken(None, f"it is of the node {verdict.node}"))
 
 
-def report(verdict: Verdict, kind: Kind = "bundle", *, extends: Note | None = None) -> list[str]:
+def report(verdict: Verdict, kind: EvidenceKind = "bundle", *, extends: Note | None = None) -> list[str]:
     """The verdict on evidence of this kind, line by line. `extends`: the earlier checkpoint of a consistency proof."""
     if verdict.broken is not None:
         seq, message = verdict.broken.seq, verdict.broken.message
@@ -71,7 +71,7 @@ def audit_exit_code(verdict: AuditVerdict) -> int:
     return EXIT_PARTLY if verdict.covered is None else 0
 
 
-def _summary(verdict: Verdict, kind: Kind, extends: Note | None) -> str:
+def _summary(verdict: Verdict, kind: EvidenceKind, extends: Note | None) -> str:
     of = f"{_events(verdict.count)} of the log {verdict.log}"
     size = verdict.checkpoint.size if verdict.checkpoint is not None else 0
     if kind == "consistency" and extends is not None:

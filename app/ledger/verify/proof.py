@@ -27,10 +27,10 @@ MAX_PROOF_BYTES = 4 * 2**20
 """What is larger has more than one event."""
 
 
-Kind = Literal["bundle", "proof", "consistency"]
+EvidenceKind = Literal["bundle", "proof", "consistency"]
 
 
-def kind_of(source: Source) -> Kind:
+def kind_of(source: Source) -> EvidenceKind:
     """Whether it is the proof of one event, or of consistency, as the ledger answers it; all else is a bundle."""
     if len(source) > MAX_PROOF_BYTES:
         return "bundle"

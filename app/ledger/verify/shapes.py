@@ -140,7 +140,7 @@ class Rotations(Struct, frozen=True, forbid_unknown_fields=True):
     rotations: Annotated[list[Rotation], Meta(min_length=1)]
 
 
-class Tip(Struct, frozen=True, forbid_unknown_fields=True):
+class ToldTip(Struct, frozen=True, forbid_unknown_fields=True):
     """Where an audit ends."""
 
     log: str
@@ -148,10 +148,10 @@ class Tip(Struct, frozen=True, forbid_unknown_fields=True):
     hash: _Hash
 
 
-class Tips(Struct, frozen=True, forbid_unknown_fields=True):
+class ToldTips(Struct, frozen=True, forbid_unknown_fields=True):
     """The payload of an event that says where audits end."""
 
-    tips: list[Tip]
+    tips: list[ToldTip]
 
 
 class RolledBack(Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,7 +182,7 @@ event_decoder = msgspec.json.Decoder(Event)
 context_decoder = msgspec.json.Decoder(Context)
 member_decoder = msgspec.json.Decoder(dict[str, Raw])
 rotation_decoder = msgspec.json.Decoder(Rotations)
-tip_decoder = msgspec.json.Decoder(Tips)
+tip_decoder = msgspec.json.Decoder(ToldTips)
 rolled_back_decoder = msgspec.json.Decoder(RolledBack)
 erasure_decoder = msgspec.json.Decoder(Erasures)
 

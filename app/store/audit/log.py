@@ -158,7 +158,7 @@ def enter(connection: psycopg.Connection, action: str, detail: Mapping[str, obje
     connection.execute(*Act.of(action, node, detail, workspaces).call)
 
 
-class Tip(Struct, frozen=True):
+class AuditEnd(Struct, frozen=True):
     """Where the audit chain of `log` ends: the seq and the hash of its last entry."""
 
     log: str
@@ -199,25 +199,25 @@ class AuditLog:
         return [workspace for workspace, *_ in rows]
 
 
-async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -> list[Tip]:
+async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -> list[AuditEnd]:
     """The ends of the chains that moved since the log `_node` said where they were, at most `MAX_TIPS`.
 
     With `only_if_due` none where it said so within the hour. For a transaction that holds the lock on that log, and
     that says so and runs `witnessed`: then nobody says it again.
     """
     leased, tips = await connection.trip([(LEASE, {"only_if_due": only_if_due}), (UNWITNESSED, {})])
-    return [Tip(*row) for row in tips] if leased else []
+    return [AuditEnd(*row) for row in tips] if leased else []
 
 
-async def claim_untold(connection: PipedConnection, workspace: str, seconds: float) -> list[Tip]:
+async def claim_untold(connection: PipedConnection, workspace: str, seconds: float) -> list[AuditEnd]:
     """The end of a workspace's chain, unless its own log has told of every entry that is older than `seconds`.
 
     For a transaction that holds the lock on that log and tells it: the log itself shows what was told.
     """
     [tips] = await connection.trip([(UNTOLD, {"workspace": workspace, "seconds": seconds})])
-    return [Tip(*row) for row in tips]
+    return [AuditEnd(*row) for row in tips]
 
 
-def witnessed(tips: Sequence[Tip]) -> Call:
+def witnessed(tips: Sequence[AuditEnd]) -> Call:
     """Takes note that the log `_node` says where these chains end."""
     return WITNESSED, {"logs": [tip.log for tip in tips], "seqs": [tip.seq for tip in tips]}

@@ -11,8 +11,8 @@ from psycopg.errors import UndefinedTable
 from app.ledger.chain import ROLLED_BACK_TYPE
 from app.ledger.kept import RolledBack
 from app.ledger.merkle import Frontier
-from app.store.install.backlog import OWED
 from app.store.install.keys import IS_VALID
+from app.store.install.totals import OWED
 from app.store.postgres.pipe import Row
 from app.store.postgres.readiness import MISSING_RIGHTS, RIGHTS, STATE
 

@@ -17,7 +17,7 @@ import structlog
 
 from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.ledger.draft import Draft, new_id, server_draft
-from app.store.audit.log import MAX_TIPS, AuditLog, Tip, claim_untold, claim_unwitnessed, witnessed
+from app.store.audit.log import MAX_TIPS, AuditEnd, AuditLog, claim_untold, claim_unwitnessed, witnessed
 from app.store.events.event_log import EventLog
 from app.store.postgres.pipe import Call, PipedConnection
 from schemas.errors import NotFound, Unavailable
@@ -97,7 +97,7 @@ class Witness:
 
     async def _say_some(self, *, only_if_due: bool) -> int:
         """Append one event. Answers how many chains it speaks of; 0 where there was nothing to say."""
-        tips: list[Tip] = []
+        tips: list[AuditEnd] = []
 
         async def prepare(connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
             tips.extend(await claim_unwitnessed(connection, only_if_due=only_if_due))
@@ -106,6 +106,6 @@ class Witness:
         await self._log.append_with(NODE_LOG, prepare)
         return len(tips)
 
-    def _draft(self, tips: Sequence[Tip]) -> Draft:
+    def _draft(self, tips: Sequence[AuditEnd]) -> Draft:
         said = {"tips": [{"log": tip.log, "seq": tip.seq, "hash": f"sha256:{tip.hash.hex()}"} for tip in tips]}
         return server_draft(AUDIT_TIP_TYPE, said, id=new_id(), node=self._node)

@@ -21,7 +21,7 @@ from psycopg.errors import (
 )
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from app.store.postgres.pipe import Call, NoAnswerError, Once, Outcome, PipedConnection, Row
+from app.store.postgres.pipe import Call, CallResult, NoAnswerError, Once, PipedConnection, Row
 from app.store.postgres.searches import Searches, Turns
 from schemas.errors import Internal, Unavailable
 
@@ -273,7 +273,7 @@ class Database:
         """Carry out what waits, batch by batch, until nothing does."""
         await asyncio.sleep(0)  # the other reads of this turn of the loop join
         while batch := self._next(MAX_BATCH):
-            outcomes: Sequence[Outcome | Exception]
+            outcomes: Sequence[CallResult | Exception]
             try:
                 outcomes = await self._trip([read.call for read in batch])
             except Exception as error:  # noqa: BLE001 - the lane goes on, and each caller gets the error as its own
@@ -296,7 +296,7 @@ class Database:
         """The reads whose turn it is."""
         return [turn[1] for _ in range(most) if (turn := self._waiting.take()) is not None]
 
-    async def _trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> Sequence[Outcome]:
+    async def _trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> Sequence[CallResult]:
         """Run reads; tried again on another connection where the first had died unnoticed. Raises Unavailable."""
         try:
             try:
@@ -309,7 +309,7 @@ class Database:
         except LOST as error:
             raise unavailable(error) from error
 
-    async def _outcomes(self, calls: Sequence[Call], *, while_wanted: bool) -> Sequence[Outcome]:
+    async def _outcomes(self, calls: Sequence[Call], *, while_wanted: bool) -> Sequence[CallResult]:
         async with self.pool.connection() as connection:
             return await (connection.outcomes_while_wanted if while_wanted else connection.outcomes)(calls)
 
@@ -319,7 +319,7 @@ def _workspace_of(parameters: Mapping[str, object]) -> str:
     return str(parameters.get("workspace", ""))
 
 
-def _rows_of_last(outcomes: Sequence[Outcome]) -> list[Row]:
+def _rows_of_last(outcomes: Sequence[CallResult]) -> list[Row]:
     """The rows of the last call. Raises what its caller is told."""
     rows = outcomes[-1]
     if isinstance(rows, list):

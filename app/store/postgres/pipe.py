@@ -24,7 +24,7 @@ Row = TupleRow
 Call = tuple[str, Mapping[str, object]]
 """A statement with `%(name)s` parameters (`%(name)b`: sent in binary), and their values."""
 
-Outcome = list[Row] | Error | None
+CallResult = list[Row] | Error | None
 """Of one call: its rows, its error, or None where it did not run because one before it failed."""
 
 
@@ -79,7 +79,7 @@ class PipedConnection(AsyncConnection[Row]):
             rows.append(outcome or [])
         return rows
 
-    async def outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+    async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
         """What came of each call, in one round trip. Outside a transaction they are one: an error ends it.
 
         Raises OperationalError where the connection was lost; it is closed then, as it is when this is cancelled.
@@ -100,7 +100,7 @@ class PipedConnection(AsyncConnection[Row]):
             raise
         return self._outcomes(prepared, results[closed:])
 
-    async def outcomes_while_wanted(self, calls: Sequence[Call]) -> list[Outcome]:
+    async def outcomes_while_wanted(self, calls: Sequence[Call]) -> list[CallResult]:
         """The same. If this is cancelled, the database ends the statements, and the connection stays good."""
         running = asyncio.create_task(self.outcomes(calls))
         try:
@@ -190,8 +190,8 @@ class PipedConnection(AsyncConnection[Row]):
             loop.remove_reader(socket)
         return results
 
-    def _outcomes(self, prepared: Sequence[_Key | None], results: list[PGresult]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _outcomes(self, prepared: Sequence[_Key | None], results: list[PGresult]) -> list[CallResult]:
+        outcomes: list[CallResult] = []
         remaining = iter(results)
         for key in prepared:
             result = next(remaining)

@@ -20,7 +20,7 @@ from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
 MAX_SUBSCRIPTIONS = 200
 """Subscriptions whose deliveries are claimed at once."""
 
-FAILING_SECONDS = 60
+FAILING_AFTER_SECONDS = 60
 """A receiver from which nothing but failures came for as long is called failing: one that fails now and then is not."""
 
 _PLACE = """
@@ -86,7 +86,7 @@ WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = cl
 
 CLAIM = f"""
 WITH asked AS (
-    SELECT * FROM unnest(%(ids)s::text[], %(rooms)s::int[]) AS asked (id, room)
+    SELECT * FROM unnest(%(ids)s::text[], %(capacity)s::int[]) AS asked (id, room)
 ), due AS MATERIALIZED (
     SELECT d.* FROM asked
     JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = asked.id AND s.state = 'active'
@@ -123,7 +123,7 @@ WITH asked AS (
 )
 SELECT c.subscription_id, c.delivery_seq, c.attempts, s.url, s.secret,
     CASE WHEN s.previous_until > now() THEN s.previous_secret END,
-    coalesce(s.failing_since < now() - interval '{FAILING_SECONDS} seconds', false),
+    coalesce(s.failing_since < now() - interval '{FAILING_AFTER_SECONDS} seconds', false),
     e.seq, e.id::text, e.type, coalesce(e.producer, e.source), {INSTANT.format("e.recorded_at")}, e.data,
     encode(e.hash, 'hex'), e.erased
 FROM claimed AS c
@@ -160,7 +160,7 @@ class Claim(Struct, frozen=True):
     is_erased: bool
 
 
-class Made(Struct, frozen=True):
+class AttemptRecord(Struct, frozen=True):
     """An attempt that was made, after `attempts` others; the next is due `wait_seconds` from now (None: none is)."""
 
     subscription_id: str
@@ -184,7 +184,7 @@ class Claims:
         self._claim_seconds = claim_seconds
 
     async def exchange(
-        self, workspace: str, made: Sequence[Made], rooms: Mapping[str, int], max_bytes: int
+        self, workspace: str, made: Sequence[AttemptRecord], capacity: Mapping[str, int], max_bytes: int
     ) -> tuple[dict[str, float | None], list[Claim]]:
         """Record attempts, and claim what is due: so many of each subscription, and so many bytes of data in all.
 
@@ -197,12 +197,12 @@ class Claims:
             calls.append((LOCK_SUBSCRIPTIONS, key | told))
             record = key | {"made": msgspec.json.encode(made).decode()}
             calls += [(LOCK_MADE, record), (TRIED, record)]
-        if rooms:
-            asked = {"ids": array(rooms), "rooms": array(rooms.values())}
+        if capacity:
+            asked = {"ids": array(capacity), "capacity": array(capacity.values())}
             calls.append((CLAIM, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
         outcomes = await self._database.atomic(calls)
         failing: dict[str, float | None] = dict(outcomes[2]) if made else {}
-        return failing, [Claim(*row) for row in outcomes[-1]] if rooms else []
+        return failing, [Claim(*row) for row in outcomes[-1]] if capacity else []
 
     async def release(self, workspace: str, claims: Sequence[Claim]) -> None:
         """Give back what was claimed and not attempted."""

@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from app.capacity.turns import Turns
 from app.filters.cost import cost, weight
 from app.filters.event import FoundEvent
-from app.filters.matches import judge
+from app.filters.matches import matches
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, array, to_found
 from app.store.postgres.database import BEGIN, COMMIT, LOST, ROLLBACK, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, PipedConnection, Row
@@ -31,7 +31,7 @@ MAX_MATCHES = 5000
 MAX_JUDGED = 250
 MAX_JUDGED_BYTES = 2**20
 MAX_JUDGED_COST = 2**26
-"""Events that filters judge in one step, their size, and what all filters together make of it, unless the first event
+"""Events that filters look at in one step, their size, and what all filters together make of it, unless the first event
 alone is more."""
 
 MAX_UNTRIED = 10_000
@@ -60,7 +60,7 @@ FROM (
     FROM {each_sql("seq", "%(seqs)s::bigint[]")} WINDOW oldest AS (ORDER BY seq)
 ) AS asked WHERE bytes <= %(max_bytes)s::bigint OR place = 1 ORDER BY seq
 """
-"""What filters judge."""
+"""The bytes that filters look at in one step."""
 
 SUBSCRIBERS = """
 SELECT id, event_types, only_user, filter FROM subscription
@@ -128,7 +128,7 @@ MOVE_BEHIND = "UPDATE subscription SET cursor = %(cursor)s WHERE workspace_id = 
 CHANGED = "UPDATE dispatch SET version = version + 1 WHERE workspace_id = %(workspace)s"
 
 
-class Step(Struct, frozen=True):
+class DispatchResult(Struct, frozen=True):
     """What looking through a log came to: the place up to which, and the subscriptions that are owed something now."""
 
     seq: int
@@ -172,7 +172,7 @@ class Dispatch:
         work = partial(subscribers.of, event.seq, event.type, event.user_id, found)
         return await self._turns.run(subscribers.workspace, cost(subscribers.weight, found.values()), work)
 
-    async def step(self, workspace: str) -> Step | None:
+    async def step(self, workspace: str) -> DispatchResult | None:
         """Owe the next events of a log to those who take part; None if another process is at it.
 
         Filters are asked before anything is locked: that may take long. Raises UnreadableFilterError.
@@ -182,7 +182,7 @@ class Dispatch:
         if not place:
             return None
         if not events:
-            return Step(place[0][0], set())
+            return DispatchResult(place[0][0], set())
         matches = await self._matches(key, place[0], events)
         owed = set(matches.ids)
         async with self._transaction() as connection:
@@ -195,7 +195,7 @@ class Dispatch:
                 calls: list[Call] = [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE, owing)]
                 _, [(changes,)] = await connection.trip(calls)
             await connection.trip([(MOVE, key | {"seq": matches.end, "changes": changes}), COMMIT])
-        return Step(matches.end, owed)
+        return DispatchResult(matches.end, owed)
 
     async def _matches(self, key: Mapping[str, str], place: Row, events: Sequence[Row]) -> "_Matches":
         """Who is to be told of which of these events, from the first on."""
@@ -245,22 +245,22 @@ class Dispatch:
         """Up to where the log was looked at from `cursor`, `until` or less, and the places that match."""
         wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
         sql = MATCHES if subscriber.only_user is None else MATCHES_OF_USER
-        matches: list[int] = [seq for (seq,) in await self._database.rows_alone(sql, {**key, **wanted})]
-        if len(matches) == MAX_EVENTS:
-            until = matches[-1]
+        seqs: list[int] = [seq for (seq,) in await self._database.rows_alone(sql, {**key, **wanted})]
+        if len(seqs) == MAX_EVENTS:
+            until = seqs[-1]
         if (node := _node(subscriber)) is None:
-            return until, matches
-        whole, stop = await self._whole(key, matches, weight(node))
-        work = partial(_meeting, judge(node, key["workspace"]), whole)
-        matches = await self._turns.run(key["workspace"], cost(weight(node), whole.values()), work)
-        return until if stop is None else stop - 1, matches
+            return until, seqs
+        whole, stop = await self._whole(key, seqs, weight(node))
+        work = partial(_meeting, matches(node, key["workspace"]), whole)
+        seqs = await self._turns.run(key["workspace"], cost(weight(node), whole.values()), work)
+        return until if stop is None else stop - 1, seqs
 
     async def _whole(
         self, key: Mapping[str, str], seqs: Sequence[int], weight: int
     ) -> tuple[Mapping[int, FoundEvent], int | None]:
         """The events at these places, in order, and the first whose event was too much for one step (None: none).
 
-        `weight` is that of the filters which judge them.
+        `weight` is that of the filters which look at them.
         """
         if not seqs:
             return {}, None

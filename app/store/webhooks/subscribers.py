@@ -9,7 +9,7 @@ from msgspec import Struct
 from app.filters.cost import weight
 from app.filters.event import FoundEvent
 from app.filters.fields import known_fields
-from app.filters.matches import judge
+from app.filters.matches import matches
 from app.filters.parse import parse_filter
 from app.filters.type_patterns import type_patterns
 from schemas.errors import InvalidInput
@@ -70,7 +70,7 @@ class Subscribers:
             except InvalidInput:
                 self.unreadable.append(each.id)
                 continue
-            meets = None if node is None else judge(node, workspace)
+            meets = None if node is None else matches(node, workspace)
             self.weight += 0 if node is None else weight(node)
             self._all.append(_Told(each.id, re.compile(each.types), each.only_user, meets))
         self._have_filters = any(each.meets for each in self._all)

@@ -39,7 +39,7 @@ _VARY = (b"vary", b"trpc-accept, accept")
 _JSON = (b"content-type", b"application/json")
 
 
-class Door(Struct, frozen=True, kw_only=True):
+class TrpcDoor(Struct, frozen=True, kw_only=True):
     """Serves a registry of procedures below `/trpc`."""
 
     procedures: Mapping[str, Procedure]

@@ -32,7 +32,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
-class _Writer:
+class _RecordWriter:
     """Hands records to a recorder, and counts what it does not take."""
 
     def __init__(self, recorder: Recorder, prefix: str, source: Source | None, producer: str | None) -> None:
@@ -82,7 +82,7 @@ class SynapHandler(logging.Handler):
     ) -> None:
         """The recorder is the caller's to close."""
         super().__init__(level)
-        self._writer = _Writer(recorder, prefix, source, producer)
+        self._writer = _RecordWriter(recorder, prefix, source, producer)
 
     @property
     def dropped(self) -> int:
@@ -131,7 +131,7 @@ class SynapProcessor:
         producer: str | None = None,
     ) -> None:
         """The recorder is the caller's to close."""
-        self._writer = _Writer(recorder, prefix, source, producer)
+        self._writer = _RecordWriter(recorder, prefix, source, producer)
 
     @property
     def dropped(self) -> int:

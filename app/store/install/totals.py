@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
 from app.store.postgres.database import PLANNER_DECIDES, Database
-from app.store.webhooks.work import IS_ACTIVE
-from app.store.webhooks.work import OWED as WALK
+from app.store.webhooks.backlog import IS_ACTIVE
+from app.store.webhooks.backlog import OWED as WALK
 
 LOGS = """
 SELECT count(*), coalesce(sum(seq + 1), 0)::bigint FROM event_tip JOIN workspace AS w ON w.id = workspace_id
@@ -55,7 +55,7 @@ class Standing(Struct, frozen=True):
     """Events of a log that the furthest active subscription has not looked at."""
 
 
-class Backlog:
+class Totals:
     """Asks the database how the install stands: once, however many ask at the same time. For one event loop."""
 
     def __init__(self, database: Database) -> None:

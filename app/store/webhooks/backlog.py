@@ -66,7 +66,7 @@ Named = tuple[str, str]
 """A workspace, and a subscription of it."""
 
 
-class Work(Struct, frozen=True):
+class Backlog(Struct, frozen=True):
     """What a workspace's subscriptions wait for."""
 
     end: int
@@ -89,7 +89,7 @@ async def owed(database: Database) -> tuple[list[Named], list[Named]]:
     return [(workspace, id_) for workspace, id_ in behind], [(workspace, id_) for workspace, id_ in due]
 
 
-async def work_of(database: Database, workspace: str) -> Work | None:
+async def backlog_of(database: Database, workspace: str) -> Backlog | None:
     """What one workspace waits for; None if it has no active subscription."""
     rows = await database.rows_alone(WORK_OF, {"workspace": workspace})
-    return Work(*rows[0]) if rows else None
+    return Backlog(*rows[0]) if rows else None
