@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import asdict
 
 from app.store.audit.log import Act
-from app.store.install.keys import FIND_ISSUED, INSERT_ONCE, ROTATE, Key, Keys, new_key_id, token_hash
+from app.store.install.keys import FIND_ISSUED, INSERT_ONCE, ROTATE_KEY, Key, Keys, new_key_id, token_hash
 from app.store.postgres.database import Database
 from schemas.principal import Scope
 
@@ -44,8 +44,8 @@ def test_a_rotation_that_runs_twice_ends_and_makes_one(database_url: str, grace_
             "ends_at": ends_at if grace_seconds else None,
         }
 
-        first = await database.rows_alone(ROTATE, parameters)
-        again = await database.rows_alone(ROTATE, parameters)
+        first = await database.rows_alone(ROTATE_KEY, parameters)
+        again = await database.rows_alone(ROTATE_KEY, parameters)
 
         [successor] = map(Key.of, first)
         assert again == []

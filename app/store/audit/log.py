@@ -27,7 +27,8 @@ from schemas.principal import EVERY
 from schemas.written import Written
 
 AUDITED = "audit_append(%(audit_logs)s::text[], %(audit_id)s, %(audit_action)s, %(audit_actor)s, %(audit_detail)s)"
-"""Enters an act, with its `parameters`; in the RETURNING clause of the statement that does it: no row, no entry."""
+"""Enters an act, with its `parameters`. It stands in the RETURNING clause of the statement that does the act, so an act
+that changes no row has no entry."""
 
 ENTRY_JSON = f"""concat(
     '{{"id":"', id, '","action":', to_json(action), ',"actor":', to_json(actor),
@@ -43,11 +44,13 @@ _BOUNDS = f"""bounds AS (
         ({one_sql("id", "%(audit_id)s", columns="seq", table="audit_entry")}),
         (SELECT seq + 1 FROM audit_tip WHERE workspace_id = %(workspace)s), 0) AS last
 )"""
-"""Between which seqs the answer lies, neither included: behind `since`, and before the entry of the read itself, which
-is there where the connection was lost and the read runs a second time. Times rise with seq."""
+"""The seqs between which the entries of an answer lie, neither included: after `since`, and before the entry of the
+read itself. That entry exists already if the connection was lost and the read runs a second time. Times rise with
+seq."""
 
-_BETWEEN = """workspace_id = %(workspace)s
+_ENTRIES_BETWEEN = """workspace_id = %(workspace)s
     AND seq > (SELECT first FROM bounds) AND seq < (SELECT last FROM bounds)"""
+"""The entries of a workspace between the bounds."""
 
 
 def _page_sql(conditions: str, order: str, total: str) -> str:
@@ -57,35 +60,44 @@ def _page_sql(conditions: str, order: str, total: str) -> str:
         FROM (SELECT * FROM audit_entry WHERE {conditions} ORDER BY {order} LIMIT %(limit)s) AS page"""
 
 
-ENTRIES = _page_sql(_BETWEEN, "seq", "SELECT last - first - 1 FROM bounds")
-"""Seqs have no gaps: nothing needs to be counted."""
+LIST_ENTRIES = _page_sql(_ENTRIES_BETWEEN, "seq", "SELECT last - first - 1 FROM bounds")
+"""A page of entries, and how many there are: seqs have no gaps, so nothing is counted."""
 
-_OF_ACTION = """workspace_id = %(workspace)s AND (action, seq) > (%(action)s, (SELECT first FROM bounds))
+_OF_ACTION_BETWEEN = """workspace_id = %(workspace)s AND (action, seq) > (%(action)s, (SELECT first FROM bounds))
     AND (action, seq) < (%(action)s, (SELECT last FROM bounds))"""
+"""The entries of one action between the bounds, in the order of their index."""
 
-ENTRIES_OF_ACTION = _page_sql(
-    _OF_ACTION,
+LIST_ENTRIES_OF_ACTION = _page_sql(
+    _OF_ACTION_BETWEEN,
     "action, seq",
-    f"SELECT count(*) FROM (SELECT FROM audit_entry WHERE {_OF_ACTION} ORDER BY action, seq) AS counted",
+    f"SELECT count(*) FROM (SELECT FROM audit_entry WHERE {_OF_ACTION_BETWEEN} ORDER BY action, seq) AS counted",
 )
+"""A page of entries of one action, and how many there are."""
 
 WITNESS_INTERVAL = "1 hour"
-"""How old what the log `_node` says of the chains may be while a server runs."""
+"""How old the newest report of audits in the log `_node` may be while a server runs."""
 
-_IS_DUE = f"witnessed_at < now() - interval '{WITNESS_INTERVAL}'"
+_WITNESS_IS_DUE = f"witnessed_at < now() - interval '{WITNESS_INTERVAL}'"
+"""True if the newest report of audits in the log `_node` is older than the interval."""
 
-IS_DUE = f"SELECT FROM install WHERE {_IS_DUE}"
+IS_WITNESS_DUE = f"SELECT FROM install WHERE {_WITNESS_IS_DUE}"
+"""Returns a row if the log `_node` has to report the ends of audits."""
 
-LEASE = f"UPDATE install SET witnessed_at = now() WHERE {_IS_DUE} OR NOT %(only_if_due)s::boolean RETURNING id"
+LEASE_WITNESS = (
+    f"UPDATE install SET witnessed_at = now() WHERE {_WITNESS_IS_DUE} OR NOT %(only_if_due)s::boolean RETURNING id"
+)
+"""Records that this transaction reports the ends of audits. Returns a row only if a report is due, or if it was asked
+for in any case."""
 
 MAX_TIPS = 1000
-"""In one event."""
+"""Ends of audits in one event."""
 
-UNWITNESSED = f"""
+LIST_UNWITNESSED_ENDS = f"""
 SELECT workspace_id, seq, hash FROM audit_tip WHERE seq > witnessed ORDER BY workspace_id LIMIT {MAX_TIPS}
 """
+"""The ends of the audits that have grown since the log `_node` reported them."""
 
-UNTOLD = f"""
+LIST_UNTOLD_ENDS = f"""
 SELECT tip.workspace_id, tip.seq, tip.hash FROM audit_tip AS tip JOIN event_tip AS log USING (workspace_id)
 LEFT JOIN LATERAL (
     SELECT (data::jsonb #>> '{{tips,0,seq}}')::bigint AS told FROM event
@@ -96,9 +108,9 @@ WHERE tip.workspace_id <> '{NODE_LOG}' AND log.lost_size IS NULL
             AND recorded_at <= now() - make_interval(secs => %(seconds)s::float8))
 ORDER BY tip.workspace_id
 """
-"""The ends of the chains whose own log has not told of an entry that is so old."""
+"""The ends of the audits with an entry of that age which their own log has not reported."""
 
-WITNESSED = """
+RECORD_WITNESSED = """
 WITH tips AS (
     SELECT * FROM unnest(%(logs)s::text[], %(seqs)s::bigint[]) AS tip (log, seq)
 ), locked AS (
@@ -107,9 +119,11 @@ WITH tips AS (
 UPDATE audit_tip SET witnessed = greatest(witnessed, tips.seq)
 FROM tips JOIN locked ON locked.workspace_id = tips.log WHERE audit_tip.workspace_id = tips.log
 """
-"""Locks in the order in which an act of several workspaces does."""
+"""Records up to where the log `_node` has reported audits. It locks the rows in the order in which an act of several
+workspaces does."""
 
-NODE = "SELECT node FROM install"
+GET_AUDITING_NODE = "SELECT node FROM install"
+"""The node of the install, which acts for administrators at the machine itself."""
 
 
 class Act(Struct, frozen=True):
@@ -154,7 +168,7 @@ class Act(Struct, frozen=True):
 
 def enter(connection: psycopg.Connection, action: str, detail: Mapping[str, object], workspaces: Iterable[str]) -> None:
     """Enter an act of administration at the machine itself, by the node; in the transaction of the act."""
-    [(node,)] = connection.execute(NODE)
+    [(node,)] = connection.execute(GET_AUDITING_NODE)
     connection.execute(*Act.of(action, node, detail, workspaces).call)
 
 
@@ -182,20 +196,20 @@ class AuditLog:
         """The oldest entries made after `since`, of an action, and how many there are. The `read` is entered behind."""
         asked = {"workspace": workspace, "since": since, "limit": limit}
         if action is None:
-            call = ENTRIES, read.parameters | asked
+            call = LIST_ENTRIES, read.parameters | asked
         else:
-            call = ENTRIES_OF_ACTION, read.parameters | asked | {"action": action}
+            call = LIST_ENTRIES_OF_ACTION, read.parameters | asked | {"action": action}
         [(total, entries)], _ = await self._database.atomic([call, read.call])
         keep(workspace, len(entries))
         return Written(b'{"entries":[', entries, b'],"total":%d}' % total)
 
     async def is_witness_due(self) -> bool:
         """Whether the log `_node` has said nothing of the chains for an hour."""
-        return bool(await self._database.rows(IS_DUE, {}))
+        return bool(await self._database.rows(IS_WITNESS_DUE, {}))
 
     async def logs_to_tell(self, seconds: float) -> list[str]:
         """The workspaces whose own log has not told of an entry in their audit that is older than `seconds`."""
-        rows = await self._database.rows_alone(UNTOLD, {"workspace": None, "seconds": seconds})
+        rows = await self._database.rows_alone(LIST_UNTOLD_ENDS, {"workspace": None, "seconds": seconds})
         return [workspace for workspace, *_ in rows]
 
 
@@ -205,7 +219,7 @@ async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -
     With `only_if_due` none where it said so within the hour. For a transaction that holds the lock on that log, and
     that says so and runs `witnessed`: then nobody says it again.
     """
-    leased, tips = await connection.trip([(LEASE, {"only_if_due": only_if_due}), (UNWITNESSED, {})])
+    leased, tips = await connection.trip([(LEASE_WITNESS, {"only_if_due": only_if_due}), (LIST_UNWITNESSED_ENDS, {})])
     return [AuditEnd(*row) for row in tips] if leased else []
 
 
@@ -214,10 +228,10 @@ async def claim_untold(connection: PipedConnection, workspace: str, seconds: flo
 
     For a transaction that holds the lock on that log and tells it: the log itself shows what was told.
     """
-    [tips] = await connection.trip([(UNTOLD, {"workspace": workspace, "seconds": seconds})])
+    [tips] = await connection.trip([(LIST_UNTOLD_ENDS, {"workspace": workspace, "seconds": seconds})])
     return [AuditEnd(*row) for row in tips]
 
 
 def witnessed(tips: Sequence[AuditEnd]) -> Call:
     """Takes note that the log `_node` says where these chains end."""
-    return WITNESSED, {"logs": [tip.log for tip in tips], "seqs": [tip.seq for tip in tips]}
+    return RECORD_WITNESSED, {"logs": [tip.log for tip in tips], "seqs": [tip.seq for tip in tips]}

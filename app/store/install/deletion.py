@@ -14,43 +14,52 @@ from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.roles import power
 
 CUSTODIAN = "synap_custodian"
-"""The role that alone may delete events, says the trigger `event_kept`. Nobody logs in as it."""
+"""The only role that may delete events, as the trigger `event_kept` checks. Nobody logs in as it."""
 
-HAS_ROLE = f"SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}'"
+HAS_CUSTODIAN = f"SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}'"
+"""Returns a row if the custodian's role exists."""
 
-MAY_BE = f"SELECT pg_has_role('{CUSTODIAN}', %s)"
+MAY_BE_CUSTODIAN = f"SELECT pg_has_role('{CUSTODIAN}', %s)"
+"""Whether we are a member of the custodian's role."""
 
-ONE_AT_A_TIME = f"SELECT pg_advisory_xact_lock(hashtext('{CUSTODIAN}'))"
-"""PostgreSQL refuses two transactions that change the leave to one table."""
+LOCK_DELETION = f"SELECT pg_advisory_xact_lock(hashtext('{CUSTODIAN}'))"
+"""Lets one transaction at a time delete a workspace: PostgreSQL refuses two that change the rights on one table."""
 
-TIP = "SELECT seq, hash FROM event_tip WHERE workspace_id = %(workspace)s"
+GET_LAST_EVENT = "SELECT seq, hash FROM event_tip WHERE workspace_id = %(workspace)s"
+"""The last event of the log that is deleted."""
 
 END_DISPATCH = """
 UPDATE dispatch AS d SET seq = t.seq, version = d.version + 1 FROM event_tip AS t
 WHERE d.workspace_id = %(workspace)s AND t.workspace_id = %(workspace)s
 """
-"""The row stays, at the end of the log: a server that is looking through it finds that nothing is left."""
+"""Moves the dispatch to the end of the log. A server that is looking through the log then finds that nothing is
+left."""
 
-LOCK_SUBSCRIPTIONS = "SELECT FROM subscription WHERE workspace_id = %(workspace)s ORDER BY id FOR UPDATE"
+LOCK_ALL_SUBSCRIPTIONS = "SELECT FROM subscription WHERE workspace_id = %(workspace)s ORDER BY id FOR UPDATE"
+"""Locks the subscriptions of the workspace, in the order of all statements that lock several."""
 
 TABLES = (
     *("attempt", "delivery", "subscription"),
     *("event_count", "producer_count", "merkle_node", "rate_window", "event_tip"),
 )
-"""What a workspace has besides its events. Its audit stays, and its row: the slug never names another log."""
+"""The tables that hold rows of a workspace besides `event`. Its audit stays, and its row, so that the slug never names
+another log."""
 
-MARK = "UPDATE workspace SET deleted_at = %(now)s WHERE id = %(workspace)s"
+MARK_WORKSPACE_DELETED = "UPDATE workspace SET deleted_at = %(now)s WHERE id = %(workspace)s"
+"""Marks the workspace as deleted."""
 
-REVOKE_KEYS = """
+REVOKE_KEYS_OF_WORKSPACE = """
 UPDATE api_key SET revoked_at = coalesce(revoked_at, %(now)s) WHERE workspaces <@ ARRAY[%(workspace)s::text]
 """
+"""Revokes the keys that act only in the workspace."""
 
 LEAVE_KEYS = """
 UPDATE api_key SET workspaces = array_remove(workspaces, %(workspace)s::text),
     must_name = must_name OR workspaces[1] = %(workspace)s::text
 WHERE %(workspace)s::text = ANY(workspaces) AND NOT workspaces <@ ARRAY[%(workspace)s::text]
 """
-"""A key that acted there if a call named no workspace acts in no other one instead: its calls must name one."""
+"""Takes the workspace out of the keys that act elsewhere too. If it was a key's default, the key gets no other default:
+its calls must name a workspace."""
 
 
 def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
@@ -63,19 +72,19 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
     try:
         _make_custodian(connection)
         with connection.transaction():
-            connection.execute(ONE_AT_A_TIME)
+            connection.execute(LOCK_DELETION)
             connection.execute(LOCK, of)
-            tip = connection.execute(TIP, of).fetchone()
+            tip = connection.execute(GET_LAST_EVENT, of).fetchone()
             if tip is None or slug == NODE_LOG:
                 raise WorkspaceError(f"There is no workspace {slug!r}; see: synap workspaces list.")
             # In the order in which the dispatch takes its locks.
             connection.execute(END_DISPATCH, of)
-            connection.execute(LOCK_SUBSCRIPTIONS, of)
+            connection.execute(LOCK_ALL_SUBSCRIPTIONS, of)
             with _as_custodian(connection):
                 connection.execute("DELETE FROM event WHERE workspace_id = %(workspace)s", of)
             for table in TABLES:
                 connection.execute(f"DELETE FROM {table} WHERE workspace_id = %(workspace)s", of)
-            for statement in (MARK, REVOKE_KEYS, LEAVE_KEYS):
+            for statement in (MARK_WORKSPACE_DELETED, REVOKE_KEYS_OF_WORKSPACE, LEAVE_KEYS):
                 connection.execute(statement, of)
             events: int = tip[0] + 1
             detail = {"workspace": slug, "events": events, "hash": f"sha256:{tip[1].hex()}"}
@@ -87,7 +96,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
                 f"The login {login} may not delete events; run this with the SYNAP_DATABASE_URL of the role that owns "
                 "the tables."
             ) from None
-        make = "" if connection.execute(HAS_ROLE).fetchone() else f"CREATE ROLE {CUSTODIAN} NOLOGIN; "
+        make = "" if connection.execute(HAS_CUSTODIAN).fetchone() else f"CREATE ROLE {CUSTODIAN} NOLOGIN; "
         raise WorkspaceError(
             f"The login {login} may not delete events; an administrator of the database gives it leave with: {make}"
             f"GRANT {CUSTODIAN} TO {login}."
@@ -97,7 +106,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
 
 def _make_custodian(connection: psycopg.Connection) -> None:
     """Make the role where it is missing. It belongs to all databases of the PostgreSQL, which may make it at once."""
-    if connection.execute(HAS_ROLE).fetchone() is None:
+    if connection.execute(HAS_CUSTODIAN).fetchone() is None:
         try:
             connection.execute(f"CREATE ROLE {CUSTODIAN} NOLOGIN")
         except (DuplicateObject, UniqueViolation):
@@ -108,7 +117,7 @@ def _make_custodian(connection: psycopg.Connection) -> None:
 def _as_custodian(connection: psycopg.Connection) -> Iterator[None]:
     """Act as the role within the caller's transaction, which alone sees what leave was missing and is given for it."""
     as_member = "SET" if connection.info.server_version >= 160000 else "MEMBER"
-    may_be = _is_true(connection, MAY_BE, as_member)
+    may_be = _is_true(connection, MAY_BE_CUSTODIAN, as_member)
     connection.execute(f"GRANT SELECT, DELETE ON event TO {CUSTODIAN}")
     if not may_be:
         connection.execute(f"GRANT {CUSTODIAN} TO CURRENT_USER")

@@ -5,19 +5,20 @@ import psycopg
 from app.ledger.chain import NODE_LOG
 from app.store.events.idempotency import SINCE
 from app.store.events.linker import LOCK
-from app.store.install.rotation import LOCK_INSTALL, LOCK_TIPS
+from app.store.install.rotation import LOCK_ALL_TIPS, LOCK_INSTALL
 
-OLDER = """
+FIND_OLDER_SERVER = """
 SELECT FROM pg_stat_activity
 WHERE datname = current_database() AND application_name IN ('synap', 'synap admin', 'synap notices') LIMIT 1
 """
 """A connection of an earlier version, whose processes named their connections so."""
 
-SET_SINCE = """
+SET_IDEMPOTENCY_SINCE = """
 UPDATE install SET idempotency_since = greatest(clock_timestamp(), (SELECT max(recorded_at) FROM event_tip))
 WHERE idempotency_since IS NULL
 """
-"""Not earlier than any event: the clock of the server that wrote it may be ahead."""
+"""Stores from when ids depend on the install secret. That is not before any event: the clock of the server that wrote
+one may be ahead."""
 
 
 def has_secret_ids(connection: psycopg.Connection) -> bool:
@@ -32,10 +33,10 @@ def begin_secret_ids(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute(LOCK, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)
-        connection.execute(LOCK_TIPS)
+        connection.execute(LOCK_ALL_TIPS)
         if not _is_older_connected(connection):
-            connection.execute(SET_SINCE)
+            connection.execute(SET_IDEMPOTENCY_SINCE)
 
 
 def _is_older_connected(connection: psycopg.Connection) -> bool:
-    return connection.execute(OLDER).fetchone() is not None
+    return connection.execute(FIND_OLDER_SERVER).fetchone() is not None

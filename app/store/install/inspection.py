@@ -12,59 +12,78 @@ from app.ledger.chain import ROLLED_BACK_TYPE
 from app.ledger.kept import RolledBack
 from app.ledger.merkle import Frontier
 from app.store.install.keys import IS_VALID
-from app.store.install.totals import OWED
+from app.store.install.totals import COUNT_PENDING_DELIVERIES
 from app.store.postgres.pipe import Row
-from app.store.postgres.readiness import MISSING_RIGHTS, RIGHTS, STATE
+from app.store.postgres.readiness import FIND_MISSING_RIGHT, GET_STATE, RIGHTS
 
-REVISION = "SELECT version_num FROM alembic_version"
+GET_REVISION = "SELECT version_num FROM alembic_version"
+"""The revision of the schema."""
 
-LOG = "SELECT seq + 1 FROM event_tip WHERE workspace_id = %(log)s"
+GET_LOG_SIZE = "SELECT seq + 1 FROM event_tip WHERE workspace_id = %(log)s"
+"""The number of events of a log."""
 
-IS_DELETED = "SELECT FROM workspace WHERE id = %(log)s AND deleted_at IS NOT NULL"
+IS_LOG_DELETED = "SELECT FROM workspace WHERE id = %(log)s AND deleted_at IS NOT NULL"
+"""Returns a row if the workspace was deleted."""
 
-LEAVES = "SELECT hash FROM event WHERE workspace_id = %(log)s AND seq < %(size)s ORDER BY seq"
+LIST_LEAVES = "SELECT hash FROM event WHERE workspace_id = %(log)s AND seq < %(size)s ORDER BY seq"
+"""The hashes of the first events of a log, which are the leaves of its tree."""
 
-LOOSE_TIPS = """
+LIST_LOOSE_TIPS = """
 SELECT t.workspace_id FROM event_tip AS t LEFT JOIN LATERAL (
     SELECT seq, hash FROM event WHERE workspace_id = t.workspace_id ORDER BY seq DESC LIMIT 1) AS last ON true
 WHERE (t.seq, t.hash) IS DISTINCT FROM (coalesce(last.seq, -1), coalesce(last.hash, decode(repeat('00', 32), 'hex')))
     OR t.kid <> (SELECT kid FROM install)
 ORDER BY t.workspace_id
 """
+"""The logs whose tip is not their last event, or does not name the key in force."""
 
-LATE_TIPS = """
+LIST_LATE_TIPS = """
 SELECT workspace_id FROM event_tip WHERE recorded_at > clock_timestamp() + interval '1 minute' ORDER BY workspace_id
 """
+"""The logs whose last event has a time in the future."""
 
-UNSAFE = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on' ORDER BY name"
-"""What every commit counts on. `synchronous_commit` is set by each of our connections."""
+LIST_UNSAFE_SETTINGS = (
+    "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on' ORDER BY name"
+)
+"""The settings that are off, and without which a power cut can lose what was committed. `synchronous_commit` is not one
+of them: each of our connections sets it."""
 
-CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+GET_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+"""The clock of the database."""
 
-DISABLED = "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' ORDER BY workspace_id, id LIMIT 10"
+LIST_DISABLED_SUBSCRIPTIONS = (
+    "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' ORDER BY workspace_id, id LIMIT 10"
+)
+"""Some of the subscriptions that were disabled."""
 
-SEALED = "SELECT workspace_id, id, secret FROM subscription WHERE state <> 'deleted' ORDER BY workspace_id, id"
+LIST_SEALED_SECRETS = (
+    "SELECT workspace_id, id, secret FROM subscription WHERE state <> 'deleted' ORDER BY workspace_id, id"
+)
+"""The sealed secret of every subscription that is not deleted."""
 
-KEYS = f"SELECT count(*) FILTER (WHERE {IS_VALID}), count(*) FROM api_key"
+COUNT_KEYS = f"SELECT count(*) FILTER (WHERE {IS_VALID}), count(*) FROM api_key"
+"""How many keys are valid, and how many there are."""
 
-IS_KEY = f"SELECT FROM api_key WHERE {IS_VALID} AND token_sha256 = %s"
+IS_VALID_TOKEN = f"SELECT FROM api_key WHERE {IS_VALID} AND token_sha256 = %s"
+"""Returns a row if the token is that of a valid key."""
 
-ACCEPTED = f"""
+LIST_ACCEPTED_LOSSES = f"""
 SELECT id::text, data FROM event WHERE workspace_id = %(workspace)s AND type = '{ROLLED_BACK_TYPE}' ORDER BY seq
 """
-"""Which losses of a log were accepted."""
+"""The losses of a log that an administrator has accepted."""
 
 IS_DELETED_BY_AUDIT = """
 SELECT FROM audit_entry
 WHERE workspace_id = '_node' AND action = 'workspace.deleted'
     AND position(concat('"workspace":', to_json(%(workspace)s::text)) IN detail) > 0
 """
-"""Whether the audit says that an administrator deleted the workspace."""
+"""Returns a row if the audit says that an administrator deleted the workspace."""
 
-STOPPED = """
+LIST_STOPPED_LOGS = """
 SELECT workspace_id, lost_size, lost_root, seq, hash, recorded_at, kid, counted FROM event_tip
 WHERE lost_size IS NOT NULL ORDER BY workspace_id
 """
+"""The logs that were stopped because they lost events, with their tips."""
 
 LEAVES_AT_ONCE = 10_000
 
@@ -72,7 +91,7 @@ LEAVES_AT_ONCE = 10_000
 def revision(connection: psycopg.Connection) -> str | None:
     """The revision of the schema; None where there is none."""
     try:
-        row = connection.execute(REVISION).fetchone()
+        row = connection.execute(GET_REVISION).fetchone()
     except UndefinedTable:
         return None
     return None if row is None else str(row[0])
@@ -80,67 +99,67 @@ def revision(connection: psycopg.Connection) -> str | None:
 
 def loose_tips(connection: psycopg.Connection) -> list[str]:
     """The logs whose tip is not their last event, or that another key than the install's signs. Servers may append."""
-    return [log for (log,) in connection.execute(LOOSE_TIPS)]
+    return [log for (log,) in connection.execute(LIST_LOOSE_TIPS)]
 
 
 def late_tips(connection: psycopg.Connection) -> list[str]:
     """The logs whose last event is said to be later than it is now, by a minute or more."""
-    return [log for (log,) in connection.execute(LATE_TIPS)]
+    return [log for (log,) in connection.execute(LIST_LATE_TIPS)]
 
 
 def is_read_only(connection: psycopg.Connection) -> bool:
     """Whether nothing can be written."""
-    [(_, read_only)] = connection.execute(STATE)
+    [(_, read_only)] = connection.execute(GET_STATE)
     return bool(read_only)
 
 
 def missing_right(connection: psycopg.Connection) -> tuple[str, str] | None:
     """A table and a right on it that the server needs and its role lacks, if there is one."""
-    return connection.execute(MISSING_RIGHTS, RIGHTS).fetchone()
+    return connection.execute(FIND_MISSING_RIGHT, RIGHTS).fetchone()
 
 
 def unsafe_settings(connection: psycopg.Connection) -> list[str]:
     """The settings of the database that are off, but on which it hangs that what is committed stays."""
-    return [name for (name,) in connection.execute(UNSAFE)]
+    return [name for (name,) in connection.execute(LIST_UNSAFE_SETTINGS)]
 
 
 def clock_ahead_seconds(connection: psycopg.Connection) -> float:
     """By how much the database's clock is ahead of this machine's; to the time that one question takes."""
     asked_at = time.time()
-    [(database_time,)] = connection.execute(CLOCK)
+    [(database_time,)] = connection.execute(GET_CLOCK)
     return float(database_time) - (asked_at + time.time()) / 2
 
 
 def disabled_subscriptions(connection: psycopg.Connection) -> list[str]:
     """Some of the webhooks that the server has switched off: workspace and id."""
-    return [f"{log}/{id_}" for log, id_ in connection.execute(DISABLED)]
+    return [f"{log}/{id_}" for log, id_ in connection.execute(LIST_DISABLED_SUBSCRIPTIONS)]
 
 
 def sealed_secrets(connection: psycopg.Connection) -> list[tuple[str, str, bytes]]:
     """The sealed secret of each webhook: workspace, id, secret."""
-    return list(connection.execute(SEALED))
+    return list(connection.execute(LIST_SEALED_SECRETS))
 
 
 def owed_deliveries(connection: psycopg.Connection) -> tuple[int, float]:
     """The deliveries that have not ended, and for how many seconds the oldest has been due."""
-    [(pending, overdue_seconds)] = connection.execute(OWED)
+    [(pending, overdue_seconds)] = connection.execute(COUNT_PENDING_DELIVERIES)
     return pending, overdue_seconds
 
 
 def keys(connection: psycopg.Connection) -> tuple[int, int]:
     """How many keys are in force, and how many there are."""
-    [(valid, every)] = connection.execute(KEYS)
+    [(valid, every)] = connection.execute(COUNT_KEYS)
     return valid, every
 
 
 def is_key(connection: psycopg.Connection, token: str) -> bool:
     """Whether a token is that of a key in force."""
-    return connection.execute(IS_KEY, (sha256(token.encode()).digest(),)).fetchone() is not None
+    return connection.execute(IS_VALID_TOKEN, (sha256(token.encode()).digest(),)).fetchone() is not None
 
 
 def is_deleted(connection: psycopg.Connection, log: str) -> bool:
     """Whether the log was deleted."""
-    return connection.execute(IS_DELETED, {"log": log}).fetchone() is not None
+    return connection.execute(IS_LOG_DELETED, {"log": log}).fetchone() is not None
 
 
 def is_deleted_by_audit(connection: psycopg.Connection, log: str) -> bool:
@@ -150,23 +169,23 @@ def is_deleted_by_audit(connection: psycopg.Connection, log: str) -> bool:
 
 def stopped_logs(connection: psycopg.Connection) -> list[str]:
     """The logs that lost events, to which nothing is appended."""
-    return [log for log, *_ in connection.execute(STOPPED)]
+    return [log for log, *_ in connection.execute(LIST_STOPPED_LOGS)]
 
 
 def accepted_losses(connection: psycopg.Connection, log: str) -> list[tuple[str, RolledBack]]:
     """The id and the data of each `synap.log.rolledback` of a log."""
-    return [to_accepted(row) for row in connection.execute(ACCEPTED, {"workspace": log})]
+    return [to_accepted(row) for row in connection.execute(LIST_ACCEPTED_LOSSES, {"workspace": log})]
 
 
 def to_accepted(row: Row) -> tuple[str, RolledBack]:
-    """A row of `ACCEPTED`."""
+    """A row of `LIST_ACCEPTED_LOSSES`."""
     id_, data = row
     return id_, msgspec.json.decode(data, type=RolledBack)
 
 
 def log_size(connection: psycopg.Connection, log: str) -> int | None:
     """How many events a log has; None where there is no such log."""
-    row = connection.execute(LOG, {"log": log}).fetchone()
+    row = connection.execute(GET_LOG_SIZE, {"log": log}).fetchone()
     return None if row is None else int(row[0])
 
 
@@ -182,6 +201,6 @@ def _leaves(connection: psycopg.Connection, log: str, size: int) -> Iterator[byt
     """The hashes of the first `size` events, a piece at a time."""
     with connection.transaction(), connection.cursor("leaves") as cursor:
         cursor.itersize = LEAVES_AT_ONCE
-        cursor.execute(LEAVES, {"log": log, "size": size})
+        cursor.execute(LIST_LEAVES, {"log": log, "size": size})
         for (leaf,) in cursor:
             yield leaf

@@ -29,10 +29,11 @@ CONTROL_KEY_ID = "control"
 DEFAULT_WORKSPACE = "default"
 _SETUP_LOCK = 0x53594E4150
 
-INSERT = """
+INSERT_INSTALL = """
 INSERT INTO install (id, node, kid, origin, created_at, secret_fingerprint, idempotency_since)
 VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
 """
+"""Creates the only row of the install. Ids of events with an Idempotency-Key depend on the secret from now on."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """A file is named by its revision, which is a number: `0001_the_event_log.py`."""
@@ -146,7 +147,9 @@ def _first_install(connection: psycopg.Connection, files: Files, origin: str | N
     signer = _first_key(files.node_key)
     secret = first_secret(files.secret)
     identity = Identity(signer.did, signer.kid, origin or signer.kid)
-    connection.execute(INSERT, (identity.node, identity.kid, identity.origin, datetime.now(UTC), fingerprint(secret)))
+    connection.execute(
+        INSERT_INSTALL, (identity.node, identity.kid, identity.origin, datetime.now(UTC), fingerprint(secret))
+    )
     create_workspace(connection, DEFAULT_WORKSPACE)
     create_workspace(connection, NODE_LOG)
     token = new_token(CONTROL_KEY_ID)

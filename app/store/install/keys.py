@@ -19,42 +19,52 @@ from schemas.principal import EVERY, Principal, Scope
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-COLUMNS = "id, user_id, scopes, workspaces, created_at, expires_at, revoked_at"
+KEY_COLUMNS = "id, user_id, scopes, workspaces, created_at, expires_at, revoked_at"
+"""The columns of a key as it is listed."""
 
 IS_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+"""True of a key that is neither revoked nor expired."""
 
-PRINCIPAL = f"SELECT id, user_id, scopes, workspaces, expires_at, must_name FROM api_key WHERE {IS_VALID}"
+_SELECT_PRINCIPAL = f"SELECT id, user_id, scopes, workspaces, expires_at, must_name FROM api_key WHERE {IS_VALID}"
+"""The columns of a valid key that make its principal; a condition follows."""
 
-_ONCE = "ON CONFLICT (token_sha256) DO NOTHING"
-"""So that a statement may run twice. A taken id is an error: it has another token."""
+_IF_NEW = "ON CONFLICT (token_sha256) DO NOTHING"
+"""Lets a statement run twice. A key with a taken id is an error, because it has another token."""
 
-INSERT = """
+INSERT_KEY = """
 INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at) VALUES (
     %(id)s, %(token_sha256)s, %(user_id)s, %(scopes)s, %(workspaces)s, %(created_at)s, %(expires_at)s
 )
 """
+"""Creates a key."""
 
-INSERT_ONCE = f"{INSERT} {_ONCE}"
+INSERT_ONCE = f"{INSERT_KEY} {_IF_NEW}"
+"""Creates a key, unless this statement has run before."""
 
-LIST = f"SELECT {COLUMNS} FROM api_key ORDER BY created_at, id"
+LIST_ALL_KEYS = f"SELECT {KEY_COLUMNS} FROM api_key ORDER BY created_at, id"
+"""Every key, the oldest first."""
 
-_LIST_SOME = f"""
-SELECT {COLUMNS} FROM api_key
+_LIST_KEYS = f"""
+SELECT {KEY_COLUMNS} FROM api_key
 WHERE (%(every)s OR workspaces <@ %(workspaces)s::text[]) AND (%(with_ended)s OR {IS_VALID})
     AND (%(place_id)s::text IS NULL OR (created_at, id) {{0}} (%(place_at)s::timestamptz, %(place_id)s::text))
 ORDER BY created_at {{1}}, id {{1}} LIMIT %(limit)s
 """
+"""A page of the keys that act only in the given workspaces."""
 
-LIST_SOME: Mapping[Way, str] = {"forward": _LIST_SOME.format(">", "ASC"), "backward": _LIST_SOME.format("<", "DESC")}
-"""The keys that belong to no other workspaces, behind a place or before it."""
+LIST_KEYS: Mapping[Way, str] = {"forward": _LIST_KEYS.format(">", "ASC"), "backward": _LIST_KEYS.format("<", "DESC")}
+"""A page of the keys that act only in the given workspaces, after a place or before it."""
 
-_REVOKE = "UPDATE api_key SET revoked_at = %(revoked_at)s WHERE id = %(id)s AND revoked_at IS NULL"
+_REVOKE_KEY = "UPDATE api_key SET revoked_at = %(revoked_at)s WHERE id = %(id)s AND revoked_at IS NULL"
+"""Revokes a key that is not revoked yet."""
 
-REVOKE = f"{_REVOKE} RETURNING {AUDITED}"
+REVOKE_KEY = f"{_REVOKE_KEY} RETURNING {AUDITED}"
+"""Revokes a key that is not revoked yet, and enters that."""
 
-REVOKE_HERE = f"{_REVOKE} RETURNING workspaces"
+REVOKE_KEY_AT_MACHINE = f"{_REVOKE_KEY} RETURNING workspaces"
+"""Revokes a key that is not revoked yet. Returns its workspaces, for the entry that an administrator makes."""
 
-ROTATE = f"""
+ROTATE_KEY = f"""
 WITH held AS (
     SELECT id, user_id, scopes, workspaces, expires_at, must_name FROM api_key
     WHERE id = %(id)s AND {IS_VALID} FOR UPDATE
@@ -64,33 +74,37 @@ WITH held AS (
 )
 INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at, must_name)
 SELECT %(new_id)s, %(token_sha256)s, user_id, scopes, workspaces, %(created_at)s, expires_at, must_name FROM held
-{_ONCE} RETURNING {COLUMNS}
+{_IF_NEW} RETURNING {KEY_COLUMNS}
 """
-"""End a valid key and insert its successor, which ends when the key would have ended. Nothing where it is not valid.
+"""Ends a valid key and inserts its successor, which expires when the key would have. If the key is not valid, it does
+nothing. `least` ignores NULL, so a key that never expires ends now too. A second run changes nothing more."""
 
-`least` passes over NULL: a key that never ends does end now. Run twice, it ends nothing more and inserts nothing more.
-"""
-
-FIND = f"{PRINCIPAL} AND token_sha256 = %(token_sha256)s"
+FIND_BY_TOKEN = f"{_SELECT_PRINCIPAL} AND token_sha256 = %(token_sha256)s"
 """The principal of the valid key with this token."""
 
-FIND_VALID = f"{PRINCIPAL} AND id = %(id)s"
+FIND_VALID_KEY = f"{_SELECT_PRINCIPAL} AND id = %(id)s"
+"""The principal of the valid key with this id."""
 
-FIND_KEY = f"SELECT {COLUMNS} FROM api_key WHERE id = %(id)s"
+FIND_KEY = f"SELECT {KEY_COLUMNS} FROM api_key WHERE id = %(id)s"
+"""The key with this id, valid or not."""
 
-FIND_ISSUED = f"SELECT {COLUMNS} FROM api_key WHERE token_sha256 = %(token_sha256)s"
+FIND_ISSUED = f"SELECT {KEY_COLUMNS} FROM api_key WHERE token_sha256 = %(token_sha256)s"
+"""The key with this token, valid or not."""
 
 AUDIT_ISSUED = f"SELECT {AUDITED} FROM api_key WHERE token_sha256 = %(token_sha256)s"
-"""Enters what issued a key, where it did."""
+"""Enters that a key was issued, if the statement before has issued it."""
 
-VALID = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
+LIST_VALID_KEYS = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
+"""Those of the given keys that are valid."""
 
 
-KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[]) AND deleted_at IS NULL"
+LIST_KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[]) AND deleted_at IS NULL"
+"""Those of the given workspaces that exist."""
 
-FIRST_WORKSPACES = f"""
+LIST_FIRST_WORKSPACES = f"""
 SELECT id FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id LIMIT %(limit)s
 """
+"""The first workspaces of the install."""
 
 
 class Key(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -106,7 +120,7 @@ class Key(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Key":
-        """The key of a row that has `COLUMNS`."""
+        """The key of a row that has `KEY_COLUMNS`."""
         return cls(**dict(zip(cls.__struct_fields__, row, strict=True)))
 
     def shown(self) -> ApiKey:
@@ -155,7 +169,7 @@ def insert_key(
     """Store a key; the first workspace is the one it acts in unless a call names another. The act is the node's."""
     with connection.transaction():
         connection.execute(
-            INSERT,
+            INSERT_KEY,
             {
                 "id": key_id,
                 "token_sha256": token_hash(token),
@@ -179,13 +193,13 @@ def created(
 
 def list_keys(connection: psycopg.Connection) -> list[Key]:
     """Every key, oldest first."""
-    return [Key.of(row) for row in connection.execute(LIST)]
+    return [Key.of(row) for row in connection.execute(LIST_ALL_KEYS)]
 
 
 def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
     """Revoke a key, for good. False where there is none. Servers notice within seconds. The act is the node's."""
     with connection.transaction():
-        revoked = connection.execute(REVOKE_HERE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
+        revoked = connection.execute(REVOKE_KEY_AT_MACHINE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
         if revoked is not None:
             enter(connection, "key.revoked", {"keyId": key_id}, revoked[0])
             return True
@@ -194,12 +208,12 @@ def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
 
 async def find_principal(database: Database, token_sha256: bytes) -> Principal | None:
     """The principal of the valid key with this token, or None. Raises Unavailable."""
-    return _principal(await database.rows(FIND, {"token_sha256": token_sha256}))
+    return _principal(await database.rows(FIND_BY_TOKEN, {"token_sha256": token_sha256}))
 
 
 async def valid_keys(database: Database, key_ids: Sequence[str]) -> set[str]:
     """Those of the keys that are neither revoked nor expired. Raises Unavailable."""
-    return {key_id for (key_id,) in await database.rows(VALID, {"ids": list(key_ids)})}
+    return {key_id for (key_id,) in await database.rows(LIST_VALID_KEYS, {"ids": list(key_ids)})}
 
 
 class Keys:
@@ -215,7 +229,7 @@ class Keys:
 
     async def principal(self, key_id: str) -> Principal | None:
         """The principal of a key that is valid now, or None."""
-        return _principal(await self._database.rows(FIND_VALID, {"id": key_id}))
+        return _principal(await self._database.rows(FIND_VALID_KEY, {"id": key_id}))
 
     async def find(self, key_id: str) -> Key | None:
         """A key, also one that has ended."""
@@ -236,17 +250,17 @@ class Keys:
             "place_id": place and place.id,
             "limit": limit + 1,
         }
-        keys = [Key.of(row) for row in await self._database.rows_alone(LIST_SOME[way], asked)]
+        keys = [Key.of(row) for row in await self._database.rows_alone(LIST_KEYS[way], asked)]
         page = keys[:limit]
         return page if way == "forward" else page[::-1], len(keys) > limit
 
     async def known_workspaces(self, slugs: Sequence[str]) -> set[str]:
         """Those of the slugs that are a workspace's."""
-        return {slug for (slug,) in await self._database.rows(KNOWN_WORKSPACES, {"slugs": list(slugs)})}
+        return {slug for (slug,) in await self._database.rows(LIST_KNOWN_WORKSPACES, {"slugs": list(slugs)})}
 
     async def first_workspaces(self, limit: int) -> list[str]:
         """The first `limit` workspaces, by slug."""
-        return [slug for (slug,) in await self._database.rows(FIRST_WORKSPACES, {"limit": limit})]
+        return [slug for (slug,) in await self._database.rows(LIST_FIRST_WORKSPACES, {"limit": limit})]
 
     async def create(
         self,
@@ -276,7 +290,7 @@ class Keys:
     async def revoke(self, key_id: str, now: datetime, act: Act) -> Key:
         """End a key, which must be there, for good; one that was revoked stays as it is."""
         revoke = {"id": key_id, "revoked_at": now} | act.parameters
-        _, [row] = await self._database.atomic([(REVOKE, revoke), (FIND_KEY, {"id": key_id})])
+        _, [row] = await self._database.atomic([(REVOKE_KEY, revoke), (FIND_KEY, {"id": key_id})])
         return Key.of(row)
 
     async def rotate(
@@ -297,7 +311,7 @@ class Keys:
         }
         *_, found = await self._database.atomic(
             # The first inserts nothing in a second run; what the first run issued is found.
-            [(ROTATE, rotate), (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
+            [(ROTATE_KEY, rotate), (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
         )
         successor = _key(found)
         return None if successor is None else (successor, token)

@@ -5,11 +5,14 @@ from msgspec import Struct
 from app.store.postgres.database import Database
 
 _IS_CURRENT = "held.start_seconds BETWEEN EXCLUDED.start_seconds AND EXCLUDED.start_seconds + %(length)s::bigint"
+"""True if the stored window is the current one, or begins at most one length later."""
 
 _LEFT = "greatest(%(limit)s::bigint - held.leased, 0)"
+"""The calls of the window that nobody has leased."""
 
 _SHARE = f"{_LEFT} * %(own)s::bigint / greatest(held.leased, 1) / 2"
-"""Half of what is left to a process that leased `own` so far: together, those who wait hold no more than half."""
+"""Half of the share of what is left that a process which leased `own` so far gets. So all that wait get half of it
+together."""
 
 
 def _grant(left: str, share: str) -> str:
@@ -17,7 +20,7 @@ def _grant(left: str, share: str) -> str:
     return f"least(%(wanted)s::bigint, greatest(least({left} / 4, {share}), 1), {left})"
 
 
-LEASE = f"""
+LEASE_CALLS = f"""
 INSERT INTO rate_window AS held (workspace_id, kind, start_seconds, leased, lease)
 SELECT %(workspace)s, %(kind)s, floor(extract(epoch FROM now()) / %(length)s::bigint)::bigint * %(length)s::bigint,
     {_grant("%(limit)s::bigint", "%(limit)s::bigint")}, {_grant("%(limit)s::bigint", "%(limit)s::bigint")}
@@ -59,6 +62,7 @@ async def lease(
     and the first counts as used. So it travels alone: a statement that fails would undo those that share its trip.
     """
     [(size, leased, reset, seconds_left)] = await database.rows_alone(
-        LEASE, {"workspace": workspace, "kind": kind, "limit": limit, "length": length, "wanted": wanted, "own": own}
+        LEASE_CALLS,
+        {"workspace": workspace, "kind": kind, "limit": limit, "length": length, "wanted": wanted, "own": own},
     )
     return Lease(size=size, leased=leased, reset=reset, seconds_left=seconds_left)

@@ -15,14 +15,20 @@ from app.contract.compatibility import incompatibility, schema_of
 from app.filters.sql import has_kind, projection
 from app.store.install.install import InstallError
 
-LOCK = 0x53594E5459
+REGISTRATION_LOCK = 0x53594E5459
+"""The advisory lock that lets one process at a time register types."""
 
 METADATA = "metadata"
 EVENT = "event"
 
-BEFORE = "SELECT shape, registered_at FROM registered_type WHERE sort = %s AND name = %s ORDER BY number"
-FORGET = "DELETE FROM registered_type WHERE sort = %s AND name = %s"
-INSERT = "INSERT INTO registered_type (sort, name, number, shape, registered_at) VALUES (%s, %s, %s, %s, %s)"
+LIST_SHAPES = "SELECT shape, registered_at FROM registered_type WHERE sort = %s AND name = %s ORDER BY number"
+"""The shapes under which a type was registered, the first one first."""
+
+DELETE_SHAPES = "DELETE FROM registered_type WHERE sort = %s AND name = %s"
+"""Deletes the registered shapes of a type."""
+
+INSERT_SHAPE = "INSERT INTO registered_type (sort, name, number, shape, registered_at) VALUES (%s, %s, %s, %s, %s)"
+"""Stores a shape of a type."""
 
 # Whether an event of a type is stored, by the index of each workspace. An erased one has no data.
 HAS_TYPE = """
@@ -30,6 +36,8 @@ SELECT EXISTS (SELECT FROM workspace WHERE EXISTS (
     SELECT FROM event WHERE workspace_id = workspace.id AND type = %(name)s AND NOT erased AND recorded_at >= %(since)s
 ))
 """
+"""Whether an event of a type has been stored since a time, by the index of each workspace. Erased events do not count,
+because they have no data."""
 
 
 def register_types(
@@ -42,7 +50,7 @@ def register_types(
     """
     with connection.transaction():
         if kinds or types:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTRATION_LOCK,))
         for name, kind in kinds.items():
             _register(connection, METADATA, name, kind)
         for name, kind in types.items():
@@ -52,7 +60,7 @@ def register_types(
 def _register(connection: psycopg.Connection, sort: str, name: str, kind: type[Struct]) -> None:
     schema = schema_of(kind)
     shape = msgspec.json.encode(schema, order="sorted").decode()
-    before = connection.execute(BEFORE, (sort, name)).fetchall()
+    before = connection.execute(LIST_SHAPES, (sort, name)).fetchall()
     if shape in {each for each, _ in before}:
         return
     if before:
@@ -66,9 +74,9 @@ def _register(connection: psycopg.Connection, sort: str, name: str, kind: type[S
                 f"register it {remedy}, or change it so that all that was valid stays valid."
             )
         if change:
-            connection.execute(FORGET, (sort, name))
+            connection.execute(DELETE_SHAPES, (sort, name))
             before = []
-    connection.execute(INSERT, (sort, name, len(before), shape, datetime.now(UTC)))
+    connection.execute(INSERT_SHAPE, (sort, name, len(before), shape, datetime.now(UTC)))
 
 
 def _is_stored(connection: psycopg.Connection, sort: str, name: str, since: datetime) -> bool:

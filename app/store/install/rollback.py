@@ -22,32 +22,35 @@ from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
 from app.ledger.keyring import Keyring
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK, Linker, Tip
-from app.store.install.inspection import ACCEPTED, IS_DELETED_BY_AUDIT, STOPPED, to_accepted
+from app.store.install.inspection import IS_DELETED_BY_AUDIT, LIST_ACCEPTED_LOSSES, LIST_STOPPED_LOGS, to_accepted
 from app.store.install.install import Identity, InstallError
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from schemas.errors import NotFound, Unavailable
 
-ENDS = "SELECT workspace_id, seq + 1, hash FROM event_tip"
-"""Where each log ends."""
+LIST_LOG_ENDS = "SELECT workspace_id, seq + 1, hash FROM event_tip"
+"""The size and the last hash of each log."""
 
-STOP = f"""
+STOP_LOG = f"""
 UPDATE event_tip SET lost_size = %(size)s, lost_root = %(root)b::bytea
 WHERE workspace_id = %(workspace)s AND coalesce(lost_size, -1) < %(size)s AND NOT EXISTS (
     SELECT FROM event
     WHERE workspace_id = %(workspace)s AND type = '{ROLLED_BACK_TYPE}' AND id <> ALL(%(seen)s::uuid[]))
 """
-"""Stops a log, unless an administrator has accepted a loss since the comparison read what was accepted."""
+"""Stops a log, unless an administrator has accepted a loss since the comparison read the accepted losses."""
 
-LOCK_STOPPED = "SELECT FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id FOR UPDATE"
+LOCK_STOPPED_LOGS = "SELECT FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id FOR UPDATE"
+"""Locks the tips of the stopped logs."""
 
-GO_ON = "UPDATE event_tip SET lost_size = NULL, lost_root = NULL WHERE workspace_id = %(workspace)s"
+CONTINUE_LOG = "UPDATE event_tip SET lost_size = NULL, lost_root = NULL WHERE workspace_id = %(workspace)s"
+"""Lets a stopped log continue."""
 
-FORGET_TREE = "DELETE FROM merkle_node WHERE workspace_id = %(workspace)s"
-"""The stored tree may cover events that are lost. It grows again from the events that are there."""
+DELETE_TREE = "DELETE FROM merkle_node WHERE workspace_id = %(workspace)s"
+"""Deletes the stored tree of a log, which may cover events that are lost. It grows again from the events that exist."""
 
-NODE = "SELECT node FROM install"
+GET_ACCEPTING_NODE = "SELECT node FROM install"
+"""The node of the install, which signs the event about the loss."""
 
 logger = structlog.get_logger("synap.rollback")
 
@@ -77,7 +80,7 @@ class Comparison:
     async def run(self, *, keep: bool) -> list[Loss]:
         """The logs that lost events, which are stopped now. If `keep`, checkpoints of the others are kept."""
         notes = await asyncio.to_thread(self._notes.read)
-        ends = {log: (size, hash_) for log, size, hash_ in await self._database.rows(ENDS, {})}
+        ends = {log: (size, hash_) for log, size, hash_ in await self._database.rows(LIST_LOG_ENDS, {})}
         losses = []
         for log in sorted(notes.keys() | ends.keys()):
             note = notes.get(log)
@@ -114,7 +117,7 @@ class Comparison:
         return None
 
     async def _accepted(self, log: str) -> list[tuple[str, RolledBack]]:
-        rows = await self._database.rows(ACCEPTED, {"workspace": log})
+        rows = await self._database.rows(LIST_ACCEPTED_LOSSES, {"workspace": log})
         return [to_accepted(row) for row in rows]
 
     async def _extends(self, log: str, checkpoint: Checkpoint, size: int) -> bool:
@@ -133,7 +136,7 @@ class Comparison:
             "root": checkpoint.root,
             "seen": f"{{{','.join(seen)}}}",
         }
-        await self._database.atomic([(LOCK, {"workspace": log}), (STOP, lost)])
+        await self._database.atomic([(LOCK, {"workspace": log}), (STOP_LOG, lost)])
         return Loss(log, checkpoint)
 
     async def _keep(self, log: str, accepted: list[str]) -> None:
@@ -182,10 +185,10 @@ def accept_losses(url: str, connection: psycopg.Connection, notes: KeptNotes, ke
 def _accept(connection: psycopg.Connection, keys: Keyring) -> list[Loss]:
     with connection.transaction():
         connection.execute(LOCK, {"workspace": NODE_LOG})
-        connection.execute(LOCK_STOPPED)
-        [(node,)] = connection.execute(NODE)
+        connection.execute(LOCK_STOPPED_LOGS)
+        [(node,)] = connection.execute(GET_ACCEPTING_NODE)
         losses = []
-        for log, size, root, *tip in connection.execute(STOPPED).fetchall():
+        for log, size, root, *tip in connection.execute(LIST_STOPPED_LOGS).fetchall():
             _append(connection, node, log, Tip(*tip), RolledBack(size, f"sha256:{root.hex()}"), keys)
             losses.append(Loss(log, Checkpoint(log, size, root)))
         _enter(connection, losses)
@@ -201,7 +204,7 @@ def _append(connection: psycopg.Connection, node: str, log: str, tip: Tip, lost:
         raise InstallError(f"The key in force {tip.kid} is not in {keys.path}; restore it.")
     linker = Linker(signer, node, log, tip, {}, datetime.now(UTC))
     linker.link([server_draft(ROLLED_BACK_TYPE, msgspec.structs.asdict(lost), id=new_id(), node=node)])
-    for statement, parameters in (*linker.writes(linker.kinds()), (GO_ON, None), (FORGET_TREE, None)):
+    for statement, parameters in (*linker.writes(linker.kinds()), (CONTINUE_LOG, None), (DELETE_TREE, None)):
         connection.execute(statement, parameters or {"workspace": log})
 
 

@@ -21,28 +21,36 @@ from app.store.ledger.key_history import kids
 from schemas.ledger import Rotation
 
 LOCK_INSTALL = "SELECT FROM install FOR UPDATE"
-"""One change of keys at a time, and none while a log is opened."""
+"""Lets one change of keys run at a time, and none while a log is opened."""
 
-INSTALL = "SELECT node, kid FROM install"
+GET_NODE_AND_KEY = "SELECT node, kid FROM install"
+"""The node, and its key in force."""
 
-LOCK_TIPS = "SELECT FROM event_tip ORDER BY workspace_id FOR UPDATE"
+LOCK_ALL_TIPS = "SELECT FROM event_tip ORDER BY workspace_id FOR UPDATE"
+"""Locks the tip of every log, so that no event is appended meanwhile."""
 
-TIPS = "SELECT workspace_id, seq, hash, recorded_at, kid, counted FROM event_tip ORDER BY workspace_id"
+LIST_TIPS = "SELECT workspace_id, seq, hash, recorded_at, kid, counted FROM event_tip ORDER BY workspace_id"
+"""The tip of every log."""
 
-STOPPED = "SELECT workspace_id FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id LIMIT 1"
-"""A log that lost events. A lost key may still be replaced: without a key no loss can be accepted."""
+FIND_STOPPED_LOG = "SELECT workspace_id FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id LIMIT 1"
+"""A log that was stopped because it lost events. A lost key can still be replaced: without a key no loss can be
+accepted."""
 
-MOVE_TIPS = "UPDATE event_tip SET kid = %(kid_new)s"
+SET_KEY_OF_TIPS = "UPDATE event_tip SET kid = %(kid_new)s"
+"""Makes the new key that of every log."""
 
-MOVE_INSTALL = "UPDATE install SET kid = %(kid_new)s"
+SET_KEY_OF_INSTALL = "UPDATE install SET kid = %(kid_new)s"
+"""Makes the new key that of the install."""
 
-INSERT = """
+INSERT_ROTATION = """
 INSERT INTO key_rotation (number, kid_old, kid_new, rotated_at, signature_old, signature_new)
 SELECT count(*) + 1, %(kid_old)s, %(kid_new)s, %(rotated_at)s::timestamptz, %(signature_old)s, %(signature_new)s
 FROM key_rotation
 """
+"""Stores the signed change of keys under the next number."""
 
-IN_FORCE = "SELECT kid FROM install FOR KEY SHARE"
+GET_KEY_IN_FORCE = "SELECT kid FROM install FOR KEY SHARE"
+"""The key in force, which no other transaction changes until this one ends."""
 
 
 def rotate_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
@@ -63,12 +71,12 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
     with connection.transaction():
         connection.execute(LOCK, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)
-        if not adopting and (stopped := connection.execute(STOPPED).fetchone()):
+        if not adopting and (stopped := connection.execute(FIND_STOPPED_LOG).fetchone()):
             raise InstallError(
                 f"The log {stopped[0]} has lost events, so nothing is appended to it; restore the database, or accept "
                 "the loss first: synap node accept-rollback."
             )
-        [(node, kid)] = connection.execute(INSTALL).fetchall()
+        [(node, kid)] = connection.execute(GET_NODE_AND_KEY).fetchall()
         try:
             old = keys.signer(kid)
             new = _adopted(connection, keys, node, kid, old) if adopting else _made(keys, kid, old)
@@ -82,9 +90,9 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
             "signature_old": rotation.signature_old and base64.b64decode(rotation.signature_old),
             "signature_new": base64.b64decode(rotation.signature_new),
         }
-        connection.execute(MOVE_TIPS, moved)
-        connection.execute(MOVE_INSTALL, moved)
-        connection.execute(INSERT, moved | signatures)
+        connection.execute(SET_KEY_OF_TIPS, moved)
+        connection.execute(SET_KEY_OF_INSTALL, moved)
+        connection.execute(INSERT_ROTATION, moved | signatures)
         enter(connection, "node.key_adopted" if adopting else "node.key_rotated", moved, [NODE_LOG])
     _put_in_force(connection, keys)
     return rotation
@@ -114,8 +122,8 @@ def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str,
 
 def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signer: Signer) -> None:
     """Tell every log, all under their locks. The statements go out without a wait between them: logs may be many."""
-    connection.execute(LOCK_TIPS)
-    tips = connection.execute(TIPS).fetchall()
+    connection.execute(LOCK_ALL_TIPS)
+    tips = connection.execute(LIST_TIPS).fetchall()
     now = datetime.now(UTC)
     with connection.pipeline(), connection.cursor() as cursor:
         for workspace, *tip in tips:
@@ -129,7 +137,7 @@ def _put_in_force(connection: psycopg.Connection, keys: Keyring) -> None:
     """Change the files as the database says, which no other change of keys changes meanwhile."""
     try:
         with connection.transaction():
-            [(kid,)] = connection.execute(IN_FORCE).fetchall()
+            [(kid,)] = connection.execute(GET_KEY_IN_FORCE).fetchall()
             keys.put_in_force(kid)
     except OSError as error:
         raise InstallError(

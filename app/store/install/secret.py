@@ -23,12 +23,16 @@ REMEDY = (
     "copy the file from another machine of this database or from a backup; if the secret is lost, run: "
     "synap node adopt-secret --yes"
 )
+"""What the operator can do if the install secret is not the database's."""
 
-FINGERPRINT = "SELECT secret_fingerprint FROM install"
+GET_FINGERPRINT = "SELECT secret_fingerprint FROM install"
+"""The fingerprint of the install secret that the database was used with."""
 
-KEEP_FINGERPRINT = "UPDATE install SET secret_fingerprint = %s WHERE secret_fingerprint IS NULL"
+SET_FIRST_FINGERPRINT = "UPDATE install SET secret_fingerprint = %s WHERE secret_fingerprint IS NULL"
+"""Stores the fingerprint of the install secret, if none is stored."""
 
-SET_FINGERPRINT = "UPDATE install SET secret_fingerprint = %s"
+REPLACE_FINGERPRINT = "UPDATE install SET secret_fingerprint = %s"
+"""Stores the fingerprint of another install secret."""
 
 
 class SecretError(Exception):
@@ -72,7 +76,7 @@ def require_secret(connection: psycopg.Connection, path: Path) -> None:
     webhook's secret, if there are any.
     """
     secret = read_secret(path)
-    [(known,)] = connection.execute(FINGERPRINT)
+    [(known,)] = connection.execute(GET_FINGERPRINT)
     if known is None and not _opens(connection, secret):
         raise SecretError(f"The install secret in {path} opens no webhook secret of this database; {REMEDY}.")
     if known not in {None, fingerprint(secret)}:
@@ -81,14 +85,14 @@ def require_secret(connection: psycopg.Connection, path: Path) -> None:
 
 def keep_fingerprint(connection: psycopg.Connection, path: Path) -> None:
     """Note which secret this database has, if it is not known."""
-    connection.execute(KEEP_FINGERPRINT, (fingerprint(read_secret(path)),))
+    connection.execute(SET_FIRST_FINGERPRINT, (fingerprint(read_secret(path)),))
 
 
 def adopt_secret(connection: psycopg.Connection, path: Path) -> None:
     """Go on with the secret in the file, or with a new one, where that of the database is lost. Raises SecretError."""
     secret = first_secret(path)
     with connection.transaction():
-        connection.execute(SET_FINGERPRINT, (fingerprint(secret),))
+        connection.execute(REPLACE_FINGERPRINT, (fingerprint(secret),))
         enter(connection, "secret.adopted", {}, [EVERY])
 
 

@@ -6,29 +6,30 @@ from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
 from app.store.postgres.database import PLANNER_DECIDES, Database
-from app.store.webhooks.backlog import IS_ACTIVE
-from app.store.webhooks.backlog import OWED as WALK
+from app.store.webhooks.backlog import JOIN_STATE, WITH_FIRST_OPEN
 
-LOGS = """
+COUNT_WORKSPACES_AND_EVENTS = """
 SELECT count(*), coalesce(sum(seq + 1), 0)::bigint FROM event_tip JOIN workspace AS w ON w.id = workspace_id
 WHERE w.deleted_at IS NULL AND w.id <> %(node_log)s
 """
+"""How many workspaces there are, and how many events they have together."""
 
-SUBSCRIPTIONS = "SELECT state, count(*) FROM subscription WHERE state <> 'deleted' GROUP BY state"
+COUNT_SUBSCRIPTIONS = "SELECT state, count(*) FROM subscription WHERE state <> 'deleted' GROUP BY state"
+"""How many subscriptions each state has."""
 
-OWED = f"""
-{WALK}
+COUNT_PENDING_DELIVERIES = f"""
+{WITH_FIRST_OPEN}
 SELECT coalesce(sum(open.deliveries), 0)::bigint,
     greatest(coalesce(extract(epoch FROM now() - min(owed.due_at)), 0), 0)::float8
-FROM owed {IS_ACTIVE} CROSS JOIN LATERAL (
+FROM owed {JOIN_STATE} CROSS JOIN LATERAL (
     SELECT count(*) AS deliveries FROM delivery
     WHERE workspace_id = owed.workspace_id AND subscription_id = owed.subscription_id AND due_at IS NOT NULL
 ) AS open
 WHERE s.state = 'active'
 """
-"""Of active subscriptions: deliveries that have not ended, and for how long the oldest has been due."""
+"""How many deliveries of active subscriptions have not ended, and for how many seconds the oldest has been due."""
 
-BEHIND = """
+COUNT_EVENTS_BEHIND = """
 SELECT greatest(0,
     (SELECT max(t.seq - s.cursor) FROM subscription AS s JOIN event_tip AS t USING (workspace_id)
         WHERE s.state = 'active' AND s.cursor IS NOT NULL),
@@ -37,7 +38,7 @@ SELECT greatest(0,
             SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor IS NULL))
 )::bigint
 """
-"""How far the furthest active subscription is behind its log."""
+"""How many events the slowest active subscription is behind its log."""
 
 
 class Standing(Struct, frozen=True):
@@ -72,7 +73,13 @@ class Totals:
 
 async def _standing(database: Database) -> Standing:
     owed, _, logs, subscriptions, behind = await database.atomic(
-        [(OWED, {}), PLANNER_DECIDES, (LOGS, {"node_log": NODE_LOG}), (SUBSCRIPTIONS, {}), (BEHIND, {})]
+        [
+            (COUNT_PENDING_DELIVERIES, {}),
+            PLANNER_DECIDES,
+            (COUNT_WORKSPACES_AND_EVENTS, {"node_log": NODE_LOG}),
+            (COUNT_SUBSCRIPTIONS, {}),
+            (COUNT_EVENTS_BEHIND, {}),
+        ]
     )
     [(pending, overdue_seconds)] = owed
     [(workspaces, events)] = logs

@@ -11,21 +11,26 @@ from app.store.events.linker import Linker, Tip
 from app.store.ledger.key_history import key_history
 from app.store.postgres.database import Database
 
-CREATE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"
+CREATE_WORKSPACE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"
+"""Creates a workspace. Returns no row if it exists, or existed."""
 
-INSTALL = "SELECT node, kid FROM install FOR KEY SHARE"
-"""A change of keys waits for it, and it for a change of keys: no log is opened by a key that goes out of force."""
+GET_NODE_AND_KEY_IN_FORCE = "SELECT node, kid FROM install FOR KEY SHARE"
+"""The node, and its key. A change of keys waits for this transaction and the other way round, so no log is opened with
+an old key."""
 
 OPEN_LOG = """
 INSERT INTO event_tip (workspace_id, seq, hash, recorded_at, kid) VALUES (%(id)s, -1, %(genesis)s, 'epoch', %(kid)s)
 """
-"""An empty log: the first event gets seq 0 and links to 32 zero bytes."""
+"""Creates an empty log. Its first event gets seq 0 and links to 32 zero bytes."""
 
-IS_DELETED = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NOT NULL"
+IS_WORKSPACE_DELETED = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NOT NULL"
+"""Returns a row if the workspace was deleted."""
 
-LIST = f"SELECT id, created_at FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id"
+LIST_WORKSPACES = f"SELECT id, created_at FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id"
+"""The workspaces with their times of creation, without the log of the node."""
 
-EXISTS = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NULL"
+WORKSPACE_EXISTS = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NULL"
+"""Returns a row if the workspace exists."""
 
 
 class WorkspaceError(Exception):
@@ -40,11 +45,11 @@ def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | 
     """
     with connection.transaction():
         now = datetime.now(UTC)
-        if connection.execute(CREATE, {"id": slug, "now": now}).fetchone() is None:
-            if connection.execute(IS_DELETED, {"id": slug}).fetchone() is not None:
+        if connection.execute(CREATE_WORKSPACE, {"id": slug, "now": now}).fetchone() is None:
+            if connection.execute(IS_WORKSPACE_DELETED, {"id": slug}).fetchone() is not None:
                 raise WorkspaceError(f"The workspace {slug!r} was deleted; the name of its log is never used again.")
             return False
-        [(node, kid)] = connection.execute(INSTALL).fetchall()
+        [(node, kid)] = connection.execute(GET_NODE_AND_KEY_IN_FORCE).fetchall()
         connection.execute(OPEN_LOG, {"id": slug, "genesis": GENESIS, "kid": kid})
         if rotations := key_history(connection):
             signer = None if keys is None else keys.signer(kid)
@@ -60,9 +65,9 @@ def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | 
 
 def list_workspaces(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
     """Every workspace and when it was made, by slug."""
-    return connection.execute(LIST).fetchall()
+    return connection.execute(LIST_WORKSPACES).fetchall()
 
 
 async def workspace_exists(database: Database, slug: str) -> bool:
     """Whether there is such a workspace. Raises Unavailable."""
-    return bool(await database.rows(EXISTS, {"id": slug}))
+    return bool(await database.rows(WORKSPACE_EXISTS, {"id": slug}))

@@ -14,8 +14,10 @@ from psycopg import Error
 from app.store.postgres.pipe import PipedConnection
 
 CHANNEL = "synap_commit"
+"""The channel on which processes tell each other of commits."""
 
-TELL = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_text(%(notices)s::json) AS notice"
+SEND_NOTICES = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_text(%(notices)s::json) AS notice"
+"""Sends one notice for each text."""
 
 CHANGED = "changed"
 """What a notice says of a workspace, in place of a seq, if its subscriptions were changed."""
@@ -94,7 +96,7 @@ class Notices:
                         untold, self._untold = self._untold, {}
                         notices = [f"{workspace} {said}" for (workspace, _), said in untold.items()]
                         try:
-                            await connection.trip([(TELL, {"notices": msgspec.json.encode(notices).decode()})])
+                            await connection.trip([(SEND_NOTICES, {"notices": msgspec.json.encode(notices).decode()})])
                         except (Error, OSError):
                             self._untold = untold | self._untold  # told by the next connection
                             self._wake.set()

@@ -3,10 +3,14 @@
 from app.store.postgres.database import Database
 from schemas.errors import Unavailable
 
-EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL"
+HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
+"""Whether the schema was ever created."""
 
-STATE = "SELECT version_num, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool FROM alembic_version"
-"""The revision of the schema, and whether nothing can be written: a standby, or `default_transaction_read_only`."""
+GET_STATE = (
+    "SELECT version_num, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool FROM alembic_version"
+)
+"""The revision of the schema, and whether the database is read-only: a standby, or by
+`default_transaction_read_only`."""
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),
@@ -28,9 +32,9 @@ NEEDED = [
     *((table, "UPDATE") for table in (*UPDATED, *ERASED)),
     *((table, "DELETE") for table in DELETED),
 ]
-"""All that a server does while it runs: a table and a right on it."""
+"""All rights that a server needs while it runs: a table and a right on it."""
 
-MISSING_RIGHTS = """
+FIND_MISSING_RIGHT = """
 SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS rights (name, needed)
 WHERE NOT CASE needed
     WHEN 'DELETE' THEN has_table_privilege(name, needed) ELSE has_any_column_privilege(name, needed) END
@@ -56,14 +60,14 @@ class Readiness:
             return error.message
 
     async def _problem(self) -> str | None:
-        if not (await self._database.rows(EXISTS, {}))[0][0]:
+        if not (await self._database.rows(HAS_SCHEMA, {}))[0][0]:
             return "The database is not migrated"
-        states = await self._database.rows(STATE, {})
+        states = await self._database.rows(GET_STATE, {})
         if not states or states[0][0] != self._revision:
             return "The database has another version of the schema"
         if states[0][1]:
             return "The database is read-only"
-        if missing := await self._database.rows(MISSING_RIGHTS, RIGHTS):
+        if missing := await self._database.rows(FIND_MISSING_RIGHT, RIGHTS):
             [(table, right)] = missing
             return f"The database's role lacks the right to {right} on the table {table}; grant it"
         return None

@@ -24,21 +24,24 @@ GRANTS = [
     *((table, "DELETE") for table in ("merkle_node", "registered_type")),
     ("alembic_version", "SELECT"),
 ]
-"""All that a server and its commands do: a table and a right on it."""
+"""All rights that a server and its commands need: a table and a right on it."""
 
-MISSING = """
+LIST_MISSING_RIGHTS = """
 SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS needed (name, needed)
 WHERE NOT has_table_privilege(%(role)s, name, needed)
 """
+"""The rights that a role lacks of those that a server needs."""
 
-HAS_ROLE = "SELECT FROM pg_roles WHERE rolname = %s"
+ROLE_EXISTS = "SELECT FROM pg_roles WHERE rolname = %s"
+"""Returns a row if the role exists."""
 
-POWER = """
+GET_POWER = """
 SELECT rolname, rolsuper, EXISTS (
     SELECT FROM unnest('{event,audit_entry}'::regclass[]) AS kept JOIN pg_class ON pg_class.oid = kept
     WHERE pg_has_role(relowner, 'MEMBER'))
 FROM pg_roles WHERE rolname = current_user
 """
+"""The role of this connection, whether it is a superuser, and whether it owns the tables of the log."""
 
 
 class Power(Struct, frozen=True):
@@ -52,7 +55,7 @@ class Power(Struct, frozen=True):
 
 def make_server_role(connection: psycopg.Connection) -> None:
     """Make the role that serves the embedded database, if there is none. Commands may do so at once."""
-    if connection.execute(HAS_ROLE, (SERVER,)).fetchone() is None:
+    if connection.execute(ROLE_EXISTS, (SERVER,)).fetchone() is None:
         with suppress(DuplicateObject, UniqueViolation):
             connection.execute(f"CREATE ROLE {SERVER} LOGIN")
 
@@ -63,7 +66,9 @@ def grant_serving(connection: psycopg.Connection, role: str) -> None:
     Raises what psycopg raises if there is no such role, or we may not grant.
     """
     tables, rights = zip(*GRANTS, strict=True)
-    missing = connection.execute(MISSING, {"role": role, "tables": list(tables), "rights": list(rights)}).fetchall()
+    missing = connection.execute(
+        LIST_MISSING_RIGHTS, {"role": role, "tables": list(tables), "rights": list(rights)}
+    ).fetchall()
     if not missing:
         return
     to = Identifier(role)
@@ -77,6 +82,6 @@ def grant_serving(connection: psycopg.Connection, role: str) -> None:
 
 def power(connection: psycopg.Connection) -> Power:
     """What the role of this connection could do to the log."""
-    row = connection.execute(POWER).fetchone()
+    row = connection.execute(GET_POWER).fetchone()
     assert row is not None  # noqa: S101 - who asks has a role
     return Power(*row)

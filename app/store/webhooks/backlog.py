@@ -9,20 +9,22 @@ from msgspec import Struct
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.dispatch import MAX_UNTRIED
 
-LOGS = """
+LIST_SUBSCRIBED_LOGS = """
 SELECT workspace_id, CASE WHEN bool_or(s.cursor IS NULL) THEN max(t.seq) ELSE -1 END
 FROM subscription AS s JOIN event_tip AS t USING (workspace_id) WHERE s.state = 'active' GROUP BY workspace_id
 """
-"""The logs that have active subscriptions, and up to where each is to be looked through: -1 if all are behind."""
+"""The logs with active subscriptions, and the seq up to which each has to be looked through: -1 if all its
+subscriptions are behind."""
 
-BEHIND = f"""
+LIST_SUBSCRIPTIONS_BEHIND = f"""
 SELECT s.workspace_id, s.id FROM subscription AS s JOIN dispatch AS d USING (workspace_id)
 WHERE s.state = 'active' AND s.cursor IS NOT NULL AND s.cursor <= d.seq
     AND s.delivery_seq - s.attempted <= {MAX_UNTRIED // 2}
 ORDER BY s.cursor
 """
+"""The active subscriptions with a place of their own that can be brought forward, the furthest behind first."""
 
-OWED = """
+WITH_FIRST_OPEN = """
 WITH RECURSIVE owed AS (
     (SELECT workspace_id, subscription_id, due_at FROM delivery WHERE due_at IS NOT NULL
         ORDER BY workspace_id, subscription_id, due_at LIMIT 1)
@@ -34,21 +36,25 @@ WITH RECURSIVE owed AS (
     ) AS following
 )
 """
-"""The first open delivery of each subscription that has one: its index is entered once for each of them."""
+"""The first open delivery of each subscription that has one, as `owed`. The index is entered once for each
+subscription."""
 
-IS_ACTIVE = """
+JOIN_STATE = """
 CROSS JOIN LATERAL (
     SELECT state FROM subscription
     WHERE workspace_id = owed.workspace_id AND id >= owed.subscription_id AND id <= owed.subscription_id
     ORDER BY id LIMIT 1
 ) AS s
 """
+"""Joins the state of the subscription to each row of `owed`."""
 
-DUE = f"""
-{OWED} SELECT workspace_id, subscription_id FROM owed {IS_ACTIVE} WHERE owed.due_at <= now() AND s.state = 'active'
+LIST_SUBSCRIPTIONS_DUE = f"""
+{WITH_FIRST_OPEN}
+SELECT workspace_id, subscription_id FROM owed {JOIN_STATE} WHERE owed.due_at <= now() AND s.state = 'active'
 """
+"""The active subscriptions that have a delivery which is due."""
 
-WORK_OF = f"""
+GET_BACKLOG = f"""
 SELECT CASE WHEN EXISTS (
         SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor IS NULL)
     THEN t.seq ELSE -1 END,
@@ -61,6 +67,7 @@ FROM dispatch AS d JOIN event_tip AS t USING (workspace_id)
 WHERE d.workspace_id = %(workspace)s
     AND EXISTS (SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active')
 """
+"""What one workspace waits for, as `Backlog` has it. No row if it has no active subscription."""
 
 Named = tuple[str, str]
 """A workspace, and a subscription of it."""
@@ -79,17 +86,17 @@ class Backlog(Struct, frozen=True):
 
 async def logs(database: Database) -> dict[str, int]:
     """The workspaces with active subscriptions: up to where each log is to be looked through, -1 if it is not."""
-    *_, rows = await database.atomic([PLANNER_DECIDES, (LOGS, {})])
+    *_, rows = await database.atomic([PLANNER_DECIDES, (LIST_SUBSCRIBED_LOGS, {})])
     return dict(rows)
 
 
 async def owed(database: Database) -> tuple[list[Named], list[Named]]:
     """Of all workspaces: the subscriptions that may be brought forward, and those that have deliveries due."""
-    behind, due = await database.atomic([(BEHIND, {}), (DUE, {})])
+    behind, due = await database.atomic([(LIST_SUBSCRIPTIONS_BEHIND, {}), (LIST_SUBSCRIPTIONS_DUE, {})])
     return [(workspace, id_) for workspace, id_ in behind], [(workspace, id_) for workspace, id_ in due]
 
 
 async def backlog_of(database: Database, workspace: str) -> Backlog | None:
     """What one workspace waits for; None if it has no active subscription."""
-    rows = await database.rows_alone(WORK_OF, {"workspace": workspace})
+    rows = await database.rows_alone(GET_BACKLOG, {"workspace": workspace})
     return Backlog(*rows[0]) if rows else None

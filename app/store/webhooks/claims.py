@@ -21,16 +21,16 @@ MAX_SUBSCRIPTIONS = 200
 """Subscriptions whose deliveries are claimed at once."""
 
 FAILING_AFTER_SECONDS = 60
-"""A receiver from which nothing but failures came for as long is called failing: one that fails now and then is not."""
+"""A receiver counts as failing if all attempts of that time have failed. One that fails now and then does not."""
 
-_PLACE = """
+_FIND_DELIVERY = """
 (SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = {0}.subscription_id
     AND delivery_seq >= {0}.delivery_seq AND delivery_seq <= {0}.delivery_seq ORDER BY delivery_seq LIMIT 1)
 """
-"""Where a delivery is. Found so, and then by its `ctid`, it is the primary key that finds it: the planner may expect
-less of an index of what is due. A row that another process has changed since is not found any more."""
+"""Finds a delivery by its primary key, as its `ctid`. The planner might choose the index of what is due if the delivery
+were named in the outer statement. A row that another process has changed since is not found."""
 
-LOCK_MADE = """
+LOCK_ATTEMPTED = """
 SELECT FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint)
 CROSS JOIN LATERAL (
     SELECT FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = made.subscription_id
@@ -38,8 +38,9 @@ CROSS JOIN LATERAL (
     ORDER BY delivery_seq LIMIT 1 FOR UPDATE
 ) AS locked
 """
+"""Locks the deliveries that were attempted, before their subscriptions."""
 
-TRIED = f"""
+RECORD_ATTEMPTS = f"""
 WITH made AS (
     SELECT * FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint, attempts int,
         at timestamptz, elapsed_ms int, status int, error text, body text, wait_seconds float8)
@@ -49,7 +50,7 @@ WITH made AS (
             WHEN made.error IS NULL THEN 'delivered' WHEN made.wait_seconds IS NULL THEN 'failed' ELSE 'pending' END
     FROM made JOIN subscription AS s
         ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
-    CROSS JOIN LATERAL {_PLACE.format("made")} AS found
+    CROSS JOIN LATERAL {_FIND_DELIVERY.format("made")} AS found
     WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = made.attempts
         AND d.due_at IS NOT NULL
     RETURNING made.*, d.seq
@@ -69,22 +70,22 @@ FROM (
 WHERE s.workspace_id = %(workspace)s AND s.id = told.subscription_id
 RETURNING s.id, extract(epoch FROM now() - s.failing_since)::float8
 """
-"""Record attempts, each for the state in which it was made. Answers for how long nothing but failures came.
+"""Records attempts, if each delivery is still in the state in which it was attempted. Returns for how long each
+subscription has seen only failures. The answer to an event that was erased meanwhile is not stored, because the
+receiver may have repeated the event. Erasure locks the subscription too, so it ran before this, or finds what this
+wrote."""
 
-What was answered to an event that was erased meanwhile is not kept: its receiver may have repeated it. Erasure takes
-the lock on the subscription too, so it was either before this or finds what this wrote.
-"""
-
-RELEASE = f"""
+RELEASE_CLAIMS = f"""
 UPDATE delivery AS d SET due_at = now()
 FROM unnest(%(ids)s::text[], %(numbers)s::bigint[], %(attempts)s::int[])
     AS claimed (subscription_id, delivery_seq, attempts)
-CROSS JOIN LATERAL {_PLACE.format("claimed")} AS found
+CROSS JOIN LATERAL {_FIND_DELIVERY.format("claimed")} AS found
 WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = claimed.attempts
     AND d.due_at IS NOT NULL
 """
+"""Makes claimed deliveries due again, if nobody else has changed them."""
 
-CLAIM = f"""
+CLAIM_DUE = f"""
 WITH asked AS (
     SELECT * FROM unnest(%(ids)s::text[], %(capacity)s::int[]) AS asked (id, room)
 ), due AS MATERIALIZED (
@@ -131,12 +132,9 @@ JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = c.subscripti
 CROSS JOIN LATERAL ({one_sql("seq", "c.seq")}) AS e
 ORDER BY c.subscription_id, c.delivery_seq
 """
-"""Claim what is due, so much of each subscription. Of an ordered one, only what everything before it has ended for.
-
-An ordered subscription's first open delivery is its last attempted one or the next: so many are attempted, each when
-those before it have ended. It is found by a snapshot that may be old, but what is locked is judged again as it is now:
-where another process has ended or claimed it meanwhile, nothing is claimed.
-"""
+"""Claims deliveries that are due, up to the capacity of each subscription. An ordered subscription has one at most: its
+first open delivery, which is the last attempted one or the next. That one is found in a snapshot that may be old, but
+its lock shows it as it is now. If another process has ended or claimed it meanwhile, nothing is claimed."""
 
 
 class Claim(Struct, frozen=True):
@@ -196,10 +194,10 @@ class Claims:
             told = {"ids": array({attempt.subscription_id for attempt in made})}
             calls.append((LOCK_SUBSCRIPTIONS, key | told))
             record = key | {"made": msgspec.json.encode(made).decode()}
-            calls += [(LOCK_MADE, record), (TRIED, record)]
+            calls += [(LOCK_ATTEMPTED, record), (RECORD_ATTEMPTS, record)]
         if capacity:
             asked = {"ids": array(capacity), "capacity": array(capacity.values())}
-            calls.append((CLAIM, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
+            calls.append((CLAIM_DUE, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
         outcomes = await self._database.atomic(calls)
         failing: dict[str, float | None] = dict(outcomes[2]) if made else {}
         return failing, [Claim(*row) for row in outcomes[-1]] if capacity else []
@@ -212,4 +210,4 @@ class Claims:
             "numbers": array([claim.delivery_seq for claim in claims]),
             "attempts": array([claim.attempts for claim in claims]),
         }
-        await self._database.atomic([(RELEASE, parameters)])
+        await self._database.atomic([(RELEASE_CLAIMS, parameters)])

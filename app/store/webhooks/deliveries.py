@@ -12,7 +12,7 @@ from app.store.postgres.pipe import Once, Row
 from app.store.postgres.walk import one_sql
 from app.store.webhooks.dispatch import MAX_UNTRIED
 from app.store.webhooks.subscribers import Subscriber
-from app.store.webhooks.subscriptions import MINE, not_found, subscription_key
+from app.store.webhooks.subscriptions import IS_VISIBLE, not_found, subscription_key
 from schemas.base import Way
 from schemas.subscription import Attempt, Delivery, DeliveryState
 
@@ -26,9 +26,10 @@ MAX_PAGE_BYTES = 2**22
 """The answers of receivers that one page shows, unless its first delivery has more. As JSON they can be six times as
 large."""
 
-SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE {MINE}"
+GET_SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE {IS_VISIBLE}"
+"""Which events a subscription wants."""
 
-REPLAY = f"""
+REPLAY_EVENTS = f"""
 WITH matched AS (
     SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM event
     WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s AND type ~ %(types)s
@@ -44,17 +45,20 @@ WITH matched AS (
 )
 SELECT delivery_seq - before, delivery_seq, CASE WHEN delivery_seq > before THEN {AUDITED} END FROM advanced
 """
+"""Writes a delivery for each matching event of a part of the log, numbered on from the subscription's last, and enters
+that. Does nothing if too many deliveries wait for their first attempt."""
 
-_SHOWN = f"""
+_SHOWN_ATTEMPTS = f"""
 FROM attempt AS a WHERE a.workspace_id = %(workspace)s AND a.subscription_id = %(id)s
     AND a.delivery_seq = d.delivery_seq AND a.number > d.attempts - {SHOWN_ATTEMPTS}
 """
+"""The last attempts of a delivery."""
 
-_DELIVERIES = f"""
+_LIST_DELIVERIES = f"""
 SELECT d.found, d.delivery_seq, d.seq, e.id, e.type, d.state, d.replay, {INSTANT.format("d.created_at")},
     {INSTANT.format("d.due_at")}, {INSTANT.format("d.ended_at")}, coalesce((
         SELECT json_agg(json_build_array(a.number, {INSTANT.format("a.at")}, a.elapsed_ms, a.status, a.error,
-            translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number) {_SHOWN}), '[]')::text
+            translate(encode(a.body, 'base64'), E'\\n', '')) ORDER BY a.number) {_SHOWN_ATTEMPTS}), '[]')::text
 FROM (
     SELECT d.*, sum(answers.bytes) OVER page AS bytes, row_number() OVER page AS place, count(*) OVER () AS found
     FROM (
@@ -63,18 +67,19 @@ FROM (
             AND (%(state)s::text IS NULL OR state = %(state)s)
         ORDER BY delivery_seq {{1}} LIMIT %(limit)s
     ) AS d CROSS JOIN LATERAL (
-        SELECT coalesce(sum(octet_length(a.body)), 0) AS bytes {_SHOWN}
+        SELECT coalesce(sum(octet_length(a.body)), 0) AS bytes {_SHOWN_ATTEMPTS}
     ) AS answers WINDOW page AS (ORDER BY d.delivery_seq {{1}})
 ) AS d CROSS JOIN LATERAL ({one_sql("seq", "d.seq")}) AS e
 WHERE d.bytes <= {MAX_PAGE_BYTES} OR d.place = 1
 ORDER BY d.delivery_seq {{1}}
 """
+"""A page of the deliveries of a subscription with their last attempts, up to a size."""
 
-DELIVERIES: Mapping[Way, str] = {
-    "forward": _DELIVERIES.format("<", "DESC", 2**63 - 1),
-    "backward": _DELIVERIES.format(">", "ASC", 0),
+LIST_DELIVERIES: Mapping[Way, str] = {
+    "forward": _LIST_DELIVERIES.format("<", "DESC", 2**63 - 1),
+    "backward": _LIST_DELIVERIES.format(">", "ASC", 0),
 }
-"""The deliveries of a subscription behind a place, or before it: the newest is the first."""
+"""A page of the deliveries of a subscription after a place, or before it. The newest is the first."""
 
 _attempts = msgspec.json.Decoder(list[tuple[int, str, int, int | None, str | None, bytes]])
 
@@ -90,7 +95,7 @@ class Deliveries:
 
     async def subscriber(self, workspace: str, id: str, reads_only: str | None) -> Subscriber:
         """Which events one is told of. Raises NotFound."""
-        rows = await self._database.rows(SUBSCRIBER, subscription_key(workspace, id, reads_only))
+        rows = await self._database.rows(GET_SUBSCRIBER, subscription_key(workspace, id, reads_only))
         if not rows:
             raise not_found()
         return Subscriber(id, *rows[0])
@@ -112,7 +117,7 @@ class Deliveries:
             "only_user": subscriber.only_user,
         }
         node = subscriber.node
-        sql = Once(REPLAY.format(meets="true" if node is None else condition(node, parameters)))
+        sql = Once(REPLAY_EVENTS.format(meets="true" if node is None else condition(node, parameters)))
         rows = await self._database.search(sql, parameters | act.parameters, is_planned=False)
         return None if not rows else (rows[0][0], rows[0][1])
 
@@ -124,7 +129,7 @@ class Deliveries:
         And whether there are more on that way. A page with large answers is shorter than `limit`.
         """
         parameters = {"workspace": workspace, "id": id, "state": state, "place": place, "limit": limit + 1}
-        rows = await self._database.rows_alone(DELIVERIES[way], parameters)
+        rows = await self._database.rows_alone(LIST_DELIVERIES[way], parameters)
         page = [_delivery(row[1:]) for row in rows[:limit]]
         more = bool(rows) and rows[0][0] > len(page)
         return page if way == "forward" else page[::-1], more

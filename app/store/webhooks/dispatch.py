@@ -41,33 +41,35 @@ in the log in place of rows."""
 SPAN = 10_000
 """Places that a subscription which is behind is brought forward in one step."""
 
-PLACE = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s"
-"""How far a log has been looked through, and which version its subscriptions have."""
+GET_PLACE = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s"
+"""The seq up to which a log has been looked through, and the version of its subscriptions."""
 
-LOCK = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE SKIP LOCKED"
-"""One process at a time looks through a log; another has nothing to wait for."""
+LOCK_PLACE = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE SKIP LOCKED"
+"""The place of a dispatch, locked. No row if another process has the lock: one at a time looks through a log."""
 
-EVENTS = f"""
+LIST_NEXT_EVENTS = f"""
 SELECT seq, type, user_id FROM event
 WHERE workspace_id = %(workspace)s AND seq > (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s)
 ORDER BY seq LIMIT {MAX_EVENTS}
 """
+"""The next events of the log that have not been looked through."""
 
-WHOLE = f"""
+LIST_WHOLE_EVENTS = f"""
 SELECT {FOUND}, convert_to({EVENT_JSON}, 'UTF8')
 FROM (
     SELECT event.*, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place
     FROM {each_sql("seq", "%(seqs)s::bigint[]")} WINDOW oldest AS (ORDER BY seq)
 ) AS asked WHERE bytes <= %(max_bytes)s::bigint OR place = 1 ORDER BY seq
 """
-"""The bytes that filters look at in one step."""
+"""The given events with their JSON, as filters read them, up to a size."""
 
-SUBSCRIBERS = """
+LIST_SUBSCRIBERS = """
 SELECT id, event_types, only_user, filter FROM subscription
 WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %(all)s::boolean)
 """
+"""The active subscriptions that take part; with `all` also those that are behind."""
 
-_ADVANCED = """
+_WRITE_DELIVERIES = """
 advanced AS (
     UPDATE subscription AS s SET delivery_seq = s.delivery_seq + counted.matches, cursor = {cursor}
     FROM (SELECT id, count(*) AS matches, array_agg(seq ORDER BY seq) AS seqs FROM matched GROUP BY id) AS counted
@@ -80,28 +82,35 @@ advanced AS (
     FROM advanced CROSS JOIN LATERAL unnest(seqs) WITH ORDINALITY AS matched (seq, place)
 )
 """
+"""Numbers the matches on from each subscription's last delivery, and writes a delivery for each."""
 
-_BEHIND = f"CASE WHEN s.delivery_seq + counted.matches - s.attempted > {MAX_UNTRIED} THEN %(seq)s::bigint END"
+_PLACE_IF_BEHIND = f"CASE WHEN s.delivery_seq + counted.matches - s.attempted > {MAX_UNTRIED} THEN %(seq)s::bigint END"
+"""The place of its own that a subscription gets if too many of its deliveries wait for a first attempt."""
 
-OWE = f"""
+OWE_ALL = f"""
 WITH matched AS (
     SELECT * FROM unnest(%(ids)s::text[], %(seqs)s::bigint[]) AS matched (id, seq)
-), {_ADVANCED.format(cursor=_BEHIND)}
+), {_WRITE_DELIVERIES.format(cursor=_PLACE_IF_BEHIND)}
 SELECT count(*) FROM advanced WHERE cursor IS NOT NULL
 """
-"""One delivery for each match, numbered on from the subscription's last. Answers how many subscriptions fall behind."""
+"""Writes a delivery for each match. Returns how many subscriptions have fallen behind by that."""
 
-MOVE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE workspace_id = %(workspace)s"
+MOVE_PLACE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE workspace_id = %(workspace)s"
+"""Moves the place of a dispatch, and its version if subscriptions have fallen behind."""
 
-LOCK_AND_WAIT = "SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+LOCK_PLACE_AND_WAIT = "SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+"""The place of a dispatch, locked. Waits for a process that has the lock."""
 
-_BEHIND_ONE = "workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL"
+_IS_BEHIND = "workspace_id = %(workspace)s AND id = %(id)s AND state = 'active' AND cursor IS NOT NULL"
+"""True of the subscription if it is active and has a place of its own."""
 
-BEHIND = f"""
-SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM subscription WHERE {_BEHIND_ONE}
+GET_SUBSCRIPTION_BEHIND = f"""
+SELECT cursor, delivery_seq - attempted, event_types, only_user, filter FROM subscription WHERE {_IS_BEHIND}
 """
+"""A subscription that is behind: its place, its untried deliveries, and what it wants."""
 
-LOCK_BEHIND = f"SELECT cursor FROM subscription WHERE {_BEHIND_ONE} FOR NO KEY UPDATE"
+LOCK_SUBSCRIPTION_BEHIND = f"SELECT cursor FROM subscription WHERE {_IS_BEHIND} FOR NO KEY UPDATE"
+"""The place of a subscription that is behind, locked."""
 
 _FITS = "type ~ %(types)s"
 
@@ -112,20 +121,24 @@ _WALKS = (
     msgspec.structs.replace(_SPAN, entry=Entry(column="user_id", value="%(only_user)s"), rest=[_FITS]),
 )
 
-MATCHES, MATCHES_OF_USER = (
+LIST_MATCHES, LIST_MATCHES_OF_USER = (
     f"SELECT seq FROM ({walk.rows(descending=False, limit=MAX_EVENTS)}) AS matched" for walk in _WALKS
 )
+"""The seqs of one user's events whose type fits."""
 
-OWE_BEHIND = f"""
+OWE_ONE = f"""
 WITH matched AS (
     SELECT %(id)s::text AS id, seq FROM unnest(%(seqs)s::bigint[]) AS matched (seq)
-), {_ADVANCED.format(cursor="s.cursor")}
+), {_WRITE_DELIVERIES.format(cursor="s.cursor")}
 SELECT count(*) FROM advanced
 """
+"""Writes the deliveries of one subscription that is behind."""
 
-MOVE_BEHIND = "UPDATE subscription SET cursor = %(cursor)s WHERE workspace_id = %(workspace)s AND id = %(id)s"
+MOVE_SUBSCRIPTION = "UPDATE subscription SET cursor = %(cursor)s WHERE workspace_id = %(workspace)s AND id = %(id)s"
+"""Moves the place of a subscription that is behind."""
 
-CHANGED = "UPDATE dispatch SET version = version + 1 WHERE workspace_id = %(workspace)s"
+NOTE_JOINED = "UPDATE dispatch SET version = version + 1 WHERE workspace_id = %(workspace)s"
+"""Records that a subscription takes part again."""
 
 
 class DispatchResult(Struct, frozen=True):
@@ -156,13 +169,13 @@ class Dispatch:
 
     async def subscribers(self, workspace: str) -> Subscribers:
         """Everybody who is told of a workspace's events, whether or not they are behind."""
-        rows = await self._database.rows(PLACE, {"workspace": workspace})
+        rows = await self._database.rows(GET_PLACE, {"workspace": workspace})
         if not rows:
             return Subscribers([], workspace)
         [(_, version)] = rows
         known = self._active.get(workspace)
         if known is None or known[0] != version:
-            found = await self._database.rows_alone(SUBSCRIBERS, {"workspace": workspace, "all": True})
+            found = await self._database.rows_alone(LIST_SUBSCRIBERS, {"workspace": workspace, "all": True})
             known = self._active[workspace] = version, _subscribers(found, workspace)
         return known[1]
 
@@ -178,7 +191,7 @@ class Dispatch:
         Filters are asked before anything is locked: that may take long. Raises UnreadableFilterError.
         """
         key = {"workspace": workspace}
-        place, events = await self._database.atomic([(PLACE, key), (EVENTS, key)])
+        place, events = await self._database.atomic([(GET_PLACE, key), (LIST_NEXT_EVENTS, key)])
         if not place:
             return None
         if not events:
@@ -186,15 +199,15 @@ class Dispatch:
         matches = await self._matches(key, place[0], events)
         owed = set(matches.ids)
         async with self._transaction() as connection:
-            _, locked = await connection.trip([BEGIN, (LOCK, key)])
+            _, locked = await connection.trip([BEGIN, (LOCK_PLACE, key)])
             if locked != place:
                 return None
             changes = 0
             if owed:
                 owing = key | matches.written() | {"first_seconds": self._first_seconds}
-                calls: list[Call] = [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE, owing)]
+                calls: list[Call] = [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE_ALL, owing)]
                 _, [(changes,)] = await connection.trip(calls)
-            await connection.trip([(MOVE, key | {"seq": matches.end, "changes": changes}), COMMIT])
+            await connection.trip([(MOVE_PLACE, key | {"seq": matches.end, "changes": changes}), COMMIT])
         return DispatchResult(matches.end, owed)
 
     async def _matches(self, key: Mapping[str, str], place: Row, events: Sequence[Row]) -> "_Matches":
@@ -202,7 +215,7 @@ class Dispatch:
         workspace, (end, version) = key["workspace"], place
         known = self._taking_part.get(workspace)
         if known is None or known[0] != version:
-            rows = await self._database.rows_alone(SUBSCRIBERS, {**key, "all": False})
+            rows = await self._database.rows_alone(LIST_SUBSCRIBERS, {**key, "all": False})
             known = self._taking_part[workspace] = version, _subscribers(rows, workspace)
         subscribers = known[1]
         if subscribers.unreadable:
@@ -217,7 +230,7 @@ class Dispatch:
         Its filter is asked before anything is locked: that may take long. Raises UnreadableFilterError.
         """
         key = {"workspace": workspace, "id": id}
-        places, found = await self._database.atomic([(PLACE, key), (BEHIND, key)])
+        places, found = await self._database.atomic([(GET_PLACE, key), (GET_SUBSCRIPTION_BEHIND, key)])
         if not places or not found:
             return False
         [(end, _)], [(cursor, untried, *about)] = places, found
@@ -225,17 +238,19 @@ class Dispatch:
             return False
         until, matches = await self._matches_behind(key, Subscriber(id, *about), cursor, min(end, cursor + SPAN))
         async with self._transaction() as connection:
-            _, [(end,)], found = await connection.trip([BEGIN, (LOCK_AND_WAIT, key), (LOCK_BEHIND, key)])
+            _, [(end,)], found = await connection.trip(
+                [BEGIN, (LOCK_PLACE_AND_WAIT, key), (LOCK_SUBSCRIPTION_BEHIND, key)]
+            )
             if not found or found[0][0] != cursor:
                 return bool(found)
             calls: list[Call] = []
             if matches:
                 seqs = {"seqs": array(matches), "first_seconds": self._first_seconds}
-                calls.append((OWE_BEHIND, key | seqs))
+                calls.append((OWE_ONE, key | seqs))
             has_joined = until == end
-            calls.append((MOVE_BEHIND, key | {"cursor": None if has_joined else until}))
+            calls.append((MOVE_SUBSCRIPTION, key | {"cursor": None if has_joined else until}))
             if has_joined:
-                calls.append((CHANGED, key))
+                calls.append((NOTE_JOINED, key))
             await connection.trip([*calls, COMMIT])
         return not has_joined
 
@@ -244,7 +259,7 @@ class Dispatch:
     ) -> tuple[int, list[int]]:
         """Up to where the log was looked at from `cursor`, `until` or less, and the places that match."""
         wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
-        sql = MATCHES if subscriber.only_user is None else MATCHES_OF_USER
+        sql = LIST_MATCHES if subscriber.only_user is None else LIST_MATCHES_OF_USER
         seqs: list[int] = [seq for (seq,) in await self._database.rows_alone(sql, {**key, **wanted})]
         if len(seqs) == MAX_EVENTS:
             until = seqs[-1]
@@ -266,7 +281,7 @@ class Dispatch:
             return {}, None
         max_bytes = min(MAX_JUDGED_COST // max(weight, 1), MAX_JUDGED_BYTES)
         wanted = {**key, "seqs": array(seqs[:MAX_JUDGED]), "max_bytes": max_bytes}
-        found = {row[0]: to_found(row) for row in await self._database.rows_alone(WHOLE, wanted)}
+        found = {row[0]: to_found(row) for row in await self._database.rows_alone(LIST_WHOLE_EVENTS, wanted)}
         return found, next((seq for seq in seqs if seq not in found), None)
 
     @asynccontextmanager

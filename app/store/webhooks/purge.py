@@ -8,10 +8,10 @@ KEPT_DAYS = 30
 PURGED = 1000
 """Rows that one statement deletes."""
 
-_LOCKED = f"LIMIT {PURGED} FOR UPDATE SKIP LOCKED"
-"""What another process is deleting is left to it."""
+_LOCK_SOME = f"LIMIT {PURGED} FOR UPDATE SKIP LOCKED"
+"""Locks some rows, without those that another process is deleting."""
 
-_DELETE = """
+_DELETE_DELIVERIES = """
 WITH old AS ({old}), gone AS (
     DELETE FROM attempt AS a USING old WHERE a.workspace_id = old.workspace_id
         AND a.subscription_id = old.subscription_id AND a.delivery_seq = old.delivery_seq
@@ -19,37 +19,38 @@ WITH old AS ({old}), gone AS (
 DELETE FROM delivery AS d USING old WHERE d.workspace_id = old.workspace_id AND d.ctid = old.place
 RETURNING d.delivery_seq
 """
+"""Deletes deliveries with their attempts."""
 
-PURGE_ENDED = _DELETE.format(
+PURGE_ENDED = _DELETE_DELIVERIES.format(
     old=f"""
     SELECT ctid AS place, workspace_id, subscription_id, delivery_seq FROM delivery
-    WHERE ended_at < now() - interval '{KEPT_DAYS} days' ORDER BY ended_at {_LOCKED}
+    WHERE ended_at < now() - interval '{KEPT_DAYS} days' ORDER BY ended_at {_LOCK_SOME}
 """
 )
 """Deletes deliveries that ended long ago, the oldest first."""
 
-PURGE_OWED = _DELETE.format(
+PURGE_UNSENT = _DELETE_DELIVERIES.format(
     old=f"""
     SELECT d.* FROM (
         SELECT workspace_id, id FROM subscription WHERE state = 'deleted' ORDER BY stopped_at LIMIT {PURGED}
     ) AS s CROSS JOIN LATERAL (
         SELECT ctid AS place, workspace_id, subscription_id, delivery_seq FROM delivery
-        WHERE workspace_id = s.workspace_id AND subscription_id = s.id ORDER BY delivery_seq {_LOCKED}
+        WHERE workspace_id = s.workspace_id AND subscription_id = s.id ORDER BY delivery_seq {_LOCK_SOME}
     ) AS d LIMIT {PURGED}
 """
 )
-"""Deletes what deleted subscriptions were owed."""
+"""Deletes the deliveries of deleted subscriptions."""
 
-PURGE_DELETED = f"""
+PURGE_SUBSCRIPTIONS = f"""
 DELETE FROM subscription AS s USING (
-    SELECT ctid AS place, workspace_id, id FROM subscription WHERE state = 'deleted' ORDER BY stopped_at {_LOCKED}
+    SELECT ctid AS place, workspace_id, id FROM subscription WHERE state = 'deleted' ORDER BY stopped_at {_LOCK_SOME}
 ) AS old
 WHERE s.workspace_id = old.workspace_id AND s.ctid = old.place AND (
     SELECT true FROM delivery WHERE workspace_id = old.workspace_id AND subscription_id = old.id
     ORDER BY delivery_seq LIMIT 1) IS NULL
 RETURNING s.id
 """
-"""Deletes the deleted subscriptions that are owed nothing any more."""
+"""Deletes the deleted subscriptions that have no deliveries left."""
 
 
 async def purge(database: Database) -> bool:
@@ -57,5 +58,5 @@ async def purge(database: Database) -> bool:
 
     What there is to delete is found by index, so it costs nothing if there is nothing.
     """
-    pieces = [await database.rows_alone(sql, {}) for sql in (PURGE_ENDED, PURGE_OWED, PURGE_DELETED)]
+    pieces = [await database.rows_alone(sql, {}) for sql in (PURGE_ENDED, PURGE_UNSENT, PURGE_SUBSCRIPTIONS)]
     return any(len(piece) == PURGED for piece in pieces)

@@ -20,91 +20,104 @@ from schemas.errors import NotFound
 from schemas.subscription import Subscription
 
 RESUME_SECONDS = 60
-"""What is due later than this is not claimed by anybody now."""
+"""A delivery that is due later than this is not claimed by any process now."""
 
 LOCK_SUBSCRIPTIONS = f"""
 SELECT FROM (SELECT unnest(%(ids)s::text[]) ORDER BY 1) AS asked (value) CROSS JOIN LATERAL (
     {one_sql("id", "asked.value", table="subscription")} FOR NO KEY UPDATE
 ) AS locked
 """
+"""Locks subscriptions in the order of their ids."""
 
-OPEN = """
+OPEN_DISPATCH = """
 INSERT INTO dispatch (workspace_id, seq, version)
 SELECT workspace_id, seq, 0 FROM event_tip WHERE workspace_id = %(workspace)s ON CONFLICT DO NOTHING
 """
-"""A workspace's dispatch begins with its first subscription."""
+"""Begins the dispatch of a workspace, with its first subscription."""
 
-LOCK = "SELECT FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+LOCK_DISPATCH = "SELECT FROM dispatch WHERE workspace_id = %(workspace)s FOR UPDATE"
+"""Locks the dispatch of a workspace, and waits for a process that is looking through the log."""
 
-CHANGED = """
+NOTE_CHANGE = """
 UPDATE dispatch SET version = version + 1, seq = CASE
     WHEN EXISTS (SELECT FROM subscription
         WHERE workspace_id = %(workspace)s AND state = 'active' AND cursor IS NULL) THEN seq
     ELSE greatest(seq, (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)) END
 WHERE workspace_id = %(workspace)s
 """
-"""Told after each change of who takes part. Where nobody does, there is nothing to look through up to now."""
+"""Records that the subscriptions which take part have changed. If none does, the log is looked through up to now."""
 
 MAX_FOR_EACH_ACTIVE = 10
-"""Subscriptions that a workspace may have in all, for each that may be active: those that are stopped are kept too."""
+"""Subscriptions that a workspace may have in all, for each that may be active. Stopped ones are stored too."""
 
-_ACTIVE = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state = 'active')"
+_ACTIVE_COUNT = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state = 'active')"
+"""The number of active subscriptions."""
 
-_KNOWN = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state <> 'deleted')"
+_KNOWN_COUNT = "(SELECT count(*) FROM subscription WHERE workspace_id = %(workspace)s AND state <> 'deleted')"
+"""The number of subscriptions that are not deleted."""
 
-_ROOM = f"(%(max_active)s::bigint = 0 OR {_ACTIVE} < %(max_active)s::bigint)"
+_HAS_ROOM = f"(%(max_active)s::bigint = 0 OR {_ACTIVE_COUNT} < %(max_active)s::bigint)"
+"""True if the workspace may have another active subscription."""
 
-ACTIVE = f"SELECT {_ACTIVE}"
+COUNT_ACTIVE = f"SELECT {_ACTIVE_COUNT}"
+"""How many active subscriptions a workspace has."""
 
-CREATE = f"""
+CREATE_SUBSCRIPTION = f"""
 INSERT INTO subscription (workspace_id, id, event_types, filter, url, description, ordered, only_user, state, secret,
     weak_secret, cursor, created_at)
 SELECT %(workspace)s, %(id)s, %(event_types)s, %(filter)s, %(url)s, %(description)s, %(ordered)s, %(only_user)s,
     'active', %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
     (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)), now()
-WHERE {_ROOM} AND (%(max_active)s::bigint = 0 OR {_KNOWN} < {MAX_FOR_EACH_ACTIVE} * %(max_active)s::bigint)
+WHERE {_HAS_ROOM} AND (%(max_active)s::bigint = 0 OR {_KNOWN_COUNT} < {MAX_FOR_EACH_ACTIVE} * %(max_active)s::bigint)
 ON CONFLICT DO NOTHING RETURNING {AUDITED}
 """
-"""It begins with a cursor of its own, and joins the others when it has caught up."""
+"""Creates a subscription, unless the workspace has too many. It begins with a place of its own, and joins the others
+when it has caught up."""
 
-_ALL_MINE = """workspace_id = %(workspace)s AND state <> 'deleted'
+_VISIBLE = """workspace_id = %(workspace)s AND state <> 'deleted'
     AND (%(reads_only)s::text IS NULL OR only_user = %(reads_only)s)"""
+"""True of subscriptions that the key may see. A key limited to its own user sees those that are limited to that
+user."""
 
-MINE = f"{_ALL_MINE} AND id = %(id)s"
-"""A key that may read its own user's events alone sees the subscriptions that are confined likewise."""
+IS_VISIBLE = f"{_VISIBLE} AND id = %(id)s"
+"""True of the subscription, if the key may see it."""
 
-_SHOWN = f"""id, event_types, filter, url, description, ordered, state, reason, {INSTANT.format("created_at")},
+_COLUMNS = f"""id, event_types, filter, url, description, ordered, state, reason, {INSTANT.format("created_at")},
     {INSTANT.format("stopped_at")}, {INSTANT.format("failing_since")}, delivery_seq, delivery_seq - attempted,
     weak_secret, {INSTANT.format("CASE WHEN previous_until > now() THEN previous_until END")}"""
+"""The columns of a `Subscription`, in its order."""
 
-GET = f"SELECT {_SHOWN} FROM subscription WHERE {MINE}"
+GET_SUBSCRIPTION = f"SELECT {_COLUMNS} FROM subscription WHERE {IS_VISIBLE}"
+"""One subscription."""
 
-LIST = f"""
-SELECT {_SHOWN} FROM subscription
-WHERE {_ALL_MINE} AND (%(after)s::text IS NULL OR (created_at, id) > (
+LIST_SUBSCRIPTIONS = f"""
+SELECT {_COLUMNS} FROM subscription
+WHERE {_VISIBLE} AND (%(after)s::text IS NULL OR (created_at, id) > (
     SELECT created_at, id FROM subscription WHERE workspace_id = %(workspace)s AND id = %(after)s))
 ORDER BY created_at, id LIMIT %(limit)s
 """
+"""A page of subscriptions, the oldest first."""
 
-URLS = f"SELECT id, url FROM subscription WHERE {_ALL_MINE} AND id = ANY(%(ids)s) ORDER BY created_at, id"
+LIST_URLS = f"SELECT id, url FROM subscription WHERE {_VISIBLE} AND id = ANY(%(ids)s) ORDER BY created_at, id"
+"""The URLs of the given subscriptions."""
 
-DELETE = f"""
+DELETE_SUBSCRIPTION = f"""
 UPDATE subscription SET state = 'deleted', secret = '', previous_secret = NULL, stopped_at = now(), cursor = -1
-WHERE {MINE} RETURNING {AUDITED}
+WHERE {IS_VISIBLE} RETURNING {AUDITED}
 """
-"""The row goes when its deliveries have gone: they may be many."""
+"""Marks a subscription as deleted. The row itself goes when its deliveries are purged, which can be many."""
 
-STOP = f"""
+PAUSE_SUBSCRIPTION = f"""
 UPDATE subscription SET state = 'paused', stopped_at = now(), reason = NULL,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
-WHERE {MINE} AND state = 'active' RETURNING {AUDITED}
+WHERE {IS_VISIBLE} AND state = 'active' RETURNING {AUDITED}
 """
-"""It keeps its place: the cursor of its own that it gets is where the others are now."""
+"""Pauses a subscription. It keeps its place: it gets a place of its own, where the others are now."""
 
-RESUME = f"""
+RESUME_SUBSCRIPTION = f"""
 WITH resumed AS (
     UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
-    WHERE {MINE} AND state <> 'active' AND {_ROOM} RETURNING id, {AUDITED}
+    WHERE {IS_VISIBLE} AND state <> 'active' AND {_HAS_ROOM} RETURNING id, {AUDITED}
 )
 UPDATE delivery SET due_at = now() FROM resumed CROSS JOIN LATERAL (
     SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
@@ -112,35 +125,43 @@ UPDATE delivery SET due_at = now() FROM resumed CROSS JOIN LATERAL (
 ) AS waiting
 WHERE workspace_id = %(workspace)s AND delivery.ctid = waiting.ctid
 """
-"""What waits for its next attempt need not wait any longer; what is claimed is left alone."""
+"""Resumes a subscription, if the workspace may have another active one. Deliveries that wait for a later attempt become
+due now, without those that are claimed."""
 
-DISABLE = f"""
+DISABLE_SUBSCRIPTION = f"""
 UPDATE subscription SET state = 'disabled', stopped_at = now(), reason = %(reason)s, announced = false,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
 WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active'
     AND (%(failing_seconds)s::float8 IS NULL OR failing_since <= now() - make_interval(secs => %(failing_seconds)s))
 RETURNING {AUDITED}
 """
+"""Disables an active subscription, if it has seen only failures for a time, or for another reason."""
 
-UNANNOUNCED = """
+LIST_UNANNOUNCED = """
 SELECT workspace_id, id, reason, stopped_at FROM subscription WHERE NOT announced AND state = 'disabled'
 ORDER BY stopped_at LIMIT 100
 """
+"""Disabled subscriptions of which the log has no event yet."""
 
-ANNOUNCED = """
+RECORD_ANNOUNCED = """
 UPDATE subscription SET announced = true
 WHERE workspace_id = %(workspace)s AND id = %(id)s AND stopped_at = %(stopped_at)s AND NOT announced
 RETURNING id
 """
+"""Records that the log has an event of a disabled subscription."""
 
-ROTATE = f"""
+ROTATE_SECRET = f"""
 UPDATE subscription SET secret = %(secret)b, weak_secret = %(weak_secret)s,
     previous_secret = CASE WHEN %(grace_seconds)s::int > 0 THEN secret END,
     previous_until = CASE WHEN %(grace_seconds)s::int > 0 THEN now() + make_interval(secs => %(grace_seconds)s::int) END
-WHERE {MINE} AND secret <> %(secret)b RETURNING {AUDITED}
+WHERE {IS_VISIBLE} AND secret <> %(secret)b RETURNING {AUDITED}
 """
+"""Replaces the secret of a subscription. The old one stays valid for the grace time."""
 
-SECRETS = f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {MINE}"
+GET_SECRETS = (
+    f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {IS_VISIBLE}"
+)
+"""The URL and the sealed secrets of a subscription, and enters that they are used."""
 
 
 class Secrets(Struct, frozen=True):
@@ -210,49 +231,69 @@ class Subscriptions:
             "max_active": max_active,
         }
         *_, found = await self._database.atomic(
-            [(OPEN, key), (LOCK, key), (CREATE, key | values | act.parameters), (CHANGED, key), (GET, key)]
+            [
+                (OPEN_DISPATCH, key),
+                (LOCK_DISPATCH, key),
+                (CREATE_SUBSCRIPTION, key | values | act.parameters),
+                (NOTE_CHANGE, key),
+                (GET_SUBSCRIPTION, key),
+            ]
         )
         return _subscription(found[0]) if found else None
 
     async def get(self, workspace: str, id: str, reads_only: str | None) -> Subscription:
         """One subscription. Raises NotFound."""
-        return _one(await self._database.rows(GET, subscription_key(workspace, id, reads_only)))
+        return _one(await self._database.rows(GET_SUBSCRIPTION, subscription_key(workspace, id, reads_only)))
 
     async def page(
         self, workspace: str, reads_only: str | None, *, after: str | None, limit: int
     ) -> list[Subscription]:
         """The first `limit` of a workspace, oldest first, behind the one with the id `after`."""
         parameters = {"workspace": workspace, "reads_only": reads_only, "after": after, "limit": limit}
-        return [_subscription(row) for row in await self._database.rows_alone(LIST, parameters)]
+        return [_subscription(row) for row in await self._database.rows_alone(LIST_SUBSCRIPTIONS, parameters)]
 
     async def urls(self, workspace: str, reads_only: str | None, ids: Sequence[str]) -> list[tuple[str, str]]:
         """Id and URL of each of these, oldest first."""
         parameters = {"workspace": workspace, "reads_only": reads_only, "ids": list(ids)}
-        return [(id_, url) for id_, url in await self._database.rows_alone(URLS, parameters)]
+        return [(id_, url) for id_, url in await self._database.rows_alone(LIST_URLS, parameters)]
 
     async def active(self, workspace: str) -> int:
         """How many are active."""
-        count: int = (await self._database.rows(ACTIVE, {"workspace": workspace}))[0][0]
+        count: int = (await self._database.rows(COUNT_ACTIVE, {"workspace": workspace}))[0][0]
         return count
 
     async def delete(self, workspace: str, id: str, reads_only: str | None, act: Act) -> None:
         """End one: nothing that it is owed is claimed any more. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
-        _, deleted, _ = await self._database.atomic([(LOCK, key), (DELETE, key | act.parameters), (CHANGED, key)])
+        _, deleted, _ = await self._database.atomic(
+            [(LOCK_DISPATCH, key), (DELETE_SUBSCRIPTION, key | act.parameters), (NOTE_CHANGE, key)]
+        )
         if not deleted:
             raise not_found()
 
     async def pause(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Subscription:
         """Stop deliveries to one; it keeps its place. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
-        *_, found = await self._database.atomic([(LOCK, key), (STOP, key | act.parameters), (CHANGED, key), (GET, key)])
+        *_, found = await self._database.atomic(
+            [
+                (LOCK_DISPATCH, key),
+                (PAUSE_SUBSCRIPTION, key | act.parameters),
+                (NOTE_CHANGE, key),
+                (GET_SUBSCRIPTION, key),
+            ]
+        )
         return _one(found)
 
     async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int, act: Act) -> Subscription:
         """Go on where it stopped; it stays stopped where `max_active` are (0: no limit). Raises NotFound."""
         key = subscription_key(workspace, id, reads_only) | {"max_active": max_active}
         *_, found = await self._database.atomic(
-            [(LOCK, key), (RESUME, key | act.parameters), (CHANGED, key), (GET, key)]
+            [
+                (LOCK_DISPATCH, key),
+                (RESUME_SUBSCRIPTION, key | act.parameters),
+                (NOTE_CHANGE, key),
+                (GET_SUBSCRIPTION, key),
+            ]
         )
         return _one(found)
 
@@ -260,11 +301,13 @@ class Subscriptions:
         """Stop one for `reason`; with `failing_seconds`, only if nothing but failures came for as long."""
         key = {"workspace": workspace, "id": id}
         stopping = key | {"reason": reason, "failing_seconds": failing_seconds}
-        await self._database.atomic([(LOCK, key), (DISABLE, stopping | act.parameters), (CHANGED, key)])
+        await self._database.atomic(
+            [(LOCK_DISPATCH, key), (DISABLE_SUBSCRIPTION, stopping | act.parameters), (NOTE_CHANGE, key)]
+        )
 
     async def unannounced(self) -> list[Disabled]:
         """Those that were disabled, and of which the log has no word yet."""
-        return [Disabled(*row) for row in await self._database.rows_alone(UNANNOUNCED, {})]
+        return [Disabled(*row) for row in await self._database.rows_alone(LIST_UNANNOUNCED, {})]
 
     async def rotate(
         self,
@@ -280,12 +323,16 @@ class Subscriptions:
         """Replace the secret; the one before is valid for `grace_seconds` more. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
         values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds}
-        _, found = await self._database.atomic([(ROTATE, key | values | act.parameters), (GET, key)])
+        _, found = await self._database.atomic(
+            [(ROTATE_SECRET, key | values | act.parameters), (GET_SUBSCRIPTION, key)]
+        )
         return _one(found)
 
     async def secrets(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Secrets:
         """Where one's deliveries go, and what signs them, for the `act` of sending one. Raises NotFound."""
-        rows = await self._database.rows_alone(SECRETS, subscription_key(workspace, id, reads_only) | act.parameters)
+        rows = await self._database.rows_alone(
+            GET_SECRETS, subscription_key(workspace, id, reads_only) | act.parameters
+        )
         if not rows:
             raise not_found()
         url, secret, previous, is_valid, _ = rows[0]
@@ -298,7 +345,7 @@ async def claim_announcement(connection: PipedConnection, disabled: Disabled) ->
     For the transaction that appends the event, so that the event is appended exactly once.
     """
     key = {"workspace": disabled.workspace, "id": disabled.id, "stopped_at": disabled.stopped_at}
-    [marked] = await connection.trip([(ANNOUNCED, key)])
+    [marked] = await connection.trip([(RECORD_ANNOUNCED, key)])
     return bool(marked)
 
 
