@@ -15,7 +15,6 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 
 from app.access.authenticator import Authenticator
 from app.access.rate_limits import RateLimits
-from app.capacity.openings import Openings, max_connections
 from app.contract.typescript import typescript
 from app.ledger.keyring import Keyring
 from app.server.extensions import load_extensions
@@ -68,9 +67,7 @@ def create_app(
     With `ledger_alone` it serves that door only, at `/v1`.
     """
     process = Process(settings, install=install, keys=keys, secret=secret)
-    authenticator = Authenticator(process.database)
-    live = Live(authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
-    process.connections = lambda: live.connections
+    authenticator, live = process.authenticator, process.live
     door = RestDoor(services=process.services, authenticator=authenticator, max_body_bytes=settings.max_body_bytes)
     stream = LedgerStream(
         door=door, live=live, origins=settings.cors_origins, ping_seconds=settings.sse_ping_seconds

@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
 
+from app.access.authenticator import Authenticator
 from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
+from app.capacity.openings import Openings, max_connections
 from app.capacity.rates import Rates
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
@@ -33,6 +34,7 @@ from app.store.ledger.trees import Trees
 from app.store.ledger.witness import Witness
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
+from app.surfaces.shared.connections import Live
 from app.telemetry import metrics, tracing
 from procedures.context import Services
 
@@ -43,9 +45,9 @@ class Process:
     def __init__(self, settings: Settings, *, install: ReadyInstall, keys: Keyring, secret: bytes) -> None:
         """`secret` is the install secret."""
         self.board = metrics.Board(settings.data_dir / "metrics", self._measure)
-        self.connections: Callable[[], int] = lambda: 0
-        """How many stay open, as the doors know."""
         self.database = Database(install.database_url, search_seconds=settings.search_seconds)
+        self.authenticator = Authenticator(self.database)
+        self.live = Live(self.authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
         cursors = Cursors(secret)
         self._notices = Notices(install.database_url)
         self._feed = Feed(EventFollower(self.database), cursors)
@@ -133,7 +135,7 @@ class Process:
         metrics.QUEUED_BYTES.set(bytes_)
         metrics.STREAMS.set(self._feed.readers + self._ledger_feed.readers)
         metrics.FEED_EVENTS.set(max(self._feed.behind, self._ledger_feed.behind))
-        metrics.CONNECTIONS.set(self.connections())
+        metrics.CONNECTIONS.set(self.live.connections)
         metrics.POSTS.set(self._webhooks.posts)
         usage = self.database.usage
         metrics.POOL.set(usage.used, "used")

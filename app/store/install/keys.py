@@ -309,7 +309,7 @@ class Keys:
             "revoked_at": None if grace_seconds else now,
             "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
         }
-        *_, found = await self._database.atomic(
+        _rotated, _entered, found = await self._database.atomic(
             # The first inserts nothing in a second run; what the first run issued is found.
             [(ROTATE_KEY, rotate), (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
         )

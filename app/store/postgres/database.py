@@ -265,6 +265,10 @@ class Database:
             rows.append(outcome)
         return rows
 
+    async def atomic_by_name(self, calls: Mapping[str, Call]) -> dict[str, list[Row]]:
+        """The same for statements that differ from call to call: the rows of each, by its name."""
+        return dict(zip(calls, await self.atomic(list(calls.values())), strict=True))
+
     async def discard_broken(self) -> None:
         """Close the idle connections that died unnoticed: where one has (a restart), the others have too."""
         await self.pool.check()

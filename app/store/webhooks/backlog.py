@@ -86,7 +86,7 @@ class Backlog(Struct, frozen=True):
 
 async def logs(database: Database) -> dict[str, int]:
     """The workspaces with active subscriptions: up to where each log is to be looked through, -1 if it is not."""
-    *_, rows = await database.atomic([PLANNER_DECIDES, (LIST_SUBSCRIBED_LOGS, {})])
+    _planned, rows = await database.atomic([PLANNER_DECIDES, (LIST_SUBSCRIBED_LOGS, {})])
     return dict(rows)
 
 

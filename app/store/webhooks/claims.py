@@ -189,18 +189,18 @@ class Claims:
         Of the subscriptions that attempts were recorded of: for how many seconds nothing but failures came, or None.
         """
         key = {"workspace": workspace}
-        calls: list[Call] = []
+        calls: dict[str, Call] = {}
         if made:
-            told = {"ids": array({attempt.subscription_id for attempt in made})}
-            calls.append((LOCK_SUBSCRIPTIONS, key | told))
+            attempted = {"ids": array({attempt.subscription_id for attempt in made})}
             record = key | {"made": msgspec.json.encode(made).decode()}
-            calls += [(LOCK_ATTEMPTED, record), (RECORD_ATTEMPTS, record)]
+            calls["lock subscriptions"] = LOCK_SUBSCRIPTIONS, key | attempted
+            calls["lock deliveries"] = LOCK_ATTEMPTED, record
+            calls["record"] = RECORD_ATTEMPTS, record
         if capacity:
-            asked = {"ids": array(capacity), "capacity": array(capacity.values())}
-            calls.append((CLAIM_DUE, key | asked | {"claim_seconds": self._claim_seconds, "max_bytes": max_bytes}))
-        outcomes = await self._database.atomic(calls)
-        failing: dict[str, float | None] = dict(outcomes[2]) if made else {}
-        return failing, [Claim(*row) for row in outcomes[-1]] if capacity else []
+            asked = {"ids": array(capacity), "capacity": array(capacity.values()), "max_bytes": max_bytes}
+            calls["claim"] = CLAIM_DUE, key | asked | {"claim_seconds": self._claim_seconds}
+        rows = await self._database.atomic_by_name(calls)
+        return dict(rows.get("record", ())), [Claim(*row) for row in rows.get("claim", ())]
 
     async def release(self, workspace: str, claims: Sequence[Claim]) -> None:
         """Give back what was claimed and not attempted."""

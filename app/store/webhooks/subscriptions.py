@@ -230,7 +230,7 @@ class Subscriptions:
             "cursor": cursor,
             "max_active": max_active,
         }
-        *_, found = await self._database.atomic(
+        _opened, _locked, _created, _noted, found = await self._database.atomic(
             [
                 (OPEN_DISPATCH, key),
                 (LOCK_DISPATCH, key),
@@ -274,7 +274,7 @@ class Subscriptions:
     async def pause(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Subscription:
         """Stop deliveries to one; it keeps its place. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
-        *_, found = await self._database.atomic(
+        _locked, _changed, _noted, found = await self._database.atomic(
             [
                 (LOCK_DISPATCH, key),
                 (PAUSE_SUBSCRIPTION, key | act.parameters),
@@ -287,7 +287,7 @@ class Subscriptions:
     async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int, act: Act) -> Subscription:
         """Go on where it stopped; it stays stopped where `max_active` are (0: no limit). Raises NotFound."""
         key = subscription_key(workspace, id, reads_only) | {"max_active": max_active}
-        *_, found = await self._database.atomic(
+        _locked, _changed, _noted, found = await self._database.atomic(
             [
                 (LOCK_DISPATCH, key),
                 (RESUME_SUBSCRIPTION, key | act.parameters),

@@ -99,9 +99,11 @@ class Bearer(httpx.Auth):
         """A function is asked for the token of each request."""
         if isinstance(token, str):
             _check_token(token.strip())
-            self.token: Callable[[], str] = lambda: token
-        else:
-            self.token = token
+        self._token = token
+
+    def token(self) -> str:
+        """The token of the next request."""
+        return self._token if isinstance(self._token, str) else self._token()
 
     def __repr__(self) -> str:
         """No token."""
