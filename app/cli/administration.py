@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import psycopg
 
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
@@ -13,13 +12,14 @@ from app.server.install import ready
 from app.settings import Settings
 from app.store.install.idempotency import has_secret_ids
 from app.store.install.install import connect
+from app.store.postgres.driver import Connection
 from app.store.postgres.roles import grant_serving
 
 
 class Administration(msgspec.Struct, frozen=True):
     """An install as an administrator on its machine uses it."""
 
-    connection: psycopg.Connection
+    connection: Connection
     keys: Keyring
     secret_path: Path
     url: str

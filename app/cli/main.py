@@ -5,7 +5,6 @@ import os
 import sys
 from importlib.metadata import version
 
-import psycopg
 from cyclopts import App
 
 from app.cli.administration import migrate
@@ -13,7 +12,6 @@ from app.cli.arguments import UsageError
 from app.cli.contract import contract
 from app.cli.cores import CoreError
 from app.cli.doctor.command import doctor
-from app.cli.doctor.finding import refusal
 from app.cli.export import ExportingError, export
 from app.cli.importing.command import import_
 from app.cli.importing.reader import ImportingError
@@ -31,6 +29,7 @@ from app.store.install.install import InstallError
 from app.store.install.secret import SecretError
 from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.driver import DatabaseError, refusal
 from app.telemetry.logs import configure_logs
 
 cli = App(
@@ -82,7 +81,7 @@ def main() -> None:
     except REFUSALS as error:
         print(f"synap: {error}", file=sys.stderr)
         sys.exit(2)
-    except psycopg.Error as error:
+    except DatabaseError as error:
         print(f"synap: {refusal(error)}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import psycopg
 import structlog
 from msgspec import Struct
 
@@ -23,6 +22,7 @@ from app.store.install.registered import register_types
 from app.store.install.rollback import compare_at_start
 from app.store.postgres import embedded
 from app.store.postgres.data_directory import DataDirectoryError, hold
+from app.store.postgres.driver import Connection
 from app.store.postgres.postmaster import running, url_of_server
 from app.store.postgres.roles import SERVER, make_server_role
 from app.store.postgres.tuning import CONNECTIONS_PER_PROCESS
@@ -109,7 +109,7 @@ def _started(settings: Settings) -> dict[str, object]:
 
 
 @contextmanager
-def _announced(settings: Settings, node: str, connection: psycopg.Connection) -> Iterator[None]:
+def _announced(settings: Settings, node: str, connection: Connection) -> Iterator[None]:
     """A line in the log now, and one at the end of the block; no secrets."""
     facts = _started(settings)
     server, started_at = connection.info, time.monotonic()

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
-import psycopg
-
 from app.cli.doctor.finding import MAX_NAMED, Finding, wrong
 from app.ledger.checkpoint import Note, is_signed_by, parse
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes
 from app.store.install import inspection
 from app.store.install.install import Identity, find_identity
 from app.store.ledger.key_history import kids
+from app.store.postgres.driver import Connection
 
 
-def prove(connection: psycopg.Connection, note: Note) -> Finding:
+def prove(connection: Connection, note: Note) -> Finding:
     """Whether the log that a note names still begins with the events that the note covers."""
     checkpoint = note.checkpoint
     identity = find_identity(connection)
@@ -30,7 +29,7 @@ def prove(connection: psycopg.Connection, note: Note) -> Finding:
     return Finding(is_right=True, sentence=f"The log {log} extends the checkpoint of its first {tree.size} events.")
 
 
-def examine_kept(notes: KeptNotes, connection: psycopg.Connection) -> Iterator[Finding]:
+def examine_kept(notes: KeptNotes, connection: Connection) -> Iterator[Finding]:
     """Whether each log extends the checkpoint that this machine keeps of it. Reads every hash."""
     kept = notes.read()
     if not kept:
@@ -51,7 +50,7 @@ def examine_kept(notes: KeptNotes, connection: psycopg.Connection) -> Iterator[F
         yield Finding(is_right=True, sentence=f"The {len(kept)} logs extend the checkpoints kept in {notes.path}.")
 
 
-def _kept_fault(connection: psycopg.Connection, log: str, note: KeptNote | KeptNoteError) -> str | None:
+def _kept_fault(connection: Connection, log: str, note: KeptNote | KeptNoteError) -> str | None:
     if isinstance(note, KeptNoteError):
         return str(note)
     if note.is_settled_by(inspection.accepted_losses(connection, log)):
@@ -62,7 +61,7 @@ def _kept_fault(connection: psycopg.Connection, log: str, note: KeptNote | KeptN
     return None if finding.is_right else finding.sentence
 
 
-def _origin_fault(connection: psycopg.Connection, note: Note, identity: Identity, log: str) -> str | None:
+def _origin_fault(connection: Connection, note: Note, identity: Identity, log: str) -> str | None:
     origin = note.checkpoint.origin
     if log == origin or "/" in log:
         return f"The checkpoint is of {origin}, which is no log of this install ({identity.origin}/...)."
@@ -74,7 +73,7 @@ def _origin_fault(connection: psycopg.Connection, note: Note, identity: Identity
     return None
 
 
-def _size_fault(connection: psycopg.Connection, log: str, size: int) -> str | None:
+def _size_fault(connection: Connection, log: str, size: int) -> str | None:
     has = inspection.log_size(connection, log)
     if has is None and inspection.is_deleted(connection, log):
         return f"The log {log} was deleted."

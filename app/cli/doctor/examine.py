@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
-import psycopg
-
 from app.cli.doctor.checkpoints import examine_kept
-from app.cli.doctor.finding import MAX_NAMED, Finding, refusal, wrong
+from app.cli.doctor.finding import MAX_NAMED, Finding, wrong
 from app.cli.doctor.machine import files, machine
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
@@ -18,6 +16,7 @@ from app.store.install.idempotency import has_secret_ids
 from app.store.install.install import Identity, InstallError, connect, find_identity, head
 from app.store.install.secret import SecretError, read_secret, require_secret, unopened
 from app.store.postgres.data_directory import DataDirectoryError
+from app.store.postgres.driver import Connection, DatabaseError, refusal
 from app.store.postgres.roles import power
 from app.store.postgres.tuning import advice
 
@@ -45,13 +44,13 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(is_right=False, sentence=str(error))
         except OSError as error:
             yield wrong(f"The data directory {settings.data_dir} cannot be used: {error.strerror}.")
-        except psycopg.Error as error:
+        except DatabaseError as error:
             yield wrong(refusal(error))
     yield from files(settings)
     yield from machine(settings)
 
 
-def _database(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
     revision = inspection.revision(connection)
     if revision is not None and revision > head():
         yield wrong(f"The schema is at {revision}, which a newer version of this server made; run that one.")
@@ -96,7 +95,7 @@ def _answers(settings: Settings, version: str | None) -> str:
     )
 
 
-def _role(connection: psycopg.Connection) -> Finding:
+def _role(connection: Connection) -> Finding:
     has = power(connection)
     if not has.is_owner:
         return Finding(is_right=True, sentence=f"The role {has.role} cannot switch off the triggers that keep the log.")
@@ -109,7 +108,7 @@ def _role(connection: psycopg.Connection) -> Finding:
     )
 
 
-def _safety(connection: psycopg.Connection) -> Iterator[Finding]:
+def _safety(connection: Connection) -> Iterator[Finding]:
     if unsafe := inspection.unsafe_settings(connection):
         yield wrong(
             f"PostgreSQL runs with {', '.join(f'{name}=off' for name in unsafe)}: a power cut may take away what was "
@@ -119,7 +118,7 @@ def _safety(connection: psycopg.Connection) -> Iterator[Finding]:
         yield Finding(is_right=True, sentence="PostgreSQL keeps what it commits (fsync, full_page_writes).")
 
 
-def _writable(connection: psycopg.Connection) -> Finding:
+def _writable(connection: Connection) -> Finding:
     if inspection.is_read_only(connection):
         return wrong("The database is read-only, a standby perhaps: every write is refused until it is not.")
     if missing := inspection.missing_right(connection):
@@ -128,7 +127,7 @@ def _writable(connection: psycopg.Connection) -> Finding:
     return Finding(is_right=True, sentence="The database takes what the server writes.")
 
 
-def _advice(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+def _advice(settings: Settings, connection: Connection) -> Iterator[Finding]:
     """How the settings of an external PostgreSQL could be better."""
     hints = list(advice(connection, connections(settings)))
     for hint in hints:
@@ -137,7 +136,7 @@ def _advice(settings: Settings, connection: psycopg.Connection) -> Iterator[Find
         yield Finding(is_right=True, sentence="PostgreSQL is set as this server needs it.")
 
 
-def _clock(connection: psycopg.Connection) -> Finding:
+def _clock(connection: Connection) -> Finding:
     ahead = inspection.clock_ahead_seconds(connection)
     if abs(ahead) > MAX_CLOCK_SECONDS:
         return wrong(
@@ -152,7 +151,7 @@ def _clock(connection: psycopg.Connection) -> Finding:
     return Finding(is_right=True, sentence="This machine and the database agree about the time.")
 
 
-def _webhooks(connection: psycopg.Connection) -> Finding:
+def _webhooks(connection: Connection) -> Finding:
     if disabled := inspection.disabled_subscriptions(connection):
         return wrong(
             f"Webhooks that were switched off, since they failed too long: {', '.join(disabled)}; mend their "
@@ -167,7 +166,7 @@ def _webhooks(connection: psycopg.Connection) -> Finding:
     return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
 
 
-def _secret(settings: Settings, connection: psycopg.Connection) -> Iterator[Finding]:
+def _secret(settings: Settings, connection: Connection) -> Iterator[Finding]:
     """Whether the install secret is the database's. If it cannot be read, `files` reports that."""
     with suppress(SecretError):
         secret = read_secret(settings.secret_path)
@@ -186,7 +185,7 @@ def _secret(settings: Settings, connection: psycopg.Connection) -> Iterator[Find
             yield Finding(is_right=True, sentence="The secret of every webhook opens with the install secret.")
 
 
-def _keys(settings: Settings, connection: psycopg.Connection) -> Finding:
+def _keys(settings: Settings, connection: Connection) -> Finding:
     valid, every = inspection.keys(connection)
     if not valid:
         return wrong("No key is in force, so nobody can call; synap keys create makes one.")

@@ -1,9 +1,6 @@
 """One line of `synap doctor`."""
 
-import psycopg
 from msgspec import Struct
-
-from app.store.install.install import said
 
 MAX_NAMED = 10
 """Things of one kind that are named in findings, at most."""
@@ -20,11 +17,6 @@ class Finding(Struct, frozen=True):
     def __str__(self) -> str:
         """The line for the operator."""
         return f"{'hint' if self.is_hint else 'ok' if self.is_right else 'wrong'}: {self.sentence}"
-
-
-def refusal(error: psycopg.Error) -> str:
-    """Why the database refuses a query, in one sentence without values."""
-    return f"The database refuses: {said(error)}."
 
 
 def wrong(sentence: str) -> Finding:

@@ -22,6 +22,7 @@ from app.store.install.inspection import revision
 from app.store.install.keys import insert_key, new_token
 from app.store.install.secret import fingerprint, first_secret, keep_fingerprint, require_secret
 from app.store.install.workspaces import create_workspace
+from app.store.postgres.driver import said
 from app.store.postgres.roles import grant_serving
 from schemas.principal import EVERY
 
@@ -211,12 +212,6 @@ def _upgrade(url: str) -> None:
 
 def _revisions() -> list[str]:
     return [module.name.partition("_")[0] for module in pkgutil.iter_modules([str(MIGRATIONS / "versions")])]
-
-
-def said(error: psycopg.Error) -> str:
-    """What the database or libpq says of a failure: one line, without the URL, values and the last dot."""
-    first = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
-    return first.removesuffix(".")
 
 
 def _remedy(error: psycopg.Error) -> str:
