@@ -14,7 +14,7 @@ from app.contract.operation import Kind
 from app.ledger.chain import NODE_LOG
 from app.telemetry import tracing
 from app.telemetry.metrics import CALL_SECONDS, CALLS
-from app.telemetry.spans import Span
+from app.telemetry.tracing import OpenSpan
 from procedures.context import Context
 from procedures.procedure import SMALL_INPUT_BYTES, Procedure, Sent, Stream
 from schemas.errors import (
@@ -124,7 +124,7 @@ def _refuse_large(procedure: Procedure, size: int) -> None:
         raise PayloadTooLarge(f"The input of {procedure.name} exceeds {SMALL_INPUT_BYTES} bytes")
 
 
-def _span(procedure: Procedure, context: Context) -> Span | None:
+def _span(procedure: Procedure, context: Context) -> OpenSpan | None:
     attributes = {
         "rpc.system.name": "synap",
         "rpc.method": procedure.name,

@@ -25,7 +25,7 @@ from app.sealing.webhook_secrets import Sealer, SealError
 from app.store.webhooks.claims import MAX_SUBSCRIPTIONS, AttemptRecord, Claim, Claims
 from app.telemetry import tracing
 from app.telemetry.metrics import ATTEMPT_SECONDS, ATTEMPTS
-from app.telemetry.spans import Attributes, Span
+from app.telemetry.tracing import Attributes, OpenSpan
 from schemas.errors import Unavailable
 
 MAX_POSTS = 512
@@ -350,7 +350,7 @@ class _Lane:
             logger.info("claims were not given back", workspace=self._workspace, claims=len(claims))
 
 
-def _span(workspace: str, claim: Claim) -> Span | None:
+def _span(workspace: str, claim: Claim) -> OpenSpan | None:
     attributes: Attributes = {
         "http.request.method": "POST",
         "synap.workspace": workspace,

@@ -1,55 +1,89 @@
-"""Traces of what a server process does, for OpenTelemetry, where the environment asks for them (`OTEL_…`).
+"""Traces of what a server process does, for OpenTelemetry, if the environment asks for them (`OTEL_…`).
 
-Where it does not, every function here returns at once, and nothing of OpenTelemetry is imported. A span names a
-procedure, a workspace, a key's id, a subscription's: never an event, a payload, a token or a message of an error.
+If it does not, every function here returns at once, and the SDK of OpenTelemetry is not imported. A span names a
+procedure, a workspace, the id of a key or of a subscription. It never has an event, a payload, a token or the message
+of an error.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
+from typing import Literal
 
 import structlog
-
-from app.telemetry.spans import Attributes, Kind, Span, Tracer
+from opentelemetry import context, trace
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 STOP_SECONDS = 5.0
 """How long a process that stops waits for the receiver of its last spans."""
 
+KINDS = {"server": SpanKind.SERVER, "internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT}
+
+Attributes = Mapping[str, str | int | bool]
+
 logger = structlog.get_logger("synap.tracing")
+
+_propagator = TraceContextTextMapPropagator()
+
+
+class OpenSpan:
+    """A span that has begun, and the context that its end restores."""
+
+    def __init__(self, span: trace.Span, token: Token[context.Context] | None) -> None:
+        """`token` is what `context.attach` returned, if the span is the current one of its task."""
+        self._span = span
+        self._token = token
+
+    def end(self, attributes: Attributes, *, failed: bool) -> None:
+        """End the span. It has `failed` if the server is at fault, or the receiver that it called."""
+        self._span.set_attributes(attributes)
+        if failed:
+            self._span.set_status(Status(StatusCode.ERROR))
+        self._span.end()
+        if self._token is not None:
+            context.detach(self._token)
+
+    def traceparent(self) -> str:
+        """The header that tells a receiver which span calls it (W3C Trace Context)."""
+        carrier: dict[str, str] = {}
+        _propagator.inject(carrier, trace.set_span_in_context(self._span))
+        return carrier["traceparent"]
 
 
 class _Process:
     """What this process traces with."""
 
-    tracer: Tracer | None = None
+    tracer: trace.Tracer | None = None
+    close: Callable[[float], None] | None = None
 
 
 def start(environment: Mapping[str, str] = os.environ) -> None:
-    """Begin, where the environment asks for it (OpenTelemetry, "Environment Variable Specification").
+    """Begin, if the environment asks for it (OpenTelemetry, "Environment Variable Specification").
 
-    The receiver is `OTEL_EXPORTER_OTLP_ENDPOINT` or `…_TRACES_ENDPOINT`, or what `OTEL_TRACES_EXPORTER=otlp` means by
-    default; by HTTP alone. Without the packages, or with a setting that they refuse, there is one line in the log, and
-    no trace.
+    The receiver is `OTEL_EXPORTER_OTLP_ENDPOINT` or `…_TRACES_ENDPOINT`, or the default one with
+    `OTEL_TRACES_EXPORTER=otlp`. The only protocol is HTTP. If the packages are missing or refuse a setting, there is
+    one line in the log, and no trace.
     """
     if _Process.tracer is not None or not _is_wanted(environment):
         return
     try:
-        from app.telemetry.otel import OpenTelemetry  # noqa: PLC0415 - an optional extra, and slow to import
+        from app.telemetry import otel  # noqa: PLC0415 - an optional extra, and slow to import
 
-        _Process.tracer = OpenTelemetry()
+        _Process.tracer, _Process.close = otel.start()
     except ImportError:
         logger.warning("no traces: OTEL_… is set, and the packages are missing; install synap-events[otel]")
-    except ValueError as error:  # the library reads some when it is imported
+    except ValueError as error:  # the library reads some settings when it is imported
         logger.warning("no traces: OpenTelemetry refuses a setting", reason=str(error))
 
 
 def stop() -> None:
-    """End; blocks for some seconds where the receiver is slow."""
-    tracer, _Process.tracer = _Process.tracer, None
-    if tracer is not None:
-        tracer.stop(STOP_SECONDS)
+    """End. Blocks for some seconds if the receiver is slow."""
+    close, _Process.tracer, _Process.close = _Process.close, None, None
+    if close is not None:
+        close(STOP_SECONDS)
 
 
 def is_on() -> bool:
@@ -59,25 +93,37 @@ def is_on() -> bool:
 
 def begin(
     name: str,
-    kind: Kind,
+    kind: Literal["server", "internal", "client"],
     attributes: Attributes,
     *,
     traceparent: str | None = None,
-    callers: Sequence[Any] = (),
-) -> Span | None:
-    """A span from now on, which has to be ended; None where nothing is traced.
+    callers: Sequence[SpanContext | None] = (),
+) -> OpenSpan | None:
+    """Begin a span, which the caller has to end. None if nothing is traced.
 
-    Its parent is what `traceparent` names, or the first of `callers` (as `current` answered them); it is linked to each
-    of those. One of the kind `server` is `current` in its task until its end.
+    Its parent is the one that `traceparent` names, or else the first of `callers`, which `current` returned. It is
+    linked to all of them. A span of the kind `server` is `current` in its task until its end.
     """
-    tracer = _Process.tracer
-    return None if tracer is None else tracer.begin(name, kind, attributes, traceparent, callers)
+    if (tracer := _Process.tracer) is None:
+        return None
+    known = [caller for caller in callers if caller is not None]
+    if traceparent is not None:
+        parent = _propagator.extract({"traceparent": traceparent}, context.Context())
+    elif known:
+        parent = trace.set_span_in_context(trace.NonRecordingSpan(known[0]), context.Context())
+    else:
+        parent = context.Context()  # a trace of its own, whatever task this is
+    links = [Link(each) for each in known]
+    span = tracer.start_span(name, parent, KINDS[kind], attributes, links, record_exception=False)
+    return OpenSpan(span, context.attach(trace.set_span_in_context(span)) if kind == "server" else None)
 
 
-def current() -> Any:
-    """The span that the running task is in, as a caller of what it asks for; None where there is none."""
-    tracer = _Process.tracer
-    return None if tracer is None else tracer.current()
+def current() -> SpanContext | None:
+    """The span that the running task is in, for `callers` of another span. None if there is none."""
+    if _Process.tracer is None:
+        return None
+    found = trace.get_current_span().get_span_context()
+    return found if found.is_valid else None
 
 
 def _is_wanted(environment: Mapping[str, str]) -> bool:

@@ -274,7 +274,7 @@ def test_a_header_that_is_not_understood_is_not_quoted() -> None:
 
 
 def test_missing_packages_are_one_line_in_the_log() -> None:
-    hide = "import sys; sys.modules['opentelemetry'] = None; "
+    hide = "import sys; sys.modules['opentelemetry.sdk'] = None; "
     ran = _python(
         hide + "from app.telemetry import tracing; tracing.start(); "
         "print(tracing.begin('x', 'server', {}), tracing.current())",

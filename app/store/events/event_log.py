@@ -15,10 +15,10 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+from opentelemetry.trace import SpanContext
 from psycopg import Error
 
 from app.ledger.chain import instant
@@ -30,7 +30,7 @@ from app.store.postgres.database import BEGIN, COMMIT, LOST, ROLLBACK, Database,
 from app.store.postgres.pipe import Call, NoAnswerError, PipedConnection, Row, uuid_array
 from app.telemetry import tracing
 from app.telemetry.metrics import APPENDED, GROUP_EVENTS, GROUP_SECONDS
-from app.telemetry.spans import Attributes, Span
+from app.telemetry.tracing import Attributes, OpenSpan
 from schemas.errors import Conflict, InvalidInput, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 
@@ -62,7 +62,7 @@ class _Submission(Struct, frozen=True, eq=False):
     drafts: Sequence[Draft]
     size: int
     done: asyncio.Future[list[SynapEvent]]
-    span: Any
+    span: SpanContext | None
     """What it is a part of, where that is traced."""
 
 
@@ -280,7 +280,7 @@ class EventLog:
         return Linker(signer, self._node, workspace, tip, stored, self._now())
 
 
-def _span(workspace: str, group: list[_Submission]) -> Span | None:
+def _span(workspace: str, group: list[_Submission]) -> OpenSpan | None:
     """Of a group commit: a part of its first call, linked to all of them."""
     attributes: Attributes = {
         "synap.workspace": workspace,
