@@ -21,6 +21,7 @@ from app.server.extensions import load_extensions
 from app.server.install import ReadyInstall
 from app.server.parent import before_stop, end_when_told
 from app.server.process import Process
+from app.server.shortcut import Shortcut
 from app.settings import Settings
 from app.store.install.install import head
 from app.store.install.secret import read_secret
@@ -178,7 +179,9 @@ def load_worker(_target: str, settings: Settings, install: ReadyInstall, *, ledg
     app = create_app(
         settings, install=install, keys=Keyring(settings.node_key_path), secret=secret, ledger_alone=ledger_alone
     )
-    return Edge(VaryMiddleware(app) if settings.cors_origins else app, _answers_head)
+    served: ASGIApp = app if ledger_alone else Shortcut(app, MOUNT)
+    answering = VaryMiddleware(served) if settings.cors_origins else served
+    return Edge(answering, _answers_head, app.exception_handlers[Exception])
 
 
 def _answers_head(path: str) -> bool:
@@ -189,7 +192,7 @@ def _answers_head(path: str) -> bool:
 class VaryMiddleware:
     """Says in `vary` what answers depend on: Litestar's CORS names the origin alone, and only where one was sent."""
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

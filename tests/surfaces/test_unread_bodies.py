@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.surfaces.shared.unread import finishing
+from app.surfaces.shared.exchange import Exchange
 from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
 from tests.surfaces.conftest import Observed
@@ -125,8 +125,8 @@ def test_a_body_whose_length_is_known_ends_with_its_last_byte() -> None:
 
     async def received() -> list[bool]:
         head: Any = {"type": "http", "headers": [(b"content-length", b"3")]}
-        body: Any = finishing(head, receive, send)[0]
-        return [(await body())["more_body"] for _ in range(2)]
+        exchange: Any = Exchange(head, receive, send, has_head=False)
+        return [(await exchange.receive())["more_body"] for _ in range(2)]
 
     async def send(_: object) -> None:
         raise AssertionError("nobody answers")

@@ -9,12 +9,12 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, HTTPReceiveMessage, Message, Receive, Scope, Send
 
 from app.capacity.answers import Answers, Request
+from app.surfaces.shared.exchange import Exchange
 from app.surfaces.shared.failures import door_of, told
 from app.surfaces.shared.requests import header_map, request_id_of
 from app.surfaces.shared.rest import Caller, refusal, request_id, unrouted
-from app.surfaces.shared.sending import SEND_SECONDS, WHOLE_BYTES, SlowClientError, send_parts
+from app.surfaces.shared.sending import SEND_SECONDS, SlowClientError
 from app.surfaces.shared.statuses import INTERNAL
-from app.surfaces.shared.unread import finishing
 from procedures.call import log_call
 from schemas.errors import InvalidInput, Issue, ProcedureError
 
@@ -45,41 +45,51 @@ def last_handlers(refusals: Mapping[str, Refusal]) -> ExceptionHandlersMap:
     return {HTTPException: refused, Exception: failed}
 
 
-PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-"""Headers of every answer that does not set them itself: nobody may keep an event, or guess that it is a page."""
-
-
 class Edge:
-    """The outermost application. `own_heads` says which paths have answers to HEAD of their own."""
+    """The outermost application."""
 
-    def __init__(self, app: ASGIApp, own_heads: Callable[[str], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, own_heads: Callable[[str], bool], failed: Callable[[Caller, Exception], Response[bytes]]
+    ) -> None:
+        """`own_heads` says which paths have answers to HEAD of their own. `failed` answers what the doors did not."""
         self._app = app
         self._own_heads = own_heads
+        self._failed = failed
         self._answers = Answers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. What breaks an answer that has begun is logged, and breaks the connection."""
+        """Serve one request."""
         kind: str = scope["type"]
         if kind == "lifespan":
             await self._app(scope, receive, send)
             return
+        exchange = None
         if scope["type"] == ScopeType.HTTP:
-            send = _private(_paced(send))
-            receive, send = finishing(scope, receive, send)
-            if not self._own_heads(_path(scope)):
-                send = _allowing_head(send)
-                if scope["method"] == HttpMethod.HEAD:
-                    scope["method"] = HttpMethod.GET
-                    receive, send = _without_body(receive, send)
+            has_head = not self._own_heads(_path(scope))
+            exchange = Exchange(scope, receive, send, has_head=has_head)
+            receive, send = exchange.receive, exchange.send  # type: ignore[assignment] # no socket has these messages
+            if has_head and scope["method"] == HttpMethod.HEAD:
+                scope["method"] = HttpMethod.GET
+                receive, send = _without_body(receive, send)
         try:
             with Request(self._answers).call():
                 await self._app(scope, receive, send)
-        except Exception as failed:
-            if isinstance(failed.__cause__ or failed, SlowClientError):
-                log_call(f"({door_of(scope)})", _id_of(scope), SEND_SECONDS, "slow_client")
+        except Exception as error:
+            failed = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            if exchange is None or exchange.has_begun:
+                _tell(scope, failed)
                 raise
-            told(failed.__cause__ or failed, door_of(scope), _id_of(scope))
-            raise
+            request = Caller(scope, receive, send)
+            answer = self._failed(request, failed).to_asgi_response(app=None, request=request)
+            await answer(scope, receive, send)
+
+
+def _tell(scope: Scope, failed: Exception) -> None:
+    """Log what broke an answer that had begun: its connection breaks too."""
+    if isinstance(failed, SlowClientError):
+        log_call(f"({door_of(scope)})", _id_of(scope), SEND_SECONDS, "slow_client")
+    else:
+        told(failed, door_of(scope), _id_of(scope))
 
 
 def is_below(path: str, mount: str) -> bool:
@@ -96,49 +106,6 @@ def _id_of(scope: Scope) -> str:
     """The id of a request, as the log has it."""
     known: str = scope.get("state", {}).get("request_id") or request_id_of(header_map(scope))
     return known
-
-
-def _paced(send: Send) -> Send:
-    """Write what is large piece by piece, unless it is of a stream, whose door does so itself."""
-    is_whole = False
-
-    async def sent(message: Message) -> None:
-        nonlocal is_whole
-        if message["type"] == "http.response.start":
-            is_whole = any(name == b"content-length" for name, _ in message["headers"])
-        if is_whole and message["type"] == "http.response.body" and len(message["body"]) > WHOLE_BYTES:
-            await send_parts(send, [message["body"]], more=message.get("more_body", False))
-        else:
-            await send(message)
-
-    return sent
-
-
-def _private(send: Send) -> Send:
-    """Add the headers `PRIVATE`, except those that the answer has."""
-
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = list(message["headers"])
-            names = {name for name, _ in headers}
-            message["headers"] = headers + [each for each in PRIVATE if each[0] not in names]
-        await send(message)
-
-    return sent
-
-
-def _allowing_head(send: Send) -> Send:
-    """Tell of HEAD wherever GET is told of: routes do not know that they have it."""
-
-    async def telling(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [
-                (name, value.replace(b"GET", b"GET, HEAD") if name.lower() == b"allow" else value)
-                for name, value in message["headers"]
-            ]
-        await send(message)
-
-    return telling
 
 
 def _without_body(receive: Receive, send: Send) -> tuple[Receive, Send]:

@@ -36,6 +36,7 @@ Name = TypeVar("Name", str, bytes)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")
 
 
 def header_map(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:
@@ -57,6 +58,8 @@ def refuse_malformed(scope: HTTPScope | WebSocketScope, headers: Mapping[bytes, 
             if name in SINGLE or name.startswith(ATTRIBUTE_PREFIX):
                 shown = SINGLE.get(name) or name.decode("latin-1")[:128]
                 raise InvalidInput([Issue(shown, "is given more than once; send it once")])
+    if not _HOST.fullmatch(headers.get(b"host", b"")):
+        raise InvalidInput([Issue("Host", "must be a host, and a port if it has one (RFC 9110, section 7.2)")])
     if not _LENGTH.fullmatch(headers.get(b"content-length", b"0")):
         raise InvalidInput([Issue("Content-Length", "must be a number of 1 to 18 digits")])
     if headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
