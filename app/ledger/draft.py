@@ -35,6 +35,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     size: int
     sees_erased: bool
     """Whether its caller may read what is left of an erased event under this id."""
+    is_id_new: bool = False
+    """Whether this process has just made the id, at random: then no event has it."""
     former_id: UUID | None = None
     """The id that an earlier version gave this event, if it has an idempotency key."""
 
@@ -60,7 +62,10 @@ class Drafting:
             issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
             refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, UNFIT)]
             raise InvalidInput(issues or refused) from None
-        return _draft(event.id or new_id(), event.type, body, sees_erased=owner.reads_only is None)
+        sees_erased = owner.reads_only is None
+        if event.id is None:
+            return _draft(new_id(), event.type, body, sees_erased=sees_erased, is_id_new=True)
+        return _draft(event.id, event.type, body, sees_erased=sees_erased)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
         data = bytes(event.data)
@@ -124,7 +129,7 @@ def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) 
     return _draft(id, type, body)
 
 
-def _draft(id: UUID, type: str, body: Body, *, sees_erased: bool = True) -> Draft:
+def _draft(id: UUID, type: str, body: Body, *, sees_erased: bool = True, is_id_new: bool = False) -> Draft:
     salt = os.urandom(16)
     written = body_bytes(body, salt)
     return Draft(
@@ -135,4 +140,5 @@ def _draft(id: UUID, type: str, body: Body, *, sees_erased: bool = True) -> Draf
         body_hash=sha256(written).digest(),
         size=len(written),
         sees_erased=sees_erased,
+        is_id_new=is_id_new,
     )

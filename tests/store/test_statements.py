@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
+import pytest
 
 from app.store.postgres.pipe import MAX_PREPARED, Once, PipedConnection
 
@@ -84,5 +85,18 @@ def test_a_statement_that_a_caller_shaped_is_not_kept(database_url: str) -> None
         [kept] = await connection.trip([KEPT])
 
         assert sorted(sql for sql, _ in kept) == ["SELECT $1::int + -1", KEPT[0]]
+
+    with_connection(database_url, play)
+
+
+def test_a_commit_that_fails_behind_the_last_statement_is_told(database_url: str) -> None:
+    async def play(connection: PipedConnection) -> None:
+        await connection.execute("CREATE TABLE parent (id int PRIMARY KEY)")
+        await connection.execute("CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            await connection.trip([("INSERT INTO child VALUES (%(id)s::int) RETURNING id", {"id": 1})])
+
+        assert await connection.trip([("SELECT count(*) FROM child", {})]) == [[(0,)]]
 
     with_connection(database_url, play)

@@ -235,7 +235,7 @@ class _Run:
         counting = [
             (COUNT, self._key | {"counts": _moved(found)}),
             (UNCOUNT, types),
-            (COUNT_PRODUCERS, self._key | {"counts": _moved_producers(found)}),
+            (COUNT_PRODUCERS, self._key | {"producers": _moved_producers(found)}),
         ]
         return [
             (LOCK_TOLD, seqs),

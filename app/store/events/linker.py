@@ -39,17 +39,43 @@ SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id"
 """
 """The events that are stored already under these ids."""
 
-INSERT = """
+
+def insert_sql(source: str = "") -> str:
+    """Stores rows. `source` is one more item of FROM and its comma: without a row of that nothing is stored."""
+    return f"""
 INSERT INTO event (workspace_id, kid, seq, id, type, recorded_at, prev_hash, body_hash, hash, signature, salt, user_id,
                    source, data, subject_id, producer, metadata, correlation_id, causation_id, occurred_at)
 SELECT %(workspace)s, %(kid)s, seq, id, type, recorded_at,
     substr(bytes, place * 176 + 1, 32), substr(bytes, place * 176 + 33, 32), substr(bytes, place * 176 + 65, 32),
     substr(bytes, place * 176 + 97, 64), substr(bytes, place * 176 + 161, 16),
     user_id, source, data, subject_id, producer, metadata, correlation_id, causation_id, occurred_at
-FROM (SELECT %(bytes)b::bytea AS bytes OFFSET 0) AS joined, json_to_recordset(%(rows)s::json) AS row (
+FROM {source}(SELECT %(bytes)b::bytea AS bytes OFFSET 0) AS joined, json_to_recordset(%(rows)s::json) AS row (
     place int, seq bigint, id uuid, type text, recorded_at timestamptz, user_id text, source text, data text,
     subject_id text, producer text, metadata text, correlation_id text, causation_id text, occurred_at timestamptz)
 """
+
+
+def count_sql(source: str = "", where: str = "") -> str:
+    """Moves the counters of types. `source` as in `insert_sql`."""
+    return f"""
+INSERT INTO event_count AS stored (workspace_id, type, source, has_metadata, events)
+SELECT %(workspace)s, counted.* FROM {source}json_to_recordset(%(counts)s::json)
+    AS counted (type text, source text, has_metadata boolean, events bigint) {where}
+ON CONFLICT (workspace_id, type, source, has_metadata) DO UPDATE SET events = stored.events + excluded.events
+"""
+
+
+def count_producers_sql(source: str = "", where: str = "") -> str:
+    """Moves the counters of producers. `source` as in `insert_sql`."""
+    return f"""
+INSERT INTO producer_count AS stored (workspace_id, producer, events)
+SELECT %(workspace)s, counted.* FROM {source}json_to_recordset(%(producers)s::json)
+    AS counted (producer text, events bigint) {where}
+ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excluded.events
+"""
+
+
+INSERT = insert_sql()
 """One parameter of JSON and one of joined bytes (prev 32, body 32, hash 32, signature 64, salt 16 for each event): a
 tenth of the time that psycopg takes to adapt twenty lists. Not COPY: a process that freezes in the middle of one would
 hold the tip's lock for ever, since PostgreSQL cannot cancel while it waits for COPY data."""
@@ -59,18 +85,9 @@ UPDATE event_tip SET seq = %(seq)s, hash = %(hash)s, recorded_at = %(recorded_at
 WHERE workspace_id = %(workspace)s
 """
 
-COUNT = """
-INSERT INTO event_count AS stored (workspace_id, type, source, has_metadata, events)
-SELECT %(workspace)s, counted.* FROM json_to_recordset(%(counts)s::json)
-    AS counted (type text, source text, has_metadata boolean, events bigint)
-ON CONFLICT (workspace_id, type, source, has_metadata) DO UPDATE SET events = stored.events + excluded.events
-"""
+COUNT = count_sql()
 
-COUNT_PRODUCERS = """
-INSERT INTO producer_count AS stored (workspace_id, producer, events)
-SELECT %(workspace)s, counted.* FROM json_to_recordset(%(counts)s::json) AS counted (producer text, events bigint)
-ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excluded.events
-"""
+COUNT_PRODUCERS = count_producers_sql()
 
 STOP_COUNTING = f"""
 UPDATE event_tip SET counted = false WHERE workspace_id = %(workspace)s AND (
@@ -123,6 +140,7 @@ class Linker:
         self._signer = signer
         self._node = node
         self.workspace = workspace
+        self.behind = tip
         self.tip = tip
         self._stored = stored
         self._now = now
@@ -164,13 +182,17 @@ class Linker:
                 writes.append((STOP_COUNTING, {"workspace": self.workspace}))
         return writes
 
+    def whole(self) -> dict[str, object]:
+        """The parameters of one statement that stores and counts what was placed, and moves the tip."""
+        return self._insert()[1] | self._tip_move() | self._counts() | self._producer_counts()
+
     def kinds(self) -> set[tuple[str, str, str]]:
         """What of these rows is counted: workspace, type and producer."""
         return {(self.workspace, row.type, row.producer or row.source) for row in self.rows}
 
-    def _insert(self) -> Call:
+    def _insert(self) -> tuple[str, dict[str, object]]:
         """Stores what was placed since it was last asked."""
-        part = {
+        part: dict[str, object] = {
             "workspace": self.workspace,
             "kid": self._signer.kid,
             "rows": msgspec.json.encode(self._part).decode(),
@@ -196,7 +218,7 @@ class Linker:
         """In one order for every process."""
         counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
         counts = [{"producer": producer, "events": events} for producer, events in counted]
-        return {"workspace": self.workspace, "counts": msgspec.json.encode(counts).decode()}
+        return {"workspace": self.workspace, "producers": msgspec.json.encode(counts).decode()}
 
     def _refusal(self, drafts: Sequence[Draft]) -> ProcedureError | None:
         own: dict[UUID, Draft] = {}

@@ -82,7 +82,8 @@ class PipedConnection(AsyncConnection[Row]):
     async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
         """What came of each call, in one round trip. Outside a transaction they are one: an error ends it.
 
-        Raises OperationalError where the connection was lost; it is closed then, as it is when this is cancelled.
+        Raises what ended its commit, and OperationalError where the connection was lost; it is closed then, as it is
+        when this is cancelled.
         """
         pgconn = self.pgconn
         if pgconn.status != ConnStatus.OK:
@@ -208,6 +209,8 @@ class PipedConnection(AsyncConnection[Row]):
                 transformer = Transformer(self)
                 transformer.set_pgresult(result)
                 outcomes.append(transformer.load_rows(0, result.ntuples, tuple) if result.ntuples else [])
+        for failed_commit in remaining:
+            raise error_from_result(failed_commit)
         return outcomes
 
 

@@ -1,0 +1,385 @@
+"""Appending in one statement: whatever others do meanwhile, nothing is stored twice, lost or counted wrongly."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import psycopg
+import pytest
+from psycopg import OperationalError
+
+from app.ledger.draft import Draft
+from app.ledger.keyring import Keyring
+from app.store.audit.log import Act
+from app.store.events.alone import APPEND, append_call
+from app.store.events.erasure import Erasure, Wanted
+from app.store.events.event_log import EventLog
+from app.store.events.linker import COUNT, TIP, Linker, Tip
+from app.store.install.deletion import delete_workspace
+from app.store.install.install import connect
+from app.store.install.rotation import rotate_key
+from app.store.install.workspaces import create_workspace
+from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call, CallResult, PipedConnection
+from schemas.errors import Conflict, NotFound, Unavailable
+from schemas.event import SynapEvent
+from tests.kit.checks import check_log
+from tests.kit.servers import until
+from tests.store.opened import START, Store, draft, opened
+
+Interruption = Callable[[], Awaitable[object]]
+
+ID = "01938c1e-0000-7000-8000-000000000001"
+
+STORED = """
+SELECT (SELECT count(*) FROM event), (SELECT sum(events) FROM event_count), (SELECT sum(events) FROM producer_count),
+    (SELECT max(seq) FROM event_tip)
+"""
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+TERMINATE = """
+SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+WHERE application_name = 'synap server' AND datname = current_database()
+"""
+
+
+class Watched(Database):
+    """A database whose connections tell what they send, and where something happens around the one statement."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.sent: list[str] = []
+        self.before: list[Interruption] = []
+        """What happens, once, when a process has linked a group and has not yet sent it."""
+        self.after: list[Interruption] = []
+        """What happens, once, when the group is committed and the process does not know it yet."""
+        self.pool.connection_class = type("_Watched", (_Watched,), {"database": self})
+
+    def ways(self) -> list[str]:
+        """In which way each group was appended since this was asked last."""
+        named = {APPEND: "alone", COUNT: "locked"}
+        ways = [named[each] for each in self.sent if each in named]
+        self.sent.clear()
+        return ways
+
+
+class _Watched(PipedConnection):
+    database: Watched
+
+    async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
+        is_append = calls[0][0] == APPEND
+        if is_append and self.database.before:
+            await self.database.before.pop()()
+        outcomes = await super().outcomes(calls)
+        self.database.sent += [sql for sql, _ in calls]
+        if is_append and self.database.after:
+            await self.database.after.pop()()
+        return outcomes
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
+    """An install of the test's own, whose process has found out that it is alone in the log `default`."""
+    with opened(database_url, tmp_path, connected=Watched) as store:
+        for _ in range(2):
+            store.append(draft())
+        watched(store).ways()
+        yield store
+
+
+def watched(store: Store) -> Watched:
+    """The store's database."""
+    assert isinstance(store.database, Watched)
+    return store.database
+
+
+@pytest.fixture
+def other(store: Store) -> Iterator[EventLog]:
+    """The log in another process."""
+    database = Database(store.url)
+    store.run(database.open())
+    yield EventLog(database, Keyring(store.keys.path), store.node)
+    store.run(database.close())
+
+
+def _log(store: Store) -> list[str]:
+    """The ids of the log, once all of it was verified, with its counters."""
+    return [event["event_id"] for event in check_log(store.url, store.workspace)]
+
+
+def _asked(store: Store, query: str, *arguments: object) -> Any:
+    with psycopg.connect(store.url, autocommit=True) as connection:
+        cursor = connection.execute(query, arguments)
+        return cursor.fetchone() if cursor.description else None
+
+
+def test_a_process_that_finds_what_it_left_appends_alone(store: Store) -> None:
+    events = [store.append(draft(data={"n": n}))[0] for n in range(3)]
+
+    assert watched(store).ways() == ["alone"] * 3
+    assert _log(store)[2:] == [str(event.id) for event in events]
+
+
+def test_types_that_are_new_are_counted_under_the_lock(store: Store) -> None:
+    for _ in range(2):
+        store.append(draft("note.changed", producer="github"))
+
+    assert watched(store).ways() == ["locked", "alone"]
+    _log(store)
+
+
+def test_nothing_is_stored_or_counted_where_the_tip_does_not_move(store: Store, other: EventLog) -> None:
+    tip = Tip(*store.run(store.database.rows(TIP, {"workspace": "default"}))[0])
+    signer = store.keys.signer(tip.kid)
+    assert signer is not None
+    linker = Linker(signer, store.node, "default", tip, {}, START)
+    linker.link([draft(), draft()])
+    store.run(other.append("default", [draft()]))
+    before = _asked(store, STORED)
+
+    rows = store.run(store.database.atomic([append_call(linker, [])]))
+
+    assert rows == [[]]
+    assert _asked(store, STORED) == before
+    _log(store)
+
+
+def _changed(key: str) -> str:
+    return f"UPDATE event_tip SET {key} WHERE workspace_id = 'default'"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_changed("kid = 'z6Mk'"), _changed("lost_size = 9"), _changed("hash = sha256('')")],
+    ids=["key", "stopped", "hash"],
+)
+def test_a_tip_that_is_not_the_expected_one_does_not_move(store: Store, change: str) -> None:
+    tip = Tip(*store.run(store.database.rows(TIP, {"workspace": "default"}))[0])
+    signer = store.keys.signer(tip.kid)
+    assert signer is not None
+    linker = Linker(signer, store.node, "default", tip, {}, START)
+    linker.link([draft()])
+    _asked(store, change)
+    before = _asked(store, STORED)
+
+    assert store.run(store.database.atomic([append_call(linker, [])])) == [[]]
+
+    assert _asked(store, STORED) == before
+
+
+def test_a_process_that_froze_before_it_sent_finds_the_others_there(store: Store, other: EventLog) -> None:
+    async def others() -> None:
+        for _ in range(3):
+            await other.append("default", [draft()])
+
+    watched(store).before.append(others)
+
+    event = store.append(draft())[0]
+
+    assert event.seq == 5
+    assert watched(store).ways() == ["alone", "locked"]
+    assert len(_log(store)) == 6
+
+
+def test_a_statement_that_waited_for_the_lock_finds_the_others_there(store: Store, other: EventLog) -> None:
+    async def race() -> tuple[list[SynapEvent], list[SynapEvent]]:
+        is_locked, may_commit = asyncio.Event(), asyncio.Event()
+
+        async def prepare(_: PipedConnection) -> tuple[list[Draft], list[Call]]:
+            is_locked.set()
+            await may_commit.wait()
+            return [draft()], []
+
+        first = asyncio.create_task(other.append_with("default", prepare))
+        await is_locked.wait()
+        second = asyncio.create_task(store.log.append("default", [draft()]))
+        await asyncio.to_thread(until, lambda: _asked(store, WAITING))
+        may_commit.set()
+        return await first, await second
+
+    [first], [second] = store.run(race())
+
+    assert (first.seq, second.seq) == (2, 3)
+    assert watched(store).ways() == ["alone", "locked"]
+    _log(store)
+
+
+def test_processes_that_race_make_one_log(store: Store, other: EventLog) -> None:
+    async def write(log: EventLog) -> list[SynapEvent]:
+        return [event for _ in range(60) for event in await log.append("default", [draft()])]
+
+    async def race() -> list[SynapEvent]:
+        alone = await write(store.log)
+        raced = await asyncio.gather(write(store.log), write(other), write(store.log))
+        return [*alone, *raced[0], *raced[1], *raced[2]]
+
+    events = store.run(race())
+
+    assert sorted(str(event.id) for event in events) == sorted(_log(store)[2:])
+    assert sorted(event.seq for event in events) == list(range(2, 242))
+
+
+def test_an_id_that_is_sent_twice_in_one_instant_is_stored_once(store: Store, other: EventLog) -> None:
+    async def twice(one: Draft) -> tuple[list[SynapEvent], list[SynapEvent]]:
+        return await asyncio.gather(store.log.append("default", [one]), other.append("default", [one]))
+
+    drafts = [draft(id=uuid4()) for _ in range(40)]
+    answers = [store.run(twice(one)) for one in drafts]
+
+    for [first], [second] in answers:
+        assert first == second
+    assert _log(store)[2:] == [str(one.id) for one in drafts]
+
+
+def test_an_id_that_another_process_stored_meanwhile_is_found(store: Store, other: EventLog) -> None:
+    sent = draft(id=ID)
+    store.append(draft(id=uuid4()))
+    stored: list[SynapEvent] = []
+
+    async def by_other() -> None:
+        stored.extend(await other.append("default", [sent]))
+
+    watched(store).before.append(by_other)
+
+    assert store.append(sent) == stored
+    assert _log(store).count(ID) == 1
+
+
+@pytest.mark.parametrize("data", [{}, {"other": 1}], ids=["equal", "other"])
+def test_an_id_that_this_process_stored_is_found(store: Store, data: object) -> None:
+    [first] = store.append(draft(id=ID))
+    watched(store).ways()
+
+    answers = store.append_at_once([draft()], [draft(id=ID, data=data)], [draft()])
+
+    assert [type(answer) for answer in answers] == [list, Conflict if data else list, list]
+    assert answers[1] == [first] if not data else answers[1].hash == first.hash
+    assert watched(store).ways() == ["alone", "locked"]
+    assert len(_log(store)) == 5
+
+
+def test_who_sends_events_again_is_not_linked_in_vain(store: Store) -> None:
+    sent = [draft(id=uuid4()) for _ in range(4)]
+    first = [store.append(one) for one in sent]
+    watched(store).sent.clear()
+
+    again = [store.append(one) for one in sent]
+
+    assert again == first
+    assert watched(store).sent.count(APPEND) == 1
+    _log(store)
+
+
+def test_an_id_that_was_just_made_and_is_taken_all_the_same_is_found(store: Store) -> None:
+    [first] = store.append(draft())
+    by_chance = msgspec.structs.replace(draft(), id=first.id)
+    other = msgspec.structs.replace(draft(data={"n": 1}), id=first.id)
+
+    answers = store.append_at_once([by_chance], [draft()], [other])
+
+    assert [type(answer) for answer in answers] == [list, list, Conflict]
+    assert answers[0] == [first]
+    assert len(_log(store)) == 4
+
+
+@pytest.mark.parametrize("sent", [{}, {"id": ID}], ids=["our id", "a caller's id"])
+def test_a_connection_that_is_lost_at_the_commit_is_settled(store: Store, sent: dict[str, Any]) -> None:
+    async def lose() -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    watched(store).after.append(lose)
+
+    [event] = store.append(draft(**sent))
+
+    assert event.seq == 2
+    assert watched(store).ways() == ["alone"]
+    assert _log(store)[2:] == [str(event.id)]
+
+
+def test_connections_that_ended_in_between_are_replaced(store: Store) -> None:
+    for _ in range(3):
+        _asked(store, TERMINATE)
+
+        store.append(draft())
+
+    assert len(_log(store)) == 5
+
+
+def test_a_key_that_was_rotated_in_between_signs(store: Store) -> None:
+    async def rotate() -> None:
+        with connect(store.url) as connection:
+            rotate_key(connection, Keyring(store.keys.path))
+
+    watched(store).before.append(rotate)
+
+    event = store.append(draft())[0]
+
+    assert event.seq == 3
+    assert _log(store)[3:] == [str(event.id)]
+
+
+def test_an_erasure_in_between_leaves_every_count_right(store: Store) -> None:
+    [erased] = store.append(draft(id=ID, metadata={"custom": {}}, producer="p"))
+
+    async def erase() -> None:
+        act = Act.of("events.erased", "k", {}, ["default"])
+        await Erasure(store.log, store.node).erase("default", Wanted("ids", ids=[erased.id]), lambda _events, _seq: act)
+
+    watched(store).before.append(erase)
+
+    events = [store.append(draft())[0] for _ in range(3)]
+
+    assert [event.seq for event in events] == [4, 5, 6]
+    [tombstone] = store.append(draft(id=ID, data={"whatever": 1}))
+    assert tombstone.erased
+    assert len(_log(store)) == 7
+
+
+def test_an_event_of_the_servers_own_in_between_has_its_place(store: Store) -> None:
+    async def prepare(_: PipedConnection) -> tuple[list[Draft], list[Call]]:
+        return [draft()], []
+
+    async def disable() -> None:
+        await store.log.append_with("default", prepare)
+
+    watched(store).before.append(disable)
+
+    assert store.append(draft())[0].seq == 3
+    assert len(_log(store)) == 4
+
+
+def test_a_workspace_that_was_deleted_in_between_is_not_found(store: Store) -> None:
+    async def delete() -> None:
+        with connect(store.url) as connection:
+            create_workspace(connection, "kept", Keyring(store.keys.path))
+            delete_workspace(connection, "default")
+
+    watched(store).before.append(delete)
+
+    with pytest.raises(NotFound):
+        store.append(draft())
+
+
+def test_a_log_that_was_stopped_in_between_takes_nothing(store: Store) -> None:
+    async def stop() -> None:
+        _asked(store, _changed("lost_size = 9"))
+
+    watched(store).before.append(stop)
+
+    with pytest.raises(Unavailable, match="has lost or changed events"):
+        store.append(draft())
+    assert len(_log(store)) == 2
+
+
+def test_a_database_that_refuses_such_a_statement_is_served_under_the_lock(store: Store) -> None:
+    _asked(store, "CREATE RULE refusing AS ON UPDATE TO event_tip DO ALSO NOTIFY moved")
+
+    for _ in range(3):
+        store.append(draft())
+
+    assert watched(store).ways() == ["alone", *["locked"] * 3]
+    assert len(_log(store)) == 5
