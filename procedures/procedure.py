@@ -149,6 +149,7 @@ def _declare(
     wanted = next(iter(hints.values()))
     if takes_sent := get_origin(wanted) is Sent:
         [wanted] = get_args(wanted)
+    fields = msgspec.structs.fields(wanted)
     return Procedure(
         name=name,
         kind=kind,
@@ -160,7 +161,7 @@ def _declare(
         output=output,
         marker=marker,
         decoder=msgspec.json.Decoder(wanted),
-        optional=not any(field.required for field in msgspec.structs.fields(wanted)),
+        optional=not getattr(wanted, "__one_of__", ()) and not any(field.required for field in fields),
         takes_sent=takes_sent,
         large_input=large_input,
     )

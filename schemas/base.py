@@ -4,7 +4,7 @@ Structs validate but do not rewrite: the server stores, hashes and returns what 
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Raw, Struct
 
@@ -37,6 +37,12 @@ InstantText = Annotated[str, Meta(extra={"shape": "instant"})]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1, extra={"message": "must be a whole number from 0 to 2^53-1"})]
 """A count that JavaScript can hold."""
 
+EventTypeName = Annotated[str, Meta(extra={"named": "EventType"})]
+"""The type of a stored event: at least two segments with a dot between them. TypeScript has it as `EventType`."""
+
+ErrorCode = Annotated[str, Meta(extra={"named": "ErrorCode"})]
+"""A published error code. TypeScript has it as the union of all codes."""
+
 Record = dict[str, Any]
 """A free JSON object."""
 
@@ -53,6 +59,9 @@ Way = Literal["forward", "backward"]
 
 class Input(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """The base of procedures' inputs. Unknown members are rejected by name; null means absent."""
+
+    __one_of__: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of fields: a caller sends the fields of exactly one group. The contract for TypeScript enforces it."""
 
     @classmethod
     def oversized(cls, sent: bytes, max_event_bytes: int) -> str | None:  # noqa: ARG003 - most inputs have no events

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from schemas.base import Input, Instant, InstantText, Output, RawRecord, ShortText
+from schemas.base import EventTypeName, Input, Instant, InstantText, Output, RawRecord, ShortText
 from schemas.event import TypePattern
 from schemas.filter import FilterObject
 from schemas.reference import EventName
@@ -51,7 +51,7 @@ class BrowsedEvent(Output, frozen=True, kw_only=True):
     """An event as the browse door shows it. If the event was erased, `data` and `userId` are empty."""
 
     id: UUID
-    type: str
+    type: EventTypeName
     subject_id: str | None
     user_id: str
     workspace_id: str

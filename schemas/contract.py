@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from schemas.base import Input, Output, Record
+from schemas.base import ErrorCode, Input, Output, Record
 from schemas.principal import Scope
 
 ProcedureKind = Literal["query", "mutation", "subscription"]
@@ -20,7 +20,7 @@ class PossibleError(Output, frozen=True, kw_only=True):
     """One way in which a call may fail: the error's `data.code` and `data.reason`. Invalid input has more reasons."""
 
     code: str
-    reason: str
+    reason: ErrorCode
 
 
 class DescribedProcedure(Output, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Erasure: which events lose their bodies, and the result (`docs/reference/evlog1.md`, Erasure)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import Meta
@@ -20,6 +20,8 @@ class EraseEvents(Input, frozen=True, kw_only=True):
     ) = None
     user_id: ShortText | None = None
     subject_id: ShortText | None = None
+
+    __one_of__: ClassVar[tuple[tuple[str, ...], ...]] = (("ids",), ("user_id",), ("subject_id",))
 
 
 class Erased(Output, frozen=True, kw_only=True):

@@ -1,10 +1,21 @@
 """One class per failure that a caller can tell apart. The doors map them to HTTP statuses; this module knows none."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Struct
+
+IssueCode = Literal[
+    "invalid_cursor",
+    "invalid_event_type",
+    "malformed_json",
+    "missing_required_field",
+    "too_deep",
+    "unsafe_number",
+    "wrong_transformer",
+]
+"""The published codes of invalid places, finer than `invalid_input`."""
 
 
 class Issue(Struct, frozen=True):
@@ -15,7 +26,7 @@ class Issue(Struct, frozen=True):
 
     path: str
     message: str
-    code: str | None = None
+    code: IssueCode | None = None
 
 
 class ProcedureError(Exception):

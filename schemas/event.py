@@ -7,7 +7,18 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, RawRecord, ShortText, Way
+from schemas.base import (
+    EventTypeName,
+    Input,
+    Instant,
+    InstantText,
+    Marker,
+    Output,
+    RawMetadata,
+    RawRecord,
+    ShortText,
+    Way,
+)
 from schemas.filter import FilterObject, LiveFilterObject
 from schemas.reference import EventName
 
@@ -32,6 +43,7 @@ EventType = Annotated[
             "message": f"{TYPE_MESSAGE}, in at most 128 characters of A-Z, a-z, 0-9, '_', '-' and '.'",
             "prefixes": {RESERVED_PREFIX: f"must not begin with '{RESERVED_PREFIX}': only the server logs those"},
             "code": "invalid_event_type",
+            "named": "EventType",
         },
     ),
 ]
@@ -156,7 +168,7 @@ class SynapEvent(Output, frozen=True, kw_only=True):
 
     id: UUID
     version: Literal["v1"]
-    type: str
+    type: EventTypeName
     subject_id: str | None = None
     data: RawRecord
     metadata: RawMetadata | UnsetType = UNSET

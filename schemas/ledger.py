@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from schemas.base import Count, Input, Instant, Output, RawRecord
+from schemas.base import Count, EventTypeName, Input, Instant, Output, RawRecord
 from schemas.event import LogStart, TypePattern
 from schemas.filter import FilterObject, LiveFilterObject
 from schemas.reference import EventName
@@ -74,7 +74,7 @@ class LedgerEvent(_Shown, frozen=True, kw_only=True, rename=None):
 
     id: str
     event_id: str
-    type: str
+    type: EventTypeName
     timestamp: str
     log: str
     node: str

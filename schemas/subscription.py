@@ -3,12 +3,12 @@
 The structure of a subscription is in `docs/api/publish.md`, Subscribe to Events.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from schemas.base import NO_NUL, Count, Input, Instant, InstantText, Output, ShortText, Way
+from schemas.base import NO_NUL, Count, EventTypeName, Input, Instant, InstantText, Output, ShortText, Way
 from schemas.event import LogStart, TypePattern
 from schemas.filter import LiveFilterObject, ShownFilter
 from schemas.reference import EventName
@@ -104,6 +104,8 @@ class ReplayDeliveries(SubscriptionReference, frozen=True, kw_only=True):
     to_seq: Count | None = None
     from_: Instant | None = None
     to: Instant | None = None
+
+    __one_of__: ClassVar[tuple[tuple[str, ...], ...]] = (("event_id",), ("from_seq", "to_seq"), ("from_", "to"))
 
 
 class ListDeliveries(SubscriptionReference, frozen=True, kw_only=True):
@@ -208,7 +210,7 @@ class Delivery(Output, frozen=True, kw_only=True):
     delivery_seq: int
     seq: int
     event_id: UUID
-    type: str
+    type: EventTypeName
     status: DeliveryState
     replay: bool
     created_at: InstantText

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from schemas.base import Input, InstantText, Output
+from schemas.base import EventTypeName, Input, InstantText, Output
 from schemas.reference import EventName
 
 DEFAULT_NODES = 200
@@ -40,7 +40,7 @@ class TracedEvent(Output, frozen=True, kw_only=True):
 
     id: UUID
     seq: int
-    type: str
+    type: EventTypeName
     timestamp: InstantText
     user_id: str
     subject_id: str | None = None

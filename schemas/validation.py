@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, UnsetType
 
-from schemas.base import Output, RawMetadata, RawRecord
+from schemas.base import ErrorCode, Output, RawMetadata, RawRecord
 from schemas.event import Source
 
 
@@ -11,7 +11,7 @@ class EventIssue(Output, frozen=True, kw_only=True):
 
     path: str
     message: str
-    code: str
+    code: ErrorCode
 
 
 class ToldSubscription(Output, frozen=True, kw_only=True):

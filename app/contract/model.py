@@ -81,9 +81,10 @@ class Entries(Struct, frozen=True):
 
 
 class Leaf(Struct, frozen=True):
-    """A value of one of the `LEAVES`."""
+    """A value of one of the `LEAVES`. `alias` is a name for texts of a special form, such as event types."""
 
     type: Any
+    alias: str = ""
 
 
 Form = Reference | Shared | PrintedInstant | Choices | OneOf | Items | Entries | Leaf
@@ -136,6 +137,8 @@ class Shape(Struct, frozen=True):
     closed: bool
     """Whether the server rejects members that are not listed."""
     data: TypedData | None = None
+    alternatives: tuple[frozenset[str], ...] = ()
+    """Groups of members, of which exactly one group may be there. No groups: any members may."""
 
 
 LEAVES = frozenset({str, UUID, int, float, bool, datetime, NoneType, Any, Raw})
@@ -191,6 +194,7 @@ class Model:
     def _shape(self, reference: Reference) -> Shape:
         struct, way = reference.struct, reference.way
         config = struct.__struct_config__
+        names = {field.name: field.encode_name for field in msgspec.structs.fields(struct)}
         if config.array_like:
             raise ValueError(f"{struct.__qualname__}: the contract cannot express a Struct that is written as an array")
         return Shape(
@@ -199,6 +203,7 @@ class Model:
             members=tuple(self._member(struct, field, way) for field in msgspec.structs.fields(struct)),
             closed=way is Way.INPUT and config.forbid_unknown_fields,
             data=self._data(struct, way),
+            alternatives=tuple(frozenset(names[name] for name in group) for group in getattr(struct, "__one_of__", ())),
         )
 
     def _member(self, struct: type[Struct], field: msgspec.structs.FieldInfo, way: Way) -> Member:
@@ -224,19 +229,20 @@ class Model:
 
     def _form(self, bare: Any, meta: Meta | None, way: Way, place: str) -> Form:
         """What stands on the wire, which for some types is not what Python holds."""
-        shape = ((meta and meta.extra) or {}).get("shape", "")
+        extra = (meta and meta.extra) or {}
+        shape = extra.get("shape", "")
         if shape == "metadata":
             return Reference(self.metadata, Way.INPUT if way is Way.INPUT else Way.STORED)
         if shape == "record":
             return Entries(str, self.typed(Any, way))
         shared: Mapping[str, Form] = {**_SHARED, "instant": PrintedInstant()}
-        return shared[shape] if shape in shared else self._bare(bare, way, place)
+        return shared[shape] if shape in shared else self._bare(bare, way, place, extra.get("named", ""))
 
-    def _bare(self, bare: Any, way: Way, place: str) -> Form:
+    def _bare(self, bare: Any, way: Way, place: str, alias: str) -> Form:
         if is_struct(bare):
             return Reference(bare, way)
         if bare in LEAVES:
-            return Leaf(bare)
+            return Leaf(bare, alias)
         if get_origin(bare) is Literal:
             return Choices(get_args(bare))
         if isinstance(bare, type) and issubclass(bare, Enum):

@@ -20,57 +20,29 @@ Pure: it reads what is registered and nothing else, and the same procedures give
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from types import NoneType
-from typing import Any, Literal
-from uuid import UUID
+from inspect import getmembers, isclass
+from typing import Literal, get_args
 
-from msgspec import Raw, Struct
-
-from app.contract.model import (
-    Choices,
-    Entries,
-    Form,
-    Items,
-    Leaf,
-    Member,
-    Model,
-    OneOf,
-    PrintedInstant,
-    Reference,
-    Shape,
-    Shared,
-    Typed,
-    Way,
-    forms,
-)
+from app.contract.model import Model, Reference, Shape, Shared, Typed, Way, forms
 from app.contract.operation import Declaration, Kind
 from app.contract.spelling import alternatives, comment, key, literals
 from app.contract.typescript_filters import NAMES, FilterTypes
-
-_Name = Callable[[Reference], str]
-
-_LEAVES: dict[Any, str] = {
-    str: "string",
-    UUID: "string",
-    datetime: "string",
-    int: "number",
-    float: "number",
-    bool: "boolean",
-    NoneType: "null",
-    Any: "unknown",
-    Raw: "unknown",
-}
+from app.contract.typescript_structs import Name, StructTypes
+from schemas import errors
 
 _PROCEDURE_TYPES = {kind: f"TRPC{kind.title()}Procedure" for kind in Kind}
 
-_TAKEN = (
-    *("AppRouter", "TOptions", "ErrorShape", "AsyncIterable", "Date", "Omit", "Record", "TRPCBuiltRouter"),
-    *("OtherEventType", "otherEventType"),
-    *NAMES,
-    *_PROCEDURE_TYPES.values(),
+_TAKEN = frozenset(
+    {
+        *("AppRouter", "TOptions", "ErrorCode", "ErrorShape", "TRPCBuiltRouter"),
+        *("AsyncIterable", "Date", "Omit", "Record", "Symbol"),
+        *("EventType", "JsonObject", "OtherEventType", "otherEventType"),
+        *NAMES,
+        *_PROCEDURE_TYPES.values(),
+    }
 )
 """The names that the contract itself uses."""
 
@@ -84,6 +56,9 @@ import type { %(imports)s } from "@trpc/server";
 """
 
 _FOOTER = """\
+/** The published error codes: the `data.reason` of a failed call. */
+export type ErrorCode =%(reasons)s;
+
 /** What a failed call returns: the `shape` of a `TRPCClientError<AppRouter>`, which has its `data` too. */
 export interface ErrorShape {
   /** A sentence for a person. */
@@ -95,7 +70,7 @@ export interface ErrorShape {
     /** The procedure that was called. Absent if a whole request failed. */
     path?: string;
     /** The published error code, finer than `code`. */
-    reason?: string;
+    reason?: ErrorCode;
     /** Every invalid place of the input, its path as dotted text. */
     issues?: { path: string; message: string }[];
     /** On a conflict: the hash of the event that is stored under the id. */
@@ -123,6 +98,16 @@ _GENERIC_ROUTER = """\
  * As `AppRouter<{ markers: true }>` its streams take `markers: true`, and yield markers between their values.
  */
 export type AppRouter<TOptions extends { markers: boolean } = { markers: false }>"""
+
+_EVENT_TYPE = """\
+/** The type of an event: at least two segments with a dot between them, such as `note.created`. */
+export type EventType = `${string}.${string}`;
+"""
+
+_JSON_OBJECT = """\
+/** An object that JSON can say, also one whose type is an interface. No array is one. */
+export type JsonObject = Record<string, unknown> | (object & { readonly [Symbol.iterator]?: never });
+"""
 
 _OTHER_TYPE = """\
 /**
@@ -153,26 +138,27 @@ def typescript(
     ValueError, in one sentence, if a type has no TypeScript form, two Structs would share a name, or a procedure is
     named like a namespace.
     """
+    superjson = transformer == "superjson"
     model = Model(typed_answers=True)
     signatures = {name: _Signature(model, procedure) for name, procedure in procedures.items()}
     shapes = model.reached(part for signature in signatures.values() for part in signature.parts())
     marked = frozenset(procedure.input for procedure in procedures.values() if procedure.marker)
-    printer = _Printer(model, dates=transformer == "superjson", marked=marked)
-    name_of = printer.names(shapes).__getitem__
-    parts = [
-        _header(procedures, superjson=transformer == "superjson", all_codes=not (codes := literals(error_codes))),
-        *printer.interfaces(shapes, name_of),
-        *([_OTHER_TYPE] if any(shape.data for shape in shapes.values()) else []),
-        *_filters(FilterTypes(model.metadata, dates=transformer == "superjson"), shapes),
-        _FOOTER
-        % {
-            "router": _GENERIC_ROUTER if marked else _ROUTER,
-            "codes": codes or "TRPC_ERROR_CODE_KEY",
-            "transformer": json.dumps(transformer == "superjson"),
-            "record": _record(procedures, lambda each: signatures[each.name].text(printer, name_of), "  "),
-        },
+    structs = StructTypes(model, dates=superjson, marked=marked)
+    name_of = structs.names(shapes).__getitem__
+    declarations = [
+        *structs.declarations(shapes, name_of, _TAKEN),
+        *FilterTypes(model.metadata, dates=superjson).declarations(_shared(shapes)),
     ]
-    return "\n".join(parts)
+    codes = literals(error_codes)
+    footer = _FOOTER % {
+        "router": _GENERIC_ROUTER if marked else _ROUTER,
+        "codes": codes or "TRPC_ERROR_CODE_KEY",
+        "reasons": alternatives(literals([reason]) for reason in _reasons(procedures.values())),
+        "transformer": json.dumps(superjson),
+        "record": _record(procedures, lambda each: signatures[each.name].text(structs, name_of), "  "),
+    }
+    header = _header(procedures, superjson=superjson, all_codes=not codes)
+    return "\n".join([header, *declarations, *_helpers("".join(declarations)), footer])
 
 
 def _header(procedures: Mapping[str, Declaration], *, superjson: bool, all_codes: bool) -> str:
@@ -183,21 +169,31 @@ def _header(procedures: Mapping[str, Declaration], *, superjson: bool, all_codes
     }
 
 
-def _filters(written: FilterTypes, shapes: Mapping[Reference, Shape]) -> Iterator[str]:
-    """The declarations of filters and orders, if a Struct has them."""
-    used = {form for shape in shapes.values() for member in shape.members for form in forms(member.typed)}
-    shared = {form.name for form in used if isinstance(form, Shared)}
-    if shared & {"EventFilter", "LiveEventFilter"}:
-        yield written.filter()
-        yield from written.operators()
-    if "EventOrderBy" in shared:
-        yield written.order()
+def _shared(shapes: Mapping[Reference, Shape]) -> set[str]:
+    """The names of the filters and orders that Structs have."""
+    found = (form for shape in shapes.values() for member in shape.members for form in forms(member.typed))
+    return {form.name for form in found if isinstance(form, Shared)}
+
+
+def _helpers(declared: str) -> Iterator[str]:
+    """The types that the declarations of Structs use."""
+    for name, text in {"EventType": _EVENT_TYPE, "OtherEventType": _OTHER_TYPE, "JsonObject": _JSON_OBJECT}.items():
+        if re.search(rf": {name}\b", declared):
+            yield text
+
+
+def _reasons(procedures: Iterable[Declaration]) -> list[str]:
+    """Every published code of a failure, those of extensions too."""
+    ours = [kind for _, kind in getmembers(errors, isclass) if issubclass(kind, errors.ProcedureError)]
+    theirs = [kind for procedure in procedures for kind in procedure.errors]
+    return sorted({*get_args(errors.IssueCode), *(kind.code for kind in (*ours, *theirs))})
 
 
 class _Signature:
     """What a procedure accepts and returns."""
 
     def __init__(self, model: Model, procedure: Declaration) -> None:
+        self._model = model
         self._procedure = procedure
         self._input = model.typed(procedure.input, Way.INPUT, f"the input of {procedure.name}")
         self._output = model.typed(procedure.output, Way.OUTPUT, f"the output of {procedure.name}")
@@ -207,101 +203,30 @@ class _Signature:
         """Its types."""
         return [self._input, self._output, *([self._marker] if self._marker else [])]
 
-    def text(self, printer: "_Printer", name_of: _Name) -> str:
+    def text(self, structs: StructTypes, name_of: Name) -> str:
         """Its type. The values of a stream are tracked: a reader gets each with the id to resume after."""
         kind = self._procedure.kind
-        wanted, answer = printer.spell(self._input, name_of), printer.spell(self._output, name_of)
+        wanted, answer = structs.spell(self._input, name_of), structs.spell(self._output, name_of)
         if kind is Kind.SUBSCRIPTION:
             answer = f"{{ id: string; data: {answer} }}"
-        plain = _procedure_type(kind, f"{wanted} | void" if self._procedure.optional else wanted, answer)
+        plain = _procedure_type(kind, f"{wanted} | void" if self._may_be_left_out() else wanted, answer)
         if self._marker is None:
             return plain
         marked_input = f'Omit<{wanted}, "markers"> & {{ markers: true }}'
         marked = _procedure_type(kind, marked_input, f"{answer} | {name_of(self._marker)}")
         return f'TOptions["markers"] extends true\n  ? {marked}\n  : {plain}'
 
+    def _may_be_left_out(self) -> bool:
+        """Whether a call needs no input. A list by pages needs one, if only `{}`: clients infer its cursor from that.
 
-class _Printer:
-    """Prints shapes as TypeScript types.
+        From `X | void` they would infer `{} | null` (`ExtractCursorType` of `@trpc/tanstack-react-query`).
+        """
+        pages = "cursor" in self._members(self._input) and "nextCursor" in self._members(self._output)
+        return self._procedure.optional and not pages
 
-    `dates` tells whether instants travel as `Date`; `marked` are the inputs whose `markers` decides what is returned.
-    """
-
-    def __init__(self, model: Model, *, dates: bool, marked: frozenset[type[Struct]]) -> None:
-        self._model = model
-        self._dates = dates
-        self._marked = marked
-
-    def names(self, shapes: Mapping[Reference, Shape]) -> dict[Reference, str]:
-        """The name of each Struct. It ends in the way only if the Struct reads differently in the first way."""
-        plain = {each: self._body(each, shape, lambda below: below.struct.__name__) for each, shape in shapes.items()}
-        read = {each: {(below.struct, plain[below]) for below in self._model.reached([each])} for each in shapes}
-        names: dict[Reference, str] = {}
-        for each in shapes:
-            first = next(used for way in Way if (used := Reference(each.struct, way)) in shapes)
-            names[each] = each.struct.__name__ + ("" if read[each] == read[first] else each.way)
-        return names
-
-    def interfaces(self, shapes: Mapping[Reference, Shape], name_of: _Name) -> Iterator[str]:
-        """The declarations of all Structs, each name once."""
-        owners: dict[str, type[Struct] | None] = dict.fromkeys(_TAKEN)
-        for reference, shape in shapes.items():
-            name, struct = name_of(reference), reference.struct
-            if name not in owners:
-                owners[name] = struct
-                start = f"type {name} =" if shape.data else f"interface {name}"
-                yield f"{comment(shape.description)}export {start} {self._body(reference, shape, name_of)}\n"
-            elif (owner := owners[name]) is not struct:
-                holder = f"{owner.__module__}.{owner.__qualname__}" if owner else "the contract itself"
-                raise ValueError(f"{struct.__module__}.{struct.__qualname__}: the name {name} is taken by {holder}")
-
-    def spell(self, typed: Typed, name_of: _Name) -> str:
-        """What may stand in one place."""
-        text = self._form(typed.form, typed.way, name_of)
-        return f"{text} | null" if typed.null else text
-
-    def _body(self, reference: Reference, shape: Shape, name_of: _Name) -> str:
-        """What stands behind the name of a declaration."""
-        data = shape.data
-        apart = {data.type_member, data.data_member} if data else set()
-        lines = [f"{key(shape.tag[0])}: {json.dumps(shape.tag[1])}"] if shape.tag else []
-        lines += [self._member(reference, each, name_of) for each in shape.members if each.name not in apart]
-        if not lines and reference.way is Way.INPUT:
-            lines = ["[name: string]: never"]  # an empty interface would accept anything
-        body = "".join(["{\n", *(f"  {line};\n" for line in lines), "}"])
-        if data is None:
-            return body
-        kinds = {json.dumps(name): name_of(kind) for name, kind in data.kinds.items()}
-        kinds["OtherEventType"] = "Record<string, unknown>"
-        union = (f"{{ {data.type_member}: {name}; {data.data_member}: {text} }}" for name, text in kinds.items())
-        return f"{body} & ({alternatives(union)}\n);"
-
-    def _member(self, reference: Reference, member: Member, name_of: _Name) -> str:
-        spelled = self.spell(member.typed, name_of)
-        if reference.struct in self._marked and reference.way is Way.INPUT and member.name == "markers":
-            spelled = "false | null"  # a router with markers replaces it, so that a plain one accepts the interface
-        return f"{key(member.name)}{'?' if member.optional else ''}: {spelled}"
-
-    def _form(self, form: Form, way: Way, name_of: _Name) -> str:
-        match form:
-            case Reference():
-                text = name_of(form)
-            case Shared(name):
-                text = name
-            case PrintedInstant():
-                text = "Date" if self._dates and way is Way.OUTPUT else "string"
-            case Leaf(leaf):
-                text = "Date | string" if leaf is datetime and self._dates and way is Way.INPUT else _LEAVES[leaf]
-            case Choices(values):
-                text = literals(values)
-            case OneOf(members):
-                text = " | ".join(dict.fromkeys(self.spell(each, name_of) for each in members))
-            case Items(item):
-                inner = self.spell(item, name_of)
-                text = f"({inner})[]" if " | " in inner else f"{inner}[]"
-            case Entries(_, value):
-                text = f"Record<string, {self.spell(value, name_of)}>"
-        return text
+    def _members(self, typed: Typed) -> set[str]:
+        form = typed.form
+        return {each.name for each in self._model.shape(form).members} if isinstance(form, Reference) else set()
 
 
 def _procedure_type(kind: Kind, wanted: str, answer: str) -> str:

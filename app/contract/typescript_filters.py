@@ -12,7 +12,15 @@ from app.filters.language import EQUALITY, MATCHING, OPERATORS
 from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
 
 NAMES = (
-    *("EventFilter", "LiveEventFilter", "RelatedEvents", "EventOrderBy", "EventOrderField", "OrderDirection"),
+    *(
+        "EventFilter",
+        "LiveEventFilter",
+        "RelatedEvents",
+        "EventOrderBy",
+        "EventOrderField",
+        "OrderDirection",
+        "Exclude",
+    ),
     *(f"{kind.title()}Operators" for kind in OPERATORS),
 )
 """The names that are declared here."""
@@ -37,7 +45,9 @@ export type RelatedEvents =%(related)s;
 
 _ORDER = """\
 /** One key of an order: one field and its direction. Plain `asc` puts nulls last, `desc` first. */
-export type EventOrderBy = { [field in EventOrderField]?: OrderDirection };
+export type EventOrderBy = {
+  [TField in EventOrderField]: { [field in EventOrderField]?: field extends TField ? OrderDirection : never };
+}[EventOrderField];
 
 export type OrderDirection = %(directions)s;
 
@@ -68,7 +78,15 @@ class FilterTypes:
         }
         """The types that each kind of field can be compared with. In JSON a `Date` is sent, and compared, as text."""
 
-    def filter(self) -> str:
+    def declarations(self, used: set[str]) -> Iterator[str]:
+        """The declarations of the filters and orders that are used, by name, and of their parts."""
+        if used & {"EventFilter", "LiveEventFilter"}:
+            yield self._filter()
+            yield from self._operators()
+        if "EventOrderBy" in used:
+            yield self._order()
+
+    def _filter(self) -> str:
         """`EventFilter`, the same without relations, and what a relation accepts."""
         lines = [f"{name}?: TRelated" for name in get_args(Relation)]
         lines += [f"{key(name)}?: {self._test(field)}" for name, field in self._named.items()]
@@ -79,7 +97,7 @@ class FilterTypes:
         ]
         return _FILTER % {"members": "".join(f"  {line};\n" for line in lines), "related": alternatives(_related())}
 
-    def operators(self) -> Iterator[str]:
+    def _operators(self) -> Iterator[str]:
         """One interface for each kind of field."""
         for kind, operators in OPERATORS.items():
             parameter = "<T extends string = string>" if kind == "text" else ""
@@ -88,7 +106,7 @@ class FilterTypes:
                 lines.insert(operators.index("like"), f"  {_LIKE}\n")
             yield f"export interface {kind.title()}Operators{parameter} {{\n{''.join(lines)}}}\n"
 
-    def order(self) -> str:
+    def _order(self) -> str:
         """`EventOrderBy`, and the types that it is made of."""
         return _ORDER % {
             "directions": literals(get_args(Direction)),

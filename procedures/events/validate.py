@@ -9,7 +9,7 @@ from procedures.context import Context
 from procedures.events.log import drafts
 from procedures.procedure import Sent, mutation
 from schemas.base import ShortText
-from schemas.errors import Conflict, Forbidden, InvalidInput, Issue, ProcedureError, RateLimited
+from schemas.errors import Conflict, Forbidden, InvalidInput, ProcedureError, RateLimited
 from schemas.event import LogEvent, SynapEvent
 from schemas.jsontext import UNREADABLE
 from schemas.principal import Principal, Scope
@@ -118,8 +118,9 @@ def _answer(sent: Sent[LogEvent], context: Context, errors: list[ProcedureError]
 
 
 def _issues(error: ProcedureError) -> list[EventIssue]:
-    places = error.issues if isinstance(error, InvalidInput) else [Issue(error.field or "", error.message, error.code)]
-    return [EventIssue(path=each.path, message=each.message, code=each.code or InvalidInput.code) for each in places]
+    if not isinstance(error, InvalidInput):
+        return [EventIssue(path=error.field or "", message=error.message, code=error.code)]
+    return [EventIssue(path=each.path, message=each.message, code=each.code or error.code) for each in error.issues]
 
 
 _sender = msgspec.json.Decoder(_Sender)

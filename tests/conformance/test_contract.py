@@ -33,6 +33,10 @@ def test_contract_refuses_the_other_transformer(node: Path, server: Server, tmp_
 RIGHT = [
     ("colour: 'red'", "subjectId: 'x'"),
     ("colour: 'red'", "source: 'api'"),
+    ("type: 'created', data", "type: 'note.made', data"),
+    ("seq: 'asc', createdAt: 'desc'", "seq: 'asc'"),
+    ("userId: 'ann', subjectId: 'x'", "userId: 'ann', subjectId: null"),
+    ("reason === 'not_there'", "reason === 'not_found'"),
     ("subscribe({ markers: true }, { onData })", "subscribe({ markers: false }, { onData })"),
     (
         "stream.subscribe({ markers: true }, { onData })",

@@ -5,13 +5,14 @@ import re
 import subprocess
 import sys
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
+from uuid import UUID
 
 import msgspec
 import pytest
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from app.contract.model import ANYTHING
+from app.contract.model import ANYTHING, Items, Leaf, Model, Reference, Way
 from app.contract.operation import Kind
 from app.contract.typescript import typescript
 from app.filters.fields import Fields
@@ -20,8 +21,8 @@ from app.filters.parse import parse_filter
 from procedures.context import Context
 from procedures.procedure import Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry
-from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section
-from schemas.errors import InvalidInput
+from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section, ShortText
+from schemas.errors import Conflict, InvalidInput
 from schemas.event import Source, StreamEvents
 from schemas.filter import Operator, Relation
 from schemas.metadata import metadata_struct
@@ -30,7 +31,7 @@ from tests.kit.paths import ROOT
 
 REGISTERING = """
 from typing import Any
-from msgspec import Struct
+from msgspec import Meta, Struct
 from app.contract.typescript import typescript
 from procedures.registry import registry
 from schemas.base import Instant, Section
@@ -175,7 +176,7 @@ def test_contract_types_the_event_as_documented() -> None:
     assert "  data: Record<string, unknown>;" in event
     assert "  metadata?: Metadata;" in event
     assert "  timestamp: string;" in event
-    assert "  metadata?: MetadataInput | null;" in interface(contract, "LogEvent")
+    assert "  metadata?: MetadataInput | null | undefined;" in interface(contract, "LogEvent")
     assert "list: TRPCQueryProcedure<{ input: ListEvents | void; output: SynapEvent[]; meta: object }>" in contract
 
 
@@ -183,7 +184,7 @@ def test_metadata_has_the_registered_kinds() -> None:
     contract = _registering()
 
     assert "  review?: Review;" in interface(contract, "Metadata")
-    assert "  review?: ReviewInput | null;" in interface(contract, "MetadataInput")
+    assert "  review?: ReviewInput | null | undefined;" in interface(contract, "MetadataInput")
     assert "  reviewedAt: string;" in interface(contract, "Review")
     assert "  reviewedAt: Date | string;" in interface(contract, "ReviewInput")
 
@@ -213,23 +214,28 @@ def test_events_that_come_back_are_told_apart_by_their_type(name: str, data: str
 def test_data_is_sent_as_it_comes_back_but_for_dates() -> None:
     plain, dates = (_registering(REGISTERING_DATA, each) for each in ("none", "superjson"))
 
-    assert _union(plain, "LogEvent") == _union(plain, "SynapEvent")
+    assert _union(plain, "LogEvent") == [
+        each.replace("NoteCreated", "NoteCreatedInput").replace("Record<string, unknown>", "JsonObject")
+        for each in _union(plain, "SynapEvent")
+    ]
+    assert "  more?: JsonObject | null | undefined;" in interface(plain, "NoteCreatedInput")
     assert interface(plain, "NoteCreated") == (
-        "  title: string;\n  author?: AuthorData | null;\n  more?: Record<string, unknown> | null;"
+        "  title: string;\n  author?: AuthorData | null | undefined;\n"
+        "  more?: Record<string, unknown> | null | undefined;"
     )
     assert _union(dates, "LogEvent")[1:3] == [
         '{ type: "note.created"; data: NoteCreatedInput }',
         '{ type: "note.deleted"; data: NoteDeleted }',
     ]
-    assert "  author?: AuthorInput | null;" in interface(dates, "NoteCreatedInput")
-    assert "  since?: Date | string | null;" in interface(dates, "AuthorInput")
+    assert "  author?: AuthorInput | null | undefined;" in interface(dates, "NoteCreatedInput")
+    assert "  since?: Date | string | null | undefined;" in interface(dates, "AuthorInput")
 
 
 def test_metadata_and_data_of_one_struct_differ_in_null() -> None:
     contract = _registering(REGISTERING_DATA, "superjson")
 
     assert "  since?: string;" in interface(contract, "Author")
-    assert "  since?: string | null;" in interface(contract, "AuthorData")
+    assert "  since?: string | null | undefined;" in interface(contract, "AuthorData")
 
 
 def test_without_registered_data_events_are_interfaces() -> None:
@@ -300,9 +306,9 @@ def test_filters_take_dates_with_superjson_alone() -> None:
 def test_a_filter_of_events_as_they_come_is_the_same_without_relations() -> None:
     contract = typescript(registry(), transformer="none")
 
-    assert "  filter?: EventFilter | null;" in interface(contract, "ListEvents")
+    assert "  filter?: EventFilter | null | undefined;" in interface(contract, "ListEvents")
     for reader in ("StreamEvents", "FollowLedger"):
-        assert "  filter?: LiveEventFilter | null;" in interface(contract, reader)
+        assert "  filter?: LiveEventFilter | null | undefined;" in interface(contract, reader)
     assert "\nexport type LiveEventFilter = EventFilter<never>;\n" in contract
     for relation in get_args(Relation):
         assert f"  {relation}?: TRelated;" in interface(contract, "EventFilter")
@@ -311,7 +317,7 @@ def test_a_filter_of_events_as_they_come_is_the_same_without_relations() -> None
 def test_a_contract_of_streams_alone_has_their_filters() -> None:
     contract = typescript(declared("lamps.watch", StreamEvents, Lit, Kind.SUBSCRIPTION), transformer="none")
 
-    assert "  filter?: LiveEventFilter | null;" in interface(contract, "StreamEvents")
+    assert "  filter?: LiveEventFilter | null | undefined;" in interface(contract, "StreamEvents")
     assert "\nexport type LiveEventFilter = EventFilter<never>;\n" in contract
     assert "  NOT?: EventFilter<TRelated>;" in interface(contract, "EventFilter")
 
@@ -327,7 +333,7 @@ def test_superjson_makes_instants_dates() -> None:
     contract = typescript(LIGHT, transformer="superjson")
 
     assert "  at: Date;" in interface(contract, "Lit")
-    assert "  litAt?: Date | string | null;" in interface(contract, "LightLamp")
+    assert "  litAt?: Date | string | null | undefined;" in interface(contract, "LightLamp")
     assert "  importedAt: string;" in interface(contract, "Import")
     assert "  importedAt: Date | string;" in interface(contract, "ImportInput")
     assert "transformer: true }" in contract
@@ -338,7 +344,7 @@ def test_plain_json_makes_instants_text() -> None:
 
     assert "Date" not in contract
     assert "  at: string;" in interface(contract, "Lit")
-    assert "  litAt?: string | null;" in interface(contract, "LightLamp")
+    assert "  litAt?: string | null | undefined;" in interface(contract, "LightLamp")
     assert "transformer: false }" in contract
 
 
@@ -353,7 +359,7 @@ def test_outputs_have_null_only_where_it_is_written() -> None:
 def test_a_struct_may_contain_itself() -> None:
     lamp = interface(typescript(LIGHT, transformer="none"), "Lamp")
 
-    assert lamp == '  colour: "red" | "green";\n  spares?: (Lamp | null)[] | null;'
+    assert lamp == '  colour: "red" | "green";\n  spares?: (Lamp | null)[] | null | undefined;'
 
 
 def test_a_struct_that_reads_differently_as_input_becomes_two() -> None:
@@ -362,7 +368,7 @@ def test_a_struct_that_reads_differently_as_input_becomes_two() -> None:
     contract = typescript(procedures, transformer="none")
 
     assert "  spares: (Lamp | null)[] | null;" in interface(contract, "Lamp")
-    assert "  spares?: (LampInput | null)[] | null;" in interface(contract, "LampInput")
+    assert "  spares?: (LampInput | null)[] | null | undefined;" in interface(contract, "LampInput")
     assert "  lamp: LampInput;" in interface(contract, "LightLamp")
 
 
@@ -401,7 +407,9 @@ def test_a_stream_has_markers_in_the_router_that_asks_for_them() -> None:
         "        : TRPCSubscriptionProcedure<{ input: WatchLamps | void;"
         " output: AsyncIterable<{ id: string; data: Lit }>; meta: object }>;\n"
     ) in contract
-    assert interface(contract, "WatchLamps") == "  room?: string | null;\n  markers?: false | null;"
+    assert interface(contract, "WatchLamps") == (
+        "  room?: string | null | undefined;\n  markers?: false | null | undefined;"
+    )
 
 
 def test_a_marker_is_an_output() -> None:
@@ -430,7 +438,7 @@ def test_without_a_stream_with_markers_the_router_takes_no_options() -> None:
 
     assert "/** Every procedure of the server. */\nexport type AppRouter = TRPCBuiltRouter<\n" in contract
     assert "TOptions" not in contract
-    assert "  markers?: boolean | null;" in interface(contract, "WatchLamps")
+    assert "  markers?: boolean | null | undefined;" in interface(contract, "WatchLamps")
 
 
 def test_the_event_stream_has_its_marker() -> None:
@@ -438,13 +446,104 @@ def test_the_event_stream_has_its_marker() -> None:
 
     assert "AsyncIterable<{ id: string; data: SynapEvent } | CaughtUp>" in contract
     assert "  caughtUp: true;" in interface(contract, "CaughtUp")
-    assert "  markers?: false | null;" in interface(contract, "StreamEvents")
+    assert "  markers?: false | null | undefined;" in interface(contract, "StreamEvents")
 
 
 def test_namespaces_nest() -> None:
     contract = typescript(LIGHT | declared("rooms.attic.lamps.light", LightLamp, Lit), transformer="none")
 
     assert contract.index("    rooms: {") < contract.index("      attic: {") < contract.index("        lamps: {")
+
+
+class Toggle(Input, frozen=True, kw_only=True):
+    """One way of saying which lamps."""
+
+    ids: Annotated[list[ShortText], Meta(max_length=9, extra={"message": "must have at most 9 ids"})] | None = None
+    from_room: UUID | None = None
+    to_room: UUID | None = None
+    seconds: Annotated[int, Meta(extra={"message": "must be a whole number of seconds"})] = 5
+
+    __one_of__: ClassVar[tuple[tuple[str, ...], ...]] = (("ids",), ("from_room", "to_room"))
+
+
+def test_members_that_exclude_each_other_are_a_union() -> None:
+    contract = typescript(declared("lamps.toggle", Toggle, int), transformer="none")
+
+    assert contract.split("export type Toggle = ", 1)[1].split("\n\n", 1)[0] == (
+        "{\n"
+        "  /** Must be a whole number of seconds. Default 5. */\n"
+        "  seconds?: number | null | undefined;\n"
+        "} & (\n"
+        "  | {\n"
+        "      /** Must have at most 9 ids. Each item: must have 1 to 256 characters, none of them U+0000. */\n"
+        "      ids: string[];\n"
+        "      fromRoom?: null | undefined;\n"
+        "      toRoom?: null | undefined;\n"
+        "    }\n"
+        "  | {\n"
+        "      ids?: null | undefined;\n"
+        "      /** A UUID. */\n"
+        "      fromRoom: string;\n"
+        "      /** A UUID. */\n"
+        "      toRoom: string;\n"
+        "    }\n"
+        ");"
+    )
+    assert "toggle: TRPCMutationProcedure<{ input: Toggle; output: number;" in contract
+
+
+EXCLUSIVE = {
+    procedure.input: procedure for procedure in registry().values() if getattr(procedure.input, "__one_of__", ())
+}
+
+
+@pytest.mark.parametrize("wanted", EXCLUSIVE, ids=lambda struct: struct.__name__)
+def test_a_member_that_excludes_others_may_be_absent_in_python(wanted: type[Input]) -> None:
+    fields = {field.name: field for field in msgspec.structs.fields(wanted)}
+
+    for group in wanted.__one_of__:
+        assert not any(fields[name].required for name in group)
+    assert not EXCLUSIVE[wanted].optional
+
+
+def test_members_of_inputs_say_their_limits_and_defaults() -> None:
+    listed = interface(typescript(registry(), transformer="none"), "ListEvents")
+
+    assert "  /** Must be a whole number from 1 to 1000. Default 100. */\n  limit?: number" in listed
+    assert "  /** Must be an RFC 3339 time with a UTC offset. */\n  from?: string" in listed
+    assert "*/\n  filter?:" not in listed
+
+
+def test_every_limit_of_json_schema_is_said_in_typescript() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    for procedure in registry().values():
+        for member in Model(typed_answers=True).shape(Reference(procedure.input, Way.INPUT)).members:
+            if isinstance(member.typed.form, Leaf | Items) and member.typed.said:
+                assert f"/** {member.typed.said}".replace("*/", "*\\/") in contract, (procedure.name, member.name)
+
+
+def test_a_list_by_pages_needs_an_input() -> None:
+    contract = typescript(registry(), transformer="none")
+
+    assert "page: TRPCQueryProcedure<{ input: ListEvents; output: EventPage; meta: object }>" in contract
+    assert "list: TRPCQueryProcedure<{ input: ListEvents | void; output: SynapEvent[]; meta: object }>" in contract
+
+
+class LampBroken(Conflict):
+    """Somebody has to mend the lamp."""
+
+    code = "lamp_broken"
+
+
+def test_errors_have_every_published_code() -> None:
+    lamps = {name: msgspec.structs.replace(each, errors=(LampBroken,)) for name, each in LIGHT.items()}
+
+    contract = typescript(lamps, transformer="none")
+
+    codes = contract.split("export type ErrorCode =", 1)[1].split(";", 1)[0]
+    assert {"conflict", "lamp_broken", "not_found", "invalid_cursor", "invalid_input"} <= set(re.findall(r"\w+", codes))
+    assert "    reason?: ErrorCode;" in interface(contract, "ErrorShape")
 
 
 def test_errors_have_the_codes_given() -> None:

@@ -56,6 +56,7 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
     ("name", "optional"),
     [
         ("audit.list", True),
+        ("events.erase", False),
         ("events.list", True),
         ("events.page", True),
         ("events.get", False),

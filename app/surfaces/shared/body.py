@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from litestar.types import Receive
 
@@ -27,7 +28,7 @@ BODY_SECONDS = 30.0
 FREE_BYTES = 65_536
 """A body of this size takes no room: each connection has a buffer of as much."""
 
-_MALFORMED = "malformed_json"
+_MALFORMED: Final = "malformed_json"
 _GZIP = frozenset({"gzip", "x-gzip"})
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 65_536

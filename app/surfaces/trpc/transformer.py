@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, Literal, Protocol, get_args, get_origin
+from typing import Any, Final, Literal, Protocol, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -23,7 +23,7 @@ PLAIN_EXPECTED = (
     "SYNAP_TRANSFORMER is none"
 )
 
-_MISMATCH = "wrong_transformer"
+_MISMATCH: Final = "wrong_transformer"
 """The code of both."""
 
 

@@ -1,7 +1,7 @@
 // A typed client, as a frontend writes one: it compiles under the strictest settings and runs. Usage: client.js URL TOKEN
 import { createTRPCClient, httpBatchLink, httpLink, splitLink, TRPCClientError } from '@trpc/client'
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server'
-import type { AppRouter, EventFilter, EventOrderBy, EventOrderField, LiveEventFilter } from './contract'
+import type { AppRouter, ErrorCode, EventFilter, EventOrderBy, EventOrderField, LiveEventFilter } from './contract'
 import { type Instant, instant, transformer } from './options.js'
 
 type Inputs = inferRouterInputs<AppRouter>
@@ -93,13 +93,28 @@ const anyOf: EventFilter = {
   id: { ne: null },
 }
 const column: EventOrderField = 'metadata.ai.confidence.score'
-const order: EventOrderBy[] = [{ [column]: 'desc_nulls_last' }, { createdAt: 'asc' }]
+const chosen = 'createdAt' as EventOrderField // as a user chose it
+const order: EventOrderBy[] = [{ [column]: 'desc_nulls_last' }, { [chosen]: 'asc' }]
 const browsed = await client.events.browse.query({ filter: typedFields, orderBy: order })
 check(browsed.data.map((each) => each.id).join() === id && browsed.pageInfo.total === 1, 'a filter finds by typed fields')
 const either = await client.events.browse.query({ filter: { ...anyOf, AND: [] }, orderBy: [{ seq: 'desc' }], limit: 2 })
 check(either.data.map((each) => each.id).join() === [effect.id, id].join(), 'relations and free paths are found and ordered')
 const neither = await client.events.browse.query({ filter: { NOT: anyOf, id: { in: [id, effect.id] } } })
 check(neither.data.map((each) => each.parentId).join() === id, 'filters nest')
+
+interface Task {
+  title: string
+  due?: string
+}
+const task: Task = { title: 'Call John' }
+const copied = await client.events.log.mutate({
+  type: logged.type,
+  subjectId: logged.subjectId,
+  causationId: logged.causationId,
+  data: task,
+  metadata: logged.metadata,
+})
+check(copied.data['title'] === task.title && copied.metadata?.ai?.agent === agent, 'what is read can be logged')
 
 const made = await client.keys.create.mutate({ userId: 'ann', scopes: ['events:read-own'], expiresInSeconds: 60 })
 const ends: Instant | undefined = made.expiresAt
@@ -109,7 +124,7 @@ const rotated = await client.keys.rotate.mutate({ keyId: made.id, graceSeconds: 
 const ended = await client.keys.revoke.mutate({ keyId: made.id })
 const revokedAt: Instant | undefined = ended.revokedAt
 check(rotated.id !== made.id && revokedAt !== undefined && !('token' in ended), 'a key is replaced and ended')
-const { keys, nextCursor } = await client.keys.list.query()
+const { keys, nextCursor } = await client.keys.list.query({})
 const more: string | undefined = nextCursor
 check(more === undefined && keys.some((key) => key.id === rotated.id), 'keys are listed')
 
@@ -125,6 +140,7 @@ const { data } = reason as TRPCClientError<AppRouter>
 const code: string | undefined = data?.code
 const status: number | undefined = data?.httpStatus
 const issues: readonly { path: string; message: string }[] | undefined = data?.issues
-check(code === 'NOT_FOUND' && status === 404 && issues === undefined, 'errors are typed')
+const published: ErrorCode | undefined = data?.reason
+check(code === 'NOT_FOUND' && status === 404 && issues === undefined && published === 'not_found', 'errors are typed')
 
 console.log(JSON.stringify({ sameEvent, listOfEvents, batchOfEvents, id, total }))

@@ -8,6 +8,8 @@ import { transformer } from './options.js'
 const client = createTRPCClient<AppRouter>({ links: [httpLink({ url: '/trpc', ...transformer })] })
 const trpc = createTRPCOptionsProxy<AppRouter>({ client, queryClient: new QueryClient() })
 
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
 export const events = trpc.events.page.infiniteQueryOptions(
   { type: 'note.*', limit: 20 },
   { getNextPageParam: (page) => page.nextCursor, getPreviousPageParam: (page) => page.previousCursor },
@@ -17,3 +19,9 @@ export const deliveries = trpc.subscriptions.deliveries.infiniteQueryOptions(
   { subscriptionId: 'sub_x' },
   { getNextPageParam: (page) => page.nextCursor, getPreviousPageParam: (page) => page.previousCursor },
 )
+
+// A page's place is a text, never an object.
+export const places: Same<(typeof events)['initialPageParam'] | (typeof keys)['initialPageParam'], string | null> = true
+export const deliveryPlace: Same<(typeof deliveries)['initialPageParam'], string | null> = true
+// @ts-expect-error a cursor is a text
+trpc.events.page.infiniteQueryOptions({}, { getNextPageParam: (page) => page.total })

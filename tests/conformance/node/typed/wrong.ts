@@ -1,12 +1,12 @@
 // Calls that must not compile: each would be refused by the server, and the compiler knows it first. Never run.
-import type { TRPCClient } from '@trpc/client'
+import type { TRPCClient, TRPCClientError } from '@trpc/client'
 import type { inferRouterOutputs } from '@trpc/server'
 import type { client as typed } from './client.js'
 import type { AppRouter, EventFilter } from './contract'
 
 type Event = inferRouterOutputs<AppRouter>['events']['get']
 
-export async function wrong(client: typeof typed, event: Event) {
+export async function wrong(client: typeof typed, event: Event, error: TRPCClientError<AppRouter>) {
   const { events } = client
   const type = 'note.made'
   const data = {}
@@ -48,6 +48,10 @@ export async function wrong(client: typeof typed, event: Event) {
   // events.log
   // @ts-expect-error the input is needed
   await events.log.mutate()
+  // @ts-expect-error a type has a dot
+  await events.log.mutate({ type: 'created', data })
+  // @ts-expect-error data is an object, no array
+  await events.log.mutate({ type, data: [data] })
   // @ts-expect-error data is needed
   await events.log.mutate({ type })
   // @ts-expect-error type is needed
@@ -119,6 +123,22 @@ export async function wrong(client: typeof typed, event: Event) {
   // @ts-expect-error each needs data
   await events.logBatch.mutate({ events: [{ type, data }, { type }] })
 
+  // events.erase
+  // @ts-expect-error what to erase is needed
+  await events.erase.mutate()
+  // @ts-expect-error what to erase is needed
+  await events.erase.mutate({})
+  // @ts-expect-error one selection
+  await events.erase.mutate({ userId: 'ann', subjectId: 'x' })
+  // @ts-expect-error one selection
+  await events.erase.mutate({ ids: ['x'], userId: 'ann' })
+  // @ts-expect-error what to replay is needed
+  await client.subscriptions.replay.mutate({ subscriptionId: 'x' })
+  // @ts-expect-error a range has an end
+  await client.subscriptions.replay.mutate({ subscriptionId: 'x', fromSeq: 1 })
+  // @ts-expect-error one selection
+  await client.subscriptions.replay.mutate({ subscriptionId: 'x', eventId: 'x', fromSeq: 1, toSeq: 2 })
+
   // events.list, events.page
   // @ts-expect-error limit is a number
   await events.list.query({ limit: '10' })
@@ -189,6 +209,8 @@ export async function wrong(client: typeof typed, event: Event) {
   find({ children: {} })
   // @ts-expect-error no such field of the parent
   find({ parent: { some: { colour: 'red' } } })
+  // @ts-expect-error one field for each key of an order
+  await events.browse.query({ orderBy: [{ seq: 'asc', createdAt: 'desc' }] })
   // @ts-expect-error an order is an array
   await events.browse.query({ orderBy: { seq: 'asc' } })
   // @ts-expect-error no such field
@@ -217,13 +239,15 @@ export async function wrong(client: typeof typed, event: Event) {
   // @ts-expect-error a mutation is not queried
   await keys.revoke.query({ keyId: 'x' })
   // @ts-expect-error a list is paged
-  ;(await keys.list.query()).length
+  ;(await keys.list.query({})).length
   // @ts-expect-error a token is shown once
-  ;(await keys.list.query()).keys[0]?.token
+  ;(await keys.list.query({})).keys[0]?.token
   // @ts-expect-error a revoked key has no token
   ;(await keys.revoke.mutate({ keyId: 'x' })).token
 
   // What comes back.
+  // @ts-expect-error no such code
+  error.data?.reason === 'not_there'
   // @ts-expect-error no such field
   event.colour
   // @ts-expect-error unset fields are undefined
@@ -239,7 +263,7 @@ export async function wrong(client: typeof typed, event: Event) {
   // @ts-expect-error a list is no page
   ;(await events.list.query()).events
   // @ts-expect-error a page may be the last
-  ;(await events.page.query()).nextCursor.length
+  ;(await events.page.query({})).nextCursor.length
 }
 
 export function wrongStreams(plain: TRPCClient<AppRouter>, marked: TRPCClient<AppRouter<{ markers: true }>>) {
