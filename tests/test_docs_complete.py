@@ -71,6 +71,15 @@ def test_an_index_links_every_page(page: Path) -> None:
     assert page in linked
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("0*.md")), ids=lambda page: page.name)
+def test_every_decision_has_one_form(page: Path) -> None:
+    title, *parts = re.findall(r"^##? (.*)$", page.read_text(), re.MULTILINE)
+
+    assert title.startswith(f"{page.name[:4]}: ")
+    assert parts[:3] == ["Context", "Decision", "Consequences"]
+    assert parts[3:] in ([], ["Alternatives"])
+
+
 def test_every_page_that_the_source_cites_exists() -> None:
     cited = {(name, path) for name in SOURCES for path in CITED.findall((ROOT / name).read_text())}
 
