@@ -52,6 +52,10 @@ class Page:
         """The texts of the listed notes, in order."""
         return list(self._do("notes"))
 
+    def text(self, selector: str) -> list[str]:
+        """The texts of all elements that a CSS selector finds."""
+        return list(self._do("text", selector))
+
     def problems(self) -> list[str]:
         """The errors on its console and the exceptions nobody caught, since this was last asked."""
         return list(self._do("problems"))

@@ -102,6 +102,10 @@ def test_a_log_is_followed_from_any_place(package: Path, server: Server) -> None
     }
 
 
+def test_a_page_knows_as_the_server_does_which_list_an_event_belongs_to(package: Path, server: Server) -> None:
+    assert _case(package, "meets", server) == [[], False]
+
+
 def test_calls_and_streams_name_the_workspace(package: Path, server: Server) -> None:
     assert _case(package, "workspace", server) == ["NOT_FOUND"] * 3
 
@@ -119,6 +123,7 @@ def test_the_constants_are_those_of_the_server(package: Path) -> None:
 
 TYPED = """
 import { createSynap, type ErrorCode, follow, SCOPES, type Scope, SOURCES, toFieldErrors } from '@synap/client'
+import { useEvents, useLiveEvents, useLogEvent } from '@synap/client/react'
 import { verifyBundle } from '@synap/client/verify'
 import type { AppRouter, EventPage, SynapEvent } from './contract'
 
@@ -138,6 +143,18 @@ const fields: Record<string, string> = toFieldErrors(new Error())
 const verdict = await verifyBundle('{}')
 const seq: number | null | undefined = verdict.broken?.seq
 console.log(stop, source, scopes, fields, seq, 'NOT_FOUND' satisfies ErrorCode)
+
+export function Page(): SynapEvent[] {
+  const list = useEvents(api, { type: 'note.*' }, { limit: 20 })
+  const live = useLiveEvents(api, { type: 'note.*' })
+  const log = useLogEvent(api)
+  log.mutate({ type: 'note.created', data: {} }, { onSuccess: (event: SynapEvent) => console.log(event.seq) })
+  // @ts-expect-error an event needs data
+  log.mutate({ type: 'note.created' })
+  // @ts-expect-error an unknown member of a filter
+  useLiveEvents(api, { typ: 'note.*' })
+  return live.state === 'live' && !live.events[0]?.pending ? live.events : list.events
+}
 
 // @ts-expect-error an unknown member of a filter
 follow(api, { typ: 'note.*' }, { from: 'now', onEvent: () => {} })

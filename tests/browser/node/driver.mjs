@@ -39,6 +39,7 @@ const commands = {
   value: (label) => page.getByLabel(label).inputValue(),
   enabled: (name) => page.getByRole('button', { name }).isEnabled(),
   notes: () => page.getByRole('list', { name: 'Latest' }).locator('.text').allTextContents(),
+  text: (selector) => page.locator(selector).allTextContents(),
   problems: () => problems.splice(0),
   evaluate: (expression) => page.evaluate(expression),
   async screenshot(path, { colorScheme, ...viewport }) {

@@ -215,6 +215,24 @@ const cases = {
     return Object.fromEntries(await Promise.all(followed))
   },
 
+  /** Which patterns a page finds to match a type, and which the server does. */
+  async meets() {
+    const { meets } = await import('./node_modules/@synap/client/dist/meets.js')
+    const { api } = client()
+    const correlationId = newEventId()
+    const drafts = ['a.b', 'a.b.c', 'x.b', 'a.c', 'a.x.c', 'a.b.c.d'].map((name) => ({ type: name, data: {}, correlationId }))
+    const events = await api.events.logBatch.mutate({ events: [...drafts, { ...drafts[0], metadata: { custom: {} }, source: 'sync' }] })
+    const types = ['*', 'a.*', '*.b', 'a.*.c', 'a.b', 'a.b.*', '*.*', '*.*.*', 'a'].map((pattern) => ({ type: pattern }))
+    const others = [{ hasMetadata: true }, { hasMetadata: false }, { source: 'sync' }, { producer: 'sync' }, { subjectId: 'x' }, { type: null }]
+    const wrong = []
+    for (const wanted of [...types, ...others]) {
+      const found = await api.events.list.query({ ...wanted, correlationId })
+      const mine = events.filter((event) => meets(event, { ...wanted, correlationId })).map(({ id }) => id)
+      if (found.map(({ id }) => id).sort().join() !== mine.sort().join()) wrong.push(wanted)
+    }
+    return [wrong, meets(events[0], { filter: {} })]
+  },
+
   async workspace() {
     const { api } = client({ workspace: 'nowhere' })
     const codes = [await api.events.page.query({}).catch((error) => error.data.code)]

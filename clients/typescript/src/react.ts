@@ -1,0 +1,192 @@
+'use client'
+import {
+  type InfiniteData,
+  type MutateOptions,
+  useInfiniteQuery,
+  useMutation,
+  useMutationState,
+  useQueryClient,
+} from '@tanstack/react-query'
+import { useEffect, useMemo, useState } from 'react'
+import { type EventOf, type EventsClient, type FilterOf, follow, type FollowState, type PageOf } from './follow.js'
+import { newEventId } from './ids.js'
+import { meets, type Wanted } from './meets.js'
+
+/** A client that can log events as well. */
+export interface LoggingClient extends EventsClient {
+  events: EventsClient['events'] & { log: { mutate(input: any, options?: any): Promise<any> } }
+}
+
+/** What `useLogEvent` takes. */
+export type DraftOf<TClient extends LoggingClient> = Parameters<TClient['events']['log']['mutate']>[0]
+
+/** An event of a list; `pending` while the server has not answered that it is logged. */
+export type ListedEvent<TClient extends EventsClient> = EventOf<TClient> & { pending?: true }
+
+const LISTS = ['synap', 'events', 'list'] as const
+const LIVE = ['synap', 'events', 'live'] as const
+const LOGS = ['synap', 'events', 'log'] as const
+const DEFAULT_LIMIT = 100
+const FLUSH_MS = 50
+
+/** Of a list. */
+export interface ListOptions {
+  /** Events in a page. Default: 100. */
+  limit?: number
+}
+
+/**
+ * The events that match, newest first, page after page: TanStack's infinite query, and its `events` of all pages.
+ *
+ * An event that `useLogEvent` logs is among them at once, `pending`.
+ */
+export function useEvents<TClient extends EventsClient>(client: TClient, filter: FilterOf<TClient>, options: ListOptions = {}) {
+  return useList(client, LISTS, filter, options.limit ?? DEFAULT_LIMIT)
+}
+
+/**
+ * The same, and every event that is logged from then on, as it is logged. `state` says how the stream is.
+ *
+ * The list and the stream join without a gap. What the stream brings stays until the component is unmounted.
+ */
+export function useLiveEvents<TClient extends EventsClient>(
+  client: TClient,
+  filter: FilterOf<TClient>,
+  options: ListOptions = {},
+) {
+  const limit = options.limit ?? DEFAULT_LIMIT
+  const query = useList(client, LIVE, filter, limit)
+  const key = JSON.stringify(filter)
+  const [held, setTail] = useState<Tail<TClient>>({ ...NOTHING, of: key })
+  const tail: Tail<TClient> = held.of === key ? held : { ...NOTHING, of: key }
+  const first = query.data?.pages[0]
+  const isListed = first !== undefined
+  useEffect(() => {
+    if (!first) return undefined
+    setTail({ ...NOTHING, of: key })
+    const change = (part: (tail: Tail<TClient>) => Partial<Tail<TClient>>) => setTail((now) => ({ ...now, ...part(now) }))
+    return followed(client, JSON.parse(key) as FilterOf<TClient>, first, change)
+    // Not with each new list: the stream goes on from where it began, and `merged` drops what comes twice.
+  }, [client, key, isListed])
+  const events = useMemo(() => merged<ListedEvent<TClient>>(tail.events, query.events), [tail.events, query.events])
+  return { ...query, events, state: tail.state, liveError: tail.error }
+}
+
+interface Tail<TClient extends EventsClient> {
+  /** The filter that the events are of. */
+  of: string
+  events: EventOf<TClient>[]
+  state: FollowState
+  error: Error | null
+}
+
+const NOTHING = { events: [] as never[], state: 'connecting' as const, error: null }
+
+/** Follow from a page on. Events that come close together are shown together: each render may cost milliseconds. */
+function followed<TClient extends EventsClient>(
+  client: TClient,
+  filter: FilterOf<TClient>,
+  page: PageOf<TClient>,
+  change: (part: (tail: Tail<TClient>) => Partial<Tail<TClient>>) => void,
+): () => void {
+  let waiting: EventOf<TClient>[] = []
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const flush = () => {
+    timer = undefined
+    const newest = waiting.reverse()
+    waiting = []
+    change((tail) => ({ events: [...newest, ...tail.events] }))
+  }
+  const stop = follow(client, filter, {
+    from: page,
+    onEvent(event) {
+      waiting.push(event)
+      timer ??= setTimeout(flush, FLUSH_MS)
+    },
+    onState: (state, error) => change(() => ({ state, error: error ?? null })),
+  })
+  return () => {
+    stop()
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Logs an event: TanStack's mutation. Lists that it belongs to show it at once, as `pending`.
+ *
+ * Lists with a `filter`, `from` or `to` show it when the server has logged it. `toFieldErrors(error)` is for the form.
+ */
+export function useLogEvent<TClient extends LoggingClient>(client: TClient) {
+  const queries = useQueryClient()
+  const mutation = useMutation<EventOf<TClient>, Error, Named<TClient>>({
+    mutationKey: LOGS,
+    mutationFn: ({ draft, id }) => client.events.log.mutate({ ...draft, id }) as Promise<EventOf<TClient>>,
+    onSettled: () => queries.invalidateQueries({ queryKey: LISTS }),
+  })
+  return {
+    ...mutation,
+    mutate: (draft: DraftOf<TClient>, options?: LogOptions<TClient>) => mutation.mutate(withId<TClient>(draft), options),
+    mutateAsync: (draft: DraftOf<TClient>, options?: LogOptions<TClient>) =>
+      mutation.mutateAsync(withId<TClient>(draft), options),
+  }
+}
+
+type LogOptions<TClient extends LoggingClient> = MutateOptions<EventOf<TClient>, Error, Named<TClient>>
+
+interface Named<TClient extends LoggingClient> {
+  draft: DraftOf<TClient>
+  id: string
+  at: string
+}
+
+function withId<TClient extends LoggingClient>(draft: DraftOf<TClient>): Named<TClient> {
+  return { draft, id: (draft as { id?: string | null }).id ?? newEventId(), at: new Date().toISOString() }
+}
+
+function useList<TClient extends EventsClient>(
+  client: TClient,
+  key: readonly string[],
+  filter: FilterOf<TClient>,
+  limit: number,
+) {
+  const query = useInfiniteQuery<PageOf<TClient>, Error, InfiniteData<PageOf<TClient>>, unknown[], string | null>({
+    queryKey: [...key, filter, limit],
+    queryFn: ({ pageParam, signal }) =>
+      client.events.page.query({ ...filter, limit, cursor: pageParam }, { signal }) as Promise<PageOf<TClient>>,
+    initialPageParam: null,
+    getNextPageParam: (page) => page.nextCursor,
+  })
+  const logged = useLogged<TClient>(filter)
+  const listed = query.data
+  const events = useMemo(
+    () => merged<ListedEvent<TClient>>(logged, listed?.pages.flatMap((page) => page.events as EventOf<TClient>[]) ?? []),
+    [logged, listed],
+  )
+  return { ...query, events }
+}
+
+/** The events that this page logs or has logged, and that the list has. */
+function useLogged<TClient extends EventsClient>(filter: FilterOf<TClient>): ListedEvent<TClient>[] {
+  const states = useMutationState({
+    filters: { mutationKey: LOGS, predicate: ({ state }) => state.status === 'pending' || state.status === 'success' },
+    select: ({ state }) => (state.data ?? optimistic(state.variables as Named<LoggingClient>)) as ListedEvent<TClient>,
+  })
+  const key = JSON.stringify(filter)
+  return useMemo(() => states.filter((event) => meets(event as object, JSON.parse(key) as Wanted)), [states, key])
+}
+
+/** An event as it will probably be. The server alone knows its place, its hash and whose key it was. */
+function optimistic({ draft, id, at }: Named<LoggingClient>): object {
+  const last = { timestamp: at, seq: Number.MAX_SAFE_INTEGER, hash: '', pending: true }
+  return { version: 'v1', userId: '', source: 'api', ...(draft as object), id, ...last }
+}
+
+/** Both lists in one, newest first. What is in both is there once; what is logged replaces what was pending. */
+function merged<TEvent extends { id: string; seq: number; pending?: true }>(some: TEvent[], others: TEvent[]): TEvent[] {
+  if (some.length === 0) return others
+  const byId = new Map<string, TEvent>()
+  for (const event of [...some, ...others]) {
+    if (!byId.has(event.id) || byId.get(event.id)?.pending) byId.set(event.id, event)
+  }
+  return [...byId.values()].sort((one, other) => other.seq - one.seq)
+}
