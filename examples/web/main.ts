@@ -1,9 +1,10 @@
 // The page: two forms, a list and the state of the connection. What others wrote is only ever set as text.
+import { type FollowState, newEventId } from '@synap/client'
 import { TRPCClientError } from '@trpc/client'
 import type { SynapEvent } from './contract'
-import { type Api, connect, follow, logNote, notes, type State } from './log'
+import { type Api, connect, follow, logNote, notes } from './log'
 
-const STATES: Record<State, string> = {
+const STATES: Record<FollowState, string> = {
   connecting: 'Connecting…',
   live: 'Live',
   lost: 'Connection lost, trying again…',
@@ -28,7 +29,7 @@ const older = byId('older', HTMLButtonElement)
 let api: Api | undefined
 let leaving = new AbortController()
 let cursor: string | undefined
-let unsent: { id: string | null; text: string } | undefined
+let unsent: { id: string; text: string } | undefined
 const shown = new Set<string>()
 
 /** Read the server and the token from the fragment, which browsers send nowhere, and follow that log. */
@@ -55,27 +56,23 @@ function start(): void {
   api = connect(address, token.value)
   say(empty, '')
   list.ariaBusy = 'true' // what is listed is not news: it is not read out
-  const { signal } = leaving
-  void follow(
-    api,
-    {
-      listed(page) {
-        page.events.forEach(show)
-        setCursor(page.nextCursor)
-        if (!shown.size) say(empty, 'No notes yet. The first one appears here, whoever logs it.')
-        // Only after assistive technology has seen the notes come into a busy list.
-        setTimeout(() => (list.ariaBusy = 'false'))
-      },
-      logged: show,
-      state(now, reason) {
-        setState(now, reason ?? STATES[now])
-        if (now !== 'refused') return
-        api = undefined
-        server.open = send.disabled = true
-      },
+  const stop = follow(api, {
+    listed(page) {
+      page.events.forEach(show)
+      setCursor(page.nextCursor)
+      if (!shown.size) say(empty, 'No notes yet. The first one appears here, whoever logs it.')
+      // Only after assistive technology has seen the notes come into a busy list.
+      setTimeout(() => (list.ariaBusy = 'false'))
     },
-    signal,
-  )
+    logged: show,
+    state(now, reason) {
+      setState(now, reason ?? STATES[now])
+      if (now !== 'refused') return
+      api = undefined
+      server.open = send.disabled = true
+    },
+  })
+  leaving.signal.addEventListener('abort', stop)
 }
 
 async function log(): Promise<void> {
@@ -83,7 +80,7 @@ async function log(): Promise<void> {
   if (!api || !wanted.trim()) return
   const { signal } = leaving
   // The same text again, after a failure, is the same event: whichever attempt came through, it is logged once.
-  if (unsent?.text !== wanted) unsent = { id: newId(), text: wanted }
+  if (unsent?.text !== wanted) unsent = { id: newEventId(), text: wanted }
   send.disabled = true
   say(failure, '')
   try {
@@ -144,7 +141,7 @@ function setCursor(next: string | undefined): void {
   older.hidden = next === undefined
 }
 
-function setState(name: State | 'idle', said: string): void {
+function setState(name: FollowState | 'idle', said: string): void {
   state.dataset['state'] = name
   say(state, said)
 }
@@ -154,11 +151,6 @@ function serverAddress(given: string): string | undefined {
   if (!URL.canParse(given)) return undefined
   const { protocol, origin, pathname } = new URL(given)
   return /^https?:$/.test(protocol) ? (origin + pathname).replace(/\/+$/, '') : undefined
-}
-
-/** An id of one's own; null (the server gives one) where the page is served by plain HTTP from another machine. */
-function newId(): string | null {
-  return isSecureContext ? crypto.randomUUID() : null
 }
 
 function element(name: string, className: string, content: string): HTMLElement {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.page import Page
 from tests.browser.site import Site, serving_files
-from tests.kit.packages import install_packages, npm
+from tests.kit.packages import install_client, install_packages, npm
 from tests.kit.paths import ROOT
 from tests.kit.servers import Server, cloned, serving
 
@@ -33,7 +33,7 @@ def chromium() -> str:
 @pytest.fixture(scope="package")
 def example(chromium: str) -> Path:  # noqa: ARG001 # without a browser nothing is installed
     """The example's folder, its packages installed."""
-    install_packages(EXAMPLE)
+    install_client(EXAMPLE)
     return EXAMPLE
 
 

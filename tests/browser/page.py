@@ -56,6 +56,11 @@ class Page:
         """The texts of all elements that a CSS selector finds."""
         return list(self._do("text", selector))
 
+    @property
+    def asked(self) -> list[str]:
+        """The addresses of all requests since it was opened."""
+        return list(self._do("asked"))
+
     def problems(self) -> list[str]:
         """The errors on its console and the exceptions nobody caught, since this was last asked."""
         return list(self._do("problems"))

@@ -57,7 +57,8 @@ def test_a_tail_gets_each_event_once_and_in_order_whatever_ends(
         assert states[0] == "connecting"
         assert states[-1] == "live"
         assert not [state for state in states if state.startswith("refused")]
-        assert all("token=" not in line and "sk_" not in line for line in site.asked)
+        assert page.asked
+        assert not [address for address in page.asked if "sk_" in address]
 
 
 class _Keys:

@@ -1,4 +1,12 @@
-import { createTRPCClient, httpBatchLink, httpLink, type Operation, splitLink, type TRPCClient, type TRPCLink } from '@trpc/client'
+import {
+  createTRPCClient,
+  httpBatchLink,
+  httpLink,
+  type Operation,
+  splitLink,
+  type TRPCClient,
+  type TRPCLink,
+} from '@trpc/client'
 import type { AnyTRPCRouter } from '@trpc/server'
 import { callsLink } from './calls.js'
 import { ours } from './failures.js'
@@ -49,8 +57,8 @@ const LARGE_MUTATION = 65_536
  * A tRPC client of a server, with the links that it needs.
  *
  * Calls of one tick share a request. A call that got no answer is repeated if that cannot do anything twice: reads, and
- * `events.log` and `events.logBatch`, whose events get their ids here. A key that has ended is renewed with `token`; the
- * caller sees nothing of it. Streams resume behind the last event, over server-sent events or WebSocket.
+ * `events.log` and `events.logBatch`, whose events get their ids here. A key that has ended is renewed with `token`; no
+ * caller notices. Streams resume behind the last event, over server-sent events or WebSocket.
  */
 export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions<TRouter>): TRPCClient<TRouter> {
   const { workspace, transport = 'sse', retries = 3 } = options

@@ -35,14 +35,15 @@ export function mayPass(error: unknown): boolean {
 export function explained(error: unknown): Error {
   if (!(error instanceof TRPCClientError)) return TRPCClientError.from(error as Error)
   if (error.data) return error
-  if (error.message.startsWith('Unable to transform response')) return new TRPCClientError(TRANSFORMERS, { cause: error })
-  return error
+  const isForeign = error.message.startsWith('Unable to transform response')
+  return isForeign ? new TRPCClientError(TRANSFORMERS, { cause: error }) : error
 }
 
 /** The answer, if it is the server's own. Throws for others, such as a page of a proxy. */
 export function ours(response: Response, kind: string): Response {
   if (response.headers.get('content-type')?.startsWith(kind)) return response
-  throw new TRPCClientError(`HTTP ${response.status} without an answer of the server: a proxy or another server answered`)
+  const { status } = response
+  throw new TRPCClientError(`HTTP ${status} without an answer of the server: a proxy or another server answered`)
 }
 
 /** How long to wait after so many failures: twice as long each time, up to 10 s, and never all clients at once. */

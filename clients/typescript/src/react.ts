@@ -40,7 +40,11 @@ export interface ListOptions {
  *
  * An event that `useLogEvent` logs is among them at once, `pending`.
  */
-export function useEvents<TClient extends EventsClient>(client: TClient, filter: FilterOf<TClient>, options: ListOptions = {}) {
+export function useEvents<TClient extends EventsClient>(
+  client: TClient,
+  filter: FilterOf<TClient>,
+  options: ListOptions = {},
+) {
   return useList(client, LISTS, filter, options.limit ?? DEFAULT_LIMIT)
 }
 
@@ -64,8 +68,9 @@ export function useLiveEvents<TClient extends EventsClient>(
   useEffect(() => {
     if (!first) return undefined
     setTail({ ...NOTHING, of: key })
-    const change = (part: (tail: Tail<TClient>) => Partial<Tail<TClient>>) => setTail((now) => ({ ...now, ...part(now) }))
-    return followed(client, JSON.parse(key) as FilterOf<TClient>, first, change)
+    return followed(client, JSON.parse(key) as FilterOf<TClient>, first, (part) =>
+      setTail((now) => ({ ...now, ...part(now) })),
+    )
     // Not with each new list: the stream goes on from where it began, and `merged` drops what comes twice.
   }, [client, key, isListed])
   const events = useMemo(() => merged<ListedEvent<TClient>>(tail.events, query.events), [tail.events, query.events])
@@ -125,7 +130,8 @@ export function useLogEvent<TClient extends LoggingClient>(client: TClient) {
   })
   return {
     ...mutation,
-    mutate: (draft: DraftOf<TClient>, options?: LogOptions<TClient>) => mutation.mutate(withId<TClient>(draft), options),
+    mutate: (draft: DraftOf<TClient>, options?: LogOptions<TClient>) =>
+      mutation.mutate(withId<TClient>(draft), options),
     mutateAsync: (draft: DraftOf<TClient>, options?: LogOptions<TClient>) =>
       mutation.mutateAsync(withId<TClient>(draft), options),
   }
@@ -157,11 +163,11 @@ function useList<TClient extends EventsClient>(
     getNextPageParam: (page) => page.nextCursor,
   })
   const logged = useLogged<TClient>(filter)
-  const listed = query.data
-  const events = useMemo(
-    () => merged<ListedEvent<TClient>>(logged, listed?.pages.flatMap((page) => page.events as EventOf<TClient>[]) ?? []),
-    [logged, listed],
-  )
+  const pages = query.data?.pages
+  const events = useMemo(() => {
+    const listed = pages?.flatMap((page) => page.events as EventOf<TClient>[])
+    return merged<ListedEvent<TClient>>(logged, listed ?? [])
+  }, [logged, pages])
   return { ...query, events }
 }
 
@@ -182,7 +188,10 @@ function optimistic({ draft, id, at }: Named<LoggingClient>): object {
 }
 
 /** Both lists in one, newest first. What is in both is there once; what is logged replaces what was pending. */
-function merged<TEvent extends { id: string; seq: number; pending?: true }>(some: TEvent[], others: TEvent[]): TEvent[] {
+function merged<TEvent extends { id: string; seq: number; pending?: true }>(
+  some: TEvent[],
+  others: TEvent[],
+): TEvent[] {
   if (some.length === 0) return others
   const byId = new Map<string, TEvent>()
   for (const event of [...some, ...others]) {

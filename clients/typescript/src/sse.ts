@@ -20,7 +20,7 @@ export function sse(options: SseOptions): Transport {
     signal.addEventListener('abort', end, { once: true, signal: ending.signal })
     try {
       const response = await options.fetch(...request(options, asked, ending.signal))
-      if (response.headers.get('content-type')?.startsWith('application/json')) throw await refusal(options.wire, response)
+      if (isJson(response)) throw await refusal(options.wire, response)
       const { body } = ours(response, 'text/event-stream')
       if (!body) throw new Error('The connection was lost')
       await read(body, heard, options.wire, ending)
@@ -30,13 +30,18 @@ export function sse(options: SseOptions): Transport {
   }
 }
 
-function request({ url, wire, headers, longestUrl }: SseOptions, asked: Asked, signal: AbortSignal): [string, RequestInit] {
+function request(options: SseOptions, asked: Asked, signal: AbortSignal): [string, RequestInit] {
+  const { url, wire, headers, longestUrl } = options
   const body = JSON.stringify(wire.encode(asked.input))
   const address = `${url}/${asked.path}`
   const init = { signal, cache: 'no-store' as const, headers: headers(asked.token) }
   const get = `${address}?input=${encodeURIComponent(body)}`
   if (get.length <= longestUrl) return [get, init]
   return [address, { ...init, method: 'POST', headers: { ...init.headers, 'content-type': 'application/json' }, body }]
+}
+
+function isJson(response: Response): boolean {
+  return response.headers.get('content-type')?.startsWith('application/json') ?? false
 }
 
 async function refusal(wire: Wire, response: Response): Promise<Error> {
@@ -64,7 +69,8 @@ async function read(
         if (name === 'return') return
         if (name === 'serialized-error') throw errorOf(wire, JSON.parse(data))
         if (name === 'connected') {
-          silenceMs = (JSON.parse(data) as { reconnectAfterInactivityMs?: number }).reconnectAfterInactivityMs ?? silenceMs
+          const { reconnectAfterInactivityMs } = JSON.parse(data) as { reconnectAfterInactivityMs?: number }
+          silenceMs = reconnectAfterInactivityMs ?? silenceMs
           heard.opened()
         } else if (name === 'message') {
           heard.value(wire.decode(JSON.parse(data)), id || undefined)

@@ -34,7 +34,10 @@ interface Listener {
  * A stream that begins "now" asks the server for a marker, whose cursor says where "now" was. So it can resume there
  * even if it was lost before its first event.
  */
-export function streamsLink<TRouter extends AnyTRPCRouter>(tokens: Tokens, load: () => Promise<Transport>): TRPCLink<TRouter> {
+export function streamsLink<TRouter extends AnyTRPCRouter>(
+  tokens: Tokens,
+  load: () => Promise<Transport>,
+): TRPCLink<TRouter> {
   return () =>
     ({ op }) =>
       observable((observer) => {
@@ -44,7 +47,8 @@ export function streamsLink<TRouter extends AnyTRPCRouter>(tokens: Tokens, load:
         const listener: Listener = {
           state: (state, error) => say({ type: 'state', state, error: error ? explained(error) : null }),
           opened: () => say({ type: 'started' }),
-          value: (data, id) => say(id === undefined ? { type: 'data', data } : { type: 'data', id, data: { id, data } }),
+          value: (data, id) =>
+            say(id === undefined ? { type: 'data', data } : { type: 'data', id, data: { id, data } }),
         }
         const stop = () => leaving.abort()
         op.signal?.addEventListener('abort', stop, { once: true, signal: leaving.signal })
@@ -124,7 +128,8 @@ function placed(input: Record<string, unknown>): { input: Record<string, unknown
   const isKnown = [input['lastEventId'], input['after'], input['start'] === 'now' ? null : input['start']].some(
     (place) => (place ?? null) !== null,
   )
-  return isKnown || input['markers'] ? { input, hidesMarkers: false } : { input: { ...input, markers: true }, hidesMarkers: true }
+  if (isKnown || input['markers']) return { input, hidesMarkers: false }
+  return { input: { ...input, markers: true }, hidesMarkers: true }
 }
 
 /** What a listener throws is its page's to see; the stream goes on. */

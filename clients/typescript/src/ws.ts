@@ -76,7 +76,9 @@ class Socket {
     const data = workspace === undefined ? { token: this.token } : { token: this.token, workspaceId: workspace }
     this.#send([{ method: 'connectionParams', data }])
     const waiting = [...this.#streams].map(([id, stream]) => this.#message(id, stream))
-    for (let place = 0; place < waiting.length; place += MAX_MESSAGES) this.#send(waiting.slice(place, place + MAX_MESSAGES))
+    for (let place = 0; place < waiting.length; place += MAX_MESSAGES) {
+      this.#send(waiting.slice(place, place + MAX_MESSAGES))
+    }
   }
 
   #message(id: number, { asked }: Stream): object {
@@ -95,8 +97,8 @@ class Socket {
     const message: unknown = JSON.parse(text)
     if (!isRecord(message)) return
     if (message['method'] === 'reconnect') this.#end(new Error('The server asks to connect again'))
-    else if (message['id'] === null) this.#told = 'error' in message ? errorOf(this.options.wire, message['error']) : this.#told
-    else this.#pass(Number(message['id']), message)
+    else if (message['id'] !== null) this.#pass(Number(message['id']), message)
+    else if ('error' in message) this.#told = errorOf(this.options.wire, message['error'])
   }
 
   /** Pass a message on to its stream. */

@@ -21,7 +21,9 @@ export function EventForm() {
 
   function submit(event: FormEvent) {
     event.preventDefault()
-    log.mutate(draftOf(values), { onSuccess: () => setValues((now) => (now === values ? { ...EMPTY, type: now.type } : now)) })
+    log.mutate(draftOf(values), {
+      onSuccess: () => setValues((now) => (now === values ? { ...EMPTY, type: now.type } : now)),
+    })
   }
 
   const field = (name: keyof typeof FIELDS, label: string, more: object = {}) => {

@@ -25,7 +25,9 @@ export function EventList({ filter }: { filter: FilterOf<typeof api> }) {
         </p>
       </div>
       {failure && <p role="alert">{failure.message}</p>}
-      {!list.isPending && list.events.length === 0 && <p className="empty">No event matches yet. The first one appears here.</p>}
+      {!list.isPending && list.events.length === 0 && (
+        <p className="empty">No event matches yet. The first one appears here.</p>
+      )}
       <ol aria-label="Latest" aria-busy={list.isPending}>
         {list.events.map((event) => (
           <Row key={event.id} event={event} />
@@ -37,16 +39,19 @@ export function EventList({ filter }: { filter: FilterOf<typeof api> }) {
 }
 
 function Row({ event }: { event: ListedEvent<typeof api> }) {
-  const score = event.metadata?.ai?.confidence?.score
+  const ai = event.metadata?.ai
+  const score = ai?.confidence?.score
   const title = event.data['title'] ?? event.data['text']
+  const text = typeof title === 'string' ? title : JSON.stringify(event.data)
+  const when = `#${event.seq} · ${WHEN.format(new Date(event.timestamp))}`
   return (
     <li data-pending={event.pending}>
-      <p className="text">{event.erased ? '(erased)' : typeof title === 'string' ? title : JSON.stringify(event.data)}</p>
+      <p className="text">{event.erased ? '(erased)' : text}</p>
       <p className="about">
         <span className="type">{event.type}</span>
         {event.subjectId && <span>{event.subjectId}</span>}
-        {event.metadata?.ai && <span>{event.metadata.ai.agent}{score === undefined ? '' : ` ${Math.round(score * 100)} %`}</span>}
-        <time dateTime={event.timestamp}>{event.pending ? 'logging…' : `#${event.seq} · ${WHEN.format(new Date(event.timestamp))}`}</time>
+        {ai && <span>{score === undefined ? ai.agent : `${ai.agent} ${Math.round(score * 100)} %`}</span>}
+        <time dateTime={event.timestamp}>{event.pending ? 'logging…' : when}</time>
       </p>
     </li>
   )

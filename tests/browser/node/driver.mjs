@@ -11,6 +11,7 @@ const browser = await chromium.launch({
 })
 let page
 let problems = []
+let asked = []
 
 /** The server gets the request, the page no answer. */
 async function loseAnswer(route) {
@@ -24,6 +25,8 @@ const commands = {
     page = await browser.newPage({ viewport: { width: 800, height: 720 }, locale: 'en-GB', timezoneId: 'UTC' })
     page.setDefaultTimeout(PATIENCE_MS)
     problems = []
+    asked = []
+    page.on('request', (request) => asked.push(request.url()))
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
     page.on('pageerror', (error) => problems.push(String(error)))
     // As a proxy answers that has no server behind it: without a word for other origins.
@@ -41,6 +44,7 @@ const commands = {
   notes: () => page.getByRole('list', { name: 'Latest' }).locator('.text').allTextContents(),
   text: (selector) => page.locator(selector).allTextContents(),
   problems: () => problems.splice(0),
+  asked: () => asked,
   evaluate: (expression) => page.evaluate(expression),
   async screenshot(path, { colorScheme, ...viewport }) {
     await page.emulateMedia({ colorScheme })
