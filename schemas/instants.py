@@ -87,13 +87,18 @@ def is_far(at: datetime) -> bool:
     return False
 
 
-def holds_far(value: object) -> bool:
-    """Whether a value decoded from JSON contains an instant outside of the years 1 to 9999 in UTC."""
+def holds_far(text: bytes, value: object) -> bool:
+    """Whether the value decoded from a JSON text contains an instant outside of the years 1 to 9999 in UTC."""
+    # Such an instant is of the first or of the last year, and its digits may be escaped.
+    return (b"9999-" in text or b"0001-" in text or b"\\" in text) and _holds_far(value)
+
+
+def _holds_far(value: object) -> bool:
     if isinstance(value, datetime):
         return is_far(value)
     if isinstance(value, Struct):
-        return any(holds_far(getattr(value, name)) for name in _places(type(value)))
-    return isinstance(value, list) and any(map(holds_far, value))
+        return any(_holds_far(getattr(value, name)) for name in _places(type(value)))
+    return isinstance(value, list) and any(map(_holds_far, value))
 
 
 @cache

@@ -44,7 +44,7 @@ def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Stru
     place = ""
     try:
         read = decoder.decode(source)
-        if not holds_far(read):
+        if not holds_far(source, read):
             return read
     except UNREADABLE as error:
         place = place_of(error)

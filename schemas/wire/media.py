@@ -21,6 +21,8 @@ def charset_of(content_type: str) -> str | None:
 
     Raises UnsupportedMedia if the charset is unknown, or if there are two.
     """
+    if ";" not in content_type:
+        return None
     named = {value.strip().strip('"') for name, value in _PARAMETER.findall(content_type) if name.lower() == "charset"}
     if not named:
         return None
