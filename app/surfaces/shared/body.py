@@ -132,7 +132,9 @@ async def disconnected(receive: Receive) -> None:
 
 def _codings(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
     """What a body was encoded with, in that order. Raises UnsupportedMedia."""
-    named = headers.get(b"content-encoding", b"").decode("latin-1").lower().split(",")
+    if b"content-encoding" not in headers:
+        return ()
+    named = headers[b"content-encoding"].decode("latin-1").lower().split(",")
     codings = tuple(name for name in map(str.strip, named) if name not in {"", "identity"})
     if len(codings) > MAX_CODINGS or not _GZIP.issuperset(codings):
         raise UnsupportedMedia(

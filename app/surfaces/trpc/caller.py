@@ -22,26 +22,15 @@ async def find_context(
     Raises Unauthorized, Forbidden, NotFound, Unavailable, and Internal where it cannot be found out.
     """
     try:
-        return await _found(services, authenticator, headers, params, request_id, traceparent)
+        token = bearer_token(headers) or params.get("token")
+        principal = await authenticator.principal(token)
+        named = headers.get(b"x-workspace-id")
+        workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")
+        named_workspace = await authenticator.workspace(principal, workspace or None)
+        return Context(services, principal, named_workspace, request_id, traceparent)
     except Exception as failed:  # noqa: BLE001 - whatever it is, each call is answered
         error = told(failed, "trpc", request_id)
         raise error from None if error is failed else failed
-
-
-async def _found(
-    services: Services,
-    authenticator: Authenticator,
-    headers: dict[bytes, bytes],
-    params: Mapping[str, str],
-    request_id: str,
-    traceparent: str | None,
-) -> Context:
-    token = bearer_token(headers) or params.get("token")
-    principal = await authenticator.principal(token)
-    named = headers.get(b"x-workspace-id")
-    workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")
-    named_workspace = await authenticator.workspace(principal, workspace or None)
-    return Context(services, principal, named_workspace, request_id, traceparent)
 
 
 def without_token(params: Mapping[str, str], headers: Mapping[bytes, bytes]) -> Mapping[str, str]:

@@ -95,34 +95,37 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
             await self._subscribe(stream, request, method, headers, params, request_id)
             return
         caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
-        if any(path in self.procedures for path in request.paths):
+        called = [self.procedures[path] for path in request.paths if path in self.procedures]
+        if called:
             caller = await self._caller(headers, params, request_id)
         with self._room(caller) as room:
-            body = self._body(request, method, headers, receive, room)
+            body = self._body(called, method, headers, receive, room)
             inputs = Inputs(request, body)
             calls = [
                 self._call(path, index, method, request_id, caller, inputs) for index, path in enumerate(request.paths)
             ]
-            answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
+            answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *_allow(called, method)]
             if request.stream:
                 await self._stream(calls, answer_headers, disconnected(receive) if body is None else body.left(), send)
             else:
-                await self._answer(calls, answer_headers, send, request, caller)
+                await self._answer(calls, answer_headers, send, called, caller, is_batch=request.batch)
 
     async def _answer(
         self,
         calls: list[Coroutine[None, None, Answer]],
         headers: list[tuple[bytes, bytes]],
         send: Send,
-        request: Request,
+        called: Sequence[Procedure],
         caller: Context | ProcedureError,
+        *,
+        is_batch: bool,
     ) -> None:
         """Answer all calls at once."""
         # The calls of a batch run at once, and so share their reads and commits.
         made = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
         statuses = {answer.http for answer in made}
-        headers += [*_headers(made), *self._limits(request, caller)]
-        parts = self._written(made, is_batch=request.batch)
+        headers += [*_headers(made), *self._limits(called, caller)]
+        parts = self._written(made, is_batch=is_batch)
         del made  # what is sent is kept no longer
         await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, headers, parts)
 
@@ -141,12 +144,11 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         return self.services.bodies.room(key_id)
 
     def _body(
-        self, request: Request, method: str, headers: dict[bytes, bytes], receive: Receive, room: Room
+        self, called: Sequence[Procedure], method: str, headers: dict[bytes, bytes], receive: Receive, room: Room
     ) -> Body | None:
         """Where the inputs stand; None where that is the URL."""
         if method == "GET":
             return None
-        called = [self.procedures[path] for path in request.paths if path in self.procedures]
         return Body(receive, headers, body_bytes(called, self.max_body_bytes), room)
 
     def refusal(self, request: Caller, error: ProcedureError) -> Response[bytes]:
@@ -214,7 +216,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
     ) -> None:
         """Answer a subscription by events."""
         procedure = events.procedure
-        answer_headers = [_VARY, (b"x-request-id", request_id.encode()), *self._allow(request, method)]
+        answer_headers = [_VARY, (b"x-request-id", request_id.encode()), *_allow([procedure], method)]
         if method not in _allowed(procedure):
             await events.refuse(answer_headers, _method_refused(procedure, method, request_id).error or b"")
             return
@@ -226,7 +228,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
                 )
                 held.enter_context(self.live.opened(context.principal))
                 with self._room(context) as room:
-                    inputs = Inputs(request, self._body(request, method, headers, events.receive, room))
+                    inputs = Inputs(request, self._body([procedure], method, headers, events.receive, room))
                     sent = CallInput(inputs, 0, procedure, self.transformer, resume)
                     stream = await call(procedure, context, sent.read, arrive=sent.arrive)
             except ProcedureError as error:
@@ -234,7 +236,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
                     log_call(procedure.name, request_id, 0.0, error.code)
                 await events.refuse(answer_headers, failure(error, procedure.name).error or b"")
                 return
-            answer_headers += self._limits(request, context)
+            answer_headers += self._limits([procedure], context)
             await events.run(answer_headers, context, stream)
 
     async def _stream(
@@ -274,18 +276,11 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
             answering.cancel()
             leaving.cancel()
 
-    def _allow(self, request: Request, method: str) -> list[tuple[bytes, bytes]]:
-        """The `allow` header, where a call came by a method that its procedure does not take."""
-        called = (self.procedures[path] for path in request.paths if path in self.procedures)
-        refused = (allowed for allowed in map(_allowed, called) if method not in allowed)
-        return [(b"allow", ", ".join(allowed).encode()) for allowed in refused][:1]
-
-    def _limits(self, request: Request, caller: Context | ProcedureError) -> list[tuple[bytes, bytes]]:
+    def _limits(self, called: Sequence[Procedure], caller: Context | ProcedureError) -> list[tuple[bytes, bytes]]:
         """What the caller's key has left, where its rate is limited. The procedures of a batch are of one kind."""
-        called = next((self.procedures[path] for path in request.paths if path in self.procedures), None)
-        if called is None or isinstance(caller, ProcedureError):
+        if not called or isinstance(caller, ProcedureError):
             return []
-        allowance = self.services.rates.allowance(called.rate, caller.principal.key_id)
+        allowance = self.services.rates.allowance(called[0].rate, caller.principal.key_id)
         return [(name.encode(), value.encode()) for name, value in limit_headers(allowance).items()]
 
     def _check_kinds(self, request: Request) -> None:
@@ -305,8 +300,9 @@ def _refused(error: RequestError | ProcedureError) -> Answer:
 def _headers(made: Sequence[Answer]) -> list[tuple[bytes, bytes]]:
     """What all the answers' headers say together: to wait as long as the one that says so for longest."""
     merged: dict[str, str] = {}
-    for answer in sorted(made, key=lambda answer: int(answer.headers.get("retry-after", "0"))):
-        merged |= answer.headers
+    waits = [answer.headers for answer in made if answer.headers]
+    for headers in sorted(waits, key=lambda headers: int(headers.get("retry-after", "0"))):
+        merged |= headers
     return [(name.encode(), value.encode()) for name, value in merged.items()]
 
 
@@ -314,6 +310,14 @@ def _method_refused(procedure: Procedure, method: str, request_id: str) -> Answe
     log_call(procedure.name, request_id, 0.0, METHOD_NOT_SUPPORTED.name)
     message = f'Unsupported {method}-request to {procedure.kind} procedure at path "{procedure.name}"'
     return Answer(http=METHOD_NOT_SUPPORTED.http, error=error_object(METHOD_NOT_SUPPORTED, message, procedure.name))
+
+
+def _allow(called: Sequence[Procedure], method: str) -> list[tuple[bytes, bytes]]:
+    """The `allow` header, where a call came by a method that its procedure does not take."""
+    for procedure in called:
+        if method not in (allowed := _allowed(procedure)):
+            return [(b"allow", ", ".join(allowed).encode())]
+    return []
 
 
 def _allowed(procedure: Procedure) -> tuple[str, ...]:

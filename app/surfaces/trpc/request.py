@@ -12,6 +12,7 @@ from app.surfaces.shared.statuses import BAD_REQUEST, METHOD_NOT_SUPPORTED, PARS
 from schemas.errors import InvalidInput, Issue
 
 JSON_LINES = "application/jsonl"
+_LINES = JSON_LINES.encode()
 _NOT_JSON = ("multipart/form-data", "application/octet-stream")
 PARAMETERS = frozenset({b"batch", b"input", b"connectionParams", b"lastEventId", b"Last-Event-Id", b"token"})
 """What a query may say to this door; it reads no other."""
@@ -57,14 +58,14 @@ def read_request(
     if len(paths) > max_calls:
         told = f"A batch may have at most {max_calls} calls, this one has {len(paths)}"
         raise RequestError(BAD_REQUEST, f"{told}: send it in parts, with `maxItems: {max_calls}` in the client's link")
-    places = (headers.get(b"last-event-id"), query.get(b"lastEventId"), query.get(b"Last-Event-Id"))
+    last = headers.get(b"last-event-id", query.get(b"lastEventId", query.get(b"Last-Event-Id")))
     return Request(
         paths=paths,
         batch=batch,
         stream=_wants_lines(headers),
         input=query.get(b"input") or None,
         params=query.get(b"connectionParams"),
-        last_event_id=next((place for place in places if place is not None), None) or None,
+        last_event_id=last or None,
     )
 
 
@@ -103,15 +104,20 @@ def batch_inputs(content: bytes | None) -> dict[str, bytes]:
 
 
 def _path(raw: bytes) -> str:
-    if _BAD_ESCAPE.search(raw):
-        raise RequestError(BAD_REQUEST, "The path has a malformed percent-encoding")
+    sent = raw.removeprefix(b"/").removesuffix(b"/")
+    if b"%" in sent:
+        if _BAD_ESCAPE.search(sent):
+            raise RequestError(BAD_REQUEST, "The path has a malformed percent-encoding")
+        sent = unquote_to_bytes(sent)
     try:
-        return unquote_to_bytes(raw.removeprefix(b"/").removesuffix(b"/")).decode()
+        return sent.decode()
     except UnicodeDecodeError:
         raise RequestError(BAD_REQUEST, "The path has a malformed percent-encoding") from None
 
 
 def _check_content_type(method: str, headers: dict[bytes, bytes]) -> None:
+    if headers.get(b"content-type") == b"application/json":
+        return
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if kind in _NOT_JSON:
         if method != "POST":
@@ -127,10 +133,11 @@ def read_query(query_string: bytes) -> dict[bytes, bytes]:
     """The parameters by name, read as `URLSearchParams` does. Raises RequestError for one of ours that comes twice."""
     pairs = [pair.partition(b"=") for pair in query_string.split(b"&") if pair]
     listed = [(_form_decoded(name), _form_decoded(value)) for name, _, value in pairs]
-    for name in repeated(name for name, _ in listed):
+    query = dict(listed)
+    for name in repeated(name for name, _ in listed) if len(query) < len(listed) else ():
         if name in PARAMETERS:
             raise RequestError(BAD_REQUEST, f"The parameter {name.decode()} is given more than once; send it once")
-    return dict(listed)
+    return query
 
 
 def _form_decoded(text: bytes) -> bytes:
@@ -142,7 +149,9 @@ def _form_decoded(text: bytes) -> bytes:
 def _wants_lines(headers: dict[bytes, bytes]) -> bool:
     wish = headers.get(b"trpc-accept")
     if wish is not None:
-        return wish == JSON_LINES.encode()
+        return wish == _LINES
+    if _LINES not in headers.get(b"accept", b"").lower():
+        return False
     quality = named_quality(headers, JSON_LINES)
     return quality > 0 and quality >= named_quality(headers, "application/json")
 
