@@ -110,7 +110,7 @@ def test_a_review_is_found_by_having_metadata(reviewing: Server) -> None:
 
 
 def test_the_contract_types_a_review(reviewing: Server) -> None:
-    contract = web.get(f"{reviewing.url}/trpc/contract.d.ts").text
+    contract = web.get(f"{reviewing.url}/trpc/contract.ts").text
 
     review = contract.split("export interface Review {\n", 1)[1].split("\n}\n", 1)[0]
     assert "  stars: number;" in review

@@ -1,31 +1,87 @@
 """`synap contract`."""
 
+import sys
+from collections.abc import Callable
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
 import msgspec
 
 from app.cli.arguments import Flag, UsageError
-from app.contract.typescript import typescript as typescript_contract
+from app.server.contracts import typescript_contract
 from app.server.extensions import load_extensions
 from app.settings import Settings
-from app.surfaces.shared.statuses import TRPC_CODES
 from procedures.described import contract as json_schema_contract
 from procedures.registry import registry
 
+EXIT_DIFFERS = 1
 
-def contract(*, typescript: Flag = False, json_schema: Flag = False) -> None:
-    """Write the contract of the tRPC door to standard output.
+
+def contract(*, typescript: Flag = False, json_schema: Flag = False, check: Path | None = None) -> None:
+    """Write a contract of the server to standard output. No server is needed.
 
     Parameters
     ----------
     typescript
-        As a TypeScript declaration of `AppRouter`, for `@trpc/client` 11.
+        The `AppRouter` for `@trpc/client` 11, to be kept as `contract.ts`.
     json_schema
-        As JSON: every procedure, its input and its output as JSON Schema.
+        Every procedure, its input and its output as JSON Schema.
+    check
+        Compare this file with the contract instead. If they differ, print how; the exit code is 1.
     """
-    if typescript == json_schema:
-        raise UsageError("Say which contract: synap contract --typescript or --json-schema.")
+    chosen = [option for option, is_chosen in zip(_WRITERS, (typescript, json_schema), strict=True) if is_chosen]
+    if check is not None and not chosen:
+        chosen = ["--json-schema" if check.suffix == ".json" else "--typescript"]
+    if len(chosen) != 1:
+        raise UsageError(f"Say which contract: synap contract {' or '.join(_WRITERS)}.")
     settings = Settings.from_environment()
     load_extensions(settings.extensions)
-    if json_schema:
-        print(msgspec.json.format(msgspec.json.encode(json_schema_contract(registry()))).decode())
+    write = _WRITERS[chosen[0]]
+    if check is None:
+        print(write(settings, None), end="")
     else:
-        print(typescript_contract(registry(), transformer=settings.transformer, error_codes=TRPC_CODES), end="")
+        found = _read(check)
+        _compare(check, found, write(settings, found), chosen[0])
+
+
+def _typescript(settings: Settings, copy: str | None) -> str:
+    contract = typescript_contract(settings)
+    return contract.module if copy is None else contract.like(copy)
+
+
+def _json_schema(_: Settings, __: str | None) -> str:
+    return _formatted(json_schema_contract(registry()))
+
+
+_WRITERS: dict[str, Callable[[Settings, str | None], str]] = {
+    "--typescript": _typescript,
+    "--json-schema": _json_schema,
+}
+"""Each writes a contract: the one that is to be compared with a copy, if there is one."""
+
+
+def _compare(path: Path, found: str, written: str, option: str) -> None:
+    """Print whether a file is this contract. If it is not, print the difference and exit."""
+    difference = list(unified_diff(found.splitlines(), written.splitlines(), str(path), "this server", lineterm=""))
+    if not difference:
+        print(f"{path} is the contract of this server.")
+        return
+    print(f"{path} is not the contract of this server. To renew it: synap contract {option} > {path}\n")
+    print("\n".join(difference))
+    sys.exit(EXIT_DIFFERS)
+
+
+def _read(path: Path) -> str:
+    """The text of a file, formatted as we do if it is JSON."""
+    try:
+        text = path.read_text()
+        return _formatted(msgspec.json.decode(text)) if path.suffix == ".json" else text
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The file {path} cannot be read ({type(error).__name__}).") from None
+    except msgspec.DecodeError:
+        raise UsageError(f"The file {path} is not JSON.") from None
+
+
+def _formatted(document: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(document)).decode() + "\n"

@@ -132,7 +132,7 @@ def typescript(
     transformer: Literal["none", "superjson"],
     error_codes: Iterable[str] = (),
 ) -> str:
-    """The text of a `contract.d.ts` for these procedures, by wire name, in their order.
+    """The text of the contract for these procedures, by wire name, in their order.
 
     `error_codes` are the tRPC code names that a failed call may return; default: all that tRPC knows. Raises
     ValueError, in one sentence, if a type has no TypeScript form, two Structs would share a name, or a procedure is
@@ -145,10 +145,6 @@ def typescript(
     marked = frozenset(procedure.input for procedure in procedures.values() if procedure.marker)
     structs = StructTypes(model, dates=superjson, marked=marked)
     name_of = structs.names(shapes).__getitem__
-    declarations = [
-        *structs.declarations(shapes, name_of, _TAKEN),
-        *FilterTypes(model.metadata, dates=superjson).declarations(_shared(shapes)),
-    ]
     codes = literals(error_codes)
     footer = _FOOTER % {
         "router": _GENERIC_ROUTER if marked else _ROUTER,
@@ -157,6 +153,10 @@ def typescript(
         "transformer": json.dumps(superjson),
         "record": _record(procedures, lambda each: signatures[each.name].text(structs, name_of), "  "),
     }
+    declarations = [
+        *structs.declarations(shapes, name_of, _TAKEN),
+        *FilterTypes(model.metadata, dates=superjson).declarations(_shared(shapes)),
+    ]
     header = _header(procedures, superjson=superjson, all_codes=not codes)
     return "\n".join([header, *declarations, *_helpers("".join(declarations)), footer])
 

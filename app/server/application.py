@@ -15,8 +15,8 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 
 from app.access.authenticator import Authenticator
 from app.access.rate_limits import RateLimits
-from app.contract.typescript import typescript
 from app.ledger.keyring import Keyring
+from app.server.contracts import typescript_contract
 from app.server.extensions import load_extensions
 from app.server.install import ReadyInstall
 from app.server.parent import before_stop, end_when_told
@@ -43,8 +43,7 @@ from app.surfaces.service import service_router
 from app.surfaces.shared.connections import Live
 from app.surfaces.shared.edge import Edge, Refusal, is_below, last_handlers
 from app.surfaces.shared.rest import RestDoor, routes
-from app.surfaces.shared.statuses import TRPC_CODES
-from app.surfaces.trpc.door import CONTRACT, MOUNT, TrpcDoor
+from app.surfaces.trpc.door import CONTRACT_HEADER, CONTRACTS, MOUNT, TrpcDoor
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
 from app.surfaces.trpc.transformer import TRANSFORMERS
@@ -141,7 +140,7 @@ def _trpc(
         services=services,
         authenticator=authenticator,
         transformer=transformer,
-        contract=typescript(procedures, transformer=settings.transformer, error_codes=TRPC_CODES).encode(),
+        contract=typescript_contract(settings),
         max_body_bytes=settings.max_body_bytes,
         max_batch_calls=settings.max_batch_calls,
         live=live,
@@ -186,7 +185,7 @@ def load_worker(_target: str, settings: Settings, install: ReadyInstall, *, ledg
 
 def _answers_head(path: str) -> bool:
     """Whether a path has an answer to HEAD of its own: every call of tRPC's has (`docs/api/wire.md`, section 2)."""
-    return is_below(path, MOUNT) and path != CONTRACT.decode()
+    return is_below(path, MOUNT) and path.encode() not in CONTRACTS
 
 
 class VaryMiddleware:
@@ -254,6 +253,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "x-ratelimit-remaining",
             "x-ratelimit-reset",
             "x-request-id",
+            CONTRACT_HEADER.decode(),
         ],
         max_age=7200,
     )

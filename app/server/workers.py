@@ -155,7 +155,7 @@ def _announce(settings: Settings) -> None:
         event = f'{{"json":{event}}}'
     ledger = f"The ledger alone is at http://{host}:{settings.ledger_port}/v1.\n" if settings.ledger_port else ""
     print(
-        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.d.ts).\n{ledger}",
+        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.ts).\n{ledger}",
         end="",
         flush=True,
     )

@@ -188,7 +188,7 @@ export async function writes() {
   const titles = listed.filter((each) => each.type === 'note.created').map((each) => each.data.title)
   api.events.stream.subscribe({}, { onData: ({ data }) => data.type === 'note.created' && data.data.title.length })
   api.ledger.stream.subscribe({}, { onData: ({ data }) => data.type === 'note.created' && data.payload.title.length })
-  const page: readonly SynapEvent[] = (await api.events.page.query()).events
+  const page: readonly SynapEvent[] = (await api.events.page.query({})).events
   return [first, again, titles, page]
 }
 

@@ -14,6 +14,7 @@ ROUTES = [
     "/docs",
     "/docs/start.js",
     "/docs/swagger_style.css",
+    "/trpc/contract.ts",
     "/trpc/contract.d.ts",
     "/v1/events",
     "/v1/events?limit=nonsense",
@@ -71,7 +72,7 @@ def test_head_answers_as_get_at_the_ledgers_own_port(doors: Doors, path: str) ->
     _same(doors, f"{doors.ledger_url}{path}", doors.server.headers)
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/trpc/contract.d.ts", "/healthz"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/trpc/contract.ts", "/healthz"])
 def test_head_says_how_long_the_body_is(doors: Doors, path: str) -> None:
     head = _same(doors, f"{doors.server.url}{path}", {})
 

@@ -236,6 +236,14 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a slug that is too long": (["workspaces", "create", "a" * 64], SLUG),
     "the server's own log": (["workspaces", "create", "_node"], SLUG),
     "no contract": (["contract"], "Say which contract: synap contract --typescript or --json-schema."),
+    "two contracts": (
+        ["contract", "--typescript", "--json-schema"],
+        "Say which contract: synap contract --typescript or --json-schema.",
+    ),
+    "a contract that is not there": (
+        ["contract", "--check", "/nosuch.ts"],
+        "The file /nosuch.ts cannot be read (FileNotFoundError).",
+    ),
     "a user that is not UTF-8": (["keys", "create", "--user", "\udcff", "--scope", "*"], ""),
     "a key that is not UTF-8": (["keys", "revoke", "\udcff"], ""),
     "no word that it is meant": (
@@ -843,6 +851,44 @@ def test_a_developers_own_folders_shadow_nothing(shadowed: Path, database_url: s
         "metadata.review.stars",
         "metadata.review.verdict",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("contract.ts", ["--typescript"]), ("contract.d.ts", ["--typescript"]), ("contract.json", ["--json-schema"])],
+)
+def test_a_contract_that_is_kept_is_checked(tmp_path: Path, name: str, options: list[str]) -> None:
+    path = tmp_path / name
+    path.write_text(_printed(_synap(tmp_path, "contract", *options)))
+
+    same = _synap(tmp_path, "contract", "--check", name)
+    path.write_text(path.read_text().replace("BrowseEvents", "ScanEvents"))
+    other = _synap(tmp_path, "contract", "--check", name)
+
+    assert (same.returncode, same.stdout) == (0, f"{name} is the contract of this server.\n")
+    assert (other.returncode, other.stderr) == (1, "")
+    assert other.stdout.startswith(
+        f"{name} is not the contract of this server. To renew it: synap contract {options[0]} >"
+    )
+    changed = [line for line in other.stdout.splitlines() if line.startswith(("-", "+"))]
+    assert all("ScanEvents" in line for line in changed if line.startswith("-") and not line.startswith("---"))
+    assert any("BrowseEvents" in line for line in changed)
+
+
+def test_a_contract_in_declarations_is_checked_too(tmp_path: Path) -> None:
+    whole = _printed(_synap(tmp_path, "contract", "--typescript"))
+    (tmp_path / "contract.d.ts").write_text(whole.partition("\n/** The version of this contract.")[0])
+
+    assert _synap(tmp_path, "contract", "--check", "contract.d.ts").returncode == 0
+
+
+def test_another_transformer_makes_another_contract(tmp_path: Path) -> None:
+    (tmp_path / "contract.ts").write_text(_printed(_synap(tmp_path, "contract", "--typescript")))
+
+    checked = _synap(tmp_path, "contract", "--check", "contract.ts", transformer="superjson")
+
+    assert checked.returncode == 1
+    assert "+  { ctx: object; meta: object; errorShape: ErrorShape; transformer: true }," in checked.stdout
 
 
 def test_the_contract_has_the_kinds_of_extensions(shadowed: Path) -> None:

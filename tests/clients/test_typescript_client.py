@@ -171,12 +171,12 @@ api.events.lst.query()
 
 def test_the_types_fit_the_contract(package: Path, server: Server, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(package / "node_modules")
-    (tmp_path / "contract.d.ts").write_text(web.get(f"{server.url}/trpc/contract.d.ts").text)
+    (tmp_path / "contract.ts").write_text(web.get(f"{server.url}/trpc/contract.ts").text)
     (tmp_path / "page.ts").write_text(TYPED)
     options = json.loads((CLIENT / "tsconfig.json").read_bytes())["compilerOptions"] | {"noEmit": True, "rootDir": "."}
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "tsconfig.json").write_text(
-        json.dumps({"compilerOptions": options, "files": ["contract.d.ts", "page.ts"]})
+        json.dumps({"compilerOptions": options, "files": ["contract.ts", "page.ts"]})
     )
 
     compiled = subprocess.run(

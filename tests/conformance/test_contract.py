@@ -97,10 +97,10 @@ def _project(node: Path, server: Server, folder: Path, *, transformer: str) -> P
     (project / "node_modules").symlink_to(node / "node_modules")
     (project / "package.json").write_text('{"type": "module"}')
     headers = {"authorization": f"Bearer {server.token}"}
-    request = urllib.request.Request(f"{server.url}/trpc/contract.d.ts", headers=headers)
+    request = urllib.request.Request(f"{server.url}/trpc/contract.ts", headers=headers)
     with urllib.request.urlopen(request, timeout=30) as response:
         assert response.status == 200
-        (project / "contract.d.ts").write_bytes(response.read())
+        (project / "contract.ts").write_bytes(response.read())
     return project
 
 

@@ -140,7 +140,7 @@ ANSWERS: dict[str, tuple[int, Ask]] = {
 
 OTHER_ANSWERS: dict[str, tuple[int, Ask]] = {
     "HEAD": (204, lambda client, _: client.head("/trpc/events.list")),
-    "the contract": (200, lambda client, _: client.get("/trpc/contract.d.ts")),
+    "the contract": (200, lambda client, _: client.get("/trpc/contract.ts")),
     "health": (200, lambda client, _: client.get("/healthz")),
     "readiness": (200, lambda client, _: client.get("/readyz")),
     "nothing there": (404, lambda client, _: client.get("/nosuch")),
@@ -156,7 +156,8 @@ def test_every_answer_of_the_door_is_shown_to_a_page(observed: Observed, status:
     assert answer.status_code == status
     assert answer.headers.get_list("access-control-allow-origin") == [ORIGIN]
     assert {"origin", "trpc-accept", "accept"} <= _words(answer, "vary")
-    assert {"x-request-id", "retry-after"} <= _words(answer, "access-control-expose-headers")
+    assert answer.headers["x-synap-contract"]
+    assert {"x-request-id", "retry-after", "x-synap-contract"} <= _words(answer, "access-control-expose-headers")
 
 
 @pytest.mark.parametrize(("status", "ask"), OTHER_ANSWERS.values(), ids=list(OTHER_ANSWERS))

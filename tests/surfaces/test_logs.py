@@ -183,7 +183,7 @@ def test_any_other_request_id_is_replaced(server: Server, given: bytes) -> None:
         _get("nosuch"),
         _get("x%zz"),
         _get("events.list?batch=1", **{"trpc-accept": "application/jsonl"}),
-        _get("contract.d.ts"),
+        _get("contract.ts"),
         lambda server, request_id: web.head(f"{server.url}/trpc", headers={"x-request-id": request_id}),
     ],
     ids=["200", "401", "404", "400", "JSON lines", "contract", "HEAD"],

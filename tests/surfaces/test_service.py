@@ -76,9 +76,44 @@ def test_head_is_empty_whatever_is_asked(observed: Observed, path: str, type_: s
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_the_contract_is_served(observed: Observed) -> None:
-    answer = web.get(f"{observed.server.url}/trpc/contract.d.ts")
+@pytest.mark.parametrize("name", ["contract.ts", "contract.d.ts"])
+def test_the_contract_is_served(observed: Observed, name: str) -> None:
+    answer = web.get(f"{observed.server.url}/trpc/{name}")
 
+    tag = answer.headers["x-synap-contract"]
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/typescript")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["etag"] == f'"{tag}"'
+    assert answer.text.startswith(f"// Contract {tag}\n")
+    assert (f'export const CONTRACT = "{tag}";' in answer.text) == (name == "contract.ts")
     assert "AppRouter" in answer.text
+
+
+@pytest.mark.parametrize("name", ["contract.ts", "contract.d.ts"])
+@pytest.mark.parametrize("before", ["", "W/", '"other", '])
+def test_a_contract_that_the_caller_has_is_not_sent(observed: Observed, name: str, before: str) -> None:
+    url = f"{observed.server.url}/trpc/{name}"
+    etag = web.get(url).headers["etag"]
+
+    answer = web.get(url, headers={"if-none-match": f"{before}{etag}"})
+
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    assert web.get(url, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_every_answer_of_trpc_says_which_contract_the_server_has(observed: Observed) -> None:
+    url, token = f"{observed.server.url}/trpc", observed.server.headers
+    tag = web.get(f"{url}/contract.ts").headers["x-synap-contract"]
+
+    answers = [
+        web.get(f"{url}/events.list", headers=token),
+        web.get(f"{url}/events.list,nosuch?batch=1", headers=token),
+        web.get(f"{url}/events.list?batch=1", headers={**token, "trpc-accept": "application/jsonl"}),
+        web.get(f"{url}/events.list"),
+        web.get(f"{url}/events.stream"),
+        web.get(f"{url}/x%zz"),
+        web.head(f"{url}/events.list"),
+    ]
+
+    assert [answer.headers["x-synap-contract"] for answer in answers] == [tag] * len(answers)

@@ -13,7 +13,7 @@ DOORS = {
     "ledger": "Events in the form that anyone can verify, and exports, proofs and the audit log. `GET {ledger}/stream` "
     "is a WebSocket: each message is one event as in `GET {ledger}/events`, as JSON and a newline. Its parameters are "
     "`after` (the last seq that the reader has), `type`, `filter` and `log`, and `token` if no header can be set.",
-    "trpc": "Every procedure, for the client of tRPC. The TypeScript contract is at `/trpc/contract.d.ts`. A query "
+    "trpc": "Every procedure, for the client of tRPC. The TypeScript contract is at `/trpc/contract.ts`. A query "
     "is sent by GET, with its input as JSON in `input`, or by POST. One request may have several calls (`?batch=1`, "
     "names separated by commas), and a WebSocket at `/trpc` carries all of them. Any other method returns 405, and "
     "`Allow` names the accepted ones.",

@@ -12,6 +12,7 @@ from msgspec import Struct
 from app.access.authenticator import Authenticator
 from app.capacity import answers
 from app.capacity.bodies import Room
+from app.contract.artefact import Contract
 from app.contract.operation import Kind
 from app.surfaces.shared.body import Body, disconnected
 from app.surfaces.shared.connections import Live
@@ -33,7 +34,9 @@ from schemas.errors import Internal, NotFound, ProcedureError
 from schemas.jsontext import MAX_ECHO
 
 MOUNT = "/trpc"
-CONTRACT = b"/trpc/contract.d.ts"
+CONTRACTS = (b"/trpc/contract.ts", b"/trpc/contract.d.ts")
+CONTRACT_HEADER = b"x-synap-contract"
+"""In every answer of this door over HTTP: the version of its contract, so that a page notices that its own is old."""
 
 _VARY = (b"vary", b"trpc-accept, accept")
 _JSON = (b"content-type", b"application/json")
@@ -46,7 +49,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
     services: Services
     authenticator: Authenticator
     transformer: Transformer
-    contract: bytes
+    contract: Contract
     max_body_bytes: int
     max_batch_calls: int
     live: Live
@@ -58,12 +61,11 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         request_id = request_id_of(headers)
         method = scope["method"]
         if method == "HEAD":
-            await _send(send, 204, [(b"x-request-id", request_id.encode())], b"")
+            await _send(send, 204, self._head(request_id), b"")
             return
         raw_path = scope.get("raw_path") or scope["path"].encode()
-        if method == "GET" and raw_path == CONTRACT:
-            content_type = (b"content-type", b"application/typescript; charset=utf-8")
-            await _send(send, 200, [content_type, (b"x-request-id", request_id.encode())], self.contract)
+        if method == "GET" and raw_path in CONTRACTS:
+            await self._send_contract(raw_path, headers, self._head(request_id), send)
             return
         started = time.perf_counter()
         try:
@@ -79,7 +81,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
             name = error.status.name if isinstance(error, RequestError) else error.code
             log_call("(request)", request_id, time.perf_counter() - started, name)
             refused = _refused(error)
-            answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode())]
+            answer_headers = [_JSON, _VARY, *self._head(request_id)]
             await _send(send, refused.http, answer_headers, b"".join(refused.envelope(self.transformer)))
             return
         subscription = None if request.batch else self.procedures.get(request.paths[0])
@@ -104,7 +106,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
             calls = [
                 self._call(path, index, method, request_id, caller, inputs) for index, path in enumerate(request.paths)
             ]
-            answer_headers = [_JSON, _VARY, (b"x-request-id", request_id.encode()), *_allow(called, method)]
+            answer_headers = [_JSON, _VARY, *self._head(request_id), *_allow(called, method)]
             if request.stream:
                 await self._stream(calls, answer_headers, disconnected(receive) if body is None else body.left(), send)
             else:
@@ -128,6 +130,22 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         parts = self._written(made, is_batch=is_batch)
         del made  # what is sent is kept no longer
         await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, headers, parts)
+
+    def _head(self, request_id: str) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer."""
+        return [(b"x-request-id", request_id.encode()), (CONTRACT_HEADER, self.contract.tag.encode())]
+
+    async def _send_contract(
+        self, path: bytes, asked: dict[bytes, bytes], headers: list[tuple[bytes, bytes]], send: Send
+    ) -> None:
+        """Answer with a file of the contract, or with 304 if the caller has it."""
+        headers += [(b"etag", f'"{self.contract.tag}"'.encode()), (b"cache-control", b"no-cache")]
+        if self.contract.tag.encode() in asked.get(b"if-none-match", b""):
+            await _send(send, 304, headers, b"")
+            return
+        headers.append((b"content-type", b"application/typescript; charset=utf-8"))
+        text = self.contract.module if path == CONTRACTS[0] else self.contract.declarations
+        await _send(send, 200, headers, text.encode())
 
     def _written(self, made: Sequence[Answer], *, is_batch: bool) -> list[bytes]:
         """The body of a request's answers, in parts."""
@@ -153,7 +171,8 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
 
     def refusal(self, request: Caller, error: ProcedureError) -> Response[bytes]:
         """The answer of a request that failed before it was known what it calls."""
-        headers = {"x-request-id": id_of(request), "vary": _VARY[1].decode(), **headers_of(error)}
+        head = {name.decode(): value.decode() for name, value in (_VARY, *self._head(id_of(request)))}
+        headers = {**head, **headers_of(error)}
         refused = _refused(error)
         content = b"".join(refused.envelope(self.transformer))
         return Response(content, status_code=refused.http, media_type=MediaType.JSON, headers=headers)
@@ -216,7 +235,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
     ) -> None:
         """Answer a subscription by events."""
         procedure = events.procedure
-        answer_headers = [_VARY, (b"x-request-id", request_id.encode()), *_allow([procedure], method)]
+        answer_headers = [_VARY, *self._head(request_id), *_allow([procedure], method)]
         if method not in _allowed(procedure):
             await events.refuse(answer_headers, _method_refused(procedure, method, request_id).error or b"")
             return
@@ -326,7 +345,7 @@ def _allowed(procedure: Procedure) -> tuple[str, ...]:
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
-    if status != 204:
+    if status not in {204, 304}:
         headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await _send_part(send, content, more=False)
