@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from app.cli.arguments import Flag, UsageError
-from app.server.contracts import typescript_contract
+from app.server.contracts import openapi_contract, typescript_contract
 from app.server.extensions import load_extensions
 from app.settings import Settings
 from procedures.described import contract as json_schema_contract
@@ -18,7 +18,9 @@ from procedures.registry import registry
 EXIT_DIFFERS = 1
 
 
-def contract(*, typescript: Flag = False, json_schema: Flag = False, check: Path | None = None) -> None:
+def contract(
+    *, typescript: Flag = False, json_schema: Flag = False, openapi: Flag = False, check: Path | None = None
+) -> None:
     """Write a contract of the server to standard output. No server is needed.
 
     Parameters
@@ -27,14 +29,17 @@ def contract(*, typescript: Flag = False, json_schema: Flag = False, check: Path
         The `AppRouter` for `@trpc/client` 11, to be kept as `contract.ts`.
     json_schema
         Every procedure, its input and its output as JSON Schema.
+    openapi
+        Every route and every procedure as OpenAPI 3.1, like `/openapi.json`.
     check
         Compare this file with the contract instead. If they differ, print how; the exit code is 1.
     """
-    chosen = [option for option, is_chosen in zip(_WRITERS, (typescript, json_schema), strict=True) if is_chosen]
+    flags = zip(_WRITERS, (typescript, json_schema, openapi), strict=True)
+    chosen = [option for option, is_chosen in flags if is_chosen]
     if check is not None and not chosen:
-        chosen = ["--json-schema" if check.suffix == ".json" else "--typescript"]
+        chosen = [_kind(_read(check))]
     if len(chosen) != 1:
-        raise UsageError(f"Say which contract: synap contract {' or '.join(_WRITERS)}.")
+        raise UsageError("Say which contract: synap contract --typescript, --json-schema or --openapi.")
     settings = Settings.from_environment()
     load_extensions(settings.extensions)
     write = _WRITERS[chosen[0]]
@@ -54,9 +59,17 @@ def _json_schema(_: Settings, __: str | None) -> str:
     return _formatted(json_schema_contract(registry()))
 
 
+def _openapi(settings: Settings, copy: str | None) -> str:
+    document = openapi_contract(settings)
+    if copy is not None:  # the address of a server is no part of its contract
+        document["servers"] = msgspec.json.decode(copy).get("servers", [])
+    return _formatted(document)
+
+
 _WRITERS: dict[str, Callable[[Settings, str | None], str]] = {
     "--typescript": _typescript,
     "--json-schema": _json_schema,
+    "--openapi": _openapi,
 }
 """Each writes a contract: the one that is to be compared with a copy, if there is one."""
 
@@ -81,6 +94,13 @@ def _read(path: Path) -> str:
         raise UsageError(f"The file {path} cannot be read ({type(error).__name__}).") from None
     except msgspec.DecodeError:
         raise UsageError(f"The file {path} is not JSON.") from None
+
+
+def _kind(copy: str) -> str:
+    """The option that writes what a file is a copy of."""
+    if not copy.startswith("{"):
+        return "--typescript"
+    return "--openapi" if '"openapi": "' in copy else "--json-schema"
 
 
 def _formatted(document: Any) -> str:

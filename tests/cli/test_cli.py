@@ -235,10 +235,10 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a slug that is none": (["workspaces", "create", "Acme Inc"], SLUG),
     "a slug that is too long": (["workspaces", "create", "a" * 64], SLUG),
     "the server's own log": (["workspaces", "create", "_node"], SLUG),
-    "no contract": (["contract"], "Say which contract: synap contract --typescript or --json-schema."),
+    "no contract": (["contract"], "Say which contract: synap contract --typescript, --json-schema or --openapi."),
     "two contracts": (
         ["contract", "--typescript", "--json-schema"],
-        "Say which contract: synap contract --typescript or --json-schema.",
+        "Say which contract: synap contract --typescript, --json-schema or --openapi.",
     ),
     "a contract that is not there": (
         ["contract", "--check", "/nosuch.ts"],
@@ -855,7 +855,12 @@ def test_a_developers_own_folders_shadow_nothing(shadowed: Path, database_url: s
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("contract.ts", ["--typescript"]), ("contract.d.ts", ["--typescript"]), ("contract.json", ["--json-schema"])],
+    [
+        ("contract.ts", ["--typescript"]),
+        ("contract.d.ts", ["--typescript"]),
+        ("contract.json", ["--json-schema"]),
+        ("openapi.json", ["--openapi"]),
+    ],
 )
 def test_a_contract_that_is_kept_is_checked(tmp_path: Path, name: str, options: list[str]) -> None:
     path = tmp_path / name

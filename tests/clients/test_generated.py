@@ -23,17 +23,17 @@ import sys
 
 from made.api.browse import browse_event
 from made.api.publish import publish_publish
-from made.api.trpc import trpc_events_list_by_post, trpc_events_log
+from made.api.trpc_events import events_list, events_log
 from made.client import AuthenticatedClient
 from made.models import ListEvents, LogEvent, PublishEvent, Refusal
 
 client = AuthenticatedClient(sys.argv[1], sys.argv[2])
 
 event = LogEvent.from_dict({"type": "code.analysis.complete", "data": {"score": 72}})
-logged = trpc_events_log.sync(client=client, body=event).result.data
+logged = events_log.sync(client=client, body=event).result.data
 
 wanted = ListEvents.from_dict({"type": "code.*", "limit": 1, "filter": {"id": str(logged.id)}})
-[found] = trpc_events_list_by_post.sync(client=client, body=wanted).result.data
+[found] = events_list.sync(client=client, body=wanted).result.data
 assert (found.id, found.seq) == (logged.id, logged.seq)
 
 body = PublishEvent.from_dict({"type": "code.published", "source": "ci", "data": {"score": 72}})
@@ -48,7 +48,7 @@ CALL_BY_PYDANTIC = """
 import sys
 from uuid import uuid4
 
-from made import ApiClient, BrowseApi, Configuration, PublishApi, TrpcApi
+from made import ApiClient, BrowseApi, Configuration, PublishApi, TrpcEventsApi
 from made.exceptions import NotFoundException
 from made.models.cloud_event import CloudEvent
 from made.models.list_events import ListEvents
@@ -56,18 +56,18 @@ from made.models.log_event import LogEvent
 from made.models.publish_event import PublishEvent
 
 client = ApiClient(Configuration(host=sys.argv[1], access_token=sys.argv[2]))
-publish, trpc = PublishApi(client), TrpcApi(client)
+publish, trpc = PublishApi(client), TrpcEventsApi(client)
 
 event = {"type": "made.python.logged", "data": {"score": 72}, "metadata": {"ai": {"agent": "planner"}}}
-logged = trpc.trpc_events_log(LogEvent.from_dict(event)).result.data
+logged = trpc.events_log(LogEvent.from_dict(event)).result.data
 
 filter = {"type": "made.python.logged", "source": {"in": ["api"]}, "data.score": {"gte": 70}}
 filter["userId"] = {"isNull": False}
 wanted = ListEvents.from_dict({"limit": 1, "filter": filter})
-[found] = trpc.trpc_events_list_by_post(list_events=wanted).result.data
+[found] = trpc.events_list(list_events=wanted).result.data
 assert (found.id, found.seq, found.metadata.ai.agent) == (logged.id, logged.seq, "planner")
 wanted = ListEvents.from_dict({"filter": {**filter, "data.score": {"gt": 72}}})
-assert trpc.trpc_events_list_by_post(list_events=wanted).result.data == []
+assert trpc.events_list(list_events=wanted).result.data == []
 
 body = PublishEvent.from_dict({"type": "made.python.published", "source": "ci", "data": {"score": 72}})
 published = publish.publish_publish(body, idempotency_key=str(uuid4()))
@@ -79,7 +79,7 @@ headers = {"content-type": "application/cloudevents+json", "authorization": f"Be
 sent = client.sanitize_for_serialization(CloudEvent.from_dict(cloud))
 answer = client.call_api("POST", f"{sys.argv[1]}/v1/events", headers, sent)
 assert answer.status == 201, answer.read()
-[found] = trpc.trpc_events_list_by_post(list_events=ListEvents(type="made.python.cloud", limit=1)).result.data
+[found] = trpc.events_list(list_events=ListEvents(type="made.python.cloud", limit=1)).result.data
 assert found.producer == "ci"
 
 try:

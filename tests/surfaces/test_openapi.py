@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from functools import cache
 from inspect import getmembers, isclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -36,8 +37,9 @@ from procedures.registry import registry
 from schemas import errors
 from schemas.base import Input, Output
 from tests.kit import web
+from tests.kit.command import synap
 from tests.kit.paths import ROOT
-from tests.kit.servers import Server, cloned, serving, until
+from tests.kit.servers import Server, cloned, environment, serving, until
 from tests.surfaces.conftest import ORIGINS, Observed
 
 EXAMPLES = ROOT / "examples"
@@ -233,9 +235,63 @@ def test_the_same_server_says_the_same(observed: Observed, server: Server) -> No
     one, other = (web.get(f"{each.url}/openapi.json") for each in (observed.server, server))
     again = web.get(f"{server.url}/openapi.json", headers={"if-none-match": other.headers["etag"]})
 
-    assert one.content == other.content
+    assert one.json() | {"servers": []} == other.json() | {"servers": []}
+    assert [each.json()["servers"] for each in (one, other)] == [[{"url": observed.server.url}], [{"url": server.url}]]
     assert one.headers["content-type"] == "application/json"
-    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", one.headers["etag"])
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", other.headers["etag"])
+
+
+ASKED = {
+    "another host": ({"host": "events.example.org:8443"}, "http://events.example.org:8443"),
+    "through a proxy": (
+        {"host": "10.0.0.1:8000", "x-forwarded-host": "events.example.org", "x-forwarded-proto": "https"},
+        "https://events.example.org",
+    ),
+    "through two": ({"host": "events.example.org", "x-forwarded-proto": "https, http"}, "https://events.example.org"),
+    "no host": ({"host": "10.0.0.1", "x-forwarded-host": "a/<script>"}, "/"),
+    "no scheme": ({"host": "events.example.org", "x-forwarded-proto": "javascript"}, "/"),
+}
+
+
+@pytest.mark.parametrize(("headers", "expected"), ASKED.values(), ids=ASKED)
+def test_the_document_has_the_address_that_was_asked(
+    observed: Observed, headers: dict[str, str], expected: str
+) -> None:
+    answer = web.get(f"{observed.server.url}/openapi.json", headers=headers)
+
+    assert answer.json()["servers"] == [{"url": expected}]
+
+
+def test_the_document_needs_no_server(documents: dict[str, Document], tmp_path: Path) -> None:
+    written = synap("contract", "--openapi", env=environment(tmp_path / "data"), cwd=tmp_path)
+
+    assert written.returncode == 0, written.stderr
+    assert json.loads(written.stdout) | {"servers": []} == documents["plain"] | {"servers": []}
+
+
+def test_procedures_have_a_tag_for_each_namespace(documents: dict[str, Document]) -> None:
+    paths = documents["plain"]["paths"]
+
+    for name in registry():
+        tags = {tag for operation in paths[f"/trpc/{name}"].values() for tag in operation["tags"]}
+        assert tags == {f"trpc.{name.partition('.')[0]}"}
+    listed = {tag["name"]: tag["description"] for tag in documents["plain"]["tags"]}
+    assert listed.keys() == {tag for _, operation in _operations(documents["plain"]) for tag in operation["tags"]}
+    assert listed["trpc.events"] == "Logging events and reading them back."
+
+
+def test_an_answer_has_one_type(documents: dict[str, Document]) -> None:
+    """Else each call of a typed client would have to say which of them it means."""
+    for where, operation in _operations(documents["plain"]):
+        for status, answer in operation["responses"].items():
+            types = {
+                json.dumps(media["schema"])
+                for media in _resolved(documents["plain"], answer).get("content", {}).values()
+            }
+            assert len(types) <= 1, (where, status)
+    events = documents["plain"]["paths"]["/v1/events"]
+    assert "returns a list of `ShownCloudEvent`" in events["get"]["responses"]["200"]["description"]
+    assert "ShownCloudEvent" in documents["plain"]["components"]["schemas"]
 
 
 def test_a_page_of_a_welcome_origin_may_read_it(observed: Observed) -> None:
@@ -305,6 +361,16 @@ def test_a_failure_of_an_extension_is_told_by_its_code() -> None:
     assert (
         answer["content"]["application/json"]["examples"]["note_locked"]["value"]["error"]["data"]["httpStatus"] == 409
     )
+
+
+def test_an_operation_of_an_extension_has_a_name_of_its_own() -> None:
+    own = msgspec.structs.replace(registry()["events.get"], name="browse.events")
+
+    document = openapi(routes(_app(MOUNT)), {"browse.events": own}, version="1")
+
+    names = [operation["operationId"] for _, operation in _operations(document)]
+    assert {"browseEvents", "browseEvents_", "browseEventsByGet"} <= set(names)
+    assert len(names) == len(set(names))
 
 
 def test_an_extension_may_use_our_names() -> None:

@@ -109,28 +109,28 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
 
 
 @get("/events/{event_id:str}/proof", operation=PROOF)
-async def proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
+async def read_proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
     """One event and the proof that it is in the log."""
     context, _ = await door.read(request, PROOF)
     return answer(request, await _called(request, PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
 
 
 @get("/node", operation=NODE)
-async def node(request: Caller, door: RestDoor) -> Response[bytes]:
+async def read_node(request: Caller, door: RestDoor) -> Response[bytes]:
     """Who signs."""
     context, wanted = await door.read(request, NODE)
     return answer(request, await _called(request, NODE, context, wanted.to_describe), NODE.status)
 
 
 @get("/checkpoint", operation=CHECKPOINT)
-async def checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
+async def read_checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
     """The log as it is now, in one signed note."""
     context, wanted = await door.read(request, CHECKPOINT)
     return answer(request, await _called(request, CHECKPOINT, context, wanted.to_describe), CHECKPOINT.status)
 
 
 @get("/consistency", operation=CONSISTENCY)
-async def consistency(request: Caller, door: RestDoor) -> Response[bytes]:
+async def read_consistency(request: Caller, door: RestDoor) -> Response[bytes]:
     """The proof that the log extends an earlier checkpoint."""
     context, wanted = await door.read(request, CONSISTENCY)
     return answer(request, await _called(request, CONSISTENCY, context, wanted.to_prove), CONSISTENCY.status)
@@ -148,10 +148,10 @@ def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -
     handlers: Sequence[ControllerRouterHandler] = [
         events,
         export,
-        proof,
-        node,
-        checkpoint,
-        consistency,
+        read_proof,
+        read_node,
+        read_checkpoint,
+        read_consistency,
         audit,
         stream,
     ]

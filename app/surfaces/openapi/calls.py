@@ -16,7 +16,6 @@ from app.surfaces.openapi.parts import (
     Parameter,
     Parts,
     Verbatim,
-    identifier,
     json_text,
     obj,
     parameter,
@@ -24,7 +23,7 @@ from app.surfaces.openapi.parts import (
     response,
     text,
 )
-from app.surfaces.openapi.texts import EVERY_CALLS_HEADERS, described
+from app.surfaces.openapi.texts import EVERY_CALLS_HEADERS, described, namespace
 from procedures.procedure import Procedure
 from schemas import errors
 
@@ -54,7 +53,7 @@ class TrpcCalls:
 
     def _get(self, procedure: Procedure, wanted: Schema, answers: Sequence[Schema]) -> Operation:
         stream = procedure.kind is Kind.SUBSCRIPTION
-        operation = self._operation(procedure, identifier("trpc", procedure.name))
+        operation = self._operation(procedure, procedure.name if stream else f"{procedure.name}_by_get")
         headers = (*(["Last-Event-ID"] if stream else []), *EVERY_CALLS_HEADERS)
         operation.parameters = [self._input(procedure, wanted), *(reference("parameters", name) for name in headers)]
         operation.responses = {
@@ -65,8 +64,7 @@ class TrpcCalls:
         return operation
 
     def _post(self, procedure: Procedure, wanted: Schema, answer: Schema) -> Operation:
-        ending = "" if procedure.kind is Kind.MUTATION else "ByPost"
-        operation = self._operation(procedure, identifier("trpc", procedure.name) + ending)
+        operation = self._operation(procedure, procedure.name)
         sent = self._enveloped(wanted, optional=procedure.optional)
         operation.parameters = [reference("parameters", name) for name in EVERY_CALLS_HEADERS]
         operation.request_body = spec.RequestBody(
@@ -82,10 +80,10 @@ class TrpcCalls:
     def _operation(self, procedure: Procedure, name: str) -> Operation:
         summary, description = described(procedure.description)
         return Operation(
-            tags=["trpc"],
+            tags=[namespace(procedure.name)],
             summary=summary,
             description=description,
-            operation_id=name,
+            operation_id=self._parts.identifier(name),
             security=security(procedure),
         )
 

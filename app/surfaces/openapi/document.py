@@ -20,7 +20,7 @@ from app.surfaces.openapi.failures import Failures
 from app.surfaces.openapi.operations import RestOperations, route_types
 from app.surfaces.openapi.parts import Parts, Verbatim, ref
 from app.surfaces.openapi.plainer import plainer
-from app.surfaces.openapi.texts import ANSWER_HEADERS, DESCRIPTION, DOORS, REQUEST_HEADERS
+from app.surfaces.openapi.texts import ANSWER_HEADERS, DESCRIPTION, DOORS, REQUEST_HEADERS, TRPC, namespaces
 from app.surfaces.shared.operation import Route
 from app.surfaces.shared.rest import Refusal
 from app.surfaces.trpc.door import MOUNT
@@ -35,8 +35,9 @@ def openapi(
     *,
     version: str,
     transformer: Literal["none", "superjson"] = "none",
+    address: str = "/",
 ) -> dict[str, Any]:
-    """The document of a server that serves these routes, and these procedures over tRPC.
+    """The document of a server at an address that serves these routes, and these procedures over tRPC.
 
     Raises ValueError, in one sentence, if a type has no JSON Schema or two would share a name.
     """
@@ -56,12 +57,12 @@ def openapi(
         info=spec.Info(
             title="Synap Events",
             version=version,
-            description=DESCRIPTION,
+            description=DESCRIPTION + (TRPC if procedures else ""),
             license=spec.License("Apache-2.0", identifier="Apache-2.0"),
         ),
-        servers=[spec.Server("/")],
+        servers=[spec.Server(address)],
         security=[{"key": []}],
-        tags=_tags(served, {"trpc"} if procedures else set()),
+        tags=_tags(served, procedures),
         paths=paths,
         components=_components({**components, **parts.schemas}, parts),
     ).to_schema()
@@ -79,10 +80,13 @@ def _schemas(groups: list[list[tuple[Any, Way]]]) -> tuple[list[list[Schema]], d
     return [list(islice(left, len(group))) for group in groups], plainer(components)
 
 
-def _tags(served: list[Route], more: set[str]) -> list[spec.Tag]:
+def _tags(served: list[Route], procedures: Mapping[str, Procedure]) -> list[spec.Tag]:
     ledger = next((route.path.removesuffix("/events") for route in served if route.door == "ledger"), "")
-    doors = {route.door for route in served} | more
-    return [spec.Tag(door, text.replace("{ledger}", ledger)) for door, text in DOORS.items() if door in doors]
+    doors = {route.door for route in served}
+    return [
+        *(spec.Tag(door, text.replace("{ledger}", ledger)) for door, text in DOORS.items() if door in doors),
+        *(spec.Tag(name, text) for name, text in namespaces(procedures).items()),
+    ]
 
 
 def _components(schemas: dict[str, Schema], parts: Parts) -> spec.Components:

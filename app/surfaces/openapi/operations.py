@@ -21,7 +21,6 @@ from app.surfaces.openapi.parts import (
     Parts,
     Responses,
     header_references,
-    identifier,
     json_text,
     parameter,
     reference,
@@ -78,7 +77,7 @@ class RestOperations:
             tags=[route.door],
             summary=summary,
             description=description,
-            operation_id=identifier(route.door, route.name),
+            operation_id=self._parts.identifier(f"{route.door}.{route.name}"),
         )
         if isinstance(route.operation, Probe):
             self._fill_probe(operation, route.operation, schemas)
@@ -115,8 +114,9 @@ class RestOperations:
         headers = [*(LIMITS if operation.allowance else []), *operation.answer_headers]
         if not answers:
             return response("Done. The answer has no content.", headers)
-        content = {media_type: self._parts.media(schema) for media_type, schema in answers.items()}
-        return response(self._parts.title(next(iter(answers.values()))), headers, content)
+        (media_type, schema), *others = answers.items()
+        said = [self._parts.title(schema), *(f"`Accept: {other}` returns {_shown(each)}." for other, each in others)]
+        return response(" ".join(said), headers, {media_type: self._parts.media(schema)})
 
     def _refusals(self, operation: RouteOperation[Any]) -> Responses:
         with_body = operation.body is not None
@@ -151,6 +151,13 @@ class RestOperations:
             self._parts.example(schema, as_sent, member=sent.name),
             required=sent.place == "path" or field.required,
         )
+
+
+def _shown(schema: Schema) -> str:
+    """A type in words: a client whose answer may have several types would have to tell them apart at each call."""
+    if schema.get("type") == "array":
+        return f"a list of {_shown(schema['items'])}"
+    return f"`{schema['$ref'].rpartition('/')[2]}`"
 
 
 def security(procedure: Procedure) -> list[spec.SecurityRequirement]:

@@ -4,8 +4,9 @@ The page is Swagger UI, with the files of the package `offapi`. Nothing comes fr
 Content-Security-Policy lets the page load only from this server, and no other server validates the document.
 """
 
+import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import distribution
 from typing import Any
@@ -24,8 +25,10 @@ POLICY = (
 """Swagger UI has inline styles. Scripts are files only."""
 
 START = """\
+const base = new URL(".", location.href).href.replace(/\\/$/, "");
+const spec = await (await fetch("openapi.json")).json();
 SwaggerUIBundle({
-  url: "openapi.json",
+  spec: { ...spec, servers: [{ url: base }] },
   dom_id: "#document",
   deepLinking: true,
   docExpansion: "list",
@@ -34,6 +37,7 @@ SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+"""The page calls the address that it has in the browser, which a server behind a proxy may not know."""
 
 PAGE = """\
 <!DOCTYPE html>
@@ -48,10 +52,15 @@ PAGE = """\
   <body>
     <div id="document"></div>
     <script src="docs/swagger_bundle.js?v={version}"></script>
-    <script src="docs/start.js"></script>
+    <script type="module" src="docs/start.js"></script>
   </body>
 </html>
 """
+
+ADDRESSES = 16
+"""How many addresses of a server have their documents kept. Callers can make up any number."""
+
+_ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 _REVALIDATED = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
 _KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
@@ -59,19 +68,20 @@ _KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type
 
 def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
     """The routes of the document, which need no key. The first request makes the document."""
+    document = cache(document)
     package = distribution("offapi")
     page = PAGE.replace("{version}", package.version)
 
-    @cache
-    def written() -> tuple[bytes, str]:
-        """The document as it is sent, and its ETag."""
-        content = msgspec.json.encode(document())
+    @lru_cache(ADDRESSES)
+    def written(address: str) -> tuple[bytes, str]:
+        """The document as it is sent to who asked at this address, and its ETag."""
+        content = msgspec.json.encode(document() | {"servers": [{"url": address}]})
         return content, f'"{sha256(content).hexdigest()[:32]}"'
 
     @get("/openapi.json", sync_to_thread=True)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
         """The document, or 304 if the caller has it."""
-        content, etag = written()
+        content, etag = written(_address(request))
         headers = {**_REVALIDATED, "etag": etag}
         if etag in request.headers.get("if-none-match", ""):
             return Response(b"", status_code=304, headers=headers)
@@ -97,3 +107,11 @@ def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
         return Response(content, media_type=ASSETS[asset], headers=_KEPT)
 
     return Router("/", route_handlers=[openapi_json, docs, start, file])
+
+
+def _address(request: Request[Any, Any, Any]) -> str:
+    """The address that was asked, as the proxies before this server saw it."""
+    scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip() or request.url.scheme
+    host = request.headers.get("x-forwarded-host", request.headers.get("host", ""))
+    address = f"{scheme}://{host.partition(',')[0].strip()}"
+    return address if _ADDRESS.fullmatch(address) else "/"

@@ -52,6 +52,7 @@ class Parts:
 
     def __init__(self, components: dict[str, Schema]) -> None:
         self._examples = Examples(components)
+        self._identifiers: set[str] = set()
         self.schemas: dict[str, Schema] = {}
         self.responses: dict[str, spec.OpenAPIResponse] = {}
 
@@ -60,6 +61,15 @@ class Parts:
         while self.responses.setdefault(name, response) != response:
             name += "_"
         return reference("responses", name)
+
+    def identifier(self, name: str) -> str:
+        """The name of an operation: `eventsLogBatch` of `events.logBatch`, or with `_` behind it if it is taken."""
+        first, *words = name.replace(".", "_").split("_")
+        called = first + "".join(word[:1].upper() + word[1:] for word in words)
+        while called in self._identifiers:
+            called += "_"
+        self._identifiers.add(called)
+        return called
 
     def media(self, schema: Schema) -> spec.OpenAPIMediaType:
         """A body, with its example."""
@@ -132,9 +142,3 @@ def text(value: Any) -> str:
 def obj(**members: Schema) -> Schema:
     """The schema of an object with these members."""
     return {"type": "object", "properties": members, "required": list(members)}
-
-
-def identifier(door: str, name: str) -> str:
-    """The name of an operation: `trpc` and `events.logBatch` make `trpcEventsLogBatch`."""
-    words = name.replace(".", "_").split("_")
-    return door + "".join(word[:1].upper() + word[1:] for word in words)

@@ -1,11 +1,15 @@
 """The texts of the API document that no docstring has."""
 
 import re
+import sys
+from collections.abc import Mapping
+from inspect import getdoc
 
 from app.contract.schema import Schema
 from app.surfaces.openapi.examples import UUID
 from app.surfaces.openapi.parts import Header, Parameter, Verbatim, parameter
 from procedures.described import published
+from procedures.procedure import Procedure
 
 DOORS = {
     "publish": "Publish and query events, and manage webhooks, over plain HTTP. Calls have rate limits.",
@@ -13,14 +17,10 @@ DOORS = {
     "ledger": "Events in the form that anyone can verify, and exports, proofs and the audit log. `GET {ledger}/stream` "
     "is a WebSocket: each message is one event as in `GET {ledger}/events`, as JSON and a newline. Its parameters are "
     "`after` (the last seq that the reader has), `type`, `filter` and `log`, and `token` if no header can be set.",
-    "trpc": "Every procedure, for the client of tRPC. The TypeScript contract is at `/trpc/contract.ts`. A query "
-    "is sent by GET, with its input as JSON in `input`, or by POST. One request may have several calls (`?batch=1`, "
-    "names separated by commas), and a WebSocket at `/trpc` carries all of them. Any other method returns 405, and "
-    "`Allow` names the accepted ones.",
     "service": "Whether the process is alive, whether it can serve, and its counts. Only `/metrics` needs a key, and "
     "not from the server's own machine.",
 }
-"""The tags, in the order in which they are shown."""
+"""The tags of the REST doors, in the order in which they are shown. Each namespace of tRPC has one too."""
 
 DESCRIPTION = """\
 An append-only event log that can prove that nothing in it was altered.
@@ -28,6 +28,14 @@ An append-only event log that can prove that nothing in it was altered.
 Every call needs a key: `Authorization: Bearer <token>`. Each operation lists the scope that the key needs. A call acts
 in the workspace that it names, else in the key's first. Every answer has an `X-Request-Id`: the caller's own if one was
 sent, else a new one. The server's log has it too."""
+
+TRPC = """
+
+Every procedure is an operation of tRPC too; the tags `trpc.…` have them by namespace. Its TypeScript contract is at
+`/trpc/contract.ts`. A query is sent by POST, or by GET with its input as JSON in `input`. One request may have several
+calls (`?batch=1`, names separated by commas), and a WebSocket at `/trpc` carries all of them. Any other method returns
+405, and `Allow` names the accepted ones."""
+"""What the description says in addition if procedures are served."""
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -89,6 +97,22 @@ REQUEST_HEADERS = {
 }
 
 EVERY_CALLS_HEADERS = ("X-Workspace-Id", "X-Request-Id")
+
+
+def namespace(name: str) -> str:
+    """The tag of a procedure."""
+    return f"trpc.{name.partition('.')[0]}"
+
+
+def namespaces(procedures: Mapping[str, Procedure]) -> dict[str, str]:
+    """The tags of procedures, each with the docstring of the package that has them."""
+    return {namespace(name): _package_text(procedure) for name, procedure in procedures.items()}
+
+
+def _package_text(procedure: Procedure) -> str:
+    package = procedure.run.__module__.rpartition(".")[0]
+    ours = package.startswith("procedures.")
+    return (ours and getdoc(sys.modules[package])) or "Procedures of an extension."
 
 
 def described(docstring: str) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ import * as made from './made/index.js'
 const [basePath, token] = process.argv.slice(2)
 const configuration = new made.Configuration({ basePath: basePath ?? '', accessToken: token ?? '' })
 const publish = new made.PublishApi(configuration)
-const trpc = new made.TrpcApi(configuration)
+const trpc = new made.TrpcEventsApi(configuration)
 const browse = new made.BrowseApi(configuration)
 
 function same(found: unknown, wanted: unknown): void {
@@ -12,13 +12,13 @@ function same(found: unknown, wanted: unknown): void {
 }
 
 const event: made.LogEvent = { type: 'made.fetch.logged', data: { score: 72 }, metadata: { ai: { agent: 'planner' } } }
-const logged = (await trpc.trpcEventsLog({ logEvent: event })).result.data
+const logged = (await trpc.eventsLog({ logEvent: event })).result.data
 
 const filter: made.EventFilter = { type: { startsWith: 'made.fetch.' }, source: { _in: ['api'] }, 'data.score': { gte: 70 } }
-const found = (await trpc.trpcEventsListByPost({ listEvents: { filter, limit: 1 } })).result.data
+const found = (await trpc.eventsList({ listEvents: { filter, limit: 1 } })).result.data
 same(found.map((each) => each.id), [logged.id])
 const none = { ...filter, 'data.score': { gt: 72 } }
-same((await trpc.trpcEventsListByPost({ listEvents: { filter: none } })).result.data, [])
+same((await trpc.eventsList({ listEvents: { filter: none } })).result.data, [])
 
 const published = await publish.publishPublish({ publishEvent: { type: 'made.fetch.published', source: 'ci', data: { score: 72 } } })
 const page = await publish.publishQuery({ type: 'made.fetch.*', limit: 1 })
@@ -33,7 +33,7 @@ class CloudEvents extends made.PublishApi {
 }
 const id = crypto.randomUUID()
 await new CloudEvents(configuration).send({ specversion: '1.0', id, source: 'ci', type: 'made.fetch.cloud', data: ['text', 1, null] })
-const clouds = (await trpc.trpcEventsListByPost({ listEvents: { type: 'made.fetch.cloud', limit: 1 } })).result.data
+const clouds = (await trpc.eventsList({ listEvents: { type: 'made.fetch.cloud', limit: 1 } })).result.data
 same(clouds.map((each) => each.producer), ['ci'])
 
 const refused = await browse.browseEvent({ eventId: 'nosuch' }).then(() => undefined, (error: unknown) => error)
