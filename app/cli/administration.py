@@ -11,7 +11,7 @@ from app.ledger.keyring import Keyring
 from app.server.install import ready
 from app.settings import Settings
 from app.store.install.idempotency import has_secret_ids
-from app.store.install.install import connect
+from app.store.install.install import connect, is_held_back, is_newest
 from app.store.postgres.driver import Connection
 from app.store.postgres.roles import grant_serving
 
@@ -56,6 +56,9 @@ def migrate(*, grant: str | None = None) -> None:
     with administered() as install:
         if grant is not None:
             grant_serving(install.connection, grant)
-        print("The schema is at its newest version.")
-        if not has_secret_ids(install.connection):
+        if is_newest(install.connection):
+            print("The schema is at its newest version.")
+        elif not is_held_back(install.connection):
+            print("The schema is not at its newest version; run this as the role that owns the tables.")
+        if is_held_back(install.connection) or not has_secret_ids(install.connection):
             print("A server of an earlier version still uses this database; run this again when it has stopped.")

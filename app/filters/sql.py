@@ -1,5 +1,7 @@
 """Filters as SQL over rows of the table `event`. `matches.py` does the same in memory; a property test compares them.
 
+The parameter `workspace` names the log.
+
 Every value is a parameter, and so is every path that a caller made up: the names that stand in a statement are those of
 registered Structs. No cast here can fail, in whatever order PostgreSQL evaluates: JSON is compared as `jsonb`, which
 orders values of every type.
@@ -94,13 +96,46 @@ def projection(column: str) -> str:
     return rf"CASE WHEN strpos({column}, '\u0000') = 0 THEN {column}::jsonb ELSE {mapped}::jsonb END"
 
 
+KINDS = ("ai", "automation", "custom", "import", "sync")
+"""The built-in kinds of metadata, in the order of their bits in `kinds`."""
+
+
+def kinds(column: str = "metadata") -> str:
+    """Which built-in kinds metadata may have (`has_kind`), a bit for each: what the index of kinds is sorted by.
+
+    It is written as PostgreSQL prints it.
+    """
+    bits = [f"({has_kind(kind, column)})::integer * {2**place}" for place, kind in enumerate(KINDS)]
+    return f"({' + '.join(bits)})"
+
+
 def has_kind(kind: str, column: str = "metadata") -> str:
-    """That metadata may have a kind: a test that costs nothing beside reading JSON, for an index's WHERE.
+    """That metadata may have a kind: a test that costs nothing beside reading JSON, for an index.
 
     It is true of all that have the kind, since the text is canonical: no space stands behind a name. Of others it may
     be true as well (where a free record has a member of that name).
     """
     return f"strpos({column}, '\"{kind}\":') > 0"
+
+
+def place_of(at: str, *, before: str = "<") -> str:
+    """A scalar of the seq of the first event that is not from before a time, or, `before` being `<=`, is from after it.
+
+    That of the next event if there is none. Times strictly increase with seq, so the primary key is bisected: of a
+    million events it meets twenty.
+    """
+    return f"""(
+        WITH RECURSIVE part (low, high) AS (
+            SELECT 0::bigint, (SELECT seq + 1 FROM event_tip WHERE workspace_id = %(workspace)s)
+            UNION ALL
+            SELECT CASE WHEN recorded_at {before} {at} THEN seq + 1 ELSE low END,
+                CASE WHEN recorded_at {before} {at} THEN high ELSE seq END
+            FROM part CROSS JOIN LATERAL (
+                SELECT seq, recorded_at FROM event
+                WHERE workspace_id = %(workspace)s AND seq >= (low + high) / 2 AND seq <= (low + high) / 2
+                ORDER BY seq LIMIT 1
+            ) AS middle WHERE low < high
+        ) SELECT low FROM part WHERE low = high)"""
 
 
 class _ConditionWriter:
@@ -159,14 +194,29 @@ class _ConditionWriter:
             return f"{column} IS {'' if test.value else 'NOT '}NULL"
         if test.operator in MATCHING:
             return f"{column} LIKE {self._value(_pattern(test))}::text"
+        if column.endswith(".recorded_at"):
+            return self._recorded(test, alias)
         return self._compared(column, test, _hash if test.field.kind == "hash" else _bound, TYPES[test.field.kind])
+
+    def _recorded(self, test: Test, alias: str) -> str:
+        """When an event was recorded, asked for as places: it is found by its seq."""
+        values = test.value if isinstance(test.value, tuple) else (test.value,)
+        times = [f"{self._value(_bound(value))}::timestamptz" for value in values]
+        match test.operator:
+            case "gte" | "lt":
+                return f"{alias}.seq {'<' if test.operator == 'lt' else '>='} {place_of(times[0])}"
+            case "gt" | "lte":
+                return f"{alias}.seq {'<' if test.operator == 'lte' else '>='} {place_of(times[0], before='<=')}"
+        each = [f"{alias}.seq >= {place_of(at)} AND {alias}.seq < {place_of(at, before='<=')}" for at in times]
+        found = " OR ".join([f"({one})" for one in each]) or "false"
+        return f"({found})" if test.operator in {"eq", "in"} else f"NOT ({found})"
 
     def _member(self, test: Test, alias: str) -> str:
         written = self._in_json(test, alias)
         is_there = test.operator not in {"ne", "nin"} and (test.operator != "isNull" or test.value is False)
         kind = test.field.path[0]
         if test.field.name == "metadata" and is_there and IDENTIFIER.fullmatch(kind):  # said for the kind's index
-            return f"{has_kind(kind, f'{alias}.metadata')} AND {written}"
+            return f"{may_have(kind, f'{alias}.metadata')} AND {written}"
         return written
 
     def _in_json(self, test: Test, alias: str) -> str:
@@ -217,6 +267,14 @@ class _ConditionWriter:
             self._values += 1
         self._parameters[name] = value
         return f"%({name})s"
+
+
+def may_have(kind: str, column: str) -> str:
+    """The same as `has_kind`, so that the planner recognises each index that serves it."""
+    if kind not in KINDS:
+        return has_kind(kind, column)
+    sets = [str(bits) for bits in range(2 ** len(KINDS)) if bits & 2 ** KINDS.index(kind)]
+    return f"{has_kind(kind, column)} AND {kinds(column)} = ANY('{{{','.join(sets)}}}'::int[])"
 
 
 def _tests_of_json(node: Node) -> int:

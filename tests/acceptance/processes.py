@@ -94,7 +94,8 @@ def waiting_for_the_tip(connection: psycopg.Connection) -> list[int]:
     """The backends of servers that wait for the lock on a tip."""
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity "
-        "WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name = 'synap server'"
+        "WHERE wait_event_type = 'Lock' AND datname = current_database() "
+        "AND starts_with(application_name, 'synap server')"
     )
     return [pid for (pid,) in rows]
 

@@ -30,7 +30,7 @@ SMALL_BUFFER = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)]
 EXPORT = "/ledger/v1/events/export"
 
 BUSY = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'synap server' AND state <> 'idle' "
+    "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'synap server') AND state <> 'idle' "
     "AND datname = current_database()"
 )
 

@@ -411,7 +411,7 @@ def test_what_the_database_forbids_is_one_sentence(tmp_path: Path, database_url:
 
     sentence = _sentence(_synap(tmp_path, "keys", "list", database_url=database_url))
 
-    assert sentence == 'The schema cannot be migrated: column "version_num" does not exist; nothing was changed.'
+    assert sentence == 'The schema cannot be migrated: column "version_num" does not exist; no step of it is half done.'
 
 
 @pytest.mark.parametrize(

@@ -262,9 +262,11 @@ def test_an_index_serves(open_logs: Logs, raw: dict[str, object]) -> None:
     [[[explained]]] = open_logs.store.run(open_logs.store.database.rows_alone(sql, parameters))
 
     for scan in _scans(explained["Plan"]):
+        if scan["Node Type"] in {"CTE Scan", "WorkTable Scan"}:  # of the steps that find a time
+            continue
         assert scan["Node Type"] in {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}, scan
         # The indexes of events with metadata of a kind have no other condition than the workspace.
-        assert " AND " in scan["Index Cond"] or scan["Index Name"] in {"event_with_ai_ix", "event_agent_ix"}, scan
+        assert " AND " in scan["Index Cond"] or scan["Index Name"] in {"event_tip_pkey", "event_agent_ix"}, scan
 
 
 def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

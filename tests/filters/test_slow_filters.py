@@ -25,7 +25,8 @@ TIMEOUT_SECONDS = 1
 """What a statement of this server may take."""
 
 BACKENDS = """
-SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'synap server' ORDER BY pid
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, 'synap server')
+ORDER BY pid
 """
 
 TIMEOUTS = "SELECT name, setting::int FROM pg_settings WHERE name LIKE '%_timeout' AND unit = 'ms'"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -198,6 +198,8 @@ class Operations:
         await self.events.append(self.workspace, drafts)
         await self.events.append(self.workspace, drafts)  # they are stored already
         await self.events.preview(self.workspace, drafts[0])
+        for _ in range(3):  # alone, from the second on
+            await self.events.append(self.workspace, [draft("common.type1", user_id="common"), draft(id=uuid4())])
         return count
 
     async def follow(self) -> int:

@@ -16,7 +16,7 @@ SLOW = "SELECT 1 FROM pg_sleep(0.1)"
 
 END_THE_OTHERS = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'synap server'
+WHERE datname = current_database() AND starts_with(application_name, 'synap server')
 """
 
 

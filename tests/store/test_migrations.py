@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,7 +13,10 @@ from sqlmodel import SQLModel
 
 import app.store.install.tables
 from app.store.install.install import InstallError, head, migrate
-from tests.kit.servers import cloned
+from app.store.postgres.database import APPLICATION
+from tests.kit.last_release import LAST_SERVER, indexes, put_back
+from tests.kit.servers import cloned, until
+from tests.store.opened import draft, opened
 
 assert app.store.install.tables, "registers the tables"
 
@@ -85,11 +89,84 @@ def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
     assert _revision(empty_url) == head()
 
 
+def test_an_upgrade_comes_to_what_a_new_database_has(database_url: str) -> None:
+    new = indexes(database_url)
+    put_back(database_url)
+
+    migrate(database_url)
+
+    assert _revision(database_url) == head()
+    assert indexes(database_url) == new
+    test_models_and_migrations_agree(database_url)
+
+
+def test_an_index_that_a_killed_upgrade_left_is_made_anew(database_url: str, tmp_path: Path) -> None:
+    put_back(database_url)
+    with opened(database_url, tmp_path) as store, psycopg.connect(database_url, autocommit=True) as connection:
+        store.append(draft(), draft())
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("CREATE UNIQUE INDEX CONCURRENTLY event_kinds_ix ON event (workspace_id)")
+
+    migrate(database_url)
+
+    assert "event_kinds_ix" in indexes(database_url)
+    test_models_and_migrations_agree(database_url)
+
+
+@pytest.mark.parametrize("name", [LAST_SERVER, "synap", "synap server 0012"])
+def test_nothing_is_taken_away_while_an_older_server_is_connected(database_url: str, name: str) -> None:
+    put_back(database_url)
+    before = indexes(database_url)
+
+    with psycopg.connect(database_url, application_name=name):
+        migrate(database_url)
+        held = _revision(database_url), indexes(database_url)
+    with psycopg.connect(database_url, application_name=APPLICATION):
+        until(lambda: _migrated(database_url) == head())
+
+    assert held == ("0013", before | {"event_kinds_ix"})
+    assert indexes(database_url) < held[1]
+
+
+def _migrated(url: str) -> str:
+    migrate(url)
+    return _revision(url)
+
+
+def test_servers_say_for_which_schema_they_were_written() -> None:
+    assert f"synap server {head()}" == APPLICATION
+
+
+def test_who_may_not_take_away_what_is_left_goes_on(database_url: str) -> None:
+    put_back(database_url)
+    with psycopg.connect(database_url, application_name=LAST_SERVER):
+        migrate(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest_of_migrations LOGIN")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest_of_migrations")
+        try:
+            migrate(database_url.replace("postgres:@", "guest_of_migrations:@"))
+        finally:
+            connection.execute("DROP OWNED BY guest_of_migrations")
+            connection.execute("DROP ROLE guest_of_migrations")
+
+    assert _revision(database_url) == "0013"
+
+
 def test_a_newer_schema_is_left_alone(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE alembic_version SET version_num = '9999', serves_from = '9998'")
 
     with pytest.raises(InstallError, match="migrated by a newer version of this server; run that one"):
         migrate(database_url)
+
+    assert _revision(database_url) == "9999"
+
+
+def test_a_newer_schema_that_serves_this_version_is_used_as_it_is(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999', serves_from = %s", [head()])
+
+    migrate(database_url)
 
     assert _revision(database_url) == "9999"

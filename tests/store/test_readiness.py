@@ -11,6 +11,7 @@ import app.store.install.tables
 from app.store.install.install import head
 from app.store.postgres.database import Database
 from app.store.postgres.readiness import DELETED, GROWING, Readiness
+from tests.kit.last_release import put_back
 
 assert app.store.install.tables, "registers the tables"
 
@@ -72,3 +73,32 @@ def test_a_database_that_is_read_only_is_not_ready(database_url: str) -> None:
     url = f"{database_url}&options=-c%20default_transaction_read_only%3Don"
 
     assert _problem(url) == "The database is read-only"
+
+
+@pytest.mark.parametrize(
+    ("revision", "serves_from", "is_ready"),
+    [
+        (head(), "0013", True),
+        ("0013", "0012", True),
+        ("0012", "0012", False),
+        ("9999", head(), True),
+        ("9999", "9998", False),
+    ],
+    ids=["its own", "the oldest", "older", "newer", "newer, and not for this version"],
+)
+def test_a_schema_says_which_servers_work_with_it(
+    database_url: str,
+    revision: str,
+    serves_from: str,
+    is_ready: bool,  # noqa: FBT001
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s, serves_from = %s", [revision, serves_from])
+
+    assert _problem(database_url) == (None if is_ready else "The database has another version of the schema")
+
+
+def test_a_schema_from_before_it_said_so_is_not_ready(database_url: str) -> None:
+    put_back(database_url)
+
+    assert _problem(database_url) == "The database has another version of the schema"

@@ -21,7 +21,10 @@ SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()
 """
 
-SERVING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'synap server'"
+SERVING = (
+    "SELECT pid FROM pg_stat_activity "
+    "WHERE datname = current_database() AND starts_with(application_name, 'synap server')"
+)
 
 
 def test_searches_of_one_workspace_leave_another_its_own(store: Store) -> None:

@@ -50,15 +50,24 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from machine(settings)
 
 
-def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
+def _schema(connection: Connection) -> Finding:
+    """Whether this version works with the schema."""
     revision = inspection.revision(connection)
+    if revision == head():
+        return Finding(is_right=True, sentence=f"The schema is at its newest version ({revision}).")
+    if revision is not None and inspection.serves(connection, head()):
+        hint = "when no older server runs, run: synap migrate" if revision < head() else "a newer version made it"
+        return Finding(is_right=True, is_hint=True, sentence=f"The schema is at {revision}, not at {head()}; {hint}.")
     if revision is not None and revision > head():
-        yield wrong(f"The schema is at {revision}, which a newer version of this server made; run that one.")
+        return wrong(f"The schema is at {revision}, which a newer version of this server made; run that one.")
+    return wrong(f"The schema is at {revision or 'none'}, not at {head()}; synap migrate brings it there.")
+
+
+def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    schema = _schema(connection)
+    yield schema
+    if not schema.is_right:
         return
-    if revision != head():
-        yield wrong(f"The schema is at {revision or 'none'}, not at {head()}; synap migrate brings it there.")
-        return
-    yield Finding(is_right=True, sentence=f"The schema is at its newest version ({revision}).")
     identity = find_identity(connection)
     if identity is None:
         yield wrong("The database has no install yet; synap serve makes one.")

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from app.filters.event import FoundEvent
+from app.filters.sql import place_of
 from app.store.events.query import Filter
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from app.store.postgres.database import Database, SlowReadError
@@ -34,10 +35,7 @@ PLACE_BY_ID = one_sql("id", "%(named)s::uuid", columns="seq, user_id")
 
 PLACE_BY_HASH = one_sql("hash", "%(named)b::bytea", columns="seq, user_id")
 
-BEFORE = """
-SELECT coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(at)s
-    ORDER BY recorded_at DESC LIMIT 1), -1)
-"""
+BEFORE = f"SELECT coalesce({place_of('%(at)s::timestamptz')} - 1, -1)"
 
 
 LOW, HIGH = ["%(after)s::bigint + 1"], ["%(until)s::bigint"]

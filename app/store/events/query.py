@@ -12,36 +12,28 @@ from uuid import UUID
 import msgspec
 
 from app.filters.parse import filter_of
-from app.filters.sql import condition, has_kind, projection
+from app.filters.sql import KINDS, condition, has_kind, kinds, may_have, place_of, projection
 from app.filters.type_patterns import type_pattern
 from app.store.events.linker import MICROSECOND
 from app.store.postgres.pipe import uuid_array
-from app.store.postgres.walk import IN_WORKSPACE, LAST_PLACE, Entry, Walk, each_sql, fitting_types
+from app.store.postgres.walk import IN_WORKSPACE, Entry, Walk, each_sql, existing, fitting_types
 from schemas.event import EventQuery
 from schemas.filter import And, Node, Test
 
 IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
 """Fields in whose order the log stands: times strictly increase with seq, so that the primary key serves both."""
 
-_FIRST = (
-    "(\n    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at >= %(from)s "
-    "ORDER BY recorded_at LIMIT 1)"
-)
+_FROM, _TO = place_of("%(from)s::timestamptz"), place_of("%(to)s::timestamptz")
 
-FIRST_SEQ = f"\nevent.seq >= {_FIRST}\n"
-"""Where the events from a time on begin; true of none where there are none. The times themselves are not compared: an
-index that sorts by seq knows only seqs, and a plan for times that it does not know would sort all that lie between."""
+FIRST_SEQ = f"\nevent.seq >= {_FROM}\n"
+"""Where the events from a time on begin. The times themselves are not compared: an index that sorts by seq knows only
+seqs."""
 
-_LAST = (
-    "(\n    SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < %(to)s "
-    "ORDER BY recorded_at DESC LIMIT 1)"
-)
-
-LAST_SEQ = f"\nevent.seq <= {_LAST}\n"
+LAST_SEQ = f"\nevent.seq < {_TO}\n"
 """Where they end."""
 
-KINDS = {("ai",), ("automation",), ("custom",), ("import",), ("sync",)}
-"""Of metadata, those that have an index."""
+KIND_BITS = {(kind,): 2**place for place, kind in enumerate(KINDS)}
+"""Of metadata, those that have an index, and what says so in it."""
 
 AGENT = ("ai", "agent")
 
@@ -63,6 +55,8 @@ NULLABLE = {"subject_id", "correlation_id", "causation_id"}
 
 PRODUCER = "coalesce(producer, source)"
 
+HAS_METADATA = "metadata IS NOT NULL"
+
 BY_ID = "id = ANY(%(ids)s::uuid[])"
 
 
@@ -80,8 +74,8 @@ class Filter:
         self.parameters: dict[str, object] = {"workspace": workspace}
         self._counted: list[str] = [IN_WORKSPACE]
         self._others: list[str] = []
-        self._indexed: dict[str, Entry | None] = {}
-        """Conditions that an index serves, and how it is entered; None: it is in the order of the log."""
+        self._indexed: dict[str, Entry] = {}
+        """Conditions that an index serves, and how it is entered."""
         for name in ("subject_id", "correlation_id", "causation_id", "user_id"):
             self._add(self._others, name, getattr(query, name))
         if only_user != query.user_id:
@@ -102,7 +96,7 @@ class Filter:
         self._is_free = node is not None and not self._add_node(node, only_user)
         self._has_metadata = query.has_metadata
         if query.has_metadata:
-            self._indexed["metadata IS NOT NULL"] = None
+            self._indexed[HAS_METADATA] = existing(kinds(), HAS_METADATA, "true")
 
     @property
     def is_planned(self) -> bool:
@@ -168,12 +162,8 @@ class Filter:
         if self._others or (self._span and (len(self._counted) > 1 or self._has_metadata is not None)):
             return self._count
         if self._span:
-            before = (
-                "coalesce((SELECT seq FROM event WHERE workspace_id = %(workspace)s AND recorded_at < {} "
-                "ORDER BY recorded_at DESC LIMIT 1), -1)"
-            )
-            start = before.format("%(from)s") if "from" in self.parameters else "-1"
-            end = before.format("%(to)s") if "to" in self.parameters else "seq"
+            start = _FROM if "from" in self.parameters else "0"
+            end = _TO if "to" in self.parameters else "seq + 1"
             return f"SELECT greatest({end} - {start}, 0) FROM event_tip WHERE workspace_id = %(workspace)s"
         if self.is_bare:
             return "SELECT seq + 1 FROM event_tip WHERE workspace_id = %(workspace)s"
@@ -189,19 +179,21 @@ class Filter:
 
     @property
     def _conditions(self) -> list[str]:
-        metadata = [] if self._has_metadata is None else [f"metadata IS {'NOT ' if self._has_metadata else ''}NULL"]
+        metadata = [] if self._has_metadata is None else [HAS_METADATA if self._has_metadata else "metadata IS NULL"]
         return [*self._counted, *self._others, *self._span, *metadata]
 
     @property
     def _walk(self) -> Walk:
-        plain, entry = next(((sql, entry) for sql, entry in self._indexed.items() if entry), ("true", None))
+        plain, entry = next(iter(self._indexed.items()), ("true", None))
         rest = [each for each in self._conditions if each not in {IN_WORKSPACE, plain, *self._span}]
+        if entry is not None and entry.rest is not None:
+            rest.append(entry.rest)
         return Walk(
             entry=entry,
             plain=plain,
             rest=rest,
-            low=[f"coalesce({_FIRST}, {LAST_PLACE})"] if "from" in self.parameters else [],
-            high=[f"coalesce({_LAST}, -1)"] if "to" in self.parameters else [],
+            low=[_FROM] if "from" in self.parameters else [],
+            high=[f"{_TO} - 1"] if "to" in self.parameters else [],
         )
 
     @property
@@ -249,8 +241,11 @@ class Filter:
         self._others.append(sql)
         added = [f"%({name})s" for name in self.parameters if name not in before]
         match list(_conjuncts(node)):
-            case [Test(field, "isNull", False)] if field.name == "metadata" and field.path in KINDS:
-                self._indexed[sql] = None
+            case [Test(field, "isNull", False)] if field.name == "metadata" and field.path in KIND_BITS:
+                # A walk goes through one set of kinds after the other: a list of them would have another way be taken.
+                rest = sql.replace(may_have(*field.path, "event.metadata"), has_kind(*field.path, "event.metadata"))
+                wanted = f"value & {KIND_BITS[field.path]} > 0"
+                self._indexed[sql] = existing(kinds(), HAS_METADATA, wanted, rest=rest)
             case [Test(field, "eq", str())] if field.name == "metadata" and field.path == AGENT:
                 agent = f"({projection('event.metadata')} -> 'ai' -> 'agent')"
                 self._indexed[sql] = Entry(

@@ -6,10 +6,11 @@ from app.ledger.chain import NODE_LOG
 from app.store.events.idempotency import SINCE
 from app.store.events.linker import LOCK
 from app.store.install.rotation import LOCK_ALL_TIPS, LOCK_INSTALL
+from app.store.postgres.database import FORMER_APPLICATIONS
 
-FIND_OLDER_SERVER = """
+FIND_OLDER_SERVER = f"""
 SELECT FROM pg_stat_activity
-WHERE datname = current_database() AND application_name IN ('synap', 'synap admin', 'synap notices') LIMIT 1
+WHERE datname = current_database() AND application_name IN ({FORMER_APPLICATIONS}) LIMIT 1
 """
 """A connection of an earlier version, whose processes named their connections so."""
 

@@ -14,7 +14,7 @@ from app.ledger.merkle import Frontier
 from app.store.install.keys import IS_VALID
 from app.store.install.totals import COUNT_PENDING_DELIVERIES
 from app.store.postgres.pipe import Row
-from app.store.postgres.readiness import FIND_MISSING_RIGHT, GET_STATE, RIGHTS
+from app.store.postgres.readiness import FIND_MISSING_RIGHT, GET_STATE, RIGHTS, works_with
 
 GET_REVISION = "SELECT version_num FROM alembic_version"
 """The revision of the schema."""
@@ -97,6 +97,12 @@ def revision(connection: psycopg.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def serves(connection: psycopg.Connection, code: str) -> bool:
+    """Whether code, whose newest revision is `code`, works with the schema, which may be newer."""
+    [(revision, serves_from, _)] = connection.execute(GET_STATE)
+    return works_with(code, revision, serves_from)
+
+
 def loose_tips(connection: psycopg.Connection) -> list[str]:
     """The logs whose tip is not their last event, or that another key than the install's signs. Servers may append."""
     return [log for (log,) in connection.execute(LIST_LOOSE_TIPS)]
@@ -109,7 +115,7 @@ def late_tips(connection: psycopg.Connection) -> list[str]:
 
 def is_read_only(connection: psycopg.Connection) -> bool:
     """Whether nothing can be written."""
-    [(_, read_only)] = connection.execute(GET_STATE)
+    [(_, _, read_only)] = connection.execute(GET_STATE)
     return bool(read_only)
 
 

@@ -1,9 +1,11 @@
 """What an install has once: its schema, its identity and its first key. Made by one process at a time."""
 
 import pkgutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -18,11 +20,13 @@ from psycopg.errors import (
 from app.ledger.chain import NODE_LOG
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, write_secret
-from app.store.install.inspection import revision
+from app.store.install.inspection import revision, serves
 from app.store.install.keys import insert_key, new_token
 from app.store.install.secret import fingerprint, first_secret, keep_fingerprint, require_secret
 from app.store.install.workspaces import create_workspace
+from app.store.postgres.database import FORMER_APPLICATIONS
 from app.store.postgres.driver import said
+from app.store.postgres.readiness import OLDEST
 from app.store.postgres.roles import grant_serving
 from schemas.principal import EVERY
 
@@ -35,6 +39,18 @@ INSERT INTO install (id, node, kid, origin, created_at, secret_fingerprint, idem
 VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
 """
 """Creates the only row of the install. Ids of events with an Idempotency-Key depend on the secret from now on."""
+
+POLL_SECONDS = 0.1
+
+TAKES_AWAY = {"0014": "0013"}
+"""Revisions that take something away, and since which one servers do without it."""
+
+GET_OLDEST_SERVER = f"""
+SELECT min(split_part(application_name, ' ', 3)) FROM pg_stat_activity
+WHERE datname = current_database()
+    AND (starts_with(application_name, 'synap server') OR application_name IN ({FORMER_APPLICATIONS}))
+"""
+"""For which schema the oldest connected server was written: servers say so in their connections' names since 0014."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """A file is named by its revision, which is a number: `0001_the_event_log.py`."""
@@ -70,27 +86,71 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
 def migrate(url: str, *, serving_role: str | None = None) -> None:
     """Bring the schema to its newest version, and grant the `serving_role` what a server does.
 
-    A second process waits for the first. Raises InstallError.
+    Where older servers are connected, it stays at the newest version that they work with. A second process waits for
+    the first. Raises InstallError.
     """
     with connect(url) as connection:
         try:
-            connection.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
-            current = revision(connection)
-            if current not in {None, *_revisions()}:
-                raise InstallError("The database was migrated by a newer version of this server; run that one.")
-            if current != head():
-                _upgrade(url)
-            if serving_role is not None:
-                grant_serving(connection, serving_role)
+            with _setting_up(connection):
+                _bring_up(url, connection)
+                if serving_role is not None:
+                    grant_serving(connection, serving_role)
         except psycopg.Error as error:
             raise InstallError(
-                f"The schema cannot be migrated: {said(error)}; nothing was changed{_remedy(error)}."
+                f"The schema cannot be migrated: {said(error)}; no step of it is half done{_remedy(error)}."
             ) from None
 
 
 def head() -> str:
     """The newest revision of the schema."""
-    return max(_revisions())
+    return _revisions()[-1]
+
+
+def is_newest(connection: psycopg.Connection) -> bool:
+    """Whether the schema is the newest one."""
+    return revision(connection) == head()
+
+
+def is_held_back(connection: psycopg.Connection) -> bool:
+    """Whether an older server is connected, which does not work with the newest schema."""
+    return _target(connection) != head()
+
+
+def _bring_up(url: str, connection: psycopg.Connection) -> None:
+    """Migrate, under the lock. Raises InstallError for a newer schema that this code does not work with."""
+    current = revision(connection)
+    if current is not None and current > head():
+        if not serves(connection, head()):
+            raise InstallError("The database was migrated by a newer version of this server; run that one.")
+    elif (current or "") < (target := _target(connection)):
+        try:
+            _upgrade(url, target)
+        except InsufficientPrivilege:
+            if current is None or current < OLDEST:
+                raise  # else this code works with it, and the owner of the tables can go on
+
+
+def _target(connection: psycopg.Connection) -> str:
+    """The newest revision that every connected server works with."""
+    row = connection.execute(GET_OLDEST_SERVER).fetchone()
+    oldest = row[0] if row else None
+    if oldest is not None:
+        for before, after in pairwise(_revisions()):
+            if oldest < TAKES_AWAY.get(after, ""):
+                return before
+    return head()
+
+
+@contextmanager
+def _setting_up(connection: psycopg.Connection) -> Iterator[None]:
+    """One process at a time is inside. The others ask again and again: an index that is built waits for their waits."""
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (_SETUP_LOCK,)).fetchone() != (True,):
+        time.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        with suppress(psycopg.OperationalError):  # a connection that is lost has let go of it
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_SETUP_LOCK,))
 
 
 class Identity(Struct, frozen=True):
@@ -122,8 +182,7 @@ def set_up(
     install's or is lost, and for an `origin` that is another; SecretError likewise for the install secret. Both may be
     lost if we are `recovering`.
     """
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SETUP_LOCK,))
+    with _setting_up(connection), connection.transaction():
         connection.execute("SELECT FROM install FOR KEY SHARE")  # the key in force stays so until its file is looked at
         identity = find_identity(connection)
         if identity is None:
@@ -191,7 +250,7 @@ def _first_key(node_key: Path) -> Signer:
         raise InstallError(f"The signing key {node_key} cannot be read or written: {error.strerror}.") from None
 
 
-def _upgrade(url: str) -> None:
+def _upgrade(url: str, target: str) -> None:
     # Imported here: they take longer than most commands, of which few find anything to migrate.
     import alembic.command  # noqa: PLC0415
     import alembic.config  # noqa: PLC0415
@@ -201,9 +260,9 @@ def _upgrade(url: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
     try:
-        with engine.begin() as migrating:
+        with engine.connect() as migrating:
             config.attributes["connection"] = migrating
-            alembic.command.upgrade(config, "head")
+            alembic.command.upgrade(config, target)
     except sqlalchemy.exc.DBAPIError as error:
         raise error.orig or error from None
     finally:
@@ -211,7 +270,7 @@ def _upgrade(url: str) -> None:
 
 
 def _revisions() -> list[str]:
-    return [module.name.partition("_")[0] for module in pkgutil.iter_modules([str(MIGRATIONS / "versions")])]
+    return sorted(module.name.partition("_")[0] for module in pkgutil.iter_modules([str(MIGRATIONS / "versions")]))
 
 
 def _remedy(error: psycopg.Error) -> str:

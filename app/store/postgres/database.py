@@ -27,9 +27,12 @@ from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500
 
-APPLICATION = "synap server"
-"""What PostgreSQL calls the connections of a server process. Servers of version 0.1 are called otherwise:
-`app/store/install/idempotency.py` tells them by that."""
+APPLICATION = "synap server 0014"
+"""What PostgreSQL calls the connections of a server process: it says which schema the server was written for, so that a
+migration takes nothing away from it."""
+
+FORMER_APPLICATIONS = "'synap', 'synap admin', 'synap notices'"
+"""What those of version 0.1 are called: `app/store/install/idempotency.py` tells them by that."""
 
 INDEXED = {
     "random_page_cost": "1.1",

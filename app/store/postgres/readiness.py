@@ -6,11 +6,16 @@ from schemas.errors import Unavailable
 HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
 """Whether the schema was ever created."""
 
-GET_STATE = (
-    "SELECT version_num, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool FROM alembic_version"
-)
-"""The revision of the schema, and whether the database is read-only: a standby, or by
-`default_transaction_read_only`."""
+OLDEST = "0013"
+"""The oldest schema that this code works with."""
+
+GET_STATE = """
+SELECT version_num, to_jsonb(alembic_version) ->> 'serves_from',
+    pg_is_in_recovery() OR current_setting('transaction_read_only')::bool
+FROM alembic_version
+"""
+"""The revision of the schema, the oldest revision whose servers work with it (null before 0013), and whether the
+database is read-only: a standby, or by `default_transaction_read_only`."""
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),
@@ -45,8 +50,13 @@ ORDER BY name, needed LIMIT 1
 RIGHTS = {"tables": [table for table, _ in NEEDED], "rights": [right for _, right in NEEDED]}
 
 
+def works_with(code: str, revision: str, serves_from: str | None) -> bool:
+    """Whether code, whose newest revision is `code`, works with a schema that says this of itself."""
+    return revision >= OLDEST and (revision <= code or (serves_from is not None and serves_from <= code))
+
+
 class Readiness:
-    """Looks whether the database has the schema that this code was written for, and takes what is written."""
+    """Looks whether the database has a schema that this code works with, and takes what is written."""
 
     def __init__(self, database: Database, revision: str) -> None:
         self._database = database
@@ -63,9 +73,9 @@ class Readiness:
         if not (await self._database.rows(HAS_SCHEMA, {}))[0][0]:
             return "The database is not migrated"
         states = await self._database.rows(GET_STATE, {})
-        if not states or states[0][0] != self._revision:
+        if not states or not works_with(self._revision, *states[0][:2]):
             return "The database has another version of the schema"
-        if states[0][1]:
+        if states[0][2]:
             return "The database is read-only"
         if missing := await self._database.rows(FIND_MISSING_RIGHT, RIGHTS):
             [(table, right)] = missing

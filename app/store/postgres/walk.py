@@ -26,6 +26,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked (value)`. `where` is the condition of an index
     that leaves events out. `too_many` is the condition under which `asked` is empty because there are too many values.
+    `rest` is what those that are met have to be tested for, where the index leads to others as well.
     """
 
     column: str
@@ -33,6 +34,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     asked: str | None = None
     where: str | None = None
     too_many: str | None = None
+    rest: str | None = None
 
 
 class Walk(Struct, frozen=True, kw_only=True):
@@ -154,6 +156,22 @@ def each_sql(key: str, values: str, *, columns: str = "*", name: str = "event") 
     """
     row = one_sql(key, "asked.value", columns=columns)
     return f"unnest({values}) AS asked (value) CROSS JOIN LATERAL ({row}) AS {name}"
+
+
+def existing(column: str, where: str, wanted: str, *, rest: str | None = None) -> Entry:
+    """The values of an index on (workspace, `column`, seq) that exist in a workspace and are `wanted`; they are few.
+
+    From each the index leads to the next. `rest` as in `Entry`.
+    """
+    first = f"SELECT {column} AS value FROM event WHERE {IN_WORKSPACE} AND {where}"
+    order = f"ORDER BY {column}, seq LIMIT 1"
+    asked = f"""
+        found AS (
+            SELECT value FROM ({first} {order}) AS first
+            UNION ALL
+            SELECT next.value FROM found CROSS JOIN LATERAL ({first} AND {column} > found.value {order}) AS next
+        ), asked (value) AS MATERIALIZED (SELECT value FROM found WHERE {wanted})"""
+    return Entry(column=column, asked=asked, where=where, rest=rest)
 
 
 def fitting_types(pattern: str | None, *, start: str | None = None, end: str | None = None) -> Entry:

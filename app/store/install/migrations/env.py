@@ -1,10 +1,15 @@
-"""Alembic's entry: runs the migrations on the connection that `app.store.postgres.database.migrate` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `app.store.install.install.migrate` hands over."""
 
 from alembic import context
 from sqlmodel import SQLModel
 
 import app.store.install.tables  # noqa: F401 - registers the tables
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata)
+# Each migration is a transaction of its own, so that one may end it and build an index while servers go on.
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    transaction_per_migration=True,
+)
 with context.begin_transaction():
     context.run_migrations()

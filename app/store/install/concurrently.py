@@ -1,0 +1,26 @@
+"""Indexes that a migration makes and drops while servers read and write."""
+
+from alembic import op
+from sqlalchemy import text
+
+INVALID = text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid")
+
+
+def create_index(name: str, on: str) -> None:
+    """Build an index `on` a table and columns, and have the planner know it.
+
+    It commits what the migration did before. What a build left that was killed is dropped first.
+    """
+    with op.get_context().autocommit_block():
+        op.execute("SET statement_timeout = 0")  # it may take minutes, and nobody waits for it
+        if op.get_bind().execute(INVALID, {"name": name}).first() is not None:
+            op.execute(f"DROP INDEX CONCURRENTLY {name}")
+        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
+        op.execute("ANALYZE event")
+
+
+def drop_index(name: str) -> None:
+    """Drop an index, if it is there. It commits what the migration did before."""
+    with op.get_context().autocommit_block():
+        op.execute("SET statement_timeout = 0")  # it waits for whoever reads by it
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")

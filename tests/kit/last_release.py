@@ -1,0 +1,35 @@
+"""The schema as the last release left it: servers of this one work on it as well, but not fast."""
+
+import psycopg
+
+from app.filters.sql import KINDS, has_kind
+
+SCHEMA = (
+    "DROP INDEX event_kinds_ix",
+    "DROP STATISTICS event_kinds_st",
+    "CREATE UNIQUE INDEX event_workspace_id_recorded_at_ix ON event (workspace_id, recorded_at)",
+    "CREATE INDEX event_with_metadata_ix ON event (workspace_id, seq) WHERE metadata IS NOT NULL",
+    *(f"CREATE INDEX event_with_{kind}_ix ON event (workspace_id, seq) WHERE {has_kind(kind)}" for kind in KINDS),
+    *(f"CREATE STATISTICS event_with_{kind}_st ON (strpos(metadata, '\"{kind}\":')) FROM event" for kind in KINDS),
+    "ALTER TABLE alembic_version DROP COLUMN serves_from",
+    "UPDATE alembic_version SET version_num = '0012'",
+)
+
+LAST_SERVER = "synap server"
+"""What its servers called their connections."""
+
+
+def put_back(url: str) -> None:
+    """Give a database the schema of the last release."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in SCHEMA:
+            connection.execute(statement)
+
+
+def indexes(url: str) -> set[str]:
+    """The valid indexes of the table `event`."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'event'::regclass AND indisvalid"
+        )
+        return {name for (name,) in rows}
