@@ -41,13 +41,15 @@ def find_issues(value: object, wanted: Any, metadata: type[Struct] | None = None
 
 def decoded(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Struct] | None = None) -> T:
     """JSON as a value of the decoder's type. Raises InvalidInput with every invalid place."""
-    place = ""
     try:
         read = decoder.decode(source)
-        if not holds_far(source, read):
-            return read
     except UNREADABLE as error:
-        place = place_of(error)
+        return _decoded_slowly(source, decoder, metadata, place_of(error))
+    return _decoded_slowly(source, decoder, metadata, "") if holds_far(source, read) else read
+
+
+def _decoded_slowly(source: bytes, decoder: msgspec.json.Decoder[T], metadata: type[Struct] | None, place: str) -> T:
+    """The same for JSON that the decoder has rejected, at `place`. The decoder is stricter than the JSON Schema."""
     value = read_json(source)
     if issues := find_issues(value, decoder.type, metadata):
         raise InvalidInput(issues)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from app.ledger.chain import NODE_LOG
 from app.store.install.keys import find_principal, token_hash, valid_keys
-from app.store.install.workspaces import workspace_exists
+from app.store.install.workspaces import DEFAULT_WORKSPACE, workspace_exists
 from app.store.postgres.database import Database
 from app.telemetry.metrics import UNAUTHORIZED
 from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, Unauthorized, Unavailable
@@ -23,7 +23,6 @@ WATCH_SECONDS = 3.0
 
 INVALID = "The token is unknown, expired or revoked"
 
-DEFAULT_WORKSPACE = "default"
 """Where a key of every workspace acts unless a call names another."""
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from app.store.install.workspaces import no_workspace
 from schemas.base import ShortText
 from schemas.principal import WorkspaceSlug
 
@@ -16,11 +17,11 @@ class UsageError(Exception):
 
 
 def check_workspace(slug: str) -> None:
-    """Raise UsageError if no workspace can have this slug."""
+    """Raise WorkspaceError if no workspace can have this slug."""
     try:
         msgspec.convert(slug.removeprefix("_"), WorkspaceSlug)  # the server's own log is _node
     except (msgspec.ValidationError, UnicodeEncodeError):
-        raise UsageError(f"There is no workspace {slug!r}; see: synap workspaces list.") from None
+        raise no_workspace(slug) from None
 
 
 def check_user(user: str) -> None:

@@ -20,7 +20,8 @@ from app.server.install import ReadyInstall, ready
 from app.settings import Settings
 from app.signals import stop
 from app.store.audit.log import enter
-from app.store.install.install import DEFAULT_WORKSPACE, connect
+from app.store.install.install import connect
+from app.store.install.workspaces import DEFAULT_WORKSPACE, no_workspace
 from app.store.ledger.export import Export, Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
@@ -56,7 +57,7 @@ def export_log(settings: Settings, part: Part, path: Path | None, *, force: bool
             issue = error.issues[0]
             raise ExportingError(f"{OPTIONS.get(issue.path, issue.path)} {issue.message}.") from None
         except NotFound:
-            raise ExportingError(f"There is no workspace {part.workspace!r}; see: synap workspaces list.") from None
+            raise no_workspace(part.workspace) from None
         except ProcedureError as error:
             raise ExportingError(f"The export broke off: {error.message}.") from None
 

@@ -8,9 +8,8 @@ from cyclopts import App, Parameter
 
 from app.cli.administration import administered
 from app.cli.arguments import UsageError, check_user
-from app.store.install.install import DEFAULT_WORKSPACE
 from app.store.install.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
-from app.store.install.workspaces import list_workspaces
+from app.store.install.workspaces import DEFAULT_WORKSPACE, list_workspaces
 from schemas.principal import EVERY, Scope
 
 keys = App(name="keys", help="API keys.")

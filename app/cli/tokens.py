@@ -1,9 +1,17 @@
 """The tokens that commands send to a server."""
 
 import os
+import re
 from pathlib import Path
 
 from app.cli.arguments import UsageError
+
+_TOKEN = re.compile(r"[!-~]+")
+
+
+def token_in(file: Path) -> str:
+    """The token in a file. Raises OSError, ValueError."""
+    return file.read_text(encoding="ascii").strip()
 
 
 def read_token(file: Path | None) -> str:
@@ -11,6 +19,13 @@ def read_token(file: Path | None) -> str:
     if file is None:
         return os.environ.get("SYNAP_TOKEN", "").strip()
     try:
-        return file.read_text(encoding="ascii").strip()
+        return token_in(file)
     except (OSError, ValueError) as error:
         raise UsageError(f"The token file {file} cannot be read ({type(error).__name__}).") from None
+
+
+def bearer(token: str) -> str:
+    """The value of the header `Authorization`. Raises UsageError for what cannot be a token."""
+    if not _TOKEN.fullmatch(token):
+        raise UsageError("The token has characters that no token has.")
+    return f"Bearer {token}"

@@ -58,14 +58,17 @@ class Drafting:
         try:
             body = self._body(event, user_id, path)
         except (InvalidInput, *UNREADABLE) as error:
-            # Once more and slowly, for every place that is wrong.
-            issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
-            refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, UNFIT)]
-            raise InvalidInput(issues or refused) from None
+            raise self._explained(error, event, path) from None
         sees_erased = owner.reads_only is None
         if event.id is None:
             return _draft(new_id(), event.type, body, sees_erased=sees_erased, is_id_new=True)
         return _draft(event.id, event.type, body, sees_erased=sees_erased)
+
+    def _explained(self, error: Exception, event: LogEvent, path: str) -> InvalidInput:
+        """The failure with every place of the event that is wrong. Slow: it walks through the whole event."""
+        issues = find_issues(read_json(msgspec.json.encode(event), path), LogEvent, self.metadata, path)
+        refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, UNFIT)]
+        return InvalidInput(issues or refused)
 
     def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
         data, place = bytes(event.data), join(path, "data")

@@ -12,6 +12,7 @@ import pytest
 from app.cli.arguments import UsageError
 from app.cli.export import ExportingError
 from app.cli.main import cli
+from app.store.install.workspaces import WorkspaceError
 from tests.kit.servers import environment
 from tests.store.opened import Store, draft, opened
 
@@ -112,7 +113,7 @@ WRONG = {
 def test_what_cannot_be_exported_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     for arguments, sentence in WRONG.values():
         output = [] if "-o" in arguments else ["-o", "log.json"]
-        with pytest.raises((ExportingError, UsageError)) as refused:
+        with pytest.raises((ExportingError, UsageError, WorkspaceError)) as refused:
             _run("export", *arguments, *output)
         assert str(refused.value) == sentence
 

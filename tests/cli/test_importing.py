@@ -15,6 +15,7 @@ import pytest
 from app.cli.arguments import UsageError
 from app.cli.importing.reader import ImportingError
 from app.cli.main import cli
+from app.store.install.workspaces import WorkspaceError
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP
 from tests.kit.servers import cloned, environment, until
@@ -318,7 +319,7 @@ def test_what_cannot_be_imported_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     _file(tmp_path, _note(0))
 
-    with pytest.raises((ImportingError, UsageError)) as refused:
+    with pytest.raises((ImportingError, UsageError, WorkspaceError)) as refused:
         cli(["import", *arguments], result_action="return_none")
 
     assert expected in str(refused.value)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.cli.arguments import UsageError
 from app.cli.tail.command import is_local
 from app.cli.tail.follow import TailError, TailOptions, follow
 from app.cli.tail.line import line
@@ -211,5 +212,5 @@ def test_what_cannot_be_followed_is_one_sentence(server: Server, members: dict[s
     given = {"url": server.url, "token": server.token} | members
     given["url"] = given["url"].replace("{port}", server.url.rsplit(":", 1)[1])
 
-    with pytest.raises(TailError, match=rf"{expected}[^\n]*\.$"):
+    with pytest.raises((TailError, UsageError), match=rf"{expected}[^\n]*\.$"):
         next(follow(TailOptions(**given)))

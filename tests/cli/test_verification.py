@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.arguments import UsageError
 from app.cli.main import cli
 from app.cli.verify.evidence import SILENCE_SECONDS, UnreadableError, export_url, read_bundle
 from app.cli.verify.report import NOT_PINNED
@@ -237,7 +238,7 @@ def test_what_is_not_there_is_one_sentence(source: str) -> None:
 
 @pytest.mark.parametrize("token", ["t0ken\nx: y", "t0ken x", "t0kén"])
 def test_a_token_that_is_none_is_not_sent_or_shown(token: str) -> None:
-    with _hopping() as (here, hop), pytest.raises(UnreadableError, match=r"^The token has characters"):
+    with _hopping() as (here, hop), pytest.raises(UsageError, match=r"^The token has characters"):
         read_bundle(f"{here}/end", token=token)
 
     assert hop.seen == []

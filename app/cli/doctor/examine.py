@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from app.cli.doctor.checkpoints import examine_kept
 from app.cli.doctor.finding import MAX_NAMED, Finding, wrong
 from app.cli.doctor.machine import files, machine
+from app.cli.tokens import token_in
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.server.install import connections, observed
@@ -199,7 +200,7 @@ def _keys(settings: Settings, connection: Connection) -> Finding:
     if not valid:
         return wrong("No key is in force, so nobody can call; synap keys create makes one.")
     try:
-        token = settings.control_token_path.read_text(encoding="ascii").strip()
+        token = token_in(settings.control_token_path)
     except FileNotFoundError:
         token = ""
     except (OSError, ValueError) as error:

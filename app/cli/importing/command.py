@@ -14,7 +14,8 @@ from app.cli.importing.options import ImportOptions, ImportResult, called
 from app.cli.terminal import escaped
 from app.settings import Settings
 from app.signals import stop
-from app.store.install.install import CONTROL_KEY_ID, DEFAULT_WORKSPACE
+from app.store.install.install import CONTROL_KEY_ID
+from app.store.install.workspaces import DEFAULT_WORKSPACE
 
 
 def import_(

@@ -31,6 +31,7 @@ from app.store.events.event_log import EventLog
 from app.store.install.inspection import log_size
 from app.store.install.install import InstallError, connect
 from app.store.install.registered import register_types
+from app.store.install.workspaces import no_workspace
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
@@ -62,7 +63,7 @@ def import_file(settings: Settings, options: ImportOptions) -> ImportResult:
         with connect(install.database_url) as connection:
             size = log_size(connection, options.workspace)
             if size is None or options.workspace == NODE_LOG:
-                raise ImportingError(f"There is no workspace {options.workspace!r}; see: synap workspaces list.")
+                raise no_workspace(options.workspace)
             register_types(connection, registered_kinds(), event_types())
             enter(connection, "events.import_started", _named(options), [options.workspace])
         lines = DraftedLines(file, text, drafting, options.from_line, settings.max_event_bytes)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from app.cli.arguments import Flag
 from app.cli.tail.follow import TailOptions, follow
 from app.cli.tail.line import printer
-from app.cli.tokens import read_token
+from app.cli.tokens import read_token, token_in
 from app.settings import Settings
 from app.signals import stop
 
@@ -52,7 +52,7 @@ def tail(
     token = read_token(token_file)
     if not token and is_local(url):
         with suppress(OSError, ValueError):
-            token = settings.control_token_path.read_text(encoding="ascii").strip()
+            token = token_in(settings.control_token_path)
     options = TailOptions(
         url=url,
         token=token,

@@ -3,7 +3,6 @@
 import http.client
 import io
 import mmap
-import re
 import shutil
 import sys
 import urllib.error
@@ -19,6 +18,7 @@ import msgspec
 
 from app.cli.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
 from app.cli.terminal import escaped, without_secrets
+from app.cli.tokens import bearer
 from app.ledger.checkpoint import MalformedNoteError, Note, parse
 from app.ledger.unreadable import unreadable
 from app.ledger.verify import Verdict
@@ -43,8 +43,6 @@ MAX_KEPT_BYTES = 2**22
 
 _AROUND_NOTES = ("note", "checkpoint", "result", "data", "json")
 """The members of JSON around a note, from the inside out."""
-
-_TOKEN = re.compile(r"[!-~]+")
 
 
 class UnreadableError(Exception):
@@ -204,10 +202,8 @@ def _spooled(stream: Reader) -> IO[bytes]:
 def _downloaded(url: str, token: str | None) -> IO[bytes]:
     request = urllib.request.Request(url)  # noqa: S310 - http or https: the caller has looked
     if token:
-        if not _TOKEN.fullmatch(token):
-            raise UnreadableError("The token has characters that no token has.")
         # A redirect may lead to another host, so it is followed without the token.
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
+        request.add_unredirected_header("Authorization", bearer(token))
     with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
         file = _spooled(answer)
         if answer.length:  # the rest never came, which reading in pieces does not report

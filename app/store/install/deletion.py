@@ -10,7 +10,7 @@ from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolati
 from app.ledger.chain import NODE_LOG
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK
-from app.store.install.workspaces import WorkspaceError
+from app.store.install.workspaces import WorkspaceError, no_workspace
 from app.store.postgres.roles import power
 
 CUSTODIAN = "synap_custodian"
@@ -76,7 +76,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
             connection.execute(LOCK, of)
             tip = connection.execute(GET_LAST_EVENT, of).fetchone()
             if tip is None or slug == NODE_LOG:
-                raise WorkspaceError(f"There is no workspace {slug!r}; see: synap workspaces list.")
+                raise no_workspace(slug)
             # In the order in which the dispatch takes its locks.
             connection.execute(END_DISPATCH, of)
             connection.execute(LOCK_ALL_SUBSCRIPTIONS, of)

@@ -23,7 +23,7 @@ from app.ledger.signer import Signer, write_secret
 from app.store.install.inspection import revision, serves
 from app.store.install.keys import insert_key, new_token
 from app.store.install.secret import fingerprint, first_secret, keep_fingerprint, require_secret
-from app.store.install.workspaces import create_workspace
+from app.store.install.workspaces import DEFAULT_WORKSPACE, create_workspace
 from app.store.postgres.database import FORMER_APPLICATIONS
 from app.store.postgres.driver import said
 from app.store.postgres.readiness import OLDEST
@@ -31,7 +31,6 @@ from app.store.postgres.roles import grant_serving
 from schemas.principal import EVERY
 
 CONTROL_KEY_ID = "control"
-DEFAULT_WORKSPACE = "default"
 _SETUP_LOCK = 0x53594E4150
 
 INSERT_INSTALL = """

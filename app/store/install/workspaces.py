@@ -33,8 +33,17 @@ WORKSPACE_EXISTS = "SELECT FROM workspace WHERE id = %(id)s AND deleted_at IS NU
 """Returns a row if the workspace exists."""
 
 
+DEFAULT_WORKSPACE = "default"
+"""The workspace that every install begins with."""
+
+
 class WorkspaceError(Exception):
     """A workspace cannot be made or deleted; the message is one sentence for the operator."""
+
+
+def no_workspace(slug: str) -> WorkspaceError:
+    """There is no such workspace."""
+    return WorkspaceError(f"There is no workspace {slug!r}; see: synap workspaces list.")
 
 
 def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | None = None) -> bool:

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from app.surfaces.shared.connections import Live
 from app.surfaces.shared.failures import told
-from app.surfaces.shared.requests import bearer_token, header_map, is_welcome, refuse_malformed, request_id_of, single
+from app.surfaces.shared.requests import header_map, refuse_malformed, single, token_of
 from app.surfaces.shared.rest import Connection, RestDoor, parsed, request_id
-from app.surfaces.shared.websocket import POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError, close_code
+from app.surfaces.shared.websocket import POLICY, RESTART, TOO_BIG, TRY_AGAIN, Peer, TooBigError, accepted, close_code
 from procedures.call import call, is_logged, log_call, next_batch
 from procedures.context import Context
 from procedures.ledger.stream import stream as ledger_stream
@@ -58,14 +58,8 @@ class LedgerStream(Struct, frozen=True, kw_only=True):
         return stream
 
     async def _connect(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
-        await receive()
-        headers = header_map(scope)
-        if not is_welcome(headers, self.origins):
-            log_call(ledger_stream.name, request_id_of(headers), 0.0, "origin")
-            await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
-            return
-        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        await self.live.serve(_Socket(self, ASGIConnection(scope), receive, send).run())
+        if await accepted(scope, receive, send, self.origins, ledger_stream.name):
+            await self.live.serve(_Socket(self, ASGIConnection(scope), receive, send).run())
 
 
 class _Socket:
@@ -123,7 +117,7 @@ class _Socket:
 
     async def _context(self) -> Context:
         door = self._served.door
-        token = bearer_token(header_map(self._connection.scope)) or self._parameters.get("token")
+        token = token_of(header_map(self._connection.scope), self._parameters)
         principal = await door.authenticator.principal(token)
         return await door.context(self._connection, principal, self._parameters.get("log"), "log")
 

@@ -124,6 +124,11 @@ def bearer_token(headers: Mapping[bytes, bytes]) -> str | None:
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
+def token_of(headers: Mapping[bytes, bytes], parameters: Mapping[str, str]) -> str | None:
+    """The token of `Authorization: Bearer`, or else of the parameter `token`, for clients that cannot set headers."""
+    return bearer_token(headers) or parameters.get("token")
+
+
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     """The caller's `x-request-id` where it is harmless text of at most 128 characters, else a new one."""
     given = headers.get(b"x-request-id", b"")

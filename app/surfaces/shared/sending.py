@@ -1,7 +1,8 @@
 """Answers on their way to a client: piece by piece, at the client's own pace, unless it stops taking them."""
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 
 from litestar.types import Send
 
@@ -19,6 +20,14 @@ SEND_SECONDS = 60.0
 
 class SlowClientError(Exception):
     """A client did not take its answer in time. The connection has to be broken: the answer is not whole."""
+
+
+async def ping_if_idle(last_sent: Callable[[], float], seconds: float, ping: Callable[[], Awaitable[None]]) -> None:
+    """Ping if nothing was sent for so many seconds, for ever. `last_sent` is a time of `time.monotonic`."""
+    while True:
+        await asyncio.sleep(last_sent() + seconds - time.monotonic())
+        if time.monotonic() >= last_sent() + seconds:
+            await ping()
 
 
 async def send_parts(send: Send, parts: list[bytes], *, more: bool, seconds: float = SEND_SECONDS) -> None:

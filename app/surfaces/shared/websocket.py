@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from litestar.types import Receive, Send
+from litestar.types import Receive, Send, WebSocketScope
 
-from app.surfaces.shared.sending import SEND_SECONDS
+from app.surfaces.shared.requests import header_map, is_welcome, request_id_of
+from app.surfaces.shared.sending import SEND_SECONDS, ping_if_idle
+from procedures.call import log_call
 from schemas.errors import Internal, ProcedureError, RateLimited, Unavailable
 
 POLICY, TOO_BIG, DEFECT, RESTART, TRY_AGAIN = 1008, 1009, 1011, 1012, 1013
@@ -25,6 +27,18 @@ CLOSE_SECONDS = 5.0
 
 SLOWEST_BYTES = 65_536
 """How much of a large message a client takes at least in a second, after `SEND_SECONDS`."""
+
+
+async def accepted(scope: WebSocketScope, receive: Receive, send: Send, origins: Sequence[str], name: str) -> bool:
+    """Accept a socket, unless it comes from a page of another origin. The log calls it `name`."""
+    await receive()
+    headers = header_map(scope)
+    if not is_welcome(headers, origins):
+        log_call(name, request_id_of(headers), 0.0, "origin")
+        await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
+        return False
+    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+    return True
 
 
 class TooBigError(Exception):
@@ -92,11 +106,8 @@ class Peer:
             self._sent_at = time.monotonic()
 
     async def ping(self, text: bytes, seconds: float) -> None:
-        """Send `text` where nothing else was sent for so many seconds, for ever."""
-        while True:
-            await asyncio.sleep(self._sent_at + seconds - time.monotonic())
-            if time.monotonic() >= self._sent_at + seconds:
-                await self.send(text)
+        """Send `text` if nothing else was sent for so many seconds, for ever."""
+        await ping_if_idle(lambda: self._sent_at, seconds, lambda: self.send(text))
 
     async def close(self, code: int, reason: str = "") -> None:
         """Close it, with as much of the reason as a close frame holds."""

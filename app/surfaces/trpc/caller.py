@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from app.access.authenticator import Authenticator
 from app.surfaces.shared.failures import told
-from app.surfaces.shared.requests import bearer_token
+from app.surfaces.shared.requests import bearer_token, token_of
 from procedures.context import Context, Services
 from schemas.errors import Unauthorized
 
@@ -22,7 +22,7 @@ async def find_context(
     Raises Unauthorized, Forbidden, NotFound, Unavailable, and Internal where it cannot be found out.
     """
     try:
-        token = bearer_token(headers) or params.get("token")
+        token = token_of(headers, params)
         principal = await authenticator.principal(token)
         named = headers.get(b"x-workspace-id")
         workspace = named.decode("latin-1") if named is not None else params.get("workspaceId")

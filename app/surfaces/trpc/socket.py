@@ -18,7 +18,7 @@ from app.capacity.strangers import MAX_MESSAGE_BYTES
 from app.contract.operation import Kind
 from app.surfaces.shared.connections import Live
 from app.surfaces.shared.failures import told
-from app.surfaces.shared.requests import header_map, is_welcome, refuse_malformed, request_id_of
+from app.surfaces.shared.requests import header_map, refuse_malformed, request_id_of
 from app.surfaces.shared.statuses import BAD_REQUEST, PARSE_ERROR
 from app.surfaces.shared.websocket import (
     DEFECT,
@@ -28,6 +28,7 @@ from app.surfaces.shared.websocket import (
     TRY_AGAIN,
     Peer,
     TooBigError,
+    accepted,
     close_code,
 )
 from app.surfaces.trpc.caller import find_context
@@ -82,14 +83,8 @@ class Sockets(Struct, frozen=True, kw_only=True):
 
     async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         """One socket, from its upgrade to its end."""
-        await receive()
-        headers = header_map(scope)
-        if not is_welcome(headers, self.origins):
-            log_call("(socket)", request_id_of(headers), 0.0, "origin")
-            await send({"type": "websocket.close", "code": POLICY, "reason": "this origin may not connect"})
-            return
-        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        await self.live.serve(_Socket(self, scope, receive, send).run())
+        if await accepted(scope, receive, send, self.origins, "(socket)"):
+            await self.live.serve(_Socket(self, scope, receive, send).run())
 
 
 class _Socket:

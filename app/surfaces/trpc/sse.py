@@ -16,6 +16,7 @@ from msgspec import Struct
 from app.surfaces.shared.body import disconnected
 from app.surfaces.shared.connections import Live
 from app.surfaces.shared.failures import told
+from app.surfaces.shared.sending import ping_if_idle
 from app.surfaces.trpc.envelope import event, failure, message
 from app.surfaces.trpc.transformer import Transformer
 from procedures.call import next_batch
@@ -137,8 +138,5 @@ class _Sender:
             self._sent_at = time.monotonic()
 
     async def ping(self) -> None:
-        """Ping, for ever."""
-        while True:
-            await asyncio.sleep(self._sent_at + self._ping_seconds - time.monotonic())
-            if time.monotonic() >= self._sent_at + self._ping_seconds:
-                await self.send(event("ping", b""))
+        """Ping if nothing else was sent for a while, for ever."""
+        await ping_if_idle(lambda: self._sent_at, self._ping_seconds, lambda: self.send(event("ping", b"")))
