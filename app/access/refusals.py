@@ -67,7 +67,7 @@ class Refusals:
         except (Unavailable, TimeoutError):
             logger.warning("refused calls were not entered in the audit", acts=len(self._pending) + len(self._counts))
         except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
-            logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+            logger.error("defect", defect=type(error).__name__)
 
     async def _flush_regularly(self) -> None:
         while True:
@@ -77,7 +77,7 @@ class Refusals:
             except Unavailable:
                 continue  # the next time
             except Exception as error:  # noqa: BLE001 - the loop goes on
-                logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+                logger.error("defect", defect=type(error).__name__)
 
     async def _flush(self) -> None:
         """Enter one act for each. Raises Unavailable: then the rest waits, and no new acts are made meanwhile."""

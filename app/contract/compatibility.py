@@ -12,6 +12,9 @@ from msgspec import Struct
 
 Schema = dict[str, Any]
 
+EitherSchema = Schema | bool
+"""JSON Schema also has true and false as schemas."""
+
 DESCRIPTIVE = frozenset({"$schema", "$comment", "title", "description", "default", "examples", "deprecated"})
 """The keywords that only describe a value."""
 
@@ -220,7 +223,7 @@ def _less_null(schema: Schema) -> Schema:
     return schema
 
 
-def _schema(either: Schema | bool) -> Schema:  # noqa: FBT001 - JSON Schema's
+def _schema(either: EitherSchema) -> Schema:
     return either if isinstance(either, dict) else {}
 
 

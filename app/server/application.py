@@ -99,22 +99,9 @@ def create_app(
         version=version("synap-events"),
     )
 
-    @asynccontextmanager
-    async def running(_: Litestar) -> AsyncIterator[None]:
-        try:
-            await process.open(deliver=not ledger_alone)
-        except Exception:
-            logger.exception("this process cannot start")  # granian ends it without a word
-            raise
-        before_stop(live.stop)
-        try:
-            yield
-        finally:
-            await process.close()
-
     app = Litestar(
         [*handlers, service_router(Readiness(process.database, head())), metrics_router(measures)],
-        lifespan=[running],
+        lifespan=[lambda _: _running(process, deliver=not ledger_alone)],
         cors_config=_cors(settings),
         exception_handlers=last_handlers(refusals),
         openapi_config=None,  # `app/surfaces/openapi/document.py` writes the document
@@ -127,6 +114,21 @@ def create_app(
 
     app.register(docs_router(document))
     return app
+
+
+@asynccontextmanager
+async def _running(process: Process, *, deliver: bool) -> AsyncIterator[None]:
+    """Open a process, and close it when the server stops."""
+    try:
+        await process.open(deliver=deliver)
+    except Exception:
+        logger.exception("this process cannot start")  # granian ends it without a message
+        raise
+    before_stop(process.live.stop)
+    try:
+        yield
+    finally:
+        await process.close()
 
 
 def _trpc(

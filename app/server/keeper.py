@@ -65,6 +65,6 @@ class Keeper:
         except OSError as error:
             logger.warning("checkpoints cannot be kept", folder=str(self._notes.path), reason=error.strerror)
         except Exception as error:  # noqa: BLE001 - the loop goes on, and so does the end of the process
-            logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+            logger.error("defect", defect=type(error).__name__)
             return False
         return True

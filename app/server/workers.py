@@ -74,7 +74,7 @@ class Processes(MPServer):
     def shutdown(self, exit_code: int = 0) -> None:
         """Stop every process. One that was told by the same signal, and was quicker than us, has not failed."""
         try:
-            super().shutdown(exit_code)  # type: ignore[no-untyped-call] # granian's
+            super().shutdown(exit_code)
         except SystemExit:
             if not self.interrupt_signal:
                 raise
@@ -83,10 +83,10 @@ class Processes(MPServer):
         port = self.bind_port
         if self._ledger_port:
             self.bind_port = self._ledger_port
-            super()._init_shared_socket()  # type: ignore[no-untyped-call] # granian's
+            super()._init_shared_socket()
             self._ledger_socket = self._ssp, self._shd, self._sso
             self.bind_port = port
-        super()._init_shared_socket()  # type: ignore[no-untyped-call] # granian's
+        super()._init_shared_socket()
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> WorkerProcess:  # type: ignore[override] # so is granian's
         if not self._ledger_port or idx < self.workers - 1:

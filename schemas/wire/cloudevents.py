@@ -25,6 +25,9 @@ from schemas.reference import named_event
 from schemas.tracecontext import trace_id_of
 from schemas.wire.media import charset_of, refuse_other_charset, without_utf8
 
+AttributeValue = bool | int | str
+"""The value of an extension."""
+
 IDS = UUID("3d0b7c1e-52a4-5f0e-8a55-6c9d1b7e2f40")
 """The namespace of the UUIDs that are made from ids of CloudEvents."""
 
@@ -343,11 +346,11 @@ def _plain_type(content_type: str) -> str:
     return JSON if plain.lower() == JSON else plain
 
 
-def _spelled(value: bool | int | str) -> str:  # noqa: FBT001 - it is an attribute's value
+def _spelled(value: AttributeValue) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _typed(value: bool | int | str) -> bool | int | str:  # noqa: FBT001 - it is an attribute's value
+def _typed(value: AttributeValue) -> AttributeValue:
     if not isinstance(value, str) or not _SPELLED.fullmatch(value):
         return value
     read: bool | int = msgspec.json.decode(value)

@@ -145,7 +145,7 @@ class Comparison:
         except NotFound:
             return  # the workspace was deleted just now
         except KeyError:
-            logger.error("a log lacks events that its tip counts", log=log, remedy="synap doctor")  # noqa: TRY400
+            logger.error("a log lacks events that its tip counts", log=log, remedy="synap doctor")
             return
         await asyncio.to_thread(self._notes.write, log, KeptNote(signed.note, accepted))
 

@@ -67,7 +67,7 @@ class Witness:
         except (Unavailable, TimeoutError):
             logger.warning("the ends of the audit chains were not written; the next server does it")
         except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
-            logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+            logger.error("defect", defect=type(error).__name__)
 
     async def _look(self) -> None:
         while True:
@@ -76,7 +76,7 @@ class Witness:
                 with suppress(Unavailable):
                     await self._say_and_tell(only_if_due=True)
             except Exception as error:  # noqa: BLE001 - the loop goes on: the next hour has to be said as well
-                logger.error("defect", defect=type(error).__name__)  # noqa: TRY400 - a message may quote a statement
+                logger.error("defect", defect=type(error).__name__)
 
     async def _say_and_tell(self, *, only_if_due: bool) -> None:
         if not only_if_due or await self._audit.is_witness_due():

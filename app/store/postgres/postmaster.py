@@ -191,7 +191,7 @@ class Postmaster:
                 self._launch()
             except (DataDirectoryError, OSError) as error:
                 last = error
-                logger.error("the embedded PostgreSQL cannot be started again", reason=str(error))  # noqa: TRY400 - no traceback
+                logger.error("the embedded PostgreSQL cannot be started again", reason=str(error))
             else:
                 logger.info("the embedded PostgreSQL runs again", pid=self._process.pid)
                 return True

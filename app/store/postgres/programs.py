@@ -83,7 +83,7 @@ class Programs:
         """
         kept = {variable: value for variable, value in os.environ.items() if not variable.startswith("PG")}
         switched = None if self._prefix else self.user
-        return subprocess.Popen(  # noqa: S603 - our own programs
+        return subprocess.Popen(
             [*self._prefix, str(_folder() / name), *arguments],
             cwd=folder,
             env=kept,
@@ -115,7 +115,7 @@ class Programs:
         """Whether the user reaches the programs, with this before their names."""
         switched = None if prefix else self.user
         try:
-            ran = subprocess.run(  # noqa: S603 - our own programs
+            ran = subprocess.run(
                 [*prefix, str(_folder() / "initdb"), "--version"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
