@@ -30,7 +30,7 @@ from app.filters.matches import matcher
 from app.filters.parse import filter_of
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events.follower import MAX_BYTES, MAX_EVENTS, EventFollower
-from app.store.events.query import Filter
+from app.store.events.query import EventConditions
 from app.telemetry.metrics import FEED_SECONDS
 from schemas.base import Instant
 from schemas.errors import InvalidInput, Issue, RateLimited, Unavailable
@@ -187,7 +187,7 @@ class Selection:
 
     def __init__(self, query: StreamEvents, workspace: str, only_user: str | None) -> None:
         """Raises InvalidInput for its filter."""
-        self.sql = Filter(query, workspace, only_user)
+        self.sql = EventConditions(query, workspace, only_user)
         self.matches: Callable[[FoundEvent], bool] | None = None
         if any(getattr(query, name) is not None for name in EventQuery.__struct_fields__) or only_user is not None:
             self.matches = matcher(query, workspace, only_user)

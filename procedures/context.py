@@ -16,7 +16,7 @@ from app.store.events.browser import Browser
 from app.store.events.erasure import Erasure
 from app.store.events.event_log import EventLog
 from app.store.events.reader import EventReader
-from app.store.events.trace import Tracer
+from app.store.events.trace import CausalTree
 from app.store.install.keys import Keys
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
@@ -29,7 +29,7 @@ class Services(Struct, frozen=True, kw_only=True):
     log: EventLog
     reader: EventReader
     browser: Browser
-    tracer: Tracer
+    causal_tree: CausalTree
     feed: Feed
     keys: Keys
     ledger: Ledger

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
-Kind = Literal["text", "number", "integer", "boolean", "instant", "uuid", "hash", "json", "object"]
+FieldKind = Literal["text", "number", "integer", "boolean", "instant", "uuid", "hash", "json", "object"]
 """The kind of a field's values. `json` is any value. An `object` (or an array) can only be tested for presence.
 
 `integer` is a column's whole number; `uuid` and `hash` are columns that can only be tested for equality. An `instant`
@@ -48,7 +48,7 @@ class Field(Struct, frozen=True):
 
     name: str
     path: tuple[str, ...]
-    kind: Kind
+    kind: FieldKind
     choices: tuple[str, ...] = ()
 
     @property

@@ -10,13 +10,13 @@ from app.contract.schema import INSTANT, NULL, Schema, any_of, choices
 from app.filters.fields import Fields
 from app.filters.language import EQUALITY, MATCHING, MAX_MEMBERS, MAX_TEXT, MAX_VALUES, OPERATORS
 from app.filters.patterns import escaped
-from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
+from schemas.filter import Direction, Field, FieldKind, Operator, Quantifier, Relation
 from schemas.issues import is_struct, unwrap
 from schemas.jsontext import MAX_SAFE_INTEGER
 
 _TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT}
 
-_VALUES: dict[Kind, Schema] = {
+_VALUES: dict[FieldKind, Schema] = {
     "text": _TEXT,
     "number": {"type": "number"},
     "integer": {"type": "integer", "minimum": -MAX_SAFE_INTEGER, "maximum": MAX_SAFE_INTEGER},
@@ -107,7 +107,7 @@ class FilterSchemas:
             "additionalProperties": False,
         }
 
-    def _condition(self, kind: Kind) -> Schema:
+    def _condition(self, kind: FieldKind) -> Schema:
         """What may stand at a field: a bare value, null, or operators."""
         values = [_VALUES[kind]] if kind in _VALUES else []
         return any_of([*values, self._ref(f"{kind.title()}Operators"), *self._nulls])
@@ -122,13 +122,13 @@ class FilterSchemas:
         operators["properties"] |= {"eq": equal, "ne": equal, "in": some, "nin": some}
         return any_of([one, operators, *self._nulls])
 
-    def _operators(self, kind: Kind) -> Schema:
+    def _operators(self, kind: FieldKind) -> Schema:
         operators = {operator: self._operand(kind, operator) for operator in OPERATORS[kind]}
         if kind == "object" and self._nulls:
             operators |= {"eq": NULL, "ne": NULL}
         return {"type": "object", "properties": operators, "additionalProperties": False}
 
-    def _operand(self, kind: Kind, operator: Operator) -> Schema:
+    def _operand(self, kind: FieldKind, operator: Operator) -> Schema:
         if operator == "isNull":
             return {"type": "boolean"}
         if operator == "like":
@@ -154,5 +154,5 @@ class FilterSchemas:
                 yield rf"{escaped(below)}\."
 
 
-def _condition(kind: Kind) -> str:
+def _condition(kind: FieldKind) -> str:
     return f"{kind.title()}Condition"

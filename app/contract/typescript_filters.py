@@ -9,7 +9,7 @@ from msgspec import Struct
 from app.contract.spelling import alternatives, key, literals
 from app.filters.fields import Fields
 from app.filters.language import EQUALITY, MATCHING, OPERATORS
-from schemas.filter import Direction, Field, Kind, Operator, Quantifier, Relation
+from schemas.filter import Direction, Field, FieldKind, Operator, Quantifier, Relation
 
 NAMES = (
     *(
@@ -65,7 +65,7 @@ class FilterTypes:
         self._fields = Fields(metadata)
         self._named = self._fields.named()
         instant = ["string", "Date"] if dates else ["string"]
-        self._values: dict[Kind, list[str]] = {
+        self._values: dict[FieldKind, list[str]] = {
             "text": ["string"],
             "number": ["number"],
             "integer": ["number"],
@@ -119,7 +119,7 @@ class FilterTypes:
         parameter = f"<{values}>" if field.choices else ""
         return " | ".join([*([values] if values else []), "null", f"{field.kind.title()}Operators{parameter}"])
 
-    def _operand(self, kind: Kind, operator: Operator) -> str:
+    def _operand(self, kind: FieldKind, operator: Operator) -> str:
         if operator == "isNull":
             return "boolean"
         if operator in MATCHING:

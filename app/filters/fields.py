@@ -14,7 +14,7 @@ from msgspec import Struct
 from app.filters.language import COLUMNS, MAX_KNOWN, MAX_MEMBERS
 from app.filters.values import without_nul
 from schemas.event import Source
-from schemas.filter import Field, Kind
+from schemas.filter import Field, FieldKind
 from schemas.issues import is_struct, unwrap
 from schemas.metadata import metadata_struct
 
@@ -105,7 +105,7 @@ def _members(wanted: Any, path: tuple[str, ...], above: tuple[Any, ...]) -> Iter
             yield from _members(member, (*path, field.encode_name), (*above, member))
 
 
-def _kind(wanted: Any, meta: msgspec.Meta | None) -> tuple[Kind, tuple[str, ...]]:
+def _kind(wanted: Any, meta: msgspec.Meta | None) -> tuple[FieldKind, tuple[str, ...]]:
     """The kind of a type's values, and the only texts that they can equal, if the type lists them."""
     values: tuple[object, ...] = get_args(wanted) if get_origin(wanted) is Literal else ()
     if isinstance(wanted, type) and issubclass(wanted, Enum):
@@ -117,7 +117,7 @@ def _kind(wanted: Any, meta: msgspec.Meta | None) -> tuple[Kind, tuple[str, ...]
         return "object", ()
     if wanted is datetime:
         return ("instant" if meta is not None and meta.tz else "text"), ()
-    kinds: dict[object, Kind] = {str: "text", UUID: "text", int: "number", float: "number", bool: "boolean"}
+    kinds: dict[object, FieldKind] = {str: "text", UUID: "text", int: "number", float: "number", bool: "boolean"}
     return kinds.get(wanted, "json"), ()
 
 

@@ -4,7 +4,7 @@
 it as SQL.
 """
 
-from schemas.filter import Kind, Operator
+from schemas.filter import FieldKind, Operator
 
 MAX_BYTES = 65_536
 """The size of a filter as JSON. Every process holds the filters of all webhooks, and a list shows them."""
@@ -33,7 +33,7 @@ MAX_ORDER = 8
 MAX_KNOWN = 50
 """Known names that an error lists."""
 
-COLUMNS: dict[str, Kind] = {
+COLUMNS: dict[str, FieldKind] = {
     "id": "uuid",
     "type": "text",
     "subjectId": "text",
@@ -57,7 +57,7 @@ EQUALITY: tuple[Operator, ...] = ("eq", "ne", "in", "nin", "isNull")
 ORDERING: tuple[Operator, ...] = ("gt", "gte", "lt", "lte")
 MATCHING: tuple[Operator, ...] = ("contains", "startsWith", "endsWith", "like")
 
-OPERATORS: dict[Kind, tuple[Operator, ...]] = {
+OPERATORS: dict[FieldKind, tuple[Operator, ...]] = {
     "text": (*EQUALITY, *ORDERING, *MATCHING),
     "number": (*EQUALITY, *ORDERING),
     "integer": (*EQUALITY, *ORDERING),

@@ -15,7 +15,7 @@ import msgspec
 from app.filters.fields import IDENTIFIER
 from app.filters.language import MATCHING, ORDERING
 from app.filters.values import INSTANT
-from schemas.filter import And, Field, Kind, Node, Not, Operator, Or, OrderTerm, Related, Scalar, Test
+from schemas.filter import And, Field, FieldKind, Node, Not, Operator, Or, OrderTerm, Related, Scalar, Test
 
 COLUMNS = {
     "id": "id",
@@ -37,7 +37,7 @@ COLUMNS = {
 }
 """Fields that are columns. The producer is not: of an event that names none it is its source."""
 
-TYPES: dict[Kind, str] = {
+TYPES: dict[FieldKind, str] = {
     "text": "text",
     "integer": "bigint",
     "number": "numeric",
@@ -48,7 +48,7 @@ TYPES: dict[Kind, str] = {
 }
 """What values are in SQL, where they are not compared as JSON."""
 
-JSON_TYPES: dict[Kind, str] = {"text": "string", "number": "number", "boolean": "boolean", "instant": "string"}
+JSON_TYPES: dict[FieldKind, str] = {"text": "string", "number": "number", "boolean": "boolean", "instant": "string"}
 """What they are in JSON, by the names of `jsonpath`."""
 
 COMPARISONS: dict[Operator, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -9,7 +9,7 @@ import msgspec
 from app.filters.language import EQUALITY, MATCHING, MAX_KNOWN, MAX_TEXT
 from schemas import instants
 from schemas.base import Instant
-from schemas.filter import Field, Kind, Operator, Scalar
+from schemas.filter import Field, FieldKind, Operator, Scalar
 from schemas.jsontext import MAX_SAFE_INTEGER, UNSAFE_NUMBER, is_safe
 
 INSTANT = (
@@ -108,7 +108,7 @@ def _json(value: object) -> Scalar:
     raise ValueError(f"must be a text, a number or a boolean, not {json_name(value)}")
 
 
-_READERS: dict[Kind, Callable[[object], Scalar]] = {
+_READERS: dict[FieldKind, Callable[[object], Scalar]] = {
     "text": read_text,
     "number": _number,
     "integer": _integer,

@@ -25,7 +25,7 @@ from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
 from app.store.events.reader import EventReader
 from app.store.events.rows import LEDGER_JSON
-from app.store.events.trace import Tracer
+from app.store.events.trace import CausalTree
 from app.store.install.keys import Keys
 from app.store.install.rollback import Comparison
 from app.store.ledger.export import Exports
@@ -75,7 +75,7 @@ class Process:
             log=self._log,
             reader=EventReader(self.database, cursors),
             browser=Browser(self.database, cursors),
-            tracer=Tracer(self.database),
+            causal_tree=CausalTree(self.database),
             feed=self._feed,
             keys=Keys(self.database),
             ledger=ledger,

@@ -17,14 +17,14 @@ from procedures.events.trace import trace as trace_event
 from schemas.browse import BrowsedEvent
 from schemas.errors import ProcedureError
 from schemas.event import GetEvent, SynapEvent
-from schemas.wire.browse import BrowseQuery, QueryEvents, TraceQuery, shown
+from schemas.wire.browse import BrowsedEventsQuery, BrowseQuery, TraceQuery, shown
 
 MOUNT = "/api"
 
 FIELDS = {"eventId": "id"}
 """What the procedures call `eventId` is `id` here."""
 
-EVENTS = Operation(procedure=browse, query=QueryEvents, workspace="workspace_id")
+EVENTS = Operation(procedure=browse, query=BrowsedEventsQuery, workspace="workspace_id")
 EVENT = Operation(procedure=get_event, query=BrowseQuery, workspace="workspace_id", answer=BrowsedEvent)
 TRACE = Operation(procedure=trace_event, query=TraceQuery, workspace="workspace_id")
 

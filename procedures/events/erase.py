@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.store.audit.log import Act
-from app.store.events.erasure import NO_EVENT, Wanted
+from app.store.events.erasure import NO_EVENT, ErasureRequest
 from procedures.context import Context
 from procedures.procedure import mutation
 from procedures.reference import event_ids
@@ -31,11 +31,11 @@ async def erase(wanted: EraseEvents, context: Context) -> Erased:
     only_user = context.principal.delivers_only
     match wanted.ids, wanted.user_id, wanted.subject_id:
         case list() as names, None, None:
-            chosen = Wanted("ids", ids=await _named(names, context), only_user=only_user)
+            chosen = ErasureRequest("ids", ids=await _named(names, context), only_user=only_user)
         case None, str() as user_id, None:
-            chosen = Wanted("userId", value=user_id, only_user=only_user)
+            chosen = ErasureRequest("userId", value=user_id, only_user=only_user)
         case None, None, str() as subject_id:
-            chosen = Wanted("subjectId", value=subject_id, only_user=only_user)
+            chosen = ErasureRequest("subjectId", value=subject_id, only_user=only_user)
         case _:
             raise InvalidInput([Issue("", "needs exactly one of ids, userId and subjectId; call once for each")])
 

@@ -18,7 +18,7 @@ async def trace(wanted: TraceEvent, context: Context) -> Written[Trace]:
     bound cut. All events are read at one moment. A key limited to its own user does not see other users' events, and
     the tree stops at them.
     """
-    found = await context.services.tracer.trace(
+    found = await context.services.causal_tree.trace(
         context.workspace,
         event_reference(wanted.event_id),
         context.principal.reads_only,

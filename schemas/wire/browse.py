@@ -14,7 +14,7 @@ class BrowseQuery(Input, frozen=True, kw_only=True, rename=None):
     workspace_id: ShortText | None = None
 
 
-class QueryEvents(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "orderBy"}):
+class BrowsedEventsQuery(BrowseQuery, frozen=True, kw_only=True, rename={"order_by": "orderBy"}):
     """Section GET /api/events, Query parameters. `filter` and `orderBy` are JSON; commas separate `ids`."""
 
     limit: Limit = DEFAULT_LIMIT

@@ -25,7 +25,7 @@ class LedgerQuery(Input, frozen=True, kw_only=True, rename=None):
     log: ShortText | None = None
 
 
-class QueryEvents(LedgerQuery, frozen=True, kw_only=True, rename=None):
+class LedgerEventsQuery(LedgerQuery, frozen=True, kw_only=True, rename=None):
     """Section GET /v1/events, Query Parameters."""
 
     since: Instant | None = None

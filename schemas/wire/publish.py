@@ -71,7 +71,7 @@ class Published(Output, frozen=True, kw_only=True):
         )
 
 
-class QueryEvents(Input, frozen=True, kw_only=True):
+class PublishedEventsQuery(Input, frozen=True, kw_only=True):
     """What to query (section Query Events, Query Parameters). `source` is the originating service."""
 
     type: TypePattern | None = None
@@ -169,7 +169,7 @@ class PublishedPage(Output, frozen=True, kw_only=True):
     limit: int
 
     @classmethod
-    def of(cls, page: EventPage, query: QueryEvents, workspace: str) -> "PublishedPage":
+    def of(cls, page: EventPage, query: PublishedEventsQuery, workspace: str) -> "PublishedPage":
         """The page for the answer of `events.page`."""
         return cls(
             events=[FoundPublished.of(event, workspace) for event in page.events],

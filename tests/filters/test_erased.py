@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, Wanted
+from app.store.events.erasure import Erasure, ErasureRequest
 from tests.filters.logs import Logs
 from tests.store.opened import draft
 
@@ -28,7 +28,7 @@ def erased(logs: Logs) -> Logs:
         "occurred_at": datetime(2024, 12, 9, 1, tzinfo=UTC),
     }
     logs.append(draft("a.b", {"x": 1}, id=ID, **members), draft("a.b", {"x": 1}, **members))
-    wanted = Wanted("ids", ids=[UUID(ID)])
+    wanted = ErasureRequest("ids", ids=[UUID(ID)])
     erasure = Erasure(logs.store.log, logs.store.node)
     logs.store.run(
         erasure.erase(logs.workspace, wanted, lambda _, seq: Act.of("events.erased", "k", {"seq": seq}, ["default"]))

@@ -12,12 +12,12 @@ import msgspec
 from app.sealing.cursors import Cursors
 from app.store.audit.log import Act, AuditLog
 from app.store.events.browser import Browser
-from app.store.events.erasure import By, Erasure, Wanted
+from app.store.events.erasure import By, Erasure, ErasureRequest
 from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
-from app.store.events.query import Filter
+from app.store.events.query import EventConditions
 from app.store.events.reader import EventReader
-from app.store.events.trace import Tracer
+from app.store.events.trace import CausalTree
 from app.store.install.keys import Keys, find_principal, valid_keys
 from app.store.install.rate_windows import lease
 from app.store.ledger.export import Exports
@@ -169,7 +169,7 @@ class Operations:
 
     async def stream(self, query: dict[str, Any], only_user: str | None = None) -> int:
         follower = EventFollower(self.database)
-        matching = Filter(msgspec.convert(query, EventQuery), self.workspace, only_user)
+        matching = EventConditions(msgspec.convert(query, EventQuery), self.workspace, only_user)
         tip = await follower.tip(self.workspace)
         first = await follower.matching(matching, -1, tip)
         second = await follower.matching(matching, first.seq, tip) if first.seq < tip else first
@@ -211,7 +211,7 @@ class Operations:
         return len((await follower.next(self.workspace, tip - 300, tip)).events)
 
     async def trace(self, reference: UUID | bytes, only_user: str | None = None) -> int:
-        found = await Tracer(self.database).trace(self.workspace, reference, only_user, limit=LIMIT, depth=5)
+        found = await CausalTree(self.database).trace(self.workspace, reference, only_user, limit=LIMIT, depth=5)
         trace = json.loads(found.json) if found else {}
         return 1 + sum(len(trace.get(name, [])) for name in ("ancestors", "descendants", "correlated"))
 
@@ -314,6 +314,6 @@ class Operations:
         erased = 0
         wanted: list[tuple[By, Any]] = [("ids", self.ids), ("userId", "gone"), ("subjectId", "gone")]
         for by, value in wanted:
-            asked = Wanted(by, ids=value) if by == "ids" else Wanted(by, value=value)
+            asked = ErasureRequest(by, ids=value) if by == "ids" else ErasureRequest(by, value=value)
             erased = max(erased, (await erasure.erase(self.workspace, asked, act)).erased)
         return erased

@@ -15,7 +15,7 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.audit.log import Act
 from app.store.events.alone import APPEND, append_call
-from app.store.events.erasure import Erasure, Wanted
+from app.store.events.erasure import Erasure, ErasureRequest
 from app.store.events.event_log import EventLog
 from app.store.events.linker import COUNT, TIP, Linker, Tip
 from app.store.install.deletion import delete_workspace
@@ -327,7 +327,9 @@ def test_an_erasure_in_between_leaves_every_count_right(store: Store) -> None:
 
     async def erase() -> None:
         act = Act.of("events.erased", "k", {}, ["default"])
-        await Erasure(store.log, store.node).erase("default", Wanted("ids", ids=[erased.id]), lambda _events, _seq: act)
+        await Erasure(store.log, store.node).erase(
+            "default", ErasureRequest("ids", ids=[erased.id]), lambda _events, _seq: act
+        )
 
     watched(store).before.append(erase)
 

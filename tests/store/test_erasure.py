@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from app.ledger.draft import Draft, server_draft
 from app.store.audit.log import Act
-from app.store.events.erasure import MAX_BYTES, MAX_EVENTS, Erasure, Wanted
+from app.store.events.erasure import MAX_BYTES, MAX_EVENTS, Erasure, ErasureRequest
 from app.store.events.event_log import EventLog
 from schemas.erasure import Erased
 from schemas.errors import InvalidInput, NotFound, Unavailable
@@ -45,13 +45,15 @@ def erase(store: Store, by: Any, value: str | Sequence[UUID], only_user: str | N
     return _erased(store, Erasure(store.log, store.node), _wanted(by, value, only_user))
 
 
-def _wanted(by: Any, value: str | Sequence[UUID], only_user: str | None = None) -> Wanted:
+def _wanted(by: Any, value: str | Sequence[UUID], only_user: str | None = None) -> ErasureRequest:
     if isinstance(value, str):
-        return Wanted(by, value=value, only_user=only_user)
-    return Wanted(by, ids=value, only_user=only_user)
+        return ErasureRequest(by, value=value, only_user=only_user)
+    return ErasureRequest(by, ids=value, only_user=only_user)
 
 
-def _erased(store: Store, erasure: Erasure, wanted: Wanted, also: Callable[[], object] = lambda: None) -> Erased:
+def _erased(
+    store: Store, erasure: Erasure, wanted: ErasureRequest, also: Callable[[], object] = lambda: None
+) -> Erased:
     def act(events: int, seq: int) -> Act:
         also()
         return Act.of("events.erased", "k", {"by": wanted.by, "events": events, "seq": seq}, [store.workspace])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, Wanted
-from app.store.events.trace import Tracer
+from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.trace import CausalTree
 from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
 from schemas.event import SynapEvent
@@ -55,7 +55,7 @@ class Tree(Struct, frozen=True):
         """A trace, as a caller reads it; None where there is no such event."""
         named = UUID(uuid(reference)) if isinstance(reference, int) else reference
         found = self.store.run(
-            Tracer(self.store.database).trace(
+            CausalTree(self.store.database).trace(
                 workspace or self.store.workspace, named, only_user, limit=limit, depth=depth
             )
         )
@@ -240,7 +240,7 @@ def test_a_key_that_reads_its_own_is_led_through_nobody_elses(tree: Tree) -> Non
 def test_an_erased_event_keeps_its_effects_and_no_more(tree: Tree) -> None:
     tree.log((1, None), (2, 1), (3, 2), correlation_id="c", metadata={"ai": {"agent": "a"}})
     erasure = Erasure(tree.store.log, tree.store.node)
-    tree.store.run(erasure.erase(tree.store.workspace, Wanted("ids", ids=[UUID(uuid(2))]), _no_act))
+    tree.store.run(erasure.erase(tree.store.workspace, ErasureRequest("ids", ids=[UUID(uuid(2))]), _no_act))
 
     trace = tree.trace(2)
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from app.filters.language import MAX_ORDER
-from schemas.wire.browse import QueryEvents
+from schemas.wire.browse import BrowsedEventsQuery
 from tests.filters.hostile import TEXTS, filters
 from tests.kit import web
 from tests.kit.paths import VECTORS
@@ -82,7 +82,7 @@ def log(server: Server, org: str, *events: dict[str, Any]) -> list[dict[str, Any
 
 
 def test_the_door_takes_the_parameters_of_the_document() -> None:
-    assert {field.encode_name for field in msgspec.structs.fields(QueryEvents)} == set(PARAMETERS)
+    assert {field.encode_name for field in msgspec.structs.fields(BrowsedEventsQuery)} == set(PARAMETERS)
     assert len(PARAMETERS) == 13
 
 

@@ -14,7 +14,7 @@ from app.sealing.cursors import Cursor, Cursors
 from app.store.events import pieces
 from app.store.events.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.events.pieces import ANSWERED, fitting, measured
-from app.store.events.query import IN_LOG_ORDER, Filter, behind
+from app.store.events.query import IN_LOG_ORDER, EventConditions, behind
 from app.store.events.reader import total_of
 from app.store.events.rows import BROWSE_JSON
 from app.store.postgres.database import Database
@@ -102,7 +102,7 @@ class Browser:
         return Written(b'{"data":[', *parts, b'],"pageInfo":%b}' % msgspec.json.encode(info))
 
     async def _read(
-        self, matching: Filter, order: Order, place: Cursor | None, limit: int, *, backwards: bool
+        self, matching: EventConditions, order: Order, place: Cursor | None, limit: int, *, backwards: bool
     ) -> _Page:
         """The page behind `place`, or right before it."""
         parameters = dict(matching.parameters)
@@ -125,7 +125,9 @@ class Browser:
         return _Page(json, *pieces.measures(large), *rest).within(backwards=backwards)
 
 
-def _rows(matching: Filter, way: Order, limit: int, place: Cursor | None, parameters: dict[str, object]) -> str:
+def _rows(
+    matching: EventConditions, way: Order, limit: int, place: Cursor | None, parameters: dict[str, object]
+) -> str:
     """A SELECT of the first events on the way behind a place, whose values are put into `parameters`."""
     if len(way) == 1:
         descending = way[0].descending
@@ -143,7 +145,7 @@ def _has_index(order: Order) -> bool:
     return len(order) == 2 and not order[0].nullable and order[0].descending == order[1].descending
 
 
-def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Filter:
+def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> EventConditions:
     """What is looked for. Raises InvalidInput for a filter that is none."""
     query = EventQuery(
         type=wanted.type,
@@ -155,7 +157,7 @@ def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Fi
         filter=wanted.filter,
     )
     ids = None if wanted.ids is None else [UUID(each) for each in wanted.ids]
-    return Filter(query, workspace, only_user, ids=ids)
+    return EventConditions(query, workspace, only_user, ids=ids)
 
 
 def page_sql(rows: str, way: Order, limit: int, others: str, *, backwards: bool) -> str:

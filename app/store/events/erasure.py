@@ -121,7 +121,7 @@ NO_EVENT = "is no event of this workspace; leave it out"
 By = Literal["ids", "userId", "subjectId"]
 
 
-class Wanted(Struct, frozen=True):
+class ErasureRequest(Struct, frozen=True):
     """Which events to erase: those with these `ids`, or those whose user or subject is `value`.
 
     With `only_user`, those of that user alone: others are not there.
@@ -154,7 +154,7 @@ class Erasure:
         self._log = log
         self._node = node
 
-    async def erase(self, workspace: str, wanted: Wanted, act: Callable[[int, int], Act]) -> Erased:
+    async def erase(self, workspace: str, wanted: ErasureRequest, act: Callable[[int, int], Act]) -> Erased:
         """Erase what is `wanted` and in the log now, in as many transactions as it takes.
 
         `act` is what the audit says of one: given how many events lose their body and the seq of the event that names
@@ -182,7 +182,7 @@ class Erasure:
 class _Run:
     """One call, transaction by transaction."""
 
-    def __init__(self, workspace: str, wanted: Wanted, node: str, act: Callable[[int, int], Act]) -> None:
+    def __init__(self, workspace: str, wanted: ErasureRequest, node: str, act: Callable[[int, int], Act]) -> None:
         self._key: dict[str, object] = {"workspace": workspace, "only_user": wanted.only_user}
         self._wanted = wanted
         self._node = node

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.filters.event import FoundEvent
 from app.filters.sql import place_of
-from app.store.events.query import Filter
+from app.store.events.query import EventConditions
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from app.store.postgres.database import Database, SlowReadError
 from app.store.postgres.pipe import Row
@@ -69,7 +69,7 @@ class EventFollower:
         self._shape = shape
         everything = Walk(low=LOW, high=HIGH)
         self._whole = piece_sql(everything.rows(descending=False, limit=MAX_EVENTS), shape)
-        self._spans: WeakKeyDictionary[Filter, int] = WeakKeyDictionary()
+        self._spans: WeakKeyDictionary[EventConditions, int] = WeakKeyDictionary()
 
     async def tip(self, workspace: str) -> int:
         """The last seq of a log; -1 where it is empty. Raises NotFound."""
@@ -99,7 +99,7 @@ class EventFollower:
         parameters = {"workspace": workspace, "after": after, "until": until}
         return _piece(await self._database.rows(self._whole, parameters), until)
 
-    async def matching(self, matches: Filter, after: int, until: int) -> Piece:
+    async def matching(self, matches: EventConditions, after: int, until: int) -> Piece:
         """The same of those that match."""
         sql = piece_sql(matches.rows(descending=False, limit=MAX_EVENTS, low=LOW, high=HIGH), self._shape)
         while True:

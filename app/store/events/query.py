@@ -60,7 +60,7 @@ HAS_METADATA = "metadata IS NOT NULL"
 BY_ID = "id = ANY(%(ids)s::uuid[])"
 
 
-class Filter:
+class EventConditions:
     """The conditions of a list: `sql` over the table `event`, with `parameters`."""
 
     def __init__(

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events import pieces
 from app.store.events.pieces import ANSWERED, SMALL_PAGE_BYTES, fitting, measured
-from app.store.events.query import Filter
+from app.store.events.query import EventConditions
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row, uuid_array
@@ -49,7 +49,7 @@ def list_sql(rows: str, limit: int) -> str:
         ) AS measured"""
 
 
-async def total_of(database: Database, matching: Filter) -> int:
+async def total_of(database: Database, matching: EventConditions) -> int:
     """How many events match."""
     [(total,)] = await database.search(
         matching.total_sql, matching.parameters, is_planned=matching.is_planned, is_metered=not matching.knows_total
@@ -129,7 +129,7 @@ class EventReader:
 
         Raises PayloadTooLarge beyond 32 MiB, InvalidInput for a cursor that is not of this list, Unavailable.
         """
-        page, _ = await self._at(Filter(query, workspace, only_user), query, self._place(workspace, query))
+        page, _ = await self._at(EventConditions(query, workspace, only_user), query, self._place(workspace, query))
         if page.cut:
             raise PayloadTooLarge(
                 "These events exceed 32 MiB; read them with events.page, or set a lower limit", field="limit"
@@ -142,7 +142,7 @@ class EventReader:
 
         The matches are counted on the first page; the cursor carries the number to the others.
         """
-        matching = Filter(query, workspace, only_user)
+        matching = EventConditions(query, workspace, only_user)
         place = self._place(workspace, query)
         if place is not None and place.filter == matching.digest:
             total = place.total
@@ -162,7 +162,7 @@ class EventReader:
             add(b"previousCursor", before)
         return Written(b'{"events":[', *parts, *fields, b"}")
 
-    async def _at(self, matching: Filter, query: ListEvents, place: Cursor | None) -> tuple[_Page, int | None]:
+    async def _at(self, matching: EventConditions, query: ListEvents, place: Cursor | None) -> tuple[_Page, int | None]:
         """The page at `place`, and the seq that the page before it lies before (all of it is newer); None for none."""
         if place is None or query.direction != "backward":
             page = await self._read(matching, query, place)
@@ -189,7 +189,7 @@ class EventReader:
             return None
         return self._cursors.open(query.cursor, order=NEWEST_FIRST, workspace=workspace)
 
-    async def _read(self, matching: Filter, query: ListEvents, place: Cursor | None) -> _Page:
+    async def _read(self, matching: EventConditions, query: ListEvents, place: Cursor | None) -> _Page:
         """What is behind `place`, however large: measured where that is not small."""
         limit = query.limit or DEFAULT_LIMIT
         before = {} if place is None else {"before": place.seq}
@@ -205,14 +205,14 @@ class EventReader:
         )
         return _Page(json, *pieces.measures(large), count, last)
 
-    async def _more(self, matching: Filter, page: _Page) -> bool:
+    async def _more(self, matching: EventConditions, page: _Page) -> bool:
         """Whether any match follows a page."""
         rows = matching.rows(descending=True, limit=1, high=["%(last)s::bigint - 1"])
         parameters = matching.parameters | {"last": page.last}
         return bool(await self._rows(matching, f"SELECT FROM ({rows}) AS next", parameters))
 
     async def _rows(
-        self, matching: Filter, sql: str, parameters: Mapping[str, object], *, is_long: bool = False
+        self, matching: EventConditions, sql: str, parameters: Mapping[str, object], *, is_long: bool = False
     ) -> list[Row]:
         """What a statement over the matches returns: a search, unless an index leads from match to match."""
         if is_long or matching.meets_others:

@@ -116,7 +116,7 @@ TRACE_BY_ID = _trace_sql(one_sql("id", "%(named)s::uuid"))
 TRACE_BY_HASH = _trace_sql(one_sql("hash", "%(named)b::bytea"))
 
 
-class Tracer:
+class CausalTree:
     """Walks from an event to those that led to it and to those that it led to. For any number of tasks at once."""
 
     def __init__(self, database: Database) -> None:

@@ -13,7 +13,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, public_key
 from app.store.events import pieces
 from app.store.events.pieces import ANSWERED, fitting, measured
-from app.store.events.query import Filter
+from app.store.events.query import EventConditions
 from app.store.events.reader import total_of
 from app.store.events.rows import LEDGER_JSON
 from app.store.ledger.key_history import HISTORY, to_rotation
@@ -73,7 +73,7 @@ class Ledger:
         self, workspace: str, query: EventQuery, limit: int, only_user: str | None
     ) -> Written[LedgerPage]:
         """The oldest events that match, and how many do; with `only_user`, of that user alone."""
-        matching = Filter(query, workspace, only_user)
+        matching = EventConditions(query, workspace, only_user)
         rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
         [(json, large)] = await self._database.search(

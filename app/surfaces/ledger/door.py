@@ -26,7 +26,7 @@ from procedures.ledger.proof import proof as ledger_proof
 from schemas.base import Output
 from schemas.errors import ProcedureError
 from schemas.ledger import LedgerEvent, ProveEvent, SigningKey
-from schemas.wire.ledger import QueryAudit, QueryConsistency, QueryEvents, QueryExport, QueryNothing
+from schemas.wire.ledger import LedgerEventsQuery, QueryAudit, QueryConsistency, QueryExport, QueryNothing
 
 MOUNT = "/ledger/v1"
 OWN_MOUNT = "/v1"
@@ -67,7 +67,7 @@ class LedgerBundle(Output, frozen=True, kw_only=True, rename=None):
     bundle_signature: str
 
 
-EVENTS = Operation(procedure=entries, query=QueryEvents, workspace="log")
+EVENTS = Operation(procedure=entries, query=LedgerEventsQuery, workspace="log")
 EXPORT = Operation(
     procedure=ledger_export,
     query=QueryExport,

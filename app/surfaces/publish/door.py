@@ -42,7 +42,7 @@ from schemas.jsontext import UNREADABLE
 from schemas.principal import EVERY, Principal
 from schemas.subscription import ListLimit, ListSubscriptions, Subscription, SubscriptionReference
 from schemas.wire.cloudevents import JSON, CloudEvent, ShownCloudEvent, sent_names, shown
-from schemas.wire.publish import Published, PublishedPage, PublishEvent, QueryEvents
+from schemas.wire.publish import Published, PublishedEventsQuery, PublishedPage, PublishEvent
 from schemas.written import Written
 
 FIELDS = {
@@ -106,7 +106,7 @@ PUBLISH = Operation(
 )
 QUERY = Operation(
     procedure=page,
-    query=QueryEvents,
+    query=PublishedEventsQuery,
     workspace="orgId",
     answer=PublishedPage,
     other_answers={BATCH: list[ShownCloudEvent]},
@@ -329,7 +329,7 @@ def _event_in(sent: bytes) -> PublishEvent:
         raise hint(sent) or error from None
 
 
-def _page_of(asked: Written[EventPage], parameters: QueryEvents, workspace: str, *, as_batch: bool) -> Raw:
+def _page_of(asked: Written[EventPage], parameters: PublishedEventsQuery, workspace: str, *, as_batch: bool) -> Raw:
     """The answer to a query. Raises PayloadTooLarge where not all events that were asked for have room in it."""
     found: EventPage = asked.read(EventPage)
     if found.next_cursor is not None and len(found.events) < parameters.limit:
