@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.store.events.linker import LOCK
+from app.store.events.linker import LOCK_TIP
 from tests.acceptance.processes import Cluster, waiting_for_the_tip
 from tests.acceptance.writers import writing
 from tests.kit import web
@@ -148,7 +148,7 @@ def test_append_whose_database_crashed_before_the_commit_is_not_stored(cluster: 
     before, event = len(check_log(cluster.url)), _event()
 
     with ThreadPoolExecutor(1) as pool, closing(psycopg.connect(cluster.url)) as connection:
-        connection.execute(LOCK, {"workspace": "default"})
+        connection.execute(LOCK_TIP, {"workspace": "default"})
         answer = pool.submit(server.mutate, "events.log", event)
         until(lambda: waiting_for_the_tip(connection))
         cluster.crash()
@@ -166,7 +166,7 @@ def test_append_whose_connection_died_before_the_commit_is_stored_once(cluster: 
     before, event = len(check_log(cluster.url)), _event()
 
     with ThreadPoolExecutor(1) as pool, psycopg.connect(cluster.url) as connection:
-        connection.execute(LOCK, {"workspace": "default"})
+        connection.execute(LOCK_TIP, {"workspace": "default"})
         answer = pool.submit(server.mutate, "events.log", event)
         [backend] = until(lambda: waiting_for_the_tip(connection))
         connection.execute("SELECT pg_terminate_backend(%s)", [backend])

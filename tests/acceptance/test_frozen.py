@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 import psycopg
 import pytest
 
-from app.store.events.linker import LOCK
+from app.store.events.linker import LOCK_TIP
 from app.store.postgres.database import LOST, Database
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import frozen, waiting_for_the_tip
@@ -34,7 +34,7 @@ def test_others_go_on_without_the_frozen(pair: Pair, workspace: str) -> None:
         until(lambda: writers.by(freezing) > 50 and writers.by(other) > 50)
 
         with psycopg.connect(pair.database_url) as connection, ExitStack() as frost:
-            connection.execute(LOCK, {"workspace": workspace})
+            connection.execute(LOCK_TIP, {"workspace": workspace})
             until(lambda: len(waiting_for_the_tip(connection)) == 2)
             frost.enter_context(frozen(freezing))
             by_frozen, by_other = writers.by(freezing), writers.by(other)
@@ -65,7 +65,7 @@ def _frozen_client(database_url: str, workspace: str) -> Iterator[None]:
         connection = await stack.enter_async_context(database.pool.connection())
         await stack.enter_async_context(connection.pipeline())
         await stack.enter_async_context(connection.transaction())
-        await (await connection.execute(LOCK, {"workspace": workspace})).fetchall()
+        await (await connection.execute(LOCK_TIP, {"workspace": workspace})).fetchall()
 
     async def go_on() -> None:
         with pytest.raises(LOST):

@@ -16,7 +16,7 @@ import pytest
 from app.cli.doctor.examine import examine
 from app.ledger.draft import Draft
 from app.settings import Settings
-from app.store.events.linker import LOCK
+from app.store.events.linker import LOCK_TIP
 from app.store.install.secret import read_secret
 from app.surfaces.shared.idempotency import idempotent_ids
 from tests.acceptance.logs import draft, event_log
@@ -76,7 +76,7 @@ def test_retries_at_old_and_new_servers_are_stored_once(
     ):
         with psycopg.connect(database_url) as connection:
             # `old_process` watches: a transaction does not see the connections that come after its first look.
-            connection.execute(LOCK, {"workspace": "default"})
+            connection.execute(LOCK_TIP, {"workspace": "default"})
             new = [pool.submit(published, server, "run 1") for server in (first, second)]
             old = pool.submit(asyncio.run, append_as_old("run 1"))
             until(lambda: len(waiting_for_the_tip(old_process)) == 3)

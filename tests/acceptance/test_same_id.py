@@ -12,7 +12,7 @@ import pytest
 
 from app.ledger.draft import Draft
 from app.store.events.event_log import EventLog
-from app.store.events.linker import LOCK
+from app.store.events.linker import LOCK_TIP
 from schemas.errors import Conflict, InvalidInput
 from schemas.event import SynapEvent
 from tests.acceptance.conftest import Pair
@@ -120,7 +120,7 @@ def _log_at_once(pair: Pair, workspace: str, *twins: object) -> tuple[list[httpx
     mixed = [*events[: NEIGHBOURS // 2], *twins, *events[NEIGHBOURS // 2 :]]
     with ThreadPoolExecutor(len(mixed)) as pool:
         with psycopg.connect(pair.database_url) as connection:
-            connection.execute(LOCK, {"workspace": workspace})
+            connection.execute(LOCK_TIP, {"workspace": workspace})
             sent = [
                 pool.submit(pair.servers[n % 2].mutate, "events.log", event, **{"x-workspace-id": workspace})
                 for n, event in enumerate(mixed)

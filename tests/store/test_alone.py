@@ -17,7 +17,7 @@ from app.store.audit.log import Act
 from app.store.events.alone import APPEND, append_call
 from app.store.events.erasure import Erasure, ErasureRequest
 from app.store.events.event_log import EventLog
-from app.store.events.linker import COUNT, TIP, Linker, Tip
+from app.store.events.linker import COUNT_TYPES, GET_TIP, Linker, Tip
 from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
@@ -61,7 +61,7 @@ class Watched(Database):
 
     def ways(self) -> list[str]:
         """In which way each group was appended since this was asked last."""
-        named = {APPEND: "alone", COUNT: "locked"}
+        named = {APPEND: "alone", COUNT_TYPES: "locked"}
         ways = [named[each] for each in self.sent if each in named]
         self.sent.clear()
         return ways
@@ -133,7 +133,7 @@ def test_types_that_are_new_are_counted_under_the_lock(store: Store) -> None:
 
 
 def test_nothing_is_stored_or_counted_where_the_tip_does_not_move(store: Store, other: EventLog) -> None:
-    tip = Tip(*store.run(store.database.rows(TIP, {"workspace": "default"}))[0])
+    tip = Tip(*store.run(store.database.rows(GET_TIP, {"workspace": "default"}))[0])
     signer = store.keys.signer(tip.kid)
     assert signer is not None
     linker = Linker(signer, store.node, "default", tip, {}, START)
@@ -158,7 +158,7 @@ def _changed(key: str) -> str:
     ids=["key", "stopped", "hash"],
 )
 def test_a_tip_that_is_not_the_expected_one_does_not_move(store: Store, change: str) -> None:
-    tip = Tip(*store.run(store.database.rows(TIP, {"workspace": "default"}))[0])
+    tip = Tip(*store.run(store.database.rows(GET_TIP, {"workspace": "default"}))[0])
     signer = store.keys.signer(tip.kid)
     assert signer is not None
     linker = Linker(signer, store.node, "default", tip, {}, START)

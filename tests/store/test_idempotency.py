@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.ledger.draft import Draft
-from app.store.events.linker import LOCK
+from app.store.events.linker import LOCK_TIP
 from app.store.install.idempotency import begin_secret_ids, has_secret_ids
 from app.store.install.install import connect
 from app.surfaces.shared.idempotency import FORMER, idempotent_ids
@@ -208,7 +208,7 @@ def test_a_retry_beside_the_switch_is_stored_once(store: Store, first: str) -> N
     """Both wait for the lock on the tip, in this order."""
     sent = retried()
     with ThreadPoolExecutor(2) as pool, psycopg.connect(store.url) as held:
-        held.execute(LOCK, {"workspace": store.workspace})
+        held.execute(LOCK_TIP, {"workspace": store.workspace})
         steps = {"the append": lambda: store.append(sent), "the switch": lambda: switch(store)}
         order = [first, *(name for name in steps if name != first)]
         waiting = []

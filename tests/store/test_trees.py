@@ -20,7 +20,7 @@ from app.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from app.store.ledger.trees import GROW, MAX_GROWN, WIDTH, Trees
+from app.store.ledger.trees import INSERT_NODES, MAX_GROWN, WIDTH, Trees
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row
 from tests.kit.servers import until
@@ -137,7 +137,7 @@ def test_callers_who_come_together_grow_a_tree_once(store: Store) -> None:
         steps = 0
 
         async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-            self.steps += query == GROW
+            self.steps += query == INSERT_NODES
             return await super().rows_alone(query, parameters)
 
     async def grow() -> tuple[int, list[Any]]:

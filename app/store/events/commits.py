@@ -18,8 +18,8 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.store.events.alone import Ends, append_call
-from app.store.events.idempotency import SINCE, former_ids, with_ids
-from app.store.events.linker import FIND, LOCK, TIP, Linker, Tip
+from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE, former_ids, with_ids
+from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, Linker, Tip
 from app.store.postgres.database import BEGIN, COMMIT, ROLLBACK, is_broken
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array
 from schemas.errors import NotFound, ProcedureError, Unavailable
@@ -121,14 +121,17 @@ class Commits:
         former = former_ids(calls)
         ids = former | _ids(calls, with_new=finds_all)
         key = {"workspace": workspace}
-        find: list[Call] = [(FIND, {**key, "ids": uuid_array(ids)})] if ids else []
-        since: list[Call] = [(SINCE, {})] if former else []
-        _, _, tips, *read = await connection.trip([BEGIN, (LOCK, key), (TIP, key), *find, *since])
+        trip: dict[str, Call] = {"begin": BEGIN, "lock": (LOCK_TIP, key), "tip": (GET_TIP, key)}
+        if ids:
+            trip["stored"] = FIND_STORED, {**key, "ids": uuid_array(ids)}
+        if former:
+            trip["since"] = GET_IDEMPOTENCY_SINCE, {}
+        read = await connection.trip_by_name(trip)
         try:
-            rows = {row[0]: row for row in read[0]} if ids else {}
-            if former:
-                calls = [with_ids(drafts, read[1][0][0], rows) for drafts in calls]
-            linker = self.linker(workspace, tips, rows)
+            rows = {row[0]: row for row in read.get("stored", ())}
+            for (since,) in read.get("since", ()):
+                calls = [with_ids(drafts, since, rows) for drafts in calls]
+            linker = self.linker(workspace, read["tip"], rows)
             answers = await _linked(connection, linker, calls)
         except BaseException:
             await roll_back(connection)
@@ -156,7 +159,7 @@ class Commits:
 
 
 def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
-    """The row of `TIP`. Raises NotFound where there is none, Unavailable if the log lost events."""
+    """The row of `GET_TIP`. Raises NotFound where there is none, Unavailable if the log lost events."""
     if not tips:
         raise NotFound("There is no such workspace", field="workspace")
     tip = Tip(*tips[0])

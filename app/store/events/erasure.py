@@ -21,7 +21,7 @@ from app.ledger.chain import ERASED_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit.log import Act
 from app.store.events.event_log import EventLog
-from app.store.events.linker import COUNT, COUNT_PRODUCERS, TIP, Tip
+from app.store.events.linker import COUNT_PRODUCERS, COUNT_TYPES, GET_TIP, Tip
 from app.store.events.rows import EVENT_BYTES
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array
 from app.store.postgres.walk import Entry, Walk, each_sql, one_sql
@@ -38,11 +38,11 @@ MAX_BYTES = 64 * 2**20
 
 MAX_SEQ = 2**63 - 1
 
-NAMED = f"""
+LIST_NAMED = f"""
 SELECT id, left(type, {len(RESERVED_PREFIX)}) = '{RESERVED_PREFIX}' FROM {each_sql("id", "%(ids)s::uuid[]")}
 WHERE (erased OR %(only_user)s::text IS NULL OR user_id = %(only_user)s)
 """
-"""The events that the caller may name. An erased one is nobody's any more."""
+"""The events that the caller may name. An erased one is no longer anybody's."""
 
 _BODIES = [
     "NOT erased",
@@ -64,7 +64,7 @@ _ROWS = {
     }.items()
 }
 
-_FIND = f"""
+_MEASURE = f"""
 SELECT seq, id::text, encode(hash, 'hex'), type, source, coalesce(producer, source), metadata IS NOT NULL,
     next_events
 FROM (
@@ -73,48 +73,54 @@ FROM (
     FROM ({{}}) AS next WINDOW oldest AS (ORDER BY seq)
 ) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq
 """
+"""What is erased of the events in a query, up to a size, and how many there are."""
 
-FIND = {by: _FIND.format(rows) for by, rows in _ROWS.items()}
+FIND_NEXT_BODIES = {by: _MEASURE.format(rows) for by, rows in _ROWS.items()}
 """What one transaction erases: the next events that have a body and are not the server's own."""
 
-ERASE = f"""
+ERASE_BODIES = f"""
 UPDATE event SET erased = true, salt = '', user_id = '', data = '{{}}', subject_id = NULL, producer = NULL,
     metadata = NULL, correlation_id = NULL, causation_id = NULL
 FROM (SELECT found.ctid FROM {each_sql("seq", "%(seqs)s::bigint[]", columns="ctid", name="found")}) AS found
 WHERE workspace_id = %(workspace)s AND event.ctid = found.ctid
 """
-"""Under the lock on the tip nobody else changes an event, so the rows stay where they were found."""
+"""Removes the bodies of events. Under the lock on the tip nobody else changes an event, so the rows stay where they
+were found."""
 
-UNCOUNT = """
+UNCOUNT_TYPES = """
 DELETE FROM event_count
 WHERE workspace_id = %(workspace)s AND type = ANY(%(types)s::text[]) AND has_metadata AND events <= 0
 """
+"""Deletes the counts of types with metadata that no event has any more."""
 
 UNCOUNT_PRODUCERS = """
 DELETE FROM producer_count
 WHERE workspace_id = %(workspace)s AND producer = ANY(%(producers)s::text[]) AND (events <= 0 OR NOT %(counted)s)
 """
-"""No name of a producer stays that no event has. Where counting has stopped nobody reads them."""
+"""Deletes the counts of producers that no event has any more, so that no name stays. If counting has stopped, nobody
+reads the counts."""
 
-_TOLD = """
+_DELIVERIES_OF_EVENTS = """
 unnest(%(seqs)s::bigint[]) AS asked (value) CROSS JOIN LATERAL (
     SELECT subscription_id, delivery_seq FROM delivery
     WHERE workspace_id = %(workspace)s AND seq >= asked.value AND seq <= asked.value ORDER BY seq
 ) AS d
 """
+"""The deliveries of the erased events."""
 
-LOCK_TOLD = f"""
-SELECT FROM (SELECT DISTINCT subscription_id FROM {_TOLD} ORDER BY 1) AS told CROSS JOIN LATERAL (
+LOCK_TOLD_SUBSCRIPTIONS = f"""
+SELECT FROM (SELECT DISTINCT subscription_id FROM {_DELIVERIES_OF_EVENTS} ORDER BY 1) AS told CROSS JOIN LATERAL (
     {one_sql("id", "told.subscription_id", table="subscription")} FOR NO KEY UPDATE
 ) AS locked
 """
+"""Locks the subscriptions that got one of the events, in the order of their ids."""
 
 ERASE_ANSWERS = f"""
-UPDATE attempt AS a SET body = '' FROM {_TOLD}
+UPDATE attempt AS a SET body = '' FROM {_DELIVERIES_OF_EVENTS}
 WHERE a.workspace_id = %(workspace)s AND a.subscription_id = d.subscription_id AND a.delivery_seq = d.delivery_seq
     AND a.body <> ''
 """
-"""A receiver may have repeated what it was sent."""
+"""Removes the answers of receivers, which may have repeated what they were sent."""
 
 NO_EVENT = "is no event of this workspace; leave it out"
 
@@ -134,7 +140,7 @@ class ErasureRequest(Struct, frozen=True):
 
 
 class _Found(Struct, frozen=True):
-    """What one transaction erases of an event: a row of `FIND`."""
+    """What one transaction erases of an event: a row of `FIND_NEXT_BODIES`."""
 
     seq: int
     id: str
@@ -197,7 +203,11 @@ class _Run:
         ids: dict[str, object] = {"ids": uuid_array(dict.fromkeys(self._wanted.ids))}
         place: dict[str, object] = {"value": self._wanted.value, "after": self._after, "until": self._until}
         tips, named, rows = await connection.trip(
-            [(TIP, self._key), (NAMED, self._key | ids), (FIND[self._wanted.by], self._key | ids | place)]
+            [
+                (GET_TIP, self._key),
+                (LIST_NAMED, self._key | ids),
+                (FIND_NEXT_BODIES[self._wanted.by], self._key | ids | place),
+            ]
         )
         self._check(named)
         tip, found = Tip(*tips[0]), [_Found(*row) for row in rows]
@@ -233,15 +243,15 @@ class _Run:
         types = self._key | {"types": sorted({event.type for event in found})}
         producers = self._key | {"producers": sorted({event.producer for event in found}), "counted": tip.counted}
         counting = [
-            (COUNT, self._key | {"counts": _moved(found)}),
-            (UNCOUNT, types),
+            (COUNT_TYPES, self._key | {"counts": _moved(found)}),
+            (UNCOUNT_TYPES, types),
             (COUNT_PRODUCERS, self._key | {"producers": _moved_producers(found)}),
         ]
         return [
-            (LOCK_TOLD, seqs),
+            (LOCK_TOLD_SUBSCRIPTIONS, seqs),
             *(counting if tip.counted else ()),
             (UNCOUNT_PRODUCERS, producers),
-            (ERASE, seqs),
+            (ERASE_BODIES, seqs),
             (ERASE_ANSWERS, seqs),
             self._act(len(found), tip.seq + 1).call,
         ]

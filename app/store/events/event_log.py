@@ -22,7 +22,7 @@ from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.events.commits import Answers, Commits, OutcomeUnknownError, roll_back, tip_of
-from app.store.events.linker import FIND, LOCK, TIP, conflict, next_place, placed, stored
+from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored
 from app.store.postgres.database import BEGIN, COMMIT, LOST, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, NoAnswerError, PipedConnection, uuid_array
 from app.telemetry import tracing
@@ -108,7 +108,7 @@ class EventLog:
         """
         key = {"workspace": workspace}
         tips, found = await asyncio.gather(
-            self._database.rows(TIP, key), self._database.rows(FIND, {**key, "ids": uuid_array([draft.id])})
+            self._database.rows(GET_TIP, key), self._database.rows(FIND_STORED, {**key, "ids": uuid_array([draft.id])})
         )
         if tips and found:
             if error := conflict(draft, found[0]):
@@ -129,7 +129,7 @@ class EventLog:
         try:
             async with self._database.pool.connection() as connection:
                 try:
-                    _, _, tips = await connection.trip([BEGIN, (LOCK, key), (TIP, key)])
+                    _, _, tips = await connection.trip([BEGIN, (LOCK_TIP, key), (GET_TIP, key)])
                     linker = self._commits.linker(workspace, tips, {})
                     drafts, calls = await prepare(connection)
                     answer = linker.link(drafts)

@@ -27,13 +27,17 @@ makes progress all the same."""
 SHRINKING = 8
 """By how much fewer it looks at, from then on, where that took the database too long."""
 
-TIP = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
+GET_LAST_SEQ = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
+"""The last seq of a log."""
 
-TIPS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(workspaces)s::text[])"
+LIST_LAST_SEQS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(workspaces)s::text[])"
+"""The last seq of each of these logs."""
 
-PLACE_BY_ID = one_sql("id", "%(named)s::uuid", columns="seq, user_id")
+FIND_PLACE_BY_ID = one_sql("id", "%(named)s::uuid", columns="seq, user_id")
+"""The seq and the user of the event with this id."""
 
-PLACE_BY_HASH = one_sql("hash", "%(named)b::bytea", columns="seq, user_id")
+FIND_PLACE_BY_HASH = one_sql("hash", "%(named)b::bytea", columns="seq, user_id")
+"""The seq and the user of the event with this hash."""
 
 BEFORE = f"SELECT coalesce({place_of('%(at)s::timestamptz')} - 1, -1)"
 
@@ -73,7 +77,7 @@ class EventFollower:
 
     async def tip(self, workspace: str) -> int:
         """The last seq of a log; -1 where it is empty. Raises NotFound."""
-        rows = await self._database.rows(TIP, {"workspace": workspace})
+        rows = await self._database.rows(GET_LAST_SEQ, {"workspace": workspace})
         if not rows:
             raise NotFound("There is no such workspace", field="workspace")
         seq: int = rows[0][0]
@@ -81,11 +85,11 @@ class EventFollower:
 
     async def tips(self, workspaces: Sequence[str]) -> dict[str, int]:
         """The last seq of each log."""
-        return dict(await self._database.rows(TIPS, {"workspaces": list(workspaces)}))
+        return dict(await self._database.rows(LIST_LAST_SEQS, {"workspaces": list(workspaces)}))
 
     async def place(self, workspace: str, reference: UUID | bytes) -> tuple[int, str] | None:
         """The seq and the user of the event with this id, or with this hash (32 bytes), or None."""
-        sql = PLACE_BY_ID if isinstance(reference, UUID) else PLACE_BY_HASH
+        sql = FIND_PLACE_BY_ID if isinstance(reference, UUID) else FIND_PLACE_BY_HASH
         rows = await self._database.rows(sql, {"workspace": workspace, "named": reference})
         return (rows[0][0], rows[0][1]) if rows else None
 

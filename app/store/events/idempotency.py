@@ -19,7 +19,8 @@ from app.ledger.draft import Draft
 from app.store.events.linker import recorded_at
 from app.store.postgres.pipe import Row
 
-SINCE = "SELECT idempotency_since FROM install"
+GET_IDEMPOTENCY_SINCE = "SELECT idempotency_since FROM install"
+"""The time from which ids depend on the install secret."""
 
 
 def former_ids(calls: Iterable[Sequence[Draft]]) -> set[UUID]:
@@ -28,7 +29,7 @@ def former_ids(calls: Iterable[Sequence[Draft]]) -> set[UUID]:
 
 
 def with_ids(drafts: Sequence[Draft], since: datetime | None, stored: Mapping[UUID, Row]) -> Sequence[Draft]:
-    """The drafts under the ids that they are stored with. `stored` are rows of `FIND`."""
+    """The drafts under the ids that they are stored with. `stored` are rows of `FIND_STORED`."""
     return [_with_id(draft, since, stored) for draft in drafts]
 
 

@@ -29,12 +29,13 @@ PART_EVENTS = 200
 
 MICROSECOND = timedelta(microseconds=1)
 
-LOCK = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
-"""Serialises appends to one workspace. The next statements read: their snapshots are taken under the lock."""
+LOCK_TIP = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
+"""Serialises appends to one workspace. The statements after it read what the lock protects, in a newer snapshot."""
 
-TIP = "SELECT seq, hash, recorded_at, kid, counted, lost_size FROM event_tip WHERE workspace_id = %(workspace)s"
+GET_TIP = "SELECT seq, hash, recorded_at, kid, counted, lost_size FROM event_tip WHERE workspace_id = %(workspace)s"
+"""The tip of a log."""
 
-FIND = f"""
+FIND_STORED = f"""
 SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
 """
 """The events that are stored already under these ids."""
@@ -75,7 +76,7 @@ ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excl
 """
 
 
-INSERT = insert_sql()
+INSERT_EVENTS = insert_sql()
 """One parameter of JSON and one of joined bytes (prev 32, body 32, hash 32, signature 64, salt 16 for each event): a
 tenth of the time that psycopg takes to adapt twenty lists. Not COPY: a process that freezes in the middle of one would
 hold the tip's lock for ever, since PostgreSQL cannot cancel while it waits for COPY data."""
@@ -84,17 +85,21 @@ MOVE_TIP = """
 UPDATE event_tip SET seq = %(seq)s, hash = %(hash)s, recorded_at = %(recorded_at)s
 WHERE workspace_id = %(workspace)s
 """
+"""Moves the tip of a log to its new last event."""
 
-COUNT = count_sql()
+COUNT_TYPES = count_sql()
+"""Counts the new events by type, and whether they have metadata."""
 
 COUNT_PRODUCERS = count_producers_sql()
+"""Counts the new events by producer."""
 
 STOP_COUNTING = f"""
 UPDATE event_tip SET counted = false WHERE workspace_id = %(workspace)s AND (
     (SELECT count(DISTINCT type) FROM event_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED}
     OR (SELECT count(*) FROM producer_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED})
 """
-"""Runs only for types and producers that this process has not seen: beyond the limit totals come from the index."""
+"""Stops counting in a workspace with too many types or producers. It runs only for those that this process has not
+seen. Beyond the limit totals come from the index."""
 
 
 class Tip(Struct, frozen=True):
@@ -112,7 +117,7 @@ class Tip(Struct, frozen=True):
 
 
 class _Row(Struct, frozen=True, omit_defaults=True):
-    """What `INSERT` reads of one event."""
+    """What `INSERT_EVENTS` reads of one event."""
 
     place: int
     seq: int
@@ -136,7 +141,7 @@ class Linker:
     def __init__(
         self, signer: Signer, node: str, workspace: str, tip: Tip, stored: Mapping[UUID, Row], now: datetime
     ) -> None:
-        """`signer` has the key in force. `stored` are the rows of `FIND` that exist already under the group's ids."""
+        """`signer` has the key in force. `stored` are the rows of `FIND_STORED` for the group's ids."""
         self._signer = signer
         self._node = node
         self.workspace = workspace
@@ -177,7 +182,7 @@ class Linker:
             return []
         writes: list[Call] = [self._insert(), (MOVE_TIP, self._tip_move())]
         if self.tip.counted:
-            writes += [(COUNT, self._counts()), (COUNT_PRODUCERS, self._producer_counts())]
+            writes += [(COUNT_TYPES, self._counts()), (COUNT_PRODUCERS, self._producer_counts())]
             if not all(kind in known for kind in self.kinds()):
                 writes.append((STOP_COUNTING, {"workspace": self.workspace}))
         return writes
@@ -199,7 +204,7 @@ class Linker:
             "bytes": b"".join(self._bytes),
         }
         self._part, self._bytes = [], []
-        return INSERT, part
+        return INSERT_EVENTS, part
 
     def _tip_move(self) -> dict[str, object]:
         tip = self.tip
@@ -311,18 +316,18 @@ def placed(draft: Draft, seq: int, timestamp: str, hash: bytes) -> SynapEvent:
 
 
 def stored(row: Row) -> SynapEvent:
-    """A row of `FIND` as its caller sees it."""
+    """A row of `FIND_STORED` as its caller sees it."""
     return msgspec.json.decode(row[-1], type=SynapEvent)
 
 
 def recorded_at(row: Row) -> datetime:
-    """When the event of a row of `FIND` was stored."""
+    """When the event of a row of `FIND_STORED` was stored."""
     at: datetime = row[-2]
     return at
 
 
 def conflict(draft: Draft, row: Row) -> Conflict | None:
-    """Why a draft cannot be appended where this row of `FIND` has its id; None where they are the same event.
+    """Why a draft cannot be appended where this row of `FIND_STORED` has its id; None where they are the same event.
 
     Nobody can tell what an erased event was: any content is taken for its own. But a caller that may not read it learns
     only that the id is taken: not its type, its place or its hash.

@@ -28,13 +28,16 @@ MAX_SHARED = 200
 NEWEST_FIRST = "newest"
 """The order that the cursors of lists are bound to."""
 
-_FOUND = (
+_FOUND_COLUMNS = (
     f"user_id, seq, {EVENT_BYTES}, CASE WHEN {EVENT_BYTES} <= %(fits)s::int THEN convert_to({EVENT_JSON}, 'UTF8') END"
 )
+"""The user, seq, size and JSON of an event; no JSON if the event is too large for the lookup."""
 
-FIND_BY_ID = f"SELECT id, {_FOUND} FROM {each_sql('id', '%(ids)s::uuid[]')}"
+FIND_EVENTS_BY_ID = f"SELECT id, {_FOUND_COLUMNS} FROM {each_sql('id', '%(ids)s::uuid[]')}"
+"""The events with these ids."""
 
-FIND_BY_HASH = f"SELECT hash, {_FOUND} FROM {each_sql('hash', '%(hashes)b::bytea[]')}"
+FIND_EVENTS_BY_HASH = f"SELECT hash, {_FOUND_COLUMNS} FROM {each_sql('hash', '%(hashes)b::bytea[]')}"
+"""The events with these hashes."""
 
 
 def list_sql(rows: str, limit: int) -> str:
@@ -250,8 +253,8 @@ class EventReader:
         hashes = [reference for reference in references if isinstance(reference, bytes)]
         if ids:
             wanted = {"workspace": workspace, "ids": uuid_array(ids), "fits": fits}
-            rows += await self._database.rows(FIND_BY_ID, wanted)
+            rows += await self._database.rows(FIND_EVENTS_BY_ID, wanted)
         if hashes:
             wanted = {"workspace": workspace, "hashes": hashes, "fits": fits}
-            rows += await self._database.rows(FIND_BY_HASH, wanted)
+            rows += await self._database.rows(FIND_EVENTS_BY_HASH, wanted)
         return {reference: _Lookup(*found) for reference, *found in rows}

@@ -30,8 +30,10 @@ TRACED_JSON = f"""concat(
 """A row, with its `ai` and its `depth`, as the JSON of `TracedEvent`."""
 
 _VISIBLE = "(%(only_user)s::text IS NULL OR user_id = %(only_user)s::text)"
+"""True of the events that the caller may see."""
 
 _CAUSE = f"CASE WHEN ancestor.causation_id ~ '{USUAL_UUID}' THEN ancestor.causation_id::uuid END"
+"""The id of an event's cause, if it is one."""
 
 
 def _part(name: str) -> str:
@@ -112,8 +114,10 @@ def _trace_sql(named: str) -> str:
 
 
 TRACE_BY_ID = _trace_sql(one_sql("id", "%(named)s::uuid"))
+"""The trace of the event with this id."""
 
 TRACE_BY_HASH = _trace_sql(one_sql("hash", "%(named)b::bytea"))
+"""The trace of the event with this hash."""
 
 
 class CausalTree:

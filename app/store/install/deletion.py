@@ -9,7 +9,7 @@ from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolati
 
 from app.ledger.chain import NODE_LOG
 from app.store.audit.log import enter
-from app.store.events.linker import LOCK
+from app.store.events.linker import LOCK_TIP
 from app.store.install.workspaces import WorkspaceError, no_workspace
 from app.store.postgres.roles import power
 
@@ -73,7 +73,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
         _make_custodian(connection)
         with connection.transaction():
             connection.execute(LOCK_DELETION)
-            connection.execute(LOCK, of)
+            connection.execute(LOCK_TIP, of)
             tip = connection.execute(GET_LAST_EVENT, of).fetchone()
             if tip is None or slug == NODE_LOG:
                 raise no_workspace(slug)

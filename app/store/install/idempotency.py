@@ -3,8 +3,8 @@
 import psycopg
 
 from app.ledger.chain import NODE_LOG
-from app.store.events.idempotency import SINCE
-from app.store.events.linker import LOCK
+from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE
+from app.store.events.linker import LOCK_TIP
 from app.store.install.rotation import LOCK_ALL_TIPS, LOCK_INSTALL
 from app.store.postgres.database import FORMER_APPLICATIONS
 
@@ -24,7 +24,7 @@ one may be ahead."""
 
 def has_secret_ids(connection: psycopg.Connection) -> bool:
     """Whether events with an idempotency key get secret ids."""
-    return connection.execute(SINCE).fetchone() not in {None, (None,)}
+    return connection.execute(GET_IDEMPOTENCY_SINCE).fetchone() not in {None, (None,)}
 
 
 def begin_secret_ids(connection: psycopg.Connection) -> None:
@@ -32,7 +32,7 @@ def begin_secret_ids(connection: psycopg.Connection) -> None:
     if has_secret_ids(connection) or _is_older_connected(connection):
         return  # the locks hold up every append
     with connection.transaction():
-        connection.execute(LOCK, {"workspace": NODE_LOG})
+        connection.execute(LOCK_TIP, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)
         connection.execute(LOCK_ALL_TIPS)
         if not _is_older_connected(connection):

@@ -21,7 +21,7 @@ from app.ledger.draft import new_id, server_draft
 from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
 from app.ledger.keyring import Keyring
 from app.store.audit.log import enter
-from app.store.events.linker import LOCK, Linker, Tip
+from app.store.events.linker import LOCK_TIP, Linker, Tip
 from app.store.install.inspection import IS_DELETED_BY_AUDIT, LIST_ACCEPTED_LOSSES, LIST_STOPPED_LOGS, to_accepted
 from app.store.install.install import Identity, InstallError
 from app.store.ledger.ledger import Ledger
@@ -136,7 +136,7 @@ class Comparison:
             "root": checkpoint.root,
             "seen": f"{{{','.join(seen)}}}",
         }
-        await self._database.atomic([(LOCK, {"workspace": log}), (STOP_LOG, lost)])
+        await self._database.atomic([(LOCK_TIP, {"workspace": log}), (STOP_LOG, lost)])
         return Loss(log, checkpoint)
 
     async def _keep(self, log: str, accepted: list[str]) -> None:
@@ -184,7 +184,7 @@ def accept_losses(url: str, connection: psycopg.Connection, notes: KeptNotes, ke
 
 def _accept(connection: psycopg.Connection, keys: Keyring) -> list[Loss]:
     with connection.transaction():
-        connection.execute(LOCK, {"workspace": NODE_LOG})
+        connection.execute(LOCK_TIP, {"workspace": NODE_LOG})
         connection.execute(LOCK_STOPPED_LOGS)
         [(node,)] = connection.execute(GET_ACCEPTING_NODE)
         losses = []

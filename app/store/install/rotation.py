@@ -15,7 +15,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
 from app.store.audit.log import enter
-from app.store.events.linker import LOCK, Linker, Tip
+from app.store.events.linker import LOCK_TIP, Linker, Tip
 from app.store.install.install import InstallError
 from app.store.ledger.key_history import kids
 from schemas.ledger import Rotation
@@ -69,7 +69,7 @@ def adopt_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
 
 def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) -> Rotation:
     with connection.transaction():
-        connection.execute(LOCK, {"workspace": NODE_LOG})
+        connection.execute(LOCK_TIP, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)
         if not adopting and (stopped := connection.execute(FIND_STOPPED_LOG).fetchone()):
             raise InstallError(

@@ -51,7 +51,7 @@ MAX_OPEN_IN_ALL = 32
 BUSY_SECONDS = 10
 """When somebody is told to ask again who asked for one more."""
 
-PIECE = f"""
+GET_PIECE = f"""
 SELECT convert_to(E',\\n' || string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(seq) FROM (
     SELECT *, sum({EVENT_BYTES}) OVER oldest AS bytes, row_number() OVER oldest AS place FROM (
         SELECT * FROM event WHERE workspace_id = %(workspace)s AND seq > %(after)s AND seq <= %(last)s
@@ -59,10 +59,11 @@ SELECT convert_to(E',\\n' || string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'U
     ) AS piece WINDOW oldest AS (ORDER BY seq)
 ) AS measured WHERE bytes <= {PIECE_BYTES} OR place = 1
 """
+"""The next entries of a log as JSON, up to a size, and the last seq among them."""
 
 _ERASED_SINCE = Walk(entry=Entry(column="type", value=f"'{ERASED_TYPE}'"), low=["%(last)s::bigint + 1"])
 
-SEAL = f"""
+GET_SEAL = f"""
 SELECT first.hash, last.hash, last.kid, last.type, last.data, tip.seq, tip.kid,
     (SELECT true FROM ({_ERASED_SINCE.rows(descending=False, limit=1)}) AS erased) IS NOT NULL
 FROM event_tip AS tip
@@ -70,7 +71,8 @@ LEFT JOIN LATERAL ({one_sql("seq", "%(first)s")}) AS first ON true
 LEFT JOIN LATERAL ({one_sql("seq", "%(last)s")}) AS last ON true
 WHERE tip.workspace_id = %(workspace)s
 """
-"""What the bundle says of its ends, and whether anything was erased since its last event."""
+"""What a bundle says of its first and last event and of the log's tip, and whether anything was erased since its last
+event."""
 
 
 class Sealed(Struct, frozen=True):
@@ -161,7 +163,7 @@ class Export:
         await hold(self.workspace, PIECE_BYTES)
         size = 0
         try:
-            rows = await self._database.search(PIECE, parameters, is_planned=False, is_metered=False)
+            rows = await self._database.search(GET_PIECE, parameters, is_planned=False, is_metered=False)
             size = len(rows[0][0])
         finally:
             taken(max(PIECE_BYTES - size, 0))
@@ -169,7 +171,7 @@ class Export:
 
     async def _seal(self) -> Sealed:
         parameters = {"workspace": self.workspace, "first": self.first, "last": self.last}
-        rows = await self._database.rows_alone(SEAL, parameters)
+        rows = await self._database.rows_alone(GET_SEAL, parameters)
         [(root, tip, kid, type_, data, log_seq, log_kid, erased_since)] = rows
         if type_ == ROTATED_TYPE:
             kid = msgspec.json.decode(data)["rotations"][-1]["kid_new"]

@@ -8,11 +8,12 @@ from app.ledger.chain import instant
 from app.store.postgres.pipe import Row
 from schemas.ledger import Rotation
 
-HISTORY = "SELECT kid_old, kid_new, rotated_at, signature_old, signature_new FROM key_rotation ORDER BY number"
+LIST_ROTATIONS = "SELECT kid_old, kid_new, rotated_at, signature_old, signature_new FROM key_rotation ORDER BY number"
+"""Every change of keys, the first one first."""
 
 
 def to_rotation(row: Row) -> Rotation:
-    """A row of `HISTORY`."""
+    """A row of `LIST_ROTATIONS`."""
     kid_old, kid_new, rotated_at, signature_old, signature_new = row
     return Rotation(
         kid_old=kid_old,
@@ -30,4 +31,4 @@ def kids(connection: psycopg.Connection, node: str) -> list[str]:
 
 def key_history(connection: psycopg.Connection) -> list[Rotation]:
     """Every rotation, the first first."""
-    return [to_rotation(row) for row in connection.execute(HISTORY)]
+    return [to_rotation(row) for row in connection.execute(LIST_ROTATIONS)]

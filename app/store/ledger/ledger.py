@@ -16,7 +16,7 @@ from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import EventConditions
 from app.store.events.reader import total_of
 from app.store.events.rows import LEDGER_JSON
-from app.store.ledger.key_history import HISTORY, to_rotation
+from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from app.store.postgres.walk import one_sql
@@ -33,15 +33,20 @@ from schemas.ledger import (
 )
 from schemas.written import Written
 
-IDENTITY = "SELECT node, kid FROM install"
+GET_IDENTITY = "SELECT node, kid FROM install"
+"""The node of the install, and its key in force."""
 
-TIP = "SELECT seq, kid FROM event_tip WHERE workspace_id = %(workspace)s"
+GET_TIP_AND_KEY = "SELECT seq, kid FROM event_tip WHERE workspace_id = %(workspace)s"
+"""The last seq of a log, and the key that signs it."""
 
-_FOUND = f"seq, hash, user_id, convert_to({LEDGER_JSON}, 'UTF8')"
+_ENTRY_COLUMNS = f"seq, hash, user_id, convert_to({LEDGER_JSON}, 'UTF8')"
+"""The seq, hash, user and JSON of an entry."""
 
-FIND_BY_ID = one_sql("id", "%(named)s::uuid", columns=_FOUND)
+FIND_ENTRY_BY_ID = one_sql("id", "%(named)s::uuid", columns=_ENTRY_COLUMNS)
+"""The entry with this event id."""
 
-FIND_BY_HASH = one_sql("hash", "%(named)b::bytea", columns=_FOUND)
+FIND_ENTRY_BY_HASH = one_sql("hash", "%(named)b::bytea", columns=_ENTRY_COLUMNS)
+"""The entry with this hash."""
 
 
 def entries_sql(rows: str, limit: int) -> str:
@@ -88,7 +93,7 @@ class Ledger:
 
     async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:
         """The event with this id, or with this hash (32 bytes), or None."""
-        sql = FIND_BY_ID if isinstance(reference, UUID) else FIND_BY_HASH
+        sql = FIND_ENTRY_BY_ID if isinstance(reference, UUID) else FIND_ENTRY_BY_HASH
         rows = await self._database.rows(sql, {"workspace": workspace, "named": reference})
         if not rows:
             return None
@@ -98,7 +103,7 @@ class Ledger:
 
     async def node(self) -> LedgerNode:
         """Who signs."""
-        [identity], rotations = await self._database.atomic([(IDENTITY, {}), (HISTORY, {})])
+        [identity], rotations = await self._database.atomic([(GET_IDENTITY, {}), (LIST_ROTATIONS, {})])
         node, kid = identity
         history = [to_rotation(row) for row in rotations]
         first = SigningKey(kid=node.removeprefix("did:key:"))
@@ -112,7 +117,7 @@ class Ledger:
 
     async def tip(self, workspace: str) -> tuple[int, str]:
         """The last seq of a log (-1: empty) and the key in force. Raises NotFound."""
-        rows = await self._database.rows(TIP, {"workspace": workspace})
+        rows = await self._database.rows(GET_TIP_AND_KEY, {"workspace": workspace})
         if not rows:
             raise NotFound("There is no such workspace", field="workspace")
         return rows[0][0], rows[0][1]

@@ -21,25 +21,28 @@ WIDTH = 2**STORED_BITS
 MAX_GROWN = 16
 """Nodes that one step makes: 4,096 hashes, some milliseconds of work."""
 
-LEAVES = """
+LIST_LEAVES_BETWEEN = """
 SELECT seq, hash FROM event WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s ORDER BY seq
 """
+"""The leaves of a tree between two seqs, which are the hashes of its events."""
 
-NODES = """
+LIST_NODES_BETWEEN = """
 SELECT place, hash FROM merkle_node
 WHERE workspace_id = %(workspace)s AND height = %(height)s AND place BETWEEN %(first)s AND %(last)s ORDER BY place
 """
+"""The stored nodes of one height between two places."""
 
-GROWN = """
+COUNT_NODES = """
 SELECT coalesce(max(place), -1) + 1 FROM merkle_node WHERE workspace_id = %(workspace)s AND height = %(height)s
 """
+"""How many nodes of one height are stored."""
 
-GROW = """
+INSERT_NODES = """
 INSERT INTO merkle_node (workspace_id, height, place, hash)
 SELECT %(workspace)s, %(height)s, %(first)s + place - 1, hash
 FROM unnest(%(hashes)b::bytea[]) WITH ORDINALITY AS node (hash, place) ON CONFLICT DO NOTHING
 """
-"""Every process makes the same nodes, so it does not matter whose are first."""
+"""Stores nodes of one height. Every process makes the same nodes, so it does not matter whose are first."""
 
 
 class Trees:
@@ -88,7 +91,7 @@ class Trees:
 
     async def _stored(self, workspace: str, height: int) -> int:
         """How many nodes of a height are stored."""
-        [(stored,)] = await self._database.rows(GROWN, {"workspace": workspace, "height": height})
+        [(stored,)] = await self._database.rows(COUNT_NODES, {"workspace": workspace, "height": height})
         return int(stored)
 
     async def _fill(self, workspace: str, height: int, complete: int) -> None:
@@ -110,11 +113,15 @@ class Trees:
                 frontier.push(hash_)
             hashes.append(frontier.root())
         await self._database.rows_alone(
-            GROW, {"workspace": workspace, "height": height, "first": first, "hashes": hashes}
+            INSERT_NODES, {"workspace": workspace, "height": height, "first": first, "hashes": hashes}
         )
         return count
 
 
 def _read(workspace: str, wanted: Range) -> Call:
     parameters = {"workspace": workspace, "first": wanted.first, "last": wanted.last}
-    return (NODES, parameters | {"height": wanted.height}) if wanted.height else (LEAVES, parameters)
+    return (
+        (LIST_NODES_BETWEEN, parameters | {"height": wanted.height})
+        if wanted.height
+        else (LIST_LEAVES_BETWEEN, parameters)
+    )

@@ -74,6 +74,7 @@ SELECT set_config(given.name, given.value, false) FROM unnest(%s::text[], %s::te
 WHERE given.name <> 'statement_timeout'
     OR (SELECT setting::int NOT BETWEEN 1 AND {STATEMENT_TIMEOUT_MS} FROM pg_settings WHERE name = 'statement_timeout')
 """
+"""Makes the settings of a connection. A shorter `statement_timeout` of the role or the database stays."""
 
 TRANSACTION_TIMEOUT = "9s"
 """Where the server has it (PostgreSQL 17): also ends a transaction whose client froze in the middle of a message. It

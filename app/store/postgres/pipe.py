@@ -79,6 +79,10 @@ class PipedConnection(AsyncConnection[Row]):
             rows.append(outcome or [])
         return rows
 
+    async def trip_by_name(self, calls: Mapping[str, Call]) -> dict[str, list[Row]]:
+        """The same for calls that differ from trip to trip: the rows of each, by its name."""
+        return dict(zip(calls, await self.trip(list(calls.values())), strict=True))
+
     async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
         """What came of each call, in one round trip. Outside a transaction they are one: an error ends it.
 
