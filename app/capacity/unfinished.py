@@ -31,11 +31,11 @@ RECEIVED = struct.Struct("=128xQ")
 FILES = Path("/proc/self/fd")
 """The open files of this process."""
 
-Address = tuple[str, int]
+PeerAddress = tuple[str, int]
 
 
 class _Socket(Struct, frozen=True, eq=False):
-    client: Address
+    client: PeerAddress
     arrived: Callable[[], int]
     close: Callable[[], None]
 
@@ -50,7 +50,9 @@ class Unfinished:
         self._watching: asyncio.Task[None] | None = None
 
     @contextmanager
-    def watched(self, client: Address | None, arrived: Callable[[], int], close: Callable[[], None]) -> Iterator[None]:
+    def watched(
+        self, client: PeerAddress | None, arrived: Callable[[], int], close: Callable[[], None]
+    ) -> Iterator[None]:
         """Watch a socket during the block.
 
         `arrived` returns the bytes of its messages so far; `close` is called if it has too much unfinished.
@@ -75,7 +77,7 @@ class Unfinished:
                 self._close_largest(await asyncio.to_thread(received_bytes))
         self._watching = None
 
-    def _close_largest(self, received: dict[Address, int]) -> None:
+    def _close_largest(self, received: dict[PeerAddress, int]) -> None:
         """Close the sockets with the most, until the others have little enough."""
         unfinished = {each: received.get(each.client, 0) - each.arrived() for each in self._sockets}
         left = sum(size for size in unfinished.values() if size > 0)
@@ -86,7 +88,7 @@ class Unfinished:
             each.close()
 
 
-def received_bytes() -> dict[Address, int]:
+def received_bytes() -> dict[PeerAddress, int]:
     """How many bytes came over each TCP connection of this process, by the other end's address; none if not Linux."""
     received = {}
     for name in FILES.iterdir() if FILES.is_dir() else ():

@@ -48,14 +48,14 @@ class NotReadableError(ValueError):
     """A file is no JSON. The message follows the word `it`: `is a zip archive; unpack it (unzip)`."""
 
 
-class Reader(Protocol):
+class ByteReader(Protocol):
     """A file without a buffer: `read` returns what is there by now, and nothing at the end."""
 
     def read(self, size: int, /) -> bytes | None:
         """At most `size` bytes."""
 
 
-def unpacked(file: Reader) -> io.RawIOBase:
+def unpacked(file: ByteReader) -> io.RawIOBase:
     """What a file says from here on: decompressed if it is gzip, without a byte order mark.
 
     Raises NotReadableError if it is of another kind than JSON; reading raises it if compressed data is damaged.
@@ -87,7 +87,7 @@ def refuse_other_kinds(head: bytes) -> None:
         raise NotReadableError(f"is CSV; {_AS_JSON}")
 
 
-def _head(source: Reader) -> bytes:
+def _head(source: ByteReader) -> bytes:
     """The first bytes. Of a pipe no more are waited for than tell that it begins as JSON, or how else."""
     head = b""
     while len(head) < _ENOUGH and head.lstrip()[:1] not in {b"{", b"["} and (more := source.read(HEAD_BYTES)):
@@ -98,7 +98,7 @@ def _head(source: Reader) -> bytes:
 class _Chained(io.RawIOBase):
     """Bytes that were read already, then the rest."""
 
-    def __init__(self, head: bytes, rest: Reader) -> None:
+    def __init__(self, head: bytes, rest: ByteReader) -> None:
         super().__init__()
         self._head = head
         self._rest = rest

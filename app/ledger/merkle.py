@@ -18,7 +18,7 @@ STORED_BITS = 8
 
 HASH_BYTES = 32
 
-Node = Callable[[int, int], bytes]
+NodeHash = Callable[[int, int], bytes]
 """`node(height, place)` is the root of that complete subtree, 32 bytes."""
 
 
@@ -55,7 +55,7 @@ class Range(Struct, frozen=True):
 
 
 class Stored:
-    """A `Node` over kept subtrees: those between the kept heights are put together from them.
+    """A `NodeHash` over kept subtrees: those between the kept heights are put together from them.
 
     `kept` has what `ranges` names, by height and place. A subtree that it cannot make raises KeyError.
     """
@@ -99,14 +99,14 @@ def ranges(places: Iterable[int], size: int) -> list[Range]:
     return found
 
 
-def root(size: int, node: Node) -> bytes:
+def root(size: int, node: NodeHash) -> bytes:
     """The root of the tree of the first `size` leaves. ValueError for a negative size."""
     if size < 0:
         raise ValueError(f"a tree has no {size} leaves")
     return _span(0, size, node)
 
 
-def inclusion_proof(seq: int, size: int, node: Node) -> list[bytes]:
+def inclusion_proof(seq: int, size: int, node: NodeHash) -> list[bytes]:
     """That the leaf at `seq` is in the tree of `size` leaves: RFC 6962, section 2.1.1, lowest hash first.
 
     ValueError where `seq` is not in the tree.
@@ -126,7 +126,7 @@ def inclusion_proof(seq: int, size: int, node: Node) -> list[bytes]:
     return proof[::-1]
 
 
-def consistency_proof(old: int, new: int, node: Node) -> list[bytes]:
+def consistency_proof(old: int, new: int, node: NodeHash) -> list[bytes]:
     """That the tree of `old` leaves is the beginning of the tree of `new`: RFC 6962, section 2.1.2, lowest hash first.
 
     Empty where `old` is 0 or `new`. ValueError where `old` is negative or beyond `new`.
@@ -220,7 +220,7 @@ def _middle(first: int, end: int) -> int:
     return first + (1 << (end - first - 1).bit_length() - 1)
 
 
-def _span(first: int, end: int, node: Node) -> bytes:
+def _span(first: int, end: int, node: NodeHash) -> bytes:
     """The root over the leaves from `first` to before `end`; `first` is a place where the tree may be split."""
 
     def peaks() -> Iterable[bytes]:

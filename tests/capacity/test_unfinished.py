@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from app.capacity.unfinished import Address, Unfinished, received_bytes
+from app.capacity.unfinished import PeerAddress, Unfinished, received_bytes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much came over a connection")
 
@@ -20,7 +20,7 @@ SOCKETS = {"idle": (100, 90), "most": (9_000, 0), "some": (6_000, 0), "done": (8
 
 
 @contextmanager
-def sent(size: int) -> Iterator[Address]:
+def sent(size: int) -> Iterator[PeerAddress]:
     """The address of a client that has sent so much to this process."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,

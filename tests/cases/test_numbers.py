@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.importing.drafting import LinePiece, Lines, Origin
+from app.cli.importing.drafting import LineDrafts, LinePiece, Origin
 from app.ledger.canonical import canonical
 from procedures.registry import registry
 from schemas.errors import InvalidInput
@@ -140,7 +140,7 @@ def test_superjson_hides_no_number(superjson_server: Server, meta: str) -> None:
 
 @pytest.mark.parametrize("literal", TOO_LONG.values(), ids=list(TOO_LONG))
 def test_an_imported_line_is_refused_by_its_place(literal: str) -> None:
-    lines = Lines(Origin(workspace="w", name="n", user="u", max_event_bytes=100_000))
+    lines = LineDrafts(Origin(workspace="w", name="n", user="u", max_event_bytes=100_000))
 
     made = lines.drafted(LinePiece(1, [f'{{"type":"case.number","data":{{"n":[{literal}]}}}}'.encode()]))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from app.cli.importing.drafting import Drafted, LinePiece, Lines, Origin
+from app.cli.importing.drafting import Drafted, LineDrafts, LinePiece, Origin
 from schemas.errors import Issue
 
 NOTE = b'{"type":"note.created","data":{"n":1}}'
@@ -13,7 +13,7 @@ NOTE = b'{"type":"note.created","data":{"n":1}}'
 
 def _drafted(*lines: bytes, first: int = 1, **origin: str) -> Drafted:
     given = {"workspace": "default", "name": "notes.ndjson", "user": "ann"} | origin
-    return Lines(Origin(**given, max_event_bytes=1000)).drafted(LinePiece(first, list(lines)))
+    return LineDrafts(Origin(**given, max_event_bytes=1000)).drafted(LinePiece(first, list(lines)))
 
 
 def _ids(*lines: bytes, first: int = 1, **origin: str) -> list[UUID]:

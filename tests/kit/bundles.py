@@ -23,7 +23,7 @@ from app.ledger import checkpoint
 from app.ledger.canonical import canonical
 from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.checkpoint import Checkpoint
-from app.ledger.merkle import Frontier, Node, inclusion_proof
+from app.ledger.merkle import Frontier, NodeHash, inclusion_proof
 from app.ledger.signer import Signer
 
 Record = dict[str, Any]
@@ -275,7 +275,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return frontier.root()
 
 
-def node_of(leaves: Sequence[bytes]) -> Node:
+def node_of(leaves: Sequence[bytes]) -> NodeHash:
     """The complete subtrees of their tree."""
     return lambda height, place: root_of(leaves[place << height : (place + 1) << height])
 

@@ -17,7 +17,7 @@ from sigstore_models.rekor.v1 import InclusionProof
 from app.ledger.merkle import (
     EMPTY_ROOT,
     Frontier,
-    Node,
+    NodeHash,
     Range,
     Stored,
     consistency_proof,
@@ -119,7 +119,7 @@ def split(n: int) -> int:
     return k
 
 
-def complete(size: int) -> Node:
+def complete(size: int) -> NodeHash:
     """The subtrees that are complete in the tree of `size` leaves, and no other."""
 
     def node(height: int, place: int) -> bytes:
@@ -404,7 +404,7 @@ class TestStored:
             ranges(places, size)
 
 
-def fetched(places: list[int], size: int, node: Node) -> dict[tuple[int, int], bytes]:
+def fetched(places: list[int], size: int, node: NodeHash) -> dict[tuple[int, int], bytes]:
     """The subtrees that `ranges` names, few as they are."""
     found = ranges(places, size)
     kept = {(one.height, place): node(one.height, place) for one in found for place in range(one.first, one.last + 1)}

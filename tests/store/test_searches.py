@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.store.postgres.searches import FREE_SECONDS, MAX_RUNNING, MAX_WAITING, Searches, Turns
+from app.store.postgres.searches import FREE_SECONDS, MAX_RUNNING, MAX_WAITING, FairQueue, Searches
 from schemas.errors import RateLimited, Unavailable
 
 A_MINUTE = 30.0
@@ -224,7 +224,7 @@ def test_workspaces_that_search_no_more_are_forgotten() -> None:
 
 
 def test_turns_keep_the_order_of_each_workspace() -> None:
-    turns: Turns[int] = Turns()
+    turns: FairQueue[int] = FairQueue()
     for workspace, item in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)]:
         turns.put(workspace, item)
     turns.put("b", 0, first=True)

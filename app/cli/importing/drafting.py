@@ -36,7 +36,7 @@ class LinePiece(Struct, frozen=True, array_like=True):
     lines: list[bytes]
 
 
-class Refused(Struct, frozen=True, array_like=True):
+class RefusedLine(Struct, frozen=True, array_like=True):
     """A line that is no event, and why."""
 
     number: int
@@ -51,7 +51,7 @@ class Drafted(Struct, frozen=True, array_like=True):
 
     numbers: list[int]
     drafts: list[Draft]
-    refused: list[Refused]
+    refused: list[RefusedLine]
 
 
 class Origin(Struct, frozen=True):
@@ -63,7 +63,7 @@ class Origin(Struct, frozen=True):
     max_event_bytes: int
 
 
-class Lines:
+class LineDrafts:
     """Makes drafts of lines."""
 
     def __init__(self, origin: Origin) -> None:
@@ -85,7 +85,7 @@ class Lines:
             try:
                 draft = self._draft(number, line)
             except InvalidInput as error:
-                made.refused.append(Refused(number, [_told(issue) for issue in error.issues]))
+                made.refused.append(RefusedLine(number, [_told(issue) for issue in error.issues]))
             else:
                 made.numbers.append(number)
                 made.drafts.append(draft)
@@ -109,7 +109,7 @@ class Lines:
 def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
     """Answer each `LinePiece` of a connection with its `Drafted`, and the empty message, the end, with itself."""
     load_extensions(extensions)
-    lines, decoder = Lines(origin), msgspec.msgpack.Decoder(LinePiece)
+    lines, decoder = LineDrafts(origin), msgspec.msgpack.Decoder(LinePiece)
     with suppress(EOFError, OSError):  # nobody waits any longer
         while sent := pieces.recv_bytes():
             pieces.send_bytes(msgspec.msgpack.encode(lines.drafted(decoder.decode(sent))))

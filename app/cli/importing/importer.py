@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import IO
 
-from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, LinePiece, Origin, Refused, work
+from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, LinePiece, Origin, RefusedLine, work
 from app.cli.importing.options import ImportOptions, ImportResult, called
 from app.cli.importing.reader import DraftedLines, ImportingError, opened, size_of, text_of
 from app.cli.importing.rejected import refusals_of, set_aside
@@ -162,14 +162,14 @@ class _Import:
             self.result.refused += len(refused)
         self.result.last_line = piece.first + len(piece.lines) - 1
 
-    async def _append(self, numbers: Sequence[int], drafts: Sequence[Draft]) -> list[Refused]:
+    async def _append(self, numbers: Sequence[int], drafts: Sequence[Draft]) -> list[RefusedLine]:
         """Append in order. Returns the lines that the log refuses; without `--skip-bad` only the first one."""
         try:
             events = await self._patiently(drafts)
         except (Conflict, InvalidInput) as error:
             # Nothing was stored, and the error does not name the line: halve the piece until one line is left.
             if len(drafts) == 1:
-                return [Refused(numbers[0], [Issue(error.field or "", error.message)])]
+                return [RefusedLine(numbers[0], [Issue(error.field or "", error.message)])]
             half = len(drafts) // 2
             refused = await self._append(numbers[:half], drafts[:half])
             if refused and self._refusals is None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from app.cli.importing.drafting import Refused
+from app.cli.importing.drafting import RefusedLine
 from app.cli.terminal import escaped
 
 
@@ -35,7 +35,7 @@ class ImportResult(Struct, kw_only=True):
     """Lines without an id that were stored already, after lines that were not."""
     unit: str = "line"
     """What the file consists of: lines, or events of a JSON array."""
-    bad: Refused | None = None
+    bad: RefusedLine | None = None
     """The line that ended the import."""
     is_interrupted: bool = False
     failure: str | None = None

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 import msgspec
 
-from app.cli.first_bytes import GZIP, NotReadableError, Reader, unpacked
+from app.cli.first_bytes import GZIP, ByteReader, NotReadableError, unpacked
 from app.cli.importing.drafting import Drafted, LinePiece
 from app.cli.importing.json_values import SplitError, Splitter, splitter
 from app.store.events.event_log import MAX_GROUP_EVENTS
@@ -48,7 +48,7 @@ def opened(path: Path | None) -> Iterator[IO[bytes]]:
         yield file
 
 
-def text_of(file: IO[bytes], name: str) -> Reader:
+def text_of(file: IO[bytes], name: str) -> ByteReader:
     """What the file says. Raises ImportingError if that is no JSON."""
     try:
         return unpacked(file)
@@ -61,7 +61,9 @@ def text_of(file: IO[bytes], name: str) -> Reader:
 class DraftedLines:
     """The lines of a file, or the elements of the array that it is, drafted: piece by piece, in order."""
 
-    def __init__(self, file: IO[bytes], text: Reader, drafting: Connection, first: int, max_event_bytes: int) -> None:
+    def __init__(
+        self, file: IO[bytes], text: ByteReader, drafting: Connection, first: int, max_event_bytes: int
+    ) -> None:
         """`text` is what `file` says, `first` the number of the first line that is wanted."""
         self._file = file
         self._text = text

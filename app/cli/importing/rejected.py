@@ -9,7 +9,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from app.cli.importing.drafting import LinePiece, Refused
+from app.cli.importing.drafting import LinePiece, RefusedLine
 from app.cli.importing.options import ImportOptions
 from app.cli.importing.reader import ImportingError
 
@@ -44,7 +44,7 @@ def refusals_of(path: Path, source: IO[bytes], options: ImportOptions) -> Iterat
             file.close()
 
 
-def set_aside(file: IO[bytes], refused: Sequence[Refused], piece: LinePiece, options: ImportOptions) -> None:
+def set_aside(file: IO[bytes], refused: Sequence[RefusedLine], piece: LinePiece, options: ImportOptions) -> None:
     """Write rejected lines of a piece, with the reasons. Raises ImportingError."""
     try:
         for each in refused:

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 import msgspec
 
-from app.cli.first_bytes import BOM, GZIP, HEAD_BYTES, NotReadableError, Reader, refuse_other_kinds, unpacked
+from app.cli.first_bytes import BOM, GZIP, HEAD_BYTES, ByteReader, NotReadableError, refuse_other_kinds, unpacked
 from app.cli.terminal import escaped, without_secrets
 from app.cli.tokens import bearer
 from app.ledger.checkpoint import MalformedNoteError, Note, parse
@@ -190,7 +190,7 @@ def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _spooled(stream: Reader) -> IO[bytes]:
+def _spooled(stream: ByteReader) -> IO[bytes]:
     """The content of a stream in a file without a name. The map of it outlives it."""
     file = TemporaryFile()  # noqa: SIM115 - it is closed when nothing refers to it
     shutil.copyfileobj(cast(IO[bytes], stream), file)

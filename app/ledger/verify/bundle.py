@@ -9,9 +9,9 @@ from app.ledger.verify.checkpoints import check_consistency, check_extends, chec
 from app.ledger.verify.keys import Judge, check_keys, check_seal
 from app.ledger.verify.shapes import Bundle, Consistency, Source, hash_text, members_of, members_of_keys
 from app.ledger.verify.tally import Tally
-from app.ledger.verify.text import Layout, Text
+from app.ledger.verify.text import EvidenceText, Layout
 from app.ledger.verify.verdict import ENDS, LAST_KEY, MISSING, TWICE, Broken, Fault, Verdict, check
-from app.ledger.verify.walk import Found, Frame, found_in
+from app.ledger.verify.walk import Frame, WalkResult, found_in
 
 PROGRESS_EVENTS = 1000
 """Events from one report of progress to the next."""
@@ -20,7 +20,7 @@ Told = Callable[[int, int], None]
 """Is told how many events were verified, and of how many."""
 
 Runs = Iterable[tuple[int, bytes]]
-Spread = Callable[[Callable[[tuple[int, bytes]], Found | None], Runs], Iterable[Found | None]]
+Spread = Callable[[Callable[[tuple[int, bytes]], WalkResult | None], Runs], Iterable[WalkResult | None]]
 """What `map` does, perhaps in other processes: the results come in the order of the runs."""
 
 
@@ -41,7 +41,7 @@ def verify_bundle(
     remember what it judged. Runs of events are decoded one at a time in this process, or by whatever `spread` gives
     them to; of those without a body the names are kept.
     """
-    text = Text(source)
+    text = EvidenceText(source)
     try:
         bundle, layout = text.read()
     except Fault as fault:
@@ -91,7 +91,9 @@ def _frame(bundle: Bundle) -> Frame:
     return Frame(bundle.node_did, bundle.log, bundle.keys, int(bundle.first_seq), int(bundle.last_seq))
 
 
-def _walk(text: Text, layout: Layout, tally: Tally, judge: Judge, spread: Spread, progress: Told | None) -> None:
+def _walk(
+    text: EvidenceText, layout: Layout, tally: Tally, judge: Judge, spread: Spread, progress: Told | None
+) -> None:
     """Check each event in turn, up to the first that is broken."""
     first = tally.frame.first_seq
     runs: Iterator[tuple[int, bytes]] = ((first + run.place, text.piece(run)) for run in layout.runs)

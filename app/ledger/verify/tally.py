@@ -10,7 +10,7 @@ from app.ledger.merkle import EMPTY_ROOT, HASH_BYTES, Frontier
 from app.ledger.verify.keys import Judge, breaks_of
 from app.ledger.verify.shapes import Erasure, hash_text
 from app.ledger.verify.verdict import UNNAMED, Break, Fault, LostCheckpoint
-from app.ledger.verify.walk import Before, Found, Frame, Walk
+from app.ledger.verify.walk import Before, EntryWalk, Frame, WalkResult
 
 HASHES_IN_MEMORY = 2**20
 """Bytes of events' hashes; more of them are in a file."""
@@ -50,13 +50,13 @@ class Tally:
 
     def along(self, text: bytes, judge: Judge) -> None:
         """Walk a run here, behind what is known. Raises Fault for the first event that is broken."""
-        walk = Walk(self.frame, self.before, judge)
+        walk = EntryWalk(self.frame, self.before, judge)
         try:
             walk.along(text)
         finally:
             self.add(walk.found)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: WalkResult) -> None:
         """Take in what a run has, which follows."""
         hashes = bytes(found.hashes)
         for at in range(0, len(hashes), HASH_BYTES):

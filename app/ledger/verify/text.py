@@ -47,7 +47,7 @@ class Layout(Struct, frozen=True):
     """How many events there are."""
 
 
-class Text:
+class EvidenceText:
     """JSON text, in memory or in a file that is mapped."""
 
     def __init__(self, source: Source) -> None:
@@ -88,7 +88,7 @@ class _Scan:
     Raises what msgspec raises, and ValueError, for text that is not one JSON object.
     """
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: EvidenceText) -> None:
         self._text = text
         self._view = text.view()
         self._at = 0

@@ -105,7 +105,7 @@ class Before(Struct, frozen=True):
         return cls(seq) if seq else cls(seq, GENESIS, key=0)
 
 
-class Found(Struct):
+class WalkResult(Struct):
     """What a walk found in a run. What it took for granted: `link`, the hash before, and `first_key`, a place."""
 
     seq: int
@@ -136,10 +136,10 @@ class Found(Struct):
         )
 
 
-def found_in(frame: Frame, judge: Judge, run: tuple[int, bytes]) -> Found | None:
+def found_in(frame: Frame, judge: Judge, run: tuple[int, bytes]) -> WalkResult | None:
     """What a run has, walked without what is before it; None if anything is wrong. `run`: its first seq, its text."""
     seq, text = run
-    walk = Walk(frame, Before.of(seq), judge)
+    walk = EntryWalk(frame, Before.of(seq), judge)
     try:
         walk.along(text)
     except Fault:
@@ -147,7 +147,7 @@ def found_in(frame: Frame, judge: Judge, run: tuple[int, bytes]) -> Found | None
     return walk.found
 
 
-class Walk:
+class EntryWalk:
     """Goes along the events of one run: what it knows is true of all events before `seq`."""
 
     def __init__(self, frame: Frame, before: Before, judge: Judge) -> None:
@@ -158,7 +158,7 @@ class Walk:
         self.timestamp = before.timestamp
         self.key = before.key or 0
         """The place in the bundle's keys of the one in force."""
-        self.found = Found(before.seq)
+        self.found = WalkResult(before.seq)
 
     def along(self, text: bytes) -> None:
         """Check each event in turn. Raises Fault for the first that is broken; `found` has what is before it."""

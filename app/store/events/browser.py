@@ -12,7 +12,7 @@ from app.filters.order import parse_order
 from app.filters.sql import order_type, order_value
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events import pieces
-from app.store.events.keyset import Key, Order, behind_sql, order_sql, place_sql, reversed_order, seq_key
+from app.store.events.keyset import Order, OrderKey, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import IN_LOG_ORDER, EventConditions, behind
 from app.store.events.reader import total_of
@@ -181,7 +181,7 @@ def page_sql(rows: str, way: Order, limit: int, others: str, *, backwards: bool)
 
 def _order(terms: list[OrderTerm]) -> Order:
     """The keys of an order: what is asked for, then the seq. Its direction is the last one's, as in the indexes."""
-    order: list[Key] = []
+    order: list[OrderKey] = []
     for term in terms:
         if term.field.name in IN_LOG_ORDER:
             return [*order, seq_key(descending=term.descending)]
@@ -189,9 +189,9 @@ def _order(terms: list[OrderTerm]) -> Order:
     return [*order, seq_key(descending=order[-1].descending if order else True)]
 
 
-def _key(term: OrderTerm) -> Key:
+def _key(term: OrderTerm) -> OrderKey:
     value, type_ = order_value(term), order_type(term)
-    return Key(
+    return OrderKey(
         sql=f"left({value}, {MAX_COMPARED})" if type_ == "text" and term.field.path else value,
         type=type_,
         nullable=term.field.name not in NEVER_NULL,

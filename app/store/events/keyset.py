@@ -12,7 +12,7 @@ from msgspec import Struct
 SEQ = "event.seq"
 
 
-class Key(Struct, frozen=True, kw_only=True):
+class OrderKey(Struct, frozen=True, kw_only=True):
     """What an order compares: an SQL expression of a type. Where it may be null, nulls stand first or last."""
 
     sql: str
@@ -27,18 +27,18 @@ class Key(Struct, frozen=True, kw_only=True):
         nulls = f" NULLS {'FIRST' if self.nulls_first else 'LAST'}" if self.nullable else ""
         return f"{self.sql} {'DESC' if self.descending else 'ASC'}{nulls}"
 
-    def reversed(self) -> "Key":
+    def reversed(self) -> "OrderKey":
         """The same, backwards."""
         return msgspec.structs.replace(self, descending=not self.descending, nulls_first=not self.nulls_first)
 
 
-Order = Sequence[Key]
+Order = Sequence[OrderKey]
 """What is compared first comes first. The last one is the seq, which no two events share."""
 
 
-def seq_key(*, descending: bool) -> Key:
+def seq_key(*, descending: bool) -> OrderKey:
     """The place in the log, which is the order of the times too."""
-    return Key(sql=SEQ, type="bigint", nullable=False, descending=descending, nulls_first=descending)
+    return OrderKey(sql=SEQ, type="bigint", nullable=False, descending=descending, nulls_first=descending)
 
 
 def reversed_order(order: Order) -> Order:
@@ -74,7 +74,7 @@ def behind_sql(order: Order, place: Sequence[str | None], parameters: dict[str, 
     return f"({' OR '.join(f'({alternative})' for alternative in alternatives)})"
 
 
-def _beyond(key: Key, value: str, text: str | None) -> str:
+def _beyond(key: OrderKey, value: str, text: str | None) -> str:
     """The condition for one key to be behind a value, or behind null."""
     if text is None:
         return f"{key.sql} IS NOT NULL" if key.nulls_first else "false"

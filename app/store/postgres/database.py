@@ -22,7 +22,7 @@ from psycopg.errors import (
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from app.store.postgres.pipe import Call, CallResult, NoAnswerError, Once, PipedConnection, Row
-from app.store.postgres.searches import Searches, Turns
+from app.store.postgres.searches import FairQueue, Searches
 from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500
@@ -204,7 +204,7 @@ class Database:
         self._searches = Searches(
             places=max(1, max_connections // 2), wait_seconds=search_wait_seconds, seconds_a_minute=search_seconds
         )
-        self._waiting: Turns[_Read] = Turns()
+        self._waiting: FairQueue[_Read] = FairQueue()
         self._lanes: set[asyncio.Task[None] | None] = set()
 
     async def open(self) -> None:

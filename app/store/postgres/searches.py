@@ -34,7 +34,7 @@ BUSY = "The server is busy with searches of other workspaces; retry"
 NARROW = "narrow the filters, for example to a type, a user or a range of time"
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """What waits, by workspace. The workspaces take turns; what one of them has put in comes out in that order."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Searches:
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._running: Counter[str] = Counter()
-        self._waiting: Turns[asyncio.Future[None]] = Turns()
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
 
     @asynccontextmanager
     async def turn(self, workspace: str, *, is_metered: bool = True) -> AsyncIterator[None]:
