@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app.store.install.install import MIGRATIONS, head
+from tests.kit.paths import ROOT
 from tests.kit.servers import environment
 
 SLOW = {"alembic", "granian", "litestar", "sqlalchemy", "sqlmodel"}
@@ -37,3 +38,13 @@ def test_a_command_on_a_current_schema_imports_neither_server_nor_migrations(tmp
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "psycopg" in loaded
     assert not loaded & SLOW
+
+
+def test_the_process_that_drafts_lines_imports_neither_the_api_nor_the_database() -> None:
+    code = "import sys, app.cli.importing.drafting; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "msgspec" in loaded
+    assert not loaded & {"procedures", "psycopg", "structlog", *SLOW}

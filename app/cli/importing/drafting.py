@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Struct
 
 from app.ledger.draft import Draft, Drafting
-from app.server.extensions import load_extensions
 from schemas.errors import InvalidInput, Issue
 from schemas.event import LogEvent
 from schemas.issues import decoded
@@ -108,7 +107,11 @@ class LineDrafts:
 
 def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
     """Answer each `LinePiece` of a connection with its `Drafted`, and the empty message, the end, with itself."""
-    load_extensions(extensions)
+    if extensions:
+        # Only then: it imports the whole API, which takes longer than a short file does.
+        from app.server.extensions import load_extensions  # noqa: PLC0415 - as above
+
+        load_extensions(extensions)
     lines, decoder = LineDrafts(origin), msgspec.msgpack.Decoder(LinePiece)
     with suppress(EOFError, OSError):  # nobody waits any longer
         while sent := pieces.recv_bytes():
