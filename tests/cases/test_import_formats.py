@@ -8,6 +8,7 @@ import lzma
 import sqlite3
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from app.cli.first_bytes import unpacked
 from app.cli.importing.json_values import SplitError, splitter
 from tests.cases.importing import Importer, notes
 from tests.kit.checks import check_log
+from tests.kit.servers import cloned
 
 NOTES = list(notes(5))
 LINES = "".join(json.dumps(each) + "\n" for each in NOTES).encode()
@@ -27,6 +29,13 @@ BOM = b"\xef\xbb\xbf"
 @pytest.fixture
 def importer(tmp_path: Path, database_url: str) -> Importer:
     return Importer(tmp_path, database_url)
+
+
+@pytest.fixture(scope="module")
+def refusing(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Importer]:
+    """One for all files that are refused."""
+    with cloned(postgres_url, template, "test_refusing") as url:
+        yield Importer(tmp_path_factory.mktemp("refusing"), url)
 
 
 IMPORTED = {
@@ -101,12 +110,12 @@ NAMED = {
 @pytest.mark.parametrize("by_pipe", [False, True], ids=["file", "pipe"])
 @pytest.mark.parametrize(("content", "said"), NAMED.values(), ids=list(NAMED))
 def test_what_is_no_json_is_named_for_what_it_is(
-    importer: Importer, content: bytes, said: str, *, by_pipe: bool
+    refusing: Importer, content: bytes, said: str, *, by_pipe: bool
 ) -> None:
-    file = importer.folder / "notes.data"
+    file = refusing.folder / "notes.data"
     file.write_bytes(content)
 
-    done = importer.run("-", "--name", "x", sent=content) if by_pipe else importer.run(file)
+    done = refusing.run("-", "--name", "x", sent=content) if by_pipe else refusing.run(file)
 
     [sentence] = done.stderr.splitlines()
     assert done.returncode == 2
