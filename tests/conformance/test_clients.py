@@ -55,7 +55,7 @@ def test_client_with_superjson_is_served(node: Path, superjson_server: Server, s
 
 
 @pytest.mark.parametrize("version", ["newest", "earlier"])
-@pytest.mark.parametrize("links", ["retryLink", "none"])
+@pytest.mark.parametrize("links", ["eager", "lazy", "retryLink"])
 def test_a_stream_over_a_socket_goes_on_with_the_next_key(node: Path, server: Server, version: str, links: str) -> None:
     told = _ended_key(node, version, links, server, server.token)
 
@@ -68,7 +68,7 @@ def test_a_stream_over_a_socket_is_told_that_the_next_key_is_no_good_either(
     node: Path, server: Server, version: str
 ) -> None:
     # Not with `retryLink`: an earlier one loses a stream over a socket that is answered by an error.
-    assert _ended_key(node, version, "none", server, "sk_wrong")["outcome"] == "UNAUTHORIZED"
+    assert _ended_key(node, version, "eager", server, "sk_wrong")["outcome"] == "UNAUTHORIZED"
 
 
 def _ended_key(node: Path, version: str, links: str, server: Server, next_token: str) -> dict[str, Any]:

@@ -60,5 +60,6 @@ export function EventForm() {
 
 function draftOf({ type, title, subject, agent, score }: typeof EMPTY): DraftOf<typeof api> {
   const ai = { agent, ...(score ? { confidence: { score: Number(score.replace(',', '.')) } } : {}) }
-  return { type, subjectId: subject || null, data: { title }, metadata: agent || score ? { ai } : null }
+  // What a person wrote may be no type: the server says so at the field.
+  return { type: type as DraftOf<typeof api>['type'], subjectId: subject || null, data: { title }, metadata: agent || score ? { ai } : null }
 }

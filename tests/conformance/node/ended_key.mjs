@@ -1,4 +1,5 @@
-// A stream over WebSocket whose key ends: ended_key.mjs VERSION LINKS URL TOKEN NEXT_TOKEN. It revokes its own first key,
+// A stream over WebSocket whose key ends: ended_key.mjs VERSION LINKS URL TOKEN NEXT_TOKEN, where LINKS is 'eager', 'lazy'
+// (how the socket opens) or 'retryLink' (before an eager one). It revokes its own first key,
 // then logs an event. Prints the stream's states, and the number of that event or the code of the error that ended it.
 import * as newest from '@trpc/client'
 import * as earlier from 'trpc-client-11'
@@ -15,6 +16,7 @@ const socket = createWSClient({
   WebSocket,
   connectionParams: () => ({ token: tokens.shift() ?? next }),
   retryDelayMs: () => 50,
+  lazy: { enabled: links === 'lazy', closeMs: 0 },
 })
 // As the documentation of the client has it: a key that has ended is renewed by another attempt.
 const renew = retryLink({ retry: ({ error, attempts }) => error.data?.code === 'UNAUTHORIZED' && attempts < 3 })
@@ -30,7 +32,7 @@ const outcome = await new Promise((resolve) => {
       },
       async onConnectionStateChange({ state }) {
         states.push(state)
-        if (state === 'connecting' && states.length > 1) {
+        if (state === 'connecting' && states.includes('pending')) {
           await api.events.log.mutate({ type: `key.${first.id}`, data: { number: 7 } })
         }
       },
