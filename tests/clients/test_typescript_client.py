@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from inspect import getmembers, isclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from app.surfaces.shared.statuses import TRPC_CODES
+from schemas import errors
 from schemas.event import Source
 from schemas.metadata import metadata_struct
 from schemas.principal import Scope
@@ -111,12 +113,15 @@ def test_calls_and_streams_name_the_workspace(package: Path, server: Server) -> 
 
 
 def test_the_constants_are_those_of_the_server(package: Path) -> None:
+    failures = [kind for _, kind in getmembers(errors, isclass) if issubclass(kind, errors.ProcedureError)]
+
     constants = _run(package, "console.log(JSON.stringify(await import('@synap/client')))")
 
     assert constants == {
         "SOURCES": list(get_args(Source)),
         "SCOPES": list(Scope),
-        "ERROR_CODES": TRPC_CODES,
+        "ERROR_CODES": sorted({*get_args(errors.IssueCode), *(kind.code for kind in failures)}),
+        "TRPC_CODES": TRPC_CODES,
         "METADATA_KINDS": [field.encode_name for field in msgspec.structs.fields(metadata_struct())][:BUILT_IN_KINDS],
     }
 
@@ -142,7 +147,7 @@ const scopes: Scope[] = made.scopes
 const fields: Record<string, string> = toFieldErrors(new Error())
 const verdict = await verifyBundle('{}')
 const seq: number | null | undefined = verdict.broken?.seq
-console.log(stop, source, scopes, fields, seq, 'NOT_FOUND' satisfies ErrorCode)
+console.log(stop, source, scopes, fields, seq, 'not_found' satisfies ErrorCode)
 
 export function Page(): SynapEvent[] {
   const list = useEvents(api, { type: 'note.*' }, { limit: 20 })

@@ -18,8 +18,31 @@ export const SCOPES = [
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
-/** The values of `error.data.code`. */
+/** The published error codes: the values of `error.data.reason`. Procedures of your own may have others. */
 export const ERROR_CODES = [
+  'conflict',
+  'forbidden',
+  'internal',
+  'invalid_cursor',
+  'invalid_event_type',
+  'invalid_input',
+  'malformed_json',
+  'missing_required_field',
+  'not_found',
+  'payload_too_large',
+  'rate_limit_exceeded',
+  'request_timeout',
+  'too_deep',
+  'unauthorized',
+  'unavailable',
+  'unsafe_number',
+  'unsupported_media_type',
+  'wrong_transformer',
+] as const
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** The values of `error.data.code`: tRPC's names. */
+export const TRPC_CODES = [
   'BAD_REQUEST',
   'CONFLICT',
   'FORBIDDEN',
@@ -34,7 +57,7 @@ export const ERROR_CODES = [
   'UNAUTHORIZED',
   'UNSUPPORTED_MEDIA_TYPE',
 ] as const
-export type ErrorCode = (typeof ERROR_CODES)[number]
+export type TrpcCode = (typeof TRPC_CODES)[number]
 
 /** The built-in members of an event's `metadata`. */
 export const METADATA_KINDS = ['ai', 'import', 'sync', 'automation', 'custom'] as const

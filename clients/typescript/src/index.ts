@@ -8,6 +8,8 @@ export {
   type Scope,
   SOURCES,
   type Source,
+  TRPC_CODES,
+  type TrpcCode,
 } from './constants.js'
 export { toFieldErrors } from './errors.js'
 export {
