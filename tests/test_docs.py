@@ -19,6 +19,7 @@ from app.contract.operation import Kind
 from benchmarks.process import free_port
 from procedures.registry import registry
 from tests.kit import web
+from tests.kit.packages import install_client
 from tests.kit.paths import ROOT
 from tests.kit.servers import environment, this_environment, until
 
@@ -30,8 +31,8 @@ SHOWN = {("sh", "json"), ("sh", "text")}
 
 MAKE = "make run\n"
 
-ELSEWHERE = {DOCS / "guides" / "extending.md"}
-"""Pages that are followed from an empty folder: `tests/acceptance/test_extending.py`."""
+ELSEWHERE = {DOCS / "guides" / "extending.md", DOCS / "guides" / "react.md"}
+"""Pages that are followed from an empty folder, by `test_extending.py` and `test_react_guide.py`."""
 
 PAGES = {
     str(page.relative_to(DOCS)): text
@@ -195,7 +196,9 @@ def test_the_typescript_compiles_and_runs(made: Made, node: Path) -> None:
     (project / "node_modules").symlink_to(node / "node_modules")
     (project / "package.json").write_text('{"type": "module"}')
     (project / "contract.ts").write_text(web.get(f"{url}/trpc/contract.ts").text)
-    pages = README + (DOCS / "guides" / "typescript.md").read_text()
+    guides = [(DOCS / "guides" / name).read_text() for name in ("typescript.md", "live.md")]
+    pages = README + "".join(guides)
+    install_client(node)
     texts = {f"client{number}": text for number, text in enumerate(blocks(pages, "ts"))}
     options = msgspec.json.decode((node / "typed" / "tsconfig.json").read_bytes())
     files = ["contract.ts", *(f"{name}.ts" for name in texts)]
@@ -225,11 +228,14 @@ def test_the_typescript_compiles_and_runs(made: Made, node: Path) -> None:
         )
         assert ran.returncode == 0, ran.stderr
         said.append(ran.stdout)
-    short, calls, careful, live = said
+    short, calls, following, careful, alone, live, joined = said
     assert short == "{ title: 'From TypeScript' }\n"
-    assert calls.startswith("orchestrator\nBAD_REQUEST")
+    assert calls == "orchestrator\n[ 'type', 'metadata.ai.agent' ]\n"
+    assert following.endswith(" entity.created\n")
     assert re.fullmatch(r"true \d+\.\d+\.\d+\+[0-9a-f]{16}\n", careful)
+    assert alone.startswith("BAD_REQUEST")
     assert live.endswith(" entity.created\n")
+    assert re.match(r"connecting\n\d+ of \d+\n(\d+\n)*live\n", joined)
 
 
 def test_make_describes_every_target() -> None:

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { env } from 'node:process'
+import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 import { keys } from './keys'
 
@@ -10,5 +11,5 @@ export default defineConfig({
   define: { __SYNAP_URL__: JSON.stringify(url) },
   server: { host: '127.0.0.1', port: 3000, strictPort: true },
   preview: { host: '127.0.0.1', port: 3000, strictPort: true },
-  plugins: [keys({ url, token, seconds: Number(env['SYNAP_KEY_SECONDS'] ?? 60) })],
+  plugins: [react(), keys({ url, token, seconds: Number(env['SYNAP_KEY_SECONDS'] ?? 60) })],
 })
