@@ -210,6 +210,47 @@ def test_the_verifier_is_a_part_of_it(package: Path, tmp_path: Path) -> None:
     assert (verdict["broken"], verdict["count"]) == (None, 20)
 
 
+def test_the_command_writes_the_contract_and_checks_it(package: Path, server: Server, tmp_path: Path) -> None:
+    written = _contract(package, tmp_path, server.url)
+    same = _contract(package, tmp_path, f"{server.url}/trpc/", "--check")
+
+    assert (written.returncode, same.returncode, same.stdout) == (0, 0, "")
+    contract = (tmp_path / "contract.ts").read_text()
+    assert contract == web.get(f"{server.url}/trpc/contract.ts").text
+
+    (tmp_path / "old.ts").write_text(contract.replace("  subjectId?: string;\n", "", 1))
+    old = _contract(package, tmp_path, server.url, "-o", "old.ts", "--check")
+
+    assert old.returncode == 1
+    assert old.stdout.startswith(f"old.ts is not the contract of {server.url}. Write it again with: synap-contract ")
+    assert [line for line in old.stdout.splitlines() if line[:1] in "+-"] == ["+   subjectId?: string;"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "Name one server, by its URL"),
+        (["{url}", "--check", "-o", "none.ts"], "none.ts cannot be read (ENOENT)"),
+        (["{url}/nowhere"], "answered 404 and no contract"),
+        (["http://127.0.0.1:1"], "cannot be reached"),
+    ],
+    ids=["no server", "no file", "no contract", "nobody"],
+)
+def test_the_command_says_what_it_cannot_do(
+    package: Path, server: Server, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    ran = _contract(package, tmp_path, *(argument.format(url=server.url) for argument in arguments))
+
+    assert ran.returncode == 2
+    assert told in ran.stderr
+
+
+def _contract(package: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command `synap-contract` in a folder."""
+    command = package / "node_modules" / "@synap" / "client" / "bin" / "synap-contract.mjs"
+    return subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
 def _case(package: Path, name: str, server: Server, *keys: str) -> Any:
     """What a case of `package_cases.mjs` prints."""
     return _node(package, "package_cases.mjs", name, server.url, server.token, *keys)

@@ -70,7 +70,7 @@ def packed_client() -> Path:
     version = json.loads((CLIENT / "package.json").read_bytes())["version"]
     tarball = CLIENT / f"synap-client-{version}.tgz"
     sources = [CLIENT / "package.json", CLIENT / "tsconfig.json", CLIENT.parent / "verify" / "verify.mjs"]
-    sources += (CLIENT / "src").iterdir()
+    sources += [path for name in ("src", "bin") for path in (CLIENT / name).iterdir()]
     with (CLIENT / "package-lock.json").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not tarball.exists() or tarball.stat().st_mtime < max(path.stat().st_mtime for path in sources):

@@ -1,1 +1,0 @@
-self.__RSC_SERVER_MANIFEST="{\n  \"node\": {},\n  \"edge\": {},\n  \"encryptionKey\": \"qgXgUI5JB2Fe6iWE5+t9SovsulJZTegh8ngOm9+h6ZI=\"\n}"

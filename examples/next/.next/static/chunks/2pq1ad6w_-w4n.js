@@ -1,1 +1,0 @@
-(globalThis.TURBOPACK||(globalThis.TURBOPACK=[])).push(["object"==typeof document?document.currentScript:void 0,98226,t=>{t.v(c=>Promise.all(["static/chunks/0hhc4axb66_zd.js"].map(c=>t.l(c))).then(()=>c(75538)))}]);
