@@ -61,6 +61,13 @@ def test_every_source_that_a_page_names_exists(page: Path) -> None:
     assert not missing
 
 
+def test_every_module_of_a_walk_exists() -> None:
+    modules = set(re.findall(r"[\w/]+\.py", (DOCS / "architecture.md").read_text()))
+
+    assert len(modules) > 20
+    assert {module for module in modules if not any((ROOT / room / module).exists() for room in ("", "app"))} == set()
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(DOCS)], ids=lambda page: page.name)
 def test_an_index_links_every_page(page: Path) -> None:
     indexes = [ROOT / "README.md", *DOCS.rglob("index.md")]
