@@ -1,15 +1,15 @@
-"""Live reading: follows the logs and hands every event to every reader, in order, once.
+"""Live reading: follows the logs, and gives every event to every reader once, in order.
 
-A reader is a place in a log and a filter. Behind the end of the log it reads pieces by its own query, at its own pace
-(backfill). Near the end it reads from a window of the last events that all readers of the log share: one query for a
-commit, however many readers (live). Where it falls behind the window it goes back to its own queries. So there is no
-queue that could overflow, a slow reader is simply further back, and an idle one costs nothing.
+A reader is a place in a log and a filter. Far behind the end of the log it reads pieces with its own queries, at its
+own pace (backfill). Near the end it reads from a window of the last events, which all readers of the log share: one
+query per commit, however many readers (live). If it falls behind the window, it returns to its own queries. So no queue
+can overflow, a slow reader is only further behind, and an idle one costs nothing.
 
-The cutover cannot lose an event: seq has no gaps, and a reader takes from the window only what begins right behind its
-place.
+The change from backfill to live loses no event: seq has no gaps, and a reader takes from the window only events that
+directly follow its place.
 
-The end of a log moves when this process commits (it says so itself), when another one does (its notice), and when a
-timer finds that a notice was lost: one query for all logs that have readers.
+The end of a log moves when this process commits, when it gets the notice of another process, and when a timer finds a
+lost notice with one query for all logs that have readers.
 """
 
 import asyncio
@@ -40,20 +40,20 @@ from schemas.reference import named_event
 from schemas.written import Tracked
 
 TIMER_SECONDS = 2.0
-"""What a lost notice costs."""
+"""The longest delay after a lost notice."""
 
 RETRY_SECONDS = 0.5
-"""Between two attempts to read while the database is away."""
+"""The time between two attempts to read while the database is not reachable."""
 
 WINDOW_EVENTS = 2000
 WINDOW_BYTES = 2**22
-"""What a log's window holds at most: readers that are further back read for themselves."""
+"""The maximum of a log's window. Readers that are further behind use their own queries."""
 
 LARGE_BYTES = 2**24
-"""Of events that are larger than a piece, all readers of a key may hold so much at once; the others wait."""
+"""The maximum that all readers of a key hold at once of events larger than a piece; other readers wait."""
 
 OLDEST_FIRST = "oldest"
-"""The order that this module's cursors are bound to."""
+"""The name of this module's order, to which its cursors are bound."""
 
 logger = structlog.get_logger("synap.feed")
 
@@ -71,34 +71,34 @@ class Feed:
 
     @property
     def readers(self) -> int:
-        """How many there are."""
+        """The number of readers."""
         return sum(len(tail.readers) for tail in self._tails.values())
 
     @property
     def behind(self) -> int:
-        """How many events the furthest of them is behind its log."""
+        """How many events the furthest reader is behind its log."""
         return max((tail.behind for tail in self._tails.values()), default=0)
 
     def reached(self, workspace: str, seq: int) -> None:
-        """Take note that a log has reached `seq`: committed, and visible to every query from now on."""
+        """Note that a log has reached `seq`: it is committed, and visible to every query from now on."""
         tail = self._tails.get(workspace)
         if tail is not None:
             tail.reached(seq)
 
     def missed(self) -> None:
-        """Look at the logs now: notices may have been missed."""
+        """Look at the logs now, because notices may have been lost."""
         if self._tails:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = asyncio.create_task(self._tick())
 
     async def follow(self, workspace: str, query: StreamEvents, only_user: str | None, *, caller: str = "") -> "Reader":
-        """A reader of the events that match, from where the query says on; with `only_user`, of that user's alone.
+        """A reader of the events that match the query, from its start; with `only_user`, of that user's events only.
 
-        What the readers of one `caller` may hold and compute at once is limited.
+        What the readers of one `caller` hold and compute at once is limited.
 
-        It is listening when this returns. Raises InvalidInput for a start that is no place of this log and for a filter
-        that asks for other events, NotFound, Unavailable.
+        The reader is listening when this returns. Raises InvalidInput for a start that is not a place of this log, or a
+        filter with relations; NotFound, Unavailable.
         """
         selection = Selection(query, workspace, only_user)
         tail = self._tails.get(workspace)
@@ -108,7 +108,7 @@ class Feed:
                 self._timer = asyncio.create_task(self._tick())
         budget = self._budgets.setdefault(caller, Budget(LARGE_BYTES))
         reader = Reader(self, tail, selection, caller, budget, with_marker=bool(query.markers))
-        tail.readers.add(reader)  # before the end is asked for: what is committed from now on is noticed
+        tail.readers.add(reader)  # before the query for the end, so that later commits are noticed
         try:
             end = await self.follower.tip(workspace)
             tail.begin(end)
@@ -129,11 +129,11 @@ class Feed:
         await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
 
     def cursor(self, workspace: str, seq: int) -> str:
-        """The place `seq` as text to resume behind."""
+        """The place `seq` as a cursor after which to resume."""
         return self._cursors.seal(Cursor(OLDEST_FIRST, workspace, seq, b"", 0))
 
     def forget(self, reader: "Reader") -> None:
-        """Let a reader go, and with a log's last one its window."""
+        """Remove a reader. With the last reader of a log its window goes too."""
         tail = reader.tail
         tail.readers.discard(reader)
         if not tail.readers and self._tails.get(tail.workspace) is tail:
@@ -142,10 +142,10 @@ class Feed:
                 tail.task.cancel()
 
     async def place(self, workspace: str, start: str, only_user: str | None, *, field: str, end: int) -> int:
-        """The place that a reader begins behind who names it in `field`, in a log that ends at `end`.
+        """The seq after which a reader starts. `start` is what it sent in `field`; the log ends at `end`.
 
-        `now`, `beginning`, the id of an event or a cursor (behind it), or a time (from then on). Raises InvalidInput
-        for what is no place of this log, Unavailable.
+        `start` is `now`, `beginning`, the id of an event, a cursor, or a time. Raises InvalidInput if it is not a place
+        of this log, Unavailable.
         """
         if start == "now":
             return end
@@ -173,7 +173,7 @@ class Feed:
         return cursor.seq
 
     async def _tick(self) -> None:
-        """Find what no notice told of, for as long as anybody reads."""
+        """Look for lost notices, as long as there are readers."""
         while self._tails:
             with suppress(Unavailable):
                 for workspace, seq in (await self.follower.tips(list(self._tails))).items():
@@ -183,10 +183,10 @@ class Feed:
 
 
 class Selection:
-    """Which events a stream has: as SQL for those behind the window, in memory for those in it."""
+    """The events of a stream: as SQL for those before the window, and as a function for those in it."""
 
     def __init__(self, query: StreamEvents, workspace: str, only_user: str | None) -> None:
-        """Raises InvalidInput for its filter."""
+        """Raises InvalidInput for an invalid filter."""
         self.sql = EventConditions(query, workspace, only_user)
         self.matches: Callable[[FoundEvent], bool] | None = None
         if any(getattr(query, name) is not None for name in EventQuery.__struct_fields__) or only_user is not None:
@@ -197,7 +197,7 @@ class Selection:
 class Reader:
     """One stream: batches of events in the order of seq, and the marker if it was asked for.
 
-    For one task. `aclose` it at the end, whether or not it was iterated.
+    For one task. Call `aclose` at the end, even if it was not iterated.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Reader:
     ) -> None:
         self.tail = tail
         self.seq = tail.seq
-        """Everything up to here has been handed out or does not match. Of one that is new: it is behind nobody yet."""
+        """Every event up to here was returned or does not match. A new reader starts with the end of the log."""
         self.backlog_end = -1
         self._feed = feed
         self._marker_due = with_marker
@@ -213,17 +213,17 @@ class Reader:
         self._caller = caller
         self._budget = budget
         self._held = 0
-        """Of the budget, for the batch that was handed out last."""
+        """The part of the budget that the last batch holds."""
 
     @property
     def place(self) -> str:
-        """The cursor of where the reader is."""
+        """The cursor of the reader's place."""
         return self._feed.cursor(self.tail.workspace, self.seq)
 
     async def __anext__(self) -> list[Tracked[SynapEvent] | CaughtUp]:
-        """The next events that match, in a batch; waits for the first of them. Never ends by itself.
+        """The next batch of events that match; waits for the first of them. It never ends by itself.
 
-        Whoever asks for it has sent the batch before, and holds it no longer.
+        A reader that asks for the next batch has sent the last one, and no longer holds it.
         """
         self._give_back()
         while True:
@@ -232,7 +232,7 @@ class Reader:
             if size > max(self._held, MAX_BYTES):
                 self._give_back()
                 if not self._budget.take(size):
-                    events = []  # whoever waits keeps nothing: it is read once more
+                    events = []  # a reader that waits holds nothing, and reads the events again
                     await self._budget.wait(size)
                     self._held = size
                     continue
@@ -258,11 +258,11 @@ class Reader:
             self._budget.give(held)
 
     async def _next(self) -> tuple[list[Tracked[SynapEvent]], int]:
-        """The next piece's events that match, perhaps none, and the place behind it."""
+        """The matching events of the next piece, perhaps none, and the place after it."""
         if self.seq < self.tail.first - 1:
             try:
                 piece = await self._feed.follower.matching(self._selection.sql, self.seq, self.tail.seq)
-            except (RateLimited, Unavailable) as error:  # the stream outlives it: nothing is lost by waiting
+            except (RateLimited, Unavailable) as error:  # the stream continues: waiting loses nothing
                 await asyncio.sleep(error.retry_after_seconds if isinstance(error, RateLimited) else RETRY_SECONDS)
                 return [], self.seq
             return [found.event for found in piece.events], piece.seq
@@ -274,7 +274,7 @@ class Reader:
         return [found.event for found in events], seq
 
     def _window(self) -> list[FoundEvent]:
-        """The next events of the window: no more than a piece has, but one at least if there is one."""
+        """The next events of the window: at most the size of a piece, but at least one event if there is one."""
         size, begin = 0, self.seq + 1 - self.tail.first
         for count, found in enumerate(self.tail.window[begin : begin + MAX_EVENTS]):
             size += len(found.event.json)
@@ -294,9 +294,9 @@ class _Tail:
         self.workspace = workspace
         self.readers: set[Reader] = set()
         self.window: list[FoundEvent] = []
-        """The last events, without gaps; it ends at `seq`."""
+        """The last events, without gaps, up to `seq`."""
         self.seq = -1
-        """Everything up to here has been in the window."""
+        """Every event up to here has been in the window."""
         self.task: asyncio.Task[None] | None = None
         self._follower = follower
         self._end = -1
@@ -305,35 +305,35 @@ class _Tail:
 
     @property
     def first(self) -> int:
-        """The first seq of the window, or the one that will be."""
+        """The first seq of the window, or of the window to come."""
         return self.seq + 1 - len(self.window)
 
     @property
     def behind(self) -> int:
-        """How many events the furthest reader has still to look at."""
+        """How many events the furthest reader has not looked at yet."""
         return max((self._end - reader.seq for reader in self.readers), default=0) if self._begun else 0
 
     def begin(self, end: int) -> None:
-        """The log ends at `end` at least; the window begins there if it has not begun yet."""
+        """Note that the log ends at `end` or later. A new window begins there."""
         if not self._begun:
             self._begun = True
             self.seq = end
         self.reached(end)
 
     def reached(self, seq: int) -> None:
-        """The log has reached `seq`."""
+        """Note that the log has reached `seq`."""
         self._end = max(self._end, seq)
         if self._begun and self._end > self.seq and self.task is None:
             self.task = asyncio.create_task(self._read())
 
     async def moved(self) -> None:
-        """Wait until the window has moved on."""
+        """Wait until the window has moved."""
         if self._moved is None:
             self._moved = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._moved)
 
     async def _read(self) -> None:
-        """Read up to the end of the log; the window's readers are woken for each piece."""
+        """Read to the end of the log, and wake the window's readers after each piece."""
         while self.seq < self._end:
             try:
                 piece = await self._follower.next(self.workspace, self.seq, self._end)
@@ -355,12 +355,12 @@ class _Tail:
         self.task = None
 
     def _trim(self) -> None:
-        """Let go of what every reader of the window has had."""
+        """Drop the events that every reader of the window has had."""
         slowest = min((reader.seq for reader in self.readers if reader.seq >= self.first - 1), default=self.seq)
         del self.window[: slowest + 1 - self.first]
 
     def _bound(self) -> None:
-        """Let go of the oldest events beyond what the window may hold."""
+        """Drop the oldest events beyond the window's maximum."""
         size = 0
         for kept, found in enumerate(reversed(self.window)):
             size += len(found.event.json)

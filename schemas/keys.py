@@ -88,13 +88,13 @@ class ApiKey(Output, frozen=True, kw_only=True):
 
 
 class ShowCurrentKey(Input, frozen=True, kw_only=True):
-    """Nothing to choose."""
+    """The input of `keys.current`: it has no members."""
 
 
 class CurrentKey(Output, frozen=True, kw_only=True):
-    """The key of the caller. It ends when `expiresAt` is reached; without one it never expires.
+    """The caller's key. It is valid until `expiresAt`; without `expiresAt` it never expires.
 
-    `workspace` is where this call acts. `workspaces` are those that a call may name, at most 1,000;
+    `workspace` is the workspace of this call. `workspaces` are those that a call may name, at most 1,000;
     `hasMoreWorkspaces` is true if there are more. With `readsOwn` the key reads only events of its own user.
     """
 

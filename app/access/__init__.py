@@ -1,1 +1,1 @@
-"""Who calls, and the rate limits that processes share."""
+"""The caller of a request, and the rate limits that processes share."""

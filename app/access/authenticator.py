@@ -1,4 +1,4 @@
-"""From a token to a principal, and from a principal and a name to the workspace that a call acts in."""
+"""Finds the principal of a token, and the workspace in which a call acts."""
 
 import time
 from asyncio import Task, create_task, shield, sleep
@@ -14,20 +14,18 @@ from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, Unauthorize
 from schemas.principal import EVERY, Principal, Scope
 
 REMEMBER_SECONDS = 3.0
-"""How long a key is trusted without asking again: what a revocation takes at most to be felt in every process."""
+"""How long a key is trusted without asking again, and so the time until a revocation works in every process."""
 
 MAX_REMEMBERED = 10_000
 
 WATCH_SECONDS = 3.0
-"""How often the keys of open streams are looked at, all in one query."""
+"""The time between two checks of the keys of open streams, all in one query."""
 
 INVALID = "The token is unknown, expired or revoked"
 
-"""Where a key of every workspace acts unless a call names another."""
-
 
 class Authenticator:
-    """Finds principals, and remembers them for seconds. For any number of tasks of one event loop."""
+    """Finds principals, and remembers them for some seconds. For any number of tasks of one event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,13 +49,13 @@ class Authenticator:
         return principal
 
     async def workspace(self, principal: Principal, named: str | None) -> str:
-        """The workspace a call acts in: the named one, else the key's first.
+        """The workspace in which a call acts: the named one, otherwise the key's first.
 
-        Raises Forbidden, NotFound, Unavailable, and InvalidInput if the key's first one was deleted.
+        Raises Forbidden, NotFound, Unavailable, and InvalidInput if the key's first workspace was deleted.
         """
         if named is None and principal.must_name:
             issue = (
-                f"is required, since the key's first workspace was deleted; it has: {', '.join(principal.workspaces)}"
+                f"is required, because the key's first workspace was deleted; it has: {', '.join(principal.workspaces)}"
             )
             raise InvalidInput([Issue("X-Workspace-Id", issue)])
         if named is None:
@@ -67,7 +65,7 @@ class Authenticator:
             return named
         if not principal.reaches(named):
             raise Forbidden("The key does not belong to the workspace that the call names", field="workspace")
-        # A key that lists the workspace was made with it; one for every workspace may name what does not exist.
+        # A workspace that a key lists existed when the key was made; a key for every workspace may name any.
         if EVERY in principal.workspaces and self._workspaces.get(named, 0.0) < time.monotonic():
             if "\x00" in named or named == NODE_LOG or not await workspace_exists(self._database, named):
                 raise NotFound("There is no such workspace", field="workspace")
@@ -75,9 +73,9 @@ class Authenticator:
         return named
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
-        """Call `ended` once, soon after the key of `principal` expires or is revoked. Answers how to stop watching.
+        """Call `ended` once, soon after the key of `principal` expires or is revoked. Returns a function that stops it.
 
-        While the database cannot say, a key that was valid stays so until it expires.
+        While the database is not reachable, a key that was valid remains valid until it expires.
         """
         watchers = self._watched.setdefault(principal.key_id, {})
         watchers[ended] = principal.expires_at
@@ -92,7 +90,7 @@ class Authenticator:
         return stop
 
     async def _watch(self) -> None:
-        """Look at the keys that are watched, until none is."""
+        """Check the watched keys until there are none."""
         while self._watched:
             await sleep(WATCH_SECONDS)
             asked = list(self._watched)
@@ -111,7 +109,7 @@ class Authenticator:
         self._watching = None
 
     async def _ask(self, key: bytes) -> Principal | None:
-        """Ask the database, once for all who wait for the same answer."""
+        """Ask the database, once for all that wait for the same answer."""
         asking = self._asking.get(key)
         if asking is None:
             asking = self._asking[key] = create_task(self._fetch(key))

@@ -1,9 +1,8 @@
-"""Rate limits by workspace, over all processes and machines that share the database, without a write for each call.
+"""Rate limits by workspace, across all processes and machines that share the database, without a write per call.
 
-Windows are fixed, by the database's clock. A process leases a part of the window and counts it down in memory; it asks
-again when that is used up. Leases grow with what the process uses and shrink with what is left, to 1 in the end. What
-is leased is never given back, so a window never lets more pass than its limit; what a process has leased and not used
-at the window's end (a part of its last lease) is lost.
+Windows are fixed, by the database's clock. A process leases part of a window's calls, counts them down in memory, and
+then asks again. Leases grow with use and shrink with what is left, down to 1. Leased calls are never returned. So a
+window never accepts more than its limit, and loses what a process has leased but not used, part of its last lease.
 """
 
 import time
@@ -20,14 +19,14 @@ from schemas.errors import RateLimited
 WINDOW_SECONDS = 60
 
 LEASES_A_WINDOW = 12
-"""At a steady pace a lease lasts for this part of a window: what a process sits on when its calls stop is used soon."""
+"""At a steady pace a lease lasts for this part of a window, so that a process holds few calls when its callers stop."""
 
 CLOCK_RATE = 0.99
-"""A second of ours counts as more than one of the database's: clocks that are being adjusted run at other rates."""
+"""One of our seconds counts as slightly more than the database's, because clocks that are adjusted run unevenly."""
 
 
 def seconds_since_boot() -> float:
-    """A clock that nobody sets, and that goes on while the machine sleeps."""
+    """A clock that nobody sets, and that continues while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -42,7 +41,7 @@ class RateLimits:
         window_seconds: int = WINDOW_SECONDS,
         clock: Callable[[], float] = seconds_since_boot,
     ) -> None:
-        """`limits` has the calls in a window by their kind; 0 lifts. All processes must give the same window length."""
+        """`limits` has the calls per window by kind; 0 means no limit. All processes must use windows of one length."""
         self._database = database
         self._limits = limits
         self._window_seconds = window_seconds
@@ -51,9 +50,9 @@ class RateLimits:
         self._tidy_at = 0.0
 
     async def take(self, kind: str, workspace: str) -> Allowance | None:
-        """Count one call of `kind` in `workspace`, which may pass; None where the limit is lifted.
+        """Count one accepted call of `kind` in `workspace`; None if there is no limit.
 
-        Raises RateLimited where the window has no more, Unavailable.
+        Raises RateLimited if the window has no more calls, Unavailable.
         """
         limit = self._limits[kind]
         if limit == 0:
@@ -67,7 +66,7 @@ class RateLimits:
         return await share.take()
 
     def _tidy(self) -> None:
-        """Once a window: forget the workspaces that were not heard of in it."""
+        """Forget, once per window, the workspaces without calls in it."""
         now = self._clock()
         if now >= self._tidy_at:
             self._tidy_at = now + self._window_seconds
@@ -75,7 +74,7 @@ class RateLimits:
 
 
 class _Share:
-    """What one process has of the current window of one workspace and kind."""
+    """The share of one process in the current window of one workspace and kind."""
 
     def __init__(
         self,
@@ -95,20 +94,20 @@ class _Share:
         self._waiting: deque[Future[Allowance]] = deque()
         self._filling: Task[None] | None = None
         self._ends_at = 0.0
-        """When the lease ends, by our clock: never after the window."""
+        """The end of the lease by our clock, not after the end of the window."""
         self._over_at = 0.0
-        """When the window is certainly over."""
+        """A time at which the window is certainly over."""
         self._reset = 0
         self._size = 0
         self._left = 0
-        """Of the last lease: its size, and how much of it is unused."""
+        """The size of the last lease, and its unused rest."""
         self._leased_at = 0.0
         self._own = 0
         self._all = 0
-        """What was leased of the window, by this process and by all, when the database was asked last."""
+        """The calls leased of the window, by this process and by all, when the database was last asked."""
 
     def is_needed(self, now: float) -> bool:
-        """Whether there is a lease that has not ended, or somebody who waits for one."""
+        """Whether there is a lease that has not ended, or a caller that waits for one."""
         return now < self._ends_at or self._filling is not None
 
     async def take(self) -> Allowance:
@@ -125,33 +124,33 @@ class _Share:
         return await waiting
 
     def _answer(self) -> Allowance | RateLimited | None:
-        """What one more call is told, or None where the database must be asked."""
+        """The result of one more call, or None if the database must be asked."""
         now = self._clock()
         if now >= self._ends_at:
             return None
         retry_after_seconds = max(ceil(self._over_at - now), 1)
         if self._left:
             self._left -= 1
-            # The others go on taking theirs of what was free: no more of it than our share is promised.
+            # The other processes keep leasing from what is free, so only our share of it is promised.
             remaining = self._left + ceil(max(self._limit - self._all, 0) * self._own / self._all)
             return Allowance(self._limit, remaining, self._reset, retry_after_seconds)
         if self._size:
             return None
         return RateLimited(
-            f"The workspace may make {self._limit} such calls in {self._window_seconds} s; retry when they are over",
+            f"The workspace may make {self._limit} such calls in {self._window_seconds} s; retry in the next window",
             limit=self._limit,
             reset=self._reset,
             retry_after_seconds=retry_after_seconds,
         )
 
     async def _fill(self) -> None:
-        """Lease until nobody waits. Those who come meanwhile wait too."""
+        """Lease until no caller waits, including those that come meanwhile."""
         try:
             while self._waiting:
                 await self._lease()
                 while self._waiting and (answer := self._answer()) is not None:
                     waiting = self._waiting.popleft()
-                    if waiting.done():  # who asked has gone
+                    if waiting.done():  # the caller has gone
                         self._left += isinstance(answer, Allowance)
                     elif isinstance(answer, RateLimited):
                         waiting.set_exception(answer)
@@ -179,14 +178,14 @@ class _Share:
         self._own = lease.size + (self._own if lease.reset == self._reset else 0)
         self._all = lease.leased
         self._reset = lease.reset
-        # The database began with it after we asked, and before we heard: the window ends between the two.
+        # The database counted from a moment between our question and its answer: the window ends between the two.
         self._ends_at = asked_at + lease.seconds_left * CLOCK_RATE
         self._over_at = self._clock() + lease.seconds_left
         self._size = self._left = lease.size
         self._leased_at = asked_at
 
     def _wanted(self, now: float) -> int:
-        """For those who wait, and else what was used of the last lease, twice; at its pace not for too long."""
+        """The calls to lease: for those that wait, or twice what the last lease used, limited by its pace."""
         used = self._size - self._left
         lasted_seconds = max(now - self._leased_at, 1e-6)
         by_pace = used / lasted_seconds * self._window_seconds / LEASES_A_WINDOW

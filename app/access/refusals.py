@@ -1,7 +1,7 @@
-"""Refused administrative calls in the audit: counted in memory, and entered once a minute.
+"""Records rejected administrative calls in the audit: counted in memory, and written once a minute.
 
-A valid key that tries what it may not do is worth knowing about. But a caller that tries a thousand times a second must
-not write a thousand entries. So a call only counts here, and a timer enters at most one act a minute for each key,
+A valid key that tries what it may not do is worth recording. But a thousand attempts per second must not write a
+thousand entries. So a call only increments a counter. A timer writes at most one entry per minute for each key,
 procedure and workspace, in each process.
 """
 
@@ -19,16 +19,16 @@ ACTION = "call.refused"
 FLUSH_SECONDS = 60.0
 
 CLOSE_SECONDS = 4.0
-"""How long a process that stops tries to enter what it has counted."""
+"""How long a process that stops tries to write its counts."""
 
 MAX_COUNTED = 1000
-"""Of keys with procedures and workspaces between two entries. The log of calls has those beyond."""
+"""The maximum of counted combinations between two entries. The log of calls has those beyond."""
 
 logger = structlog.get_logger("synap.refusals")
 
 
 class Refused(NamedTuple):
-    """What is counted together."""
+    """The calls that are counted together."""
 
     key_id: str
     procedure: str
@@ -36,27 +36,27 @@ class Refused(NamedTuple):
 
 
 class Refusals:
-    """The refused calls of one process. `open` it before use, `close` it at the end. For one event loop."""
+    """The rejected calls of one process. `open` it before use, `close` it at the end. For one event loop."""
 
     def __init__(self, audit: AuditLog, *, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._audit = audit
         self._flush_seconds = flush_seconds
         self._counts: dict[Refused, Counter[str]] = {}
         self._pending: list[Act] = []
-        """Acts that are not entered yet. They keep their ids, so that none is entered twice."""
+        """Acts that are not written yet. They keep their ids, so that none is written twice."""
         self._flushing: asyncio.Task[None] | None = None
 
     def count(self, refused: Refused, code: str) -> None:
-        """Count a call that was refused with this code. Costs no statement."""
+        """Count a call that was rejected with this code. This needs no query."""
         if refused in self._counts or len(self._counts) < MAX_COUNTED:
             self._counts.setdefault(refused, Counter())[code] += 1
 
     def open(self) -> None:
-        """Begin to enter."""
+        """Start to write regularly."""
         self._flushing = asyncio.create_task(self._flush_regularly())
 
     async def close(self) -> None:
-        """Enter what was counted, unless the database is away."""
+        """Write the counts, unless the database is not reachable."""
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
@@ -75,12 +75,12 @@ class Refusals:
             try:
                 await self._flush()
             except Unavailable:
-                continue  # the next time
+                continue  # it is repeated next time
             except Exception as error:  # noqa: BLE001 - the loop goes on
                 logger.error("defect", defect=type(error).__name__)
 
     async def _flush(self) -> None:
-        """Enter one act for each. Raises Unavailable: then the rest waits, and no new acts are made meanwhile."""
+        """Write one act for each. Raises Unavailable: the rest then waits, and no acts are added meanwhile."""
         if not self._pending:
             counts, self._counts = self._counts, {}
             self._pending = [_act(refused, codes) for refused, codes in counts.items()]

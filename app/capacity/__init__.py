@@ -1,1 +1,1 @@
-"""How much callers may have under way at once, and how often they may call."""
+"""How much callers may do at once, and how often they may call."""

@@ -1,20 +1,20 @@
-"""What is left of a limit, as answers tell it."""
+"""The rest of a limit, for the headers of an answer."""
 
 from msgspec import Struct
 
 
 class Allowance(Struct, frozen=True):
-    """What the headers of an answer say of the limit."""
+    """A limit and its rest, for the headers of an answer."""
 
     limit: int
-    """Calls in a window."""
+    """The maximum of calls in a window."""
     remaining: int
-    """What of it is left, with 0 only where nothing is: the rest of this process's lease, and its share of the rest.
+    """The calls that are left; 0 only if none is. It is the rest of this process's lease, and its share of the others.
 
-    Exact where one process alone takes calls. Where several do it errs to the low side, unless the others have gone
-    faster than before since this process last asked.
+    It is exact if only one process accepts calls. With several it is rather too low, unless the others have become
+    faster since this process last asked.
     """
     reset: int
-    """The window's end, in seconds since 1970, by the database's clock."""
+    """The end of the window, in seconds since 1970, by the database's clock."""
     retry_after_seconds: int
-    """The seconds until `reset`, at least 1. A refused caller may try again after them."""
+    """The seconds until `reset`, at least 1. A rejected caller may retry after them."""

@@ -1,8 +1,8 @@
-"""What answers take of memory, from before they are read until their clients have taken them.
+"""The memory of answers, from before they are read until their clients have received them.
 
-A reader of the store holds the size of what it is about to fetch (`hold`). The request or the socket that asked keeps
-it until the answer is written. So memory is bounded before it is spent, whatever is asked at once and however slowly
-clients read. Calls of the server itself are no request's: they hold nothing.
+A reader of the store reserves the size of what it is about to fetch (`hold`). The request or socket keeps the
+reservation until the answer is sent. So memory is limited before it is used, whatever callers ask and however slowly
+they read. The server's own reads belong to no request, and reserve nothing.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from app.capacity.budget import Budget, Waiting
 from schemas.errors import PayloadTooLarge, Unavailable
 
 REQUEST_BYTES = 32 * 2**20
-"""Of answers, for a request or a socket."""
+"""The maximum of answers for a request or a socket."""
 
 PROCESS_BYTES = 96 * 2**20
-"""For all of a process."""
+"""The maximum of answers for a process."""
 
 SMALL_BYTES = 131_072
-"""What a call may hold although the answers of others fill the process."""
+"""A call may hold this much although the answers of others fill the process."""
 
 SMALL_BYTES_OF_ALL = 64 * 2**20
-"""Of such calls together, beyond `PROCESS_BYTES`."""
+"""The maximum of such small calls together, beyond `PROCESS_BYTES`."""
 
 AHEAD_BYTES = 2**19
-"""What a call of a stream holds before it is run, for what it then reads unmeasured."""
+"""A call of a stream reserves this before it runs, for its first reads, whose size is unknown."""
 
 WAIT_SECONDS = 2.0
-"""How long a call waits for memory before it is refused."""
+"""How long a call waits for memory before it is rejected."""
 
 RETRY_SECONDS = 2
 
@@ -38,7 +38,7 @@ RETRY_SECONDS = 2
 class Answers:
     """The memory of one process. For the tasks of one event loop.
 
-    A workspace may have as much as it leaves to all others together: so however many fill it, the next one gets some.
+    A workspace may use as much as it leaves free for all others together, so the next workspace always gets some.
     """
 
     def __init__(self, limit: int = PROCESS_BYTES) -> None:
@@ -48,7 +48,7 @@ class Answers:
         self._waiting: dict[str, deque[Waiting]] = {}
 
     def take(self, workspace: str, size: int, *, is_small: bool = False) -> bool:
-        """Hold `size` bytes more for a workspace, if they fit. Returns whether they are held now."""
+        """Hold `size` more bytes for a workspace if they fit. Returns whether they are held now."""
         if is_small:
             fits = self.used + size <= self.limit + SMALL_BYTES_OF_ALL
         else:
@@ -58,17 +58,17 @@ class Answers:
         return fits
 
     def force(self, workspace: str, size: int) -> None:
-        """Hold `size` bytes more, whether they fit or not."""
+        """Hold `size` more bytes even if they do not fit."""
         self._add(workspace, size)
 
     def give(self, workspace: str, size: int) -> None:
-        """Hold `size` bytes less, and admit who waits."""
+        """Release `size` bytes, and admit waiting callers."""
         self._add(workspace, -size)
         for each in list(self._waiting):
             self._admit(each)
 
     async def wait(self, workspace: str, size: int) -> None:
-        """Hold `size` bytes more as soon as they fit. Cancelled, nothing is held."""
+        """Hold `size` more bytes as soon as they fit. If cancelled, it holds nothing."""
         waiting = Waiting(size, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(workspace, deque()).append(waiting)
         self._admit(workspace)
@@ -92,7 +92,7 @@ class Answers:
             self._of[workspace] = of_it
 
     def _admit(self, workspace: str) -> None:
-        """Admit the first who wait for a workspace, as far as they fit."""
+        """Admit the first callers that wait for a workspace, as far as they fit."""
         queue = self._waiting.get(workspace)
         if queue is None:
             return
@@ -106,21 +106,21 @@ class Answers:
 
 
 class Request:
-    """What the calls of one request, or of one socket, hold together."""
+    """The memory that the calls of one request, or of one socket, hold together."""
 
     def __init__(self, answers: Answers, limit: int = REQUEST_BYTES) -> None:
         self.answers = answers
         self.budget = Budget(limit)
         self.waits = False
-        """Whether its calls wait for one another's answers to be taken, and for as long as that takes."""
+        """Whether its calls wait until one another's answers have been sent, however long that takes."""
 
     def call(self) -> "Held":
-        """One of its calls, to be entered."""
+        """A context manager for one of its calls."""
         return Held(self)
 
 
 class Held:
-    """What one call holds, while it is entered. What is left is given back at the end."""
+    """The memory that one call holds while it is entered. At the end the rest is released."""
 
     __slots__ = ("_ahead", "_is_over", "_size", "_token", "_workspace", "request")
 
@@ -130,22 +130,22 @@ class Held:
         self._workspace = ""
         self._size = 0
         self._ahead = 0
-        """Of its size, what the answer has not been counted against."""
+        """The part of its size that is reserved ahead of the answer."""
         self._is_over = False
 
     def __enter__(self) -> Self:
-        """Be what `hold` finds, in this task and in those that it begins."""
+        """Let `hold` in this task, and in those that it starts, use this."""
         self._token = _held.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give back what is left. What a task that outlives the call takes later is not held."""
+        """Release the rest. Memory that a task takes after the call has ended is not held."""
         _held.reset(self._token)
         self._is_over = True
         self.give(self._size)
 
     async def begin(self, workspace: str, size: int) -> None:
-        """Hold what has to be held before the call is run, `size` at least."""
+        """Hold what must be held before the call runs, at least `size`."""
         if self.request.waits:
             size = max(size, AHEAD_BYTES)
         if size > SMALL_BYTES:
@@ -153,10 +153,10 @@ class Held:
             self._ahead = self._size
 
     async def take(self, workspace: str, size: int) -> None:
-        """Hold `size` bytes that are not there yet. Raises PayloadTooLarge, Unavailable."""
+        """Hold `size` bytes that are not read yet. Raises PayloadTooLarge, Unavailable."""
         if self._is_over:
             return
-        self.give(self._ahead)  # who waits holds nothing, so that nobody waits for ever
+        self.give(self._ahead)  # a caller that waits holds nothing, so that no two wait for each other
         self._ahead = 0
         request = self.request
         if not request.budget.take(size):
@@ -172,7 +172,7 @@ class Held:
         self._add(workspace, size)
 
     def keep(self, workspace: str, size: int) -> None:
-        """Hold `size` bytes that are there already. Raises PayloadTooLarge, Unavailable: at once."""
+        """Hold `size` bytes that are already read. Raises PayloadTooLarge, Unavailable, without waiting."""
         counted = min(size, self._ahead)
         self.give(self._ahead - counted)
         self._ahead = 0
@@ -189,7 +189,7 @@ class Held:
         self._add(workspace, size)
 
     def give(self, size: int) -> None:
-        """Hold `size` bytes less, if there are so many: they are taken."""
+        """Release `size` bytes, or all if fewer are held: the client has received them."""
         size = min(size, self._size)
         if size:
             self._size -= size
@@ -214,16 +214,16 @@ _held: ContextVar[Held | None] = ContextVar("held", default=None)
 
 
 async def begin(workspace: str, size: int) -> None:
-    """Hold what the call that begins has to hold before it is run: `size`, if that is not small. Raises as `hold`."""
+    """Hold what the current call must hold before it runs: `size`, unless that is small. Raises as `hold`."""
     held = _held.get()
     if held is not None:
         await held.begin(workspace, size)
 
 
 async def hold(workspace: str, size: int) -> None:
-    """Hold `size` bytes of the answer to the call that runs, before they are read. Nothing is in hand meanwhile.
+    """Hold `size` bytes of the current call's answer before they are read. While it waits, it holds nothing.
 
-    Raises PayloadTooLarge where the request has used up what it may hold; Unavailable where the process has.
+    Raises PayloadTooLarge if the request has reached its maximum; Unavailable if the process has.
     """
     held = _held.get()
     if held is not None:
@@ -231,38 +231,38 @@ async def hold(workspace: str, size: int) -> None:
 
 
 def keep(workspace: str, size: int) -> None:
-    """The same right after they were read, for what is never large. Raises as `hold`, at once."""
+    """Hold bytes that have just been read, and are never many. Raises as `hold`, without waiting."""
     held = _held.get()
     if held is not None:
         held.keep(workspace, size)
 
 
 def taken(size: int) -> None:
-    """Say that the client has taken `size` bytes of the answer to the call that runs."""
+    """Note that the client has received `size` bytes of the current call's answer."""
     held = _held.get()
     if held is not None:
         held.give(size)
 
 
 def request() -> Request | None:
-    """The request, or the socket, that the task which runs is a part of."""
+    """The request or socket that the current task belongs to."""
     held = _held.get()
     return None if held is None else held.request
 
 
 def holding() -> AbstractContextManager[object]:
-    """Let what the block holds be a call's own: given back at its end, not at the end of the request."""
+    """Let the block hold memory as a call of its own, which is released at the end of the block."""
     current = request()
     return nullcontext() if current is None else current.call()
 
 
 def _too_much(limit: int) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"The answers of one request may have {limit / 2**20:g} MiB that are not taken yet; ask for fewer with "
-        "`limit`, or in separate requests"
+        f"The answers of one request may have {limit / 2**20:g} MiB that the client has not received yet; ask for "
+        "fewer with `limit`, or in separate requests"
     )
 
 
 def _too_full() -> Unavailable:
-    message = "Answers that clients have not taken yet fill the server's memory; retry, or ask for fewer"
+    message = "Answers that clients have not received yet fill the server's memory; retry, or ask for fewer"
     return Unavailable(message, retry_after_seconds=RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""How many bytes of requests may be under way at once: of one key, and of all."""
+"""The maximum of bytes in requests that run at once: per key, and in all."""
 
 import asyncio
 from types import TracebackType
@@ -8,17 +8,17 @@ from app.capacity.budget import Budget
 from schemas.errors import Unavailable
 
 ALL_BYTES = 64 * 2**20
-"""Of one process."""
+"""The maximum for one process."""
 
 KEY_BYTES = 16 * 2**20
-"""Of one key in one process: it waits for itself before others wait for it."""
+"""The maximum for one key in one process, so that a key waits for itself before others wait for it."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a request waits for room before it is refused."""
+"""How long a request waits for room before it is rejected."""
 
 
 class Bodies:
-    """The bytes that are under way in one process. For any number of tasks of one event loop."""
+    """The bytes of requests that run in one process. For any number of tasks of one event loop."""
 
     def __init__(
         self, all_bytes: int = ALL_BYTES, key_bytes: int = KEY_BYTES, *, patience_seconds: float = PATIENCE_SECONDS
@@ -29,11 +29,11 @@ class Bodies:
         self._keys: dict[str, Budget] = {}
 
     def room(self, key_id: str) -> "Room":
-        """Room for one request of a key."""
+        """The room of one request of a key."""
         return Room(self, key_id)
 
     async def take(self, key_id: str, size: int) -> None:
-        """Hold `size` bytes more. Raises Unavailable where there is no room in time."""
+        """Hold `size` more bytes. Raises Unavailable if there is no room in time."""
         own = self._keys.get(key_id)
         if own is None:
             own = self._keys[key_id] = Budget(self._key_bytes)
@@ -46,12 +46,12 @@ class Bodies:
                     own.give(size)
                     raise
         except TimeoutError:
-            raise Unavailable("Too many bytes of requests are under way; nothing was stored, retry") from None
+            raise Unavailable("Requests with too many bytes are running; nothing was stored, retry") from None
         finally:
             self._forget_idle(key_id)
 
     def give(self, key_id: str, size: int) -> None:
-        """Hold `size` bytes less."""
+        """Release `size` bytes."""
         self._all.give(size)
         self._keys[key_id].give(size)
         self._forget_idle(key_id)
@@ -62,7 +62,7 @@ class Bodies:
 
 
 class Room:
-    """What one request holds, until the end of the block."""
+    """The bytes that one request holds until the end of the block."""
 
     def __init__(self, bodies: Bodies, key_id: str) -> None:
         self._bodies = bodies
@@ -70,16 +70,16 @@ class Room:
         self._size = 0
 
     async def take(self, size: int) -> None:
-        """Hold `size` bytes more. Raises Unavailable."""
+        """Hold `size` more bytes. Raises Unavailable."""
         await self._bodies.take(self._key_id, size)
         self._size += size
 
     def __enter__(self) -> Self:
-        """Nothing is held yet."""
+        """Enter the block. It holds nothing yet."""
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        """Hold nothing more."""
+        """Release all bytes."""
         if self._size:
             self._bodies.give(self._key_id, self._size)
             self._size = 0

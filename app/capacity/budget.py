@@ -1,4 +1,4 @@
-"""Budgets of bytes: how much one caller, and one process, may hold in memory at once."""
+"""Budgets of bytes: the memory that one caller, or one process, may hold at once."""
 
 import asyncio
 from collections import deque
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Waiting(Struct, frozen=True, eq=False):
-    """Somebody who waits for room."""
+    """A caller that waits for room."""
 
     size: int
     admitted: asyncio.Future[None]
@@ -16,7 +16,7 @@ class Waiting(Struct, frozen=True, eq=False):
 class Budget:
     """Bytes that may be held at once, for the tasks of one event loop.
 
-    What is larger than the whole budget is admitted when nothing else is held, so that nobody waits for ever.
+    A size beyond the whole budget is admitted when nothing else is held, so that no caller waits for ever.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,23 +25,23 @@ class Budget:
         self._waiting: deque[Waiting] = deque()
 
     def take(self, size: int) -> bool:
-        """Hold `size` bytes more, if they fit and nobody waits. Returns whether they are held now."""
+        """Hold `size` more bytes, if they fit and no caller waits. Returns whether they are held now."""
         fits = not self._waiting and self._has_room(size)
         if fits:
             self.used += size
         return fits
 
     def force(self, size: int) -> None:
-        """Hold `size` bytes more, whether they fit or not."""
+        """Hold `size` more bytes even if they do not fit."""
         self.used += size
 
     def give(self, size: int) -> None:
-        """Hold `size` bytes less, and admit those who wait, in the order in which they came."""
+        """Release `size` bytes, and admit waiting callers in their order."""
         self.used -= size
         self._admit()
 
     async def wait(self, size: int) -> None:
-        """Hold `size` bytes more as soon as they fit. Cancelled, nothing is held."""
+        """Hold `size` more bytes as soon as they fit. If cancelled, it holds nothing."""
         if self.take(size):
             return
         waiting = Waiting(size, asyncio.get_running_loop().create_future())

@@ -1,4 +1,4 @@
-"""How much one key, and all keys together, may have open at a server process: event streams, sockets, subscriptions."""
+"""The maximum of open event streams, sockets and subscriptions of a server process: per key, and in all."""
 
 import resource
 import time
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from schemas.errors import RateLimited, Unavailable
 
 RETRY_SECONDS = 10
-"""When to ask again: something else must have ended until then."""
+"""The `retry-after` of a caller that has too many open: another may have ended by then."""
 
 MAX_FILES = 65_536
 RESERVED_FILES = 768
-"""Open files of a server process that are not connections of its clients: the posts of webhooks most of them."""
+"""Open files of a server process that are not connections of its clients; most are the posts of webhooks."""
 
 
 def max_files() -> int:
-    """How many files a server process may open: as many as the system lets it, up to a bound."""
+    """How many files a server process may open: the system's limit, up to a bound."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
 
 
 def max_connections() -> int:
-    """How many connections of clients it may have open."""
+    """How many client connections a server process may open."""
     return max(max_files() - RESERVED_FILES, 128)
 
 
@@ -31,7 +31,7 @@ class Openings:
     """Counts what is open. For one event loop."""
 
     def __init__(self, *, of_a_key: int, in_all: int) -> None:
-        """`of_a_key` is 0 if only `in_all` limits."""
+        """`of_a_key` is 0 if only `in_all` applies."""
         self._of_a_key = of_a_key or in_all
         self._in_all = in_all
         self._open: Counter[str] = Counter()
@@ -41,7 +41,7 @@ class Openings:
         """Count one more during the block. Raises RateLimited if the key has too many, Unavailable if all have."""
         if self._open[key_id] >= self._of_a_key:
             raise RateLimited(
-                f"The key has {self._of_a_key} streams and sockets open at this server process, which is the most; "
+                f"The key has {self._of_a_key} streams and sockets open at this server process, which is the maximum; "
                 "close some",
                 limit=self._of_a_key,
                 reset=int(time.time()) + RETRY_SECONDS,

@@ -1,7 +1,7 @@
-"""Where inputs are parsed: small ones where they come, the others in a thread, so that no caller waits for another.
+"""Decides where inputs are parsed: small ones on the event loop, others in a thread, so that callers do not wait.
 
-What counts is the sum of all that is parsed before the event loop looks at the network again. A hundred calls of a
-batch, each of them small, hold everybody up as much as one that is large.
+The limit applies to the sum of all parsing between two looks at the network, because a hundred small calls of a batch
+delay others as much as a large one.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TURN_BYTES = 65536
-"""What may be parsed in one turn of the event loop. The slowest JSON takes about half a microsecond a byte."""
+"""The maximum that is parsed in one turn of the event loop. The slowest JSON takes half a microsecond per byte."""
 
 UNWATCHED_BYTES = 16_384
 
 
 class _Turn:
-    """How much is parsed before the event loop looks at the network again.
+    """The bytes parsed in the current turn of the event loop.
 
-    To be told of the end of a turn costs more than a small input. So the first `UNWATCHED_BYTES` may be of several.
+    Noticing the end of a turn costs more than a small input, so the first `UNWATCHED_BYTES` may span several turns.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Turn:
         self._bytes = 0
 
     def has_room(self, size: int) -> bool:
-        """Whether `size` bytes more may be parsed in this turn. Counts them if they may."""
+        """Whether `size` more bytes may be parsed in this turn. If so, they are counted."""
         if self._bytes + size > UNWATCHED_BYTES:
             self._watch()
         has_room = self._bytes + size <= TURN_BYTES
@@ -54,7 +54,7 @@ _turn = _Turn()
 
 
 async def parse(size: int, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """What `function` returns, which works through `size` bytes of a caller's. It must not touch the event loop."""
+    """The result of `function`, which works through `size` bytes of a caller. It must not touch the event loop."""
     if _turn.has_room(size):
         return function(*arguments, **options)
     return await long_work.run(partial(function, *arguments, **options))

@@ -1,7 +1,7 @@
-"""Rates by key: how many calls a minute one key may make in one server process, whichever doors it uses.
+"""Rate limits by key: the calls per minute of one key in one server process, through all doors.
 
-Calls are counted in memory, without a statement. A key may make all calls of a minute at once. It regains them one by
-one, so a caller who keeps to the pace is never refused. A key that has regained all of its calls is forgotten.
+Calls are counted in memory, without a database query. A key may use all calls of a minute at once. It regains them one
+by one, so a caller at a steady pace is never rejected. A key that has regained all calls is forgotten.
 """
 
 import time
@@ -15,23 +15,23 @@ from schemas.errors import RateLimited
 Rate = Literal["read", "write"]
 
 MINUTE = 60 * 10**9
-"""In nanoseconds: sums of them are exact."""
+"""A minute in nanoseconds, whose sums are exact."""
 
 
 class Rates:
     """Counts the calls of keys. For one event loop."""
 
     def __init__(self, limits: Mapping[Rate, int], clock: Callable[[], int] = time.monotonic_ns) -> None:
-        """`limits` has the calls a minute; 0 lifts. `clock` tells nanoseconds."""
+        """`limits` has the calls per minute; 0 means no limit. `clock` returns nanoseconds."""
         self._limits = limits
         self._clock = clock
         self._full_at: dict[tuple[Rate, str], int] = {}
-        """When each key may make all of its calls again."""
+        """When each key will have regained all of its calls."""
         self._tidy_at = 0
 
     @property
     def known_keys(self) -> int:
-        """Of how many keys and rates something is remembered."""
+        """The number of keys and rates that are remembered."""
         return len(self._full_at)
 
     def take(self, rate: Rate, key_id: str) -> None:
@@ -54,7 +54,7 @@ class Rates:
         self._full_at[rate, key_id] = full_at
 
     def allowance(self, rate: Rate, key_id: str) -> Allowance | None:
-        """What a key has left; None where that is not limited."""
+        """What a key has left; None if its rate is not limited."""
         limit = self._limits[rate]
         if limit == 0:
             return None
@@ -64,12 +64,12 @@ class Rates:
         return Allowance(limit, (MINUTE - used) // (MINUTE // limit), int(time.time()) + wait_seconds, wait_seconds)
 
     def _tidy(self, now: int) -> None:
-        """Once a minute: forget the keys that may make all of their calls."""
+        """Forget, once a minute, the keys that have regained all of their calls."""
         if now >= self._tidy_at:
             self._tidy_at = now + MINUTE
             self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
 
 
 def _seconds(nanoseconds: int) -> int:
-    """Rounded up, at least 1."""
+    """Nanoseconds as seconds, rounded up, at least 1."""
     return max(-(-nanoseconds // 10**9), 1)

@@ -1,7 +1,7 @@
-"""Sockets whose callers are not known yet: how many are listened to, for how long, and how much memory they may take.
+"""Limits for sockets of unknown callers: their number, time and memory.
 
-The server below us collects a WebSocket message of up to 64 MiB before it hands it over, and nothing makes that less.
-So nobody sees how long a message is before it is there; what is seen is the memory of the process.
+The server below collects a WebSocket message of up to 64 MiB before it passes it on, and has no lower limit. So the
+length of a message is unknown until it has arrived; only the growth of the process shows it.
 """
 
 import asyncio
@@ -12,22 +12,22 @@ from app.capacity.growth import Growth
 from schemas.errors import Unavailable
 
 MAX_STRANGERS = 256
-"""Strangers who are listened to at once. Each may come with a message of any length."""
+"""The maximum of strangers at once. Each may send a message of any length."""
 
 MAX_MESSAGE_BYTES = 65_536
-"""One message of a stranger: `connectionParams`, or calls that are refused anyway."""
+"""The maximum of a stranger's message: `connectionParams`, or calls that are rejected anyway."""
 
 MAX_GROWN_BYTES = 2**27
-"""How far the process may grow while it listens to strangers, before it lets them all go."""
+"""How much the process may grow while strangers are connected before it disconnects them all."""
 
 WATCH_SECONDS = 0.02
-"""How often its memory is looked at meanwhile."""
+"""The time between two looks at the process's memory meanwhile."""
 
 RETRY_SECONDS = 2
 
 
 class Strangers:
-    """Those whom a process listens to. For any number of tasks of one event loop."""
+    """The strangers of a process. For any number of tasks of one event loop."""
 
     def __init__(self, most: int = MAX_STRANGERS, max_grown_bytes: int = MAX_GROWN_BYTES) -> None:
         self._most = most
@@ -37,9 +37,9 @@ class Strangers:
 
     @asynccontextmanager
     async def listening(self, seconds: float) -> AsyncIterator[None]:
-        """Listen to a stranger during the block, which ends with TimeoutError after so many seconds.
+        """Listen to a stranger during the block, which raises TimeoutError after `seconds`.
 
-        Raises Unavailable if there are too many, and as soon as the process has grown too much meanwhile.
+        Raises Unavailable if there are too many, or as soon as the process has grown too much.
         """
         if len(self._ends) >= self._most:
             raise _unavailable()
@@ -62,7 +62,7 @@ class Strangers:
             self._watching = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
-        """Let everybody go who is listened to when the process has grown too much; until nobody is."""
+        """Disconnect all strangers when the process has grown too much. Returns when there are none."""
         growth, now = Growth(self._max_grown_bytes), asyncio.get_running_loop().time
         while self._ends:
             await asyncio.sleep(WATCH_SECONDS)
@@ -74,5 +74,5 @@ class Strangers:
 
 
 def _unavailable() -> Unavailable:
-    message = "Too many sockets are about to say who calls; send the token in a header, or connect again"
+    message = "Too many sockets have not sent their token yet; send it in a header, or connect again"
     return Unavailable(message, retry_after_seconds=RETRY_SECONDS)

@@ -1,7 +1,7 @@
-"""Work on events that callers shape, such as judging their filters: in turns, so that nobody waits long for another.
+"""Runs work whose cost callers choose, such as matching their filters, in turns, so that no caller delays others.
 
-Short work runs on the event loop, some milliseconds of it between two looks at the network. Callers take turns for the
-thread that does long work.
+Short work runs on the event loop, a few milliseconds between two looks at the network. Callers take turns to use the
+thread for long work.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ SLICE_SECONDS = 0.005
 """How long the event loop works before it looks at the network again."""
 
 LONG_COST = 2**21
-"""What costs more is long. A unit is about a nanosecond: one comparison with one byte."""
+"""Work above this cost is long. A unit is about a nanosecond, the comparison of one byte."""
 
 
 class Turns:
-    """For the tasks of one event loop."""
+    """The turns of one process. For the tasks of one event loop."""
 
     def __init__(self) -> None:
         self._slice = asyncio.Lock()
@@ -31,11 +31,11 @@ class Turns:
         self._of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, caller: str, cost: int, work: Callable[[], T]) -> T:
-        """What `work` returns, once it is its turn. It must not touch the event loop."""
+        """The result of `work` when its turn has come. It must not touch the event loop."""
         if cost <= LONG_COST:
             await self._short()
             return work()
-        # A caller waits in the common line once, however much work it has.
+        # A caller waits in the common line only once, however much work it has.
         async with self._of.setdefault(caller, asyncio.Lock()), self._thread:
             return await long_work.run(work)
 

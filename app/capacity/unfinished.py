@@ -1,8 +1,8 @@
-"""Messages of known callers that do not come to their end.
+"""Closes sockets whose known callers send messages without an end.
 
-The server below us collects a WebSocket message of up to 64 MiB before it hands it over. So a socket may hold that much
-without a sign of it here. If the process grows, the system is asked how much each client has sent (Linux counts that):
-what is more than the messages that have arrived is unfinished.
+The server below collects a WebSocket message of up to 64 MiB before it passes it on, so a socket may hold that much
+unseen. If the process grows, the system is asked how much each client has sent (Linux counts that). The difference to
+the messages that have arrived is unfinished.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from app.capacity.growth import Growth
 WATCH_SECONDS = 0.02
 
 MAX_GROWN_BYTES = 2**26
-"""How far the process may grow before the system is asked."""
+"""How much the process may grow before the system is asked."""
 
 MAX_UNFINISHED_BYTES = 2**25
-"""Of all sockets together, after those with the most were closed."""
+"""The maximum of unfinished bytes of all sockets, after the largest were closed."""
 
 RECEIVED = struct.Struct("=128xQ")
-"""Where Linux says how many bytes came over a connection, in `struct tcp_info`."""
+"""The position of the bytes received over a connection in Linux's `struct tcp_info`."""
 
 FILES = Path("/proc/self/fd")
 """The open files of this process."""
@@ -55,12 +55,12 @@ class Unfinished:
     ) -> Iterator[None]:
         """Watch a socket during the block.
 
-        `arrived` returns the bytes of its messages so far; `close` is called if it has too much unfinished.
+        `arrived` returns the size of its messages so far. `close` is called if it has too many unfinished bytes.
         """
         if client is None:
             yield
             return
-        watched = _Socket((client[0], int(client[1])), arrived, close)  # a port is a text in granian
+        watched = _Socket((client[0], int(client[1])), arrived, close)  # granian gives the port as text
         self._sockets.add(watched)
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
@@ -78,7 +78,7 @@ class Unfinished:
         self._watching = None
 
     def _close_largest(self, received: dict[PeerAddress, int]) -> None:
-        """Close the sockets with the most, until the others have little enough."""
+        """Close the sockets with the most, until the rest is below the maximum."""
         unfinished = {each: received.get(each.client, 0) - each.arrived() for each in self._sockets}
         left = sum(size for size in unfinished.values() if size > 0)
         for each, size in sorted(unfinished.items(), key=lambda one: -one[1]):
@@ -89,7 +89,7 @@ class Unfinished:
 
 
 def received_bytes() -> dict[PeerAddress, int]:
-    """How many bytes came over each TCP connection of this process, by the other end's address; none if not Linux."""
+    """The bytes received over each TCP connection of this process, by client address; empty if not on Linux."""
     received = {}
     for name in FILES.iterdir() if FILES.is_dir() else ():
         with suppress(OSError), _connection(int(name.name)) as connection:
@@ -100,7 +100,7 @@ def received_bytes() -> dict[PeerAddress, int]:
 
 
 def _connection(descriptor: int) -> socket.socket:
-    """A copy of an open socket. Raises OSError for what is none."""
+    """A copy of an open socket. Raises OSError if the descriptor is not a socket."""
     copy = os.dup(descriptor)
     try:
         return socket.socket(fileno=copy)

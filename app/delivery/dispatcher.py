@@ -1,10 +1,10 @@
-"""Looks through the logs for the webhook subscriptions: what matches becomes a delivery.
+"""Reads the logs for the webhook subscriptions, and writes a delivery for each match.
 
-The process that commits an event looks through its log at once. Another one that hears of it gives it a moment, and
-looks if nobody did. A process that changes a subscription looks at that workspace, and tells the others to. Every two
-seconds each process asks what is due: retries, claims that ended, subscriptions that are behind. Nobody may have heard
-of a commit whose process crashed: every 30 seconds, and after notices may have been missed, each process compares all
-logs that have subscriptions with how far they were looked through.
+The process that commits an event reads its log at once. Other processes that get the notice wait a moment, and read if
+nobody has. A process that changes a subscription reads that workspace, and notifies the others. Every two seconds each
+process looks for due work: retries, claims that ended, subscriptions that are behind. A process may crash right after a
+commit, before it sends a notice. So every 30 seconds, and after lost notices, each process compares all subscribed logs
+with the places up to which they were read.
 """
 
 import asyncio
@@ -22,30 +22,30 @@ from app.store.webhooks.purge import purge
 from schemas.errors import Unavailable
 
 TIMER_SECONDS = 2.0
-"""Between two looks for what is due: how late a retry may be."""
+"""The time between two looks for due work, and so the longest delay of a retry."""
 
 REST = 20
 MAX_REST_SECONDS = 10.0
-"""How many times as long as a look took the next one waits: thousands of subscriptions may wait for their retries."""
+"""A look waits this many times as long as the previous look took, because thousands of retries may wait."""
 
 SURVEY_SECONDS = 30.0
-"""Between two looks at all logs that have subscriptions: how late an event may be whose process crashed right behind
-its commit."""
+"""The time between two comparisons of all subscribed logs, and so the longest delay of an event whose process
+crashed right after its commit."""
 
 PURGE_SECONDS = 60.0
-"""Between two looks for deliveries that are too old."""
+"""The time between two looks for deliveries that are too old."""
 
 HEARD_SECONDS = 0.1
-"""Given to the process that committed an event, before another looks."""
+"""The head start of the process that committed an event, before another process reads its log."""
 
 PAUSE_SECONDS = 0.01
-"""Between two looks at one log: what is committed meanwhile shares the next."""
+"""The time between two reads of one log. Events committed meanwhile share the next read."""
 
 RETRY_SECONDS = 0.5
-"""Between two attempts to reach the database."""
+"""The time between two attempts to reach the database."""
 
-UNREADABLE_REASON = "Its filter is not understood any more: subscriptions.resume says why"
-"""What it asks for may be metadata of a kind that this server does not have."""
+UNREADABLE_REASON = "The server no longer accepts its filter; subscriptions.resume says why"
+"""The filter may use metadata of a kind that this server does not have."""
 
 logger = structlog.get_logger("synap.webhooks")
 
@@ -61,7 +61,7 @@ class Dispatcher:
         disable: Disable,
         announce: Callable[[], Awaitable[None]],
     ) -> None:
-        """`announce` is called now and then, to say in the logs which subscriptions were stopped."""
+        """`announce` is called regularly, to log the events about disabled subscriptions."""
         self._database = database
         self._dispatch = dispatch
         self._worker = worker
@@ -69,47 +69,47 @@ class Dispatcher:
         self._announce = announce
         self._subscribed: set[str] = set()
         self._end: dict[str, int] = {}
-        """Up to where each log is to be looked through."""
+        """The seq up to which each log must be read."""
         self._seen: dict[str, int] = {}
-        """Up to where it was."""
+        """The seq up to which each log was read."""
         self._behind: dict[str, set[str]] = {}
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._timers: list[asyncio.Task[None]] = []
         self._changed: set[str] = set()
-        """Workspaces whose subscriptions were changed, and that were not looked at since."""
+        """Workspaces whose subscriptions have changed since they were last looked at."""
         self._has_changed = asyncio.Event()
         self._survey_at = 0.0
         self._has_missed = asyncio.Event()
 
     def open(self) -> None:
-        """Begin."""
+        """Start."""
         self._timers = [asyncio.create_task(each) for each in (self._looking(), self._following(), self._purging())]
 
     async def close(self) -> None:
-        """End. What is committed is committed; what is not is found again."""
+        """Stop. Uncommitted work is found again later."""
         tasks = [*self._timers, *self._lanes.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def committed(self, workspace: str, seq: int) -> None:
-        """This process has committed up to `seq`."""
+        """Note that this process has committed up to `seq`."""
         if workspace in self._subscribed:
             self._reach(workspace, seq)
 
     def heard(self, workspace: str, seq: int) -> None:
-        """Some process has."""
+        """Note that another process has committed up to `seq`."""
         if workspace in self._subscribed:
             asyncio.get_running_loop().call_later(HEARD_SECONDS, self._reach, workspace, seq)
 
     def changed(self, workspace: str) -> None:
-        """Some process has changed subscriptions of a workspace: look at what there is to do."""
-        self._subscribed.add(workspace)  # what is committed while we look is not overlooked
+        """Note that some process has changed subscriptions of a workspace, and look for work there."""
+        self._subscribed.add(workspace)  # so that events committed during the look count
         self._changed.add(workspace)
         self._has_changed.set()
 
     def missed(self) -> None:
-        """Notices may have been missed: look at all logs now."""
+        """Note that notices may have been lost, and compare all logs now."""
         self._survey_at = 0.0
         self._has_missed.set()
 
@@ -126,7 +126,7 @@ class Dispatcher:
         return self._seen.get(workspace, -1) < self._end.get(workspace, -1) or bool(self._behind.get(workspace))
 
     async def _run(self, workspace: str) -> None:
-        """Look through one log until its end."""
+        """Read one log to its end."""
         while self._is_due(workspace):
             try:
                 await self._step(workspace)
@@ -135,13 +135,13 @@ class Dispatcher:
                 if not isinstance(error, Unavailable):
                     logger.warning("defect", defect=type(error).__name__, workspace=workspace)
                 await asyncio.sleep(RETRY_SECONDS)
-        # No await since nothing was seen to be left: nothing can have come.
+        # Nothing can have been added: there is no await since the check.
         del self._lanes[workspace]
 
     async def _step(self, workspace: str) -> None:
         try:
             await self._look_through(workspace)
-        except UnreadableFilterError as error:  # each keeps its place, and the others go on without it
+        except UnreadableFilterError as error:  # these subscriptions stop at their place, the others continue
             for id_ in error.subscriptions:
                 await self._disable(workspace, id_, UNREADABLE_REASON, None)
 
@@ -170,7 +170,7 @@ class Dispatcher:
             self._has_missed.clear()
 
     async def _survey(self) -> None:
-        """Find the workspaces with active subscriptions, and the logs that nobody has looked through."""
+        """Find the workspaces with active subscriptions, and the logs that nobody has read."""
         self._survey_at = time.monotonic() + SURVEY_SECONDS
         try:
             ends = await logs(self._database)
@@ -178,13 +178,13 @@ class Dispatcher:
             self._survey_at = 0.0
             raise
         for workspace in self._subscribed - ends.keys():
-            self.changed(workspace)  # its subscriptions have ended, or are so new that they were not seen
+            self.changed(workspace)  # its subscriptions have ended, or are too new for the query
         self._subscribed |= ends.keys()
         for workspace, end in ends.items():
             self._reach(workspace, end)
 
     async def _look(self) -> float:
-        """Find what is due. Returns how many seconds that took."""
+        """Find due work. Returns how many seconds the query took."""
         begun = time.monotonic()
         behind, due = await owed(self._database)
         took = time.monotonic() - begun
@@ -195,7 +195,7 @@ class Dispatcher:
         return took
 
     async def _following(self) -> None:
-        """Look at the workspaces whose subscriptions were changed."""
+        """Look at the workspaces whose subscriptions have changed."""
         while True:
             await self._has_changed.wait()
             self._has_changed.clear()
@@ -208,7 +208,7 @@ class Dispatcher:
                     await asyncio.sleep(RETRY_SECONDS)
 
     async def _look_at(self, workspace: str) -> None:
-        """Find what one workspace waits for."""
+        """Find the due work of one workspace."""
         backlog = await backlog_of(self._database, workspace)
         if backlog is not None:
             self._bring_forward(workspace, backlog.behind)

@@ -1,12 +1,12 @@
-"""Which addresses a webhook may call. A subscription's URL is a stranger's: it must not reach what only we can reach.
+"""Decides which addresses a webhook may call. A stranger chose the URL, so it must not reach our private network.
 
-A URL is judged twice. When it is given: its scheme, its spelling, and its address where it is written as one. At every
-attempt: its host is resolved, all of its addresses are judged, and the call goes to one of these very addresses, so
-that a name that changes its answer in between gains nothing.
+A URL is checked twice. When it is registered: its scheme, its spelling, and its address if it contains one. Before each
+attempt: its host is resolved, and all of its addresses are checked. The call goes to one of these same addresses, so a
+name that changes in between gains nothing.
 
-What is refused is each block of IANA's special-purpose registries, reachable or not, whatever else is not public
-unicast, and the same inside the IPv6 forms that lead to an IPv4 address. What cannot be seen is a translator that an
-operator's own network runs under a prefix of its own (RFC 6052, section 2.2): keep such a prefix off these machines.
+Rejected are all blocks of IANA's special-purpose registries, everything else that is not public unicast, and the same
+inside the IPv6 forms that lead to an IPv4 address. The guard cannot recognise a translator with a network's own prefix
+(RFC 6052, section 2.2): keep such a prefix off these machines.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from app.delivery.queues import Queues, TooManyWaitError
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Answers every address of a host (and port), as text; raises OSError or UnicodeError where it finds none."""
+"""Returns every address of a host (and port), as text. Raises OSError or UnicodeError if there is none."""
 
 MAX_URL_CHARACTERS = 2048
 MAX_LOOKUPS = 32
-"""Names that a process looks up at once."""
+"""The maximum of names that a process looks up at once."""
 
 MAX_LOOKUPS_EACH = 8
 MAX_LOOKUPS_WAITING = 64
-"""Of these, the names of one workspace; and those of its names that wait."""
+"""The maximum of names of one workspace that are looked up at once, and that wait."""
 
 _SPECIAL_V4 = (
     # IANA IPv4 Special-Purpose Address Registry
@@ -81,9 +81,9 @@ _SPECIAL: dict[int, tuple[tuple[Network, str], ...]] = {
     6: tuple((IPv6Network(block), kind) for block, kind in _SPECIAL_V6),
 }
 _UNICAST = IPv6Network("2000::/3")
-"""All of IPv6 that has been given out for public unicast (IANA IPv6 Address Space Registry)."""
+"""The IPv6 addresses that are assigned for public unicast (IANA IPv6 Address Space Registry)."""
 _NAT64 = IPv6Network("64:ff9b::/96")
-"""A DNS64 resolver answers these for hosts that have IPv4 alone (RFC 6052, section 2.1)."""
+"""The addresses that a DNS64 resolver returns for hosts with IPv4 only (RFC 6052, section 2.1)."""
 _LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 _URL = re.compile(
@@ -99,36 +99,36 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class TargetRefused(ValueError):
-    """A URL that must not be called. The message follows its name: `must begin with https://`.
+    """A URL that must not be called. The message continues a sentence that names it: `must begin with https://`.
 
-    It tells the caller's own words at most: never what a name resolves to.
+    It quotes only the caller's own words, never what a name resolves to.
     """
 
 
 class Unresolved(Exception):
-    """The host of a URL has no address at the moment; the message is one sentence."""
+    """The host of a URL has no address at the moment. The message is one sentence."""
 
 
 class Target(Struct, frozen=True):
-    """Where a URL leads, its parts as they go on the wire."""
+    """The parts of a URL, as they are sent."""
 
     secure: bool
     host: str
-    """In lower case; an IPv6 address without its brackets. The certificate must be for it."""
+    """The host in lower case; an IPv6 address without brackets. The certificate must be for it."""
     port: int
     authority: str
     """The value of `Host`."""
     path: str
-    """With the query, never empty (RFC 9112, section 3.2.1)."""
+    """The path with the query, never empty (RFC 9112, section 3.2.1)."""
     address: Address | None
-    """The host, where the URL has an address in place of a name."""
+    """The address, if the URL contains one instead of a name."""
 
 
 class SystemResolver:
     """Asks the operating system, at most 32 times at once.
 
-    In threads of its own: a stranger's name server that never answers holds up no other lookup of the process (the
-    event loop's own threads are few), and no exit.
+    It uses its own threads. So a stranger's name server that never answers delays neither other lookups of the process
+    (the event loop has few threads) nor its exit.
     """
 
     def __init__(self, max_lookups: int = MAX_LOOKUPS) -> None:
@@ -142,7 +142,7 @@ class SystemResolver:
 
         def settle(found: Sequence[str] | OSError | UnicodeError) -> None:
             self._free.release()
-            if answer.done():  # nobody waits any more
+            if answer.done():  # the caller has given up
                 return
             if isinstance(found, OSError | UnicodeError):
                 answer.set_exception(found)
@@ -168,14 +168,14 @@ class SystemResolver:
 
 
 class Guard:
-    """Judges URLs and addresses by the settings. For any number of tasks of one event loop."""
+    """Checks URLs and addresses against the settings. For any number of tasks of one event loop."""
 
     def __init__(
         self, *, allow_http: bool = False, allow_networks: Sequence[Network] = (), resolve: Resolver | None = None
     ) -> None:
-        """`allow_networks` lets through addresses that would be refused.
+        """`allow_networks` permits addresses that would be rejected.
 
-        An IPv4 address that is written as IPv6 (`::ffff:…`) is the IPv4 address. One behind a translator is not.
+        An IPv4 address written as IPv6 (`::ffff:…`) counts as the IPv4 address. One behind a translator does not.
         """
         self._allow_http = allow_http
         self._allowed = tuple(allow_networks)
@@ -184,28 +184,28 @@ class Guard:
         self._lookups: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
 
     def target(self, url: str) -> Target:
-        """Where `url` leads: http or https (RFC 9110, section 4.2) as RFC 3986 spells it, at most 2,048 characters.
+        """The target of `url`: http or https (RFC 9110, section 4.2) in RFC 3986 syntax, at most 2,048 characters.
 
-        Raises TargetRefused for anything else, a user name, a fragment, an odd spelling of an address, or one that may
-        not be called. Resolves nothing.
+        Raises TargetRefused for any other URL, a user name, a fragment, an address in unusual spelling, or one that
+        must not be called. Resolves no names.
         """
         if len(url) > MAX_URL_CHARACTERS:
             raise TargetRefused(f"must be at most {MAX_URL_CHARACTERS:,} characters")
         if _CHARACTERS.fullmatch(url) is None:
             raise TargetRefused(
-                "must be plain ASCII: percent-encode other characters, and write a host of other letters as xn--"
+                "must be plain ASCII: percent-encode other characters, and write an international host name as xn--"
             )
         parts = _URL.fullmatch(url)
         scheme = parts["scheme"].lower() if parts is not None else ""
         if parts is None or not (scheme == "https" or (scheme == "http" and self._allow_http)):
             raise TargetRefused(f"must begin with https://{' or http://' if self._allow_http else ''}")
         if "@" in parts["authority"]:
-            raise TargetRefused("must not have a user name or password; a receiver knows us by the signature")
+            raise TargetRefused("must not have a user name or password; the signature authenticates the server")
         if parts["fragment"] is not None:
             raise TargetRefused("must not have a fragment (#), which is never sent")
         authority = _AUTHORITY.fullmatch(parts["authority"])
         if authority is None or int(authority["port"] or 1) > 65535:
-            raise TargetRefused("must have a host, and after its colon, if any, a port from 1 to 65535")
+            raise TargetRefused("must have a host and, if there is a colon after it, a port from 1 to 65535")
         host, address = self._host(authority["host"].lower())
         default = 443 if scheme == "https" else 80
         port = int(authority["port"] or default)
@@ -220,10 +220,11 @@ class Guard:
         )
 
     async def addresses(self, target: Target, party: str = "") -> tuple[Address, ...]:
-        """The addresses of `target` now, never none, in the order to try them; each of them may be called.
+        """The current addresses of `target` in the order to try them. There is at least one, and each may be called.
 
-        `party` is on whose behalf a name is looked up: one whose name servers never answer holds up no other.
-        Raises TargetRefused if any may not, Unresolved. To be asked before every call: names change.
+        `party` is the workspace on whose behalf a name is looked up; slow name servers delay only that workspace.
+        Raises TargetRefused if any address must not be called, Unresolved. Call it before every attempt, because names
+        change.
         """
         if target.address is not None:
             texts: Sequence[str] = [str(target.address)]
@@ -238,18 +239,18 @@ class Guard:
         for text in texts:
             address = _address(text)
             if address is None or self.refusal(address) is not None:
-                raise TargetRefused("must not lead to an address that is not public, as its host does now")
+                raise TargetRefused("must not lead to an address that is not public, but its host does now")
             found.append(_unmapped(address))
         return tuple(dict.fromkeys(found))
 
     async def _looked_up(self, target: Target, party: str) -> Sequence[str]:
-        """What a name leads to now. Those who ask while it is being looked up share the answer."""
+        """The current addresses of a name. Callers that ask during a lookup share its answer."""
         key = target.host, target.port
         lookup = self._lookups.get(key)
         if lookup is None:
             lookup = self._lookups[key] = asyncio.create_task(self._look_up(target, party))
-            lookup.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may wait any more
-        # The system's lookup cannot be stopped: who gives up waiting leaves it under way, and its turn taken.
+            lookup.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # the caller may have gone
+        # The system's lookup cannot be stopped: a caller that gives up leaves it running, and its turn occupied.
         return await asyncio.shield(lookup)
 
     async def _look_up(self, target: Target, party: str) -> Sequence[str]:
@@ -260,23 +261,24 @@ class Guard:
             del self._lookups[target.host, target.port]
 
     def refusal(self, address: Address) -> str | None:
-        """Why `address` may not be called (`loopback, RFC 1122`), or None where it may."""
+        """The reason why `address` must not be called (`loopback, RFC 1122`), or None if it may be called."""
         address = _unmapped(address)
         if any(address in network for network in self._allowed):
             return None
         return special(address)
 
     def _host(self, host: str) -> tuple[str, Address | None]:
-        """`host` as it is called, and its address where it is written as one."""
+        """`host` in the spelling that is called, and its address if it is one."""
         if host.startswith("["):
             address = _address(host[1:-1]) if ":" in host else None
             if address is None:
-                raise TargetRefused("must have, between brackets, an IPv6 address without a zone")
+                raise TargetRefused("must have an IPv6 address without a zone between its brackets")
         elif _NAME.fullmatch(host) is None:
-            raise TargetRefused("must have a host: letters, digits, hyphens and single dots, with none at the end")
+            raise TargetRefused("must have a host: letters, digits, hyphens and single dots, with no dot at the end")
         elif _NUMBER.fullmatch(host.rpartition(".")[2]):
-            # No top-level domain is a number (RFC 3696, section 2), and resolvers take 0x7f.1 or 017700000001 for
-            # 127.0.0.1: what ends in a number is four decimal numbers or nothing.
+            # No top-level domain is a number (RFC 3696, section 2), and resolvers accept 0x7f.1 or 017700000001 for
+            # 127.0.0.1.
+            # So a host that ends in a number must be four decimal numbers.
             address = _address(host)
             if address is None:
                 raise TargetRefused("must have an IPv4 address as four decimal numbers without leading zeros")
@@ -291,10 +293,10 @@ class Guard:
 
 
 def special(address: Address) -> str | None:
-    """What `address` is kept for (`private use, RFC 1918`), or None where it is public unicast.
+    """The reservation of `address` (`private use, RFC 1918`), or None if it is public unicast.
 
-    An address that leads to an IPv4 address is what that is: IPv4-mapped and NAT64 ones. 6to4 and Teredo are refused
-    with every address inside: nothing public is reached through them any more.
+    IPv4-mapped and NAT64 addresses count as the IPv4 address inside. 6to4 and Teredo are always rejected, because
+    nothing public is reached through them today.
     """
     address = _unmapped(address)
     if isinstance(address, IPv6Address) and address in _NAT64:
@@ -313,7 +315,7 @@ def _unmapped(address: Address) -> Address:
 
 
 def _address(text: str) -> Address | None:
-    """The address in `text`, spelled in one of the standard ways and without a zone, or None."""
+    """The address in `text`, in a standard spelling without a zone, or None."""
     if "%" in text:
         return None
     try:

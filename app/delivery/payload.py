@@ -1,4 +1,4 @@
-"""What a delivery carries (`docs/api/publish.md`, Webhook Payload), and the headers that vouch for it."""
+"""The body of a delivery (`docs/api/publish.md`, Webhook Payload), and the headers that sign it."""
 
 from datetime import UTC, datetime
 
@@ -9,11 +9,11 @@ from app.delivery.signature import standard_headers, x_signature
 from app.ledger.chain import instant
 
 TEST_TYPE = "synap.webhook.test"
-"""The type of the event that a test sends; the log has none of it."""
+"""The type of the event that `subscriptions.test` sends. No log contains it."""
 
 
 class SentEvent(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The event as the document shows it. `data` is JSON. Of an erased one nothing is left but what this shows."""
+    """The event as the document shows it. `data` is JSON. An erased event has only these members."""
 
     event_id: str
     type: str
@@ -26,8 +26,8 @@ class SentEvent(Struct, frozen=True, kw_only=True, rename="camel"):
 class Payload(Struct, frozen=True, kw_only=True, rename="camel"):
     """The body of a delivery.
 
-    Beside the document's members: the event's `seq` and `hash` in its log, and `deliverySeq`, which counts the
-    subscription's deliveries without gaps, so that a receiver sees what it missed. A test has none of them.
+    In addition to the document's members: the event's `seq` and `hash` in its log, and `deliverySeq`, which counts the
+    subscription's deliveries without gaps, so that a receiver notices missing ones. A test has none of these.
     """
 
     subscription_id: str
@@ -39,9 +39,10 @@ class Payload(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def signed(payload: Payload, webhook_id: str, secret: str, previous_secret: str | None) -> tuple[bytes, dict[str, str]]:
-    """The bytes of a delivery, and its headers. While `previous_secret` is valid both sign, as each header can.
+    """The bytes of a delivery, and its headers. While `previous_secret` is valid, both secrets sign.
 
-    `X-Signature` holds one signature: the previous secret's while that is valid, since the receiver knows it.
+    `X-Signature` has room for one signature: while the previous secret is valid, its signature, which the receiver
+    knows.
     """
     body = msgspec.json.encode(payload)
     secrets = [secret] if previous_secret is None else [secret, previous_secret]
@@ -55,5 +56,5 @@ def signed(payload: Payload, webhook_id: str, secret: str, previous_secret: str 
 
 
 def now() -> str:
-    """The present as an instant's text."""
+    """The current time as an instant's text."""
     return instant(datetime.now(UTC))

@@ -1,7 +1,7 @@
-"""One call of a webhook: a POST to an address that the guard has checked, over a connection of its own.
+"""One call of a webhook: a POST to an address that the guard has checked, over its own connection.
 
-No redirect is followed, no proxy is asked, no encoding is undone, no connection is kept. Whatever the other side does,
-a call ends in time and holds little memory: its answer is for an operator to look at, its status is what counts.
+It follows no redirect, uses no proxy, decodes nothing and reuses no connection. Whatever the receiver does, a call ends
+in time and needs little memory. Its status decides; its answer is for an operator to read.
 """
 
 import asyncio
@@ -21,63 +21,63 @@ from app.delivery.guard import Address, Guard, Target, TargetRefused, Unresolved
 from app.delivery.retry import parse_retry_after
 
 MAX_BODY_BYTES = 20_000
-"""What is kept of an answer's body."""
+"""The maximum of an answer's body that is stored."""
 MAX_HEAD_BYTES = 32_768
-"""Status line and headers of an answer, or any one piece of its framing; what is read at once may go beyond."""
+"""The maximum of an answer's status line and headers, or of one piece of framing. A single read may exceed it."""
 MAX_RECEIVED_BYTES = 262_144
-"""Of one answer in all: interim answers and the framing of tiny chunks are bounded too."""
+"""The maximum of one answer in all, so that interim answers and the framing of tiny chunks are limited too."""
 MAX_PIECES = 128
-"""Interim answers and chunks that are read of one answer: many answers of thousands each would stop the process."""
+"""The maximum of interim answers and chunks that are read. Thousands in many answers would block the process."""
 BODY_SECONDS = 5.0
-"""The status is known by then: a body that drips costs no more than this."""
+"""The time for the body after the status is known, so that a slow body costs no more."""
 CONNECT_SECONDS = 5.0
-"""For one address while another is left to try."""
+"""The time to connect to one address while others are left to try."""
 MAX_ADDRESSES = 4
 
 FINAL, SWITCHING = 200, 101
-"""The lowest status that is no interim answer's, and the one behind which another protocol is spoken."""
+"""The lowest status that is not interim, and the status after which another protocol is spoken."""
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _RETRY = b"retry-after"
 _RETRY_AFTER = re.compile(rb"(?im)^retry-after:([^\r\n]*)")
 _READ_BYTES = 16_384
-_ENDLESS = "The answer has no end of what comes before its status"
+_ENDLESS = "The answer is too long before its status"
 _CLOSED = "The connection was closed without an answer"
 _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade"}
 
 
 class PostResult(Struct, frozen=True, kw_only=True):
-    """What came of a call."""
+    """The result of a call."""
 
     status: int | None = None
-    """As answered, 200 to 999; None where no answer came."""
+    """The status of the answer, 200 to 999; None if there was no answer."""
     error: str | None = None
-    """Why this is no delivery, one sentence for an operator; None where it is one: the status is from 200 to 299.
+    """Why the delivery failed, in one sentence for an operator; None if the status is from 200 to 299.
 
-    Of the URL it may name the host or its literal address, never what the host resolves to, nor anything that was sent.
+    It may name the URL's host or literal address, but not what the host resolves to, nor anything that was sent.
     """
     body: bytes = b""
-    """The answer's first 20,000 bytes at most, as they came: not decoded, and cut off where the answer broke off."""
+    """The first 20,000 bytes of the answer's body, not decoded, and incomplete if the answer broke off."""
     retry_after_seconds: int | None = None
-    """What the answer asked for in `Retry-After`, from 0 to 86,400."""
+    """The seconds in the answer's `Retry-After`, from 0 to 86,400."""
     elapsed_seconds: float
 
 
 class _Answer(Struct):
-    """What is known so far."""
+    """The parts of the answer that are known so far."""
 
     stage: str = "looking up its host"
     status: int | None = None
     is_read: bool = False
-    """Whether its head is known to keep the rules of HTTP/1.1."""
+    """Whether its head is known to be valid HTTP/1.1."""
     retry_after_seconds: int | None = None
     body: bytearray = field(default_factory=bytearray)
     head: bytearray = field(default_factory=bytearray)
-    """All that came, until it is known to keep the rules."""
+    """All bytes received, until the head is known to be valid."""
 
     def take(self, data: bytes) -> bool:
-        """Take note of what came (nothing: the other side has closed). Whether that tells the status."""
+        """Add received bytes (empty: the receiver has closed). Returns whether they complete the status."""
         if not self.is_read:
             self.head += data or b"\n"
         if self.status is not None or (final := _final(self.head)) is None:
@@ -86,7 +86,7 @@ class _Answer(Struct):
         return True
 
     def keep(self) -> None:
-        """Of an answer that breaks the rules in its head: keep how long to wait, and the body as it came."""
+        """Save the wait and the raw body of an answer whose head is not valid HTTP/1.1."""
         if (final := _final(self.head)) is not None and not self.is_read:
             head, *body = _BLANK_LINE.split(self.head[final[1] :], maxsplit=1)
             self.retry_after_seconds = _retry_after(_RETRY_AFTER.findall(head))
@@ -94,7 +94,7 @@ class _Answer(Struct):
 
 
 class _NoAnswer(Exception):
-    """The other side did not answer as HTTP/1.1 has it; the message is one sentence."""
+    """The receiver did not send a valid HTTP/1.1 answer. The message is one sentence."""
 
 
 async def post(
@@ -109,17 +109,17 @@ async def post(
 ) -> PostResult:
     """POST `body` to `url` once, by HTTP/1.1 (RFC 9112), within `timeout_seconds` for all of it.
 
-    Failures are outcomes. `url` is judged anew. Of its addresses the first four are tried, until one is connected to;
-    then the call is made, and never again. Over https the certificate must be for the URL's host, by what the system
-    trusts unless `tls` says otherwise. Raises ValueError for `headers` that HTTP does not allow or that are set here
-    (`Host` and framing). `party` is on whose behalf the host is looked up.
+    Failures are outcomes. `url` is checked again. The first four addresses are tried until one connects; the call is
+    then made once. Over https the certificate must be for the URL's host, by the system's trust unless `tls` is given.
+    Raises ValueError for `headers` that HTTP does not allow or that this function sets (`Host` and framing). `party` is
+    the workspace on whose behalf the host is looked up.
     """
     started = time.monotonic()
     answer = _Answer()
     error: str | None = None
     own = _OWN_HEADERS & {name.lower() for name in headers}
     if own:
-        raise ValueError(f"these headers are set here: {', '.join(sorted(own))}")
+        raise ValueError(f"this function sets these headers: {', '.join(sorted(own))}")
     try:
         async with asyncio.timeout(timeout_seconds):
             target = guard.target(url)
@@ -130,10 +130,10 @@ async def post(
             reader, writer = await _connect(target, addresses, (tls or _system_trust()) if target.secure else None)
             answer.stage = "waiting for the answer"
             try:
-                writer.write(request)  # not waited for: an answer may come before all is sent
+                writer.write(request)  # not awaited: an answer may come before everything is sent
                 await _read(http, reader, answer)
             finally:
-                # Not closed with care: that would wait for the other side, and nothing more is wanted of it.
+                # A graceful close would wait for the receiver, and nothing more is needed from it.
                 writer.transport.abort()
     except TargetRefused as refused:
         error = f"The URL {refused}"
@@ -144,7 +144,7 @@ async def post(
     except OSError as failed:
         error = _described(failed)
     if answer.status is not None:
-        error = _judged(answer.status)  # whatever became of the body: the receiver has answered
+        error = _judged(answer.status)  # even if the body failed: the receiver has answered
     return PostResult(
         status=answer.status,
         error=error,
@@ -157,13 +157,13 @@ async def post(
 async def _connect(
     target: Target, addresses: Sequence[Address], tls: ssl.SSLContext | None
 ) -> tuple[StreamReader, StreamWriter]:
-    """A connection to the first of `addresses` that takes one. The host's name serves TLS alone, unresolved."""
+    """A connection to the first of `addresses` that accepts one. The host's name is only used for TLS."""
     tried = addresses[:MAX_ADDRESSES]
     for address in tried[:-1]:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await _open(target, address, tls)
-        except OSError:  # a timeout as well; the next may do better
+        except OSError:  # also a timeout; the next address may work
             continue
     return await _open(target, tried[-1], tls)
 
@@ -194,9 +194,9 @@ def _request(http: h11.Connection, target: Target, body: bytes, headers: Mapping
 
 
 async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> None:
-    """Read into `answer` until its body ends or is long enough. Raises _NoAnswer, OSError where there is none.
+    """Read into `answer` until its body ends or is long enough. Raises _NoAnswer, OSError if there is no answer.
 
-    Its status line is enough: what comes behind may break off, or break the rules (then it is kept as it came).
+    Once the status line is known, the rest may break off or be invalid; it is then stored as received.
     """
     received = pieces = 0
     deadline: asyncio.Timeout
@@ -230,7 +230,7 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
 
 
 def _final(head: bytes | bytearray) -> tuple[int, int] | None:
-    """The status of the first answer that is no interim one, and where it begins; None until that line is complete."""
+    """The status of the first answer that is not interim, and its position; None until that line is complete."""
     at = 0
     while (line := _STATUS_LINE.match(head, at)) is not None:
         status = int(line[1])
@@ -255,7 +255,7 @@ def _judged(status: int) -> str | None:
 
 
 def _described(error: OSError) -> str:
-    """`error` in words of its class and number alone: its own text may have the address that was called."""
+    """`error` by its class and number only: its own text may contain the address that was called."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -269,7 +269,7 @@ def _described(error: OSError) -> str:
 
 @functools.cache
 def _system_trust() -> ssl.SSLContext:
-    """Made once: it reads all of the system's certificates."""
+    """The system's certificates. They are read once."""
     tls = ssl.create_default_context()
     tls.set_alpn_protocols(["http/1.1"])
     return tls

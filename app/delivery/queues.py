@@ -1,4 +1,4 @@
-"""Queues: what callers ask for at once is done a few at a time, and only so many may wait."""
+"""Queues: a few callers at once have a turn, and a limited number wait."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,19 +8,19 @@ from msgspec import Struct
 
 
 class TooManyWaitError(Exception):
-    """As many wait for their turn as may."""
+    """The maximum of callers already waits for a turn."""
 
 
 class _Line(Struct):
-    """Those who have a turn for one key, and those who wait."""
+    """The callers that have a turn for one key, and those that wait."""
 
     free: asyncio.Semaphore
     length: int = 0
-    """Of both together."""
+    """The number of both together."""
 
 
 class Queues:
-    """For each key at most `at_once` have a turn, and `waiting` wait for theirs, in order. For one event loop."""
+    """For each key at most `at_once` callers have a turn, and `waiting` wait in order. For one event loop."""
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
         self.at_once = at_once
@@ -31,7 +31,7 @@ class Queues:
     async def of(self, key: str) -> AsyncIterator[None]:
         """Wait for a turn, which lasts to the end of the block. Raises TooManyWaitError at once.
 
-        A waiter that is cancelled leaves the line.
+        A waiter that is cancelled leaves the queue.
         """
         line = self._lines.setdefault(key, _Line(asyncio.Semaphore(self.at_once)))
         if line.length >= self.at_once + self.waiting:

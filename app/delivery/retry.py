@@ -1,4 +1,4 @@
-"""When a delivery is tried again. Pure: the clock and the random number are the caller's."""
+"""The time of a delivery's next attempt. Pure: the caller gives the clock and the random number."""
 
 import math
 import re
@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_SECONDS = 86_400
-"""A receiver may ask for a day at most: its answer must not park a delivery for ever."""
+"""The longest accepted `Retry-After`, a day, so that a receiver's answer cannot delay a delivery for ever."""
 
 SPREAD = 0.2
-"""Deliveries that failed together come back spread over this part of their wait, to either side."""
+"""The part of its wait by which a delivery is spread to either side, so that retries do not come all together."""
 
 _SECONDS = re.compile(r"[0-9]+")
 _LONGEST_HEADER = 64
-"""Characters; no form of HTTP-date comes near, and the parser of dates is not ours."""
+"""Characters of an accepted `Retry-After`. Valid dates are far shorter, and the date parser is not ours."""
 
 
 def next_attempt_at(
@@ -25,12 +25,12 @@ def next_attempt_at(
     random: Callable[[], float],
     retry_after_seconds: float | None = None,
 ) -> datetime | None:
-    """When to make the next attempt after `attempts` (0 before the first), or None when the schedule is exhausted.
+    """The time of the next attempt after `attempts` (0 before the first), or None if the schedule is exhausted.
 
-    `schedule` has the seconds before each attempt, the first included, each counted from the end of the attempt before
-    (`now`). `random` answers from 0 to below 1. The wait is the scheduled one, a fifth shorter to a fifth longer. What
-    the receiver asked for in `Retry-After`, a day at most, is a wait that is only ever made longer, by the same fifth;
-    the longer of both counts. It adds no attempt to the schedule.
+    `schedule` has the seconds before each attempt, including the first, counted from the end of the attempt before
+    (`now`). `random` returns a number from 0 to below 1. The wait is the scheduled one, up to a fifth shorter or
+    longer. A `Retry-After` of at most a day, up to a fifth longer, counts instead if it is longer. It adds no attempt
+    to the schedule.
     """
     if not 0 <= attempts < len(schedule):
         return None
@@ -43,9 +43,9 @@ def next_attempt_at(
 
 
 def parse_retry_after(text: str, now: datetime) -> int | None:
-    """The seconds that a `Retry-After` header asks for, from 0 to 86,400; None where it is neither form of RFC 9110.
+    """The seconds in a `Retry-After` header, from 0 to 86,400; None if it is neither form of RFC 9110.
 
-    Either whole seconds or an HTTP-date (sections 10.2.3 and 5.6.7); a date that has passed is 0. Raises nothing.
+    The forms are whole seconds and an HTTP-date (sections 10.2.3 and 5.6.7). A date in the past is 0. Raises nothing.
     """
     text = text.strip(" \t")
     if len(text) > _LONGEST_HEADER:

@@ -1,7 +1,7 @@
-"""What lets a receiver check that a delivery is ours: two signatures over the same bytes.
+"""Two signatures over the same bytes, with which a receiver checks that a delivery comes from us.
 
 `X-Signature` is in `docs/api/publish.md`, X-Signature. `webhook-id`, `webhook-timestamp` and `webhook-signature` are
-those of Standard Webhooks 1.0, so that its published libraries verify our deliveries as they are.
+those of Standard Webhooks 1.0, so that its libraries verify our deliveries unchanged.
 """
 
 import base64
@@ -11,26 +11,26 @@ import re
 from collections.abc import Sequence
 
 WEAK_BYTES = 24
-"""Standard Webhooks asks for keys of 24 to 64 bytes."""
+"""The shortest key that Standard Webhooks allows; it requires 24 to 64 bytes."""
 
 _PREFIX = "whsec_"
 _BASE64 = re.compile(r"([A-Za-z0-9+/]+)={0,2}")
 
 
 def x_signature(secret: str, body: bytes) -> str:
-    """`sha256=` and the hex HMAC-SHA256 of the raw `body`, the key being the whole `secret` in UTF-8."""
+    """`sha256=` and the hex HMAC-SHA256 of the raw `body`. The key is the whole `secret` in UTF-8."""
     return f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
 
 
 def standard_headers(secrets: Sequence[str], body: bytes, *, webhook_id: str, timestamp: int) -> dict[str, str]:
     """The three headers of Standard Webhooks for `body`, sent at `timestamp` (seconds since 1970).
 
-    `webhook_id` stays the same in every attempt of a delivery: receivers drop what they have seen by it. It holds no
-    dot, which is what separates the parts of the signed text. `secrets`, never none, are all that are valid now: during
-    a rotation there is one signature for each, and a receiver takes any.
+    `webhook_id` is the same in every attempt of a delivery, so that receivers can drop repeats. It must not contain a
+    dot, which separates the parts of the signed text. `secrets` are all that are valid now, at least one. During a
+    rotation there is one signature for each, and a receiver accepts any of them.
     """
     if not secrets or "." in webhook_id:
-        raise ValueError("a delivery is signed with at least one secret, and its id has no dot")
+        raise ValueError("a delivery needs at least one secret, and its id must have no dot")
     text = f"{webhook_id}.{timestamp}.".encode() + body
     signatures = [base64.b64encode(hmac.digest(_key(secret), text, "sha256")).decode() for secret in secrets]
     return {
@@ -41,9 +41,9 @@ def standard_headers(secrets: Sequence[str], body: bytes, *, webhook_id: str, ti
 
 
 def standard_secret(secret: str) -> str:
-    """`secret` as the libraries of Standard Webhooks take it: `whsec_` and its key in base64.
+    """`secret` in the form that the libraries of Standard Webhooks accept: `whsec_` and its key in base64.
 
-    The same as `secret` where that has this form already.
+    It is `secret` itself if that already has this form.
     """
     return _PREFIX + base64.b64encode(_key(secret)).decode()
 
@@ -54,15 +54,15 @@ def new_secret() -> str:
 
 
 def is_weak(secret: str) -> bool:
-    """Whether the key of `secret` has fewer than 24 bytes: short enough to be told to whoever sets it."""
+    """Whether the key of `secret` has fewer than 24 bytes. If so, answers say `weakSecret`."""
     return len(_key(secret)) < WEAK_BYTES
 
 
 def _key(secret: str) -> bytes:
-    """What signs: the bytes that follow `whsec_` in base64, else the whole secret in UTF-8.
+    """The signing key. If the secret is `whsec_` followed by base64, the key is the decoded bytes.
 
-    Padding may be left out, as the published libraries allow. Nothing after `whsec_` would be an empty key, with which
-    anyone could sign: then the whole text is the key.
+    Otherwise it is the whole text in UTF-8. Padding may be missing, as in the published libraries. `whsec_` with
+    nothing after it would be an empty key, with which anyone could sign, so its key is the whole text.
     """
     encoded = _BASE64.fullmatch(secret.removeprefix(_PREFIX)) if secret.startswith(_PREFIX) else None
     if encoded is None or len(encoded[1]) % 4 == 1:

@@ -1,4 +1,4 @@
-"""Webhooks, of one process: what the procedures work with, and the dispatch and the posts behind it."""
+"""The webhooks of one process: what the procedures use, and the dispatch and posts behind it."""
 
 import math
 import time
@@ -42,20 +42,20 @@ from app.store.webhooks.subscriptions import (
 from schemas.errors import NotFound, RateLimited, Unavailable
 
 CLAIM_MARGIN_SECONDS = 15.0
-"""A claim holds for an attempt's time-out and this: enough to record it, and to be late."""
+"""A claim lasts for an attempt's timeout plus this margin, in which the attempt is recorded."""
 
 LOOK_AGAIN_SECONDS = 60
-"""The `retry-after` of a workspace that has as many subscriptions as it may. Waiting does not help: delete one."""
+"""The `retry-after` sent when a workspace has its maximum of subscriptions. Waiting does not help: delete one."""
 
 MAX_TESTS, MAX_TESTS_WAITING = 32, 64
 MAX_TESTS_EACH, MAX_TESTS_WAITING_EACH = 4, 8
-"""Test posts of a process at once, and those that wait; the same of one workspace, and to one host."""
+"""The maximum of tests in a process that run at once, and that wait; the same per workspace, and per host."""
 
 MAX_LARGE_EVENTS = 8
-"""Events of a workspace that a process stores at once while its filters will take long to say who is told of them."""
+"""The maximum of a workspace's events that a process stores at once if matching its filters takes long."""
 
 MAX_REPLAYS_WAITING = 8
-"""A workspace's replays are made one at a time in a process; so many wait."""
+"""A process runs one replay of a workspace at a time; at most this many wait."""
 
 DISABLED_TYPE = "synap.webhook.disabled"
 
@@ -76,9 +76,9 @@ class Webhooks:
         secret: bytes,
         tell_changed: Callable[[str], None],
     ) -> None:
-        """`secret` is the install secret, which seals those of the subscriptions.
+        """`secret` is the install secret, which seals the subscriptions' secrets.
 
-        `tell_changed` is called with a workspace whose subscriptions were changed here, to tell the other processes.
+        `tell_changed` is called with a workspace whose subscriptions this process changed, to notify the others.
         """
         self.cursors = cursors
         self.max_active = settings.max_subscriptions
@@ -108,71 +108,71 @@ class Webhooks:
         self._replays = Queues(at_once=1, waiting=MAX_REPLAYS_WAITING)
 
     def open(self) -> None:
-        """Begin to dispatch and to post."""
+        """Start to dispatch and to post."""
         self._dispatcher.open()
 
     async def close(self) -> None:
-        """End. What was not delivered is delivered by another process, or later."""
+        """Stop. Another process, or a later start, delivers the rest."""
         await self._dispatcher.close()
         await self._worker.close()
 
     def committed(self, workspace: str, seq: int) -> None:
-        """This process has committed up to `seq`."""
+        """Note that this process has committed up to `seq`."""
         self._dispatcher.committed(workspace, seq)
 
     def heard(self, workspace: str, seq: int) -> None:
-        """Another process has."""
+        """Note that another process has committed up to `seq`."""
         self._dispatcher.heard(workspace, seq)
 
     def changed(self, workspace: str) -> None:
-        """This process has changed subscriptions of a workspace: here and elsewhere it is looked at now."""
+        """Note that this process has changed subscriptions of a workspace, and notify the other processes."""
         self._dispatcher.changed(workspace)
         self._tell_changed(workspace)
 
     def heard_changed(self, workspace: str) -> None:
-        """Another process has changed some."""
+        """Note that another process has changed subscriptions of a workspace."""
         self._dispatcher.changed(workspace)
 
     def missed(self) -> None:
-        """Notices may have been missed."""
+        """Note that notices may have been lost."""
         self._dispatcher.missed()
 
     @property
     def posts(self) -> int:
-        """How many posts are under way."""
+        """The number of posts that run now."""
         return len(self._worker.under_way)
 
     async def allowance(self, workspace: str) -> Allowance | None:
-        """How many subscriptions may still become active; None where that is not limited. Raises Unavailable."""
+        """How many more subscriptions may become active; None if there is no limit. Raises Unavailable."""
         if self.max_active == 0:
             return None
         remaining = max(self.max_active - await self.subscriptions.active(workspace), 0)
         return Allowance(self.max_active, remaining, int(time.time()) + LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS)
 
     async def no_room(self, workspace: str) -> RateLimited:
-        """The error for a subscription that may not be made. Raises Unavailable."""
+        """The error for a subscription that must not be created. Raises Unavailable."""
         if await self.subscriptions.active(workspace) >= self.max_active:
             return self.too_many_active()
         most = MAX_FOR_EACH_ACTIVE * self.max_active
         return _limited(
-            f"{most} subscriptions exist in this workspace, which is the maximum: delete one that is stopped first",
+            f"{most} subscriptions exist in this workspace, which is the maximum; delete a stopped one first",
             most,
             LOOK_AGAIN_SECONDS,
         )
 
     def too_many_active(self) -> RateLimited:
-        """The error for a subscription that may not become active."""
+        """The error for a subscription that must not become active."""
         return _limited(
-            f"{self.max_active} subscriptions are active in this workspace, which is as many as may be: pause or "
-            "delete one first",
+            f"{self.max_active} subscriptions are active in this workspace, which is the maximum; pause or delete one "
+            "first",
             self.max_active,
             LOOK_AGAIN_SECONDS,
         )
 
     def too_many_untried(self, untried: int) -> RateLimited:
-        """The error for a replay of a subscription that is owed much already."""
+        """The error for a replay of a subscription with too many untried deliveries."""
         return _limited(
-            f"{untried:,} deliveries of this subscription wait for their first attempt; replay more when they were "
+            f"{untried:,} deliveries of this subscription wait for their first attempt; replay more after they were "
             "attempted",
             MAX_UNTRIED,
             LOOK_AGAIN_SECONDS,
@@ -180,15 +180,15 @@ class Webhooks:
 
     @asynccontextmanager
     async def turn_to_test(self, workspace: str) -> AsyncIterator[None]:
-        """Wait until the workspace may post another test, for as long as the block takes. Raises RateLimited."""
+        """Wait for a turn to post a test of the workspace; the block is the turn. Raises RateLimited."""
         async with self._turn("tests", self._tests_each, workspace), self._turn("tests", self._tests, ""):
             yield
 
     @asynccontextmanager
     async def room_for(self, subscribers: Subscribers, data: Raw) -> AsyncIterator[None]:
-        """Room for an event with this data until its subscribers are known. Raises RateLimited.
+        """Reserve room to match an event with this data against its subscribers' filters. Raises RateLimited.
 
-        To be asked for before the event is stored: those that wait for the filters of a workspace fill the memory.
+        Call it before the event is stored: events that wait for a workspace's filters fill the memory.
         """
         if subscribers.weight * memoryview(data).nbytes <= LONG_COST:
             yield
@@ -198,7 +198,7 @@ class Webhooks:
 
     @asynccontextmanager
     async def turn_to_replay(self, workspace: str) -> AsyncIterator[None]:
-        """Wait until no other replay of the workspace is under way here. Raises RateLimited."""
+        """Wait until no other replay of the workspace runs in this process. Raises RateLimited."""
         async with self._turn("replays", self._replays, workspace):
             yield
 
@@ -209,8 +209,7 @@ class Webhooks:
                 yield
         except TooManyWaitError:
             raise _limited(
-                f"Too many {what} at once: {queues.at_once} are under way and {queues.waiting} wait; retry when they "
-                "have ended",
+                f"Too many {what} at once: {queues.at_once} run and {queues.waiting} wait; retry when they have ended",
                 queues.at_once + queues.waiting,
                 math.ceil(self._posting.timeout_seconds),
             ) from None
@@ -230,7 +229,7 @@ class Webhooks:
         )
 
     async def _disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None) -> None:
-        """Stop a subscription, and say so in the log. What fails here is done by the next failure, or by the timer."""
+        """Stop a subscription, and log an event about it. If that fails, the next failure or the timer repeats it."""
         act = Act.of("subscription.disabled", self._node, {"subscriptionId": id, "reason": reason}, [workspace])
         with suppress(Unavailable):
             await self.subscriptions.disable(workspace, id, reason, failing_seconds, act)
@@ -238,7 +237,7 @@ class Webhooks:
 
     async def _announce(self) -> None:
         for stopped in await self.subscriptions.unannounced():
-            with suppress(NotFound, Unavailable):  # one log that takes no event holds up no other
+            with suppress(NotFound, Unavailable):  # one log that accepts no event delays no other
                 await self._announce_one(stopped)
 
     async def _announce_one(self, stopped: Disabled) -> None:
@@ -258,7 +257,7 @@ class Webhooks:
 
 
 def _host(url: str) -> str:
-    """The host of a URL that was accepted once."""
+    """The host of a URL that was accepted before."""
     return urlsplit(url).hostname or ""
 
 

@@ -1,11 +1,11 @@
-"""Brings deliveries to their end: claims what is due, posts it, records what came of it and when to try again.
+"""Delivers: claims what is due, posts it, records the result and the time of the next attempt.
 
-Each process works for all workspaces; what one has claimed another leaves alone until the claim ends. What was
-attempted and what is claimed next share a round trip, so a busy workspace costs the database one statement of each kind
-for many deliveries.
+Each process works for all workspaces. No process touches what another has claimed until the claim ends. Recording
+results and claiming more share a round trip. So a busy workspace costs the database one statement of each kind for many
+deliveries.
 
-A receiver that hangs holds no other up: each subscription has its own number of posts under way at once, and one from
-which nothing but failures came has few.
+A receiver that hangs delays no other: each subscription has its own limit of posts at once, and a low one if all its
+attempts fail.
 """
 
 import asyncio
@@ -29,51 +29,51 @@ from app.telemetry.tracing import Attributes, OpenSpan
 from schemas.errors import Unavailable
 
 MAX_POSTS = 512
-"""Under way at once in a process."""
+"""The maximum of posts at once in a process."""
 
 MAX_POSTS_OF_WORKSPACE = 128
-"""Under way at once to the subscriptions of one workspace, or its even share of all if that is less."""
+"""The maximum of posts at once to the subscriptions of one workspace, or its equal share of all if that is less."""
 
 MAX_POSTS_EACH = 64
-"""Under way at once to one subscription."""
+"""The maximum of posts at once to one subscription."""
 
 MAX_POSTS_FAILING = 4
-"""The same where nothing but failures came for a minute."""
+"""The same if every attempt has failed for a minute."""
 
 MAX_BYTES = 2**26
-"""Of data under way at once in a process."""
+"""The maximum of data in posts at once in a process."""
 
 MAX_BYTES_OF_WORKSPACE = 2**24
-"""Of that, the data of one workspace."""
+"""The part of `MAX_BYTES` that one workspace may use."""
 
 MAX_DATA_BYTES = 2**20
-"""What one event's weighs at most."""
+"""The maximum of one event's data."""
 
 RETRY_SECONDS = 0.5
-"""Between two attempts to reach the database."""
+"""The time between two attempts to reach the database."""
 
 TIMED_SECONDS = 60.0
-"""A next attempt that is due sooner is waited for to the moment."""
+"""A next attempt within this time is waited for exactly; the dispatcher's timer finds later ones."""
 
 STOP_SECONDS = 5.0
 """How long a process that stops waits for receivers."""
 
 DISABLE_AFTER_SECONDS = 5 * 86_400.0
-"""A subscription from whose receiver nothing but failures came for as long is disabled."""
+"""A subscription whose attempts all failed for this long is disabled."""
 
 GONE = 410
 
 GONE_REASON = "The receiver answered 410 Gone"
-FAILING_REASON = "Nothing but failures came from the receiver for five days"
+FAILING_REASON = "Every attempt failed for five days"
 
 logger = structlog.get_logger("synap.webhooks")
 
 Disable = Callable[[str, str, str, float | None], Awaitable[None]]
-"""Stops a subscription: workspace, id, reason, and for how many seconds it must have been failing, if that is why."""
+"""Stops a subscription: workspace, id, reason, and for how many seconds it must have been failing, if any."""
 
 
 class Posting(Struct, frozen=True, kw_only=True):
-    """How deliveries are posted."""
+    """Posts deliveries."""
 
     guard: Guard
     sealer: Sealer
@@ -81,7 +81,7 @@ class Posting(Struct, frozen=True, kw_only=True):
     timeout_seconds: float
 
     async def post(self, workspace: str, claim: Claim) -> PostResult:
-        """Attempt a delivery once. Where that is traced the receiver is told of the trace."""
+        """Attempt a delivery once. If it is traced, the receiver gets the `traceparent`."""
         span = _span(workspace, claim) if tracing.is_on() else None
         outcome: PostResult | None = None
         try:
@@ -135,7 +135,7 @@ class Posting(Struct, frozen=True, kw_only=True):
         *,
         traceparent: str | None = None,
     ) -> PostResult:
-        """Post a payload, signed with the secrets that are sealed here. Failures are outcomes."""
+        """Post a payload, signed with the sealed secrets. Failures are outcomes."""
         try:
             opened = self.sealer.open(secret, workspace, subscription)
             previous = previous_secret and self.sealer.open(previous_secret, workspace, subscription)
@@ -147,7 +147,7 @@ class Posting(Struct, frozen=True, kw_only=True):
         return await post(url, body, headers, guard=self.guard, timeout_seconds=self.timeout_seconds, party=workspace)
 
     def record_of(self, claim: Claim, at: datetime, outcome: PostResult) -> AttemptRecord:
-        """What is recorded of an attempt, and when the next one is due."""
+        """The record of an attempt, with the time of the next one."""
         wait = None
         if outcome.error is not None:
             ended = datetime.now(UTC)
@@ -181,12 +181,12 @@ class Worker:
         self.disable = disable
         self.under_way: set[asyncio.Task[None]] = set()
         self.bytes = 0
-        """Of data under way."""
+        """The size of the data in posts that run now."""
         self.is_stopping = False
         self.lanes: dict[str, _Lane] = {}
 
     def owed(self, workspace: str, subscriptions: Iterable[str]) -> None:
-        """Take note that these subscriptions may have deliveries that are due."""
+        """Note that these subscriptions may have deliveries that are due."""
         if self.is_stopping or not (wanted := dict.fromkeys(subscriptions)):
             return
         lane = self.lanes.get(workspace)
@@ -195,12 +195,12 @@ class Worker:
         lane.owed(wanted)
 
     def ended(self) -> None:
-        """Take note that there is room for another post."""
+        """Note that there is room for another post."""
         for lane in self.lanes.values():
             lane.wake()
 
     async def close(self) -> None:
-        """End: wait a little for the receivers, then give back what was not answered."""
+        """Stop: wait a little for the receivers, then release the claims without an answer."""
         self.is_stopping = True
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=STOP_SECONDS)
@@ -214,7 +214,7 @@ class Worker:
 
 
 class _Lane:
-    """The posts of one workspace, for as long as there are any."""
+    """The posts of one workspace, as long as there are any."""
 
     def __init__(self, worker: Worker, workspace: str) -> None:
         self._worker = worker
@@ -229,16 +229,16 @@ class _Lane:
         self.task = asyncio.create_task(self._run())
 
     def owed(self, subscriptions: dict[str, None]) -> None:
-        """See `Worker.owed`."""
+        """Note that these subscriptions may have deliveries that are due."""
         self._owed |= subscriptions
         self.wake()
 
     def wake(self) -> None:
-        """Look again at what can be done."""
+        """Look again for work."""
         self._awake.set()
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)  # what is owed is being told
+        await asyncio.sleep(0)  # so that calls of `owed` in this turn are seen together
         while self._owed or self._made or self._given_up or self._posts.total():
             if self._worker.is_stopping:
                 self._owed.clear()
@@ -250,11 +250,11 @@ class _Lane:
             else:
                 await self._awake.wait()
             self._awake.clear()
-        # No await since nothing was seen to be left: nothing can have come.
+        # Nothing can have been added: there is no await since the check.
         del self._worker.lanes[self._workspace]
 
     def _capacity(self) -> dict[str, int]:
-        """How many deliveries may be claimed, of each subscription that is owed some."""
+        """How many deliveries may be claimed of each subscription that may have some."""
         share = min(MAX_POSTS_OF_WORKSPACE, max(MAX_POSTS // len(self._worker.lanes), 1))
         free = min(MAX_POSTS - len(self._worker.under_way), share - self._posts.total())
         capacity: dict[str, int] = {}
@@ -269,14 +269,14 @@ class _Lane:
         return capacity if self._free_bytes() > 0 else {}
 
     def _free_bytes(self) -> int:
-        """How much data may be claimed."""
+        """The size of the data that may be claimed."""
         return min(MAX_BYTES - self._worker.bytes, MAX_BYTES_OF_WORKSPACE - self._bytes)
 
     async def _exchange(self, capacity: dict[str, int]) -> None:
-        """Record what was attempted, and start what can be claimed."""
+        """Record the attempts that have ended, and start what can be claimed."""
         made, self._made = self._made, []
         for id_ in capacity:
-            del self._owed[id_]  # before it is asked: what is owed from now on is owed anew
+            del self._owed[id_]  # before the query, so that later notes count
         max_bytes = self._free_bytes()
         try:
             failing, claims = await self._worker.claims.exchange(self._workspace, made, capacity, max_bytes)
@@ -290,7 +290,7 @@ class _Lane:
         for claim in claims:
             self._start(claim)
         if sum(len(claim.data) for claim in claims) > max_bytes - MAX_DATA_BYTES:
-            self._owed |= dict.fromkeys(capacity)  # there may have been more than there was room for
+            self._owed |= dict.fromkeys(capacity)  # the limit of data may have cut the claims
         for attempt in made:
             if attempt.wait_seconds is not None:
                 self._come_back(attempt.subscription_id, attempt.wait_seconds)
@@ -321,12 +321,12 @@ class _Lane:
         if task.cancelled():
             self._given_up.append(claim)
         elif (defect := task.exception()) is not None:
-            # Its claim ends by itself, and somebody tries again.
+            # Its claim ends by itself, and some process tries again.
             logger.error("defect", defect=type(defect).__name__, workspace=self._workspace)
         self._worker.ended()
 
     def _come_back(self, subscription: str, seconds: float) -> None:
-        """Look at a subscription when its next attempt is due; where that is far off, the timer of all will tell."""
+        """Look at a subscription when its next attempt is due, unless that is far off: the dispatcher finds it then."""
         if seconds > TIMED_SECONDS:
             return
         worker, workspace = self._worker, self._workspace
@@ -342,12 +342,12 @@ class _Lane:
                 await self._worker.disable(self._workspace, id_, FAILING_REASON, DISABLE_AFTER_SECONDS)
 
     async def _release(self) -> None:
-        """Give back what was claimed and not attempted, so that another process need not wait for the claims' end."""
+        """Release claims without an attempt, so that another process need not wait until they end."""
         claims, self._given_up = self._given_up, []
         try:
             await self._worker.claims.release(self._workspace, claims)
         except Unavailable:
-            logger.info("claims were not given back", workspace=self._workspace, claims=len(claims))
+            logger.info("claims were not released", workspace=self._workspace, claims=len(claims))
 
 
 def _span(workspace: str, claim: Claim) -> OpenSpan | None:
@@ -362,7 +362,7 @@ def _span(workspace: str, claim: Claim) -> OpenSpan | None:
 
 
 def _kind(outcome: PostResult) -> str:
-    """What came of a post, in a word that is counted."""
+    """The outcome of a post as a word for the metrics."""
     if outcome.error is None:
         return "delivered"
     return "unanswered" if outcome.status is None else f"{outcome.status // 100}xx"

@@ -1,4 +1,4 @@
-"""The browse door, at `/api` (`docs/api/browse.md`): a workspace's events, by pages in any order."""
+"""The browse door, at `/api` (`docs/api/browse.md`): a workspace's events, in pages of any order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ from schemas.wire.browse import BrowsedEventsQuery, BrowseQuery, TraceQuery, sho
 MOUNT = "/api"
 
 FIELDS = {"eventId": "id"}
-"""What the procedures call `eventId` is `id` here."""
+"""The procedures' member `eventId` is `id` here."""
 
 EVENTS = Operation(procedure=browse, query=BrowsedEventsQuery, workspace="workspace_id")
 EVENT = Operation(procedure=get_event, query=BrowseQuery, workspace="workspace_id", answer=BrowsedEvent)
@@ -31,14 +31,14 @@ TRACE = Operation(procedure=trace_event, query=TraceQuery, workspace="workspace_
 
 @get("/events", operation=EVENTS)
 async def events(request: Caller, door: RestDoor) -> Response[bytes]:
-    """A page of the events that match (section GET /api/events)."""
+    """Return a page of the events that match (section GET /api/events)."""
     context, wanted = await door.read(request, EVENTS)
     return answer(request, await _called(request, EVENTS, context, wanted.to_browse), EVENTS.status)
 
 
 @get("/events/{event_id:str}", operation=EVENT)
 async def event(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
-    """One event (section GET /api/events/{id})."""
+    """Return one event (section GET /api/events/{id})."""
     context, _ = await door.read(request, EVENT)
     found = await _called(request, EVENT, context, lambda: GetEvent(event_id=event_id))
     return answer(request, shown(found.read(SynapEvent), context.workspace), EVENT.status)
@@ -46,7 +46,7 @@ async def event(request: Caller, door: RestDoor, event_id: str) -> Response[byte
 
 @get("/events/{event_id:str}/trace", operation=TRACE)
 async def trace(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
-    """What led to an event, what it led to, and its correlation set."""
+    """Return the causes and effects of an event, and the other events with its correlation."""
     context, wanted = await door.read(request, TRACE)
     return answer(request, await _called(request, TRACE, context, lambda: wanted.to_trace(event_id)), TRACE.status)
 

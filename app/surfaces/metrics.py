@@ -1,8 +1,8 @@
-"""`/metrics`: what the server counts, for Prometheus, in its text or as OpenMetrics, whichever is asked for.
+"""`/metrics`: what the server counts, for Prometheus, as text or as OpenMetrics by `Accept`.
 
-A scrape of any process answers for every process of the machine that shares its data directory: series that a process
-counts have its number as the label `process`, so none is ever a sum that shrinks when one of them starts again. What
-the database knows is told without that label, alike by every machine.
+A scrape of any process returns the numbers of every process of the machine that shares its data directory. Series
+counted by a process have its number as the label `process`, so that no sum shrinks when a process restarts. Series from
+the database have no such label; every machine returns the same.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ from schemas.principal import Scope
 OPENMETRICS = "application/openmetrics-text"
 
 PROXIED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
-"""Headers of a request that a proxy has passed on. What they say is not believed, only that there is a proxy: whoever
-called it may be anywhere."""
+"""Headers that show that a proxy has passed on the request. Their contents are not trusted: the caller may be
+anywhere."""
 
 PLAIN = "text/plain"
 
 STANDING_SECONDS = 5.0
-"""How long the database may take: Prometheus waits for ten, and without an answer it has no numbers at all."""
+"""The time that the database may take. Prometheus waits for ten seconds, and otherwise gets no numbers at all."""
 
 Exposition = Annotated[str, Meta(examples=["# TYPE synap_calls_total counter"])]
 
 
 class MetricsDoor(Struct, frozen=True, kw_only=True):
-    """What the answer is made of."""
+    """The parts that an answer needs."""
 
     board: Board
     totals: Totals
@@ -55,7 +55,7 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
     version: str
 
     async def admit(self, request: Caller) -> None:
-        """Let pass who calls from this machine itself, else who has the scope `audit:read`.
+        """Accept callers on this machine, and keys with the scope `audit:read`.
 
         Raises InvalidInput, Unauthorized, Forbidden, Unavailable.
         """
@@ -71,9 +71,9 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
 
 @get("/metrics", operation=Probe({200: Exposition}, (PLAIN, OPENMETRICS), Scope.AUDIT_READ))
 async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
-    """What the server counts, for Prometheus.
+    """Return what the server counts, for Prometheus.
 
-    As OpenMetrics where `Accept` has that. Needs no key from the server's own machine.
+    OpenMetrics if `Accept` prefers it. Callers on the server's own machine need no key.
     """
     await door.admit(request)
     try:
@@ -104,9 +104,9 @@ def metrics_router(door: MetricsDoor) -> Router:
 
 
 def _is_near(request: Caller, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the caller is on this machine, and no proxy for somebody who is not.
+    """Whether the caller is on this machine, and is not a proxy for somebody elsewhere.
 
-    A web page can give this machine's address a name of its own (DNS rebinding), but then `Host` has that name.
+    A web page can point a name of its own at this machine's address (DNS rebinding), but then `Host` has that name.
     """
     client = request.scope["client"]
     if client is None or any(name in headers for name in PROXIED):
@@ -118,7 +118,7 @@ def _is_near(request: Caller, headers: Mapping[bytes, bytes]) -> bool:
 
 
 class _Told(Collector):
-    """The numbers as metrics of the library."""
+    """Shows the numbers as metrics of the Prometheus library."""
 
     def __init__(self, snapshots: Sequence[Snapshot], known: Standing | None, version: str) -> None:
         self._snapshots = snapshots
@@ -148,13 +148,13 @@ class _Told(Collector):
         return family
 
     def _values(self, instrument: Counter | Histogram) -> Iterator[tuple[list[str], Any]]:
-        """Of every process: the labels of a series, and its number or its counts."""
+        """The labels of each series of every process, with its number or its counts."""
         for snapshot in self._snapshots:
             for own, value in snapshot.values.get(instrument.name, []):
                 yield [str(snapshot.number), *own], value
 
     def _processes(self) -> Iterator[Metric]:
-        """What the system knows of each process, under the names that Prometheus has for it."""
+        """The system's numbers of each process, under Prometheus's own names."""
         label = ["process"]
         cpu = CounterMetricFamily("process_cpu_seconds", "Processor time, of user and system.", labels=label)
         memory = GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", labels=label)
@@ -175,12 +175,12 @@ class _Told(Collector):
                     files.add_metric(own, process.num_fds())
                     started.add_metric(own, process.create_time())
             except psutil.Error:
-                continue  # it has ended meanwhile, or is of another container
+                continue  # the process has ended meanwhile, or runs in another container
         yield from (cpu, memory, files, started, age)
 
 
 def _standing(known: Standing) -> Iterator[Metric]:
-    """What the database knows."""
+    """The numbers that the database knows."""
     yield GaugeMetricFamily("synap_workspaces", "Workspaces.", known.workspaces)
     yield GaugeMetricFamily("synap_events", "Events in all logs.", known.events)
     states = GaugeMetricFamily("synap_subscriptions", "Webhook subscriptions.", labels=["state"])

@@ -1,4 +1,4 @@
-"""The service door: is the process alive, can it serve."""
+"""The service door: whether the process is alive, and whether it can serve."""
 
 from typing import Literal
 
@@ -37,7 +37,7 @@ def healthz() -> Alive:
 
 @get("/readyz", operation=Probe({200: Ready, 503: Unready}))
 async def readyz(readiness: Readiness) -> Response[Ready | Unready]:
-    """The database is reachable and migrated; else 503 and what is missing."""
+    """The database is reachable and migrated. Otherwise 503, and what is missing."""
     problem = await readiness.problem()
     if problem is None:
         return Response(Ready(status="ready"))

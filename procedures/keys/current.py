@@ -11,7 +11,7 @@ MAX_WORKSPACES = 1000
 
 @query("keys.current", scope=None)
 async def current(_wanted: ShowCurrentKey, context: Context) -> CurrentKey:
-    """The key of the caller: its user, scopes, workspaces and expiry. Any valid key may call it."""
+    """Return the caller's key: its user, scopes, workspaces and expiry. Any valid key may call it."""
     principal, keys = context.principal, context.services.keys
     if EVERY in principal.workspaces:
         workspaces = await keys.first_workspaces(MAX_WORKSPACES + 1)

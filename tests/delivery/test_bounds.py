@@ -132,7 +132,7 @@ def test_a_workspace_keeps_ten_times_as_many_subscriptions_as_may_be_active(hook
 
     assert failed(refused, 429)["reason"] == "rate_limit_exceeded"
     assert refused.json()["error"]["message"] == (
-        "100 subscriptions exist in this workspace, which is the maximum: delete one that is stopped first"
+        "100 subscriptions exist in this workspace, which is the maximum; delete a stopped one first"
     )
     assert len(hooks.call("list", None)) == 100
     hooks.call("delete", {"subscriptionId": id_})

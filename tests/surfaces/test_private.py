@@ -95,7 +95,7 @@ def test_a_call_with_a_token_in_its_url_is_told_where_it_belongs(observed: Obser
     message = asked(observed.server, "/trpc/events.list").json()["error"]["message"]
 
     assert message == (
-        "A token in the URL works for event streams and WebSockets only: send it as 'Authorization: Bearer <token>'"
+        "A token in the URL works only for event streams and WebSockets; send it as 'Authorization: Bearer <token>'"
     )
 
 

@@ -65,7 +65,7 @@ def _rest(path: str, **parameters: str) -> Callable[[Server], tuple[int, str, fl
 def _mcp(name: str, **wanted: Any) -> Callable[[Server], tuple[int, str, float]]:
     def ask(server: Server) -> tuple[int, str, float]:
         text, told = refusal(call(server, name, wanted))
-        assert f"Try again after {told['retryAfterSeconds']} s." in text
+        assert f"Retry after {told['retryAfterSeconds']} s." in text
         assert told["reason"] == "rate_limit_exceeded"
         return 429, told["message"], told["retryAfterSeconds"]
 

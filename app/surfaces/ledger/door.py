@@ -1,6 +1,6 @@
 """The ledger door, at `/ledger/v1`, and at `/v1` on a port of its own (`docs/api/ledger.md`).
 
-Events in the shape that anyone can verify, exports, proofs, the audit. Its WebSocket is in `ledger_stream.py`.
+Events in the form that anyone can verify, exports, proofs, the audit. `stream.py` has its WebSocket.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ from schemas.wire.ledger import LedgerEventsQuery, QueryAudit, QueryConsistency,
 
 MOUNT = "/ledger/v1"
 OWN_MOUNT = "/v1"
-"""Where it is on the port that serves nothing else."""
+"""Its path on a port that serves nothing else."""
 
 FIELDS = {
     "fromSeq": "from_seq",
@@ -39,15 +39,15 @@ FIELDS = {
     "toSize": "to",
     "eventId": "event_id",
 }
-"""What the procedures call `fromSeq` is `from_seq` here, in what they refuse too."""
+"""The procedures' member `fromSeq` is `from_seq` here, also in errors."""
 
 
 class LedgerBundle(Output, frozen=True, kw_only=True, rename=None):
-    """An export: whole or a part of a log, without gaps, that anyone can verify (`docs/reference/evlog1.md`, Exports).
+    """An export: a whole log or a part without gaps that anyone can verify (`docs/reference/evlog1.md`, Exports).
 
-    Of no events `first_seq`, `last_seq` and `count` are 0, -1 and 0, the hashes 64 zeros. `kid` is the key in force
-    behind the last event; the `checkpoint` is of the log when the bundle was sealed, signed by the last of `keys`.
-    `inclusion_proof` is hashes in base64: that the last event is in the checkpoint's tree.
+    If it has no events, `first_seq`, `last_seq` and `count` are 0, -1 and 0, and the hashes are 64 zeros. `kid` is the
+    signing key after the last event. The last of `keys` signed the `checkpoint`, which covers the log when the bundle
+    was sealed. `inclusion_proof`, hashes in base64, proves that the last event is in the checkpoint's tree.
     """
 
     export_id: str
@@ -84,14 +84,14 @@ AUDIT = Operation(procedure=list_audit, query=QueryAudit, workspace="log")
 
 @get("/events", operation=EVENTS)
 async def events(request: Caller, door: RestDoor) -> Response[bytes]:
-    """The events that match, oldest first (section GET /v1/events)."""
+    """Return the events that match, oldest first (section GET /v1/events)."""
     context, wanted = await door.read(request, EVENTS)
     return answer(request, await _called(request, EVENTS, context, wanted.to_read), EVENTS.status)
 
 
 @get("/events/export", operation=EXPORT)
 async def export(request: Caller, door: RestDoor) -> ASGIApp:
-    """The log, or a part of it, as a signed bundle (section GET /v1/events/export)."""
+    """Return the log, or a part of it, as a signed bundle (section GET /v1/events/export)."""
     context, wanted = await door.read(request, EXPORT)
     bundle = await _called(request, EXPORT, context, wanted.to_export)
     headers = {
@@ -110,41 +110,41 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
 
 @get("/events/{event_id:str}/proof", operation=PROOF)
 async def read_proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
-    """One event and the proof that it is in the log."""
+    """Return one event, and the proof that it is in the log."""
     context, _ = await door.read(request, PROOF)
     return answer(request, await _called(request, PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
 
 
 @get("/node", operation=NODE)
 async def read_node(request: Caller, door: RestDoor) -> Response[bytes]:
-    """Who signs."""
+    """Return the node that signs, with all its keys."""
     context, wanted = await door.read(request, NODE)
     return answer(request, await _called(request, NODE, context, wanted.to_describe), NODE.status)
 
 
 @get("/checkpoint", operation=CHECKPOINT)
 async def read_checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
-    """The log as it is now, in one signed note."""
+    """Return a signed checkpoint of the log as it is now."""
     context, wanted = await door.read(request, CHECKPOINT)
     return answer(request, await _called(request, CHECKPOINT, context, wanted.to_describe), CHECKPOINT.status)
 
 
 @get("/consistency", operation=CONSISTENCY)
 async def read_consistency(request: Caller, door: RestDoor) -> Response[bytes]:
-    """The proof that the log extends an earlier checkpoint."""
+    """Return the proof that the log extends an earlier checkpoint."""
     context, wanted = await door.read(request, CONSISTENCY)
     return answer(request, await _called(request, CONSISTENCY, context, wanted.to_prove), CONSISTENCY.status)
 
 
 @get("/audit", operation=AUDIT)
 async def audit(request: Caller, door: RestDoor) -> Response[bytes]:
-    """The administrative acts, oldest first (section GET /v1/audit)."""
+    """Return the administrative acts, oldest first (section GET /v1/audit)."""
     context, wanted = await door.read(request, AUDIT)
     return answer(request, await _called(request, AUDIT, context, wanted.to_list), AUDIT.status)
 
 
 def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -> Router:
-    """The routes of the door at `mount`; `stream` is its WebSocket."""
+    """The routes of the door at `mount`. `stream` is the handler of its WebSocket."""
     handlers: Sequence[ControllerRouterHandler] = [
         events,
         export,

@@ -1,7 +1,7 @@
-"""An export on its way to a client.
+"""Sends an export to a client.
 
-Litestar's own streams leave the pieces of those whose client goes to the collector of cycles, some megabytes each, and
-say nothing of one that breaks.
+If a client leaves, Litestar's own streams leave some megabytes of pieces to the garbage collector, and they do not
+report a stream that breaks.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from schemas.errors import Internal, ProcedureError
 class Download(Struct, frozen=True, kw_only=True):
     """An answer in pieces, as an ASGI application for one request.
 
-    It is written at the reader's own pace, until the client goes or takes longer than `stalled_seconds` for a piece. An
-    error in the middle breaks the connection, so that no part is taken for the whole; it is logged.
+    The reader sets the pace, until it leaves or takes longer than `stalled_seconds` for a piece. An error in the middle
+    breaks the connection, so that no client takes a part for the whole. The error is logged.
     """
 
     procedure: Procedure
@@ -35,7 +35,7 @@ class Download(Struct, frozen=True, kw_only=True):
     stalled_seconds: float = SEND_SECONDS
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the answer."""
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(disconnected(receive))
         leaving.add_done_callback(lambda _: sending.cancel())

@@ -1,7 +1,7 @@
 """The ledger's stream, over WebSocket (`docs/api/ledger.md`, GET /v1/stream).
 
-Each message is one event as JSON and a newline; a newline alone keeps an idle socket from being cut. The stream is a
-place in the log: who comes back says `?after=` the last seq that it has, and misses nothing.
+Each message is one event as JSON and a newline. A single newline keeps an idle socket open. A client that comes back
+sends the last seq that it has as `?after=`, and misses nothing.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from schemas.wire.ledger import QueryStream
 from schemas.written import Tracked
 
 PING = b"\n"
-"""Newline-delimited JSON has empty lines; ASGI has no ping frames."""
+"""An empty line, which newline-delimited JSON allows. ASGI has no ping frames."""
 
 MAX_MESSAGE_BYTES = 65_536
-"""What a client may say, though it means nothing."""
+"""The maximum size of a client's message. The server ignores the contents."""
 
 
 class LedgerStream(Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class LedgerStream(Struct, frozen=True, kw_only=True):
     door: RestDoor
     live: Live
     origins: tuple[str, ...]
-    """Whose pages may connect, beside our own host's."""
+    """The origins of pages that may connect, in addition to the server's own host."""
     ping_seconds: float
 
     def handler(self) -> ASGIRouteHandler:
@@ -71,10 +71,10 @@ class _Socket:
         self._peer = Peer(receive, send, lambda: self._close(None))
         self._parameters: dict[str, str] = {}
         self._end: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
-        """How it is closed; None where the client is gone."""
+        """The close code and reason; None if the client has left."""
 
     async def run(self) -> None:
-        """Serve it to its end."""
+        """Serve the socket to its end."""
         streaming = asyncio.create_task(self._stream())
         try:
             reason = await self._end
@@ -92,7 +92,7 @@ class _Socket:
             wanted = parsed(self._parameters, QueryStream)
             with self._served.live.opened(context.principal):
                 reader = await call(ledger_stream, context, wanted.to_follow)
-                # Only now: what strangers send is not read.
+                # Only now, so that nothing is read from strangers.
                 beside = [self._read(), self._peer.ping(PING, self._served.ping_seconds)]
                 tasks = [asyncio.create_task(each) for each in beside]
                 try:
@@ -104,7 +104,7 @@ class _Socket:
                     ):
                         while (batch := await next_batch(ledger_stream, context, reader)) is not None:
                             await self._send_batch(batch)
-                            del batch  # nothing is held while the next is awaited
+                            del batch  # frees the memory before the next is awaited
                 finally:
                     for task in tasks:
                         task.cancel()
@@ -122,7 +122,7 @@ class _Socket:
         return await door.context(self._connection, principal, self._parameters.get("log"), "log")
 
     async def _read(self) -> None:
-        """Wait until the client is gone; what it says means nothing."""
+        """Wait until the client leaves, and ignore what it sends."""
         try:
             while await self._peer.next(MAX_MESSAGE_BYTES) is not None:
                 pass
@@ -139,7 +139,7 @@ class _Socket:
                 await self._peer.send(event.json + b"\n")
 
     def _ended(self, error: Unauthorized | None) -> None:
-        """The key has ended, or (without an error) the server stops."""
+        """End the socket: the key has ended, or (without an error) the server stops."""
         if error is not None:
             self._close(POLICY, f"{error.code}: {error.message}")
         else:

@@ -1,4 +1,4 @@
-"""The MCP door over HTTP, as an ASGI application: who calls is checked here, the protocol is the official package's."""
+"""The MCP door over HTTP, as an ASGI application. It checks the caller; the official package speaks the protocol."""
 
 import asyncio
 import time
@@ -96,7 +96,7 @@ class McpDoor:
             await refuse(_number(error), status_of(error).http, error.code, error.message, *more)
             return
         if self._server is None:
-            async with self._loading:  # those who come meanwhile would each load it, and leave no thread to others
+            async with self._loading:  # otherwise each request would load it, and block every other thread
                 if self._server is None:
                     self._server = await asyncio.to_thread(self._load)
         await self._server.handle(context, message, scope, receive, named)
@@ -107,7 +107,7 @@ class McpDoor:
         return ToolServer(self._procedures, max_body_bytes=self._door.max_body_bytes)
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
-        """Refuse a page that is not of this machine nor listed, whatever its host is said to be (DNS rebinding).
+        """Reject a page whose origin is neither this machine nor listed, whatever its `Host` (DNS rebinding).
 
         MCP, "Streamable HTTP", Security Warning. Raises Forbidden.
         """
@@ -115,11 +115,11 @@ class McpDoor:
         if not origin or "*" in self._origins or origin in self._origins:
             return
         if not is_loopback(origin.partition("//")[2]):
-            raise Forbidden("Pages of this origin may not call; SYNAP_CORS_ORIGINS lists those that may")
+            raise Forbidden("Pages of this origin may not call; add it to SYNAP_CORS_ORIGINS")
 
 
 def refusal(request: Caller, error: ProcedureError) -> Response[bytes]:
-    """The answer of a request that failed before it was known what it calls."""
+    """The answer to a request that failed before its call was known."""
     return Response(
         _error(_number(error), error.code, error.message),
         status_code=status_of(error).http,
@@ -129,7 +129,7 @@ def refusal(request: Caller, error: ProcedureError) -> Response[bytes]:
 
 
 def _number(error: ProcedureError) -> int:
-    """The number of a failure in JSON-RPC. Others of ours are other failures in this protocol."""
+    """The JSON-RPC number of a failure. Some of our failures have other numbers in this protocol."""
     return INTERNAL.number if isinstance(error, Unavailable | Internal) else BAD_REQUEST.number
 
 
@@ -139,13 +139,13 @@ def _error(number: int, reason: str, message: str) -> bytes:
 
 
 def _check_method(method: str) -> None:
-    """Refuse what would open a stream without a request, or end a session: there are none. Raises MessageError."""
+    """Reject methods that would open a stream without a request or end a session. Raises MessageError."""
     if method != "POST":
         raise MessageError(METHOD_NOT_SUPPORTED, "Send a POST")
 
 
 async def _message(headers: dict[bytes, bytes], body: Body) -> Message:
-    """What was sent. Raises PayloadTooLarge, UnsupportedMedia, InvalidInput, MessageError."""
+    """The message that was sent. Raises PayloadTooLarge, UnsupportedMedia, InvalidInput, MessageError."""
     if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
         raise MessageError(UNSUPPORTED_MEDIA_TYPE, "Send JSON: content-type must be application/json")
     try:
@@ -154,8 +154,8 @@ async def _message(headers: dict[bytes, bytes], body: Body) -> Message:
         if error.reason == "malformed_json":
             raise MessageError(PARSE_ERROR, error.message) from None
         raise
-    if len(message.body) > SMALL_INPUT_BYTES:  # of a call the arguments stand apart
-        raise PayloadTooLarge(f"The message exceeds {SMALL_INPUT_BYTES} bytes beside the arguments of its call")
+    if len(message.body) > SMALL_INPUT_BYTES:  # without the arguments of its call
+        raise PayloadTooLarge(f"The message exceeds {SMALL_INPUT_BYTES} bytes, not counting the arguments of its call")
     return message
 
 

@@ -1,4 +1,4 @@
-"""What is read of a message before the protocol's library reads it: the arguments of a call, as they were sent."""
+"""Reads the arguments of a call as they were sent, before the protocol's library reads the message."""
 
 from typing import Literal
 
@@ -10,16 +10,16 @@ from schemas.jsontext import UNREADABLE
 
 
 class Message(Struct, frozen=True):
-    """One JSON-RPC message. Of a call the `arguments` are kept apart, None where it has none."""
+    """One JSON-RPC message. `arguments` are the call's, separate from the body; None if it has none."""
 
     method: str
     body: bytes
-    """For the library; a call's has no arguments."""
+    """The message for the library, without the arguments of a call."""
     arguments: bytes | None = None
 
 
 class MessageError(Exception):
-    """What was sent is no message of the protocol's."""
+    """The body is not a message of the protocol."""
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class MessageError(Exception):
 
 
 class _Envelope(Struct, frozen=True):
-    """A request, or without an `id` a notification. A client has nothing to answer: the server never asks."""
+    """A request, or without `id` a notification. Clients send no answers, because the server never asks."""
 
     jsonrpc: Literal["2.0"]
     method: str
@@ -37,9 +37,9 @@ class _Envelope(Struct, frozen=True):
 
 
 def read_message(body: bytes) -> Message:
-    """Take a call's arguments out of a message: a procedure reads them as bytes, so that numbers stay as sent.
+    """Take a call's arguments out of a message. A procedure reads their bytes, so that numbers stay as sent.
 
-    Raises MessageError for what is no JSON, or neither a request nor a notification.
+    Raises MessageError for a body that is not JSON, or is neither a request nor a notification.
     """
     try:
         envelope = _decoder.decode(body)
@@ -54,7 +54,7 @@ def read_message(body: bytes) -> Message:
 
 
 def limited(arguments: bytes | None, limit: int) -> bytes | None:
-    """The arguments with that `limit`, where they name none or null. What is no object stays as it is."""
+    """The arguments with `limit` set, if their own is absent or null. A value that is not an object does not change."""
     try:
         members = msgspec.json.decode(arguments or b"{}", type=dict[str, Raw])
     except UNREADABLE:
@@ -68,6 +68,6 @@ _NULL = Raw(b"null")
 _decoder = msgspec.json.Decoder(_Envelope)
 
 _EXPECTED = (
-    "One JSON-RPC 2.0 request or notification is expected: an object with `jsonrpc`, `method`, for a request `id`, "
-    "and `params` as an object. There are no batches"
+    "The body must be one JSON-RPC 2.0 request or notification: an object with `jsonrpc`, `method`, `params` as an "
+    "object, and `id` for a request. Batches are not accepted"
 )

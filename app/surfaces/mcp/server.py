@@ -1,4 +1,4 @@
-"""The protocol, by the official package. Importing this costs a second and 37 MiB, so the door does when it is used."""
+"""The protocol, by the official package. Importing it costs a second and 37 MiB, so the door does so on first use."""
 
 import logging
 from collections.abc import Mapping
@@ -27,31 +27,31 @@ from schemas.errors import NotFound, ProcedureError
 from schemas.jsontext import MAX_ECHO
 
 INSTRUCTIONS = f"""\
-An append-only log of events that anyone can verify: nothing logged can be changed. Log what you do and why with \
+An append-only log of events that anyone can verify; no event can be changed. Log what you do and why with \
 `events_log`: `type` is dotted (`task.completed`), `data` is any object, `metadata.ai.agent` is your name, and \
-`metadata.ai.confidence` and `metadata.ai.reasoning` say how sure you were and why. Name as `causationId` the event \
-that made you act, and one `correlationId` for a run. To retry safely send an `id` (a UUID) of your own. Try an event \
-with `events_validate`. Find events with `events_list`, or by pages with `events_page`; `events_trace` says what led \
-to one. {CAUTION} A tool `a_b` is the procedure `a.b`."""
+`metadata.ai.confidence` and `metadata.ai.reasoning` say how sure you were and why. Set `causationId` to the event \
+that made you act, and use one `correlationId` for a run. To retry safely, send an `id` (a UUID) of your own. Check an \
+event with `events_validate`. Find events with `events_list`, or page by page with `events_page`; `events_trace` \
+returns the causes and effects of one. {CAUTION} The tool `a_b` is the procedure `a.b`."""
 
 _REQUEST = "synap.mcp"
-"""Where a request's own stands in its scope."""
+"""The key of our request in the ASGI scope."""
 
 _VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 
-# They say that each request came and went, in words that we do not choose.
+# They log each request, in words that we do not choose.
 logging.getLogger("mcp").setLevel(logging.WARNING)
 
 
 class _Request(Struct, frozen=True):
-    """Who sent a message and, of a call, the arguments."""
+    """The context of a message and, if it is a call, its arguments."""
 
     context: Context
     arguments: bytes | None
 
 
 class ToolServer:
-    """Tells the tools that a key may call, and calls them. For any number of requests at once."""
+    """Lists the tools that a key may call, and calls them. For any number of requests at once."""
 
     def __init__(self, procedures: Mapping[str, Procedure], *, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
@@ -64,7 +64,7 @@ class ToolServer:
             instructions=INSTRUCTIONS,
             on_list_tools=self._list,
             on_call_tool=self._call,
-            get_tool_input_schema=lambda _: None,  # no argument travels as a header
+            get_tool_input_schema=lambda _: None,  # no argument is sent as a header
         )
 
     async def handle(self, context: Context, sent: Message, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -73,7 +73,8 @@ class ToolServer:
         if version and sent.method != "initialize" and version not in KNOWN_PROTOCOL_VERSIONS:
             await _refuse_version(version, context, send)
             return
-        # A manager keeps sessions, and there are none: so each request has its own, and leaves nothing behind to stop.
+        # A manager keeps sessions, and this door has none. So each request has its own manager, and none needs
+        # stopping.
         manager = StreamableHTTPSessionManager(
             self._server, json_response=True, stateless=True, max_request_body_size=self._max_body_bytes
         )
@@ -100,7 +101,7 @@ class ToolServer:
         )
 
     async def _call(self, told: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-        """One call. What fails in it is a result, so that the model reads it. Raises MCPError for an unknown tool."""
+        """Run one call. Its errors are results, so that the model reads them. Raises MCPError for an unknown tool."""
         request = _request(told)
         spec = self._specs.get(params.name)
         if spec is None:
@@ -124,7 +125,7 @@ class ToolServer:
 
 
 async def _refuse_version(version: str, context: Context, send: Send) -> None:
-    """Answer a request in a version of the protocol that is not spoken here, with those that are."""
+    """Answer a request in an unknown version of the protocol with the known ones."""
     log_call("(mcp)", context.request_id, 0.0, BAD_REQUEST.name, context)
     known = list(KNOWN_PROTOCOL_VERSIONS)
     error = types.ErrorData(
@@ -139,15 +140,15 @@ async def _refuse_version(version: str, context: Context, send: Send) -> None:
 
 
 def _version_of(scope: HTTPScope) -> str:
-    """The version that a request says that it is in; empty where it says none."""
+    """The protocol version that a request names; empty if it names none."""
     return header_map(scope).get(_VERSION, b"").decode("latin-1").strip()
 
 
 def _headers(scope: HTTPScope, sent: Message) -> list[tuple[bytes, bytes]]:
-    """The headers of a request as the library reads them: the first of a name only, and types in lower case.
+    """The headers of a request for the library: the first of each name, and media types in lower case.
 
-    Without `Accept` any answer is welcome (RFC 9110, section 12.5.1). The version of `initialize` is the one in its
-    parameters: a client that sends a header as well may name a later one there.
+    Without `Accept` any type is acceptable (RFC 9110, section 12.5.1). The version header of `initialize` is dropped,
+    because its parameters name the version, and the header may name a later one.
     """
     speaks = sent.method != "initialize" and _version_of(scope)
     ours = {b"accept"} if speaks else {b"accept", _VERSION}
@@ -161,13 +162,13 @@ def _headers(scope: HTTPScope, sent: Message) -> list[tuple[bytes, bytes]]:
 
 
 def _request(told: Any) -> _Request:
-    """What the door gave along with a message."""
+    """Our request, which the door passed along with a message."""
     request: _Request = told.request.scope[_REQUEST]
     return request
 
 
 def _tool(spec: ToolSpec) -> types.Tool:
-    # Without an output schema: it would cost the context more than it tells, for an answer is JSON with named members.
+    # Without an output schema: it would take more of the context than it is worth, since answers have named members.
     return types.Tool(
         name=spec.name,
         title=spec.procedure.name,

@@ -1,4 +1,4 @@
-"""CloudEvents over HTTP (HTTP Protocol Binding 1.0.2): in which mode a request has them, and what it has."""
+"""CloudEvents over HTTP (HTTP Protocol Binding 1.0.2): the mode of a request, and its events."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ _specversions = msgspec.json.Decoder(Annotated[list[_Versioned], Meta(min_length
 
 
 class Mode(StrEnum):
-    """How a request has its events (section 3 of the binding)."""
+    """The way in which a request carries events (section 3 of the binding)."""
 
     BINARY = "binary"
     STRUCTURED = "structured"
@@ -44,14 +44,14 @@ class Mode(StrEnum):
 
 
 def mode_of(headers: Mapping[bytes, bytes]) -> Mode | None:
-    """The mode of a request; None where it has no CloudEvent. Raises InvalidInput for a format that is not JSON."""
+    """The mode of a request; None if it has no CloudEvent. Raises InvalidInput for a format other than JSON."""
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if kind == EVENT:
         return Mode.STRUCTURED
     if kind == BATCH:
         return Mode.BATCHED
     if kind.startswith("application/cloudevents"):
-        raise InvalidInput([Issue("Content-Type", f"must be {EVENT} or {BATCH}: CloudEvents are taken as JSON")])
+        raise InvalidInput([Issue("Content-Type", f"must be {EVENT} or {BATCH}: only JSON CloudEvents are accepted")])
     return Mode.BINARY if any(name in headers for name in _NEEDED) else None
 
 
@@ -71,7 +71,7 @@ def read(
         if name.startswith(_PREFIX)
     }
     if "datacontenttype" in attributes:
-        raise InvalidInput([Issue("datacontenttype", "must be the header Content-Type")])
+        raise InvalidInput([Issue("datacontenttype", "must be sent as the header Content-Type")])
     content_type = headers.get(b"content-type")
     text = None if not content_type else content_type.decode("latin-1")
     if text is not None:
@@ -100,28 +100,28 @@ def _read_batch(body: bytes, workspace: str, max_event_bytes: int) -> list[LogEv
 
 
 def hint(body: bytes) -> InvalidInput | None:
-    """What is said of a CloudEvent, or a batch of them, that was sent as plain JSON; None of other JSON."""
+    """The error for a CloudEvent, or a batch of them, that was sent as plain JSON; None for other JSON."""
     for kind, decoder in ((EVENT, _specversion), (BATCH, _specversions)):
         with suppress(*UNREADABLE):
             decoder.decode(body)
             return InvalidInput(
-                [Issue("Content-Type", f"must be {kind}: the body is a CloudEvent, by its specversion")]
+                [Issue("Content-Type", f"must be {kind}: the body has a specversion, so it is a CloudEvent")]
             )
     return None
 
 
 def other_spellings(event: LogEvent) -> list[LogEvent]:
-    """What the same event may have come to in another mode, where that differs."""
+    """The forms that the same event has if it was sent in another mode, where they differ."""
     return [msgspec.structs.replace(event, metadata=metadata) for metadata in respelled(event.metadata)]
 
 
 def written(events: Iterable[SynapEvent]) -> Raw:
-    """A batch."""
+    """Events as a batch of CloudEvents."""
     return Raw(b"[%b]" % b",".join(map(shown, events)))
 
 
 def _header_value(name: bytes, value: bytes) -> str:
-    """What a header says (section 3.1.3.2)."""
+    """The value of a header, decoded (section 3.1.3.2)."""
     text = value.decode("latin-1").strip()
     if quoted := _QUOTED.fullmatch(text):
         text = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL)

@@ -52,10 +52,10 @@ FIELDS = {
     "metadata.custom.tags": "metadata.tags",
     "id": IDEMPOTENCY_KEY,
 }
-"""What `events.log` calls `producer` is `source` in an event that is published."""
+"""The member `producer` of `events.log` is `source` in a published event."""
 
 QUERIED = {"producer": "source"}
-"""What `events.page` calls so is `source` in a query; its other names are the same."""
+"""The member `producer` of `events.page` is `source` in a query; the other names are equal."""
 
 _SENDER = re.compile(r"[!-~]{1,253}")
 _event = msgspec.json.Decoder(PublishEvent)
@@ -66,7 +66,7 @@ class _NamedOrg(Struct, frozen=True, rename="camel"):
 
 
 class _NamedIn(Struct, frozen=True):
-    """Of an event, what names its workspace."""
+    """The part of an event that names its workspace."""
 
     metadata: _NamedOrg | None = None
 
@@ -75,20 +75,20 @@ _peek = msgspec.json.Decoder(_NamedIn)
 
 
 class QuerySubscriptions(Input, frozen=True, kw_only=True):
-    """Whose webhooks."""
+    """The parameter of every call: `orgId` names the workspace."""
 
     org_id: ShortText | None = None
 
 
 class QueryListedSubscriptions(QuerySubscriptions, frozen=True, kw_only=True):
-    """Whose webhooks, and which of them: all, else `limit` of them behind the one whose id is `after`."""
+    """The workspace, and which of its webhooks: at most `limit` after the one with the id `after`; by default all."""
 
     limit: ListLimit | None = None
     after: str | None = None
 
 
 class SubscriptionList(Output, frozen=True, kw_only=True):
-    """Every webhook of a workspace (section Manage Subscriptions)."""
+    """The webhooks of a workspace (section Manage Subscriptions)."""
 
     subscriptions: list[Subscription]
 
@@ -99,7 +99,7 @@ PUBLISH = Operation(
     body=PublishEvent,
     answer=Published,
     status=201,
-    other_bodies={EVENT: CloudEvent},  # of a batch the description tells: generated clients fail on a list beside it
+    other_bodies={EVENT: CloudEvent},  # only the description has the batch: generated clients fail on a list here
     other_answers={EVENT: ShownCloudEvent, BATCH: list[ShownCloudEvent]},
     allowance="publish",
     request_headers=(IDEMPOTENCY_KEY,),
@@ -133,13 +133,13 @@ UNSUBSCRIBE = Operation(
 
 
 class PublishDoor(RestDoor, frozen=True, kw_only=True):
-    """What this door works with: its calls are limited in their rate."""
+    """The parts that this door needs. It limits the rate of its calls."""
 
     limits: RateLimits
     publish_rate: int
-    """Events a minute and workspace; 0: any number."""
+    """Events per minute and workspace. 0 means no limit."""
     secret: bytes
-    """The install secret: the ids of idempotency keys are made with it."""
+    """The install secret, from which the ids of idempotency keys are made."""
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
         """Count a call against its workspace's minute, or its webhooks. Raises RateLimited, Unavailable."""
@@ -165,12 +165,12 @@ class PublishDoor(RestDoor, frozen=True, kw_only=True):
 
 @post("/events", operation=PUBLISH)
 async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
-    """Append one event; durable when answered (section Publish Event).
+    """Append one event. It is durable when the call returns (section Publish Event).
 
-    A retry with the same `Idempotency-Key` answers the first event; with another body it is a conflict. CloudEvents are
-    taken in every mode of HTTP (in the binary one the headers `ce-…` have the attributes), a batch of them, whose type
-    is `application/cloudevents-batch+json`, all or nothing. A batch is answered as a batch, one event as a CloudEvent
-    where `Accept` asks for that.
+    A retry with the same `Idempotency-Key` returns the stored event; Conflict if the body differs. CloudEvents are
+    accepted in every HTTP mode; in the binary mode the headers `ce-…` carry the attributes. A batch has the type
+    `application/cloudevents-batch+json`; all of its events are logged or none. The answer to a batch is a batch. The
+    answer to one event is a CloudEvent if `Accept` prefers that.
     """
     principal = await door.principal(request)
     mode = mode_of(header_map(request.scope))
@@ -182,7 +182,7 @@ async def publish(request: Caller, door: PublishDoor) -> Response[bytes]:
 
 @get("/events", operation=QUERY)
 async def query(request: Caller, door: PublishDoor) -> Response[bytes]:
-    """The events that match every parameter, newest first (section Query Events)."""
+    """Return the events that match every parameter, newest first (section Query Events)."""
     context, parameters = await door.read(request, QUERY)
     asked = await called(page, context, parameters.to_list, QUERIED, named_by(request, QUERY))
     as_batch = chosen(header_map(request.scope), (JSON, BATCH, EVENT)) != JSON
@@ -206,7 +206,7 @@ async def subscribe(request: Caller, door: PublishDoor) -> Response[bytes]:
 
 @get("/events/subscriptions", operation=SUBSCRIPTIONS)
 async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
-    """Every webhook of the workspace (section Manage Subscriptions), at most 200 unless `limit` asks for a page."""
+    """Return the webhooks of the workspace (section Manage Subscriptions), at most 200; `limit` asks for a page."""
     context, asked = await door.read(request, SUBSCRIPTIONS)
     wanted = ListSubscriptions(limit=asked.limit, after=asked.after)
     found = await called(list_subscriptions, context, lambda: wanted, {}, named_by(request, SUBSCRIPTIONS))
@@ -215,7 +215,7 @@ async def subscriptions(request: Caller, door: PublishDoor) -> Response[bytes]:
 
 @delete("/events/subscriptions/{subscription_id:str}", status_code=204, operation=UNSUBSCRIBE)
 async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) -> Response[None]:
-    """End a webhook (section Manage Subscriptions)."""
+    """Delete a webhook (section Manage Subscriptions)."""
     context, _ = await door.read(request, UNSUBSCRIBE)
     wanted = SubscriptionReference(subscription_id=subscription_id)
     await called(delete_subscription, context, lambda: wanted, {}, named_by(request, UNSUBSCRIBE))
@@ -225,9 +225,9 @@ async def unsubscribe(request: Caller, door: PublishDoor, subscription_id: str) 
 
 @route(["/events", "/events/subscriptions"], http_method=[HttpMethod.OPTIONS], status_code=204)
 async def methods(request: Caller, door: PublishDoor) -> Response[None]:
-    """The methods of both. Comes first: else Litestar answers, by the first handler of a path alone.
+    """Return the methods of both paths. It comes first, because otherwise Litestar answers for one handler only.
 
-    Whoever wants to deliver CloudEvents here asks this first (HTTP 1.1 Web Hooks for Event Delivery, section 4).
+    Senders of CloudEvents ask this before they deliver (HTTP 1.1 Web Hooks for Event Delivery, section 4).
     """
     return done(request, {"allow": "GET, OPTIONS, POST", **_granted(request, door)})
 
@@ -244,7 +244,7 @@ def publish_router(door: PublishDoor) -> Router:
 
 
 def _granted(request: Caller, door: PublishDoor) -> dict[str, str]:
-    """Leave for a sender of CloudEvents to deliver them here: its key decides, whoever it says it is."""
+    """The headers that permit a sender of CloudEvents to deliver here. Its key decides, not the origin it names."""
     origin = header_map(request.scope).get(b"webhook-request-origin", b"").decode("latin-1").strip()
     if not _SENDER.fullmatch(origin):
         return {}
@@ -258,7 +258,7 @@ async def _publish_event(request: Caller, door: PublishDoor, principal: Principa
     if key is not None:
         ids = idempotent_ids(door.secret, context.workspace, principal.key_id, key.decode("latin-1"))
         id_, context = ids.id, replace(context, former_id=ids.former)
-    # Before the event is stored: what fails here must not hide that it was.
+    # Before the event is stored: an error after that would hide that it was stored.
     subscribers = await door.services.webhooks.dispatch.subscribers(context.workspace)
     named = "X-Workspace-Id" if event.org_id is None else "metadata.orgId"
     async with door.services.webhooks.room_for(subscribers, event.data):
@@ -271,8 +271,8 @@ async def _received(
 ) -> tuple[Context, PublishEvent]:
     """The event in a request's body, and the context of its call.
 
-    The call is counted before its event is parsed, whatever is wrong with that. Where the body may name the workspace
-    that counts it, no more is looked at before. Raises Forbidden, RateLimited, InvalidInput, PayloadTooLarge.
+    The call counts before its event is parsed, even if the event is invalid. If the body may name the workspace that
+    counts the call, only that name is read first. Raises Forbidden, RateLimited, InvalidInput, PayloadTooLarge.
     """
     refuse_unscoped(principal, log)
     body, org = door.body(request, log, room), None
@@ -291,14 +291,14 @@ async def _received(
 
 
 def _is_certain(request: Caller, principal: Principal) -> bool:
-    """Whether the workspace of a call is known before its body is read: its key has no other."""
+    """Whether the workspace of a call is known before its body is read, because its key has only one."""
     named = header_map(request.scope).get(b"x-workspace-id", b"").decode("latin-1")
     is_only = len(principal.workspaces) == 1 and EVERY not in principal.workspaces and not principal.must_name
     return is_only and named in {"", principal.workspaces[0]}
 
 
 async def _sent(body: Body, max_event_bytes: int) -> bytes | ProcedureError:
-    """The JSON of an event. An error is answered, not raised: the call is counted first, like any other."""
+    """The JSON of an event. An error is returned, not raised, because the call must be counted first."""
     try:
         sent = await body.json()
         if sent is None:
@@ -311,7 +311,7 @@ async def _sent(body: Body, max_event_bytes: int) -> bytes | ProcedureError:
 
 
 def _org_of(sent: bytes | ProcedureError) -> str | None:
-    """Which workspace an event names, as far as its JSON can be read. Costs a hundredth of parsing it."""
+    """The workspace that an event names, if its JSON can be read. This costs a hundredth of parsing it."""
     if isinstance(sent, ProcedureError):
         return None
     try:
@@ -322,7 +322,7 @@ def _org_of(sent: bytes | ProcedureError) -> str | None:
 
 
 def _event_in(sent: bytes) -> PublishEvent:
-    """The event that JSON is. Raises InvalidInput, with a hint where it is a CloudEvent."""
+    """The event in JSON. Raises InvalidInput, with a hint if it is a CloudEvent."""
     try:
         return decoded(sent, _event)
     except InvalidInput as error:
@@ -330,7 +330,7 @@ def _event_in(sent: bytes) -> PublishEvent:
 
 
 def _page_of(asked: Written[EventPage], parameters: PublishedEventsQuery, workspace: str, *, as_batch: bool) -> Raw:
-    """The answer to a query. Raises PayloadTooLarge where not all events that were asked for have room in it."""
+    """The answer to a query. Raises PayloadTooLarge if it has no room for all events of the page."""
     found: EventPage = asked.read(EventPage)
     if found.next_cursor is not None and len(found.events) < parameters.limit:
         raise PayloadTooLarge("These events exceed 32 MiB; set a lower limit", field="limit")
@@ -363,9 +363,10 @@ async def _publish_cloudevents(
 
 
 async def _logged_once(event: LogEvent, context: Context) -> SynapEvent:
-    """Log a CloudEvent, which may have been logged in another mode.
+    """Log a CloudEvent that may have been logged in another mode.
 
-    That is a conflict, for the extensions are other values there. The id is taken: asking again stores nothing.
+    In another mode its extensions have other values, which is a conflict. Then the other forms are tried; since the id
+    exists, this stores nothing.
     """
     try:
         return await _logged(event, context)
@@ -384,7 +385,7 @@ async def _logged(event: LogEvent, context: Context) -> SynapEvent:
 async def _published(
     request: Caller, door: PublishDoor, event: SynapEvent, subscribers: Subscribers
 ) -> Response[bytes]:
-    """The answer for one event, as a CloudEvent where that is asked for."""
+    """The answer for one event; a CloudEvent if `Accept` prefers that."""
     if chosen(header_map(request.scope), (JSON, EVENT, BATCH)) != JSON:
         return _cloudevents(request, EVENT, Raw(shown(event)), PUBLISH.status)
     triggered = len(await door.services.webhooks.dispatch.told(subscribers, event))
@@ -392,7 +393,7 @@ async def _published(
 
 
 def _cloudevents(request: Caller, media_type: str, content: Raw, status: int) -> Response[bytes]:
-    """An answer in CloudEvents."""
+    """An answer as CloudEvents."""
     made = answer(request, content, status)
     made.media_type = media_type
     return made

@@ -1,6 +1,6 @@
-"""What a caller wants to be answered in (RFC 9110, section 12.5.1).
+"""Chooses the media type of an answer (RFC 9110, section 12.5.1).
 
-Litestar's parser takes `q=0` for a wish, and fails for `q=inf`.
+Litestar's parser treats `q=0` as a wish, and fails for `q=inf`.
 """
 
 import re
@@ -20,10 +20,10 @@ class _Range(Struct, frozen=True):
 
 
 def chosen(headers: Mapping[bytes, bytes], offered: Sequence[str]) -> str:
-    """The one of the media types `offered` that a caller prefers, the first where it says nothing or wants none.
+    """The media type among `offered` that the caller prefers; the first if `Accept` is absent or accepts none of them.
 
-    Of those that it wants alike, one that it names comes before one that a wildcard stands for. Parameters but `q` are
-    not looked at.
+    If two are equally preferred, a type that `Accept` names comes before one that only a wildcard matches. Parameters
+    other than `q` are ignored.
     """
     ranges = _ranges(headers)
     wished = {kind: _wish(ranges, kind) for kind in offered}
@@ -32,7 +32,7 @@ def chosen(headers: Mapping[bytes, bytes], offered: Sequence[str]) -> str:
 
 
 def named_quality(headers: Mapping[bytes, bytes], kind: str) -> float:
-    """How much a caller wants what it names itself, from 0 to 1; 0 where it does not."""
+    """The quality that `Accept` gives to `kind` by name, from 0 to 1; 0 if it does not name it."""
     return max((each.quality for each in _ranges(headers) if each.kind == kind), default=0.0)
 
 
@@ -46,7 +46,7 @@ def _ranges(headers: Mapping[bytes, bytes]) -> list[_Range]:
 
 
 def _wish(ranges: Sequence[_Range], kind: str) -> tuple[float, int]:
-    """How much a media type is wanted, and how precisely it is named: the most precise range counts."""
+    """The quality of a media type, and how precisely it is named. The most precise range decides."""
     for precision, text in enumerate((kind, f"{kind.partition('/')[0]}/*", "*/*")):
         matching = [each.quality for each in ranges if each.kind == text]
         if matching:

@@ -1,4 +1,4 @@
-"""The body of a request: read within its limit, decoded as its headers say (RFC 9110, section 8.4)."""
+"""The body of a request: read within its limit, and decoded as its headers say (RFC 9110, section 8.4)."""
 
 import asyncio
 import zlib
@@ -14,19 +14,19 @@ from schemas.jsontext import utf8_json
 from schemas.wire.media import refuse_other_charset
 
 CODINGS = ("gzip", "identity")
-"""What `Content-Encoding` may name, and what `Accept-Encoding` tells of it."""
+"""The accepted values of `Content-Encoding`, which `Accept-Encoding` lists."""
 
 MAX_CODINGS = 3
-"""Nobody compresses more often, and each one costs another pass."""
+"""The maximum of codings in one `Content-Encoding`. Nobody needs more, and each costs another pass."""
 
 MAX_MEMBERS = 1000
-"""Of one gzip body. Empty members cost time and decode to nothing."""
+"""The maximum of members in one gzip body. Empty members cost time and decode to nothing."""
 
 BODY_SECONDS = 30.0
-"""How long a body may take to arrive, all of it."""
+"""The time in which the whole body must arrive."""
 
 FREE_BYTES = 65_536
-"""A body of this size takes no room: each connection has a buffer of as much."""
+"""A body up to this size reserves no room, because each connection has a buffer of that size anyway."""
 
 _MALFORMED: Final = "malformed_json"
 _GZIP = frozenset({"gzip", "x-gzip"})
@@ -35,7 +35,7 @@ _PIECE_BYTES = 65_536
 
 
 class Body:
-    """The body of a request whose head is not malformed. It is read when it is wanted: who calls is known by then."""
+    """The body of a request with a well-formed head. It is read only when needed, after the caller is known."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Body:
         *,
         seconds: float = BODY_SECONDS,
     ) -> None:
-        """It may have `max_bytes`, decoded, and `seconds` to arrive. It takes of `room` what is not small."""
+        """The decoded body may have `max_bytes`, and `seconds` to arrive. Above `FREE_BYTES` it reserves `room`."""
         self._receive = receive
         self._headers = headers
         self._max_bytes = max_bytes
@@ -58,7 +58,7 @@ class Body:
     async def content(self) -> bytes:
         """The decoded bytes. Raises PayloadTooLarge, UnsupportedMedia, TimedOut, Unavailable.
 
-        Raises InvalidInput where the client has gone.
+        Raises InvalidInput if the client leaves before the body is complete.
         """
         codings = _codings(self._headers)
         declared = int(self._headers.get(b"content-length", b"0"))
@@ -75,7 +75,7 @@ class Body:
         return await parse(self._max_bytes, _decoded, received, codings, self._max_bytes)
 
     async def _received(self, *, is_counted: bool) -> bytes:
-        """What is sent. Raises as `content`."""
+        """The bytes that were sent. Raises the errors of `content`."""
         parts, size = [], 0
         try:
             async with asyncio.timeout(self._seconds):
@@ -98,14 +98,14 @@ class Body:
     async def json(self) -> bytes | None:
         """The decoded bytes of JSON in UTF-8, without a byte order mark; None for an empty body. Raises as `content`.
 
-        The media type itself is the door's to judge.
+        The caller of this method checks the media type.
         """
         content = await self.content()
         refuse_other_charset(self._headers.get(b"content-type", b"").decode("latin-1"))
         return utf8_json(content) if content else None
 
     async def arrive(self) -> int:
-        """Wait for its JSON. Returns the bytes of that. What is wrong with it `sent` raises."""
+        """Wait for the JSON and return its size in bytes. `sent` raises its errors."""
         try:
             self._sent = await self.json()
         except ProcedureError as error:
@@ -113,25 +113,25 @@ class Body:
         return len(self._sent) if isinstance(self._sent, bytes) else 0
 
     def sent(self) -> bytes | None:
-        """The JSON that has arrived. Raises as `json`."""
+        """The JSON that has arrived. Raises the errors of `json`."""
         if isinstance(self._sent, ProcedureError):
             raise self._sent
         return self._sent
 
     async def left(self) -> None:
-        """Return when the client has gone. Waits until somebody has read the body, which comes before that."""
+        """Return when the client has gone. This begins only after the body has been read."""
         await self._is_read.wait()
         await disconnected(self._receive)
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the client has gone. Only after the body has been read."""
+    """Return when the client has gone. Call it only after the body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _codings(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
-    """What a body was encoded with, in that order. Raises UnsupportedMedia."""
+    """The codings of a body, in the order in which they were applied. Raises UnsupportedMedia."""
     if b"content-encoding" not in headers:
         return ()
     named = headers[b"content-encoding"].decode("latin-1").lower().split(",")
@@ -144,7 +144,7 @@ def _codings(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
 
 
 def _decoded(sent: bytes, codings: tuple[str, ...], max_bytes: int) -> bytes:
-    """`sent` without its codings. What each of them comes to is limited. Raises PayloadTooLarge, InvalidInput."""
+    """`sent` without its codings. Each decoded result is limited too. Raises PayloadTooLarge, InvalidInput."""
     for _ in codings:
         pieces, size = [], 0
         try:
@@ -154,22 +154,22 @@ def _decoded(sent: bytes, codings: tuple[str, ...], max_bytes: int) -> bytes:
                 if size > max_bytes:
                     raise _too_large(max_bytes)
         except (zlib.error, EOFError):
-            message = "says gzip, and the body is not that, or is cut off"
+            message = "says gzip, but the body is not gzip, or is cut off"
             raise InvalidInput([Issue("Content-Encoding", message)]) from None
         sent = b"".join(pieces)
     return sent
 
 
 def _inflated(sent: bytes) -> Iterator[bytes]:
-    """The content of a gzip body (RFC 1952: one member after the other), in pieces of bounded size.
+    """The content of a gzip body (RFC 1952: a sequence of members), in pieces of bounded size.
 
-    Raises zlib.error, and EOFError where it is cut off.
+    Raises zlib.error, or EOFError if the body is cut off.
     """
     members, member = 0, None
     for start in range(0, len(sent), _PIECE_BYTES):
         rest = sent[start : start + _PIECE_BYTES]
         piece = b""
-        while rest or len(piece) == _PIECE_BYTES:  # a full piece: there is more of what was taken in
+        while rest or len(piece) == _PIECE_BYTES:  # after a full piece the decompressor still holds data
             if member is None:
                 members += 1
                 member = zlib.decompressobj(_GZIP_FORMAT)

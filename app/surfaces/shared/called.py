@@ -1,4 +1,4 @@
-"""Calling a procedure for a door whose words differ from the procedure's: failures name the caller's own fields."""
+"""Calls a procedure for a door with other member names: errors then use the names that the caller sent."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,9 +18,9 @@ async def called(
     *,
     arrive: Arrive | None = None,
 ) -> Any:
-    """As `call`. `names` are what the door calls the procedure's fields; `workspace` is where the workspace was named.
+    """Run `call` for a door. `names` maps the procedure's member names to the door's; `workspace` is its parameter.
 
-    Only what the procedure refuses is renamed: what the door itself refuses is in its own words already.
+    Only the procedure's errors are renamed. The door's own errors already use its names.
     """
     try:
         return await call(procedure, context, read, arrive=arrive)

@@ -1,4 +1,4 @@
-"""What stays open in this process: told when its key ends, and when the server stops."""
+"""The streams and sockets open in this process. They end when their key ends, and when the server stops."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,10 +13,10 @@ from schemas.errors import Unauthorized
 from schemas.principal import Principal
 
 STOP_SECONDS = 8.0
-"""How long sockets may take to end when the server stops."""
+"""The time in which sockets must end when the server stops."""
 
 End = Callable[[Unauthorized | None], None]
-"""Ends something that is open: with an error for its client, or without one, so that the client comes again."""
+"""Ends a stream or socket: with an error for its client, or without one, so that the client connects again."""
 
 
 class Live:
@@ -33,13 +33,13 @@ class Live:
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """The number of open streams and sockets."""
         return len(self._open)
 
     async def stop(self) -> None:
-        """The server stops: end everything, now and from now on. Returns when the sockets have ended.
+        """End everything because the server stops, now and from now on. Returns when the sockets have ended.
 
-        Granian waits for requests by itself, but hangs up on sockets without a word.
+        Granian waits for requests by itself, but cuts sockets without a close frame.
         """
         self._stopping = True
         for end in list(self._open):
@@ -60,7 +60,7 @@ class Live:
 
     @contextmanager
     def holding(self, principal: Principal, end: End) -> Iterator[None]:
-        """During the block `end` is called where there is a reason to, perhaps at once."""
+        """Call `end` if the key ends or the server stops during the block, perhaps at once."""
         self._open.add(end)
         unwatch = self._authenticator.watch(principal, lambda: end(Unauthorized(INVALID)))
         try:

@@ -1,4 +1,4 @@
-"""What stands around the doors: the last handler, the answers to HEAD, and the headers that every answer has."""
+"""The outermost layer of the server: the last error handler, answers to HEAD, and the headers of every answer."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,13 +19,13 @@ from procedures.call import log_call
 from schemas.errors import InvalidInput, Issue, ProcedureError
 
 Refusal = Callable[[Caller, ProcedureError], Response[bytes]]
-"""How a door answers a request that failed."""
+"""Writes a door's answer to a request that failed."""
 
 
 def last_handlers(refusals: Mapping[str, Refusal]) -> ExceptionHandlersMap:
-    """What the framework calls for a failure that no door has answered. `refusals` are by mount; the rest is REST.
+    """The framework's handlers for failures that no door answered. `refusals` are by mount; other paths answer as REST.
 
-    By mount, not by route: the framework refuses some requests before it looks for one.
+    They go by mount and not by route, because the framework rejects some requests before it looks for a route.
     """
 
     def refusal_at(request: Caller) -> Refusal | None:
@@ -51,7 +51,7 @@ class Edge:
     def __init__(
         self, app: ASGIApp, own_heads: Callable[[str], bool], failed: Callable[[Caller, Exception], Response[bytes]]
     ) -> None:
-        """`own_heads` says which paths have answers to HEAD of their own. `failed` answers what the doors did not."""
+        """`own_heads` is true for paths that answer HEAD themselves. `failed` answers failures that no door did."""
         self._app = app
         self._own_heads = own_heads
         self._failed = failed
@@ -85,7 +85,7 @@ class Edge:
 
 
 def _tell(scope: Scope, failed: Exception) -> None:
-    """Log what broke an answer that had begun: its connection breaks too."""
+    """Log the failure of an answer that had begun. Its connection breaks."""
     if isinstance(failed, SlowClientError):
         log_call(f"({door_of(scope)})", _id_of(scope), SEND_SECONDS, "slow_client")
     else:
@@ -93,23 +93,23 @@ def _tell(scope: Scope, failed: Exception) -> None:
 
 
 def is_below(path: str, mount: str) -> bool:
-    """Whether a path is a mount, or leads below it."""
+    """Whether a path is a mount or lies below it."""
     return path == mount or path.startswith(f"{mount}/")
 
 
 def _path(scope: Scope) -> str:
-    """The path as it was sent: routing shortens the other one below a mount."""
+    """The path as it was sent. Below a mount, routing shortens the other one."""
     return (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
 
 
 def _id_of(scope: Scope) -> str:
-    """The id of a request, as the log has it."""
+    """The id of a request in the log."""
     known: str = scope.get("state", {}).get("request_id") or request_id_of(header_map(scope))
     return known
 
 
 def _without_body(receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """Answer a GET by its head alone (RFC 9110, section 9.3.2). Then its client is gone, as far as it can see."""
+    """Answer a GET with the head only (RFC 9110, section 9.3.2). The application then sees its client leave."""
     answered = asyncio.Event()
     is_read = False
 

@@ -1,7 +1,7 @@
-"""The last handler: it takes the failures that nobody expected, and makes of each a line in the log and a number.
+"""The last handler for unexpected failures: it logs each one and turns it into an error.
 
-A procedure's own are `procedures/call.py`'s. What is left are those before a procedure, where a door reads, and behind
-it, where a door writes.
+`procedures/call.py` handles the failures of procedures. This module handles those before a procedure, when a door reads
+the request, and after it, when a door writes the answer.
 """
 
 from litestar.types import Scope
@@ -12,7 +12,7 @@ from schemas.errors import Internal, ProcedureError
 
 
 def told(failed: BaseException, door: str, request_id: str) -> ProcedureError:
-    """What the caller is told of a failure: itself where it is one of ours, else Internal, which is logged here."""
+    """The error that the caller gets: the failure itself if it is ours, otherwise Internal, which is logged here."""
     if isinstance(failed, ProcedureError):
         return failed
     FAILURES.add(door)
@@ -23,6 +23,6 @@ def told(failed: BaseException, door: str, request_id: str) -> ProcedureError:
 
 
 def door_of(scope: Scope) -> str:
-    """The name of the door that a request came by, as its route has it."""
+    """The name of the door that serves a request, from its route."""
     handler = scope.get("route_handler")
     return "service" if handler is None else str(handler.opt.get("door", "service"))

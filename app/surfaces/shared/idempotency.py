@@ -1,4 +1,4 @@
-"""The ids of events that are published with an `Idempotency-Key`: the same key, of the same API key, the same id."""
+"""The ids of events published with an `Idempotency-Key`: one API key's equal idempotency keys give the same id."""
 
 import hmac
 import re
@@ -23,7 +23,7 @@ _VERSION_8 = 8 << 76 | 0b10 << 62
 
 
 class IdempotentIds(Struct, frozen=True):
-    """The id of an event, and the one that version 0.1 gave it: `store/events/idempotency.py` decides between them."""
+    """The id of an event, and the one that version 0.1 gave. `store/events/idempotency.py` chooses between them."""
 
     id: UUID
     former: UUID
@@ -32,7 +32,7 @@ class IdempotentIds(Struct, frozen=True):
 def idempotent_ids(secret: bytes, workspace: str, key_id: str, key: str) -> IdempotentIds:
     """The ids of an event that the API key `key_id` publishes under the idempotency key `key`. Raises InvalidInput.
 
-    Nobody without the install secret can compute the first one. It is a UUIDv8 (RFC 9562, section 5.8).
+    Only the holder of the install secret can compute the first one. It is a UUIDv8 (RFC 9562, section 5.8).
     """
     if not _KEY.fullmatch(key):
         raise InvalidInput([Issue(HEADER, "must have 1 to 255 printable ASCII characters")])

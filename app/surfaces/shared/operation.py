@@ -1,4 +1,4 @@
-"""What one REST route takes and answers, said once: its handler reads and answers by it, the API document tells it."""
+"""The declaration of a REST route: its handler reads and answers by it, and the API document is made from it."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
@@ -13,57 +13,57 @@ Q = TypeVar("Q", bound=Input)
 
 
 class Operation(Struct, Generic[Q], frozen=True, kw_only=True):
-    """A route that calls a procedure, and may fail with what that may fail with.
+    """A route that calls a procedure, and may fail with the procedure's errors.
 
-    It goes to its handler as `@get(path, operation=OPERATION)`.
+    Declare it as `@get(path, operation=OPERATION)`.
     """
 
     procedure: Procedure
     query: type[Q]
-    """Its parameters. What their types cannot say (a filter is JSON) follows from the procedure's input."""
+    """The route's parameters. The procedure's input says what their types cannot, such as that a filter is JSON."""
     workspace: str = ""
     """The parameter that names the workspace, if one does."""
     body: type[Struct] | None = None
     answer: Any = None
-    """The type of the answer, where it is not the procedure's output."""
+    """The type of the answer, if it is not the procedure's output."""
     other_bodies: Mapping[str, Any] = {}
-    """Types of what may be sent instead, by their media types."""
+    """Types of alternative bodies, by media type."""
     other_answers: Mapping[str, Any] = {}
-    """Types of what is answered where `Accept` asks for it, likewise."""
+    """Types of alternative answers that `Accept` may choose, by media type."""
     status: int = 200
-    """204: an answer without content."""
+    """The status of success. 204 is an answer without content."""
     allowance: Literal["publish", "query", "webhooks"] | None = None
-    """What each call is counted against, and every answer tells in its `X-RateLimit-*` headers."""
+    """The allowance that calls count against, and whose rest every answer shows in its `X-RateLimit-*` headers."""
     request_headers: tuple[str, ...] = ()
-    """Those that it takes beside what every call may have."""
+    """The request headers that the route accepts in addition to those of every call."""
     answer_headers: tuple[str, ...] = ()
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Operation[Q]":
-        """Itself: Litestar copies handlers with what they hold, and a procedure cannot be copied."""
+        """The operation itself: Litestar copies handlers with their options, but a procedure cannot be copied."""
         return self
 
 
 class Probe(Struct, frozen=True):
-    """A route that says how the server is: the types of its answers by their statuses."""
+    """A route that reports the server's state: the types of its answers by status."""
 
     answers: Mapping[int, Any]
     media_types: tuple[str, ...] = ("application/json",)
-    """What `Accept` may choose from."""
+    """The media types that `Accept` may choose."""
     scope: Scope | None = None
-    """What a key must have where one is needed; None where nobody needs one."""
+    """The scope that a key needs; None if no key is needed."""
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Probe":
-        """Itself, for the same reason: its types cannot be copied."""
+        """The probe itself: Litestar copies handlers with their options, but types cannot be copied."""
         return self
 
 
 class Route(Struct, frozen=True):
-    """An operation or a probe, where it is served."""
+    """An operation or a probe with its address."""
 
     door: str
     method: str
     path: str
     name: str
-    """Its handler's, unique within the door."""
+    """The name of its handler, unique within the door."""
     description: str
     operation: Operation[Any] | Probe

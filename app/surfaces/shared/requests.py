@@ -1,4 +1,4 @@
-"""What every door reads of a request's head in the same way: headers, the token, the request id."""
+"""How every door reads the head of a request: headers, the token, the request id."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,10 +27,10 @@ SINGLE = {
         "X-Workspace-Id",
     )
 }
-"""Headers that have one value, so that two of them contradict each other. Every other is a list (RFC 9110, 5.3)."""
+"""Headers with a single value, so that two of them contradict each other. All others are lists (RFC 9110, 5.3)."""
 
 ATTRIBUTE_PREFIX = b"ce-"
-"""Headers that are attributes of a CloudEvent have one value too."""
+"""The prefix of headers that are attributes of a CloudEvent. Each has a single value."""
 
 Name = TypeVar("Name", str, bytes)
 
@@ -40,7 +40,7 @@ _HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")
 
 
 def header_map(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:
-    """The headers by lower-case name. The values of a repeated one are joined by a comma (RFC 9110, 5.3)."""
+    """The headers by lower-case name. Repeated headers are joined by commas (RFC 9110, 5.3)."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         headers[name] = value if name not in headers else b"%b, %b" % (headers[name], value)
@@ -48,9 +48,9 @@ def header_map(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:
 
 
 def refuse_malformed(scope: HTTPScope | WebSocketScope, headers: Mapping[bytes, bytes]) -> None:
-    """Refuse a head that says two things, or whose body has no certain end. Raises InvalidInput.
+    """Reject a head that contradicts itself or leaves the end of its body uncertain. Raises InvalidInput.
 
-    Every door calls this first, before it asks who calls. `headers` are those of `scope`, by name.
+    Every door calls this first, before it looks for the caller. `headers` are those of `scope`, by name.
     """
     sent = list(scope["headers"])
     if len(headers) < len(sent):
@@ -75,7 +75,7 @@ def declared_length(headers: Mapping[bytes, bytes]) -> int | None:
 
 
 def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The parameters of a query by name. Raises InvalidInput for one that is given more than once, by name."""
+    """The parameters of a query by name. Raises InvalidInput, with its name, for one that appears more than once."""
     listed = list(pairs)
     parameters = dict(listed)
     if len(parameters) < len(listed):
@@ -85,7 +85,7 @@ def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def repeated(names: Iterable[Name]) -> list[Name]:
-    """The names that occur more than once, in their order."""
+    """The names that appear more than once, in order."""
     seen: set[Name] = set()
     found: dict[Name, None] = {}
     for name in names:
@@ -96,22 +96,22 @@ def repeated(names: Iterable[Name]) -> list[Name]:
 
 
 def is_welcome(headers: Mapping[bytes, bytes], origins: Sequence[str]) -> bool:
-    """Whether a socket may be opened from its page: browsers ask nobody before. `*` in `origins`: from every page."""
+    """Whether the page of a socket may open it; browsers do not check that. `*` in `origins` allows every page."""
     origin = headers.get(b"origin")
     if origin is None or "*" in origins or origin.decode("latin-1") in origins:
         return True
     try:
         return urlsplit(origin).netloc == headers.get(b"host")
-    except ValueError:  # it is no URL
+    except ValueError:  # it is not a URL
         return False
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Names that mean this machine whatever a DNS server says."""
+"""Names of this machine that do not depend on a DNS server."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, which may have a port behind it, is a name of this machine."""
+    """Whether a host, with or without a port, is a name of this machine."""
     try:
         return urlsplit(f"//{host}").hostname in LOOPBACK
     except ValueError:
@@ -130,13 +130,13 @@ def token_of(headers: Mapping[bytes, bytes], parameters: Mapping[str, str]) -> s
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:
-    """The caller's `x-request-id` where it is harmless text of at most 128 characters, else a new one."""
+    """The caller's `x-request-id` if it is harmless text of at most 128 characters, otherwise a new id."""
     given = headers.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
 
 
 def traceparent_of(headers: Mapping[bytes, bytes]) -> str | None:
-    """The trace that a request says it is a part of; None where it does not, or not as W3C Trace Context has it."""
+    """The request's `traceparent`; None if it is absent or not valid W3C Trace Context."""
     given = headers.get(b"traceparent")
     if given is None:
         return None

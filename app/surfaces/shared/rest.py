@@ -1,4 +1,4 @@
-"""What the REST doors share: who calls, how an answer is written, and the one shape of their errors."""
+"""What the REST doors share: the caller, the writing of answers, and the form of their errors."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 
 
 class ErrorBody(Struct, frozen=True, omit_defaults=True):
-    """What went wrong: a published code, a sentence for a person, and the field that it is about."""
+    """An error: a published code, a sentence for a person, and the member that it is about."""
 
     code: str
     message: str
@@ -57,32 +57,32 @@ class ErrorBody(Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(Struct, frozen=True):
-    """The answer of a call that failed (`docs/api/publish.md`, Error Codes)."""
+    """The answer to a call that failed (`docs/api/publish.md`, Error Codes)."""
 
     error: ErrorBody
 
     @classmethod
     def of(cls, error: ProcedureError) -> "Refusal":
-        """What a caller is told of a failure."""
+        """The answer for a failure."""
         code = error.reason if isinstance(error, InvalidInput) else error.code
         return cls(ErrorBody(code, error.message, error.field or UNSET))
 
 
 class RestDoor(Struct, frozen=True, kw_only=True):
-    """What every REST door works with."""
+    """The parts that every REST door needs."""
 
     services: Services
     authenticator: Authenticator
     max_body_bytes: int
 
     async def principal(self, request: Connection) -> Principal:
-        """Who calls. Raises InvalidInput for a malformed head, Unauthorized, Unavailable."""
+        """The caller. Raises InvalidInput for a malformed head, Unauthorized, Unavailable."""
         headers = header_map(request.scope)
         refuse_malformed(request.scope, headers)
         return await self.authenticator.principal(bearer_token(headers))
 
     async def context(self, request: Connection, principal: Principal, named: str | None, field: str) -> Context:
-        """A call's context, in the workspace that it names in `field`, else by header, else the key's first.
+        """A call's context. The workspace is `named` in `field`, or else in the header, or else the key's first.
 
         Raises Forbidden, Unavailable.
         """
@@ -96,11 +96,11 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         return Context(self.services, principal, workspace, request_id(request), traceparent_of(headers))
 
     def body(self, request: Caller, procedure: Procedure, room: Room) -> Body:
-        """What is sent with a request that calls `procedure`, and takes `room`."""
+        """The body of a request that calls `procedure`. It reserves `room`."""
         return Body(request.receive, header_map(request.scope), procedure.max_input_bytes(self.max_body_bytes), room)
 
     async def admit(self, request: Caller, operation: Operation[Any], context: Context) -> None:
-        """Count a call, where a door limits them itself. Its answer tells what is left.
+        """Count a call if the door limits calls itself. The answer shows what is left.
 
         Raises RateLimited, Unavailable.
         """
@@ -108,34 +108,34 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         request.state.allowance = partial(self.services.rates.allowance, rate, key_id)
 
     async def read(self, request: Caller, operation: Operation[Q]) -> tuple[Context, Q]:
-        """Who calls, in which workspace, and what for.
+        """The caller's context and the parameters of the call.
 
-        A call is counted whatever its parameters are, unless one of them is given twice: which workspace counts it?
+        The call counts even if its parameters are invalid, unless one appears twice: the workspace would be uncertain.
         Raises Unauthorized, Forbidden, RateLimited, InvalidInput, Unavailable.
         """
         principal = await self.principal(request)
         parameters = single(request.query_params.items())
         named = parameters.get(operation.workspace)
         context = await self.context(request, principal, named, operation.workspace)
-        if principal.may_call(operation.procedure.scope):  # else the call says so, and counts for nobody
+        if principal.may_call(operation.procedure.scope):  # otherwise `call` raises Forbidden, and nothing is counted
             await self.admit(request, operation, context)
         return context, parsed(parameters, operation.query)
 
 
 def refuse_unscoped(principal: Principal, procedure: Procedure) -> None:
-    """Refuse, before the body is read, what `call` would refuse behind it. Raises Forbidden."""
+    """Reject, before the body is read, a caller that `call` would reject afterwards. Raises Forbidden."""
     if not principal.may_call(procedure.scope):
         CALLS.add(procedure.name, procedure.kind, Forbidden.code)
         raise lacks_scope(procedure)
 
 
 def named_by(request: Connection, operation: Operation[Any]) -> str:
-    """Where a call names its workspace: its parameter, or the header that stands for one."""
+    """The name of the parameter or header with which a call names its workspace."""
     return operation.workspace if operation.workspace in request.query_params else "X-Workspace-Id"
 
 
 def routes(app: Litestar) -> list[Route]:
-    """Every route that declares its operation. The `door` is its router's `opt`."""
+    """Every route that declares its operation. The router's `opt` names the `door`."""
     return [
         Route(
             door=handler.opt["door"],
@@ -154,7 +154,7 @@ def routes(app: Litestar) -> list[Route]:
 
 
 def parsed(parameters: Mapping[str, str], wanted: type[Q]) -> Q:
-    """The parameters of a query as a `wanted`, whose whole numbers they spell. Raises InvalidInput, every place."""
+    """The parameters of a query as a `wanted`; texts become whole numbers. Raises InvalidInput with every issue."""
     values: dict[str, object] = dict(parameters)
     for name, text in parameters.items():
         if name in _numbers(wanted) and _NUMBER.fullmatch(text):
@@ -166,12 +166,12 @@ def parsed(parameters: Mapping[str, str], wanted: type[Q]) -> Q:
 
 @cache
 def _numbers(wanted: type[Struct]) -> frozenset[str]:
-    """The names of the members that are whole numbers."""
+    """The names of a Struct's members that are whole numbers."""
     return frozenset(field.encode_name for field in msgspec.structs.fields(wanted) if unwrap(field.type)[0] is int)
 
 
 def request_id(request: Connection) -> str:
-    """The id that the log and the answer have of a request: the caller's, or one that is made once."""
+    """The id of a request in the log and in the answer: the caller's, or one that the server makes."""
     if "request_id" not in request.state:
         request.state.request_id = request_id_of(header_map(request.scope))
     known: str = request.state.request_id
@@ -179,7 +179,7 @@ def request_id(request: Connection) -> str:
 
 
 def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    """An answer as JSON, under the request's id."""
+    """An answer as JSON, with the request's id."""
     return Response(
         value.json if isinstance(value, Written) else msgspec.json.encode(value),
         status_code=status,
@@ -189,22 +189,22 @@ def answer(request: Caller, value: Any, status: int, headers: Mapping[str, str] 
 
 
 def done(request: Caller, headers: Mapping[str, str] | None = None) -> Response[None]:
-    """The answer where there is nothing to say."""
+    """An answer without content."""
     own = {"x-request-id": request_id(request), **limits(request), **(headers or {})}
     return Response(None, status_code=204, headers=own)
 
 
 def limits(request: Caller) -> dict[str, str]:
-    """The headers that tell what is left of a limit; none where there is no limit, or it was not looked at."""
+    """The headers that show what is left of a limit; empty if there is no limit, or it was not checked."""
     state: Callable[[], Allowance | RateLimited | None] | None = request.state.get("allowance")
     return limit_headers(None if state is None else state())
 
 
 def refusal(request: Caller, error: ProcedureError) -> Response[bytes]:
-    """The answer of a call that failed. Logs it, unless its procedure has."""
+    """The answer to a call that failed. Logs the call, unless its procedure has logged it."""
     if isinstance(error, RateLimited) and (counted := request.state.get("allowance")) is not None:
         state = counted()
-        if state is not None and state.limit == error.limit:  # else the limit is a search's, which is no call's
+        if state is not None and state.limit == error.limit:  # otherwise the limit is that of searches, not of calls
             request.state.allowance = lambda: error
     if not is_logged(error):
         log_call(_called(request), request_id(request), 0.0, error.code)
@@ -212,14 +212,14 @@ def refusal(request: Caller, error: ProcedureError) -> Response[bytes]:
 
 
 def _called(request: Caller) -> str:
-    """What the log calls a request: by its procedure, else by its door."""
+    """The name of a request in the log: its procedure, or its door if there is no procedure."""
     handler = request.scope.get("route_handler")
     operation = None if handler is None else handler.opt.get("operation")
     return operation.procedure.name if isinstance(operation, Operation) else f"({door_of(request.scope)})"
 
 
 def unrouted(request: Caller, error: HTTPException) -> Response[bytes]:
-    """The answer where no handler was found, or the framework refused the request itself."""
+    """The answer if no handler was found, or if the framework rejected the request itself."""
     code = error.detail.lower().replace(" ", "_") if error.status_code in {404, 405} else "invalid_input"
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     return answer(request, Refusal(ErrorBody(code, error.detail)), error.status_code, headers)

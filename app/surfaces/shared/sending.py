@@ -1,4 +1,4 @@
-"""Answers on their way to a client: piece by piece, at the client's own pace, unless it stops taking them."""
+"""Sends answers piece by piece, at the client's pace, and gives up if the client stops reading."""
 
 import asyncio
 import time
@@ -9,17 +9,17 @@ from litestar.types import Send
 from app.capacity.answers import taken
 
 WHOLE_BYTES = 262_144
-"""An answer up to this size is written at once: the network's buffers take about as much."""
+"""An answer up to this size is written at once, because the network's buffers hold about as much."""
 
 PIECE_BYTES = 131_072
-"""Of a larger one."""
+"""The size of the pieces of a larger answer."""
 
 SEND_SECONDS = 60.0
-"""How long a client may take for a piece. It holds memory meanwhile."""
+"""The time in which a client must take a piece. The piece holds memory meanwhile."""
 
 
 class SlowClientError(Exception):
-    """A client did not take its answer in time. The connection has to be broken: the answer is not whole."""
+    """A client did not take its answer in time. The connection must be broken, because the answer is incomplete."""
 
 
 async def ping_if_idle(last_sent: Callable[[], float], seconds: float, ping: Callable[[], Awaitable[None]]) -> None:
@@ -31,7 +31,7 @@ async def ping_if_idle(last_sent: Callable[[], float], seconds: float, ping: Cal
 
 
 async def send_parts(send: Send, parts: list[bytes], *, more: bool, seconds: float = SEND_SECONDS) -> None:
-    """Write parts of a body, which are used up meanwhile. Raises SlowClientError."""
+    """Write the parts of a body, and remove each from the list. Raises SlowClientError."""
     written, size = 0, sum(map(len, parts))
     if size <= WHOLE_BYTES and not more:
         await send({"type": "http.response.body", "body": b"".join(parts), "more_body": False})
@@ -47,7 +47,7 @@ async def send_parts(send: Send, parts: list[bytes], *, more: bool, seconds: flo
 
 
 def _pieces(parts: list[bytes]) -> Iterator[bytes]:
-    """The parts, small ones joined and large ones divided."""
+    """The parts in pieces: small parts joined, large ones divided."""
     parts.reverse()
     waiting: list[bytes] = []
     size = 0

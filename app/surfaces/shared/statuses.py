@@ -1,4 +1,4 @@
-"""The one table that turns our failures into statuses. HTTP numbers for failures stand here and nowhere else."""
+"""The only table that maps our failures to statuses. No other module has HTTP numbers for failures."""
 
 from msgspec import Struct
 
@@ -8,7 +8,7 @@ from schemas import errors
 
 
 class Status(Struct, frozen=True):
-    """How a failure shows: tRPC's name and JSON-RPC number (`docs/api/wire.md`, section 4), and the HTTP status."""
+    """The status of a failure: tRPC's name and JSON-RPC number (`docs/api/wire.md`, section 4), and the HTTP status."""
 
     name: str
     number: int
@@ -36,16 +36,16 @@ _TABLE: dict[type[errors.ProcedureError], Status] = {
 }
 
 TRPC_CODES = sorted({status.name for status in (*_TABLE.values(), PARSE_ERROR, METHOD_NOT_SUPPORTED)})
-"""Every `data.code` that the tRPC door answers."""
+"""Every `data.code` of the tRPC door."""
 
 
 def status_of(error: errors.ProcedureError) -> Status:
-    """The status of a failure; of an unlisted class, that of the nearest one it derives from."""
+    """The status of a failure. An unlisted class has the status of its nearest listed base."""
     return next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), INTERNAL)
 
 
 def headers_of(error: errors.ProcedureError) -> dict[str, str]:
-    """The headers of an answer that tell how to do better (RFC 9110, 10.2.3, 11.6.1 and 12.5.3; RFC 6750, 3)."""
+    """The headers that tell a caller what to do about a failure (RFC 9110, 10.2.3, 11.6.1, 12.5.3; RFC 6750, 3)."""
     if isinstance(error, errors.Unavailable | errors.RateLimited):
         return {"retry-after": str(error.retry_after_seconds)}
     if isinstance(error, errors.Unauthorized):
@@ -56,7 +56,7 @@ def headers_of(error: errors.ProcedureError) -> dict[str, str]:
 
 
 def limit_headers(state: Allowance | errors.RateLimited | None) -> dict[str, str]:
-    """The headers that tell what is left of a limit (`docs/api/publish.md`, Rate Limits)."""
+    """The headers that show what is left of a limit (`docs/api/publish.md`, Rate Limits)."""
     if state is None:
         return {}
     numbers = {"limit": state.limit, "remaining": state.remaining, "reset": state.reset}

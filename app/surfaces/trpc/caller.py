@@ -1,4 +1,4 @@
-"""Who calls, over whatever transport."""
+"""Finds the caller, over any transport."""
 
 from collections.abc import Mapping
 
@@ -17,9 +17,9 @@ async def find_context(
     request_id: str,
     traceparent: str | None = None,
 ) -> Context:
-    """Who calls, and in which workspace: by headers, else by `connectionParams`. In which trace, the caller says.
+    """The caller and the workspace, from the headers or else from `connectionParams`; and the trace from the headers.
 
-    Raises Unauthorized, Forbidden, NotFound, Unavailable, and Internal where it cannot be found out.
+    Raises Unauthorized, Forbidden, NotFound, Unavailable; Internal if the lookup fails unexpectedly.
     """
     try:
         token = token_of(headers, params)
@@ -34,7 +34,7 @@ async def find_context(
 
 
 def without_token(params: Mapping[str, str], headers: Mapping[bytes, bytes]) -> Mapping[str, str]:
-    """`connectionParams` of a call that is no stream: proxies log URLs, so a token there is not read.
+    """`connectionParams` of a call that is not a stream. A token in them is ignored, because proxies log URLs.
 
     Raises Unauthorized if there is no other token.
     """
@@ -42,6 +42,6 @@ def without_token(params: Mapping[str, str], headers: Mapping[bytes, bytes]) -> 
         return params
     if bearer_token(headers) is None:
         raise Unauthorized(
-            "A token in the URL works for event streams and WebSockets only: send it as 'Authorization: Bearer <token>'"
+            "A token in the URL works only for event streams and WebSockets; send it as 'Authorization: Bearer <token>'"
         )
     return {name: value for name, value in params.items() if name != "token"}

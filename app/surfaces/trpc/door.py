@@ -76,7 +76,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
             self._check_kinds(request)
             params = connection_params(request.params)
             if request.stream and not request.batch:
-                raise RequestError(BAD_REQUEST, "JSON lines can be asked for with batch=1 only")
+                raise RequestError(BAD_REQUEST, "JSON lines are only possible with batch=1")
         except (RequestError, ProcedureError) as error:
             name = error.status.name if isinstance(error, RequestError) else error.code
             log_call("(request)", request_id, time.perf_counter() - started, name)
@@ -96,7 +96,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
             )
             await self._subscribe(stream, request, method, headers, params, request_id)
             return
-        caller: Context | ProcedureError = Internal()  # nobody asks for it where no procedure is known
+        caller: Context | ProcedureError = Internal()  # not looked up if no procedure is known
         called = [self.procedures[path] for path in request.paths if path in self.procedures]
         if called:
             caller = await self._caller(headers, params, request_id)
@@ -123,12 +123,12 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         is_batch: bool,
     ) -> None:
         """Answer all calls at once."""
-        # The calls of a batch run at once, and so share their reads and commits.
+        # The calls of a batch run concurrently, so they share reads and commits.
         made = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
         statuses = {answer.http for answer in made}
         headers += [*_headers(made), *self._limits(called, caller)]
         parts = self._written(made, is_batch=is_batch)
-        del made  # what is sent is kept no longer
+        del made  # frees the memory before the answer is sent
         await _send_large(send, statuses.pop() if len(statuses) == 1 else 207, headers, parts)
 
     def _head(self, request_id: str) -> list[tuple[bytes, bytes]]:
@@ -157,20 +157,20 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         return [*parts, b"]"]
 
     def _room(self, caller: Context | ProcedureError) -> Room:
-        """What a request of a caller may take; of one that is refused nothing is read."""
+        """The room that a request may take for its body. The body of a rejected caller is not read."""
         key_id = caller.principal.key_id if isinstance(caller, Context) else ""
         return self.services.bodies.room(key_id)
 
     def _body(
         self, called: Sequence[Procedure], method: str, headers: dict[bytes, bytes], receive: Receive, room: Room
     ) -> Body | None:
-        """Where the inputs stand; None where that is the URL."""
+        """The body with the inputs; None if they are in the URL."""
         if method == "GET":
             return None
         return Body(receive, headers, body_bytes(called, self.max_body_bytes), room)
 
     def refusal(self, request: Caller, error: ProcedureError) -> Response[bytes]:
-        """The answer of a request that failed before it was known what it calls."""
+        """The answer to a request that failed before its calls were known."""
         head = {name.decode(): value.decode() for name, value in (_VARY, *self._head(id_of(request)))}
         headers = {**head, **headers_of(error)}
         refused = _refused(error)
@@ -180,7 +180,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
     async def _caller(
         self, headers: dict[bytes, bytes], params: dict[str, str], request_id: str
     ) -> Context | ProcedureError:
-        """Who calls, or why that cannot be told: then each call is answered so."""
+        """The caller, or the error with which each call is answered."""
         try:
             return await find_context(
                 self.services,
@@ -202,7 +202,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         caller: Context | ProcedureError,
         inputs: Inputs,
     ) -> Answer:
-        """One call's answer. Raises nothing."""
+        """The answer of one call. Raises nothing."""
         procedure = self.procedures.get(path)
         if procedure is None:
             log_call(path, request_id, 0.0, NotFound.code)
@@ -233,7 +233,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         params: dict[str, str],
         request_id: str,
     ) -> None:
-        """Answer a subscription by events."""
+        """Answer a subscription with server-sent events."""
         procedure = events.procedure
         answer_headers = [_VARY, *self._head(request_id), *_allow([procedure], method)]
         if method not in _allowed(procedure):
@@ -265,7 +265,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         left: Coroutine[None, None, None],
         send: Send,
     ) -> None:
-        """Answer a batch by JSON lines, each call as soon as it is ready and those before it are taken.
+        """Answer a batch with JSON lines. Each call's line is sent when it is ready and the line before has been read.
 
         `left` returns when the client has gone.
         """
@@ -291,12 +291,12 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
                 answering.result()
             await _send_part(send, b"", more=False)
         finally:
-            # Reads stop when nobody waits for them; an append that was accepted goes on (the log shields it).
+            # Reads stop when their caller has gone; an accepted append continues, because the log shields it.
             answering.cancel()
             leaving.cancel()
 
     def _limits(self, called: Sequence[Procedure], caller: Context | ProcedureError) -> list[tuple[bytes, bytes]]:
-        """What the caller's key has left, where its rate is limited. The procedures of a batch are of one kind."""
+        """The headers with the rest of the key's rate, if it is limited. A batch has procedures of one kind only."""
         if not called or isinstance(caller, ProcedureError):
             return []
         allowance = self.services.rates.allowance(called[0].rate, caller.principal.key_id)
@@ -310,14 +310,14 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
 
 
 def _refused(error: RequestError | ProcedureError) -> Answer:
-    """The answer of a request that is refused whatever its calls are."""
+    """The answer to a request that is rejected as a whole."""
     if isinstance(error, RequestError):
         return Answer(http=error.status.http, error=error_object(error.status, error.message))
     return failure(error, None)
 
 
 def _headers(made: Sequence[Answer]) -> list[tuple[bytes, bytes]]:
-    """What all the answers' headers say together: to wait as long as the one that says so for longest."""
+    """The headers for all answers together: the longest `retry-after` wins."""
     merged: dict[str, str] = {}
     waits = [answer.headers for answer in made if answer.headers]
     for headers in sorted(waits, key=lambda headers: int(headers.get("retry-after", "0"))):
@@ -332,7 +332,7 @@ def _method_refused(procedure: Procedure, method: str, request_id: str) -> Answe
 
 
 def _allow(called: Sequence[Procedure], method: str) -> list[tuple[bytes, bytes]]:
-    """The `allow` header, where a call came by a method that its procedure does not take."""
+    """The `allow` header, if a call used a method that its procedure does not accept."""
     for procedure in called:
         if method not in (allowed := _allowed(procedure)):
             return [(b"allow", ", ".join(allowed).encode())]
@@ -340,7 +340,7 @@ def _allow(called: Sequence[Procedure], method: str) -> list[tuple[bytes, bytes]
 
 
 def _allowed(procedure: Procedure) -> tuple[str, ...]:
-    """The methods that a procedure takes: queries may also be sent by POST (`methodOverride`)."""
+    """The methods that a procedure accepts. Queries may also be sent by POST (`methodOverride`)."""
     return ("POST",) if procedure.kind is Kind.MUTATION else ("GET", "POST")
 
 

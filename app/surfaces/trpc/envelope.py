@@ -15,14 +15,14 @@ from schemas.written import Tracked
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What one call came to: an output and its type, or an error object."""
+    """The result of one call: an output and its type, or an error object."""
 
     http: int = 200
     output: Any = None
     kind: Any = None
     error: bytes | None = None
     headers: Mapping[str, str] = {}
-    """What an answer of this call alone has."""
+    """The headers of this call's answer."""
 
     def envelope(self, transformer: Transformer) -> list[bytes]:
         """The JSON of one call, in parts."""
@@ -46,7 +46,7 @@ def stream_head(calls: int, transformer: Transformer) -> bytes:
 
 
 def event(name: str, data: bytes, id: str | None = None) -> bytes:
-    """A server-sent event. `data` is one line, and is there even where it is empty: else the client drops the event."""
+    """A server-sent event. `data` is one line, present even if empty: without it, clients drop the event."""
     return b"event: %b\ndata: %b\n%b\n" % (name.encode(), data, b"" if id is None else b"id: %b\n" % id.encode())
 
 
@@ -57,7 +57,7 @@ def message(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Tran
             data = b"".join(transformer.parts(item, procedure.output))
             item.over_sse = b"data: %b\nid: %b\n\n" % (data, item.id.encode())
         return item.over_sse
-    # Untracked: its own id is empty, and a second event puts back the one to resume behind.
+    # A marker has no id of its own, so a second event restores the id to resume after.
     return b"data: %b\nid: \n\n%b" % (
         b"".join(transformer.parts(item, procedure.marker)),
         event("restore-id", b"", item.cursor),
@@ -72,7 +72,7 @@ def frame(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transf
             data = transformer.parts(item, procedure.output, b'{"id":"%b","data":' % id_, b"}", "data")
             item.over_socket = b'{"type":"data","data":%b,"id":"%b"}' % (b"".join(data), id_)
         return item.over_socket
-    # The client remembers the id of the last message, tracked or not, and hands on the data as it is.
+    # The client remembers the id of the last message, tracked or not, and passes on the data unchanged.
     return b'{"type":"data","data":%b,"id":"%b"}' % (
         b"".join(transformer.parts(item, procedure.marker)),
         item.cursor.encode(),
@@ -80,7 +80,7 @@ def frame(item: Tracked[Any] | Marker, procedure: Procedure, transformer: Transf
 
 
 def failure(error: ProcedureError, path: str | None) -> Answer:
-    """The answer of a call that failed; without a path, of whoever called."""
+    """The answer of a call that failed. Without a path the error is about the caller."""
     status = status_of(error)
     data: dict[str, object] = {"reason": error.code}
     if isinstance(error, InvalidInput):
@@ -100,7 +100,7 @@ def failure(error: ProcedureError, path: str | None) -> Answer:
 
 
 def error_object(status: Status, message: str, path: str | None = None, **more: object) -> bytes:
-    """`{message, code, data}`; without a path it is about the whole request."""
+    """`{message, code, data}`. Without a path the error is about the whole request."""
     data: dict[str, object] = {"code": status.name, "httpStatus": status.http}
     if path is not None:
         data["path"] = path

@@ -1,7 +1,7 @@
-"""Reading the frames of a tRPC socket: messages, and what is wrong with them. Pure.
+"""Reads the frames of a tRPC socket: their messages, or what is wrong with them. Pure.
 
-What a frame costs is bounded by its length: an array is read only up to the most messages that it may have, and members
-that the protocol does not know are skipped, not kept.
+A frame's length bounds its cost: an array is read only up to the maximum of messages, and members that the protocol
+does not know are skipped.
 """
 
 from functools import cache
@@ -15,26 +15,26 @@ from app.surfaces.trpc.request import RequestError, connection_params
 from app.surfaces.trpc.transformer import Transformer
 
 MAX_ECHOED = 8192
-"""Characters of a path and bytes of an id: answers repeat both."""
+"""The maximum of characters in a path, and of bytes in an id, because answers repeat both."""
 
 _METHODS = {str(kind): kind for kind in Kind}
 
 
 class MalformedFrameError(Exception):
-    """A frame is no message of the protocol; its text says why."""
+    """A frame is not a message of the protocol. The text says why."""
 
 
 class CrowdedFrameError(Exception):
-    """A frame has more messages than it may have; none was read."""
+    """A frame has too many messages; none was read."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
     """One message of a client. Without `kind` it stops the subscription `id`."""
 
     id: str | float | None
-    """None is malformed, but spoils no other message of its frame."""
+    """The call's id. None is malformed, but does not affect other messages of the frame."""
     start: bytes
-    """What an answer begins with: the id, and `jsonrpc` where it was sent, as they were sent."""
+    """The beginning of an answer: the id, and `jsonrpc` if it was sent, both as they were sent."""
     kind: Kind | None
     path: str = ""
     input: bytes | None = None
@@ -53,7 +53,7 @@ def hello_params(hello: bytes) -> dict[str, str]:
 
 
 def messages_of(text: bytes, transformer: Transformer, most: int) -> list[Message]:
-    """The messages of a frame. Raises MalformedFrameError: one that is spoils them all.
+    """The messages of a frame. Raises MalformedFrameError if any message is malformed.
 
     Raises CrowdedFrameError for more than `most`.
     """
@@ -62,18 +62,18 @@ def messages_of(text: bytes, transformer: Transformer, most: int) -> list[Messag
             return [_message(text, transformer)]
         try:
             several = _array(most).decode(text)
-        except msgspec.ValidationError:  # it is well-formed up to there, and an array of anything fits
+        except msgspec.ValidationError:  # the frame is well-formed so far, and any array of up to `most` values fits
             raise CrowdedFrameError from None
         return [_message(one, transformer) for one in msgspec.structs.astuple(several) if one is not UNSET]
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise MalformedFrameError("The frame is not a message of tRPC, nor an array of them") from None
+        raise MalformedFrameError("The frame is neither a message of tRPC nor an array of them") from None
 
 
 @cache
 def _array(most: int) -> msgspec.json.Decoder[Struct]:
-    """Splits an array of at most `most` values, and refuses a longer one before it has read the rest.
+    """Splits an array of at most `most` values. It rejects a longer one before it has read the rest.
 
-    A list would be read whole, however long it is.
+    A decoder for lists would read a list of any length.
     """
     places = [(f"m{place}", Raw | UnsetType, UNSET) for place in range(most)]
     return msgspec.json.Decoder(msgspec.defstruct("_Array", places, array_like=True, forbid_unknown_fields=True))
@@ -91,13 +91,13 @@ class _Params(Struct, frozen=True, rename="camel"):
 
 
 class _Sent(Struct, frozen=True):
-    """A message as it is sent."""
+    """A message as it was sent."""
 
     id: Raw
     method: str
     jsonrpc: Raw | UnsetType = UNSET
     params: Raw | UnsetType = UNSET
-    """What stops a subscription may say anything here."""
+    """The parameters. Those of `subscription.stop` are not checked."""
 
 
 _sent = msgspec.json.Decoder(_Sent)
@@ -122,7 +122,7 @@ def _message(text: bytes | Raw, transformer: Transformer) -> Message:
         raise MalformedFrameError("`method` must be query, mutation, subscription or subscription.stop")
     params = _params.decode(b"" if sent.params is UNSET else sent.params)
     if params.input is UNSET and transformer.needs_input:
-        raise MalformedFrameError("`params.input` is required: the server speaks superjson, and so must the client")
+        raise MalformedFrameError("`params.input` is required: the server uses superjson, and so must the client")
     if len(params.path) > MAX_ECHOED:
         raise MalformedFrameError(f"A `path` may have at most {MAX_ECHOED:,} characters")
     return Message(

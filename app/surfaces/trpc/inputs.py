@@ -1,4 +1,4 @@
-"""The inputs of a tRPC request over HTTP: each call waits for its own, and only if it is allowed to run."""
+"""The inputs of a tRPC request over HTTP. Each call waits for its own, only if it is allowed to run."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from schemas.errors import ProcedureError
 
 
 class Inputs:
-    """What a request has for its calls, in its URL or, where there is a `body`, there."""
+    """The inputs of a request's calls, from its `body` or, if there is none, from its URL."""
 
     def __init__(self, request: Request, body: Body | None) -> None:
         self._request = request
@@ -21,7 +21,7 @@ class Inputs:
         self._by_index: Mapping[str, bytes] | ProcedureError | None = None
 
     async def of(self, index: int) -> bytes | None:
-        """The input of one call; None for none. Raises InvalidInput, and as `Body.json`."""
+        """The input of one call, or None. Raises InvalidInput, and the errors of `Body.json`."""
         if not self._request.batch:
             return await self._content()
         async with self._one_reads:
@@ -35,7 +35,7 @@ class Inputs:
         return self._request.input if self._body is None else await self._body.json()
 
     async def _split(self) -> Mapping[str, bytes] | ProcedureError:
-        """The inputs of a batch by their index as text, or what is wrong with all of them."""
+        """The inputs of a batch by index as text, or the error for all of them."""
         try:
             content = await self._content()
             return await parse(len(content or b""), batch_inputs, content)
@@ -44,12 +44,12 @@ class Inputs:
 
 
 class CallInput:
-    """The input of one call: `arrive` waits for it, `read` returns the JSON of it that the caller meant."""
+    """The input of one call. `arrive` waits for it; `read` returns its JSON without the transformer's envelope."""
 
     def __init__(
         self, inputs: Inputs, index: int, procedure: Procedure, transformer: Transformer, resume: str | None = None
     ) -> None:
-        """`resume` is behind which event a stream goes on."""
+        """`resume` is the id of the event after which a stream resumes."""
         self._inputs = inputs
         self._index = index
         self._procedure = procedure
@@ -58,7 +58,7 @@ class CallInput:
         self._sent: bytes | ProcedureError | None = None
 
     async def arrive(self) -> int:
-        """Wait for it. Returns its bytes as they were sent. What is wrong with it `read` raises."""
+        """Wait for the input and return its size in bytes as sent. `read` raises its errors."""
         try:
             self._sent = await self._inputs.of(self._index)
         except ProcedureError as error:
@@ -66,7 +66,7 @@ class CallInput:
         return len(self._sent) if isinstance(self._sent, bytes) else 0
 
     def read(self) -> bytes | None:
-        """None for no input. Raises InvalidInput, and as `Inputs.of`."""
+        """The input, or None. Raises InvalidInput, and the errors of `Inputs.of`."""
         if isinstance(self._sent, ProcedureError):
             raise self._sent
         sent = None if self._sent is None else self._transformer.input(self._sent, self._procedure.input)
@@ -74,5 +74,5 @@ class CallInput:
 
 
 def body_bytes(called: Sequence[Procedure], max_body_bytes: int) -> int:
-    """How large the body of a request may be that calls these procedures."""
+    """The maximum size of the body of a request that calls these procedures."""
     return min(sum(procedure.max_input_bytes(max_body_bytes) for procedure in called), max_body_bytes)

@@ -1,4 +1,4 @@
-"""What a socket does with the calls of a caller that it does not serve."""
+"""Answers the calls of a socket whose caller is rejected."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,17 +22,17 @@ async def refuse_calls(
     max_calls: int,
     max_messages: int,
 ) -> None:
-    """Answer the calls that come, at most `max_calls`. The frames behind them are dropped. Ends when the client goes.
+    """Answer the calls that arrive, at most `max_calls`; drop later frames. Returns when the client leaves.
 
-    They are read all the same: the system tells a client nothing of its last answers if we close before that.
-    A frame of more than `max_messages` raises CrowdedFrameError.
+    Later frames are still read: if we closed before, the client's system would discard the last answers. A frame of
+    more than `max_messages` raises CrowdedFrameError.
     """
     left = max_calls
     while (text := await read()) is not None:
         if left <= 0:
             continue
         messages: list[Message] = []
-        with suppress(MalformedFrameError):  # such as `connectionParams` that nobody waits for any more
+        with suppress(MalformedFrameError):  # for example `connectionParams` that came too late
             messages = messages_of(text, transformer, max_messages)
         for message in messages[:left]:
             if message.kind is not None:

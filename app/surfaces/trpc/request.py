@@ -1,4 +1,4 @@
-"""Reading a tRPC request: its calls, its inputs, and what makes the whole of it unacceptable. Pure."""
+"""Reads a tRPC request: its calls, its inputs, and the errors that reject all of it. Pure."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -15,13 +15,13 @@ JSON_LINES = "application/jsonl"
 _LINES = JSON_LINES.encode()
 _NOT_JSON = ("multipart/form-data", "application/octet-stream")
 PARAMETERS = frozenset({b"batch", b"input", b"connectionParams", b"lastEventId", b"Last-Event-Id", b"token"})
-"""What a query may say to this door; it reads no other."""
+"""The query parameters that this door reads."""
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")
 
 
 class RequestError(Exception):
-    """The whole request is refused, whatever its calls are."""
+    """The whole request is rejected, whatever its calls are."""
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
@@ -30,17 +30,17 @@ class RequestError(Exception):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What stands in the request line and the headers."""
+    """The contents of the request line and the headers."""
 
     paths: list[str]
     batch: bool
     stream: bool
     input: bytes | None
-    """The input of a GET: JSON bytes; None where there is none."""
+    """The input of a GET as JSON bytes; None if there is none."""
     params: bytes | None
-    """`connectionParams` as sent; None where there are none."""
+    """`connectionParams` as sent; None if there are none."""
     last_event_id: bytes | None
-    """Behind which event a stream resumes; None where it begins."""
+    """The id after which a stream resumes; None if it begins anew."""
 
 
 def read_request(
@@ -48,7 +48,7 @@ def read_request(
 ) -> Request:
     """The request, checked in the order of the protocol (`docs/api/wire.md`, section 2). Raises RequestError.
 
-    Kinds of procedure are checked by the caller, who knows them.
+    The caller of this function checks the kinds of procedures, because it knows them.
     """
     text = _path(raw_path.removeprefix(mount))
     _check_content_type(method, headers)
@@ -70,7 +70,7 @@ def read_request(
 
 
 def connection_params(sent: bytes | None) -> dict[str, str]:
-    """Where clients that cannot set headers put the token and the workspace. Raises RequestError."""
+    """The parameters in which clients that cannot set headers send the token and the workspace. Raises RequestError."""
     if sent is None:
         return {}
     try:
@@ -80,7 +80,7 @@ def connection_params(sent: bytes | None) -> dict[str, str]:
 
 
 def resumed(content: bytes | None, last_event_id: str | None) -> bytes | None:
-    """An object, null or absent input with `lastEventId` written into it (`docs/api/wire.md`, section 7.3)."""
+    """An input with `lastEventId` added, if it is an object, null or absent (`docs/api/wire.md`, section 7.3)."""
     if last_event_id is None:
         return content
     try:
@@ -92,7 +92,7 @@ def resumed(content: bytes | None, last_event_id: str | None) -> bytes | None:
 
 
 def batch_inputs(content: bytes | None) -> dict[str, bytes]:
-    """The inputs of a batch by their index as text. Raises InvalidInput."""
+    """The inputs of a batch by index as text. Raises InvalidInput."""
     if content is None:
         return {}
     try:
@@ -122,7 +122,7 @@ def _check_content_type(method: str, headers: dict[bytes, bytes]) -> None:
     if kind in _NOT_JSON:
         if method != "POST":
             raise RequestError(METHOD_NOT_SUPPORTED, f"{kind} can be sent by POST only")
-        raise RequestError(UNSUPPORTED_MEDIA_TYPE, f"The procedures take application/json, not {kind}")
+        raise RequestError(UNSUPPORTED_MEDIA_TYPE, f"The procedures accept application/json, not {kind}")
     if kind != "application/json" and method != "GET":
         raise RequestError(
             UNSUPPORTED_MEDIA_TYPE, "The content-type must be application/json" + (f", not {kind[:64]}" if kind else "")
@@ -130,7 +130,7 @@ def _check_content_type(method: str, headers: dict[bytes, bytes]) -> None:
 
 
 def read_query(query_string: bytes) -> dict[bytes, bytes]:
-    """The parameters by name, read as `URLSearchParams` does. Raises RequestError for one of ours that comes twice."""
+    """The parameters by name, read as `URLSearchParams` does. Raises RequestError if one of ours appears twice."""
     pairs = [pair.partition(b"=") for pair in query_string.split(b"&") if pair]
     listed = [(_form_decoded(name), _form_decoded(value)) for name, _, value in pairs]
     query = dict(listed)

@@ -44,22 +44,22 @@ from schemas.errors import NotFound, PayloadTooLarge, ProcedureError, RateLimite
 from schemas.jsontext import MAX_ECHO
 
 HELLO_SECONDS = 5.0
-"""How long a socket may take to send the `connectionParams` that it announced."""
+"""The time in which a socket must send the `connectionParams` that it announced."""
 
 REFUSED_SECONDS = 1.0
-"""How long the calls of a socket whose caller is refused are answered with the reason, before it is closed."""
+"""How long the calls of a rejected caller are answered with the reason before the socket is closed."""
 
 RECONNECT_SECONDS = 1.0
-"""How long a client may take to go elsewhere when the server stops."""
+"""The time in which a client must reconnect elsewhere when the server stops."""
 
 MAX_CALLS = 100
-"""Queries and mutations of one socket under way at once; what follows waits."""
+"""The maximum of queries and mutations of one socket that run at once; later ones wait."""
 
 MAX_SUBSCRIPTIONS = 100
 
 PING = b'{"id":null,"method":"ping"}'
-"""Keeps proxies from cutting an idle socket. A message that every client ignores: ASGI has no ping frames, and version
-10 of the client takes the text `PING` for broken JSON."""
+"""A message that keeps proxies from closing an idle socket, and that every client ignores. ASGI has no ping frames,
+and version 10 of the client parses the text `PING` as broken JSON."""
 
 
 class Sockets(Struct, frozen=True, kw_only=True):
@@ -71,18 +71,18 @@ class Sockets(Struct, frozen=True, kw_only=True):
     transformer: Transformer
     live: Live
     origins: tuple[str, ...]
-    """Whose pages may connect, beside our own host's; `*`: everybody's."""
+    """The origins of pages that may connect, in addition to the server's own host. `*` allows every page."""
     ping_seconds: float
     max_message_bytes: int
     max_batch_calls: int
 
     @property
     def max_messages(self) -> int:
-        """In a frame: a batch of calls, and the end of every subscription."""
+        """The maximum of messages in a frame: a batch of calls, and the end of every subscription."""
         return self.max_batch_calls + MAX_SUBSCRIPTIONS
 
     async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
-        """One socket, from its upgrade to its end."""
+        """Serve one socket, from its upgrade to its end."""
         if await accepted(scope, receive, send, self.origins, "(socket)"):
             await self.live.serve(_Socket(self, scope, receive, send).run())
 
@@ -97,18 +97,18 @@ class _Socket:
         self._request_id = request_id_of(self._headers)
         self._peer = Peer(receive, send, self._stop_reading)
         self._calls: set[asyncio.Task[None]] = set()
-        """All that is under way, subscriptions as well."""
+        """All calls that run, including subscriptions."""
         self._free = asyncio.Semaphore(MAX_CALLS)
         self._inputs = Budget(door.max_message_bytes)
-        """Of the calls under way."""
+        """The inputs of the calls that run."""
         self._subscriptions: dict[str | float, asyncio.Task[None]] = {}
         self._closing = False
         self._close_code: int | None = None
-        """With what to close it; None where the client did."""
+        """The code to close with; None if the client closed."""
         self._close_reason = ""
 
     async def run(self) -> None:
-        """Serve until the client goes, its key ends or the server stops."""
+        """Serve until the client leaves, its key ends or the server stops."""
         self._reading = asyncio.create_task(self._read())
         pinging = asyncio.create_task(self._peer.ping(PING, self._door.ping_seconds))
         try:
@@ -129,7 +129,7 @@ class _Socket:
                 await self._peer.close(self._close_code, self._close_reason)
 
     async def _read(self) -> None:
-        """Take frame after frame, once it is known who calls."""
+        """Read frames once the caller is known."""
         try:
             with ExitStack() as held:
                 context = await self._admitted(held)
@@ -140,7 +140,7 @@ class _Socket:
             self._close_code = TOO_BIG
 
     async def _admitted(self, held: ExitStack) -> Context | None:
-        """Who calls, with a socket of theirs counted as open in `held`; None if they are refused."""
+        """The caller, whose socket is counted as open in `held`; None if the caller is rejected."""
         live = self._door.live
         try:
             context = await self._context()
@@ -158,12 +158,12 @@ class _Socket:
         return context
 
     def _overflow(self) -> None:
-        """A message grows without an end."""
+        """A message exceeds its limit."""
         self._close_code = TOO_BIG
         self._stop_reading()
 
     async def _context(self) -> Context:
-        """Who calls. Raises ProcedureError, and RequestError for malformed parameters."""
+        """The caller. Raises ProcedureError, and RequestError for malformed parameters."""
         refuse_malformed(self._scope, self._headers)
         query = read_query(self._scope["query_string"])
         params = {"token": query[b"token"].decode(errors="replace")} if b"token" in query else {}
@@ -172,19 +172,19 @@ class _Socket:
                 async with self._door.live.strangers.listening(HELLO_SECONDS):
                     hello = await self._next(MAX_MESSAGE_BYTES)
             except TimeoutError:
-                raise Unauthorized("The socket announced connectionParams and sent none in time") from None
+                raise Unauthorized("The socket announced connectionParams but did not send them in time") from None
             params |= hello_params(hello or b"null")
         else:
-            with suppress(RequestError):  # whatever else it says announces nothing
+            with suppress(RequestError):  # an invalid query announces nothing
                 params |= connection_params(query.get(b"connectionParams"))
         return await find_context(
             self._door.services, self._door.authenticator, self._headers, params, self._request_id
         )
 
     async def _refuse(self, error: ErrorOf, code: int) -> None:
-        """Say why nobody is served, to the calls that come as well; then close with the code.
+        """Send the reason why the caller is rejected, also to later calls; then close with the code.
 
-        Where a retry may help they are not answered: the client repeats its subscriptions on its next socket.
+        If a retry may help, later calls are not answered: the client repeats its subscriptions on its next socket.
         """
         door = self._door
         self._close_code = code
@@ -205,10 +205,10 @@ class _Socket:
         self._reading.cancel()
 
     def _end(self, error: Unauthorized | None) -> None:
-        """The key has ended, or (without an error) the server stops.
+        """End the socket: the key has ended, or (without an error) the server stops.
 
-        Subscriptions of a key that has ended are not failed: a client would open them again on this socket, which is
-        about to close. It opens them on its next socket, where a key that is no good either is refused.
+        The subscriptions of a key that has ended do not fail: a client would open them again on this socket, which is
+        about to close. It opens them on its next socket, which rejects a key that is not valid either.
         """
         if error is not None:
             self._close_code, self._close_reason = POLICY, f"{error.code}: {error.message}"
@@ -225,9 +225,9 @@ class _Socket:
         self._stop_reading()
 
     async def _next(self, max_bytes: int) -> bytes | None:
-        """The next frame that is not about keeping the socket alive; None when the client has gone.
+        """The next frame that is not a ping or pong; None if the client has left.
 
-        A binary one is malformed, whatever it is. Raises TooBigError.
+        A binary frame is malformed. Raises TooBigError.
         """
         while (received := await self._peer.next(max_bytes)) is not None:
             if received == "PING":
@@ -238,7 +238,7 @@ class _Socket:
         return None
 
     async def _take(self, text: bytes, context: Context) -> None:
-        """Begin the calls of one frame."""
+        """Start the calls of one frame."""
         most = self._door.max_batch_calls
         messages = await self._messages(text, context)
         too_many = len(messages) > most and any(message.kind is not None for message in messages)
@@ -251,7 +251,7 @@ class _Socket:
                 await self._obey(message, context)
 
     async def _messages(self, text: bytes, context: Context) -> list[Message]:
-        """The messages of a frame; none of one that is malformed or has too many, which is said once."""
+        """The messages of a frame; empty if it is malformed or has too many, which is answered with one error."""
         try:
             return await parse(len(text), messages_of, text, self._door.transformer, self._door.max_messages)
         except MalformedFrameError as malformed:
@@ -263,7 +263,7 @@ class _Socket:
         return []
 
     async def _obey(self, message: Message, context: Context) -> None:
-        """Begin a call, or end a subscription."""
+        """Start a call, or end a subscription."""
         if message.id is None:
             content = self._door.transformer.error(error_object(PARSE_ERROR, "`id` is required"))
             await self._peer.send(b'%b,"error":%b}' % (message.start, content))
@@ -275,7 +275,7 @@ class _Socket:
             self._subscriptions[message.id].cancel()
 
     async def _begin(self, message: Message, context: Context) -> None:
-        """Begin a query or a mutation, as soon as there is room for it."""
+        """Start a query or a mutation as soon as there is room for it."""
         size = len(message.input or b"")
         await self._free.acquire()
         await self._inputs.wait(size)
@@ -290,10 +290,10 @@ class _Socket:
         task.add_done_callback(ended)
 
     async def _subscribe(self, message: Message, id_: str | float, context: Context) -> None:
-        """Begin a subscription."""
+        """Start a subscription."""
         reason = None
         if id_ in self._subscriptions:
-            reason = "Duplicate id: a subscription of this socket has it"
+            reason = "Duplicate id: another subscription of this socket has it"
         elif len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
             reason = f"A socket may have at most {MAX_SUBSCRIPTIONS} subscriptions at once"
         if reason is not None:
@@ -310,8 +310,8 @@ class _Socket:
         task = self._subscriptions[id_] = asyncio.create_task(self._subscription(message, id_, context, held))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
-        task.add_done_callback(lambda _: held.close())  # for a task that is cancelled before it has begun
-        # It begins before a stop can come: what is cancelled before it has begun never runs, nor says `stopped`.
+        task.add_done_callback(lambda _: held.close())  # for a task that is cancelled before it starts
+        # The task must start before a stop can come: a task that is cancelled before it starts never sends `stopped`.
         await asyncio.sleep(0)
 
     async def _call(self, message: Message, context: Context) -> None:
@@ -329,7 +329,7 @@ class _Socket:
         return [message.start, b',"result":{"type":"data","data":', *data, b"}}"]
 
     async def _subscription(self, message: Message, id_: str | float, context: Context, held: ExitStack) -> None:
-        """Send a stream until it ends, is stopped, or its key ends. `held` is the room that it takes."""
+        """Send a stream until it ends, is stopped, or its key ends. `held` is its place among the open streams."""
         stopped = False
         try:
             stream, procedure = await self._run(message, context)
@@ -338,7 +338,7 @@ class _Socket:
                 stopped = True
                 while (batch := await next_batch(procedure, context, stream)) is not None:
                     await self._send_batch(message, batch, procedure)
-                    del batch  # nothing is held while the next is awaited
+                    del batch  # frees the memory before the next is awaited
             finally:
                 await stream.aclose()
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
@@ -346,9 +346,9 @@ class _Socket:
         except asyncio.CancelledError:
             if self._closing:
                 raise
-            stopped = True  # by the client, perhaps before it had started
+            stopped = True  # the client stopped it, perhaps before it had started
         finally:
-            # Before `stopped` is sent: a client that reads it may use the id and the room again.
+            # Before `stopped` is sent: a client that reads it may use the id and the place again.
             del self._subscriptions[id_]
             held.close()
             if stopped and not self._closing:
@@ -361,7 +361,7 @@ class _Socket:
             await self._peer.send(b'%b,"result":%b}' % (message.start, result))
 
     async def _run(self, message: Message, context: Context) -> tuple[Any, Procedure]:
-        """What a call comes to. Raises ProcedureError."""
+        """The result of a call. Raises ProcedureError."""
         procedure = self._door.procedures.get(message.path)
         if procedure is None or procedure.kind is not message.kind:
             log_call(message.path, self._request_id, 0.0, NotFound.code, context)

@@ -1,7 +1,7 @@
 """Subscriptions by server-sent events (`docs/api/wire.md`, section 7).
 
-The status is always 200: a refused subscription is an event too. A stream that ends without `return` or an error is
-opened again by the client, which then resumes behind the last id that it saw; so the server may end one at any time.
+The status is always 200: the rejection of a subscription is an event too. If a stream ends without `return` or an
+error, the client opens it again and resumes after the last id that it saw. So the server may end one at any time.
 """
 
 import asyncio
@@ -25,32 +25,32 @@ from procedures.procedure import Procedure, Stream
 from schemas.errors import ProcedureError
 
 CLOSE_SECONDS = 5.0
-"""How long a client that does not read may hold up the end of its stream."""
+"""How long a client that does not read may delay the end of its stream."""
 
 PIECE_BYTES = 65_536
-"""What is below us keeps some pieces of a client that does not read: so none is larger."""
+"""The maximum of a piece. The server below keeps some pieces for a client that does not read, so they are small."""
 
 HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache, no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),  # nginx, and those who copied it, hold back what they proxy otherwise
+    (b"x-accel-buffering", b"no"),  # without it nginx, and proxies that imitate it, buffer the events
 ]
 
 
 class Timing(Struct, frozen=True):
-    """When an idle stream is pinged, and after which silence the client is told to connect again."""
+    """After how much silence the server pings, and after how much the client must reconnect."""
 
     ping_seconds: float
     reconnect_seconds: float
 
     @property
     def connected(self) -> bytes:
-        """What a client is told first."""
+        """The contents of the first event."""
         return msgspec.json.encode({"reconnectAfterInactivityMs": round(self.reconnect_seconds * 1000)})
 
 
 class EventStream(Struct, frozen=True, kw_only=True):
-    """One request that is answered by events."""
+    """One request that is answered with events."""
 
     live: Live
     timing: Timing
@@ -60,7 +60,7 @@ class EventStream(Struct, frozen=True, kw_only=True):
     send: Send
 
     async def refuse(self, headers: list[tuple[bytes, bytes]], error: bytes) -> None:
-        """Answer a subscription that did not come about."""
+        """Answer a subscription that was rejected."""
         await self._start(headers)
         await self._write(event("connected", self.timing.connected) + self._error(error), more=False)
 
@@ -92,16 +92,16 @@ class EventStream(Struct, frozen=True, kw_only=True):
             await stream.aclose()
 
     async def _pump(self, headers: list[tuple[bytes, bytes]], context: Context, stream: Stream[Any, Any]) -> bytes:
-        """Send batch after batch. Answers what is to be said at the end."""
+        """Send batch after batch. Returns the last event to send."""
         await self._start(headers)
-        # The id is where the stream begins: a browser that is cut off before the first event resumes there.
+        # The id is where the stream begins: a browser that loses the connection before the first event resumes there.
         await self._write(event("connected", self.timing.connected, stream.place))
         sender = _Sender(self._write, self.timing.ping_seconds)
         pinging = asyncio.create_task(sender.ping())
         try:
             while (batch := await next_batch(self.procedure, context, stream)) is not None:
                 await sender.send(b"".join([message(item, self.procedure, self.transformer) for item in batch]))
-                del batch  # nothing is held while the next is awaited
+                del batch  # frees the memory before the next is awaited
             return event("return", b"")
         except Exception as failed:  # noqa: BLE001 - whatever it is, the client and the log are told
             error = told(failed, "trpc", context.request_id)
@@ -123,7 +123,7 @@ class EventStream(Struct, frozen=True, kw_only=True):
 
 
 class _Sender:
-    """Sends, and pings where nothing else was sent for a while."""
+    """Sends, and pings if nothing else was sent for a while."""
 
     def __init__(self, write: Callable[[bytes], Awaitable[None]], ping_seconds: float) -> None:
         self._write = write
@@ -132,11 +132,11 @@ class _Sender:
         self._turn = asyncio.Lock()
 
     async def send(self, content: bytes) -> None:
-        """One after the other. Returns when the network takes more: that is the reader's own pace."""
+        """Send one content at a time. Returns when the network accepts more, so the reader sets the pace."""
         async with self._turn:
             await self._write(content)
             self._sent_at = time.monotonic()
 
     async def ping(self) -> None:
-        """Ping if nothing else was sent for a while, for ever."""
+        """Ping until cancelled."""
         await ping_if_idle(lambda: self._sent_at, self._ping_seconds, lambda: self.send(event("ping", b"")))

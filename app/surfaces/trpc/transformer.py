@@ -1,4 +1,4 @@
-"""What stands around inputs and outputs: nothing, or superjson's `{json, meta}` (`docs/api/wire.md`, section 9)."""
+"""The envelope of inputs and outputs: none, or superjson's `{json, meta}` (`docs/api/wire.md`, section 9)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,34 +15,34 @@ from schemas.jsontext import MAX_ECHO, MAX_ISSUES, UNREADABLE, read_json, refuse
 from schemas.written import Written
 
 SUPERJSON_EXPECTED = (
-    "must be superjson, an object with `json` and, where needed, `meta`: set the client's transformer to superjson, "
-    "as the server's SYNAP_TRANSFORMER is"
+    "must be superjson, an object with `json` and, if needed, `meta`: set the client's transformer to superjson, like "
+    "the server's SYNAP_TRANSFORMER"
 )
 PLAIN_EXPECTED = (
-    "must be plain JSON, not superjson's `{json, meta}`: leave the client's transformer out, as the server's "
+    "must be plain JSON, not superjson's `{json, meta}`: remove the client's transformer, because the server's "
     "SYNAP_TRANSFORMER is none"
 )
 
 _MISMATCH: Final = "wrong_transformer"
-"""The code of both."""
+"""The code of both messages."""
 
 
 class Transformer(Protocol):
-    """One of the two."""
+    """Plain JSON or superjson."""
 
     needs_input: bool
     """Whether a WebSocket message without an input is malformed (`docs/api/wire.md`, section 9.5)."""
 
     def input(self, content: bytes, wanted: type[Input]) -> bytes | None:
-        """The JSON that a caller meant, for a procedure that takes `wanted`; None for no input. Raises InvalidInput."""
+        """The JSON in the envelope, for a procedure with the input `wanted`; None if absent. Raises InvalidInput."""
 
     def error(self, content: bytes) -> bytes:
-        """An error object (JSON) as it goes onto the wire."""
+        """An error object (JSON) in its envelope."""
 
     def parts(self, value: Any, kind: Any, before: bytes = b"", after: bytes = b"", path: str = "") -> list[bytes]:
-        """`value`, of the procedure's output type `kind`, as it goes onto the wire, in parts that are to be joined.
+        """`value`, of the procedure's output type `kind`, in its envelope, as parts to be joined.
 
-        It stands between `before` and `after`, which are of one JSON text with it, where its place is `path`.
+        `before` and `after` belong to the same JSON text, in which `path` is the place of the value.
         """
 
 
@@ -52,7 +52,7 @@ class Plain:
     needs_input = False
 
     def input(self, content: bytes, wanted: type[Input]) -> bytes | None:
-        """As it is. Raises InvalidInput for an envelope of superjson's, unless a member of the input is named so."""
+        """The content itself. Raises InvalidInput for superjson's envelope, unless the input has such members."""
         if b'"json"' in content and not _has_json(wanted):
             try:
                 envelope = _strict_envelope.decode(content)
@@ -63,7 +63,7 @@ class Plain:
         return content
 
     def error(self, content: bytes) -> bytes:
-        """As it is."""
+        """The content itself."""
         return _for_both(content) if _is_mismatch(content) else content
 
     def parts(self, value: Any, kind: Any, before: bytes = b"", after: bytes = b"", path: str = "") -> list[bytes]:  # noqa: ARG002 - the types matter to superjson only
@@ -72,12 +72,12 @@ class Plain:
 
 
 class SuperJson:
-    """superjson. In outputs our instants are Dates; in inputs Dates become their text and undefined is absent."""
+    """superjson. Instants in outputs are Dates. Dates in inputs become text, and undefined is absent."""
 
     needs_input = True
 
     def input(self, content: bytes, wanted: type[Input]) -> bytes | None:  # noqa: ARG002 - an envelope is for any
-        """The `json` of the envelope, less what its `meta` says is undefined. Raises InvalidInput for other kinds."""
+        """The `json` of the envelope, without what `meta` marks as undefined. Raises InvalidInput for other kinds."""
         try:
             envelope = _envelope.decode(content)
         except UNREADABLE:
@@ -96,11 +96,11 @@ class SuperJson:
         return None if value is UNSET else msgspec.json.encode(value)
 
     def error(self, content: bytes) -> bytes:
-        """Errors are wrapped as well."""
+        """The error in an envelope."""
         return _for_both(content) if _is_mismatch(content) else b'{"json":%b}' % content
 
     def parts(self, value: Any, kind: Any, before: bytes = b"", after: bytes = b"", path: str = "") -> list[bytes]:
-        """`{"json": …}` around all of it, with `meta` where there are Dates."""
+        """`{"json": …}` around the whole text, with `meta` if there are Dates."""
         return [b'{"json":%b' % before, *_json(value), b"%b%b}" % (after, _meta(value, kind, path))]
 
 
@@ -119,7 +119,7 @@ class _Envelope(Struct, frozen=True):
 
 
 class _StrictEnvelope(_Envelope, frozen=True, forbid_unknown_fields=True):
-    """Nothing but an envelope."""
+    """An envelope without other members."""
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -129,12 +129,12 @@ _STEP = re.compile(r"(?:\A|(?<=\.))(?:[^.\\]|\\.)*", re.DOTALL)
 
 
 def _is_mismatch(error: bytes) -> bool:
-    """Whether an error object tells of the wrong transformer. Quotes in its texts are escaped."""
+    """Whether an error object reports the wrong transformer. Quotes in its texts are escaped."""
     return b'"reason":"%b"' % _MISMATCH.encode() in error
 
 
 def _for_both(error: bytes) -> bytes:
-    """An error object that either kind of client reads: whoever gets it has the other transformer."""
+    """An error object that both kinds of client can read, because this client has the other transformer."""
     return b'{"json":%b,%b' % (error, error[1:])
 
 
@@ -144,7 +144,7 @@ def _has_json(wanted: type[Input]) -> bool:
 
 
 def _restore(value: Any, meta: _Meta) -> Any:
-    """`value` with the kinds that `meta` names applied; UNSET for an undefined root."""
+    """`value` with the kinds that `meta` names applied; UNSET if the root is undefined."""
     _refuse_dedupe(value, meta.referential_equalities)
     if meta.values == ["undefined"]:
         return UNSET
@@ -155,7 +155,8 @@ def _restore(value: Any, meta: _Meta) -> Any:
     for name, tree in (trees or {}).items():
         path = _steps(name)
         if tree == ["undefined"]:
-            # A member of the input itself stays null, which is absent: so an unknown one is still refused by name.
+            # A member of the input itself stays null, which means absent, so that an unknown one is still rejected by
+            # name.
             parent = _at(value, path[:-1])
             if len(path) > 1 and isinstance(parent, dict):
                 parent.pop(path[-1], None)
@@ -167,7 +168,7 @@ def _restore(value: Any, meta: _Meta) -> Any:
 
 
 def _refuse_dedupe(value: Any, equalities: Any) -> None:
-    """Refuse what superjson's `dedupe` left out. Without it (the default) what is equal is also there."""
+    """Reject values that superjson's `dedupe` left out. Without it (the default) repeated values are all present."""
     if equalities is None:
         return
     if not isinstance(equalities, dict):
@@ -176,9 +177,7 @@ def _refuse_dedupe(value: Any, equalities: Any) -> None:
         original = _at(value, _steps(name))
         for place in places if isinstance(places, list) else ():
             if original is not None and _at(value, _steps(str(place))) is None:
-                raise InvalidInput(
-                    [Issue(str(place)[:MAX_ECHO], "is left out by superjson's `dedupe`; send it without")]
-                )
+                raise InvalidInput([Issue(str(place)[:MAX_ECHO], "was removed by superjson's `dedupe`; turn that off")])
 
 
 def _refused(path: str, tree: object) -> Issue:
@@ -192,7 +191,7 @@ def _steps(name: str) -> list[str]:
 
 
 def _at(value: Any, path: list[str]) -> Any:
-    """What stands at `path`, or None."""
+    """The value at `path`, or None."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
@@ -233,7 +232,7 @@ def _dates(value: Any, kind: Any, path: str) -> Iterator[str]:
 
 @cache
 def _members(kind: type[Struct]) -> list[tuple[str, str, Any, bool]]:
-    """The members of an output in which instants may be: name, wire name, type, whether it is one itself."""
+    """The members of an output that may contain instants: name, wire name, type, and whether it is an instant."""
     members = []
     for field in msgspec.structs.fields(kind):
         wanted, meta = unwrap(field.type)
