@@ -1,4 +1,4 @@
-"""Files of the data directory that are replaced while others read them."""
+"""Files of the data directory that are replaced while other processes read them."""
 
 import os
 import secrets
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
-    """Replace a file atomically; only this user may read it. It survives a power cut if it is `durable`.
+    """Replace a file atomically. Only this user may read it. If `durable`, it survives a power cut.
 
-    No link is followed, in the place of the file, of its folder or of the new file: a server that runs as root writes
-    where the owner of the data directory could put links. Raises OSError.
+    No link is followed, neither at the file, its folder nor the new file: a server that runs as root writes where the
+    owner of the data directory could place links. Raises OSError.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""What the environment sets. Read once, at start; every name is `SYNAP_` and the field's name in capitals."""
+"""The settings from the environment, read once at start. Each name is `SYNAP_` and the field's name in capitals."""
 
 import os
 import re
@@ -17,105 +17,105 @@ MAX_WAIT_SECONDS = 31_536_000
 MAX_TIMEOUT_SECONDS = 300
 
 MAX_CALLS = 10_000
-"""Calls in a batch. Each is run and answered at once."""
+"""The maximum of calls in a batch. All of them run at once."""
 
 MAX_RATE = 1_000_000_000
-"""Calls a minute: far beyond any use, and within what the database counts."""
+"""The maximum of calls per minute: far beyond any use, and within what the database can count."""
 
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What a header may be called (RFC 9110, section 5.1)."""
+"""The name of a header (RFC 9110, section 5.1)."""
 
 _ORIGIN = re.compile(r"[!-*,-~]{1,200}")
-"""What a key name may be in a C2SP signed note, in ASCII."""
+"""A key name of a C2SP signed note, in ASCII."""
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the message is one sentence for the operator."""
+    """A setting cannot be used. The message is one sentence for the operator."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Every setting with its default."""
 
     host: str = "127.0.0.1"
-    """Address of the main listener. Anything but loopback exposes the log to the network."""
+    """Address of the main listener. Any address but loopback exposes the log to the network."""
     port: int = 8000
-    """Port of the main listener; taken: exit code 2."""
+    """Port of the main listener. Exit code 2 if it is in use."""
     ledger_port: int = 7777
-    """Port of a second listener, which serves only the ledger, at `/v1`; taken: exit code 2. 0 turns it off."""
+    """Port of a second listener, only for the ledger, at `/v1`. Exit code 2 if it is in use. 0 turns it off."""
     data_dir: Path = Path("data")
-    """Embedded database, `node.key`, `install.secret`, `control.token`. One server at a time holds it."""
+    """Directory of the embedded database, `node.key`, `install.secret` and `control.token`. One server holds it."""
     node_key_file: Path | None = None
-    """The Ed25519 signing key; default `node.key` in the data directory. Machines that serve one database share it."""
+    """The Ed25519 signing key; default `node.key` in the data directory. All machines of one database share it."""
     secret_file: Path | None = None
-    """32 random bytes that authenticate cursors and seal webhook secrets; default `install.secret` likewise."""
+    """32 random bytes that authenticate cursors and seal webhook secrets; default `install.secret` there."""
     origin: str | None = None
-    """First part of a checkpoint's origin; default the node id without `did:key:`. Kept from the first start."""
+    """First part of a checkpoint's origin; default the node id without `did:key:`. The first start fixes it."""
     database_url: str | None = None
-    """A libpq URL of a PostgreSQL 15 or later; unset: the embedded one."""
+    """A libpq URL of PostgreSQL 15 or later. Default: the embedded database."""
     workers: int = 1
     """Server processes of the main listener."""
     cors_origins: tuple[str, ...] = ()
-    """Origins that browsers may call from, by comma."""
+    """Origins whose pages may call, separated by commas."""
     cors_headers: tuple[str, ...] = ()
-    """Request headers that their pages may send beside those that the doors read and common tools add; `*`: every."""
+    """Request headers that these pages may also send, separated by commas; `*` allows every header."""
     transformer: Literal["none", "superjson"] = "none"
-    """What the tRPC door speaks. Clients must be set to the same."""
+    """The transformer of the tRPC door. Clients must use the same."""
     sse_ping_seconds: float = 15
-    """An event stream on which nothing else is sent is pinged this often. Must be less than the next."""
+    """An event stream is pinged after this long without another message. Must be less than `sse_reconnect_seconds`."""
     sse_reconnect_seconds: float = 45
-    """After this long without a sign of life a client opens its stream again."""
+    """After this long without a message a client opens its stream again."""
     max_event_bytes: int = 1048576
-    """One event as sent; larger is 413."""
+    """Maximum of one event as sent; a larger one is 413."""
     max_body_bytes: int = 8388608
-    """One request; larger is 413."""
+    """Maximum of one request; a larger one is 413."""
     max_batch_calls: int = 100
-    """Calls in a tRPC batch; more is 400."""
+    """Maximum of calls in a tRPC batch; more is 400."""
     rate_publish: int = 1000
-    """Publishes a minute and workspace at the publish door, over all processes and machines; more is 429. 0 lifts."""
+    """Publishes per minute and workspace at the publish door, on all machines together; more is 429. 0: no limit."""
     rate_query: int = 300
-    """Queries, likewise."""
+    """Queries per minute and workspace at the publish door, on all machines together; more is 429. 0: no limit."""
     max_streams: int = 500
-    """Event streams, sockets and their subscriptions that a key may have open at one process; more is 429. 0 lifts."""
+    """Open event streams, sockets and their subscriptions per key and process; more is 429. 0: no limit."""
     search_seconds: float = 60
-    """Seconds of searching a minute, workspace and process; more is 429. 0 lifts."""
+    """Seconds of searching per minute, workspace and process; more is 429. 0: no limit."""
     rate_read: int = 0
-    """Queries, new streams and exports a minute and key, at every door, in each process; more is 429. 0: any number."""
+    """Queries, new streams and exports per minute, key and process, at every door; more is 429. 0: no limit."""
     rate_write: int = 0
-    """Mutations, likewise."""
+    """Mutations per minute, key and process, at every door; more is 429. 0: no limit."""
     max_subscriptions: int = 10
-    """Active webhook subscriptions of a workspace; more is 429. 0 lifts."""
+    """Active webhook subscriptions of a workspace; more is 429. 0: no limit."""
     webhook_allow_http: bool = False
-    """Webhook targets may be plain http, which anyone on the way can read."""
+    """Whether webhook targets may be plain http, which anyone between can read."""
     webhook_allow_networks: tuple[str, ...] = ()
-    """Networks that webhooks may call though they are private or special, as CIDRs by comma."""
+    """Private or special networks that webhooks may call, as CIDRs separated by commas."""
     webhook_schedule: tuple[float, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-    """Seconds before each attempt of a delivery, by comma; after the last one it has failed."""
+    """Seconds before each attempt of a delivery, separated by commas. After the last attempt it has failed."""
     webhook_timeout_seconds: float = 15
-    """For one attempt in all."""
+    """Time for one attempt as a whole."""
     log_calls: bool = False
-    """Log every call, not only the failed and the slow."""
+    """Whether every call is logged, not only failed and slow ones."""
     extensions: tuple[str, ...] = ()
-    """Modules that register metadata kinds, by comma."""
+    """Modules that register metadata kinds, event data and procedures, separated by commas."""
 
     @property
     def node_key_path(self) -> Path:
-        """Where the signing key is."""
+        """The path of the signing key."""
         return self.node_key_file or self.data_dir / "node.key"
 
     @property
     def secret_path(self) -> Path:
-        """Where the install secret is."""
+        """The path of the install secret."""
         return self.secret_file or self.data_dir / "install.secret"
 
     @property
     def control_token_path(self) -> Path:
-        """Where the control token is written at first start."""
+        """The path of the control token, which the first start writes."""
         return self.data_dir / "control.token"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings that `environment` gives. Raises SettingsError naming the variable, never its value."""
+        """The settings in `environment`. Raises SettingsError, which names the variable but not its value."""
         values: dict[str, object] = {}
         for field in msgspec.structs.fields(cls):
             variable = PREFIX + field.name.upper()
@@ -196,7 +196,7 @@ def _is_database_url(text: str) -> bool:
 
 
 def _described(kind: object) -> str:
-    """What a setting of this type must be. The value itself is not repeated: it may be a secret in the wrong place."""
+    """What a setting of this type must be. The message omits the value, which may be a secret in the wrong place."""
     if get_origin(kind) is Literal:
         return f"one of: {', '.join(get_args(kind))}"
     if kind == tuple[float, ...]:
@@ -205,7 +205,7 @@ def _described(kind: object) -> str:
 
 
 def networks(texts: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """The networks that `texts` name: CIDRs (`10.1.0.0/16`) or addresses, without zones. Raises ValueError."""
+    """The networks in `texts`: CIDRs (`10.1.0.0/16`) or addresses, without zones. Raises ValueError."""
     if any("%" in text for text in texts):
-        raise ValueError("a network has no zone")
+        raise ValueError("a network must have no zone")
     return tuple(map(ip_network, texts))

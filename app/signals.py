@@ -1,14 +1,14 @@
-"""How a process ends when a signal tells it to.
+"""Ends a process when it gets a signal.
 
-A process of ours that was started by `watch` is never interrupted. The signals are blocked in every thread, so no
-handler runs: none of ours, and none that a library installs (granian's takes a lock that the main thread may hold).
-One thread waits for them. What it does depends on where the process is:
+A process of ours that called `watch` is never interrupted. The signals are blocked in every thread, so no handler runs:
+neither ours nor a library's (granian's takes a lock that the main thread may hold). One thread waits for them. Its
+action depends on the state of the process:
 
 - Outside of every block below, it ends the process at once.
-- Inside `finishing` it tells the block to come to its end, which has `FINISH_SECONDS`.
+- Inside `finishing` it tells the block to end, which has `FINISH_SECONDS`.
 - A signal that comes `AGAIN_SECONDS` or more after the first one ends the process at once.
 
-Whatever ends the process at once calls what the blocks `before_end` gave, the newest first.
+If it ends the process at once, it first calls what `before_end` was given, newest first.
 """
 
 import os
@@ -22,14 +22,14 @@ from typing import NoReturn
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 FINISH_SECONDS = 12.0
-"""How long a process may take to finish. What `before_end` gave may take 6 seconds more: together less than 20."""
+"""The time in which a process must finish. What `before_end` was given may take 6 seconds more: less than 20 in all."""
 
 AGAIN_SECONDS = 2.0
-"""Signals that come sooner after the first one are the same request: `make` passes on what its group gets as well."""
+"""Signals that come sooner after the first one are the same request: `make` passes on what its group gets too."""
 
 
 class Stop:
-    """What this process does when it is told to stop. It does nothing before `watch`."""
+    """What this process does on a signal. It does nothing before `watch`."""
 
     def __init__(self, *, finish_seconds: float = FINISH_SECONDS, again_seconds: float = AGAIN_SECONDS) -> None:
         self._finish_seconds = finish_seconds
@@ -38,19 +38,19 @@ class Stop:
         """The first signal that came."""
         self._exit_code: int | None = None
         self._watcher: threading.Thread | None = None
-        self._lock = threading.RLock()  # whoever ends the process keeps it
+        self._lock = threading.RLock()  # the thread that ends the process keeps it
         self._tells: list[Callable[[], object]] = []
         self._undoes: list[Callable[[], object]] = []
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a process that was told to stop: by default 128 + the signal, as shells show it."""
+        """The exit code of a process that was told to stop: by default 128 + the signal, as in shells."""
         return 128 + (self.signal or 0) if self._exit_code is None else self._exit_code
 
     def watch(self, exit_code: int | None = None) -> None:
-        """Wait for signals from now on. Called once, in the main thread, before there are other threads."""
+        """Wait for signals from now on. Call it once, in the main thread, before other threads start."""
         self._exit_code = exit_code
-        # Who started us by nohup wants the process to outlive its terminal.
+        # With nohup the process must outlive its terminal.
         signals = {each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN}
         self._watcher = threading.Thread(target=self._wait, args=(signals,), daemon=True)
         for each in signals:
@@ -60,9 +60,9 @@ class Stop:
 
     @contextmanager
     def finishing(self, tell: Callable[[], object] = lambda: None) -> Iterator[None]:
-        """A block that is finished first. `tell` asks it to end; it is called in another thread, or at the start.
+        """A block that may finish first. `tell` asks it to end; it runs in another thread, or at the start.
 
-        Whoever comes out of the block calls `check`, or goes on to the end of the process.
+        After the block, call `check`, or go on to the end of the process.
         """
         with self._lock:
             self._tells.append(tell)
@@ -76,9 +76,9 @@ class Stop:
 
     @contextmanager
     def before_end(self, undo: Callable[[], object]) -> Iterator[None]:
-        """A block during which `undo` is called before the process is ended at once. It is not called otherwise.
+        """A block during which `undo` runs before the process is ended at once. Otherwise it does not run.
 
-        It runs in another thread, perhaps while the block does the same, and may take a few seconds.
+        `undo` runs in another thread, perhaps while the block does the same, and may take a few seconds.
         """
         with self._lock:
             self._undoes.append(undo)
@@ -94,12 +94,12 @@ class Stop:
             raise SystemExit(self.exit_code)
 
     def hold(self) -> None:
-        """Return unless the process is being ended: then only that thread decides on the exit code."""
+        """Return, unless the process is being ended: then only the ending thread decides on the exit code."""
         with self._lock:
             pass
 
     def _pass_on(self, number: int, _: object) -> None:
-        """Runs only where a library has unblocked signals in the main thread (`held_back` names one)."""
+        """Handle a signal. Runs only if a library has unblocked signals in the main thread (see `held_back`)."""
         if self._watcher is not None and self._watcher.ident is not None:
             signal.pthread_kill(self._watcher.ident, number)
 
@@ -111,7 +111,7 @@ class Stop:
             if not self._tells:
                 self._end()
             for tell in self._tells:
-                with suppress(Exception):  # whatever it could not tell: the limit holds
+                with suppress(Exception):  # the block could not be told, but the time limit still applies
                     tell()
         threading.Thread(target=self._limit, daemon=True).start()
         while True:
@@ -125,28 +125,29 @@ class Stop:
 
     def _end(self) -> NoReturn:
         with self._lock:
-            # The main thread goes on meanwhile. What it says fails because of what is undone here.
+            # The main thread goes on meanwhile. Its output is discarded, because it fails by what is undone here.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
             for undo in reversed(self._undoes):
-                with suppress(Exception):  # the others have to be undone as well
+                with suppress(Exception):  # the others must be undone too
                     undo()
             os._exit(self.exit_code)
 
 
 stop = Stop()
-"""Signals are the process's, so there is one."""
+"""The instance of this process, which all modules share."""
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """A block that starts processes by "spawn". They get no signal that ends us: we end them."""
+    """A block that starts processes by "spawn". They do not get the signals that end us; we end them."""
     from multiprocessing import resource_tracker  # noqa: PLC0415 - few commands need it, and all wait for this module
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        # It unblocks SIGINT and SIGTERM when it starts, which else happens just before the first process does.
+        # The tracker unblocks SIGINT and SIGTERM when it starts. Otherwise that happens just before the first process
+        # does.
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         yield

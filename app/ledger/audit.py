@@ -1,9 +1,9 @@
-r"""The audit chain `evaudit/1`, verified from what is shown of it (`docs/reference/evlog1.md`, The audit chain).
+r"""Verifies an audit chain `evaudit/1` from its entries (`docs/reference/evlog1.md`, The audit chain).
 
     text = JCS of {v, log, seq, id, action, actor, detail, timestamp, prev_hash}
     hash = SHA-256(0x00 ‖ text): the link of the chain
 
-It is written by the database's function `audit_append`; nothing here is shared with that.
+The database's function `audit_append` writes the chain. It shares no code with this module.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,24 +19,24 @@ from schemas.jsontext import UNREADABLE
 
 VERSION = "evaudit/1"
 
-ANOTHER_LOG = "it is of another log"
-PLACE = "seq {} stands in its place"
+ANOTHER_LOG = "it belongs to another log"
+PLACE = "seq {} is in its place"
 LINK = "it does not link to the entry before it"
 LATER = "it is not later than the entry before it"
-HASH = "its hash is not that of what it says"
-MISSING = "it is missing, but the event at seq {} of the log says that it was there"
-ANOTHER = "it is not the entry of which the event at seq {} of the log tells"
+HASH = "its hash is not that of its contents"
+MISSING = "it is missing, but the event at seq {} of the log names it"
+ANOTHER = "it is not the entry that the event at seq {} of the log names"
 
 
 class BrokenEntry(Struct, frozen=True):
-    """Where a chain is broken first: the seq that belongs there, and what is wrong with it."""
+    """The first broken place of a chain: the seq that belongs there, and what is wrong."""
 
     seq: int
     problem: str
 
 
 class AuditTip(Struct, frozen=True):
-    """What the event `synap.audit.tip` at `told_at` of a log says: the entry `seq` of the audit of `log` has `hash`."""
+    """What the event `synap.audit.tip` at `told_at` of a log says: entry `seq` of the audit of `log` has `hash`."""
 
     told_at: int
     log: str
@@ -45,9 +45,9 @@ class AuditTip(Struct, frozen=True):
 
 
 class AuditVerdict(Struct, frozen=True):
-    """What was checked of an audit, from `first` to `last`. It is right if `broken` is None.
+    """The result of checking an audit from `first` to `last`. It is right if `broken` is None.
 
-    `covered` is the last entry that a signed log tells of; None if it tells of none here.
+    `covered` is the last entry that the signed log names; None if it names none of these.
     """
 
     log: str
@@ -58,18 +58,18 @@ class AuditVerdict(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return self.last - self.first + 1
 
 
 class NoAuditError(Exception):
-    """A text is no audit; the message follows "it"."""
+    """A text is not an audit. The message continues a sentence that begins with "it"."""
 
 
 def verify_audit(text: bytes, log: str, tips: Sequence[AuditTip]) -> AuditVerdict:
-    """The verdict on the audit of `log`: pages as `GET /audit` answers them, without a filter, a page on each line.
+    """The verdict on the audit of `log`: pages as `GET /audit` returns them without a filter, one per line.
 
-    `tips` are what a log that was verified tells. Raises NoAuditError.
+    `tips` come from a verified log. Raises NoAuditError.
     """
     entries = [entry for page in _pages(text) for entry in page.entries]
     mine = [tip for tip in tips if tip.log == log]
@@ -95,7 +95,7 @@ def _pages(text: bytes) -> list[AuditPage]:
 
 
 def _untold(entries: Sequence[AuditEntry], first: int, tips: Iterable[AuditTip]) -> BrokenEntry | None:
-    """The first entry that is missing or another, says a log. An entry before a part is not looked for."""
+    """The first entry that is missing or different according to the log. Entries before the part are not checked."""
     for tip in sorted(tips, key=lambda each: each.seq):
         if tip.seq >= first + len(entries):
             return BrokenEntry(tip.seq, MISSING.format(tip.told_at))
@@ -105,17 +105,17 @@ def _untold(entries: Sequence[AuditEntry], first: int, tips: Iterable[AuditTip])
 
 
 def entry_hash(entry: AuditEntry) -> str:
-    """The hash of what `entry` says, `sha256:<hex>`. Raises InvalidInput for a detail that no JSON text can be."""
+    """The hash of an entry's contents, `sha256:<hex>`. Raises InvalidInput if its detail cannot be JSON."""
     shown = msgspec.structs.asdict(entry)
     del shown["hash"]
     return f"sha256:{leaf_hash(canonical(msgspec.json.encode(shown | {'v': VERSION}), '')).hex()}"
 
 
 def first_broken(entries: Iterable[AuditEntry], *, whole: bool = False) -> BrokenEntry | None:
-    """What is wrong with a part of a chain, or with a `whole` one, the oldest entry first; None where nothing is.
+    """The first fault of a part of a chain, or of a `whole` one, oldest entry first; None if there is no fault.
 
-    Without gaps: an answer that was filtered by action is no part of a chain. What the first one links to is known
-    where its seq is 0.
+    The part must have no gaps: an answer filtered by action is not a part of a chain. The link of the first entry can
+    only be checked if its seq is 0.
     """
     before: AuditEntry | None = None
     for entry in entries:
@@ -135,7 +135,7 @@ def _problem(entry: AuditEntry, seq: int, before: AuditEntry | None) -> str | No
         is_linked = entry.prev_hash == before.hash
         if entry.log != before.log:
             return ANOTHER_LOG
-        if entry.timestamp <= before.timestamp:  # as text: the format is of one length
+        if entry.timestamp <= before.timestamp:  # compared as text, because all have the same length
             return LATER
     if not is_linked:
         return LINK

@@ -1,9 +1,8 @@
 """RFC 8785 (JCS) bytes of JSON text.
 
-`rfc8785` is the reference. The fast path is msgspec's sorted encoder, which differs from JCS in three ways only: how
-floats print (they are printed by `rfc8785` here), integers beyond 2^53 and the order of keys beyond the Basic
-Multilingual Plane. Text in which one of the last two could occur takes the slow path. A property test holds the two
-to each other.
+`rfc8785` is the reference. The fast path is msgspec's sorted encoder. It differs from JCS only in the form of floats
+(`rfc8785` writes them here), in integers beyond 2^53, and in the order of keys beyond the Basic Multilingual Plane.
+Text that may contain one of the last two takes the slow path. A property test compares the two paths.
 """
 
 import re
@@ -23,10 +22,10 @@ _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
 
 
 def canonical(text: bytes, path: str) -> bytes:
-    """The JCS bytes of JSON `text`, which stands at `path` of the input.
+    """The JCS bytes of JSON `text`, which is at `path` of the input.
 
-    Raises InvalidInput naming every place that is nested deeper than 64 or has an `unsafe_number` (an integer beyond
-    ±(2^53 - 1), as it was sent or as JCS prints it, or a number beyond a double), and for malformed JSON.
+    Raises InvalidInput for malformed JSON, and with every place that is nested deeper than 64 or has an
+    `unsafe_number`: an integer beyond ±(2^53 - 1), as sent or as JCS writes it, or a number beyond a double.
     """
     try:
         written = _sorted.encode(_fast.decode(text))

@@ -5,8 +5,8 @@ r"""The log format `evlog/1`: body, header, hash, link and signature, byte for b
     hash      = SHA-256(0x00 ‖ header): the link of the chain and an RFC 6962 leaf in one
     signature = Ed25519 over "evlog/event/v1\n<hash hex>\n"
 
-The writers below put the parts together in JCS order by hand: every value in a header is ASCII that JSON does not
-escape, and the members of a body are canonical already. The golden vectors hold them to the format.
+The functions below join the parts in JCS order by hand: header values are ASCII that JSON does not escape, and body
+members are already canonical. The golden vectors check the format.
 """
 
 from datetime import UTC, datetime
@@ -18,26 +18,26 @@ from msgspec import Struct
 from schemas.event import Source
 
 NODE_LOG = "_node"
-"""The log that belongs to the install itself. No slug begins with an underscore."""
+"""The log of the install itself. No workspace can have this name, because no slug begins with an underscore."""
 
 GENESIS = bytes(32)
 """`prev_hash` of seq 0."""
 
 ROTATED_TYPE = "synap.key.rotated"
-"""Of the event that changes the key that a log is signed with."""
+"""The type of the event that changes the key with which a log is signed."""
 
 AUDIT_TIP_TYPE = "synap.audit.tip"
-"""Of the event that says where audit chains end."""
+"""The type of the event that records the ends of audit chains."""
 
 ROLLED_BACK_TYPE = "synap.log.rolledback"
-"""Of the event that says that the log lost events, and an administrator accepted it."""
+"""The type of the event that records that the log lost events, and an administrator accepted it."""
 
 ERASED_TYPE = "synap.event.erased"
-"""Of the event that names those whose bodies were erased."""
+"""The type of the event that names the events whose bodies were erased."""
 
 
 class Body(Struct, frozen=True, kw_only=True):
-    """What a caller sent, resolved: `data` and `metadata` are canonical JSON text."""
+    """The body of an event with defaults filled in. `data` and `metadata` are canonical JSON text."""
 
     user_id: str
     source: Source
@@ -51,7 +51,7 @@ class Body(Struct, frozen=True, kw_only=True):
 
 
 def body_bytes(body: Body, salt: bytes) -> bytes:
-    """The canonical body. `salt` is 16 random bytes: without it a short body could be guessed from its hash."""
+    """The canonical body. `salt` is 16 random bytes: without it, a short body could be guessed from its hash."""
     parts = []
     if body.causation_id is not None:
         parts.append(f'"causationId":{_text(body.causation_id)}')
@@ -97,12 +97,12 @@ def leaf_hash(header: bytes) -> bytes:
 
 
 def signed_text(hash: bytes) -> bytes:
-    """What an event's signature is over."""
+    """The text that an event's signature signs."""
     return f"evlog/event/v1\n{hash.hex()}\n".encode()
 
 
 def rotation_text(node: str, kid_old: str, kid_new: str, rotated_at: str) -> bytes:
-    """What both signatures of a rotation are over. `rotated_at` is an `instant`."""
+    """The text that both signatures of a rotation sign. `rotated_at` is an `instant`."""
     return f"evlog/rotate/v1\n{node}\n{kid_old}\n{kid_new}\n{rotated_at}\n".encode()
 
 
@@ -118,7 +118,7 @@ def export_text(
     tip: str,
     generated_at: str,
 ) -> bytes:
-    """What the signature of a bundle is over. `root` and `tip` are written `sha256:<hex>`."""
+    """The text that a bundle's signature signs. `root` and `tip` have the form `sha256:<hex>`."""
     lines = ("evlog/export/v1", node, log, export_id, first_seq, last_seq, count, root, tip, generated_at)
     return "".join(f"{line}\n" for line in lines).encode()
 

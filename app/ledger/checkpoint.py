@@ -1,6 +1,6 @@
-"""Checkpoints: signed statements of how many leaves a log has and what their root is.
+"""Checkpoints: signed statements of the number of a log's leaves and of their root.
 
-The text is C2SP tlog-checkpoint without extension lines, the envelope C2SP signed-note with Ed25519 (type 0x01). A
+The text is C2SP tlog-checkpoint without extension lines; the envelope is C2SP signed-note with Ed25519 (type 0x01). A
 note's key name is its origin.
 """
 
@@ -25,11 +25,11 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 class MalformedNoteError(ValueError):
-    """A text is no signed checkpoint; the message says in one sentence why."""
+    """A text is not a signed checkpoint. The message says why in one sentence."""
 
 
 class Checkpoint(Struct, frozen=True):
-    """The first `size` leaves of the log that `origin` names have this root, 32 bytes."""
+    """The first `size` leaves of the log `origin` have this root of 32 bytes."""
 
     origin: str
     size: int
@@ -37,7 +37,7 @@ class Checkpoint(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """A parsed note: `text` is what is signed; a signature is a key's name, and 4 bytes of its hash before the rest."""
+    """A parsed note. `text` is what is signed; a signature is a key's name, then 4 bytes of its hash and the rest."""
 
     checkpoint: Checkpoint
     text: bytes
@@ -45,7 +45,7 @@ class Note(Struct, frozen=True):
 
 
 def sign(checkpoint: Checkpoint, signer: Signer) -> str:
-    """The note of one signature, by `signer`. Raises MalformedNoteError for a checkpoint that no note can have."""
+    """A note with one signature, by `signer`. Raises MalformedNoteError for a checkpoint that no note can hold."""
     origin, size, root = checkpoint.origin, checkpoint.size, checkpoint.root
     text = f"{origin}\n{size}\n{_base64(root)}\n"
     note = f"{text}\n— {origin} {_base64(_key_hash(origin, signer.public) + signer.sign(_utf8(text)))}\n"
@@ -54,15 +54,15 @@ def sign(checkpoint: Checkpoint, signer: Signer) -> str:
 
 
 def parse(note: str) -> Note:
-    """The parts of a note of at most 64 KiB. The signatures are not checked. Raises MalformedNoteError."""
+    """The parts of a note of at most 64 KiB. It does not check signatures. Raises MalformedNoteError."""
     if len(note) > MAX_NOTE_BYTES or len(_utf8(note)) > MAX_NOTE_BYTES:
         raise MalformedNoteError(f"A note has at most {MAX_NOTE_BYTES} bytes")
     if _CONTROL.search(note):
-        raise MalformedNoteError("A note has no control characters but line feeds")
+        raise MalformedNoteError("A note has no control characters other than line feeds")
     lines = note.split("\n")
     if len(lines) < 6 or lines[-1]:
         raise MalformedNoteError(
-            "A note is an origin, a size, a root, an empty line and signatures, a line feed behind each"
+            "A note is an origin, a size, a root, an empty line and signatures, each followed by a line feed"
         )
     origin, size, root, empty, *signatures = lines[:-1]
     if empty:
@@ -75,8 +75,8 @@ def parse(note: str) -> Note:
 def is_signed_by(note: Note, kid: str) -> bool:
     """Whether the key that `kid` names signed the note as its origin.
 
-    Other signatures, as of witnesses, are passed over. One that claims to be of this key and is not spoils the note
-    (signed-note, "Verifying"). A malformed kid is False.
+    Signatures by others, such as witnesses, are ignored. A wrong signature that claims to be by this key makes the note
+    invalid (signed-note, "Verifying"). A malformed kid is False.
     """
     key = public_key(kid)
     if key is None:
@@ -94,7 +94,7 @@ def vkey(origin: str, kid: str) -> str:
     """The verifier key of signed-note: `<origin>+<key hash in hex>+<base64>`. ValueError for a malformed kid."""
     key = public_key(kid)
     if key is None:
-        raise ValueError(f"{kid} names no Ed25519 key")
+        raise ValueError(f"{kid} does not name an Ed25519 key")
     return f"{origin}+{_key_hash(origin, key).hex()}+{_base64(_ED25519 + key)}"
 
 
@@ -126,10 +126,10 @@ def _signature(line: str) -> tuple[str, bytes]:
         case ["—", name, text]:
             signature = _unbase64(text)
             if signature is None or len(signature) <= _KEY_HASH_BYTES:
-                raise MalformedNoteError("A signature is base64 of a key hash and what was signed")
+                raise MalformedNoteError("A signature is base64 of a key hash and 64 bytes")
             return _name(name), signature
         case _:
-            raise MalformedNoteError("A signature line is an em dash, a name and base64, with a space between each")
+            raise MalformedNoteError("A signature line is an em dash, a name and base64, separated by spaces")
 
 
 def _utf8(text: str) -> bytes:
@@ -144,7 +144,7 @@ def _base64(raw: bytes) -> str:
 
 
 def _unbase64(text: str) -> bytes | None:
-    """The bytes, or None where they would not be written so."""
+    """The bytes, or None if their base64 is spelled differently."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:

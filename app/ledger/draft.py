@@ -1,4 +1,4 @@
-"""From what a caller sent to what the log will hold: checks and canonical bytes, all before the queue."""
+"""Checks what a caller sent, and writes the canonical bytes that the log will hold, before the queue."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from schemas.sentences import UNFIT
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """An event that only lacks its place: everything a caller decided, and the salt that goes with it."""
+    """An event that lacks only its place: everything that its caller decided, and the salt."""
 
     id: UUID
     type: str
@@ -34,15 +34,15 @@ class Draft(Struct, frozen=True, kw_only=True):
     body_hash: bytes
     size: int
     sees_erased: bool
-    """Whether its caller may read what is left of an erased event under this id."""
+    """Whether its caller may read what remains of an erased event with this id."""
     is_id_new: bool = False
-    """Whether this process has just made the id, at random: then no event has it."""
+    """Whether this process has just made the id at random, so that no event can have it."""
     former_id: UUID | None = None
-    """The id that an earlier version gave this event, if it has an idempotency key."""
+    """The id that an earlier version of the server gave this event, if it has an idempotency key."""
 
 
 class Drafting:
-    """Makes drafts, by the kinds of metadata and the data of event types that are registered when it is made."""
+    """Makes drafts. It knows the metadata kinds and event data that are registered when it is made."""
 
     def __init__(self) -> None:
         self.metadata = metadata_struct()
@@ -50,7 +50,7 @@ class Drafting:
         self._data_decoders = {name: msgspec.json.Decoder(kind) for name, kind in event_types().items()}
 
     def draft(self, event: LogEvent, owner: Principal, path: str = "") -> Draft:
-        """One event as `owner` sends it; `path` is where it stands in the input.
+        """One event as `owner` sends it. `path` is its place in the input.
 
         Raises InvalidInput with every invalid place, Forbidden (another's `userId` without `events:write-as`).
         """
@@ -100,7 +100,7 @@ class Drafting:
 
 
 def _less_nulls(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> bytes:
-    """JSON without the null members of what the decoder has types for."""
+    """JSON without the null members of types that the decoder knows."""
     return msgspec.json.encode(fitted(read_json(text, path), decoder.type)) if b"null" in text else text
 
 
@@ -114,7 +114,7 @@ def _refuse_unfit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) ->
 
 
 def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:
-    """Whose an event is that `owner` sends with this `userId`. Raises Forbidden."""
+    """The user of an event that `owner` sends with this `userId`. Raises Forbidden."""
     resolved = user_id or owner.user_id
     if resolved != owner.user_id and not owner.allows(Scope.EVENTS_WRITE_AS):
         raise Forbidden("To log for another userId the key needs the scope events:write-as", field=join(path, "userId"))
@@ -122,12 +122,12 @@ def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:
 
 
 def new_id() -> UUID:
-    """A UUIDv7: ids made later sort later, which keeps their index dense."""
+    """A UUIDv7. Later ids sort later, which keeps their index dense."""
     return uuid7()
 
 
 def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) -> Draft:
-    """An event of the server's own: its type begins with `synap.`, and `node` is its user."""
+    """An event of the server's own. Its type begins with `synap.`, and its user is `node`."""
     body = Body(user_id=node, source="system", data=canonical(msgspec.json.encode(data), "data").decode())
     return _draft(id, type, body)
 

@@ -1,6 +1,6 @@
-"""Kept checkpoints: files in the data directory that say how far each log had come.
+"""Kept checkpoints: files in the data directory that record how far each log had come.
 
-The database cannot reach them. So whoever changes the database shows by them what it has lost.
+They are outside of the database, so they reveal what a changed database has lost.
 """
 
 import fcntl
@@ -17,29 +17,29 @@ from schemas.jsontext import UNREADABLE
 
 
 class KeptNoteError(Exception):
-    """A kept checkpoint cannot be read; the message is one sentence for the operator."""
+    """A kept checkpoint cannot be read. The message is one sentence for the operator."""
 
 
 class RolledBack(Struct, frozen=True):
-    """What the event `synap.log.rolledback` says: the lost checkpoint had this size and root (`sha256:<hex>`)."""
+    """The data of the event `synap.log.rolledback`: the lost checkpoint's size and root (`sha256:<hex>`)."""
 
     size: int
     root: str
 
 
 class KeptNote(Struct, frozen=True, forbid_unknown_fields=True):
-    """A signed checkpoint of one log, and the ids of the events `synap.log.rolledback` that the log had then."""
+    """A signed checkpoint of one log, and the ids of the `synap.log.rolledback` events in the log at that time."""
 
     note: str
     accepted: list[str]
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """What the note says. Raises MalformedNoteError."""
+        """The checkpoint in the note. Raises MalformedNoteError."""
         return parse(self.note).checkpoint
 
     def is_settled_by(self, accepted: Iterable[tuple[str, RolledBack]]) -> bool:
-        """Whether an administrator has accepted, after this note was written, that its log lost what the note covers.
+        """Whether an administrator accepted the loss of what this note covers after it was written.
 
         `accepted` has the id and the data of each `synap.log.rolledback` in the log now.
         """
@@ -48,18 +48,18 @@ class KeptNote(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeptNotes:
-    """The kept checkpoints of one install on one machine. Everything may raise OSError."""
+    """The kept checkpoints of one install on one machine. Every method may raise OSError."""
 
     def __init__(self, data_dir: Path, node: str) -> None:
-        """`node` is the install's id: a data directory may have served another install before."""
+        """`node` is the install's id, because a data directory may have served another install before."""
         self.path = data_dir / "checkpoints" / node.removeprefix("did:key:")
 
     def read(self) -> dict[str, KeptNote | KeptNoteError]:
-        """Each log's kept checkpoint, or why its file cannot be read."""
+        """Each log's kept checkpoint, or the reason why its file cannot be read."""
         return {path.stem: _read(path) for path in sorted(self.path.glob("*.json"))}
 
     def write(self, log: str, kept: KeptNote) -> None:
-        """Replace the file of a log, atomically; only this user may read it."""
+        """Replace the file of a log atomically. Only this user may read it."""
         self._make_folder()
         replace_file(self._file(log), msgspec.json.encode(kept) + b"\n", durable=True)
 
@@ -68,7 +68,7 @@ class KeptNotes:
         self._file(log).unlink(missing_ok=True)
 
     def take(self) -> int | None:
-        """A descriptor that holds these files for one process of the machine; None if another process holds them."""
+        """A descriptor that locks these files for one process of the machine; None if another process has the lock."""
         self._make_folder()
         descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -93,7 +93,7 @@ def _read(path: Path) -> KeptNote | KeptNoteError:
     except (*UNREADABLE, MalformedNoteError) as error:
         return KeptNoteError(
             f"The kept checkpoint {path} cannot be read ({type(error).__name__}); restore the file, or remove it to "
-            "begin anew."
+            "start a new one."
         )
     except OSError as error:
         return KeptNoteError(f"The kept checkpoint {path} cannot be read: {error.strerror}.")

@@ -1,7 +1,7 @@
-"""The install's signing keys, in files: the one in force, and beside it those that were in force before.
+"""The install's signing keys in files: the current one, and beside it the others.
 
-The file `node.key` has the key in force; `node.key.<kid>` any other, retired or about to be in force. A change of keys
-writes the new key beside the old one first, so that whoever learns from the log which key is in force finds it.
+The file `node.key` has the current key; `node.key.<kid>` has any other, whether retired or about to become current. A
+rotation writes the new key's file first, so that every server that learns of the rotation from the log finds it.
 """
 
 import base64
@@ -13,15 +13,15 @@ from app.ledger.signer import Signer, write_secret
 
 
 class Keyring:
-    """Finds keys by their kid, in memory and then in the files. For the threads of one process."""
+    """Finds keys by kid, in memory and then in the files. For the threads of one process."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is where the key in force is."""
+        """`path` is the file of the current key."""
         self.path = path
         self._signers: dict[str, Signer] = {}
 
     def signer(self, kid: str) -> Signer | None:
-        """The key that `kid` names, or None where no file has it. Raises ValueError and OSError for unreadable ones."""
+        """The key that `kid` names, or None if no file has it. Raises ValueError and OSError for unreadable files."""
         known = self._signers.get(kid)
         if known is None:
             beside = self.beside(kid)
@@ -32,11 +32,11 @@ class Keyring:
         return known
 
     def beside(self, kid: str) -> Path:
-        """The file of a key that is not the one in force."""
+        """The file of a key that is not the current one."""
         return self.path.with_name(f"{self.path.name}.{kid}")
 
     def make(self) -> Signer:
-        """A new key, in its file beside, durably. Raises OSError."""
+        """A new key, written durably to its own file. Raises OSError."""
         seed = os.urandom(32)
         signer = Signer(seed)
         write_secret(self.beside(signer.kid), base64.b64encode(seed).decode())
@@ -44,10 +44,10 @@ class Keyring:
         return signer
 
     def put_in_force(self, kid: str) -> None:
-        """Make `path` hold the key that `kid` names, which is in its file beside; the one before keeps a file as well.
+        """Make the key that `kid` names current: move it from its own file to `path`. The key before keeps a file too.
 
-        Done again it changes nothing: it may have been interrupted anywhere, and several processes may do it at once.
-        Raises OSError, and ValueError for a file that holds no key.
+        It may be repeated after an interruption at any point, and several processes may run it at once. Raises OSError,
+        and ValueError for a file without a key.
         """
         before = Signer.load(self.path)
         if before is not None and before.kid == kid:
@@ -64,7 +64,7 @@ class Keyring:
         self._make_durable()
 
     def _make_durable(self) -> None:
-        """Write the folder's entries to the disk."""
+        """Flush the folder's entries to the disk."""
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

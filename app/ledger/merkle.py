@@ -1,8 +1,8 @@
-"""The Merkle tree of RFC 6962, section 2.1, over hashes that are leaves already: roots, proofs, their verification.
+"""The Merkle tree of RFC 6962, section 2.1, over hashes that are already leaves: roots, proofs, verification.
 
-An event's hash is SHA-256(0x00 ‖ header), so it is the leaf. A complete subtree has a height and a place: its leaves
-are place * 2**height and the 2**height - 1 behind it. Kept are those whose height is a multiple of 8; the events are
-those of height 0.
+An event's hash is SHA-256(0x00 ‖ header), so it is a leaf. A complete subtree has a height and a place: its leaves are
+at place * 2**height and the 2**height - 1 places after that. Subtrees are stored if their height is a multiple of 8;
+those of height 0 are the events.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ EMPTY_ROOT = sha256().digest()
 """The root of a tree without leaves."""
 
 STORED_BITS = 8
-"""Kept subtrees are that many levels apart: each is made of 256 of the next lower ones."""
+"""Stored subtrees are this many levels apart: each is made of 256 of the next lower ones."""
 
 HASH_BYTES = 32
 
@@ -23,7 +23,7 @@ NodeHash = Callable[[int, int], bytes]
 
 
 class Frontier:
-    """A tree that only grows, held as the roots of its complete subtrees: one for each bit that is set in its size."""
+    """A growing tree, held as the roots of its complete subtrees: one for each bit that is set in its size."""
 
     __slots__ = ("_peaks", "size")
 
@@ -47,7 +47,7 @@ class Frontier:
 
 
 class Range(Struct, frozen=True):
-    """Kept subtrees of one height, at the places from `first` to `last`, both included."""
+    """Stored subtrees of one height, at the places `first` to `last`, both included."""
 
     height: int
     first: int
@@ -55,16 +55,16 @@ class Range(Struct, frozen=True):
 
 
 class Stored:
-    """A `NodeHash` over kept subtrees: those between the kept heights are put together from them.
+    """A `Node` over stored subtrees. It computes those between the stored heights.
 
-    `kept` has what `ranges` names, by height and place. A subtree that it cannot make raises KeyError.
+    `kept` has the subtrees of `ranges`, by height and place. Raises KeyError for a subtree that it cannot compute.
     """
 
     def __init__(self, kept: Mapping[tuple[int, int], bytes]) -> None:
         self._kept = kept
 
     def __call__(self, height: int, place: int) -> bytes:
-        """The root of that complete subtree."""
+        """The root of the complete subtree at this height and place."""
         above = height % STORED_BITS
         first = place << above
         level = [self._kept[height - above, first + offset] for offset in range(1 << above)]
@@ -74,12 +74,12 @@ class Stored:
 
 
 def ranges(places: Iterable[int], size: int) -> list[Range]:
-    """The kept subtrees that proofs about the leaves at `places`, in a tree of `size` leaves, are made of.
+    """The stored subtrees needed for proofs about the leaves at `places` in a tree of `size` leaves.
 
-    An inclusion proof is about `seq` and `size - 1`, a consistency proof about `old - 1` and `new - 1`, a root about
-    `size - 1`. At each kept height these are the blocks of 256 that the leaves are under, as far as their subtrees are
-    complete; blocks side by side are one range. Lowest height first, then by place. ValueError for a place beyond the
-    tree.
+    For an inclusion proof the places are `seq` and `size - 1`, for a consistency proof `old - 1` and `new - 1`, for a
+    root `size - 1`. At each stored height the result has the blocks of 256 above those leaves, as far as their subtrees
+    are complete; adjacent blocks form one range. The lowest height comes first, then the order is by place. ValueError
+    for a place beyond the tree.
     """
     leaves = set(places)
     if leaves and not 0 <= min(leaves) <= max(leaves) < size:
@@ -107,9 +107,9 @@ def root(size: int, node: NodeHash) -> bytes:
 
 
 def inclusion_proof(seq: int, size: int, node: NodeHash) -> list[bytes]:
-    """That the leaf at `seq` is in the tree of `size` leaves: RFC 6962, section 2.1.1, lowest hash first.
+    """The proof that the leaf at `seq` is in the tree of `size` leaves (RFC 6962, section 2.1.1), lowest hash first.
 
-    ValueError where `seq` is not in the tree.
+    ValueError if `seq` is not in the tree.
     """
     if not 0 <= seq < size:
         raise ValueError(f"there is no leaf {seq} in a tree of {size} leaves")
@@ -127,9 +127,9 @@ def inclusion_proof(seq: int, size: int, node: NodeHash) -> list[bytes]:
 
 
 def consistency_proof(old: int, new: int, node: NodeHash) -> list[bytes]:
-    """That the tree of `old` leaves is the beginning of the tree of `new`: RFC 6962, section 2.1.2, lowest hash first.
+    """The proof that the tree of `old` leaves begins the tree of `new` (RFC 6962, section 2.1.2), lowest hash first.
 
-    Empty where `old` is 0 or `new`. ValueError where `old` is negative or beyond `new`.
+    It is empty if `old` is 0 or equals `new`. ValueError if `old` is negative or greater than `new`.
     """
     if not 0 <= old <= new:
         raise ValueError(f"a tree of {old} leaves is not the beginning of one of {new}")
@@ -151,10 +151,10 @@ def consistency_proof(old: int, new: int, node: NodeHash) -> list[bytes]:
 
 
 def verify_inclusion(leaf: bytes, seq: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether `proof` shows `leaf` at `seq` of the tree of `size` leaves with that root: RFC 9162, section 2.1.3.2.
+    """Whether `proof` shows `leaf` at `seq` of the tree of `size` leaves with that root (RFC 9162, section 2.1.3.2).
 
-    A proof alone does not tell every size from its neighbours: take `size` and `root` from one checkpoint. Whatever
-    the numbers and the lengths are, the answer is no, not an error.
+    One proof can fit several sizes, so take `size` and `root` from the same checkpoint. For any other numbers and
+    lengths the result is False, not an error.
     """
     if not 0 <= seq < size or not _are_hashes(leaf, root, *proof):
         return False
@@ -172,10 +172,10 @@ def verify_inclusion(leaf: bytes, seq: int, size: int, proof: Sequence[bytes], r
 
 
 def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether `proof` shows the tree of `old` leaves to be the beginning of that of `new`: RFC 9162, section 2.1.4.2.
+    """Whether `proof` shows that the tree of `old` leaves begins that of `new` (RFC 9162, section 2.1.4.2).
 
-    The empty tree, whose root is `EMPTY_ROOT`, is the beginning of every other. Whatever the numbers and the lengths
-    are, the answer is no, not an error.
+    The empty tree, with the root `EMPTY_ROOT`, begins every other. For any other numbers and lengths the result is
+    False, not an error.
     """
     if not 0 <= old <= new or not _are_hashes(old_root, new_root, *proof):
         return False
@@ -205,7 +205,7 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
 
 
 def _up_to_right(at: int, last: int) -> tuple[int, int]:
-    """The first ancestor that is a right child, or the edge: where nothing stands on the right, a proof has no hash."""
+    """The first ancestor that is a right child, or the edge: without a right sibling a proof has no hash."""
     while at and not at & 1:
         at, last = at >> 1, last >> 1
     return at, last
@@ -216,12 +216,12 @@ def _are_hashes(*hashes: bytes) -> bool:
 
 
 def _middle(first: int, end: int) -> int:
-    """Where RFC 6962 splits: the left part is the largest power of two that is smaller than the whole."""
+    """The place where RFC 6962 splits: the left part is the largest power of two smaller than the whole."""
     return first + (1 << (end - first - 1).bit_length() - 1)
 
 
 def _span(first: int, end: int, node: NodeHash) -> bytes:
-    """The root over the leaves from `first` to before `end`; `first` is a place where the tree may be split."""
+    """The root of the leaves from `first` to before `end`. The tree must be splittable at `first`."""
 
     def peaks() -> Iterable[bytes]:
         rest, right = end - first, end
@@ -235,7 +235,7 @@ def _span(first: int, end: int, node: NodeHash) -> bytes:
 
 
 def _folded(peaks: Iterable[bytes]) -> bytes:
-    """The root over complete subtrees side by side, the rightmost and smallest first."""
+    """The root of adjacent complete subtrees, given from the rightmost and smallest."""
     found = EMPTY_ROOT
     for count, peak in enumerate(peaks):
         found = _parent(peak, found) if count else peak

@@ -1,4 +1,4 @@
-"""Changes of the signing key (`docs/reference/evlog1.md`, Keys), and the event that tells of them."""
+"""Changes of the signing key (`docs/reference/evlog1.md`, Keys), and the event that records them."""
 
 import base64
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from schemas.ledger import Rotation
 
 
 def rotated(node: str, kid_old: str, new: Signer, at: datetime, *, old: Signer | None) -> Rotation:
-    """How `new` follows the key `kid_old`. Without `old`, that key itself, it is a break: nobody can sign for it."""
+    """The rotation from the key `kid_old` to `new`. Without the key `old` it is a break: nobody can sign for it."""
     rotated_at = instant(at)
     text = rotation_text(node, kid_old, new.kid, rotated_at)
     return Rotation(
@@ -26,6 +26,6 @@ def rotated(node: str, kid_old: str, new: Signer, at: datetime, *, old: Signer |
 
 
 def rotation_draft(rotations: Sequence[Rotation], node: str) -> Draft:
-    """The event that has these rotations, in their order. One for each log: each has an id and a salt of its own."""
+    """The event that records these rotations in order. Each log needs its own, with its own id and salt."""
     data = {"rotations": msgspec.to_builtins(rotations)}
     return server_draft(ROTATED_TYPE, data, id=new_id(), node=node)

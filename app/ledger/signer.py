@@ -1,4 +1,4 @@
-"""The install's Ed25519 key: made once, kept in a file that only its owner reads, named by its `did:key`."""
+"""The install's Ed25519 key: created once, in a file that only its owner may read, named by its `did:key`."""
 
 import base64
 import os
@@ -21,7 +21,7 @@ _ED25519 = b"\xed\x01"
 SIGNATURE_BYTES = 64
 
 KID_LENGTH = 48
-"""`z` and the 47 digits of an Ed25519 key in base58: with the prefix every key has as many."""
+"""`z` and the 47 base58 digits of an Ed25519 key. With the prefix, every key has this length."""
 
 
 class Signer:
@@ -34,7 +34,7 @@ class Signer:
 
     @property
     def did(self) -> str:
-        """`did:key:z…` of this key; the install's node id where this was its first key."""
+        """`did:key:z…` of this key. It is the install's node id if this was its first key."""
         return f"did:key:{self.kid}"
 
     def sign(self, text: bytes) -> bytes:
@@ -43,7 +43,7 @@ class Signer:
 
     @classmethod
     def load(cls, path: Path) -> "Signer | None":
-        """The key in the file at `path`, or None where there is no such file. Raises ValueError if it holds no key."""
+        """The key in the file at `path`, or None if there is no file. Raises ValueError if the file has no key."""
         try:
             text = path.read_text(encoding="ascii")
             seed = base64.b64decode(text.strip(), validate=True)
@@ -57,16 +57,16 @@ class Signer:
 
     @classmethod
     def create(cls, path: Path) -> "Signer":
-        """A new key, written to `path` with mode 0600. Raises FileExistsError rather than overwrite one."""
+        """A new key, written to `path` with mode 0600. Raises FileExistsError if the file exists."""
         seed = os.urandom(32)
         write_secret(path, base64.b64encode(seed).decode())
         return cls(seed)
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write `text` and a newline to a new file that only its owner may read, durably. Raises FileExistsError.
+    """Write `text` and a newline durably to a new file that only its owner may read. Raises FileExistsError.
 
-    Whole or not at all: who starts at the same time reads all of it.
+    The file appears whole, so another process that starts at the same time reads all of it.
     """
     with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.") as file:  # mode 0600
         file.write(text + "\n")
@@ -76,20 +76,20 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def public_key(kid: str) -> bytes | None:
-    """The 32 bytes of the key that `kid` names, or None where it is not exactly what `Signer.kid` would be.
+    """The 32 bytes of the key that `kid` names; None if it is not exactly the kid of an Ed25519 key.
 
-    None too for points that no secret leads to: those of small or mixed order, and those not written canonically
-    (y >= p). One signature by a key of small order fits every text, and libraries disagree about the others.
+    It is also None for points that no secret leads to: those of small or mixed order, and those not written canonically
+    (y >= p). One signature by a key of small order fits every text, and libraries differ about the others.
     """
-    # By length first: what is kept and decoded stays small, whatever a stranger sends.
+    # The length is checked first, so that the cache stays small whatever a stranger sends.
     return _public_key(kid) if len(kid) == KID_LENGTH else None
 
 
 def verify(kid: str, text: bytes, signature: bytes) -> bool:
-    """Whether `signature` over `text` is by the key that `kid` names. A malformed kid or signature is False.
+    """Whether `signature` over `text` is by the key that `kid` names. False for a malformed kid or signature.
 
-    Malformed are also an R of small order or not in canonical form, and an S of the group's order or more: libsodium
-    refuses them (`_crypto_sign_ed25519_verify_detached`), and RFC 8032, section 5.1.7, asks for most of it.
+    Also malformed are an R of small order or not in canonical form, and an S of the group's order or more. libsodium
+    rejects these (`_crypto_sign_ed25519_verify_detached`), and RFC 8032, section 5.1.7, requires most of it.
     """
     key = public_key(kid)
     if key is None or len(signature) != SIGNATURE_BYTES:
@@ -120,7 +120,7 @@ def _base58(raw: bytes) -> str:
 
 
 def _unbase58(text: str) -> bytes:
-    """The number as bytes; nothing where `text` is not base58."""
+    """The number as bytes; empty if `text` is not base58."""
     number = 0
     for character in text:
         digit = _BASE58.find(character)

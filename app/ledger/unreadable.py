@@ -1,4 +1,4 @@
-"""Whether a text that does not verify is evidence at all: something broken and something else are different news."""
+"""Tells broken evidence from a text that is not evidence at all."""
 
 import codecs
 import json
@@ -12,7 +12,7 @@ from schemas.jsontext import UNREADABLE
 
 CHUNK_BYTES = 2**20
 MAX_PYTHON_BYTES = 2**26
-"""What is decoded as a whole to tell half of a surrogate pair from a text that is cut off."""
+"""The maximum of a text that Python decodes whole, to tell half of a surrogate pair from a text that is cut off."""
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -25,7 +25,7 @@ _list = msgspec.json.Decoder(list[Raw])
 
 
 def unreadable(source: bytes | mmap) -> str | None:
-    """Why a text is neither an export nor a proof, to follow the word `it`; None if it is one, however broken."""
+    """Why a text is neither an export nor a proof, after the word "it"; None if it is one, even a broken one."""
     if len(source) <= CHUNK_BYTES and not source[:].strip():
         return "is empty"
     if not _is_utf8(source):
@@ -33,7 +33,7 @@ def unreadable(source: bytes | mmap) -> str | None:
     try:
         members = _members.decode(source)
     except RecursionError:
-        return None if _is_named(source) else "is nested too deep"
+        return None if _is_named(source) else "is nested too deeply"
     except msgspec.ValidationError:
         return "is JSON, but not an object, as an export and a proof are"
     except UNREADABLE as error:
@@ -54,12 +54,12 @@ def _other(names: set[str]) -> str | None:
 
 
 def _is_named(source: bytes | mmap) -> bool:
-    """Whether the text has the names of an export or a proof, where they cannot be decoded."""
+    """Whether the text has the member names of an export or a proof, although it cannot be decoded."""
     return any(source.find(b'"%b"' % name.encode()) >= 0 for name in (*_BUNDLE_ONLY, "proof"))
 
 
 def _has_half_pairs(source: bytes | mmap) -> bool:
-    """Whether it is JSON but for half of a surrogate pair in a text, at which our decoder says that it is cut off."""
+    """Whether it is JSON with half of a surrogate pair in a string, which our decoder takes for a text cut off."""
     if len(source) > MAX_PYTHON_BYTES or _SURROGATE.search(source) is None:
         return False
     return _is_json_to_python(source[:].decode())
@@ -84,7 +84,7 @@ def _is_utf8(source: bytes | mmap) -> bool:
 
 
 def _parts(members: dict[str, Raw]) -> list[Raw]:
-    """The values in it, events one by one: what stands in them was passed over so far."""
+    """The values in it, with events one by one, because their contents were skipped so far."""
     events = members.get("events", Raw(b"[]"))
     try:
         return [*(value for name, value in members.items() if name != "events"), *_list.decode(events)]
@@ -101,7 +101,7 @@ def _is_json(part: Raw) -> bool:
 
 
 def _is_json_to_python(text: str) -> bool:
-    """Whether it is JSON beyond what we read: half of a surrogate pair, a number of any length, any depth."""
+    """Whether it is JSON in Python's wider sense: half of a surrogate pair, a number of any length, any depth."""
     try:
         json.loads(text, parse_int=float, parse_constant=_refuse)
     except RecursionError:

@@ -1,1 +1,1 @@
-"""What the install secret authenticates and seals."""
+"""Texts that the install secret authenticates or seals."""

@@ -1,4 +1,4 @@
-"""Opaque places in an order, sealed with the install secret so that nobody can make one up."""
+"""Opaque places in an order, authenticated with the install secret so that nobody can invent one."""
 
 import base64
 import hmac
@@ -13,10 +13,10 @@ _MAC_BYTES = 16
 
 
 class Cursor(Struct, frozen=True, array_like=True):
-    """The last row that was answered. `total` was counted for the filter whose digest is `filter`.
+    """The last row of a page. `total` was counted for the filter whose digest is `filter`.
 
-    `values` are what the row has for what the order compares before the seq, as text: the place stays where it is when
-    the row changes.
+    `values` are the row's values of the keys that the order compares before seq, as text. So the place stays the same
+    when the row changes.
     """
 
     order: str
@@ -28,7 +28,7 @@ class Cursor(Struct, frozen=True, array_like=True):
 
 
 class Cursors:
-    """Seals and opens cursors. The secret is shared by every machine that serves one database."""
+    """Writes and opens cursors. All machines of one database share the secret."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = sha256(b"synap/cursor/v1\n" + secret).digest()
@@ -41,9 +41,9 @@ class Cursors:
     def open(
         self, text: str, *, order: str, workspace: str, filter: bytes | None = None, field: str = "cursor"
     ) -> Cursor:
-        """The cursor in `text`. Raises InvalidInput where it was not made here, for this order and workspace.
+        """The cursor in `text`. Raises InvalidInput if it was not made here for this order and workspace.
 
-        And for this filter, where one is given.
+        With `filter` it must also have been made for that filter.
         """
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -62,7 +62,7 @@ class Cursors:
                 [
                     Issue(
                         field,
-                        "is not a cursor of this list; use one that an earlier page gave, unchanged",
+                        "is not a cursor of this list; send one from an earlier page, unchanged",
                         "invalid_cursor",
                     )
                 ]

@@ -1,4 +1,4 @@
-"""Webhook secrets at rest: whoever reads the database alone learns none, and can move none to another row."""
+"""Webhook secrets at rest. A reader of the database learns none of them, and cannot move one to another row."""
 
 import os
 from hashlib import sha256
@@ -17,13 +17,13 @@ _TAG_BYTES: int = crypto_aead_xchacha20poly1305_ietf_ABYTES
 
 
 class SealError(Exception):
-    """A sealed text does not open; the message is one sentence for the operator."""
+    """A sealed text does not open. The message is one sentence for the operator."""
 
 
 class Sealer:
-    """Seals and opens texts with a key drawn from the install secret, which all machines of one database share.
+    """Seals and opens texts with a key derived from the install secret, which all machines of one database share.
 
-    XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): its nonces of 24 bytes may be random for any number of texts.
+    XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) has nonces of 24 bytes, which may be random for any number of texts.
     Immutable, safe to share.
     """
 
@@ -32,7 +32,7 @@ class Sealer:
         self._key = sha256(b"synap/webhook-secret/v1\n" + secret).digest()
 
     def seal(self, text: str, workspace: str, subscription: str) -> bytes:
-        """`text` sealed for one subscription of one workspace: 41 bytes more than its UTF-8, never the same twice."""
+        """`text` sealed for one subscription of one workspace: 41 bytes longer than its UTF-8, different each time."""
         nonce = os.urandom(_NONCE_BYTES)
         place = _place(workspace, subscription)
         return _VERSION + nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(text.encode(), place, nonce, self._key)
@@ -40,12 +40,12 @@ class Sealer:
     def open(self, sealed: bytes, workspace: str, subscription: str) -> str:
         """The text in `sealed`.
 
-        Raises SealError where it was sealed with another install secret, for another subscription or workspace, by a
-        later version, or was altered.
+        Raises SealError if it was sealed with another install secret, for another subscription or workspace, or by a
+        later version, or if it was altered.
         """
         if sealed[:1] != _VERSION:
             raise SealError(
-                f"The secret of webhook subscription {subscription} is sealed in a way that this version does not know."
+                f"The secret of webhook subscription {subscription} has a seal that this version does not know."
             )
         nonce, content = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
@@ -63,6 +63,6 @@ class Sealer:
 
 
 def _place(workspace: str, subscription: str) -> bytes:
-    """Where a text belongs, bound to it as associated data. The length keeps two names from running into each other."""
+    """The place of a text, bound to it as associated data. The length keeps the two names apart."""
     name = workspace.encode()
     return _VERSION + len(name).to_bytes(4) + name + subscription.encode()

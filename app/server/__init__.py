@@ -1,1 +1,1 @@
-"""A server's life: made ready, composed, forked, ended."""
+"""The life of a server: it is installed, composed, forked and stopped."""

@@ -1,4 +1,4 @@
-"""Where everything meets: settings become a running application."""
+"""Composes the application from the settings."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -53,8 +53,8 @@ from procedures.registry import registry
 from schemas.wire.cloudevents import ATTRIBUTES
 
 SWITCH_SECONDS = 0.001
-"""How long a thread may keep the interpreter while the event loop wants it. With Python's 5 ms, one caller whose large
-inputs are parsed in a thread more than halves the pace of all others."""
+"""How long a thread may keep the interpreter while the event loop waits for it. With Python's 5 ms, one caller
+whose large inputs are parsed in a thread more than halves the speed of all others."""
 
 logger = structlog.get_logger("synap.server")
 
@@ -64,7 +64,7 @@ def create_app(
 ) -> Litestar:
     """The application of one server process. Extensions are loaded before. It owns its pool from start to stop.
 
-    With `ledger_alone` it serves that door only, at `/v1`.
+    With `ledger_alone` it serves only the ledger door, at `/v1`.
     """
     process = Process(settings, install=install, keys=keys, secret=secret)
     authenticator, live = process.authenticator, process.live
@@ -134,7 +134,7 @@ async def _running(process: Process, *, deliver: bool) -> AsyncIterator[None]:
 def _trpc(
     settings: Settings, services: Services, authenticator: Authenticator, live: Live
 ) -> tuple[ASGIRouteHandler, Refusal]:
-    """The tRPC door: HTTP and WebSockets below one path; and how it answers what fails."""
+    """The tRPC door with HTTP and WebSockets on one path, and its answer to failures."""
     procedures = registry()
     transformer = TRANSFORMERS[settings.transformer]
     door = TrpcDoor(
@@ -171,7 +171,7 @@ def _trpc(
 
 
 def load_worker(_target: str, settings: Settings, install: ReadyInstall, *, ledger_alone: bool = False) -> ASGIApp:
-    """What each server process runs first: its own logs, extensions and application. Called by granian."""
+    """Load what a server process needs first: its logs, extensions and application. Granian calls this."""
     end_when_told()
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logs()
@@ -186,19 +186,19 @@ def load_worker(_target: str, settings: Settings, install: ReadyInstall, *, ledg
 
 
 def _answers_head(path: str) -> bool:
-    """Whether a path has an answer to HEAD of its own: every call of tRPC's has (`docs/api/wire.md`, section 2)."""
+    """Whether a path answers HEAD itself: every call of tRPC does (`docs/api/wire.md`, section 2)."""
     return is_below(path, MOUNT) and path.encode() not in CONTRACTS
 
 
 class VaryMiddleware:
-    """Says in `vary` what answers depend on: Litestar's CORS names the origin alone, and only where one was sent."""
+    """Adds to `vary` what answers depend on. Litestar's CORS names only the origin, and only if one was sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything through, but for that header."""
-        # Read now: routing shortens the path below a mount. Start and stop of the application have none.
+        """Pass everything through, and change only that header."""
+        # Read now, because routing shortens the path below a mount. Lifespan messages have no path.
         in_door = scope.get("path", "").startswith(MOUNT) and scope.get("method") != "HEAD"
         vary = b"Origin, trpc-accept, accept" if in_door else b"Origin"
 
@@ -212,7 +212,7 @@ class VaryMiddleware:
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
-    """What the doors need of a browser (of the tRPC links: `docs/api/wire.md`, section 11)."""
+    """The browser headers that the doors need (for the tRPC links: `docs/api/wire.md`, section 11)."""
     if not settings.cors_origins:
         return None
     return CORSConfig(

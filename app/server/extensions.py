@@ -1,4 +1,4 @@
-"""Loads the modules that a developer named, from the working directory or wherever Python finds them."""
+"""Loads the modules that `SYNAP_EXTENSIONS` names, from the working directory or Python's path."""
 
 import importlib
 import sys
@@ -16,14 +16,15 @@ from procedures.registry import add_extension, registry
 OURS = ("app", "procedures", "schemas")
 
 PLACES = frozenset(Path(__file__).parents[2] / name for name in OURS)
-"""Where those are."""
+"""The folders of these packages."""
 
 
 def load_extensions(names: Iterable[str]) -> None:
-    """Import each module. The working directory comes last on the path: a developer's `app/` beside us shadows nothing.
+    """Import each module. The working directory comes last on the path, so that an `app/` there hides nothing of ours.
 
-    What they register is in force for this process then; make nothing of it before. Raises SettingsError with one
-    sentence for a module that is missing, fails, is hidden by another, or registers what is taken or has no contract.
+    What they register is valid in this process only afterwards, so use none of it before. Raises SettingsError, in one
+    sentence, for a module that is missing, fails, is hidden by another, or registers a name twice or a type without a
+    contract.
     """
     folder = Path.cwd()
     sys.path[:] = [entry for entry in sys.path if entry not in {"", str(folder)}] + [str(folder)]
@@ -41,17 +42,17 @@ def load_extensions(names: Iterable[str]) -> None:
 
 
 def _refuse_hidden(package: str, folder: Path) -> None:
-    """Raise SettingsError where another package has the name of what stands in the working directory."""
+    """Raise SettingsError if another package hides a module of the working directory."""
     if package in OURS:
-        raise SettingsError(f"the server has a package {package!r} of its own; name yours differently.")
+        raise SettingsError(f"the server has a package {package!r} of its own; rename yours.")
     meant = [path for path in (folder / f"{package}.py", folder / package / "__init__.py") if path.exists()]
     found = find_spec(package) if meant else None
     if found is not None and Path(found.origin or "").resolve() not in {path.resolve() for path in meant}:
-        raise SettingsError(f"Python finds another module {package!r} first, {found.origin}; name yours differently.")
+        raise SettingsError(f"Python finds another module {package!r} first, {found.origin}; rename yours.")
 
 
 def _refuse_unspeakable() -> None:
-    """Raise SettingsError where what is registered cannot be decoded or has no contract."""
+    """Raise SettingsError if a registered type cannot be decoded or has no contract."""
     try:
         Drafting()
         procedures = registry()
@@ -63,11 +64,11 @@ def _refuse_unspeakable() -> None:
 
 
 def _reason(error: BaseException, folder: Path) -> str:
-    """What went wrong and, where that is in a developer's file, at which line."""
+    """The error, with the line if it is in the developer's file."""
     said = f"{type(error).__name__}: {_one_line(error)}".removesuffix(": ")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(Path(frame.filename))]
     near = [frame for frame in frames if folder in Path(frame.filename).parents] or frames[:1]
-    if not near or isinstance(error, SyntaxError):  # which says where itself
+    if not near or isinstance(error, SyntaxError):  # a SyntaxError names its line itself
         return said
     return f"{said} ({Path(near[-1].filename).name}, line {near[-1].lineno})"
 

@@ -1,4 +1,4 @@
-"""Makes an install ready: the data directory, the database, its schema, the keys. All before the first request."""
+"""Prepares an install before the first request: the data directory, the database, its schema, the keys."""
 
 import os
 import signal
@@ -33,20 +33,20 @@ from schemas.principal import EVERY
 logger = structlog.get_logger("synap.server")
 
 HOLD_SECONDS = 3.0
-"""How long a start waits for the data directory: a server that was killed lets go within that time."""
+"""How long a start waits for the data directory: a server that was killed releases it within that time."""
 
 
 class Urls(Struct, frozen=True):
-    """How a database is reached. They are the same for an external one."""
+    """The URLs of a database. They are equal for an external one."""
 
     owner: str
-    """By the role that migrates and administers."""
+    """For the role that migrates and administers."""
     server: str
-    """By the role that serves."""
+    """For the role that serves."""
 
 
 class ReadyInstall(Struct, frozen=True):
-    """A ready install: where its database is and who it is."""
+    """A ready install: its database and its identity."""
 
     urls: Urls
     node: str
@@ -54,18 +54,18 @@ class ReadyInstall(Struct, frozen=True):
 
     @property
     def database_url(self) -> str:
-        """The URL of its database, for the role that serves."""
+        """The URL of its database for the role that serves."""
         return self.urls.server
 
 
 @contextmanager
 def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Iterator[ReadyInstall]:
-    """The install of `settings`, made where it is new; its embedded database runs until the end of the block.
+    """The install of `settings`, created if it is new. Its embedded database runs until the end of the block.
 
-    Raises DataDirectoryError, InstallError, SecretError: one sentence for the operator each. `serving` wants the data
-    directory for itself, and extensions loaded before; administration shares the directory with the server that holds
-    it.
-    `recovering`: the signing key and the install secret may be lost.
+    Raises DataDirectoryError, InstallError, SecretError, each with one sentence for the operator. With `serving` it
+    holds the data directory exclusively, and extensions must be loaded before. Without, as for administration, it
+    shares the directory with the server that holds it. With `recovering`, the signing key and the install secret may be
+    missing.
     """
     with ExitStack() as stack:
         urls = stack.enter_context(database(settings, serving=serving))
@@ -85,7 +85,7 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
 
 
 def _migrate(urls: Urls) -> None:
-    """Migrate, and see to the role that serves the embedded database. Raises InstallError."""
+    """Migrate, and prepare the role that serves the embedded database. Raises InstallError."""
     if urls.owner == urls.server:
         migrate(urls.owner)
         return
@@ -95,7 +95,7 @@ def _migrate(urls: Urls) -> None:
 
 
 def _started(settings: Settings) -> dict[str, object]:
-    """What the audit says of a start: the version, and the settings that are not the default; no secrets."""
+    """The audit's record of a start: the version, and the settings that differ from the default, without secrets."""
     differing = {
         field.name: value
         for field in msgspec.structs.fields(settings)
@@ -110,7 +110,7 @@ def _started(settings: Settings) -> dict[str, object]:
 
 @contextmanager
 def _announced(settings: Settings, node: str, connection: Connection) -> Iterator[None]:
-    """A line in the log now, and one at the end of the block; no secrets."""
+    """Log a line now and one at the end of the block, without secrets."""
     facts = _started(settings)
     server, started_at = connection.info, time.monotonic()
     place = "embedded" if settings.database_url is None else f"{server.dbname} at {server.host}, port {server.port}"
@@ -136,7 +136,7 @@ def _announced(settings: Settings, node: str, connection: Connection) -> Iterato
 
 
 def observed(settings: Settings) -> str:
-    """The URL of the database of `settings` for the role that serves. An embedded one is not started.
+    """The URL of the database of `settings` for the role that serves. It does not start an embedded one.
 
     Raises DataDirectoryError if it is stopped.
     """
@@ -147,15 +147,14 @@ def observed(settings: Settings) -> str:
     url = running(settings.data_dir)
     if url is None:
         raise DataDirectoryError(
-            f"The embedded database in {settings.data_dir} is stopped, so nothing in it was looked at; synap serve "
-            "starts it."
+            f"The embedded database in {settings.data_dir} is stopped, so it was not checked; synap serve starts it."
         )
     return url_of_server(url)
 
 
 @contextmanager
 def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
-    """The database of `settings`, as it is; an embedded one runs until the end. Raises as `ready` does."""
+    """The database of `settings`, as it is. An embedded one runs until the end of the block. Raises as `ready`."""
     with ExitStack() as stack:
         if settings.database_url is None:
             held = _hold(stack, settings.data_dir, wait=serving)
@@ -178,12 +177,12 @@ def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
 
 
 def connections(settings: Settings) -> int:
-    """How many connections the server processes of these settings may hold."""
+    """The maximum of database connections of these settings' server processes."""
     return (settings.workers + bool(settings.ledger_port)) * CONNECTIONS_PER_PROCESS
 
 
 def _stop() -> None:
-    """Let this process stop as if it was told to."""
+    """Stop this process as a signal would."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""The keeper: one process of a machine keeps a checkpoint of each log in the data directory, and compares them."""
+"""The keeper: one process of a machine compares each log with its checkpoint in the data directory and renews that."""
 
 import asyncio
 import os
@@ -11,13 +11,13 @@ from app.store.install.rollback import Comparison
 from schemas.errors import Unavailable
 
 KEEP_SECONDS = 3600.0
-"""From one comparison to the next."""
+"""The time from one comparison to the next."""
 
 LOOK_SECONDS = 60.0
-"""How soon another process takes over from a keeper that ended, and how soon a failed comparison is repeated."""
+"""How soon another process replaces a keeper that ended, and how soon a failed comparison is repeated."""
 
 CLOSE_SECONDS = 2.0
-"""How long a process that stops may take. Logs that it does not reach keep their older checkpoints."""
+"""The time that a process that stops has. Logs that it does not reach keep their older checkpoints."""
 
 logger = structlog.get_logger("synap.keeper")
 
@@ -33,11 +33,11 @@ class Keeper:
         self._keeping: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin: the first comparison is made at once."""
+        """Start, with the first comparison at once."""
         self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
-        """Compare and keep once more."""
+        """Compare and store once more."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
@@ -53,7 +53,7 @@ class Keeper:
             await asyncio.sleep(self._keep_seconds if is_done else min(LOOK_SECONDS, self._keep_seconds))
 
     async def _once(self) -> bool:
-        """Compare if no other process of this machine does; whether it was done."""
+        """Compare if no other process of this machine does. Returns whether it did."""
         try:
             if self._held is None:
                 self._held = await asyncio.to_thread(self._notes.take)

@@ -1,4 +1,4 @@
-"""How a server process ends: never later than the one that started it, and with word to those it serves."""
+"""Ends a server process no later than its parent, after a goodbye to its clients."""
 
 import asyncio
 import multiprocessing
@@ -10,13 +10,14 @@ from typing import Any
 from app.signals import SIGNALS
 
 CHECK_SECONDS = 0.25
-"""How often it looks whether its parent still lives."""
+"""The time between two checks that the parent still lives."""
 
 
 def end_when_told() -> None:
-    """Let SIGTERM end this server process from now on, until it listens for that itself.
+    """Let SIGTERM end this server process from now on, until it handles that signal itself.
 
-    It inherits that all signals are blocked. The others remain so: a group gets each of them, and the parent decides.
+    The process inherits that all signals are blocked. The others stay blocked, because the parent decides about signals
+    to the group.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -24,16 +25,16 @@ def end_when_told() -> None:
 
 
 def exit_with_parent() -> asyncio.Task[None]:
-    """A task that stops this process, gracefully, soon after its parent has died (even of SIGKILL)."""
+    """A task that stops this process gracefully soon after its parent has died (even by SIGKILL)."""
     parent = multiprocessing.parent_process()
     return asyncio.create_task(_watch(os.getppid() if parent is None or parent.pid is None else parent.pid))
 
 
 def before_stop(say_goodbye: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run `say_goodbye` when this server process is told to stop by SIGTERM, and stop when it is done.
+    """Run `say_goodbye` when SIGTERM tells this server process to stop, and stop when it is done.
 
-    Granian itself would wait until every open stream has ended, and say so to nobody. It stops on SIGINT as well, which
-    is blocked: we let one through.
+    Granian itself would wait until every open stream has ended, without telling any. It also stops on SIGINT, which is
+    blocked, so we let one through.
     """
     stopping: list[asyncio.Task[None]] = []
 

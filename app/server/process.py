@@ -1,4 +1,4 @@
-"""What works behind the doors of one server process: made from the settings, opened and closed in order."""
+"""The services behind the doors of one server process: made from the settings, opened and closed in order."""
 
 import asyncio
 import gc
@@ -40,7 +40,7 @@ from procedures.context import Services
 
 
 class Process:
-    """The parts of one server process. It owns its pool of connections from `open` to `close`. For one event loop."""
+    """The services of one server process. It owns its connection pool from `open` to `close`. For one event loop."""
 
     def __init__(self, settings: Settings, *, install: ReadyInstall, keys: Keyring, secret: bytes) -> None:
         """`secret` is the install secret."""
@@ -93,10 +93,11 @@ class Process:
         )
 
     async def open(self, *, deliver: bool) -> None:
-        """Begin. With `deliver` it does what the install owes: webhooks, and word of the audit."""
+        """Start. With `deliver` it also does the install's background work: webhooks, and events about the audit."""
         tracing.start()
         await self.database.open()
-        # What lives now lives on; what comes is a call's and dies with it. Collecting seldom saves 7 % of `events.log`.
+        # Objects that live now live on; new ones belong to calls and die with them. Rare collections save 7 % of
+        # `events.log`.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         self._notices.open(self._heard, self._webhooks.heard_changed, self._missed)
@@ -110,11 +111,11 @@ class Process:
         self._watcher = exit_with_parent()
 
     async def close(self) -> None:
-        """End: what was accepted is committed."""
+        """Stop. Everything accepted is committed."""
         if self._watcher is not None:
             self._watcher.cancel()
         await self.board.close()
-        await self._refusals.close()  # before the witness says where the audit ends
+        await self._refusals.close()  # before the witness logs the end of the audit
         if self._delivers:
             await self._webhooks.close()
             await self._witness.close()
@@ -129,7 +130,7 @@ class Process:
         await asyncio.to_thread(tracing.stop)
 
     def _measure(self) -> None:
-        """Tell how everything stands."""
+        """Set the gauges of all services."""
         events, bytes_ = self._log.queued
         metrics.QUEUED_EVENTS.set(events)
         metrics.QUEUED_BYTES.set(bytes_)
@@ -145,7 +146,7 @@ class Process:
         metrics.POOL_REFUSED.set(usage.refused)
 
     def _committed(self, workspace: str, seq: int) -> None:
-        """This process has committed up to `seq`."""
+        """Tell the services that this process has committed up to `seq`."""
         self._feed.reached(workspace, seq)
         self._ledger_feed.reached(workspace, seq)
         self._notices.tell(workspace, seq)
@@ -153,13 +154,13 @@ class Process:
         self._trees.committed(workspace, seq)
 
     def _heard(self, workspace: str, seq: int) -> None:
-        """Another one has."""
+        """Tell the services that another process has committed up to `seq`."""
         self._feed.reached(workspace, seq)
         self._ledger_feed.reached(workspace, seq)
         self._webhooks.heard(workspace, seq)
 
     def _missed(self) -> None:
-        """Notices may have been missed."""
+        """Tell the services that notices may have been lost."""
         self._feed.missed()
         self._ledger_feed.missed()
         self._webhooks.missed()

@@ -1,4 +1,4 @@
-"""The server processes: granian's, with one more beside them that listens on the ledger's own port."""
+"""The server processes: granian's, with one more that listens on the ledger's own port."""
 
 import encodings.idna  # noqa: F401 - asking for an address does: in `_announce`, while server processes are forked
 import multiprocessing
@@ -24,41 +24,41 @@ from app.settings import Settings
 from app.signals import held_back, stop
 
 STOP_SECONDS = 10
-"""How long a server process may take to finish what it accepted before it is killed. Together with the end of the
-database less than `app.signals.FINISH_SECONDS`, unless both hang."""
+"""How long a server process may take to finish accepted work before it is killed. Together with the end of the
+database this is less than `app.signals.FINISH_SECONDS`, unless both hang."""
 
 
 HEAD_SECONDS = 30
-"""How long the head of a request may take to arrive, and how long a connection may wait for the next one."""
+"""The time in which the head of a request must arrive, and for which a connection may wait for the next one."""
 
 HEAD_BYTES = 65_536
-"""What the head of a request may have, and what a connection holds of a body that nobody reads."""
+"""The maximum of a request's head, and of the unread body that a connection buffers."""
 
 
 class Interrupt(threading.Event):
-    """What wakes granian's loop, which clears it before it acts on the news."""
+    """Wakes granian's loop, which clears it before it acts."""
 
     def __init__(self) -> None:
         super().__init__()
         self._is_last = False
 
     def set_for_good(self) -> None:
-        """Wake the loop, whatever other news it has just begun to act on."""
+        """Wake the loop for the last time, whatever it has just begun."""
         self._is_last = True
         self.set()
 
     def clear(self) -> None:
-        """Wait for the next news, unless there is none after this."""
+        """Wait for the next wake-up, unless this was the last."""
         super().clear()
         if self._is_last:
             self.set()
 
 
 class Processes(MPServer):
-    """Server processes on one port, and with a `ledger_port` one more, the last, that serves the ledger alone there.
+    """Server processes on one port; with a `ledger_port` the last process serves only the ledger there.
 
-    Granian has one address for all of its processes. Whatever makes one, at the start or after a crash, goes through
-    the method that is overridden here.
+    Granian has one address for all of its processes. All of them are made by the method that is overridden here, at the
+    start and after a crash.
     """
 
     def __init__(self, target: str, *, workers: int, ledger_port: int, **options: Any) -> None:
@@ -67,12 +67,12 @@ class Processes(MPServer):
         self.main_loop_interrupt = self._interrupt = Interrupt()
 
     def interrupt(self) -> None:
-        """Stop, soon. For another thread: granian's signal handler may wait for a lock that its own thread holds."""
+        """Stop soon. For another thread: granian's signal handler may wait for a lock that its own thread holds."""
         self.interrupt_signal = True
         self._interrupt.set_for_good()
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """Stop every process. One that was told by the same signal, and was quicker than us, has not failed."""
+        """Stop every process. One that got the same signal and was quicker than us has not failed."""
         try:
             super().shutdown(exit_code)
         except SystemExit:
@@ -108,7 +108,7 @@ def run(settings: Settings, install: ReadyInstall) -> None:
         ledger_port=settings.ledger_port,
         interface=Interfaces.ASGI,
         workers=settings.workers,
-        # One thread of its own for the network: nearly twice the requests with a body of a shared one, measured.
+        # Its own thread for the network: nearly twice the requests with a body of a shared thread, measured.
         runtime_mode=RuntimeModes.mt,
         runtime_threads=1,
         loop=Loops.uvloop,
@@ -116,7 +116,7 @@ def run(settings: Settings, install: ReadyInstall) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_BYTES),
         log_enabled=False,
         respawn_failed_workers=True,
-        # Open connections, not requests: beyond it nobody is answered, and every open stream is one.
+        # Open connections, not requests. Beyond it nobody is answered, and every open stream is one.
         backpressure=_connections(),
         workers_kill_timeout=STOP_SECONDS,
     )
@@ -139,7 +139,7 @@ def _connections() -> int:
 
 
 def _announce(settings: Settings) -> None:
-    """Say where the server is, once it answers."""
+    """Print the server's address once it answers."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}"
     for _ in range(300):
@@ -149,18 +149,18 @@ def _announce(settings: Settings) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     else:
-        return  # the log says why
+        return  # the log has the reason
     event = '{"type":"note.created","data":{"title":"Hello"}}'
     if settings.transformer == "superjson":
         event = f'{{"json":{event}}}'
-    ledger = f"The ledger alone is at http://{host}:{settings.ledger_port}/v1.\n" if settings.ledger_port else ""
+    ledger = f"The ledger is also at http://{host}:{settings.ledger_port}/v1.\n" if settings.ledger_port else ""
     print(
         f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.ts).\n{ledger}",
         end="",
         flush=True,
     )
     if not settings.control_token_path.exists():
-        return  # on another machine than that of the first start, or put away
+        return  # the first start was on another machine, or the file was moved
     token = shlex.quote(str(settings.control_token_path.absolute()))
     print(
         f"The control token is in {token}. Log a first event with:\n\n"

@@ -1,4 +1,4 @@
-"""structlog: readable in a terminal, JSON lines elsewhere. Never a token, never a payload."""
+"""structlog: readable in a terminal, JSON lines elsewhere. Lines never have a token or a payload."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from structlog.typing import Processor
 
 
 def configure_logs() -> None:
-    """Set up logging for this process, for our own lines and those of libraries. Lines go to standard error."""
+    """Set up logging for this process, for our lines and those of libraries. Lines go to standard error."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -18,7 +18,7 @@ def configure_logs() -> None:
     if sys.stderr.isatty():
         last: list[Processor] = [structlog.dev.ConsoleRenderer()]
     else:
-        # Tracebacks without local variables: those hold what callers sent.
+        # Tracebacks without local variables, because those hold what callers sent.
         last = [
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),

@@ -1,11 +1,10 @@
-"""What a server process counts of itself, and how the processes of one machine show it to each other.
+"""What a server process counts, and how the processes of one machine show it to each other.
 
-Counting is adding to a dict: without locks, for the thread of the event loop alone. Nothing that a caller chooses is a
-label, nor is a workspace: there is a bounded number of series.
+Counting adds to a dict, without locks, only in the thread of the event loop. Labels are never chosen by callers or
+names of workspaces, so the number of series is limited.
 
-Each process writes what it has counted into a file beside the others' once a second, so whichever of them is asked
-answers for all. No two share a number: each has its own, the lowest that is free, and so after a restart the same ones
-are taken again.
+Each process writes its counts to its own file once a second, so that any process can answer for all. No two share a
+number: each takes the lowest that is free, so a restarted server uses the same numbers again.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from msgspec import Struct
 from app.files import replace_file
 
 WRITE_SECONDS = 1.0
-"""How old the numbers of another process than the one that is asked may be."""
+"""How old the numbers of another process may be."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 EVENTS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
@@ -36,7 +35,7 @@ logger = structlog.get_logger("synap.metrics")
 
 
 class Counter:
-    """What only grows: a number for each combination of its labels."""
+    """A number that only grows, for each combination of its labels."""
 
     def __init__(self, name: str, help: str, *labels: str) -> None:
         self.name = name
@@ -44,23 +43,23 @@ class Counter:
         self.labels = labels
         self.values: Values = {}
         if not labels:
-            self.values[()] = 0.0  # shown before anything was counted
+            self.values[()] = 0.0  # shown even before anything is counted
 
     def add(self, *labels: str, by: float = 1.0) -> None:
-        """Count."""
+        """Add to the number."""
         self.values[labels] = self.values.get(labels, 0.0) + by
 
     def set(self, value: float, *labels: str) -> None:
-        """Tell what somebody else has counted."""
+        """Set the number to what another component has counted."""
         self.values[labels] = value
 
 
 class Gauge(Counter):
-    """What goes up and down: set when it is looked at."""
+    """A number that goes up and down. It is set when the metrics are read."""
 
 
 class Histogram:
-    """How many observations were at most as large as each bound; their number and sum."""
+    """How many observations were at most as large as each bound, with their number and sum."""
 
     def __init__(self, name: str, help: str, *labels: str, bounds: tuple[float, ...] = SECONDS) -> None:
         self.name = name
@@ -68,12 +67,12 @@ class Histogram:
         self.labels = labels
         self.bounds = bounds
         self.values: dict[tuple[str, ...], list[float]] = {}
-        """By labels: how many fell between each bound and the one before, beyond the last one, and then the sum."""
+        """By labels: the observations from each bound down to the one before, those beyond the last, and the sum."""
         if not labels:
             self.values[()] = [0.0] * (len(bounds) + 2)
 
     def observe(self, value: float, *labels: str) -> None:
-        """Take note of one."""
+        """Add one observation."""
         counts = self.values.get(labels)
         if counts is None:
             counts = self.values[labels] = [0.0] * (len(self.bounds) + 2)
@@ -83,38 +82,38 @@ class Histogram:
 
 CALLS = Counter("synap_calls", "Calls of procedures that have ended.", "procedure", "kind", "code")
 CALL_SECONDS = Histogram(
-    "synap_call_duration_seconds", "From when a call was read to its answer; of a stream, to its start.", "procedure"
+    "synap_call_duration_seconds", "From reading a call to its answer; for a stream, to its start.", "procedure"
 )
 UNAUTHORIZED = Counter("synap_unauthorized", "Calls without a valid token.")
 FAILURES = Counter("synap_failures", "Requests that failed outside a procedure by a fault of the server.", "door")
-RATE_LIMITED = Counter("synap_rate_limited", "Calls that were refused by a rate limit.", "allowance")
+RATE_LIMITED = Counter("synap_rate_limited", "Calls that a rate limit rejected.", "allowance")
 
 APPENDED = Counter("synap_events_appended", "Events that were stored, in any workspace.")
 GROUP_EVENTS = Histogram("synap_commit_events", "Events of one transaction.", bounds=EVENTS)
 GROUP_SECONDS = Histogram(
     "synap_commit_duration_seconds", "One group commit, from asking for a connection to the commit."
 )
-QUEUED_EVENTS = Gauge("synap_append_queue_events", "Events that were accepted and are not yet committed.")
-QUEUED_BYTES = Gauge("synap_append_queue_bytes", "The same, in bytes.")
+QUEUED_EVENTS = Gauge("synap_append_queue_events", "Events that are accepted but not yet committed.")
+QUEUED_BYTES = Gauge("synap_append_queue_bytes", "Bytes of the events that are accepted but not yet committed.")
 
 FEED_SECONDS = Histogram(
     "synap_feed_lag_seconds",
-    "From when an event was stored until it was at hand for the streams of this process, by the clocks of both.",
+    "From storing an event until the streams of this process could read it, by the clocks of both.",
 )
 FEED_EVENTS = Gauge("synap_feed_lag_events", "Events that the furthest reader of this process is behind its log.")
 STREAMS = Gauge("synap_streams", "Streams that are open, over any door.")
 CONNECTIONS = Gauge("synap_live_connections", "Connections that stay open: event streams and sockets.")
 
-ATTEMPTS = Counter("synap_delivery_attempts", "Posts to webhooks: delivered, or as they failed.", "outcome")
+ATTEMPTS = Counter("synap_delivery_attempts", "Posts to webhooks, by outcome.", "outcome")
 ATTEMPT_SECONDS = Histogram("synap_delivery_attempt_duration_seconds", "One post to a webhook.")
-POSTS = Gauge("synap_delivery_posts", "Posts to webhooks that are under way.")
+POSTS = Gauge("synap_delivery_posts", "Posts to webhooks that run now.")
 
-POOL = Gauge("synap_database_connections", "Connections of the pool, as they are used.", "state")
-POOL_WAITING = Gauge("synap_database_waiting", "Who waits for a connection of the pool.")
-POOL_WAITED = Counter("synap_database_waited_seconds", "Waited for connections of the pool, in all.")
-POOL_REFUSED = Counter("synap_database_refused", "Who waited in vain for a connection of the pool.")
+POOL = Gauge("synap_database_connections", "Connections of the pool, by state.", "state")
+POOL_WAITING = Gauge("synap_database_waiting", "Requests that wait for a connection of the pool.")
+POOL_WAITED = Counter("synap_database_waited_seconds", "Total time of waiting for connections of the pool.")
+POOL_REFUSED = Counter("synap_database_refused", "Requests that did not get a connection of the pool in time.")
 
-LOOP_SECONDS = Gauge("synap_event_loop_lag_seconds", "How late the process was when it last wrote its numbers down.")
+LOOP_SECONDS = Gauge("synap_event_loop_lag_seconds", "How late the process was when it last wrote its numbers.")
 
 INSTRUMENTS: tuple[Counter | Histogram, ...] = (
     CALLS,
@@ -143,7 +142,7 @@ INSTRUMENTS: tuple[Counter | Histogram, ...] = (
 
 
 class Snapshot(Struct, frozen=True):
-    """What one process has counted, when (in seconds since 1970), and its number: `values` is by instrument."""
+    """What one process has counted by when (in seconds since 1970), with its number. `values` is by instrument."""
 
     number: int
     pid: int
@@ -152,7 +151,7 @@ class Snapshot(Struct, frozen=True):
 
 
 class Board:
-    """Where the processes that share a folder show their numbers. `open` it before use, `close` it at the end."""
+    """The folder in which processes share their numbers. `open` it before use, `close` it at the end."""
 
     def __init__(self, folder: Path, measure: Callable[[], None]) -> None:
         """`measure` sets the gauges."""
@@ -164,7 +163,7 @@ class Board:
         self._one_writes = asyncio.Lock()
 
     def open(self) -> None:
-        """Begin. A folder that cannot be written costs the others' view of this process, and nothing else."""
+        """Start. If the folder cannot be written, only the other processes' view of this one is lost."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -178,7 +177,7 @@ class Board:
         self._writing = asyncio.create_task(self._write_on())
 
     async def close(self) -> None:
-        """End: this process is not shown any more."""
+        """Stop: this process is no longer shown."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -189,9 +188,9 @@ class Board:
             self._lock = None
 
     async def all(self) -> list[Snapshot]:
-        """What every process has counted: this one until now, the others when they last wrote.
+        """The counts of every process: this one's as of now, the others' as last written.
 
-        What is told here is written first: whoever is asked next, of no process less is told than before.
+        Each snapshot is written before it is returned, so the next scrape never shows smaller counts.
         """
         return [await self._write(), *await asyncio.to_thread(self._others)]
 
@@ -209,7 +208,7 @@ class Board:
         return found
 
     def _free(self, folder: int) -> Iterator[tuple[int, int]]:
-        """The numbers that nobody has in an open folder, and the locks that make them ours."""
+        """The free numbers of an open folder, each with the lock that reserves it."""
         for number in count():
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             lock = os.open(f"{number}.lock", flags, 0o600, dir_fd=folder)
@@ -221,7 +220,7 @@ class Board:
                 yield number, lock
 
     def _is_alive(self, path: Path) -> bool:
-        """Whether the process that wrote there still runs: a lock ends with the process that holds it."""
+        """Whether the process that wrote this file still runs: its lock ends with it."""
         try:
             lock = os.open(path.with_suffix(".lock"), os.O_RDWR)
         except OSError:
@@ -238,7 +237,7 @@ class Board:
         return self._folder / f"{number}.json"
 
     async def _write_on(self) -> None:
-        """Write again and again."""
+        """Write regularly."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + WRITE_SECONDS
@@ -250,7 +249,7 @@ class Board:
         async with self._one_writes:
             own = self._own()
             if self._lock is not None:
-                with suppress(OSError):  # a disk that is full: the others see what was written last, and how old it is
+                with suppress(OSError):  # the disk may be full: the others see the last numbers and their age
                     content = msgspec.json.encode(own)
                     await asyncio.to_thread(replace_file, self._file(self._number), content, durable=False)
         return own
@@ -260,7 +259,7 @@ _decoder = msgspec.json.Decoder(Snapshot)
 
 
 def cumulative(instrument: Histogram, counts: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
-    """A histogram's buckets as they are told (each with all that are smaller), and its sum."""
+    """A histogram's buckets in Prometheus's form, each including all smaller ones, and its sum."""
     buckets, below = [], 0.0
     for bound, number in zip([*map(repr, instrument.bounds), "+Inf"], counts, strict=False):
         below += number

@@ -54,7 +54,7 @@ class OpenSpan:
 
 
 class _Process:
-    """What this process traces with."""
+    """The tracer of this process."""
 
     tracer: trace.Tracer | None = None
     close: Callable[[float], None] | None = None
@@ -87,7 +87,7 @@ def stop() -> None:
 
 
 def is_on() -> bool:
-    """Whether anything is traced."""
+    """Whether traces are on."""
     return _Process.tracer is not None
 
 

@@ -224,7 +224,7 @@ async function judgeBundle(bundle, written, verdict, { progress, kept, proof }) 
     check(tree || proof, KEPT_PART);
     await checkKept(kept, log, keys, ring);
     const isHere = tree !== null && kept.size <= tree.size;
-    check(isHere || proof, `it ends before the checkpoint that was kept, which is of ${kept.size} events`);
+    check(isHere || proof, `it ends before the checkpoint that was kept, which covers ${kept.size} events`);
     const same = !isHere || hex(keptRoot) === hex(kept.root);
     check(same, `its first ${kept.size} events are not those of the checkpoint that was kept`);
   }
@@ -322,9 +322,9 @@ export function verifyAudit(input, { log, tips }) {
     const mine = tips.filter((tip) => tip.log === log && tip.seq >= firstSeq).sort((one, other) => one.seq - other.seq);
     for (const { told_at: at, seq, hash } of mine) {
       const entry = entries[seq - firstSeq];
-      const missing = `it is missing, but the event at seq ${at} of the log says that it was there`;
+      const missing = `it is missing, but the event at seq ${at} of the log names it`;
       if (!entry) throw new Broken(missing, seq);
-      const another = `it is not the entry of which the event at seq ${at} of the log tells`;
+      const another = `it is not the entry that the event at seq ${at} of the log names`;
       if (entry.hash !== hash) throw new Broken(another, seq);
       verdict.covered = seq;
     }
@@ -352,13 +352,13 @@ function readAudit(input) {
 function checkEntry(entry, seq, log, before) {
   const { hash, ...said } = entry;
   const broken = (message) => new Broken(message, seq);
-  if (entry.seq !== seq) throw broken(`seq ${entry.seq} stands in its place`);
-  if (entry.log !== log) throw broken('it is of another log');
+  if (entry.seq !== seq) throw broken(`seq ${entry.seq} is in its place`);
+  if (entry.log !== log) throw broken('it belongs to another log');
   if (before && entry.timestamp <= before.timestamp) throw broken('it is not later than the entry before it');
   const link = before ? before.hash : NO_HASH;
   if ((before || seq === 0) && entry.prev_hash !== link) throw broken('it does not link to the entry before it');
   const right = hash === `sha256:${hex(sha256(canonical({ ...said, v: 'evaudit/1' }, 0), 0))}`;
-  if (!right) throw broken('its hash is not that of what it says');
+  if (!right) throw broken('its hash is not that of its contents');
 }
 
 /** What is known of missing and kept bodies. Where the log ends, nothing behind can say that one was erased. */
@@ -467,10 +467,10 @@ class Walk {
   #step(event, seq) {
     const { node_did: node, log, first_seq: firstSeq, last_seq: lastSeq } = this.#bundle;
     checkEvent(event);
-    if (event.seq !== seq) throw new Broken(`seq ${event.seq} stands in its place`);
-    check(seq <= lastSeq, 'it stands behind the last');
-    check(event.node === node, 'it is of another node');
-    check(event.log === log, 'it is of another log');
+    if (event.seq !== seq) throw new Broken(`seq ${event.seq} is in its place`);
+    check(seq <= lastSeq, 'it is after the last');
+    check(event.node === node, 'it belongs to another node');
+    check(event.log === log, 'it belongs to another log');
     check(TIME.test(event.timestamp), 'its timestamp is not UTC with six digits');
     if (seq > firstSeq) {
       check(event.prev_hash === this.#previous.hash, 'it does not link to the event before it');
@@ -637,7 +637,7 @@ class Signatures {
 /** What a checkpoint that `kid` signed says, which has to be of `log`, with `lastSeq` in it. */
 async function readCheckpoint(checkpoint, log, lastSeq, kid, ring) {
   const note = readNote(checkpoint);
-  check(isOf(note, log), 'its checkpoint is of another log');
+  check(isOf(note, log), 'its checkpoint belongs to another log');
   check(note.size > lastSeq, 'its checkpoint is of a shorter log');
   const right = await isNoteSigned(note, kid, ring);
   check(right !== null, 'its checkpoint is not signed by the last of its keys');
@@ -660,7 +660,7 @@ function checkSaid(checkpoint, { origin, size, root }, key) {
 
 /** That a checkpoint which was kept elsewhere is of this log, and signed by one of its keys. */
 async function checkKept(note, log, keys, ring) {
-  check(isOf(note, log), 'the checkpoint that was kept is of another log');
+  check(isOf(note, log), 'the checkpoint that was kept belongs to another log');
   const signed = await Promise.all(keys.map(({ kid }) => isNoteSigned(note, kid, ring)));
   check(signed.includes(true), 'the checkpoint that was kept is signed by none of its keys');
 }
@@ -934,7 +934,7 @@ function canonical(value, depth) {
   if (typeof value === 'number') return numeral(value);
   if (value === null || typeof value === 'boolean') return String(value);
   check(typeof value === 'object', 'it has a value that is not JSON');
-  check(depth <= MAX_DEPTH, 'it is nested too deep');
+  check(depth <= MAX_DEPTH, 'it is nested too deeply');
   let text = '';
   if (Array.isArray(value)) {
     for (const item of value) text += `${text && ','}${canonical(item, depth + 1)}`;

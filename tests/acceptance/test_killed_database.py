@@ -51,7 +51,7 @@ def test_doctor_starts_and_makes_nothing(data_dir: Path) -> None:
     never = synap(data_dir / "metrics", "doctor", code=1, port=free_port())
 
     assert stopped.splitlines()[0] == (
-        f"wrong: The embedded database in {data_dir} is stopped, so nothing in it was looked at; synap serve starts it."
+        f"wrong: The embedded database in {data_dir} is stopped, so it was not checked; synap serve starts it."
     )
     assert f"ok: The install secret {data_dir / 'install.secret'} can be read." in stopped
     assert never.startswith(f"wrong: There is no database in {data_dir / 'metrics'}; synap serve makes one.")

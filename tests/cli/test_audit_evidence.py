@@ -33,18 +33,18 @@ WHERE workspace_id = 'acme'
 AUDIT_TAMPERINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "an entry is removed": (
         ("DELETE FROM audit_entry WHERE workspace_id = 'acme' AND seq = 1",),
-        "seq 1: seq 2 stands in its place",
+        "seq 1: seq 2 is in its place",
     ),
     "the last entry is removed and the tip moved back": (
         (
             "DELETE FROM audit_entry WHERE workspace_id = 'acme' AND seq = 2",
             MOVE_AUDIT_TIP,
         ),
-        "seq 2: it is missing, but the event at seq 1 of the log says that it was there",
+        "seq 2: it is missing, but the event at seq 1 of the log names it",
     ),
     "an entry is changed": (
         ("UPDATE audit_entry SET actor = 'another' WHERE workspace_id = 'acme' AND seq = 0",),
-        "seq 0: its hash is not that of what it says",
+        "seq 0: its hash is not that of its contents",
     ),
 }
 
@@ -120,7 +120,7 @@ def test_what_is_no_audit_of_the_log_is_told_apart(store: Store, tmp_path: Path)
     none = [run("verify", log, "--audit", str(page)), javascript("--audit", str(page), log)]
 
     told = [(each.returncode, each.stdout.splitlines()[1:]) for each in another]
-    assert told == [(1, ["audit seq 0: it is of another log"])] * 2
+    assert told == [(1, ["audit seq 0: it belongs to another log"])] * 2
     assert [each.returncode for each in none] == [2, 2]
     assert all("page.html" in each.stderr for each in none)
 

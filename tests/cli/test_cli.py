@@ -749,17 +749,17 @@ EXTENSIONS: dict[str, tuple[str, dict[str, str], str]] = {
     "named app.x": (
         "app.x",
         {"app/__init__.py": "", "app/x.py": ""},
-        "the server has a package 'app' of its own; name yours differently.",
+        "the server has a package 'app' of its own; rename yours.",
     ),
     "named schemas": (
         "schemas",
         {"schemas/__init__.py": ""},
-        "the server has a package 'schemas' of its own; name yours differently.",
+        "the server has a package 'schemas' of its own; rename yours.",
     ),
     "named procedures.mine": (
         "procedures.mine",
         {"procedures/__init__.py": "", "procedures/mine.py": ""},
-        "the server has a package 'procedures' of its own; name yours differently.",
+        "the server has a package 'procedures' of its own; rename yours.",
     ),
     "named as one of Python's": (
         "json",

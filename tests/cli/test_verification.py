@@ -291,7 +291,7 @@ def test_a_log_is_held_to_a_kept_checkpoint(bundle: Path, tmp_path: Path, capsys
     assert _verify(str(bundle), "--checkpoint", str(own)) == 0
     assert _verify(str(bundle), "--checkpoint", str(longer)) == 1
     assert capsys.readouterr().out.endswith(
-        "bundle: it ends before the checkpoint that was kept, which is of 7 events\n"
+        "bundle: it ends before the checkpoint that was kept, which covers 7 events\n"
     )
     with pytest.raises(UnreadableError, match="cannot be read"):
         cli(["verify", str(bundle), "--checkpoint", str(none)])

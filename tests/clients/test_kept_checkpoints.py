@@ -30,7 +30,7 @@ KEPT: dict[str, tuple[object, str, int, str]] = {
         build(2),
         build(3)["checkpoint"],
         1,
-        "bundle: it ends before the checkpoint that was kept, which is of 3",
+        "bundle: it ends before the checkpoint that was kept, which covers 3",
     ),
     "of another tree": (
         BUNDLE,
@@ -48,7 +48,7 @@ KEPT: dict[str, tuple[object, str, int, str]] = {
         BUNDLE,
         OTHER_LOG.bundle()["checkpoint"],
         1,
-        "bundle: the checkpoint that was kept is of another log",
+        "bundle: the checkpoint that was kept belongs to another log",
     ),
     "with a part": (
         build(6, first_seq=2),

@@ -400,7 +400,7 @@ def test_what_is_not_so_in_a_proof_is_found() -> None:
         ({"event": event | {"seq": 5}}, 5, "its header is not the one that was hashed"),
         ({"event": event | {"id": log.events[3]["id"]}}, 4, "its id is not its hash"),
         ({"event": event | {"signature": log.events[3]["signature"]}}, 4, "its signature is wrong"),
-        ({"event": foreign["event"]}, 4, "it is of another node"),
+        ({"event": foreign["event"]}, 4, "it belongs to another node"),
         ({"event": log.events[3]}, None, outside),
         ({"event": event | {"log": "a b"}}, None, "its log is not a name"),
         ({"keys": []}, None, "it has no keys"),
@@ -418,7 +418,7 @@ def test_what_is_not_so_in_a_proof_is_found() -> None:
         ({"checkpoint": noted | {"extra": 1}}, None, members),
         ({"checkpoint": noted | {"note": "x"}}, None, "its checkpoint is not a signed note"),
         ({"checkpoint": noted | {"note": by_old}}, None, keyed),
-        ({"checkpoint": noted | {"note": of_another}}, None, "its checkpoint is of another log"),
+        ({"checkpoint": noted | {"note": of_another}}, None, "its checkpoint belongs to another log"),
         ({"checkpoint": noted | {"note": before}}, None, "its checkpoint is of a shorter log"),
         ({"checkpoint": noted | {"note": not_here, "root": ZERO_HASH}}, None, outside),
         ({"checkpoint": noted | {"note": not_here}}, None, differs.format("root")),
@@ -623,8 +623,8 @@ def test_what_the_key_in_force_signed_must_fit_its_log_all_the_same() -> None:
     found = verdicts([write(log.bundle()) for log in logs])
 
     assert [verdict["broken"] for verdict in found] == [
-        {"seq": 3, "message": "it is of another node"},
-        {"seq": 3, "message": "it is of another log"},
+        {"seq": 3, "message": "it belongs to another node"},
+        {"seq": 3, "message": "it belongs to another log"},
         {"seq": 3, "message": "it does not link to the event before it"},
     ]
 

@@ -31,7 +31,7 @@ OLD, NEW = 6, 11
 WRONG = "the consistency proof does not show that the log extends the checkpoint that was kept"
 SIZES = "the consistency proof is for trees of "
 KEPT_KEY = "the checkpoint that was kept is signed by none of its keys"
-KEPT_LOG = "the checkpoint that was kept is of another log"
+KEPT_LOG = "the checkpoint that was kept belongs to another log"
 
 
 def log_of(size: int, *, seed: int = 0, name: str = "default", past: int = 0) -> Log:

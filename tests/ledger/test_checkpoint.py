@@ -304,7 +304,7 @@ class TestKids:
     def test_another_spelling_names_none(self, kid: str) -> None:
         assert public_key(kid) is None
         assert not is_signed_by(parse(NOTE), kid)
-        with pytest.raises(ValueError, match="names no Ed25519 key"):
+        with pytest.raises(ValueError, match="does not name an Ed25519 key"):
             vkey(ORIGIN, kid)
 
     @settings(max_examples=examples(200), deadline=None)

@@ -289,12 +289,12 @@ def test_a_verdict_is_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("seq 6 is a rotation of a foreign pair", "it replaces a key that is not in force"),
+        ("seq 6 is a rotation of a foreign pair", "it replaces a key that is not the current one"),
         ("seq 6 is a rotation not signed by the old key", "its rotation is not signed by both keys"),
         ("seq 6 is a rotation of another node", "its rotation is not signed by both keys"),
         (
             "seq 6 is a rotation that the keys do not tell of",
-            "its rotation is not the one that the bundle's keys tell of",
+            "its rotation is not among the bundle's keys",
         ),
         (
             "the rotation at seq 6 is erased, and named",
@@ -573,9 +573,9 @@ def test_another_history_than_the_kept_one_is_told() -> None:
     ]
 
     assert found == [
-        Broken(None, "it ends before the checkpoint that was kept, which is of 9 events"),
+        Broken(None, "it ends before the checkpoint that was kept, which covers 9 events"),
         Broken(None, "the checkpoint that was kept is signed by none of its keys"),
         Broken(None, "its first 6 events are not those of the checkpoint that was kept"),
-        Broken(None, "the checkpoint that was kept is of another log"),
+        Broken(None, "the checkpoint that was kept belongs to another log"),
         Broken(None, KEPT_PART),
     ]

@@ -292,7 +292,7 @@ def test_a_key_whose_first_workspace_was_deleted_must_name_one(
     refused, named = ask(), ask(**{"x-workspace-id": other})
 
     assert refused.status_code == 400, refused.text
-    assert f"is required, since the key's first workspace was deleted; it has: {other}" in refused.text
+    assert f"is required, because the key's first workspace was deleted; it has: {other}" in refused.text
     assert named.status_code in {200, 201}, named.text
     assert len(check_log(keyed.database_url, other)) == (
         path in {"/trpc/events.log", "/v1/events"} and method == "POST"

@@ -73,5 +73,5 @@ def test_garbage_does_not_open(garbage: bytes) -> None:
 
 
 def test_a_later_version_is_told_apart() -> None:
-    with pytest.raises(SealError, match="in a way that this version does not know"):
+    with pytest.raises(SealError, match="has a seal that this version does not know"):
         SEALER.open(b"\x02" + bytes(60), "default", "sub_1")

@@ -1,9 +1,9 @@
-"""Whether a bundle is what its install signed: each member, hash, link, key and signature.
+"""Checks that a bundle is what its install signed: each member, hash, link, key and signature.
 
 The format is in `docs/reference/evlog1.md`, Exports.
 
-Pure, and made for text from strangers: whatever it is, the answer is a verdict. It is read as every JSON reader reads
-it: numbers are doubles, and no name stands twice in an object (I-JSON), so that no two disagree about a value.
+Pure, and made for text from strangers: for any text the answer is a verdict. The text is read as any JSON reader reads
+it. Numbers are doubles, and no name appears twice in an object (I-JSON), so that all readers agree about each value.
 """
 
 from app.ledger.verify.bundle import verify_bundle

@@ -1,4 +1,4 @@
-"""Verifying a bundle: its keys, its seal, its events run by run, its checkpoint."""
+"""Verifies a bundle: its keys, its seal, its events run by run, its checkpoint."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -14,14 +14,14 @@ from app.ledger.verify.verdict import ENDS, LAST_KEY, MISSING, TWICE, Broken, Fa
 from app.ledger.verify.walk import Frame, WalkResult, found_in
 
 PROGRESS_EVENTS = 1000
-"""Events from one report of progress to the next."""
+"""The number of events between two reports of progress."""
 
 Told = Callable[[int, int], None]
-"""Is told how many events were verified, and of how many."""
+"""Gets the number of events verified so far, and of all."""
 
 Runs = Iterable[tuple[int, bytes]]
 Spread = Callable[[Callable[[tuple[int, bytes]], WalkResult | None], Runs], Iterable[WalkResult | None]]
-"""What `map` does, perhaps in other processes: the results come in the order of the runs."""
+"""Works like `map`, perhaps in other processes. The results come in the order of the runs."""
 
 
 def verify_bundle(
@@ -33,13 +33,12 @@ def verify_bundle(
     judge: Judge = signer.verify,
     spread: Spread = map,
 ) -> Verdict:
-    """The verdict on a bundle's JSON text. Never raises for what the text is.
+    """The verdict on a bundle's JSON text. No text makes it raise.
 
-    With `extends` the log also has to begin with all that this checkpoint, kept elsewhere, covers: the bundle is then a
-    whole log, or `consistency` leads from that checkpoint to the one in the bundle.
-    `progress` is told at each thousand events, or with the run that goes beyond it, and at the end. `judge` may
-    remember what it judged. Runs of events are decoded one at a time in this process, or by whatever `spread` gives
-    them to; of those without a body the names are kept.
+    With `extends` the log must also begin with everything that this checkpoint, kept elsewhere, covers. The bundle must
+    then be a whole log, or `consistency` must lead from that checkpoint to the bundle's own.
+    `progress` is called about every thousand events and at the end. `judge` may cache its results. Runs of events are
+    decoded one at a time in this process, or where `spread` sends them.
     """
     text = EvidenceText(source)
     try:
@@ -69,7 +68,7 @@ def verify_bundle(
 def verdict_of(
     tally: Tally, count: int, checkpoint: Checkpoint | None, broken: Broken | None, unconfirmed: list[int]
 ) -> Verdict:
-    """The verdict on what was walked."""
+    """The verdict on the events that were walked."""
     frame = tally.frame
     return Verdict(
         log=frame.log,
@@ -94,7 +93,7 @@ def _frame(bundle: Bundle) -> Frame:
 def _walk(
     text: EvidenceText, layout: Layout, tally: Tally, judge: Judge, spread: Spread, progress: Told | None
 ) -> None:
-    """Check each event in turn, up to the first that is broken."""
+    """Check each event in turn, up to the first broken one."""
     first = tally.frame.first_seq
     runs: Iterator[tuple[int, bytes]] = ((first + run.place, text.piece(run)) for run in layout.runs)
     walked = spread(partial(found_in, tally.frame, judge), runs)
@@ -102,7 +101,7 @@ def _walk(
     for run, found in zip(layout.runs, walked, strict=True):
         if found is not None and found.follows(tally.before):
             tally.add(found)
-        else:  # again, behind what is known: it is right after all, or the first fault is told
+        else:  # again, after what is known: either it is right after all, or this finds the first fault
             tally.along(text.piece(run), judge)
         text.forget(run)
         done = run.next_place
@@ -114,14 +113,14 @@ def _walk(
 
 
 def _check_end(bundle: Bundle, layout: Layout, tally: Tally) -> None:
-    """What the bundle says of the first and the last event."""
+    """Check the bundle's members about the first and the last event."""
     check(not layout.count or tally.kid == bundle.kid, LAST_KEY)
     check(bundle.chain_root_hash == hash_text(tally.first_hash), ENDS.format("chain_root_hash", "first"))
     check(bundle.chain_tip_hash == hash_text(tally.last_hash), ENDS.format("chain_tip_hash", "last"))
 
 
 def _check_names(bundle: Bundle, layout: Layout, tally: Tally) -> None:
-    """No name stands twice: the text has as many members as were read of it."""
+    """Check that no name appears twice: the text has as many members as were decoded."""
     if tally.twice is not None:
         raise Fault(TWICE, tally.twice)
     own = len(Bundle.__struct_fields__) + members_of_keys(bundle.keys)

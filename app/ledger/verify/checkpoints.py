@@ -1,4 +1,4 @@
-"""Checkpoints: of a bundle or a proof, kept elsewhere, and of two trees of which one extends the other."""
+"""Checks the checkpoints of bundles and proofs, a checkpoint kept elsewhere, and that one tree extends another."""
 
 import binascii
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def read_checkpoint(text: str) -> Note:
 
 
 def checked_checkpoint(text: str, proof: Sequence[str], tally: Tally) -> Checkpoint:
-    """What the note `text` says: the last key signed it, and by `proof` its tree has the last event."""
+    """The checkpoint in the note `text`: the last key signed it, and by `proof` its tree has the last event."""
     frame = tally.frame
     note = read_checkpoint(text)
     checkpoint = note.checkpoint
@@ -54,17 +54,17 @@ def checked_checkpoint(text: str, proof: Sequence[str], tally: Tally) -> Checkpo
 
 
 def check_said(said: ProofCheckpoint, checkpoint: Checkpoint, kid: str) -> None:
-    """What is said of the note, which the key `kid` signed, is what the note says."""
+    """The proof's members about the note, which the key `kid` signed, agree with the note."""
     root = binascii.b2a_base64(checkpoint.root, newline=False).decode()
     check((said.origin, said.size, said.root) == (checkpoint.origin, checkpoint.size, root), PROOF_CHECKPOINT)
     check(said.vkey == vkey(checkpoint.origin, kid), PROOF_CHECKPOINT)
 
 
 def check_extends(note: Note, tally: Tally, proof: Consistency | None) -> None:
-    """The log begins with all that the checkpoint covers, which was kept elsewhere.
+    """Check that the log begins with everything that `note`, a checkpoint kept elsewhere, covers.
 
-    The events show it, if they are all here. If they are not, a consistency proof is needed, which is checked later:
-    `check_consistency`.
+    The events show it if all of them are here. Otherwise a consistency proof is needed, which `check_consistency`
+    checks later.
     """
     kept, frame = note.checkpoint, tally.frame
     check(proof is not None or frame.first_seq == 0, KEPT_PART)
@@ -75,13 +75,13 @@ def check_extends(note: Note, tally: Tally, proof: Consistency | None) -> None:
 
 
 def check_kept(note: Note, log: str, keys: Sequence[Key]) -> None:
-    """A checkpoint that was kept elsewhere is of the log, and one of the keys signed it."""
+    """Check that a checkpoint kept elsewhere is of the log, and that one of the keys signed it."""
     check(note.checkpoint.origin.endswith(f"/{log}"), KEPT_LOG)
     check(any(is_signed_by(note, key.kid) for key in keys), KEPT_KEY)
 
 
 def check_consistency(proof: Consistency, kept: Checkpoint, later: Checkpoint) -> None:
-    """The tree of `later` extends that of `kept`, by the proof. Both are signed, so the proof needs no signature."""
+    """Check that the tree of `later` extends that of `kept`. Both are signed, so the proof needs no signature."""
     sizes = (proof.from_size, proof.to_size, kept.size, later.size)
     check(sizes[:2] == sizes[2:], CONSISTENCY_SIZES.format(*sizes))
     check(verify_consistency(kept.size, later.size, kept.root, later.root, hashes_of(proof.proof)), CONSISTENCY)

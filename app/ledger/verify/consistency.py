@@ -1,4 +1,4 @@
-"""Verifying the proof that a log extends a checkpoint that was kept elsewhere (`ledger.consistency`)."""
+"""Verifies the proof that a log extends a checkpoint kept elsewhere (`ledger.consistency`)."""
 
 from msgspec import UnsetType
 
@@ -28,7 +28,7 @@ from app.ledger.verify.verdict import (
 
 
 def read_consistency(source: Source) -> Consistency:
-    """The proof in a JSON text. Nothing of it is checked but its members. Raises Fault."""
+    """The proof in a JSON text. It checks only the members. Raises Fault."""
     proof = decoded(source, consistency_decoder, CONSISTENCY_SHAPE)
     own = len(Consistency.__struct_fields__) + members_of_keys(proof.keys)
     noted = -1 if isinstance(proof.checkpoint, UnsetType) else len(ProofCheckpoint.__struct_fields__)
@@ -37,9 +37,9 @@ def read_consistency(source: Source) -> Consistency:
 
 
 def verify_consistency(source: Source, kept: Note, *, judge: Judge = signer.verify) -> Verdict:
-    """The verdict on a consistency proof that has the later checkpoint; `kept` is the earlier one.
+    """The verdict on a consistency proof with the later checkpoint; `kept` is the earlier one.
 
-    Never raises for what the text is.
+    No text makes it raise.
     """
     try:
         proof = read_consistency(source)

@@ -1,4 +1,4 @@
-"""The keys of a bundle or a proof, and signatures by them."""
+"""Checks the keys of a bundle or a proof, and signatures by them."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,11 +10,11 @@ from app.ledger.verify.shapes import Bundle, Key, Rotation, is_timestamp, unbase
 from app.ledger.verify.verdict import KEY_CHAIN, KEY_POINT, NODE_KEY, SEAL, SEALING_KEY, Break, Fault, check
 
 Judge = Callable[[str, bytes, bytes], bool]
-"""Whether the key of this kid made this signature (the last of the three) over the text: `signer.verify`."""
+"""Whether the key of this kid made this signature (the last argument) over the text, as `signer.verify` says."""
 
 
 def check_keys(keys: Sequence[Key], node: str, judge: Judge) -> None:
-    """The node's key, and from each key to the next a rotation that both signed; the new one alone at a break."""
+    """Check the node's key, and that both keys signed each rotation; at a break only the new key did."""
     first, *others = keys
     for number, key in enumerate(keys, 1):
         check(signer.public_key(key.kid), KEY_POINT.format(number))
@@ -30,7 +30,7 @@ def check_keys(keys: Sequence[Key], node: str, judge: Judge) -> None:
 
 
 def breaks_of(keys: Sequence[Key], rotated: Mapping[int, int] | None = None) -> list[Break]:
-    """The keys that were lost. `rotated`: the seqs of the events that show it, by place in the keys."""
+    """The keys that were lost. `rotated` has the seqs of the events that show it, by place in the keys."""
     rotations = ((place, key.rotation) for place, key in enumerate(keys))
     return [
         Break(rotation.kid_old, rotation.kid_new, rotation.rotated_at, (rotated or {}).get(place))
@@ -40,7 +40,7 @@ def breaks_of(keys: Sequence[Key], rotated: Mapping[int, int] | None = None) -> 
 
 
 def is_rotation_signed(rotation: Rotation, node: str, judge: Judge) -> bool:
-    """Whether both keys signed it; the new one alone at a break."""
+    """Whether both keys signed the rotation; at a break, whether the new one did."""
     if not is_timestamp(rotation.rotated_at):
         return False
     old, new = rotation.kid_old, rotation.kid_new
@@ -50,7 +50,7 @@ def is_rotation_signed(rotation: Rotation, node: str, judge: Judge) -> bool:
 
 
 def check_seal(bundle: Bundle, judge: Judge) -> None:
-    """The bundle signature, over all that the events do not prove by themselves."""
+    """Check the bundle's signature, which covers everything that the events do not prove themselves."""
     check(any(key.kid == bundle.kid for key in bundle.keys), SEALING_KEY)
     text = export_text(
         node=bundle.node_did,

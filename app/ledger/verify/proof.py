@@ -1,4 +1,4 @@
-"""Verifying the proof that one event is in its log (`ledger.proof`): as a part of the log that has no other event."""
+"""Verifies the proof that one event is in its log (`ledger.proof`), as a part of the log with only that event."""
 
 from typing import Literal
 
@@ -24,14 +24,14 @@ from app.ledger.verify.walk import Frame
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
 
 MAX_PROOF_BYTES = 4 * 2**20
-"""What is larger has more than one event."""
+"""The maximum of a proof. A longer text has more than one event."""
 
 
 EvidenceKind = Literal["bundle", "proof", "consistency"]
 
 
 def kind_of(source: Source) -> EvidenceKind:
-    """Whether it is the proof of one event, or of consistency, as the ledger answers it; all else is a bundle."""
+    """Whether the text is the proof of one event or of consistency, as the ledger returns it; otherwise a bundle."""
     if len(source) > MAX_PROOF_BYTES:
         return "bundle"
     try:
@@ -44,7 +44,7 @@ def kind_of(source: Source) -> EvidenceKind:
 
 
 def verify_proof(source: Source, *, judge: Judge = signer.verify) -> Verdict:
-    """The verdict on the proof of one event. Never raises for what the text is."""
+    """The verdict on the proof of one event. No text makes it raise."""
     try:
         proof = decoded(source, proof_decoder, PROOF_SHAPE)
         event = decoded(proof.event, event_decoder, MEMBERS)
@@ -71,7 +71,7 @@ def _frame(proof: Proof, event: Event) -> Frame:
 
 
 def _check_names(source: bytes, proof: Proof, tally: Tally) -> None:
-    """No name stands twice: the text has as many members as were read of it."""
+    """Check that no name appears twice: the text has as many members as were decoded."""
     if tally.twice is not None:
         raise Fault(TWICE, tally.twice)
     own = len(Proof.__struct_fields__) + len(ProofCheckpoint.__struct_fields__) + members_of_keys(proof.keys)

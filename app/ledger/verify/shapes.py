@@ -1,4 +1,4 @@
-"""What bundles, proofs and events are made of, as they are decoded, and what can be said of their text."""
+"""The types of bundles, proofs and events as decoded, and checks of their text."""
 
 import binascii
 import re
@@ -22,13 +22,13 @@ Source = bytes | memoryview | mmap
 _TIMESTAMP = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z"
 _HASH = r"\Asha256:[0-9a-f]{64}\Z"
 _PLAIN = r"\A[ !#-\[\]-~]*\Z"
-"""ASCII that JSON does not escape: `header_bytes` is exact for it, and servers write nothing else into headers."""
+"""ASCII that JSON does not escape. `header_bytes` is exact for it, and servers write only such headers."""
 
 _Hash = Annotated[str, Meta(pattern=_HASH)]
 _Instant = Annotated[str, Meta(pattern=_TIMESTAMP)]
 _Range = Meta(ge=-1, le=MAX_SAFE_INTEGER)
 _Place = Annotated[int, _Range] | Annotated[float, _Range]
-"""A whole number, which JSON may also write as 1.0; compared as such."""
+"""A whole number, which JSON may also write as 1.0. Both are compared as numbers."""
 
 is_timestamp = re.compile(_TIMESTAMP).search
 is_hash = re.compile(_HASH).search
@@ -38,7 +38,7 @@ _string = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
-    """How one key followed another; without the old one's signature it was lost."""
+    """The change from one key to the next. Without the old key's signature that key was lost."""
 
     kid_old: str
     kid_new: str
@@ -48,14 +48,14 @@ class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Key(Struct, frozen=True, forbid_unknown_fields=True):
-    """A key of the install, and how it came into force."""
+    """A key of the install, and the rotation that introduced it."""
 
     kid: str
     rotation: Rotation | UnsetType = UNSET
 
 
 class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
-    """An export. Its events are read run by run: here there are none of them."""
+    """An export. Its events are read run by run, so here the list is empty."""
 
     export_id: Annotated[str, Meta(pattern=r"\Aexp_[0-9a-f]{32}\Z")]
     node_did: Annotated[str, Meta(pattern=_PLAIN)]
@@ -75,7 +75,7 @@ class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProofCheckpoint(Struct, frozen=True, forbid_unknown_fields=True):
-    """The checkpoint of a proof: the note, and what it says."""
+    """The checkpoint of a proof: the note, and its contents."""
 
     note: str
     origin: str
@@ -95,7 +95,7 @@ class Proof(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Consistency(Struct, frozen=True, forbid_unknown_fields=True):
-    """The proof that a tree extends an earlier one (`ledger.consistency`). It has a checkpoint of the log now only."""
+    """The proof that a tree extends an earlier one (`ledger.consistency`). It has a checkpoint only of the log now."""
 
     from_size: int | float
     to_size: int | float
@@ -106,7 +106,7 @@ class Consistency(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
-    """An event as the ledger shows it."""
+    """An event in the ledger's form."""
 
     id: str
     event_id: str
@@ -126,7 +126,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Context(Struct, frozen=True, rename="camel"):
-    """What every body has; the rest is of the body's hash alone."""
+    """The members of every body. The body's hash covers the others."""
 
     salt: str
     user_id: str
@@ -141,7 +141,7 @@ class Rotations(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToldTip(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an audit ends."""
+    """The end of an audit."""
 
     log: str
     seq: _Place
@@ -149,13 +149,13 @@ class ToldTip(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToldTips(Struct, frozen=True, forbid_unknown_fields=True):
-    """The payload of an event that says where audits end."""
+    """The payload of an event that records the ends of audits."""
 
     tips: list[ToldTip]
 
 
 class RolledBack(Struct, frozen=True, forbid_unknown_fields=True):
-    """The payload of an event that says that events were lost."""
+    """The payload of an event that records the loss of events."""
 
     size: _Place
     root: _Hash
@@ -188,16 +188,16 @@ erasure_decoder = msgspec.json.Decoder(Erasures)
 
 
 def decoded(text: Any, decoder: msgspec.json.Decoder[T], message: str) -> T:
-    """What JSON says. Raises Fault with `message`, and in it the reason."""
+    """JSON as a value. Raises Fault with `message`, which contains the reason."""
     try:
         return decoder.decode(text)
     except UNREADABLE as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Fault(message.format(reason)) from None
 
 
 def unbase64(text: str) -> bytes | None:
-    """The bytes, if this is the one spelling that base64 has for them."""
+    """The bytes, if the text is their only valid base64 spelling."""
     try:
         raw = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
@@ -206,12 +206,12 @@ def unbase64(text: str) -> bytes | None:
 
 
 def hashes_of(texts: Iterable[str]) -> list[bytes]:
-    """The hashes of a proof. What is not base64 has no bytes, so that no proof with it verifies."""
+    """The hashes of a proof. Text that is not base64 becomes empty, so that no proof with it verifies."""
     return [unbase64(text) or b"" for text in texts]
 
 
 def members_of(text: bytes) -> int:
-    """How many members the objects of some JSON text have in all. Line by line: no string goes over a line's end."""
+    """How many members the objects of a JSON text have in all. It counts by line: no string continues on the next."""
     count, start = 0, 0
     while start < len(text):
         end = text.find(b"\n", start) + 1 or len(text)
@@ -221,15 +221,15 @@ def members_of(text: bytes) -> int:
 
 
 def members_of_keys(keys: Iterable[Key]) -> int:
-    """How many members keys have that were read."""
+    """How many members the decoded keys have."""
     return sum(1 if key.rotation is UNSET else 2 + len(Rotation.__struct_fields__) for key in keys)
 
 
 def has_name_twice(text: bytes, event: Event, body: bytes) -> bool:
-    """Whether the text of an event, of which `body` is the canonical body, has more members than were read of it.
+    """Whether an event's text has more members than were decoded from it. `body` is its canonical body.
 
-    If the text has no escape, each colon that was read is in the texts of the event or in its body, and each member
-    that was not read has one more. They are counted in a tenth of the time that members take.
+    If the text has no escape, every colon of a decoded member is in the event's texts or in its body, and each other
+    member adds one. Counting colons takes a tenth of the time of counting members.
     """
     own = len(Event.__struct_fields__) - (event.erased is UNSET)
     if b"\\" in text:
@@ -241,13 +241,13 @@ def has_name_twice(text: bytes, event: Event, body: bytes) -> bool:
 
 
 def body_of(event: Event) -> bytes:
-    """The canonical body: the context and, as `data`, the payload."""
+    """The canonical body: the context with the payload as `data`."""
     payload, context = bytes(event.payload), bytes(event.context)
     try:
         return canonical(b'{"data":%b,%b' % (payload, context[1:]), "body")
     except InvalidInput:
-        # Its parts may be nested as deep as its whole here: what was stored was measured part by part. And `1e21` may
-        # have become a digit string by a tool that reads and writes JSON.
+        # The parts may be nested as deeply as a whole body, because the server measured each part when it stored them.
+        # A tool that reads and writes JSON may have turned `1e21` into digits.
         parts = decoded(context, member_decoder, CONTEXT) | {"data": event.payload}
     try:
         written = {name: canonical(_as_double(bytes(part)), name) for name, part in parts.items()}
@@ -258,10 +258,10 @@ def body_of(event: Event) -> bytes:
 
 
 def _as_double(text: bytes) -> bytes:
-    """JSON whose whole numbers of 22 digits and more are the doubles that every JSON reader makes of them."""
+    """JSON in which whole numbers of 22 digits and more are the doubles that every JSON reader makes of them."""
     return _whole_number.sub(lambda found: found[0] + (b"" if found[0].startswith(b'"') else b"e0"), text)
 
 
 def hash_text(hash: bytes) -> str:
-    """As members have it."""
+    """A hash in the form of members."""
     return f"sha256:{hash.hex()}"

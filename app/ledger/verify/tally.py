@@ -1,4 +1,4 @@
-"""All that is known of a log's events so far, put together from what was found in its runs."""
+"""Joins what the walks found in a log's runs into what is known of all events so far."""
 
 from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
@@ -13,25 +13,25 @@ from app.ledger.verify.verdict import UNNAMED, Break, Fault, LostCheckpoint
 from app.ledger.verify.walk import Before, EntryWalk, Frame, WalkResult
 
 HASHES_IN_MEMORY = 2**20
-"""Bytes of events' hashes; more of them are in a file."""
+"""Bytes of events' hashes in memory. Beyond that they are in a file."""
 
 
 class Tally:
     """What is known of all events so far."""
 
     def __init__(self, frame: Frame, kept_size: int = -1) -> None:
-        """`kept_size`: of the checkpoint that was kept elsewhere."""
+        """`kept_size` is the size of the checkpoint kept elsewhere."""
         self.frame = frame
         self.kept_size = kept_size
         self.kept_root = EMPTY_ROOT
-        """Of the tree of that many events."""
+        """The root of the tree of `kept_size` events."""
         self.before = Before.of(frame.first_seq)
         self.first_hash = GENESIS
         self.frontier = Frontier()
         self.rotated: dict[int, int] = {}
         self.bodiless: dict[int, tuple[str, str]] = {}
         self.missing: set[int] = set()
-        """The seqs of events without a body that no later one has named so far."""
+        """The seqs of events without a body that no later event has named so far."""
         self.kept: set[int] = set()
         self.tips: list[AuditTip] = []
         self.lost: list[LostCheckpoint] = []
@@ -40,16 +40,16 @@ class Tally:
 
     @property
     def last_hash(self) -> bytes:
-        """Of the last event; zeros if there is none."""
+        """The hash of the last event; zeros if there is none."""
         return self.before.hash or GENESIS
 
     @property
     def kid(self) -> str:
-        """The key in force behind the last event."""
+        """The signing key after the last event."""
         return self.frame.keys[self.before.key or 0].kid
 
     def along(self, text: bytes, judge: Judge) -> None:
-        """Walk a run here, behind what is known. Raises Fault for the first event that is broken."""
+        """Walk a run after what is known. Raises Fault for the first broken event."""
         walk = EntryWalk(self.frame, self.before, judge)
         try:
             walk.along(text)
@@ -57,7 +57,7 @@ class Tally:
             self.add(walk.found)
 
     def add(self, found: WalkResult) -> None:
-        """Take in what a run has, which follows."""
+        """Add the findings of the next run."""
         hashes = bytes(found.hashes)
         for at in range(0, len(hashes), HASH_BYTES):
             self._push(hashes[at : at + HASH_BYTES])
@@ -77,13 +77,13 @@ class Tally:
             self._erase(seq, erasures)
 
     def unconfirmed(self, checkpoint: Checkpoint) -> list[int]:
-        """The seqs of bodies that are missing for no reason known here. The log's end leaves no reason."""
+        """The seqs of missing bodies that no event here explains. At the end of the log that is a fault."""
         if self.missing and checkpoint.size == self.before.seq:
             raise Fault(UNNAMED, min(self.missing))
         return sorted(self.missing)
 
     def breaks(self) -> list[Break]:
-        """Of the keys and the events."""
+        """The breaks in the keys and in the events."""
         return breaks_of(self.frame.keys, self.rotated)
 
     def _push(self, hash_: bytes) -> None:
@@ -92,7 +92,7 @@ class Tally:
             self.kept_root = self.frontier.root()
 
     def _erase(self, by: int, erasures: Sequence[Erasure]) -> None:
-        """Settle the missing bodies that the event `by` names; only events before it are among them."""
+        """Settle the missing bodies that the event `by` names. All of these events are before it."""
         first = self.frame.first_seq
         for erasure in erasures:
             if not first <= erasure.seq < by or erasure.seq % 1:

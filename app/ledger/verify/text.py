@@ -1,7 +1,7 @@
-"""The text of a bundle, of any size and with its members in any order, read piece by piece.
+"""Reads the text of a bundle piece by piece, whatever its size and the order of its members.
 
-What is decoded at once is a run of events, or a member that is not `events`. So little of a file is in memory at a
-time, and runs can be judged by several processes.
+It decodes one run of events at a time, or one member other than `events`. So little of a file is in memory at once, and
+several processes can check the runs.
 """
 
 import mmap
@@ -17,10 +17,10 @@ from schemas.jsontext import UNREADABLE
 
 RUN_EVENTS = 500
 RUN_BYTES = 2**20
-"""A run ends with the event that reaches one of the two."""
+"""A run ends with the event that reaches this size or `RUN_EVENTS`."""
 
 WINDOW_BYTES = 2**16
-"""Where the end of a value is looked for first."""
+"""The end of a value is first looked for within this many bytes."""
 
 _space = re.compile(rb"[ \t\n\r]+")
 _trailing = re.compile(r"trailing characters \(byte ([0-9]+)\)")
@@ -29,7 +29,7 @@ _name = msgspec.json.Decoder(str)
 
 
 class Run(Struct, frozen=True):
-    """Events side by side: which they are among all, and where their text begins and ends."""
+    """Adjacent events: their places among all, and the beginning and end of their text."""
 
     place: int
     next_place: int
@@ -38,17 +38,17 @@ class Run(Struct, frozen=True):
 
 
 class Layout(Struct, frozen=True):
-    """What a bundle says but for its events, and where those are."""
+    """A bundle's text without its events, and the places of the events."""
 
     outside: bytes
-    """The text, in which the events are an empty list."""
+    """The text with an empty list of events."""
     runs: list[Run]
     count: int
-    """How many events there are."""
+    """The number of events."""
 
 
 class EvidenceText:
-    """JSON text, in memory or in a file that is mapped."""
+    """JSON text, in memory or in a mapped file."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -58,13 +58,13 @@ class EvidenceText:
         return bytes(self._source[run.start : run.end])
 
     def forget(self, run: Run) -> None:
-        """Let the system take back the memory that a file's map has of a run; it can be read again."""
+        """Let the system reclaim the memory of a run in a mapped file. It can be read again."""
         if isinstance(self._source, mmap.mmap):
             start = run.start - run.start % mmap.ALLOCATIONGRANULARITY
             self._source.madvise(mmap.MADV_DONTNEED, start, run.end - start)
 
     def read(self) -> tuple[Bundle, Layout]:
-        """The bundle, of the right members and types, whose seqs and count agree with each other. Raises Fault."""
+        """The bundle, with the right members and types, whose seqs and count agree. Raises Fault."""
         try:
             layout = _Scan(self).layout()
         except UNREADABLE:
@@ -78,14 +78,14 @@ class EvidenceText:
         return bundle, layout
 
     def view(self) -> memoryview:
-        """All of it, where it lies."""
+        """The whole text, without a copy."""
         return memoryview(self._source)
 
 
 class _Scan:
-    """Goes over the text once. Every value is passed over by the decoder that would read it.
+    """Scans the text once. The decoder of each value skips it.
 
-    Raises what msgspec raises, and ValueError, for text that is not one JSON object.
+    Raises the errors of msgspec, and ValueError, for text that is not one JSON object.
     """
 
     def __init__(self, text: EvidenceText) -> None:
@@ -96,7 +96,7 @@ class _Scan:
         self._count = 0
 
     def layout(self) -> Layout:
-        """All of it."""
+        """Scan the whole text."""
         outside = bytearray()
         for name in self._names():
             outside += b"," if outside else b"{"
@@ -110,11 +110,11 @@ class _Scan:
                 outside += self._view[start : self._at]
         self._skip_space()
         if self._at != len(self._view):
-            raise ValueError("something stands behind it")
+            raise ValueError("there is text after the object")
         return Layout(bytes(outside or b"{") + b"}", self._runs, self._count)
 
     def _names(self) -> Iterator[str]:
-        """Each member's; whoever takes it passes over the value."""
+        """The name of each member. The caller skips its value."""
         self._expect(b"{")
         if self._take(b"}"):
             return
@@ -130,7 +130,7 @@ class _Scan:
             self._expect(b",")
 
     def _pass_events(self) -> None:
-        """Note the runs of the list that was opened."""
+        """Note the runs of the open list."""
         self._runs, self._count = [], 0
         more = not self._take(b"]")
         start = self._at
@@ -148,7 +148,7 @@ class _Scan:
                 start = self._at
 
     def _pass_value(self) -> None:
-        """Go to the end of a value, and of the space behind it."""
+        """Skip a value and the space after it."""
         size = WINDOW_BYTES
         while True:
             end = self._at + size
@@ -168,10 +168,10 @@ class _Scan:
 
     def _expect(self, octet: bytes) -> None:
         if not self._take(octet):
-            raise ValueError("another character stands there")
+            raise ValueError("there is another character in its place")
 
     def _take(self, octet: bytes) -> bool:
-        """Go over the octet, and space before it, if it comes next."""
+        """Skip the octet, and space before it, if it comes next."""
         self._skip_space()
         found = self._view[self._at : self._at + 1] == octet
         self._at += found

@@ -1,46 +1,46 @@
-"""What a verdict says, and all that may be wrong with a bundle, a proof and an event."""
+"""The verdict, and all faults of a bundle, a proof and an event."""
 
 from msgspec import Struct
 
 from app.ledger.audit import AuditTip
 from app.ledger.checkpoint import Checkpoint
 
-# What may be wrong with a bundle, and with an event: all that a verdict says.
+# All faults of a bundle and of an event.
 SHAPE = "it is not a bundle: {}"
 PROOF_SHAPE = "it is not a proof: {}"
 CONSISTENCY_SHAPE = "it is not a consistency proof: {}"
-PROOF_CHECKPOINT = "its checkpoint says otherwise than its note"
-NO_EVENTS = "it names no events, but not as 0, -1 and 0"
+PROOF_CHECKPOINT = "its checkpoint differs from its note"
+NO_EVENTS = "it has no events, but its seqs and count are not 0, -1 and 0"
 COUNT = "its count is not that of the seqs from first_seq to last_seq"
 NODE_KEY = "the first of its keys is not the node's"
 KEY_POINT = "number {} of its keys is not an Ed25519 key"
 KEY_CHAIN = "number {} of its keys does not follow from the one before: {}"
 SEALING_KEY = "its kid is not one of its keys"
-SEAL = "its bundle signature is not by its kid over what it says of itself"
-LAST_KEY = "its kid is not the key in force behind the last event"
+SEAL = "its bundle signature is not by its kid over its contents"
+LAST_KEY = "its kid is not the signing key after the last event"
 ENDS = "its {} is not the hash of its {} event"
-CHECKPOINT = "its checkpoint is not one: {}"
+CHECKPOINT = "its checkpoint is invalid: {}"
 CHECKPOINT_ORIGIN = "the origin of its checkpoint names no log"
-CHECKPOINT_LOG = "its checkpoint is of another log"
+CHECKPOINT_LOG = "its checkpoint belongs to another log"
 CHECKPOINT_SIZE = "its checkpoint covers fewer events than it contains"
 CHECKPOINT_KEY = "its checkpoint is not signed by the last of its keys"
-CHECKPOINT_ROOT = "its events are not those of its checkpoint: the root is another"
+CHECKPOINT_ROOT = "its events are not those of its checkpoint: the roots differ"
 INCLUSION = "its last event is not in the tree of its checkpoint"
 TWICE = "it has a member name twice"
 KEPT_PART = (
     "it is a part: only a whole log, or a consistency proof, shows whether it extends the checkpoint that was kept"
 )
-KEPT_LOG = "the checkpoint that was kept is of another log"
+KEPT_LOG = "the checkpoint that was kept belongs to another log"
 KEPT_KEY = "the checkpoint that was kept is signed by none of its keys"
-KEPT_SIZE = "it ends before the checkpoint that was kept, which is of {} events"
+KEPT_SIZE = "it ends before the checkpoint that was kept, which covers {} events"
 KEPT_ROOT = "its first {} events are not those of the checkpoint that was kept"
 CONSISTENCY_SIZES = "the consistency proof is for trees of {} and {} events, but the checkpoints have {} and {}"
 CONSISTENCY = "the consistency proof does not show that the log extends the checkpoint that was kept"
 MEMBERS = "it is not an event: {}"
-PLACE = "seq {} stands in its place"
+PLACE = "seq {} is in its place"
 MISSING = "it is not there, but the bundle names it"
-BEHIND = "it stands behind the last seq that the bundle names"
-ANOTHER_LOG = "it is of another node or log"
+BEHIND = "it is after the last seq that the bundle names"
+ANOTHER_LOG = "it belongs to another node or log"
 LINK = "it does not link to the event before it"
 TIME = "its timestamp is not UTC with six digits"
 LATER = "it is not later than the event before it"
@@ -50,25 +50,25 @@ NEVER_ERASED = "it has no body, but an event of its type is never erased"
 TIPS = "it does not say where audits end: {}"
 ROLLED_BACK = "it does not say which checkpoint was lost: {}"
 UNNAMED = "its body is missing, and no later event says that it was erased"
-CONTEXT = "its context is not one: {}"
+CONTEXT = "its context is invalid: {}"
 PAYLOAD = "its payload is not an object"
 BODY = "its body is not the one that was hashed"
 BODY_LIMITS = "its body is one that no server stores: {}"
-SERVER = "it is a server's event that the server did not write"
+SERVER = "its type is the server's, but the server did not write it"
 ERASURES = "it does not say what was erased: {}"
 HEADER = "its header has characters that no header has"
 HASH = "its hash is not that of its header"
 ID = "its id is not its hash"
 ROTATIONS = "it does not say which keys changed: {}"
-NOT_IN_FORCE = "it replaces a key that is not in force"
+NOT_IN_FORCE = "it replaces a key that is not the current one"
 UNSIGNED = "its rotation is not signed by both keys"
-UNKNOWN_ROTATION = "its rotation is not the one that the bundle's keys tell of"
-KEY = "it is signed by a key that is not in force"
+UNKNOWN_ROTATION = "its rotation is not among the bundle's keys"
+KEY = "it is signed by a key that is not the current one"
 SIGNATURE = "its signature is not by its kid over its hash"
 
 
 class Broken(Struct, frozen=True):
-    """What is wrong first: of the event at `seq`, or of the bundle itself (None)."""
+    """The first fault: of the event at `seq`, or of the bundle itself (None)."""
 
     seq: int | None
     message: str
@@ -79,9 +79,9 @@ class Broken(Struct, frozen=True):
 
 
 class Break(Struct, frozen=True):
-    """A key that was lost: nobody can tell whether the next one is the install's. `seq` is of the event that shows it.
+    """A key that was lost, so nobody can tell whether the next one is the install's. The event at `seq` shows it.
 
-    None: only the bundle's keys show it.
+    `seq` is None if only the bundle's keys show it.
     """
 
     kid_old: str
@@ -91,7 +91,7 @@ class Break(Struct, frozen=True):
 
 
 class LostCheckpoint(Struct, frozen=True):
-    """A checkpoint that the log does not extend; the event at `seq` says that an administrator accepted that."""
+    """A checkpoint that the log does not extend. The event at `seq` says that an administrator accepted that."""
 
     seq: int
     size: int
@@ -99,11 +99,11 @@ class LostCheckpoint(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What a bundle says of itself, as far as it could be read, and whether that is true.
+    """The contents of a bundle, as far as they could be read, and whether they are true.
 
-    It is, where `broken` is None. `unconfirmed` are the seqs of missing bodies that a later event, outside this part
-    of the log, may name; `kept` those of bodies that are here though a later event says that they were erased.
-    `checkpoint` is None unless its turn came and it was good.
+    They are true if `broken` is None. `unconfirmed` are the seqs of missing bodies that a later event, outside of this
+    part of the log, may name. `kept` are the seqs of bodies that are here although a later event says that they were
+    erased. `checkpoint` is None unless it was checked and is valid.
     """
 
     log: str = ""
@@ -121,7 +121,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class Fault(Exception):
-    """What is wrong; `seq` as in Broken."""
+    """What is wrong; `seq` has the meaning that it has in Broken."""
 
     def __init__(self, message: str, seq: int | None = None) -> None:
         """`message` is one of the sentences above."""

@@ -1,7 +1,7 @@
-"""Along the events of a log: what each has to be by itself, and what it has to be behind the one before it.
+"""Walks along the events of a log: checks each event by itself, and against the one before it.
 
-A run of events can be walked without the ones before it. What it takes for granted then is in what it finds, so that
-runs that were walked apart, in other processes, are put together by comparing ends. `tally.py` does that.
+A run of events can be walked without the events before it. Its result then contains what it assumed. So runs that
+several processes walked can be joined by comparing their ends, which `tally.py` does.
 """
 
 from collections.abc import Iterable
@@ -79,7 +79,7 @@ _texts = msgspec.json.Decoder(list[Raw])
 
 
 class Frame(Struct, frozen=True):
-    """What holds for all events of a bundle."""
+    """The values that hold for all events of a bundle."""
 
     node: str
     log: str
@@ -89,9 +89,9 @@ class Frame(Struct, frozen=True):
 
 
 class Before(Struct, frozen=True):
-    """What is known before the event at `seq`: the last hash, its time, and the place of the key in force.
+    """What is known before the event at `seq`: the last hash, its time, and the place of the current key.
 
-    Of the hash and the key None is known where a run, or a part of a log, begins.
+    The hash and the key are None at the beginning of a run, or of a part of a log.
     """
 
     seq: int
@@ -101,12 +101,12 @@ class Before(Struct, frozen=True):
 
     @classmethod
     def of(cls, seq: int) -> "Before":
-        """Before the event at `seq`, without those before it. A log begins with its node's key."""
+        """What is known before the event at `seq` without the events before it. A log begins with its node's key."""
         return cls(seq) if seq else cls(seq, GENESIS, key=0)
 
 
 class WalkResult(Struct):
-    """What a walk found in a run. What it took for granted: `link`, the hash before, and `first_key`, a place."""
+    """What a walk found in a run. It assumed `link`, the hash before, and `first_key`, the place of a key."""
 
     seq: int
     link: bytes = GENESIS
@@ -115,20 +115,20 @@ class WalkResult(Struct):
     key: int = 0
     timestamp: str = ""
     hashes: bytearray = msgspec.field(default_factory=bytearray)
-    """Of all events that are right."""
+    """The hashes of all events that are right."""
     rotated: dict[int, int] = {}
-    """The seqs at which keys came into force, by their place in the bundle's keys."""
+    """The seqs at which keys became current, by place in the bundle's keys."""
     bodiless: dict[int, tuple[str, str]] = {}
     """The ids and hashes of events without a body, by seq."""
     erasures: list[tuple[int, list[Erasure]]] = []
-    """What events say that was erased, with their seqs."""
+    """The erasures that events record, with the seqs of those events."""
     tips: list[AuditTip] = []
     lost: list[LostCheckpoint] = []
     twice: int | None = None
     """The first event with a member name twice."""
 
     def follows(self, before: Before) -> bool:
-        """Whether all of it is right also behind what is known."""
+        """Whether the findings also hold after what is known."""
         return (
             before.hash in {None, self.link}
             and before.key in {None, self.first_key}
@@ -137,7 +137,7 @@ class WalkResult(Struct):
 
 
 def found_in(frame: Frame, judge: Judge, run: tuple[int, bytes]) -> WalkResult | None:
-    """What a run has, walked without what is before it; None if anything is wrong. `run`: its first seq, its text."""
+    """The findings in a run, walked without what is before it; None if anything is wrong. `run` is a seq and a text."""
     seq, text = run
     walk = EntryWalk(frame, Before.of(seq), judge)
     try:
@@ -148,7 +148,7 @@ def found_in(frame: Frame, judge: Judge, run: tuple[int, bytes]) -> WalkResult |
 
 
 class EntryWalk:
-    """Goes along the events of one run: what it knows is true of all events before `seq`."""
+    """Walks along the events of one run. What it knows holds for all events before `seq`."""
 
     def __init__(self, frame: Frame, before: Before, judge: Judge) -> None:
         self.frame = frame
@@ -157,11 +157,11 @@ class EntryWalk:
         self.last_hash = before.hash
         self.timestamp = before.timestamp
         self.key = before.key or 0
-        """The place in the bundle's keys of the one in force."""
+        """The place of the current key in the bundle's keys."""
         self.found = WalkResult(before.seq)
 
     def along(self, text: bytes) -> None:
-        """Check each event in turn. Raises Fault for the first that is broken; `found` has what is before it."""
+        """Check each event in turn. Raises Fault for the first broken one; `found` has the findings before it."""
         for event in _texts.decode(b"[%b]" % text):
             try:
                 check(self.seq <= self.frame.last_seq, BEHIND)
@@ -194,7 +194,7 @@ class EntryWalk:
             self.found.twice = self.seq
 
     def _link(self, event: Event) -> bytes:
-        """The hash that the event links to: the last one, or, if none is known, the one that it names."""
+        """The hash to which the event links: the last one or, if that is unknown, the one that the event names."""
         if self.last_hash is not None:
             check(event.prev_hash == hash_text(self.last_hash), LINK)
             return self.last_hash
@@ -212,7 +212,7 @@ class EntryWalk:
         self.found.key = self.key
 
     def _take(self, event: Event) -> None:
-        """Note what an event of the server says."""
+        """Note the contents of an event of the server."""
         if event.type == ROTATED_TYPE:
             self._rotate(decoded(event.payload, rotation_decoder, ROTATIONS).rotations)
         elif event.type == ERASED_TYPE and event.erased is UNSET:
@@ -229,7 +229,7 @@ class EntryWalk:
         return self.frame.keys[self.key].kid
 
     def _first_key(self, event: Event) -> int:
-        """The place of the key in force before the first event of a part."""
+        """The place of the current key before the first event of a part."""
         kid = event.kid
         if event.type == ROTATED_TYPE and event.erased is UNSET:
             kid = decoded(event.payload, rotation_decoder, ROTATIONS).rotations[0].kid_old
@@ -257,7 +257,7 @@ class EntryWalk:
         return hash_
 
     def _rotate(self, rotations: Iterable[Rotation]) -> None:
-        """Put keys into force, as the bundle's keys tell of it; what was done before may be said again."""
+        """Make keys current, as the bundle's keys say. A rotation that was done before may be repeated."""
         keys = self.frame.keys
         for rotation in rotations:
             if any(key.rotation == rotation for key in keys[1 : self.key + 1]):
@@ -283,7 +283,7 @@ def _hashed_body(event: Event) -> tuple[bytes, bytes]:
 
 
 def _erased_body(event: Event) -> bytes:
-    """The hash of a body that is missing."""
+    """The hash of a missing body."""
     check(event.erased is True, ERASED_FALSE)
     for part in (event.payload, event.context):
         check(not decoded(part, member_decoder, ERASED_BODY), ERASED_BODY)
