@@ -468,10 +468,10 @@ def test_a_client_of_the_other_transformer_is_told(client: Synap, server: Server
     packed = Synap(server.url, server.token, transformer="superjson")
 
     for call in (lambda: plain.log("packed.mistaken", {}), plain.list, lambda: plain.get(new_id())):
-        with pytest.raises(UnexpectedAnswer, match="the server writes superjson: say transformer='superjson'"):
+        with pytest.raises(UnexpectedAnswer, match="the server writes superjson; set transformer='superjson'"):
             call()
     for call in (lambda: packed.log("packed.mistaken", {}), packed.list, lambda: next(packed.stream())):
-        with pytest.raises(UnexpectedAnswer, match="the server does not write superjson: leave out transformer"):
+        with pytest.raises(UnexpectedAnswer, match="the server does not write superjson; omit transformer"):
             call()
     with pytest.raises(ValueError, match="must be 'none' or 'superjson'"):
         Synap(server.url, server.token, transformer="json")  # type: ignore[arg-type]

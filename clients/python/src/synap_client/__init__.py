@@ -1,4 +1,4 @@
-"""The client of Synap Events: an append-only event log that can prove that nothing in it was altered."""
+"""The client of Synap Events: an append-only event log that can prove that no event was altered."""
 
 from synap_client.agents import Agent, AsyncAgent, agent
 from synap_client.aio import AsyncSynap

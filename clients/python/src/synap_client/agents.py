@@ -1,20 +1,19 @@
-"""What an agent did and why, as events that can be traced.
+"""Logs what an agent did and why, as events that can be traced.
 
-`with agent("orchestrator", client) as a:` begins a run. Every event of it carries the agent's name in
-`metadata.ai.agent` and one `correlationId`, and names the event before it as its cause. An agent that begins inside
-another's block belongs to that run: its first event is caused by the other's last one, and the other's next event by
-its last.
+`with agent("orchestrator", client) as a:` begins a run. Each of its events has the agent's name in `metadata.ai.agent`,
+the run's `correlationId`, and the event before it as its cause. An agent that begins inside another's block belongs to
+the same run. Its first event is caused by the other's last one, and the other's next event by its own last one.
 
-| method | type | `metadata.ai` beside `agent` |
+| method | type | `metadata.ai` in addition to `agent` |
 |---|---|---|
 | the start and end of the block | `agent.started`, `agent.finished`, `agent.failed` | |
 | `thought` | `agent.thought` | `reasoning.steps`: thinking |
 | `observed` | `agent.observed` | `reasoning.steps`: observation |
 | `called_tool` | `agent.tool.called` | `reasoning.steps`: tool_call, tool_result; `durationMs` |
 | `decided` | `agent.decided` | `confidence`; `reasoning.steps`: thinking ..., decision; `outcome` |
-| `log` | yours | what you say |
+| `log` | your own | your own |
 
-A sink is a client (each event is durable before the agent goes on) or a recorder (it goes on at once).
+A sink is a client (each event is durable before the agent continues) or a recorder (the agent continues at once).
 """
 
 import time
@@ -39,19 +38,19 @@ Ai = dict[str, Any]
 
 
 class _Run(Protocol):
-    """Where the next event hangs."""
+    """The place in a run after which the next event comes."""
 
     correlation_id: str
     last_id: str | None
 
 
 class AgentFields(TypedDict, total=False):
-    """What may be said of an agent's run.
+    """The optional fields of an agent's run.
 
-    correlation_id: the run that it belongs to; else the surrounding agent's, else a new one.
-    causation_id: what its first event is caused by; else the surrounding agent's last event.
-    subject_id, user_id, producer: of each of its events.
-    bounds: whether its start and its end are events (true).
+    correlation_id: the run that it belongs to; default the surrounding agent's, or a new one.
+    causation_id: the cause of its first event; default the surrounding agent's last event.
+    subject_id, user_id, producer: fields of each of its events.
+    bounds: whether its start and its end are events; default true.
     """
 
     correlation_id: str | None
@@ -71,21 +70,21 @@ def agent(name: str, sink: AsyncSynap | AsyncRecorder, **fields: Unpack[AgentFie
 
 
 def agent(name: str, sink: Sink | AsyncSink, **fields: Unpack[AgentFields]) -> "Agent | AsyncAgent":
-    """An agent's run, for `with`; of an async client or recorder for `async with`, its methods awaited."""
+    """An agent's run, for `with`. With an async client or recorder, use `async with` and await its methods."""
     if isinstance(sink, Synap | Recorder):
         return Agent(name, sink, fields)
     return AsyncAgent(name, sink, fields)
 
 
 class _Told:
-    """What agents of both kinds know, and the events that they make of it."""
+    """The state that agents of both kinds share, and the events that they make."""
 
     def __init__(self, name: str, fields: AgentFields) -> None:
         around = _current.get()
         self.name = name
         self.correlation_id = fields.get("correlation_id") or (around.correlation_id if around else new_id())
         self.last_id = fields.get("causation_id") or (around.last_id if around else None)
-        """The event that the next one is caused by."""
+        """The cause of the next event."""
         self._fields = fields
         self._around: _Run | None = None
         self._entered: Token[_Run | None] | None = None
@@ -93,7 +92,7 @@ class _Told:
 
     def _enter(self) -> None:
         around = _current.get()
-        # Only within one run does the surrounding agent go on behind this one's events.
+        # Within one run the surrounding agent continues after this one's events.
         self._around = around if around is not None and around.correlation_id == self.correlation_id else None
         self._entered = _current.set(self)
         self._began = time.monotonic()
@@ -138,7 +137,7 @@ class Agent(_Told):
     """One run of an agent. For the thread that began it."""
 
     def __init__(self, name: str, sink: Sink, fields: AgentFields) -> None:
-        """Nothing is logged yet."""
+        """Logs nothing yet."""
         super().__init__(name, fields)
         self._sink = sink
 
@@ -156,31 +155,31 @@ class Agent(_Told):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it; an exception is told of, and goes on."""
+        """End the run. An exception is logged, and continues."""
         try:
             if self._bounds:
                 self.log(*self._ended(error))
         except SynapError as failed:
             if error is None:
                 raise
-            # The block's own exception matters more to whoever catches it.
+            # The block's own exception matters more.
             logger.warning("the end of agent %s could not be logged: %s", self.name, failed)
         finally:
             self._leave()
 
     def log(self, type: str, data: Record, ai: Ai | None = None, **more: Unpack[EventFields]) -> str:
-        """Log an event of your own type in this run, and return its id. `ai` is `metadata.ai` beside the name."""
+        """Log an event of your own type in this run, and return its id. `ai` is `metadata.ai` without the name."""
         fields = self._event(ai or {}, more)
         self._sink.log(type, data, **fields)
         self.last_id = str(fields["id"])
         return self.last_id
 
     def thought(self, text: str, **more: Unpack[EventFields]) -> str:
-        """It thought."""
+        """Log a thought, and return the event's id."""
         return self.log(*thought(text), **more)
 
     def observed(self, text: str, data: Record | None = None, **more: Unpack[EventFields]) -> str:
-        """It saw something; `data` is what."""
+        """Log an observation, with `data` if given, and return the event's id."""
         return self.log(*observed(text, data), **more)
 
     def called_tool(
@@ -193,7 +192,7 @@ class Agent(_Told):
         duration_ms: float | None = None,
         **more: Unpack[EventFields],
     ) -> str:
-        """It called a tool, and this came of it."""
+        """Log a call of a tool with its result, and return the event's id."""
         return self.log(*called_tool(tool, arguments, result, error, duration_ms), **more)
 
     def decided(
@@ -208,7 +207,7 @@ class Agent(_Told):
         token_count: int | None = None,
         **more: Unpack[EventFields],
     ) -> str:
-        """It decided. `confidence` is 0 to 1, `reasoning` what it thought on the way, `alternatives` what it left."""
+        """Log a decision. `confidence` is 0 to 1, `reasoning` the thoughts, `alternatives` the options not taken."""
         made = decided(what, confidence, reasoning, alternatives, data, duration_ms, token_count)
         return self.log(*made, **more)
 
@@ -217,7 +216,7 @@ class AsyncAgent(_Told):
     """One run of an agent on an event loop. For the task that began it."""
 
     def __init__(self, name: str, sink: AsyncSink, fields: AgentFields) -> None:
-        """Nothing is logged yet."""
+        """Logs nothing yet."""
         super().__init__(name, fields)
         self._sink = sink
 
@@ -235,7 +234,7 @@ class AsyncAgent(_Told):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it; an exception is told of, and goes on."""
+        """End the run. An exception is logged, and continues."""
         try:
             if self._bounds:
                 await self.log(*self._ended(error))
@@ -247,18 +246,18 @@ class AsyncAgent(_Told):
             self._leave()
 
     async def log(self, type: str, data: Record, ai: Ai | None = None, **more: Unpack[EventFields]) -> str:
-        """See `Agent.log`."""
+        """Log an event, as `Agent.log`."""
         fields = self._event(ai or {}, more)
         await self._sink.log(type, data, **fields)
         self.last_id = str(fields["id"])
         return self.last_id
 
     async def thought(self, text: str, **more: Unpack[EventFields]) -> str:
-        """See `Agent.thought`."""
+        """Log a thought, as `Agent.thought`."""
         return await self.log(*thought(text), **more)
 
     async def observed(self, text: str, data: Record | None = None, **more: Unpack[EventFields]) -> str:
-        """See `Agent.observed`."""
+        """Log an observation, as `Agent.observed`."""
         return await self.log(*observed(text, data), **more)
 
     async def called_tool(
@@ -271,7 +270,7 @@ class AsyncAgent(_Told):
         duration_ms: float | None = None,
         **more: Unpack[EventFields],
     ) -> str:
-        """See `Agent.called_tool`."""
+        """Log a call of a tool, as `Agent.called_tool`."""
         return await self.log(*called_tool(tool, arguments, result, error, duration_ms), **more)
 
     async def decided(
@@ -286,28 +285,28 @@ class AsyncAgent(_Told):
         token_count: int | None = None,
         **more: Unpack[EventFields],
     ) -> str:
-        """See `Agent.decided`."""
+        """Log a decision, as `Agent.decided`."""
         made = decided(what, confidence, reasoning, alternatives, data, duration_ms, token_count)
         return await self.log(*made, **more)
 
 
 Made = tuple[str, dict[str, Any], Ai]
-"""An event's type, its data, and what `metadata.ai` says."""
+"""An event's type, its data, and its `metadata.ai`."""
 
 
 def thought(text: str) -> Made:
-    """What was thought."""
+    """The event of a thought."""
     return "agent.thought", {"thought": text}, {"reasoning": {"steps": [_step("thinking", text)]}}
 
 
 def observed(text: str, data: Record | None) -> Made:
-    """What was seen."""
+    """The event of an observation."""
     seen = {"observation": text} | ({} if data is None else {"data": data})
     return "agent.observed", seen, {"reasoning": {"steps": [_step("observation", text)]}}
 
 
 def called_tool(tool: str, arguments: object, result: object, error: str | None, duration_ms: float | None) -> Made:
-    """What was asked of a tool, and what it answered."""
+    """The event of a tool's call and result."""
     said = {"arguments": arguments, "result": result, "error": error, "durationMs": duration_ms}
     data = {"tool": tool} | {name: value for name, value in said.items() if value is not None}
     steps = [_step("tool_call", tool if arguments is None else f"{tool} {_json(arguments)}")]
@@ -327,7 +326,7 @@ def decided(
     duration_ms: float | None,
     token_count: int | None,
 ) -> Made:
-    """What was decided, how surely, and why. Without a confidence there is no `outcome`, which needs one."""
+    """The event of a decision. Without a confidence it has no `outcome`, which requires one."""
     thoughts = [reasoning] if isinstance(reasoning, str) else list(reasoning)
     steps = [*(_step("thinking", text) for text in thoughts), _step("decision", what)]
     why: dict[str, Any] = {"steps": steps, **_if_said(durationMs=duration_ms, tokenCount=token_count)}
@@ -350,7 +349,7 @@ def _step(type: str, content: str) -> dict[str, str]:
 
 
 def _text(content: str) -> str:
-    """Texts of metadata cannot hold U+0000, which agents do produce; data keeps it."""
+    """Text for metadata. U+0000, which agents do produce, is removed, because only data may contain it."""
     return content.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

@@ -1,4 +1,4 @@
-"""The client on an event loop: the methods of `Synap`, to be awaited. For one loop, and for no forked child."""
+"""The client for an event loop: the methods of `Synap`, to be awaited. For one loop, and not for a forked child."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class AsyncSynap:
-    """A server, one key and one workspace. See `Synap` for what the arguments mean and what is raised."""
+    """A server, one key and one workspace. `Synap` describes the arguments and errors."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class AsyncSynap:
         transformer: wire.Transformer = "none",
         http: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
     ) -> None:
-        """Nothing is sent yet. Raises ValueError for a URL, token or transformer that cannot be one."""
+        """Sends nothing yet. Raises ValueError for an invalid URL, token or transformer."""
         self.url = wire.base_url(url)
         self.workspace = workspace
         self.timeout_seconds = timeout_seconds
@@ -56,11 +56,11 @@ class AsyncSynap:
         self._http = http()
 
     def __repr__(self) -> str:
-        """No token."""
+        """A text without the token."""
         return f"{type(self).__name__}({self.url!r}, workspace={self.workspace!r})"
 
     async def __aenter__(self) -> Self:
-        """Closed at the end of the block."""
+        """Enter a block that closes the client at its end."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,18 +68,18 @@ class AsyncSynap:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. Recorders made of this client are closed by themselves, before it."""
+        """Close the connections. This does not close recorders of this client: close them before."""
         await self._http.aclose()
 
     async def log(self, type: str, data: Record, **more: Unpack[EventFields]) -> Event:
-        """Log one event; it is durable when this returns. See `Synap.log`.
+        """Log one event. It is durable when this returns. See `Synap.log`.
 
-        Where the task is cancelled, whether it was stored is unknown: the `id` that you gave settles it.
+        If the task is cancelled, the outcome is unknown. Log the event again with the same `id`: it is stored once.
         """
         return await self.send(calls.log(type, data, **more))
 
     async def log_batch(self, events: Iterable[NewEvent]) -> list[Event]:
-        """Log 1 to 1000 events in their order, all or nothing."""
+        """Log 1 to 1000 events in their order: all or none."""
         return await self.send(calls.log_batch(events))
 
     async def get(self, event_id: str | UUID) -> Event:
@@ -87,15 +87,15 @@ class AsyncSynap:
         return await self.send(calls.get(event_id))
 
     async def list(self, **wanted: Unpack[PageFields]) -> "list[Event]":
-        """The events that match, newest first; 100 unless `limit` says more (at most 1000)."""
+        """The events that match, newest first: at most `limit`, 1 to 1000, default 100."""
         return await self.send(calls.list_(**wanted))
 
     async def page(self, **wanted: Unpack[PageFields]) -> EventPage:
-        """The same as a page, with the exact total and the cursor of the next page."""
+        """One page of the events that match, with the exact total and the cursor of the next page."""
         return await self.send(calls.page(**wanted))
 
     async def pages(self, **wanted: Unpack[PageFields]) -> AsyncIterator[EventPage]:
-        """Every page from there on."""
+        """Every page from the given one on."""
         while True:
             page = await self.page(**wanted)
             yield page
@@ -110,19 +110,19 @@ class AsyncSynap:
                 yield event
 
     async def browse(self, **wanted: Unpack[BrowseFields]) -> BrowsedPage:
-        """One page in an order of your own."""
+        """One page of events in an order of your choice."""
         return await self.send(calls.browse(**wanted))
 
     async def validate(self, type: str, data: Record, **more: Unpack[EventFields]) -> Validation:
-        """What `log` would do with an event: every reason against it at once. Changes nothing."""
+        """What `log` would do with an event: every fault at once, or the event as stored. Changes nothing."""
         return await self.send(calls.validate(type, data, **more))
 
     async def trace(self, event_id: str | UUID, *, limit: int | None = None, depth: int | None = None) -> Trace:
-        """What led to an event and what it led to. Raises NotFound."""
+        """The causes and effects of an event. Raises NotFound."""
         return await self.send(calls.trace(event_id, limit, depth))
 
     async def call(self, name: str, input: object = None, *, retry: bool = False) -> Any:
-        """Any procedure by its name. See `Synap.call`."""
+        """Call any procedure by name. See `Synap.call`."""
         return await self.send(calls.other(name, input, retry=retry))
 
     async def stream(
@@ -135,7 +135,7 @@ class AsyncSynap:
     ) -> AsyncGenerator[Event, None]:
         """Every event that matches, in the order of the log, as it is logged. See `Synap.stream`.
 
-        Who leaves it early closes it (`contextlib.aclosing`): only that ends its connection at once.
+        To end its connection at once when you leave the loop early, close it (`contextlib.aclosing`).
         """
         content = calls.stream_input(start, filters, follow=follow)
         async with aclosing(self._items("events.stream", content, retry_seconds, calls.STREAMED)) as items:
@@ -148,19 +148,19 @@ class AsyncSynap:
     async def subscribe(
         self, name: str, input: object = None, *, retry_seconds: float | None = None
     ) -> AsyncGenerator[tuple[str | None, Any], None]:
-        """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
+        """Any subscription by name: the id and the value of each item. It resumes as `stream` does."""
         async with aclosing(self._items(name, input, retry_seconds, wire.Streamed())) as items:
             async for item in items:
                 yield item.id, item.value
 
     def recorder(self, **settings: "Unpack[RecorderFields]") -> "AsyncRecorder":
-        """Log in the background: see `AsyncRecorder`."""
+        """A recorder, which logs in the background. See `AsyncRecorder`."""
         from synap_client.recorder import AsyncRecorder  # noqa: PLC0415 - it stands on this module
 
         return AsyncRecorder(self, **settings)
 
     def twin(self) -> Self:
-        """Another client of the same, with connections of its own."""
+        """A client with the same settings and its own connections."""
         return type(self)(
             self.url,
             self._bearer.token,
@@ -172,7 +172,7 @@ class AsyncSynap:
         )
 
     async def send(self, call: wire.Call[T]) -> T:
-        """Do a call, again where that may help."""
+        """Run a call, and retry it if that may help."""
         patience = Patience(self.retry_seconds)
         while True:
             try:
@@ -182,7 +182,7 @@ class AsyncSynap:
             await asyncio.sleep(seconds)
 
     async def attempt(self, call: wire.Call[T]) -> T:
-        """Do a call once."""
+        """Run a call once."""
         timeout = httpx.Timeout(self.timeout_seconds, connect=min(wire.CONNECT_SECONDS, self.timeout_seconds))
         try:
             async with self._request(
@@ -190,7 +190,7 @@ class AsyncSynap:
             ) as answer:
                 if wire.is_stream(answer.headers):
                     raise errors.UnexpectedAnswer(
-                        f"{call.name} is a subscription: it has no one answer", status=answer.status_code
+                        f"{call.name} is a subscription, which has no single answer", status=answer.status_code
                     )
                 content = await answer.aread()
         except httpx.RequestError as error:

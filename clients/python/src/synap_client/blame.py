@@ -1,4 +1,4 @@
-"""Which events of a batch a failure is about."""
+"""Finds the events of a batch that a failure is about."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,9 +8,9 @@ from synap_client.store import Line
 
 
 def blamed(error: SynapError, lines: list[Line], *, may_log: bool) -> Sequence[int] | None:
-    """The places of the events that a failure is about; none where only halves can tell; None: it is not the events.
+    """The places of the events that a failure is about; None if the events are not at fault.
 
-    `may_log`: the key may log events of its own.
+    It is empty if only sending halves can tell. `may_log` is true if the key may log events.
     """
     if isinstance(error, InvalidInput):
         named = {place for issue in error.issues if (place := _place(issue.path)) is not None and place < len(lines)}
@@ -23,7 +23,7 @@ def blamed(error: SynapError, lines: list[Line], *, may_log: bool) -> Sequence[i
 
 
 def of_one(error: SynapError, place: int) -> SynapError:
-    """What a failure says of one event of a batch."""
+    """The part of a failure of a batch that is about one event."""
     if not isinstance(error, InvalidInput):
         return error
     head = f"events.{place}"

@@ -1,4 +1,4 @@
-"""What each method sends and gets back: the same for the client that waits and the one on an event loop."""
+"""The inputs and outputs of each method, shared by both clients."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
@@ -25,7 +25,7 @@ from synap_client.wire import Call, Streamed
 
 
 def log(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Event]:
-    """`events.log`. The id makes it safe to do again."""
+    """`events.log`. The id makes a retry safe."""
     return Call("events.log", with_id(NewEvent(type, data, **more)), Event, safe=True)
 
 
@@ -55,7 +55,7 @@ def browse(**wanted: Unpack[BrowseFields]) -> Call[BrowsedPage]:
 
 
 def validate(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Validation]:
-    """`events.validate`. It changes nothing, so doing it again is safe; an id is looked up only where one is given."""
+    """`events.validate`. It changes nothing, so a retry is safe. Without an id, no id is looked up."""
     content = written(NewEvent(type, data, **more), judged=True)
     return Call("events.validate", content, Validation, safe=True)
 
@@ -66,7 +66,7 @@ def trace(event_id: str | UUID, limit: int | None, depth: int | None) -> Call[Tr
 
 
 def other(name: str, input: object, *, retry: bool) -> Call[Any]:
-    """Any procedure."""
+    """Any procedure, by name."""
     return Call(name, input, Any, safe=retry)
 
 
@@ -76,17 +76,17 @@ def stream_input(start: str | None, filters: EventFilters, *, follow: bool) -> d
 
 
 class Marker(Struct, frozen=True, rename="camel"):
-    """What a stream says of itself."""
+    """A marker of `events.stream`."""
 
     caught_up: bool = False
 
 
 STREAMED = Streamed(Event, Marker)
-"""What `events.stream` has."""
+"""The items of `events.stream`."""
 
 
 def _input(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as the wire names them; what is None is not said."""
+    """Fields with their names on the wire, without those that are None."""
     return {_camel(name): value for name, value in fields.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""The client that waits for its answers. For any number of threads, and after a fork for the child as well."""
+"""The client that waits for its answers. For any number of threads, and after a fork also for the child."""
 
 import os
 import time
@@ -34,14 +34,14 @@ T = TypeVar("T")
 class Synap:
     """A server, one key and one workspace.
 
-    `token` may be a function, which is then asked for each request: for tokens that are renewed. Without `workspace`
-    it is the key's first. One attempt of a call waits `timeout_seconds` for the server at each step; what a retry can
-    cure is tried again for `retry_seconds` in all, with jittered and growing pauses, and always under the same event
-    id. `transformer` is the server's `SYNAP_TRANSFORMER`. `http` makes the HTTP client, where yours needs a proxy or
-    certificates of its own.
+    `token` may be a function, which is called for each request, so that tokens can be renewed. `workspace` defaults to
+    the key's first one. One attempt of a call waits `timeout_seconds` for the server at each step. A call that a retry
+    can help is retried for `retry_seconds` in all, with growing, jittered pauses, always with the same event id.
+    `transformer` must equal the server's `SYNAP_TRANSFORMER`. `http` makes the HTTP client, for a proxy or certificates
+    of your own.
 
-    Every method raises SynapError, by class: `Unauthorized`, `Forbidden`, `RateLimited`, `Unavailable`,
-    `ConnectionLost`, `ServerFault`, `UnexpectedAnswer`, and what it says itself.
+    Every method raises SynapError: `Unauthorized`, `Forbidden`, `RateLimited`, `Unavailable`, `ConnectionLost`,
+    `ServerFault` or `UnexpectedAnswer`, and the classes that its docstring names.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Synap:
         transformer: wire.Transformer = "none",
         http: Callable[[], httpx.Client] = httpx.Client,
     ) -> None:
-        """Nothing is sent yet. Raises ValueError for a URL, token or transformer that cannot be one."""
+        """Sends nothing yet. Raises ValueError for an invalid URL, token or transformer."""
         self.url = wire.base_url(url)
         self.workspace = workspace
         self.timeout_seconds = timeout_seconds
@@ -67,11 +67,11 @@ class Synap:
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
-        """No token."""
+        """A text without the token."""
         return f"{type(self).__name__}({self.url!r}, workspace={self.workspace!r})"
 
     def __enter__(self) -> Self:
-        """Closed at the end of the block."""
+        """Enter a block that closes the client at its end."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,20 +79,21 @@ class Synap:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. Recorders made of this client are closed by themselves."""
+        """Close the connections. This does not close recorders of this client."""
         if self._pid == os.getpid():
             self._http.close()
 
     def log(self, type: str, data: Record, **more: Unpack[EventFields]) -> Event:
-        """Log one event; it is durable when this returns.
+        """Log one event. It is durable when this returns.
 
-        Without an `id` the client makes one, and every attempt carries it: an event is stored once. Raises
-        InvalidInput, Conflict (the id has other content), PayloadTooLarge, Forbidden (another's `user_id`).
+        If it has no `id`, the client makes one. Every attempt has the same `id`, so the event is stored once. Raises
+        InvalidInput, Conflict (the id is stored with other content), PayloadTooLarge, Forbidden (another user's
+        `user_id`).
         """
         return self.send(calls.log(type, data, **more))
 
     def log_batch(self, events: Iterable[NewEvent]) -> list[Event]:
-        """Log 1 to 1000 events in their order, all or nothing. Raises as `log`; issues name `events.3.type`."""
+        """Log 1 to 1000 events in their order: all or none. Raises as `log`; issues have paths like `events.3.type`."""
         return self.send(calls.log_batch(events))
 
     def get(self, event_id: str | UUID) -> Event:
@@ -100,15 +101,15 @@ class Synap:
         return self.send(calls.get(event_id))
 
     def list(self, **wanted: Unpack[PageFields]) -> "list[Event]":
-        """The events that match, newest first; 100 unless `limit` says more (at most 1000)."""
+        """The events that match, newest first: at most `limit`, 1 to 1000, default 100."""
         return self.send(calls.list_(**wanted))
 
     def page(self, **wanted: Unpack[PageFields]) -> EventPage:
-        """The same as a page, with the exact total and the cursor of the next page."""
+        """One page of the events that match, with the exact total and the cursor of the next page."""
         return self.send(calls.page(**wanted))
 
     def pages(self, **wanted: Unpack[PageFields]) -> Iterator[EventPage]:
-        """Every page from there on; the cursors stay good while events are appended."""
+        """Every page from the given one on. The cursors stay valid while events are appended."""
         while True:
             page = self.page(**wanted)
             yield page
@@ -122,22 +123,22 @@ class Synap:
             yield from page.events
 
     def browse(self, **wanted: Unpack[BrowseFields]) -> BrowsedPage:
-        """One page in an order of your own."""
+        """One page of events in an order of your choice."""
         return self.send(calls.browse(**wanted))
 
     def validate(self, type: str, data: Record, **more: Unpack[EventFields]) -> Validation:
-        """What `log` would do with an event: every reason against it at once. Changes nothing."""
+        """What `log` would do with an event: every fault at once, or the event as stored. Changes nothing."""
         return self.send(calls.validate(type, data, **more))
 
     def trace(self, event_id: str | UUID, *, limit: int | None = None, depth: int | None = None) -> Trace:
-        """What led to an event and what it led to. Raises NotFound."""
+        """The causes and effects of an event. Raises NotFound."""
         return self.send(calls.trace(event_id, limit, depth))
 
     def call(self, name: str, input: object = None, *, retry: bool = False) -> Any:
-        """Any procedure by its name, its input and output as JSON has them.
+        """Call any procedure by name. Its input and output have the types of JSON.
 
-        It is tried again only where the first attempt did nothing for certain; with `retry` also where that is
-        unknown: for queries, and mutations that may be done twice.
+        It is only retried if the first attempt certainly did nothing. With `retry` it is also retried if the outcome is
+        unknown: use that for queries, and for mutations that may be done twice.
         """
         return self.send(calls.other(name, input, retry=retry))
 
@@ -151,9 +152,9 @@ class Synap:
     ) -> Generator[Event, None, None]:
         """Every event that matches, in the order of the log, as it is logged.
 
-        It begins now, at the `"beginning"`, behind an event's id, or at a time, as `start` says. A connection that is
-        lost is opened again behind the last event that was seen: nothing twice, nothing missed. Without an end, unless
-        `follow` is false: then it ends when it has caught up. An outage longer than `retry_seconds` is raised.
+        It begins at `start`: now (the default), `"beginning"`, a time, or after an event's id. If the connection is
+        lost, it is opened again after the last event, without gaps or repeats. It ends only if `follow` is false, when
+        it has returned all logged events. An outage longer than `retry_seconds` raises.
         """
         content = calls.stream_input(start, filters, follow=follow)
         for item in self._items("events.stream", content, retry_seconds, calls.STREAMED):
@@ -165,18 +166,18 @@ class Synap:
     def subscribe(
         self, name: str, input: object = None, *, retry_seconds: float | None = None
     ) -> Generator[tuple[str | None, Any], None, None]:
-        """Any subscription by its name: the id and the value of each item, resumed as `stream` is."""
+        """Any subscription by name: the id and the value of each item. It resumes as `stream` does."""
         for item in self._items(name, input, retry_seconds, wire.Streamed()):
             yield item.id, item.value
 
     def recorder(self, **settings: "Unpack[RecorderFields]") -> "Recorder":
-        """Log in the background: see `Recorder`."""
+        """A recorder, which logs in the background. See `Recorder`."""
         from synap_client.recorder import Recorder  # noqa: PLC0415 - it stands on this module
 
         return Recorder(self, **settings)
 
     def twin(self) -> Self:
-        """Another client of the same, with connections of its own."""
+        """A client with the same settings and its own connections."""
         return type(self)(
             self.url,
             self._bearer.token,
@@ -188,7 +189,7 @@ class Synap:
         )
 
     def send(self, call: wire.Call[T]) -> T:
-        """Do a call, again where that may help."""
+        """Run a call, and retry it if that may help."""
         patience = Patience(self.retry_seconds)
         while True:
             try:
@@ -198,7 +199,7 @@ class Synap:
             time.sleep(seconds)
 
     def attempt(self, call: wire.Call[T]) -> T:
-        """Do a call once."""
+        """Run a call once."""
         timeout = httpx.Timeout(self.timeout_seconds, connect=min(wire.CONNECT_SECONDS, self.timeout_seconds))
         try:
             with self._request(
@@ -206,7 +207,7 @@ class Synap:
             ) as answer:
                 if wire.is_stream(answer.headers):
                     raise errors.UnexpectedAnswer(
-                        f"{call.name} is a subscription: it has no one answer", status=answer.status_code
+                        f"{call.name} is a subscription, which has no single answer", status=answer.status_code
                     )
                 content = answer.read()
         except httpx.RequestError as error:
@@ -243,7 +244,7 @@ class Synap:
                 time.sleep(patience.wait_seconds(failed, safe=True))
 
     def _request(self, name: str, body: bytes, headers: dict[str, str], timeout: httpx.Timeout) -> Any:
-        if self._pid != os.getpid():  # after a fork: the connections are the parent's
+        if self._pid != os.getpid():  # after a fork the connections belong to the parent
             self._http, self._pid = self._make_http(), os.getpid()
         return self._http.stream(
             "POST", f"{self.url}/{name}", content=body, headers=headers, auth=self._bearer, timeout=timeout

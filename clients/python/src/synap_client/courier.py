@@ -1,6 +1,6 @@
-"""From the store to the server: what waits, in which batches it goes, and what becomes of each event.
+"""From the store to the server: the events that wait, their batches, and the outcome of each event.
 
-Nothing here sends or sleeps: a thread or a task does, as `deliver` asks.
+This module neither sends nor sleeps. A thread or a task does, as `deliver` asks.
 """
 
 import threading
@@ -28,14 +28,14 @@ from synap_client.store import Line, Memory, Place, Store
 from synap_client.wire import Call
 
 ADOPT_SECONDS = 5.0
-"""How often the directory is looked through for journals that nobody owns any more."""
+"""The time between two searches of the directory for journals without an owner."""
 
 FULL_SECONDS = 0.5
-"""How often a logger that waits for room looks for what other processes made."""
+"""The time between two checks for room that other processes have made."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """How a recorder works. `RecorderFields` says what each means."""
+    """The settings of a recorder. `RecorderFields` describes them."""
 
     spool: str | Path | None = None
     batch_events: int = 500
@@ -51,7 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raises ValueError."""
         if not 1 <= self.batch_events <= 1000:
-            raise ValueError("batch_events must be 1 to 1000: the server takes no more at once")
+            raise ValueError("batch_events must be 1 to 1000, the server's maximum")
         if self.fsync not in {"always", "second", "never"}:
             raise ValueError("fsync must be 'always', 'second' or 'never'")
 
@@ -64,7 +64,7 @@ class Batch(Struct, frozen=True):
 
 
 class Outbox:
-    """What waits to be sent, and the account of it. For any number of threads; one of them takes and settles."""
+    """The events that wait to be sent, with their counts. For any number of threads; one of them takes and settles."""
 
     def __init__(self, settings: Settings, target: str) -> None:
         """`target` is the server and workspace. Raises SpoolError."""
@@ -87,7 +87,7 @@ class Outbox:
         self._own: Store | None = None if self._spool else Memory()
         self._orphans: deque[Journal] = deque()
         self.hurried = 0
-        """How many wait for batches to go at once."""
+        """The number of callers that want batches to be sent at once."""
         self._settled = 0
         self._waiting_bytes = 0
         self._first_at: float | None = None
@@ -96,7 +96,7 @@ class Outbox:
         self._closed = False
 
     def put(self, content: bytes, wait_seconds: float) -> None:
-        """Take an event. Raises SpoolFull where there is no room within `wait_seconds`, and SpoolError."""
+        """Accept an event. Raises SpoolFull if there is no room within `wait_seconds`, and SpoolError."""
         deadline = time.monotonic() + wait_seconds
         with self.lock:
             store = self._store_with_room(len(content), deadline)
@@ -108,20 +108,20 @@ class Outbox:
 
     @property
     def pending(self) -> int:
-        """Events that were put and are not settled."""
+        """The number of events that were put and are not settled."""
         return max(0, self.put_count - self._settled)
 
     @property
     def put_count(self) -> int:
-        """How many events were put; `has_settled` takes it."""
+        """The number of events that were put, as an argument of `has_settled`."""
         return 0 if self._own is None else self._own.count
 
     def has_settled(self, count: int) -> bool:
-        """Whether the first `count` events, and all that was taken over, are stored or rejected."""
+        """Whether the first `count` events, and all those taken over from other recorders, are stored or rejected."""
         return self._settled >= count and not self._orphans
 
     def due_seconds(self) -> float | None:
-        """How long until the next batch should go; None where nothing waits."""
+        """The seconds until the next batch should be sent; None if no event waits."""
         with self.lock:
             if self._orphans:
                 return 0.0
@@ -134,7 +134,7 @@ class Outbox:
             return max(0.0, self._first_at + self.settings.batch_seconds - time.monotonic())
 
     def tend(self) -> None:
-        """Do what is to be done now and then."""
+        """Do the regular work."""
         now = time.monotonic()
         if now > self._adopted_at + ADOPT_SECONDS:
             self.adopt()
@@ -151,13 +151,13 @@ class Outbox:
             if journal.is_empty:
                 journal.close()
             else:
-                logger.info("what another recorder left in %s is sent now", journal.directory)
+                logger.info("events that another recorder left in %s are sent now", journal.directory)
                 with self.lock:
                     self._orphans.append(journal)
                     self.changed.notify_all()
 
     def take(self) -> Batch | None:
-        """The next batch, of our own events and of those taken over in turn."""
+        """The next batch: our own events and those taken over have turns."""
         self._turn = not self._turn
         if self._orphans and (self._turn or not self.pending):
             journal = self._orphans[0]
@@ -175,10 +175,12 @@ class Outbox:
         return Batch(self._own, lines) if lines else None
 
     def settle(self, store: Store, end: Place, count: int, size: int) -> None:
-        """The next `count` events of a store are stored or rejected."""
+        """Note that the next `count` events of a store are stored or rejected."""
         store.advance(end)
         if self.last_error is not None:
-            logger.info("events are sent again")  # not under the lock: whoever waits for it may hold a log handler's
+            logger.info(
+                "events are sent again"
+            )  # without the lock: a thread that waits for it may hold a log handler's lock
             self.last_error = None
         with self.lock:
             if store is self._own:
@@ -189,7 +191,7 @@ class Outbox:
             self.changed.notify_all()
 
     def refuse(self, content: bytes, error: SynapError) -> None:
-        """Set an event aside for good. Raises OSError where that cannot be written down."""
+        """Reject an event permanently. Raises OSError if that cannot be written."""
         rejected = Rejected.of(content, error)
         if self._spool is not None:
             self._spool.reject(rejected)
@@ -202,19 +204,19 @@ class Outbox:
                 logger.exception("on_rejected failed")
 
     def hold(self, error: SynapError) -> None:
-        """Events wait, because of `error`."""
+        """Note that events wait because of `error`."""
         if self.last_error is None:
             logger.warning("events wait: %s: %s", type(error).__name__, error.message)
         self.last_error = error
 
     def fail(self, error: Exception) -> None:
-        """Events wait, though no call has failed: the application has, say, when it was asked for a token."""
+        """Note that events wait although no call failed: the application did, for example when asked for a token."""
         if self.last_error is None:
-            logger.error("events wait, since sending them failed", exc_info=error)
+            logger.error("events wait, because sending them failed", exc_info=error)
         self.last_error = SynapError(f"sending failed: {type(error).__name__}: {error}")
 
     def close(self) -> None:
-        """Give up the stores. What was not sent waits in a spool for the next recorder, or is refused."""
+        """Close the stores. In a spool, unsent events wait for the next recorder; in memory they are rejected."""
         with self.lock:
             if self._closed:
                 return
@@ -223,7 +225,7 @@ class Outbox:
         if isinstance(self._own, Memory):
             for line in self._own.read(2**31, 2**62):
                 self.refuse(
-                    line.content, ConnectionLost("the recorder was closed before the server took it", sent=False)
+                    line.content, ConnectionLost("the recorder was closed before the server accepted it", sent=False)
                 )
         elif self.pending:
             logger.warning("%d events wait in the spool for the next recorder", self.pending)
@@ -234,7 +236,7 @@ class Outbox:
             journal.close()
 
     def forked(self) -> None:
-        """In a forked child: what waited is the parent's."""
+        """Reset in a forked child: the waiting events belong to the parent."""
         self._new_lock()
         for store in (self._own, *self._orphans):
             if isinstance(store, Journal):
@@ -245,7 +247,7 @@ class Outbox:
         self.lock = threading.RLock()
         """Hold it by `with outbox.lock`: a signal handler that raises in `Condition.__enter__` leaves it locked."""
         self.changed = threading.Condition(self.lock)
-        """Something was put, settled or taken over, or it ends."""
+        """Notified when an event is put, settled or taken over, and at the end."""
 
     def _store_with_room(self, size: int, deadline: float) -> Store:
         """Our own store, once it has room for `size` bytes. Raises SpoolFull and SpoolError."""
@@ -259,7 +261,7 @@ class Outbox:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._full(used)
-            self.changed.wait(min(left, FULL_SECONDS))  # other processes make room without a word
+            self.changed.wait(min(left, FULL_SECONDS))  # other processes make room without a notice
 
     def _own_store(self) -> Store:
         if self._own is None and self._spool is not None:
@@ -270,17 +272,17 @@ class Outbox:
     def _use(self, made: Journal) -> None:
         if self._own is None:
             self._own = made
-        else:  # a signal handler interrupted the making of this one, and logged an event into another
+        else:  # a signal handler that ran during this one's creation logged an event into another
             made.close()
 
     def _is_whole(self) -> bool:
-        """Whether a batch is as large as it may be."""
+        """Whether a batch has its maximum size."""
         return self.pending >= self.settings.batch_events or self._waiting_bytes >= self.settings.batch_bytes
 
     def _full(self, used: int) -> SpoolFull:
-        where = "" if self._spool is None else f" in {self._spool.directory} (what was rejected counts as well)"
-        why = "" if self.last_error is None else f"; the server does not take them: {self.last_error}"
-        return SpoolFull(f"{used} bytes wait{where}, and at most {self.settings.max_bytes} may{why}")
+        where = "" if self._spool is None else f" in {self._spool.directory} (including what was rejected)"
+        why = "" if self.last_error is None else f"; the server does not accept them: {self.last_error}"
+        return SpoolFull(f"{used} bytes wait{where}, but the maximum is {self.settings.max_bytes}{why}")
 
     def _used(self, store: Store) -> int:
         beside = 0
@@ -290,13 +292,13 @@ class Outbox:
 
 
 class Send(Struct, frozen=True):
-    """Send this; answer None, or the failure."""
+    """Asks to send a call. The answer is None, or the failure."""
 
     call: Call[Any]
 
 
 class Pause(Struct, frozen=True):
-    """Wait so long, unless it ends."""
+    """Asks to wait, unless the recorder ends."""
 
     seconds: float
 
@@ -304,11 +306,11 @@ class Pause(Struct, frozen=True):
 Step = Send | Pause
 
 PROBE: Call[Any] = Call("events.validate", {"type": "synap-client.probe", "data": {}}, Raw, safe=True)
-"""Whether the key may log at all. It changes nothing."""
+"""A call that shows whether the key may log at all. It changes nothing."""
 
 
 class _Part(Struct):
-    """Some of a batch: what of it is still to be sent, its end, and how much it was."""
+    """A part of a batch: the events still to send, its end, and its size."""
 
     lines: list[Line]
     end: Place
@@ -321,10 +323,10 @@ class _Part(Struct):
 
 
 def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, None]:
-    """Bring a batch to the server, event for event, in their order.
+    """Send a batch to the server in order, until each event is stored or rejected.
 
-    An event that the server refuses for good is set aside and holds up nothing. Where it is not the events that are at
-    fault (no connection, no room, a key that is not valid, a defect), they wait, for as long as it takes.
+    An event that the server rejects permanently is set aside and delays no other. If the events are not at fault (no
+    connection, no room, an invalid key, a defect), they wait as long as it takes.
     """
     parts = [_Part.of(batch.lines)]
     attempt, may_log = 0, False
@@ -334,7 +336,7 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
         if isinstance(error, Forbidden):
             could_log, may_log = may_log, (yield Send(PROBE)) is None
             if may_log and not could_log:
-                continue  # the key may have been another one before the probe
+                continue  # the key may have been replaced before the probe
         try:
             if error is None:
                 pass
@@ -345,7 +347,7 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
                 continue
             elif not places:
                 middle = len(part.lines) // 2
-                # The end and the account of the whole stay with its second half.
+                # The end and the size of the whole belong to the second half.
                 first = _Part.of(part.lines[:middle])
                 parts[-1:] = [
                     _Part(part.lines[middle:], part.end, part.count - first.count, part.size - first.size),
@@ -355,13 +357,15 @@ def deliver(outbox: Outbox, batch: Batch) -> Generator[Step, SynapError | None, 
             else:
                 for done, place in enumerate(places):
                     outbox.refuse(part.lines[place - done].content, of_one(error, place))
-                    del part.lines[place - done]  # it is not refused again where the next one cannot be written down
+                    del part.lines[
+                        place - done
+                    ]  # so that it is not rejected twice if the next rejection cannot be written
                 if part.lines:
                     continue
             outbox.settle(batch.store, part.end, part.count, part.size)
             parts.pop()
             attempt = 0
-        except OSError as failed:  # the disk: what could not be written down is done again
+        except OSError as failed:  # the disk failed: the rejections that could not be written are repeated
             outbox.hold(SpoolError(f"the spool cannot be written: {failed}"))
             yield Pause(backoff_seconds(attempt, outbox.settings.max_backoff_seconds))
             attempt += 1

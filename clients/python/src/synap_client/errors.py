@@ -1,4 +1,4 @@
-"""One class per failure that a caller can tell apart. No token is in any of them."""
+"""One class per failure that a caller can tell apart. None contains the token."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from msgspec import Struct
 
 
 class Issue(Struct, frozen=True):
-    """One invalid place of what was sent: its dotted path (`metadata.ai.agent`; empty for the whole), and why."""
+    """One invalid place of an input: its dotted path (`metadata.ai.agent`; empty for the whole), and what is wrong."""
 
     path: str
     message: str
 
 
 class SynapError(Exception):
-    """The base of all. `reason` is the published code where there is one (`invalid_event_type`, `conflict`, ...)."""
+    """The base of all errors. `reason` is the published code, if there is one (such as `invalid_event_type`)."""
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class SynapError(Exception):
 
 
 class InvalidInput(SynapError):
-    """What was sent does not fit; `issues` names every invalid place at once."""
+    """The input is invalid. `issues` names every invalid place."""
 
     def __init__(self, message: str, *, issues: Sequence[Issue] = (), reason: str | None = None) -> None:
         super().__init__(message, reason=reason)
@@ -30,7 +30,7 @@ class InvalidInput(SynapError):
 
 
 class Unauthorized(SynapError):
-    """The token is not, or no longer, valid."""
+    """The token is not valid, or no longer valid."""
 
 
 class Forbidden(SynapError):
@@ -38,11 +38,11 @@ class Forbidden(SynapError):
 
 
 class NotFound(SynapError):
-    """There is no such event, workspace or procedure."""
+    """The event, workspace or procedure does not exist."""
 
 
 class Conflict(SynapError):
-    """The id is taken by an event with other content; `hash` is the stored one's (`sha256:<hex>`)."""
+    """An event with the same id but other content is stored. `hash` is that event's hash (`sha256:<hex>`)."""
 
     def __init__(self, message: str, *, hash: str, reason: str | None = None) -> None:
         super().__init__(message, reason=reason)
@@ -50,7 +50,7 @@ class Conflict(SynapError):
 
 
 class PayloadTooLarge(SynapError):
-    """An event, a request or an answer is larger than it may be."""
+    """An event, a request or an answer exceeds its size limit."""
 
 
 class RateLimited(SynapError):
@@ -64,7 +64,8 @@ class RateLimited(SynapError):
 class Unavailable(SynapError):
     """The server cannot do it now; retry after `retry_after_seconds`.
 
-    Where it is unknown whether events were stored, `ids` are theirs: logging them again under those settles it.
+    If it is unknown whether events were stored, `ids` are theirs: log them again with these ids, and each is stored
+    once.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Unavailable(SynapError):
 
 
 class ConnectionLost(SynapError):
-    """No answer came: refused, cut, or too slow. `sent` is false where the server cannot have seen the request."""
+    """No answer came: the connection was refused, cut or too slow. `sent` is false if the server got nothing."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -84,7 +85,7 @@ class ConnectionLost(SynapError):
 
 
 class ServerFault(SynapError):
-    """A defect of the server; its log has the cause under `request_id`."""
+    """The server has a defect. Its log names the cause under `request_id`."""
 
     def __init__(self, message: str, *, request_id: str | None = None, reason: str | None = None) -> None:
         super().__init__(message, reason=reason)
@@ -92,7 +93,7 @@ class ServerFault(SynapError):
 
 
 class UnexpectedAnswer(SynapError):
-    """Something answered that does not speak as the server does: a wrong URL, or a proxy. `status` is HTTP's."""
+    """The answer is not from a Synap server: the URL is wrong, or a proxy answered. `status` is the HTTP status."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -100,13 +101,13 @@ class UnexpectedAnswer(SynapError):
 
 
 class SpoolError(SynapError):
-    """The spool directory cannot be used, or could not be written.
+    """The spool directory cannot be used or written.
 
-    `id` is that of the event that was logged: logging it again under that id stores it once, whatever became of it.
+    `id` is the event's id. Log the event again with it: it is stored once, whatever happened to it.
     """
 
     id: str | None = None
 
 
 class SpoolFull(SpoolError):
-    """What waits to be sent has reached its bound. The event was not taken: log it again later, with the same id."""
+    """The waiting events have reached their limit. The event was not accepted: log it again later with the same id."""

@@ -1,7 +1,7 @@
-"""What is sent and what comes back: the Structs of the server's contract, as Python has them.
+"""The Structs of the server's contract in Python: what is sent, and what is returned.
 
-Instants are `datetime`s with an offset, ids are text. An answer may have more members than are named here; those are
-passed over, so that a newer server does not break an older client.
+Instants are `datetime`s with an offset, ids are text. Members of an answer that are not declared here are ignored, so
+that a newer server does not break an older client.
 """
 
 import os
@@ -25,9 +25,9 @@ Record = Mapping[str, Any]
 
 
 class EventFields(TypedDict, total=False):
-    """What may be said of an event beside its type and data.
+    """The optional fields of an event.
 
-    `id` is a UUID; where none is given the client makes one, so that sending an event twice stores it once.
+    `id` is a UUID. Without it the client makes one, so that an event that is sent twice is stored once.
     `occurred_at` needs a UTC offset.
     """
 
@@ -43,7 +43,7 @@ class EventFields(TypedDict, total=False):
 
 
 class EventFilters(TypedDict, total=False):
-    """Which events: all that is said has to hold. `filter` is the filter language, for everything else."""
+    """Filters, all of which must match. `filter` is the filter language, for everything else."""
 
     type: str | None
     source: Source | None
@@ -59,7 +59,7 @@ class EventFilters(TypedDict, total=False):
 
 
 class PageFields(EventFilters, total=False):
-    """Which events, newest first, and where to begin: `limit` is 1 to 1000 (100 if not said)."""
+    """Which events, newest first, and where to begin. `limit` is 1 to 1000, default 100."""
 
     limit: int | None
     offset: int | None
@@ -84,7 +84,7 @@ class BrowseFields(TypedDict, total=False):
 
 
 class NewEvent(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """An event to log: a type (`note.created`), its data, and what `EventFields` says."""
+    """An event to log: a type (`note.created`), its data, and the fields of `EventFields`."""
 
     type: str
     data: Record
@@ -100,7 +100,7 @@ class NewEvent(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An event as stored. `seq` is its place in the workspace's log, `hash` its link in the chain."""
+    """An event as stored. `seq` is its place in the workspace's log, from 0. `hash` is its link in the chain."""
 
     id: str
     version: str
@@ -129,7 +129,7 @@ class EventPage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults
 
 
 class BrowsedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An event as the browse door shows it; `parent_id` is its cause."""
+    """An event as the browse door shows it. `parent_id` is its cause."""
 
     id: str
     type: str
@@ -142,7 +142,7 @@ class BrowsedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PageInfo(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where a page stands. An empty one has no cursors."""
+    """The place of a page. An empty page has no cursors."""
 
     total: int
     has_next_page: bool
@@ -159,7 +159,7 @@ class BrowsedPage(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class EventIssue(Struct, frozen=True, kw_only=True):
-    """Why an event would be refused, with the published code."""
+    """One reason to reject an event, with the published code."""
 
     path: str
     message: str
@@ -167,7 +167,7 @@ class EventIssue(Struct, frozen=True, kw_only=True):
 
 
 class Validation(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What logging an event would come to: every reason against it, or what the log would hold. Sizes are in bytes."""
+    """What logging an event would do: every fault, or the event as stored. Sizes are in bytes."""
 
     valid: bool
     issues: list[EventIssue]
@@ -184,7 +184,7 @@ class Validation(Struct, frozen=True, kw_only=True, rename="camel", omit_default
 
 
 class TracedEvent(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An event in a trace. `depth` counts steps of causation: below 0 of its causes, above 0 of its effects."""
+    """An event in a trace. `depth` counts steps of causation: negative for causes, positive for effects."""
 
     id: str
     seq: int
@@ -201,7 +201,7 @@ class TracedEvent(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 
 
 class Trace(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What led to an event, what it led to, and what else is of the same run."""
+    """The causes and effects of an event, and the other events of its run."""
 
     event: TracedEvent
     ancestors: list[TracedEvent]
@@ -211,7 +211,7 @@ class Trace(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562, section 5.7), which sorts by the time at which it was made."""
+    """A UUIDv7 (RFC 9562, section 5.7), which sorts by the time of its creation."""
     milliseconds = time.time_ns() // 1_000_000
     chance = int.from_bytes(os.urandom(10))
     value = milliseconds << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
@@ -219,22 +219,22 @@ def new_id() -> str:
 
 
 def with_id(event: NewEvent) -> NewEvent:
-    """The event, with an id."""
+    """The event with an id."""
     return event if event.id is not None else msgspec.structs.replace(event, id=new_id())
 
 
 def written(value: object, *, judged: bool = False) -> bytes:
     """`value` as JSON, never changed to make it fit. Raises InvalidInput for what JSON or the server cannot hold.
 
-    What is only sent to be `judged` may have numbers that the server refuses: it then names them beside all else.
+    With `judged`, numbers that the server rejects are allowed, so that `validate` names them with all other faults.
     """
     try:
         content = msgspec.json.encode(value, order=None)
     except (TypeError, ValueError, RecursionError) as error:
-        if type(error) is ValueError:  # an integer of thousands of digits is one
+        if type(error) is ValueError:  # for example an integer of thousands of digits
             _refuse_numbers(value, "")
         raise InvalidInput(f"cannot be written as JSON: {error}", reason="invalid_input") from error
-    # The encoder writes null for NaN and the infinities. Only where a number may be unfit need anybody look for it.
+    # The encoder writes null for NaN and the infinities. Values are only searched if a number may be invalid.
     if b"null" in content or _LARGE.search(content):
         _refuse_numbers(value, "" if not judged else "unsafe_number")
     return content
@@ -249,14 +249,14 @@ def _refuse_numbers(value: object, allowed: str) -> None:
 MAX_SAFE_INTEGER = 2**53 - 1
 
 EXPONENT_STARTS = 1e21
-"""From here on a double is printed with an exponent: whoever sends one does not mean an integer."""
+"""JSON prints a double from here on with an exponent, so it does not count as an integer."""
 
 _LARGE = re.compile(rb"[0-9]{16}|[0-9]e\+?(?:1[6-9]|20)")
-"""What JSON has where a number may be beyond 2^53-1."""
+"""JSON that may contain a number beyond 2^53-1."""
 
 
 def _unfit(value: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """The paths of the numbers that no reader, or not every reader, can hold; what is wrong; and the server's code."""
+    """The paths of the numbers that not every reader can hold, each with the fault and the server's code."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _unfit(item, f"{path}.{name}" if path else str(name))

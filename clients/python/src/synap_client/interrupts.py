@@ -1,4 +1,4 @@
-"""Exceptions that a signal handler raises, on their way out of `threading`."""
+"""Lets exceptions of signal handlers out of `threading` as they were raised."""
 
 import sys
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 def unmasked() -> Iterator[None]:
     """Let the exception of a signal handler out of this block as it was raised.
 
-    If a handler raises inside `Thread.start` or `Condition.wait`, CPython's own cleanup may fail: a KeyError or
-    RuntimeError comes out, and the exception of the handler is its context.
+    If a handler raises inside `Thread.start` or `Condition.wait`, CPython's cleanup may fail. Then a KeyError or
+    RuntimeError comes out, with the handler's exception as its context.
     """
     handled = sys.exception()
     try:

@@ -1,9 +1,9 @@
 """Log records as events: a handler for `logging`, and a processor for structlog.
 
-A record of the logger `app.orders` is an event `log.app.orders`, whose data is `{level, message, logger, extra,
-exception, at}`. Both hand their events to a `Recorder`, and neither waits for the server nor for room, nor raises:
-what cannot be taken is counted, and the count logged as `log.dropped` as soon as there is room. Records of the client's
-own work (its thread, its HTTP library) are passed over, since logging them would never end.
+A record of the logger `app.orders` is an event `log.app.orders` with the data `{level, message, logger, extra,
+exception, at}`. Both pass their events to a `Recorder`. They wait neither for the server nor for room, and raise
+nothing. Events without room are counted, and the count is logged as `log.dropped` when there is room again. Records of
+the client's own work (its thread, its HTTP library) are ignored, because logging them would never end.
 """
 
 import logging
@@ -33,11 +33,11 @@ _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType
 
 
 class _RecordWriter:
-    """Hands records to a recorder, and counts what it does not take."""
+    """Passes records to a recorder, and counts those that it does not accept."""
 
     def __init__(self, recorder: Recorder, prefix: str, source: Source | None, producer: str | None) -> None:
         self.dropped = 0
-        """Records that were not taken and not yet told of."""
+        """Records that were not accepted, and not yet logged as `log.dropped`."""
         self._recorder = recorder
         self._prefix = prefix
         self._source: Source | None = source
@@ -66,9 +66,9 @@ class _RecordWriter:
 
 
 class SynapHandler(logging.Handler):
-    """A handler for `logging`. `prefix` is the first segment of the types, one or more of them.
+    """A handler for `logging`. `prefix` is the beginning of the types, one or more segments.
 
-    Where the disk's pace matters to whoever logs, give the recorder `fsync="second"`.
+    If the speed of the disk matters to the code that logs, give the recorder `fsync="second"`.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class SynapHandler(logging.Handler):
         source: Source | None = None,
         producer: str | None = None,
     ) -> None:
-        """The recorder is the caller's to close."""
+        """The caller must close the recorder."""
         super().__init__(level)
         self._writer = _RecordWriter(recorder, prefix, source, producer)
 
     @property
     def dropped(self) -> int:
-        """Records that were not taken and not yet told of."""
+        """Records that were not accepted, and not yet logged as `log.dropped`."""
         return self._writer.dropped
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -113,13 +113,13 @@ class SynapHandler(logging.Handler):
         self._writer.write(record.name, data, datetime.fromtimestamp(record.created, UTC))
 
     def flush(self) -> None:
-        """Nothing: this must not wait. `Recorder.flush` does."""
+        """Do nothing, because a handler must not wait here. `Recorder.flush` waits."""
 
 
 class SynapProcessor:
-    """A processor for structlog. It logs what it is given and passes it on unchanged: put it before the renderer.
+    """A processor for structlog. It logs each event and passes it on unchanged. Put it before the renderer.
 
-    The type comes from the member `logger` (`structlog.stdlib.add_logger_name`), else from the logger's `name`.
+    The type comes from the member `logger` (`structlog.stdlib.add_logger_name`), or else from the logger's `name`.
     """
 
     def __init__(
@@ -130,16 +130,16 @@ class SynapProcessor:
         source: Source | None = None,
         producer: str | None = None,
     ) -> None:
-        """The recorder is the caller's to close."""
+        """The caller must close the recorder."""
         self._writer = _RecordWriter(recorder, prefix, source, producer)
 
     @property
     def dropped(self) -> int:
-        """Records that were not taken and not yet told of."""
+        """Records that were not accepted, and not yet logged as `log.dropped`."""
         return self._writer.dropped
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Log what `event` says. Raises nothing."""
+        """Log the event. Raises nothing."""
         try:
             name = str(event.get("logger") or getattr(logger, "name", None) or "root")
             if not is_ours() and not _is_client(name):
@@ -169,21 +169,21 @@ class SynapProcessor:
 def event_type(name: str, prefix: str = "log") -> str:
     """The event type for a logger's name: `app.orders` is `log.app.orders`, the root logger `log.root`.
 
-    What stands in no type becomes `_`, and a name that is too long loses its end.
+    Characters that a type cannot have become `_`, and a name that is too long is cut.
     """
     segments = [re.sub(r"[^A-Za-z0-9_-]", "_", segment) for segment in name.split(".") if segment]
     return ".".join([prefix, *(segments or ["root"])])[:MAX_TYPE].rstrip(".")
 
 
 def jsonable(value: object, depth: int = 0) -> Any:  # noqa: PLR0911 - a table
-    """`value` as JSON that a server takes, whatever it is: what JSON has not is shown as text, what is long is cut."""
+    """`value` as JSON that a server accepts. Values that JSON does not have become text; long ones are cut."""
     match value:
         case None | bool():
             return value
         case int():
             return int(value) if abs(value) <= MAX_INTEGER else str(value)
         case float():
-            # What is not finite, or prints as an integer that JavaScript cannot hold.
+            # Not finite, or an integer that JavaScript cannot hold.
             return float(value) if abs(value) <= MAX_INTEGER else str(value)
         case str():
             return _cut(value)
@@ -228,7 +228,7 @@ def _shown(value: object) -> str:
 
 
 def _cut(text: str) -> str:
-    # A lone surrogate is text to Python and to nobody else.
+    # Only Python accepts a lone surrogate as text.
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
 

@@ -1,4 +1,4 @@
-"""Tells the log handlers which records come from this client's own work: logging those would never end."""
+"""Marks log records of this client's own work, so that the log handlers ignore them: logging them would never end."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 logger = logging.getLogger("synap_client")
-"""What happens in the background is told here."""
+"""The logger for work in the background."""
 
 _ours: ContextVar[bool] = ContextVar("synap_client_at_work", default=False)
 
@@ -18,7 +18,7 @@ def is_ours() -> bool:
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Whatever is logged in this block is the client's own."""
+    """Mark everything that is logged in this block as the client's own work."""
     token = _ours.set(True)
     try:
         yield

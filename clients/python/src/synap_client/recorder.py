@@ -1,7 +1,7 @@
-"""Logging in the background: `log` hands an event over and returns; a thread, or a task, brings batches to the server.
+"""Logs in the background: `log` passes an event on and returns; a thread or a task sends batches to the server.
 
-With a spool an event is on disk before `log` returns, and reaches the log once, whatever becomes of this process or
-of the server. Without one it is kept in memory, for as long as the process lives.
+With a spool, an event is on disk before `log` returns, and reaches the log once, even if this process or the server
+crashes. Without one, it is in memory, and lost if the process ends before it is sent.
 """
 
 import asyncio
@@ -28,23 +28,23 @@ from synap_client.quiet import at_work, logger
 from synap_client.spool import Rejected
 
 FULL_SECONDS = 0.02
-"""How often an async `log` looks whether there is room again."""
+"""How often an async `log` checks whether there is room again."""
 
 
 class RecorderFields(TypedDict, total=False):
-    """The settings of a recorder, and what they are where nothing is said.
+    """The settings of a recorder, with their defaults.
 
-    spool: a directory on a local disk, made if need be. Processes may share it if they log to the same server and
-        workspace with keys of one user. None: events wait in memory, and end with the process.
-    batch_events, batch_bytes, batch_seconds: a batch goes when it has so many events (500) or bytes (2 MiB), or its
-        first event has waited so long (0.2 s).
-    max_bytes: the most that may wait, in the directory or in memory (256 MiB). Then `log` raises SpoolFull,
-        at once or after `full_wait_seconds` (0) without room.
-    fsync: "always": an event survives a power cut once `log` has returned. "second": it survives the end of the process
-        at once, a power cut after a second. "never": when the system pleases.
-    on_rejected: is told of each event that the server refuses for good, on the thread that sends.
+    spool: a directory on a local disk, created if needed. Processes may share it if they log to the same server and
+        workspace with keys of one user. Default None: events wait in memory, and end with the process.
+    batch_events, batch_bytes, batch_seconds: a batch is sent when it has this many events (default 500) or bytes
+        (2 MiB), or when its first event has waited this long (0.2 s).
+    max_bytes: the maximum that may wait, in the directory or in memory (256 MiB). Beyond it `log` raises SpoolFull, at
+        once or after `full_wait_seconds` (0) without room.
+    fsync: "always" (an event survives a power cut once `log` has returned), "second" (it survives the end of the
+        process at once, a power cut after a second) or "never" (the system decides).
+    on_rejected: called for each event that the server rejects permanently, on the thread that sends.
     max_backoff_seconds: the longest pause between attempts (10).
-    exit_seconds: how long the end of the program waits for what is not sent (5).
+    exit_seconds: how long the end of the program waits for unsent events (5).
     """
 
     spool: str | Path | None
@@ -60,7 +60,7 @@ class RecorderFields(TypedDict, total=False):
 
 
 class _Recording:
-    """What both recorders are."""
+    """The part that both recorders share."""
 
     def __init__(self, client: Synap | AsyncSynap, settings: RecorderFields) -> None:
         self.settings = Settings(**settings)
@@ -70,17 +70,17 @@ class _Recording:
         )
 
     def __repr__(self) -> str:
-        """No token."""
+        """A text without the token."""
         return self._told
 
     @property
     def pending(self) -> int:
-        """Events of ours that are not stored yet."""
+        """The number of events that are not stored yet."""
         return self._outbox.pending
 
     @property
     def rejected(self) -> int:
-        """Events that the server refused for good."""
+        """The number of events that the server rejected permanently."""
         return self._outbox.rejected
 
     @property
@@ -90,25 +90,25 @@ class _Recording:
 
 
 class Recorder(_Recording):
-    """Logs in the background, by a thread that starts with the first event. For any number of threads.
+    """Logs in the background, with a thread that starts at the first event. For any number of threads.
 
-    After a fork the child has a recorder of the same settings, empty, with a journal of its own; what waited stays with
+    After a fork the child has an empty recorder with the same settings and its own journal; waiting events stay with
     the parent. At the end of the program it is flushed for `exit_seconds`.
     """
 
     def __init__(self, client: Synap, **settings: Unpack[RecorderFields]) -> None:
-        """Raises SpoolError where the spool cannot be used."""
+        """Raises SpoolError if the spool cannot be used."""
         super().__init__(client, settings)
         self._client = client.twin()
         self._starting = threading.RLock()  # a signal handler may log while its thread holds it
         self._thread: threading.Thread | None = None
         self._ends = False
         _live.add(self)
-        if self._outbox.due_seconds() is not None:  # a killed process has left something
+        if self._outbox.due_seconds() is not None:  # a killed process has left events
             self._start()
 
     def __enter__(self) -> Self:
-        """Flushed and closed at the end of the block."""
+        """Enter a block that flushes and closes the recorder at its end."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,11 +116,11 @@ class Recorder(_Recording):
         self.close()
 
     def log(self, type: str, data: Record, **more: Unpack[EventFields]) -> str:
-        """Take an event and return its id. `occurred_at` is now, unless it is said.
+        """Accept an event and return its id. `occurred_at` defaults to now.
 
-        With a spool it is on disk now. Raises SpoolFull (it was not taken), SpoolError (it may not be on disk: log it
-        again under the error's `id`), and InvalidInput for what is no JSON. What the server refuses goes to
-        `on_rejected`.
+        With a spool the event is on disk when this returns. Raises SpoolFull (it was not accepted), SpoolError (it may
+        not be on disk: log it again with the error's `id`), and InvalidInput for data that is not JSON. Events that the
+        server rejects go to `on_rejected`.
         """
         id_, content = _event(type, data, more)
         try:
@@ -132,14 +132,14 @@ class Recorder(_Recording):
 
     @unmasked()
     def put(self, content: bytes, wait_seconds: float) -> None:
-        """Take an event that is JSON already, and has an id."""
+        """Accept an event that is already JSON and has an id."""
         self._outbox.put(content, wait_seconds)
         if self._thread is None:
             self._start()
 
     @unmasked()
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was logged before is stored or rejected; false where `timeout` seconds were too short."""
+        """Wait until everything logged before is stored or rejected. Returns false after `timeout` seconds in vain."""
         outbox, count = self._outbox, self._outbox.put_count
         if count and self._thread is None:  # the first `log` was interrupted before it started one
             self._start()
@@ -159,9 +159,9 @@ class Recorder(_Recording):
 
     @unmasked()
     def close(self, timeout: float | None = None) -> bool:
-        """Flush for `timeout` seconds (`exit_seconds` if not said), and end. False where events are left.
+        """Flush for `timeout` seconds (default `exit_seconds`), and close. Returns false if events are left.
 
-        What is left in a spool is sent by the next recorder there; what is left in memory is rejected.
+        The next recorder sends what is left in a spool. Events that are left in memory are rejected.
         """
         done = self.flush(self.settings.exit_seconds if timeout is None else timeout)
         with self._outbox.lock:
@@ -186,10 +186,10 @@ class Recorder(_Recording):
                     if not (isinstance(error, RuntimeError) and str(error).startswith("can't ")):
                         raise
                     # There are too many threads, or the interpreter is ending.
-                    logger.warning("events wait, since no thread could be started: %s", error)
+                    logger.warning("events wait, because no thread could be started: %s", error)
 
     def _run(self) -> None:
-        with self._starting:  # it may be that this one runs though its start was cut short by a signal handler
+        with self._starting:  # the thread may run although a signal handler interrupted its start
             if self._thread is not threading.current_thread():
                 return
         with at_work():
@@ -203,7 +203,7 @@ class Recorder(_Recording):
     def _send_next(self) -> None:
         self._outbox.tend()
         changed = self._outbox.changed
-        with self._outbox.lock:  # looked at and waited for under one lock: no event comes in between unheard
+        with self._outbox.lock:  # checks and waits under one lock, so that no event arrives unnoticed in between
             seconds = self._outbox.due_seconds()
             if seconds != 0:
                 longest = 1.0 if self.settings.fsync == "second" else ADOPT_SECONDS
@@ -245,14 +245,14 @@ class Recorder(_Recording):
 
 
 class AsyncRecorder(_Recording):
-    """Logs in the background, by a task of the event loop on which it was made. See `Recorder`.
+    """Logs in the background, with a task of the event loop on which it was made. See `Recorder`.
 
-    Close it, or use it in `async with`: the end of the program cannot wait for a loop that has ended. It belongs to no
-    forked child.
+    Close it, or use it in `async with`, because the end of the program cannot wait for a loop that has ended. It does
+    not work in a forked child.
     """
 
     def __init__(self, client: AsyncSynap, **settings: Unpack[RecorderFields]) -> None:
-        """On a running loop. Raises SpoolError where the spool cannot be used."""
+        """Needs a running loop. Raises SpoolError if the spool cannot be used."""
         super().__init__(client, settings)
         self._client = client.twin()
         self._wake = asyncio.Event()
@@ -261,7 +261,7 @@ class AsyncRecorder(_Recording):
         _live.add(self)
 
     async def __aenter__(self) -> Self:
-        """Flushed and closed at the end of the block."""
+        """Enter a block that flushes and closes the recorder at its end."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -269,7 +269,7 @@ class AsyncRecorder(_Recording):
         await self.close()
 
     async def log(self, type: str, data: Record, **more: Unpack[EventFields]) -> str:
-        """Take an event and return its id. See `Recorder.log`; no other task waits for the disk or for room."""
+        """Accept an event and return its id. See `Recorder.log`. Other tasks do not wait for the disk or for room."""
         id_, content = _event(type, data, more)
         deadline = time.monotonic() + self.settings.full_wait_seconds
         while True:
@@ -288,7 +288,7 @@ class AsyncRecorder(_Recording):
                 return id_
 
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - false, not an exception
-        """Wait until all that was logged before is stored or rejected; false where `timeout` seconds were too short."""
+        """Wait until everything logged before is stored or rejected. Returns false after `timeout` seconds in vain."""
         count = self._outbox.put_count
         self._outbox.hurried += 1
         self._wake.set()
@@ -303,7 +303,7 @@ class AsyncRecorder(_Recording):
         return self._outbox.has_settled(count)
 
     async def close(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as above
-        """Flush for `timeout` seconds (`exit_seconds` if not said), and end. False where events are left."""
+        """Flush for `timeout` seconds (default `exit_seconds`), and close. Returns false if events are left."""
         done = await self.flush(self.settings.exit_seconds if timeout is None else timeout)
         self._ends = True
         self._task.cancel()
@@ -329,7 +329,7 @@ class AsyncRecorder(_Recording):
         if seconds != 0:
             longest = 1.0 if self.settings.fsync == "second" else ADOPT_SECONDS
             if seconds is not None:
-                # More events change nothing until the batch is due, or whole.
+                # More events change nothing until the batch is due or full.
                 longest = min(seconds, 0.05)
             with suppress(TimeoutError):
                 async with asyncio.timeout(longest):
@@ -362,7 +362,7 @@ _live: WeakSet[Recorder | AsyncRecorder] = WeakSet()
 
 
 def _event(type: str, data: Record, more: EventFields) -> tuple[str, bytes]:
-    """An event's id, and the event as it will be sent, however often."""
+    """An event's id, and the event in the form in which every attempt sends it."""
     fields: dict[str, Any] = {"occurred_at": datetime.now(UTC), **more}
     event = with_id(NewEvent(type, data, **fields))
     return str(event.id), written(event)

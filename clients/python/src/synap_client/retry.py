@@ -1,4 +1,4 @@
-"""When a call is done again, and how long that waits: what a retry can cure, with jitter, and not for ever."""
+"""When a call is retried, and after what wait: with jitter, with a limit, and only if a retry can help."""
 
 import random
 import time
@@ -9,10 +9,10 @@ FIRST_SECONDS = 0.1
 
 
 def backoff_seconds(attempt: int, most_seconds: float, error: SynapError | None = None) -> float:
-    """How long to wait behind the attempt of this number (from 0): twice as long each time, up to `most_seconds`.
+    """The wait after the attempt of this number (from 0): twice as long each time, up to `most_seconds`.
 
-    Half of it is chance, so that clients that lost one server at the same time do not come back at the same time.
-    Never less than the server asked for.
+    Half of it is random, so that clients that lost one server together do not return together. It is never shorter than
+    the server asked for.
     """
     seconds: float = min(most_seconds, FIRST_SECONDS * 2 ** min(attempt, 30)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
     asked = error.retry_after_seconds if isinstance(error, RateLimited | Unavailable) else 0
@@ -20,7 +20,7 @@ def backoff_seconds(attempt: int, most_seconds: float, error: SynapError | None 
 
 
 def may_help(error: SynapError, *, safe: bool) -> bool:
-    """Whether doing a call again can end better. What is not `safe` is done again only where nothing was done yet."""
+    """Whether a retry can help. A call that is not `safe` is only retried if nothing was done yet."""
     if isinstance(error, RateLimited):
         return True
     if isinstance(error, ConnectionLost):
@@ -29,7 +29,7 @@ def may_help(error: SynapError, *, safe: bool) -> bool:
 
 
 class Patience:
-    """The attempts of one call, `retry_seconds` in all; None: without end."""
+    """The attempts of one call, for `retry_seconds` in all; None means without end."""
 
     def __init__(self, retry_seconds: float | None, most_seconds: float = 5.0) -> None:
         """The first attempt begins now. No wait is longer than `most_seconds`, unless the server asks for it."""
@@ -38,12 +38,12 @@ class Patience:
         self.renew()
 
     def renew(self) -> None:
-        """It went well: the next failure is a first one."""
+        """Note a success: the next failure counts as the first."""
         self._attempt = 0
         self._deadline = None if self._retry_seconds is None else time.monotonic() + self._retry_seconds
 
     def wait_seconds(self, error: SynapError, *, safe: bool) -> float:
-        """How long to wait until the next attempt. Raises `error` where there should be none."""
+        """The wait before the next attempt. Raises `error` if there should be none."""
         if not may_help(error, safe=safe):
             raise error
         seconds = backoff_seconds(self._attempt, self._most_seconds, error)

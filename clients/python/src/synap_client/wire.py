@@ -1,6 +1,6 @@
-"""The tRPC protocol over HTTP as this client speaks it, without any input or output of its own.
+"""The tRPC protocol over HTTP for this client, without any input or output.
 
-Every call is a POST, queries too: what is asked for stands in a body, and not in a URL that proxies write down.
+Every call is a POST, even a query, so that its input is in a body and not in a URL, which proxies log.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from synap_client.events import written
 T = TypeVar("T")
 
 Transformer = Literal["none", "superjson"]
-"""How a server writes values: its `SYNAP_TRANSFORMER`."""
+"""The server's format of values: its `SYNAP_TRANSFORMER`."""
 
 AGENT = "synap-client/0.1"
 CONNECT_SECONDS = 5.0
 
 
 class Call(Generic[T]):
-    """One call of a procedure, and how its answer is read. `safe`: doing it twice does no more than once."""
+    """One call of a procedure, and the type of its answer. `safe` means that doing it twice has no further effect."""
 
     def __init__(self, name: str, content: object, answer: Any = Any, *, safe: bool) -> None:
-        """`content` is the input; None for no input."""
+        """`content` is the input, or None."""
         self.name = name
         self.safe = safe
         self.body = b"" if content is None else content if isinstance(content, bytes) else written(content)
@@ -47,22 +47,22 @@ class Call(Generic[T]):
 
 
 class Values:
-    """Inputs, outputs and errors as the server's transformer writes them."""
+    """Reads and writes inputs, outputs and errors in the format of the server's transformer."""
 
     def __init__(self, transformer: Transformer) -> None:
         """Raises ValueError."""
         if transformer not in get_args(Transformer):
-            raise ValueError("transformer must be 'none' or 'superjson', as the server's SYNAP_TRANSFORMER is")
+            raise ValueError("transformer must be 'none' or 'superjson', like the server's SYNAP_TRANSFORMER")
         self.transformer: Transformer = transformer
 
     def encode(self, content: bytes) -> bytes:
-        """An input, which is JSON; nothing for none."""
+        """An input (JSON, or empty) in the server's format."""
         return b'{"json":%b}' % content if content and self.transformer == "superjson" else content
 
     def decode(self, content: bytes | Raw, wanted: Any) -> Any:
-        """A value that was answered. What superjson notes of types is for JavaScript: an instant is text here as well.
+        """A value from an answer. superjson's notes about types are for JavaScript, so an instant is text here too.
 
-        Raises one of UNREADABLE; MismatchError where the server has the other transformer.
+        Raises one of UNREADABLE, and MismatchError if the server has the other transformer.
         """
         if self.transformer == "superjson":
             if not _is_packed(content):
@@ -76,12 +76,12 @@ class Values:
             raise
 
 
-WRITES_PLAIN = "the server does not write superjson: leave out transformer"
-WRITES_SUPERJSON = "the server writes superjson: say transformer='superjson'"
+WRITES_PLAIN = "the server does not write superjson; omit transformer"
+WRITES_SUPERJSON = "the server writes superjson; set transformer='superjson'"
 
 
 class MismatchError(ValueError):
-    """The server has another transformer than the client."""
+    """The server and the client have different transformers."""
 
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MismatchError)
@@ -93,10 +93,10 @@ def unexpected(name: str, error: Exception, status: int = 200) -> errors.Unexpec
 
 
 class Bearer(httpx.Auth):
-    """Puts the token into a request, and shows it nowhere else: not even among the local variables of a traceback."""
+    """Adds the token to a request, and shows it nowhere else, not even among a traceback's local variables."""
 
     def __init__(self, token: str | Callable[[], str]) -> None:
-        """A function is asked for the token of each request."""
+        """A function is called for the token of each request."""
         if isinstance(token, str):
             _check_token(token.strip())
         self._token = token
@@ -106,7 +106,7 @@ class Bearer(httpx.Auth):
         return self._token if isinstance(self._token, str) else self._token()
 
     def __repr__(self) -> str:
-        """No token."""
+        """A text without the token."""
         return "Bearer(***)"
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
@@ -116,17 +116,17 @@ class Bearer(httpx.Auth):
 
 
 def base_url(url: str) -> str:
-    """Where the procedures are, for a server's URL (`http://127.0.0.1:8000`, with or without `/trpc`)."""
+    """The URL of the procedures, for a server's URL (`http://127.0.0.1:8000`, with or without `/trpc`)."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("the URL of a server begins with http:// or https://")
+        raise ValueError("the URL of a server must begin with http:// or https://")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("the URL of a server has no user, password, query or fragment")
+        raise ValueError("the URL of a server must have no user, password, query or fragment")
     return url.rstrip("/").removesuffix("/trpc") + "/trpc"
 
 
 def headers_of(workspace: str | None) -> dict[str, str]:
-    """What every request says."""
+    """The headers of every request."""
     named = {} if workspace is None else {"x-workspace-id": workspace}
     return {"content-type": "application/json", "user-agent": AGENT, **named}
 
@@ -143,7 +143,7 @@ def is_stream(headers: Mapping[str, str]) -> bool:
 
 
 def failure(status: int, headers: Mapping[str, str], content: bytes, values: Values) -> errors.SynapError:
-    """The failure that an answer tells of."""
+    """The failure in an answer."""
     try:
         error = values.decode(_failed.decode(content).error, ErrorObject)
     except MismatchError as mismatch:
@@ -154,7 +154,7 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, values: Val
 
 
 class ErrorData(Struct, frozen=True, rename="camel"):
-    """What an error object says beside its message."""
+    """The members of an error object besides its message."""
 
     code: str = ""
     http_status: int = 0
@@ -173,7 +173,7 @@ class ErrorObject(Struct, frozen=True):
 
 
 def told(error: ErrorObject, request_id: str | None = None) -> errors.SynapError:  # noqa: PLR0911 - a table
-    """The failure that an error object tells of."""
+    """The failure in an error object."""
     data, message = error.data, error.message
     if data.reason == "wrong_transformer":
         wanted = WRITES_SUPERJSON if message.startswith("must be superjson") else WRITES_PLAIN
@@ -198,7 +198,7 @@ def told(error: ErrorObject, request_id: str | None = None) -> errors.SynapError
 
 
 class Message(Struct, frozen=True):
-    """One server-sent event. `id` is None where it has none."""
+    """One server-sent event. `id` is None if it has no id."""
 
     event: str
     data: bytes
@@ -208,16 +208,16 @@ class Message(Struct, frozen=True):
 class MessageReader:
     """Reads server-sent events from the pieces in which they arrive (HTML Standard, section 9.2.6).
 
-    By bytes, since lines end in CR and LF alone: a line separator of Unicode may stand in the data.
+    It works on bytes, because only CR and LF end a line; the data may contain Unicode's line separators.
     """
 
     def __init__(self) -> None:
-        """Nothing has arrived."""
+        """Begins without any data."""
         self._rest = b""
         self._event, self._data, self._id = "message", list[bytes](), None
 
     def feed(self, piece: bytes) -> Iterator[Message]:
-        """The events that are complete with this piece."""
+        """The events that this piece completes."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
             name, _, value = line.removesuffix(b"\r").partition(b":")
@@ -237,21 +237,21 @@ class MessageReader:
 
 
 class Item(Struct, frozen=True):
-    """A value of a stream. Without an id it says something of the stream itself."""
+    """A value of a stream, or a marker, which has no id."""
 
     id: str | None
     value: Any
 
 
 class Streamed(Struct, frozen=True):
-    """The types of a subscription's values, and of what it says of itself."""
+    """The types of a subscription's values and markers."""
 
     value: Any = Any
     marker: Any = Any
 
 
 class Following:
-    """One stream over as many connections as it takes: where it is, and what comes next."""
+    """One stream across any number of connections: its place, and the next item."""
 
     def __init__(self, name: str, content: object, timeout_seconds: float, values: Values, streamed: Streamed) -> None:
         """`content` is the input."""
@@ -261,21 +261,21 @@ class Following:
         self._streamed = streamed
         self.ended = False
         self.connected = False
-        """Whether this connection has said anything."""
+        """Whether anything has arrived over this connection."""
         self._last_id: str | None = None
         self._silence_seconds = timeout_seconds
 
     def headers(self) -> dict[str, str]:
-        """Where to resume."""
+        """The header that says where to resume."""
         self.connected = False
         return {"accept": "text/event-stream"} | ({} if self._last_id is None else {"last-event-id": self._last_id})
 
     def timeout(self) -> httpx.Timeout:
-        """A stream that is silent for longer than its server announced is dead."""
+        """The timeout of a stream: after more silence than the server announced, the connection is dead."""
         return httpx.Timeout(self._silence_seconds, connect=CONNECT_SECONDS)
 
     def take(self, message: Message) -> Item | None:
-        """The value that a message carries, if it does. Raises SynapError where the stream was refused."""
+        """The item in a message, if there is one. Raises SynapError if the server rejected the stream."""
         try:
             return self._take(message)
         except UNREADABLE as error:
@@ -324,7 +324,7 @@ _packed = msgspec.json.Decoder(_Packed)
 
 
 def _is_packed(content: bytes | Raw) -> bool:
-    """Whether a value is written as superjson does."""
+    """Whether a value has superjson's envelope."""
     try:
         return bool(_packed.decode(content))
     except UNREADABLE:
@@ -340,7 +340,7 @@ _PLAIN = {
 
 
 def _foreign(status: int, headers: Mapping[str, str]) -> errors.SynapError:
-    """The failure behind an answer that is not the server's own, such as a proxy's."""
+    """The failure in an answer that is not the server's own, such as a proxy's."""
     message = f"answered with HTTP {status} and no error of the server's own"
     after = headers.get("retry-after", "")
     seconds = float(after) if after.isascii() and after.isdigit() else 1.0
