@@ -39,7 +39,8 @@ FIND_PLACE_BY_ID = one_sql("id", "%(named)s::uuid", columns="seq, user_id")
 FIND_PLACE_BY_HASH = one_sql("hash", "%(named)b::bytea", columns="seq, user_id")
 """The seq and the user of the event with this hash."""
 
-BEFORE = f"SELECT coalesce({place_of('%(at)s::timestamptz')} - 1, -1)"
+GET_SEQ_BEFORE = f"SELECT coalesce({place_of('%(at)s::timestamptz')} - 1, -1)"
+"""The last seq before a time; -1 if there is none."""
 
 
 LOW, HIGH = ["%(after)s::bigint + 1"], ["%(until)s::bigint"]
@@ -95,7 +96,7 @@ class EventFollower:
 
     async def before(self, workspace: str, at: datetime) -> int:
         """The seq of the last event from before a time; -1 where there is none."""
-        seq: int = (await self._database.rows(BEFORE, {"workspace": workspace, "at": at}))[0][0]
+        seq: int = (await self._database.rows(GET_SEQ_BEFORE, {"workspace": workspace, "at": at}))[0][0]
         return seq
 
     async def next(self, workspace: str, after: int, until: int) -> Piece:

@@ -45,6 +45,9 @@ TABLES = (
 """The tables that hold rows of a workspace besides `event`. Its audit stays, and its row, so that the slug never names
 another log."""
 
+DELETE_FROM = "DELETE FROM {} WHERE workspace_id = %(workspace)s"
+"""Deletes the rows that a table has of the workspace."""
+
 MARK_WORKSPACE_DELETED = "UPDATE workspace SET deleted_at = %(now)s WHERE id = %(workspace)s"
 """Marks the workspace as deleted."""
 
@@ -81,9 +84,9 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
             connection.execute(END_DISPATCH, of)
             connection.execute(LOCK_ALL_SUBSCRIPTIONS, of)
             with _as_custodian(connection):
-                connection.execute("DELETE FROM event WHERE workspace_id = %(workspace)s", of)
+                connection.execute(DELETE_FROM.format("event"), of)
             for table in TABLES:
-                connection.execute(f"DELETE FROM {table} WHERE workspace_id = %(workspace)s", of)
+                connection.execute(DELETE_FROM.format(table), of)
             for statement in (MARK_WORKSPACE_DELETED, REVOKE_KEYS_OF_WORKSPACE, LEAVE_KEYS):
                 connection.execute(statement, of)
             events: int = tip[0] + 1

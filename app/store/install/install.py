@@ -39,6 +39,18 @@ VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
 """
 """Creates the only row of the install. Ids of events with an Idempotency-Key depend on the secret from now on."""
 
+TRY_SETUP_LOCK = "SELECT pg_try_advisory_lock(%s)"
+"""Takes the lock of those that set up, if nobody has it. Returns whether it did."""
+
+RELEASE_SETUP_LOCK = "SELECT pg_advisory_unlock(%s)"
+"""Gives the lock of those that set up back."""
+
+HOLD_KEY_IN_FORCE = "SELECT FROM install FOR KEY SHARE"
+"""Keeps the key in force as it is until this transaction ends."""
+
+GET_IDENTITY_OF_INSTALL = "SELECT node, kid, origin FROM install"
+"""Who the install is: its node, its key in force and its origin."""
+
 POLL_SECONDS = 0.1
 
 TAKES_AWAY = {"0014": "0013"}
@@ -143,13 +155,13 @@ def _target(connection: psycopg.Connection) -> str:
 @contextmanager
 def _setting_up(connection: psycopg.Connection) -> Iterator[None]:
     """One process at a time is inside. The others ask again and again: an index that is built waits for their waits."""
-    while connection.execute("SELECT pg_try_advisory_lock(%s)", (_SETUP_LOCK,)).fetchone() != (True,):
+    while connection.execute(TRY_SETUP_LOCK, (_SETUP_LOCK,)).fetchone() != (True,):
         time.sleep(POLL_SECONDS)
     try:
         yield
     finally:
         with suppress(psycopg.OperationalError):  # a connection that is lost has let go of it
-            connection.execute("SELECT pg_advisory_unlock(%s)", (_SETUP_LOCK,))
+            connection.execute(RELEASE_SETUP_LOCK, (_SETUP_LOCK,))
 
 
 class Identity(Struct, frozen=True):
@@ -182,7 +194,7 @@ def set_up(
     lost if we are `recovering`.
     """
     with _setting_up(connection), connection.transaction():
-        connection.execute("SELECT FROM install FOR KEY SHARE")  # the key in force stays so until its file is looked at
+        connection.execute(HOLD_KEY_IN_FORCE)  # the key in force stays so until its file is looked at
         identity = find_identity(connection)
         if identity is None:
             identity = _first_install(connection, files, origin)
@@ -197,7 +209,7 @@ def set_up(
 
 def find_identity(connection: psycopg.Connection) -> Identity | None:
     """Who the install in this database is; None before its first start."""
-    row = connection.execute("SELECT node, kid, origin FROM install").fetchone()
+    row = connection.execute(GET_IDENTITY_OF_INSTALL).fetchone()
     return None if row is None else Identity(*row)
 
 

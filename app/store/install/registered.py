@@ -18,6 +18,9 @@ from app.store.install.install import InstallError
 REGISTRATION_LOCK = 0x53594E5459
 """The advisory lock that lets one process at a time register types."""
 
+LOCK_REGISTRATION = "SELECT pg_advisory_xact_lock(%s)"
+"""Waits for the lock, and holds it until the transaction ends."""
+
 METADATA = "metadata"
 EVENT = "event"
 
@@ -50,7 +53,7 @@ def register_types(
     """
     with connection.transaction():
         if kinds or types:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTRATION_LOCK,))
+            connection.execute(LOCK_REGISTRATION, (REGISTRATION_LOCK,))
         for name, kind in kinds.items():
             _register(connection, METADATA, name, kind)
         for name, kind in types.items():

@@ -32,6 +32,9 @@ WHERE NOT has_table_privilege(%(role)s, name, needed)
 """
 """The rights that a role lacks of those that a server needs."""
 
+GET_SCHEMA = "SELECT current_schema()"
+"""The schema that the tables are in."""
+
 ROLE_EXISTS = "SELECT FROM pg_roles WHERE rolname = %s"
 """Returns a row if the role exists."""
 
@@ -72,7 +75,7 @@ def grant_serving(connection: psycopg.Connection, role: str) -> None:
     if not missing:
         return
     to = Identifier(role)
-    [(schema,)] = connection.execute("SELECT current_schema()").fetchall()
+    [(schema,)] = connection.execute(GET_SCHEMA).fetchall()
     with connection.transaction():
         connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), to))
         connection.execute(SQL("GRANT EXECUTE ON FUNCTION audit_append TO {}").format(to))
