@@ -47,8 +47,8 @@ class Part(Struct, frozen=True):
 def export_log(settings: Settings, part: Part, path: Path | None, *, force: bool = False) -> int:
     """Write the bundle to the file at `path` (None: standard output), and enter the export in the audit.
 
-    Answers how many events it has. The file is there whole or not at all, with mode 0600; one that is there already is
-    left alone, unless by `force`. Raises ExportingError, DataDirectoryError, InstallError.
+    Returns how many events it has. The file appears only when it is complete, with mode 0600. An existing file is
+    replaced only with `force`. Raises ExportingError, DataDirectoryError, InstallError.
     """
     with _written(path, force=force) as file, ready(settings, serving=False) as install:
         try:

@@ -66,7 +66,7 @@ def condition(node: Node, parameters: dict[str, object], *, alias: str = "event"
     """A condition over a row of `event` that is called `alias`; its values are put into `parameters` (`f0`, `f1`, ...).
 
     It is NULL for some rows that do not match: `IS NOT TRUE` negates it. With `only_user`, relations lead to events of
-    that user alone.
+    that user only.
     """
     return _ConditionWriter(parameters, only_user).of_row(node, alias)
 
@@ -317,7 +317,7 @@ def _text(value: str) -> str:
 
 
 def _instant(text: str) -> str:
-    """The instant that a text is, NULL where it is none."""
+    """The instant that a text names. NULL if it names none."""
     return (
         "(SELECT (part[1] || ' ' || part[2] || coalesce(part[3], ''))::timestamp AT TIME ZONE 'UTC'"
         " - coalesce(part[4] || part[5] || ':' || part[6], '00:00')::interval"

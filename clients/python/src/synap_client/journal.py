@@ -47,7 +47,7 @@ class Journal:
         self.size = sum(self._path(segment).stat().st_size for segment in segments)
         self.count = 0
         self._segment = max(segments, default=0)
-        """The last one; it is written only by whoever made it."""
+        """The last segment. Only the process that made it writes to it."""
         self._offset = self._path(self._segment).stat().st_size if segments else 0
         self._synced: Place = (0, 0)
         self._place_fd = os.open(directory / "place", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
