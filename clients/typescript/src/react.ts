@@ -30,9 +30,11 @@ const DEFAULT_LIMIT = 100
 const FLUSH_MS = 50
 
 /** Of a list. */
-export interface ListOptions {
+export interface ListOptions<TClient extends EventsClient> {
   /** Events in a page. Default: 100. */
   limit?: number
+  /** The first page, if the server that renders this component has listed it: by the same filter and `limit`. */
+  initialPage?: PageOf<TClient>
 }
 
 /**
@@ -43,9 +45,9 @@ export interface ListOptions {
 export function useEvents<TClient extends EventsClient>(
   client: TClient,
   filter: FilterOf<TClient>,
-  options: ListOptions = {},
+  options: ListOptions<TClient> = {},
 ) {
-  return useList(client, LISTS, filter, options.limit ?? DEFAULT_LIMIT)
+  return useList(client, LISTS, filter, options)
 }
 
 /**
@@ -56,10 +58,9 @@ export function useEvents<TClient extends EventsClient>(
 export function useLiveEvents<TClient extends EventsClient>(
   client: TClient,
   filter: FilterOf<TClient>,
-  options: ListOptions = {},
+  options: ListOptions<TClient> = {},
 ) {
-  const limit = options.limit ?? DEFAULT_LIMIT
-  const query = useList(client, LIVE, filter, limit)
+  const query = useList(client, LIVE, filter, options)
   const key = JSON.stringify(filter)
   const [held, setTail] = useState<Tail<TClient>>({ ...NOTHING, of: key })
   const tail: Tail<TClient> = held.of === key ? held : { ...NOTHING, of: key }
@@ -153,7 +154,7 @@ function useList<TClient extends EventsClient>(
   client: TClient,
   key: readonly string[],
   filter: FilterOf<TClient>,
-  limit: number,
+  { limit = DEFAULT_LIMIT, initialPage }: ListOptions<TClient>,
 ) {
   const query = useInfiniteQuery<PageOf<TClient>, Error, InfiniteData<PageOf<TClient>>, unknown[], string | null>({
     queryKey: [...key, filter, limit],
@@ -161,6 +162,7 @@ function useList<TClient extends EventsClient>(
       client.events.page.query({ ...filter, limit, cursor: pageParam }, { signal }) as Promise<PageOf<TClient>>,
     initialPageParam: null,
     getNextPageParam: (page) => page.nextCursor,
+    ...(initialPage && { initialData: { pages: [initialPage], pageParams: [null] } }),
   })
   const logged = useLogged<TClient>(filter)
   const pages = query.data?.pages
