@@ -516,7 +516,7 @@ def test_a_database_that_does_not_exist_is_named(tmp_path: Path, database_url: s
 
 def test_a_database_of_a_newer_server_is_left_alone(tmp_path: Path, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE alembic_version SET version_num = '9999', serves_from = '9998'")
 
     sentence = _refused(tmp_path, database_url=database_url)
 

@@ -315,7 +315,7 @@ def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_pa
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
         old = _wrong(store)
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE alembic_version SET version_num = '9999', serves_from = '9998'")
         new = _wrong(store)
         connection.execute("ALTER TABLE alembic_version RENAME version_num TO number")
         broken = _wrong(store)
