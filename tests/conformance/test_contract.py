@@ -77,6 +77,37 @@ def test_the_wrong_calls_alone_compile(corrected: list[str]) -> None:
     assert [line for line in corrected if not line.startswith("right")] == []
 
 
+MISSPELT = """
+import { createTRPCClient, httpLink } from '@trpc/client'
+import type { AppRouter } from './contract'
+createTRPCClient<AppRouter>({ links: [httpLink({ url: '/trpc' })] }).nosuch.misspelt.query()
+"""
+
+
+@pytest.mark.parametrize(("name", "is_noticed"), [("contract.ts", True), ("contract.d.ts", False)])
+def test_a_contract_without_the_servers_package_is_an_error(
+    node: Path,
+    server: Server,
+    tmp_path: Path,
+    name: str,
+    is_noticed: bool,  # noqa: FBT001
+) -> None:
+    """As pnpm installs it: `@trpc/client` finds its own `@trpc/server`, the project finds none."""
+    (tmp_path / "node_modules" / "@trpc").mkdir(parents=True)
+    for package in ("@trpc/client", "typescript"):
+        (tmp_path / "node_modules" / package).symlink_to(node / "node_modules" / package)
+    (tmp_path / name).write_bytes(_served(server, name))
+    (tmp_path / "page.ts").write_text(MISSPELT)
+    options = {"strict": True, "skipLibCheck": True, "noEmit": True, "module": "esnext", "moduleResolution": "bundler"}
+    lib = {"target": "es2023", "lib": ["es2023", "dom", "dom.iterable", "dom.asynciterable"], "types": []}
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options | lib, "files": ["page.ts"]}))
+
+    compiled = _tsc(tmp_path)
+
+    assert (compiled.returncode != 0) == is_noticed, compiled.stdout
+    assert ("contract.ts(" in compiled.stdout and "'@trpc/server'" in compiled.stdout) == is_noticed
+
+
 def _compile_and_run(node: Path, server: Server, folder: Path, *, transformer: str) -> None:
     project = _project(node, server, folder, transformer=transformer)
 
@@ -96,12 +127,16 @@ def _project(node: Path, server: Server, folder: Path, *, transformer: str) -> P
     shutil.copy(node / "typed" / f"options.{transformer}.ts", project / "options.ts")
     (project / "node_modules").symlink_to(node / "node_modules")
     (project / "package.json").write_text('{"type": "module"}')
-    headers = {"authorization": f"Bearer {server.token}"}
-    request = urllib.request.Request(f"{server.url}/trpc/contract.ts", headers=headers)
+    (project / "contract.ts").write_bytes(_served(server, "contract.ts"))
+    return project
+
+
+def _served(server: Server, name: str) -> bytes:
+    request = urllib.request.Request(f"{server.url}/trpc/{name}")
     with urllib.request.urlopen(request, timeout=30) as response:
         assert response.status == 200
-        (project / "contract.ts").write_bytes(response.read())
-    return project
+        content: bytes = response.read()
+        return content
 
 
 def _tsc(project: Path) -> subprocess.CompletedProcess[str]:
