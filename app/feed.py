@@ -61,8 +61,12 @@ logger = structlog.get_logger("synap.feed")
 class Feed:
     """The live logs of one process. For any number of tasks of one event loop."""
 
-    def __init__(self, follower: EventFollower, cursors: Cursors) -> None:
+    def __init__(
+        self, follower: EventFollower, cursors: Cursors, readers_changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`readers_changed` is called when the first reader has come, and when the last one has gone."""
         self.follower = follower
+        self._readers_changed = readers_changed
         self._cursors = cursors
         self._tails: dict[str, _Tail] = {}
         self._timer: asyncio.Task[None] | None = None
@@ -109,6 +113,8 @@ class Feed:
         budget = self._budgets.setdefault(caller, Budget(LARGE_BYTES))
         reader = Reader(self, tail, selection, caller, budget, with_marker=bool(query.markers))
         tail.readers.add(reader)  # before the query for the end, so that later commits are noticed
+        if self.readers == 1:
+            self._readers_changed()
         try:
             end = await self.follower.tip(workspace)
             tail.begin(end)
@@ -140,6 +146,8 @@ class Feed:
             del self._tails[tail.workspace]
             if tail.task is not None:
                 tail.task.cancel()
+            if not self._tails:
+                self._readers_changed()
 
     async def place(self, workspace: str, start: str, only_user: str | None, *, field: str, end: int) -> int:
         """The seq after which a reader starts. `start` is what it sent in `field`; the log ends at `end`.

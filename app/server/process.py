@@ -50,8 +50,8 @@ class Process:
         self.live = Live(self.authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
         cursors = Cursors(secret)
         self._notices = Notices(install.database_url)
-        self._feed = Feed(EventFollower(self.database), cursors)
-        self._ledger_feed = Feed(EventFollower(self.database, LEDGER_JSON), cursors)
+        self._feed = Feed(EventFollower(self.database), cursors, self._listen_as_needed)
+        self._ledger_feed = Feed(EventFollower(self.database, LEDGER_JSON), cursors, self._listen_as_needed)
         self._trees = Trees(self.database)
         ledger = Ledger(self.database, self._trees, keys, install.origin)
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
@@ -100,8 +100,9 @@ class Process:
         # `events.log`.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        self._notices.open(self._heard, self._webhooks.heard_changed, self._missed)
+        self._notices.open()
         self._delivers = deliver
+        self._listen_as_needed()
         self.board.open()
         self._refusals.open()
         if deliver:
@@ -152,6 +153,13 @@ class Process:
         self._notices.tell(workspace, seq)
         self._webhooks.committed(workspace, seq)
         self._trees.committed(workspace, seq)
+
+    def _listen_as_needed(self) -> None:
+        """Hear of other processes' commits while somebody here is told of them: a stream, or webhooks."""
+        if self._delivers or self._feed.readers or self._ledger_feed.readers:
+            self._notices.listen(self._heard, self._webhooks.heard_changed, self._missed)
+        else:
+            self._notices.stop_listening()
 
     def _heard(self, workspace: str, seq: int) -> None:
         """Tell the services that another process has committed up to `seq`."""

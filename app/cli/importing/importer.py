@@ -105,7 +105,7 @@ class _Import:
     async def _run(self, install: ReadyInstall, keys: Keyring) -> None:
         database, notices = Database(install.database_url), Notices(install.database_url)
         await database.open()
-        notices.open(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)
+        notices.open()
         self._log = EventLog(database, keys, install.node, committed=notices.tell)
         started = time.monotonic()
         try:

@@ -1,6 +1,7 @@
 """News of commits and of changed subscriptions between processes: PostgreSQL's NOTIFY and LISTEN.
 
-A notice may be lost: who needs to be sure looks at the log itself now and then.
+A notice may be lost: who needs to be sure looks at the log itself now and then. A process listens only while it has
+somebody to tell, and gathers its own notices for longer while no other process listens.
 """
 
 import asyncio
@@ -22,8 +23,24 @@ SEND_NOTICES = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_
 CHANGED = "changed"
 """What a notice says of a workspace, in place of a seq, if its subscriptions were changed."""
 
+LISTENER = "synap listener"
+"""What PostgreSQL calls the connection of a process that listens."""
+
+HAS_LISTENERS = f"""
+SELECT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = '{LISTENER}' AND pid <> %(own)s::int)
+"""
+"""Whether another process listens. Older servers call the connection that tells a listener too."""
+
 COALESCE_SECONDS = 0.005
 """Between two messages of one process: the commits meanwhile share the next."""
+
+UNHEARD_SECONDS = 0.1
+"""The same while no other process listens."""
+
+COUNT_SECONDS = 1.0
+"""Between two looks whether another process listens. One that begins is told late at first, and looks at the logs."""
 
 RETRY_SECONDS = 1.0
 
@@ -38,24 +55,40 @@ class Notices:
         self._untold: dict[tuple[str, bool], str] = {}
         """What to say of a workspace: how far its log has come, or (True) that its subscriptions were changed."""
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._telling: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._own_pid = 0
+        """The backend of our own listener; 0 where there is none."""
+        self._is_heard = True
+        self._counted_at = float("-inf")
 
-    def open(
+    def open(self) -> None:
+        """Begin to tell."""
+        self._telling = asyncio.create_task(self._tell())
+
+    def listen(
         self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
     ) -> None:
-        """Begin to listen and to tell.
+        """Begin to listen, unless this has been called already.
 
         `heard` is called with a workspace and a seq that its log has reached, `changed` with one whose subscriptions
         were changed; `missed` if notices may have been missed, because the connection was only made now.
         """
-        listening = self._listening(heard, changed, missed)
-        self._tasks = [asyncio.create_task(listening), asyncio.create_task(self._telling())]
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen(heard, changed, missed))
+
+    def stop_listening(self) -> None:
+        """Stop to listen: there is nobody to tell."""
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
 
     async def close(self) -> None:
         """End."""
-        for task in self._tasks:
+        tasks = [task for task in (self._telling, self._listening) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def tell(self, workspace: str, seq: int) -> None:
         """Tell the others, soon, that a log has reached `seq`."""
@@ -67,13 +100,14 @@ class Notices:
         self._untold[workspace, True] = CHANGED
         self._wake.set()
 
-    async def _listening(
+    async def _listen(
         self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
     ) -> None:
         while True:
             with suppress(Error, OSError):
-                async with await self._connect() as connection:
+                async with await self._connect(LISTENER) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    self._own_pid = connection.info.backend_pid
                     missed()
                     async for notice in connection.notifies():
                         workspace, _, said = notice.payload.partition(" ")
@@ -84,10 +118,10 @@ class Notices:
             logger.warning("listening was interrupted")
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _telling(self) -> None:
+    async def _tell(self) -> None:
         while True:
             with suppress(Error, OSError):
-                async with await self._connect() as connection:
+                async with await self._connect("synap teller") as connection:
                     # A notice is worth nothing after a crash: no commit of one need wait for the disk.
                     await connection.execute("SET synchronous_commit = off")
                     while True:
@@ -101,10 +135,16 @@ class Notices:
                             self._untold = untold | self._untold  # told by the next connection
                             self._wake.set()
                             raise
-                        await asyncio.sleep(COALESCE_SECONDS)
+                        await asyncio.sleep(await self._pause(connection))
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _connect(self) -> PipedConnection:
-        return await PipedConnection.connect(
-            self._url, autocommit=True, connect_timeout=3, application_name="synap listener"
-        )
+    async def _pause(self, connection: PipedConnection) -> float:
+        """How long to gather notices."""
+        now = asyncio.get_running_loop().time()
+        if now - self._counted_at > COUNT_SECONDS:
+            self._counted_at = now
+            [[(self._is_heard,)]] = await connection.trip([(HAS_LISTENERS, {"own": self._own_pid})])
+        return COALESCE_SECONDS if self._is_heard else UNHEARD_SECONDS
+
+    async def _connect(self, name: str) -> PipedConnection:
+        return await PipedConnection.connect(self._url, autocommit=True, connect_timeout=3, application_name=name)

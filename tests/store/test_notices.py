@@ -1,0 +1,106 @@
+"""News of commits between processes: who listens, and how long news is gathered."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from websockets.sync.client import connect
+
+from app.store.postgres.notices import CHANNEL, LISTENER, UNHEARD_SECONDS, Notices
+from benchmarks.process import free_port
+from tests.kit.servers import cloned, serving, until
+
+ROUNDS = 20
+
+
+@pytest.fixture
+def url(postgres_url: str) -> Iterator[str]:
+    """A database without a table."""
+    with cloned(postgres_url, "template0", "test_notices") as own:
+        yield own
+
+
+@asynccontextmanager
+async def _telling(url: str) -> AsyncIterator[Notices]:
+    notices = Notices(url)
+    notices.open()
+    try:
+        yield notices
+    finally:
+        await notices.close()
+
+
+async def _seconds_of_rounds(url: str, notices: Notices) -> float:
+    """How long it takes to tell of some commits, each when the one before it was heard of."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(f"LISTEN {CHANNEL}")
+        started = time.monotonic()
+        for seq in range(ROUNDS):
+            notices.tell("default", seq)
+            async for notice in connection.notifies(timeout=60, stop_after=1):
+                assert notice.payload == f"default {seq}"
+        return time.monotonic() - started
+
+
+def test_news_is_gathered_for_longer_while_no_other_process_listens(url: str) -> None:
+    async def run() -> tuple[float, float]:
+        async with _telling(url) as teller, _telling(url) as other:
+            teller.listen(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)  # hears its own news
+            unheard = await _seconds_of_rounds(url, teller)
+            connected = asyncio.Event()
+            other.listen(lambda _workspace, _seq: None, lambda _workspace: None, connected.set)
+            await connected.wait()
+            return unheard, await _seconds_of_rounds(url, teller)
+
+    unheard, heard = asyncio.run(run())
+
+    assert unheard > (ROUNDS - 2) / 2 * UNHEARD_SECONDS
+    assert heard < unheard
+
+
+def test_a_process_hears_of_others_while_it_listens(url: str) -> None:
+    heard: list[tuple[str, int]] = []
+
+    async def eventually(condition: Callable[[], Any]) -> None:
+        await asyncio.to_thread(until, condition)
+
+    async def run() -> None:
+        async with _telling(url) as teller, _telling(url) as other:
+            for place in range(2):
+                connected = asyncio.Event()
+                other.listen(lambda workspace, seq: heard.append((workspace, seq)), lambda _: None, connected.set)
+                await connected.wait()
+                teller.tell("default", place)
+                await eventually(lambda: ("default", place) in heard)  # noqa: B023
+                other.stop_listening()
+                await eventually(lambda: _listeners(url) == 0)
+
+    asyncio.run(run())
+
+
+def _listeners(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
+            [LISTENER],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_the_ledgers_process_listens_while_it_has_a_reader(database_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path, database_url=database_url, ledger_port=port) as server:
+        until(lambda: _listeners(database_url) == 1)
+        for place in range(2):
+            stream = f"ws://127.0.0.1:{port}/v1/stream"
+            with connect(stream, additional_headers=server.headers, proxy=None) as reader:
+                until(lambda: _listeners(database_url) == 2)
+                logged = server.mutate("events.log", {"type": "note.created", "data": {"place": place}})
+                assert logged.json()["result"]["data"]["id"] in str(reader.recv(timeout=60))
+            until(lambda: _listeners(database_url) == 1)
