@@ -191,7 +191,7 @@ def test_a_tool_describes_the_data_of_registered_types(stretched: Server) -> Non
     brief = tools["events_logBatch"]["inputSchema"]["properties"]["events"]["items"]["properties"]["data"]
 
     assert set(json.loads(whole.partition(": ")[2])) == {"part.made", "tree.grown"}
-    assert brief["description"].endswith("`events_log` has: part.made, tree.grown")
+    assert brief["description"].endswith("schema in `events_log`: part.made, tree.grown")
 
 
 @pytest.mark.parametrize(

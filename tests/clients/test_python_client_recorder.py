@@ -310,7 +310,7 @@ def test_a_full_spool_is_an_error_and_takes_more_when_there_is_room(
         spool=spool if on_disk else None, max_bytes=8000, max_backoff_seconds=0.2
     )
     logged: list[int] = []
-    with pytest.raises(SpoolFull, match=r"bytes wait.*at most 8000"):
+    with pytest.raises(SpoolFull, match=r"bytes wait.*the maximum is 8000"):
         _fill(recorder, run, logged)
     assert 10 < len(logged) < 100
     assert sum(path.stat().st_size for path in spool.rglob("*") if path.is_file()) <= 8000

@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,10 +56,8 @@ def install_client(folder: Path) -> None:
         if done.exists() and done.stat().st_mtime >= tarball.stat().st_mtime:
             return
         shutil.rmtree(installed, ignore_errors=True)
-        with tarfile.open(tarball) as packed:
-            for member in packed.getmembers():
-                member.name = member.name.removeprefix("package/")
-                packed.extract(member, installed, filter="data")
+        installed.mkdir(parents=True)
+        run(installed, "tar", "-xzf", tarball, "--strip-components=1")
         done.touch()
 
 
