@@ -1,7 +1,7 @@
 BIN := .venv/bin
-# A variable that is set in some containers has each Python compile all that it imports: there are hundreds in a run.
+# Some containers set this variable. Each of the hundreds of Python processes of a run would then compile its imports.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
-# Of tests at once: beside two that compute, a third is waiting for a server.
+# Three tests run at once: while two compute, a third waits for a server.
 AT_ONCE = --numprocesses $(or $(JOBS),3) --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -15,18 +15,18 @@ run: server ## Set up what is missing, start the database and serve.
 	@$(BIN)/synap serve
 
 .PHONY: test
-test: dev ## Run every test, against a real PostgreSQL (and real clients, where node is).
+test: dev ## Run every test, against a real PostgreSQL (and real clients, if node is installed).
 	$(PYTEST) $(AT_ONCE) --durations 20 $(TESTS)
 
 .PHONY: check
-check: dev ## Format, lint, types and import contracts; changes nothing.
+check: dev ## Check format, lint, types and import contracts; changes nothing.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy app procedures schemas deploy tests benchmarks examples clients/python/src
 	$(BIN)/lint-imports
 
 .PHONY: fmt
-fmt: dev ## Format, and mend what the linter can mend.
+fmt: dev ## Format, and fix what the linter can fix.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -35,7 +35,7 @@ bench: dev ## Measure every call beside a plain node server and UmaDB (needs nod
 	$(BIN)/python -m benchmarks calls --json bench-$(shell date -u +%Y%m%dT%H%M%SZ).json $(if $(COMPARE),--compare $(COMPARE))
 
 .PHONY: soak
-soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 10,000 in a browser, 20 stops in each state, every door called at random, pages in a log of 20,000 events (needs wrk), every example of every test.
+soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 10,000 in a browser, 20 stops in each state, every door called at random, pages in a log of 20,000 events (needs wrk), every example of every test.
 	$(BIN)/python -m benchmarks soak $(SOAK)
 	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_webhooks.py
 	TAIL_EVENTS=$(or $(TAIL_EVENTS),10000) $(PYTEST) -s --timeout 3600 tests/browser/test_tail.py
@@ -47,7 +47,7 @@ soak: dev ## The long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000
 	EXAMPLES=all $(PYTEST) $(AT_ONCE)
 
 .PHONY: lock
-lock: dev ## Renew the pinned versions from pyproject.toml; fails where one has no wheel for a supported system.
+lock: dev ## Renew the pinned versions from pyproject.toml; fails if one has no wheel for a supported system.
 	$(BIN)/python -m deploy.lock
 
 .PHONY: dev

@@ -1,1 +1,1 @@
-"""What brings the server onto a machine: the environment in `.venv`, and the locks that say what is in it."""
+"""Installs the server on a machine: the environment in `.venv`, and the locks that pin its packages."""

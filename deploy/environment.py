@@ -40,9 +40,9 @@ KEPT = {
     *("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_KEYRING_PROVIDER", "PIP_NO_CACHE_DIR", "PIP_NO_INDEX", "PIP_PROXY"),
     *("PIP_RETRIES", "PIP_TIMEOUT", "PIP_TRUSTED_HOST"),
 }
-"""Settings of pip that say where packages come from. Others (a target, a constraint) would change what is installed."""
+"""pip's settings of where packages come from. Others (a target, a constraint) would change what is installed."""
 OVERRIDDEN = {"PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_HASHES": "0", "PIP_USER": "0"}
-"""The same for what pip's configuration files may say."""
+"""Settings that override pip's configuration files."""
 
 CHANGED = {
     "python": "another Python made it",
@@ -51,7 +51,7 @@ CHANGED = {
     "server": "the pinned versions have changed",
     "tests": "the pinned versions of the tests have changed",
 }
-"""Why an environment is made anew, by what differs in its description."""
+"""The reasons to make an environment anew, by the part of its description that differs."""
 
 UNREACHABLE = (
     "the package index cannot be reached: "
@@ -70,11 +70,12 @@ FAILURES = {
     r"No matching distribution found for (\S+)": r"the package index has no file of \1 for this machine: "
     "check that README.md lists this system, and that PIP_INDEX_URL, if it is set, names an index of all packages",
 }
-"""Why a step failed, by what its output matches. The first counts: a lost connection leads to a missing file."""
+"""The reason why a step failed, by a pattern of its output. The first match counts: a lost connection also causes a
+missing file."""
 
 
 class Refusal(Exception):
-    """The environment cannot be made; the message is one sentence with the remedy."""
+    """The environment cannot be made. The message is one sentence with the remedy."""
 
 
 def main(part: str) -> None:
@@ -96,7 +97,7 @@ def main(part: str) -> None:
 
 
 def description(part: str) -> dict[str, str]:
-    """What `.venv/.ready` says of an environment that has all of `part`."""
+    """The contents of `.venv/.ready` for an environment with all of `part`."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     described = {
         "python": f"{BASE} {sys.version} {os.uname().machine}",
@@ -113,14 +114,14 @@ def digest(content: bytes) -> str:
 
 
 def read_ready() -> dict[str, str]:
-    """What the environment that is there says of itself; empty if it was never finished."""
+    """The description of the existing environment; empty if it was never finished."""
     with suppress(OSError, ValueError):
         return dict(json.loads(READY.read_bytes()))
     return {}
 
 
 def reason(found: dict[str, str], wanted: dict[str, str]) -> str:
-    """Why the environment that is there cannot stay, as the end of a sentence; empty if there is none."""
+    """Why the existing environment must be replaced, as the end of a sentence; empty if there is none."""
     if not VENV.exists():
         return ""
     if not found:
@@ -143,7 +144,7 @@ def take_turns() -> None:
 
 
 def create() -> None:
-    """Make an empty environment with pip in it. Deletes what was there. Raises Refusal."""
+    """Make an empty environment with pip. Deletes the old one. Raises Refusal."""
     READY.unlink(missing_ok=True)
     if not (find_spec("venv") and find_spec("ensurepip")):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
@@ -153,16 +154,16 @@ def create() -> None:
 
 def install(lock: Path) -> None:
     """Install what `lock` pins and this checkout; compile and check all of it. Raises Refusal."""
-    # Most of pip's time goes into reading the index's lists of files, on one core: so several share the lock.
+    # pip spends most of its time reading the index's lists of files, on one core, so several share the lock.
     run(*([*INSTALL, "--require-hashes", "--only-binary", ":all:", "--requirement", part] for part in parts(lock)))
     run([*INSTALL, "--no-index", "--no-build-isolation", "--editable", "."])
-    # Not every file of every package compiles, nor has to.
+    # Some files of some packages do not compile, and need not.
     compiled = "import compileall, sys; [compileall.compile_dir(name, quiet=2, workers=0) for name in sys.argv[1:]]"
     run([*PIP, "check"], [PYTHON, "-I", "-c", compiled, str(VENV / "lib"), "app", "procedures", "schemas"])
 
 
 def parts(lock: Path) -> list[str]:
-    """The requirements of `lock`, dealt out to a file for each pip that runs at the same time."""
+    """The requirements of `lock` in several files, one for each pip that runs at the same time."""
     requirements: list[list[str]] = []
     for line in lock.read_text().splitlines(keepends=True):
         if line[0].isspace():
@@ -177,7 +178,7 @@ def parts(lock: Path) -> list[str]:
 
 
 def run(*commands: list[str]) -> None:
-    """Run `commands` at the same time, to their ends. Raises Refusal if one fails."""
+    """Run `commands` at the same time, and wait for all. Raises Refusal if one fails."""
     with ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
         processes = [start(command, output) for command, output in zip(commands, outputs, strict=True)]
@@ -199,7 +200,7 @@ def start(command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def refusal(command: list[str], output: str) -> Refusal:
-    """Why a step failed, in one sentence. Output that says nothing known is printed."""
+    """Why a step failed, in one sentence. Output without a known reason is printed."""
     for pattern, sentence in FAILURES.items():
         if match := re.search(pattern, output):
             return Refusal(match.expand(sentence))

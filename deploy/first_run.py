@@ -27,9 +27,9 @@ NETWORK = {
     *(*PROXIES, *(name.upper() for name in PROXIES), "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"),
     *("PIP_CERT", "PIP_CLIENT_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_INDEX_URL", "PIP_PROXY", "PIP_TRUSTED_HOST"),
 }
-"""All that a run inherits: what this machine needs to reach the package index. No local packages, no cache."""
+"""The variables that a run inherits: those needed to reach the package index. No local packages, no cache."""
 WARM_SECONDS, SECOND_SECONDS = 25, 3
-"""The limits on a quiet machine with two cores. Whether a machine is quiet is for the reader to judge."""
+"""The limits on a quiet machine with two cores. The printed load shows whether it is quiet."""
 START_SECONDS = 600
 STOP_SECONDS = 60
 
@@ -49,13 +49,13 @@ def pythons() -> list[tuple[tuple[int, ...], str]]:
 
 
 def clone(folder: Path) -> Path:
-    """A clone of what is committed here."""
+    """A clone of the last commit."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     return folder
 
 
 def make_run(checkout: Path, python: str, home: Path) -> float:
-    """The seconds from `make run` until it answers. It must stop afterwards, as after Ctrl-C."""
+    """The seconds from `make run` until the server answers. It must then stop, as after Ctrl-C."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -80,7 +80,7 @@ def make_run(checkout: Path, python: str, home: Path) -> float:
 
 
 def answers(port: int) -> bool:
-    """Whether a server is ready there."""
+    """Whether a server on this port is ready."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
             return True
@@ -89,7 +89,7 @@ def answers(port: int) -> bool:
 
 
 def prove(version: str, python: str, folder: Path) -> None:
-    """Three runs with one Python, and their seconds."""
+    """Make three runs with one Python, and print their seconds."""
     home = folder / "home"
     home.mkdir()
     cold = make_run(clone(folder / "cold"), python, home)

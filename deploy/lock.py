@@ -18,7 +18,7 @@ PLATFORMS = {
     "aarch64-manylinux_2_28": "Linux on arm64, glibc 2.28 or later",
     "aarch64-apple-darwin": "macOS 13 or later on arm64",
 }
-"""Where every pinned package has a wheel: uv's names, and README's."""
+"""The systems for which every pinned package has a wheel: uv's names, with those of the documentation."""
 
 UV = (str(Path(sys.executable).with_name("uv")), "--quiet", "--system-certs")
 COMPILE = (
@@ -28,7 +28,7 @@ COMPILE = (
 
 
 class MissingWheelError(Exception):
-    """A pinned package has no wheel for a supported system; the message names both."""
+    """A pinned package has no wheel for a supported system. The message names both."""
 
 
 def renew(folder: Path) -> None:
@@ -55,7 +55,7 @@ def check(lock: Path) -> None:
 
 
 def _unusable(lock: Path, python: str, platform: str) -> str:
-    """What uv says of a package that has no wheel for this system; empty if each has one. Installs nothing."""
+    """What uv says about a package without a wheel for this system; empty if each has one. Installs nothing."""
     with tempfile.TemporaryDirectory() as nothing:
         tried = subprocess.run(
             [

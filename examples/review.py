@@ -1,19 +1,19 @@
-"""A metadata kind of your own: what a reviewer thought of the thing that an event is about.
+"""A metadata kind of your own: what a reviewer thought of the subject of an event.
 
-Copy this file to the folder in which you start the server, name it, and start::
+Copy this file to the folder in which you start the server, and name it in the setting::
 
     SYNAP_EXTENSIONS=review synap serve
 
-From then on `metadata.review` of every event is validated like the built-in kinds, with the same errors
-(`metadata.review.stars: must be a whole number of stars from 1 to 5`), and `synap contract --typescript` types it.
-Nothing else has to be registered: one class, one line.
+The server then validates `metadata.review` of every event like the built-in kinds, with the same errors
+(`metadata.review.stars: must be a whole number of stars from 1 to 5`). `synap contract --typescript` prints its type.
+One class and one line are enough.
 
-- A field is required unless it has a default. Absent and null are the same; a default is never written into an event.
+- A field is required unless it has a default. Absent and null are equal. A default is never written into an event.
 - Python's `snake_case` is `camelCase` on the wire: `would_recommend` is `metadata.review.wouldRecommend`.
-- Fields that the class does not name are refused.
-- `Meta` bounds a value, and `extra={"message": ...}` is what a caller reads when it does not fit.
+- Members that the class does not declare are rejected.
+- `Meta` limits a value, and `extra={"message": ...}` is the error that a caller gets for a wrong one.
 
-A kind stays: events that carry it are in the log for good. Add optional fields to it rather than change what is there.
+A kind is permanent, because events with it stay in the log. Add optional fields rather than change existing ones.
 """
 
 from typing import Annotated, Literal
