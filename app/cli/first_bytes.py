@@ -88,7 +88,7 @@ def refuse_other_kinds(head: bytes) -> None:
 
 
 def _head(source: ByteReader) -> bytes:
-    """The first bytes. Of a pipe no more are waited for than tell that it begins as JSON, or how else."""
+    """The first bytes. Of a pipe, only as many are read as show whether it begins like JSON."""
     head = b""
     while len(head) < _ENOUGH and head.lstrip()[:1] not in {b"{", b"["} and (more := source.read(HEAD_BYTES)):
         head += more

@@ -1,4 +1,4 @@
-"""The TypeScript contract as a file that tells its version, so that whoever has a copy can notice that it is old."""
+"""The TypeScript contract as a file that tells its version, so that the owner of a copy can see that it is old."""
 
 from hashlib import sha256
 

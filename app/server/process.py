@@ -155,7 +155,7 @@ class Process:
         self._trees.committed(workspace, seq)
 
     def _listen_as_needed(self) -> None:
-        """Hear of other processes' commits while somebody here is told of them: a stream, or webhooks."""
+        """Listen for other processes' commits while this one has a stream or webhooks to wake."""
         if self._delivers or self._feed.readers or self._ledger_feed.readers:
             self._notices.listen(self._heard, self._webhooks.heard_changed, self._missed)
         else:

@@ -199,7 +199,7 @@ NO_NOTES: dict[str, tuple[bytes, str]] = {
     "UTF-16": (NOTE.encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
     "another character set": (NOTE.encode().replace("—".encode(), b"\x97"), "cannot be read"),
     "JSON of something else": (b'{"size": 1}', "It is JSON without a checkpoint"),
-    "half of its JSON": (b'{"note": "a', "It begins as JSON, but is none"),
+    "half of its JSON": (b'{"note": "a', "It begins like JSON, but is not valid JSON"),
     "a hash": (b"sha256:00", "A note is an origin"),
     "zip": (zipped(NOTE.encode()), "is a zip archive"),
 }

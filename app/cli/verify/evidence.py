@@ -151,7 +151,7 @@ def _note_in(text: str) -> str:
     try:
         value = msgspec.json.decode(text)
     except UNREADABLE:
-        raise MalformedNoteError("It begins as JSON, but is none") from None
+        raise MalformedNoteError("It begins like JSON, but is not valid JSON") from None
     while isinstance(value, dict) and (name := next((each for each in _AROUND_NOTES if each in value), None)):
         value = value[name]
     if not isinstance(value, str):

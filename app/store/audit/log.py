@@ -162,7 +162,7 @@ class Act(Struct, frozen=True):
 
     @property
     def call(self) -> Call:
-        """A statement of its own, for an act that is none, or that is several."""
+        """A statement of its own, for an act without a statement, or with several."""
         return f"SELECT {AUDITED}", self.parameters
 
 

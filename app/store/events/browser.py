@@ -69,7 +69,7 @@ class Browser:
     async def page(self, workspace: str, wanted: BrowseEvents, only_user: str | None) -> Written[BrowsedPage]:
         """One page; with `only_user`, of that user's events alone. It ends early at 32 MiB, never before its first.
 
-        Raises InvalidInput for a filter or an order that is none, or a cursor that is not of this list; Unavailable.
+        Raises InvalidInput for an invalid filter or order, or a cursor of another list; Unavailable.
         """
         matching = _matching(wanted, workspace, only_user)
         order = _order([] if wanted.order_by is None else parse_order(wanted.order_by, "orderBy", self._fields))
@@ -146,7 +146,7 @@ def _has_index(order: Order) -> bool:
 
 
 def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> EventConditions:
-    """What is looked for. Raises InvalidInput for a filter that is none."""
+    """The conditions of the page. Raises InvalidInput for an invalid filter."""
     query = EventQuery(
         type=wanted.type,
         subject_id=wanted.subject_id,

@@ -37,7 +37,7 @@ STOPPED_SECONDS = 60
 """When to retry an append to a log that an administrator has to look at."""
 
 Answers = list[list[SynapEvent] | ProcedureError]
-"""What each caller of a group is told."""
+"""The answer to each caller of a group."""
 
 
 class OutcomeUnknownError(Exception):
@@ -159,7 +159,7 @@ class Commits:
 
 
 def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
-    """The row of `GET_TIP`. Raises NotFound where there is none, Unavailable if the log lost events."""
+    """The row of `GET_TIP`. Raises NotFound if there is none, Unavailable if the log lost events."""
     if not tips:
         raise NotFound("There is no such workspace", field="workspace")
     tip = Tip(*tips[0])

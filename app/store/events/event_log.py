@@ -39,7 +39,7 @@ MAX_QUEUED_EVENTS = 20_000
 MAX_QUEUED_BYTES = 64 * 2**20
 
 SETTLE_SECONDS = 2.5
-"""How long an unknown outcome is pursued before the callers are told of it."""
+"""How long the server tries to settle an unknown outcome before it reports it to the callers."""
 
 
 class _Submission(Struct, frozen=True, eq=False):
@@ -63,7 +63,7 @@ class EventLog:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         committed: Callable[[str, int], None] = lambda _workspace, _seq: None,
     ) -> None:
-        """`node` is the install's id (`did:key:z…`). `committed` is told the workspace and the last seq of a commit."""
+        """`node` is the install's id. `committed` is called with the workspace and the last seq of each commit."""
         self._database = database
         self._commits = Commits(keys, node, now)
         self._committed = committed

@@ -95,7 +95,7 @@ class EventFollower:
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def before(self, workspace: str, at: datetime) -> int:
-        """The seq of the last event from before a time; -1 where there is none."""
+        """The seq of the last event before a time; -1 if there is none."""
         seq: int = (await self._database.rows(GET_SEQ_BEFORE, {"workspace": workspace, "at": at}))[0][0]
         return seq
 

@@ -22,5 +22,5 @@ def create_index(name: str, on: str) -> None:
 def drop_index(name: str) -> None:
     """Drop an index, if it is there. It commits what the migration did before."""
     with op.get_context().autocommit_block():
-        op.execute("SET statement_timeout = 0")  # it waits for whoever reads by it
+        op.execute("SET statement_timeout = 0")  # it waits for the transactions that use the index
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")

@@ -89,7 +89,7 @@ LEAVES_AT_ONCE = 10_000
 
 
 def revision(connection: psycopg.Connection) -> str | None:
-    """The revision of the schema; None where there is none."""
+    """The revision of the schema; None if there is none."""
     try:
         row = connection.execute(GET_REVISION).fetchone()
     except UndefinedTable:

@@ -73,7 +73,7 @@ class InstallError(Exception):
 
 @contextmanager
 def connect(url: str) -> Iterator[psycopg.Connection]:
-    """One connection for set-up and administration, in autocommit mode. Raises InstallError where there is none."""
+    """One connection for set-up and administration, in autocommit mode. Raises InstallError if it fails."""
     try:
         connection = psycopg.connect(
             url, autocommit=True, connect_timeout=5, application_name="synap command", client_encoding="utf8"

@@ -197,7 +197,7 @@ def list_keys(connection: psycopg.Connection) -> list[Key]:
 
 
 def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
-    """Revoke a key, for good. False where there is none. Servers notice within seconds. The act is the node's."""
+    """Revoke a key permanently. False if there is none. Servers notice within seconds. The node is the actor."""
     with connection.transaction():
         revoked = connection.execute(REVOKE_KEY_AT_MACHINE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
         if revoked is not None:
@@ -296,7 +296,7 @@ class Keys:
     async def rotate(
         self, key_id: str, new_id: str, *, now: datetime, grace_seconds: int, act: Act
     ) -> tuple[Key, str] | None:
-        """End a valid key, `grace_seconds` after `now`, and store its successor, which is all that it was.
+        """End a valid key, `grace_seconds` after `now`, and store its successor, with the same rights.
 
         Both or neither. Answers the successor and its token; None where the key has ended already.
         """

@@ -59,7 +59,7 @@ def rotate_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
 
 
 def adopt_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
-    """Replace the key in force, which is lost, by the one in its file, or where there is none by a new one.
+    """Replace the key in force, which is lost, by the one in its file, or by a new one if there is none.
 
     The log says for ever that the old key did not sign for that. Raises InstallError, where the key in force is at hand
     as well: then nothing was changed.

@@ -1,4 +1,4 @@
-"""What an install has and what it still owes, over all of its processes and machines: for whoever operates it."""
+"""What an install has and what it still owes, over all of its processes and machines, for its operator."""
 
 import asyncio
 

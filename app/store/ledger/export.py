@@ -49,7 +49,7 @@ MAX_OPEN_IN_ALL = 32
 """Exports that a process makes at once: it holds some MiB for each."""
 
 BUSY_SECONDS = 10
-"""When somebody is told to ask again who asked for one more."""
+"""The retry-after of an export beyond the maximum."""
 
 GET_PIECE = f"""
 SELECT convert_to(E',\\n' || string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'UTF8'), max(seq) FROM (

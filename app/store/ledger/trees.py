@@ -76,7 +76,7 @@ class Trees:
         await asyncio.gather(*self._growing.values(), return_exceptions=True)
 
     async def _follow(self, workspace: str, size: int) -> None:
-        with suppress(Unavailable, KeyError):  # whoever needs the tree finds it shorter
+        with suppress(Unavailable, KeyError):  # a reader that needs the tree lets it grow itself
             await self._grow(workspace, size)
 
     async def _grow(self, workspace: str, size: int) -> None:

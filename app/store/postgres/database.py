@@ -124,7 +124,7 @@ MESSAGES: Mapping[tuple[type[Exception], ...], str] = {
         ConfigurationLimitExceeded,
     ): OVERLOADED,
 }
-"""What a caller is told of a failure that has a sentence of its own."""
+"""The messages of failures that have a sentence of their own."""
 
 
 class SlowReadError(Unavailable):
@@ -178,7 +178,7 @@ class Database:
         search_wait_seconds: float = 10,
         search_seconds: float = 0,
     ) -> None:
-        """`wait_seconds` is how long a caller waits for a connection before it is told to retry.
+        """`wait_seconds` is how long a caller waits for a connection; then it gets Unavailable.
 
         A search waits `search_wait_seconds` for its turn: by then those that run have ended, however long they take.
         `search_seconds` is how long a workspace may search in a minute; 0: any time.
@@ -328,7 +328,7 @@ def _workspace_of(parameters: Mapping[str, object]) -> str:
 
 
 def _rows_of_last(outcomes: Sequence[CallResult]) -> list[Row]:
-    """The rows of the last call. Raises what its caller is told."""
+    """The rows of the last call. Raises the error for its caller."""
     rows = outcomes[-1]
     if isinstance(rows, list):
         return rows
@@ -336,14 +336,14 @@ def _rows_of_last(outcomes: Sequence[CallResult]) -> list[Row]:
 
 
 def _failed_read(error: Exception | None) -> Exception:
-    """What the caller of a read is told."""
+    """The error for the caller of a read."""
     if isinstance(error, QueryCanceled):
         return SlowReadError()
     return _translated(error)
 
 
 def _translated(error: Exception | None) -> Exception:
-    """What the caller of a statement is told."""
+    """The error for the caller of a statement."""
     return unavailable(error) if isinstance(error, LOST) else error or Internal()
 
 
@@ -357,7 +357,7 @@ def is_broken(error: Exception) -> bool:
 
 
 def unavailable(error: Exception) -> Unavailable:
-    """What a caller is told of a failing database: never its own words, which may quote a statement."""
+    """The error for a failing database. It never has the database's message, which may quote a statement."""
     for kinds, message in MESSAGES.items():
         if isinstance(error, kinds):
             return Unavailable(message)

@@ -40,7 +40,7 @@ UNHEARD_SECONDS = 0.1
 """The same while no other process listens."""
 
 COUNT_SECONDS = 1.0
-"""Between two looks whether another process listens. One that begins is told late at first, and looks at the logs."""
+"""The time between two checks whether another process listens. A new listener gets its first notices late."""
 
 RETRY_SECONDS = 1.0
 
@@ -58,7 +58,7 @@ class Notices:
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._own_pid = 0
-        """The backend of our own listener; 0 where there is none."""
+        """The backend of this process's listener; 0 if there is none."""
         self._is_heard = True
         self._counted_at = float("-inf")
 

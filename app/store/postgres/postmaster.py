@@ -145,7 +145,7 @@ class Postmaster:
         log = self.directory / "log"
         with self._programs.open_log(log) as output:
             begin = output.seek(0, os.SEEK_END)
-            if self._stopping.is_set():  # whoever stops has looked for servers already
+            if self._stopping.is_set():  # the stop has looked for servers already
                 return
             self._process = self._programs.start(
                 "postgres",

@@ -57,7 +57,7 @@ class FairQueue(Generic[T]):
             queue.append(item)
 
     def take(self, may: Callable[[str], bool] = lambda _: True) -> tuple[str, T] | None:
-        """The next item, of the first workspace that `may` have its turn. None if there is none."""
+        """The next item of the first workspace whose turn it `may` be; None if there is none."""
         workspace = next(filter(may, self._queues), None)
         if workspace is None:
             return None
@@ -168,7 +168,7 @@ class Searches:
             raise
 
     def _leave(self, workspace: str) -> None:
-        """Give a place back, and to whoever is next."""
+        """Give a place back, to the next search that waits."""
         self._free += 1
         self._running -= Counter({workspace: 1})  # forgets workspaces without any
         while self._free and (turn := self._waiting.take(self._may_run)) is not None:

@@ -94,7 +94,7 @@ class Deliveries:
         self._database = database
 
     async def subscriber(self, workspace: str, id: str, reads_only: str | None) -> Subscriber:
-        """Which events one is told of. Raises NotFound."""
+        """Which events a subscription gets. Raises NotFound."""
         rows = await self._database.rows(GET_SUBSCRIBER, subscription_key(workspace, id, reads_only))
         if not rows:
             raise not_found()

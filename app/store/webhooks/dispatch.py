@@ -168,7 +168,7 @@ class Dispatch:
         self._turns = Turns()
 
     async def subscribers(self, workspace: str) -> Subscribers:
-        """Everybody who is told of a workspace's events, whether or not they are behind."""
+        """All subscribers of a workspace's events, also those that are behind."""
         rows = await self._database.rows(GET_PLACE, {"workspace": workspace})
         if not rows:
             return Subscribers([], workspace)
@@ -180,7 +180,7 @@ class Dispatch:
         return known[1]
 
     async def told(self, subscribers: Subscribers, event: SynapEvent) -> list[str]:
-        """The ids of those of them who are told of an event that was just logged."""
+        """The ids of the subscribers that get an event that was just logged."""
         found = subscribers.needed(event)
         work = partial(subscribers.of, event.seq, event.type, event.user_id, found)
         return await self._turns.run(subscribers.workspace, cost(subscribers.weight, found.values()), work)
@@ -317,7 +317,7 @@ def _meeting(meets: Callable[[FoundEvent], bool], whole: Mapping[int, FoundEvent
 
 
 class _Matches(Struct, frozen=True):
-    """Which subscription is told of which event, pair by pair, and the last event that was looked at."""
+    """The matches as pairs of a subscription and an event, and the last event that was examined."""
 
     ids: list[str]
     seqs: list[int]
@@ -331,7 +331,7 @@ class _Matches(Struct, frozen=True):
 def _matching(
     subscribers: Subscribers, events: Sequence[Row], found: Mapping[int, FoundEvent], *, stop: int | None, end: int
 ) -> _Matches:
-    """Who is told of these events, which begin behind `end`; only of those before `stop`, and fewer if it is much."""
+    """The matches of these events, which begin after `end`: those before `stop`, or fewer if it is much work."""
     ids: list[str] = []
     seqs: list[int] = []
     for seq, type_, user_id in events:
