@@ -3,6 +3,7 @@
 `make soak` runs its commands as they stand, which install what is newest; otherwise the packages of the example do.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -40,7 +41,8 @@ def test_the_guide_leads_to_a_live_list(page: Page, postgres_url: str, template:
         command = ["node", "node_modules/vite/bin/vite.js", "--port", str(port), "--strictPort"]
         assert START == "npm run dev\n"
         with log.open("wb") as output:
-            vite = subprocess.Popen(command, cwd=project, stdout=output, stderr=output)
+            environment = {**os.environ, "NO_COLOR": "1"}  # colours would stand within what is looked for
+            vite = subprocess.Popen(command, cwd=project, env=environment, stdout=output, stderr=output)
         try:
             until(lambda: vite.poll() is not None or "Local:" in log.read_text())
             page.open(origin)

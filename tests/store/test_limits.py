@@ -95,7 +95,7 @@ def run(
         async with AsyncExitStack() as stack:
             databases = []
             for _ in range(processes):
-                database = Counting(url)
+                database = Counting(url, wait_seconds=60)
                 await database.open()
                 stack.push_async_callback(database.close)
                 databases.append(database)

@@ -240,11 +240,12 @@ def test_a_neighbour_is_looked_for_by_index_where_the_row_at_the_place_is_erased
     table.held(LIMIT)
 
 
-@pytest.mark.parametrize(("kind", "events"), [("import", 30), ("ai", 30_000)])
-def test_the_planner_knows_how_many_events_have_a_kind(table: Table, kind: str, events: int) -> None:
+@pytest.mark.parametrize(("kind", "least", "most"), [("import", 1, 300), ("ai", 7_500, 120_000)])
+def test_the_planner_knows_how_many_events_have_a_kind(table: Table, kind: str, least: int, most: int) -> None:
     """Else it takes a third of them for it, and starts workers to count a few."""
     explain = f"EXPLAIN (FORMAT JSON) SELECT FROM event WHERE workspace_id = 'default' AND {may_have(kind, 'metadata')}"
 
     [(plan,)] = _asked(table.store.url, explain)
 
-    assert events / 4 <= plan[0]["Plan"]["Plan Rows"] <= events * 4
+    # 30 and 30,000 have it; the planner knows a sample of all.
+    assert least <= plan[0]["Plan"]["Plan Rows"] <= most
