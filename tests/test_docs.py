@@ -19,7 +19,7 @@ from app.contract.operation import Kind
 from benchmarks.process import free_port
 from procedures.registry import registry
 from tests.kit import web
-from tests.kit.packages import install_client
+from tests.kit.packages import compile_typescript, install_client
 from tests.kit.paths import ROOT
 from tests.kit.servers import environment, this_environment, until
 
@@ -216,15 +216,7 @@ def test_the_typescript_compiles_and_runs(made: Made, node: Path) -> None:
     for name, text in texts.items():
         (project / f"{name}.ts").write_text(text.replace("http://127.0.0.1:8000", url))
 
-    compiled = subprocess.run(
-        ["node", "node_modules/typescript/bin/tsc", "--project", "."],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert compiled.returncode == 0, compiled.stdout
+    compile_typescript(project)
     said = []
     for name in texts:
         ran = subprocess.run(

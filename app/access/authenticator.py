@@ -90,7 +90,7 @@ class Authenticator:
         return stop
 
     async def _watch(self) -> None:
-        """Check the watched keys until there are none."""
+        """Check the watched keys until no key is watched."""
         while self._watched:
             await sleep(WATCH_SECONDS)
             asked = list(self._watched)

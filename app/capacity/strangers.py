@@ -62,7 +62,7 @@ class Strangers:
             self._watching = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
-        """Disconnect all strangers when the process has grown too much. Returns when there are none."""
+        """Disconnect all strangers when the process has grown too much. Returns when no stranger is left."""
         growth, now = Growth(self._max_grown_bytes), asyncio.get_running_loop().time
         while self._ends:
             await asyncio.sleep(WATCH_SECONDS)

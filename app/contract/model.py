@@ -143,11 +143,13 @@ class Shape(Struct, frozen=True):
 
 LEAVES = frozenset({str, UUID, int, float, bool, datetime, NoneType, Any, Raw})
 
-_SHARED: Mapping[str, Form] = {
+_MARKED: Mapping[str, Form] = {
     "filter": Shared("EventFilter"),
     "live filter": Shared("LiveEventFilter"),
     "order": Shared("EventOrderBy"),
+    "instant": PrintedInstant(),
 }
+"""What stands where a member is marked as one of these shapes."""
 
 ANYTHING = (
     "a Struct, an Enum, a Literal, a union, a list, a set, a dict with text keys, str, int, float, bool, datetime or "
@@ -235,8 +237,7 @@ class Model:
             return Reference(self.metadata, Way.INPUT if way is Way.INPUT else Way.STORED)
         if shape == "record":
             return Entries(str, self.typed(Any, way))
-        shared: Mapping[str, Form] = {**_SHARED, "instant": PrintedInstant()}
-        return shared[shape] if shape in shared else self._bare(bare, way, place, extra.get("named", ""))
+        return _MARKED[shape] if shape in _MARKED else self._bare(bare, way, place, extra.get("named", ""))
 
     def _bare(self, bare: Any, way: Way, place: str, alias: str) -> Form:
         if is_struct(bare):

@@ -16,7 +16,7 @@ from schemas.metadata import metadata_struct
 from schemas.principal import Scope
 from tests.kit import web
 from tests.kit.bundles import build, write
-from tests.kit.packages import CLIENT, install_client
+from tests.kit.packages import CLIENT, compile_typescript, install_client
 from tests.kit.servers import Server
 
 BUILT_IN_KINDS = 5
@@ -184,16 +184,7 @@ def test_the_types_fit_the_contract(package: Path, server: Server, tmp_path: Pat
         json.dumps({"compilerOptions": options, "files": ["contract.ts", "page.ts"]})
     )
 
-    compiled = subprocess.run(
-        ["node", "node_modules/typescript/bin/tsc", "--project", "."],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-    assert compiled.returncode == 0, compiled.stdout
+    compile_typescript(tmp_path)
 
 
 def test_the_verifier_is_a_part_of_it(package: Path, tmp_path: Path) -> None:

@@ -33,6 +33,19 @@ def run(folder: Path, *command: str | Path) -> None:
     assert ran.returncode == 0, ran.stdout
 
 
+def compile_typescript(folder: Path) -> None:
+    """Compile the project of a folder, whose `node_modules` have TypeScript."""
+    compiled = subprocess.run(
+        ["node", "node_modules/typescript/bin/tsc", "--project", "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert compiled.returncode == 0, compiled.stdout
+
+
 def npm(folder: Path, *command: str) -> None:
     """One npm command."""
     run(folder, "npm", *command)

@@ -6,13 +6,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from benchmarks import costs, report
 from benchmarks.contestants import Contestant
 from benchmarks.database import Cluster
 from tests.kit.paths import ROOT
+
+FIGURES = report.Figures(
+    calls_per_second=100,
+    p50_ms=1,
+    p99_ms=2,
+    server_us=300,
+    database_us=100,
+    wal_bytes=1000,
+    disk_bytes=None,
+    group=8,
+)
 
 SHORT = ("--only", "ours", "--calls", "log", "--seconds", "1", "--warm-up", "0", "--rounds", "1", "--events", "100")
 
@@ -48,36 +59,15 @@ def test_a_run_measures_processor_time_wal_and_groups(tmp_path: Path) -> None:
 
 
 def test_two_runs_are_compared_by_call_and_server() -> None:
-    then = report.Figures(
-        calls_per_second=100,
-        p50_ms=1,
-        p99_ms=2,
-        server_us=300,
-        database_us=100,
-        wal_bytes=1000,
-        disk_bytes=None,
-        group=8,
-    )
-    now = report.Figures(
-        calls_per_second=200, p50_ms=1, p99_ms=2, server_us=150, database_us=50, wal_bytes=500, disk_bytes=None, group=8
-    )
+    now = replace(FIGURES, calls_per_second=200, server_us=150, database_us=50, wal_bytes=500)
 
-    lines = list(report.comparison(*(_report(each) for each in (then, now))))
+    lines = list(report.comparison(*(_report(each) for each in (FIGURES, now))))
 
     assert " ".join(lines[-1].split()) == "events.log ours 100 -> 200 2.00x 400 -> 200 0.50x 1,000 -> 500 0.50x -"
 
 
 def test_another_machine_and_method_are_named() -> None:
-    figures = report.Figures(
-        calls_per_second=100,
-        p50_ms=1,
-        p99_ms=2,
-        server_us=300,
-        database_us=None,
-        wal_bytes=None,
-        disk_bytes=None,
-        group=8,
-    )
+    figures = replace(FIGURES, database_us=None, wal_bytes=None)
 
     lines = list(report.comparison(_report(figures, "8", "for an hour"), _report(figures)))
 
@@ -86,17 +76,8 @@ def test_another_machine_and_method_are_named() -> None:
 
 
 def test_costs_in_logs_of_two_sizes_are_compared_by_processor_time() -> None:
-    figures = report.Figures(
-        calls_per_second=9,
-        p50_ms=1,
-        p99_ms=2,
-        server_us=300,
-        database_us=100,
-        wal_bytes=None,
-        disk_bytes=None,
-        group=None,
-    )
-    dearer = msgspec.structs.replace(figures, server_us=400)
+    figures = replace(FIGURES, calls_per_second=9, wal_bytes=None, group=None)
+    dearer = replace(figures, server_us=400)
 
     first, second, _, _, heap = list(
         costs.table(

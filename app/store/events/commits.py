@@ -36,7 +36,7 @@ LOST_EVENTS = (
 STOPPED_SECONDS = 60
 """When to retry an append to a log that an administrator has to look at."""
 
-Answers = list[list[SynapEvent] | ProcedureError]
+GroupAnswers = list[list[SynapEvent] | ProcedureError]
 """The answer to each caller of a group."""
 
 
@@ -57,7 +57,7 @@ class Commits:
 
     async def commit(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]], *, finds_all: bool
-    ) -> tuple[Linker, Answers]:
+    ) -> tuple[Linker, GroupAnswers]:
         """Append each caller's drafts in one transaction, and answer what became of them.
 
         With `finds_all` every id is looked for, also one that was just made: it is tried again. Raises NotFound,
@@ -81,7 +81,7 @@ class Commits:
 
     async def _alone(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]]
-    ) -> tuple[Linker, Answers] | None:
+    ) -> tuple[Linker, GroupAnswers] | None:
         """One statement behind the end that this process left; None where it did nothing."""
         tip = self._ends.own(workspace)
         if tip is None or not self._is_plain(workspace, calls) or (signer := self._signer(tip)) is None:
@@ -116,7 +116,7 @@ class Commits:
 
     async def _locked(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]], *, finds_all: bool
-    ) -> tuple[Linker, Answers]:
+    ) -> tuple[Linker, GroupAnswers]:
         """A transaction under the lock on the tip, in two round trips."""
         former = former_ids(calls)
         ids = former | _ids(calls, with_new=finds_all)
@@ -184,11 +184,11 @@ def _kind(workspace: str, draft: Draft) -> tuple[str, str, str]:
     return workspace, draft.type, draft.body.producer or draft.body.source
 
 
-async def _linked(connection: PipedConnection, linker: Linker, calls: Sequence[Sequence[Draft]]) -> Answers:
+async def _linked(connection: PipedConnection, linker: Linker, calls: Sequence[Sequence[Draft]]) -> GroupAnswers:
     """What `Linker.link` answers each caller. Of many events the database stores a part while the next is linked."""
     if sum(map(len, calls)) < THREAD_FROM:
         return [linker.link(drafts) for drafts in calls]
-    answers: Answers = []
+    answers: GroupAnswers = []
     parts = linker.link_parts(calls, answers)
     part = await asyncio.to_thread(next, parts, None)
     while part is not None:

@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext
 from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
-from app.store.events.commits import Answers, Commits, OutcomeUnknownError, roll_back, tip_of
+from app.store.events.commits import Commits, GroupAnswers, OutcomeUnknownError, roll_back, tip_of
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored
 from app.store.postgres.database import BEGIN, COMMIT, LOST, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, NoAnswerError, PipedConnection, uuid_array
@@ -183,7 +183,7 @@ class EventLog:
         # No await since the queue was seen empty: nothing can have been put into it.
         del self._waiting[workspace]
 
-    async def _settle(self, workspace: str, group: list[_Submission]) -> Answers:
+    async def _settle(self, workspace: str, group: list[_Submission]) -> GroupAnswers:
         """Commit `group`; where the connection was lost, find out by doing it again: the ids make that safe."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_SECONDS
@@ -203,7 +203,7 @@ class EventLog:
             retried = True
             await self._database.discard_broken()
 
-    async def _commit(self, workspace: str, group: list[_Submission], *, finds_all: bool) -> Answers:
+    async def _commit(self, workspace: str, group: list[_Submission], *, finds_all: bool) -> GroupAnswers:
         """One transaction. Raises as `Commits.commit` does."""
         started = time.perf_counter()
         calls = [submission.drafts for submission in group]

@@ -13,6 +13,7 @@ from app.ledger.kept import RolledBack
 from app.ledger.merkle import Frontier
 from app.store.install.keys import IS_VALID
 from app.store.install.totals import COUNT_PENDING_DELIVERIES
+from app.store.install.workspaces import IS_WORKSPACE_DELETED
 from app.store.postgres.pipe import Row
 from app.store.postgres.readiness import FIND_MISSING_RIGHT, GET_STATE, RIGHTS, works_with
 
@@ -21,9 +22,6 @@ GET_REVISION = "SELECT version_num FROM alembic_version"
 
 GET_LOG_SIZE = "SELECT seq + 1 FROM event_tip WHERE workspace_id = %(log)s"
 """The number of events of a log."""
-
-IS_LOG_DELETED = "SELECT FROM workspace WHERE id = %(log)s AND deleted_at IS NOT NULL"
-"""Returns a row if the workspace was deleted."""
 
 LIST_LEAVES = "SELECT hash FROM event WHERE workspace_id = %(log)s AND seq < %(size)s ORDER BY seq"
 """The hashes of the first events of a log, which are the leaves of its tree."""
@@ -165,7 +163,7 @@ def is_key(connection: psycopg.Connection, token: str) -> bool:
 
 def is_deleted(connection: psycopg.Connection, log: str) -> bool:
     """Whether the log was deleted."""
-    return connection.execute(IS_LOG_DELETED, {"log": log}).fetchone() is not None
+    return connection.execute(IS_WORKSPACE_DELETED, {"id": log}).fetchone() is not None
 
 
 def is_deleted_by_audit(connection: psycopg.Connection, log: str) -> bool:
