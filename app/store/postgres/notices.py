@@ -78,10 +78,11 @@ class Notices:
             self._listening = asyncio.create_task(self._listen(heard, changed, missed))
 
     def stop_listening(self) -> None:
-        """Stop to listen: there is nobody to tell."""
+        """Stop listening, because nobody here waits for notices any more."""
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
+            self._own_pid = 0
 
     async def close(self) -> None:
         """End."""
