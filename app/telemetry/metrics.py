@@ -169,6 +169,9 @@ class Board:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 self._number, self._lock = next(self._free(folder))
+                # The numbers of a process that died would be taken for those of this one, until it writes its own.
+                with suppress(FileNotFoundError):
+                    os.unlink(self._file(self._number).name, dir_fd=folder)
             finally:
                 os.close(folder)
         except OSError as error:

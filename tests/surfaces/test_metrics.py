@@ -374,6 +374,7 @@ def test_who_died_is_not_shown_and_its_number_is_taken_again(tmp_path: Path) -> 
     async def tried() -> None:
         first, second = Board(tmp_path, lambda: None), Board(tmp_path, lambda: None)
         second.open()
+        assert not (tmp_path / "0.json").exists(), "what the dead one counted is not taken for the new one's"
         assert [each.number for each in await second.all()] == [0], "the dead one is not shown"
         first.open()
         assert [each.number for each in await first.all()] == [1, 0]
