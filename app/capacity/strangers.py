@@ -25,29 +25,54 @@ WATCH_SECONDS = 0.02
 
 RETRY_SECONDS = 2
 
+PAUSE_SECONDS = 1.0
+"""How long no stranger of an address is read after one of them has sent too much.
+
+The server below reads a message of 58 MiB in a tenth of a second, in which it does nothing else. So an address that
+goes on sending such messages takes a tenth of the process, instead of all of it.
+"""
+
 
 class Strangers:
     """The strangers of a process. For any number of tasks of one event loop."""
 
-    def __init__(self, most: int = MAX_STRANGERS, max_grown_bytes: int = MAX_GROWN_BYTES) -> None:
+    def __init__(
+        self,
+        most: int = MAX_STRANGERS,
+        max_grown_bytes: int = MAX_GROWN_BYTES,
+        pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
         self._most = most
         self._max_grown_bytes = max_grown_bytes
+        self._pause_seconds = pause_seconds
+        self._paused_until: dict[str, float] = {}
+        """When the strangers of an address are read again, in the loop's time."""
         self._ends: set[asyncio.Timeout] = set()
         self._watching: asyncio.Task[None] | None = None
 
+    def pause(self, address: str) -> None:
+        """Read no stranger of an address for a while, because one has sent too much."""
+        now = asyncio.get_running_loop().time()
+        self._paused_until = {each: until for each, until in self._paused_until.items() if until > now}
+        self._paused_until[address] = now + self._pause_seconds
+
     @asynccontextmanager
-    async def listening(self, seconds: float) -> AsyncIterator[None]:
+    async def listening(self, seconds: float, address: str) -> AsyncIterator[None]:
         """Listen to a stranger during the block, which raises TimeoutError after `seconds`.
 
-        Raises Unavailable if there are too many, or as soon as the process has grown too much.
+        If strangers of the address are paused, the block and its time begin when they are read again. Raises
+        Unavailable if there are too many, or as soon as the process has grown too much.
         """
         if len(self._ends) >= self._most:
             raise _unavailable()
-        deadline = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
+        begin = max(self._paused_until.get(address, now), now)
+        deadline = begin + seconds
         end = asyncio.timeout_at(deadline)
         try:
             async with end:
                 self._begin(end)
+                await asyncio.sleep(begin - now)
                 yield
         except TimeoutError:
             if end.when() != deadline:

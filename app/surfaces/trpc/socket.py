@@ -2,8 +2,8 @@
 
 import asyncio
 from codecs import BOM_UTF8
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -169,7 +169,7 @@ class _Socket:
         params = {"token": query[b"token"].decode(errors="replace")} if b"token" in query else {}
         if query.get(b"connectionParams") == b"1":
             try:
-                async with self._door.live.strangers.listening(HELLO_SECONDS):
+                async with self._listening(HELLO_SECONDS):
                     hello = await self._next(MAX_MESSAGE_BYTES)
             except TimeoutError:
                 raise Unauthorized("The socket announced connectionParams but did not send them in time") from None
@@ -191,7 +191,7 @@ class _Socket:
         await self._peer.send(b'{"id":null,"error":%b}' % door.transformer.error(error(None)))
         if code not in {RESTART, TRY_AGAIN}:
             with suppress(TimeoutError, CrowdedFrameError, Unavailable):
-                async with door.live.strangers.listening(REFUSED_SECONDS):
+                async with self._listening(REFUSED_SECONDS):
                     await refuse_calls(
                         partial(self._next, MAX_MESSAGE_BYTES),
                         self._peer.send,
@@ -200,6 +200,18 @@ class _Socket:
                         max_calls=door.max_batch_calls,
                         max_messages=door.max_messages,
                     )
+
+    @asynccontextmanager
+    async def _listening(self, seconds: float) -> AsyncIterator[None]:
+        """Listen to the client before it is known, during the block. Raises TimeoutError and Unavailable."""
+        strangers, client = self._door.live.strangers, self._scope["client"]
+        address = client[0] if client is not None else ""
+        async with strangers.listening(seconds, address):
+            try:
+                yield
+            except TooBigError:
+                strangers.pause(address)
+                raise
 
     def _stop_reading(self) -> None:
         self._reading.cancel()
