@@ -1,1 +1,1 @@
-"""Everything that PostgreSQL holds, and the only room that speaks SQL."""
+"""Everything that PostgreSQL stores. Only this package contains SQL."""

@@ -1,1 +1,1 @@
-"""The way to PostgreSQL, and the embedded one."""
+"""Connections to PostgreSQL, and the embedded PostgreSQL server."""

@@ -1,7 +1,7 @@
-"""Who may log in to the embedded PostgreSQL: users of the machine, whom the kernel names to it (peer authentication).
+"""Who may log in to the embedded PostgreSQL: only some users of the machine, by peer authentication.
 
-The users are root, the one that runs this process, and the owner of the database. The user `nobody` is none of them,
-even if it runs the database for root: other programs run as that user too.
+The kernel tells PostgreSQL which user connects. Root, the user that runs this process, and the owner of the database
+may log in. The user `nobody` may not, even if it runs the database for root: other programs run as that user too.
 """
 
 import os
@@ -23,7 +23,7 @@ local all all peer map={MAP}
 
 
 def write_admission(programs: Programs) -> None:
-    """Write who may log in to the database of `programs`. Raises OSError."""
+    """Write the files that say who may log in to the database of `programs`. Raises OSError."""
     for name, text in ((HBA, RULES), (IDENT, _users(programs))):
         with NamedTemporaryFile("w", encoding="utf-8", dir=programs.directory, delete=False) as file:  # mode 0600
             file.write(text)
@@ -32,12 +32,12 @@ def write_admission(programs: Programs) -> None:
 
 
 def admits_peers_only(directory: Path) -> bool:
-    """Whether the database in a directory names its users as we write it. Raises OSError."""
+    """Whether the database in a directory has the login rules that we write. Raises OSError."""
     return (directory / HBA).read_text(encoding="utf-8") == RULES
 
 
 def _users(programs: Programs) -> str:
-    """The file that maps users of the machine to roles."""
+    """The text of the file that maps users of the machine to roles."""
     uids = {0, os.geteuid()}
     if programs.user is not None and programs.user.uid != pwd.getpwnam("nobody").pw_uid:
         uids.add(programs.user.uid)

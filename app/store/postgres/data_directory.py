@@ -1,4 +1,4 @@
-"""The data directory on disk, and the lock that gives it to one server at a time."""
+"""The data directory on disk, and the lock that lets only one server use it at a time."""
 
 import fcntl
 import os
@@ -15,7 +15,8 @@ class DataDirectoryError(Exception):
 def hold(data_dir: Path) -> Iterator[bool]:
     """Hold the data directory for this process. Yields False if another process holds it.
 
-    The lock dies with its holder, however that ends. Raises DataDirectoryError if the directory cannot be made.
+    The lock ends with the process that holds it, even if that is killed. Raises DataDirectoryError if the directory
+    cannot be made.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

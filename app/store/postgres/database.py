@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: a pool whose connections give up in time, and the one place that names its failures."""
+"""Access to PostgreSQL: a pool whose connections have timeouts. Only this module translates the driver's failures."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -28,11 +28,12 @@ from schemas.errors import Internal, Unavailable
 STATEMENT_TIMEOUT_MS = 8500
 
 APPLICATION = "synap server 0014"
-"""What PostgreSQL calls the connections of a server process: it says which schema the server was written for, so that a
-migration takes nothing away from it."""
+"""The application name of a server process's connections. It contains the schema revision that the server was written
+for, so a migration removes nothing that a connected server needs."""
 
 FORMER_APPLICATIONS = "'synap', 'synap admin', 'synap notices'"
-"""What those of version 0.1 are called: `app/store/install/idempotency.py` tells them by that."""
+"""The application names that version 0.1 uses. `app/store/install/idempotency.py` finds connections of that version by
+them."""
 
 INDEXED = {
     "random_page_cost": "1.1",
@@ -44,8 +45,8 @@ INDEXED = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-"""How statements are planned: through the index that has their order, whatever the database knows of the rows. So one
-plan is as good as any other, also where it was made when the table was empty. See `docs/decisions/0010`."""
+"""Planner settings: a statement uses the index that has its order, whatever the table's statistics say. So a plan that
+was made when the table was empty is as good as a later one. See `docs/decisions/0010`."""
 
 PLANNER_DECIDES: Call = (
     "SELECT "
@@ -56,7 +57,8 @@ PLANNER_DECIDES: Call = (
     ),
     {},
 )
-"""For the rest of a transaction, or of a round trip without one: the planner decides, anew each time."""
+"""Lets the planner choose any plan, anew for each execution. It applies to the rest of the transaction, or of the round
+trip if there is no transaction."""
 
 SESSION = INDEXED | {
     "timezone": "UTC",
@@ -65,20 +67,20 @@ SESSION = INDEXED | {
     "lock_timeout": "8s",
     "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
 }
-"""What every connection sets. A process that freezes inside a transaction costs the others the idle timeout, which
-therefore is shorter than the lock timeout. `synchronous_commit` is our promise, whatever the cluster's default is.
-Where the URL, the role or the database sets a shorter `statement_timeout`, that stays."""
+"""The settings of every connection. A process that freezes inside a transaction holds its locks until the idle timeout,
+so that timeout is shorter than the lock timeout. `synchronous_commit` is on because we promise durability, whatever the
+cluster's default is. If the URL, the role or the database sets a shorter `statement_timeout`, that value stays."""
 
 CONFIGURE = f"""
 SELECT set_config(given.name, given.value, false) FROM unnest(%s::text[], %s::text[]) AS given (name, value)
 WHERE given.name <> 'statement_timeout'
     OR (SELECT setting::int NOT BETWEEN 1 AND {STATEMENT_TIMEOUT_MS} FROM pg_settings WHERE name = 'statement_timeout')
 """
-"""Makes the settings of a connection. A shorter `statement_timeout` of the role or the database stays."""
+"""Applies the settings to a connection. A shorter `statement_timeout` of the role or the database stays."""
 
 TRANSACTION_TIMEOUT = "9s"
-"""Where the server has it (PostgreSQL 17): also ends a transaction whose client froze in the middle of a message. It
-ends the connection too, and so is longer than a statement may take."""
+"""PostgreSQL 17 and later also end a transaction whose client froze in the middle of a message. This timeout ends the
+connection too, so it is longer than the statement timeout."""
 
 LOST = (
     OperationalError,
@@ -89,24 +91,24 @@ LOST = (
     PoolTimeout,
     TooManyRequests,
 )
-"""What a database raises that is down, restarting, overloaded, full, read-only or out of time.
+"""The exceptions for a database that is down, restarting, overloaded, full or read-only, or that ran into a timeout.
 
-`OperationalError` is the SQLSTATE classes 08, 40, 53, 55, 57 and 58. A missing right (42501) is not among them: no
-retry mends it, and `/readyz` names it.
+`OperationalError` is the SQLSTATE classes 08, 40, 53, 55, 57 and 58. A missing right (42501) is not among them: a retry
+does not help, and `/readyz` names the right.
 """
 
 BROKEN = (AdminShutdown, CannotConnectNow, CrashShutdown, InterfaceError)
-"""Of those, the ones that say the connection is gone: another one may work at once."""
+"""The exceptions of `LOST` that mean that the connection is gone. Another connection may work at once."""
 
 BEGIN: Call = ("BEGIN", {})
 COMMIT: Call = ("COMMIT", {})
 ROLLBACK: Call = ("ROLLBACK", {})
 
 MAX_LANES = 3
-"""Batches of reads under way at once: while they are, the next reads gather."""
+"""How many batches of reads run at once. New reads wait for the next batch meanwhile."""
 
 MAX_BATCH = 16
-"""Reads in a batch. They share a connection, so a slow one holds up those behind it."""
+"""The maximum of reads in a batch. They share a connection, so a slow read delays the reads behind it."""
 
 
 OVERLOADED = "The database cannot be reached or is overloaded; retry"
@@ -124,11 +126,11 @@ MESSAGES: Mapping[tuple[type[Exception], ...], str] = {
         ConfigurationLimitExceeded,
     ): OVERLOADED,
 }
-"""The messages of failures that have a sentence of their own."""
+"""The messages of failures that have their own message."""
 
 
 class SlowReadError(Unavailable):
-    """A read was ended because it took too long: the same again would be as slow."""
+    """A read was ended because it took too long. The same read would be as slow again."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -137,37 +139,38 @@ class SlowReadError(Unavailable):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """How a pool is used."""
+    """How busy a pool is."""
 
     used: int
     idle: int
-    """Connections that are made and wait for somebody."""
+    """Open connections that nobody uses."""
     waiting: int
     """Callers that wait for a connection."""
     waited_seconds: float
     refused: int
-    """How long callers have waited, and how many in vain, since the pool was opened."""
+    """`waited_seconds` is how long callers have waited since the pool was opened, `refused` how many got no
+    connection."""
 
 
 class _Read(Struct, frozen=True, eq=False):
-    """One read, and the promise that its caller waits for."""
+    """One read, and the future that its caller awaits."""
 
     call: Call
     rows: asyncio.Future[list[Row]]
 
 
 class _Pool(AsyncConnectionPool[PipedConnection]):
-    """Checks a connection by asking the kernel, not the database: that one may be frozen, and nothing is waited for."""
+    """A pool that checks a connection by asking the kernel. The check never waits, even if the database is frozen."""
 
     @staticmethod
     async def check_connection(conn: PipedConnection) -> None:
-        """Raise where the connection is dead."""
-        conn.pgconn.consume_input()  # reads what the database said last
-        conn.pgconn.consume_input()  # finds that it hung up
+        """Raise if the connection is dead."""
+        conn.pgconn.consume_input()  # reads the last message of the database
+        conn.pgconn.consume_input()  # notices that the database closed the connection
 
 
 class Database:
-    """A pool of connections, for the tasks of one event loop. `open` it before use, `close` it at the end."""
+    """A pool of connections, for the tasks of one event loop. Call `open` before use and `close` at the end."""
 
     def __init__(
         self,
@@ -178,10 +181,10 @@ class Database:
         search_wait_seconds: float = 10,
         search_seconds: float = 0,
     ) -> None:
-        """`wait_seconds` is how long a caller waits for a connection; then it gets Unavailable.
+        """`wait_seconds` is how long a caller waits for a connection before it gets Unavailable.
 
-        A search waits `search_wait_seconds` for its turn: by then those that run have ended, however long they take.
-        `search_seconds` is how long a workspace may search in a minute; 0: any time.
+        A search waits `search_wait_seconds` for its turn. The searches that run end within that time, because a
+        statement has a timeout. `search_seconds` is how long a workspace may search in a minute; 0 means no limit.
         """
         self.pool = _Pool(
             url,
@@ -192,7 +195,7 @@ class Database:
             max_waiting=5000,
             reconnect_timeout=1,
             configure=_configure,
-            # Whatever the environment, the role or the database sets: a text has characters that no other encoding has.
+            # UTF-8, whatever the environment, the role or the database sets: no other encoding can hold every text.
             kwargs={
                 "autocommit": True,
                 "connect_timeout": 3,
@@ -208,12 +211,12 @@ class Database:
         self._lanes: set[asyncio.Task[None] | None] = set()
 
     async def open(self) -> None:
-        """Start the pool. A database that is down does not stop it; connections are made when it is back."""
+        """Start the pool. It also starts if the database is down, and connects when the database is back."""
         await self.pool.open(wait=False)
 
     @property
     def usage(self) -> "Usage":
-        """How the pool is used."""
+        """How busy the pool is."""
         told = self.pool.get_stats()
         idle = told["pool_available"]
         return Usage(
@@ -229,7 +232,7 @@ class Database:
         await self.pool.close()
 
     async def rows(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """All rows of one read that an index serves. Reads that come together go to the database together.
+        """Return all rows of one read that an index serves. Reads that arrive together share a round trip.
 
         Raises Unavailable (SlowReadError), and what psycopg raises for a statement that fails.
         """
@@ -240,27 +243,28 @@ class Database:
         return await read.rows
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """The same for a read that may be slow: it holds up no other."""
+        """Return all rows of one read that may be slow. It has a connection of its own, so it delays no other read."""
         return _rows_of_last(await self._trip([(query, parameters)]))
 
     async def search(
         self, query: str, parameters: Mapping[str, object], *, is_planned: bool = True, is_metered: bool = True
     ) -> list[Row]:
-        """The same for a read in the workspace of its `parameters` that may take seconds.
+        """Return all rows of a read that may take seconds, in the workspace that its `parameters` name.
 
-        Half of the connections serve such reads, so that however many come at once, everything else goes on. They run
-        in turns (`Searches`), and end if their caller goes. If `is_planned`, no index is known to serve the read: the
-        planner decides how it is done, and the statement is not kept. If it may look at more than it answers, it
-        `is_metered`: its time counts. Raises RateLimited too.
+        Searches use at most half of the connections, so other calls continue however many searches arrive. They take
+        turns (`Searches`), and end if their caller goes away. Set `is_planned` if no index is known to serve the read:
+        then the planner chooses the plan, and the statement is not kept prepared. Set `is_metered` if the read may look
+        at more rows than it returns: then its time counts against the workspace's limit. Raises RateLimited too.
         """
         calls = [PLANNER_DECIDES, (Once(query), parameters)] if is_planned else [(query, parameters)]
         async with self._searches.turn(_workspace_of(parameters), is_metered=is_metered):
             return _rows_of_last(await self._trip(calls, while_wanted=True))
 
     async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
-        """The rows of each of these statements, which are one transaction and one round trip.
+        """Run these statements as one transaction in one round trip, and return the rows of each.
 
-        They may be run twice, where the connection was lost: what they write has to bear that. Raises as `rows` does.
+        They may run twice if the connection was lost, so running what they write twice must be harmless. Raises what
+        `rows` raises.
         """
         rows: list[list[Row]] = []
         for outcome in await self._trip(calls):
@@ -270,22 +274,22 @@ class Database:
         return rows
 
     async def atomic_by_name(self, calls: Mapping[str, Call]) -> dict[str, list[Row]]:
-        """The same for statements that differ from call to call: the rows of each, by its name."""
+        """Run these statements as `atomic` does, and return the rows of each by its name."""
         return dict(zip(calls, await self.atomic(list(calls.values())), strict=True))
 
     async def discard_broken(self) -> None:
-        """Close the idle connections that died unnoticed: where one has (a restart), the others have too."""
+        """Close the idle connections that died unnoticed. If one has died (a restart), the others have died too."""
         await self.pool.check()
 
     async def _lane(self) -> None:
-        """Carry out what waits, batch by batch, until nothing does."""
-        await asyncio.sleep(0)  # the other reads of this turn of the loop join
+        """Run the reads that wait, batch by batch, until no read waits."""
+        await asyncio.sleep(0)  # lets the other reads of this turn of the event loop join
         while batch := self._next(MAX_BATCH):
             outcomes: Sequence[CallResult | Exception]
             try:
                 outcomes = await self._trip([read.call for read in batch])
             except Exception as error:  # noqa: BLE001 - the lane goes on, and each caller gets the error as its own
-                # Whoever came meanwhile has waited as long: told now, rather than one batch after the other.
+                # Reads that arrived meanwhile have waited as long, so they fail now too, not one batch after the other.
                 batch += self._next(len(self._waiting))
                 outcomes = [error] * len(batch)
             for read, outcome in zip(batch, outcomes, strict=True):
@@ -293,19 +297,19 @@ class Database:
                     continue
                 if isinstance(outcome, list):
                     read.rows.set_result(outcome)
-                elif outcome is None:  # one before it failed; this one goes first in the next batch
+                elif outcome is None:  # did not run because a read before it failed; it goes first in the next batch
                     self._waiting.put(_workspace_of(read.call[1]), read, first=True)
                 else:
                     read.rows.set_exception(_failed_read(outcome))
-        # At once, not when the loop gets to it: a read that comes in between would find no lane and open none.
+        # At once, not in a callback of the task: a read that arrives in between would open no lane, and wait for ever.
         self._lanes.discard(asyncio.current_task())
 
     def _next(self, most: int) -> list[_Read]:
-        """The reads whose turn it is."""
+        """Take up to `most` reads whose turn it is."""
         return [turn[1] for _ in range(most) if (turn := self._waiting.take()) is not None]
 
     async def _trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> Sequence[CallResult]:
-        """Run reads; tried again on another connection where the first had died unnoticed. Raises Unavailable."""
+        """Run reads, and run them again on another connection if the first had died unnoticed. Raises Unavailable."""
         try:
             try:
                 return await self._outcomes(calls, while_wanted=while_wanted)
@@ -323,12 +327,12 @@ class Database:
 
 
 def _workspace_of(parameters: Mapping[str, object]) -> str:
-    """The workspace that a read is about; empty for one of the server's own."""
+    """The workspace of a read; empty if the read is the server's own."""
     return str(parameters.get("workspace", ""))
 
 
 def _rows_of_last(outcomes: Sequence[CallResult]) -> list[Row]:
-    """The rows of the last call. Raises the error for its caller."""
+    """Return the rows of the last call. Raises the error that its caller gets."""
     rows = outcomes[-1]
     if isinstance(rows, list):
         return rows
@@ -336,19 +340,19 @@ def _rows_of_last(outcomes: Sequence[CallResult]) -> list[Row]:
 
 
 def _failed_read(error: Exception | None) -> Exception:
-    """The error for the caller of a read."""
+    """The exception that the caller of a read gets."""
     if isinstance(error, QueryCanceled):
         return SlowReadError()
     return _translated(error)
 
 
 def _translated(error: Exception | None) -> Exception:
-    """The error for the caller of a statement."""
+    """The exception that the caller of a statement gets."""
     return unavailable(error) if isinstance(error, LOST) else error or Internal()
 
 
 def is_broken(error: Exception) -> bool:
-    """Whether an error says that the connection itself is gone, with whatever it was doing."""
+    """Whether an error means that the connection is gone. What became of its statements is then unknown."""
     return isinstance(error, BROKEN) or (
         isinstance(error, OperationalError)
         and error.sqlstate is None
@@ -357,7 +361,7 @@ def is_broken(error: Exception) -> bool:
 
 
 def unavailable(error: Exception) -> Unavailable:
-    """The error for a failing database. It never has the database's message, which may quote a statement."""
+    """The exception for a failing database. It never contains the database's message, which may quote a statement."""
     for kinds, message in MESSAGES.items():
         if isinstance(error, kinds):
             return Unavailable(message)

@@ -3,14 +3,14 @@
 import psycopg
 
 Connection = psycopg.Connection
-"""One connection, for a command or the start of a server."""
+"""A connection for a command, or for the start of a server."""
 
 DatabaseError = psycopg.Error
-"""Every failure that the driver reports: the database is lost, or it refuses a statement."""
+"""The base class of all failures that the driver reports: the database is lost, or it rejects a statement."""
 
 
 def said(error: DatabaseError) -> str:
-    """What the database or libpq says of a failure: one line, without the URL, values and the last dot."""
+    """The message of the database or of libpq: one line, without the URL, values and the final full stop."""
     first = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
     return first.removesuffix(".")
 

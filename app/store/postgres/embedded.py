@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a real one, from a wheel, in the data directory."""
+"""The embedded PostgreSQL: a real server from a Python wheel, with its files in the data directory."""
 
 import shutil
 import time
@@ -12,19 +12,21 @@ from app.store.postgres.postmaster import Postmaster, running
 from app.store.postgres.tuning import embedded_settings, memory_bytes
 
 WAIT_SECONDS = 60.0
-"""How long a command waits for the database of a server that starts."""
+"""How long a command waits until the database of a starting server is ready."""
 
 
 @contextmanager
 def postgres(
     data_dir: Path, *, ours: bool, connections: int = 0, on_loss: Callable[[], None] = lambda: None
 ) -> Iterator[str]:
-    """The libpq URL of the PostgreSQL in `data_dir`, which exists, for the role that owns its tables.
+    """Yield the libpq URL of the PostgreSQL in `data_dir`, which must exist, for the role that owns its tables.
 
-    `ours`: it is started here, and stopped at the end.
+    If `ours`, this process starts the server, and stops it at the end of the block. Otherwise it waits for the server
+    of another process.
 
-    A server of ours that ends is started again. If that is in vain, `on_loss` is called, in a thread, and the end of
-    the block raises. `connections`: as many as will be made. Raises DataDirectoryError.
+    If our server ends unexpectedly, it is started again. If it cannot be, `on_loss` is called in a thread, and the end
+    of the block raises. `connections` is the number of connections that the callers will open. Raises
+    DataDirectoryError.
     """
     if not ours:
         yield _await_running(data_dir)
@@ -39,7 +41,7 @@ def postgres(
             postmaster.watch(on_loss)
             yield postmaster.url
         finally:
-            postmaster.stop()  # whatever ends the process meanwhile does the same
+            postmaster.stop()  # harmless if a signal's handler has stopped it already
             if postmaster.loss is not None:
                 raise postmaster.loss
 

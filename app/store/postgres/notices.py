@@ -1,7 +1,7 @@
-"""News of commits and of changed subscriptions between processes: PostgreSQL's NOTIFY and LISTEN.
+"""Notices between processes about commits and changed subscriptions, by PostgreSQL's NOTIFY and LISTEN.
 
-A notice may be lost: who needs to be sure looks at the log itself now and then. A process listens only while it has
-somebody to tell, and gathers its own notices for longer while no other process listens.
+A notice may be lost, so code that must not miss a commit also looks at the log itself now and then. A process listens
+only while something in it waits for notices. While no other process listens, it gathers its own notices for longer.
 """
 
 import asyncio
@@ -15,32 +15,32 @@ from psycopg import Error
 from app.store.postgres.pipe import PipedConnection
 
 CHANNEL = "synap_commit"
-"""The channel on which processes tell each other of commits."""
+"""The channel on which processes notify each other of commits."""
 
 SEND_NOTICES = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_text(%(notices)s::json) AS notice"
 """Sends one notice for each text."""
 
 CHANGED = "changed"
-"""What a notice says of a workspace, in place of a seq, if its subscriptions were changed."""
+"""Stands in a notice in place of the seq if a workspace's subscriptions were changed."""
 
 LISTENER = "synap listener"
-"""What PostgreSQL calls the connection of a process that listens."""
+"""The application name of the connection that listens."""
 
 HAS_LISTENERS = f"""
 SELECT EXISTS (
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = '{LISTENER}' AND pid <> %(own)s::int)
 """
-"""Whether another process listens. Older servers call the connection that tells a listener too."""
+"""Whether another process listens. Older servers also use this name for the connection that sends."""
 
 COALESCE_SECONDS = 0.005
-"""Between two messages of one process: the commits meanwhile share the next."""
+"""The pause between two messages of one process. The commits of the pause share the next message."""
 
 UNHEARD_SECONDS = 0.1
-"""The same while no other process listens."""
+"""The pause between two messages while no other process listens."""
 
 COUNT_SECONDS = 1.0
-"""The time between two checks whether another process listens. A new listener gets its first notices late."""
+"""The time between two checks whether another process listens. So a new listener may get its first notices late."""
 
 RETRY_SECONDS = 1.0
 
@@ -48,56 +48,57 @@ logger = structlog.get_logger("synap.notices")
 
 
 class Notices:
-    """Tells the other processes what this one committed, and hears of theirs. For one event loop."""
+    """Notifies the other processes of this one's commits, and receives their notices. For one event loop."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._untold: dict[tuple[str, bool], str] = {}
-        """What to say of a workspace: how far its log has come, or (True) that its subscriptions were changed."""
+        """The unsent notices. A key is a workspace and whether the notice is about its subscriptions (else about its
+        log)."""
         self._wake = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._own_pid = 0
-        """The backend of this process's listener; 0 if there is none."""
+        """The process id of the backend of this process's listener; 0 if it does not listen."""
         self._is_heard = True
         self._counted_at = float("-inf")
 
     def open(self) -> None:
-        """Begin to tell."""
+        """Begin to send notices."""
         self._telling = asyncio.create_task(self._tell())
 
     def listen(
         self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
     ) -> None:
-        """Begin to listen, unless this has been called already.
+        """Begin to listen, unless this process listens already.
 
-        `heard` is called with a workspace and a seq that its log has reached, `changed` with one whose subscriptions
-        were changed; `missed` if notices may have been missed, because the connection was only made now.
+        `heard` is called with a workspace and the seq that its log has reached, `changed` with a workspace whose
+        subscriptions were changed. `missed` is called after each connect, because notices may have been missed before.
         """
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen(heard, changed, missed))
 
     def stop_listening(self) -> None:
-        """Stop listening, because nobody here waits for notices any more."""
+        """Stop listening. Call it when nothing in this process waits for notices any more."""
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
             self._own_pid = 0
 
     async def close(self) -> None:
-        """End."""
+        """End both tasks."""
         tasks = [task for task in (self._telling, self._listening) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def tell(self, workspace: str, seq: int) -> None:
-        """Tell the others, soon, that a log has reached `seq`."""
+        """Notify the other processes soon that a log has reached `seq`."""
         self._untold[workspace, False] = str(seq)
         self._wake.set()
 
     def tell_changed(self, workspace: str) -> None:
-        """Tell the others, soon, that subscriptions of a workspace were changed."""
+        """Notify the other processes soon that a workspace's subscriptions were changed."""
         self._untold[workspace, True] = CHANGED
         self._wake.set()
 
@@ -123,7 +124,7 @@ class Notices:
         while True:
             with suppress(Error, OSError):
                 async with await self._connect("synap teller") as connection:
-                    # A notice is worth nothing after a crash: no commit of one need wait for the disk.
+                    # A notice has no value after a crash, so its commit need not wait for the disk.
                     await connection.execute("SET synchronous_commit = off")
                     while True:
                         await self._wake.wait()
@@ -133,14 +134,14 @@ class Notices:
                         try:
                             await connection.trip([(SEND_NOTICES, {"notices": msgspec.json.encode(notices).decode()})])
                         except (Error, OSError):
-                            self._untold = untold | self._untold  # told by the next connection
+                            self._untold = untold | self._untold  # the next connection sends them
                             self._wake.set()
                             raise
                         await asyncio.sleep(await self._pause(connection))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _pause(self, connection: PipedConnection) -> float:
-        """How long to gather notices."""
+        """How long to gather notices before the next message."""
         now = asyncio.get_running_loop().time()
         if now - self._counted_at > COUNT_SECONDS:
             self._counted_at = now

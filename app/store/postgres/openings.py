@@ -1,4 +1,4 @@
-"""What other users of the machine could read or change of an install."""
+"""What other users of the machine could read or change in an install."""
 
 import os
 import stat
@@ -12,14 +12,14 @@ from app.store.postgres.sockets import SOCKET_NAME
 
 
 def secrets(settings: Settings) -> list[Path]:
-    """The files of keys and secrets that are there. Raises OSError."""
+    """The files of keys and secrets that exist. Raises OSError."""
     key = settings.node_key_path
     former = sorted(key.parent.glob(f"{key.name}.z*"))
     return [path for path in (key, *former, settings.secret_path, settings.control_token_path) if path.exists()]
 
 
 def openings(settings: Settings) -> Iterator[str]:
-    """What is open to others, and the remedy: a sentence each. Raises OSError."""
+    """Yield one sentence, with the remedy, for each thing that other users can reach. Raises OSError."""
     if open_ := [str(path) for path in secrets(settings) if _is_open(path.stat())]:
         yield f"Others than this user may read: {', '.join(open_)}; their mode should be 0600."
     if settings.data_dir.exists() and (fault := _folder_fault(settings.data_dir.stat())):
@@ -48,7 +48,7 @@ def _mode(path: Path) -> int:
 def _is_open(file: os.stat_result) -> bool:
     """Whether others than this user and root may read a file.
 
-    A mounted secret belongs to root, and to a group of which this process alone is a member.
+    A mounted secret belongs to root and to a group; only this process is a member of that group.
     """
     if file.st_uid == 0 != os.geteuid() and file.st_gid in {os.getegid(), *os.getgroups()}:
         return bool(file.st_mode & 0o027)
@@ -56,7 +56,10 @@ def _is_open(file: os.stat_result) -> bool:
 
 
 def _folder_fault(folder: os.stat_result) -> str | None:
-    """Why others could replace the files in a folder. As root we may use another user's, whose files they are."""
+    """Why others could replace the files in a folder; None if they cannot.
+
+    Root may use another user's folder, because the files in it belong to that user.
+    """
     if os.geteuid() != 0 and folder.st_uid not in {0, os.geteuid()}:
         return "belongs to another user"
     if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:

@@ -1,8 +1,8 @@
-"""Statements in libpq's pipeline mode: all that are ready go out in one write and come back in one wait.
+"""Statements in libpq's pipeline mode: all that are ready are sent in one write, and one wait receives all results.
 
-psycopg's own pipeline costs three times the processor time for each statement, most of it in cursors and in waking up;
-on the paths of `events.log`, `events.get` and `events.list` that was half of everything. Parameters and rows are
-still adapted by psycopg.
+psycopg's own pipeline takes three times the processor time for each statement, mostly in cursors and in waking up
+tasks. That was half of the time of `events.log`, `events.get` and `events.list`. psycopg still adapts parameters and
+rows.
 """
 
 import asyncio
@@ -25,52 +25,55 @@ Call = tuple[str, Mapping[str, object]]
 """A statement with `%(name)s` parameters (`%(name)b`: sent in binary), and their values."""
 
 CallResult = list[Row] | Error | None
-"""Of one call: its rows, its error, or None where it did not run because one before it failed."""
+"""The result of one call: its rows, its error, or None if it did not run because a call before it failed."""
 
 
 class Once(str):
-    """The text of a statement that is not kept prepared: a caller shaped it, and there are any number of such."""
+    """The text of a statement that is not kept prepared, because callers can produce any number of such texts."""
 
     __slots__ = ()
 
 
 _Key = tuple[bytes, tuple[int, ...]]
-"""What makes a prepared statement another one: its text and the types of its parameters."""
+"""Identifies a prepared statement: its text and the types of its parameters."""
 
 _PARAMETER = re.compile(r"%\((\w+)\)([sb])")
 _FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
 
 MAX_PREPARED = 64
-"""Statements that a connection keeps prepared, of up to 0.5 MiB each in the database; the least recently used goes."""
+"""How many statements a connection keeps prepared; each takes up to 0.5 MiB in the database. The least recently used is
+closed first."""
 
 CANCEL_SECONDS = 2.0
-"""How long the database may take to hear that a statement is not wanted any more."""
+"""How long the database may take to receive the request that cancels a statement."""
 
 ANSWER_SECONDS = 11.0
-"""A database that is silent for longer is taken for gone: its own timeouts end a statement before that."""
+"""A database that is silent for longer counts as gone, because its own timeouts end a statement before that."""
 
 LOOK_SECONDS = 0.25
-"""How often a silent connection is looked at unasked: of one that is reset, uvloop tells once, and then no more."""
+"""How often a silent connection is checked without an event: uvloop reports a reset connection once, and never
+again."""
 
 
 class NoAnswerError(OperationalError):
-    """The database did not answer in time. The connection is closed; what became of the statements is unknown."""
+    """The database did not answer in time. The connection is closed, and whether the statements ran is unknown."""
 
 
 class PipedConnection(AsyncConnection[Row]):
-    """A connection that can also send many statements at once. In autocommit mode, for one task at a time."""
+    """A connection that can also send many statements at once. It works in autocommit mode, for one task at a time."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._names: dict[_Key, bytes] = {}
-        """Of the statements that are prepared; the least recently used comes first."""
+        """The names of the prepared statements; the least recently used comes first."""
         self._made = 0
         self._unneeded: list[bytes] = []
-        """Names of statements that the next round trip closes: then it cannot be in the part that an error skips."""
+        """The names of statements that the next round trip closes. It closes them first, because an error makes the
+        database skip all that follows it."""
 
     async def trip(self, calls: Sequence[Call]) -> list[list[Row]]:
-        """The rows of each call, in one round trip. Raises the first error; what follows it has not run."""
+        """Return the rows of each call, in one round trip. Raises the first error; the calls behind it did not run."""
         outcomes = await self.outcomes(calls)
         rows: list[list[Row]] = []
         for outcome in outcomes:
@@ -80,14 +83,16 @@ class PipedConnection(AsyncConnection[Row]):
         return rows
 
     async def trip_by_name(self, calls: Mapping[str, Call]) -> dict[str, list[Row]]:
-        """The same for calls that differ from trip to trip: the rows of each, by its name."""
+        """Run these calls as `trip` does, and return the rows of each by its name."""
         return dict(zip(calls, await self.trip(list(calls.values())), strict=True))
 
     async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
-        """What came of each call, in one round trip. Outside a transaction they are one: an error ends it.
+        """Return the result of each call, in one round trip.
 
-        Raises what ended its commit, and OperationalError where the connection was lost; it is closed then, as it is
-        when this is cancelled.
+        Without an open transaction the calls are one transaction, which an error ends.
+
+        Raises the error of its commit, and OperationalError if the connection was lost. The connection is closed then,
+        and also if this is cancelled.
         """
         pgconn = self.pgconn
         if pgconn.status != ConnStatus.OK:
@@ -101,12 +106,15 @@ class PipedConnection(AsyncConnection[Row]):
             results = await self._receive()
             pgconn.exit_pipeline_mode()
         except BaseException:
-            pgconn.finish()  # in the middle of a conversation: nobody can go on with it
+            pgconn.finish()  # it is in the middle of a round trip, so nobody could use it again
             raise
         return self._outcomes(prepared, results[closed:])
 
     async def outcomes_while_wanted(self, calls: Sequence[Call]) -> list[CallResult]:
-        """The same. If this is cancelled, the database ends the statements, and the connection stays good."""
+        """Return what `outcomes` returns.
+
+        If this is cancelled, the database ends the statements, and the connection stays usable.
+        """
         running = asyncio.create_task(self.outcomes(calls))
         try:
             return await asyncio.shield(running)
@@ -119,7 +127,7 @@ class PipedConnection(AsyncConnection[Row]):
             running.cancel()  # does nothing unless this was cancelled twice
 
     def _close_unneeded(self) -> int:
-        """Queue the end of the statements that are not needed any more. Returns how many they are."""
+        """Queue the closing of the statements that are not needed any more. Returns how many there are."""
         for name in self._unneeded:
             self.pgconn.send_close_prepared(name)
         closed = len(self._unneeded)
@@ -127,7 +135,10 @@ class PipedConnection(AsyncConnection[Row]):
         return closed
 
     def _send(self, sql: str, parameters: Mapping[str, object]) -> "_Key | None":
-        """Queue one call. Answers which statement is prepared for it, if any: that has a result of its own."""
+        """Queue one call.
+
+        Returns the key of the statement that it prepares first, if any: that has a result of its own.
+        """
         is_kept = not isinstance(sql, Once)
         text, names, formats = (_compiled if is_kept else _compile)(sql)
         transformer = Transformer(self)
@@ -145,7 +156,7 @@ class PipedConnection(AsyncConnection[Row]):
         return key if is_new else None
 
     def _keep(self, key: _Key, name: bytes) -> None:
-        """Remember a statement as the last used, or as one that is not needed any more."""
+        """Mark a statement as the last used, or as one that is not needed any more."""
         if not name:
             self._unneeded.append(name)
             return
@@ -155,7 +166,7 @@ class PipedConnection(AsyncConnection[Row]):
 
     async def _receive(self) -> list[PGresult]:
         pgconn, loop = self.pgconn, asyncio.get_running_loop()
-        socket = pgconn.socket  # libpq forgets it where the connection is lost, but the loop still watches it
+        socket = pgconn.socket  # libpq forgets it if the connection is lost, but the loop still watches it
         awake = asyncio.Event()
         give_up_at = loop.time() + ANSWER_SECONDS
         timer: asyncio.TimerHandle
@@ -168,14 +179,14 @@ class PipedConnection(AsyncConnection[Row]):
         async def news() -> None:
             await awake.wait()
             awake.clear()
-            pgconn.consume_input()  # also while sending: else both sides might wait for the other to read
+            pgconn.consume_input()  # also while sending: otherwise each side might wait for the other to read
             if loop.time() > give_up_at:
                 raise NoAnswerError("no answer in time")
 
         timer = loop.call_later(LOOK_SECONDS, look)
         loop.add_reader(socket, awake.set)
         try:
-            while pgconn.flush():  # the kernel takes no more for now
+            while pgconn.flush():  # the kernel's buffer is full for now
                 loop.add_writer(socket, awake.set)
                 await news()
                 loop.remove_writer(socket)

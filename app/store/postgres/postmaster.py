@@ -1,4 +1,4 @@
-"""One PostgreSQL server as a child of this process: made, started, watched, started again, stopped."""
+"""One PostgreSQL server as a child of this process. This module creates, starts, watches, restarts and stops it."""
 
 import os
 import re
@@ -25,24 +25,24 @@ from app.store.postgres.sockets import fits, remove_folder, remove_left, socket_
 logger = structlog.get_logger("synap.postgres")
 
 START_SECONDS = 300.0
-"""How long a start may take, with recovery after a crash."""
+"""How long a start may take, including recovery after a crash."""
 
 STOP_SECONDS = 5.0
-"""How long an orderly end may take. Then the server is killed: it loses nothing, but its next start takes longer."""
+"""How long an orderly stop may take. Then the server is killed: it loses nothing, but its next start takes longer."""
 
 KILL_SECONDS = 1.0
-"""How long the kernel may take to end what is killed."""
+"""How long the kernel may take to end killed processes."""
 
 PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
-"""The waits before each new start of a server that ended. After the last one the server is given up."""
+"""The waits before each restart of a server that ended. After the last failure the server is given up."""
 
 STEADY_SECONDS = 60.0
-"""A server that ran this long is not in a series of crashes."""
+"""If a server ran for this long, its next crash starts a new series of restarts."""
 
 POLL_SECONDS = 0.05
 
 INITDB = (f"--username={OWNER}", "--auth=reject", "--encoding=UTF8", "--locale=C", "--no-instructions")
-"""Nobody may log in until a start writes who may."""
+"""`reject` lets nobody log in until a start writes the login rules."""
 
 
 class Postmaster:
@@ -51,7 +51,7 @@ class Postmaster:
     def __init__(
         self, data_dir: Path, options: Mapping[str, str], *, pauses_seconds: Sequence[float] = PAUSES_SECONDS
     ) -> None:
-        """`options` are settings of PostgreSQL for this run; `pauses_seconds` the waits before each new start."""
+        """`options` are settings of PostgreSQL for this run; `pauses_seconds` are the waits before each restart."""
         self.directory = data_dir.resolve() / "postgres"
         self.loss: DataDirectoryError | None = None
         """Why the server was given up."""
@@ -70,13 +70,13 @@ class Postmaster:
 
     @property
     def url(self) -> str:
-        """Its libpq URL for the role that owns its tables, the same after each start."""
+        """The libpq URL for the role that owns the tables; it is the same after each restart."""
         return url(self._socket_directory)
 
     def start(self) -> None:
-        """Make the database if there is none, and start the server. Raises DataDirectoryError.
+        """Create the database if there is none, and start the server. Raises DataDirectoryError.
 
-        After `give_up` it returns without waiting for the server's answer.
+        After `give_up` it returns without waiting until the server is ready.
         """
         if name_of(os.geteuid()) is None:
             raise DataDirectoryError(
@@ -94,16 +94,16 @@ class Postmaster:
             ) from None
 
     def watch(self, on_loss: Callable[[], None]) -> None:
-        """Start the server again if it ends; `on_loss` is called once it was tried in vain."""
+        """Restart the server if it ends. `on_loss` is called if no restart succeeds."""
         self._watcher = threading.Thread(target=self._watch, args=(on_loss,), daemon=True)
         self._watcher.start()
 
     def give_up(self) -> None:
-        """Stop waiting for the server to start, and do not start it again."""
+        """Stop waiting for the server to start, and do not restart it."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """End the server in order. Several threads may call it at once."""
+        """Stop the server in an orderly way. Several threads may call this at once."""
         self.give_up()
         if self._watcher is not None:
             self._watcher.join()
@@ -112,7 +112,7 @@ class Postmaster:
             remove_folder(self._socket_directory)
 
     def _make(self) -> None:
-        """Make the database beside its place, so that a crash leaves nothing half made there."""
+        """Create the database in a folder beside its final one, so that a crash leaves no half-made database there."""
         making = self.directory.with_name("postgres.making")
         if making.exists():
             shutil.rmtree(making)
@@ -129,7 +129,7 @@ class Postmaster:
         making.rename(self.directory)
 
     def _launch(self) -> None:
-        """Start the server and wait until it answers, or until `stop`. Raises DataDirectoryError, OSError."""
+        """Start the server, and wait until it is ready or `stop` is called. Raises DataDirectoryError, OSError."""
         self._clear()
         place = self._programs.place
         at = place if self._socket_directory == self.directory else self._socket_directory
@@ -145,7 +145,7 @@ class Postmaster:
         log = self.directory / "log"
         with self._programs.open_log(log) as output:
             begin = output.seek(0, os.SEEK_END)
-            if self._stopping.is_set():  # the stop has looked for servers already
+            if self._stopping.is_set():  # `stop` has already looked for servers to end
                 return
             self._process = self._programs.start(
                 "postgres",
@@ -182,7 +182,7 @@ class Postmaster:
             on_loss()
 
     def _revive(self, pauses: Iterator[float]) -> bool:
-        """Start the server again. Returns False if it was given up, or is to stop."""
+        """Restart the server. Returns False if it was given up, or is to stop."""
         last: Exception | None = None
         for seconds in pauses:
             if self._stopping.wait(seconds):
@@ -201,12 +201,15 @@ class Postmaster:
         return False
 
     def _clear(self) -> None:
-        """End every server of the directory, ours or one that was left. Nobody else uses it while we hold it."""
+        """End every server of the directory, ours or one that a killed process left.
+
+        Nobody else uses the directory, because we hold its lock.
+        """
         left = list(_processes(self.directory))
         [pid] = _pid_lines(self.directory)[:1] or [""]
         for process in left:
             with suppress(psutil.NoSuchProcess):
-                process.resume()  # a frozen process sees no other signal
+                process.resume()  # a frozen process receives no other signal
         for process in left:
             if str(process.pid) == pid:
                 with suppress(psutil.NoSuchProcess):
@@ -216,11 +219,11 @@ class Postmaster:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=KILL_SECONDS)
-        # After a power cut its number may be another process's.
+        # After a power cut, the process id in it may be that of another process.
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
     def _choose_socket_directory(self) -> Path:
-        """A folder that only its owner enters: the database's, or a new one if the path is too long for a socket."""
+        """A folder that only its owner can enter: the database's, or a new one if its path is too long for a socket."""
         if fits(self.directory):
             return self.directory
         remove_left(self._programs)
@@ -228,7 +231,7 @@ class Postmaster:
 
 
 def running(data_dir: Path) -> str | None:
-    """The libpq URL of the server in a data directory, for its owner; None if none runs, or it is not ready yet."""
+    """The libpq URL of the server in a data directory, for the owner of its tables; None if no server is ready."""
     directory = data_dir.resolve() / "postgres"
     lines = _pid_lines(directory)
     if len(lines) != 8 or lines[7] != "ready":
@@ -239,17 +242,17 @@ def running(data_dir: Path) -> str | None:
 
 
 def url(socket_directory: Path) -> str:
-    """The libpq URL of a server that listens in a folder, for the role that owns its tables."""
+    """The libpq URL for the role that owns the tables, of a server whose socket is in a folder."""
     return f"postgresql://{OWNER}:@/postgres?host={quote(os.fsencode(socket_directory))}&port=5432"
 
 
 def url_of_server(owners: str) -> str:
-    """That of the role that serves."""
+    """The libpq URL of the role that serves, from that of the owner."""
     return owners.replace(f"://{OWNER}:", f"://{SERVER}:", 1)
 
 
 def socket_directory(directory: Path) -> Path | None:
-    """Where the server of a directory listens, or did last."""
+    """The folder of the socket of a directory's server, which runs or ran last; None if it is not known."""
     lines = _pid_lines(directory)
     if len(lines) < 5:
         return None
@@ -257,7 +260,7 @@ def socket_directory(directory: Path) -> Path | None:
 
 
 def _pid_lines(directory: Path) -> list[str]:
-    """What `postmaster.pid` says: pid, directory, start, port, socket's folder, host, memory, state."""
+    """The lines of `postmaster.pid`: pid, directory, start time, port, folder of the socket, host, memory, state."""
     try:
         return [line.strip() for line in os.fsdecode((directory / "postmaster.pid").read_bytes()).splitlines()]
     except FileNotFoundError:
@@ -280,7 +283,7 @@ def _because(log: Path, begin: int) -> str:
 
 
 def _reason(said: str) -> str:
-    """The last failure in what a program of PostgreSQL printed."""
-    # What begins with "the database system is" was said to a client.
+    """The last failure in the output of a program of PostgreSQL."""
+    # A message that begins with "the database system is" was sent to a client.
     found = re.findall(r"(?m)(?:^postgres|FATAL|PANIC|error):\s+(?!the database system is )(.+)", said)
     return found[-1].strip().removesuffix(".") if found else ""

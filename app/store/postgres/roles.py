@@ -1,7 +1,7 @@
 """The two roles of a database: one owns the tables and migrates them, the other serves.
 
-The role that serves can neither switch off the triggers that keep the log, nor empty or alter a table. Only the owner
-of a table and a superuser can.
+The role that serves can neither switch off the triggers that protect the log, nor empty or alter a table. Only the
+owner of a table and a superuser can do that.
 """
 
 from contextlib import suppress
@@ -30,10 +30,10 @@ LIST_MISSING_RIGHTS = """
 SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS needed (name, needed)
 WHERE NOT has_table_privilege(%(role)s, name, needed)
 """
-"""The rights that a role lacks of those that a server needs."""
+"""The rights that a server needs and the role lacks."""
 
 GET_SCHEMA = "SELECT current_schema()"
-"""The schema that the tables are in."""
+"""The schema that contains the tables."""
 
 ROLE_EXISTS = "SELECT FROM pg_roles WHERE rolname = %s"
 """Returns a row if the role exists."""
@@ -53,20 +53,20 @@ class Power(Struct, frozen=True):
     role: str
     is_superuser: bool
     is_owner: bool
-    """Of the log's tables, or a member of the role that is."""
+    """Whether it owns the log's tables, or is a member of the role that does."""
 
 
 def make_server_role(connection: psycopg.Connection) -> None:
-    """Make the role that serves the embedded database, if there is none. Commands may do so at once."""
+    """Create the role that serves the embedded database, if it does not exist. Several commands may do this at once."""
     if connection.execute(ROLE_EXISTS, (SERVER,)).fetchone() is None:
         with suppress(DuplicateObject, UniqueViolation):
             connection.execute(f"CREATE ROLE {SERVER} LOGIN")
 
 
 def grant_serving(connection: psycopg.Connection, role: str) -> None:
-    """Grant a role all that a server does, and nothing more. Changes nothing if it has that already.
+    """Grant a role the rights that a server needs, and no other rights. Changes nothing if the role has them already.
 
-    Raises what psycopg raises if there is no such role, or we may not grant.
+    Raises psycopg's error if there is no such role, or if we may not grant these rights.
     """
     tables, rights = zip(*GRANTS, strict=True)
     missing = connection.execute(
@@ -86,5 +86,5 @@ def grant_serving(connection: psycopg.Connection, role: str) -> None:
 def power(connection: psycopg.Connection) -> Power:
     """What the role of this connection could do to the log."""
     row = connection.execute(GET_POWER).fetchone()
-    assert row is not None  # noqa: S101 - who asks has a role
+    assert row is not None  # noqa: S101 - every connection has a role
     return Power(*row)

@@ -1,8 +1,8 @@
-"""Whose read is next: no workspace's reads keep those of the others waiting.
+"""Decides which read is next, so that no workspace's reads delay those of the others.
 
-A search is a read that may take seconds. Only some run at once, at most two of one workspace, and the workspaces that
-wait take turns. A workspace has a number of seconds of searching a minute; what it does not use, it keeps for up to a
-minute. All of it counts for one process.
+A search is a read that may take seconds. A limited number runs at once, at most two of one workspace, and the
+workspaces that wait take turns. Each workspace may search for a number of seconds in a minute, and keeps unused seconds
+for up to a minute. All limits apply to each process separately.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 MAX_RUNNING = 2
-"""Searches of one workspace at once."""
+"""How many searches of one workspace run at once."""
 
 MAX_WAITING = 250
-"""Searches of one workspace that wait."""
+"""How many searches of one workspace may wait."""
 
 MINUTE_SECONDS = 60
 
 FREE_SECONDS = 0.05
-"""The first part of each search, which is not counted: whatever an index serves takes less."""
+"""The first part of each search is not counted. A read that an index serves takes less."""
 
 BUSY = "The server is busy with searches of other workspaces; retry"
 
@@ -35,7 +35,10 @@ NARROW = "narrow the filters, for example to a type, a user or a range of time"
 
 
 class FairQueue(Generic[T]):
-    """What waits, by workspace. The workspaces take turns; what one of them has put in comes out in that order."""
+    """A queue in which the workspaces take turns.
+
+    The items of one workspace come out in the order in which it put them in.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[T]] = {}
@@ -49,7 +52,7 @@ class FairQueue(Generic[T]):
         return len(self._queues.get(workspace, ()))
 
     def put(self, workspace: str, item: T, *, first: bool = False) -> None:
-        """Add an item behind those of its workspace, or before them if it is to be `first`."""
+        """Add an item behind the other items of its workspace, or before them if `first`."""
         queue = self._queues.setdefault(workspace, deque())
         if first:
             queue.appendleft(item)
@@ -57,13 +60,13 @@ class FairQueue(Generic[T]):
             queue.append(item)
 
     def take(self, may: Callable[[str], bool] = lambda _: True) -> tuple[str, T] | None:
-        """The next item of the first workspace whose turn it `may` be; None if there is none."""
+        """Take the next item of the first workspace that `may` have a turn; None if there is none."""
         workspace = next(filter(may, self._queues), None)
         if workspace is None:
             return None
         queue = self._queues.pop(workspace)
         item = queue.popleft()
-        if queue:  # behind the other workspaces now
+        if queue:  # its next turn comes after those of the other workspaces
             self._queues[workspace] = queue
         return workspace, item
 
@@ -77,34 +80,34 @@ class FairQueue(Generic[T]):
 
 
 class Seconds:
-    """What workspaces have used of their seconds a minute."""
+    """How many of their seconds a minute the workspaces have used."""
 
     def __init__(self, a_minute: float, clock: Clock) -> None:
-        """`a_minute` is what each workspace may use; 0: any number."""
+        """`a_minute` is how many seconds each workspace may use in a minute; 0 means no limit."""
         self._a_minute = a_minute
         self._clock = clock
         self._used: dict[str, tuple[float, float]] = {}
-        """The seconds that are used and not yet regained, and when that was so. The latest come last."""
+        """The used seconds that a workspace had not regained, and the time of that. The latest entries come last."""
 
     def use(self, workspace: str, seconds: float) -> None:
-        """Count what a search took."""
+        """Count the seconds of a search."""
         counted = max(seconds - FREE_SECONDS, 0)
         if not counted or not self._a_minute:
             return
         used = self.used(workspace) + counted
         self._used.pop(workspace, None)
         self._used[workspace] = used, self._clock()
-        for oldest in list(self._used)[:2]:  # forgotten faster than they come
+        for oldest in list(self._used)[:2]:  # each call adds one entry and looks at two, so old entries do not pile up
             if not self.used(oldest):
                 del self._used[oldest]
 
     def used(self, workspace: str) -> float:
-        """What a workspace has used and not yet regained."""
+        """The seconds that a workspace has used and not yet regained."""
         used, at = self._used.get(workspace, (0.0, 0.0))
         return max(used - (self._clock() - at) * self._a_minute / MINUTE_SECONDS, 0.0)
 
     def check(self, workspace: str) -> None:
-        """Raise RateLimited if a workspace has used all that it may."""
+        """Raise RateLimited if a workspace has used all of its seconds."""
         over = self.used(workspace) - self._a_minute
         if self._a_minute and over >= 0:
             raise limited(
@@ -121,7 +124,7 @@ class Searches:
     def __init__(
         self, *, places: int, wait_seconds: float, seconds_a_minute: float, clock: Clock = time.monotonic
     ) -> None:
-        """`places` is how many run at once, `wait_seconds` how long one waits for its turn."""
+        """`places` is how many searches run at once, `wait_seconds` how long a search waits for its turn."""
         self.seconds = Seconds(seconds_a_minute, clock)
         self._free = places
         self._wait_seconds = wait_seconds
@@ -131,10 +134,10 @@ class Searches:
 
     @asynccontextmanager
     async def turn(self, workspace: str, *, is_metered: bool = True) -> AsyncIterator[None]:
-        """Wait for a place, and hold it for the block, whose time counts if it `is_metered`.
+        """Wait for a place, and hold it during the block. The time of the block counts if it `is_metered`.
 
-        Raises RateLimited if the workspace has used its seconds, or its own searches hold it up too long. Raises
-        Unavailable if those of others do.
+        Raises RateLimited if the workspace has used its seconds, or if it waits too long for its own searches. Raises
+        Unavailable if it waits too long for those of others.
         """
         if is_metered:
             self.seconds.check(workspace)
@@ -148,7 +151,7 @@ class Searches:
             self._leave(workspace)
 
     async def _enter(self, workspace: str) -> None:
-        if self._free and self._may_run(workspace):  # then nobody waits who could have the place
+        if self._free and self._may_run(workspace):  # if so, no waiting search could use the place
             self._occupy(workspace)
             return
         if self._waiting.waiting(workspace) >= MAX_WAITING:
@@ -161,19 +164,19 @@ class Searches:
         except BaseException as error:
             if place.cancelled():
                 self._waiting.discard(workspace, place)
-            else:  # it came when its caller was already going
+            else:  # the place was given when the caller was already leaving
                 self._leave(workspace)
             if isinstance(error, TimeoutError):
                 raise (Unavailable(BUSY) if self._may_run(workspace) else _too_many()) from error
             raise
 
     def _leave(self, workspace: str) -> None:
-        """Give a place back, to the next search that waits."""
+        """Give a place back, and give it to the next search that waits."""
         self._free += 1
-        self._running -= Counter({workspace: 1})  # forgets workspaces without any
+        self._running -= Counter({workspace: 1})  # removes workspaces without a running search
         while self._free and (turn := self._waiting.take(self._may_run)) is not None:
             next_workspace, place = turn
-            if not place.done():  # its caller may be going
+            if not place.done():  # its caller may be leaving
                 self._occupy(next_workspace)
                 place.set_result(None)
 
@@ -194,6 +197,6 @@ def _too_many() -> RateLimited:
 
 
 def limited(message: str, *, limit: int, retry_after_seconds: int) -> RateLimited:
-    """The refusal of what goes beyond a `limit`, for now."""
+    """The exception for a call beyond a `limit` that may be retried later."""
     reset = int(time.time()) + retry_after_seconds
     return RateLimited(message, limit=limit, reset=reset, retry_after_seconds=retry_after_seconds)

@@ -1,7 +1,7 @@
-"""The folder of the socket of the embedded PostgreSQL, if the path of the database is longer than a socket's may be.
+"""The folder for the socket of the embedded PostgreSQL, if the path of the database is too long for a socket.
 
-It is a new folder in the system's temporary one, which only its owner enters. A start removes those whose servers were
-killed.
+It is a new folder in the system's temporary folder, and only its owner can enter it. A start removes the folders of
+servers that were killed.
 """
 
 import os
@@ -19,23 +19,26 @@ from app.store.postgres.programs import Programs, open_folder
 SOCKET_NAME = ".s.PGSQL.5432"
 
 MAX_SOCKET_BYTES = 103
-"""Of the path of a socket, where systems agree (107 on Linux)."""
+"""The maximum length of a socket's path on all systems (107 on Linux)."""
 
 PREFIX = "synap-socket-"
 
 FILES = {SOCKET_NAME, f"{SOCKET_NAME}.lock"}
 
 OLD_SECONDS = 600.0
-"""A folder where no server listens may be that of one that starts, but not for so long."""
+"""A folder without a listening server may belong to a server that is starting, but only if it is newer than this."""
 
 
 def fits(folder: Path) -> bool:
-    """Whether a socket may be in a folder."""
+    """Whether the path of a folder is short enough for a socket."""
     return len(os.fsencode(folder / SOCKET_NAME)) <= MAX_SOCKET_BYTES
 
 
 def socket_folder(programs: Programs) -> Path:
-    """A new short folder that only the user that runs the programs enters, and root. Raises DataDirectoryError."""
+    """Create a folder with a short path that only root and the user that runs the programs can enter.
+
+    Raises DataDirectoryError.
+    """
     for parent in _temporary_folders():
         if not fits(parent / f"{PREFIX}12345678") or (programs.user is not None and not _is_open_to_all(parent)):
             continue
@@ -50,7 +53,7 @@ def socket_folder(programs: Programs) -> Path:
 
 
 def remove_left(programs: Programs) -> None:
-    """Remove the folders of servers of this user that were killed."""
+    """Remove the folders of this user's servers that were killed."""
     uids = {os.geteuid(), programs.user.uid if programs.user else os.geteuid()}
     for parent in _temporary_folders():
         for folder in parent.glob(f"{PREFIX}*"):
@@ -60,7 +63,7 @@ def remove_left(programs: Programs) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with its socket. Nothing else that somebody may have put there goes."""
+    """Remove a folder with its socket. If the folder contains anything else, it stays."""
     with suppress(OSError), open_folder(folder) as opened:
         for name in FILES:
             with suppress(FileNotFoundError):
@@ -69,20 +72,20 @@ def remove_folder(folder: Path) -> None:
 
 
 def _temporary_folders() -> Iterator[Path]:
-    """Where the system keeps temporary files: the chosen folder first, then the usual ones."""
+    """The system's folders for temporary files: the chosen one first, then the usual ones."""
     folders = []
-    with suppress(FileNotFoundError):  # none can be written
+    with suppress(FileNotFoundError):  # no such folder can be written
         folders.append(tempfile.gettempdir())
     yield from map(Path, dict.fromkeys([*folders, "/tmp", "/var/tmp"]))  # noqa: S108 - mkdtemp makes what is used
 
 
 def _is_open_to_all(folder: Path) -> bool:
-    """Whether every user of the machine reaches a folder."""
+    """Whether every user of the machine can reach a folder."""
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 
 
 def _is_left(folder: Path) -> bool:
-    """Whether a folder is as we make it, and no server listens there. Raises OSError."""
+    """Whether a folder looks like one of ours, and no server listens in it. Raises OSError."""
     found = folder.lstat()
     names = {file.name for file in folder.iterdir()}
     if not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700 or names - FILES:

@@ -1,4 +1,4 @@
-"""How PostgreSQL is set: the embedded one by us, for its machine; any other by its operator, with our advice."""
+"""The settings of PostgreSQL. We set the embedded one for its machine; for any other we advise its operator."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ MIB = 2**20
 GIB = 2**30
 
 CONNECTIONS_PER_PROCESS = 10
-"""Eight for calls, one that listens for commits and one that tells of its own."""
+"""Eight serve calls, one listens for commits, and one sends notices of this process's commits."""
 
 ADMIN_CONNECTIONS = 20
 """For commands such as `synap export`, `psql` and what PostgreSQL reserves."""
@@ -23,10 +23,10 @@ SELECT name, setting, CASE unit WHEN '8kB' THEN setting::bigint * 8192 END FROM 
     'autovacuum', 'idle_session_timeout', 'jit', 'max_connections', 'random_page_cost', 'shared_buffers',
     'superuser_reserved_connections')
 """
-"""The settings that the advice is about, and the size in bytes of those in pages."""
+"""The settings that the advice is about, and the size in bytes of the settings that are in pages."""
 
 BACKEND = "SELECT pg_backend_pid()"
-"""The process that serves this session; a pooler tells its clients of another one."""
+"""The process that serves this session. A pooler reports another process id to its clients."""
 
 
 def memory_bytes(cgroups: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
@@ -35,33 +35,34 @@ def memory_bytes(cgroups: Path = Path("/proc/self/cgroup"), mount: Path = Path("
 
 
 def embedded_settings(memory: int, free: int, connections: int) -> dict[str, str]:
-    """Settings for `memory` bytes in all, `free` bytes on the disk and as many connections of our own.
+    """The settings for `memory` bytes in total, `free` bytes on the disk, and so many connections of our own.
 
-    Whatever durability depends on (`fsync`, `synchronous_commit`, `full_page_writes`) keeps its default, which is on.
+    The settings that durability depends on (`fsync`, `synchronous_commit`, `full_page_writes`) keep their default, on.
     """
     return {
         # An eighth, since our processes and the system's own cache live on the same machine.
         "shared_buffers": _mib(memory // 8, 32 * MIB, MAX_SHARED_BUFFERS_BYTES),
-        # What the planner may expect to find in memory, in the system's cache as well.
+        # The memory that the planner may count on, the system's cache included.
         "effective_cache_size": _mib(memory // 2, 64 * MIB, 64 * GIB),
-        # For each sort of each search, of which several run at once.
+        # For each sort of each search. Several searches run at once.
         "work_mem": _mib(memory // 1024, 4 * MIB, 32 * MIB),
         # For vacuum and the making of indexes.
         "maintenance_work_mem": _mib(memory // 32, 32 * MIB, 512 * MIB),
-        # Every checkpoint makes the next write of each page larger. With room for a burst they come by time, not size.
+        # After a checkpoint, the next write of each page is larger. With enough WAL for a burst, checkpoints start by
+        # time only.
         "max_wal_size": _mib(min(MAX_WAL_BYTES, free // 8), 128 * MIB, MAX_WAL_BYTES),
         "min_wal_size": _mib(min(MAX_WAL_BYTES, free // 8) // 8, 32 * MIB, 256 * MIB),
         "checkpoint_timeout": "15min",
         "max_connections": str(max(100, connections + ADMIN_CONNECTIONS)),
-        # The disks of today find any page about as fast as the next one; the default is for disks that turn.
+        # Current disks read a random page about as fast as the next one. The default is for rotating disks.
         "random_page_cost": "1.1",
-        # Our statements are short: to compile one takes longer than to run it.
+        # Our statements are short: compiling one takes longer than running it.
         "jit": "off",
     }
 
 
 def advice(connection: psycopg.Connection, processes_connections: int) -> Iterator[str]:
-    """What the operator of another PostgreSQL could set better: a sentence for each, with the remedy."""
+    """Yield one sentence, with the remedy, for each setting that the operator of another PostgreSQL could improve."""
     if connection.execute(BACKEND).fetchone() != (connection.info.backend_pid,):
         yield (
             "A pooler such as PgBouncer is between the server and PostgreSQL; it must hand out sessions "
@@ -99,7 +100,7 @@ def _mib(bytes_: int, least: int, most: int) -> str:
 
 
 def _cgroup_limits(cgroups: Path, mount: Path) -> Iterator[int]:
-    """The limits on memory of the control groups of this process, and of all above them. Version 1 and 2."""
+    """Yield the memory limits of this process's control groups and of all groups above them (versions 1 and 2)."""
     try:
         lines = cgroups.read_text().splitlines()
     except OSError:  # not Linux

@@ -1,11 +1,11 @@
 """Walks: SELECTs over the table `event` that go through one index, from one place to another.
 
-PostgreSQL chooses an index by what it believes of the rows, and of a table that is new, restored or seldom analyzed it
-believes nothing true. So every statement here says an order that only one index has, and connections do not sort
-(`SESSION` in `database.py`): nothing is left to choose. A value that is looked for is a range for the same
-reason: PostgreSQL drops a column from an order when the column equals something. See `docs/decisions/0010`.
+PostgreSQL chooses an index by its statistics, which are wrong for a table that is new, restored or seldom analyzed. So
+every statement here asks for an order that only one index has, and connections do not sort (`SESSION` in
+`database.py`): only one plan is possible. A condition on one value is written as a range for the same reason: if a
+column equals a value, PostgreSQL drops the column from the order. See `docs/decisions/0010`.
 
-Bounds are SQL of seqs, and both are included.
+Bounds are SQL expressions of seqs, and both are included.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 MAX_KINDS = 100
-"""Types that a pattern is looked up for. A pattern that fits more is compared with one event after the other."""
+"""How many types with the prefix of a pattern the index looks up. If a workspace has more, the pattern is compared with
+one event after the other."""
 
 FIRST_PLACE, LAST_PLACE = "0::bigint", f"{2**63 - 1}::bigint"
 
@@ -22,11 +23,11 @@ IN_WORKSPACE = "workspace_id = %(workspace)s"
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """An index on (workspace, `column`, seq), and what is looked for in it: a `value`, or the values in `asked`.
+    """An index on (workspace, `column`, seq), and the value to find in it (`value`), or several values (`asked`).
 
-    `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked (value)`. `where` is the condition of an index
-    that leaves events out. `too_many` is the condition under which `asked` is empty because there are too many values.
-    `rest` is what those that are met have to be tested for, where the index leads to others as well.
+    `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked (value)`. `where` is the condition of a
+    partial index. `too_many` is true if `asked` is empty because there are too many values. `rest` is a condition that
+    the events found by the index must also meet, if the index finds others as well.
     """
 
     column: str
@@ -38,9 +39,9 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Walk(Struct, frozen=True, kw_only=True):
-    """Where to go: into an index by `entry`, else by seq; from the seq `low` to `high`, of events that meet `rest`.
+    """Which events to read: by the index of `entry`, else by seq, from the seq `low` to `high`, those that meet `rest`.
 
-    `plain` says the entry as a condition on one event.
+    `plain` is the condition on one event that is equivalent to the entry.
     """
 
     entry: Entry | None = None
@@ -50,25 +51,28 @@ class Walk(Struct, frozen=True, kw_only=True):
     high: Sequence[str] = ()
 
     def between(self, *, low: Sequence[str] = (), high: Sequence[str] = ()) -> "Walk":
-        """The same within narrower bounds."""
+        """This walk within narrower bounds."""
         return replace(self, low=[*self.low, *low], high=[*self.high, *high])
 
     def rows(self, *, descending: bool, limit: str | int, offset: int = 0) -> str:
-        """A SELECT of the first events on the way, in its order: all columns of `event`, and maybe a `value`."""
+        """A SELECT of the first events of the walk, in its order.
+
+        It returns all columns of `event`, and maybe a `value`.
+        """
         if self.entry is not None and self.entry.asked is not None:
             return self._merged(self.entry, self.entry.asked, descending=descending, limit=limit, offset=offset)
         end = f" LIMIT {limit}" + (f" OFFSET {offset}" if offset else "")
         far = self.low if descending else self.high
         if self.entry is None or self.rest or not far:
             return self.all("*", descending=descending) + end
-        # Before PostgreSQL 18 an index is entered by a row, but not left by one: what lies behind the bound is met, up
-        # to the limit, and left out.
+        # Before PostgreSQL 18 a row comparison finds the start of an index scan, but not its end. So the scan reads
+        # events beyond the bound, up to the limit, and the outer SELECT leaves them out.
         open_end = replace(self, low=()) if descending else replace(self, high=())
         within = " AND ".join([f"seq {'>=' if descending else '<='} {bound}" for bound in far])
         return f"SELECT * FROM ({open_end.all('*', descending=descending)}{end}) AS met WHERE {within}"
 
     def count(self) -> str:
-        """A SELECT of how many there are."""
+        """A SELECT of the number of events of the walk."""
         entry = self.entry
         if entry is None or entry.asked is None:
             return f"SELECT count(*) FROM ({self.all('', descending=not self.low)}) AS counted"
@@ -85,15 +89,15 @@ class Walk(Struct, frozen=True, kw_only=True):
 
     @property
     def _one_by_one(self) -> "Walk":
-        """The same without the entry's index."""
+        """This walk without the entry's index."""
         return replace(self, entry=None, plain="true", rest=[self.plain, *self.rest])
 
     def _of(self, value: str) -> "Walk":
-        """The same for one of the entry's values."""
+        """This walk for one of the entry's values."""
         return self if self.entry is None else replace(self, entry=replace(self.entry, value=value, asked=None))
 
     def all(self, columns: str, *, descending: bool) -> str:
-        """A SELECT of all events on the way, where at most one value is looked for."""
+        """A SELECT of all events of the walk, if it looks for at most one value."""
         direction = "DESC" if descending else "ASC"
         conditions = [IN_WORKSPACE]
         order = f"event.seq {direction}"
@@ -104,7 +108,7 @@ class Walk(Struct, frozen=True, kw_only=True):
             column, value = self.entry.column, self.entry.value
             low = f"greatest({', '.join([FIRST_PLACE, *self.low])})"
             high = f"least({', '.join([LAST_PLACE, *self.high])})"
-            # As rows, so that the index is entered at the very place.
+            # Compared as rows, so that the index scan begins at exactly that place.
             conditions += [f"({column}, event.seq) >= ({value}, {low})", f"({column}, event.seq) <= ({value}, {high})"]
             order = f"{column} {direction}, {order}"
             if self.entry.where is not None:
@@ -112,10 +116,10 @@ class Walk(Struct, frozen=True, kw_only=True):
         return f"SELECT {columns} FROM event WHERE {' AND '.join([*conditions, *self.rest])} ORDER BY {order}"
 
     def _merged(self, entry: Entry, asked: str, *, descending: bool, limit: str | int, offset: int) -> str:
-        """The walks of all values, merged, without reading all that is needed of each.
+        """A SELECT that merges the walks of all values, without reading the whole limit for each value.
 
-        Of each value its share is read, twice over. The last place that is needed among those is the edge: only values
-        whose share ended before the edge are read on.
+        First it reads twice the fair share of each value. The last place that is needed among those rows is the edge.
+        Then it reads further only the values whose rows ended before the edge.
         """
         order, least, before = ("ORDER BY seq DESC", "min", ">") if descending else ("ORDER BY seq", "max", "<")
         needed = f"({limit} + {offset})"
@@ -142,7 +146,7 @@ class Walk(Struct, frozen=True, kw_only=True):
 
 
 def one_sql(key: str, value: str, *, columns: str = "*", table: str = "event") -> str:
-    """A SELECT of the row of a workspace whose `key` has this value. Its unique index is (workspace, key)."""
+    """A SELECT of the row of a workspace whose `key` has this value. The index on (workspace, key) must be unique."""
     return (
         f"SELECT {columns} FROM {table} WHERE {IN_WORKSPACE} AND {key} >= {value} AND {key} <= {value} "
         f"ORDER BY {key} LIMIT 1"
@@ -150,18 +154,18 @@ def one_sql(key: str, value: str, *, columns: str = "*", table: str = "event") -
 
 
 def each_sql(key: str, values: str, *, columns: str = "*", name: str = "event") -> str:
-    """A FROM item that is called `name`: the event for each of `values`, an array in SQL, of a unique `key`.
+    """A FROM item called `name`: the event for each of `values`, which is an SQL array of a unique `key`.
 
-    No value may stand there twice: so would its event.
+    A value that the array contains twice returns its event twice.
     """
     row = one_sql(key, "asked.value", columns=columns)
     return f"unnest({values}) AS asked (value) CROSS JOIN LATERAL ({row}) AS {name}"
 
 
 def existing(column: str, where: str, wanted: str, *, rest: str | None = None) -> Entry:
-    """The values of an index on (workspace, `column`, seq) that exist in a workspace and are `wanted`; they are few.
+    """An entry for the values of an index on (workspace, `column`, seq) that a workspace has and that are `wanted`.
 
-    From each the index leads to the next. `rest` as in `Entry`.
+    The index finds the next value after each one, so there should be few distinct values. `rest` is that of `Entry`.
     """
     first = f"SELECT {column} AS value FROM event WHERE {IN_WORKSPACE} AND {where}"
     order = f"ORDER BY {column}, seq LIMIT 1"
@@ -175,9 +179,9 @@ def existing(column: str, where: str, wanted: str, *, rest: str | None = None) -
 
 
 def fitting_types(pattern: str | None, *, start: str | None = None, end: str | None = None) -> Entry:
-    """The types of a workspace that fit a regular expression, from the type `start` on and before `end`, by index.
+    """An entry for the types of a workspace that match a regular expression, from the type `start` on and before `end`.
 
-    The types are those that have events: from each the index leads to the next.
+    The types are those that have events: the index finds the next type after each one.
     """
     before = "" if end is None else f" AND type < {end}"
     first = f"SELECT type FROM event WHERE {IN_WORKSPACE}{'' if start is None else f' AND type >= {start}'}{before}"
