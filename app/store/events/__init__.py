@@ -1,1 +1,1 @@
-"""The log of events: appended, read, followed and erased."""
+"""The log of events: code that appends, reads, follows and erases events."""

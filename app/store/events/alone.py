@@ -1,10 +1,11 @@
-"""Appending in one statement, where this process alone appends to a log.
+"""Appending in one statement, if only this process appends to a log.
 
-A process that found a tip as it had left it takes itself to be alone. It links the next group behind that tip without
-a lock, and sends one statement, which is the whole transaction. The statement moves the tip only from the hash and the
-key that were expected, and only if no id is taken that a caller sent; where nothing moved nothing is stored or counted.
-So others may append, rotate the key, erase, stop or delete the log at any moment: then the group is appended under the
-lock (`event_log.py`), which finds out what is there. A process that freezes holds nothing meanwhile.
+If a process finds a tip as it left it, it assumes that no other process appends to that log. It links the next group
+behind that tip without a lock, and sends one statement, which is the whole transaction. The statement moves the tip
+only if the tip still has the expected hash and key, and no id that a caller sent is taken. If the tip does not move,
+nothing is stored or counted. So other processes may append, rotate the key, erase, stop or delete the log at any
+moment: then the group is appended under the lock (`commits.py`), which reads the current state. A process that freezes
+holds no lock meanwhile.
 """
 
 from collections.abc import Iterable
@@ -26,17 +27,17 @@ WITH moved AS (
 )
 SELECT counted FROM moved
 """
-"""Answers a row if the tip moved. A statement that waited for the row's lock compares the hash again; and while the
-hash is the expected one, its snapshot has every event of the log, so no id that is taken escapes it."""
+"""Returns a row if the tip moved. A statement that waited for the row's lock compares the hash again. If the hash is
+the expected one, the statement's snapshot contains every event of the log, so it finds every id that is taken."""
 
 
 def append_call(linker: Linker, ids: Iterable[UUID]) -> Call:
-    """The statement that stores what was placed behind the expected tip, unless one of the `ids` is taken."""
+    """The statement that stores the linked events behind the expected tip, unless one of the `ids` is taken."""
     return APPEND, linker.whole() | {"expected": linker.behind.hash, "ids": uuid_array(ids)}
 
 
 class Ends:
-    """Where this process left the logs, and at which of them it seems to be alone."""
+    """The tips that this process left, and the logs to which only this process seems to append."""
 
     def __init__(self) -> None:
         self._left: dict[str, Tip] = {}
@@ -44,24 +45,24 @@ class Ends:
         self._is_supported = True
 
     def own(self, workspace: str) -> Tip | None:
-        """The end of a log at which this process seems to be alone."""
+        """The tip of a log to which only this process seems to append; None if others do."""
         return self._left[workspace] if workspace in self._own else None
 
     def left(self, workspace: str, tip: Tip, *, found: Tip, ids_are_new: bool = True) -> None:
-        """Take note that this process moved the end of a log from what it `found` to `tip`.
+        """Record that this process moved the tip of a log from `found` to `tip`.
 
-        It is alone if it found what it had left. Unless `ids_are_new`, events are sent again, and more of them may be:
-        it would link in vain.
+        Only this process appends if it found the tip that it had left. Without `ids_are_new`, callers send events
+        again, and may send more of them: linking them without the lock would be in vain.
         """
         is_own = self._is_supported and ids_are_new and self._left.get(workspace) == found
         self._left[workspace] = tip
         (self._own.add if is_own else self._own.discard)(workspace)
 
     def lost(self, workspace: str) -> None:
-        """Take note that the end of a log may be another one."""
+        """Record that the tip of a log may have changed."""
         self._own.discard(workspace)
 
     def give_up(self) -> None:
-        """Take note that the database refuses such a statement, as a distributed one may."""
+        """Record that the database rejects such a statement, as a distributed database may."""
         self._is_supported = False
         self._own.clear()

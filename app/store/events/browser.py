@@ -1,4 +1,7 @@
-"""Pages of events in any order, with any filter. A page and what is said of its neighbours come from one statement."""
+"""Pages of events in any order, with any filter.
+
+One statement returns a page, and whether others precede and follow it.
+"""
 
 from hashlib import sha256
 from uuid import UUID
@@ -27,17 +30,17 @@ from schemas.written import Written
 NEVER_NULL = {"id", "type", "source", "producer", "userId"}
 
 MAX_COMPARED = 256
-"""Characters of a text in metadata that an order compares: a cursor carries them."""
+"""How many characters of a text in metadata an order compares. They are bounded because a cursor carries them."""
 
 
 AT, BELOW, ABOVE = ["%(at)s::bigint"], ["%(at)s::bigint - 1"], ["%(at)s::bigint + 1"]
-"""The place in the log where a page begins, and those on either side of it."""
+"""The seq at which a page begins, and the seqs before and after it."""
 
 
 class _Page(Struct, frozen=True):
     """Events, their places in the order, and whether there are others on either side.
 
-    Of a small page the JSON, else the seqs and the sizes, in its order.
+    A small page has the JSON of its events, a large one their seqs and sizes, in the order of the page.
     """
 
     json: bytes | None
@@ -48,7 +51,7 @@ class _Page(Struct, frozen=True):
     has_others: bool
 
     def within(self, *, backwards: bool) -> "_Page":
-        """What one answer may have of it, from the place on that it is behind or before."""
+        """The part of the page that fits one answer, beginning at the end that is next to the cursor."""
         if self.json is not None or self.places is None:
             return self
         count = fitting(self.sizes[::-1] if backwards else self.sizes)
@@ -59,7 +62,7 @@ class _Page(Struct, frozen=True):
 
 
 class Browser:
-    """Reads pages, for one process. For any number of tasks at once."""
+    """Reads pages, for one process. Any number of tasks may use it at once."""
 
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
@@ -67,7 +70,9 @@ class Browser:
         self._fields = known_fields()
 
     async def page(self, workspace: str, wanted: BrowseEvents, only_user: str | None) -> Written[BrowsedPage]:
-        """One page; with `only_user`, of that user's events alone. It ends early at 32 MiB, never before its first.
+        """Return one page; with `only_user`, only of that user's events.
+
+        It ends early at 32 MiB, but has at least one event.
 
         Raises InvalidInput for an invalid filter or order, or a cursor of another list; Unavailable.
         """
@@ -83,7 +88,7 @@ class Browser:
         page = await self._read(matching, order, place, wanted.limit or DEFAULT_LIMIT, backwards=field == "before")
         parts = await pieces.page(self._database, workspace, BROWSE_JSON, page.json, page.seqs, page.sizes)
         if place is None:
-            # Behind the page, which may grow meanwhile: a total is never less than what it counts.
+            # Counted after the page is read: events appended between would make the total less than the page otherwise.
             total = await total_of(self._database, matching)
         else:
             total = place.total
@@ -104,14 +109,14 @@ class Browser:
     async def _read(
         self, matching: EventConditions, order: Order, place: Cursor | None, limit: int, *, backwards: bool
     ) -> _Page:
-        """The page behind `place`, or right before it."""
+        """Read the page behind `place`, or right before it."""
         parameters = dict(matching.parameters)
         way = reversed_order(order) if backwards else order
         others = "false"
         if place is not None:
             parameters["at"] = place.seq
             back = reversed_order(way)
-            # The row at the place is looked for first: mostly it is still there, and found at once.
+            # The row at the place comes first: it usually still matches, and is found at once.
             here = matching.rows(descending=True, limit=1, low=AT, high=AT)
             before = _rows(matching, back, 1, place, parameters)
             others = " OR ".join(f"(SELECT true FROM ({each}) AS other) IS NOT NULL" for each in (here, before))
@@ -128,7 +133,10 @@ class Browser:
 def _rows(
     matching: EventConditions, way: Order, limit: int, place: Cursor | None, parameters: dict[str, object]
 ) -> str:
-    """A SELECT of the first events on the way behind a place, whose values are put into `parameters`."""
+    """A SELECT of the first events behind a place in the order `way`.
+
+    It puts the values of the place into `parameters`.
+    """
     if len(way) == 1:
         descending = way[0].descending
         low = ABOVE if place is not None and not descending else []
@@ -146,7 +154,7 @@ def _has_index(order: Order) -> bool:
 
 
 def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> EventConditions:
-    """The conditions of the page. Raises InvalidInput for an invalid filter."""
+    """The conditions that the events of a page meet. Raises InvalidInput for an invalid filter."""
     query = EventQuery(
         type=wanted.type,
         subject_id=wanted.subject_id,
@@ -161,10 +169,10 @@ def _matching(wanted: BrowseEvents, workspace: str, only_user: str | None) -> Ev
 
 
 def page_sql(rows: str, way: Order, limit: int, others: str, *, backwards: bool) -> str:
-    """A page as one row: the JSON of its events or their sizes, their places, whether more match, whether `others` do.
+    """SQL of a page as one row: its events' JSON or sizes, their places, whether more match, and whether `others` do.
 
-    The first `limit` of `rows`, which are in the order of the `way`; `backwards` they are answered in the opposite one.
-    The limit stands in the text, where the planner sees it; it was checked.
+    The page has the first `limit` of `rows`, which are in the order `way`. If `backwards`, it returns them in the
+    opposite order. The limit is part of the text, so that the planner sees it. That is safe, because it was validated.
     """
     order = f"ORDER BY line {'DESC' if backwards else 'ASC'}"
     return f"""
@@ -180,7 +188,10 @@ def page_sql(rows: str, way: Order, limit: int, others: str, *, backwards: bool)
 
 
 def _order(terms: list[OrderTerm]) -> Order:
-    """The keys of an order: what is asked for, then the seq. Its direction is the last one's, as in the indexes."""
+    """The keys of an order: the requested terms, then the seq.
+
+    The seq has the direction of the last term, as in the indexes.
+    """
     order: list[OrderKey] = []
     for term in terms:
         if term.field.name in IN_LOG_ORDER:

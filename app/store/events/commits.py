@@ -1,8 +1,8 @@
-"""The transaction in which a group is appended: one statement where this process is alone, else under the lock.
+"""The transaction that appends a group: one statement if only this process appends to the log, else under the lock.
 
 Under the lock it takes two round trips: lock the tip, read it and find the ids; then store, move the tip and commit.
-That way is complete. The one statement (`alone.py`) is used where it suffices, and whatever it cannot do is done again
-under the lock.
+That way handles every case. The one statement (`alone.py`) handles the simple case; if it does nothing, the group is
+appended under the lock.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from schemas.errors import NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 
 THREAD_FROM = 100
-"""A group of this many events is hashed and signed (30 µs each) in a thread, so that the loop goes on answering."""
+"""A group of this many events is hashed and signed (30 µs each) in a thread, so that the event loop serves other
+calls."""
 
 LOST_EVENTS = (
     "The log {} has lost or changed events: it does not extend the checkpoint of its first {} events that was kept. "
@@ -34,18 +35,18 @@ LOST_EVENTS = (
 )
 
 STOPPED_SECONDS = 60
-"""When to retry an append to a log that an administrator has to look at."""
+"""The `retry-after` of an append to a stopped log: an administrator has to act first."""
 
 GroupAnswers = list[list[SynapEvent] | ProcedureError]
-"""The answer to each caller of a group."""
+"""The result for each caller of a group: its stored events, or its error."""
 
 
 class OutcomeUnknownError(Exception):
-    """The connection was lost when the commit may have been on its way."""
+    """The connection was lost when the commit may already have been sent."""
 
 
 class Commits:
-    """Commits groups, for one process. Those of one workspace come one after the other."""
+    """Commits groups, for one process. The caller commits the groups of one workspace one after the other."""
 
     def __init__(self, keys: Keyring, node: str, now: Callable[[], datetime]) -> None:
         """`node` is the install's id (`did:key:z…`)."""
@@ -58,10 +59,10 @@ class Commits:
     async def commit(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]], *, finds_all: bool
     ) -> tuple[Linker, GroupAnswers]:
-        """Append each caller's drafts in one transaction, and answer what became of them.
+        """Append each caller's drafts in one transaction. Returns the linker, and the result for each caller.
 
-        With `finds_all` every id is looked for, also one that was just made: it is tried again. Raises NotFound,
-        Unavailable, OutcomeUnknownError, and what psycopg raises where nothing was stored.
+        With `finds_all` it looks up every id, also one that the server has just made, because this is a retry. Raises
+        NotFound, Unavailable, OutcomeUnknownError, and psycopg's errors if nothing was stored.
         """
         try:
             done = None if finds_all else await self._alone(connection, workspace, calls)
@@ -72,7 +73,7 @@ class Commits:
             return await self._locked(connection, workspace, calls, finds_all=True)
 
     def linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
-        """Links to the end of the log that is locked. Raises NotFound, Unavailable (a stopped log, a missing key)."""
+        """A linker for the locked tip of a log. Raises NotFound, Unavailable (for a stopped log or a missing key)."""
         tip = tip_of(workspace, tips)
         signer = self._signer(tip)
         if signer is None:
@@ -82,7 +83,7 @@ class Commits:
     async def _alone(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]]
     ) -> tuple[Linker, GroupAnswers] | None:
-        """One statement behind the end that this process left; None where it did nothing."""
+        """Append by one statement behind the tip that this process left. Returns None if nothing was stored."""
         tip = self._ends.own(workspace)
         if tip is None or not self._is_plain(workspace, calls) or (signer := self._signer(tip)) is None:
             return None
@@ -95,7 +96,7 @@ class Commits:
         return None
 
     async def _moves(self, connection: PipedConnection, linker: Linker, ids: Iterable[UUID]) -> bool:
-        """Whether the statement moved the tip, and so stored everything."""
+        """Run the statement. Returns whether it moved the tip, and so stored everything."""
         try:
             [moved] = await connection.trip([append_call(linker, ids)])
         except FeatureNotSupported:
@@ -109,7 +110,7 @@ class Commits:
         return bool(moved)
 
     def _is_plain(self, workspace: str, calls: Sequence[Sequence[Draft]]) -> bool:
-        """Whether the one statement does all that they need: few, with one id each, of counted kinds."""
+        """Whether the one statement suffices: few drafts, with one possible id each, whose kinds were counted."""
         return sum(map(len, calls)) < THREAD_FROM and all(
             draft.former_id is None and _kind(workspace, draft) in self._counted for drafts in calls for draft in drafts
         )
@@ -117,7 +118,7 @@ class Commits:
     async def _locked(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]], *, finds_all: bool
     ) -> tuple[Linker, GroupAnswers]:
-        """A transaction under the lock on the tip, in two round trips."""
+        """Append in a transaction under the lock on the tip, in two round trips."""
         former = former_ids(calls)
         ids = former | _ids(calls, with_new=finds_all)
         key = {"workspace": workspace}
@@ -151,7 +152,7 @@ class Commits:
             raise
 
     def _signer(self, tip: Tip) -> Signer | None:
-        """Who signs behind a tip; None where its key is not here (yet)."""
+        """The signer with the key of a tip; None if this server does not have that key (yet)."""
         try:
             return self._keys.signer(tip.kid)
         except (ValueError, OSError):
@@ -159,7 +160,7 @@ class Commits:
 
 
 def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
-    """The row of `GET_TIP`. Raises NotFound if there is none, Unavailable if the log lost events."""
+    """The tip from the rows of `GET_TIP`. Raises NotFound if there is none, Unavailable if the log lost events."""
     if not tips:
         raise NotFound("There is no such workspace", field="workspace")
     tip = Tip(*tips[0])
@@ -169,29 +170,32 @@ def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
 
 
 async def roll_back(connection: PipedConnection) -> None:
-    """End a transaction that failed; where that fails too, the connection is closed, which ends it as well."""
+    """End a transaction that failed. If that fails too, the connection is closed, which also ends the transaction."""
     with contextlib.suppress(Error):
         await connection.trip([ROLLBACK])
 
 
 def _ids(calls: Iterable[Sequence[Draft]], *, with_new: bool) -> set[UUID]:
-    """The ids under which something may be stored already: those that somebody else made, or all of them."""
+    """The ids under which an event may be stored already: those that callers sent, and `with_new` all of them."""
     return {draft.id for drafts in calls for draft in drafts if with_new or not draft.is_id_new}
 
 
 def _kind(workspace: str, draft: Draft) -> tuple[str, str, str]:
-    """One of `Linker.kinds`."""
+    """The kind of a draft, as `Linker.kinds` has it."""
     return workspace, draft.type, draft.body.producer or draft.body.source
 
 
 async def _linked(connection: PipedConnection, linker: Linker, calls: Sequence[Sequence[Draft]]) -> GroupAnswers:
-    """What `Linker.link` answers each caller. Of many events the database stores a part while the next is linked."""
+    """The result of `Linker.link` for each caller.
+
+    If there are many events, the database stores a part of them while the next part is linked.
+    """
     if sum(map(len, calls)) < THREAD_FROM:
         return [linker.link(drafts) for drafts in calls]
     answers: GroupAnswers = []
     parts = linker.link_parts(calls, answers)
     part = await asyncio.to_thread(next, parts, None)
     while part is not None:
-        # In this order: the part is sent before the thread wants the processor.
+        # In this order, so that the part is sent before the thread occupies the processor.
         _, part = await asyncio.gather(connection.trip([part]), asyncio.to_thread(next, parts, None))
     return answers

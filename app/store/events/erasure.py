@@ -1,12 +1,11 @@
-"""Erasure: bodies leave the log, and what was kept of them with them; headers, hashes and places stay.
+"""Erasure removes the bodies of events, and what was stored of them elsewhere. Headers, hashes and seqs stay.
 
-The promise of `Erasure.erase`, over any crash: an event's body, the counters that knew of it, the answers that webhook
-receivers gave to it, the event `synap.event.erased` that names it and the audit's entry change in one transaction, or
-none does. So the log verifies at every moment, and a call that was cut short is completed by the same call.
+`Erasure.erase` makes this promise, whatever crashes: one transaction removes an event's body, corrects the counters,
+removes the answers of webhook receivers to it, appends the event `synap.event.erased` that names it, and enters the act
+in the audit. So the log verifies at every moment, and repeating an interrupted call completes it.
 
-It takes the lock on the log's tip first, as an append does, and holds it for a transaction of at most `MAX_EVENTS`.
-Behind it come the rows of the subscriptions that were told of the events: whoever records a receiver's answer holds its
-subscription's.
+It locks the log's tip first, as an append does, and holds the lock for a transaction of at most `MAX_EVENTS` events.
+Then it locks the subscriptions that got the events, because recording a receiver's answer locks its subscription.
 """
 
 from collections import Counter
@@ -31,10 +30,12 @@ from schemas.event import RESERVED_PREFIX
 from schemas.jsontext import MAX_ISSUES
 
 MAX_EVENTS = 1000
-"""In one transaction: as many as an append's, so that appends wait for it as they wait for each other."""
+"""The maximum of events in one transaction. It is the maximum of an append too, so an append waits for an erasure no
+longer than for another append."""
 
 MAX_BYTES = 64 * 2**20
-"""Of bodies in one transaction, unless one alone is larger: what lies outside the rows is deleted piece by piece."""
+"""The maximum size of the bodies that one transaction erases, unless its first body is larger. PostgreSQL deletes large
+values, which it stores outside the rows, in many pieces."""
 
 MAX_SEQ = 2**63 - 1
 
@@ -42,7 +43,7 @@ LIST_NAMED = f"""
 SELECT id, left(type, {len(RESERVED_PREFIX)}) = '{RESERVED_PREFIX}' FROM {each_sql("id", "%(ids)s::uuid[]")}
 WHERE (erased OR %(only_user)s::text IS NULL OR user_id = %(only_user)s)
 """
-"""The events that the caller may name. An erased one is no longer anybody's."""
+"""The given events that the caller may name. An erased event belongs to no user, so every caller may name it."""
 
 _BODIES = [
     "NOT erased",
@@ -73,10 +74,10 @@ FROM (
     FROM ({{}}) AS next WINDOW oldest AS (ORDER BY seq)
 ) AS measured WHERE bytes <= {MAX_BYTES} OR place = 1 ORDER BY seq
 """
-"""What is erased of the events in a query, up to a size, and how many there are."""
+"""The events of a query that one transaction can erase, up to a size, and how many the query returned."""
 
 FIND_NEXT_BODIES = {by: _MEASURE.format(rows) for by, rows in _ROWS.items()}
-"""What one transaction erases: the next events that have a body and are not the server's own."""
+"""The events that one transaction erases: the next ones that have a body and are not the server's own."""
 
 ERASE_BODIES = f"""
 UPDATE event SET erased = true, salt = '', user_id = '', data = '{{}}', subject_id = NULL, producer = NULL,
@@ -84,8 +85,8 @@ UPDATE event SET erased = true, salt = '', user_id = '', data = '{{}}', subject_
 FROM (SELECT found.ctid FROM {each_sql("seq", "%(seqs)s::bigint[]", columns="ctid", name="found")}) AS found
 WHERE workspace_id = %(workspace)s AND event.ctid = found.ctid
 """
-"""Removes the bodies of events. Under the lock on the tip nobody else changes an event, so the rows stay where they
-were found."""
+"""Removes the bodies of events. Nobody else changes an event under the lock on the tip, so the rows are still where
+they were found."""
 
 UNCOUNT_TYPES = """
 DELETE FROM event_count
@@ -97,8 +98,8 @@ UNCOUNT_PRODUCERS = """
 DELETE FROM producer_count
 WHERE workspace_id = %(workspace)s AND producer = ANY(%(producers)s::text[]) AND (events <= 0 OR NOT %(counted)s)
 """
-"""Deletes the counts of producers that no event has any more, so that no name stays. If counting has stopped, nobody
-reads the counts."""
+"""Deletes the counts of producers that no event has any more, so that no name remains. If counting has stopped, it
+deletes the counts in any case, because nothing reads them."""
 
 _DELIVERIES_OF_EVENTS = """
 unnest(%(seqs)s::bigint[]) AS asked (value) CROSS JOIN LATERAL (
@@ -120,7 +121,7 @@ UPDATE attempt AS a SET body = '' FROM {_DELIVERIES_OF_EVENTS}
 WHERE a.workspace_id = %(workspace)s AND a.subscription_id = d.subscription_id AND a.delivery_seq = d.delivery_seq
     AND a.body <> ''
 """
-"""Removes the answers of receivers, which may have repeated what they were sent."""
+"""Removes the answers of receivers, because an answer may repeat what the receiver was sent."""
 
 NO_EVENT = "is no event of this workspace; leave it out"
 
@@ -130,7 +131,7 @@ By = Literal["ids", "userId", "subjectId"]
 class ErasureRequest(Struct, frozen=True):
     """Which events to erase: those with these `ids`, or those whose user or subject is `value`.
 
-    With `only_user`, those of that user alone: others are not there.
+    With `only_user`, only that user's events are erased, and ids of other users' events are unknown.
     """
 
     by: By
@@ -140,7 +141,7 @@ class ErasureRequest(Struct, frozen=True):
 
 
 class _Found(Struct, frozen=True):
-    """What one transaction erases of an event: a row of `FIND_NEXT_BODIES`."""
+    """An event that one transaction erases: a row of `FIND_NEXT_BODIES`."""
 
     seq: int
     id: str
@@ -150,22 +151,24 @@ class _Found(Struct, frozen=True):
     producer: str
     has_metadata: bool
     next_events: int
-    """How many there are to erase, up to the bound on their number; the bound on their size may have left some out."""
+    """How many events were found to erase, up to the maximum number. The maximum size may exclude some of them from
+    this transaction."""
 
 
 class Erasure:
-    """Erases in the logs of every workspace. For any number of tasks at once."""
+    """Erases events in the logs of all workspaces. Any number of tasks may use it at once."""
 
     def __init__(self, log: EventLog, node: str) -> None:
         self._log = log
         self._node = node
 
     async def erase(self, workspace: str, wanted: ErasureRequest, act: Callable[[int, int], Act]) -> Erased:
-        """Erase what is `wanted` and in the log now, in as many transactions as it takes.
+        """Erase the `wanted` events that are in the log now, in as many transactions as it takes.
 
-        `act` is what the audit says of one: given how many events lose their body and the seq of the event that names
-        them. Raises InvalidInput for ids that are not to be erased (nothing is, then), NotFound for an unknown
-        workspace, Unavailable (retriable: what is erased stays so, and the same call goes on).
+        `act` makes the audit's entry of one transaction from two numbers: how many events lose their body, and the seq
+        of the event that names them. Raises InvalidInput, and erases nothing, if an id may not be erased. Raises
+        NotFound for an unknown workspace, and Unavailable (retriable: erased events stay erased, and the same call
+        erases the others).
         """
         run = _Run(workspace, wanted, self._node, act)
         erased, events = 0, []
@@ -186,7 +189,7 @@ class Erasure:
 
 
 class _Run:
-    """One call, transaction by transaction."""
+    """The state of one call of `Erasure.erase`, transaction by transaction."""
 
     def __init__(self, workspace: str, wanted: ErasureRequest, node: str, act: Callable[[int, int], Act]) -> None:
         self._key: dict[str, object] = {"workspace": workspace, "only_user": wanted.only_user}
@@ -199,7 +202,7 @@ class _Run:
         self.has_more = True
 
     async def prepare(self, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
-        """What the next transaction appends, and the calls that erase. Raises InvalidInput."""
+        """Return what the next transaction appends, and the statements that erase. Raises InvalidInput."""
         ids: dict[str, object] = {"ids": uuid_array(dict.fromkeys(self._wanted.ids))}
         place: dict[str, object] = {"value": self._wanted.value, "after": self._after, "until": self._until}
         tips, named, rows = await connection.trip(
@@ -212,7 +215,7 @@ class _Run:
         self._check(named)
         tip, found = Tip(*tips[0]), [_Found(*row) for row in rows]
         if self._until == MAX_SEQ:
-            self._until = tip.seq  # what is logged from now on is not meant: somebody may write without end
+            self._until = tip.seq  # later events are not erased: somebody may log them without end
         self.found = len(found)
         self.has_more = len(found) == MAX_EVENTS or any(event.next_events > len(found) for event in found)
         if not found:
@@ -221,7 +224,7 @@ class _Run:
         return [self._said(found)], self._calls(found, tip)
 
     def _check(self, named: Sequence[Row]) -> None:
-        """Raise InvalidInput for every id that is not to be erased."""
+        """Raise InvalidInput with an issue for each id that may not be erased."""
         is_ours: dict[UUID, bool] = dict(named)
         issues = [
             Issue(f"ids.{place}", "is an event of the server's own, which is never erased; leave it out")
@@ -258,7 +261,7 @@ class _Run:
 
 
 def _moved(found: Sequence[_Found]) -> str:
-    """What to add to the counters of types: an event that had metadata has none now."""
+    """The changes of the counters of types: an event that had metadata has none now."""
     counted = sorted(Counter((event.type, event.source) for event in found if event.has_metadata).items())
     counts = [
         {"type": type_, "source": source, "has_metadata": has_metadata, "events": -events if has_metadata else events}
@@ -269,7 +272,7 @@ def _moved(found: Sequence[_Found]) -> str:
 
 
 def _moved_producers(found: Sequence[_Found]) -> str:
-    """What to add to the counters of producers: an event that named none is its source's, and so is an erased one."""
+    """The changes of the counters of producers. An erased event, like one without a producer, counts for its source."""
     moved: Counter[str] = Counter()
     for event in found:
         moved[event.producer] -= 1

@@ -1,12 +1,12 @@
 """The log's write side: append by group commit.
 
-The promise of `EventLog.append`: when it returns, the event is committed and durable, has its place, hash and
-signature, and every reader at that place or later will see it. When it raises, nothing was stored, or it says that the
-outcome is unknown and that a retry with the same `id` settles it.
+`EventLog.append` makes this promise. When it returns, the event is committed and durable, has its seq, hash and
+signature, and every reader at that seq or later sees it. When it raises, either nothing was stored, or the error says
+that the outcome is unknown and that a retry with the same `id` is safe.
 
-Concurrent appends to one workspace share a transaction (`commits.py`): while one is in flight, the next group gathers.
-The row lock on the workspace's tip serialises all processes, and is held until the commit; so the order of seq is the
-order of commits, without gaps. A crash before the commit leaves nothing, one after it leaves everything.
+Concurrent appends to one workspace share a transaction (`commits.py`): while one transaction runs, the next group
+gathers. The row lock on the workspace's tip serialises all processes until the commit. So seqs have the order of the
+commits, without gaps. A crash before the commit leaves nothing, and a crash after it leaves everything.
 """
 
 import asyncio
@@ -32,28 +32,29 @@ from schemas.errors import Conflict, InvalidInput, NotFound, ProcedureError, Una
 from schemas.event import SynapEvent
 
 MAX_GROUP_EVENTS = 1000
-"""Events in one transaction: enough to amortise the commit, few enough to hold the lock for milliseconds."""
+"""The maximum of events in one transaction: enough to amortise the commit, few enough to hold the lock only for
+milliseconds."""
 
 MAX_GROUP_BYTES = 8 * 2**20
 MAX_QUEUED_EVENTS = 20_000
 MAX_QUEUED_BYTES = 64 * 2**20
 
 SETTLE_SECONDS = 2.5
-"""How long the server tries to settle an unknown outcome before it reports it to the callers."""
+"""How long the server tries to find out an unknown outcome before it reports it to the callers."""
 
 
 class _Submission(Struct, frozen=True, eq=False):
-    """What one caller wants appended, all or nothing, and the promise that it waits for."""
+    """What one caller wants to append, all or nothing, and the future that it awaits."""
 
     drafts: Sequence[Draft]
     size: int
     done: asyncio.Future[list[SynapEvent]]
     span: SpanContext | None
-    """What it is a part of, where that is traced."""
+    """The span of the call, if tracing is on."""
 
 
 class EventLog:
-    """Appends to the logs of every workspace, for one process. For any number of tasks at once."""
+    """Appends to the logs of all workspaces, for one process. Any number of tasks may use it at once."""
 
     def __init__(
         self,
@@ -75,15 +76,15 @@ class EventLog:
 
     @property
     def queued(self) -> tuple[int, int]:
-        """What was accepted and is not yet committed: events, and their bytes."""
+        """The number and the size in bytes of the events that were accepted and are not yet committed."""
         return self._queued_events, self._queued_bytes
 
     async def append(self, workspace: str, drafts: Sequence[Draft]) -> list[SynapEvent]:
-        """Append `drafts`, all or nothing (some may be stored already), and answer them as stored, in their order.
+        """Append `drafts`, all or nothing, and return them as stored, in their order. Some may be stored already.
 
-        Idempotent by id: the same content under an id that is stored returns the first event. Raises Conflict where an
-        id has other content, InvalidInput where two drafts of one call disagree, NotFound for an unknown workspace,
-        Unavailable (retriable).
+        It is idempotent by id: if an event with the same id and content is stored, that event is returned. Raises
+        Conflict if the stored event has other content, InvalidInput if two drafts of one call have the same id and
+        different content, NotFound for an unknown workspace, and Unavailable (retriable).
         """
         size = sum(draft.size for draft in drafts)
         if self._queued_events + len(drafts) > MAX_QUEUED_EVENTS or self._queued_bytes + size > MAX_QUEUED_BYTES:
@@ -98,13 +99,13 @@ class EventLog:
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
         waiting.append(submission)
-        return await submission.done  # a caller that goes away cancels its promise, not what was accepted
+        return await submission.done  # a caller that goes away cancels its future, not the append
 
     async def preview(self, workspace: str, draft: Draft) -> tuple[SynapEvent, bool]:
-        """What `append` would answer if it were called now, and whether that is stored already. Appends nothing.
+        """Return what `append` would return now, and whether that event is stored already. Appends nothing.
 
-        The `hash` of what is not stored is of zeros. Raises Conflict where the id has other content, NotFound for an
-        unknown workspace, Unavailable.
+        If the event is not stored, its `hash` consists of zeros. Raises Conflict if the stored event has other content,
+        NotFound for an unknown workspace, and Unavailable.
         """
         key = {"workspace": workspace}
         tips, found = await asyncio.gather(
@@ -120,10 +121,11 @@ class EventLog:
     async def append_with(
         self, workspace: str, prepare: Callable[[PipedConnection], Awaitable[tuple[Sequence[Draft], Sequence[Call]]]]
     ) -> list[SynapEvent]:
-        """Append what `prepare` drafts, in one transaction with the calls that it answers, under the lock on the tip.
+        """Append the drafts of `prepare` and run its calls in one transaction, under the lock on the tip.
 
-        `prepare` may read on the connection, which is in that transaction. Without drafts nothing is done. Raises what
-        `prepare` raises, NotFound, and Unavailable (retriable; where the commit was under way it may have been done).
+        `prepare` may read on the connection, which is in that transaction. If it returns no drafts, nothing is done.
+        Raises what `prepare` raises, NotFound, and Unavailable (retriable; if the connection was lost during the
+        commit, the transaction may have been committed).
         """
         key = {"workspace": workspace}
         try:
@@ -147,12 +149,12 @@ class EventLog:
         return answer
 
     async def drain(self) -> None:
-        """Wait until everything accepted is committed or refused."""
+        """Wait until everything that was accepted is committed or rejected."""
         while self._lanes:
             await asyncio.wait(self._lanes)
 
     async def _run(self, workspace: str, waiting: deque[_Submission]) -> None:
-        """Commit what waits for one workspace, group by group, until nothing does."""
+        """Commit the submissions that wait for one workspace, group by group, until none waits."""
         while waiting:
             group = _take(waiting)
             answers: Sequence[list[SynapEvent] | Exception]
@@ -164,9 +166,10 @@ class EventLog:
             if span is not None:
                 span.end({}, failed=not isinstance(answers[0], list | Conflict | InvalidInput | NotFound))
             if isinstance(answers[0], Unavailable) and waiting:
-                # Whoever came meanwhile has waited as long: told now, rather than one group after the other.
+                # Callers that arrived meanwhile have waited as long, so they fail now too, not one group after the
+                # other.
                 refused = answers[0]
-                if refused.ids:  # of the first caller, whose outcome is unknown
+                if refused.ids:  # the ids of the first caller, whose outcome is unknown; the others were not tried
                     refused = Unavailable("The database is unavailable; nothing was stored, retry")
                 answers = [*answers, *[refused] * len(waiting)]
                 group += waiting
@@ -180,11 +183,14 @@ class EventLog:
                     submission.done.set_exception(answer)
                 else:
                     submission.done.set_result(answer)
-        # No await since the queue was seen empty: nothing can have been put into it.
+        # There was no await since the queue was empty, so nothing can have been put into it.
         del self._waiting[workspace]
 
     async def _settle(self, workspace: str, group: list[_Submission]) -> GroupAnswers:
-        """Commit `group`; where the connection was lost, find out by doing it again: the ids make that safe."""
+        """Commit `group`.
+
+        If the connection was lost, commit it again, which is safe because appends are idempotent by id.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_SECONDS
         unknown = retried = False
@@ -204,7 +210,7 @@ class EventLog:
             await self._database.discard_broken()
 
     async def _commit(self, workspace: str, group: list[_Submission], *, finds_all: bool) -> GroupAnswers:
-        """One transaction. Raises as `Commits.commit` does."""
+        """Commit `group` in one transaction. Raises what `Commits.commit` raises."""
         started = time.perf_counter()
         calls = [submission.drafts for submission in group]
         async with self._database.pool.connection() as connection:
@@ -218,7 +224,7 @@ class EventLog:
 
 
 def _span(workspace: str, group: list[_Submission]) -> OpenSpan | None:
-    """Of a group commit: a part of its first call, linked to all of them."""
+    """The span of a group commit: a child of the first caller's span, with links to all callers' spans."""
     attributes: Attributes = {
         "synap.workspace": workspace,
         "synap.events": sum(len(each.drafts) for each in group),
@@ -236,7 +242,7 @@ def _outcome_unknown(submission: _Submission) -> Unavailable:
 
 
 def _take(waiting: deque[_Submission]) -> list[_Submission]:
-    """The next group: at least one submission, bounded by events and bytes."""
+    """Take the next group: at least one submission, up to a number of events and bytes."""
     group = [waiting.popleft()]
     events, size = len(group[0].drafts), group[0].size
     while waiting:

@@ -1,4 +1,4 @@
-"""The log read oldest first, in pieces: for streams, and whatever else follows it with a cursor."""
+"""Reads a log from the oldest event on, in pieces, for streams and everything else that follows a log with a cursor."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,20 +18,20 @@ from schemas.errors import NotFound
 
 MAX_EVENTS = 250
 MAX_BYTES = 2**17
-"""A piece ends before it has more, but has one event at least. A reader that is slow holds one."""
+"""The maximum size of a piece, which has at least one event. A slow reader holds one piece in memory."""
 
 SPAN = 20_000
-"""A piece looks at this many places at most, where it meets events that do not match: a filter that seldom matches
-makes progress all the same."""
+"""How many seqs one piece looks at, if events may not match. So a reader makes progress even if its filter seldom
+matches."""
 
 SHRINKING = 8
-"""By how much fewer it looks at, from then on, where that took the database too long."""
+"""By what a reader's span is divided, from then on, if a piece took the database too long."""
 
 GET_LAST_SEQ = "SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s"
 """The last seq of a log."""
 
 LIST_LAST_SEQS = "SELECT workspace_id, seq FROM event_tip WHERE workspace_id = ANY(%(workspaces)s::text[])"
-"""The last seq of each of these logs."""
+"""The last seqs of these logs."""
 
 FIND_PLACE_BY_ID = one_sql("id", "%(named)s::uuid", columns="seq, user_id")
 """The seq and the user of the event with this id."""
@@ -44,11 +44,11 @@ GET_SEQ_BEFORE = f"SELECT coalesce({place_of('%(at)s::timestamptz')} - 1, -1)"
 
 
 LOW, HIGH = ["%(after)s::bigint + 1"], ["%(until)s::bigint"]
-"""Between which places a piece lies."""
+"""The first and the last seq that a piece may contain."""
 
 
 def piece_sql(rows: str, shape: str) -> str:
-    """The next events, which are `rows`, and how many there were before size ended the piece."""
+    """SQL of a piece: the first of `rows`, up to a size, and how many rows there were."""
     return f"""
         SELECT {FOUND}, convert_to({shape}, 'UTF8'), found
         FROM (
@@ -59,17 +59,17 @@ def piece_sql(rows: str, shape: str) -> str:
 
 
 class Piece(Struct, frozen=True):
-    """Events in the order of seq, and the place up to which nothing else matches."""
+    """Events in the order of seq, and the seq up to which nothing else matches."""
 
     events: list[FoundEvent]
     seq: int
 
 
 class EventFollower:
-    """Reads logs from a place on. For any number of tasks of one event loop. Everything may raise Unavailable."""
+    """Reads logs from a seq on. For any number of tasks of one event loop. Every method may raise Unavailable."""
 
     def __init__(self, database: Database, shape: str = EVENT_JSON) -> None:
-        """`shape` is what an event is shown as, in SQL over its row."""
+        """`shape` is the SQL expression, over a row of `event`, of the JSON that represents an event."""
         self._database = database
         self._shape = shape
         everything = Walk(low=LOW, high=HIGH)
@@ -77,7 +77,7 @@ class EventFollower:
         self._spans: WeakKeyDictionary[EventConditions, int] = WeakKeyDictionary()
 
     async def tip(self, workspace: str) -> int:
-        """The last seq of a log; -1 where it is empty. Raises NotFound."""
+        """The last seq of a log; -1 if it is empty. Raises NotFound."""
         rows = await self._database.rows(GET_LAST_SEQ, {"workspace": workspace})
         if not rows:
             raise NotFound("There is no such workspace", field="workspace")
@@ -85,7 +85,7 @@ class EventFollower:
         return seq
 
     async def tips(self, workspaces: Sequence[str]) -> dict[str, int]:
-        """The last seq of each log."""
+        """The last seq of each log, by workspace."""
         return dict(await self._database.rows(LIST_LAST_SEQS, {"workspaces": list(workspaces)}))
 
     async def place(self, workspace: str, reference: UUID | bytes) -> tuple[int, str] | None:
@@ -100,12 +100,12 @@ class EventFollower:
         return seq
 
     async def next(self, workspace: str, after: int, until: int) -> Piece:
-        """The events of a log behind `after`, up to `until`."""
+        """The next piece of a log behind the seq `after`, up to `until`."""
         parameters = {"workspace": workspace, "after": after, "until": until}
         return _piece(await self._database.rows(self._whole, parameters), until)
 
     async def matching(self, matches: EventConditions, after: int, until: int) -> Piece:
-        """The same of those that match."""
+        """The next piece of the events that match, behind the seq `after`, up to `until`."""
         sql = piece_sql(matches.rows(descending=False, limit=MAX_EVENTS, low=LOW, high=HIGH), self._shape)
         while True:
             span = self._spans.get(matches, SPAN if matches.meets_others else until - after)

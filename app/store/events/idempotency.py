@@ -1,12 +1,12 @@
-"""Which of two ids an event with an idempotency key has: the secret one, or the one that earlier versions gave it.
+"""Which of two ids an event with an idempotency key gets: the secret one, or the one that earlier versions gave it.
 
-A server of an earlier version gives an event an id that anyone can compute. Two servers that serve one database must
-give a retry the same id. So servers write the former id until `install.idempotency_since` is set, which happens once no
-server of an earlier version is connected. From then on an event gets the secret id, unless it was stored under its
-former id before that instant.
+A server of an earlier version gives an event an id that anyone can compute (the former id). Two servers of one database
+must give a retry the same id. So servers write the former id until `install.idempotency_since` is set, which happens
+when no server of an earlier version is connected. From then on an event gets the secret id, unless it was stored under
+its former id before that instant.
 
-Appends read the instant under the lock on the log's tip, and it is set under the locks on all tips. So each append
-comes before it or after it, and no retry is stored twice.
+Appends read this instant under the lock on the log's tip, and it is set under the locks on all tips. So each append is
+either before it or after it, and no retry is stored twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ def former_ids(calls: Iterable[Sequence[Draft]]) -> set[UUID]:
 
 
 def with_ids(drafts: Sequence[Draft], since: datetime | None, stored: Mapping[UUID, Row]) -> Sequence[Draft]:
-    """The drafts under the ids that they are stored with. `stored` are rows of `FIND_STORED`."""
+    """The drafts with the ids under which they are stored. `stored` contains rows of `FIND_STORED` by id."""
     return [_with_id(draft, since, stored) for draft in drafts]
 
 

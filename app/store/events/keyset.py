@@ -1,7 +1,7 @@
-"""Orders as SQL: how rows are sorted, and which of them stand behind a place in the order.
+"""Orders as SQL: how rows are sorted, and which rows come after a place in the order.
 
-A place is the values that a row has for what the order compares, as text. It stays where it is when its row changes or
-others come. Plain rows cannot be compared here as PostgreSQL compares them: directions may differ, and values be null.
+A place consists of a row's values for the keys of the order, as text. It stays valid when its row changes or other rows
+are added. PostgreSQL's own comparison of rows is not enough: the keys' directions may differ, and values may be null.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SEQ = "event.seq"
 
 
 class OrderKey(Struct, frozen=True, kw_only=True):
-    """What an order compares: an SQL expression of a type. Where it may be null, nulls stand first or last."""
+    """One key of an order: an SQL expression and its type. If it is `nullable`, nulls come first or last."""
 
     sql: str
     type: str
@@ -23,47 +23,53 @@ class OrderKey(Struct, frozen=True, kw_only=True):
 
     @property
     def direction(self) -> str:
-        """For ORDER BY. Silent about nulls where there are none: an index is not recognised otherwise."""
+        """The key in an ORDER BY clause.
+
+        It mentions nulls only if the key is nullable: otherwise PostgreSQL would not use the index.
+        """
         nulls = f" NULLS {'FIRST' if self.nulls_first else 'LAST'}" if self.nullable else ""
         return f"{self.sql} {'DESC' if self.descending else 'ASC'}{nulls}"
 
     def reversed(self) -> "OrderKey":
-        """The same, backwards."""
+        """The key with the opposite direction."""
         return msgspec.structs.replace(self, descending=not self.descending, nulls_first=not self.nulls_first)
 
 
 Order = Sequence[OrderKey]
-"""What is compared first comes first. The last one is the seq, which no two events share."""
+"""The keys of an order, the most significant first. The last key is the seq, which no two events share."""
 
 
 def seq_key(*, descending: bool) -> OrderKey:
-    """The place in the log, which is the order of the times too."""
+    """The key for the order of the log, which is also the order of the times."""
     return OrderKey(sql=SEQ, type="bigint", nullable=False, descending=descending, nulls_first=descending)
 
 
 def reversed_order(order: Order) -> Order:
-    """The same, backwards."""
+    """The same order with all directions reversed."""
     return [key.reversed() for key in order]
 
 
 def order_sql(order: Order) -> str:
-    """For ORDER BY."""
+    """An order as the text of an ORDER BY clause."""
     return ", ".join(key.direction for key in order)
 
 
 def place_sql(order: Order) -> str:
-    """A row's place, as an array of text."""
+    """SQL of a row's place, as an array of text."""
     return f"ARRAY[{', '.join(f'({key.sql})::text' for key in order)}]"
 
 
 def behind_sql(order: Order, place: Sequence[str | None], parameters: dict[str, object]) -> str:
-    """The condition for a row to stand behind `place`, whose values are put into `parameters`. It is never null."""
+    """SQL that is true of the rows behind `place`, and never null.
+
+    It puts the values of the place into `parameters`.
+    """
     values = []
     for number, (key, value) in enumerate(zip(order, place, strict=True)):
         parameters[f"place{number}"] = value
         values.append(f"%(place{number})s::text::{key.type}")
     if not any(key.nullable for key in order) and len({key.descending for key in order}) == 1:
-        # As PostgreSQL compares rows: an index on these columns is entered at the place.
+        # PostgreSQL's comparison of rows suffices, and an index scan on these columns begins at the place.
         operator = "<" if order[0].descending else ">"
         return f"({', '.join(key.sql for key in order)}) {operator} ({', '.join(values)})"
     alternatives: list[str] = []
@@ -75,7 +81,7 @@ def behind_sql(order: Order, place: Sequence[str | None], parameters: dict[str, 
 
 
 def _beyond(key: OrderKey, value: str, text: str | None) -> str:
-    """The condition for one key to be behind a value, or behind null."""
+    """SQL that is true if one key comes after a value, or after null."""
     if text is None:
         return f"{key.sql} IS NOT NULL" if key.nulls_first else "false"
     beyond = f"({key.sql} {'<' if key.descending else '>'} {value}) IS TRUE"

@@ -1,7 +1,6 @@
-"""Places behind the end of a log: what events become when they are linked, hashed and signed, and how they are stored.
+"""Linking: drafts get their seqs behind the tip of a log, are hashed and signed, and become rows to store.
 
-Whoever appends locks the tip, reads it, links, writes what `Linker.writes` says, and commits: one group's part of the
-chain.
+An append locks the tip, reads it, links a group of drafts, runs the statements of `Linker.writes`, and commits.
 """
 
 from collections import Counter
@@ -22,15 +21,18 @@ from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError
 from schemas.event import SynapEvent
 
 MAX_COUNTED = 10_000
-"""Distinct types, and distinct producers, of a workspace whose events are counted as they are appended."""
+"""How many distinct types, and how many distinct producers, a workspace may have before its events are no longer
+counted as they are appended."""
 
 PART_EVENTS = 200
-"""Stored while the next ones are linked, where there are more: groups of 1,000 take 0.8 of the time."""
+"""In a larger group, a part of this size is stored while the next part is linked. That takes 0.8 of the time for a
+group of 1,000."""
 
 MICROSECOND = timedelta(microseconds=1)
 
 LOCK_TIP = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
-"""Serialises appends to one workspace. The statements after it read what the lock protects, in a newer snapshot."""
+"""Serialises appends to one workspace. Each statement after it has a newer snapshot, and so reads the current state
+that the lock protects."""
 
 GET_TIP = "SELECT seq, hash, recorded_at, kid, counted, lost_size FROM event_tip WHERE workspace_id = %(workspace)s"
 """The tip of a log."""
@@ -42,7 +44,7 @@ SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id"
 
 
 def insert_sql(source: str = "") -> str:
-    """Stores rows. `source` is one more item of FROM and its comma: without a row of that nothing is stored."""
+    """SQL that stores events. `source` is another FROM item with its comma; if it has no row, nothing is stored."""
     return f"""
 INSERT INTO event (workspace_id, kid, seq, id, type, recorded_at, prev_hash, body_hash, hash, signature, salt, user_id,
                    source, data, subject_id, producer, metadata, correlation_id, causation_id, occurred_at)
@@ -57,7 +59,7 @@ FROM {source}(SELECT %(bytes)b::bytea AS bytes OFFSET 0) AS joined, json_to_reco
 
 
 def count_sql(source: str = "", where: str = "") -> str:
-    """Moves the counters of types. `source` as in `insert_sql`."""
+    """SQL that changes the counters of types. `source` is that of `insert_sql`."""
     return f"""
 INSERT INTO event_count AS stored (workspace_id, type, source, has_metadata, events)
 SELECT %(workspace)s, counted.* FROM {source}json_to_recordset(%(counts)s::json)
@@ -67,7 +69,7 @@ ON CONFLICT (workspace_id, type, source, has_metadata) DO UPDATE SET events = st
 
 
 def count_producers_sql(source: str = "", where: str = "") -> str:
-    """Moves the counters of producers. `source` as in `insert_sql`."""
+    """SQL that changes the counters of producers. `source` is that of `insert_sql`."""
     return f"""
 INSERT INTO producer_count AS stored (workspace_id, producer, events)
 SELECT %(workspace)s, counted.* FROM {source}json_to_recordset(%(producers)s::json)
@@ -77,9 +79,10 @@ ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excl
 
 
 INSERT_EVENTS = insert_sql()
-"""One parameter of JSON and one of joined bytes (prev 32, body 32, hash 32, signature 64, salt 16 for each event): a
-tenth of the time that psycopg takes to adapt twenty lists. Not COPY: a process that freezes in the middle of one would
-hold the tip's lock for ever, since PostgreSQL cannot cancel while it waits for COPY data."""
+"""Stores events. It takes one parameter of JSON and one of joined bytes (for each event: prev 32, body 32, hash 32,
+signature 64, salt 16). That takes a tenth of the time that psycopg needs to adapt twenty lists. COPY is not used: a
+process that freezes in the middle of it would hold the tip's lock for ever, since PostgreSQL cannot cancel while it
+waits for COPY data."""
 
 MOVE_TIP = """
 UPDATE event_tip SET seq = %(seq)s, hash = %(hash)s, recorded_at = %(recorded_at)s
@@ -98,14 +101,15 @@ UPDATE event_tip SET counted = false WHERE workspace_id = %(workspace)s AND (
     (SELECT count(DISTINCT type) FROM event_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED}
     OR (SELECT count(*) FROM producer_count WHERE workspace_id = %(workspace)s) > {MAX_COUNTED})
 """
-"""Stops counting in a workspace with too many types or producers. It runs only for those that this process has not
-seen. Beyond the limit totals come from the index."""
+"""Stops counting in a workspace with too many types or producers. It runs only if this process sees a type or producer
+for the first time. When counting has stopped, totals come from the index."""
 
 
 class Tip(Struct, frozen=True):
-    """The end of a log: the last seq (-1: empty), hash and time, the kid in force, whether types are still counted.
+    """The end of a log: the last seq (-1: empty), hash and time, the kid in force, and whether events are counted.
 
-    `lost_size` is of the kept checkpoint that the log does not extend: until that is accepted nothing is appended.
+    `lost_size` is the size of the stored checkpoint that the log does not extend. Nothing is appended until an
+    administrator accepts that loss.
     """
 
     seq: int
@@ -117,7 +121,7 @@ class Tip(Struct, frozen=True):
 
 
 class _Row(Struct, frozen=True, omit_defaults=True):
-    """What `INSERT_EVENTS` reads of one event."""
+    """The JSON of one event for `INSERT_EVENTS`."""
 
     place: int
     seq: int
@@ -136,12 +140,12 @@ class _Row(Struct, frozen=True, omit_defaults=True):
 
 
 class Linker:
-    """Gives drafts their places behind a tip: one group's part of the chain."""
+    """Links the drafts of one group behind a tip, into one part of the chain."""
 
     def __init__(
         self, signer: Signer, node: str, workspace: str, tip: Tip, stored: Mapping[UUID, Row], now: datetime
     ) -> None:
-        """`signer` has the key in force. `stored` are the rows of `FIND_STORED` for the group's ids."""
+        """`signer` has the key in force. `stored` contains the rows of `FIND_STORED` for the group's ids."""
         self._signer = signer
         self._node = node
         self.workspace = workspace
@@ -155,15 +159,17 @@ class Linker:
         self.rows: list[_Row] = []
 
     def link(self, drafts: Sequence[Draft]) -> list[SynapEvent] | ProcedureError:
-        """The answer for one caller's drafts, in their order, or why none of them is appended."""
+        """Link one caller's drafts. Returns their events in their order, or the reason why none of them is appended."""
         return self._refusal(drafts) or [self._place(draft) for draft in drafts]
 
     def link_parts(
         self, callers: Iterable[Sequence[Draft]], answers: list[list[SynapEvent] | ProcedureError]
     ) -> Iterator[Call]:
-        """`link` for one caller after the other, into `answers`; in between, the statement that stores a part.
+        """Link the drafts of each caller, and add the results to `answers`.
 
-        The last part is left to `writes`.
+        Yields the statements that store full parts.
+
+        `writes` stores the last part.
         """
         for drafts in callers:
             if refusal := self._refusal(drafts):
@@ -177,7 +183,7 @@ class Linker:
             answers.append(events)
 
     def writes(self, known: Container[tuple[str, str, str]] = ()) -> list[Call]:
-        """The statements that store what was placed. `known` are the `kinds` that were counted before."""
+        """The statements that store the linked events. `known` contains the `kinds` that were counted before."""
         if not self.rows:
             return []
         writes: list[Call] = [self._insert(), (MOVE_TIP, self._tip_move())]
@@ -188,15 +194,15 @@ class Linker:
         return writes
 
     def whole(self) -> dict[str, object]:
-        """The parameters of one statement that stores and counts what was placed, and moves the tip."""
+        """The parameters of one statement that stores and counts the linked events, and moves the tip."""
         return self._insert()[1] | self._tip_move() | self._counts() | self._producer_counts()
 
     def kinds(self) -> set[tuple[str, str, str]]:
-        """What of these rows is counted: workspace, type and producer."""
+        """What the counters distinguish in the linked events: workspace, type and producer."""
         return {(self.workspace, row.type, row.producer or row.source) for row in self.rows}
 
     def _insert(self) -> tuple[str, dict[str, object]]:
-        """Stores what was placed since it was last asked."""
+        """The statement that stores the events linked since its last call."""
         part: dict[str, object] = {
             "workspace": self.workspace,
             "kid": self._signer.kid,
@@ -211,7 +217,7 @@ class Linker:
         return {"workspace": self.workspace, "seq": tip.seq, "hash": tip.hash, "recorded_at": tip.recorded_at}
 
     def _counts(self) -> dict[str, object]:
-        """In one order for every process."""
+        """The counts have the same order in every process, so that two processes cannot deadlock."""
         counted = sorted(Counter((row.type, row.source, row.metadata is not None) for row in self.rows).items())
         counts = [
             {"type": type_, "source": source, "has_metadata": has_metadata, "events": events}
@@ -220,7 +226,7 @@ class Linker:
         return {"workspace": self.workspace, "counts": msgspec.json.encode(counts).decode()}
 
     def _producer_counts(self) -> dict[str, object]:
-        """In one order for every process."""
+        """The counts have the same order in every process, so that two processes cannot deadlock."""
         counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
         counts = [{"producer": producer, "events": events} for producer, events in counted]
         return {"workspace": self.workspace, "producers": msgspec.json.encode(counts).decode()}
@@ -243,7 +249,7 @@ class Linker:
         return None
 
     def _place(self, draft: Draft) -> SynapEvent:
-        """The stored event under this id, else a new one at the end."""
+        """Return the event with the draft's id if it is stored or linked already, else link a new event."""
         if row := self._stored.get(draft.id):
             return stored(row)
         if new := self._new.get(draft.id):
@@ -289,12 +295,12 @@ class Linker:
 
 
 def next_place(tip: Tip, now: datetime) -> tuple[int, datetime]:
-    """The seq and the time of the event behind a tip. Times strictly increase, whatever the clock says."""
+    """The seq and the time of the next event behind a tip. Times strictly increase, whatever the clock says."""
     return tip.seq + 1, max(now, tip.recorded_at + MICROSECOND)
 
 
 def placed(draft: Draft, seq: int, timestamp: str, hash: bytes) -> SynapEvent:
-    """A draft as its caller sees it when it has a place."""
+    """A linked draft, as its caller sees it."""
     body = draft.body
     return SynapEvent(
         id=draft.id,
@@ -327,10 +333,10 @@ def recorded_at(row: Row) -> datetime:
 
 
 def conflict(draft: Draft, row: Row) -> Conflict | None:
-    """Why a draft cannot be appended where this row of `FIND_STORED` has its id; None where they are the same event.
+    """Why a draft cannot be appended if this row of `FIND_STORED` has its id; None if they are the same event.
 
-    Nobody can tell what an erased event was: any content is taken for its own. But a caller that may not read it learns
-    only that the id is taken: not its type, its place or its hash.
+    The content of an erased event is unknown, so any content counts as the same. But a caller that may not read the
+    event learns only that its id is taken, not its type, seq or hash.
     """
     _, type_, erased, hash_, *_ = row
     if erased:

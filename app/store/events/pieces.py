@@ -1,7 +1,7 @@
-"""Reading what may be large: its size first, then, within what the caller may hold, one piece after the other.
+"""Reads pages that may be large: first their size, then one piece after the other, within the caller's memory budget.
 
-The statement that finds a page measures it, and answers it at once if it is small. So a large one costs the process its
-own size and one piece more, never a second copy; and no other read waits for more than a piece.
+The statement that finds a page also measures it, and returns its JSON if it is small. So a large page takes the process
+its own size and one piece more, never a second copy, and no other read waits for more than a piece.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,28 +16,28 @@ from app.store.postgres.database import Database
 from app.store.postgres.walk import each_sql
 
 MAX_PAGE_BYTES = 32 * 2**20
-"""Of data and metadata in one answer."""
+"""The maximum of data and metadata in one answer."""
 
 SMALL_PAGE_BYTES = 2**19
-"""Of JSON that is answered without being measured before."""
+"""The maximum of JSON that the statement returns without a second read."""
 
 PIECE_BYTES = 2**20
-"""Of data and metadata in one read of a large page; it has one event at least."""
+"""The maximum of data and metadata in one read of a large page. A piece has at least one event."""
 
 PIECE_EVENTS = 200
 
 BESIDE_BYTES = 512
-"""What an event usually has beside its data and metadata."""
+"""The usual size of an event without its data and metadata."""
 
 _UNEVEN = 8
-"""How many times its share an event of a small page may have."""
+"""By how many times one event of a small page may exceed its share of the page."""
 
 
 @cache
 def measured(json: str, limit: int, *, order: str = "", where: str = "") -> str:
-    """Aggregates of at most `limit` rows: their `json` as one text, their `seqs` and `sizes`, and whether all `fit`.
+    """SQL of aggregates over at most `limit` rows: their `json` as one text, `seqs` and `sizes`, and whether all `fit`.
 
-    The text is whole only if all fit: a large event is not even looked at.
+    The text is complete only if all fit. The JSON of a large event is not computed.
     """
     fits = f"{EVENT_BYTES} <= {min(SMALL_PAGE_BYTES, SMALL_PAGE_BYTES * _UNEVEN // limit)}"
     those = where and f"FILTER (WHERE {where})"
@@ -53,9 +53,9 @@ ANSWERED = f"""
     CASE WHEN {_IS_SMALL} THEN convert_to(coalesce(json, ''), 'UTF8') END,
     CASE WHEN NOT ({_IS_SMALL}) THEN
         convert_to(concat('[', array_to_json(seqs), ',', array_to_json(sizes), ']'), 'UTF8') END"""
-"""What `measured` made, as two columns: the JSON of a small page, or else what `measures` reads.
+"""The result of `measured` as two columns: the JSON of a small page, or the text that `measures` reads of a large one.
 
-That is JSON, because psycopg looks for what reads an array whether there is one or not.
+That text is JSON, because psycopg looks up the adapter of an array even if the column is null.
 """
 
 
@@ -68,7 +68,7 @@ def measures(of_large: bytes | None) -> tuple[list[int], list[int]]:
 
 
 def fitting(sizes: Sequence[int]) -> int:
-    """How many of the first events one answer may have; never none."""
+    """How many of the first events fit one answer, but at least 1."""
     return max(1, sum(total <= MAX_PAGE_BYTES for total in accumulate(sizes)))
 
 
@@ -80,9 +80,10 @@ async def page(
     seqs: Sequence[int],
     sizes: Sequence[int],
 ) -> list[bytes]:
-    """A page of events as `json`, in parts: the `small` one that was answered, else that of these seqs and sizes.
+    """Return a page of events as `json`, in parts.
 
-    The call that runs holds it. Raises PayloadTooLarge, Unavailable.
+    The page is `small` if the statement returned its JSON; otherwise the events with these seqs are read. The running
+    call holds its size. Raises PayloadTooLarge, Unavailable.
     """
     if small is None:
         return await large(database, workspace, json, seqs, sizes)
@@ -93,16 +94,16 @@ async def page(
 async def large(
     database: Database, workspace: str, json: str, seqs: Sequence[int], sizes: Sequence[int]
 ) -> list[bytes]:
-    """The events with these seqs as `json`, in this order, by parts that are a list's when joined.
+    """Return the events with these seqs as `json`, in this order. The joined parts are the inside of a JSON array.
 
-    Held first. Raises PayloadTooLarge, Unavailable.
+    The running call holds their size before they are read. Raises PayloadTooLarge, Unavailable.
     """
     await hold(workspace, sum(sizes) + BESIDE_BYTES * len(sizes))
     parts: list[bytes] = []
     for piece in _pieces(seqs, sizes):
         parameters = {"workspace": workspace, "seqs": f"{{{','.join(map(str, piece))}}}"}
         [(text,)] = await database.rows(_piece_sql(json), parameters)
-        if text is not None:  # else the workspace was deleted meanwhile
+        if text is not None:  # null if the workspace was deleted meanwhile
             parts += [b",", text] if parts else [text]
     return parts
 

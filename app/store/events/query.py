@@ -1,7 +1,7 @@
-"""Filters as SQL: always parameters, never a caller's text in a statement.
+"""Filters as SQL. A caller's text is always a parameter, and never part of a statement.
 
-What an index serves is a walk (`app/store/postgres/walk.py`), which goes the same way whatever the database knows of
-the rows. What no index serves, or several do, is the planner's to decide.
+A filter that one index serves becomes a walk (`app/store/postgres/walk.py`), which has the same plan whatever the
+database's statistics say. For a filter that no index or several serve, the planner chooses the plan.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,19 +21,19 @@ from schemas.event import EventQuery
 from schemas.filter import And, Node, Test
 
 IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
-"""Fields in whose order the log stands: times strictly increase with seq, so that the primary key serves both."""
+"""Fields that have the order of the log. Times strictly increase with seq, so the primary key serves all of them."""
 
 _FROM, _TO = place_of("%(from)s::timestamptz"), place_of("%(to)s::timestamptz")
 
 FIRST_SEQ = f"\nevent.seq >= {_FROM}\n"
-"""Where the events from a time on begin. The times themselves are not compared: an index that sorts by seq knows only
-seqs."""
+"""A bound for events from a time on. It compares seqs, not times, because an index in the order of seq does not contain
+times."""
 
 LAST_SEQ = f"\nevent.seq < {_TO}\n"
-"""Where they end."""
+"""A bound for events before a time."""
 
 KIND_BITS = {(kind,): 2**place for place, kind in enumerate(KINDS)}
-"""Of metadata, those that have an index, and what says so in it."""
+"""The kinds of metadata that the index of kinds contains, and the bit of each."""
 
 AGENT = ("ai", "agent")
 
@@ -47,11 +47,11 @@ SHORTHANDS = {
     "parentId": "causation_id",
     "userId": "user_id",
 }
-"""What a filter may ask for that a list's query can ask for too."""
+"""Filter fields that `EventQuery` can express too, and the names that it has for them."""
 
 
 NULLABLE = {"subject_id", "correlation_id", "causation_id"}
-"""Columns whose indexes leave nulls out."""
+"""Columns whose indexes do not contain nulls."""
 
 PRODUCER = "coalesce(producer, source)"
 
@@ -66,16 +66,16 @@ class EventConditions:
     def __init__(
         self, query: EventQuery, workspace: str, only_user: str | None, *, ids: Sequence[UUID] | None = None
     ) -> None:
-        """`only_user` restricts to that user's rows whatever the query asks for, `ids` to these events.
+        """`only_user` restricts to that user's events, whatever the query asks for, and `ids` to these events.
 
-        Raises InvalidInput for its filter.
+        Raises InvalidInput for an invalid filter.
         """
         query, node = _folded(query, filter_of(query))
         self.parameters: dict[str, object] = {"workspace": workspace}
         self._counted: list[str] = [IN_WORKSPACE]
         self._others: list[str] = []
         self._indexed: dict[str, Entry] = {}
-        """Conditions that an index serves, and how it is entered."""
+        """The conditions that an index serves, and the entry of each."""
         for name in ("subject_id", "correlation_id", "causation_id", "user_id"):
             self._add(self._others, name, getattr(query, name))
         if only_user != query.user_id:
@@ -100,33 +100,39 @@ class EventConditions:
 
     @property
     def is_planned(self) -> bool:
-        """Whether the planner decides how it is read: no index serves it, or several do. Such a read may be slow."""
+        """Whether the planner chooses the plan, because no index or several serve the conditions.
+
+        Such a read may be slow.
+        """
         return self._is_free or (len(self._indexed) > 1 and not self._has_ids)
 
     @property
     def meets_others(self) -> bool:
-        """Whether events may be met on the way that do not match. Then a page may take as long as the whole log."""
+        """Whether a read may look at events that do not match.
+
+        Then a page may take as long as reading the whole log.
+        """
         entry = self._walk.entry
         return self.is_planned or bool(self._walk.rest) or (entry is not None and entry.too_many is not None)
 
     @property
     def knows_total(self) -> bool:
-        """Whether `total_sql` looks at no more than the ends of the log, or of a time range."""
+        """Whether `total_sql` looks only at the ends of the log, or of a time range."""
         return not self._others and len(self._counted) == 1 and self._has_metadata is None
 
     @property
     def is_bare(self) -> bool:
-        """Whether it asks for all events of the workspace."""
+        """Whether all events of the workspace match."""
         return len(self._conditions) == 1
 
     @property
     def sql(self) -> str:
-        """For a WHERE clause over `event`."""
+        """The conditions for a WHERE clause over `event`."""
         return " AND ".join(self._conditions)
 
     @property
     def found(self) -> str:
-        """For a FROM clause: `event`, with the WHERE clause."""
+        """`event` for a FROM clause, with the WHERE clause."""
         if not self._has_ids:
             return f"event WHERE {self.sql}"
         others = [each for each in self._conditions if each != BY_ID]
@@ -141,7 +147,7 @@ class EventConditions:
         low: Sequence[str] = (),
         high: Sequence[str] = (),
     ) -> str:
-        """A SELECT of the first events that match in the order of the log, from the seq `low` to `high`."""
+        """A SELECT of the first events that match, in the order of the log, from the seq `low` to `high`."""
         if not self.is_planned and not self._has_ids:
             return self._walk.between(low=low, high=high).rows(descending=descending, limit=limit, offset=offset)
         bounds = [*[f"event.seq >= {bound}" for bound in low], *[f"event.seq <= {bound}" for bound in high]]
@@ -152,10 +158,11 @@ class EventConditions:
 
     @property
     def total_sql(self) -> str:
-        """A query for the number of matches: from the counters or from seqs where they know it, else by counting.
+        """A query for the number of matches: from the counters or from seqs if they suffice, else by counting.
 
-        No filter is the tip's seq; a time range alone is a difference of seqs, since times strictly increase with seq;
-        type, source, having metadata and producer are counted as they are appended.
+        Without a filter it is the tip's seq + 1. With only a time range it is a difference of seqs, since times
+        strictly increase with seq. Events are counted by type, source, producer and whether they have metadata as they
+        are appended.
         """
         if self._producer is not None and len(self.parameters) == 2 and self._has_metadata is None:
             return _counted_by("producer_count", f"{IN_WORKSPACE} AND producer = %(producer)s", self._count)
@@ -174,7 +181,10 @@ class EventConditions:
 
     @property
     def digest(self) -> bytes:
-        """Stands for the filter in a cursor that carries its total: the same for whatever says the same."""
+        """A hash of the conditions, by which a cursor tells whether its total is that of this filter.
+
+        Equal conditions have equal hashes.
+        """
         return sha256(msgspec.json.encode([self.sql, self.parameters], order="sorted")).digest()[:8]
 
     @property
@@ -219,7 +229,7 @@ class EventConditions:
             self._add(self._counted, "type", pattern)
             return
         conditions = []
-        # Types that match begin with the segments before the first `*`: a prefix that the index finds.
+        # The types that match begin with the segments before the first `*`, a prefix that the index finds.
         prefix = ".".join(segments[: segments.index("*")])
         if prefix:
             conditions += ["type >= %(type_from)s", "type < %(type_to)s"]
@@ -235,14 +245,14 @@ class EventConditions:
         )
 
     def _add_node(self, node: Node, only_user: str | None) -> bool:
-        """Add what a filter says beside the query. Answers whether an index serves it."""
+        """Add the conditions of a filter to those of the query. Returns whether an index serves them."""
         before = set(self.parameters)
         sql = f"({condition(node, self.parameters, only_user=only_user)})"
         self._others.append(sql)
         added = [f"%({name})s" for name in self.parameters if name not in before]
         match list(_conjuncts(node)):
             case [Test(field, "isNull", False)] if field.name == "metadata" and field.path in KIND_BITS:
-                # A walk goes through one set of kinds after the other: a list of them would have another way be taken.
+                # The walk reads one set of kinds after the other. A list of sets would lead to another plan.
                 rest = sql.replace(may_have(*field.path, "event.metadata"), has_kind(*field.path, "event.metadata"))
                 wanted = f"value & {KIND_BITS[field.path]} > 0"
                 self._indexed[sql] = existing(kinds(), HAS_METADATA, wanted, rest=rest)
@@ -259,7 +269,7 @@ class EventConditions:
 
 
 def _one_of(column: str, values: str) -> Entry:
-    """The entries of an index for several values."""
+    """An entry of an index for several values."""
     return Entry(
         column=PRODUCER if column == "producer" else column,
         asked=f"asked (value) AS MATERIALIZED (SELECT DISTINCT unnest({values}::text[]))",
@@ -268,7 +278,7 @@ def _one_of(column: str, values: str) -> Entry:
 
 
 def _counted_by(counters: str, conditions: str, by_counting: str) -> str:
-    """The sum of counters, where this workspace's are kept."""
+    """A query for the sum of counters, or `by_counting` if counting has stopped in this workspace."""
     return (
         f"SELECT CASE WHEN counted THEN (SELECT coalesce(sum(events), 0)::bigint FROM {counters} WHERE {conditions}) "
         f"ELSE ({by_counting}) END FROM event_tip WHERE workspace_id = %(workspace)s"
@@ -276,7 +286,7 @@ def _counted_by(counters: str, conditions: str, by_counting: str) -> str:
 
 
 def behind(at: datetime | None) -> datetime | None:
-    """The first moment after `at`, where there is one."""
+    """The first instant after `at`; None if there is none."""
     try:
         return at and at + MICROSECOND
     except OverflowError:  # nothing is recorded later
@@ -284,7 +294,10 @@ def behind(at: datetime | None) -> datetime | None:
 
 
 def _folded(query: EventQuery, node: Node | None) -> tuple[EventQuery, Node | None]:
-    """What of a filter a list's query can say, said by that: its totals are counters, and its times bound the seqs."""
+    """Move the conditions that `EventQuery` can express from the filter to the query.
+
+    The totals of a query come from counters, and its times become bounds of seqs.
+    """
     rest: list[Node] = []
     for each in _conjuncts(node):
         name, value = _shorthand(each)
@@ -296,7 +309,7 @@ def _folded(query: EventQuery, node: Node | None) -> tuple[EventQuery, Node | No
 
 
 def _conjuncts(node: Node | None) -> Iterator[Node]:
-    """What all has to hold."""
+    """The conditions that must all be true."""
     if isinstance(node, And):
         for each in node.nodes:
             yield from _conjuncts(each)
@@ -305,7 +318,7 @@ def _conjuncts(node: Node | None) -> Iterator[Node]:
 
 
 def _shorthand(node: Node) -> tuple[str, object]:
-    """What a list's query calls what a node asks for, and the value; None for what it cannot say."""
+    """The field of `EventQuery` that expresses a node, and its value; the value is None if no field does."""
     match node:
         case Test(field, "eq", str(value)) if field.name in SHORTHANDS and (field.name != "type" or "*" not in value):
             return SHORTHANDS[field.name], value

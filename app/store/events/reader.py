@@ -1,4 +1,4 @@
-"""The log's read side. Nothing here holds a copy of an event; lookups that arrive together share a query."""
+"""The log's read side. Nothing here caches events. Lookups that arrive together share a query."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ from schemas.event import DEFAULT_LIMIT, EventPage, ListEvents, SynapEvent
 from schemas.written import Written
 
 MAX_SKIPPED = 1000
-"""Events that a list skips by its `offset` without becoming a search."""
+"""How many events a list may skip by its `offset` without becoming a search."""
 
 MAX_SHARED = 200
-"""Ids in one lookup."""
+"""The maximum of ids in one lookup."""
 
 NEWEST_FIRST = "newest"
-"""The order that the cursors of lists are bound to."""
+"""The name of the order in the cursors of lists."""
 
 _FOUND_COLUMNS = (
     f"user_id, seq, {EVENT_BYTES}, CASE WHEN {EVENT_BYTES} <= %(fits)s::int THEN convert_to({EVENT_JSON}, 'UTF8') END"
@@ -41,9 +41,9 @@ FIND_EVENTS_BY_HASH = f"SELECT hash, {_FOUND_COLUMNS} FROM {each_sql('hash', '%(
 
 
 def list_sql(rows: str, limit: int) -> str:
-    """`rows` as one row: their JSON or their sizes, their number, and the last seq.
+    """SQL of `rows` as one row: their JSON or their sizes, their number, and the last seq.
 
-    The numbers stand in the text, where the planner sees them; they were checked.
+    The limit is part of the text, so that the planner sees it. That is safe, because it was validated.
     """
     return f"""
         SELECT {ANSWERED}, count, last
@@ -61,14 +61,17 @@ async def total_of(database: Database, matching: EventConditions) -> int:
 
 
 class Found(Struct, frozen=True):
-    """An event, and whose it is."""
+    """An event, and its user."""
 
     user_id: str
     event: Written[SynapEvent]
 
 
 class _Lookup(Struct, frozen=True):
-    """What one query found of an event: its JSON too, if that is less than its share."""
+    """What a lookup found of one event.
+
+    It includes the JSON if that is small enough for the event's share of the lookup.
+    """
 
     user_id: str
     seq: int
@@ -77,7 +80,11 @@ class _Lookup(Struct, frozen=True):
 
 
 class _Page(Struct, frozen=True):
-    """Events, newest first: how many, the last one's seq, and of a small page the JSON, else the seqs and the sizes."""
+    """A page of events, newest first.
+
+    `count` is their number, and `last` the seq of the last one. A small page has their JSON, a large one their seqs and
+    sizes.
+    """
 
     json: bytes | None
     seqs: list[int]
@@ -85,17 +92,17 @@ class _Page(Struct, frozen=True):
     count: int
     last: int | None
     cut: bool = False
-    """Whether the size of the answer ended it."""
+    """Whether the page ended early because of its size."""
 
     def until(self, count: int) -> "_Page":
-        """Its first events."""
+        """The page with only its first `count` events."""
         if count == self.count:
             return self
         seqs, sizes = self.seqs[:count], self.sizes[:count]
         return _Page(None, seqs, sizes, count, seqs[-1], cut=True)
 
     def behind(self, count: int) -> "_Page":
-        """Its last events."""
+        """The page with only its last `count` events."""
         return _Page(None, self.seqs[-count:], self.sizes[-count:], count, self.last, cut=True)
 
 
@@ -103,7 +110,7 @@ _EMPTY = _Page(b"", [], [], 0, None)
 
 
 class EventReader:
-    """Reads the logs, for one process. For any number of tasks at once."""
+    """Reads the logs, for one process. Any number of tasks may use it at once."""
 
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
@@ -128,9 +135,9 @@ class EventReader:
         return Found(found.user_id, Written(*parts))
 
     async def events(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[list[SynapEvent]]:
-        """The events that match, newest first; with `only_user`, of that user alone.
+        """The events that match, newest first; with `only_user`, only that user's.
 
-        Raises PayloadTooLarge beyond 32 MiB, InvalidInput for a cursor that is not of this list, Unavailable.
+        Raises PayloadTooLarge beyond 32 MiB, InvalidInput for a cursor of another list, and Unavailable.
         """
         page, _ = await self._at(EventConditions(query, workspace, only_user), query, self._place(workspace, query))
         if page.cut:
@@ -141,7 +148,9 @@ class EventReader:
         return Written(b"[", *parts, b"]")
 
     async def page(self, workspace: str, query: ListEvents, only_user: str | None) -> Written[EventPage]:
-        """One page, newest first, and how many match. It ends early at 32 MiB. Raises as `events` does.
+        """One page, newest first, and the number of all matches.
+
+        It ends early at 32 MiB, and raises what `events` raises.
 
         The matches are counted on the first page; the cursor carries the number to the others.
         """
@@ -166,7 +175,7 @@ class EventReader:
         return Written(b'{"events":[', *parts, *fields, b"}")
 
     async def _at(self, matching: EventConditions, query: ListEvents, place: Cursor | None) -> tuple[_Page, int | None]:
-        """The page at `place`, and the seq that the page before it lies before (all of it is newer); None for none."""
+        """The page at `place`, and the seq for the cursor of the previous, newer page; None if there is none."""
         if place is None or query.direction != "backward":
             page = await self._read(matching, query, place)
             count = fitting(page.sizes) if page.sizes else page.count
@@ -184,7 +193,7 @@ class EventReader:
         count = fitting(page.sizes[::-1]) if page.sizes else page.count
         if count == page.count:
             return page, newer[-1] if has_more else None
-        page = page.behind(count)  # it must reach the place, and begins later
+        page = page.behind(count)  # the page must end next to the place, so it begins later
         return page, page.seqs[0]
 
     def _place(self, workspace: str, query: ListEvents) -> Cursor | None:
@@ -193,7 +202,7 @@ class EventReader:
         return self._cursors.open(query.cursor, order=NEWEST_FIRST, workspace=workspace)
 
     async def _read(self, matching: EventConditions, query: ListEvents, place: Cursor | None) -> _Page:
-        """What is behind `place`, however large: measured where that is not small."""
+        """Read the page behind `place`. A large page is only measured."""
         limit = query.limit or DEFAULT_LIMIT
         before = {} if place is None else {"before": place.seq}
         skipped = 0 if place else query.offset or 0
@@ -217,22 +226,22 @@ class EventReader:
     async def _rows(
         self, matching: EventConditions, sql: str, parameters: Mapping[str, object], *, is_long: bool = False
     ) -> list[Row]:
-        """What a statement over the matches returns: a search, unless an index leads from match to match."""
+        """Run a statement over the matches. It is a search, unless an index finds only matches."""
         if is_long or matching.meets_others:
             return await self._database.search(sql, parameters, is_planned=matching.is_planned)
         return await self._database.rows(sql, parameters)
 
     async def _look_up(self, workspace: str, waiting: dict[UUID | bytes, list[asyncio.Future[_Lookup | None]]]) -> None:
-        """Answer what waits, then what gathered meanwhile, until nothing does."""
+        """Look up what waits, then what gathered meanwhile, until nothing waits."""
         while waiting:
-            await asyncio.sleep(0)  # the other calls of this turn of the loop join
+            await asyncio.sleep(0)  # lets the other calls of this turn of the event loop join
             batch = {reference: waiting.pop(reference) for reference in list(waiting)[:MAX_SHARED]}
             outcome: dict[UUID | bytes, _Lookup] | Exception
             try:
                 outcome = await self._find(workspace, list(batch))
-            except Exception as error:  # noqa: BLE001 - the lookups behind go on, and each caller gets the error as its own
+            except Exception as error:  # noqa: BLE001 - later lookups go on, and each caller gets the error as its own
                 outcome = error
-                for reference, futures in waiting.items():  # told now, rather than when they have failed as well
+                for reference, futures in waiting.items():  # they fail now, without a query that would fail as well
                     batch.setdefault(reference, []).extend(futures)
                 waiting.clear()
             for reference, futures in batch.items():
@@ -243,7 +252,7 @@ class EventReader:
                         future.set_exception(outcome)
                     else:
                         future.set_result(outcome.get(reference))
-        # No await since it was seen empty: nothing can have been put into it.
+        # There was no await since it was empty, so nothing can have been put into it.
         del self._waiting[workspace]
 
     async def _find(self, workspace: str, references: list[UUID | bytes]) -> dict[UUID | bytes, _Lookup]:

@@ -15,8 +15,8 @@ EVENT_JSON = f"""concat(
     ',"causationId":' || to_json(causation_id), ',"occurredAt":"' || {INSTANT.format("occurred_at")} || '"',
     ',"timestamp":"', {INSTANT.format("recorded_at")}, '","seq":', seq, ',"hash":"sha256:', encode(hash, 'hex'), '"',
     CASE WHEN erased THEN ',"erased":true' END, '}}')"""
-"""A row as the JSON of `SynapEvent`, in one value: `concat` leaves out what is null, and `data` and `metadata` are
-spliced in as the text that they are. Written by the database because it costs a fifth of what it costs in Python, and
+"""A row as the JSON of `SynapEvent`, in one value: `concat` leaves out nulls, and `data` and `metadata` are inserted as
+the text that is stored. The database writes the JSON because that takes a fifth of the time that Python takes, and
 because a page then crosses the socket as one value instead of fifteen for each row."""
 
 LEDGER_JSON = f"""concat(
@@ -40,23 +40,23 @@ BROWSE_JSON = f"""concat(
 """A row as the JSON of `BrowsedEvent`."""
 
 EVENT_BYTES = "octet_length(data) + coalesce(octet_length(metadata), 0)"
-"""The size of a row, known without reading it."""
+"""The size of a row's data and metadata. PostgreSQL knows it without reading the values."""
 
 FOUND = (
     "seq, type, source, coalesce(producer, source), metadata IS NOT NULL, subject_id, correlation_id, causation_id, "
     "user_id, recorded_at, occurred_at, id"
 )
-"""What `to_found` reads, in its order, before the event's JSON."""
+"""The columns that `to_found` reads, in its order. The event's JSON follows them."""
 
 BODY = (
     "id, type, erased, hash, user_id, source, data, subject_id, producer, metadata, correlation_id, causation_id, "
     "occurred_at"
 )
-"""What `to_body` reads, in its order, after what says which event it is."""
+"""The columns that `to_body` reads, in its order, after those that identify the event."""
 
 
 def to_found(row: Row) -> FoundEvent:
-    """A row that begins with `FOUND` and the event's JSON, as filters look at it."""
+    """The event of a row that begins with `FOUND` and the event's JSON, as filters read it."""
     return FoundEvent(
         seq=row[0],
         type=row[1],
@@ -74,7 +74,7 @@ def to_found(row: Row) -> FoundEvent:
 
 
 def to_body(row: Row) -> Body:
-    """A row of `BODY` as what its caller sent."""
+    """The body of a row of `BODY`."""
     return Body(
         user_id=row[4],
         source=row[5],
@@ -89,5 +89,5 @@ def to_body(row: Row) -> Body:
 
 
 def array(values: Iterable[str | int]) -> str:
-    """An array literal, of our own ids or of numbers: psycopg adapts a list element by element, which is slow."""
+    """An array literal of our own ids or of numbers. psycopg would adapt a list element by element, which is slow."""
     return f"{{{','.join(map(str, values))}}}"

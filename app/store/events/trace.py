@@ -1,12 +1,12 @@
 """The causal tree of an event, from the log itself.
 
-An event names its cause by the `causationId`, free text that may name anything. It names an event where it is the UUID,
-in lower case, of one in the same workspace: as `parent` and `children` of a filter read it. So each event has one cause
-at most: those that led to it are a line, those that it led to are a tree, and a cycle (an id may be named before it is
-logged) can only close where a walk began, or among causes.
+An event's `causationId` is free text. It names the event's cause if it is the UUID, in lower case, of an event in the
+same workspace; the filter fields `parent` and `children` read it in the same way. So each event has at most one cause:
+its ancestors are a line, and its descendants a tree. An id may be named before it is logged, so there can be a cycle.
+It can only close at the event where a walk began, or among its ancestors.
 
-A trace is one statement, and so of one moment. Every step is a look into an index, and as many are made as events are
-answered, however many there are.
+A trace is one statement, so it shows one moment. Each step is an index lookup, and the number of steps depends only on
+how many events are returned.
 """
 
 from uuid import UUID
@@ -30,7 +30,7 @@ TRACED_JSON = f"""concat(
 """A row, with its `ai` and its `depth`, as the JSON of `TracedEvent`."""
 
 _VISIBLE = "(%(only_user)s::text IS NULL OR user_id = %(only_user)s::text)"
-"""True of the events that the caller may see."""
+"""SQL that is true of the events that the caller may see."""
 
 _CAUSE = f"CASE WHEN ancestor.causation_id ~ '{USUAL_UUID}' THEN ancestor.causation_id::uuid END"
 """The id of an event's cause, if it is one."""
@@ -43,16 +43,16 @@ def _part(name: str) -> str:
 
 
 def _named_by(column: str, value: str, condition: str) -> Walk:
-    """The visible events that have a value, and meet the condition."""
+    """A walk over the visible events that have this value in the column, and meet the condition."""
     return Walk(entry=Entry(column=column, value=value, where=f"{column} IS NOT NULL"), rest=[_VISIBLE, condition])
 
 
 def _trace_sql(named: str) -> str:
-    """The trace of the event that a SELECT names, as one row.
+    """SQL of the trace of the event that a SELECT returns, as one row.
 
-    That is its event (empty where there is none), three lists, how many were found, and how deep. One more is looked
-    for than is shown, in each direction: it says that there are more. LATERAL and LIMIT hold every step to the index;
-    the walk down stops when it has yielded enough, level by level.
+    The row has the event (empty if there is none), three lists, how many events were found, and how deep. In each
+    direction it looks for one event more than it shows, to know whether there are more. LATERAL and LIMIT make every
+    step use the index. The walk down goes level by level, and stops when it has enough.
     """
     effects = _named_by("causation_id", "descendant.id::text", "seq <> (SELECT seq FROM root)").rows(
         descending=False, limit="%(limit)s::int + 1"
@@ -121,7 +121,7 @@ TRACE_BY_HASH = _trace_sql(one_sql("hash", "%(named)b::bytea"))
 
 
 class CausalTree:
-    """Walks from an event to those that led to it and to those that it led to. For any number of tasks at once."""
+    """Walks from an event to its ancestors and descendants. Any number of tasks may use it at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -129,11 +129,11 @@ class CausalTree:
     async def trace(
         self, workspace: str, reference: UUID | bytes, only_user: str | None, *, limit: int, depth: int
     ) -> Written[Trace] | None:
-        """The trace of the event with this id, or with this hash (32 bytes); None where there is none.
+        """The trace of the event with this id, or with this hash (32 bytes); None if there is no such event.
 
-        With `only_user` there are events of that user alone: a walk ends where another's would be next. At most `limit`
-        events beside the first, causes before effects before the others, at most `depth` steps away.
-        Raises Unavailable.
+        With `only_user` it contains only that user's events, and a walk ends at an event of another user. It contains
+        at most `limit` events besides the event itself, each at most `depth` steps away: first ancestors, then
+        descendants, then events with the same correlation id. Raises Unavailable.
         """
         parameters = {
             "workspace": workspace,
@@ -162,7 +162,10 @@ class CausalTree:
 def _ends(
     highest: int, above: int, within: int, below: int, causal: int, beside: int, *, limit: int, depth: int
 ) -> TraceEnds:
-    """Which lists were cut, from how many were found: `within` the depth, and `below` in all."""
+    """Which lists were cut, and by which bound.
+
+    Of the descendants found, `below` in all, `within` are within the depth.
+    """
     ancestors: Bound | None = None
     descendants: Bound | None = None
     if highest > above:
