@@ -1,1 +1,1 @@
-"""The ledger: trees, checkpoints, exports and signing keys."""
+"""The ledger: Merkle trees, checkpoints, exports and the history of signing keys."""

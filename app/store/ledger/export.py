@@ -1,9 +1,10 @@
 """Exports: a log, or a part of it, as one signed bundle that anyone can verify (`docs/reference/evlog1.md`, Exports).
 
-Written piece by piece: the server holds two pieces, however long the log is. An event is never changed, so the pieces
-need no common snapshot, which would hold up the database for as long as the reader takes. Where it ends is fixed at the
-start. An event that is erased while it is written has its body or not, but never stands beside the event that says that
-it was erased; then the checkpoint is of the whole log, so that a missing body is unconfirmed here, not forged.
+An export is written piece by piece: the server holds two pieces in memory, however long the log is. Events never
+change, so the pieces need no common snapshot, which would burden the database for as long as the client reads. The last
+seq is fixed at the start. An event that is erased meanwhile may appear with or without its body, but the bundle ends
+before the event that reports the erasure. So its checkpoint covers the whole log then: a verifier calls the missing
+body unconfirmed, not forged.
 """
 
 import asyncio
@@ -35,18 +36,18 @@ T = TypeVar("T")
 
 PIECE_EVENTS = 1000
 PIECE_BYTES = 2**21
-"""Of data and metadata in a piece; it has one event at least."""
+"""The maximum of data and metadata in a piece, which has at least one event."""
 
 PATIENCE_SECONDS = 30.0
-"""How long the database may be away in the middle of an export."""
+"""How long an export waits for a database that is away."""
 
 RETRY_SECONDS = 0.5
 
 MAX_OPEN = 8
-"""Exports of one workspace that a process makes at once."""
+"""How many exports of one workspace a process writes at once."""
 
 MAX_OPEN_IN_ALL = 32
-"""Exports that a process makes at once: it holds some MiB for each."""
+"""How many exports a process writes at once. Each takes some MiB of memory."""
 
 BUSY_SECONDS = 10
 """The retry-after of an export beyond the maximum."""
@@ -59,7 +60,7 @@ SELECT convert_to(E',\\n' || string_agg({LEDGER_JSON}, E',\\n' ORDER BY seq), 'U
     ) AS piece WINDOW oldest AS (ORDER BY seq)
 ) AS measured WHERE bytes <= {PIECE_BYTES} OR place = 1
 """
-"""The next entries of a log as JSON, up to a size, and the last seq among them."""
+"""The next events of a log as JSON, up to a size, and the last seq among them."""
 
 _ERASED_SINCE = Walk(entry=Entry(column="type", value=f"'{ERASED_TYPE}'"), low=["%(last)s::bigint + 1"])
 
@@ -71,12 +72,12 @@ LEFT JOIN LATERAL ({one_sql("seq", "%(first)s")}) AS first ON true
 LEFT JOIN LATERAL ({one_sql("seq", "%(last)s")}) AS last ON true
 WHERE tip.workspace_id = %(workspace)s
 """
-"""What a bundle says of its first and last event and of the log's tip, and whether anything was erased since its last
-event."""
+"""The facts at the end of a bundle: about its first and last event and the log's tip, and whether anything was erased
+since its last event."""
 
 
 class Sealed(Struct, frozen=True):
-    """The ends of an exported part: their hashes, the key in force behind it, and how the log goes on."""
+    """The ends of an exported part: their hashes, the key in force after it, and how the log continues."""
 
     root: bytes
     tip: bytes
@@ -87,7 +88,7 @@ class Sealed(Struct, frozen=True):
 
 
 class Export:
-    """One export. `open` it, then iterate over its text once."""
+    """One export. Call `open`, then iterate over its text once."""
 
     def __init__(self, database: Database, ledger: Ledger, trees: Trees, workspace: str) -> None:
         self.id = f"exp_{uuid_utils.uuid7().hex}"
@@ -100,9 +101,9 @@ class Export:
         self._to_end = False
 
     async def open(self, first: int | None, last: int | None) -> "Export":
-        """Fix the part: from the seq `first` to `last` (None: the end of the log), both included.
+        """Fix the exported part: from the seq `first` to `last` (None: the end of the log), both included.
 
-        Raises InvalidInput for a part that the log does not have, NotFound, Unavailable.
+        Raises InvalidInput if the log does not have this part, NotFound, and Unavailable.
         """
         end, _ = await self._ledger.tip(self.workspace)
         self.first, self.last, self._to_end = first or 0, end if last is None else last, last is None
@@ -112,11 +113,11 @@ class Export:
             raise InvalidInput([Issue("toSeq", f"is past the end of the log, which is seq {end}; leave it out")])
         if self.last < self.first and end >= 0:
             raise InvalidInput([Issue("toSeq", "must not be less than fromSeq")])
-        self._ledger.signer((await self._seal()).kid)  # now: later there is no way to say that it is not here
+        self._ledger.signer((await self._seal()).kid)  # raises now if the key is missing: later the response has begun
         return self
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """The text of the bundle, in pieces. Raises Unavailable where the database stays away."""
+        """Yield the text of the bundle in pieces. Raises Unavailable if the database stays away."""
         node = await _patiently(self._ledger.node)
         yield (
             f'{{"export_id":"{self.id}","node_did":"{node.node_did}","log":"{self.workspace}",'
@@ -132,7 +133,7 @@ class Export:
         yield await _patiently(partial(self._end, sealed))
 
     async def _pieces(self, after: int) -> AsyncGenerator[tuple[bytes, int], None]:
-        """Each piece behind `after`, and its last seq; the next is read while one is sent."""
+        """Yield each piece behind `after`, and its last seq. The next piece is read while one is sent."""
         reading = self._reading(after) if after < self.last else None
         while reading is not None:
             text, after = await self._piece(reading, after)
@@ -140,7 +141,10 @@ class Export:
             yield text, after
 
     async def _piece(self, reading: asyncio.Task[list[Row]], after: int) -> tuple[bytes, int]:
-        """What `reading` finds behind `after`, where the database is away what a later one does."""
+        """Return the piece behind `after` that `reading` reads.
+
+        If it fails because the database is away, read it again.
+        """
 
         async def read() -> list[Row]:
             nonlocal reading
@@ -152,13 +156,16 @@ class Export:
         return text, seq
 
     def _reading(self, after: int) -> asyncio.Task[list[Row]]:
-        """One read. It is never cut short, which would cost the pool a connection: it ends soon by itself."""
+        """Start one read. It is never cancelled, because that would cost the pool a connection.
+
+        It ends soon by itself.
+        """
         reading = asyncio.create_task(self._read(after))
-        reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # maybe nobody waits any more
         return reading
 
     async def _read(self, after: int) -> list[Row]:
-        """A piece, of which who downloads the export holds what it has."""
+        """Read a piece. The call of the export holds memory for what it read."""
         parameters = {"workspace": self.workspace, "after": after, "last": self.last}
         await hold(self.workspace, PIECE_BYTES)
         size = 0
@@ -178,7 +185,7 @@ class Export:
         return Sealed(root or GENESIS, tip or GENESIS, kid or log_kid, log_seq, log_kid, erased_since)
 
     async def _end(self, sealed: Sealed) -> bytes:
-        """What follows the events."""
+        """The text after the events."""
         node = await self._ledger.node()
         generated_at = instant(datetime.now(UTC))
         count = self.last - self.first + 1
@@ -194,7 +201,7 @@ class Export:
             tip=tip,
             generated_at=generated_at,
         )
-        # To the end of the log: the checkpoint is of what is here, so that a verifier can make its root anew.
+        # If the bundle contains the whole log, the checkpoint covers exactly that, so a verifier can compute its root.
         is_whole = self._to_end and not sealed.erased_since
         size, kid = (self.last + 1, sealed.kid) if is_whole else (sealed.log_seq + 1, sealed.log_kid)
         nodes = await self._trees.nodes(self.workspace, size, [self.last, size - 1] if count else [])
@@ -216,13 +223,13 @@ class Export:
 
 
 async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """What `read` answers, tried again while the database is away, but not for ever."""
+    """Return the result of `read`, which is retried while the database is away, up to `PATIENCE_SECONDS`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE_SECONDS
     while True:
         try:
             return await read()
-        except RateLimited as error:  # by other reads of its workspace
+        except RateLimited as error:  # other reads of its workspace fill the limit
             await asyncio.sleep(error.retry_after_seconds)
         except Unavailable:
             if loop.time() > deadline:
@@ -231,16 +238,18 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
 
 
 class Exports:
-    """Makes exports, for one process. For any number of tasks."""
+    """Opens exports, for one process. Any number of tasks may use it at once."""
 
     def __init__(self, database: Database, ledger: Ledger, trees: Trees) -> None:
         self._parts = database, ledger, trees
         self._open: WeakSet[Export] = WeakSet()
 
     async def open(self, workspace: str, first: int | None, last: int | None) -> Export:
-        """An export of a log from the seq `first` to `last`, which counts until nobody holds it any more.
+        """Open an export of a log from the seq `first` to `last`.
 
-        Raises RateLimited or Unavailable if too many are open, else as `Export.open` does.
+        It counts as open until nothing references it any more.
+
+        Raises RateLimited or Unavailable if too many are open, and what `Export.open` raises.
         """
         if sum(each.workspace == workspace for each in self._open) >= MAX_OPEN:
             raise limited(

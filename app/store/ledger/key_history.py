@@ -1,4 +1,4 @@
-"""How the install's signing keys followed each other."""
+"""The history of the install's signing keys."""
 
 import base64
 
@@ -9,11 +9,11 @@ from app.store.postgres.pipe import Row
 from schemas.ledger import Rotation
 
 LIST_ROTATIONS = "SELECT kid_old, kid_new, rotated_at, signature_old, signature_new FROM key_rotation ORDER BY number"
-"""Every change of keys, the first one first."""
+"""Every change of keys, the oldest first."""
 
 
 def to_rotation(row: Row) -> Rotation:
-    """A row of `LIST_ROTATIONS`."""
+    """The rotation in a row of `LIST_ROTATIONS`."""
     kid_old, kid_new, rotated_at, signature_old, signature_new = row
     return Rotation(
         kid_old=kid_old,
@@ -25,10 +25,10 @@ def to_rotation(row: Row) -> Rotation:
 
 
 def kids(connection: psycopg.Connection, node: str) -> list[str]:
-    """Every key that the install `node` ever had, the first first."""
+    """The kid of every key that the install `node` has had, the oldest first."""
     return [node.removeprefix("did:key:"), *(each.kid_new for each in key_history(connection))]
 
 
 def key_history(connection: psycopg.Connection) -> list[Rotation]:
-    """Every rotation, the first first."""
+    """Every change of keys, the oldest first."""
     return [to_rotation(row) for row in connection.execute(LIST_ROTATIONS)]

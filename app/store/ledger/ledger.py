@@ -1,4 +1,4 @@
-"""The ledger's read side: events as strangers verify them, the install's keys, checkpoints and proofs."""
+"""The ledger's read side: events as verifiers read them, the install's keys, checkpoints and proofs."""
 
 import base64
 from uuid import UUID
@@ -50,13 +50,13 @@ FIND_ENTRY_BY_HASH = one_sql("hash", "%(named)b::bytea", columns=_ENTRY_COLUMNS)
 
 
 def entries_sql(rows: str, limit: int) -> str:
-    """`rows`, oldest first, as one row: their JSON or their sizes."""
+    """SQL of `rows`, oldest first, as one row: their JSON or their sizes."""
     page = f"SELECT {measured(LEDGER_JSON, limit, order='ORDER BY seq')} FROM ({rows}) AS page"
     return f"SELECT {ANSWERED} FROM ({page}) AS measured"
 
 
 class FoundEntry(Struct, frozen=True):
-    """An event of the ledger: its place, its leaf, whose it is, and its JSON."""
+    """An entry of the ledger: the seq, hash, user and JSON of an event."""
 
     seq: int
     hash: bytes
@@ -65,10 +65,10 @@ class FoundEntry(Struct, frozen=True):
 
 
 class Ledger:
-    """Reads and proves, for one process. For any number of tasks. Everything may raise Unavailable."""
+    """Reads entries and makes proofs, for one process. For any number of tasks. Every method may raise Unavailable."""
 
     def __init__(self, database: Database, trees: Trees, keys: Keyring, origin: str) -> None:
-        """`origin` is the first part of the origin of its checkpoints."""
+        """`origin` is the first part of the checkpoints' origins."""
         self._database = database
         self._trees = trees
         self._keys = keys
@@ -77,7 +77,7 @@ class Ledger:
     async def entries(
         self, workspace: str, query: EventQuery, limit: int, only_user: str | None
     ) -> Written[LedgerPage]:
-        """The oldest events that match, and how many do; with `only_user`, of that user alone."""
+        """The oldest events that match, and the number of all matches; with `only_user`, only that user's."""
         matching = EventConditions(query, workspace, only_user)
         rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
@@ -87,7 +87,7 @@ class Ledger:
         seqs, sizes = pieces.measures(large)
         count = fitting(sizes)
         parts = await pieces.page(self._database, workspace, LEDGER_JSON, json, seqs[:count], sizes[:count])
-        # Behind the events, which may become more meanwhile: a total is never less than what it counts.
+        # Counted after the events are read: otherwise the total could be less than their number.
         total = await total_of(self._database, matching)
         return Written(b'{"events":[', *parts, b'],"total":%d}' % total)
 
@@ -102,7 +102,7 @@ class Ledger:
         return found
 
     async def node(self) -> LedgerNode:
-        """Who signs."""
+        """The install's id and signing keys."""
         [identity], rotations = await self._database.atomic([(GET_IDENTITY, {}), (LIST_ROTATIONS, {})])
         node, kid = identity
         history = [to_rotation(row) for row in rotations]
@@ -123,13 +123,13 @@ class Ledger:
         return rows[0][0], rows[0][1]
 
     async def checkpoint(self, workspace: str) -> SignedCheckpoint:
-        """The tree of a log now, signed. Raises NotFound."""
+        """A signed checkpoint of a log as it is now. Raises NotFound."""
         seq, kid = await self.tip(workspace)
         nodes = await self._trees.nodes(workspace, seq + 1, [seq] if seq >= 0 else [])
         return self.sign(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
 
     async def inclusion(self, workspace: str, entry: FoundEntry) -> InclusionProof:
-        """The proof that an event of a log is in its tree now."""
+        """The proof that the current tree of a log contains an event."""
         last, kid = await self.tip(workspace)
         nodes = await self._trees.nodes(workspace, last + 1, [entry.seq, last])
         node = await self.node()
@@ -142,7 +142,10 @@ class Ledger:
         )
 
     async def consistency(self, workspace: str, old: int, new: int, tip: tuple[int, str]) -> ConsistencyProof:
-        """The proof that the tree of size `new` extends that of `old`; the log, which ended at `tip`, has both."""
+        """The proof that the tree of size `new` extends that of size `old`.
+
+        The log, which ended at `tip`, must have both.
+        """
         last, kid = tip
         nodes = await self._trees.nodes(workspace, new, [size - 1 for size in (old, new) if size])
         node = await self.node()
@@ -157,14 +160,14 @@ class Ledger:
         )
 
     def sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
-        """A checkpoint by the key `kid`."""
+        """Sign a checkpoint with the key `kid`."""
         origin = f"{self._origin}/{workspace}"
         note = checkpoint.sign(Checkpoint(origin, size, root), self.signer(kid))
         [encoded] = _texts([root])
         return SignedCheckpoint(note=note, origin=origin, size=size, root=encoded, vkey=checkpoint.vkey(origin, kid))
 
     def signer(self, kid: str) -> Signer:
-        """The key `kid`. Raises Unavailable where it is not here (yet)."""
+        """The signer with the key `kid`. Raises Unavailable if this server does not have that key (yet)."""
         try:
             signer = self._keys.signer(kid)
         except (ValueError, OSError):
@@ -175,7 +178,7 @@ class Ledger:
 
 
 def keys_up_to(node: LedgerNode, kid: str) -> list[SigningKey]:
-    """The install's keys up to the one that signed a checkpoint: a later one came since."""
+    """The install's keys up to the one that signed a checkpoint, without keys that came later."""
     place = next(place for place, key in enumerate(node.keys) if key.kid == kid)
     return node.keys[: place + 1]
 

@@ -1,8 +1,8 @@
-"""The logs' Merkle trees (RFC 6962), kept as the roots of every eighth height.
+"""The logs' Merkle trees (RFC 6962), stored as the nodes of every eighth height.
 
-They follow the log and are no part of an append: whoever needs a proof lets the tree grow first, and a long stretch of
-appends lets it grow meanwhile, so that nobody waits for more than some thousands of hashes. A proof then reads some
-hundreds of hashes however long the log is.
+An append does not write to the tree. A reader that needs a proof extends the tree first. If many events are appended,
+the tree also grows in the background, so that no reader waits for more than some thousands of hashes. A proof then
+reads some hundreds of hashes, however long the log is.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from app.store.postgres.pipe import Call
 from schemas.errors import Unavailable
 
 WIDTH = 2**STORED_BITS
-"""Nodes that one of the next stored height covers."""
+"""How many nodes of one stored height a node of the next stored height covers."""
 
 MAX_GROWN = 16
-"""Nodes that one step makes: 4,096 hashes, some milliseconds of work."""
+"""How many nodes one step computes: 4,096 hashes, some milliseconds of work."""
 
 LIST_LEAVES_BETWEEN = """
 SELECT seq, hash FROM event WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s ORDER BY seq
 """
-"""The leaves of a tree between two seqs, which are the hashes of its events."""
+"""The leaves of a tree between two seqs, which are the hashes of the events."""
 
 LIST_NODES_BETWEEN = """
 SELECT place, hash FROM merkle_node
@@ -42,7 +42,7 @@ INSERT INTO merkle_node (workspace_id, height, place, hash)
 SELECT %(workspace)s, %(height)s, %(first)s + place - 1, hash
 FROM unnest(%(hashes)b::bytea[]) WITH ORDINALITY AS node (hash, place) ON CONFLICT DO NOTHING
 """
-"""Stores nodes of one height. Every process makes the same nodes, so it does not matter whose are first."""
+"""Stores nodes of one height. Every process computes the same nodes, so it does not matter which process is first."""
 
 
 class Trees:
@@ -51,40 +51,40 @@ class Trees:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._grown: dict[str, int] = {}
-        """Up to which size a tree is known to have grown."""
+        """The size up to which each tree is known to be stored."""
         self._growing: dict[str, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """Held by who makes nodes of a tree."""
+        """Held while a task computes nodes of a tree."""
 
     def committed(self, workspace: str, seq: int) -> None:
-        """The log has reached `seq`: its tree grows now if it is far behind."""
+        """Note that a log has reached `seq`. If its tree is far behind, it grows now."""
         if seq - self._grown.setdefault(workspace, seq) >= MAX_GROWN * WIDTH and workspace not in self._growing:
             task = self._growing[workspace] = asyncio.create_task(self._follow(workspace, seq + 1))
             task.add_done_callback(lambda _: self._growing.pop(workspace))
 
     async def nodes(self, workspace: str, size: int, places: Iterable[int]) -> Stored:
-        """What it takes to prove something about the leaves at `places` in a tree of `size`. Raises Unavailable."""
+        """The nodes that a proof about the leaves at `places` in a tree of `size` needs. Raises Unavailable."""
         wanted = ranges(places, size)
         await self._grow(workspace, size)
         found = await self._database.atomic([_read(workspace, each) for each in wanted])
         return Stored({(each.height, row[0]): row[1] for each, rows in zip(wanted, found, strict=True) for row in rows})
 
     async def close(self) -> None:
-        """End what is under way: it is done again where it is needed."""
+        """Cancel the work in the background. It is repeated when it is needed."""
         for task in list(self._growing.values()):
             task.cancel()
         await asyncio.gather(*self._growing.values(), return_exceptions=True)
 
     async def _follow(self, workspace: str, size: int) -> None:
-        with suppress(Unavailable, KeyError):  # a reader that needs the tree lets it grow itself
+        with suppress(Unavailable, KeyError):  # a reader that needs the tree extends it itself
             await self._grow(workspace, size)
 
     async def _grow(self, workspace: str, size: int) -> None:
-        """Make what nodes there are in a tree of `size` and not yet stored."""
+        """Compute and store the missing nodes of a tree of `size`."""
         height = STORED_BITS
         while complete := size >> height:
             if await self._stored(workspace, height) < complete:
-                async with self._locks.setdefault(workspace, asyncio.Lock()):  # one makes them, for all who wait
+                async with self._locks.setdefault(workspace, asyncio.Lock()):  # one task computes them for all
                     await self._fill(workspace, height, complete)
             height += STORED_BITS
         self._grown[workspace] = max(size, self._grown.get(workspace, 0))
@@ -95,7 +95,7 @@ class Trees:
         return int(stored)
 
     async def _fill(self, workspace: str, height: int, complete: int) -> None:
-        """Make the nodes of a height up to `complete`."""
+        """Compute and store the nodes of a height, until `complete` of them are stored."""
         stored = await self._stored(workspace, height)
         while stored < complete:
             stored += await self._step(workspace, height, stored, min(complete - stored, MAX_GROWN))
@@ -105,7 +105,7 @@ class Trees:
         query, parameters = _read(workspace, below)
         rows = await self._database.rows_alone(query, parameters)
         if len(rows) < count * WIDTH:
-            raise KeyError(len(rows))  # an event is missing: a tree without it would be stored for good
+            raise KeyError(len(rows))  # an event is missing: the wrong tree would be stored permanently
         hashes = []
         for start in range(0, len(rows), WIDTH):
             frontier = Frontier()

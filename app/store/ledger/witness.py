@@ -1,11 +1,10 @@
-"""The witness: logs say where audit chains end, so that their signatures cover the audit.
+"""The witness writes the ends of audit chains into logs, so that the logs' signatures cover the audit.
 
-The log `_node` says it of every chain that moved: hourly, by whichever process is first, and when a process ends.
-It is said in one transaction with the note that it was, under the lock on that log, so that no two processes say the
-same.
+The log `_node` reports the end of every chain that has grown: every hour, and when a process ends. One transaction
+under the lock on that log appends the report and records that it exists, so no two processes report the same.
 
-The log of a workspace says it of the workspace's own chain, once the oldest entry of which it has not told is an hour
-old: so at most once an hour, and only after the audit has grown.
+The log of a workspace reports the end of the workspace's own chain when the oldest unreported entry is an hour old. So
+it does so at most once an hour, and only if the audit has grown.
 """
 
 import asyncio
@@ -23,19 +22,19 @@ from app.store.postgres.pipe import Call, PipedConnection
 from schemas.errors import NotFound, Unavailable
 
 TELL_SECONDS = 3600.0
-"""How old an entry of a workspace's audit is when the workspace's own log tells of it."""
+"""How old an unreported entry of a workspace's audit is when the workspace's own log reports the audit."""
 
 LOOK_SECONDS = 60.0
-"""Between two looks whether an hour has passed."""
+"""The time between two checks whether an hour has passed."""
 
 CLOSE_SECONDS = 4.0
-"""How long a process that stops tries: what it leaves is said by the next one."""
+"""How long a process that stops tries to write a report. If it fails, the next process writes it."""
 
 logger = structlog.get_logger("synap.witness")
 
 
 class Witness:
-    """The witness of one process. `open` it before use, `close` it at the end. For one event loop."""
+    """The witness of one process, for one event loop. Call `open` before use and `close` at the end."""
 
     def __init__(
         self,
@@ -54,11 +53,11 @@ class Witness:
         self._looking: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to look."""
+        """Begin to check every `look_seconds`."""
         self._looking = asyncio.create_task(self._look())
 
     async def close(self) -> None:
-        """Say what was not said yet, unless the database is away. Before the log is closed, which it is appended to."""
+        """Write what is unreported, unless the database is away. Call it before the log is closed."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
@@ -66,7 +65,7 @@ class Witness:
             await asyncio.wait_for(self._say_and_tell(only_if_due=False), CLOSE_SECONDS)
         except (Unavailable, TimeoutError):
             logger.warning("the ends of the audit chains were not written; the next server does it")
-        except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
+        except Exception as error:  # noqa: BLE001 - the rest of the server must still be closed
             logger.error("defect", defect=type(error).__name__)
 
     async def _look(self) -> None:
@@ -75,28 +74,28 @@ class Witness:
             try:
                 with suppress(Unavailable):
                     await self._say_and_tell(only_if_due=True)
-            except Exception as error:  # noqa: BLE001 - the loop goes on: the next hour has to be said as well
+            except Exception as error:  # noqa: BLE001 - the loop goes on, because the next hour needs a report too
                 logger.error("defect", defect=type(error).__name__)
 
     async def _say_and_tell(self, *, only_if_due: bool) -> None:
         if not only_if_due or await self._audit.is_witness_due():
             await self._say(only_if_due=only_if_due)
         for log in await self._audit.logs_to_tell(self._tell_seconds):
-            with suppress(NotFound, Unavailable):  # one log that takes no event holds up no other
+            with suppress(NotFound, Unavailable):  # a log that accepts no event does not delay the others
                 await self._log.append_with(log, partial(self._prepare_own, log))
 
     async def _prepare_own(self, log: str, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
-        """What a workspace's own log tells of its audit, unless another process has just told it."""
+        """Draft the report for a workspace's own log, unless another process has just written one."""
         tips = await claim_untold(connection, log, self._tell_seconds)
         return ([self._draft(tips)], []) if tips else ([], [])
 
     async def _say(self, *, only_if_due: bool) -> None:
-        """Append what is unsaid, in as many events as it takes."""
+        """Report all chains in the log `_node`, in as many events as it takes."""
         while await self._say_some(only_if_due=only_if_due) == MAX_TIPS:
             only_if_due = False
 
     async def _say_some(self, *, only_if_due: bool) -> int:
-        """Append one event. Answers how many chains it speaks of; 0 where there was nothing to say."""
+        """Append one event. Returns how many chains it reports; 0 if there was nothing to report."""
         tips: list[AuditEnd] = []
 
         async def prepare(connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
