@@ -1,7 +1,7 @@
-"""What the processes look for now and then: logs to look through, subscriptions that are behind, deliveries due.
+"""The work that processes look for now and then: logs to dispatch, subscriptions behind, and deliveries due.
 
-What is looked for every two seconds is found by indexes of what is owed, so it costs nothing if nothing is owed. The
-logs that have subscriptions are read as a whole, and therefore seldom.
+The check of every two seconds uses indexes of what is owed, so it costs nothing if nothing is owed. The list of logs
+that have subscriptions is read as a whole, and therefore seldom.
 """
 
 from msgspec import Struct
@@ -13,8 +13,8 @@ LIST_SUBSCRIBED_LOGS = """
 SELECT workspace_id, CASE WHEN bool_or(s.cursor IS NULL) THEN max(t.seq) ELSE -1 END
 FROM subscription AS s JOIN event_tip AS t USING (workspace_id) WHERE s.state = 'active' GROUP BY workspace_id
 """
-"""The logs with active subscriptions, and the seq up to which each has to be looked through: -1 if all its
-subscriptions are behind."""
+"""The logs with active subscriptions, and the seq up to which each must be dispatched; -1 if all its subscriptions are
+behind."""
 
 LIST_SUBSCRIPTIONS_BEHIND = f"""
 SELECT s.workspace_id, s.id FROM subscription AS s JOIN dispatch AS d USING (workspace_id)
@@ -77,21 +77,21 @@ class Backlog(Struct, frozen=True):
     """What a workspace's subscriptions wait for."""
 
     end: int
-    """Up to where the log is to be looked through for those who take part; -1 if nobody does."""
+    """The seq up to which the log must be dispatched to the subscriptions that take part; -1 if none does."""
     behind: list[str]
-    """Subscriptions that are behind their workspace, and may be brought forward."""
+    """The subscriptions that are behind their workspace's dispatch, and may be brought forward."""
     due: list[str]
-    """Subscriptions that have deliveries that are due."""
+    """The subscriptions that have deliveries that are due."""
 
 
 async def logs(database: Database) -> dict[str, int]:
-    """The workspaces with active subscriptions: up to where each log is to be looked through, -1 if it is not."""
+    """The workspaces with active subscriptions, and the seq up to which to dispatch each log (-1: not at all)."""
     _planned, rows = await database.atomic([PLANNER_DECIDES, (LIST_SUBSCRIBED_LOGS, {})])
     return dict(rows)
 
 
 async def owed(database: Database) -> tuple[list[Named], list[Named]]:
-    """Of all workspaces: the subscriptions that may be brought forward, and those that have deliveries due."""
+    """The subscriptions of all workspaces that may be brought forward, and those that have deliveries due."""
     behind, due = await database.atomic([(LIST_SUBSCRIPTIONS_BEHIND, {}), (LIST_SUBSCRIPTIONS_DUE, {})])
     return [(workspace, id_) for workspace, id_ in behind], [(workspace, id_) for workspace, id_ in due]
 

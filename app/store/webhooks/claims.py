@@ -1,7 +1,8 @@
-"""Deliveries are claimed by one process at a time, attempted, and brought to an end.
+"""Claims give a delivery to one process at a time, which attempts it and records the result.
 
-A delivery that is claimed becomes due again when the claim ends, so it is attempted at least once. An attempt is
-recorded for the state that it was made in, so of two processes that both made it, one alone decides what comes next.
+A claimed delivery becomes due again when the claim ends, so it is attempted at least once. An attempt is recorded only
+if the delivery is still in the state in which it was attempted, so of two processes that attempted it, only one decides
+what comes next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,11 @@ from app.store.postgres.walk import one_sql
 from app.store.webhooks.subscriptions import LOCK_SUBSCRIPTIONS
 
 MAX_SUBSCRIPTIONS = 200
-"""Subscriptions whose deliveries are claimed at once."""
+"""How many subscriptions one statement claims deliveries of."""
 
 FAILING_AFTER_SECONDS = 60
-"""A receiver counts as failing if all attempts of that time have failed. One that fails now and then does not."""
+"""A receiver counts as failing if all attempts of this time have failed. A receiver that fails now and then does
+not."""
 
 _FIND_DELIVERY = """
 (SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = {0}.subscription_id
@@ -138,7 +140,7 @@ its lock shows it as it is now. If another process has ended or claimed it meanw
 
 
 class Claim(Struct, frozen=True):
-    """A delivery that is this process's to attempt, `attempts` of which were made before, with what it takes."""
+    """A delivery that this process must attempt, with everything that an attempt needs. `attempts` were made before."""
 
     subscription: str
     delivery_seq: int
@@ -147,7 +149,7 @@ class Claim(Struct, frozen=True):
     secret: bytes
     previous_secret: bytes | None
     is_failing: bool
-    """Nothing but failures came from this subscription's receiver for a minute."""
+    """Whether all attempts of this subscription have failed for a minute."""
     seq: int
     event_id: str
     type: str
@@ -159,7 +161,10 @@ class Claim(Struct, frozen=True):
 
 
 class AttemptRecord(Struct, frozen=True):
-    """An attempt that was made, after `attempts` others; the next is due `wait_seconds` from now (None: none is)."""
+    """An attempt, made after `attempts` others.
+
+    The next one is due `wait_seconds` from now (None: there is no next one).
+    """
 
     subscription_id: str
     delivery_seq: int
@@ -169,24 +174,25 @@ class AttemptRecord(Struct, frozen=True):
     status: int | None
     error: str | None
     body: str
-    """The answer's, in hex."""
+    """The body of the answer, in hex."""
     wait_seconds: float | None
 
 
 class Claims:
-    """The deliveries of all workspaces that are due, for one process. Everything may raise Unavailable."""
+    """Claims due deliveries of all workspaces, for one process. Every method may raise Unavailable."""
 
     def __init__(self, database: Database, *, claim_seconds: float) -> None:
-        """`claim_seconds` is how long a claim holds."""
+        """`claim_seconds` is how long a claim lasts."""
         self._database = database
         self._claim_seconds = claim_seconds
 
     async def exchange(
         self, workspace: str, made: Sequence[AttemptRecord], capacity: Mapping[str, int], max_bytes: int
     ) -> tuple[dict[str, float | None], list[Claim]]:
-        """Record attempts, and claim what is due: so many of each subscription, and so many bytes of data in all.
+        """Record attempts, and claim due deliveries, up to each subscription's `capacity` and `max_bytes` of data.
 
-        Of the subscriptions that attempts were recorded of: for how many seconds nothing but failures came, or None.
+        Returns two things: for each subscription with recorded attempts, for how many seconds all of its attempts have
+        failed (None: one has succeeded); and the claims.
         """
         key = {"workspace": workspace}
         calls: dict[str, Call] = {}
@@ -203,7 +209,7 @@ class Claims:
         return dict(rows.get("record", ())), [Claim(*row) for row in rows.get("claim", ())]
 
     async def release(self, workspace: str, claims: Sequence[Claim]) -> None:
-        """Give back what was claimed and not attempted."""
+        """Give back claimed deliveries that were not attempted."""
         parameters = {
             "workspace": workspace,
             "ids": array([claim.subscription for claim in claims]),

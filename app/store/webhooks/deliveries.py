@@ -1,4 +1,4 @@
-"""The deliveries of a subscription, as they are shown, and made once more."""
+"""Shows the deliveries of a subscription, and replays events to it."""
 
 from collections.abc import Mapping
 
@@ -17,14 +17,14 @@ from schemas.base import Way
 from schemas.subscription import Attempt, Delivery, DeliveryState
 
 MAX_REPLAYED = 10_000
-"""Places of the log that one replay spans at most."""
+"""The maximum of seqs that one replay spans."""
 
 SHOWN_ATTEMPTS = 20
-"""Attempts that are shown of a delivery, the last ones."""
+"""How many attempts of a delivery are shown, the last ones."""
 
 MAX_PAGE_BYTES = 2**22
-"""The answers of receivers that one page shows, unless its first delivery has more. As JSON they can be six times as
-large."""
+"""The maximum size of receivers' answers on one page, unless its first delivery has more. As JSON they can be six times
+as large."""
 
 GET_SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE {IS_VISIBLE}"
 """Which events a subscription wants."""
@@ -85,9 +85,10 @@ _attempts = msgspec.json.Decoder(list[tuple[int, str, int, int | None, str | Non
 
 
 class Deliveries:
-    """The deliveries of all subscriptions. Everything may raise Unavailable.
+    """The deliveries of all subscriptions. Every method may raise Unavailable.
 
-    `reads_only` is the user whose events the caller may see, or None: such a caller sees what is confined likewise.
+    `reads_only` is the only user whose events the caller may see, or None. If it is set, the caller sees only
+    subscriptions that are limited to that user.
     """
 
     def __init__(self, database: Database) -> None:
@@ -103,10 +104,12 @@ class Deliveries:
     async def replay(
         self, workspace: str, subscriber: Subscriber, first: int, last: int, act: Act
     ) -> tuple[int, int] | None:
-        """Owe the matching events from `first` to `last` once more. Returns how many, and the last one's number.
+        """Write new deliveries of the matching events from `first` to `last`.
 
-        None if more than `MAX_UNTRIED` deliveries of the subscription wait for their first attempt. Raises InvalidInput
-        if the subscriber's filter is not understood any more.
+        Returns how many, and the last one's number.
+
+        Returns None if more than `MAX_UNTRIED` deliveries of the subscription wait for their first attempt. Raises
+        InvalidInput if the subscriber's filter is no longer valid.
         """
         parameters: dict[str, object] = {
             "workspace": workspace,
@@ -124,9 +127,9 @@ class Deliveries:
     async def page(
         self, workspace: str, id: str, *, state: DeliveryState | None, place: int | None, way: Way, limit: int
     ) -> tuple[list[Delivery], bool]:
-        """The deliveries of one, newest first, with numbers below `place` or, backward, right above it.
+        """A page of a subscription's deliveries, newest first, and whether there are more in that direction.
 
-        And whether there are more on that way. A page with large answers is shorter than `limit`.
+        Their numbers are below `place` or, backward, right above it. A page with large answers is shorter than `limit`.
         """
         parameters = {"workspace": workspace, "id": id, "state": state, "place": place, "limit": limit + 1}
         rows = await self._database.rows_alone(LIST_DELIVERIES[way], parameters)

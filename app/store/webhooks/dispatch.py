@@ -1,4 +1,4 @@
-"""A log is looked through for its webhook subscriptions: each match becomes a delivery, written by cursor."""
+"""The dispatch looks through a log for its webhook subscriptions. Each match becomes a delivery."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,23 +23,23 @@ from schemas.event import SynapEvent
 from schemas.filter import Node
 
 MAX_EVENTS = 1000
-"""Events that are looked through in one step."""
+"""How many events one step looks through."""
 
 MAX_MATCHES = 5000
-"""Deliveries that one step writes, unless its first event alone has more."""
+"""How many deliveries one step writes, unless its first event has more."""
 
 MAX_JUDGED = 250
 MAX_JUDGED_BYTES = 2**20
 MAX_JUDGED_COST = 2**26
-"""Events that filters look at in one step, their size, and what all filters together make of it, unless the first event
-alone is more."""
+"""How many events the filters are applied to in one step, their size, and the cost of all filters on them. The first
+event is always included."""
 
 MAX_UNTRIED = 10_000
-"""Deliveries that wait for their first attempt: a subscription with more falls behind, and its backlog stays a place
-in the log in place of rows."""
+"""How many deliveries may wait for their first attempt. A subscription with more falls behind: its backlog is then a
+place in the log instead of rows."""
 
 SPAN = 10_000
-"""Places that a subscription which is behind is brought forward in one step."""
+"""How many seqs a subscription that is behind is brought forward in one step."""
 
 GET_PLACE = "SELECT seq, version FROM dispatch WHERE workspace_id = %(workspace)s"
 """The seq up to which a log has been looked through, and the version of its subscriptions."""
@@ -67,7 +67,7 @@ LIST_SUBSCRIBERS = """
 SELECT id, event_types, only_user, filter FROM subscription
 WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %(all)s::boolean)
 """
-"""The active subscriptions that take part; with `all` also those that are behind."""
+"""The active subscriptions that take part in the dispatch; with `all` also those that are behind."""
 
 _WRITE_DELIVERIES = """
 advanced AS (
@@ -124,7 +124,7 @@ _WALKS = (
 LIST_MATCHES, LIST_MATCHES_OF_USER = (
     f"SELECT seq FROM ({walk.rows(descending=False, limit=MAX_EVENTS)}) AS matched" for walk in _WALKS
 )
-"""The seqs of one user's events whose type fits."""
+"""The seqs of events whose type matches: of all users, and of one user."""
 
 OWE_ONE = f"""
 WITH matched AS (
@@ -142,14 +142,14 @@ NOTE_JOINED = "UPDATE dispatch SET version = version + 1 WHERE workspace_id = %(
 
 
 class DispatchResult(Struct, frozen=True):
-    """What looking through a log came to: the place up to which, and the subscriptions that are owed something now."""
+    """The result of a step: the seq up to which the log is dispatched, and the subscriptions with new deliveries."""
 
     seq: int
     owed: set[str]
 
 
 class UnreadableFilterError(Exception):
-    """Subscriptions have filters that are none any more; nothing was done until they are stopped."""
+    """Subscriptions have filters that are no longer valid. Nothing is dispatched until they are disabled."""
 
     def __init__(self, subscriptions: Sequence[str]) -> None:
         super().__init__(*subscriptions)
@@ -157,10 +157,10 @@ class UnreadableFilterError(Exception):
 
 
 class Dispatch:
-    """Looks through the logs of all workspaces, for one process. Everything may raise Unavailable."""
+    """Looks through the logs of all workspaces, for one process. Every method may raise Unavailable."""
 
     def __init__(self, database: Database, *, first_seconds: float) -> None:
-        """`first_seconds` is the wait before a first attempt."""
+        """`first_seconds` is the wait before the first attempt of a delivery."""
         self._database = database
         self._first_seconds = first_seconds
         self._taking_part: dict[str, tuple[int, Subscribers]] = {}
@@ -168,7 +168,7 @@ class Dispatch:
         self._turns = Turns()
 
     async def subscribers(self, workspace: str) -> Subscribers:
-        """All subscribers of a workspace's events, also those that are behind."""
+        """All subscribers to a workspace's events, including those that are behind."""
         rows = await self._database.rows(GET_PLACE, {"workspace": workspace})
         if not rows:
             return Subscribers([], workspace)
@@ -186,9 +186,9 @@ class Dispatch:
         return await self._turns.run(subscribers.workspace, cost(subscribers.weight, found.values()), work)
 
     async def step(self, workspace: str) -> DispatchResult | None:
-        """Owe the next events of a log to those who take part; None if another process is at it.
+        """Write deliveries of the next events of a log for its subscribers. Returns None if another process does so.
 
-        Filters are asked before anything is locked: that may take long. Raises UnreadableFilterError.
+        Filters are applied before anything is locked, because they may take long. Raises UnreadableFilterError.
         """
         key = {"workspace": workspace}
         place, events = await self._database.atomic([(GET_PLACE, key), (LIST_NEXT_EVENTS, key)])
@@ -211,7 +211,7 @@ class Dispatch:
         return DispatchResult(matches.end, owed)
 
     async def _matches(self, key: Mapping[str, str], place: Row, events: Sequence[Row]) -> "_Matches":
-        """Who is to be told of which of these events, from the first on."""
+        """Which subscribers get which of these events, from the first event on."""
         workspace, (end, version) = key["workspace"], place
         known = self._taking_part.get(workspace)
         if known is None or known[0] != version:
@@ -225,9 +225,9 @@ class Dispatch:
         return await self._turns.run(workspace, cost(subscribers.weight, found.values()), work)
 
     async def catch_up(self, workspace: str, id: str) -> bool:
-        """Bring a subscription that is behind forward, a piece at a time. True if that is to be gone on with.
+        """Bring a subscription that is behind forward by one piece. Returns whether more pieces may follow.
 
-        Its filter is asked before anything is locked: that may take long. Raises UnreadableFilterError.
+        Its filter is applied before anything is locked, because it may take long. Raises UnreadableFilterError.
         """
         key = {"workspace": workspace, "id": id}
         places, found = await self._database.atomic([(GET_PLACE, key), (GET_SUBSCRIPTION_BEHIND, key)])
@@ -257,7 +257,7 @@ class Dispatch:
     async def _matches_behind(
         self, key: Mapping[str, str], subscriber: Subscriber, cursor: int, until: int
     ) -> tuple[int, list[int]]:
-        """Up to where the log was looked at from `cursor`, `until` or less, and the places that match."""
+        """The seq up to which the log was looked through from `cursor`, at most `until`, and the seqs that match."""
         wanted = {"after": cursor, "until": until, "types": subscriber.types, "only_user": subscriber.only_user}
         sql = LIST_MATCHES if subscriber.only_user is None else LIST_MATCHES_OF_USER
         seqs: list[int] = [seq for (seq,) in await self._database.rows_alone(sql, {**key, **wanted})]
@@ -273,9 +273,9 @@ class Dispatch:
     async def _whole(
         self, key: Mapping[str, str], seqs: Sequence[int], weight: int
     ) -> tuple[Mapping[int, FoundEvent], int | None]:
-        """The events at these places, in order, and the first whose event was too much for one step (None: none).
+        """The events with these seqs, in order, and the first seq that did not fit this step (None: all did).
 
-        `weight` is that of the filters which look at them.
+        `weight` is the weight of the filters that will be applied to them.
         """
         if not seqs:
             return {}, None
@@ -286,7 +286,7 @@ class Dispatch:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[PipedConnection]:
-        """A connection; the transaction that is open on it at the end of the block is given up. Raises Unavailable."""
+        """Yield a connection. A transaction that is open at the end of the block is rolled back. Raises Unavailable."""
         try:
             async with self._database.pool.connection() as connection:
                 try:
@@ -324,22 +324,22 @@ class _Matches(Struct, frozen=True):
     end: int
 
     def written(self) -> dict[str, object]:
-        """What a statement takes of it."""
+        """The matches as parameters of a statement."""
         return {"ids": array(self.ids), "seqs": array(self.seqs), "seq": self.end}
 
 
 def _matching(
     subscribers: Subscribers, events: Sequence[Row], found: Mapping[int, FoundEvent], *, stop: int | None, end: int
 ) -> _Matches:
-    """The matches of these events, which begin after `end`: those before `stop`, or fewer if it is much work."""
+    """The matches of these events, which begin after `end`: those before `stop`, or fewer if there are many matches."""
     ids: list[str] = []
     seqs: list[int] = []
     for seq, type_, user_id in events:
         if seq == stop:
-            break  # this one is the next step's first
+            break  # the next step begins with this event
         matching = subscribers.of(seq, type_, user_id, found)
         if ids and len(ids) + len(matching) > MAX_MATCHES:
-            break  # so is this one
+            break  # the next step begins with this event
         ids += matching
         seqs += [seq] * len(matching)
         end = seq

@@ -1,12 +1,12 @@
-"""Deliveries that ended long ago are deleted, and subscriptions that were deleted with all that they were owed."""
+"""The purge deletes deliveries that ended long ago, and the rows of deleted subscriptions and their deliveries."""
 
 from app.store.postgres.database import Database
 
 KEPT_DAYS = 30
-"""How long a delivery that has ended can be looked up."""
+"""How many days a delivery that has ended can be looked up."""
 
 PURGED = 1000
-"""Rows that one statement deletes."""
+"""How many rows one statement deletes."""
 
 _LOCK_SOME = f"LIMIT {PURGED} FOR UPDATE SKIP LOCKED"
 """Locks some rows, without those that another process is deleting."""
@@ -54,9 +54,9 @@ RETURNING s.id
 
 
 async def purge(database: Database) -> bool:
-    """Delete what ended long ago and what is left of deleted subscriptions, a piece of each; True if there may be more.
+    """Delete some old deliveries and some rows of deleted subscriptions. Returns whether there may be more.
 
-    What there is to delete is found by index, so it costs nothing if there is nothing.
+    Indexes find what must be deleted, so the purge costs nothing if there is nothing to delete.
     """
     pieces = [await database.rows_alone(sql, {}) for sql in (PURGE_ENDED, PURGE_UNSENT, PURGE_SUBSCRIPTIONS)]
     return any(len(piece) == PURGED for piece in pieces)

@@ -1,4 +1,4 @@
-"""Which subscriptions an event is for."""
+"""Decides which subscriptions get an event."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ class _Told(Struct, frozen=True):
 
 
 class Subscribers:
-    """Says which subscribers an event of a workspace is for.
+    """Decides which subscribers get an event of a workspace.
 
     The number of subscribers does not change what an event costs, but each filter with a fitting type is applied to it.
     A subscriber with a filter that is no longer valid gets nothing, and is listed in `unreadable`.

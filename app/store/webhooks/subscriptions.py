@@ -1,8 +1,8 @@
-"""Webhook subscriptions: made, listed, stopped and ended.
+"""Webhook subscriptions: this module creates, lists, stops and deletes them.
 
-Who takes part in a workspace's dispatch changes under the lock of its row in `dispatch`, which is always taken first,
-then a subscription's row, then its deliveries, then the audit's. Everything here may be run twice with the same
-result, but for a replay: then the events come twice more.
+A change of which subscriptions take part in a workspace's dispatch happens under the lock on its row in `dispatch`.
+Locks have one order: that row, a subscription's row, its deliveries, the audit's tip. Every method here may run twice
+with the same result.
 """
 
 import re
@@ -20,7 +20,7 @@ from schemas.errors import NotFound
 from schemas.subscription import Subscription
 
 RESUME_SECONDS = 60
-"""A delivery that is due later than this is not claimed by any process now."""
+"""A delivery that becomes due later than this is not claimed by any process now."""
 
 LOCK_SUBSCRIPTIONS = f"""
 SELECT FROM (SELECT unnest(%(ids)s::text[]) ORDER BY 1) AS asked (value) CROSS JOIN LATERAL (
@@ -165,7 +165,7 @@ GET_SECRETS = (
 
 
 class Secrets(Struct, frozen=True):
-    """What a subscription's deliveries are signed with, sealed; the previous one while it is valid."""
+    """The sealed secrets that sign a subscription's deliveries: the current one, and the previous one while valid."""
 
     url: str
     secret: bytes
@@ -173,7 +173,7 @@ class Secrets(Struct, frozen=True):
 
 
 class Disabled(Struct, frozen=True):
-    """A subscription that was stopped by us, and of which the log has no word yet."""
+    """A subscription that the server disabled, and that the log does not report yet."""
 
     workspace: str
     id: str
@@ -185,10 +185,10 @@ _ID = re.compile(r"sub_[A-Za-z0-9]{1,64}")
 
 
 class Subscriptions:
-    """The subscriptions of all workspaces. Everything may raise Unavailable.
+    """The subscriptions of all workspaces. Every method may raise Unavailable.
 
-    `reads_only` is the user whose events the caller may see, or None: such a caller sees what is confined likewise. An
-    `act` is entered in the audit where, and only where, it is done.
+    `reads_only` is the only user whose events the caller may see, or None. If it is set, the caller sees only
+    subscriptions that are limited to that user. An `act` is entered in the audit if, and only if, it is done.
     """
 
     def __init__(self, database: Database) -> None:
@@ -211,11 +211,10 @@ class Subscriptions:
         max_active: int,
         act: Act,
     ) -> Subscription | None:
-        """Make a subscription that begins behind `cursor` (None: now).
+        """Create a subscription that begins after the seq `cursor` (None: now).
 
-        None if `max_active` are active, or ten times as many exist (0: no limit).
-
-        `filter` is what `kept_filter` made.
+        Returns None if `max_active` are active, or ten times as many exist (0: no limit). `filter` is what
+        `kept_filter` returned.
         """
         key = subscription_key(workspace, id, None)
         values = {
@@ -248,22 +247,22 @@ class Subscriptions:
     async def page(
         self, workspace: str, reads_only: str | None, *, after: str | None, limit: int
     ) -> list[Subscription]:
-        """The first `limit` of a workspace, oldest first, behind the one with the id `after`."""
+        """The first `limit` subscriptions of a workspace, oldest first, after the one with the id `after`."""
         parameters = {"workspace": workspace, "reads_only": reads_only, "after": after, "limit": limit}
         return [_subscription(row) for row in await self._database.rows_alone(LIST_SUBSCRIPTIONS, parameters)]
 
     async def urls(self, workspace: str, reads_only: str | None, ids: Sequence[str]) -> list[tuple[str, str]]:
-        """Id and URL of each of these, oldest first."""
+        """The id and the URL of each of these subscriptions, oldest first."""
         parameters = {"workspace": workspace, "reads_only": reads_only, "ids": list(ids)}
         return [(id_, url) for id_, url in await self._database.rows_alone(LIST_URLS, parameters)]
 
     async def active(self, workspace: str) -> int:
-        """How many are active."""
+        """How many subscriptions of a workspace are active."""
         count: int = (await self._database.rows(COUNT_ACTIVE, {"workspace": workspace}))[0][0]
         return count
 
     async def delete(self, workspace: str, id: str, reads_only: str | None, act: Act) -> None:
-        """End one: nothing that it is owed is claimed any more. Raises NotFound."""
+        """Delete a subscription. None of its deliveries is claimed any more. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
         _, deleted, _ = await self._database.atomic(
             [(LOCK_DISPATCH, key), (DELETE_SUBSCRIPTION, key | act.parameters), (NOTE_CHANGE, key)]
@@ -272,7 +271,7 @@ class Subscriptions:
             raise not_found()
 
     async def pause(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Subscription:
-        """Stop deliveries to one; it keeps its place. Raises NotFound."""
+        """Pause a subscription. It keeps its place in the log. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
         _locked, _changed, _noted, found = await self._database.atomic(
             [
@@ -285,7 +284,10 @@ class Subscriptions:
         return _one(found)
 
     async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int, act: Act) -> Subscription:
-        """Go on where it stopped; it stays stopped where `max_active` are (0: no limit). Raises NotFound."""
+        """Resume a subscription at its place. It stays stopped if `max_active` (0: no limit) are active.
+
+        Raises NotFound.
+        """
         key = subscription_key(workspace, id, reads_only) | {"max_active": max_active}
         _locked, _changed, _noted, found = await self._database.atomic(
             [
@@ -298,7 +300,7 @@ class Subscriptions:
         return _one(found)
 
     async def disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None, act: Act) -> None:
-        """Stop one for `reason`; with `failing_seconds`, only if nothing but failures came for as long."""
+        """Disable a subscription for `reason`; with `failing_seconds`, only if it has failed for that time."""
         key = {"workspace": workspace, "id": id}
         stopping = key | {"reason": reason, "failing_seconds": failing_seconds}
         await self._database.atomic(
@@ -306,7 +308,7 @@ class Subscriptions:
         )
 
     async def unannounced(self) -> list[Disabled]:
-        """Those that were disabled, and of which the log has no word yet."""
+        """The disabled subscriptions that the log does not report yet."""
         return [Disabled(*row) for row in await self._database.rows_alone(LIST_UNANNOUNCED, {})]
 
     async def rotate(
@@ -320,7 +322,7 @@ class Subscriptions:
         grace_seconds: int,
         act: Act,
     ) -> Subscription:
-        """Replace the secret; the one before is valid for `grace_seconds` more. Raises NotFound."""
+        """Replace the secret of a subscription. The old one stays valid for `grace_seconds`. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
         values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds}
         _, found = await self._database.atomic(
@@ -329,7 +331,7 @@ class Subscriptions:
         return _one(found)
 
     async def secrets(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Secrets:
-        """Where one's deliveries go, and what signs them, for the `act` of sending one. Raises NotFound."""
+        """The URL and the secrets of a subscription, for the `act` of sending a delivery. Raises NotFound."""
         rows = await self._database.rows_alone(
             GET_SECRETS, subscription_key(workspace, id, reads_only) | act.parameters
         )
@@ -340,9 +342,9 @@ class Subscriptions:
 
 
 async def claim_announcement(connection: PipedConnection, disabled: Disabled) -> bool:
-    """Mark that the log says that a subscription was disabled; False if it was marked before.
+    """Record that the log reports that a subscription was disabled. Returns False if that was recorded before.
 
-    For the transaction that appends the event, so that the event is appended exactly once.
+    Call it in the transaction that appends the event, so that the event is appended exactly once.
     """
     key = {"workspace": disabled.workspace, "id": disabled.id, "stopped_at": disabled.stopped_at}
     [marked] = await connection.trip([(RECORD_ANNOUNCED, key)])
@@ -350,14 +352,17 @@ async def claim_announcement(connection: PipedConnection, disabled: Disabled) ->
 
 
 def subscription_key(workspace: str, id: str, reads_only: str | None) -> dict[str, object]:
-    """The parameters of one subscription. Raises NotFound for what is no id: PostgreSQL does not take every text."""
+    """The parameters that name a subscription.
+
+    Raises NotFound for an invalid id, because PostgreSQL does not accept every text.
+    """
     if not _ID.fullmatch(id):
         raise not_found()
     return {"workspace": workspace, "id": id, "reads_only": reads_only}
 
 
 def not_found() -> NotFound:
-    """The error for a subscription that is not there, or not the caller's to see."""
+    """The error for a subscription that does not exist, or that the caller may not see."""
     return NotFound("There is no such subscription", field="subscriptionId")
 
 
