@@ -1,4 +1,4 @@
-"""Whether the audit of every workspace is whole, as `synap doctor` looks at it: nothing here changes the database."""
+"""Checks whether the audit of every workspace is intact, for `synap doctor`. Nothing here changes the database."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -35,7 +35,7 @@ WHERE concat('sha256:', encode(e.hash, 'hex')) <> tip.hash ORDER BY 1, 2
 
 
 def audit_faults(connection: psycopg.Connection) -> list[str]:
-    """What is wrong with the audits, a sentence for each fault. Every entry is read and hashed."""
+    """One sentence for each fault of the audits. Every entry is read and hashed."""
     with connection.transaction():
         connection.execute(READ_ONE_SNAPSHOT)
         return [
@@ -45,7 +45,7 @@ def audit_faults(connection: psycopg.Connection) -> list[str]:
                 for (log,) in connection.execute(LIST_LOOSE_AUDITS)
             ),
             *(
-                f"The audit of {log} has not the entry {seq} of which a signed log tells: it was removed or changed."
+                f"The audit of {log} lacks the entry {seq} that a signed log reports: it was removed or changed."
                 for log, seq in connection.execute(LIST_CONTRADICTED_ENTRIES)
             ),
         ]

@@ -1,9 +1,9 @@
-"""The audit: every administrative act, in a chain of its own for each workspace and for the install.
+"""The audit: a chain of all administrative acts, one for each workspace and one for the install.
 
 The format is in `docs/reference/evlog1.md`, The audit chain.
 
-An act and its entry are one statement, or one transaction: neither is there without the other. The lock on a chain's
-tip, which the entry takes, is the last that such a transaction takes.
+One statement or transaction does an act and writes its entry, so neither exists without the other. The entry locks the
+tip of its chain; that is the last lock that such a transaction takes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -90,7 +90,7 @@ LEASE_WITNESS = (
 for in any case."""
 
 MAX_TIPS = 1000
-"""Ends of audits in one event."""
+"""How many ends of audits one event reports."""
 
 LIST_UNWITNESSED_ENDS = f"""
 SELECT workspace_id, seq, hash FROM audit_tip WHERE seq > witnessed ORDER BY workspace_id LIMIT {MAX_TIPS}
@@ -127,7 +127,7 @@ GET_AUDITING_NODE = "SELECT node FROM install"
 
 
 class Act(Struct, frozen=True):
-    """An administrative act, for one entry in the audit of each of `logs`. Entered twice, it is there once."""
+    """An administrative act, with one entry in the audit of each of `logs`. Entering it twice makes no second entry."""
 
     id: UUID
     action: str
@@ -137,9 +137,10 @@ class Act(Struct, frozen=True):
 
     @classmethod
     def of(cls, action: str, actor: str, detail: Mapping[str, object], workspaces: Iterable[str]) -> "Act":
-        """`action` such as `key.created`, by `actor` (a key id, or the node), in `workspaces` (`*`: in the install's).
+        """An act such as `key.created` by `actor` (a key id or the node), for the audits of `workspaces`.
 
-        Nothing in `detail` may be personal data or a secret: no entry is ever changed.
+        `*` in `workspaces` stands for the install. `detail` must not contain personal data or secrets, because an entry
+        is never changed.
         """
         return cls(
             id=new_id(),
@@ -151,7 +152,7 @@ class Act(Struct, frozen=True):
 
     @property
     def parameters(self) -> dict[str, object]:
-        """Of `AUDITED`."""
+        """The parameters of `AUDITED`."""
         return {
             "audit_id": self.id,
             "audit_action": self.action,
@@ -162,12 +163,12 @@ class Act(Struct, frozen=True):
 
     @property
     def call(self) -> Call:
-        """A statement of its own, for an act without a statement, or with several."""
+        """A separate statement that enters the act, for acts that consist of no statement, or of several."""
         return f"SELECT {AUDITED}", self.parameters
 
 
 def enter(connection: psycopg.Connection, action: str, detail: Mapping[str, object], workspaces: Iterable[str]) -> None:
-    """Enter an act of administration at the machine itself, by the node; in the transaction of the act."""
+    """Enter an act that an administrator does at the machine, in the act's transaction. The actor is the node."""
     [(node,)] = connection.execute(GET_AUDITING_NODE)
     connection.execute(*Act.of(action, node, detail, workspaces).call)
 
@@ -181,19 +182,25 @@ class AuditEnd(Struct, frozen=True):
 
 
 class AuditLog:
-    """The audit of every workspace, for one process. For any number of tasks. Everything may raise Unavailable."""
+    """The audits of all workspaces, for one process. For any number of tasks. Every method may raise Unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record(self, act: Act) -> None:
-        """Enter an act that changes nothing in the database, such as an export, before it is answered."""
+        """Enter an act that changes nothing in the database, such as an export.
+
+        It is entered before the act's result is returned.
+        """
         await self._database.atomic([act.call])
 
     async def entries(
         self, workspace: str, *, since: datetime | None, action: str | None, limit: int, read: Act
     ) -> Written[AuditPage]:
-        """The oldest entries made after `since`, of an action, and how many there are. The `read` is entered behind."""
+        """The oldest entries after `since` with this action, and the number of all.
+
+        The `read` itself is entered too.
+        """
         asked = {"workspace": workspace, "since": since, "limit": limit}
         if action is None:
             call = LIST_ENTRIES, read.parameters | asked
@@ -204,34 +211,35 @@ class AuditLog:
         return Written(b'{"entries":[', entries, b'],"total":%d}' % total)
 
     async def is_witness_due(self) -> bool:
-        """Whether the log `_node` has said nothing of the chains for an hour."""
+        """Whether the log `_node` has not reported the audit chains for an hour."""
         return bool(await self._database.rows(IS_WITNESS_DUE, {}))
 
     async def logs_to_tell(self, seconds: float) -> list[str]:
-        """The workspaces whose own log has not told of an entry in their audit that is older than `seconds`."""
+        """The workspaces with an audit entry older than `seconds` that their own log has not reported."""
         rows = await self._database.rows_alone(LIST_UNTOLD_ENDS, {"workspace": None, "seconds": seconds})
         return [workspace for workspace, *_ in rows]
 
 
 async def claim_unwitnessed(connection: PipedConnection, *, only_if_due: bool) -> list[AuditEnd]:
-    """The ends of the chains that moved since the log `_node` said where they were, at most `MAX_TIPS`.
+    """The ends of the chains that have grown since the log `_node` reported them, at most `MAX_TIPS`.
 
-    With `only_if_due` none where it said so within the hour. For a transaction that holds the lock on that log, and
-    that says so and runs `witnessed`: then nobody says it again.
+    With `only_if_due` there are none if the last report is less than an hour old. Call it in a transaction that holds
+    the lock on that log, appends the report and runs `witnessed`. So no other process reports the same.
     """
     leased, tips = await connection.trip([(LEASE_WITNESS, {"only_if_due": only_if_due}), (LIST_UNWITNESSED_ENDS, {})])
     return [AuditEnd(*row) for row in tips] if leased else []
 
 
 async def claim_untold(connection: PipedConnection, workspace: str, seconds: float) -> list[AuditEnd]:
-    """The end of a workspace's chain, unless its own log has told of every entry that is older than `seconds`.
+    """The end of a workspace's chain, unless its own log has reported all entries older than `seconds`.
 
-    For a transaction that holds the lock on that log and tells it: the log itself shows what was told.
+    Call it in a transaction that holds the lock on that log and appends the report. The log itself shows what was
+    reported.
     """
     [tips] = await connection.trip([(LIST_UNTOLD_ENDS, {"workspace": workspace, "seconds": seconds})])
     return [AuditEnd(*row) for row in tips]
 
 
 def witnessed(tips: Sequence[AuditEnd]) -> Call:
-    """Takes note that the log `_node` says where these chains end."""
+    """The statement that records that the log `_node` reports these ends."""
     return RECORD_WITNESSED, {"logs": [tip.log for tip in tips], "seqs": [tip.seq for tip in tips]}
