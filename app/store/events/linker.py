@@ -217,7 +217,7 @@ class Linker:
         return {"workspace": self.workspace, "seq": tip.seq, "hash": tip.hash, "recorded_at": tip.recorded_at}
 
     def _counts(self) -> dict[str, object]:
-        """The counts have the same order in every process, so that two processes cannot deadlock."""
+        """Sorted, so that every process changes the counters in the same order."""
         counted = sorted(Counter((row.type, row.source, row.metadata is not None) for row in self.rows).items())
         counts = [
             {"type": type_, "source": source, "has_metadata": has_metadata, "events": events}
@@ -226,7 +226,7 @@ class Linker:
         return {"workspace": self.workspace, "counts": msgspec.json.encode(counts).decode()}
 
     def _producer_counts(self) -> dict[str, object]:
-        """The counts have the same order in every process, so that two processes cannot deadlock."""
+        """Sorted, so that every process changes the counters in the same order."""
         counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
         counts = [{"producer": producer, "events": events} for producer, events in counted]
         return {"workspace": self.workspace, "producers": msgspec.json.encode(counts).decode()}

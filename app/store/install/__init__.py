@@ -1,1 +1,1 @@
-"""The install: tables, migrations, workspaces, API keys and signing keys."""
+"""The install: its tables and migrations, workspaces, API keys and signing keys."""

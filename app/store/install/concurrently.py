@@ -1,4 +1,4 @@
-"""Indexes that a migration makes and drops while servers read and write."""
+"""Lets a migration create and drop indexes while servers read and write."""
 
 from alembic import op
 from sqlalchemy import text
@@ -7,9 +7,9 @@ INVALID = text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND N
 
 
 def create_index(name: str, on: str) -> None:
-    """Build an index `on` a table and columns, and have the planner know it.
+    """Build an index `on` a table and columns, and update the planner's statistics.
 
-    It commits what the migration did before. What a build left that was killed is dropped first.
+    It commits what the migration did before. If a build was killed, its invalid index is dropped first.
     """
     with op.get_context().autocommit_block():
         op.execute("SET statement_timeout = 0")  # it may take minutes, and nobody waits for it
@@ -20,7 +20,7 @@ def create_index(name: str, on: str) -> None:
 
 
 def drop_index(name: str) -> None:
-    """Drop an index, if it is there. It commits what the migration did before."""
+    """Drop an index, if it exists. It commits what the migration did before."""
     with op.get_context().autocommit_block():
         op.execute("SET statement_timeout = 0")  # it waits for the transactions that use the index
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")

@@ -1,4 +1,4 @@
-"""Deleting a workspace: the one way in which events leave the database, by a role that no server acts as."""
+"""Deletes a workspace. This is the only way in which events leave the database; it needs a role that no server has."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +20,10 @@ HAS_CUSTODIAN = f"SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}'"
 """Returns a row if the custodian's role exists."""
 
 MAY_BE_CUSTODIAN = f"SELECT pg_has_role('{CUSTODIAN}', %s)"
-"""Whether we are a member of the custodian's role."""
+"""Whether this login may act as the custodian."""
 
 LOCK_DELETION = f"SELECT pg_advisory_xact_lock(hashtext('{CUSTODIAN}'))"
-"""Lets one transaction at a time delete a workspace: PostgreSQL refuses two that change the rights on one table."""
+"""Lets one transaction at a time delete a workspace, because PostgreSQL lets only one change the rights on a table."""
 
 GET_LAST_EVENT = "SELECT seq, hash FROM event_tip WHERE workspace_id = %(workspace)s"
 """The last event of the log that is deleted."""
@@ -66,10 +66,11 @@ its calls must name a workspace."""
 
 
 def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
-    """Delete a workspace with all that it has but its audit, and end the keys that are its alone. All or nothing.
+    """Delete a workspace with everything except its audit, and revoke the keys that act only in it, all or nothing.
 
-    Answers how many events its log had; the audit of the install and of the workspace say so, and its last hash.
-    Raises WorkspaceError where there is no such workspace, or the login may not act as the role that deletes events.
+    Returns how many events its log had. The audits of the install and of the workspace record this number and the log's
+    last hash. Raises WorkspaceError if there is no such workspace, or if the login may not act as the role that deletes
+    events.
     """
     of = {"workspace": slug, "now": datetime.now(UTC)}
     try:
@@ -108,7 +109,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
 
 
 def _make_custodian(connection: psycopg.Connection) -> None:
-    """Make the role where it is missing. It belongs to all databases of the PostgreSQL, which may make it at once."""
+    """Create the role if it is missing. All databases of a PostgreSQL server share it, and may create it at once."""
     if connection.execute(HAS_CUSTODIAN).fetchone() is None:
         try:
             connection.execute(f"CREATE ROLE {CUSTODIAN} NOLOGIN")
@@ -118,7 +119,10 @@ def _make_custodian(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def _as_custodian(connection: psycopg.Connection) -> Iterator[None]:
-    """Act as the role within the caller's transaction, which alone sees what leave was missing and is given for it."""
+    """Act as the custodian during the block.
+
+    Only the caller's transaction sees the rights that are granted for that.
+    """
     as_member = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     may_be = _is_true(connection, MAY_BE_CUSTODIAN, as_member)
     connection.execute(f"GRANT SELECT, DELETE ON event TO {CUSTODIAN}")

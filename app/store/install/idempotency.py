@@ -12,14 +12,14 @@ FIND_OLDER_SERVER = f"""
 SELECT FROM pg_stat_activity
 WHERE datname = current_database() AND application_name IN ({FORMER_APPLICATIONS}) LIMIT 1
 """
-"""A connection of an earlier version, whose processes named their connections so."""
+"""Returns a row if a server of an earlier version is connected; it is recognised by its application name."""
 
 SET_IDEMPOTENCY_SINCE = """
 UPDATE install SET idempotency_since = greatest(clock_timestamp(), (SELECT max(recorded_at) FROM event_tip))
 WHERE idempotency_since IS NULL
 """
-"""Stores from when ids depend on the install secret. That is not before any event: the clock of the server that wrote
-one may be ahead."""
+"""Stores the time from which ids depend on the install secret. It is not earlier than any event, because the clock of
+the server that wrote an event may be ahead."""
 
 
 def has_secret_ids(connection: psycopg.Connection) -> bool:
@@ -30,7 +30,7 @@ def has_secret_ids(connection: psycopg.Connection) -> bool:
 def begin_secret_ids(connection: psycopg.Connection) -> None:
     """Let events with an idempotency key get secret ids from now on, unless an earlier version still serves."""
     if has_secret_ids(connection) or _is_older_connected(connection):
-        return  # the locks hold up every append
+        return  # without the locks, which delay every append
     with connection.transaction():
         connection.execute(LOCK_TIP, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)

@@ -1,4 +1,4 @@
-"""What the operator can have looked at in a database, as it is: nothing here changes it."""
+"""Reads the facts about a database that an operator asks for. Nothing here changes the database."""
 
 import time
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ LIST_SEALED_SECRETS = (
 """The sealed secret of every subscription that is not deleted."""
 
 COUNT_KEYS = f"SELECT count(*) FILTER (WHERE {IS_VALID}), count(*) FROM api_key"
-"""How many keys are valid, and how many there are."""
+"""How many keys are valid, and how many exist."""
 
 IS_VALID_TOKEN = f"SELECT FROM api_key WHERE {IS_VALID} AND token_sha256 = %s"
 """Returns a row if the token is that of a valid key."""
@@ -96,23 +96,23 @@ def revision(connection: psycopg.Connection) -> str | None:
 
 
 def serves(connection: psycopg.Connection, code: str) -> bool:
-    """Whether code, whose newest revision is `code`, works with the schema, which may be newer."""
+    """Whether code with the newest revision `code` works with the schema, which may be newer."""
     [(revision, serves_from, _)] = connection.execute(GET_STATE)
     return works_with(code, revision, serves_from)
 
 
 def loose_tips(connection: psycopg.Connection) -> list[str]:
-    """The logs whose tip is not their last event, or that another key than the install's signs. Servers may append."""
+    """The logs whose tip is not their last event, or that another key than the install's signs. Safe beside appends."""
     return [log for (log,) in connection.execute(LIST_LOOSE_TIPS)]
 
 
 def late_tips(connection: psycopg.Connection) -> list[str]:
-    """The logs whose last event is said to be later than it is now, by a minute or more."""
+    """The logs whose last event has a time that is more than a minute in the future."""
     return [log for (log,) in connection.execute(LIST_LATE_TIPS)]
 
 
 def is_read_only(connection: psycopg.Connection) -> bool:
-    """Whether nothing can be written."""
+    """Whether the database is read-only."""
     [(_, _, read_only)] = connection.execute(GET_STATE)
     return bool(read_only)
 
@@ -123,19 +123,19 @@ def missing_right(connection: psycopg.Connection) -> tuple[str, str] | None:
 
 
 def unsafe_settings(connection: psycopg.Connection) -> list[str]:
-    """The settings of the database that are off, but on which it hangs that what is committed stays."""
+    """The settings of the database that are off, although durability depends on them."""
     return [name for (name,) in connection.execute(LIST_UNSAFE_SETTINGS)]
 
 
 def clock_ahead_seconds(connection: psycopg.Connection) -> float:
-    """By how much the database's clock is ahead of this machine's; to the time that one question takes."""
+    """By how much the database's clock is ahead of this machine's, with an error of at most one query's time."""
     asked_at = time.time()
     [(database_time,)] = connection.execute(GET_CLOCK)
     return float(database_time) - (asked_at + time.time()) / 2
 
 
 def disabled_subscriptions(connection: psycopg.Connection) -> list[str]:
-    """Some of the webhooks that the server has switched off: workspace and id."""
+    """Some of the disabled webhooks: workspace and id."""
     return [f"{log}/{id_}" for log, id_ in connection.execute(LIST_DISABLED_SUBSCRIPTIONS)]
 
 
@@ -151,13 +151,13 @@ def owed_deliveries(connection: psycopg.Connection) -> tuple[int, float]:
 
 
 def keys(connection: psycopg.Connection) -> tuple[int, int]:
-    """How many keys are in force, and how many there are."""
+    """How many keys are valid, and how many exist."""
     [(valid, every)] = connection.execute(COUNT_KEYS)
     return valid, every
 
 
 def is_key(connection: psycopg.Connection, token: str) -> bool:
-    """Whether a token is that of a key in force."""
+    """Whether a token is that of a valid key."""
     return connection.execute(IS_VALID_TOKEN, (sha256(token.encode()).digest(),)).fetchone() is not None
 
 
@@ -172,29 +172,29 @@ def is_deleted_by_audit(connection: psycopg.Connection, log: str) -> bool:
 
 
 def stopped_logs(connection: psycopg.Connection) -> list[str]:
-    """The logs that lost events, to which nothing is appended."""
+    """The stopped logs: they lost events, so nothing is appended to them."""
     return [log for log, *_ in connection.execute(LIST_STOPPED_LOGS)]
 
 
 def accepted_losses(connection: psycopg.Connection, log: str) -> list[tuple[str, RolledBack]]:
-    """The id and the data of each `synap.log.rolledback` of a log."""
+    """The id and the data of each event `synap.log.rolledback` of a log."""
     return [to_accepted(row) for row in connection.execute(LIST_ACCEPTED_LOSSES, {"workspace": log})]
 
 
 def to_accepted(row: Row) -> tuple[str, RolledBack]:
-    """A row of `LIST_ACCEPTED_LOSSES`."""
+    """The id and the data in a row of `LIST_ACCEPTED_LOSSES`."""
     id_, data = row
     return id_, msgspec.json.decode(data, type=RolledBack)
 
 
 def log_size(connection: psycopg.Connection, log: str) -> int | None:
-    """How many events a log has; None where there is no such log."""
+    """How many events a log has; None if there is no such log."""
     row = connection.execute(GET_LOG_SIZE, {"log": log}).fetchone()
     return None if row is None else int(row[0])
 
 
 def tree(connection: psycopg.Connection, log: str, size: int) -> Frontier:
-    """The tree of the first `size` events, as far as they are there."""
+    """The Merkle tree of the first `size` events, or of those that exist."""
     found = Frontier()
     for leaf in _leaves(connection, log, size):
         found.push(leaf)
@@ -202,7 +202,7 @@ def tree(connection: psycopg.Connection, log: str, size: int) -> Frontier:
 
 
 def _leaves(connection: psycopg.Connection, log: str, size: int) -> Iterator[bytes]:
-    """The hashes of the first `size` events, a piece at a time."""
+    """Yield the hashes of the first `size` events, which are read in pieces."""
     with connection.transaction(), connection.cursor("leaves") as cursor:
         cursor.itersize = LEAVES_AT_ONCE
         cursor.execute(LIST_LEAVES, {"log": log, "size": size})

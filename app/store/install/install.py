@@ -1,4 +1,4 @@
-"""What an install has once: its schema, its identity and its first key. Made by one process at a time."""
+"""Sets up what an install has once: its schema, identity and first key. One process at a time does this."""
 
 import pkgutil
 import time
@@ -40,31 +40,32 @@ VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
 """Creates the only row of the install. Ids of events with an Idempotency-Key depend on the secret from now on."""
 
 TRY_SETUP_LOCK = "SELECT pg_try_advisory_lock(%s)"
-"""Takes the lock of those that set up, if nobody has it. Returns whether it did."""
+"""Takes the lock for the set-up, if nobody has it. Returns whether it did."""
 
 RELEASE_SETUP_LOCK = "SELECT pg_advisory_unlock(%s)"
-"""Gives the lock of those that set up back."""
+"""Releases the lock for the set-up."""
 
 HOLD_KEY_IN_FORCE = "SELECT FROM install FOR KEY SHARE"
-"""Keeps the key in force as it is until this transaction ends."""
+"""Prevents a change of the key in force until this transaction ends."""
 
 GET_IDENTITY_OF_INSTALL = "SELECT node, kid, origin FROM install"
-"""Who the install is: its node, its key in force and its origin."""
+"""The identity of the install: its node, its key in force and its origin."""
 
 POLL_SECONDS = 0.1
 
 TAKES_AWAY = {"0014": "0013"}
-"""Revisions that take something away, and since which one servers do without it."""
+"""The revisions that remove something, each with the revision since which servers do not need it."""
 
 GET_OLDEST_SERVER = f"""
 SELECT min(split_part(application_name, ' ', 3)) FROM pg_stat_activity
 WHERE datname = current_database()
     AND (starts_with(application_name, 'synap server') OR application_name IN ({FORMER_APPLICATIONS}))
 """
-"""For which schema the oldest connected server was written: servers say so in their connections' names since 0014."""
+"""The schema revision for which the oldest connected server was written. Since 0014, servers write it into their
+application names."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-"""A file is named by its revision, which is a number: `0001_the_event_log.py`."""
+"""The folder of the migrations. A file's name begins with its revision, a number: `0001_the_event_log.py`."""
 
 
 class InstallError(Exception):
@@ -73,13 +74,13 @@ class InstallError(Exception):
 
 @contextmanager
 def connect(url: str) -> Iterator[psycopg.Connection]:
-    """One connection for set-up and administration, in autocommit mode. Raises InstallError if it fails."""
+    """Yield a connection for set-up and administration, in autocommit mode. Raises InstallError if it fails."""
     try:
         connection = psycopg.connect(
             url, autocommit=True, connect_timeout=5, application_name="synap command", client_encoding="utf8"
         )
     except psycopg.ProgrammingError:
-        # Its message quotes the URL, password and all.
+        # The error's message quotes the URL with its password.
         raise InstallError("The database cannot be reached: SYNAP_DATABASE_URL is no URL that libpq reads.") from None
     except psycopg.Error as error:
         raise InstallError(f"The database cannot be reached: {said(error)}.") from None
@@ -95,10 +96,10 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
 
 
 def migrate(url: str, *, serving_role: str | None = None) -> None:
-    """Bring the schema to its newest version, and grant the `serving_role` what a server does.
+    """Bring the schema to its newest version, and grant the `serving_role` the rights of a server.
 
-    Where older servers are connected, it stays at the newest version that they work with. A second process waits for
-    the first. Raises InstallError.
+    While older servers are connected, the schema stays at the newest version that they work with. A second process
+    waits for the first. Raises InstallError.
     """
     with connect(url) as connection:
         try:
@@ -123,12 +124,12 @@ def is_newest(connection: psycopg.Connection) -> bool:
 
 
 def is_held_back(connection: psycopg.Connection) -> bool:
-    """Whether an older server is connected, which does not work with the newest schema."""
+    """Whether an older server is connected that does not work with the newest schema."""
     return _target(connection) != head()
 
 
 def _bring_up(url: str, connection: psycopg.Connection) -> None:
-    """Migrate, under the lock. Raises InstallError for a newer schema that this code does not work with."""
+    """Migrate under the lock. Raises InstallError for a newer schema that this code does not work with."""
     current = revision(connection)
     if current is not None and current > head():
         if not serves(connection, head()):
@@ -138,7 +139,7 @@ def _bring_up(url: str, connection: psycopg.Connection) -> None:
             _upgrade(url, target)
         except InsufficientPrivilege:
             if current is None or current < OLDEST:
-                raise  # else this code works with it, and the owner of the tables can go on
+                raise  # otherwise this code works with the schema, and the owner of the tables can migrate later
 
 
 def _target(connection: psycopg.Connection) -> str:
@@ -154,18 +155,21 @@ def _target(connection: psycopg.Connection) -> str:
 
 @contextmanager
 def _setting_up(connection: psycopg.Connection) -> Iterator[None]:
-    """One process at a time is inside. The others ask again and again: an index that is built waits for their waits."""
+    """Let one process at a time into the block.
+
+    The others poll: a lock that they waited for would block the building of an index.
+    """
     while connection.execute(TRY_SETUP_LOCK, (_SETUP_LOCK,)).fetchone() != (True,):
         time.sleep(POLL_SECONDS)
     try:
         yield
     finally:
-        with suppress(psycopg.OperationalError):  # a connection that is lost has let go of it
+        with suppress(psycopg.OperationalError):  # a lost connection has released it
             connection.execute(RELEASE_SETUP_LOCK, (_SETUP_LOCK,))
 
 
 class Identity(Struct, frozen=True):
-    """Who an install is: its node id, the kid in force, and the first part of its checkpoints' origins."""
+    """The identity of an install: its node id, the kid in force, and the first part of its checkpoints' origins."""
 
     node: str
     kid: str
@@ -173,7 +177,7 @@ class Identity(Struct, frozen=True):
 
 
 class Files(Struct, frozen=True):
-    """Where the files of an install are."""
+    """The paths of an install's files."""
 
     node_key: Path
     secret: Path
@@ -187,14 +191,14 @@ def set_up(
     *,
     recovering: bool = False,
 ) -> Identity:
-    """Make what the first start makes: node key, secret, install row, workspace `default`, control token. Idempotent.
+    """Create what a first start creates: node key, secret, install row, workspace `default`, control token. Idempotent.
 
-    For a database that has an install no file is made. Raises InstallError for a signing key that is not this
-    install's or is lost, and for an `origin` that is another; SecretError likewise for the install secret. Both may be
-    lost if we are `recovering`.
+    If the database has an install, no file is created. Raises InstallError if the signing key is lost or not this
+    install's, or if `origin` differs from the stored one. Raises SecretError if the install secret is lost or not this
+    install's. With `recovering`, the key and the secret may be lost.
     """
     with _setting_up(connection), connection.transaction():
-        connection.execute(HOLD_KEY_IN_FORCE)  # the key in force stays so until its file is looked at
+        connection.execute(HOLD_KEY_IN_FORCE)  # the key in force does not change before its file is read
         identity = find_identity(connection)
         if identity is None:
             identity = _first_install(connection, files, origin)
@@ -208,13 +212,13 @@ def set_up(
 
 
 def find_identity(connection: psycopg.Connection) -> Identity | None:
-    """Who the install in this database is; None before its first start."""
+    """The identity of the install in this database; None before its first start."""
     row = connection.execute(GET_IDENTITY_OF_INSTALL).fetchone()
     return None if row is None else Identity(*row)
 
 
 def _first_install(connection: psycopg.Connection, files: Files, origin: str | None) -> Identity:
-    """Give the database an install. Files that are there already are used, except for the control token."""
+    """Create the install in the database. Existing files are used, except the control token."""
     signer = _first_key(files.node_key)
     secret = first_secret(files.secret)
     identity = Identity(signer.did, signer.kid, origin or signer.kid)
@@ -226,7 +230,7 @@ def _first_install(connection: psycopg.Connection, files: Files, origin: str | N
     token = new_token(CONTROL_KEY_ID)
     insert_key(connection, CONTROL_KEY_ID, token, user_id=CONTROL_KEY_ID, scopes=[EVERY], workspaces=[EVERY])
     try:
-        files.control_token.unlink(missing_ok=True)  # of an install that this database does not know
+        files.control_token.unlink(missing_ok=True)  # it belongs to an install of another database
         write_secret(files.control_token, token)
     except OSError as error:
         raise InstallError(
@@ -237,7 +241,7 @@ def _first_install(connection: psycopg.Connection, files: Files, origin: str | N
 
 
 def _require_key(node_key: Path, kid: str) -> None:
-    """Raise InstallError unless the key in force is in its file; a change of keys that was interrupted is finished."""
+    """Raise InstallError unless the key in force is in its file. An interrupted change of keys is completed."""
     keys = Keyring(node_key)
     try:
         if keys.signer(kid) is not None:
@@ -252,7 +256,7 @@ def _require_key(node_key: Path, kid: str) -> None:
 
 
 def _first_key(node_key: Path) -> Signer:
-    """The key in the file, which an operator may have put there, else a new one. Raises InstallError."""
+    """Load the key from the file, which an operator may have put there, or create one. Raises InstallError."""
     try:
         return Signer.load(node_key) or Signer.create(node_key)
     except ValueError as error:
@@ -262,7 +266,7 @@ def _first_key(node_key: Path) -> Signer:
 
 
 def _upgrade(url: str, target: str) -> None:
-    # Imported here: they take longer than most commands, of which few find anything to migrate.
+    # Imported here, because importing them takes longer than most commands, and few commands migrate anything.
     import alembic.command  # noqa: PLC0415
     import alembic.config  # noqa: PLC0415
     import sqlalchemy  # noqa: PLC0415
@@ -285,7 +289,7 @@ def _revisions() -> list[str]:
 
 
 def _remedy(error: psycopg.Error) -> str:
-    """What the operator can do about a migration that failed."""
+    """How the operator can solve the failure of a migration."""
     if isinstance(error, InsufficientPrivilege):
         return ". The role of SYNAP_DATABASE_URL must own the tables, and needs CREATE on their schema"
     if isinstance(error, LockNotAvailable | QueryCanceled):

@@ -1,4 +1,4 @@
-"""API keys: made, listed, replaced and revoked by those who may; found by the hash of a token for every call."""
+"""API keys: this module creates, lists, rotates and revokes them, and finds a key by the hash of its token."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from schemas.principal import EVERY, Principal, Scope
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 KEY_COLUMNS = "id, user_id, scopes, workspaces, created_at, expires_at, revoked_at"
-"""The columns of a key as it is listed."""
+"""The columns of a `Key`, in its order."""
 
 IS_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 """True of a key that is neither revoked nor expired."""
@@ -95,11 +95,11 @@ AUDIT_ISSUED = f"SELECT {AUDITED} FROM api_key WHERE token_sha256 = %(token_sha2
 """Enters that a key was issued, if the statement before has issued it."""
 
 LIST_VALID_KEYS = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
-"""Those of the given keys that are valid."""
+"""The given keys that are valid."""
 
 
 LIST_KNOWN_WORKSPACES = "SELECT id FROM workspace WHERE id = ANY(%(slugs)s::text[]) AND deleted_at IS NULL"
-"""Those of the given workspaces that exist."""
+"""The given workspaces that exist."""
 
 LIST_FIRST_WORKSPACES = f"""
 SELECT id FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER BY id LIMIT %(limit)s
@@ -108,7 +108,7 @@ SELECT id FROM workspace WHERE id <> '{NODE_LOG}' AND deleted_at IS NULL ORDER B
 
 
 class Key(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A key as administrators see it: never its token."""
+    """A key as administrators see it, without its token."""
 
     id: str
     user_id: str
@@ -120,7 +120,7 @@ class Key(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Key":
-        """The key of a row that has `KEY_COLUMNS`."""
+        """The key in a row of `KEY_COLUMNS`."""
         return cls(**dict(zip(cls.__struct_fields__, row, strict=True)))
 
     def shown(self) -> ApiKey:
@@ -137,7 +137,7 @@ class Key(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def new_token(key_id: str) -> str:
-    """`sk_<key id>_<32 random bytes, base62>`: 43 characters after the last underscore."""
+    """A new token: `sk_<key id>_<32 random bytes, base62>`, with 43 characters after the last underscore."""
     number = int.from_bytes(os.urandom(32))
     secret = ""
     for _ in range(43):
@@ -147,12 +147,12 @@ def new_token(key_id: str) -> str:
 
 
 def new_key_id() -> str:
-    """Ten random characters, base62."""
+    """A new key id: ten random characters, base62."""
     return "".join(_BASE62[byte % 62] for byte in os.urandom(10))
 
 
 def token_hash(token: str) -> bytes:
-    """What the database knows of a token."""
+    """The SHA-256 of a token. The database stores this, not the token."""
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -166,7 +166,7 @@ def insert_key(
     workspaces: Sequence[str],
     expires_at: datetime | None = None,
 ) -> None:
-    """Store a key; the first workspace is the one it acts in unless a call names another. The act is the node's."""
+    """Store a key. It acts in the first workspace unless a call names another. The audit's actor is the node."""
     with connection.transaction():
         connection.execute(
             INSERT_KEY,
@@ -186,7 +186,7 @@ def insert_key(
 def created(
     key_id: str, scopes: Sequence[str], workspaces: Sequence[str], expires_at: datetime | None
 ) -> dict[str, object]:
-    """What the audit says of a new key: not whose it is."""
+    """The audit's detail of a new key. It does not contain the user, because the audit stores no personal data."""
     detail: dict[str, object] = {"keyId": key_id, "scopes": list(scopes), "workspaces": list(workspaces)}
     return detail if expires_at is None else detail | {"expiresAt": instant(expires_at)}
 
@@ -197,7 +197,10 @@ def list_keys(connection: psycopg.Connection) -> list[Key]:
 
 
 def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
-    """Revoke a key permanently. False if there is none. Servers notice within seconds. The node is the actor."""
+    """Revoke a key permanently. Returns False if there is no such key.
+
+    Servers notice this within seconds. The audit's actor is the node.
+    """
     with connection.transaction():
         revoked = connection.execute(REVOKE_KEY_AT_MACHINE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
         if revoked is not None:
@@ -212,35 +215,35 @@ async def find_principal(database: Database, token_sha256: bytes) -> Principal |
 
 
 async def valid_keys(database: Database, key_ids: Sequence[str]) -> set[str]:
-    """Those of the keys that are neither revoked nor expired. Raises Unavailable."""
+    """The given keys that are neither revoked nor expired. Raises Unavailable."""
     return {key_id for (key_id,) in await database.rows(LIST_VALID_KEYS, {"ids": list(key_ids)})}
 
 
 class Keys:
-    """The keys, for callers that make and end them; who may do what is decided before. For one event loop's tasks.
+    """Creates, finds, rotates and revokes keys. The caller checks what it may do. For the tasks of one event loop.
 
-    A statement runs twice where its connection broke, so ids, tokens and times are made before. Every method raises
-    Unavailable; what it should have written may be there then, but nobody has the token. An `act` is entered in the
-    audit where, and only where, it is done.
+    A statement runs twice if its connection breaks, so ids, tokens and times are chosen before. Every method may raise
+    Unavailable. Its key may be stored then, but nobody has the token. An `act` is entered in the audit if, and only if,
+    it is done.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def principal(self, key_id: str) -> Principal | None:
-        """The principal of a key that is valid now, or None."""
+        """The principal of a key, or None if the key is not valid now."""
         return _principal(await self._database.rows(FIND_VALID_KEY, {"id": key_id}))
 
     async def find(self, key_id: str) -> Key | None:
-        """A key, also one that has ended."""
+        """The key with this id, valid or not, or None."""
         return _key(await self._database.rows(FIND_KEY, {"id": key_id}))
 
     async def page(
         self, workspaces: Sequence[str], *, with_ended: bool, place: Key | None, way: Way, limit: int
     ) -> tuple[list[Key], bool]:
-        """Keys that belong to no other than these workspaces (`*`: all keys), oldest first.
+        """A page of the keys that act only in these workspaces (`*`: all keys), oldest first.
 
-        They are those behind `place`, or right before it; and whether there are more on that way.
+        It begins behind `place`, or ends right before it. Returns also whether there are more keys in that direction.
         """
         asked = {
             "every": EVERY in workspaces,
@@ -255,7 +258,7 @@ class Keys:
         return page if way == "forward" else page[::-1], len(keys) > limit
 
     async def known_workspaces(self, slugs: Sequence[str]) -> set[str]:
-        """Those of the slugs that are a workspace's."""
+        """The given slugs that name a workspace."""
         return {slug for (slug,) in await self._database.rows(LIST_KNOWN_WORKSPACES, {"slugs": list(slugs)})}
 
     async def first_workspaces(self, limit: int) -> list[str]:
@@ -273,7 +276,7 @@ class Keys:
         until: datetime | None,
         act: Act,
     ) -> tuple[Key, str]:
-        """Store a new key, made `now`, which expires at `until`. Answers it and its token."""
+        """Store a new key that is created `now` and expires at `until`. Returns the key and its token."""
         token = new_token(key_id)
         key = Key(
             id=key_id,
@@ -288,7 +291,7 @@ class Keys:
         return key, token
 
     async def revoke(self, key_id: str, now: datetime, act: Act) -> Key:
-        """End a key, which must be there, for good; one that was revoked stays as it is."""
+        """Revoke a key, which must exist, permanently. If it was revoked before, nothing changes."""
         revoke = {"id": key_id, "revoked_at": now} | act.parameters
         _, [row] = await self._database.atomic([(REVOKE_KEY, revoke), (FIND_KEY, {"id": key_id})])
         return Key.of(row)
@@ -296,9 +299,9 @@ class Keys:
     async def rotate(
         self, key_id: str, new_id: str, *, now: datetime, grace_seconds: int, act: Act
     ) -> tuple[Key, str] | None:
-        """End a valid key, `grace_seconds` after `now`, and store its successor, with the same rights.
+        """End a valid key `grace_seconds` after `now`, and store a successor with the same rights, both or neither.
 
-        Both or neither. Answers the successor and its token; None where the key has ended already.
+        Returns the successor and its token; None if the key is no longer valid.
         """
         token = new_token(new_id)
         issued = {"token_sha256": token_hash(token)}
@@ -310,7 +313,7 @@ class Keys:
             "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
         }
         _rotated, _entered, found = await self._database.atomic(
-            # The first inserts nothing in a second run; what the first run issued is found.
+            # In a second run the first statement inserts nothing, and the last one finds what the first run issued.
             [(ROTATE_KEY, rotate), (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
         )
         successor = _key(found)

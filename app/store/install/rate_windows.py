@@ -1,4 +1,4 @@
-"""The windows of the rate limits: how much of a minute's allowance the processes have leased."""
+"""The windows of the rate limits: they count how many of a minute's calls the processes have leased."""
 
 from msgspec import Struct
 
@@ -11,12 +11,15 @@ _LEFT = "greatest(%(limit)s::bigint - held.leased, 0)"
 """The calls of the window that nobody has leased."""
 
 _SHARE = f"{_LEFT} * %(own)s::bigint / greatest(held.leased, 1) / 2"
-"""Half of the share of what is left that a process which leased `own` so far gets. So all that wait get half of it
-together."""
+"""The process's share of the remaining calls, in proportion to the `own` calls that it has leased, halved. So all
+processes together get at most half of the remaining calls."""
 
 
 def _grant(left: str, share: str) -> str:
-    """What is leased where `left` is left: what is wanted, at most a quarter and `share`; at least 1 if there is 1."""
+    """SQL of the size of a lease.
+
+    It is `wanted`, but at most a quarter of `left` and at most `share`; at least 1 if 1 is left.
+    """
     return f"least(%(wanted)s::bigint, greatest(least({left} / 4, {share}), 1), {left})"
 
 
@@ -31,35 +34,37 @@ ON CONFLICT (workspace_id, kind) DO UPDATE SET
 RETURNING lease, leased, start_seconds + %(length)s::bigint,
     (start_seconds + %(length)s::bigint - extract(epoch FROM now()))::float8
 """
-"""Lease a part of the current window of the database's clock, which takes the place of the one before it.
+"""Leases a part of the current window, by the database's clock. The current window's row replaces that of the window
+before.
 
-Who waited for the row over the end of a window finds the next one begun: a window that has just begun is never set
-back. One that begins later than that was written by a clock that was wrong, and is replaced. What is assigned depends
-on the row and on constants alone, so that the statement also distributes by workspace.
+A statement that waited for the row's lock beyond the end of its window finds that the next window has begun, and does
+not set it back. A window that begins even later was written by a wrong clock, and is replaced. The assigned values
+depend only on the row and on constants, so the statement also works in a database that is distributed by workspace.
 """
 
 
 class Lease(Struct, frozen=True):
-    """A part of one window, for one process. A second lease of the same window adds to the first."""
+    """A part of one window that belongs to one process. A second lease of the same window adds to the first."""
 
     size: int
-    """How many calls it lets pass; 0: nothing is left of the window."""
+    """How many calls it allows; 0 if nothing is left of the window."""
     leased: int
-    """How much of the window is leased now, this lease included, by all processes."""
+    """How many calls of the window all processes have leased now, this lease included."""
     reset: int
     """The window's end by the database's clock, in seconds since 1970."""
     seconds_left: float
-    """From when the database began with the statement to the window's end."""
+    """The seconds from the database's start of the statement to the window's end."""
 
 
 async def lease(
     database: Database, workspace: str, kind: str, *, limit: int, length: int, wanted: int, own: int
 ) -> Lease:
-    """Lease at most `wanted` of the `limit` calls of `kind` that a window of `length` seconds has. Raises Unavailable.
+    """Lease at most `wanted` of the `limit` calls of `kind` in a window of `length` seconds. Raises Unavailable.
 
-    `own` is what the process has leased of the window so far (of the last one, where it knows of no newer).
-    Never is more than `limit` leased. It is committed when answered; one whose answer was lost is asked for again,
-    and the first counts as used. So it travels alone: a statement that fails would undo those that share its trip.
+    `own` is what the process has leased of the newest window that it knows. The processes never lease more than
+    `limit`. A lease is committed when it is returned. If its answer is lost, another lease is requested, and the first
+    counts as used. The statement has a round trip of its own, because another failing statement in it would undo the
+    lease.
     """
     [(size, leased, reset, seconds_left)] = await database.rows_alone(
         LEASE_CALLS,

@@ -1,7 +1,7 @@
-"""How a developer's own types were registered before: what is stored must go on fitting what its type is said to be.
+"""The shapes that a developer's own types had before: stored data must stay valid for the current shape of its type.
 
-The data is never changed, so its types may only grow. A type that is registered no more stays as it was; what carries
-it stays readable.
+Stored data never changes, so a type may only accept more than before. If a type is no longer registered, its shapes
+stay stored, and its events stay readable.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ METADATA = "metadata"
 EVENT = "event"
 
 LIST_SHAPES = "SELECT shape, registered_at FROM registered_type WHERE sort = %s AND name = %s ORDER BY number"
-"""The shapes under which a type was registered, the first one first."""
+"""The shapes with which a type was registered, the oldest first."""
 
 DELETE_SHAPES = "DELETE FROM registered_type WHERE sort = %s AND name = %s"
 """Deletes the registered shapes of a type."""
@@ -33,7 +33,7 @@ DELETE_SHAPES = "DELETE FROM registered_type WHERE sort = %s AND name = %s"
 INSERT_SHAPE = "INSERT INTO registered_type (sort, name, number, shape, registered_at) VALUES (%s, %s, %s, %s, %s)"
 """Stores a shape of a type."""
 
-# Whether an event of a type is stored, by the index of each workspace. An erased one has no data.
+
 HAS_TYPE = """
 SELECT EXISTS (SELECT FROM workspace WHERE EXISTS (
     SELECT FROM event WHERE workspace_id = workspace.id AND type = %(name)s AND NOT erased AND recorded_at >= %(since)s
@@ -46,10 +46,10 @@ because they have no data."""
 def register_types(
     connection: psycopg.Connection, kinds: Mapping[str, type[Struct]], types: Mapping[str, type[Struct]]
 ) -> None:
-    """Take note of metadata kinds and of the data of event types, as they are registered now. One process at a time.
+    """Store the current shapes of metadata kinds and of event types' data, one process at a time.
 
-    Raises InstallError, in one sentence, where one has changed so that what is stored under it might not fit any more.
-    One that was in force before is let in: an older server may start beside a newer one, which has widened it.
+    Raises InstallError if a shape has changed so that stored data might not be valid any more. A shape that was
+    registered before is accepted, because an older server may start beside a newer one that has widened it.
     """
     with connection.transaction():
         if kinds or types:
@@ -83,14 +83,14 @@ def _register(connection: psycopg.Connection, sort: str, name: str, kind: type[S
 
 
 def _is_stored(connection: psycopg.Connection, sort: str, name: str, since: datetime) -> bool:
-    """Whether an event carries a type, of those that were recorded since it was first registered."""
+    """Whether an event with this type or kind has been stored since it was first registered."""
     query = HAS_TYPE if sort == EVENT else _has_kind(name)
     row = connection.execute(query, {"name": name, "since": since}).fetchone()
     return row is not None and bool(row[0])
 
 
 def _has_kind(kind: str) -> str:
-    # No index has it: this reads what has metadata, once, where a kind was changed in vain.
+    # No index serves this. It reads all events with metadata, but only if a kind has changed incompatibly.
     return f"""
 SELECT EXISTS (SELECT FROM event WHERE metadata IS NOT NULL AND recorded_at >= %(since)s
     AND CASE WHEN {has_kind(kind)} THEN jsonb_exists({projection("metadata")}, %(name)s) ELSE false END)

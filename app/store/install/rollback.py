@@ -1,7 +1,7 @@
-"""Logs that lost events: found by the kept checkpoints, stopped, and continued only if an administrator accepts it.
+"""Finds logs that lost events by the stored checkpoints, and stops them until an administrator accepts the loss.
 
-A log that is smaller than its kept checkpoint, or has another root at that size, was rolled back or altered in the
-database. Its tip row then holds the lost checkpoint, and every process refuses to append.
+A log that is smaller than its stored checkpoint, or has another root at that size, was rolled back or altered in the
+database. Its tip row then contains the lost checkpoint, and every process rejects appends.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ logger = structlog.get_logger("synap.rollback")
 
 
 class Loss(Struct, frozen=True):
-    """A log that does not extend its kept checkpoint, or that is gone altogether."""
+    """A log that does not extend its stored checkpoint, or that no longer exists."""
 
     log: str
     checkpoint: Checkpoint
@@ -64,9 +64,10 @@ class Loss(Struct, frozen=True):
 
 
 class Comparison:
-    """Compares every log with its kept checkpoint. For one task at a time. Everything may raise Unavailable, OSError.
+    """Compares every log with its stored checkpoint. For one task at a time. It may raise Unavailable, OSError.
 
-    It reads some hundreds of hashes of each log that has moved, from the stored tree. `synap doctor` reads them all.
+    It reads some hundreds of hashes of each log that has changed, from the stored tree. `synap doctor` reads all
+    hashes.
     """
 
     def __init__(self, database: Database, trees: Trees, ledger: Ledger, notes: KeptNotes) -> None:
@@ -75,10 +76,11 @@ class Comparison:
         self._ledger = ledger
         self._notes = notes
         self._compared: dict[str, tuple[int, bytes]] = {}
-        """Where each log ended when it was compared: one that has not moved since is not read again."""
+        """The size and last hash of each log when it was compared. A log that has not changed since is not read
+        again."""
 
     async def run(self, *, keep: bool) -> list[Loss]:
-        """The logs that lost events, which are stopped now. If `keep`, checkpoints of the others are kept."""
+        """Stop and return the logs that lost events. If `keep`, store new checkpoints of the others."""
         notes = await asyncio.to_thread(self._notes.read)
         ends = {log: (size, hash_) for log, size, hash_ in await self._database.rows(LIST_LOG_ENDS, {})}
         losses = []
@@ -110,7 +112,10 @@ class Comparison:
         return None
 
     async def _gone(self, log: str, note: KeptNote) -> Loss | None:
-        """The log has no tip. Its note is dropped only if the audit says that the workspace was deleted."""
+        """Handle a log without a tip.
+
+        Its checkpoint is removed only if the audit says that the workspace was deleted.
+        """
         if not await self._database.rows(IS_DELETED_BY_AUDIT, {"workspace": log}):
             return Loss(log, note.checkpoint, is_gone=True)
         await asyncio.to_thread(self._notes.remove, log)
@@ -151,7 +156,7 @@ class Comparison:
 
 
 async def compare_once(url: str, notes: KeptNotes, keys: Keyring, origin: str) -> list[Loss]:
-    """Compare every log with its kept checkpoint, and stop those that lost events. Raises Unavailable, OSError."""
+    """Compare every log with its stored checkpoint, and stop those that lost events. Raises Unavailable, OSError."""
     database = Database(url)
     await database.open()
     try:
@@ -162,16 +167,16 @@ async def compare_once(url: str, notes: KeptNotes, keys: Keyring, origin: str) -
 
 
 def compare_at_start(url: str, notes: KeptNotes, keys: Keyring, identity: Identity) -> None:
-    """Compare before the first append. A machine that keeps no checkpoint yet has nothing to compare."""
+    """Compare before the first append. A machine that has stored no checkpoint yet has nothing to compare."""
     if notes.path.is_dir():
-        with suppress(Unavailable):  # the server finds it itself when the database is back
+        with suppress(Unavailable):  # the server compares again when the database is back
             asyncio.run(compare_once(url, notes, keys, identity.origin))
 
 
 def accept_losses(url: str, connection: psycopg.Connection, notes: KeptNotes, keys: Keyring, origin: str) -> list[Loss]:
-    """Compare every log; let those that lost events continue, all or none. Returns them, and the logs that are gone.
+    """Compare every log, and let those that lost events continue, all or none. Returns them and the missing logs.
 
-    Each log says with `synap.log.rolledback`, for ever, which checkpoint it lost. Raises InstallError.
+    Each log gets an event `synap.log.rolledback` with the checkpoint that it lost. Raises InstallError.
     """
     try:
         found = asyncio.run(compare_once(url, notes, keys, origin))
@@ -209,7 +214,7 @@ def _append(connection: psycopg.Connection, node: str, log: str, tip: Tip, lost:
 
 
 def _enter(connection: psycopg.Connection, losses: Sequence[Loss]) -> None:
-    """The audit of the install names every log, that of a workspace its own loss. In the order of the audit's locks."""
+    """Enter the losses, in the order of the audit's locks: all in the install's audit, its own in each workspace's."""
     for log in sorted({NODE_LOG, *(loss.log for loss in losses)} if losses else ()):
         told = [loss for loss in losses if log in {NODE_LOG, loss.log}]
         detail = [

@@ -1,8 +1,9 @@
-"""Changing the install's signing key while servers run: one transaction, in which every log learns of it.
+"""Changes the install's signing key while servers run, in one transaction that appends an event to every log.
 
-Locks are taken in one order: the tip of `_node`, the install's row, the other tips, the audit. The new key's file is
-there before any event names the key. Between the commit and the change of files, servers find the key beside; a crash
-there is finished by the next start (`set_up`), one before it leaves a file that nothing names.
+Locks have one order: the tip of `_node`, the install's row, the other tips, the audit. The new key's file exists before
+any event names the key. Between the commit and the renaming of the files, servers find the new key beside the old one.
+After a crash there, the next start (`set_up`) completes the change. A crash before the commit leaves a file that
+nothing refers to.
 """
 
 import base64
@@ -21,7 +22,7 @@ from app.store.ledger.key_history import kids
 from schemas.ledger import Rotation
 
 LOCK_INSTALL = "SELECT FROM install FOR UPDATE"
-"""Lets one change of keys run at a time, and none while a log is opened."""
+"""Lets only one change of keys run at a time, and none while a log is created."""
 
 GET_NODE_AND_KEY = "SELECT node, kid FROM install"
 """The node, and its key in force."""
@@ -33,8 +34,8 @@ LIST_TIPS = "SELECT workspace_id, seq, hash, recorded_at, kid, counted FROM even
 """The tip of every log."""
 
 FIND_STOPPED_LOG = "SELECT workspace_id FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id LIMIT 1"
-"""A log that was stopped because it lost events. A lost key can still be replaced: without a key no loss can be
-accepted."""
+"""A log that was stopped because it lost events. It prevents a rotation, but a lost key can still be replaced: without
+a key, no loss can be accepted."""
 
 SET_KEY_OF_TIPS = "UPDATE event_tip SET kid = %(kid_new)s"
 """Makes the new key that of every log."""
@@ -54,15 +55,15 @@ GET_KEY_IN_FORCE = "SELECT kid FROM install FOR KEY SHARE"
 
 
 def rotate_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
-    """Replace the key in force, which is in `keys`, by a new one. Raises InstallError: then nothing was changed."""
+    """Replace the key in force, which is in `keys`, by a new one. If it raises InstallError, nothing was changed."""
     return _change(connection, keys, adopting=False)
 
 
 def adopt_key(connection: psycopg.Connection, keys: Keyring) -> Rotation:
     """Replace the key in force, which is lost, by the one in its file, or by a new one if there is none.
 
-    The log says for ever that the old key did not sign for that. Raises InstallError, where the key in force is at hand
-    as well: then nothing was changed.
+    The logs show permanently that the old key did not sign this change. Raises InstallError, also if the key in force
+    exists; nothing was changed then.
     """
     return _change(connection, keys, adopting=True)
 
@@ -121,7 +122,7 @@ def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str,
 
 
 def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signer: Signer) -> None:
-    """Tell every log, all under their locks. The statements go out without a wait between them: logs may be many."""
+    """Append the event to every log, under the locks. The statements are pipelined, because there may be many logs."""
     connection.execute(LOCK_ALL_TIPS)
     tips = connection.execute(LIST_TIPS).fetchall()
     now = datetime.now(UTC)
@@ -134,7 +135,7 @@ def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signe
 
 
 def _put_in_force(connection: psycopg.Connection, keys: Keyring) -> None:
-    """Change the files as the database says, which no other change of keys changes meanwhile."""
+    """Rename the key files to match the database, which no other change of keys can change meanwhile."""
     try:
         with connection.transaction():
             [(kid,)] = connection.execute(GET_KEY_IN_FORCE).fetchall()

@@ -1,7 +1,7 @@
 """The install secret: 32 random bytes in a file, and a fingerprint of them in the database.
 
-All machines of one database share the secret. It authenticates cursors and seals the secrets of webhooks. The
-fingerprint lets a start with another secret be refused; nobody learns the secret from it.
+All machines of one database share the secret. It authenticates cursors and seals the secrets of webhooks. By the
+fingerprint a start rejects another secret. The secret cannot be computed from it.
 """
 
 import base64
@@ -53,27 +53,27 @@ def read_secret(path: Path) -> bytes:
 
 
 def first_secret(path: Path) -> bytes:
-    """The secret in the file, which an operator may have put there, else a new one. Raises SecretError."""
+    """Read the secret from the file, which an operator may have put there, or create one. Raises SecretError."""
     if not path.is_file():
         try:
             write_secret(path, base64.b64encode(os.urandom(32)).decode())
         except FileExistsError:
-            pass  # no file, or one that another start made a moment ago: reading tells
+            pass  # it is no file, or another start has just created it: reading shows which
         except OSError as error:
             raise SecretError(f"The install secret {path} cannot be written: {error.strerror}.") from None
     return read_secret(path)
 
 
 def fingerprint(secret: bytes) -> bytes:
-    """What the database knows of a secret: 32 bytes, from which the secret cannot be computed."""
+    """The fingerprint of a secret: 32 bytes, from which the secret cannot be computed."""
     return hmac.digest(secret, LABEL, "sha256")
 
 
 def require_secret(connection: psycopg.Connection, path: Path) -> None:
     """Raise SecretError unless the file holds the secret of this database, which has an install.
 
-    A database of an earlier version has no fingerprint: it gets that of the first secret that comes and opens a
-    webhook's secret, if there are any.
+    A database of an earlier version has no fingerprint. Then any secret that opens at least one webhook secret is
+    accepted, or any secret if there is no webhook.
     """
     secret = read_secret(path)
     [(known,)] = connection.execute(GET_FINGERPRINT)
@@ -84,12 +84,12 @@ def require_secret(connection: psycopg.Connection, path: Path) -> None:
 
 
 def keep_fingerprint(connection: psycopg.Connection, path: Path) -> None:
-    """Note which secret this database has, if it is not known."""
+    """Store the fingerprint of the secret, if the database has none."""
     connection.execute(SET_FIRST_FINGERPRINT, (fingerprint(read_secret(path)),))
 
 
 def adopt_secret(connection: psycopg.Connection, path: Path) -> None:
-    """Go on with the secret in the file, or with a new one, where that of the database is lost. Raises SecretError."""
+    """Replace the lost secret of the database by that in the file, or by a new one. Raises SecretError."""
     secret = first_secret(path)
     with connection.transaction():
         connection.execute(REPLACE_FINGERPRINT, (fingerprint(secret),))

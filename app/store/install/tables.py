@@ -1,4 +1,4 @@
-"""The tables. Rows stay in this package; Structs come out.
+"""The tables of the database. Rows do not leave this package; its functions return Structs.
 
 Every table that holds a workspace's data has `workspace_id` first in its primary key, unique indexes and foreign keys,
 so that the schema distributes by workspace. All text is `COLLATE "C"`: compared by bytes, the same on every machine.
@@ -51,10 +51,9 @@ def _workspace(*constraints: Any) -> Any:
 class Install(SQLModel, table=True):
     """The one row of the install: its node id (the first key it ever had), the kid in force, its checkpoints' origin.
 
-    `witnessed_at` is when the audit's tips were last written into the log `_node`. `secret_fingerprint` tells the
-    install secret from every other; an install of an earlier version has none until its next start. From
-    `idempotency_since` on, events with an idempotency key get secret ids. While it is null they get those of version
-    0.1.
+    `witnessed_at` is when the audit's tips were last written into the log `_node`. `secret_fingerprint` identifies the
+    install secret; an install of an earlier version has none until its next start. From `idempotency_since` on, events
+    with an idempotency key get secret ids. While it is null they get those of version 0.1.
     """
 
     __tablename__ = "install"
@@ -69,7 +68,7 @@ class Install(SQLModel, table=True):
 
 
 class KeyRotation(SQLModel, table=True):
-    """How a signing key followed another, in the order of `number`. Without `signature_old` the old one was lost."""
+    """A change of the signing key, in the order of `number`. If it has no `signature_old`, the old key was lost."""
 
     __tablename__ = "key_rotation"
     number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -81,7 +80,7 @@ class KeyRotation(SQLModel, table=True):
 
 
 class Workspace(SQLModel, table=True):
-    """The owner of a log. Of a deleted one this row stays: its slug never names another log."""
+    """The owner of a log. The row of a deleted workspace stays, so that its slug never names another log."""
 
     __tablename__ = "workspace"
     id: str = _text(primary_key=True)
@@ -90,9 +89,9 @@ class Workspace(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A key. Of its token only the SHA-256 is kept. `*` in `workspaces` or `scopes` stands for all.
+    """An API key. Only the SHA-256 of its token is stored. `*` in `workspaces` or `scopes` stands for all.
 
-    With `must_name` each of its calls must name a workspace: the one in which it acted otherwise was deleted.
+    If `must_name` is set, each of its calls must name a workspace, because its default workspace was deleted.
     """
 
     __tablename__ = "api_key"
@@ -108,14 +107,15 @@ class ApiKey(SQLModel, table=True):
 
 
 class EventTip(SQLModel, table=True):
-    """The end of a workspace's log. Its row lock is what serialises appends; `seq` is -1 for an empty log.
+    """The end of a workspace's log. Its row lock serialises appends. `seq` is -1 if the log is empty.
 
-    `counted` turns false when the log has more distinct types or producers than are counted: then totals come from the
-    index. `lost_size` and `lost_root` are of a kept checkpoint that the log does not extend: nothing is appended then.
+    `counted` becomes false when the log has more distinct types or producers than are counted; totals then come from
+    the index. `lost_size` and `lost_root` are those of a stored checkpoint that the log does not extend; if they are
+    set, nothing is appended.
     """
 
     __tablename__ = "event_tip"
-    __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # room to update in place: it moves with every group
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # room to update in place: every group changes the row
     workspace_id: str = _workspace(ForeignKey("workspace.id"))
     seq: int = _count()
     hash: bytes = _bytes()
@@ -137,7 +137,8 @@ END -> 'ai') -> 'agent')"""
 class EventRow(SQLModel, table=True):
     """One event: the header's columns, then the body's. `data` and `metadata` are canonical JSON text.
 
-    No foreign key to the workspace: an append holds the lock on its tip, which has one, and a check for each row costs.
+    It has no foreign key to the workspace, because checking one for each row takes time. An append locks the tip, which
+    has the foreign key.
     """
 
     __tablename__ = "event"
@@ -151,8 +152,8 @@ class EventRow(SQLModel, table=True):
         Index(None, "workspace_id", "correlation_id", "seq", postgresql_where=text("correlation_id IS NOT NULL")),
         Index(None, "workspace_id", "causation_id", "seq", postgresql_where=text("causation_id IS NOT NULL")),
         Index("event_producer_ix", "workspace_id", text("coalesce(producer, source)"), "seq"),
-        # Which built-in kinds of metadata an event has: it looks for their names in the text. By reading JSON it would
-        # cost an append ten times as much. See docs/decisions/0006 and 0015.
+        # Which built-in kinds of metadata an event has. It searches the text for their names, because parsing the JSON
+        # would take an append ten times as long. See docs/decisions/0006 and 0015.
         Index("event_kinds_ix", "workspace_id", text(kinds()), "seq", postgresql_where=text("metadata IS NOT NULL")),
         Index(
             "event_agent_ix",
@@ -188,7 +189,7 @@ class EventRow(SQLModel, table=True):
 class MerkleNode(SQLModel, table=True):
     """The root of the complete subtree over `2 ** height` events from seq `place * 2 ** height` on (RFC 6962).
 
-    Kept are those of every eighth height; they follow the log, and are never needed to append to it.
+    Only the nodes of every eighth height are stored. They are written after the events, and an append never needs them.
     """
 
     __tablename__ = "merkle_node"
@@ -199,7 +200,7 @@ class MerkleNode(SQLModel, table=True):
 
 
 class EventCount(SQLModel, table=True):
-    """How many events a workspace has of each type, source and with or without metadata. Moves with the append."""
+    """How many events a workspace has by type, source and whether they have metadata. Appends change it."""
 
     __tablename__ = "event_count"
     __table_args__ = {"postgresql_with": {"fillfactor": 50}}
@@ -211,7 +212,7 @@ class EventCount(SQLModel, table=True):
 
 
 class ProducerCount(SQLModel, table=True):
-    """How many events a workspace has of each originating service: the producer, else the source."""
+    """How many events a workspace has of each producer. An event without a producer counts for its source."""
 
     __tablename__ = "producer_count"
     __table_args__ = {"postgresql_with": {"fillfactor": 50}}
@@ -221,9 +222,9 @@ class ProducerCount(SQLModel, table=True):
 
 
 class RateWindow(SQLModel, table=True):
-    """The current window of a rate limit: how many calls of a kind the processes have leased, the last lease included.
+    """The current window of a rate limit: how many calls of a kind the processes have leased, and the last lease.
 
-    The next window takes its place, so there is one row for each kind that a workspace has ever called.
+    The next window replaces the row, so there is one row for each kind that a workspace has ever called.
     """
 
     __tablename__ = "rate_window"
@@ -238,8 +239,8 @@ class RateWindow(SQLModel, table=True):
 class Dispatch(SQLModel, table=True):
     """How far a workspace's log has been looked through for its webhook subscriptions.
 
-    Its row lock is what serialises that. `version` moves with every change of who takes part: the active subscriptions
-    without a cursor of their own.
+    Its row lock serialises that. `version` increases when other subscriptions take part than before; those that take
+    part are active and have no cursor of their own.
     """
 
     __tablename__ = "dispatch"
@@ -250,15 +251,16 @@ class Dispatch(SQLModel, table=True):
 
 
 class Subscription(SQLModel, table=True):
-    """A webhook. Without a `cursor` it goes along with its workspace's dispatch; with one it is behind, or stopped.
+    """A webhook. Without a `cursor` it takes part in its workspace's dispatch; with one it is behind or stopped.
 
-    `filter` is JSON text, as it was sent but for spaces; it is read anew by each process, which may know other kinds.
-    `delivery_seq` counts the deliveries that it was given, `attempted` those of them that were tried at least once.
+    `filter` is the JSON text that was sent, without spaces. Each process parses it anew, because processes may know
+    different metadata kinds. `delivery_seq` counts the deliveries of the subscription, `attempted` those that were
+    attempted at least once.
     """
 
     __tablename__ = "subscription"
     __table_args__ = (
-        # What has work, so that no process goes through all of them to find it. Each has an order of its own.
+        # They find subscriptions that need work, so that no process reads all rows. Each has its own order.
         Index("subscription_behind_ix", "cursor", postgresql_where=text("state = 'active' AND cursor IS NOT NULL")),
         Index("subscription_unannounced_ix", "stopped_at", postgresql_where=text("NOT announced")),
         Index("subscription_deleted_ix", "stopped_at", postgresql_where=text("state = 'deleted'")),
@@ -290,7 +292,8 @@ class Subscription(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """One event owed to one subscription: due at `due_at`, or ended. While it is claimed, `due_at` is the claim's end.
 
-    No foreign key to the subscription: what writes here holds the lock on its row, and a check for each row costs.
+    It has no foreign key to the subscription, because checking one for each row takes time. Whatever writes here holds
+    the lock on the subscription's row.
     """
 
     __tablename__ = "delivery"
@@ -322,7 +325,7 @@ class Delivery(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One POST, and what was answered. It goes when its delivery goes."""
+    """One POST of a delivery, and its answer. It is deleted with its delivery."""
 
     __tablename__ = "attempt"
     workspace_id: str = _workspace()
@@ -337,7 +340,7 @@ class Attempt(SQLModel, table=True):
 
 
 class AuditTip(SQLModel, table=True):
-    """The end of a workspace's audit chain, and up to where it is witnessed in the log `_node`."""
+    """The end of a workspace's audit chain, and the seq up to which the log `_node` has reported it."""
 
     __tablename__ = "audit_tip"
     __table_args__ = {"postgresql_with": {"fillfactor": 50}}
@@ -349,7 +352,7 @@ class AuditTip(SQLModel, table=True):
 
 
 class AuditEntry(SQLModel, table=True):
-    """One administrative act. `detail` is JCS without personal data. Written by the function `audit_append` alone."""
+    """One administrative act. `detail` is JCS without personal data. Only the function `audit_append` writes here."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -369,9 +372,9 @@ class AuditEntry(SQLModel, table=True):
 
 
 class RegisteredType(SQLModel, table=True):
-    """What a developer's own metadata kind (`sort` metadata) or event type's data (event) is, in the order of `number`.
+    """A shape of a developer's metadata kind (`sort` is `metadata`) or event type (`event`), in the order of `number`.
 
-    `shape` is its JSON Schema. Whatever was stored under a number fits all that follow. See `registered.py`.
+    `shape` is a JSON Schema. Data that was stored under one number is valid for all later ones. See `registered.py`.
     """
 
     __tablename__ = "registered_type"

@@ -1,4 +1,4 @@
-"""What an install has and what it still owes, over all of its processes and machines, for its operator."""
+"""Counts what an install contains and still has to deliver, over all processes and machines, for its operator."""
 
 import asyncio
 
@@ -42,29 +42,29 @@ SELECT greatest(0,
 
 
 class Standing(Struct, frozen=True):
-    """How an install stands."""
+    """The totals of an install."""
 
     workspaces: int
     events: int
     subscriptions: dict[str, int]
-    """By their state."""
+    """How many subscriptions are in each state."""
     pending: int
     """Deliveries of active subscriptions that have not ended."""
     overdue_seconds: float
-    """For how long the oldest of them has been due."""
+    """For how many seconds the oldest of these deliveries has been due."""
     behind: int
-    """Events of a log that the furthest active subscription has not looked at."""
+    """How many events the slowest active subscription is behind its log."""
 
 
 class Totals:
-    """Asks the database how the install stands: once, however many ask at the same time. For one event loop."""
+    """Counts the totals of an install. Callers that ask at the same time share one count. For one event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._asking: asyncio.Task[Standing] | None = None
 
     async def standing(self) -> Standing:
-        """How it stands now. Raises Unavailable."""
+        """The current totals. Raises Unavailable."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(_standing(self._database))
             self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # nobody may wait

@@ -15,8 +15,8 @@ CREATE_WORKSPACE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now
 """Creates a workspace. Returns no row if it exists, or existed."""
 
 GET_NODE_AND_KEY_IN_FORCE = "SELECT node, kid FROM install FOR KEY SHARE"
-"""The node, and its key. A change of keys waits for this transaction and the other way round, so no log is opened with
-an old key."""
+"""The node, and its key. A change of keys waits for this transaction, and this transaction for a change of keys, so no
+log is created with an old key."""
 
 OPEN_LOG = """
 INSERT INTO event_tip (workspace_id, seq, hash, recorded_at, kid) VALUES (%(id)s, -1, %(genesis)s, 'epoch', %(kid)s)
@@ -42,15 +42,15 @@ class WorkspaceError(Exception):
 
 
 def no_workspace(slug: str) -> WorkspaceError:
-    """There is no such workspace."""
+    """The error for a slug that names no workspace."""
     return WorkspaceError(f"There is no workspace {slug!r}; see: synap workspaces list.")
 
 
 def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | None = None) -> bool:
-    """Make a workspace and its log. False where it exists. Raises WorkspaceError for one that was deleted.
+    """Create a workspace and its log. Returns False if it exists. Raises WorkspaceError if it was deleted.
 
-    In an install whose key has changed, the log begins with an event that tells how, signed by the key in force; then
-    it takes the `keys`, and WorkspaceError is raised where they do not have it.
+    If the install's key has changed, the log begins with an event about that, signed by the key in force. That needs
+    the `keys`; WorkspaceError is raised if they do not contain the key.
     """
     with connection.transaction():
         now = datetime.now(UTC)
@@ -73,10 +73,10 @@ def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | 
 
 
 def list_workspaces(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
-    """Every workspace and when it was made, by slug."""
+    """Every workspace and its time of creation, in the order of the slugs."""
     return connection.execute(LIST_WORKSPACES).fetchall()
 
 
 async def workspace_exists(database: Database, slug: str) -> bool:
-    """Whether there is such a workspace. Raises Unavailable."""
+    """Whether a workspace exists. Raises Unavailable."""
     return bool(await database.rows(WORKSPACE_EXISTS, {"id": slug}))

@@ -112,7 +112,7 @@ UPDATE subscription SET state = 'paused', stopped_at = now(), reason = NULL,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
 WHERE {IS_VISIBLE} AND state = 'active' RETURNING {AUDITED}
 """
-"""Pauses a subscription. It keeps its place: it gets a place of its own, where the others are now."""
+"""Pauses a subscription. To keep its place in the log, it gets a cursor of its own at the dispatch's seq."""
 
 RESUME_SUBSCRIPTION = f"""
 WITH resumed AS (

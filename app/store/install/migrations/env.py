@@ -5,7 +5,7 @@ from sqlmodel import SQLModel
 
 import app.store.install.tables  # noqa: F401 - registers the tables
 
-# Each migration is a transaction of its own, so that one may end it and build an index while servers go on.
+# Each migration is a transaction of its own, so that a migration may end it and build an index while servers serve.
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=SQLModel.metadata,

@@ -25,7 +25,7 @@ def upgrade() -> None:
         ["workspace_id", sa.literal_column("coalesce(producer, source)"), "seq"],
         unique=False,
     )
-    # No event is appended meanwhile: the index above holds the table until the end of this transaction.
+    # No event is appended meanwhile, because creating the index above locks the table until this transaction ends.
     op.execute(
         "INSERT INTO producer_count SELECT workspace_id, coalesce(producer, source), count(*) FROM event GROUP BY 1, 2"
     )

@@ -1,4 +1,4 @@
-"""the ledger: audit, keys, proofs, and a log that the database keeps as it is."""
+"""the ledger: audit, keys, proofs, and triggers that protect the log."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,8 +8,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-# A body changes once, to what erasure leaves of it; a header never. A workspace is deleted by a role of its own, which
-# the server does not act as.
+# A body changes only once, when it is erased; a header never changes. Only a separate role, which no server has, may
+# delete a workspace.
 EVENT_KEPT = """
 CREATE FUNCTION event_kept() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -39,9 +39,9 @@ BEGIN
 END $$
 """
 
-# Here, so that an act and its entry are one statement: the chain's next place is known under the tip's lock alone. The
-# text that is hashed is JCS: its members are in order, and none but the detail has a character that JSON escapes.
-# Called again with the same id it does nothing.
+# A function of the database, so that an act and its entry are one statement: the next seq of the chain is known only
+# under the tip's lock. The hashed text is JCS: its members are sorted, and only the detail can contain a character that
+# JSON escapes. A second call with the same id does nothing.
 AUDIT_APPEND = """
 CREATE FUNCTION audit_append(logs text[], entry uuid, act text, by text, about text) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -134,7 +134,7 @@ def upgrade() -> None:
     op.execute(EVENT_KEPT)
     op.execute(AUDIT_KEPT)
     op.execute(AUDIT_APPEND)
-    # ALWAYS: a session that replicates (`session_replication_role`) is held to it as well.
+    # ALWAYS, so that they also apply in a session that replicates (`session_replication_role`).
     for table, function in (
         ("event", "event_kept"),
         ("audit_entry", "audit_kept"),

@@ -1,4 +1,4 @@
-"""webhook subscriptions take a filter."""
+"""webhook subscriptions have a filter."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""what developers' own types are."""
+"""the shapes of developers' own types."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""the ids of idempotency keys are secret from an instant on; a key knows that its first workspace was deleted."""
+"""secret ids for idempotency keys from an instant on; a mark for keys whose default workspace was deleted."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""indexes find what webhooks are owed and what is to be purged."""
+"""indexes find due deliveries and what must be purged."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply. Servers that deliver webhooks wait until the index on `delivery` is made."""
+    """Apply. Servers that deliver webhooks wait until the index on `delivery` is built."""
     for name, column, where in (
         ("subscription_behind_ix", "cursor", "state = 'active' AND cursor IS NOT NULL"),
         ("subscription_unannounced_ix", "stopped_at", "NOT announced"),

@@ -1,4 +1,4 @@
-"""one index has every built-in kind of metadata; the schema says which servers work with it."""
+"""one index covers all built-in kinds of metadata; the schema stores which servers work with it."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-# A sum of bits, in the order of the names. An index holds what it was made with.
+# A sum of bits, in the order of the names. Written out, because an index keeps the expression that it was created with.
 KINDS = " + ".join(
     f"(strpos(metadata, '\"{kind}\":') > 0)::integer * {2**place}"
     for place, kind in enumerate(("ai", "automation", "custom", "import", "sync"))
@@ -17,8 +17,8 @@ KINDS = " + ".join(
 
 
 def upgrade() -> None:
-    """Apply. Nobody waits: servers go on meanwhile, also older ones."""
+    """Apply. Servers continue meanwhile, including older ones."""
     op.execute("ALTER TABLE alembic_version ADD COLUMN IF NOT EXISTS serves_from text NOT NULL DEFAULT '0012'")
-    # The planner takes none from an index that leaves events out.
+    # The planner uses no statistics of a partial index.
     op.execute(f"CREATE STATISTICS IF NOT EXISTS event_kinds_st ON ({KINDS}) FROM event")
     create_index("event_kinds_ix", f"event (workspace_id, ({KINDS}), seq) WHERE metadata IS NOT NULL")

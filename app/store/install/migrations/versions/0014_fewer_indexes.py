@@ -1,4 +1,4 @@
-"""indexes go that servers written for 0013 do without."""
+"""removes the indexes that servers written for 0013 do not use."""
 
 from alembic import op
 
@@ -13,7 +13,7 @@ KINDS = ("ai", "automation", "custom", "import", "sync")
 
 
 def upgrade() -> None:
-    """Apply, once no older server is connected. Nobody waits."""
+    """Apply when no older server is connected. Servers continue meanwhile."""
     drop_index("event_workspace_id_recorded_at_ix")
     for name in ("metadata", *KINDS):
         drop_index(f"event_with_{name}_ix")
