@@ -22,7 +22,7 @@ test: dev ## Run every test, against a real PostgreSQL (and real clients, if nod
 check: dev ## Check format, lint, types and import contracts; changes nothing.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy app procedures schemas deploy tests benchmarks examples clients/python/src
+	$(BIN)/mypy synap_events.py app procedures schemas deploy tests benchmarks examples clients/python/src
 	$(BIN)/lint-imports
 
 .PHONY: fmt

@@ -1,4 +1,4 @@
-"""Where the command `synap` begins: told to stop, it ends in order from here on, however early that is."""
+"""What the command `synap` does first: told to stop, it ends in order from here on, however early that is."""
 
 import sys
 
