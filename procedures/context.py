@@ -17,6 +17,7 @@ from app.store.events.erasure import Erasure
 from app.store.events.event_log import EventLog
 from app.store.events.reader import EventReader
 from app.store.events.trace import CausalTree
+from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
@@ -30,6 +31,7 @@ class Services(Struct, frozen=True, kw_only=True):
     reader: EventReader
     browser: Browser
     causal_tree: CausalTree
+    type_counts: TypeCounts
     feed: Feed
     keys: Keys
     ledger: Ledger

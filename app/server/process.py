@@ -26,6 +26,7 @@ from app.store.events.follower import EventFollower
 from app.store.events.reader import EventReader
 from app.store.events.rows import LEDGER_JSON
 from app.store.events.trace import CausalTree
+from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys
 from app.store.install.rollback import Comparison
 from app.store.ledger.export import Exports
@@ -76,6 +77,7 @@ class Process:
             reader=EventReader(self.database, cursors),
             browser=Browser(self.database, cursors),
             causal_tree=CausalTree(self.database),
+            type_counts=TypeCounts(self.database),
             feed=self._feed,
             keys=Keys(self.database),
             ledger=ledger,

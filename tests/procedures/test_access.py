@@ -30,6 +30,7 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "events.logBatch": ("events:write", lambda caller: caller.mutate("events.logBatch", {"events": [EVENT]})),
     "events.page": ("events:read", lambda caller: caller.query("events.page")),
     "events.trace": ("events:read", lambda caller: caller.query("events.trace", {"eventId": "x"})),
+    "events.types": ("events:read", lambda caller: caller.query("events.types")),
     "events.validate": ("events:write", lambda caller: caller.mutate("events.validate", EVENT)),
     "keys.create": ("keys:manage", lambda caller: caller.mutate("keys.create", {"scopes": ["keys:manage"]})),
     "keys.list": ("keys:manage", lambda caller: caller.query("keys.list")),

@@ -63,6 +63,7 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
         ("events.log", False),
         ("events.logBatch", False),
         ("events.trace", False),
+        ("events.types", True),
         ("events.validate", False),
         ("keys.current", True),
         ("keys.list", True),

@@ -118,6 +118,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "events.page": LIST,
     "events.stream": STREAM | {"start": "beginning", "lastEventId": None, "markers": True},
     "events.trace": {"eventId": NOBODY, "limit": 3, "depth": 3},
+    "events.types": {"prefix": "note.", "after": "note.a", "limit": 3},
     "events.validate": EVENT,
     "keys.create": {"userId": "u1", "scopes": ["events:read"], "workspaces": ["default"], "expiresInSeconds": 60},
     "keys.current": {},

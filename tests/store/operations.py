@@ -18,6 +18,7 @@ from app.store.events.follower import EventFollower
 from app.store.events.query import EventConditions
 from app.store.events.reader import EventReader
 from app.store.events.trace import CausalTree
+from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys, find_principal, valid_keys
 from app.store.install.rate_windows import lease
 from app.store.ledger.export import Exports
@@ -139,6 +140,7 @@ class Operations:
             yield f"list as {user}", partial(self.list, {}, user)
             yield f"stream as {user}", partial(self.stream, {}, user)
             yield f"trace as {user}", partial(self.trace, self.ids[0], user)
+            yield f"types as {user}", partial(self.types, user)
         for operation in (
             *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
             *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge, self.erase),
@@ -201,6 +203,10 @@ class Operations:
         for _ in range(3):  # alone, from the second on
             await self.events.append(self.workspace, [draft("common.type1", user_id="common"), draft(id=uuid4())])
         return count
+
+    async def types(self, only_user: str | None = None) -> int:
+        found = await TypeCounts(self.database).page(self.workspace, "", "", LIMIT, only_user)
+        return sum(each.count for each in found.types)
 
     async def follow(self) -> int:
         follower = EventFollower(self.database)

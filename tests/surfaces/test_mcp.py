@@ -236,7 +236,7 @@ def test_what_others_wrote_is_said_to_be_no_instruction(keyed: Keyed) -> None:
     described = {name for name, tool in listed(server).items() if CAUTION in (tool.description or "")}
     found = call(server, "events_get", {"eventId": event_id})
 
-    assert described == {"events_browse", "events_get", "events_list", "events_page", "events_trace"}
+    assert described == {f"events_{name}" for name in ("browse", "get", "list", "page", "trace", "types")}
     assert texts(found) == [json.dumps(output(found), separators=(",", ":")), CAUTION]
     for name in described:
         assert texts(call(server, name, {"eventId": event_id} if name in {"events_get", "events_trace"} else {}))[
