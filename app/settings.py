@@ -159,7 +159,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         if not self.sse_ping_seconds < self.sse_reconnect_seconds < float("inf"):
             raise SettingsError(f"{PREFIX}SSE_RECONNECT_SECONDS must be more than {PREFIX}SSE_PING_SECONDS.")
         if not all(name == "*" or _HEADER.fullmatch(name) for name in self.cors_headers):
-            raise SettingsError(f"{PREFIX}CORS_HEADERS must be names of headers, by comma, such as x-b3-traceid.")
+            raise SettingsError(
+                f"{PREFIX}CORS_HEADERS must be names of headers, separated by commas, such as x-b3-traceid."
+            )
         if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
 
@@ -176,15 +178,19 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def _check_webhooks(self) -> None:
         if not self.webhook_schedule or not all(0 <= seconds <= MAX_WAIT_SECONDS for seconds in self.webhook_schedule):
-            raise SettingsError(f"{PREFIX}WEBHOOK_SCHEDULE must be numbers from 0 to {MAX_WAIT_SECONDS}, by comma.")
+            raise SettingsError(
+                f"{PREFIX}WEBHOOK_SCHEDULE must be numbers from 0 to {MAX_WAIT_SECONDS}, separated by commas."
+            )
         if not 0 < self.webhook_timeout_seconds <= MAX_TIMEOUT_SECONDS:
-            raise SettingsError(f"{PREFIX}WEBHOOK_TIMEOUT_SECONDS must be more than 0, at most {MAX_TIMEOUT_SECONDS}.")
+            raise SettingsError(
+                f"{PREFIX}WEBHOOK_TIMEOUT_SECONDS must be more than 0, and at most {MAX_TIMEOUT_SECONDS}."
+            )
         try:
             networks(self.webhook_allow_networks)
         except ValueError:
             raise SettingsError(
-                f"{PREFIX}WEBHOOK_ALLOW_NETWORKS must be networks such as 10.1.0.0/16, by comma, without bits set "
-                "behind the /."
+                f"{PREFIX}WEBHOOK_ALLOW_NETWORKS must be networks such as 10.1.0.0/16, separated by commas; each "
+                "address must be the first one of its network."
             ) from None
 
 
@@ -200,7 +206,7 @@ def _described(kind: object) -> str:
     if get_origin(kind) is Literal:
         return f"one of: {', '.join(get_args(kind))}"
     if kind == tuple[float, ...]:
-        return "numbers, by comma"
+        return "numbers, separated by commas"
     return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "valid text")  # type: ignore[call-overload,no-any-return]
 
 

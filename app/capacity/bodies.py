@@ -46,7 +46,7 @@ class Bodies:
                     own.give(size)
                     raise
         except TimeoutError:
-            raise Unavailable("Requests with too many bytes are running; nothing was stored, retry") from None
+            raise Unavailable("The bodies of other requests fill the server; nothing was stored, retry") from None
         finally:
             self._forget_idle(key_id)
 

@@ -45,7 +45,7 @@ class Rates:
             RATE_LIMITED.add(rate)
             wait_seconds = _seconds(full_at - now - MINUTE)
             raise RateLimited(
-                f"The key may make {limit} calls a minute that {rate}; retry after {wait_seconds} s",
+                f"The key may make {limit} {rate} calls a minute; retry after {wait_seconds} s",
                 limit=limit,
                 reset=int(time.time()) + wait_seconds,
                 retry_after_seconds=wait_seconds,

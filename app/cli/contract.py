@@ -39,7 +39,7 @@ def contract(
     if check is not None and not chosen:
         chosen = [_kind(_read(check))]
     if len(chosen) != 1:
-        raise UsageError("Say which contract: synap contract --typescript, --json-schema or --openapi.")
+        raise UsageError("Name one contract: synap contract --typescript, --json-schema or --openapi.")
     settings = Settings.from_environment()
     load_extensions(settings.extensions)
     write = _WRITERS[chosen[0]]

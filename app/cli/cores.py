@@ -44,7 +44,7 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             while busy:
                 yield busy.popleft().recv()
         except (EOFError, OSError):
-            raise CoreError("A process that does a part of the work has ended.") from None
+            raise CoreError("A process that did a part of the work has ended early; run the command again.") from None
 
 
 def answer(function: Callable[[Any], Any], items: Connection) -> None:

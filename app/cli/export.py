@@ -124,9 +124,9 @@ def _check(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise ExportingError(f"{path} is a directory.")
     if path.exists() and not path.is_file():
-        raise ExportingError(f"{path} is no file; leave out -o, and send standard output there.")
+        raise ExportingError(f"{path} is not a regular file; leave out -o, and redirect standard output to it.")
     if path.exists() and not force:
-        raise ExportingError(f"{path} is there already; to replace it, say --force.")
+        raise ExportingError(f"{path} exists already; add --force to replace it.")
 
 
 def _name(written: str, path: Path, *, force: bool) -> None:
@@ -162,7 +162,7 @@ def export(
     check_workspace(workspace)
     for option, seq in (("--from-seq", from_seq), ("--to-seq", to_seq)):
         if seq is not None and not 0 <= seq < 2**53:
-            raise UsageError(f"{option} must be 0 or more.")
+            raise UsageError(f"{option} must be from 0 to 2^53-1.")
     events = export_log(Settings.from_environment(), Part(workspace, from_seq, to_seq), output, force=force)
     if output is not None:
         print(f"{events} events of the log {workspace} are in {output}.")

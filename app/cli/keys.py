@@ -41,14 +41,12 @@ def create_key(
     names = workspace or [DEFAULT_WORKSPACE]
     check_user(user)
     if expires_in_seconds is not None and not 0 < expires_in_seconds < 2**31:
-        raise UsageError("--expires-in-seconds must be 1 or more.")
+        raise UsageError("--expires-in-seconds must be from 1 to 2147483647.")
     with administered() as install:
         connection = install.connection
         known = {slug for slug, _ in list_workspaces(connection)} | {EVERY}
         if unknown := [name for name in names if name not in known]:
-            raise UsageError(
-                f"There is no workspace {unknown[0]!r}; make it with: synap workspaces create {unknown[0]}."
-            )
+            raise UsageError(f"There is no workspace {unknown[0]!r}; create it: synap workspaces create {unknown[0]}.")
         key_id = new_key_id()
         token = new_token(key_id)
         expires_at = expires_in_seconds and datetime.now(UTC) + timedelta(seconds=expires_in_seconds)

@@ -33,8 +33,8 @@ def adopt(*, yes: Flag = False) -> None:
     """
     if not yes:
         raise UsageError(
-            "This is for a signing key that is lost: nobody can tell then whether the new one is this install's, and "
-            "every verifier of its logs reports the break for ever; to do it, say --yes."
+            "Use this only if the signing key is lost: nobody can then prove that the new key is this install's, and "
+            "every verifier reports the break forever; add --yes to confirm."
         )
     with administered(recovering=True) as install:
         _tell(adopt_key(install.connection, install.keys), install.keys)
@@ -53,15 +53,15 @@ def adopt_lost_secret(*, yes: Flag = False) -> None:
     """
     if not yes:
         raise UsageError(
-            "This is for an install secret that is lost: cursors that callers hold end, a retry with an "
-            "Idempotency-Key from before is a second event, and the secret of every webhook has to be set again; to do "
-            "it, say --yes."
+            "Use this only if the install secret is lost: cursors that callers hold become invalid, a retry with an "
+            "earlier Idempotency-Key is stored as a second event, and every webhook needs a new secret; add --yes to "
+            "confirm."
         )
     with administered(recovering=True) as install:
         adopt_secret(install.connection, install.secret_path)
     print(
-        f"The install secret is the one in {install.secret_path} now. Copy it to every machine of this database, start "
-        "their servers again, and call subscriptions.rotateSecret for each webhook."
+        f"The install secret is now the one in {install.secret_path}. Copy it to every machine of this database, "
+        "restart their servers, and call subscriptions.rotateSecret for each webhook."
     )
 
 
@@ -76,11 +76,11 @@ def accept() -> None:
     for loss in losses:
         if loss.is_gone:
             print(
-                f"The log {loss.log}, which had {loss.checkpoint.size} events, is gone altogether: make the workspace "
+                f"The whole log {loss.log}, which had {loss.checkpoint.size} events, is gone: create the workspace "
                 f"again with synap workspaces create {loss.log}, and repeat this command."
             )
         else:
-            print(f"The log {loss.log} goes on without what its checkpoint of {loss.checkpoint.size} events covers.")
+            print(f"The log {loss.log} continues without its checkpoint of {loss.checkpoint.size} events.")
     if not losses:
         print("Every log extends its kept checkpoint: there is nothing to accept.")
 
@@ -88,8 +88,8 @@ def accept() -> None:
 def _tell(rotation: Rotation, keys: Keyring) -> None:
     """Print what the operator must know after a change of keys."""
     print(
-        f"The signing key is {rotation.kid_new} now; before it was {rotation.kid_old}.\n"
+        f"The signing key is now {rotation.kid_new}; it was {rotation.kid_old}.\n"
         f"Keep {keys.path} and the files beside it, {keys.path.name}.z..., safe and apart from the database.\n"
-        f"Servers that read their key from another file, as on another machine, answer that they are unavailable until "
-        f"{keys.path.name} is copied there."
+        f"Servers that read their key from another file, such as on another machine, reject appends as unavailable "
+        f"until you copy {keys.path.name} there."
     )

@@ -27,5 +27,5 @@ def read_token(file: Path | None) -> str:
 def bearer(token: str) -> str:
     """The value of the header `Authorization`. Raises UsageError for what cannot be a token."""
     if not _TOKEN.fullmatch(token):
-        raise UsageError("The token has characters that no token has.")
+        raise UsageError("The token is not valid: it must be printable ASCII without spaces.")
     return f"Bearer {token}"

@@ -21,15 +21,17 @@ def make_workspace(slug: str, /) -> None:
     Parameters
     ----------
     slug
-        1 to 63 of a-z, 0-9, '_' and '-', beginning with a letter or digit.
+        1 to 63 characters of a-z, 0-9, '_' and '-'; the first is a letter or digit.
     """
     try:
         msgspec.convert(slug, WorkspaceSlug)
     except msgspec.ValidationError:
-        raise UsageError("A slug has 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or digit.") from None
+        raise UsageError(
+            "A slug has 1 to 63 characters of a-z, 0-9, '_' and '-'; the first is a letter or digit."
+        ) from None
     with administered() as install, install.connection.transaction():
         if not create_workspace(install.connection, slug, install.keys):
-            raise UsageError(f"The workspace {slug!r} exists.")
+            raise UsageError(f"The workspace {slug!r} exists already.")
         enter(install.connection, "workspace.created", {"workspace": slug}, [NODE_LOG, slug])
     print(f"Created {slug}.")
 
@@ -55,8 +57,8 @@ def remove_workspace(slug: str, /, *, yes: Flag = False) -> None:
     """
     if not yes:
         raise UsageError(
-            f"This deletes every event of the workspace {slug!r}, its webhooks, and the keys that are its alone, for "
-            "good; to do it, say --yes."
+            f"This permanently deletes every event of the workspace {slug!r}, its webhooks, and the keys that have no "
+            "other workspace; add --yes to confirm."
         )
     with administered() as install:
         events = delete_workspace(install.connection, slug)

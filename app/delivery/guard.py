@@ -239,7 +239,7 @@ class Guard:
         for text in texts:
             address = _address(text)
             if address is None or self.refusal(address) is not None:
-                raise TargetRefused("must not lead to an address that is not public, but its host does now")
+                raise TargetRefused("must not lead to an address that is not public, as its host now does")
             found.append(_unmapped(address))
         return tuple(dict.fromkeys(found))
 

@@ -172,8 +172,7 @@ class Webhooks:
     def too_many_untried(self, untried: int) -> RateLimited:
         """The error for a replay of a subscription with too many untried deliveries."""
         return _limited(
-            f"{untried:,} deliveries of this subscription wait for their first attempt; replay more after they were "
-            "attempted",
+            f"{untried:,} deliveries of this subscription wait for their first attempt; replay more when fewer wait",
             MAX_UNTRIED,
             LOOK_AGAIN_SECONDS,
         )

@@ -91,7 +91,7 @@ def _pages(text: bytes) -> list[AuditPage]:
     try:
         return msgspec.json.Decoder(AuditPage).decode_lines(text)
     except UNREADABLE as error:
-        raise NoAuditError(f"is no audit, a page of GET /audit on each line: {error}") from None
+        raise NoAuditError(f"is not an audit, which has a page of GET /audit on each line: {error}") from None
 
 
 def _untold(entries: Sequence[AuditEntry], first: int, tips: Iterable[AuditTip]) -> BrokenEntry | None:

@@ -35,7 +35,7 @@ def unreadable(source: bytes | mmap) -> str | None:
     except RecursionError:
         return None if _is_named(source) else "is nested too deeply"
     except msgspec.ValidationError:
-        return "is JSON, but not an object, as an export and a proof are"
+        return "is JSON, but not an object; exports and proofs are objects"
     except UNREADABLE as error:
         return None if _has_half_pairs(source) and _is_named(source) else _malformed(error)
     return _other(set(members)) if all(map(_is_json, _parts(members))) else "is not JSON"
@@ -49,7 +49,7 @@ def _other(names: set[str]) -> str | None:
     if "note" in names:
         return "is a checkpoint, not an export; name it with --checkpoint"
     if "error" in names:
-        return "is an error that a server answered; fetch it again"
+        return "is an error that a server returned; fetch it again"
     return "is JSON, but neither an export nor a proof"
 
 

@@ -160,8 +160,8 @@ def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
             held = _hold(stack, settings.data_dir, wait=serving)
             if serving and not held:
                 raise DataDirectoryError(
-                    f"The data directory {settings.data_dir} is held by another server; stop that one, or set "
-                    "SYNAP_DATA_DIR (several servers share one SYNAP_DATABASE_URL)."
+                    f"Another server uses the data directory {settings.data_dir}; stop that server, or set "
+                    "SYNAP_DATA_DIR (several servers can share one SYNAP_DATABASE_URL)."
                 )
             url = stack.enter_context(
                 embedded.postgres(

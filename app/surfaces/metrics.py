@@ -161,7 +161,7 @@ class _Told(Collector):
         files = GaugeMetricFamily("process_open_fds", "Open files and connections.", labels=label)
         started = GaugeMetricFamily("process_start_time_seconds", "Start, in seconds since 1970.", labels=label)
         age = GaugeMetricFamily(
-            "synap_snapshot_age_seconds", "How old the numbers of a process are: large where it hangs.", labels=label
+            "synap_snapshot_age_seconds", "How old the numbers of a process are; large if it hangs.", labels=label
         )
         for snapshot in self._snapshots:
             own = [str(snapshot.number)]

@@ -827,12 +827,12 @@ async function gunzipped(bytes) {
 
 /** Why a value is neither an export nor a proof, however broken; null if it is one. */
 function other(value) {
-  if (!isRecord(value)) return 'is JSON, but not an object, as an export and a proof are';
+  if (!isRecord(value)) return 'is JSON, but not an object; exports and proofs are objects';
   const has = (name) => Object.hasOwn(value, name);
   if (['export_id', 'chain_root_hash', 'chain_tip_hash', 'bundle_signature'].some(has)) return null;
   if (['event', 'proof'].every(has) || isConsistency(value)) return null;
   if (has('note')) return 'is a checkpoint, not an export';
-  if (has('error')) return 'is an error that a server answered; fetch it again';
+  if (has('error')) return 'is an error that a server returned; fetch it again';
   return 'is JSON, but neither an export nor a proof';
 }
 
@@ -1203,7 +1203,7 @@ then: the consistency proof from that checkpoint to the one in the export. With 
 well, against what the log says of it: pages of GET /audit, one on each line.`;
 
 const NOT_PINNED =
-  'not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…';
+  'not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…';
 
 /**
  * The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks, lost events, unconfirmed or kept bodies, or
@@ -1266,7 +1266,7 @@ async function command(args, { env, stdout, stderr }) {
   }
   const behind = kind === 'proof' ? 'it' : 'this part';
   for (const seq of unconfirmed) {
-    stdout.write(`seq ${seq}: its body is missing; what says so may stand behind ${behind}\n`);
+    stdout.write(`seq ${seq}: its body is missing; its erasure may be recorded after ${behind}\n`);
   }
   for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
   if (broken) return 1;
@@ -1336,7 +1336,7 @@ async function download(address, token) {
   // What fetch says of a header that cannot be sent repeats it.
   if (token && !/^[!-~]+$/.test(token)) throw new Error('SYNAP_TOKEN is not a token');
   const answer = await fetch(url, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
-  if (!answer.ok) throw new Error(`it answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`it answered ${answer.status}`);
   return new Uint8Array(await answer.arrayBuffer());
 }
 

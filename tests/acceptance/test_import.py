@@ -58,9 +58,10 @@ def test_an_import_that_is_interrupted_twice_stores_each_line_once_and_in_order(
     said, complaints = importing.communicate(timeout=60)
     stored = _stored(database_url)
     assert importing.returncode == 130, complaints
-    assert f" {stored} stored, 0 there already, 0 refused" in said
+    assert f" {stored} stored, 0 there already, 0 rejected" in said
     assert complaints == (
-        f"synap: Interrupted; the same command goes on behind line {stored} (with --from-line {stored + 1} at once).\n"
+        f"synap: Interrupted; run the same command again to continue after line {stored} "
+        f"(sooner with --from-line {stored + 1}).\n"
     )
     assert LINES // 8 < stored < LINES
 
@@ -78,7 +79,7 @@ def test_an_import_that_is_interrupted_twice_stores_each_line_once_and_in_order(
     importing = _started(file, database_url)
     said, complaints = importing.communicate(timeout=600)
     assert (importing.returncode, complaints) == (0, "")
-    assert f" {LINES - stored} stored, {stored} there already, 0 refused" in said
+    assert f" {LINES - stored} stored, {stored} there already, 0 rejected" in said
     print(said)  # noqa: T201 - for who takes the time
 
     events = check_log(database_url)

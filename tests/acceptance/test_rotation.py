@@ -71,7 +71,7 @@ def test_two_servers_append_while_the_key_changes_twice(database_url: str, data_
             verified = _synap(data_dir, "verify", f"{server.url}/ledger/v1", token=server.token)
             assert verified.startswith(f"{len(check_log(database_url))} events of the log default verify: ")
 
-    assert printed.startswith(f"The signing key is {kids[1]} now; before it was {kids[0]}.\n")
+    assert printed.startswith(f"The signing key is now {kids[1]}; it was {kids[0]}.\n")
     assert writers.refused == 0
     assert writers.slowest_seconds < 30
     events = check_log(database_url)

@@ -63,9 +63,9 @@ def test_events_in_another_dress_are_imported_once(importer: Importer, content: 
     by_pipe = importer.run("-", "--name", "notes.data", sent=content)
 
     assert (first.returncode, first.stderr) == (0, "")
-    assert "5 stored, 0 there already, 0 refused" in first.stdout
-    assert "0 stored, 5 there already, 0 refused" in again.stdout
-    assert "0 stored, 5 there already, 0 refused" in by_pipe.stdout
+    assert "5 stored, 0 there already, 0 rejected" in first.stdout
+    assert "0 stored, 5 there already, 0 rejected" in again.stdout
+    assert "0 stored, 5 there already, 0 rejected" in by_pipe.stdout
     assert importer.numbers() == [0, 1, 2, 3, 4]
     check_log(importer.url)
 
@@ -101,7 +101,7 @@ NAMED = {
     "HTML": (b"\n<!DOCTYPE html><html><title>Sign in</title>", "is a page in HTML; fetch the data itself"),
     "XML": (b'<?xml version="1.0"?><events/>', "is XML; write it as JSON"),
     "an array that is cut off": (ARRAY[:-30], "ends within its JSON array"),
-    "more than an array": (ARRAY + b"\n" + ARRAY, "goes on behind its JSON array"),
+    "more than an array": (ARRAY + b"\n" + ARRAY, "has more text after its JSON array"),
     "gzip that is cut off": (gzip.compress(LINES)[:-10], "is gzip that ends too early"),
     "gzip that is damaged": (gzip.compress(LINES)[:-8] + bytes(8), "is gzip that is damaged"),
 }
@@ -132,7 +132,7 @@ def test_a_bad_element_is_named_by_its_place_and_mended(importer: Importer) -> N
 
     assert refused.returncode == 1
     assert "notes.json, event 3: type: " in refused.stderr
-    assert "mend that event and run the same command again" in refused.stderr
+    assert "correct that event and run the same command again" in refused.stderr
     assert (mended.returncode, mended.stderr) == (0, "")
     assert importer.numbers() == [0, 1, 2, 3, 4]
 
@@ -162,7 +162,7 @@ def test_an_element_that_is_too_large_costs_no_more_than_the_limit(importer: Imp
 
     done = importer.run(file, "--skip-bad", importer.folder / "bad")
 
-    assert "2 stored, 0 there already, 1 refused" in done.stdout
+    assert "2 stored, 0 there already, 1 rejected" in done.stdout
     assert importer.numbers() == [0, 1]
     assert json.loads((importer.folder / "bad").read_bytes())["issues"][0]["message"].startswith("is larger than")
 

@@ -59,7 +59,8 @@ def test_another_file_of_the_same_name_is_noticed(importer: Importer) -> None:
     named = importer.run(file, "--name", "app.log of Tuesday")
 
     assert "1 stored, 1 there already" in rotated.stdout
-    assert "1 of the lines. An earlier import named app.log had the same text in the same place" in rotated.stderr
+    assert "1 of the lines were there already, although they follow new ones" in rotated.stderr
+    assert "An earlier import named app.log had the same text in the same place" in rotated.stderr
     assert "give it a --name" in rotated.stderr
     assert (named.stderr, importer.numbers()) == ("", [1, 1, 2, 2, 1])
 

@@ -139,7 +139,7 @@ def test_administration_works_while_a_server_runs(tmp_path: Path) -> None:
 
         assert created == "Created acme.\n"
         assert answer.json()["result"]["data"]["seq"] == 0
-        assert "is held by another server; stop that one, or set SYNAP_DATA_DIR" in second
+        assert "; stop that server, or set SYNAP_DATA_DIR" in second
         assert server.mutate("events.log", EVENT).json()["result"]["data"]["seq"] == 0
     secrets = [tmp_path / "data" / name for name in ("control.token", "node.key", "install.secret")]
     assert [_mode(file) for file in secrets] == [0o600] * 3
@@ -205,40 +205,44 @@ def test_a_key_may_be_revoked_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended[0] == ended[1]
 
 
-SLUG = "A slug has 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or digit."
+SLUG = "A slug has 1 to 63 characters of a-z, 0-9, '_' and '-'; the first is a letter or digit."
 
 USER = "--user must have 1 to 256 characters."
 
 DELETES = (
-    "This deletes every event of the workspace 'default', its webhooks, and the keys that are its alone, for good; "
-    "to do it, say --yes."
+    "This permanently deletes every event of the workspace 'default', its webhooks, and the keys that have no other "
+    "workspace; add --yes to confirm."
 )
 
 ADOPTS = (
-    "This is for a signing key that is lost: nobody can tell then whether the new one is this install's, and every "
-    "verifier of its logs reports the break for ever; to do it, say --yes."
+    "Use this only if the signing key is lost: nobody can then prove that the new key is this install's, and every "
+    "verifier reports the break forever; add --yes to confirm."
 )
 
 WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a workspace that is none": (
         ["keys", "create", "--user", "u", "--scope", "*", "--workspace", "nosuch"],
-        "There is no workspace 'nosuch'; make it with: synap workspaces create nosuch.",
+        "There is no workspace 'nosuch'; create it: synap workspaces create nosuch.",
     ),
     "no user": (["keys", "create", "--user", "", "--scope", "*"], USER),
     "a long user": (["keys", "create", "--user", "x" * 257, "--scope", "*"], USER),
     "an end before now": (
         ["keys", "create", "--user", "u", "--scope", "*", "--expires-in-seconds", "0"],
-        "--expires-in-seconds must be 1 or more.",
+        "--expires-in-seconds must be from 1 to 2147483647.",
+    ),
+    "an end that no clock reaches": (
+        ["keys", "create", "--user", "u", "--scope", "*", "--expires-in-seconds", "2147483648"],
+        "--expires-in-seconds must be from 1 to 2147483647.",
     ),
     "a key that is none": (["keys", "revoke", "nosuch"], "There is no key 'nosuch'; see: synap keys list."),
-    "a workspace that exists": (["workspaces", "create", "default"], "The workspace 'default' exists."),
+    "a workspace that exists": (["workspaces", "create", "default"], "The workspace 'default' exists already."),
     "a slug that is none": (["workspaces", "create", "Acme Inc"], SLUG),
     "a slug that is too long": (["workspaces", "create", "a" * 64], SLUG),
     "the server's own log": (["workspaces", "create", "_node"], SLUG),
-    "no contract": (["contract"], "Say which contract: synap contract --typescript, --json-schema or --openapi."),
+    "no contract": (["contract"], "Name one contract: synap contract --typescript, --json-schema or --openapi."),
     "two contracts": (
         ["contract", "--typescript", "--json-schema"],
-        "Say which contract: synap contract --typescript, --json-schema or --openapi.",
+        "Name one contract: synap contract --typescript, --json-schema or --openapi.",
     ),
     "a contract that is not there": (
         ["contract", "--check", "/nosuch.ts"],
@@ -273,7 +277,7 @@ def test_wrong_arguments_are_one_sentence(arguments: list[str], expected: str) -
 REFUSED: dict[str, tuple[list[str], type[Exception], str]] = {
     "a workspace that is none": (["workspaces", "delete", "nosuch", "--yes"], WorkspaceError, "There is no workspace"),
     "the server's own log": (["workspaces", "delete", "_node", "--yes"], WorkspaceError, "There is no workspace"),
-    "a key that is at hand": (["node", "adopt-key", "--yes"], InstallError, "The key in force z6Mk"),
+    "a key that is at hand": (["node", "adopt-key", "--yes"], InstallError, "The signing key in force, z6Mk"),
 }
 
 
@@ -353,7 +357,7 @@ def test_a_lost_key_is_adopted_where_nothing_else_starts(tmp_path: Path, databas
     adopted = Signer.load(key)
     assert adopted is not None
     assert refused.endswith("restore it.")
-    assert printed.startswith(f"The signing key is {adopted.kid} now; before it was {lost.kid}.\n")
+    assert printed.startswith(f"The signing key is now {adopted.kid}; it was {lost.kid}.\n")
     assert _mode(key) == 0o600
 
 
@@ -411,7 +415,7 @@ def test_what_the_database_forbids_is_one_sentence(tmp_path: Path, database_url:
 
     sentence = _sentence(_synap(tmp_path, "keys", "list", database_url=database_url))
 
-    assert sentence == 'The schema cannot be migrated: column "version_num" does not exist; no step of it is half done.'
+    assert sentence == 'The schema cannot be migrated: column "version_num" does not exist; no step was left half done.'
 
 
 @pytest.mark.parametrize(
@@ -812,8 +816,8 @@ def test_a_type_that_shrinks_is_one_sentence(tmp_path: Path, database_url: str) 
     sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=database_url, extensions="notes"))
 
     assert sentence == (
-        "The data of the event type 'note.created' has changed, but events are stored with it as it was: title was "
-        "string and is integer; register it for another type, or change it so that all that was valid stays valid."
+        "The data of the event type 'note.created' has changed, but events with its earlier form are stored: title "
+        "was string and is integer; register it for another type, or accept everything that was valid before."
     )
 
 

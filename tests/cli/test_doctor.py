@@ -139,7 +139,7 @@ def test_a_restore_from_an_older_backup_is_found(store: Store, postgres_url: str
     assert restored.sentence.startswith("The log default has 300 events, but had 301 when the checkpoint was signed: ")
     # It has as many events again, but others.
     assert not gone_on.is_right
-    assert gone_on.sentence.startswith("The first 301 events of the log default are not those ")
+    assert gone_on.sentence.startswith("The first 301 events of the log default are not the events ")
 
 
 def test_a_backup_from_before_the_log_or_the_key_is_found(store: Store, postgres_url: str) -> None:
@@ -177,7 +177,7 @@ def test_another_history_is_found(store: Store, statement: str) -> None:
     finding = _prove(store.url, note)
 
     assert not finding.is_right
-    assert finding.sentence.startswith("The first 300 events of the log default are not those ")
+    assert finding.sentence.startswith("The first 300 events of the log default are not the events ")
 
 
 def test_a_note_of_another_origin_or_key_proves_nothing(store: Store) -> None:
@@ -187,8 +187,10 @@ def test_a_note_of_another_origin_or_key_proves_nothing(store: Store) -> None:
     forged = _prove(store.url, _note(store, signer=stranger))
     nosuch = _prove(store.url, _note(store, "nosuch"))
 
-    assert foreign.sentence.startswith("The checkpoint is of elsewhere.example/default, which is no log of this ")
-    assert forged.sentence.startswith("The checkpoint is not signed by a key ")
+    assert foreign.sentence.startswith(
+        "The checkpoint belongs to elsewhere.example/default, which is not a log of this "
+    )
+    assert forged.sentence.startswith("None of the install's keys in this database signed the checkpoint: ")
     assert nosuch.sentence.startswith("There is no log nosuch")
     assert not any(finding.is_right for finding in (foreign, forged, nosuch))
 
@@ -234,16 +236,16 @@ def test_a_good_install_is_a_line_for_each_thing(store: Store) -> None:
 def test_a_role_that_could_switch_off_the_triggers_is_a_hint(store: Store) -> None:
     hints = [str(finding) for finding in examine(_settings(store)) if finding.is_hint]
 
-    assert hints[0].startswith("hint: The role postgres is a superuser, and could switch off the triggers that keep ")
+    assert hints[0].startswith("hint: The role postgres is a superuser, so it could switch off the triggers that ")
     assert hints[0].endswith("; let another role serve (synap migrate --grant ROLE).")
 
 
 OPENED = {
     "the data directory": ("", 0o777, "The data directory {} can be written by every user: "),
-    "the database": ("postgres", 0o750, "Others than its owner may enter {}; "),
+    "the database": ("postgres", 0o750, "Other users may enter {}; "),
     "its socket": ("postgres/.s.PGSQL.5432", 0o777, "Others reach the socket of the database: {}; "),
-    "the token": ("control.token", 0o604, "Others than this user may read: {}; "),
-    "a key of before": ("node.key.zOld", 0o640, "Others than this user may read: {}; "),
+    "the token": ("control.token", 0o604, "Other users may read {}; "),
+    "a key of before": ("node.key.zOld", 0o640, "Other users may read {}; "),
 }
 
 
@@ -271,19 +273,19 @@ def test_what_other_users_of_the_machine_reach_is_said(short_folder: Path) -> No
 
     assert [line for line in right if not line.startswith("ok: ")] == []
     assert right[0].startswith("ok: The embedded database answers (PostgreSQL 18.")
-    assert "ok: The role synap cannot switch off the triggers that keep the log." in right
+    assert "ok: The role synap cannot switch off the triggers that protect the log." in right
     for name, _, begin in OPENED.values():
         (sentence,) = said[name]
         assert sentence.startswith(begin.format(settings.data_dir / name))
     assert len(trusting) == 1
-    assert trusting[0].endswith("is not what a start writes, so others may log in; start the server again.")
+    assert trusting[0].endswith("is not as the server writes it, so others may log in; restart the server.")
 
 
 def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
     secret, key = _secret(store), store.keys.path
     kept = secret.read_text()
     key.chmod(0o640)
-    assert _wrong(store) == [f"Others than this user may read: {key}; their mode should be 0600."]
+    assert _wrong(store) == [f"Other users may read {key}; give them to this user, with mode 0600."]
     key.chmod(0o600)
     secret.write_text("s3cr3t\n")
     (sentence,) = _wrong(store)
@@ -295,7 +297,7 @@ def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
     secret.write_text(kept)
     key.rename(key.with_name("elsewhere"))
     (sentence,) = _wrong(store)
-    assert sentence.startswith("The key in force z6Mk")
+    assert sentence.startswith("The signing key in force, z6Mk")
     assert sentence.endswith("restore it.")
     key.with_name("elsewhere").rename(key)
     assert _wrong(store) == []
@@ -308,7 +310,10 @@ def test_a_tip_that_is_not_the_last_event_is_said(store: Store) -> None:
 
     (sentence,) = _wrong(store)
 
-    assert sentence == "Logs whose tip is not their last event under the key in force: _node, default."
+    assert sentence == (
+        "The tips of these logs are not their last events under the signing key in force: _node, default; restore the "
+        "database from a backup."
+    )
 
 
 def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_path: Path) -> None:
@@ -356,8 +361,8 @@ def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> 
             connection.execute("SELECT pg_reload_conf()")
 
     assert said[0].startswith("PostgreSQL runs with full_page_writes=off: ")
-    assert wrong[1].startswith("Logs whose last event has a time that is still to come: acme; ")
-    assert wrong[2] == "No key is in force, so nobody can call; synap keys create makes one."
+    assert wrong[1].startswith("The last event of these logs has a time in the future: acme; ")
+    assert wrong[2] == "No API key is valid, so nobody can call the server; create one: synap keys create."
 
 
 def test_a_control_token_of_another_install_is_said(store: Store) -> None:
@@ -366,7 +371,7 @@ def test_a_control_token_of_another_install_is_said(store: Store) -> None:
 
     (sentence,) = _wrong(store)
 
-    assert sentence.startswith(f"The control token in {token} is not that of a key in force; ")
+    assert sentence.startswith(f"The control token in {token} belongs to no valid key; ")
     assert "sk_control" not in sentence
 
 
@@ -394,9 +399,9 @@ def test_webhooks_that_stand_still_are_said(store: Store) -> None:
         adopt_secret(connection, secret)
         (shut,) = _wrong(store)
 
-    assert shut.startswith(f"The secrets of webhooks do not open with {secret}: acme/sub_1; call subscriptions.rotate")
-    assert late[0].startswith("Webhook deliveries wait (1), the oldest for 3600 s longer than it should: ")
-    assert disabled[0].startswith("Webhooks that were switched off, since they failed too long: acme/sub_1; ")
+    assert shut.startswith(f"The install secret in {secret} does not open the secrets of these webhooks: acme/sub_1; ")
+    assert late[0].startswith("Webhook deliveries are overdue (1 wait), the oldest by 3600 s: ")
+    assert disabled[0].startswith("The server disabled these webhooks: acme/sub_1; ")
 
 
 def test_ports_and_extensions_are_looked_at(store: Store, tmp_path: Path) -> None:
@@ -449,7 +454,7 @@ def test_the_exit_code_says_whether_the_checkpoint_holds(
         cli(["doctor", "--checkpoint", str(note)])
     assert exited.value.code == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("wrong: The checkpoint is not signed ")
+    assert line.startswith("wrong: None of the install's keys ")
 
 
 def test_the_command_alone_looks_at_the_install(administered: Store, capsys: pytest.CaptureFixture[str]) -> None:

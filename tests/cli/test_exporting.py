@@ -70,7 +70,7 @@ def test_a_part_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> No
 def test_a_file_that_is_there_is_replaced_only_by_force(capfd: pytest.CaptureFixture[str]) -> None:
     Path("log.json").write_text("mine")
 
-    with pytest.raises(ExportingError, match=r"^log\.json is there already; to replace it, say --force\.$"):
+    with pytest.raises(ExportingError, match=r"^log\.json exists already; add --force to replace it\.$"):
         _run("export", "-o", "log.json")
     assert Path("log.json").read_text() == "mine"
 
@@ -87,7 +87,9 @@ def test_what_is_no_file_is_not_replaced_and_a_link_stays(capfd: pytest.CaptureF
     Path("log.json").write_text("old")
     Path("link.json").symlink_to("log.json")
 
-    with pytest.raises(ExportingError, match=r"^pipe is no file; leave out -o, and send standard output there\.$"):
+    with pytest.raises(
+        ExportingError, match=r"^pipe is not a regular file; leave out -o, and redirect standard output to it\.$"
+    ):
         _run("export", "-o", "pipe", "--force")
     _run("export", "-o", "link.json", "--force")
 
@@ -102,7 +104,7 @@ WRONG = {
     "past the end": (["--from-seq", "1501"], "--from-seq is past the end of the log, which is seq 1499."),
     "an end past it": (["--to-seq", "1500"], "--to-seq is past the end of the log, which is seq 1499; leave it out."),
     "backwards": (["--from-seq", "5", "--to-seq", "4"], "--to-seq must not be less than fromSeq."),
-    "below zero": (["--from-seq", "-1"], "--from-seq must be 0 or more."),
+    "below zero": (["--from-seq", "-1"], "--from-seq must be from 0 to 2^53-1."),
     "no workspace": (["--workspace", "nosuch"], "There is no workspace 'nosuch'; see: synap workspaces list."),
     "no place": (["-o", "nosuch/log.json"], "nosuch/log.json cannot be written: No such file or directory."),
     "a directory": (["-o", "data"], "data is a directory."),

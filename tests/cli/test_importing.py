@@ -74,9 +74,9 @@ def test_a_file_is_stored_once_and_in_order_however_often_and_grown(
     file.write_text(file.read_text() + json.dumps(_note(4)) + "\n" + json.dumps(_note(5)))
     third = _import(capfd, file, "--user", "bob")
 
-    assert first == (0, "notes.ndjson into default: 5 stored, 0 there already, 0 refused", [])
-    assert second == (0, "notes.ndjson into default: 0 stored, 5 there already, 0 refused", [])
-    assert third == (0, "notes.ndjson into default: 2 stored, 5 there already, 0 refused", [])
+    assert first == (0, "notes.ndjson into default: 5 stored, 0 there already, 0 rejected", [])
+    assert second == (0, "notes.ndjson into default: 0 stored, 5 there already, 0 rejected", [])
+    assert third == (0, "notes.ndjson into default: 2 stored, 5 there already, 0 rejected", [])
     assert _numbers(url) == [0, 1, 1, 2, 3, 4, 5]
     rows = _rows(url)
     assert [user for _, _, _, user, _ in rows] == ["bob", "bob", "bob", "ann", "bob", "bob", "bob"]
@@ -104,16 +104,16 @@ def test_the_first_bad_line_ends_it_until_it_is_mended(
 
     code, summary, said = _import(capfd, file)
 
-    assert (code, summary) == (1, "notes.ndjson into default: 2 stored, 0 there already, 0 refused")
+    assert (code, summary) == (1, "notes.ndjson into default: 2 stored, 0 there already, 0 rejected")
     assert [line.split(": ")[:2] for line in said[:2]] == [
         ["notes.ndjson, line 3", "type"],
         ["notes.ndjson, line 3", "data"],
     ]
-    assert said[2].startswith("synap: All before line 3 is stored; ")
+    assert said[2].startswith("synap: Everything before line 3 is stored; ")
     assert _numbers(url) == [0, 1]
 
     mended = _file(tmp_path, _note(0), _note(1), _note(2), _note(3))
-    assert _import(capfd, mended)[:2] == (0, "notes.ndjson into default: 2 stored, 2 there already, 0 refused")
+    assert _import(capfd, mended)[:2] == (0, "notes.ndjson into default: 2 stored, 2 there already, 0 rejected")
     assert _numbers(url) == [0, 1, 2, 3]
 
 
@@ -126,7 +126,7 @@ def test_bad_lines_are_set_aside_where_there_is_a_place_for_them(
 
     code, summary, said = _import(capfd, file, "--skip-bad", refused)
 
-    assert (code, summary, said) == (1, "notes.ndjson into default: 3 stored, 0 there already, 3 refused", [])
+    assert (code, summary, said) == (1, "notes.ndjson into default: 3 stored, 0 there already, 3 rejected", [])
     assert _numbers(url) == [0, 2, 4]
     written = [json.loads(line) for line in refused.read_text().splitlines()]
     assert [(each["line"], each["issues"][0]["path"]) for each in written] == [(2, ""), (4, "id"), (6, "type")]
@@ -159,7 +159,7 @@ def test_lines_that_were_set_aside_stay_when_it_goes_on_behind_them(
 
     code, summary, _ = _import(capfd, file, "--skip-bad", refused, "--from-line", 3)
 
-    assert (code, summary) == (1, "notes.ndjson into default: 0 stored, 1 there already, 1 refused")
+    assert (code, summary) == (1, "notes.ndjson into default: 0 stored, 1 there already, 1 rejected")
     assert [json.loads(line)["text"] for line in first.splitlines()] == ["bad", "worse"]
     assert refused.read_text() == first
     _import(capfd, file, "--skip-bad", refused)
@@ -173,7 +173,7 @@ def test_a_file_of_somebody_is_not_taken_for_bad_lines(tmp_path: Path, text: str
     mine = tmp_path / "mine"
     mine.write_text(text)
 
-    with pytest.raises(ImportingError, match=r"mine is there already, and no import wrote it; name another file "):
+    with pytest.raises(ImportingError, match=r"mine exists already, and no import wrote it; name another file "):
         cli(["import", str(_file(tmp_path, "bad")), "--skip-bad", str(mine)])
 
     assert mine.read_text() == text
@@ -183,7 +183,7 @@ def test_no_room_for_bad_lines_ends_it(url: str, tmp_path: Path, capfd: pytest.C
     code, _, (said,) = _import(capfd, _file(tmp_path, _note(0), "bad"), "--skip-bad", "/dev/full")
 
     assert code == 2
-    assert said.startswith("synap: /dev/full cannot be written: No space left on device; the same command goes on ")
+    assert said.startswith("synap: /dev/full cannot be written: No space left on device; run the same command again ")
     assert _numbers(url) == [0]
 
 
@@ -198,8 +198,8 @@ def test_a_file_of_another_system_is_read_and_known_again_when_it_grew(
     file.write_bytes(file.read_bytes() + b"\r\n" + lines[2] + b"\r\n")
     second = _import(capfd, file)
 
-    assert first[:2] == (0, "notes.ndjson into default: 2 stored, 0 there already, 0 refused")
-    assert second[:2] == (0, "notes.ndjson into default: 1 stored, 2 there already, 0 refused")
+    assert first[:2] == (0, "notes.ndjson into default: 2 stored, 0 there already, 0 rejected")
+    assert second[:2] == (0, "notes.ndjson into default: 1 stored, 2 there already, 0 rejected")
     assert _numbers(url) == [0, 1, 2]
 
 
@@ -208,7 +208,7 @@ def test_a_line_that_is_too_large_is_refused_and_not_kept(
 ) -> None:
     file, refused = _file(tmp_path, _note(0), "x" * 5_000_000, _note(2)), tmp_path / "refused"
 
-    assert _import(capfd, file, "--skip-bad", refused)[1].endswith(": 2 stored, 0 there already, 1 refused")
+    assert _import(capfd, file, "--skip-bad", refused)[1].endswith(": 2 stored, 0 there already, 1 rejected")
 
     (written,) = map(json.loads, refused.read_text().splitlines())
     assert written["issues"] == [{"path": "", "message": "is larger than 1048576 bytes"}]
@@ -250,7 +250,7 @@ def test_who_cannot_wait_for_the_database_may_say_so(
             _, said = importing.communicate(timeout=40)
 
     assert importing.returncode == 130
-    assert "synap: Interrupted; the same command goes on behind line 0 " in said
+    assert "synap: Interrupted; run the same command again to continue after line 0 " in said
 
 
 def test_a_conflict_ends_it_at_its_line(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -270,10 +270,10 @@ def test_a_conflict_ends_it_at_its_line(url: str, tmp_path: Path, capfd: pytest.
 def test_lines_may_be_passed_over_and_files_named(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = _file(tmp_path, *[_note(number) for number in range(2500)])
 
-    assert _import(capfd, file, "--from-line", 1501)[1].endswith(": 1000 stored, 0 there already, 0 refused")
+    assert _import(capfd, file, "--from-line", 1501)[1].endswith(": 1000 stored, 0 there already, 0 rejected")
     renamed = file.rename(tmp_path / "renamed")
     assert _import(capfd, renamed, "--name", "notes.ndjson")[1] == (
-        "renamed into default: 1500 stored, 1000 there already, 0 refused"
+        "renamed into default: 1500 stored, 1000 there already, 0 rejected"
     )
 
     assert _numbers(url) == [*range(1500, 2500), *range(1500)]
@@ -300,7 +300,7 @@ UNUSABLE = {
     "no slug": (["notes.ndjson", "--workspace", "\udcff"], "There is no workspace "),
     "no user": (["notes.ndjson", "--user", ""], "--user must have 1 to 256 characters."),
     "no line": (["notes.ndjson", "--from-line", "0"], "--from-line must be 1 or more."),
-    "itself for the refused": (["notes.ndjson", "--skip-bad", "notes.ndjson"], "is the file that is imported"),
+    "itself for the refused": (["notes.ndjson", "--skip-bad", "notes.ndjson"], "is the file to import"),
     "no place for the refused": (["notes.ndjson", "--skip-bad", "nosuch/x"], "nosuch/x cannot be written"),
 }
 

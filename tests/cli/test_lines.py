@@ -80,5 +80,5 @@ def test_what_a_server_answered_is_refused_by_what_it_made() -> None:
 
     (refused,) = _drafted(answered).refused
 
-    message = "is made by the server: a line has what events.log takes, and no more"
+    message = "is set by the server; a line may only have the members that events.log accepts"
     assert refused.issues == [Issue(name, message) for name in ("version", "timestamp", "seq", "hash")]

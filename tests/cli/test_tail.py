@@ -157,8 +157,8 @@ def test_each_event_is_shown_once_though_the_server_starts_anew(tmp_path: Path, 
     assert [json.loads(each)["data"]["number"] for each in lines] == [1, 2, 3, 4]
     assert process.returncode == 0
     assert [each.partition(" (")[0] for each in said] == [
-        "synap: The connection is lost",
-        "synap: The connection is there again.",
+        "synap: The connection was lost",
+        "synap: Connected again.",
     ]
 
 
@@ -177,7 +177,7 @@ def test_a_server_that_speaks_superjson_is_followed(tmp_path: Path, database_url
 
 
 def test_a_server_that_speaks_otherwise_is_said(server: Server, tmp_path: Path, database_url: str) -> None:
-    otherwise = "speaks otherwise; set SYNAP_TRANSFORMER={}."
+    otherwise = "uses another transformer; set SYNAP_TRANSFORMER={}."
     for start in ("beginning", "1"):
         with pytest.raises(TailError, match=otherwise.format("none")):
             next(follow(TailOptions(url=server.url, token=server.token, start=start, superjson=True)))
@@ -192,18 +192,18 @@ def test_a_server_that_speaks_otherwise_is_said(server: Server, tmp_path: Path, 
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no token": ({"token": ""}, "refuses: .*; give it a token: --token-file or SYNAP_TOKEN"),
-    "no such workspace": ({"workspace": "nosuch"}, "refuses: .*workspace"),
-    "no start": ({"start": "nonsense"}, "refuses: start: "),
+    "no token": ({"token": ""}, "rejected the call: .*; give it a token: --token-file or SYNAP_TOKEN"),
+    "no such workspace": ({"workspace": "nosuch"}, "rejected the call: .*workspace"),
+    "no start": ({"start": "nonsense"}, "rejected the call: start: "),
     "a seq that is still to come": ({"start": "99999999"}, "no event with the seq 99999998"),
     "no filter": ({"filter": "{"}, "--filter must be JSON"),
-    "a filter of a field that is none": ({"filter": '{"nosuch":1}'}, "refuses: filter.nosuch"),
-    "a type that is none": ({"type": "a b"}, "refuses: type: "),
+    "a filter of a field that is none": ({"filter": '{"nosuch":1}'}, "rejected the call: filter.nosuch"),
+    "a type that is none": ({"type": "a b"}, "rejected the call: type: "),
     "nobody there": ({"url": "http://127.0.0.1:1"}, "cannot be followed: Connection refused"),
     "nobody there for a seq": ({"url": "http://127.0.0.1:1", "start": "5"}, "cannot be followed: Connection refused"),
     "another server's door": ({"url": "http://127.0.0.1:{port}/nosuch"}, "cannot be followed: "),
-    "no url": ({"url": "ftp://x"}, "is no URL of a server"),
-    "a token that is none": ({"token": "a b"}, "The token has characters that no token has"),
+    "no url": ({"url": "ftp://x"}, "is not the URL of a server"),
+    "a token that is none": ({"token": "a b"}, "The token is not valid"),
 }
 
 

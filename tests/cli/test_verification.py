@@ -38,8 +38,8 @@ VERDICTS: dict[str, tuple[Record, int, list[str]]] = {
         3,
         [
             f"6 events of the log default verify: seq 0 to 5, {NODE}",
-            "seq 2: its body is missing; what says so may stand behind this part",
-            "seq 4: its body is missing; what says so may stand behind this part",
+            "seq 2: its body is missing; its erasure may be recorded after this part",
+            "seq 4: its body is missing; its erasure may be recorded after this part",
         ],
     ),
     "a lost key": (
@@ -142,14 +142,14 @@ def test_the_token_comes_from_the_environment_and_its_lack_is_said(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("SYNAP_TOKEN", raising=False)
-    with pytest.raises(UnreadableError, match="answers 401; give it a token: --token-file or SYNAP_TOKEN"):
+    with pytest.raises(UnreadableError, match="answered 401; give it a token: --token-file or SYNAP_TOKEN"):
         cli(["verify", f"{server.url}/ledger/v1"], result_action="return_none")
     monkeypatch.setenv("SYNAP_TOKEN", server.token)
     assert _verify(f"{server.url}/ledger/v1") == 0
-    with pytest.raises(UnreadableError, match=r"answers 40[34]\.$"):
+    with pytest.raises(UnreadableError, match=r"answered 40[34]\.$"):
         cli(["verify", f"{server.url}/ledger/v1", "--log", "nosuch"], result_action="return_none")
     (tmp_path / "empty").write_text("")
-    with pytest.raises(UnreadableError, match="answers 401"):
+    with pytest.raises(UnreadableError, match="answered 401"):
         cli(["verify", f"{server.url}/ledger/v1", "--token-file", str(tmp_path / "empty")], result_action="return_none")
 
 
@@ -238,7 +238,7 @@ def test_what_is_not_there_is_one_sentence(source: str) -> None:
 
 @pytest.mark.parametrize("token", ["t0ken\nx: y", "t0ken x", "t0kén"])
 def test_a_token_that_is_none_is_not_sent_or_shown(token: str) -> None:
-    with _hopping() as (here, hop), pytest.raises(UsageError, match=r"^The token has characters"):
+    with _hopping() as (here, hop), pytest.raises(UsageError, match=r"^The token is not valid"):
         read_bundle(f"{here}/end", token=token)
 
     assert hop.seen == []

@@ -89,7 +89,7 @@ VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 LONG = 1000 if ALL else 60
 """The events of a long log."""
 TOKEN = "sk_of_the_ledger"
-NOT_PINNED = "not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…\n"
+NOT_PINNED = "not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…\n"
 NODE = f"node {build(1)['node_did']}"
 ZERO_HASH = base64.b64encode(bytes(32)).decode()
 
@@ -707,7 +707,7 @@ def test_a_platform_without_ed25519_is_no_verdict() -> None:
             3,
             [
                 f"8 events of the log default verify: seq 0 to 7, {NODE}",
-                "seq 4: its body is missing; what says so may stand behind this part",
+                "seq 4: its body is missing; its erasure may be recorded after this part",
             ],
         ),
         (
@@ -726,7 +726,7 @@ def test_a_platform_without_ed25519_is_no_verdict() -> None:
             3,
             [
                 f"1 event of the log default is in its tree of 3 events: seq 1, {NODE}",
-                "seq 1: its body is missing; what says so may stand behind it",
+                "seq 1: its body is missing; its erasure may be recorded after it",
             ],
         ),
         (proof_in(3, 1) | {"proof": []}, 1, ["proof: its event is not in the tree of its checkpoint"]),
@@ -844,7 +844,7 @@ def test_the_command_never_prints_the_token() -> None:
         assert (ran.returncode, ran.stdout) == (2, "")
         assert "cannot be read" in ran.stderr
         assert "sk_wrong" not in ran.stderr
-    assert "it answers 401" in refused.stderr
+    assert "it answered 401" in refused.stderr
 
 
 def verdicts(texts: Iterable[bytes]) -> list[Record]:

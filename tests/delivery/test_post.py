@@ -160,7 +160,7 @@ def test_the_call_goes_to_the_address_that_was_checked(run: Run) -> None:
     assert names.asked == [(HOST, receiver.port)] * 2  # once for each attempt: nobody asks again between check and use
     assert (second.status, second.error) == (
         None,
-        "The URL must not lead to an address that is not public, but its host does now",
+        "The URL must not lead to an address that is not public, as its host now does",
     )
 
 

@@ -230,7 +230,7 @@ def test_a_migration_without_the_right_is_one_sentence(empty_url: str, tmp_path:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "synap: The schema cannot be migrated: permission denied for schema public; no step of it is half done. "
+        "synap: The schema cannot be migrated: permission denied for schema public; no step was left half done. "
         "The role of SYNAP_DATABASE_URL must own the tables, and needs CREATE on their schema.\n"
     )
 
@@ -247,8 +247,8 @@ def test_a_migration_that_waits_too_long_is_one_sentence(empty_url: str) -> None
         migrate(empty_url)
 
     assert str(refused.value) == (
-        "The schema cannot be migrated: canceling statement due to lock timeout; no step of it is half done. "
-        "Another session holds what the migration needs for too long; end that one, and run this again."
+        "The schema cannot be migrated: canceling statement due to lock timeout; no step was left half done. "
+        "Another session holds a lock that the migration needs; end that session, and run this again."
     )
 
 

@@ -217,4 +217,4 @@ def test_a_user_without_a_name_is_one_sentence(data_dir: Path) -> None:
 
     said, _ = start_as(NAMELESS, START, data_dir).communicate(timeout=120)
 
-    assert said.startswith(f"The user {NAMELESS} has no name on this machine, and PostgreSQL asks for one; ")
+    assert said.startswith(f"The user {NAMELESS} has no name on this machine, but PostgreSQL needs one; ")

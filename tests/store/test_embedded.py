@@ -284,7 +284,7 @@ def test_the_server_has_the_settings_and_keeps_what_it_commits(closed: Path) -> 
 
 
 BAD = {
-    "random_page_cost=4": "random_page_cost=4 is for disks that turn; ",
+    "random_page_cost=4": "random_page_cost=4 is for spinning disks; ",
     "jit=on": "jit=on compiles ",
     "idle_session_timeout=60000": "idle_session_timeout ends the connections ",
 }

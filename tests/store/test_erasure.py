@@ -180,9 +180,9 @@ def test_ids_that_are_not_to_be_erased_are_named_and_nothing_is(store: Store) ->
         erase(store, "ids", [first.id, own.id, UUID(ID), elsewhere.id])
 
     assert [(issue.path, issue.message.split(";")[0]) for issue in refused.value.issues] == [
-        ("ids.1", "is an event of the server's own, which is never erased"),
-        ("ids.2", "is no event of this workspace"),
-        ("ids.3", "is no event of this workspace"),
+        ("ids.1", "names an event that the server wrote, which is never erased"),
+        ("ids.2", "names no event of this workspace"),
+        ("ids.3", "names no event of this workspace"),
     ]
     assert store.list() == before
     assert _audit(store) == []

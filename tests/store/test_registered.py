@@ -77,7 +77,8 @@ def test_a_type_that_grows_is_kept_as_it_was_and_is(connection: psycopg.Connecti
 
 
 CHANGE = (
-    'has changed, but events are stored with it as it was: stars was integer and is one of "one", "two"; register it'
+    "has changed, but events with its earlier form are stored: stars was integer and is one of "
+    '"one", "two"; register it'
 )
 
 SENTENCES = {
@@ -94,7 +95,7 @@ def test_what_is_stored_stays_valid(connection: psycopg.Connection, sort: str, n
     with pytest.raises(InstallError) as refused:
         _register(connection, sort, Other)
 
-    assert str(refused.value) == f"{SENTENCES[sort]}, or change it so that all that was valid stays valid."
+    assert str(refused.value) == f"{SENTENCES[sort]}, or accept everything that was valid before."
     assert _versions(connection) == [(sort, name, 0, "#/$defs/Review")]
 
 

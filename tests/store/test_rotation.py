@@ -139,7 +139,7 @@ def test_a_log_is_not_opened_without_the_key_in_force(store: Store, tmp_path: Pa
 
     with connect(store.url) as connection:
         for keys in (None, stale):
-            with pytest.raises(WorkspaceError, match=f"^The signing key {kid} is needed"):
+            with pytest.raises(WorkspaceError, match=f"Opening a log needs the signing key {kid}, which"):
                 create_workspace(connection, "later", keys)
 
     assert _rows(store, "SELECT FROM workspace WHERE id = 'later'") == []
@@ -239,7 +239,7 @@ def test_a_key_that_is_not_here_is_not_rotated(store: Store) -> None:
     kid = _in_force(store)
     store.keys.path.unlink()
 
-    with pytest.raises(InstallError, match=f"^The key in force {kid} is not in .*adopt-key"):
+    with pytest.raises(InstallError, match=f"^The signing key in force, {kid}, is not in .*adopt-key"):
         _rotate(store)
 
     assert _files(store) == {}
@@ -278,7 +278,7 @@ def test_a_lost_key_is_followed_by_a_break_that_stays(store: Store, tmp_path: Pa
 def test_a_key_that_is_at_hand_is_not_given_up(store: Store) -> None:
     before = _files(store)
 
-    with pytest.raises(InstallError, match=r"is at hand; to replace it: synap node rotate-key\.$"):
+    with pytest.raises(InstallError, match=r"is not lost; to replace it, run: synap node rotate-key\.$"):
         _adopt(store)
 
     assert _files(store) == before
@@ -290,7 +290,7 @@ def test_a_key_that_went_out_of_force_does_not_come_back(store: Store) -> None:
     rotation = _rotate(store)
     store.keys.beside(rotation.kid_old).replace(store.keys.path)
 
-    with pytest.raises(InstallError, match=rf"is {rotation.kid_old}, which this install had before"):
+    with pytest.raises(InstallError, match=rf"is {rotation.kid_old}, which this install used before"):
         _adopt(store)
 
     assert len(_rows(store, "SELECT FROM key_rotation")) == 1

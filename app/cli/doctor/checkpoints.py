@@ -23,8 +23,8 @@ def prove(connection: Connection, note: Note) -> Finding:
     tree = inspection.tree(connection, log, checkpoint.size)
     if tree.size != checkpoint.size or tree.root() != checkpoint.root:
         return wrong(
-            f"The first {checkpoint.size} events of the log {log} are not those that the checkpoint was signed for: "
-            "its history is another."
+            f"The first {checkpoint.size} events of the log {log} are not the events that the checkpoint covers: the "
+            "log has another history."
         )
     return Finding(is_right=True, sentence=f"The log {log} extends the checkpoint of its first {tree.size} events.")
 
@@ -42,12 +42,12 @@ def examine_kept(notes: KeptNotes, connection: Connection) -> Iterator[Finding]:
     stopped = inspection.stopped_logs(connection)
     if stopped:
         faults.append(
-            f"Logs that lost events, to which nothing is appended: {', '.join(stopped[:MAX_NAMED])}; restore the "
+            f"These logs lost events, so no server appends to them: {', '.join(stopped[:MAX_NAMED])}; restore the "
             "database, or accept the loss: synap node accept-rollback."
         )
     yield from map(wrong, faults)
     if not faults:
-        yield Finding(is_right=True, sentence=f"The {len(kept)} logs extend the checkpoints kept in {notes.path}.")
+        yield Finding(is_right=True, sentence=f"Every log extends its kept checkpoint ({len(kept)} in {notes.path}).")
 
 
 def _kept_fault(connection: Connection, log: str, note: KeptNote | KeptNoteError) -> str | None:
@@ -64,11 +64,11 @@ def _kept_fault(connection: Connection, log: str, note: KeptNote | KeptNoteError
 def _origin_fault(connection: Connection, note: Note, identity: Identity, log: str) -> str | None:
     origin = note.checkpoint.origin
     if log == origin or "/" in log:
-        return f"The checkpoint is of {origin}, which is no log of this install ({identity.origin}/...)."
+        return f"The checkpoint belongs to {origin}, which is not a log of this install ({identity.origin}/...)."
     if not any(is_signed_by(note, kid) for kid in kids(connection, identity.node)):
         return (
-            "The checkpoint is not signed by a key that this database knows to be the install's: it is forged, or the "
-            "database is a backup from before a change of keys."
+            "None of the install's keys in this database signed the checkpoint: it is forged, or the database is a "
+            "backup from before a change of keys."
         )
     return None
 
@@ -78,7 +78,7 @@ def _size_fault(connection: Connection, log: str, size: int) -> str | None:
     if has is None and inspection.is_deleted(connection, log):
         return f"The log {log} was deleted."
     if has is None:
-        return f"There is no log {log}: the database is a backup from before it was opened."
+        return f"There is no log {log}: the database is a backup from before the log was opened."
     if has < size:
         return (
             f"The log {log} has {has} events, but had {size} when the checkpoint was signed: the database is an older "

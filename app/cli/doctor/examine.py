@@ -28,8 +28,8 @@ MAX_OVERDUE_SECONDS = 600.0
 """How long a webhook's delivery may be due. Servers send them at once, unless they are in a queue."""
 
 FORMER_IDS = (
-    "Events with an Idempotency-Key still get ids that can be foretold, as servers of an earlier version do; when the "
-    "last one has stopped, run: synap migrate."
+    "Events with an Idempotency-Key still get ids that anyone can compute, because servers of an earlier version need "
+    "that; when the last of these has stopped, run: synap migrate."
 )
 
 
@@ -61,7 +61,7 @@ def _schema(connection: Connection) -> Finding:
         return Finding(is_right=True, is_hint=True, sentence=f"The schema is at {revision}, not at {head()}; {hint}.")
     if revision is not None and revision > head():
         return wrong(f"The schema is at {revision}, which a newer version of this server made; run that one.")
-    return wrong(f"The schema is at {revision or 'none'}, not at {head()}; synap migrate brings it there.")
+    return wrong(f"The schema is at {revision or 'no version'}, not at {head()}; run: synap migrate.")
 
 
 def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
@@ -77,14 +77,17 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
     yield _writable(connection)
     yield _role(connection)
     if loose := inspection.loose_tips(connection):
-        yield wrong(f"Logs whose tip is not their last event under the key in force: {', '.join(loose)}.")
+        yield wrong(
+            f"The tips of these logs are not their last events under the signing key in force: {', '.join(loose)}; "
+            "restore the database from a backup."
+        )
     else:
-        yield Finding(is_right=True, sentence="Every log ends where its tip says, under the key in force.")
+        yield Finding(is_right=True, sentence="The tip of every log is its last event, under the signing key in force.")
     yield from examine_kept(KeptNotes(settings.data_dir, identity.node), connection)
     if faults := audit_faults(connection):
         yield from map(wrong, faults[:MAX_NAMED])
     else:
-        yield Finding(is_right=True, sentence="Every audit is whole, and as the signed logs tell of it.")
+        yield Finding(is_right=True, sentence="Every audit is complete, and agrees with the signed logs.")
     yield from _safety(connection)
     if settings.database_url is not None:
         yield from _advice(settings, connection)
@@ -108,12 +111,14 @@ def _answers(settings: Settings, version: str | None) -> str:
 def _role(connection: Connection) -> Finding:
     has = power(connection)
     if not has.is_owner:
-        return Finding(is_right=True, sentence=f"The role {has.role} cannot switch off the triggers that keep the log.")
+        return Finding(
+            is_right=True, sentence=f"The role {has.role} cannot switch off the triggers that protect the log."
+        )
     is_ = "is a superuser" if has.is_superuser else "owns the log's tables"
     return Finding(
         is_right=True,
-        sentence=f"The role {has.role} {is_}, and could switch off the triggers that keep the log; let another role "
-        "serve (synap migrate --grant ROLE).",
+        sentence=f"The role {has.role} {is_}, so it could switch off the triggers that protect the log; let another "
+        "role serve (synap migrate --grant ROLE).",
         is_hint=True,
     )
 
@@ -121,20 +126,22 @@ def _role(connection: Connection) -> Finding:
 def _safety(connection: Connection) -> Iterator[Finding]:
     if unsafe := inspection.unsafe_settings(connection):
         yield wrong(
-            f"PostgreSQL runs with {', '.join(f'{name}=off' for name in unsafe)}: a power cut may take away what was "
-            "answered as stored, or the whole database; turn it on."
+            f"PostgreSQL runs with {', '.join(f'{name}=off' for name in unsafe)}: a power cut may lose acknowledged "
+            "events, or the whole database; turn it on."
         )
     else:
-        yield Finding(is_right=True, sentence="PostgreSQL keeps what it commits (fsync, full_page_writes).")
+        yield Finding(
+            is_right=True, sentence="PostgreSQL loses no commit in a power cut (fsync, full_page_writes are on)."
+        )
 
 
 def _writable(connection: Connection) -> Finding:
     if inspection.is_read_only(connection):
-        return wrong("The database is read-only, a standby perhaps: every write is refused until it is not.")
+        return wrong("The database is read-only, perhaps a standby; every write fails until it accepts writes.")
     if missing := inspection.missing_right(connection):
         table, right = missing
         return wrong(f"The role of the database lacks the right to {right} on the table {table}; grant it.")
-    return Finding(is_right=True, sentence="The database takes what the server writes.")
+    return Finding(is_right=True, sentence="The database accepts writes.")
 
 
 def _advice(settings: Settings, connection: Connection) -> Iterator[Finding]:
@@ -143,35 +150,36 @@ def _advice(settings: Settings, connection: Connection) -> Iterator[Finding]:
     for hint in hints:
         yield Finding(is_right=True, sentence=hint, is_hint=True)
     if not hints:
-        yield Finding(is_right=True, sentence="PostgreSQL is set as this server needs it.")
+        yield Finding(is_right=True, sentence="The settings of PostgreSQL suit this server.")
 
 
 def _clock(connection: Connection) -> Finding:
     ahead = inspection.clock_ahead_seconds(connection)
     if abs(ahead) > MAX_CLOCK_SECONDS:
         return wrong(
-            f"The database's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's; set "
-            "both by NTP, since keys end and webhooks come due by the one, and events get their times from the other."
+            f"The database's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's; "
+            "synchronise both by NTP: keys expire and webhooks fall due by the database's clock, and events get their "
+            "times from the server's."
         )
     if late := inspection.late_tips(connection):
         return wrong(
-            f"Logs whose last event has a time that is still to come: {', '.join(late)}; until then every new one gets "
-            "a time a microsecond later. A clock was wrong, or is."
+            f"The last event of these logs has a time in the future: {', '.join(late)}; until that time, each new "
+            "event gets a time one microsecond after the event before it. A clock was wrong, or still is."
         )
-    return Finding(is_right=True, sentence="This machine and the database agree about the time.")
+    return Finding(is_right=True, sentence="The clocks of this machine and of the database agree.")
 
 
 def _webhooks(connection: Connection) -> Finding:
     if disabled := inspection.disabled_subscriptions(connection):
         return wrong(
-            f"Webhooks that were switched off, since they failed too long: {', '.join(disabled)}; mend their "
-            "receivers, then call subscriptions.resume, or subscriptions.delete."
+            f"The server disabled these webhooks: {', '.join(disabled)}; subscriptions.get returns the reason. Remove "
+            "it and call subscriptions.resume, or call subscriptions.delete."
         )
     pending, overdue_seconds = inspection.owed_deliveries(connection)
     if overdue_seconds > MAX_OVERDUE_SECONDS:
         return wrong(
-            f"Webhook deliveries wait ({pending}), the oldest for {overdue_seconds:.0f} s longer than it should: only "
-            "a running server sends them; see its log."
+            f"Webhook deliveries are overdue ({pending} wait), the oldest by {overdue_seconds:.0f} s: only a running "
+            "server sends them; see its log."
         )
     return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
 
@@ -188,17 +196,17 @@ def _secret(settings: Settings, connection: Connection) -> Iterator[Finding]:
         yield Finding(is_right=True, sentence="The install secret is that of the database.")
         if shut := unopened(connection, secret):
             yield wrong(
-                f"The secrets of webhooks do not open with {settings.secret_path}: {', '.join(shut[:MAX_NAMED])}; call "
-                "subscriptions.rotateSecret for each."
+                f"The install secret in {settings.secret_path} does not open the secrets of these webhooks: "
+                f"{', '.join(shut[:MAX_NAMED])}; call subscriptions.rotateSecret for each."
             )
         else:
-            yield Finding(is_right=True, sentence="The secret of every webhook opens with the install secret.")
+            yield Finding(is_right=True, sentence="The install secret opens the secret of every webhook.")
 
 
 def _keys(settings: Settings, connection: Connection) -> Finding:
     valid, every = inspection.keys(connection)
     if not valid:
-        return wrong("No key is in force, so nobody can call; synap keys create makes one.")
+        return wrong("No API key is valid, so nobody can call the server; create one: synap keys create.")
     try:
         token = token_in(settings.control_token_path)
     except FileNotFoundError:
@@ -207,10 +215,10 @@ def _keys(settings: Settings, connection: Connection) -> Finding:
         return wrong(f"The control token {settings.control_token_path} cannot be read ({type(error).__name__}).")
     if token and not inspection.is_key(connection, token):
         return wrong(
-            f"The control token in {settings.control_token_path} is not that of a key in force; synap keys create "
-            "makes another one, and the file may be removed."
+            f"The control token in {settings.control_token_path} belongs to no valid key; create another key with "
+            "synap keys create, and remove the file."
         )
-    return Finding(is_right=True, sentence=f"{valid} of {every} keys are in force; the others have ended.")
+    return Finding(is_right=True, sentence=f"{valid} of {every} API keys are valid; the others have ended.")
 
 
 def _key(settings: Settings, identity: Identity) -> Finding:
@@ -219,5 +227,5 @@ def _key(settings: Settings, identity: Identity) -> Finding:
     except (ValueError, OSError) as error:
         return wrong(f"The signing key cannot be read: {error}.")
     if signer is None:
-        return wrong(f"The key in force {identity.kid} is not in {settings.node_key_path}; restore it.")
-    return Finding(is_right=True, sentence=f"The key in force {identity.kid} is here.")
+        return wrong(f"The signing key in force, {identity.kid}, is not in {settings.node_key_path}; restore it.")
+    return Finding(is_right=True, sentence=f"The signing key in force, {identity.kid}, is here.")

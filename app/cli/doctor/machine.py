@@ -31,7 +31,7 @@ def files(settings: Settings) -> Iterator[Finding]:
         faults = list(openings(settings))
         there = len(secrets(settings))
     except OSError as error:
-        yield wrong(f"{error.filename} cannot be looked at: {error.strerror}.")
+        yield wrong(f"{error.filename} cannot be checked: {error.strerror}.")
         return
     yield from map(wrong, faults)
     if not faults:

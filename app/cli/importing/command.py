@@ -77,7 +77,7 @@ def summary(options: ImportOptions, result: ImportResult) -> str:
     name = f" Its name is {escaped(options.name)}." if options.path is None else ""
     return (
         f"{called(options)} into {options.workspace}: {result.stored} stored, {result.already} there already, "
-        f"{result.refused} refused, in {result.seconds:.1f} s "
+        f"{result.refused} rejected, in {result.seconds:.1f} s "
         f"({events / max(result.seconds, 1e-6):,.0f} events/s).{name}"
     )
 
@@ -87,16 +87,17 @@ def complaints(options: ImportOptions, result: ImportResult) -> Iterator[str]:
     name, unit = called(options), result.unit
     if result.again:
         yield (
-            f"synap: There already, behind what was not: {result.again} of the {unit}s. An earlier import named "
-            f"{escaped(options.name)} had the same text in the same place; if this is another file, give it a --name."
+            f"synap: {result.again} of the {unit}s were there already, although they follow new ones. An earlier "
+            f"import named {escaped(options.name)} had the same text in the same place; if this is another file, give "
+            "it a --name."
         )
     if result.bad is not None:
         for issue in result.bad.issues:
             where = f"{escaped(issue.path)}: " if issue.path else ""
             yield f"{name}, {unit} {result.bad.number}: {where}{escaped(issue.message)}"
         yield (
-            f"synap: All before {unit} {result.bad.number} is stored; mend that {unit} and run the same command again"
-            f"{_by_name(options)}, or say --skip-bad FILE."
+            f"synap: Everything before {unit} {result.bad.number} is stored; correct that {unit} and run the same "
+            f"command again{_by_name(options)}, or add --skip-bad FILE."
         )
     elif result.failure is not None:
         yield f"synap: {result.failure}; {_goes_on(options, result)}"
@@ -120,6 +121,6 @@ def _by_name(options: ImportOptions) -> str:
 
 def _goes_on(options: ImportOptions, result: ImportResult) -> str:
     return (
-        f"the same command{_by_name(options)} goes on behind {result.unit} {result.last_line} (with --from-line "
-        f"{result.last_line + 1} at once)."
+        f"run the same command{_by_name(options)} again to continue after {result.unit} {result.last_line} (sooner "
+        f"with --from-line {result.last_line + 1})."
     )

@@ -121,5 +121,5 @@ def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
 
 def _told(issue: Issue) -> Issue:
     if issue.path in SERVER_MADE:
-        return Issue(issue.path, "is made by the server: a line has what events.log takes, and no more")
+        return Issue(issue.path, "is set by the server; a line may only have the members that events.log accepts")
     return issue

@@ -127,7 +127,7 @@ class Values:
 
     def _open(self, sign: bytes) -> None:
         if self._depth < 0 and (self._is_closed or sign == b"{"):
-            raise SplitError("goes on behind its JSON array")
+            raise SplitError("has more text after its JSON array")
         self._depth += 1
 
     def _keep(self, text: bytes) -> None:
@@ -135,4 +135,4 @@ class Values:
             text = text if self._value else text.lstrip()
             self._value += text[: max(self._max_bytes - len(self._value), 0)]
         elif text.strip():
-            raise SplitError("goes on behind its JSON array")
+            raise SplitError("has more text after its JSON array")

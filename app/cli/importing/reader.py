@@ -99,7 +99,7 @@ class DraftedLines:
         try:
             received = self._drafting.recv_bytes()
         except (EOFError, OSError):
-            raise ImportingError("The process that reads the lines has ended.") from None
+            raise ImportingError("The process that parses the lines has ended early.") from None
         if received:
             return self._sent.popleft(), _decoder.decode(received)
         if self._failure is not None:

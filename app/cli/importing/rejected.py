@@ -27,9 +27,7 @@ def refusals_of(path: Path, source: IO[bytes], options: ImportOptions) -> Iterat
     """The file for rejected lines: a new one, or that of an earlier run, with the lines that are not read again."""
     try:
         if path.exists() and os.path.samestat(path.stat(), os.fstat(source.fileno())):
-            raise ImportingError(
-                f"{path} is the file that is imported; name another one for the lines that are refused."
-            )
+            raise ImportingError(f"{path} is the file to import; name another file for rejected lines.")
         kept = _kept_bytes(path, options) if path.is_file() else 0
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
         if path.is_file():
@@ -66,8 +64,7 @@ def _kept_bytes(path: Path, options: ImportOptions) -> int:
             except msgspec.DecodeError:
                 if place == 0:
                     raise ImportingError(
-                        f"{path} is there already, and no import wrote it; name another file for the lines that are "
-                        "refused."
+                        f"{path} exists already, and no import wrote it; name another file for rejected lines."
                     ) from None
                 is_kept = False  # half a line: that run was killed
             if not is_kept:

@@ -76,14 +76,14 @@ def follow(options: TailOptions, tell: Callable[[str], object] = lambda _: None)
                 place = message.id or place
                 if failures and message.name in {"message", "ping"}:
                     failures = 0
-                    tell("The connection is there again.")
+                    tell("Connected again.")
                 if message.name == "message":
                     yield _plain(message.data, options)
         except _LostError as lost:
             if place is None:
                 raise TailError(f"{without_secrets(options.url)} cannot be followed: {lost}.") from None
             if not failures:
-                tell(f"The connection is lost ({lost}); trying again.")
+                tell(f"The connection was lost ({lost}); trying again.")
         time.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
         failures += 1
 
@@ -130,14 +130,14 @@ def _messages(options: TailOptions, query: dict[str, Any], place: str | None) ->
             headers = {} if place is None else {"last-event-id": place}
             answer = _asked(connection, options, "events.stream", query, headers)
             if answer.headers.get_content_type() != "text/event-stream":
-                raise _LostError(f"it answers {answer.status} and no events")
+                raise _LostError(f"it answered {answer.status} without events")
             for message in _parsed(answer):
                 if message.name == "connected" and connection.sock is not None:
                     connection.sock.settimeout(_silence(message.data))
                 elif message.name == "serialized-error":
                     raise _refusal(_unpacked(msgspec.json.decode(message.data), options), options)
                 yield message
-            raise _LostError("it ends the stream")
+            raise _LostError("it ended the stream")
     except (OSError, http.client.HTTPException, msgspec.DecodeError, LookupError, TypeError) as error:
         raise _LostError(_reason(error)) from None
 
@@ -154,7 +154,7 @@ def _asked(
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     if answer.status >= 500 or (answer.status != 200 and "json" not in answer.headers.get_content_type()):
-        raise _LostError(f"it answers {answer.status}")
+        raise _LostError(f"it answered {answer.status}")
     return answer
 
 
@@ -168,7 +168,7 @@ def _connection(options: TailOptions) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
     except ValueError:
         shown = without_secrets(options.url)
-        raise TailError(f"{shown} is no URL of a server, such as http://127.0.0.1:8000.") from None
+        raise TailError(f"{shown} is not the URL of a server, such as http://127.0.0.1:8000.") from None
     return connection
 
 
@@ -214,7 +214,7 @@ def _check_transformer(options: TailOptions, *, is_wrapped: bool) -> None:
 def _otherwise(options: TailOptions) -> TailError:
     """The server has the other transformer."""
     spoken = "none" if options.superjson else "superjson"
-    return TailError(f"{without_secrets(options.url)} speaks otherwise; set SYNAP_TRANSFORMER={spoken}.")
+    return TailError(f"{without_secrets(options.url)} uses another transformer; set SYNAP_TRANSFORMER={spoken}.")
 
 
 def _refusal(error: Any, options: TailOptions) -> TailError | _LostError:
@@ -226,7 +226,7 @@ def _refusal(error: Any, options: TailOptions) -> TailError | _LostError:
     if refusal.data.code in _RETRIABLE:
         return _LostError(message)
     hint = "; give it a token: --token-file or SYNAP_TOKEN" if refusal.data.code == "UNAUTHORIZED" else ""
-    return TailError(f"{without_secrets(options.url)} refuses: {message}{hint}.")
+    return TailError(f"{without_secrets(options.url)} rejected the call: {message}{hint}.")
 
 
 def _reason(error: Exception) -> str:

@@ -137,7 +137,7 @@ def _reading(source: str) -> Iterator[None]:
         raise UnreadableError(f"{shown} cannot be read: it {error}.") from None
     except urllib.error.HTTPError as error:
         hint = "; give it a token: --token-file or SYNAP_TOKEN" if error.code == 401 else ""
-        raise UnreadableError(f"{shown} answers {error.code}{hint}.") from None
+        raise UnreadableError(f"{shown} answered {error.code}{hint}.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         reason = (reason.strerror if isinstance(reason, OSError) else None) or reason

@@ -13,7 +13,7 @@ EXIT_BROKEN = 1
 EXIT_PARTLY = 3
 """All is verified except for breaks in the keys, lost events, or bodies that are unconfirmed."""
 
-NOT_PINNED = "not pinned: it is consistent, but nothing shows whose it is; name its node with --node did:key:z…"
+NOT_PINNED = "not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…"
 """What standard error says of a verdict that is not broken, if no `--node` was given."""
 
 
@@ -39,7 +39,9 @@ def report(verdict: Verdict, kind: EvidenceKind = "bundle", *, extends: Note | N
         f"seq {each.seq}: lost events: the log does not extend a checkpoint of {each.size} events, root {each.root}"
         for each in verdict.lost
     ]
-    lines += [f"seq {seq}: its body is missing; what says so may stand behind this part" for seq in verdict.unconfirmed]
+    lines += [
+        f"seq {seq}: its body is missing; its erasure may be recorded after this part" for seq in verdict.unconfirmed
+    ]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     return [escaped(line) for line in lines]
 

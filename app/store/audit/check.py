@@ -45,7 +45,7 @@ def audit_faults(connection: psycopg.Connection) -> list[str]:
                 for (log,) in connection.execute(LIST_LOOSE_AUDITS)
             ),
             *(
-                f"The audit of {log} lacks the entry {seq} that a signed log reports: it was removed or changed."
+                f"The audit of {log} lacks the entry {seq} that a signed log names: somebody removed or changed it."
                 for log, seq in connection.execute(LIST_CONTRADICTED_ENTRIES)
             ),
         ]

@@ -80,7 +80,7 @@ class Browser:
         order = _order([] if wanted.order_by is None else parse_order(wanted.order_by, "orderBy", self._fields))
         name = f"browse {sha256(order_sql(order).encode()).hexdigest()[:16]}"
         if wanted.after is not None and wanted.before is not None:
-            raise InvalidInput([Issue("before", "cannot stand beside after: a page is behind one or before the other")])
+            raise InvalidInput([Issue("before", "must not be sent together with after; send only one of them")])
         field, text = ("after", wanted.after) if wanted.before is None else ("before", wanted.before)
         place = None
         if text is not None:

@@ -123,7 +123,7 @@ WHERE a.workspace_id = %(workspace)s AND a.subscription_id = d.subscription_id A
 """
 """Removes the answers of receivers, because an answer may repeat what the receiver was sent."""
 
-NO_EVENT = "is no event of this workspace; leave it out"
+NO_EVENT = "names no event of this workspace; omit it"
 
 By = Literal["ids", "userId", "subjectId"]
 
@@ -227,7 +227,7 @@ class _Run:
         """Raise InvalidInput with an issue for each id that may not be erased."""
         is_ours: dict[UUID, bool] = dict(named)
         issues = [
-            Issue(f"ids.{place}", "is an event of the server's own, which is never erased; leave it out")
+            Issue(f"ids.{place}", "names an event that the server wrote, which is never erased; omit it")
             if is_ours.get(id_)
             else Issue(f"ids.{place}", NO_EVENT)
             for place, id_ in enumerate(self._wanted.ids)

@@ -88,7 +88,7 @@ class EventLog:
         """
         size = sum(draft.size for draft in drafts)
         if self._queued_events + len(drafts) > MAX_QUEUED_EVENTS or self._queued_bytes + size > MAX_QUEUED_BYTES:
-            raise Unavailable("More events are waiting than this server takes; nothing was stored, retry")
+            raise Unavailable("Too many events wait to be stored; nothing was stored, retry")
         submission = _Submission(drafts, size, asyncio.get_running_loop().create_future(), tracing.current())
         self._queued_events += len(drafts)
         self._queued_bytes += size
@@ -234,8 +234,8 @@ def _span(workspace: str, group: list[_Submission]) -> OpenSpan | None:
 
 def _outcome_unknown(submission: _Submission) -> Unavailable:
     return Unavailable(
-        "The database went away during the commit: whether this is stored is unknown. Retry with the ids in "
-        "`data.ids`: each is stored once at most",
+        "The connection to the database was lost during the commit, so it is unknown whether the events are stored. "
+        "Retry with the ids in `data.ids`: each event is stored at most once",
         retry_after_seconds=5,
         ids=[str(draft.id) for draft in submission.drafts],
     )

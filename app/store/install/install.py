@@ -81,7 +81,7 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
         )
     except psycopg.ProgrammingError:
         # The error's message quotes the URL with its password.
-        raise InstallError("The database cannot be reached: SYNAP_DATABASE_URL is no URL that libpq reads.") from None
+        raise InstallError("The database cannot be reached: libpq cannot read the URL in SYNAP_DATABASE_URL.") from None
     except psycopg.Error as error:
         raise InstallError(f"The database cannot be reached: {said(error)}.") from None
     with connection:
@@ -109,7 +109,7 @@ def migrate(url: str, *, serving_role: str | None = None) -> None:
                     grant_serving(connection, serving_role)
         except psycopg.Error as error:
             raise InstallError(
-                f"The schema cannot be migrated: {said(error)}; no step of it is half done{_remedy(error)}."
+                f"The schema cannot be migrated: {said(error)}; no step was left half done{_remedy(error)}."
             ) from None
 
 
@@ -293,7 +293,7 @@ def _remedy(error: psycopg.Error) -> str:
     if isinstance(error, InsufficientPrivilege):
         return ". The role of SYNAP_DATABASE_URL must own the tables, and needs CREATE on their schema"
     if isinstance(error, LockNotAvailable | QueryCanceled):
-        return ". Another session holds what the migration needs for too long; end that one, and run this again"
+        return ". Another session holds a lock that the migration needs; end that session, and run this again"
     if isinstance(error, ReadOnlySqlTransaction):
         return ". SYNAP_DATABASE_URL must name a database that can be written, not a standby"
     return ""

@@ -73,8 +73,8 @@ def _register(connection: psycopg.Connection, sort: str, name: str, kind: type[S
             what = f"metadata kind {name!r}" if sort == METADATA else f"data of the event type {name!r}"
             remedy = "under another name" if sort == METADATA else "for another type"
             raise InstallError(
-                f"The {what} has changed, but events are stored with it as it was: {change}; "
-                f"register it {remedy}, or change it so that all that was valid stays valid."
+                f"The {what} has changed, but events with its earlier form are stored: {change}; "
+                f"register it {remedy}, or accept everything that was valid before."
             )
         if change:
             connection.execute(DELETE_SHAPES, (sort, name))

@@ -74,8 +74,8 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
         connection.execute(LOCK_INSTALL)
         if not adopting and (stopped := connection.execute(FIND_STOPPED_LOG).fetchone()):
             raise InstallError(
-                f"The log {stopped[0]} has lost events, so nothing is appended to it; restore the database, or accept "
-                "the loss first: synap node accept-rollback."
+                f"The log {stopped[0]} has lost events, so no server appends to it; first restore the database, or "
+                "accept the loss: synap node accept-rollback."
             )
         [(node, kid)] = connection.execute(GET_NODE_AND_KEY).fetchall()
         try:
@@ -102,21 +102,22 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
 def _made(keys: Keyring, kid: str, old: Signer | None) -> Signer:
     if old is None:
         raise InstallError(
-            f"The key in force {kid} is not in {keys.path}; restore the file, or if it is lost see: synap node "
-            "adopt-key."
+            f"The signing key in force, {kid}, is not in {keys.path}; restore the file, or if it is lost run: synap "
+            "node adopt-key."
         )
     return keys.make()
 
 
 def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str, old: Signer | None) -> Signer:
     if old is not None:
-        raise InstallError(f"The key in force {kid} is at hand; to replace it: synap node rotate-key.")
+        raise InstallError(f"The signing key in force, {kid}, is not lost; to replace it, run: synap node rotate-key.")
     found = Signer.load(keys.path)
     if found is None:
         return keys.make()
     if found.kid in kids(connection, node):
         raise InstallError(
-            f"The key in {keys.path} is {found.kid}, which this install had before; put a new one there, or none."
+            f"The key in {keys.path} is {found.kid}, which this install used before; put a new key there, or remove "
+            "the file."
         )
     return found
 

@@ -63,7 +63,7 @@ def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | 
         if rotations := key_history(connection):
             signer = None if keys is None else keys.signer(kid)
             if signer is None:
-                raise WorkspaceError(f"The signing key {kid} is needed to open a log, and is not here.")
+                raise WorkspaceError(f"Opening a log needs the signing key {kid}, which is not here; restore its file.")
             tip = Tip(-1, GENESIS, datetime.fromtimestamp(0, UTC), kid, counted=True)
             linker = Linker(signer, node, slug, tip, {}, now)
             linker.link([rotation_draft(rotations, node)])

@@ -173,7 +173,7 @@ class Ledger:
         except (ValueError, OSError):
             signer = None
         if signer is None:
-            raise Unavailable("The signing key that this needs is not at this server")
+            raise Unavailable("This server lacks the signing key that the call needs; retry later")
         return signer
 
 

@@ -53,7 +53,7 @@ def _await_running(data_dir: Path) -> str:
             return url
         if time.monotonic() > deadline:
             raise DataDirectoryError(
-                f"The server that holds {data_dir} has no database that answers; see its log, and "
+                f"Another server uses {data_dir}, but its database does not answer; see its log, and "
                 f"{data_dir / 'postgres' / 'log'}."
             )
         time.sleep(0.2)

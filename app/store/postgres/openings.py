@@ -21,9 +21,12 @@ def secrets(settings: Settings) -> list[Path]:
 def openings(settings: Settings) -> Iterator[str]:
     """Yield one sentence, with the remedy, for each thing that other users can reach. Raises OSError."""
     if open_ := [str(path) for path in secrets(settings) if _is_open(path.stat())]:
-        yield f"Others than this user may read: {', '.join(open_)}; their mode should be 0600."
+        yield f"Other users may read {', '.join(open_)}; give them to this user, with mode 0600."
     if settings.data_dir.exists() and (fault := _folder_fault(settings.data_dir.stat())):
-        yield f"The data directory {settings.data_dir} {fault}: its keys could be replaced; its mode should be 0700."
+        yield (
+            f"The data directory {settings.data_dir} {fault}: its keys could be replaced; give it to this user, with "
+            "mode 0700."
+        )
     database = settings.data_dir.resolve() / "postgres"
     if settings.database_url is None and database.exists():
         yield from _database_openings(database)
@@ -31,9 +34,9 @@ def openings(settings: Settings) -> Iterator[str]:
 
 def _database_openings(database: Path) -> Iterator[str]:
     if _mode(database) & 0o077:
-        yield f"Others than its owner may enter {database}; its mode should be 0700."
+        yield f"Other users may enter {database}; set the mode to 0700."
     if not admits_peers_only(database):
-        yield f"{database / HBA} is not what a start writes, so others may log in; start the server again."
+        yield f"{database / HBA} is not as the server writes it, so others may log in; restart the server."
     folder = socket_directory(database)
     if folder is None or not (folder / SOCKET_NAME).exists():
         return

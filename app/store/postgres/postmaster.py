@@ -80,7 +80,7 @@ class Postmaster:
         """
         if name_of(os.geteuid()) is None:
             raise DataDirectoryError(
-                f"The user {os.geteuid()} has no name on this machine, and PostgreSQL asks for one; add it to "
+                f"The user {os.geteuid()} has no name on this machine, but PostgreSQL needs one; add it to "
                 "/etc/passwd, start the server as another user, or set SYNAP_DATABASE_URL."
             )
         try:

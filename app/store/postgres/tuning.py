@@ -78,16 +78,16 @@ def advice(connection: psycopg.Connection, processes_connections: int) -> Iterat
             "more for each machine that serves."
         )
     if float(text["random_page_cost"]) > 2:
-        yield f"random_page_cost={text['random_page_cost']} is for disks that turn; set it to 1.1 for any other."
+        yield f"random_page_cost={text['random_page_cost']} is for spinning disks; set it to 1.1 for any other disk."
     if text["jit"] == "on":
-        yield "jit=on compiles statements that are too short for it; set it to off."
+        yield "jit=on compiles statements that are too short to gain from it; set it to off."
     if (size := rows["shared_buffers"][1]) <= 128 * MIB:
         yield (
-            f"shared_buffers={size // MIB}MB is the default; set it to a quarter of the memory of a machine that "
-            "serves PostgreSQL alone."
+            f"shared_buffers={size // MIB}MB is the default; on a machine that serves only PostgreSQL, set it to a "
+            "quarter of the memory."
         )
     if text["autovacuum"] == "off":
-        yield "autovacuum=off lets reads become slower and the tables larger; set it to on."
+        yield "autovacuum=off makes reads slower and tables larger; set it to on."
     if text["idle_session_timeout"] != "0":
         yield (
             "idle_session_timeout ends the connections that the server keeps; set it to 0 for its role (ALTER ROLE ... "

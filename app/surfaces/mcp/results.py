@@ -32,7 +32,9 @@ def answered(spec: ToolSpec, output: Any) -> Result:
     json = output.json if isinstance(output, Written) else msgspec.json.encode(output)
     if spec.reads_only and len(json) > MAX_ANSWER_BYTES:
         less = "ask for fewer with `limit`, or narrow the filters" if spec.default_limit else "read it over HTTP"
-        raise PayloadTooLarge(f"The answer has {len(json)} bytes, more than the {MAX_ANSWER_BYTES} of a tool's; {less}")
+        raise PayloadTooLarge(
+            f"The answer has {len(json)} bytes, but a tool returns at most {MAX_ANSWER_BYTES}; {less}"
+        )
     if not json.startswith(b"{"):
         json = b'{"result":%b}' % json
     # The caution comes last: clients parse the first text as the JSON of the object.
