@@ -57,6 +57,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Server processes of the main listener."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call, separated by commas."""
+    public_logs: tuple[str, ...] = ()
+    """Logs whose checkpoints and tiles anyone may read without a key, separated by commas. Tiles have no bodies."""
     cors_headers: tuple[str, ...] = ()
     """Request headers that these pages may also send, separated by commas; `*` allows every header."""
     transformer: Literal["none", "superjson"] = "none"

@@ -43,6 +43,7 @@ from app.surfaces.service import service_router
 from app.surfaces.shared.connections import Live
 from app.surfaces.shared.edge import Edge, Refusal, is_below, last_handlers
 from app.surfaces.shared.rest import RestDoor, routes
+from app.surfaces.tiles import TilesDoor, tiles_router
 from app.surfaces.trpc.door import CONTRACT_HEADER, CONTRACTS, MOUNT, TrpcDoor
 from app.surfaces.trpc.socket import Sockets
 from app.surfaces.trpc.sse import Timing
@@ -90,6 +91,7 @@ def create_app(
             publish_router(publish),
             browse_router(door),
             ledger_router(LEDGER_MOUNT, door, stream),
+            tiles_router(_tiles(settings, process, door)),
             McpDoor(door, procedures=registry(), origins=settings.cors_origins).handler(),
         ]
     measures = MetricsDoor(
@@ -170,6 +172,12 @@ def _trpc(
     return trpc, door.refusal
 
 
+def _tiles(settings: Settings, process: Process, rest: RestDoor) -> TilesDoor:
+    return TilesDoor(
+        rest=rest, ledger=process.services.ledger, tiles=process.tiles, public_logs=frozenset(settings.public_logs)
+    )
+
+
 def load_worker(_target: str, settings: Settings, install: ReadyInstall, *, ledger_alone: bool = False) -> ASGIApp:
     """Load what a server process needs first: its logs, extensions and application. Granian calls this."""
     end_when_told()
@@ -200,12 +208,14 @@ class VaryMiddleware:
         """Pass everything through, and change only that header."""
         # Read now, because routing shortens the path below a mount. Lifespan messages have no path.
         in_door = scope.get("path", "").startswith(MOUNT) and scope.get("method") != "HEAD"
-        vary = b"Origin, trpc-accept, accept" if in_door else b"Origin"
+        added = ["Origin", "trpc-accept", "accept"] if in_door else ["Origin"]
 
         async def varied(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [header for header in message["headers"] if header[0].lower() != b"vary"]
-                message["headers"] = [*kept, (b"vary", vary)]
+                set_ = [value.decode() for name, value in message["headers"] if name.lower() == b"vary"]
+                own = [name for name in ", ".join(set_).split(", ") if name and name not in added]
+                message["headers"] = [*kept, (b"vary", ", ".join([*added, *own]).encode())]
             await send(message)
 
         await self._app(scope, receive, varied)

@@ -31,6 +31,7 @@ from app.store.install.keys import Keys
 from app.store.install.rollback import Comparison
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
+from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
 from app.store.ledger.witness import Witness
 from app.store.postgres.database import Database
@@ -55,6 +56,7 @@ class Process:
         self._ledger_feed = Feed(EventFollower(self.database, LEDGER_JSON), cursors, self._listen_as_needed)
         self._trees = Trees(self.database)
         ledger = Ledger(self.database, self._trees, keys, install.origin)
+        self.tiles = Tiles(self.database, self._trees)
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
         self._webhooks = Webhooks(
             settings,

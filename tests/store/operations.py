@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from app.ledger.tiles import Tile
 from app.sealing.cursors import Cursors
 from app.store.audit.log import Act, AuditLog
 from app.store.events.browser import Browser
@@ -22,6 +23,7 @@ from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys, find_principal, valid_keys
 from app.store.install.rate_windows import lease
 from app.store.ledger.export import Exports
+from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
 from app.store.webhooks.backlog import backlog_of, logs, owed
 from app.store.webhooks.claims import AttemptRecord, Claims
@@ -239,6 +241,10 @@ class Operations:
         await ledger.inclusion(self.workspace, entry)
         await ledger.consistency(self.workspace, self.place, self.place + 100, await ledger.tip(self.workspace))
         await ledger.checkpoint(self.workspace)
+        tiles = Tiles(self.database, Trees(self.database))
+        await tiles.read(self.workspace, Tile(None, 0))
+        await tiles.read(self.workspace, Tile(0, 0))
+        await tiles.read(self.workspace, Tile(1, 0, 1))
         return 1
 
     async def keys(self) -> int:

@@ -69,6 +69,13 @@ class Trees:
         found = await self._database.atomic([_read(workspace, each) for each in wanted])
         return Stored({(each.height, row[0]): row[1] for each, rows in zip(wanted, found, strict=True) for row in rows})
 
+    async def hashes(self, workspace: str, size: int, wanted: Range) -> list[bytes]:
+        """The complete subtrees of a stored height in a tree of `size`, which has all of them. Raises Unavailable."""
+        if wanted.height:
+            await self._grow(workspace, size)
+        query, parameters = _read(workspace, wanted)
+        return [hash_ for _, hash_ in await self._database.rows(query, parameters)]
+
     async def close(self) -> None:
         """Cancel the work in the background. It is repeated when it is needed."""
         for task in list(self._growing.values()):

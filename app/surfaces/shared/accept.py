@@ -31,14 +31,14 @@ def chosen(headers: Mapping[bytes, bytes], offered: Sequence[str]) -> str:
     return best if wished[best][0] > 0 else offered[0]
 
 
-def named_quality(headers: Mapping[bytes, bytes], kind: str) -> float:
-    """The quality that `Accept` gives to `kind` by name, from 0 to 1; 0 if it does not name it."""
-    return max((each.quality for each in _ranges(headers) if each.kind == kind), default=0.0)
+def named_quality(headers: Mapping[bytes, bytes], kind: str, *, header: bytes = b"accept") -> float:
+    """The quality that `Accept`, or a `header` like it, gives to `kind` by name: 0 to 1, and 0 if it is not named."""
+    return max((each.quality for each in _ranges(headers, header) if each.kind == kind), default=0.0)
 
 
-def _ranges(headers: Mapping[bytes, bytes]) -> list[_Range]:
+def _ranges(headers: Mapping[bytes, bytes], header: bytes = b"accept") -> list[_Range]:
     found = []
-    for element in _ELEMENT.findall(headers.get(b"accept", b"")):
+    for element in _ELEMENT.findall(headers.get(header, b"")):
         kind = element.partition(b";")[0].strip().lower().decode("latin-1")
         quality = _QUALITY.search(element)
         found.append(_Range(kind, min(float(quality[1]), 1.0) if quality else 1.0))

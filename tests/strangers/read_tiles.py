@@ -1,0 +1,39 @@
+"""Reads the tiles of a log with somebody else's library: `read_tiles.py URL VKEY INDEX…`, an older note on stdin.
+
+It prints what it proved as JSON. It runs in the strangers' environment, and imports nothing of ours.
+"""
+
+import json
+import sys
+
+from aics_tlog import (
+    HttpTileReader,
+    VerifiedTileReader,
+    audit_tiles,
+    consistency_proof_from_tiles,
+    inclusion_proof_from_tiles,
+    parse_note,
+    parse_vkey,
+    verify_checkpoint,
+    verify_consistency,
+    verify_leaf_inclusion,
+)
+
+url, key, *indexes = sys.argv[1:]
+vkey = parse_vkey(key)
+older = verify_checkpoint(parse_note(sys.stdin.read()), vkey)
+files = HttpTileReader([url], proxies={})
+newer = verify_checkpoint(parse_note(files.read_checkpoint().decode()), vkey)
+assert older.ok, older
+assert newer.ok, newer
+reader = VerifiedTileReader(files, newer.size, newer.root)
+entries = {}
+for index in map(int, indexes):
+    entry = reader.entry(index)
+    proof = inclusion_proof_from_tiles(reader, index, newer.size)
+    assert verify_leaf_inclusion(entry, index, newer.size, proof, newer.root)
+    entries[index] = entry.decode()
+proof = consistency_proof_from_tiles(reader, older.size, newer.size)
+assert verify_consistency(older.size, newer.size, older.root, newer.root, proof)
+report = audit_tiles(files, newer.size, newer.root)
+json.dump({"sizes": [older.size, newer.size], "entries": entries, "audit": str(report)}, sys.stdout)
