@@ -1,9 +1,9 @@
-"""Bundles made from nothing, and what can be done to one: verifiers are tested with these.
+"""Builds bundles, and alters them, to test verifiers.
 
 The format is in `docs/reference/evlog1.md`, Exports.
 
-Everything follows from seeds. `build` makes a bundle, `tamperings` and `rewritings` yield texts that a verifier must
-refuse and must accept.
+Everything is derived from seeds. `build` makes a bundle. `tamperings` yields texts that a verifier must reject,
+`rewritings` texts that it must accept.
 """
 
 import base64
@@ -50,7 +50,7 @@ SPECIMEN: Record = {
     "10": "ten",
     "9": "nine",
 }
-"""The data of seq 11 and each twentieth from there: the changes that depend on a value find it there."""
+"""The data of seq 11 and of every twentieth event after it. Changes that need certain values are made there."""
 
 COMMON_NAMES = ["title", "n", "10", "9", "__proto__", "constructor", "", "a.b", "data", "hash", "é"]
 NAMES = [*COMMON_NAMES, "\ufb33", "\U0001f600"]
@@ -60,16 +60,19 @@ COMMON_SCALARS: list[Any] = [
     *('"\\/\b\f\n\r\t', "\x1f\x7f", "words that a person wrote"),
 ]
 SCALARS: list[Any] = [*COMMON_SCALARS, 2**53 - 1, -(2**53) + 1, 1.7976931348623157e308, "\U0001f600"]
-"""Those behind the common ones, and some names, take a canonical writer's slow way."""
+"""The scalars after the common ones, and some names, make a canonical writer use its slow path."""
 
 SOURCES = ["api", "automation", "sync", "migration", "intelligence"]
 
 
 class Log:
-    """One log and the install that writes it. An event's place is its place in `events`."""
+    """One log, and the install that writes it. An event's seq is its index in `events`."""
 
     def __init__(self, *, seed: int = 0, name: str = "default", late: int = 0, lost: Sequence[int] = ()) -> None:
-        """`late`: the rotations before the log was opened. `lost`: the keys, by number, that are lost, not rotated."""
+        """`late` is the number of rotations before the log was created.
+
+        `lost` has the numbers of keys that were lost.
+        """
         self.random = Random(seed)
         self.seed, self.name, self.lost = seed, name, lost
         self.signers = [signer_of(seed, 0)]
@@ -94,7 +97,7 @@ class Log:
         ]
 
     def write(self, count: int) -> None:
-        """Append this many events of clients."""
+        """Append so many clients' events."""
         for _ in range(count):
             self.append("entity.created")
 
@@ -107,7 +110,7 @@ class Log:
         signer: Signer | None = None,
         timestamp: str | None = None,
     ) -> None:
-        """Append one event: the server's own with `data`, else with `body`, else of a client."""
+        """Append one event: with `data` one of the server's own, else one with `body`, else a client's."""
         if body is None:
             body = self._client_body() if data is None else self.server_body(data)
         seq = len(self.events)
@@ -133,35 +136,35 @@ class Log:
         self.kids.append(self.signers[-1].kid)
 
     def rotate(self) -> None:
-        """Put a new key into force, by an event that the old key signs (the new one, where the old is lost)."""
+        """Put a new key into force, by an event that the old key signs, or the new one if the old one is lost."""
         old = self.signers[-1]
         self.replace_key()
         signer = self.signers[-1] if len(self.rotations) - 1 in self.lost else old
         self.append(ROTATED, {"rotations": [self.rotations[-1]]}, signer=signer)
 
     def erase(self, seqs: Iterable[int]) -> None:
-        """Take these bodies away, and say so in an event."""
+        """Remove these bodies, and append the event that names them."""
         named = [self.name_of(seq) for seq in seqs]
         for name in named:
             self.strip(name["seq"])
         self.append(ERASED, {"erased": named})
 
     def strip(self, seq: int) -> None:
-        """Take a body away."""
+        """Remove a body."""
         self.events[seq] = stripped(self.events[seq])
 
     def name_of(self, seq: int) -> Record:
-        """What an erasure calls the event."""
+        """The event as an erasure names it."""
         event = self.events[seq]
         return {"seq": seq, "id": event["event_id"], "hash": event["hash"]}
 
     def checkpoint(self) -> Checkpoint:
-        """Of the log as it is."""
+        """The checkpoint of the log as it is now."""
         leaves = [bytes.fromhex(event["hash"].removeprefix("sha256:")) for event in self.events]
         return Checkpoint(origin=f"{ORIGIN}/{self.name}", size=len(self.events), root=root_of(leaves))
 
     def bundle(self, first_seq: int = 0, last_seq: int | None = None) -> Record:
-        """The export of these seqs, both included; as a whole the log to its end."""
+        """The export from `first_seq` to `last_seq`, both included (None: the end of the log)."""
         last_seq = len(self.events) - 1 if last_seq is None else last_seq
         events = self.events[first_seq : last_seq + 1]
         bundle = {
@@ -208,7 +211,7 @@ class Log:
         )
 
     def replace_key(self) -> None:
-        """Give the install a new key; the log does not tell of it."""
+        """Give the install a new key, without an event in the log."""
         old, new = self.signers[-1], signer_of(self.seed, len(self.signers))
         lost = len(self.rotations) in self.lost
         self.rotations.append(rotation(self.node, old, new, at=instant(OPENED), lost=lost))
@@ -229,9 +232,9 @@ def build(
 ) -> Record:
     """The bundle of a log of `events` events, or of a part of it.
 
-    Keys are replaced at the seqs `rotations`, and `late` times before the log was opened (all in its first event),
-    `later` times behind its end. `lost` numbers the keys (0 is the node's) that did not sign their rotation. The
-    bodies of the seqs `erased` are taken away by the last event of the log.
+    Keys are replaced at the seqs `rotations`, `late` times before the log was created (all in its first event), and
+    `later` times after its end. `lost` has the numbers of the keys (0 is the node's) that did not sign their rotation.
+    The last event of the log erases the bodies of the seqs `erased`.
     """
     log = Log(seed=seed, late=late, lost=lost)
     while len(log.events) < events - bool(erased):
@@ -247,7 +250,7 @@ def build(
 
 
 def signer_of(seed: int | str, number: int = 0) -> Signer:
-    """An install's keys, in order: the first is the node's."""
+    """The install's key with this number; number 0 is the node's."""
     return Signer(sha256(f"{seed} {number}".encode()).digest())
 
 
@@ -256,19 +259,19 @@ _SEALED += ["chain_root_hash", "chain_tip_hash", "generated_at"]
 
 
 def sealed(bundle: Record, signer: Signer) -> Record:
-    """The bundle with `signer`'s bundle signature."""
+    """The bundle with a bundle signature by `signer`."""
     text = "".join(f"{line}\n" for line in ["evlog/export/v1", *(bundle[name] for name in _SEALED)])
     return bundle | {"bundle_signature": _base64(signer.sign(text.encode()))}
 
 
 def proof_of(hashes: Sequence[str], seq: int) -> list[str]:
-    """That the event at `seq` is in the tree of all of these (`sha256:<hex>`)."""
+    """The inclusion proof of the event at `seq` in the tree of all these hashes (`sha256:<hex>`)."""
     leaves = [bytes.fromhex(hash_.removeprefix("sha256:")) for hash_ in hashes]
     return [_base64(hash_) for hash_ in inclusion_proof(seq, len(leaves), node_of(leaves))]
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The root of their tree."""
+    """The root of the tree of these leaves."""
     frontier = Frontier()
     for leaf in leaves:
         frontier.push(leaf)
@@ -276,17 +279,17 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def node_of(leaves: Sequence[bytes]) -> NodeHash:
-    """The complete subtrees of their tree."""
+    """The nodes of the complete subtrees of the tree of these leaves."""
     return lambda height, place: root_of(leaves[place << height : (place + 1) << height])
 
 
 def stripped(event: Record) -> Record:
-    """The event as one whose body was erased."""
+    """The event as it is after its body was erased."""
     return event | {"payload": {}, "context": {}, "erased": True}
 
 
 def rotation(node: str, old: Signer, new: Signer, *, at: str, lost: bool = False) -> Record:
-    """A key's replacement, signed by both; by the new one alone where the old is lost."""
+    """The replacement of a key, signed by both keys, or only by the new one if the old one is lost."""
     text = f"evlog/rotate/v1\n{node}\n{old.kid}\n{new.kid}\n{at}\n".encode()
     return {
         "kid_old": old.kid,
@@ -298,11 +301,11 @@ def rotation(node: str, old: Signer, new: Signer, *, at: str, lost: bool = False
 
 
 SEED = 7
-"""Of the install whose bundle is tampered with."""
+"""The seed of the install whose bundle is altered."""
 
 
 class Tampering(NamedTuple):
-    """A bundle's text that a verifier must refuse, naming one of `seqs`: None is the bundle itself."""
+    """The text of a bundle that a verifier must reject, naming one of `seqs` (None is the bundle itself)."""
 
     name: str
     text: bytes
@@ -315,15 +318,15 @@ def write(value: object) -> bytes:
 
 
 def whole(events: int = 1000) -> Record:
-    """The bundle that is tampered with: two rotations, some erasures, the log to its end."""
+    """The bundle that is altered: two rotations, some erasures, and the log up to its end."""
     third = events // 3
     return build(events, rotations=(third, 2 * third), erased=(0, 5, third + 1, events - 3), seed=SEED)
 
 
 def tamperings(events: int = 1000, changes: int = 2000) -> Iterator[Tampering]:
-    """All of them: `changes` of the text at random places of a bundle of so many events, then those with a reason.
+    """All tamperings: first `changes` random ones of a bundle with so many `events`, then deliberate ones.
 
-    What can be done to each member is done to a bundle of 60 events.
+    The changes of single members are made to a bundle of 60 events.
     """
     bundle, small = whole(events), whole(60)
     yield from random_changes(bundle, changes)
@@ -336,7 +339,7 @@ def tamperings(events: int = 1000, changes: int = 2000) -> Iterator[Tampering]:
 
 
 def rewritings(events: int = 60) -> Iterator[tuple[str, bytes]]:
-    """Names, and texts that say the same as their bundle in other JSON: these must verify."""
+    """Names, and texts that are equivalent to their bundle but other JSON. They must verify."""
     bundle = whole(events)
     for name, old, new in _EQUAL:
         yield name, _respelt(bundle, 11, old, new)
@@ -417,7 +420,7 @@ _UNEQUAL = [
 
 
 def respelt(bundle: Record) -> Iterator[Tampering]:
-    """Changes of seq 11 (a SPECIMEN) that a careless reader of JSON takes for none."""
+    """Changes of seq 11 (a SPECIMEN) that a careless parser of JSON does not notice."""
     for name, old, new in _UNEQUAL:
         text = _respelt(bundle, 11, old, new)
         unreadable = value_of(write(bundle["events"][11]).replace(old, new, 1)) is None
@@ -425,10 +428,10 @@ def respelt(bundle: Record) -> Iterator[Tampering]:
 
 
 def random_changes(bundle: Record, count: int, seed: int = 0) -> Iterator[Tampering]:
-    """Some characters replaced, inserted or left out at `count` places, evenly over the text.
+    """Replace, insert or remove some characters at `count` places, evenly over the text.
 
-    Those that leave every value what it is are no tampering, and passed over. One that is JSON no more may be laid to
-    the bundle.
+    Changes that leave every value as it is are no tampering, and are skipped. If the text is no longer JSON, a verifier
+    may also report the bundle.
     """
     random = Random(seed)
     head, events, tail = _pieces(bundle)
@@ -444,7 +447,7 @@ def random_changes(bundle: Record, count: int, seed: int = 0) -> Iterator[Tamper
         inside = 0 < number <= len(events)
         before = value_of(piece if inside else head + tail)
         after = value_of(changed if inside else changed + tail if number == 0 else head + changed)
-        # At the edge of the list of events a comma could make an event of its own: no piece would be at fault.
+        # At the edge of the list of events, a comma could make a new event, and no single event would be wrong.
         if after == before or (not inside and after is None and b"," in new):
             continue
         count -= 1
@@ -455,7 +458,7 @@ def random_changes(bundle: Record, count: int, seed: int = 0) -> Iterator[Tamper
 
 
 def moved(bundle: Record) -> Iterator[Tampering]:
-    """Events that are left out, change places, or stand twice."""
+    """Events that are left out, exchanged, or repeated."""
     events, last = bundle["events"], bundle["last_seq"]
     for seq in _sample(bundle):
         without = events[:seq] + events[seq + 1 :]
@@ -476,7 +479,7 @@ def moved(bundle: Record) -> Iterator[Tampering]:
 
 
 def altered_events(bundle: Record) -> Iterator[Tampering]:
-    """Members of events left out, added, and changed; bodies taken away as if erased."""
+    """Members of events left out, added and changed; bodies removed as if they were erased."""
     events = bundle["events"]
     erasure = bundle["last_seq"]
     erased = {event["seq"] for event in events if event.get("erased")}
@@ -506,7 +509,7 @@ def altered_events(bundle: Record) -> Iterator[Tampering]:
 
 
 def resigned(bundle: Record) -> Iterator[Tampering]:
-    """Events signed by a foreign key: one alone, or with all behind it, linked again."""
+    """Events signed by a foreign key: only one, or one and all after it, linked again."""
     thief = signer_of("thief")
     for seq in _sample(bundle):
         event = bundle["events"][seq]
@@ -523,7 +526,7 @@ def resigned(bundle: Record) -> Iterator[Tampering]:
 
 
 def cut(bundle: Record) -> Iterator[Tampering]:
-    """Logs whose end or beginning is left out, as it is or with the bundle's members moved to fit."""
+    """Logs without their end or beginning, with or without adapting the bundle's members."""
     events, last = bundle["events"], bundle["last_seq"]
     for left in (1, 2, last // 2, last):
         kept = events[:left]
@@ -542,7 +545,7 @@ def cut(bundle: Record) -> Iterator[Tampering]:
 
 
 def altered_members(bundle: Record) -> Iterator[Tampering]:
-    """Members of the bundle left out, added and changed; texts that are no bundle."""
+    """Members of the bundle left out, added and changed, and texts that are no bundle."""
     wrong: list[Any] = [None, True, 3, 1.5, -1, 2**53, "", "x", [], {}, [[]]]
     likely = {"hash": f"sha256:{'1' * 64}", "id": f"exp_{'0' * 32}", "at": instant(OPENED), "b": _base64(bytes(64))}
     for name, value in bundle.items():
@@ -565,7 +568,7 @@ def altered_members(bundle: Record) -> Iterator[Tampering]:
 
 
 def falsely_sealed(bundle: Record) -> Iterator[Tampering]:
-    """Bundles that say of themselves what is not so, sealed by a key of the install."""
+    """Bundles with false members, sealed by a key of the install."""
     events, last = bundle["events"], bundle["last_seq"]
     own = signer_of(SEED, len(bundle["keys"]) - 1)
     lies: dict[str, Record] = {
@@ -611,7 +614,10 @@ _NO_BUNDLES = {
 
 
 def altered_keys(bundle: Record) -> Iterator[Tampering]:
-    """Key histories that are not the install's. Where one is sound by itself, the event that shows another is named."""
+    """Key histories that are not the install's.
+
+    If one is consistent, the verifier names the event that contradicts it.
+    """
     keys = bundle["keys"]
     thief, node = signer_of("thief"), bundle["node_did"]
     old, new = keys[0]["kid"], keys[1]
@@ -800,7 +806,7 @@ def forged_contents() -> Iterator[Tampering]:
 
 
 def altered_parts() -> Iterator[Tampering]:
-    """Parts of a log of which the first event, which nothing in the part comes before, is another."""
+    """Parts of a log whose first event was altered; nothing in the part links to it from before."""
     thief = signer_of("thief")
     for first_seq in (20, 30):
         part = build(60, rotations=[10, 30, 40], erased=[5], first_seq=first_seq, last_seq=50)
@@ -827,7 +833,7 @@ def altered_parts() -> Iterator[Tampering]:
 
 
 def false_erasures() -> Iterator[Tampering]:
-    """Logs in which the body of seq 3 is missing, and no later event names it rightly."""
+    """Logs in which the body of seq 3 is missing, and no later event names it correctly."""
 
     def name_another(wrong: Record) -> Callable[[Log], None]:
         return lambda log: log.append(ERASED, {"erased": [log.name_of(3) | wrong]})
@@ -853,7 +859,7 @@ def false_erasures() -> Iterator[Tampering]:
         log.write(2)
         log.strip(3)
         yield _tampering(f"the body of seq 3 is missing: {name}", write(log.bundle()), 3)
-    # An earlier event cannot name one rightly: the hash that it would need has its own in it.
+    # An earlier event cannot name a later one correctly, because the later hash depends on the earlier event.
     self_named = Log()
     self_named.write(4)
     self_named.erase([2])
@@ -871,7 +877,7 @@ def _forged(name: str, type: str, body: Body) -> Tampering:
 
 
 def _behind(name: str, rotated: Log, type: str, body: Body | None, signer: Signer) -> Tampering:
-    """A log in which this stands at seq 6, where the same install's log `rotated` has a rotation."""
+    """A log with this event at seq 6, where the same install's log `rotated` has a rotation."""
     log = Log()
     log.write(6)
     log.append(type, body=body, signer=signer)
@@ -890,13 +896,13 @@ def _of_events(name: str, bundle: Record, events: list[Any], *seqs: int | None) 
 
 
 def _with(name: str, bundle: Record, seq: int, event: Record, *seqs: int | None) -> Tampering:
-    """One event is another."""
+    """The bundle with another event at `seq`."""
     events = bundle["events"]
     return _of_events(name, bundle, [*events[:seq], event, *events[seq + 1 :]], *(seqs or (seq,)))
 
 
 def _respelt(bundle: Record, seq: int, old: bytes, new: bytes) -> bytes:
-    """The text with `old` as `new` in one event, where it stands first."""
+    """The text with the first `old` in one event replaced by `new`."""
     head, events, tail = _pieces(bundle)
     if old not in events[seq]:
         raise ValueError(f"seq {seq} has no {old!r}")
@@ -904,7 +910,7 @@ def _respelt(bundle: Record, seq: int, old: bytes, new: bytes) -> bytes:
 
 
 def _pieces(bundle: Record) -> tuple[bytes, list[bytes], bytes]:
-    """The text up to the first event, of each event, and behind the last."""
+    """The text before the first event, the text of each event, and the text after the last."""
     names = list(bundle)
     place = names.index("events")
     before, behind = ({name: bundle[name] for name in half} for half in (names[:place], names[place + 1 :]))
@@ -920,9 +926,9 @@ _CHARACTERS = b'0123456789abcdefzAZ ""\\\\{}[]:,,.-+_=/etnu\x00\n\x7f\xc3\xa9\xf
 
 
 def value_of(text: bytes) -> bytes | None:
-    """What JSON says, as JavaScript reads it: numbers are doubles, -0 is 0, the last of equal names counts.
+    """The value of JSON as JavaScript reads it: numbers are doubles, -0 is 0, the last of equal names counts.
 
-    None for what is no JSON.
+    None if the text is no JSON.
     """
     try:
         read = json.loads(text.decode(), parse_int=_double, parse_float=_double, parse_constant=_refuse)
@@ -940,7 +946,7 @@ def _refuse(text: str) -> None:
 
 
 def _sample(bundle: Record) -> list[int]:
-    """Seqs to tamper with: the ends, the server's own events and their neighbours, and some between."""
+    """The seqs to alter: the ends, the server's own events and their neighbours, and some others."""
     last = bundle["last_seq"]
     rotated = [seq + step for seq in _seqs_of(bundle, ROTATED) for step in (-1, 0, 1)]
     return sorted({0, 1, last // 2, last - 1, last, *rotated})
@@ -951,7 +957,7 @@ def _seqs_of(bundle: Record, type: str) -> list[int]:
 
 
 def _relinked(events: list[Record], signer: Signer) -> Iterator[Record]:
-    """The events with this key's signatures, each linked to the one before."""
+    """The events signed by this key, each linked to the one before."""
     link = events[0]["prev_hash"]
     for event in events:
         signed = _signed(event | {"kid": signer.kid, "prev_hash": link}, signer)
@@ -960,7 +966,7 @@ def _relinked(events: list[Record], signer: Signer) -> Iterator[Record]:
 
 
 def _signed(event: Record, signer: Signer) -> Record:
-    """The event with the id, hash and signature that its header has from this key."""
+    """The event with the id, hash and signature that this key gives its header."""
     hash_ = leaf_hash(
         header_bytes(
             **{name: event[name] for name in ("node", "kid", "log", "seq", "type", "timestamp")},
@@ -974,12 +980,12 @@ def _signed(event: Record, signer: Signer) -> Record:
 
 
 def respelt_signatures(signature: str) -> list[tuple[str, str]]:
-    """Texts that a careless reader of base64 takes for the same signature, and some that are none."""
+    """Texts that a careless parser of base64 reads as the same signature, and some that are no signature."""
     last = signature[-3]
     spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     respelt = signature[:-3] + spare[spare.index(last) ^ 1] + "=="
     raw = bytearray(base64.b64decode(signature))
-    # S + L, which a verifier that does not reduce takes for S (RFC 8032, section 5.1.7, step 1).
+    # S + L, which a verifier that does not check the range accepts as S (RFC 8032, section 5.1.7, step 1).
     order = 2**252 + 27742317777372353535851937790883648493
     malleable = bytes(raw[:32]) + (int.from_bytes(raw[32:], "little") + order).to_bytes(32, "little")
     raw[5] ^= 1

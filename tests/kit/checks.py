@@ -1,4 +1,4 @@
-"""Checks a whole log, as the ledger shows it: with our own functions, and with a stranger's script where node is."""
+"""Checks a whole log, as the ledger shows it, by our functions, and by an independent script if node is installed."""
 
 import base64
 import json
@@ -44,20 +44,20 @@ ERASED = {
     "data": "{}",
     **dict.fromkeys(("subject_id", "producer", "metadata", "correlation_id", "causation_id")),
 }
-"""The body's columns, as erasure leaves them."""
+"""The body's columns after erasure."""
 
 CONTEXT = ("subject_id", "producer", "correlation_id", "causation_id", "user_id", "source")
 
 
 def check_log(database_url: str, workspace: str = "default") -> list[dict[str, Any]]:
-    """The events of a log as `ledger_events` gives them, once all of it was verified.
+    """Verify a whole log, and return its events as `ledger_events` does.
 
-    Fails unless seq runs from 0 without gaps, times strictly increase, every hash, link and signature is right and by
-    the key in force, and the tip and the counters say the same as the events. Every body is checked as it is stored,
-    byte for byte; of one that was erased nothing may be left, and a later event must name it.
+    It fails unless seqs run from 0 without gaps, times strictly increase, every hash, link and signature is correct and
+    by the key in force, and the tip and the counters match the events. Every stored body is checked byte for byte.
+    Nothing may be left of an erased body, and a later event must name it.
     """
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
-        # One snapshot: servers may be appending.
+        # One snapshot, because servers may append meanwhile.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         rows = connection.execute(ROWS, [workspace]).fetchall()
         tip = connection.execute(TIP, [workspace]).fetchone()
@@ -66,7 +66,7 @@ def check_log(database_url: str, workspace: str = "default") -> list[dict[str, A
     previous, before = GENESIS, None
     for place, row in enumerate(rows):
         _check_row(row, place, previous)
-        assert before is None or row["recorded_at"] > before, f"seq {place}: time stands still"
+        assert before is None or row["recorded_at"] > before, f"seq {place}: its time is not later than the one before"
         previous, before = row["hash"], row["recorded_at"]
     assert tip is not None, f"there is no workspace {workspace}"
     assert (tip["seq"], tip["hash"]) == (len(rows) - 1, previous), "the tip is not the last event"
@@ -78,7 +78,7 @@ def check_log(database_url: str, workspace: str = "default") -> list[dict[str, A
     _check_erasures(rows)
     has_break = _check_keys(rows, tip["node"], tip["kid"])
     events = [_shown(row) for row in rows]
-    if node() is not None and not has_break:  # the script takes a key that was lost for a broken log
+    if node() is not None and not has_break:  # the script reports a lost key as a broken log
         assert verdicts_on(events) == [f"{len(events)} events verify"]
     return events
 
@@ -90,14 +90,14 @@ def ledger_events(database_url: str, workspace: str = "default") -> list[dict[st
 
 
 def node() -> str | None:
-    """The command `node`; None where this machine has none, which is a failure in CI."""
+    """The command `node`; None if this machine has none, which fails in CI."""
     found = shutil.which("node")
     assert found or os.environ.get("CI") != "true", "node not found: the log cannot be verified by a stranger"
     return found
 
 
 def verdicts_on(*logs: object) -> list[str]:
-    """What `verify_log.mjs` says of each log: `<n> events verify`, or the first bad seq and what is wrong with it."""
+    """The verdict of `verify_log.mjs` on each log: `<n> events verify`, or the first bad seq and its fault."""
     command = [node() or "node", str(SCRIPT)]
     with TemporaryDirectory() as folder:
         for place, log in enumerate(logs):
@@ -112,7 +112,7 @@ def verdicts_on(*logs: object) -> list[str]:
 
 
 def _check_row(row: dict[str, Any], place: int, previous: bytes) -> None:
-    assert row["seq"] == place, f"seq {row['seq']} stands at place {place}"
+    assert row["seq"] == place, f"seq {row['seq']} is at place {place}"
     assert row["prev_hash"] == previous, f"seq {place}: the link is broken"
     for column in ("data", "metadata"):
         if row[column] is not None:
@@ -122,7 +122,7 @@ def _check_row(row: dict[str, Any], place: int, previous: bytes) -> None:
         assert not row["type"].startswith("synap."), f"seq {place}: an event of the server's own was erased"
     else:
         body = body_bytes(Body(**{name: row[name] for name in Body.__struct_fields__}), row["salt"])
-        assert sha256(body).digest() == row["body_hash"], f"seq {place}: the body is another"
+        assert sha256(body).digest() == row["body_hash"], f"seq {place}: the body was changed"
     header = header_bytes(
         node=row["node"],
         kid=row["kid"],
@@ -134,18 +134,18 @@ def _check_row(row: dict[str, Any], place: int, previous: bytes) -> None:
         prev_hash=previous,
         body_hash=row["body_hash"],
     )
-    assert leaf_hash(header) == row["hash"], f"seq {place}: the hash is another"
+    assert leaf_hash(header) == row["hash"], f"seq {place}: the hash was changed"
     assert verify(row["kid"], signed_text(row["hash"]), row["signature"]), f"seq {place}: the signature is wrong"
 
 
 def _check_keys(rows: list[dict[str, Any]], node: str, in_force_last: str) -> bool:
-    """The key in force signed each event, and rotations are signed by both keys. Whether a lost key could not sign."""
+    """Check that the key in force signed each event, and both keys each rotation. Returns whether a key was lost."""
     in_force, has_break = node.removeprefix("did:key:"), False
     for row in rows:
         may_sign = {in_force}
         for rotation in json.loads(row["data"])["rotations"] if row["type"] == ROTATED_TYPE else ():
             kids = rotation["kid_old"], rotation["kid_new"]
-            assert kids[0] == in_force, f"seq {row['seq']}: the key that is replaced was not in force"
+            assert kids[0] == in_force, f"seq {row['seq']}: the replaced key was not in force"
             text = rotation_text(node, *kids, rotation["rotated_at"])
             for kid, name in zip(kids, ("signature_old", "signature_new"), strict=True):
                 if name == "signature_old" and rotation[name] is None:
@@ -154,12 +154,12 @@ def _check_keys(rows: list[dict[str, Any]], node: str, in_force_last: str) -> bo
                     assert verify(kid, text, base64.b64decode(rotation[name])), f"seq {row['seq']}: {name} is wrong"
             in_force = kids[1]
         assert row["kid"] in may_sign | {in_force}, f"seq {row['seq']}: its key was not in force"
-    assert in_force == in_force_last, "the tip is not at the key in force"
+    assert in_force == in_force_last, "the tip does not have the key in force"
     return has_break
 
 
 def _check_erasures(rows: list[dict[str, Any]]) -> None:
-    """Each event without a body is named once, by a later event; and no other event is named."""
+    """Check that each event without a body is named once, by a later event, and that no other event is named."""
     named = {
         (name["seq"], name["id"], name["hash"]): row["seq"]
         for row in rows
@@ -167,8 +167,8 @@ def _check_erasures(rows: list[dict[str, Any]]) -> None:
         for name in json.loads(row["data"])["erased"]
     }
     missing = {(row["seq"], str(row["id"]), _hash(row["hash"])) for row in rows if row["erased"]}
-    assert named.keys() == missing, "the events that lack a body are not those that are named"
-    assert all(seq < by for (seq, _, _), by in named.items()), "an event is named before it"
+    assert named.keys() == missing, "the events without a body are not those that are named"
+    assert all(seq < by for (seq, _, _), by in named.items()), "an event is named by an earlier one"
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

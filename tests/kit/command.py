@@ -1,6 +1,6 @@
-"""The command `synap` without the second that its imports take: real, in a process of its own.
+"""Runs the real command `synap` in its own process, but without the second that its imports take.
 
-Tests of how it starts, and of signals while it does, use `subprocess` and `SYNAP` as they are.
+Tests of its start, and of signals during the start, use `subprocess` and `SYNAP` directly.
 """
 
 import atexit
@@ -29,23 +29,23 @@ _one_at_a_time = threading.Lock()
 
 
 class Process:
-    """A process of the command, with the methods of `subprocess.Popen`. It is the child of another one."""
+    """A process of the command, with the methods of `subprocess.Popen`. It is the child of another process."""
 
     def __init__(self, args: list[str], news: IO[str]) -> None:
-        """Of `news`, whose first line is the process id, and whose second is the exit code, once it has ended."""
+        """The first line of `news` is the process id. The second line is the exit code, when the process has ended."""
         self.args = args
         self.returncode: int | None = None
         self._news = news
         self.pid = int(news.readline())
 
     def poll(self) -> int | None:
-        """The exit code, if it has ended."""
+        """The exit code, or None if the process has not ended."""
         with suppress(subprocess.TimeoutExpired):
             self.wait(timeout=0)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code, once it has ended."""
+        """Wait until the process has ended, and return its exit code."""
         if self.returncode is None:
             if not wait([self._news.fileno()], timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
@@ -54,17 +54,17 @@ class Process:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Tell it to stop."""
+        """Send SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -77,9 +77,9 @@ def start(
     seconds: int = 0,
     new_session: bool = False,
 ) -> Process:
-    """Begin what `subprocess.Popen([SYNAP, *arguments])` begins; `files` are its input, output and errors.
+    """Start the process that `subprocess.Popen([SYNAP, *arguments])` starts, with `files` as input, output and errors.
 
-    One that takes longer than `seconds` is killed, unless they are 0.
+    It is killed after `seconds`, unless they are 0.
     """
     command = [str(SYNAP), *map(str, arguments)]
     asked = {
@@ -108,12 +108,12 @@ def synap(
     umask: int = -1,
     seconds: int = 120,
 ) -> "subprocess.CompletedProcess[str]":
-    """What `subprocess.run([SYNAP, *arguments])` returns; `sent` comes through a pipe."""
+    """Return what `subprocess.run([SYNAP, *arguments])` returns. The command reads `sent` from a pipe."""
     source, pipe = os.pipe()
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         process = start(*arguments, env=env, files=(source, output, errors), cwd=cwd, umask=umask, seconds=seconds)
         os.close(source)
-        with suppress(BrokenPipeError), os.fdopen(pipe, "wb") as sending:  # it need not read to the end
+        with suppress(BrokenPipeError), os.fdopen(pipe, "wb") as sending:  # the command need not read everything
             sending.write(sent)
         code = process.wait()
         output.seek(0)
@@ -123,7 +123,7 @@ def synap(
 
 @cache
 def _forking() -> socket.socket:
-    """The way to the process that has imported the command; it ends with this one."""
+    """The socket of the process that has imported the command. That process ends with this one."""
     ours, its = socket.socketpair()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.kit.forking", str(its.fileno())],

@@ -1,4 +1,4 @@
-"""Consistency proofs, of which `tests/vectors/consistency.json` is made: verifiers judge them alike.
+"""Consistency proofs for `tests/vectors/consistency.json`, on which all verifiers must agree.
 
 `python -m tests.kit.consistency` prints the file.
 """
@@ -26,7 +26,7 @@ ABOUT = (
 )
 
 OLD, NEW = 6, 11
-"""Of the proof that is altered; three hashes or more are in it."""
+"""The sizes of the proof that is altered. It has at least three hashes."""
 
 WRONG = "the consistency proof does not show that the log extends the checkpoint that was kept"
 SIZES = "the consistency proof is for trees of "
@@ -35,7 +35,7 @@ KEPT_LOG = "the checkpoint that was kept belongs to another log"
 
 
 def log_of(size: int, *, seed: int = 0, name: str = "default", past: int = 0) -> Log:
-    """A log whose key changes at seq 4. With another `past` the same install wrote other events."""
+    """A log whose key changes at seq 4. With another `past`, the same install has written other events."""
     log = Log(seed=seed, name=name)
     if past:
         log.random = Random(past)
@@ -48,12 +48,12 @@ def log_of(size: int, *, seed: int = 0, name: str = "default", past: int = 0) ->
 
 
 def leaves_of(log: Log) -> list[bytes]:
-    """The tree's leaves."""
+    """The leaves of the log's tree."""
     return [bytes.fromhex(event["hash"].removeprefix("sha256:")) for event in log.events]
 
 
 def note_of(log: Log, size: int, *, root: bytes | None = None, signer: Signer | None = None, origin: str = "") -> str:
-    """The checkpoint that the log had when it was of this size, by the key that was in force."""
+    """The checkpoint that the log had at this size, signed by the key in force then."""
     kid = log.kids[size - 1] if size else log.signers[0].kid
     by = signer or next(each for each in log.signers if each.kid == kid)
     root = root_of(leaves_of(log)[:size]) if root is None else root
@@ -61,19 +61,19 @@ def note_of(log: Log, size: int, *, root: bytes | None = None, signer: Signer | 
 
 
 def shown(note: str, kid: str) -> Record:
-    """A checkpoint as the ledger answers it."""
+    """A checkpoint as the ledger returns it."""
     said = checkpoint.parse(note).checkpoint
     vkey = checkpoint.vkey(said.origin, kid)
     return {"note": note, "origin": said.origin, "size": said.size, "root": base64_of(said.root), "vkey": vkey}
 
 
 def hashes(log: Log, old: int, new: int) -> list[str]:
-    """The hashes of the proof."""
+    """The hashes of the proof that the tree extends the one of size `old`."""
     return [base64_of(hash_) for hash_ in consistency_proof(old, new, node_of(leaves_of(log)[:new]))]
 
 
 def proof_of(log: Log, old: int) -> Record:
-    """What a ledger answers: that the log extends the tree that it had of this size."""
+    """What the ledger returns to prove that the log extends its tree of size `old`."""
     new, kid = len(log.events), log.signers[-1].kid
     return {
         "from_size": old,
@@ -86,17 +86,17 @@ def proof_of(log: Log, old: int) -> Record:
 
 
 def base64_of(raw: bytes) -> str:
-    """As proofs have it."""
+    """The base64 of bytes, as in proofs."""
     return base64.b64encode(raw).decode()
 
 
 def flipped(hash_: str, bit: int = 0) -> str:
-    """Another hash, which differs in one bit."""
+    """A hash that differs from this one in one bit."""
     return base64_of((int.from_bytes(base64.b64decode(hash_)) ^ 1 << bit).to_bytes(32))
 
 
 def cases() -> Iterator[Record]:
-    """All of them."""
+    """All cases."""
     yield from _sound()
     log = log_of(NEW)
     kept = note_of(log, OLD)
@@ -109,13 +109,13 @@ def cases() -> Iterator[Record]:
 
 
 def case_of(case: Record, first: Record) -> Record:
-    """The proof of a case as a verifier gets it; `first` is the first case."""
+    """The proof of a case as a verifier gets it, made from the `first` case."""
     changed = (case["proof"] or first["proof"]) | case["changes"]
     return {name: value for name, value in changed.items() if value is not None}
 
 
 def printed() -> str:
-    """The file: one case a line."""
+    """The text of the file, one case a line."""
     lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases())
     return f'{{\n"about": {json.dumps(ABOUT)},\n"cases": [\n{lines}\n]\n}}\n'
 
@@ -131,7 +131,7 @@ def _sound() -> Iterator[Record]:
 
 
 def _proofs(log: Log) -> Iterator[tuple[str, Record, str]]:
-    """What can be done to the hashes."""
+    """Cases that alter the hashes."""
     right = hashes(log, OLD, NEW)
     other = base64_of(bytes(32))
     for place, hash_ in enumerate(right):
@@ -158,7 +158,7 @@ def _proofs(log: Log) -> Iterator[tuple[str, Record, str]]:
 
 
 def _members(log: Log) -> Iterator[tuple[str, Record, str]]:
-    """What can be said beside the hashes."""
+    """Cases that alter the members beside the hashes."""
     sizes: list[tuple[str, Any]] = [("from_size", OLD + 1), ("from_size", 0), ("to_size", NEW + 1), ("to_size", OLD)]
     for name, value in sizes:
         yield f"{name} is {value}", {name: value}, SIZES
@@ -176,7 +176,7 @@ def _members(log: Log) -> Iterator[tuple[str, Record, str]]:
 
 
 def _checkpoints(log: Log) -> Iterator[tuple[str, Record, str]]:
-    """What can be done to the later checkpoint."""
+    """Cases that alter the later checkpoint."""
     kid, last = log.signers[-1].kid, "its checkpoint is not signed by the last of its keys"
     right = proof_of(log, OLD)["checkpoint"]
     for member, value in {"size": NEW + 1, "root": base64_of(bytes(32)), "origin": "x/default", "vkey": "x"}.items():
@@ -196,7 +196,7 @@ def _checkpoints(log: Log) -> Iterator[tuple[str, Record, str]]:
 
 
 def _kept(log: Log) -> Iterator[tuple[str, str, Record, str]]:
-    """Other checkpoints that were kept."""
+    """Cases with another stored checkpoint."""
     yield "kept: another root", note_of(log, OLD, root=bytes(32)), {}, WRONG
     yield "kept: signed by a thief", note_of(log, OLD, signer=signer_of("thief")), {}, KEPT_KEY
     yield "kept: another log", note_of(log, OLD, origin=f"{ORIGIN}/other"), {}, KEPT_LOG
@@ -223,7 +223,7 @@ def _sizes(log: Log) -> Iterator[tuple[str, str, Record, str]]:
 
 
 def _others(log: Log, kept: str) -> Iterator[Record]:
-    """Sound proofs of something else."""
+    """Correct proofs of something else."""
     yield _case("of another log", kept, proof_of(log_of(NEW, name="other"), OLD), KEPT_LOG)
     yield _case("of another node", kept, proof_of(log_of(NEW, seed=1), OLD), KEPT_KEY)
     yield _case("of another past", kept, proof_of(log_of(NEW, past=1), OLD), WRONG)
@@ -232,7 +232,7 @@ def _others(log: Log, kept: str) -> Iterator[Record]:
 
 
 def _exports(log: Log) -> Iterator[Record]:
-    """Parts of the log, which a proof ties to a kept checkpoint."""
+    """Parts of the log, which a proof connects to a stored checkpoint."""
     kept, part = note_of(log, OLD), log.bundle(8, 9)
     past = {"checkpoint": None}
     flip = {"proof": [flipped(hash_) for hash_ in hashes(log, OLD, NEW)]}

@@ -1,4 +1,4 @@
-"""How many examples a test tries: some by `make test`, all of them by `make soak`."""
+"""How many examples a test tries: some in `make test`, all in `make soak`."""
 
 import os
 
@@ -6,5 +6,5 @@ ALL = os.environ.get("EXAMPLES") == "all"
 
 
 def examples(count: int) -> int:
-    """`count` if all are wanted; by default a tenth, but not below 25."""
+    """`count` if all are requested; by default a tenth of it, but at least 25."""
     return count if ALL else min(count, max(25, count // 10))

@@ -1,7 +1,7 @@
-"""Runs the command `synap` again and again, each time in a process that is forked from this one, which has imported it.
+"""Runs the command `synap` for each request, in a process forked from this one, which has imported the command.
 
-Reads what is asked from a socket, and writes a run's process id and exit code to the pipe that came with it. See
-`tests/kit/command.py`.
+It reads requests from a socket, and writes the process id and the exit code of each run to the pipe that came with the
+request. See `tests/kit/command.py`.
 """
 
 import atexit
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def _asked(requests: socket.socket) -> dict[str, Any]:
-    """In the process that is forked for a run: what is asked of it. This process ends with its socket."""
+    """Return the next request, in the process that is forked for it. This process ends when its socket is closed."""
     signal.signal(signal.SIGCHLD, lambda *_: _reap())
     while True:
         size, files, _, _ = socket.recv_fds(requests, 4, 4)
@@ -33,14 +33,14 @@ def _asked(requests: socket.socket) -> dict[str, Any]:
 
 
 def _reap() -> None:
-    """Let the system forget the processes that have ended."""
+    """Reap the processes that have ended."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
 
 
 def _run(asked: dict[str, Any], files: list[int]) -> dict[str, Any]:
-    """Fork the run, which tells its process id, and tell how it ends: only its parent learns that."""
+    """Fork the run, and report how it ends, because only its parent learns that. The run reports its process id."""
     *own, told = files
     pid = os.fork()
     if pid == 0:
@@ -54,8 +54,8 @@ def _run(asked: dict[str, Any], files: list[int]) -> dict[str, Any]:
 
 
 def _become(asked: dict[str, Any]) -> None:
-    """Be as a process is that was started for this command alone."""
-    signal.alarm(asked["seconds"])  # it ends what hangs
+    """Make this process like one that was started only for this command."""
+    signal.alarm(asked["seconds"])  # ends a run that hangs
     if asked["new_session"]:
         os.setsid()
     for number, file in enumerate(asked["files"]):
@@ -67,13 +67,13 @@ def _become(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.argv = asked["arguments"]
-    sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - a text, as Python has it
+    sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - a string, as Python sets it
     with os.fdopen(asked["news"], "w") as news:
         print(os.getpid(), file=news)
 
 
 def _end(ended: SystemExit) -> None:
-    """End as a process does, except that no module is taken apart: that takes longer than most commands."""
+    """End as a process does, but without Python's clean-up of modules, which takes longer than most commands."""
     if not isinstance(ended.code, int | None):
         raise ended
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - what Python itself calls at its end
@@ -83,7 +83,7 @@ def _end(ended: SystemExit) -> None:
     os._exit(ended.code or 0)
 
 
-if __name__ == "__main__":  # not in the processes that the command itself starts
+if __name__ == "__main__":  # false in processes that the command itself starts
     import alembic.command  # what a first start migrates with, as `alembic.config` and the tables
     import alembic.config  # noqa: F401 - as above
 
@@ -92,7 +92,7 @@ if __name__ == "__main__":  # not in the processes that the command itself start
     import app.store.install.tables  # noqa: F401 - as above
     from app.cli.entry import main
 
-    gc.freeze()  # what is collected was copied before
+    gc.freeze()  # a collection would first copy the pages of its objects
     _become(_asked(socket.socket(fileno=int(sys.argv[1]))))
     try:
         main()

@@ -1,7 +1,7 @@
-"""Hostile keys and signatures, of which `tests/vectors/hostile_signatures.json` is made: verifiers judge them alike.
+"""Hostile keys and signatures for `tests/vectors/hostile_signatures.json`, on which all verifiers must agree.
 
 `python -m tests.kit.hostile` prints the file. The cases of keys and signatures are those of "Taming the many EdDSAs"
-(Chalkias, Garillot, Nikolaenko, 2020, section 5), worked out here from the curve (RFC 8032, section 5.1).
+(Chalkias, Garillot, Nikolaenko, 2020, section 5), computed here from the curve (RFC 8032, section 5.1).
 """
 
 import base64
@@ -44,7 +44,7 @@ NEUTRAL = Point(0, 1)
 
 
 def add(one: Point, other: Point) -> Point:
-    """The sum."""
+    """The sum of two points."""
     product = CURVE_D * one.x * other.x * one.y * other.y
     x = (one.x * other.y + other.x * one.y) * pow(1 + product, -1, FIELD)
     y = (one.y * other.y + one.x * other.x) * pow(1 - product, -1, FIELD)
@@ -52,7 +52,7 @@ def add(one: Point, other: Point) -> Point:
 
 
 def times(factor: int, point: Point) -> Point:
-    """The multiple."""
+    """The multiple of a point."""
     found = NEUTRAL
     while factor:
         if factor & 1:
@@ -73,7 +73,7 @@ def with_y(y: int) -> Point | None:
 
 
 def written(point: Point) -> bytes:
-    """The canonical 32 bytes."""
+    """The canonical encoding of a point, 32 bytes."""
     return (point.y | (point.x & 1) << 255).to_bytes(32, "little")
 
 
@@ -95,10 +95,10 @@ SMALL = {1: NEUTRAL, 2: times(4, ORDER_8), 4: times(2, ORDER_8), 8: ORDER_8}
 
 
 class Forger:
-    """Signs with any point of the curve as its key, however written; `secret` is the part of it that has a scalar.
+    """Signs with any point of the curve as its key, in any encoding; `secret` is the scalar of its part of prime order.
 
-    Where the key is of small or mixed order, R is chosen such that the part of small order does not matter: then the
-    signature fits the equation, with the cofactor and without it.
+    If the key is of small or mixed order, R is chosen so that the part of small order does not matter. Then the
+    signature satisfies the equation both with and without the cofactor.
     """
 
     def __init__(self, public: bytes, secret: int = 0) -> None:
@@ -108,7 +108,7 @@ class Forger:
         self.did = f"did:key:{self.kid}"
 
     def sign(self, text: bytes) -> bytes:
-        """The 64 bytes."""
+        """A signature of 64 bytes."""
         for nonce in count(1):
             r = written(times(nonce, BASE))
             if self.challenge(r, text) % 8 == 0 or self.public in NEUTRALS:
@@ -116,16 +116,16 @@ class Forger:
         raise AssertionError
 
     def with_r(self, r: bytes, nonce: int, text: bytes) -> bytes:
-        """The signature with this R, `nonce` times the base point but for a part of small order."""
+        """The signature with this R, which is `nonce` times the base point plus a point of small order."""
         return r + ((nonce + self.challenge(r, text) * self.secret) % ORDER).to_bytes(32, "little")
 
     def challenge(self, r: bytes, text: bytes) -> int:
-        """What the secret is multiplied by."""
+        """The factor of the secret in S."""
         return int.from_bytes(sha512(r + self.public + text).digest(), "little") % ORDER
 
 
 def kid_of(public: bytes) -> str:
-    """What a key is called (did:key method), whatever its bytes are."""
+    """The kid of a key (did:key method), whatever its bytes are."""
     digits, number = "", int.from_bytes(b"\xed\x01" + public)
     while number:
         number, digit = divmod(number, 58)
@@ -139,7 +139,7 @@ NEUTRALS = {
     (FIELD + 1).to_bytes(32, "little"): "the neutral element with y = p + 1",
     (FIELD + 1 | 1 << 255).to_bytes(32, "little"): "the neutral element with y = p + 1 and the sign of x set",
 }
-"""Keys with which one signature fits every text."""
+"""Keys for which one signature is valid for every text."""
 
 _SECRET = int.from_bytes(sha256(b"hostile").digest()) % ORDER
 HONEST = Forger(written(times(_SECRET, BASE)), _SECRET)
@@ -148,7 +148,7 @@ TEXT = "evlog/event/v1\n" + "5a" * 32 + "\n"
 
 
 def signatures() -> Iterator[Record]:
-    """Keys, texts and signatures, and whether a verifier takes them."""
+    """Keys, texts and signatures, and whether a verifier accepts them."""
     yield from _sound()
     yield from _by_hostile_keys()
     yield from _with_hostile_parts()
@@ -235,7 +235,7 @@ def _of_something_else() -> Iterator[Record]:
 
 
 def bundles() -> Iterator[Record]:
-    """Bundles, and the seq that is broken (null: the bundle), or that they are whole."""
+    """Bundles, and the seq that is broken (null: the bundle), or that they verify."""
     yield {"name": "as it was exported", "broken": False, "seq": None, "bundle": build(3), "changes": {}}
     for public, name in {**NEUTRALS, written(ORDER_8): "a point of order 8", MIXED.public: "of mixed order"}.items():
         forger = MIXED if public == MIXED.public else Forger(public)
@@ -246,7 +246,7 @@ def bundles() -> Iterator[Record]:
 
 
 def bundle_of(case: Record, first: Record) -> Record:
-    """The bundle of a case as a verifier gets it; `first` is the first case."""
+    """The bundle of a case as a verifier gets it, made from the `first` case."""
     bundle: Record = copy.deepcopy(case["bundle"] or first["bundle"])
     for pointer, value in case["changes"].items():
         *path, last = pointer.removeprefix("/").split("/")
@@ -262,7 +262,7 @@ def _broken(name: str, bundle: Record, seq: int | None) -> Record:
 
 
 def log_of(forger: Forger) -> Log:
-    """Two events by this key, which is the node's."""
+    """A log of two events signed by this key, which is the node's."""
     log = Log()
     log.signers[0] = forger  # type: ignore[call-overload]
     log.write(2)
@@ -289,7 +289,7 @@ def _rotated() -> Record:
 
 
 def _altered() -> Iterator[Record]:
-    """What is done to one bundle, sealed again where it is the log's name."""
+    """Changes of one bundle, which is sealed again if the log's name changes."""
     bundle, other, elsewhere = build(3), build(3, seed=1), Log(name="other")
     elsewhere.write(3)
     first, second, third = bundle["events"]

@@ -1,4 +1,4 @@
-"""The schema as the last release left it: servers of this one work on it as well, but not fast."""
+"""The schema of the last release. Servers of this version work with it too, but slowly."""
 
 import psycopg
 
@@ -16,7 +16,7 @@ SCHEMA = (
 )
 
 LAST_SERVER = "synap server"
-"""What its servers called their connections."""
+"""The application name of the last release's servers."""
 
 
 def put_back(url: str) -> None:

@@ -1,4 +1,4 @@
-"""How tests take events away from a log, and what verifiers say of it: helpers."""
+"""Helpers that remove events from a log, and run verifiers on it."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ WHERE workspace_id = 'default'
 
 
 def tamper(store: Store, *statements: str) -> None:
-    """Change the database as its administrator can, triggers off."""
+    """Change the database as an administrator can, with its triggers off."""
     with psycopg.connect(store.url) as connection:
         for table in ("event", "audit_entry"):
             connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
@@ -36,11 +36,11 @@ def bundle(store: Store, log: str = "default") -> bytes:
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What `synap` says."""
+    """Run the command `synap`."""
     return synap(*arguments, env=os.environ | variables)
 
 
 def javascript(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What `verify.mjs` says."""
+    """Run `verify.mjs`."""
     command = ("node", "clients/verify/verify.mjs", *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

@@ -1,4 +1,4 @@
-"""Published programs that tests run and `requirements.lock` does not have, as their own locks say."""
+"""Installs published programs that tests run and that `requirements.lock` does not contain, by their own lock files."""
 
 import fcntl
 import json
@@ -21,11 +21,11 @@ GENERATOR = ROOT / "tests" / "clients" / "generator" / "requirements.txt"
 
 
 BRIEFLY = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""Java for a program that ends soon: it optimises less, and takes half of the processor time."""
+"""Java's options for a short run: it optimises less, and takes half of the processor time."""
 
 
 def run(folder: Path, *command: str | Path) -> None:
-    """One command that installs something; what it prints is told where it fails."""
+    """Run a command that installs something. If it fails, its output is shown."""
     ran = subprocess.run(
         command,
         cwd=folder,
@@ -39,7 +39,7 @@ def run(folder: Path, *command: str | Path) -> None:
 
 
 def compile_typescript(folder: Path) -> None:
-    """Compile the project of a folder, whose `node_modules` have TypeScript."""
+    """Compile the project in a folder whose `node_modules` contain TypeScript."""
     compiled = subprocess.run(
         ["node", "node_modules/typescript/bin/tsc", "--project", "."],
         cwd=folder,
@@ -52,19 +52,19 @@ def compile_typescript(folder: Path) -> None:
 
 
 def npm(folder: Path, *command: str) -> None:
-    """One npm command."""
+    """Run one npm command."""
     run(folder, "npm", *command)
 
 
 def install_packages(folder: Path) -> None:
-    """What the lock of `folder` says, of npm's packages."""
+    """Install the npm packages of the lock file in `folder`."""
     with _stale(folder / "package-lock.json", folder / "node_modules" / ".package-lock.json") as is_stale:
         if is_stale:
             npm(folder, "ci")
 
 
 def install_client(folder: Path) -> None:
-    """The packed `@synap/client`, into the packages of `folder`, which are those of its lock."""
+    """Install the packages of the lock file in `folder`, and the packed `@synap/client`."""
     tarball = packed_client()
     install_packages(folder)
     installed = folder / "node_modules" / "@synap" / "client"
@@ -80,7 +80,7 @@ def install_client(folder: Path) -> None:
 
 
 def packed_client() -> Path:
-    """What `npm pack` makes of the client in this checkout; made again where a source of it has changed."""
+    """The file that `npm pack` makes of the client in this checkout. It is made again if a source has changed."""
     install_packages(CLIENT)
     version = json.loads((CLIENT / "package.json").read_bytes())["version"]
     tarball = CLIENT / f"synap-client-{version}.tgz"
@@ -95,7 +95,7 @@ def packed_client() -> Path:
 
 
 def openapi_generator() -> list[str | Path]:
-    """The command `openapi-generator`, with a Java of its own, so that a machine needs none."""
+    """The command `openapi-generator`, with its own Java, so that the machine needs none."""
     installed = Path(sys.prefix) / "openapi-generator"  # beside the environment's packages, not among them
     done = installed / ".done"
     with _stale(GENERATOR, done) as is_stale:
@@ -126,7 +126,7 @@ def strangers_python() -> Path | None:
 
 @contextmanager
 def _stale(lock: Path, installed: Path) -> Iterator[bool]:
-    """Whether something has to be installed, which one test process does while the others wait."""
+    """Yield whether something must be installed. One test process installs it while the others wait."""
     with lock.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime

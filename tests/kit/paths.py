@@ -1,4 +1,4 @@
-"""Where the project and the files of its tests lie."""
+"""The paths of the project and of the files of its tests."""
 
 from pathlib import Path
 

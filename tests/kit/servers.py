@@ -22,7 +22,7 @@ from tests.kit.paths import ROOT
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
-    """The first true answer of `condition`, asked again and again; fails after `seconds`."""
+    """Call `condition` until it returns a true value, and return that. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
@@ -40,7 +40,7 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
 
 
 def this_environment() -> dict[str, str]:
-    """What `make run` needs to serve from the `.venv` that the tests run in, which it would replace otherwise."""
+    """The environment in which `make run` serves from the `.venv` of the tests, which it would replace otherwise."""
     with chdir(ROOT):
         assert read_ready().items() >= description("server").items(), "`.venv` is not what the locks say: run make dev"
     return {"PYTHON": sys.executable}
@@ -56,26 +56,26 @@ class Server(Struct, frozen=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every call needs."""
+        """The headers of every call."""
         return {"authorization": f"Bearer {self.token}"}
 
     def mutate(self, name: str, value: object, **headers: str) -> httpx.Response:
-        """One mutation, as `httpLink` sends it."""
+        """Call a mutation, as `httpLink` does."""
         return web.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers | headers, timeout=60)
 
     def query(self, name: str, value: object = None, **headers: str) -> httpx.Response:
-        """One query, as `httpLink` sends it."""
+        """Call a query, as `httpLink` does."""
         parameters = {} if value is None else {"input": msgspec.json.encode(value).decode()}
         return web.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers | headers, timeout=60)
 
     def processor_seconds(self) -> float:
-        """What its processes have used of processors: unlike time, it is the same on a busy machine."""
+        """The processor time of its processes. Unlike elapsed time, it is the same on a busy machine."""
         parent = psutil.Process(self.process.pid)
         times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
         return float(sum(each.user + each.system for each in times))
 
     def ready(self) -> bool:
-        """Whether it serves."""
+        """Whether it is ready to serve."""
         assert self.process.poll() is None, self.log.read_text()
         try:
             return web.get(f"{self.url}/readyz", timeout=10).status_code == 200
@@ -85,7 +85,10 @@ class Server(Struct, frozen=True):
 
 @contextmanager
 def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
-    """`synap serve` with these settings, from when it is ready until the end of the block."""
+    """Run `synap serve` with these settings.
+
+    The block begins when it is ready, and it stops at the end of the block.
+    """
     port = settings.setdefault("port", free_port())
     data_dir.mkdir(exist_ok=True, parents=True)
     log = data_dir / f"server-{port}.log"
@@ -104,7 +107,7 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
 
 @contextmanager
 def cloned(admin_url: str, template: str, name: str) -> Iterator[str]:
-    """A new database, a copy of `template`; answers its URL."""
+    """Create a database as a copy of `template`, and yield its URL."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:

@@ -1,4 +1,4 @@
-"""How large the source is, and how well described: `python -m tests.kit.sizes` prints it as a table."""
+"""Measures how large and how well documented the source is. `python -m tests.kit.sizes` prints a table."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ from tests.kit.paths import ROOT
 SOURCE = ("app", "procedures", "schemas", "clients/python/src")
 TESTS = ("tests",)
 GENERATED = "app/store/install/migrations/versions/"
-"""Migrations never change, and each is as long as its change."""
+"""Migrations never change, and may be as long as they must, so they are not measured."""
 
 _IGNORE = re.compile(r"#\s*(noqa|type:\s*ignore)")
 

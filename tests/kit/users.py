@@ -1,4 +1,4 @@
-"""Other users of the machine, as attackers and as neighbours. Only root acts as another user."""
+"""Runs code as other users of the machine, who attack or just share it. Only root can act as another user."""
 
 import os
 import pwd
@@ -23,7 +23,7 @@ os.setgroups([])
 os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))
 """
-"""Becomes another user when all is imported: that user may not be able to read Python or our code."""
+"""Becomes another user after all imports, because that user may not be able to read Python or our code."""
 
 LOG_IN = """
 try:
@@ -50,13 +50,13 @@ def start_as(user: str | int, code: str, *arguments: object, **environment: str)
 
 
 def log_in_as(name: str, url: str, file: Path | str = "PG_VERSION") -> str:
-    """What a user of the machine gets who logs in to a database and reads a file as PostgreSQL."""
+    """What a user of the machine gets by logging in to a database and reading a file as PostgreSQL's role."""
     said, _ = start_as(name, LOG_IN, url, file).communicate(timeout=120)
     return said.strip()
 
 
 def owners_and_modes(paths: Iterable[Path]) -> dict[Path, tuple[int, int, int]]:
-    """The mode, the owner and the group of each path."""
+    """The mode, owner and group of each path."""
     found = {}
     for path in paths:
         stat = path.lstat()

@@ -1,6 +1,6 @@
-"""Single HTTP requests, as `httpx.get` and its like make them, each on a connection of its own.
+"""Single HTTP requests, as `httpx.get` and similar functions make them, each on its own connection.
 
-httpx reads every certificate authority from a file for each of them, which costs more than the request itself.
+For each of them httpx reads all certificate authorities from a file, which takes longer than the request itself.
 """
 
 import ssl
@@ -9,7 +9,7 @@ from functools import partial
 import httpx
 
 _CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""It knows no authority: the tests speak plain HTTP to their servers."""
+"""It contains no authority, because the tests use plain HTTP."""
 
 request = partial(httpx.request, verify=_CONTEXT)
 stream = partial(httpx.stream, verify=_CONTEXT)
