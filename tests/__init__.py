@@ -1,1 +1,1 @@
-"""Tests. They mirror the packages; PostgreSQL, the clients and the processes in them are always real."""
+"""Tests. Their folders mirror the packages. PostgreSQL, the clients and the processes are always real."""

@@ -1,1 +1,1 @@
-"""Stories that real servers, real clients and the real PostgreSQL live through."""
+"""Stories with real servers, real clients and a real PostgreSQL."""

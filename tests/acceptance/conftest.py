@@ -1,4 +1,4 @@
-"""Two server processes that share a database, for all stories that leave them alive."""
+"""Two server processes that share a database, for all stories that do not stop them."""
 
 import itertools
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Pair(Struct, frozen=True):
 
 @pytest.fixture(scope="session")
 def pair(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Two servers that nobody stops."""
+    """Two servers that no test stops."""
     data_dir = tmp_path_factory.mktemp("pair")
     with cloned(postgres_url, template, "pair") as url, ExitStack() as stack:
         first, second = (stack.enter_context(serving(data_dir, database_url=url)) for _ in range(2))

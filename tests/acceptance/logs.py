@@ -1,4 +1,4 @@
-"""An event log in the test's own process, for what only one event loop can force."""
+"""An event log in the test's own process, for orders of events that only a single event loop can force."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ OWNER = Principal(key_id="test", user_id="user-1", scopes=frozenset({EVERY}), wo
 
 @asynccontextmanager
 async def event_log(database_url: str, data_dir: Path) -> AsyncIterator[EventLog]:
-    """The log of a migrated database, whose keys are in `data_dir`."""
+    """Open the log of a migrated database whose keys are in `data_dir`."""
     settings = Settings(database_url=database_url, data_dir=data_dir)
     with ready(settings, serving=False) as install:
         database = Database(install.database_url)
@@ -35,7 +35,7 @@ async def event_log(database_url: str, data_dir: Path) -> AsyncIterator[EventLog
 
 
 def draft(data: object, *, id: UUID | None = None, **more: object) -> Draft:
-    """An event with this `data`, ready to be appended; `more` are other fields that a caller may send."""
+    """The draft of an event with this `data`. `more` are other fields that a caller may send."""
     sent = {"type": "note.created", "data": data} | ({"id": str(id)} if id else {}) | more
     event = msgspec.json.decode(msgspec.json.encode(sent), type=LogEvent)
     return Drafting().draft(event, OWNER)

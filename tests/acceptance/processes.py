@@ -1,4 +1,4 @@
-"""What befalls real processes: they are killed, they freeze, they lose their database."""
+"""Kills and freezes real processes, and takes their database away."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.kit.servers import Server, environment, until
 
 
 def synap(data_dir: Path, *arguments: str, code: int = 0, **settings: object) -> str:
-    """What the command `synap` answers, in a process of its own, which ends with this exit code."""
+    """Run the command `synap`, which must end with this exit code. Returns what it prints."""
     ran = command.synap(*arguments, env=environment(data_dir, **settings), cwd=data_dir, seconds=60)
     assert ran.returncode == code, ran.stderr
     return ran.stdout.strip()
@@ -28,23 +28,23 @@ def workers(server: Server) -> list[int]:
 
 
 def kill(server: Server) -> None:
-    """End every process of a server in the middle of whatever it does."""
+    """Kill every process of a server, whatever it is doing."""
     os.killpg(server.process.pid, signal.SIGKILL)
     server.process.wait()
 
 
 def kill_tree(pid: int) -> None:
-    """End a process and its children at once, and see them gone."""
+    """Kill a process and its children, and wait until they are gone."""
     processes = _tree(pid)
     for process in processes:
-        with suppress(psutil.NoSuchProcess):  # a child that ends by itself, since its parent did
+        with suppress(psutil.NoSuchProcess):  # a child may end by itself after its parent
             process.kill()
     psutil.wait_procs(processes)
 
 
 @contextmanager
 def frozen(server: Server) -> Iterator[None]:
-    """A server none of whose processes runs until the end of the block."""
+    """Freeze all processes of a server during the block."""
     processes = [psutil.Process(pid) for pid in (server.process.pid, *workers(server))]
     os.killpg(server.process.pid, signal.SIGSTOP)
     try:
@@ -58,22 +58,22 @@ class Cluster:
     """A PostgreSQL that can be stopped, crashed and started again, at one URL."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Starts it."""
+        """Start the PostgreSQL in `data_dir`."""
         self._data_dir = data_dir
         self.start()
         self.url = self._server.url
 
     def stop(self) -> None:
-        """Shut it down in order: its clients are disconnected."""
+        """Shut it down in an orderly way, which disconnects its clients."""
         self._server.stop()
 
     def crash(self) -> None:
-        """End every process of it at once, without a word to anybody."""
+        """Kill all of its processes, so that its clients are told nothing."""
         kill_tree(self._server.pid)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """No process of it runs until the end of the block; its connections stay."""
+        """Freeze all of its processes during the block. Its connections stay open."""
         processes = _tree(self._server.pid)
         for process in processes:
             process.suspend()
@@ -85,13 +85,13 @@ class Cluster:
                     process.resume()
 
     def start(self) -> None:
-        """Start it again, and wait until it answers."""
-        self._server = Postmaster(self._data_dir, {})  # one that was stopped waits for nothing
+        """Start it again, and wait until it is ready."""
+        self._server = Postmaster(self._data_dir, {})  # one that was stopped does not wait until it is ready
         self._server.start()
 
 
 def waiting_for_the_tip(connection: psycopg.Connection) -> list[int]:
-    """The backends of servers that wait for the lock on a tip."""
+    """The pids of the servers' backends that wait for the lock on a tip."""
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity "
         "WHERE wait_event_type = 'Lock' AND datname = current_database() "

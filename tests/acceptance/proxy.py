@@ -1,4 +1,7 @@
-"""A TCP proxy between clients and servers that may die: it leads to one that listens, and can cut every connection."""
+"""A TCP proxy between clients and servers that may die.
+
+It forwards to a server that listens, and can cut connections.
+"""
 
 import asyncio
 import threading
@@ -11,15 +14,15 @@ CHUNK_BYTES = 65_536
 
 
 class Proxy:
-    """One listener. A connection waits until one of the `ports` behind it listens."""
+    """One listener. A connection waits until a server listens on one of the `ports`."""
 
     def __init__(self, ports: Sequence[int], chance: Random) -> None:
-        """`chance` chooses among the ports that listen."""
+        """`chance` chooses one of the ports that listen."""
         self.port = 0
         self.cuts = 0
         """How often it was cut while connections were open."""
         self.ports = ports
-        """Where new connections go; may be set at any time."""
+        """The ports to which new connections go. They may be changed at any time."""
         self._chance = chance
         self._open: dict[asyncio.Task[None], int] = {}
         self._listener: asyncio.Server | None = None
@@ -30,17 +33,17 @@ class Proxy:
         return list(self._open.values())
 
     async def listen(self) -> None:
-        """Accept connections, from now on, at a port of its own."""
+        """Start to accept connections at a free port."""
         self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting connections."""
         if self._listener is not None:
             self._listener.close()
 
     async def cut(self) -> None:
-        """Break every connection off; what is under way is lost."""
+        """Cut every connection. Data on its way is lost."""
         carrying = list(self._open)
         self.cuts += bool(carrying)
         for task in carrying:
@@ -48,7 +51,7 @@ class Proxy:
         await asyncio.gather(*carrying)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until either side ends it or it is cut."""
+        """Carry one connection, until either side ends it or it is cut."""
         task = asyncio.current_task()
         assert task is not None
         ends = [writer]
@@ -75,17 +78,17 @@ class Proxy:
 
 
 class Network:
-    """Proxies, all in one thread of their own."""
+    """Proxies that share a thread."""
 
     def __init__(self, chance: Random) -> None:
-        """`chance` makes their choices."""
+        """`chance` makes the proxies' choices."""
         self._chance = chance
         self._proxies: list[Proxy] = []
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
 
     def proxy(self, ports: Sequence[int]) -> Proxy:
-        """A proxy that listens; none of the `ports` must yet."""
+        """Add a proxy, which listens. The servers need not listen on the `ports` yet."""
         proxy = Proxy(ports, self._chance)
         self._run(proxy.listen())
         self._proxies.append(proxy)
@@ -96,12 +99,12 @@ class Network:
         return all(proxy.leads_to for proxy in self._proxies)
 
     def cut(self, *proxies: Proxy) -> None:
-        """Break off every connection of these proxies; of all where none is given."""
+        """Cut every connection of these proxies, or of all if none is given."""
         for proxy in proxies or self._proxies:
             self._run(proxy.cut())
 
     def work(self) -> None:
-        """Carry, until the end."""
+        """Carry connections until `end` is called."""
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._ended.wait())
             for proxy in self._proxies:
@@ -117,7 +120,7 @@ class Network:
 
 @contextmanager
 def networking(chance: Random) -> Iterator[Network]:
-    """A network that works until the end of the block."""
+    """Run a network during the block."""
     network = Network(chance)
     thread = threading.Thread(target=network.work)
     thread.start()

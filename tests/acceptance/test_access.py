@@ -1,4 +1,4 @@
-"""Who may do what, and where: keys that the command `synap` makes, seen through two server processes."""
+"""Which keys may do what, and where: the command `synap` creates keys, and two server processes check them."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tests.kit import web
 from tests.kit.servers import until
 
 REVOKED_SECONDS = 20
-"""A revoked key is refused everywhere after this time."""
+"""After this time, every server rejects a revoked key."""
 
 MINE, THEIRS = "mine", "theirs"
 
@@ -30,7 +30,7 @@ KEYS = {
     "expired": ("--user", "ann", "--scope", "*", "--expires-in-seconds", "1"),
     "revoked": ("--user", "ann", "--scope", "*", "--expires-in-seconds", "3600"),
 }
-"""How each key is made; those that name no workspace get `mine`. The control token is `admin`."""
+"""The arguments that create each key. A key without a workspace gets `mine`. The control token is `admin`."""
 
 EVENT = {"type": "note.created", "data": {}}
 
@@ -41,7 +41,7 @@ CALLS: dict[str, object] = {
     "events.page": {},
     "events.get": {"eventId": str(uuid4())},
 }
-"""Every procedure, with an input that it takes. (Nobody logged the event that is asked for.)"""
+"""Every procedure, with a valid input. (The event that some of them ask for was never logged.)"""
 
 Refusal = tuple[int, str]
 
@@ -51,17 +51,17 @@ NOT_FOUND: Refusal = (404, "NOT_FOUND")
 
 
 class Refused(Exception):
-    """A call was refused: `args` are the HTTP status and the error's name."""
+    """A call was rejected. `args` are the HTTP status and the name of the error."""
 
 
 class Access(Struct, frozen=True):
-    """Two servers and keys to them, by name."""
+    """Two servers, and their keys by name."""
 
     pair: Pair
     tokens: dict[str, str]
 
     def call(self, key: str | None, name: str, given: object, *, server: int = 0, workspace: str | None = None) -> Any:
-        """What one call with this key (or token; None: without one) answers. Raises Refused."""
+        """Return the output of a call with this key or token (None: without a token). Raises Refused."""
         headers = {} if key is None else {"authorization": f"Bearer {self.tokens.get(key, key)}".strip()}
         if workspace is not None:
             headers["x-workspace-id"] = workspace
@@ -77,7 +77,7 @@ class Access(Struct, frozen=True):
         return content["result"]["data"]
 
     def refused(self, key: str | None, name: str, given: object, **where: Any) -> Refusal | None:
-        """The HTTP status and the name of the error that the same call answers, or None."""
+        """The HTTP status and the name of the error of such a call, or None if it succeeds."""
         try:
             self.call(key, name, given, **where)
         except Refused as refusal:
@@ -86,7 +86,7 @@ class Access(Struct, frozen=True):
         return None
 
     def refusals(self, key: str | None, **where: Any) -> dict[str, Refusal | None]:
-        """The same for every procedure."""
+        """The result of `refused` for every procedure."""
         return {name: self.refused(key, name, given, **where) for name, given in CALLS.items()}
 
 
@@ -148,7 +148,7 @@ def test_key_acts_in_its_first_workspace_unless_it_names_another_of_its_own(acce
 
 @pytest.mark.parametrize("workspace", [THEIRS, "default", "nowhere", "*", "MINE", "mine\xff"])
 def test_workspace_that_the_key_lacks_is_forbidden(access: Access, workspace: str) -> None:
-    # The same whether it exists or not: a key learns nothing about other workspaces.
+    # Equal whether the workspace exists or not: a key learns nothing about other workspaces.
     assert access.refusals("bob", workspace=workspace) == dict.fromkeys(CALLS, FORBIDDEN)
 
 

@@ -23,10 +23,10 @@ FAIL_SECONDS = 15
 """A request that cannot be served is answered within this time."""
 
 HEAL_SECONDS = 30
-"""A server serves again, this long after its database does, without anybody's help."""
+"""This long after its database is back, a server serves again by itself."""
 
 GIVE_UP_SECONDS = 12
-"""The same, where the database neither answers nor hangs up."""
+"""The maximum time of a request whose database neither answers nor closes the connection."""
 
 CUT_THE_FIRST_COMMIT = """
 CREATE SEQUENCE commits;
@@ -40,15 +40,15 @@ END $$;
 CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON event DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION cut();
 """
-"""Ends the connection of the first commit from now on: while it commits, before anything is durable."""
+"""Ends the connection of the next commit, while it commits and before anything is durable."""
 
 UNANSWERED = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
-"""The backends whose commit is durable but not answered yet."""
+"""The backends whose commit is durable but not confirmed yet."""
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A PostgreSQL that the tests may stop; each leaves it running."""
+    """A PostgreSQL that tests may stop. Each test leaves it running."""
     started = Cluster(tmp_path_factory.mktemp("cluster"))
     yield started
     started.stop()
@@ -67,7 +67,7 @@ def test_requests_fail_fast_while_the_database_is_down_and_work_when_it_is_back(
     logged = server.mutate("events.log", _event()).json()["result"]["data"]
 
     with _outage(cluster, server, cluster.stop):
-        # For longer than a key is remembered: at last the server cannot even tell who asks.
+        # For longer than the server caches a key: then it cannot even authenticate a caller.
         asked_anew_at = time.monotonic() + 4
         while time.monotonic() < asked_anew_at:
             with ThreadPoolExecutor() as pool:
@@ -185,7 +185,7 @@ def test_append_whose_connection_died_during_the_commit_is_stored_once(cluster: 
         finally:
             connection.execute("DROP TRIGGER cut ON event; DROP FUNCTION cut; DROP SEQUENCE commits")
 
-    assert row == (2,), "there was no second try"
+    assert row == (2,), "there was no second attempt"
     _assert_stored_once(cluster.url, before, event, answer)
 
 
@@ -193,7 +193,7 @@ def test_append_whose_connection_died_behind_the_commit_is_stored_once(cluster: 
     before, event = len(check_log(cluster.url)), _event()
 
     with ThreadPoolExecutor(1) as pool, psycopg.connect(cluster.url, autocommit=True) as connection:
-        # Commits are durable here, and then wait in vain for another machine before they are answered.
+        # With this setting commits are durable, but wait in vain for another machine before they are confirmed.
         _configure(connection, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         try:
             answer = pool.submit(server.mutate, "events.log", event)
@@ -208,7 +208,7 @@ def test_append_whose_connection_died_behind_the_commit_is_stored_once(cluster: 
 
 @contextmanager
 def _outage(cluster: Cluster, server: Server, end: Callable[[], None]) -> Iterator[None]:
-    """The database is down during the block, and many clients go on asking for appends, before, during and after."""
+    """Keep the database down during the block, while many clients append before, during and after it."""
     before = len(check_log(cluster.url))
     with writing([server]) as writers:
         until(lambda: len(writers.acknowledged) > 100)
@@ -239,7 +239,7 @@ def _assert_unavailable(answer: httpx.Response) -> None:
 
 
 def _assert_stored_once(database_url: str, before: int, event: dict[str, object], answer: httpx.Response) -> None:
-    """`event` is the one event more, and `answer` is what its caller was told."""
+    """Check that `event` was stored once, and that `answer` reports it."""
     assert answer.status_code == 200, answer.text
     [stored] = check_log(database_url)[before:]
     logged = answer.json()["result"]["data"]

@@ -1,4 +1,4 @@
-"""Each example of `docs/api/trpc.md` as tRPC carries it."""
+"""Each example of `docs/api/trpc.md`, sent over tRPC."""
 
 import json
 import re
@@ -18,7 +18,7 @@ USER_CREATED, AI_CREATED, LIST_OF_A_TYPE, LIST_CREATED_BY_AI, GET, RETURNED = (
     json.dumps(EXAMPLES[name], indent=1)
     for name in ("user_created", "ai_created", "list_of_a_type", "list_created_by_ai", "get", "returned")
 )
-"""As people write them, over several lines."""
+"""The examples as people write them, over several lines."""
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -29,7 +29,7 @@ METADATA = {
     "automation": {"ruleId": "r-1", "ruleName": "Tag", "trigger": {"type": "event"}, "executionId": "x-1"},
     "custom": {"anything": [1, None, "\x00"]},
 }
-"""The rows of the table "Metadata Types", with the examples that it names."""
+"""The rows of the table "Metadata Types", with the table's examples."""
 
 
 def test_event_structure(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Exports of a long log: what they cost the server, and what a reader has when something breaks in the middle."""
+"""Exports of a long log: what they cost the server, and what a reader gets if something breaks in the middle."""
 
 import json
 import socket
@@ -20,12 +20,12 @@ from tests.kit.servers import Server, serving, until
 EVENTS = 2000
 
 TEXT = "x" * 40_000
-"""With it an export is larger than everything that may be held of it."""
+"""A text that makes an export larger than all buffers that may hold a part of it."""
 
 MAX_GROWTH = 60 * 2**20
 
 SMALL_BUFFER = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)]
-"""So that what a client has not read waits at the server."""
+"""A small buffer, so that data that a client has not read waits at the server."""
 
 EXPORT = "/ledger/v1/events/export"
 
@@ -37,7 +37,7 @@ BUSY = (
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A PostgreSQL that the tests may stop; each leaves it running."""
+    """A PostgreSQL that tests may stop. Each test leaves it running."""
     started = Cluster(tmp_path_factory.mktemp("cluster"))
     yield started
     started.stop()
@@ -55,7 +55,7 @@ def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @contextmanager
 def exporting(server: Server) -> Iterator[httpx.Response]:
-    """An export that has begun, to a client that takes little at a time."""
+    """Begin an export to a client that reads little at a time."""
     transport = httpx.HTTPTransport(socket_options=SMALL_BUFFER)
     with (
         httpx.Client(transport=transport, timeout=60, headers=server.headers) as client,
@@ -66,7 +66,7 @@ def exporting(server: Server) -> Iterator[httpx.Response]:
 
 
 class Memory:
-    """What a server's worker holds, beyond what it held at first."""
+    """The memory of a server's worker beyond its memory at the beginning."""
 
     def __init__(self, server: Server) -> None:
         [pid] = [each.pid for each in psutil.Process(server.process.pid).children()]
@@ -77,12 +77,12 @@ class Memory:
 
     @property
     def growth(self) -> int:
-        """Now, in bytes."""
+        """The growth until now, in bytes."""
         return int(self._process.memory_info().rss) - self._first
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note the highest until the end of the block."""
+        """Record the highest value during the block."""
         watching = threading.Thread(target=self._watch)
         watching.start()
         try:
@@ -103,7 +103,7 @@ def test_a_long_log_is_exported_in_bounded_memory(server: Server) -> None:
         text = answer.read()
 
     assert len(text) > EVENTS * len(TEXT)
-    assert memory.peak < MAX_GROWTH, "the server holds what it sends"
+    assert memory.peak < MAX_GROWTH, "the server keeps in memory what it has sent"
     verdict = verify_bundle(text)
     assert (verdict.broken, verdict.count) == (None, EVENTS)
 
@@ -118,7 +118,7 @@ def test_a_reader_that_is_slow_holds_up_the_reading_too(server: Server) -> None:
             time.sleep(1 if place % 40 == 0 else 0)
 
     assert size > EVENTS * len(TEXT)
-    assert memory.peak < MAX_GROWTH, "the server holds what the reader has not read"
+    assert memory.peak < MAX_GROWTH, "the server keeps in memory what the reader has not read"
 
 
 def test_several_readers_that_do_not_read_cost_a_few_pieces_each(server: Server) -> None:
@@ -127,7 +127,7 @@ def test_several_readers_that_do_not_read_cost_a_few_pieces_each(server: Server)
     with memory.watched(), ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(exporting(server))
-        time.sleep(3)  # an export that nobody holds up is through by then
+        time.sleep(3)  # an export whose client reads is finished by then
         asked_at = time.monotonic()
         assert server.query("events.list", {"limit": 1}).status_code == 200
         assert time.monotonic() - asked_at < 10
@@ -173,13 +173,13 @@ def test_a_restart_of_the_database_in_the_middle_ends_in_a_whole_bundle_or_none(
 
     verdict = verify_bundle(text)
     assert (verdict.broken is None) == is_whole
-    assert is_whole, "a short restart is waited for"
+    assert is_whole, "the export must wait for a short restart"
     assert verdict.count == EVENTS
     until(server.ready)
 
 
 def test_a_database_that_stays_away_breaks_the_connection(cluster: Cluster, server: Server) -> None:
-    """Until then nothing says that it will not come: it takes its time."""
+    """This takes long, because the server waits until it gives the database up."""
     with exporting(server) as answer:
         pieces = answer.iter_raw()
         begun = next(pieces)
@@ -197,7 +197,7 @@ def test_a_database_that_stays_away_breaks_the_connection(cluster: Cluster, serv
 
 
 def _established(process: psutil.Process, server: Server) -> list[object]:
-    """The open connections of clients."""
+    """The open connections of the server's clients."""
     port = httpx.URL(server.url).port
     connections = process.net_connections("tcp")
     return [each for each in connections if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port]

@@ -1,4 +1,7 @@
-"""The guide in docs/guides/extending.md, followed from an empty folder; only what it installs is there already."""
+"""The guide docs/guides/extending.md, followed from an empty folder.
+
+The packages that it installs are there already.
+"""
 
 import json
 import os
@@ -28,14 +31,14 @@ CREATE, INSTALL, SERVE, PACKAGES, CONTRACT, COMPILE, RUN = COMMANDS
 
 
 class Followed(Struct, frozen=True):
-    """The folder of somebody who followed the guide up to where the client is called, and the running server."""
+    """The folder of a reader who has followed the guide up to the call of the client, and the running server."""
 
     folder: Path
     variables: dict[str, str]
     url: str
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """A command of the guide, in its folder."""
+        """Run a command of the guide in the folder."""
         return subprocess.run(
             ["bash", "-c", f"set -euo pipefail\n{self._here(command)}"],
             cwd=self.folder,
@@ -47,20 +50,20 @@ class Followed(Struct, frozen=True):
         )
 
     def write(self, name: str, text: str) -> None:
-        """A file of the guide."""
+        """Write a file of the guide."""
         (self.folder / name).write_text(self._here(text))
 
     def call(self, name: str, value: object) -> Any:
-        """What a mutation answers."""
+        """The output of a mutation."""
         return web.post(f"{self.url}/trpc/{name}", json=value, headers=self.headers(), timeout=30).json()
 
     def ask(self, name: str, value: object = None) -> Any:
-        """What a query answers."""
+        """The output of a query."""
         parameters = {} if value is None else {"input": json.dumps(value)}
         return web.get(f"{self.url}/trpc/{name}", params=parameters, headers=self.headers(), timeout=30).json()
 
     def headers(self) -> dict[str, str]:
-        """What every call needs."""
+        """The headers of every call."""
         return {"authorization": f"Bearer {(self.folder / 'data' / 'control.token').read_text().strip()}"}
 
     def _here(self, text: str) -> str:
@@ -69,7 +72,7 @@ class Followed(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[Followed]:
-    """The guide up to its client, with the embedded database, and `notes.get` in a module beside."""
+    """Follow the guide up to its client, with the embedded database and with `notes.get` in another module."""
     folder = tmp_path_factory.mktemp("extending")
     port = free_port()
     variables = environment(folder / "data", port=port)

@@ -1,4 +1,4 @@
-"""A process that freezes in mid-transaction holds the tip's lock: the others go on without it in seconds."""
+"""A process that freezes in a transaction holds the tip's lock. The others continue without it within seconds."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from tests.kit.checks import check_log
 from tests.kit.servers import until
 
 PATIENCE_SECONDS = 12
-"""What a frozen process may cost the others."""
+"""How long a frozen process may delay the others."""
 
 CLIENTS = 16
-"""Of each server: as many answers may be under way when it freezes."""
+"""Clients of each server. So many answers may be on their way when it freezes."""
 
 EVENT = {"type": "note.created", "data": {}}
 
 
 def test_others_go_on_without_the_frozen(pair: Pair, workspace: str) -> None:
-    """In one workspace a server freezes in mid-transaction, in another a client in mid-message."""
+    """In one workspace a server freezes within a transaction, in another a client within a message."""
     freezing, other = pair.servers
     with (
         writing(pair.servers, clients=2 * CLIENTS, workspace=workspace) as writers,
@@ -38,7 +38,7 @@ def test_others_go_on_without_the_frozen(pair: Pair, workspace: str) -> None:
             until(lambda: len(waiting_for_the_tip(connection)) == 2)
             frost.enter_context(frozen(freezing))
             by_frozen, by_other = writers.by(freezing), writers.by(other)
-            # The lock passes to those who wait for it, and so to the frozen server, which cannot go on.
+            # The lock passes to the processes that wait for it, and so to the frozen server, which cannot continue.
             connection.rollback()
             until(lambda: writers.by(other) > by_other + 100, seconds=PATIENCE_SECONDS)
             assert writers.by(freezing) <= by_frozen + CLIENTS, "it is not frozen"
@@ -53,9 +53,9 @@ def test_others_go_on_without_the_frozen(pair: Pair, workspace: str) -> None:
 
 @contextmanager
 def _frozen_client(database_url: str, workspace: str) -> Iterator[None]:
-    """A client like a server's, frozen behind the lock: the loop that it lives in does not turn during the block.
+    """A database client like a server's that freezes under the lock: its event loop does not run during the block.
 
-    It froze in a pipeline, where the database waits for more without thinking the transaction idle.
+    It freezes in a pipeline: the database waits for more, and does not regard the transaction as idle.
     """
     database = Database(database_url)
     stack = AsyncExitStack()
@@ -70,7 +70,7 @@ def _frozen_client(database_url: str, workspace: str) -> Iterator[None]:
     async def go_on() -> None:
         with pytest.raises(LOST):
             await stack.aclose()
-        assert await database.rows("SELECT 1", {}) == [(1,)], "it does not work again"
+        assert await database.rows("SELECT 1", {}) == [(1,)], "it no longer works"
         await database.close()
 
     with asyncio.Runner() as runner:

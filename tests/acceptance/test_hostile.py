@@ -1,7 +1,7 @@
-"""One caller cannot stop the others: every attack of the benchmark in its short form, on one server.
+"""One caller cannot stop the others: a short form of every attack of the benchmark, on one server.
 
-Times are the benchmark's to measure (`python -m benchmarks hostile`). Here it counts what is answered, that a
-neighbour is served meanwhile, and what the server holds in memory.
+The benchmark measures times (`python -m benchmarks hostile`). These tests check the answers, that a neighbour is served
+meanwhile, and the server's memory.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ ANSWERED = {
     "many-filters": ("200", *(f"{number} MiB more" for number in range(20))),
     "webhook-tests": ("200", "207", "429", *(f"posts at once at most: {number}" for number in range(5))),
 }
-"""How an attack may be answered, by the first words."""
+"""The first words of the answers that an attack may get."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def idle(attacked: Target) -> int:
-    """What the server holds before the first attack."""
+    """The server's memory before the first attack."""
     return idle_bytes(attacked.pid)
 
 

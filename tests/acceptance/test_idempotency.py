@@ -1,4 +1,4 @@
-"""A rolling update: retries under an `Idempotency-Key` reach servers of version 0.1 and of this one."""
+"""A rolling update: retries with an `Idempotency-Key` reach servers of version 0.1 and of this version."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from tests.kit.servers import Server, serving, until
 EVENT: dict[str, Any] = {"type": "note.created", "source": "notes", "data": {"n": 1}}
 
 OLD_SERVER = "synap"
-"""What version 0.1 calls its connections."""
+"""The application name of version 0.1."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def published(server: Server, key: str) -> UUID:
 
 
 def as_version_0_1(data_dir: Path, key: str) -> Draft:
-    """The same event, as a server of version 0.1 appends it."""
+    """The draft of that event, as a server of version 0.1 appends it."""
     id_ = idempotent_ids(read_secret(data_dir / "install.secret"), "default", "control", key).former
     return draft(EVENT["data"], id=id_, producer=EVENT["source"], userId="control")
 
@@ -75,7 +75,8 @@ def test_retries_at_old_and_new_servers_are_stored_once(
         ThreadPoolExecutor(3) as pool,
     ):
         with psycopg.connect(database_url) as connection:
-            # `old_process` watches: a transaction does not see the connections that come after its first look.
+            # `old_process` is in autocommit mode, because a transaction does not see connections made after its first
+            # look.
             connection.execute(LOCK_TIP, {"workspace": "default"})
             new = [pool.submit(published, server, "run 1") for server in (first, second)]
             old = pool.submit(asyncio.run, append_as_old("run 1"))

@@ -1,6 +1,6 @@
-"""An import that is interrupted, once in order and once not, and run again: each line once, and in its order.
+"""An import that is interrupted, once by a signal and once killed, and run again stores each line once and in order.
 
-`IMPORT_LINES` says how many lines; `make soak` takes 200,000.
+`IMPORT_LINES` is the number of lines; `make soak` imports 200,000.
 """
 
 import json
@@ -25,7 +25,7 @@ def _event(number: int) -> dict[str, object]:
     return {
         "type": "entity.created",
         "subjectId": f"entity-{number // 2}",
-        "data": {"number": number // 2, "title": "Call John"},  # every other line says the same as the one before
+        "data": {"number": number // 2, "title": "Call John"},  # two lines in a row are equal
         "metadata": {"ai": {"agent": "orchestrator", "confidence": {"score": 0.92}}},
     }
 
@@ -80,7 +80,7 @@ def test_an_import_that_is_interrupted_twice_stores_each_line_once_and_in_order(
     said, complaints = importing.communicate(timeout=600)
     assert (importing.returncode, complaints) == (0, "")
     assert f" {LINES - stored} stored, {stored} there already, 0 rejected" in said
-    print(said)  # noqa: T201 - for who takes the time
+    print(said)  # noqa: T201 - for readers who measure the time
 
     events = check_log(database_url)
     assert [event["payload"]["number"] for event in events] == [number // 2 for number in range(LINES)]

@@ -12,11 +12,11 @@ from tests.kit.checks import check_log
 from tests.kit.servers import serving, until
 
 HEAL_SECONDS = 60
-"""Far more than it takes, for a machine that is busy."""
+"""Much longer than it takes, because the machine may be busy."""
 
 
 def _kill(data_dir: Path) -> None:
-    """Kill the server of the embedded database, and none of its children."""
+    """Kill the main process of the embedded database, but not its children."""
     pid = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
     os.kill(pid, signal.SIGKILL)
 

@@ -1,6 +1,6 @@
-"""The ledger API (docs/api/ledger.md) as its reader meets it: each command runs, and answers have the members shown.
+"""The ledger API (docs/api/ledger.md) as its reader uses it: each command runs, and answers have the shown members.
 
-`websocat` is a small program of our own of that name.
+`websocat` is replaced by a small program of our own.
 """
 
 import base64
@@ -34,7 +34,7 @@ from tests.kit.paths import VECTORS
 from tests.kit.servers import Server, serving, until
 
 SECTIONS: dict[str, dict[str, Any]] = json.loads((VECTORS / "api" / "ledger.json").read_text())
-"""Examples and the members of answers, by the title of a section."""
+"""The examples and the members of answers, by the title of the section."""
 
 EVENTS, EXPORT, STREAM, AUDIT = (f"GET /v1/{name}" for name in ("events", "events/export", "stream", "audit"))
 
@@ -53,21 +53,21 @@ with connect(url, additional_headers={{name: value}}, proxy=None) as stream:
     for text in stream:
         print(text, end="", flush=True)
 """
-"""What of it the document uses."""
+"""The part of `websocat` that the document uses."""
 
 TYPES: dict[str, type] = {"string": str, "array": list, "object": dict, "integer": int}
 
 
 class Reader(Struct, frozen=True):
-    """Somebody at the machine of a server, with a shell."""
+    """A reader with a shell on the server's machine."""
 
     server: Server
     folder: Path
-    """Where the commands run: it has `data/`."""
+    """The folder in which the commands run; it contains `data/`."""
 
     @property
     def variables(self) -> dict[str, str]:
-        """A shell's, in which `websocat` is found."""
+        """The shell's environment, in which `websocat` is found."""
         return os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
 
     def command(self, section: str) -> str:
@@ -77,7 +77,7 @@ class Reader(Struct, frozen=True):
         return command
 
     def ask(self, section: str, **parameters: str) -> dict[str, Any]:
-        """What the command of a section prints; with query parameters behind its URL."""
+        """Run the command of a section, with query parameters added to its URL. Returns what it prints."""
         query = str(httpx.QueryParams(parameters))
         command = self.command(section) + (f"'?{query}'" if query else "")
         ran = subprocess.run(
@@ -88,7 +88,7 @@ class Reader(Struct, frozen=True):
         return answer
 
     def log(self, type_: str, payload: dict[str, object]) -> str:
-        """Log one event; its id."""
+        """Log one event, and return its id."""
         answer = self.server.mutate("events.log", {"type": type_, "data": payload})
         assert answer.status_code == 200, answer.text
         id_: str = answer.json()["result"]["data"]["id"]
@@ -96,7 +96,7 @@ class Reader(Struct, frozen=True):
 
     @contextmanager
     def following(self, command: str) -> Iterator[Queue[str]]:
-        """The lines that a command prints, as they come, until the end of the block."""
+        """Yield the lines that a command prints during the block."""
         process = subprocess.Popen(
             ["bash", "-euc", command],
             cwd=self.folder,
@@ -193,7 +193,7 @@ def test_get_events_export_the_command_answers_what_is_documented(reader: Reader
 
 
 def test_get_events_export_can_be_verified_as_the_document_says(reader: Reader) -> None:
-    """The `bundle_signature` first, then the `prev_hash` chain from tip to root; and each event's own signature."""
+    """First the `bundle_signature`, then the `prev_hash` chain from tip to root, then each event's signature."""
     bundle = reader.ask(EXPORT)
     key = VerifyKey(_public_key(bundle["node_did"]))
     names = ("node_did", "log", "export_id", "first_seq", "last_seq", "count", "chain_root_hash", "chain_tip_hash")
@@ -256,7 +256,7 @@ def test_get_audit_takes_the_documented_parameters(reader: Reader) -> None:
 
 
 def _assert_documented(answer: dict[str, Any], section: str) -> None:
-    """Each documented member is there, and of its type."""
+    """Check that each documented member exists and has the documented type."""
     fields = SECTIONS[section]["fields"]
     assert fields
     for name, kind in fields.items():
@@ -268,7 +268,10 @@ def _assert_documented(answer: dict[str, Any], section: str) -> None:
 
 
 def _begun(reader: Reader, lines: Queue[str]) -> dict[str, Any]:
-    """The first event of a stream, which begins some time after its command: what was logged before is not in it."""
+    """Return the first event of a stream.
+
+    A stream begins some time after its command, and lacks what was logged before.
+    """
     for _ in range(40):
         reader.log("stream.asked", {})
         try:
@@ -280,7 +283,7 @@ def _begun(reader: Reader, lines: Queue[str]) -> dict[str, Any]:
 
 
 def _hash_of(event: dict[str, Any]) -> str:
-    """The hash in hex of an event's header, made anew from what is shown of it."""
+    """The hash in hex of an event's header, computed from the event as it is shown."""
     body = {"data": event["payload"]} | event["context"]
     header = {name: event[name] for name in ("node", "kid", "log", "seq", "type", "timestamp", "prev_hash")}
     header |= {"v": "evlog/1", "id": event["event_id"]}

@@ -1,4 +1,4 @@
-"""The official clients read the log as it is written, while connections are cut and servers die under them."""
+"""The official clients read the log as it is written, while connections are cut and servers are killed."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from tests.kit.servers import Server, serving, until
 EVENTS = 10_000 if ALL else 2000
 WRITERS = 8
 PAUSE_SECONDS = 0.04
-"""Of each writer after each event: connections are cut and servers killed while it writes."""
+"""The pause of each writer after each event. It is long enough that cuts and kills happen while it writes."""
 CUTS = 20
 
 FIRST = {"type": "load.begun", "data": {"number": -1}}
@@ -36,7 +36,7 @@ CLIENTS = ("v11 SSE", "v11 WebSocket", "v10 WebSocket")
 
 
 class Reader(Struct, frozen=True, rename="camel"):
-    """One client, as `live.mjs` starts it."""
+    """A client, as `live.mjs` starts it."""
 
     name: str
     client: str
@@ -54,19 +54,19 @@ class Receipt(Struct, frozen=True, array_like=True):
 
 
 class Readers:
-    """The clients of `live.mjs` at work in a process of theirs."""
+    """The clients of `live.mjs`, which run in one process."""
 
     def __init__(self, process: subprocess.Popen[str], names: Iterable[str]) -> None:
         """`process` prints what they receive."""
         self.received: dict[str, list[Receipt]] = {name: [] for name in names}
-        """What each received, in the order of its callbacks."""
+        """The events that each reader received, in the order of its callbacks."""
         self.caught_up: Counter[str] = Counter()
-        """How often each was told that it has the backlog."""
+        """How often each reader got the marker after the backlog."""
         self.failures: list[str] = []
         self._process = process
 
     def take(self) -> None:
-        """Note what is printed, until the process ends."""
+        """Record what the process prints, until it ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
@@ -82,12 +82,12 @@ class Readers:
                 self.received[name].append(Receipt(*told))
 
     def have(self, seq: int, names: Iterable[str]) -> bool:
-        """Whether the last that each of `names` received is the event at `seq`, or one after it."""
+        """Whether each of `names` has received the event at `seq` or a later one."""
         assert not self.failures, "\n".join(self.failures)
         return all(self.last(name) >= seq for name in names)
 
     def last(self, name: str) -> int:
-        """The seq that a reader received last; -1 before any."""
+        """The last seq that a reader received; -1 if it received none."""
         received = self.received[name]
         return received[-1].seq if received else -1
 
@@ -100,7 +100,7 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
     print(f"SEED={seed}")  # noqa: T201 - shown with a failure
     chance = Random(seed)
     dying, other, superjson = free_port(), free_port(), free_port()
-    # A client that a cut leaves without a sign of life opens its stream again soon, not after the default 45 s.
+    # If a cut leaves a client without any message, it reopens its stream soon, not after the default of 45 s.
     settings = {"database_url": database_url, "sse_ping_seconds": 2, "sse_reconnect_seconds": 6}
 
     with ExitStack() as stack:
@@ -113,7 +113,7 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
         proxies = plain | wrapped
         with _reading(node, first.token, proxies) as readers, ExitStack() as work:
             written = [_logged(second, FIRST)]
-            # An EventSource that has been told nothing yet waits for seconds before it comes again.
+            # An EventSource that has received nothing yet waits for seconds before it reconnects.
             until(lambda: readers.have(0, proxies), seconds=60)
             writers = work.enter_context(
                 writing([first, second], events=EVENTS, clients=WRITERS, pause_seconds=PAUSE_SECONDS)
@@ -130,8 +130,8 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
             cuts.result(timeout=180)
             for id_, event in writers.acknowledged.items():
                 written.append(Receipt(event["seq"], id_, event["data"]["number"]))
-            # What follows a reader's last event shows what that event's place was worth to it.
-            with suppress(AssertionError):  # who has not come so far is named below
+            # An event after the last one shows whether a reader can still resume behind that one.
+            with suppress(AssertionError):  # readers that are missing events are named below
                 until(lambda: readers.have(EVENTS, proxies), seconds=120)
                 network.cut()
                 written.append(_logged(second, LAST))
@@ -141,12 +141,12 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
     assert not readers.failures + faults, "\n".join([*readers.failures, *faults])
     assert sorted(event.seq for event in written) == list(range(EVENTS + 2))
     assert all(proxy.cuts >= CUTS for proxy in proxies.values()), "not every cut hit every reader"
-    assert set(readers.caught_up) == set(plain), "those who asked for markers get them, and nobody else"
+    assert set(readers.caught_up) == set(plain), "only readers that asked for markers get them"
 
 
 @contextmanager
 def _reading(node: Path, token: str, proxies: Mapping[str, Proxy]) -> Iterator[Readers]:
-    """A reader behind each proxy; the plain ones ask for markers too."""
+    """Start a reader behind each proxy. The plain readers also ask for markers."""
     wanted = [
         Reader(
             name=name,
@@ -175,7 +175,7 @@ def _reading(node: Path, token: str, proxies: Mapping[str, Proxy]) -> Iterator[R
 
 @contextmanager
 def _cutting(network: Network, writers: Writers, chance: Random) -> Iterator[Future[None]]:
-    """Cut the connections of all readers CUTS times, when as many events as `chance` says have been written."""
+    """Cut the connections of all readers CUTS times, each time after a random number of written events."""
     stopped = threading.Event()
     places = sorted(chance.sample(range(EVENTS // 100, EVENTS), CUTS))
 
@@ -194,7 +194,7 @@ def _cutting(network: Network, writers: Writers, chance: Random) -> Iterator[Fut
 
 
 def _logged(server: Server, event: object) -> Receipt:
-    """Log an event; what its readers should get."""
+    """Log an event, and return what its readers should get."""
     logged = server.mutate("events.log", event).json()["result"]["data"]
     return Receipt(logged["seq"], logged["id"], logged["data"]["number"])
 
@@ -226,7 +226,7 @@ def _kill(server: Server, proxies: Mapping[str, Proxy], readers: Readers, networ
 
 
 def _faults(name: str, received: Sequence[Receipt], written: Sequence[Receipt]) -> Iterator[str]:
-    """What a reader lost, got twice, got too late, or got otherwise than it was written."""
+    """Yield what a reader lost, got twice, got out of order, or got with other content."""
     times = Counter(event.seq for event in received)
     places: dict[str, list[Any]] = {
         "lost": sorted({event.seq for event in written} - set(times)),

@@ -1,4 +1,4 @@
-"""The machine goes down under an embedded database; later, process ids mean other processes."""
+"""After a power cut under an embedded database, a recorded process id can belong to another process."""
 
 import subprocess
 import sys
@@ -23,6 +23,6 @@ def test_start_after_a_power_cut_believes_no_old_process_id(data_dir: Path) -> N
             with serving(data_dir) as again:
                 assert again.query("events.get", {"eventId": logged["id"]}).json()["result"]["data"] == logged
 
-            assert bystander.poll() is None, "a process that has nothing to do with it was stopped"
+            assert bystander.poll() is None, "an unrelated process was stopped"
         finally:
             bystander.kill()

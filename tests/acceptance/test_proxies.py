@@ -1,4 +1,4 @@
-"""The proxies of the documents, with real nginx and Caddy: calls, streams and sockets pass through TLS."""
+"""The documented proxies, real nginx and Caddy: calls, streams and sockets pass through TLS."""
 
 import json
 import os
@@ -46,7 +46,7 @@ CADDY = "{{\n\tadmin off\n\tauto_https off\n}}\n{block}"
 
 
 class Proxy(Struct, frozen=True):
-    """A running proxy before a running server."""
+    """A running proxy in front of a running server."""
 
     port: int
     server: Server
@@ -55,7 +55,7 @@ class Proxy(Struct, frozen=True):
 
     @property
     def client(self) -> httpx.Client:
-        """A client that trusts its certificate, and finds the name here."""
+        """A client that trusts the certificate and resolves the host to this machine."""
         host = f"{HOST}:{self.port}"
         return httpx.Client(
             base_url=f"https://127.0.0.1:{self.port}",
@@ -65,20 +65,20 @@ class Proxy(Struct, frozen=True):
         )
 
     def request(self, method: str, path: str, **options: object) -> httpx.Response:
-        """One request, under the name of the host."""
+        """Send one request to the host."""
         with self.client as client:
             return client.request(method, path, extensions={"sni_hostname": HOST}, **options)  # type: ignore[arg-type] # httpx's own
 
 
 def documented(language: str) -> str:
-    """The example of a language in the documents."""
+    """The documented example in a language."""
     found = re.search(rf"^```{language}\n(.*?)^```$", OPERATING, re.MULTILINE | re.DOTALL)
     assert found is not None
     return found[1]
 
 
 def replaced(text: str, **changes: str) -> str:
-    """The example with this machine's places: each must be in it."""
+    """The example with this machine's paths and ports; each replaced text must occur in it."""
     for old, new in changes.items():
         assert old in text
         text = text.replace(old, new)
@@ -87,14 +87,14 @@ def replaced(text: str, **changes: str) -> str:
 
 @contextmanager
 def nginx(folder: Path, server_port: int, port: int) -> Iterator[None]:
-    """nginx, as the documents set it up."""
+    """Run nginx with the documented configuration."""
     places = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/": f"{folder}/",
         "/var/log/nginx/synap.log": f"{folder}/access.log",
         "127.0.0.1:8000": f"127.0.0.1:{server_port}",
     }
-    user = "user root;" if os.getuid() == 0 else ""  # else its workers may not write in our folder
+    user = "user root;" if os.getuid() == 0 else ""  # otherwise its workers may not write in our folder
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, user=user, block=replaced(documented("nginx"), **places)))
     with running([program("nginx"), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")], folder):
@@ -103,7 +103,7 @@ def nginx(folder: Path, server_port: int, port: int) -> Iterator[None]:
 
 @contextmanager
 def caddy(folder: Path, server_port: int, port: int) -> Iterator[None]:
-    """Caddy, as the documents set it up; its certificate is ours, since nobody issues one here."""
+    """Run Caddy with the documented configuration, but our own certificate, as no authority issues one here."""
     places = {
         f"{HOST} {{": f"https://{HOST}:{port} {{\n\ttls {folder}/{HOST}.pem {folder}/{HOST}.key",
         "/var/log/caddy/synap.log": f"{folder}/access.log",
@@ -117,7 +117,7 @@ def caddy(folder: Path, server_port: int, port: int) -> Iterator[None]:
 
 @contextmanager
 def running(command: list[str], folder: Path) -> Iterator[None]:
-    """A process, until the end of the block."""
+    """Run a process during the block."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with (folder / "output.log").open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
@@ -130,7 +130,7 @@ def running(command: list[str], folder: Path) -> Iterator[None]:
 
 
 def program(name: str) -> str:
-    """A program of the system. Where it is missing the test is skipped, but never in CI."""
+    """Find a program of the system. If it is missing, the test is skipped; in CI it fails."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if found is None and "CI" not in os.environ:
         pytest.skip(f"{name} is not installed")
@@ -139,7 +139,7 @@ def program(name: str) -> str:
 
 
 def certified(folder: Path) -> ssl.SSLContext:
-    """A certificate and its key in a folder; who trusts it."""
+    """Write a certificate and its key into a folder, and return an SSL context that trusts it."""
     certificate, key = folder / f"{HOST}.pem", folder / f"{HOST}.key"
     command = [
         "openssl",
@@ -160,14 +160,14 @@ def certified(folder: Path) -> ssl.SSLContext:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that pings often, so that a stream that is silent shows whether it is buffered."""
+    """A server that pings often, so that a silent stream shows whether the proxy buffers it."""
     with serving(tmp_path_factory.mktemp("proxied"), sse_ping_seconds=1) as served:
         yield served
 
 
 @pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
 def proxy(request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """A proxy before the server."""
+    """A proxy in front of the server."""
     start: Callable[[Path, int, int], AbstractContextManager[None]] = request.param
     folder = tmp_path_factory.mktemp("proxy")
     trusted, port = certified(folder), free_port()

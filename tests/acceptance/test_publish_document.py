@@ -1,6 +1,6 @@
-"""The publish API (docs/api/publish.md) as its reader meets it: each example runs, and answers have the members shown.
+"""The publish API (docs/api/publish.md) as its reader uses it: each example runs, and answers have the shown members.
 
-What is replaced in a snippet is the host and the API key, and, where a delivery is awaited, the URL of the webhook.
+A snippet is changed only in its host, its API key and, if the test waits for a delivery, the webhook's URL.
 """
 
 import json
@@ -40,18 +40,18 @@ globalThis.fetch = async (...request) => {
   return answer;
 };
 """
-"""Loaded before a snippet: prints each answer that it gets."""
+"""A script that is loaded before a snippet, and prints each answer that the snippet gets."""
 
 ASK_VERIFY = """
 import { readFileSync } from 'fs';
 const asked: [string, string, string][] = JSON.parse(readFileSync(0, 'utf8'));
 console.log(JSON.stringify(asked.map((question) => isOurs(...question))));
 """
-"""Put behind `isOurs`: what it says of each question on standard input."""
+"""A script that follows `isOurs`, and prints its result for each line of standard input."""
 
 
 class Reader(Struct, frozen=True):
-    """Somebody with a key of `org_xyz` who tries the document at a server."""
+    """A reader with a key of `org_xyz` who tries the document's examples at a server."""
 
     url: str
     token: str
@@ -64,7 +64,7 @@ class Reader(Struct, frozen=True):
         return snippet.replace(BASE, self.url).replace(KEY, self.token)
 
     def compiled(self, name: str, text: str) -> Path:
-        """The JavaScript of a snippet, which passes the TypeScript compiler as it is."""
+        """Compile a snippet, which must pass the TypeScript compiler unchanged, to JavaScript."""
         project = self.folder / name
         project.mkdir()
         (project / "node_modules").symlink_to(self.node / "node_modules")
@@ -91,14 +91,14 @@ class Reader(Struct, frozen=True):
         return answer["status"], answer["body"]
 
     def request(self, line: str, body: object = None) -> httpx.Response:
-        """One request line of the document (`GET /events/subscriptions`)."""
+        """Send a request line of the document, such as `GET /events/subscriptions`."""
         method, path = line.split(" ")
         headers = {"authorization": f"Bearer {self.token}"}
         return web.request(method, self.url + path, json=body, headers=headers, timeout=30)
 
     @contextmanager
     def subscribed(self, name: str, snippet: str) -> Iterator[dict[str, Any]]:
-        """What the snippet's subscription came to, which ends with the block as the document says."""
+        """Yield the snippet's subscription, which is deleted at the end of the block as the document says."""
         status, made = self.run(name, snippet)
         assert status == 201, made
         try:
@@ -153,7 +153,7 @@ def test_publish_event_the_snippet_gets_the_printed_response(reader: Reader) -> 
     assert set(body) == set(printed)
     assert {type(value) for value in body.values()} == {type(value) for value in printed.values()}
     assert (body["type"], body["status"]) == (printed["type"], printed["status"])
-    assert body["workflowsTriggered"] == 0, "nobody has subscribed"
+    assert body["workflowsTriggered"] == 0, "there is no subscription"
 
 
 def test_publish_event_the_request_body_is_what_is_taken(reader: Reader) -> None:
@@ -193,7 +193,7 @@ def test_query_events_the_snippet_gets_the_printed_response(reader: Reader) -> N
 
 
 def test_subscribe_to_events_the_snippet_is_answered_and_can_be_managed(reader: Reader) -> None:
-    # The printed host may be somebody's: no event is published while the subscription is there.
+    # The printed host may exist, so no event is published while the subscription exists.
     with reader.subscribed("subscribe", SUBSCRIBE) as made:
         listed = reader.request(LIST)
 
@@ -213,7 +213,7 @@ def test_subscribe_to_events_the_request_body_is_what_is_taken(reader: Reader) -
     whole = {"eventTypes": ["a.*"], "webhookUrl": HOOK, "secret": "whsec_xxxxxxxx"}
 
     assert _fields("subscribe") == dict.fromkeys(whole, True) | {"description": False}
-    for absent in ("eventTypes", "webhookUrl"):  # a secret that is not given is made
+    for absent in ("eventTypes", "webhookUrl"):  # the server makes a missing secret
         error = _refused(reader, "POST /events/subscriptions", whole, absent)
         assert (error["code"], error["field"]) == ("missing_required_field", absent)
 
@@ -280,12 +280,12 @@ def test_error_codes_an_error_is_the_printed_one(reader: Reader) -> None:
 
 
 def _fields(name: str) -> dict[str, bool]:
-    """The fields of a request body, and whether each is required."""
+    """The documented fields of a request body, and whether each is required."""
     return {field: need == "required" for field, need in EXAMPLES[name]["request"].items()}
 
 
 def _refused(reader: Reader, line: str, whole: dict[str, Any], absent: str) -> dict[str, Any]:
-    """The error where one field is missing."""
+    """The error of a request without one field."""
     answer = reader.request(line, {name: value for name, value in whole.items() if name != absent})
     assert answer.status_code == 400, answer.text
     error: dict[str, Any] = answer.json()["error"]
@@ -293,7 +293,7 @@ def _refused(reader: Reader, line: str, whole: dict[str, Any], absent: str) -> d
 
 
 def _ran(command: list[str], folder: Path, text: str | None = None) -> str:
-    """What a command prints."""
+    """Run a command, and return what it prints."""
     ran = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout

@@ -1,6 +1,6 @@
-"""The Python client while the server dies again and again: what was logged or spooled is in the log exactly once.
+"""The server is killed repeatedly: everything that the Python client logged or spooled is in the log exactly once.
 
-CLIENT_EVENTS sets the number of events, and with 20,000 or more the server is killed ten times (`make soak`).
+CLIENT_EVENTS sets the number of events. With 20,000 or more the server is killed ten times (`make soak`).
 """
 
 import os
@@ -85,13 +85,13 @@ with Synap(url, token).recorder(spool=spool) as recorder:
 KINDS = ("foreground", "foreground", "background", "loop")
 
 VICTIM = 2
-"""The writer that is killed: what it had spooled is for the next one in its directory."""
+"""The writer that is killed. The next writer in its directory sends what it had spooled."""
 
 STORED = "SELECT seq + 1 FROM event_tip WHERE workspace_id = 'default'"
 
 
 class Writer(Struct, frozen=True):
-    """A process that logs, and the file in which it notes each call that returned."""
+    """A process that logs events, and the file in which it records each call that returned."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -99,7 +99,10 @@ class Writer(Struct, frozen=True):
     log: Path
 
     def returned(self) -> dict[int, str]:
-        """The id of each event whose call returned, by its number. A last line that the kill cut short is none."""
+        """The id of each event whose call returned, by its number.
+
+        A last line that the kill cut short does not count.
+        """
         lines = self.noted.read_text().splitlines(keepends=True) if self.noted.exists() else []
         pairs = [line.split() for line in lines if line.endswith("\n")]
         return {int(number): id_ for number, id_ in pairs}
@@ -126,11 +129,11 @@ def test_nothing_is_lost_or_doubled_while_the_server_is_killed(
             kill(server)
             if killed == max(1, KILLS // 3):
                 before = len(victim.returned())
-                until(lambda: len(victim.returned()) > before + 20)  # noqa: B023 - on disk, and seen by no server
+                until(lambda: len(victim.returned()) > before + 20)  # noqa: B023 - on disk, and not sent to a server
                 victim.process.kill()
                 victim.process.wait()
                 spooled = len(victim.returned()) - before
-                # Another goes on behind the event that it may have been logging.
+                # Another writer continues after the event that this one may have been logging.
                 start = len(victim.returned()) + 1
                 writers.append(stack.enter_context(_writing(server, VICTIM, spool, tmp_path, start)))
             server = stack.enter_context(serving(data_dir, database_url=database_url, port=port))
@@ -147,12 +150,12 @@ def test_nothing_is_lost_or_doubled_while_the_server_is_killed(
     assert len(stored) == len(log)
     returned = {(writer.name, n): id_ for writer in writers for n, id_ in writer.returned().items()}
     assert {key: stored.get(key) for key in returned} == returned
-    # Beyond them there is at most the one that the killed writer was about to hear of.
+    # The log has at most one more event: the one whose call was about to return to the killed writer.
     rest = stored.keys() - returned.keys()
     assert len(rest) <= 1
     assert {name for name, _ in rest} <= {victim.name}
     assert len(returned) == EVENTS // 4 * 4 - 1
-    print(  # noqa: T201 - the figures of a soak
+    print(  # noqa: T201 - the figures for `make soak`
         f"\n{len(returned)} calls returned, in 4 processes and one that followed a killed one: each event is in the "
         f"log once, {len(log)} in all. The server was killed {KILLS} times; of the killed process {start - 1} calls "
         f"had returned, the last {spooled} while there was no server. {seconds:.0f} s"
@@ -161,7 +164,7 @@ def test_nothing_is_lost_or_doubled_while_the_server_is_killed(
 
 @contextmanager
 def _writing(server: Server, place: int, spool: Path, folder: Path, start: int = 0) -> Iterator[Writer]:
-    """A writer, until it has ended, which logs its share of the events from `start`."""
+    """Run a writer that logs its share of the events from `start`, until it ends."""
     name, noted, log = f"{KINDS[place]}-{place}", folder / f"noted-{place}-{start}", folder / f"{place}-{start}.log"
     with log.open("wb") as output:
         process = _run(

@@ -1,4 +1,4 @@
-"""A server whose role is no owner of the tables: everything that it does, and what only the owner does."""
+"""A server whose role does not own the tables: everything that it does, and what only the owner may do."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, s
 
 @contextmanager
 def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
-    """As `docs/operate/deploy.md` says: the owner migrates and grants, the other role serves."""
+    """Set up a server as in `docs/operate/deploy.md`: the owner migrates and grants, and another role serves."""
     data_dir.mkdir()
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"DO $$ BEGIN CREATE ROLE {SERVER} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")

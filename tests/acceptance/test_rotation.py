@@ -1,4 +1,4 @@
-"""Keys change while two server processes append: nobody is told to try again, and every log verifies from its JSON."""
+"""The key changes while two server processes append: no caller must retry, and every log verifies from its JSON."""
 
 import shutil
 from collections import Counter
@@ -27,7 +27,7 @@ EVENT = {"type": "note.created", "data": {}}
 
 
 def _synap(data_dir: Path, *arguments: str, **settings: object) -> str:
-    """What the command wrote."""
+    """Run the command, and return what it printed."""
     done = synap(*arguments, env=environment(data_dir, **settings), seconds=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -40,14 +40,14 @@ def _kid(path: Path) -> str:
 
 
 def _while_written(writers: Writers, act: Callable[[], T]) -> T:
-    """What `act` answers, once some events were written before it."""
+    """Call `act` after some events were written, and return its result."""
     before = len(writers.acknowledged)
     until(lambda: len(writers.acknowledged) > before + 100, seconds=60)
     return act()
 
 
 def _change_again(database_url: str, keys: Keyring) -> None:
-    """The same as the command does, with a workspace opened before and one after."""
+    """Rotate the key as the command does, with a workspace created before and one after it."""
     with connect(database_url) as connection:
         assert create_workspace(connection, "after-1", keys)
         rotate_key(connection, keys)
@@ -77,7 +77,7 @@ def test_two_servers_append_while_the_key_changes_twice(database_url: str, data_
     events = check_log(database_url)
     assert {event["event_id"] for event in events} >= writers.acknowledged.keys()
     assert [kid for kid, _ in groupby(event["kid"] for event in events)] == kids
-    # Of each key, both servers have used it.
+    # Both servers have used each key.
     used = Counter((event["kid"], event["context"].get("producer")) for event in events)
     assert all(used[kid, server.url] for kid in kids for server in servers)
     assert [len(check_log(database_url, slug)) for slug in ("after-1", "after-2")] == [2, 3]
@@ -114,7 +114,7 @@ def test_a_start_after_a_crash_between_commit_and_files_goes_on(database_url: st
     old = _kid(data_dir / "node.key")
     _synap(data_dir, "node", "rotate-key", database_url=database_url)
     new = _kid(data_dir / "node.key")
-    # As the crash leaves it: the new key beside, the old one still where the key in force belongs.
+    # As a crash leaves it: the new key is in a file beside, and the old one is still in the file of the key in force.
     (data_dir / "node.key").rename(data_dir / f"node.key.{new}")
     (data_dir / f"node.key.{old}").rename(data_dir / "node.key")
 
@@ -152,7 +152,7 @@ def test_a_workspace_is_deleted_under_a_running_server(database_url: str, data_d
         assert server.query("events.list", **acme).status_code in {200, 404}
         assert server.query("subscriptions.list", **acme).status_code in {200, 404}
         assert _status(server, "default") == 200
-        # Whoever looks through logs for webhooks has found that nothing is left, and not stumbled over it.
+        # The dispatch of webhooks finds that the log is gone, and does not fail because of that.
         assert "defect" not in server.log.read_text()
         before = len(check_log(database_url))
         until(lambda: server.mutate("events.log", EVENT).json()["result"]["data"]["seq"] >= before)

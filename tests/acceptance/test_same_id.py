@@ -1,4 +1,4 @@
-"""Two callers with one id in the same instant, among neighbours who have nothing to do with it."""
+"""Two callers use one id at the same moment, among other callers who are not affected."""
 
 import asyncio
 from collections.abc import Sequence
@@ -115,7 +115,7 @@ def test_every_part_of_an_event_counts_as_content(database_url: str, data_dir: P
 
 
 def _log_at_once(pair: Pair, workspace: str, *twins: object) -> tuple[list[httpx.Response], list[httpx.Response]]:
-    """The answers to neighbours and to twins, who ask different servers while a lock holds both back."""
+    """The answers to neighbours and to twins, who call different servers while a lock holds both back."""
     events = [{"type": "note.created", "data": {"neighbour": n}} for n in range(NEIGHBOURS)]
     mixed = [*events[: NEIGHBOURS // 2], *twins, *events[NEIGHBOURS // 2 :]]
     with ThreadPoolExecutor(len(mixed)) as pool:
@@ -132,7 +132,7 @@ def _log_at_once(pair: Pair, workspace: str, *twins: object) -> tuple[list[httpx
 
 
 def _append_at_once(database_url: str, data_dir: Path, *twins: Sequence[Draft]) -> tuple[list[Answer], list[Answer]]:
-    """The answers to neighbours and to twins, who all asked in one turn of one event loop."""
+    """The answers to neighbours and to twins, who all call in one turn of one event loop."""
     calls = [[draft({"neighbour": n})] for n in range(NEIGHBOURS)]
     place = NEIGHBOURS // 2
 
@@ -149,7 +149,7 @@ def _append_at_once(database_url: str, data_dir: Path, *twins: Sequence[Draft]) 
 
 
 def _transactions(database_url: str) -> int:
-    """How many transactions the events of a database came in."""
+    """In how many transactions the events of a database were stored."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT count(DISTINCT xmin::text) FROM event").fetchone()
     assert row is not None

@@ -1,6 +1,6 @@
-"""Every long command ends when signals tell it to, however many come and wherever it is then.
+"""Every long command ends on signals, however many arrive, and whatever it is doing.
 
-Each state is met `STOP_ROUNDS` times, each time by other signals.
+Each state is tested `STOP_ROUNDS` times, each time with other signals.
 """
 
 import itertools
@@ -30,11 +30,11 @@ from tests.kit.servers import Server, environment, serving, until
 ROUNDS = int(os.environ.get("STOP_ROUNDS", "2"))
 STOP_SECONDS = 20
 AT_ONCE_SECONDS = 10
-"""The same, for a process that need not finish: far more than it takes, since machines may be busy."""
+"""The limit for a process that must end at once. It is much more than that takes, because machines may be busy."""
 
 
 class Signals(Struct, frozen=True):
-    """Signals that come close together."""
+    """Signals that arrive close together."""
 
     number: signal.Signals
     times: int
@@ -42,7 +42,7 @@ class Signals(Struct, frozen=True):
     to_group: bool
 
     def send(self, process: Process | subprocess.Popen[bytes]) -> None:
-        """Send them to a process, or to its group, until it has ended."""
+        """Send the signals to a process or to its group, until it has ended."""
         for _ in range(self.times):
             if process.poll() is None:
                 (os.killpg if self.to_group else os.kill)(process.pid, self.number)
@@ -50,7 +50,7 @@ class Signals(Struct, frozen=True):
 
 
 def _rounds(seed: str) -> list[Signals]:
-    """As many as there are rounds, the same in each run: SIGINT and SIGTERM in turns, the rest by chance."""
+    """The signals of each round: SIGINT and SIGTERM in turns, the rest at random, but the same in each run."""
     chosen = random.Random(seed)
     numbers = itertools.cycle(chosen.sample([signal.SIGINT, signal.SIGTERM], 2))
     return [
@@ -63,7 +63,7 @@ def _rounds(seed: str) -> list[Signals]:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all servers here: each start proves that the one before let go of it."""
+    """One data directory for all servers of this module: each start proves that the previous server released it."""
     return tmp_path_factory.mktemp("stop") / "data"
 
 
@@ -88,7 +88,7 @@ def test_a_server_stops_and_keeps_what_it_acknowledged(data_dir: Path, state: st
 
 def test_a_second_signal_stops_a_server_at_once(data_dir: Path) -> None:
     with serving(data_dir) as server:
-        _freeze(data_dir)  # it would wait for it
+        _freeze(data_dir)  # the server waits for the frozen database
         server.process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(timeout=2.1)
@@ -101,7 +101,7 @@ def test_a_server_kills_a_database_that_never_ends(data_dir: Path) -> None:
 
 
 def test_a_server_that_starts_stops(tmp_path: Path) -> None:
-    """Among them starts that make the database: every other one does."""
+    """Every other start also creates the database."""
     moments = random.Random(0)
     for number, signals in enumerate(_rounds("starting")):
         data_dir = tmp_path / str(number // 2)
@@ -123,7 +123,7 @@ COMMANDS = {
     "verify": ("verify", "-"),
     "tail": ("tail",),
 }
-"""None of them would end by itself: nobody ends its input, reads its output or stops its server."""
+"""None of them ends by itself: nobody closes its input, reads its output or stops its server."""
 
 
 def test_long_commands_end(data_dir: Path) -> None:
@@ -137,7 +137,7 @@ def test_long_commands_end(data_dir: Path) -> None:
                     code = _ended(process, signals, AT_ONCE_SECONDS)
                 assert code == (0 if name == "tail" else 128 + signals.number), (name, signals, said.read_text())
                 _assert_no_traceback(said)
-        assert server.ready()  # it did not run in their group
+        assert server.ready()  # the server is not in the commands' process groups
 
 
 def test_a_command_that_is_stopped_stops_the_database_that_it_started(data_dir: Path) -> None:
@@ -167,7 +167,7 @@ def _assert_stops(server: Server, signals: Signals, data_dir: Path, seconds: flo
 
 
 def _ended(process: Process | subprocess.Popen[bytes], signals: Signals, seconds: float) -> int:
-    """The exit code of a process that gets these signals."""
+    """Send the signals to a process, and return its exit code."""
     started = time.monotonic()
     signals.send(process)
     try:
@@ -183,7 +183,10 @@ def _assert_no_traceback(said: Path) -> None:
 
 @contextmanager
 def _started(data_dir: Path, *command: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """A command in a group of its own, whose input stays open and whose output nobody reads; and its errors."""
+    """Start a command in a process group of its own. Its input stays open, and nobody reads its output.
+
+    Yields the process and its errors.
+    """
     data_dir.mkdir(exist_ok=True, parents=True)
     said = data_dir / "said.log"
     with (
@@ -205,20 +208,23 @@ def _started(data_dir: Path, *command: str, **settings: object) -> Iterator[tupl
 
 
 def _meet(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Let it come so far: `seconds` behind its first line. What came sooner would meet Python itself."""
+    """Wait until `seconds` after the first line of a process.
+
+    An earlier signal would reach Python before our code runs.
+    """
     status = Path(f"/proc/{process.pid}/status")
 
     def begun() -> bool:
         blocked = re.search(r"^SigBlk:\s*(\w+)$", status.read_text(), re.MULTILINE)
         return blocked is not None and bool(int(blocked[1], 16) >> (signal.SIGTERM - 1) & 1)
 
-    if status.exists():  # elsewhere than on Linux nothing tells
+    if status.exists():  # only Linux reports this
         until(begun)
     time.sleep(seconds)
 
 
 def _freeze(data_dir: Path) -> None:
-    """None of the database's processes runs any more."""
+    """Freeze all processes of the database."""
     postmaster = psutil.Process(int(_postmaster_file(data_dir).read_text().split()[0]))
     for process in (postmaster, *postmaster.children(recursive=True)):
         process.suspend()
@@ -226,7 +232,7 @@ def _freeze(data_dir: Path) -> None:
 
 @contextmanager
 def _frozen_again(data_dir: Path) -> Iterator[None]:
-    """Whatever resumes the database, its first process is frozen again before it has done much."""
+    """Freeze the database's first process again soon after it is resumed, during the block."""
     _freeze(data_dir)
     pid = int(_postmaster_file(data_dir).read_text().split()[0])
     over = threading.Event()
@@ -246,5 +252,5 @@ def _frozen_again(data_dir: Path) -> Iterator[None]:
 
 
 def _postmaster_file(data_dir: Path) -> Path:
-    """PostgreSQL removes it when it has shut down in order."""
+    """The file that PostgreSQL removes after an orderly shutdown."""
     return data_dir / "postgres" / "postmaster.pid"

