@@ -1,1 +1,1 @@
-"""Tests of how much a caller may have under way."""
+"""Tests of the access of callers."""

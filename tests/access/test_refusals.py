@@ -1,4 +1,4 @@
-"""Refused administrative calls: counted in memory, and entered in the audit by a timer and at a stop."""
+"""Rejected administrative calls are counted in memory, and entered in the audit by a timer and at a stop."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ REVOKE = Refused("k1", "keys.revoke", "default")
 
 
 def entered(url: str, log: str = "default") -> list[tuple[str, dict[str, Any]]]:
-    """The actor and the detail of each entry about refused calls."""
+    """The actor and the detail of each audit entry about rejected calls."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT actor, detail FROM audit_entry WHERE workspace_id = %s AND action = %s ORDER BY seq", [log, ACTION]
@@ -84,7 +84,7 @@ CALLS: dict[str, Any] = {
 
 
 def call(server: Server, name: str, value: Any) -> int:
-    """The status of a call."""
+    """The HTTP status of a call."""
     is_query = registry()[name].kind == "query"
     return (server.query if is_query else server.mutate)(name, value).status_code
 

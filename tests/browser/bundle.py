@@ -1,4 +1,4 @@
-"""Pages of `node/pages`, bundled as a frontend's build does it."""
+"""Bundles pages of `node/pages`, as a frontend's build does."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.kit.packages import install_client, run
 
 
 def bundle(name: str, folder: Path) -> None:
-    """Write the page `name` into `folder`: `index.html`, `<name>.js`, and what the script loads, as `chunk-*.js`."""
+    """Write the page `name` into `folder`: `index.html`, `<name>.js`, and what the script loads (`chunk-*.js`)."""
     install_client(DRIVER)
     esbuild = DRIVER / "node_modules" / ".bin" / "esbuild"
     options = ("--bundle", "--minify", "--format=esm", "--splitting", "--target=es2022", f"--outdir={folder}")

@@ -1,4 +1,4 @@
-"""The built example, a browser to look at it with, and a server that lets its origin in."""
+"""The built example, a browser that opens it, and a server that allows its origin."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ EXAMPLE = ROOT / "examples" / "web"
 
 @pytest.fixture(scope="package")
 def chromium() -> str:
-    """The browser's path. Without it or node the tests are skipped; in CI they fail."""
+    """The path of the browser. Without it or node the tests are skipped; in CI they fail."""
     missing = [command for command in ("node", "npm", "chromium") if shutil.which(command) is None]
     if missing:
         reason = f"{' and '.join(missing)} not found: no page can be looked at"
@@ -48,7 +48,7 @@ def site(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 
 @pytest.fixture(scope="package")
 def page(chromium: str) -> Iterator[Page]:
-    """A browser's page. Each test opens what it wants in it."""
+    """A page in a browser, in which each test opens what it needs."""
     install_packages(DRIVER)
     driver = subprocess.Popen(
         ["node", "driver.mjs", chromium], cwd=DRIVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -8,15 +8,15 @@ from typing import Any
 
 
 class Page:
-    """The one open page of a browser. Fields and buttons go by their accessible names."""
+    """The only open page of a browser. Fields and buttons are found by their accessible names."""
 
     def __init__(self, driver: "subprocess.Popen[str]") -> None:
         self._driver = driver
 
     def open(self, url: str, *, refused_once: Sequence[str] = (), unanswered_once: Sequence[str] = ()) -> None:
-        """Open it in a browser that knows nothing yet.
+        """Open a URL in a browser without any state.
 
-        The first request for each of the patterns is answered 503, or reaches the server and has its answer lost.
+        For each of the patterns, the first request is answered with 503, or reaches the server and loses its answer.
         """
         self._do("open", url, list(refused_once), list(unanswered_once))
 
@@ -30,7 +30,7 @@ class Page:
         return self._do("enabled", button) is True
 
     def value(self, label: str) -> str:
-        """What a field holds."""
+        """The value of a field."""
         return str(self._do("value", label))
 
     @property
@@ -39,12 +39,12 @@ class Page:
 
     @property
     def state(self) -> str:
-        """What it says of its connection."""
+        """The state of the connection, as the page shows it."""
         return str(self._do("state"))
 
     @property
     def alert(self) -> str:
-        """What it says went wrong."""
+        """The error that the page shows."""
         return str(self._do("alert"))
 
     @property
@@ -58,19 +58,19 @@ class Page:
 
     @property
     def asked(self) -> list[str]:
-        """The addresses of all requests since it was opened."""
+        """The addresses of all requests since the page was opened."""
         return list(self._do("asked"))
 
     def problems(self) -> list[str]:
-        """The errors on its console and the exceptions nobody caught, since this was last asked."""
+        """The errors on the console and the uncaught exceptions since the last call."""
         return list(self._do("problems"))
 
     def evaluate(self, expression: str) -> Any:
-        """What an expression comes to in the page."""
+        """Evaluate an expression in the page."""
         return self._do("evaluate", expression)
 
     def screenshot(self, path: Path, *, width: int = 800, height: int = 720, scheme: str = "light") -> None:
-        """Write what it looks like as a PNG."""
+        """Write a screenshot as a PNG."""
         self._do("screenshot", str(path), {"width": width, "height": height, "colorScheme": scheme})
 
     def _do(self, command: str, *arguments: object) -> Any:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class Site(Struct, frozen=True):
-    """Where pages are served, and what was asked of it: the request lines, as a server's log has them."""
+    """The address of a static server, and the request lines that it got."""
 
     url: str
     asked: list[str]
@@ -19,7 +19,7 @@ class Site(Struct, frozen=True):
 
 @contextmanager
 def serving_files(folder: Path, routes: Mapping[str, Callable[[], str]] | None = None) -> Iterator[Site]:
-    """Serve a folder until the end of the block, and at each of the `routes` what its function answers."""
+    """Serve a folder during the block, and for each of the `routes` the result of its function."""
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):

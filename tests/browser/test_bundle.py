@@ -1,4 +1,4 @@
-"""What a page loads that calls a server."""
+"""How much a page that calls a server has to load."""
 
 import gzip
 from pathlib import Path

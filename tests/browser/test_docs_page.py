@@ -1,4 +1,4 @@
-"""The page that shows the API document: it loads from its server alone, and calls what it shows."""
+"""The page that shows the API document: it loads only from its server, and can call what it shows."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_the_page_shows_the_document_and_calls_the_server(chromium: str, server:
 
 
 def look(chromium: str, server: Server, folder: Path) -> dict[str, Any]:
-    """What the page shows, and what it asked for."""
+    """Open the page, and return what it shows and what it requested."""
     install_packages(DRIVER)
     ran = subprocess.run(
         ["node", "--input-type=module", "-e", LOOK, chromium, server.url, server.token, str(folder)],

@@ -1,4 +1,4 @@
-"""The example in Next: the server lists notes, and the browser goes on from that list without a gap."""
+"""The Next example: the server lists notes, and the browser continues from that list without a gap."""
 
 import os
 import subprocess
@@ -56,7 +56,7 @@ def test_a_list_of_the_server_goes_on_live_in_the_browser(
 
 @contextmanager
 def _started(server: Server, origin: str, folder: Path) -> Iterator[None]:
-    """The page, built and served by Next."""
+    """Build and serve the page with Next."""
     given = {
         "NEXT_PUBLIC_SYNAP_URL": server.url,
         "NEXT_TELEMETRY_DISABLED": "1",

@@ -1,4 +1,4 @@
-"""The example in React: events are listed, filtered, logged and followed, each once, while its keys end."""
+"""The React example: events are listed, filtered, logged and followed, each once, while its keys expire."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def react(
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """The page, built, and served by its own command, which hands out keys."""
+    """The built page, served by its own command, which hands out keys."""
     install_client(EXAMPLE)
     folder = tmp_path_factory.mktemp("react")
     origin = f"http://127.0.0.1:{free_port()}"
@@ -153,7 +153,7 @@ def test_the_page_compiles_against_the_contract() -> None:
 
 
 def _problems(page: Page) -> list[str]:
-    """What is wrong, less what a browser says of each call under a key that has ended."""
+    """The page's problems, without the browser's message for each call with an expired key."""
     return [problem for problem in page.problems() if "401 (Unauthorized)" not in problem]
 
 

@@ -1,6 +1,7 @@
-"""The guide to React, followed from an empty folder: a live list is on the screen.
+"""The guide to React, followed from an empty folder, leads to a live list on the screen.
 
-`make soak` runs its commands as they stand, which install what is newest; otherwise the packages of the example do.
+`make soak` runs its commands unchanged, which install the newest packages. Otherwise the test uses the packages of the
+example.
 """
 
 import os
@@ -37,11 +38,11 @@ def test_the_guide_leads_to_a_live_list(page: Page, postgres_url: str, template:
     ):
         project = _made(tmp_path, server.url)
         log = tmp_path / "vite.log"
-        # What `npm run dev` runs, without npm between it and the signal that ends it.
+        # The command of `npm run dev`, without npm, so that the signal that ends it reaches it.
         command = ["node", "node_modules/vite/bin/vite.js", "--port", str(port), "--strictPort"]
         assert START == "npm run dev\n"
         with log.open("wb") as output:
-            environment = {**os.environ, "NO_COLOR": "1"}  # colours would stand within what is looked for
+            environment = {**os.environ, "NO_COLOR": "1"}  # colours would split the text that the test looks for
             vite = subprocess.Popen(command, cwd=project, env=environment, stdout=output, stderr=output)
         try:
             until(lambda: vite.poll() is not None or "Local:" in log.read_text())
@@ -63,7 +64,7 @@ def test_the_guide_leads_to_a_live_list(page: Page, postgres_url: str, template:
 
 
 def _made(folder: Path, url: str) -> Path:
-    """The project of somebody who followed the guide, in a folder like that of the checkout."""
+    """The project of a reader who has followed the guide, in a folder like that of the checkout."""
     project = folder / "notes"
     if ALL:
         (folder / "clients").symlink_to(ROOT / "clients")

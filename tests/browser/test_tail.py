@@ -1,6 +1,6 @@
-"""The npm package in a browser: its tail gets each event once and in order, while servers die and keys end.
+"""The npm package in a browser: its tail gets each event once and in order, while servers are killed and keys expire.
 
-TAIL_EVENTS sets the number of events; with 10,000 or more the server is killed five times, and keys are renewed twenty
+TAIL_EVENTS sets the number of events; with 10,000 or more, the server is killed five times and keys are renewed twenty
 times (`make soak`).
 """
 
@@ -25,7 +25,7 @@ KILLS, RENEWALS = (5, 20) if EVENTS >= 10_000 else (2, 3)
 
 BATCH = 20
 KEY = {"scopes": ["events:read"], "expiresInSeconds": 1}
-"""A stream outlives its key by the seconds between two looks at the keys of open streams."""
+"""A short-lived key. A stream outlives its key by the seconds between two checks of the keys of open streams."""
 
 
 @pytest.mark.timeout(900)
@@ -62,14 +62,14 @@ def test_a_tail_gets_each_event_once_and_in_order_whatever_ends(
 
 
 class _Keys:
-    """Hands out keys that end soon."""
+    """Hands out keys that expire soon."""
 
     def __init__(self) -> None:
         self.server: Server | None = None
         self.issued = 0
 
     def issue(self) -> str:
-        """A new key."""
+        """Issue a new key."""
         assert self.server is not None
         answer = self.server.mutate("keys.create", KEY).json()
         self.issued += 1
@@ -78,7 +78,7 @@ class _Keys:
 
 @contextmanager
 def _writing(server: Server, enough: Callable[[], bool]) -> Iterator[threading.Event]:
-    """Log numbered events until there are EVENTS of them and there is `enough`; answers what is set then."""
+    """Log numbered events until there are EVENTS of them and `enough` is true. Yields an Event that is set then."""
     done, left = threading.Event(), threading.Event()
 
     def work() -> None:

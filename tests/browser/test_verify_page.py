@@ -1,4 +1,4 @@
-"""The page of `clients/verify`: a file goes in, and a verdict comes out, in a real browser."""
+"""The page of `clients/verify` in a real browser: it reads a file, and shows a verdict."""
 
 import json
 import subprocess
@@ -80,7 +80,7 @@ def test_breaks_and_unconfirmed_bodies_are_told(chromium: str, tmp_path: Path) -
 
 
 def look(chromium: str, folder: Path, export: bytes, how: str) -> dict[str, Any]:
-    """What the page shows of an export."""
+    """Open an export in the page, and return what it shows."""
     install_packages(DRIVER)
     file = folder / "export.json"
     file.write_bytes(export)

@@ -1,4 +1,4 @@
-"""The example page: notes are logged, listed and followed, each once, whatever the connection does."""
+"""The example page: notes are logged, listed and followed, each once, whatever happens to the connection."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from tests.browser.site import Site
 from tests.kit.packages import npm
 from tests.kit.servers import Server, cloned, serving, until
 
-# What a browser writes to its console while a server is away; no script can keep it from that.
+# A browser writes this to its console while a server is away; no script can prevent that.
 AWAY = re.compile(r"Failed to load resource: net::ERR_(CONNECTION_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)")
 
 MARKUP = "<img src=x onerror=\"document.title='injected'\"><script>throw Error()</script>"

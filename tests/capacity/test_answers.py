@@ -1,4 +1,4 @@
-"""What answers hold of memory: for a request, for a workspace, for a process."""
+"""The memory that answers hold: for a request, a workspace and a process."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 def in_call(answers: Answers, call: Coroutine[Any, Any, None], *, waits: bool = False) -> None:
-    """Run `call` as the only one of a request."""
+    """Run `call` as the only call of a request."""
 
     async def run() -> None:
         request = Request(answers)
@@ -93,7 +93,7 @@ def test_a_large_answer_waits_for_a_moment() -> None:
 
 
 async def _streamed() -> list[str]:
-    """Three calls of a stream, each of which needs most of what a request may hold."""
+    """Run three calls of a stream, each of which needs most of what a request may hold."""
     request, said = Request(Answers()), list[str]()
     request.waits = True
 

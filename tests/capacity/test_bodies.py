@@ -1,4 +1,4 @@
-"""How many bytes of requests may be under way."""
+"""How many bytes of request bodies may be in memory."""
 
 import asyncio
 from contextlib import ExitStack
@@ -10,7 +10,10 @@ from schemas.errors import Unavailable
 
 
 async def _admitted(bodies: Bodies, *requests: tuple[str, int]) -> list[bool]:
-    """Of requests by their keys and sizes, one after the other: whether each is admitted while the others last."""
+    """Begin requests with these keys and sizes, one after the other.
+
+    Returns whether each is admitted beside the others.
+    """
     admitted = []
     with ExitStack() as held:
         for key_id, size in requests:

@@ -36,7 +36,7 @@ async def _admitted_in_order() -> list[str]:
 
     waiting = [asyncio.create_task(wait(name, size)) for name, size in (("large", 90), ("small", 10), ("late", 50))]
     await asyncio.sleep(0)
-    assert not budget.take(1), "nobody passes those who wait"
+    assert not budget.take(1), "nobody may overtake those who wait"
     budget.give(100)
     await asyncio.wait(waiting[:2])
     budget.give(90)

@@ -1,4 +1,4 @@
-"""What a key may have open."""
+"""How many streams and sockets a key may have open."""
 
 from contextlib import ExitStack
 

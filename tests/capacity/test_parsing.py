@@ -1,4 +1,4 @@
-"""Where inputs are parsed."""
+"""Whether inputs are parsed in the event loop or in a thread."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from app.capacity.parsing import TURN_BYTES, parse
 
 
 async def _where(*sizes: int) -> list[bool]:
-    """Of inputs that come in one turn of the event loop: whether each is parsed where it comes."""
+    """Parse inputs that arrive in one turn of the event loop. Returns whether each is parsed in the event loop."""
     here = threading.current_thread()
     threads = await asyncio.gather(*(parse(size, threading.current_thread) for size in sizes))
     return [thread is here for thread in threads]

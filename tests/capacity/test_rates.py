@@ -19,7 +19,7 @@ class Clock:
 
 
 def taken(rates: Rates, times: int, rate: Rate = "read", key_id: str = "a") -> int:
-    """Of so many calls at once, how many pass."""
+    """Make so many calls at once. Returns how many of them pass."""
     passed = 0
     for _ in range(times):
         try:

@@ -1,4 +1,4 @@
-"""Callers who are not known yet."""
+"""Limits for callers that are not authenticated yet."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The thread for long work."""
+"""The thread that runs long work."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Work of callers, in turns."""
+"""The work of callers, done in turns."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from app.capacity.turns import LONG_COST, SLICE_SECONDS, Turns
 
 
 def run(test: Callable[[Turns], Awaitable[Any]]) -> Any:
-    """What a test returns that has an event loop."""
+    """Run a test in an event loop, and return its result."""
 
     async def with_turns() -> Any:
         return await test(Turns())
@@ -32,7 +32,7 @@ def test_the_event_loop_looks_at_the_network_between_slices_of_short_work() -> N
 
     def work() -> None:
         turn_ends = threading.Event()
-        turn_ends.wait(2 * SLICE_SECONDS)  # as long as work of more than a slice
+        turn_ends.wait(2 * SLICE_SECONDS)  # longer than a slice
         done.append("work")
 
     async def test(turns: Turns) -> None:

@@ -1,4 +1,4 @@
-"""Messages without an end."""
+"""Messages that never end."""
 
 import asyncio
 import os
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says
 
 
 SOCKETS = {"idle": (100, 90), "most": (9_000, 0), "some": (6_000, 0), "done": (8_000, 7_990)}
-"""How much each has sent, and how much of it has arrived as messages."""
+"""For each socket, how much its client has sent, and how much of that has arrived as messages."""
 
 
 @contextmanager
 def sent(size: int) -> Iterator[PeerAddress]:
-    """The address of a client that has sent so much to this process."""
+    """Yield the address of a client that has sent `size` bytes to this process."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()) as client,
@@ -41,7 +41,7 @@ def test_the_system_says_how_much_each_client_has_sent() -> None:
         after = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
     assert (received[one], received[other]) == (5_000, 70)
-    assert before == after, "it leaves files open"
+    assert before == after, "it must not leave files open"
 
 
 def test_the_largest_unfinished_messages_are_closed_when_the_process_grows() -> None:

@@ -1,1 +1,1 @@
-"""Inputs from the field that once went wrong, one file for each kind."""
+"""Inputs from the field that the server once handled wrongly, one file for each kind."""

@@ -1,4 +1,4 @@
-"""Servers that the cases share, and how a request of any bytes is sent to one."""
+"""Servers that the cases share, and helpers that send any bytes as a request."""
 
 import socket
 from collections.abc import Iterator
@@ -28,17 +28,17 @@ class Doors(Struct, frozen=True):
     ledger_url: str
     database_url: str
     client: httpx.Client
-    """Made once: it reads the system's certificates."""
+    """The shared client. It is created once, because that reads the system's certificates."""
 
     def http(self, method: str, path: str, headers: Pairs | None = None, **more: object) -> httpx.Response:
-        """One request with the control token; a header may be there twice."""
+        """Send one request with the control token. A header may occur twice."""
         own = [*self.server.headers.items(), *(headers or [])]
         return self.client.request(method, f"{self.server.url}{path}", headers=own, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="package")
 def doors(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    """One for all tests of this package that only add events."""
+    """The doors for all tests of this package that only add events."""
     port = free_port()
     with (
         cloned(postgres_url, template, "test_cases") as url,
@@ -70,7 +70,7 @@ def rows(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 def spoken(url: str, head: bytes, body: bytes = b"") -> bytes:
-    """The answer to bytes that no library sends. The connection is to be closed by the server: the head says so."""
+    """Send bytes that no library sends, and return the answer. The head must ask the server to close the connection."""
     parts = urlsplit(url)
     with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=30) as connection:
         connection.sendall(head + body)
@@ -81,7 +81,7 @@ def spoken(url: str, head: bytes, body: bytes = b"") -> bytes:
 
 
 def gone(doors: Doors, sent: bytes) -> None:
-    """Send bytes, and hang up."""
+    """Send bytes, and close the connection."""
     parts = urlsplit(doors.server.url)
     with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=30) as connection:
         connection.sendall(sent)

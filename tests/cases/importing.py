@@ -1,4 +1,4 @@
-"""`synap import` as a shell runs it, on a database of the test's own."""
+"""Runs `synap import` as a shell does, on a database of the test's own."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.kit.servers import environment
 
 
 class Importer:
-    """Imports into one database."""
+    """Runs imports into one database."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
@@ -22,7 +22,7 @@ class Importer:
         self._environment = environment(folder / "data", database_url=database_url)
 
     def run(self, *arguments: object, sent: bytes = b"") -> "subprocess.CompletedProcess[str]":
-        """One run, standard input being `sent`, through a pipe."""
+        """Run an import that reads `sent` from a pipe."""
         done = synap("import", *arguments, env={**os.environ, **self._environment}, cwd=self.folder, sent=sent)
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -35,6 +35,6 @@ class Importer:
 
 
 def notes(count: int, first: int = 0) -> Iterator[dict[str, Any]]:
-    """So many events, numbered."""
+    """Numbered events."""
     for number in range(first, first + count):
         yield {"type": "note.created", "data": {"n": number, "text": '], [ {" \\ é'}}

@@ -1,4 +1,4 @@
-"""CloudEvents: what `Accept` prefers, one event in several modes, hints, and the handshake of webhooks."""
+"""CloudEvents: the preferences of `Accept`, one event in several modes, hints, and the handshake of webhooks."""
 
 import base64
 import json
@@ -107,13 +107,13 @@ def test_the_trpc_door_honours_it(doors: Doors, accept: str, streams: bool) -> N
 
 
 def publish(doors: Doors, body: object, content_type: str, **headers: str) -> httpx.Response:
-    """One event in the structured mode."""
+    """Publish an event in the structured mode."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return doors.http("POST", "/v1/events", [("content-type", content_type), *headers.items()], content=content)
 
 
 def binary(doors: Doors, attributes: dict[str, str], content_type: str | None, body: bytes) -> httpx.Response:
-    """One event in the binary mode."""
+    """Publish an event in the binary mode."""
     own = [(f"ce-{name}", value) for name, value in attributes.items()]
     return doors.http(
         "POST", "/v1/events", own + ([("content-type", content_type)] if content_type else []), content=body
@@ -252,7 +252,7 @@ def test_other_json_gets_no_hint(doors: Doors, body: object) -> None:
 
 
 def handshake(doors: Doors, **headers: str) -> httpx.Response:
-    """What a sender of CloudEvents asks before it delivers."""
+    """The request that a sender of CloudEvents makes before it delivers."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return doors.client.options(f"{doors.server.url}/v1/events", headers=named)
 

@@ -1,4 +1,4 @@
-"""Pages of a listed origin: what common tools add to their calls is allowed, and what an answer says is shown."""
+"""Pages of a listed origin may send the headers that common tools add, and may read the headers of an answer."""
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ def words(answer: httpx.Response, name: str) -> set[str]:
 
 
 def preflight(doors: Doors, url: str, *headers: str) -> httpx.Response:
-    """What a browser asks before a call with these headers."""
+    """The preflight request of a browser before a call with these headers."""
     asked = {"access-control-request-method": "POST", "access-control-request-headers": ",".join(headers)}
     return doors.client.options(url, headers={"origin": ORIGIN} | asked)
 

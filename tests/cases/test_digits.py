@@ -1,4 +1,4 @@
-"""Digits of a stranger: a number of any length and spelling is a 400 in the door's own shape, and is logged."""
+"""Digits from a stranger: a number of any length and spelling is answered 400 in the door's shape, and is logged."""
 
 import json
 from uuid import uuid4

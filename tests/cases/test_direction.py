@@ -1,4 +1,4 @@
-"""Infinite queries: every input with a `cursor` takes the `direction` that the official client sends with it."""
+"""Infinite queries: every input with a `cursor` accepts the `direction` that the official client sends with it."""
 
 import json
 import subprocess

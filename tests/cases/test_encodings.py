@@ -1,4 +1,4 @@
-"""Headers that change what a body means: they are obeyed, or the request is refused."""
+"""Headers that change the meaning of a body: the server obeys them, or rejects the request."""
 
 import gzip
 import json
@@ -40,7 +40,7 @@ door = pytest.mark.parametrize(("path", "headers", "body"), DOORS.values(), ids=
 
 
 def compressed(body: bytes, times: int = 1) -> bytes:
-    """A body in gzip, as often as that."""
+    """A body that is compressed with gzip so many times."""
     return body if times == 0 else compressed(gzip.compress(body), times - 1)
 
 
@@ -98,7 +98,7 @@ def test_what_is_not_gzip_is_refused(doors: Doors, path: str, headers: Pairs, bo
 
 @cache
 def bomb(times: int) -> bytes:
-    """100 MB of spaces, compressed as often as that."""
+    """100 MB of spaces, compressed so many times."""
     return compressed(b" " * 100_000_000, times)
 
 
@@ -175,7 +175,7 @@ def test_json_in_another_charset_is_refused(doors: Doors, path: str, headers: Pa
 
 
 def binary(doors: Doors, content_type: str, body: bytes, *more: tuple[str, str]) -> dict[str, Any]:
-    """An event in the binary mode, as it is stored."""
+    """Publish an event in the binary mode, and return it as it is stored."""
     own = [*CLOUDEVENT, ("ce-id", str(uuid4())), ("content-type", content_type), *more]
     answer = doors.http("POST", "/v1/events", [*own, ("accept", "application/cloudevents+json")], content=body)
     assert answer.status_code == 201, answer.text

@@ -1,4 +1,4 @@
-"""Exports and checkpoints as ordinary tools leave them are read; what is neither is not called broken."""
+"""Verifiers read exports and checkpoints that ordinary tools have changed. Other files are not called broken."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ NOTE: str = BUNDLE["checkpoint"]
 
 
 def ran(*command: object, sent: bytes = b"") -> "subprocess.CompletedProcess[str]":
-    """One command, which says at most one sentence about what it cannot read."""
+    """Run a command, which may print at most one sentence about what it cannot read."""
     variables = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     if command[0] == SYNAP:
         ended = synap(*command[1:], env=variables, sent=sent)
@@ -48,14 +48,14 @@ def ran(*command: object, sent: bytes = b"") -> "subprocess.CompletedProcess[str
 
 
 def reordered(value: Any) -> Any:
-    """The same JSON, each object's members in another order."""
+    """JSON in which the members of each object have another order."""
     if isinstance(value, dict):
         return {name: reordered(value[name]) for name in sorted(value, reverse=True)}
     return [reordered(each) for each in value] if isinstance(value, list) else value
 
 
 def by_jq(text: bytes) -> bytes:
-    """What `jq` of a version that reads numbers as doubles and writes them whole makes of it."""
+    """JSON as a version of `jq` writes it that reads numbers as doubles and prints no exponent."""
     return re.sub(rb"(?<![\w.])1e\+?21(?![\w.])", b"1000000000000000000000", text)
 
 

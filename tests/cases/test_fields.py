@@ -1,4 +1,4 @@
-"""An error names the caller's own field, as the door calls it that the caller used."""
+"""An error names the caller's field by the name that it has at the caller's door."""
 
 import json
 from functools import partial

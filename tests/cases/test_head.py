@@ -1,4 +1,4 @@
-"""HEAD: as GET without a body (RFC 9110, section 9.3.2), at every route and both listeners."""
+"""HEAD is answered as GET without a body (RFC 9110, section 9.3.2), at every route and both listeners."""
 
 import httpx
 import pytest
@@ -46,11 +46,11 @@ VARYING = {
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
 }
-"""What two answers differ in: when they were made, how much there was to say, and how it was framed."""
+"""The headers in which two answers may differ: their time, length and framing."""
 
 
 def _same(doors: Doors, url: str, headers: dict[str, str]) -> httpx.Response:
-    """The answer to HEAD, which has no body and says what that to GET says."""
+    """Check that the answer to HEAD has no body and the headers of the answer to GET, and return it."""
     head = doors.client.head(url, headers=headers)
     answer = doors.client.get(url, headers=headers)
     assert (head.status_code, head.content) == (answer.status_code, b"")

@@ -1,4 +1,4 @@
-"""An event's id is the same at every door, however it is spelled; text that names no event narrows to nothing."""
+"""An event's id is found at every door in any spelling. A text that names no event matches nothing."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Files that were given to `synap import`, by what they are: some are events in another dress, others are not JSON."""
+"""Files that users gave to `synap import`: some contain events in another format, others are not JSON."""
 
 import bz2
 import gzip
@@ -33,7 +33,7 @@ def importer(tmp_path: Path, database_url: str) -> Importer:
 
 @pytest.fixture(scope="module")
 def refusing(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Importer]:
-    """One for all files that are refused."""
+    """One importer for all files that are rejected."""
     with cloned(postgres_url, template, "test_refusing") as url:
         yield Importer(tmp_path_factory.mktemp("refusing"), url)
 

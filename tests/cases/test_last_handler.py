@@ -1,4 +1,4 @@
-"""A failure that no procedure answers for: told in the door's own shape, logged under its request id, and counted."""
+"""An unexpected failure is answered in the door's shape, logged with its request id, and counted."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ EVENT = {"type": "note.created", "source": "tests", "data": {}}
 MCP = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
 
 DEFECT = 1011
-"""RFC 6455, section 7.4."""
+"""The close code for an unexpected failure (RFC 6455, section 7.4)."""
 
 
 @pytest.fixture(scope="module")
 def limited(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    """A server whose role may not read the keys nor count against a rate any more."""
+    """A server whose database role may no longer count calls against a rate."""
     port = free_port()
     with cloned(postgres_url, template, "test_last_handler") as url:
         rows(url, "CREATE ROLE synap_limited LOGIN")
@@ -45,32 +45,32 @@ def limited(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def keyless(limited: Doors) -> Iterator[Doors]:
-    """The same, which now may not read the keys either."""
+    """That server, whose role now may not read the keys either."""
     rows(limited.database_url, "REVOKE ALL ON api_key FROM synap_limited")
     yield limited
     rows(limited.database_url, "GRANT ALL ON api_key TO synap_limited")
 
 
 def defects(doors: Doors, request_id: str) -> list[dict[str, Any]]:
-    """What the log says of a defect in one request."""
+    """The log's lines about a defect in one request."""
     lines = [line for line in doors.server.log.read_text().splitlines() if f'"{request_id}"' in line]
     return [line for line in map(json.loads, lines) if line["event"] == "defect"]
 
 
 def failures(doors: Doors, door: str) -> float:
-    """How many a door has counted, in all its processes."""
+    """How many failures a door has counted in all processes."""
     text = web.get(f"{doors.server.url}/metrics", timeout=30).text
     lines = [line for line in text.splitlines() if line.startswith("synap_failures_total{") and f'"{door}"' in line]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def headers(request_id: str, token: str = "sk_nobody_knows", **more: str) -> dict[str, str]:
-    """Of a request with a token that no process remembers."""
+    """The headers of a request with a token that no process has cached."""
     return {"authorization": f"Bearer {token}{request_id}", "x-request-id": request_id, **more}
 
 
 def told(doors: Doors, door: str, request_id: str) -> None:
-    """Fail unless a request's failure is in the log and among the numbers."""
+    """Fail unless a request's failure is logged and counted."""
     [line] = until(lambda: defects(doors, request_id))
     assert (line["procedure"], line["defect"], line["sqlstate"]) == (f"({door})", "InsufficientPrivilege", "42501")
     assert any("app/store" in frame for frame in line["at"])
@@ -80,12 +80,12 @@ Ask = Callable[[Doors, dict[str, str]], httpx.Response]
 
 
 def get(path: str, **more: str) -> Ask:
-    """A GET of the main listener."""
+    """Make a GET at the main listener."""
     return lambda doors, own: doors.client.get(f"{doors.server.url}{path}", headers=own | more)
 
 
 def post(path: str, content: object, **more: str) -> Ask:
-    """A POST of JSON."""
+    """Make a POST of JSON."""
     return lambda doors, own: doors.client.post(f"{doors.server.url}{path}", json=content, headers=own | more)
 
 

@@ -1,4 +1,4 @@
-"""The first bytes of a JSON body: a byte order mark is skipped, another encoding is called by its name."""
+"""The first bytes of a JSON body: a byte order mark is skipped, and an error names another encoding."""
 
 import json
 from codecs import BOM_UTF8

@@ -1,4 +1,4 @@
-"""How a client of MCP and the door agree on what they speak: `Accept`, and the version of the protocol."""
+"""How an MCP client and the door agree on a format (`Accept`) and on the version of the protocol."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ KNOWN = ["2024-11-05", "2025-03-26", "2025-06-18", LATEST_HANDSHAKE, MODERN]
 
 
 def _post(server: Server, message: dict[str, Any], *headers: tuple[str, str]) -> httpx.Response:
-    """A POST with these headers and no others: httpx would add an `Accept`."""
+    """Make a POST with only these headers; httpx would add an `Accept`."""
     with httpx.Client(timeout=60) as client:
         request = client.build_request("POST", f"{server.url}/mcp", json=message, headers=server.headers)
         del request.headers["accept"]

@@ -1,4 +1,4 @@
-"""Numbers as they were sent: no digit is lost silently, and a whole number is one however it is written."""
+"""Numbers keep the value that was sent: no digit is lost silently, and a whole number may be written in any form."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Schemas that strict readers refused, for their patterns or for other keywords."""
+"""Schemas that strict readers once rejected because of their patterns or other keywords."""
 
 import json
 import re
@@ -71,7 +71,7 @@ async def recount(wanted: Count, context: Context) -> list[str]:
 
 @pytest.fixture(scope="module")
 def stretched(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose developer registered all that schemas can be made of."""
+    """A server whose developer has registered types with everything that schemas can contain."""
     folder = tmp_path_factory.mktemp("stretched")
     (folder / "stretched.py").write_text(EXTENSION.replace("LONG", "Every shelf. " * 200))
     with (
@@ -90,7 +90,7 @@ def listed(server: Server) -> dict[str, dict[str, Any]]:
 
 
 def documents(server: Server) -> dict[str, Any]:
-    """All schemas that a server publishes."""
+    """All documents with schemas that a server publishes."""
     return {
         "tools": {name: tool["inputSchema"] for name, tool in listed(server).items()},
         "openapi": web.get(f"{server.url}/openapi.json", timeout=30).json(),
@@ -117,7 +117,7 @@ def patterns(node: Any) -> Iterator[str]:
 def test_strict_readers_compile_every_pattern(stretched: Server, name: str) -> None:
     found = set(patterns(documents(stretched)[name]))
 
-    assert "^([A-Z])[0-9]{4}$" in found, "what the developer's own pattern became"
+    assert "^([A-Z])[0-9]{4}$" in found, "the developer's own pattern must be among them"
     for pattern in found:
         re2.compile(pattern)
 
@@ -169,11 +169,11 @@ TAKEN = {
     *("format", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"),
     *("minProperties", "maxProperties"),
 }
-"""The keywords that the vendors of models take in a tool, `anyOf` not at the top."""
+"""The keywords that vendors of models accept in a tool; `anyOf` only below the top."""
 
 
 def keywords(schema: Any, *, top: bool = True) -> Iterator[str]:
-    """The keywords of a schema and of those in it."""
+    """Yield the keywords of a schema and of the schemas in it."""
     if not isinstance(schema, dict):
         return
     for keyword, value in schema.items():

@@ -1,4 +1,4 @@
-"""Webhook receivers that answer, and break a rule of HTTP: their status line counts."""
+"""Webhook receivers whose answers break a rule of HTTP: only their status line counts."""
 
 import socket
 import time
@@ -16,7 +16,7 @@ LINE = b"HTTP/1.1 200 OK\r\n"
 
 
 def _answered(run: Run, behaviour: bytes | Behaviour, *, timeout_seconds: float = 10) -> PostResult:
-    """What comes of a post to a receiver that answers so."""
+    """Post to a receiver with this behaviour, and return the result."""
     guard = Guard(allow_http=True, allow_networks=networks(["127.0.0.0/8"]), resolve=Names(["127.0.0.1"]))
     with peer(behaviour) as receiver:
         url = f"http://hooks.example.test:{receiver.port}/"

@@ -1,4 +1,4 @@
-"""A parameter, or a header of one value, that is given twice: a 400 that names it, at every door."""
+"""A parameter or a single-valued header that is given twice is answered 400 with its name, at every door."""
 
 import json
 from urllib.parse import quote

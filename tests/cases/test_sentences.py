@@ -1,4 +1,4 @@
-"""What a caller is told is a sentence of ours: no library's words, and what would be right."""
+"""Errors are our own sentences: they do not repeat a library's words, and say what would be right."""
 
 import json
 import re
@@ -30,7 +30,7 @@ FOREIGN = re.compile(
     r"Expected `|got `|Object (missing|contains)|Invalid (enum|RFC3339|UUID|value)|at `\$|Input data|out of range - at"
     r"|NoneType|<class|Traceback|validation error|msgspec|pydantic"
 )
-"""Words of the libraries that read what callers send."""
+"""Words of the libraries that parse input."""
 
 ODD: list[Any] = [None, True, 5, 5.5, -1, 2**60, "", "x", "\0", "2026-02-30T00:00:00Z", [], [5], [None], {}, {"x": 5}]
 
@@ -102,19 +102,19 @@ def test_what_is_stored_is_told_in_our_words(odd: Any) -> None:
 
 
 class Part(Section, frozen=True, kw_only=True):
-    """A part that checks itself."""
+    """A part with a check of its own."""
 
     low: int
     high: int
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the bounds are crossed."""
+        """Raise ValueError if the bounds are in the wrong order."""
         if self.low > self.high:
             raise ValueError("low must not be above high")
 
 
 class Own(Input, frozen=True, kw_only=True):
-    """What a developer may declare, with no message of its own."""
+    """Types that a developer may declare without a message of their own."""
 
     stars: Annotated[int, Meta(ge=1, le=5)] = 1
     name: Annotated[str, Meta(min_length=2, max_length=3)] = "ab"

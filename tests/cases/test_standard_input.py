@@ -1,4 +1,4 @@
-"""`synap import -`: what comes through a pipe has no name by which it is known again, unless it is given one."""
+"""`synap import -`: input from a pipe has no name by which a later run recognises it, unless the caller names it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Limits of time: an instant is taken from year 1 to 9999 in UTC, with one sentence for all others, at every door."""
+"""Limits of time: every door accepts instants from year 1 to 9999 in UTC, and has one sentence for all others."""
 
 import json
 from typing import Any
@@ -70,7 +70,7 @@ REST = [
 
 
 def asked(doors: Doors, name: str, value: Any, *, method: str = "GET") -> Any:
-    """What a call comes to."""
+    """Make a call, and return its answer."""
     if method == "GET":
         return doors.http("GET", f"/trpc/{name}?input={quote(json.dumps(value))}")
     return doors.http("POST", f"/trpc/{name}", json=value)

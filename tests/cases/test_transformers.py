@@ -1,4 +1,4 @@
-"""A client with another transformer than the server's is told so, on every transport, before anything is done."""
+"""A client with another transformer than the server's is rejected on every transport, before anything is done."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ UNDEFINED = {"json": None, "meta": {"values": ["undefined"], "v": 1}}
 def mismatched(
     request: pytest.FixtureRequest, server: Server, superjson_server: Server
 ) -> Iterator[tuple[Server, Any, str]]:
-    """A server, an input as the clients of the other kind write it, and what such a client is told."""
+    """A server, an input as clients with the other transformer write it, and the error that they get."""
     if request.param == "none":
         yield server, PACKED, PLAIN_EXPECTED
     else:
@@ -39,7 +39,7 @@ def mismatched(
 
 
 def _told(error: dict[str, Any]) -> str:
-    """The message of an error object as either kind of client reads it: the same."""
+    """The message of an error object, which both kinds of clients read alike."""
     assert error["json"] == {name: value for name, value in error.items() if name != "json"}
     assert error["data"]["httpStatus"] == 400
     assert error["data"]["reason"] == "wrong_transformer"
@@ -135,7 +135,7 @@ def test_an_envelope_is_no_plain_input(sent: bytes) -> None:
 
 
 class Document(Input, frozen=True, kw_only=True):
-    """An input with a member that is called as superjson's is."""
+    """An input with a member that has the name of superjson's."""
 
     json: str
 
