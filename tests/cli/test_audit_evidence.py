@@ -1,4 +1,4 @@
-"""A workspace's audit is checked against the log: by `synap verify`, `verify.mjs` and the check that `doctor` makes."""
+"""`synap verify`, `verify.mjs` and `synap doctor` check a workspace's audit against the log."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,14 +50,14 @@ AUDIT_TAMPERINGS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def _audited(store: Store) -> None:
-    """Enter three acts, of which the workspace's own log tells."""
+    """Enter three acts, and report them in the workspace's own log."""
     for number in range(3):
         store.run(AuditLog(store.database).record(Act.of("thing.done", "key1", {"n": number}, ["acme"])))
     store.run(Witness(AuditLog(store.database), store.log, node=store.node, tell_seconds=0).close())
 
 
 def _evidence(store: Store, folder: Path) -> tuple[str, str]:
-    """The files of an export of the log `acme`, and of its audit."""
+    """Write an export of the log `acme` and its audit, and return the paths of the two files."""
     log, audit = folder / "log.json", folder / "audit.json"
     log.write_bytes(bundle(store, "acme"))
     read = Act.of("audit.read", "key1", {}, ["acme"])

@@ -1,4 +1,4 @@
-"""The command `synap`: what it does, and the one sentence with exit code 2 where it cannot."""
+"""The command `synap`: what it does, and its one sentence with exit code 2 if it fails."""
 
 import json
 import os
@@ -40,19 +40,19 @@ EVENT = {"type": "note.created", "data": {}}
 
 
 def _synap(folder: Path, *arguments: str, umask: int = -1, **settings: object) -> subprocess.CompletedProcess[str]:
-    """The command with these settings; `folder` is its working directory, and holds the data directory."""
+    """Run the command with these settings in `folder`, which contains the data directory."""
     return synap(*arguments, env=environment(folder / "data", **settings), cwd=folder, umask=umask)
 
 
 def _printed(done: subprocess.CompletedProcess[str]) -> str:
-    """What a command that worked wrote."""
+    """The output of a command, which must have succeeded."""
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
 
 
 def _sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The sentence of a command that could not be carried out, and nothing beside it."""
+    """The sentence of a command that failed; it must have printed nothing else."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -61,7 +61,7 @@ def _sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def _checked(sentence: str) -> str:
-    """A sentence for the operator: one line, no secret in it."""
+    """Check a sentence for the operator: one line, without secrets."""
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert "s3cr3t" not in sentence
@@ -69,7 +69,7 @@ def _checked(sentence: str) -> str:
 
 
 def _refused(folder: Path, **settings: object) -> str:
-    """Why an install with these settings cannot be made ready, as `synap serve` would say it."""
+    """Why an install with these settings cannot be made ready, in the sentence of `synap serve`."""
     variables = environment(folder / "data", **settings)
     with (
         pytest.raises((SettingsError, DataDirectoryError, InstallError, SecretError)) as refused,
@@ -147,21 +147,21 @@ def test_administration_works_while_a_server_runs(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shared_url(postgres_url: str, template: str) -> Iterator[str]:
-    """A database for tests that leave it as it is."""
+    """A database for tests that do not change it."""
     with cloned(postgres_url, template, "test_cli") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def unused_url(postgres_url: str, template: str) -> Iterator[str]:
-    """A migrated database for tests that never get as far as to set it up."""
+    """A migrated database for tests that fail before they set it up."""
     with cloned(postgres_url, template, "test_cli_unused") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory for tests that leave it as it is."""
+    """A data directory for tests that do not change it."""
     return tmp_path_factory.mktemp("cli")
 
 
@@ -311,7 +311,7 @@ def test_what_the_command_does_is_in_the_audit(
         run("keys", "create", "--user", "bob", "--scope", "*", "--workspace", "*", "--expires-in-seconds", "60"),
     ]
     own, every = (token.split("_")[1] for token in tokens)
-    for _ in range(2):  # the second time does nothing
+    for _ in range(2):  # the second run does nothing
         run("keys", "revoke", own)
     run("node", "rotate-key")
     run("workspaces", "delete", "acme", "--yes")
@@ -380,7 +380,7 @@ def test_arguments_that_no_command_takes_are_exit_code_2(arguments: list[str]) -
 
 
 def _listed(output: int, folder: Path, url: str) -> tuple[int, str]:
-    """The exit code and the complaints of a command whose answer is so short that Python keeps it until its end."""
+    """The exit code and the errors of a command whose output is so short that Python buffers it until the end."""
     done = subprocess.run(
         [SYNAP, "keys", "list"],
         env=environment(folder, database_url=url) | {"PYTHONUNBUFFERED": ""},
@@ -431,7 +431,7 @@ def test_secrets_in_a_url_are_not_repeated(url: str) -> None:
     _checked(str(tailed.value))
 
 
-# What a start refuses, as the operator sees it.
+# The operator's view of a rejected start.
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, database_url: str) -> None:
@@ -491,7 +491,7 @@ def test_an_extension_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-# The same of everything that may be wrong, without a process for each.
+# Rejected starts of every kind, in this process.
 
 UNREACHABLE = {
     "no such host": "postgresql://u:s3cr3t@nosuch.invalid/synap",
@@ -841,7 +841,7 @@ SHADOWS = [
 
 @pytest.fixture
 def shadowed(tmp_path: Path) -> Path:
-    """A developer's folder with modules that are named as ours and as those that we use, and with the example."""
+    """A developer's folder with modules that have the names of ours and of our dependencies, and with the example."""
     _write(tmp_path, dict.fromkeys(SHADOWS, SHADOWED))
     shutil.copy(EXAMPLE, tmp_path)
     return tmp_path

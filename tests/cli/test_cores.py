@@ -1,4 +1,4 @@
-"""A function on all cores: the results in their order, whatever happens to the processes."""
+"""Runs a function on all cores: the results come in order, whatever happens to the processes."""
 
 import os
 import signal
@@ -54,6 +54,6 @@ def test_processes_end_with_the_one_that_reads_the_results() -> None:
 
 
 def _children() -> set[int]:
-    """The processes of ours that work; the tracker of resources stays."""
+    """Our child processes, without Python's resource tracker, which stays."""
     children = psutil.Process().children(recursive=True)
     return {child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())}

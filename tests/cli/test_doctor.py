@@ -1,4 +1,4 @@
-"""`synap doctor`: an install as it is, and what a checkpoint that was kept elsewhere tells of its logs."""
+"""`synap doctor`: it checks an install, and compares its logs with a checkpoint that was stored elsewhere."""
 
 import itertools
 import socket
@@ -41,7 +41,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module", autouse=True)
 def _durable(postgres_url: str) -> Iterator[None]:
-    """The shared PostgreSQL waits for the disk, as an operator's does."""
+    """Make the shared PostgreSQL wait for the disk, as an operator's does."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM RESET {setting}")
@@ -71,14 +71,14 @@ def _reopened(store: Store, url: str | None = None) -> Iterator[Store]:
 
 @contextmanager
 def _backup(store: Store, postgres_url: str) -> Iterator[str]:
-    """A copy of the database as it is now; nobody may be connected to it."""
+    """A copy of the database, to which nobody may be connected."""
     name = store.url.split("?")[0].rsplit("/", 1)[1]
     with cloned(postgres_url, name, f"test_backup_{next(_numbers)}") as url:
         yield url
 
 
 def _note(store: Store, log: str = "default", signer: Signer | None = None, origin: str | None = None) -> str:
-    """The checkpoint of a log as it is now, by the key in force or another."""
+    """The current checkpoint of a log, signed by the key in force or by another one."""
     with connect(store.url) as connection:
         identity = find_identity(connection)
         leaves = connection.execute("SELECT hash FROM event WHERE workspace_id = %s ORDER BY seq", [log]).fetchall()
@@ -137,7 +137,7 @@ def test_a_restore_from_an_older_backup_is_found(store: Store, postgres_url: str
     assert _prove(store.url, note).is_right
     assert not restored.is_right
     assert restored.sentence.startswith("The log default has 300 events, but had 301 when the checkpoint was signed: ")
-    # It has as many events again, but others.
+    # It has as many events as before, but different ones.
     assert not gone_on.is_right
     assert gone_on.sentence.startswith("The first 301 events of the log default are not the events ")
 
@@ -203,7 +203,7 @@ def test_a_deleted_log_is_named_as_such(store: Store) -> None:
     assert _prove(store.url, note) == Finding(is_right=False, sentence="The log acme was deleted.")
 
 
-# The install as it is.
+# The install itself.
 
 
 def _settings(store: Store, **more: object) -> Settings:
@@ -216,7 +216,7 @@ def _secret(store: Store) -> Path:
 
 
 def _wrong(store: Store, **more: object) -> list[str]:
-    """What is wrong; the rest is right."""
+    """The findings that are wrong. All others must be right."""
     return [finding.sentence for finding in examine(_settings(store, **more)) if not finding.is_right]
 
 
@@ -251,7 +251,7 @@ OPENED = {
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """A folder whose path leaves room for that of a socket, wherever temporary files are."""
+    """A folder whose path is short enough for a socket, wherever temporary files are."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 

@@ -1,4 +1,4 @@
-"""`synap import`: what it stores, what it refuses, how it goes on."""
+"""`synap import`: what it stores, what it rejects, and how it continues."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def _note(number: int, **members: object) -> dict[str, object]:
 
 
 def _import(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, list[str]]:
-    """The exit code, the summary and what is wrong."""
+    """Run an import. Returns its exit code, its summary and its errors."""
     with pytest.raises(SystemExit) as exited:
         cli(["import", *map(str, arguments)])
     said = capfd.readouterr()
@@ -155,7 +155,7 @@ def test_lines_that_were_set_aside_stay_when_it_goes_on_behind_them(
     file, refused = _file(tmp_path, "bad", _note(1), "worse", _note(3)), tmp_path / "refused"
     _import(capfd, file, "--skip-bad", refused)
     first = refused.read_text()
-    refused.write_text(first[:-5])  # as where that run was killed
+    refused.write_text(first[:-5])  # as if that run had been killed
 
     code, summary, _ = _import(capfd, file, "--skip-bad", refused, "--from-line", 3)
 
@@ -231,7 +231,7 @@ def test_a_pipe_is_stored_as_it_comes(tmp_path: Path, database_url: str) -> None
             importing.stdin.flush()
             until(lambda: len(connection.execute(EVENTS).fetchall()) == number + 1)  # noqa: B023
         importing.send_signal(signal.SIGTERM)
-        assert importing.wait(timeout=20) == 143  # though more may come
+        assert importing.wait(timeout=20) == 143  # although the pipe is still open
         said, _ = importing.communicate()
 
     assert said.startswith("standard input into default: 3 stored, ")

@@ -1,4 +1,4 @@
-"""What a command costs before it does anything: what it need not import."""
+"""Commands start fast, because they import only what they need."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.kit.paths import ROOT
 from tests.kit.servers import environment
 
 SLOW = {"alembic", "granian", "litestar", "sqlalchemy", "sqlmodel"}
-"""Each takes longer than all that most commands need."""
+"""Packages that take longer to import than everything that most commands need."""
 
 LOADED = (
     "import sys, app.cli.main; app.cli.main.cli(['keys', 'list'], result_action='return_none'); print(*sys.modules)"

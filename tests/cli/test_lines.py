@@ -1,4 +1,4 @@
-"""What a line of a file becomes: a draft whose id is the same whenever it is read again, or the reasons against it."""
+"""A line of a file becomes a draft, which has the same id whenever it is read again, or the reasons against it."""
 
 import json
 from uuid import UUID

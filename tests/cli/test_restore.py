@@ -1,4 +1,4 @@
-"""A restored database is refused, and then accepted: by its owner, and by the role that a server has."""
+"""A restored database is rejected, and then accepted by its owner or by the role of a server."""
 
 import itertools
 import shutil
@@ -40,7 +40,7 @@ def _as_its_owner(owner: str) -> str:
 
 
 def _as_the_role_that_serves(owner: str) -> str:
-    """As `docs/operate/deploy.md` says: the owner has migrated and grants, the other role serves."""
+    """Set up the role that serves as in `docs/operate/deploy.md`: the owner has migrated, and grants."""
     with psycopg.connect(owner, autocommit=True) as connection:
         make_server_role(connection)
         grant_serving(connection, SERVER)
@@ -84,7 +84,7 @@ def test_a_restore_is_refused_and_then_accepted(
 def test_a_long_log_that_was_restored_is_accepted_by_the_role_that_serves(
     database_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    """Its stored tree, which the role has to delete, has nodes."""
+    """The role must delete the stored tree, which has nodes in a long log."""
     data, url = tmp_path / "data", _as_the_role_that_serves(database_url)
     batch = [{"type": "note.created", "data": {}}] * 100
     with serving(data, database_url=url) as server:

@@ -1,4 +1,4 @@
-"""What an administrator of the database takes away or a restore loses is found, and stops the log until accepted."""
+"""Events that an administrator removes or a restore loses are found, and stop the log until the loss is accepted."""
 
 import stat
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _notes(store: Store, machine: str = "") -> KeptNotes:
 
 
 def _comparison(store: Store, machine: str = "") -> Comparison:
-    """As a process of a machine that was just started makes it."""
+    """The comparison of a process on a machine that was just started."""
     return Comparison(store.database, Trees(store.database), store.ledger(), _notes(store, machine))
 
 

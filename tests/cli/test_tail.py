@@ -1,4 +1,4 @@
-"""`synap tail`: a line for each event, once and in order, whatever becomes of the server."""
+"""`synap tail` prints a line for each event, once and in order, whatever happens to the server."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_a_token_goes_to_this_machine_alone_unless_it_is_given() -> None:
     assert [is_local(url) for url in urls] == [True, True, True, False, False, True, True, False]
 
 
-# A server.
+# With a server.
 
 
 def _log(server: Server, *numbers: int, **members: object) -> None:
@@ -116,7 +116,7 @@ def _log(server: Server, *numbers: int, **members: object) -> None:
 
 @contextmanager
 def _tailing(data_dir: Path, port: int, *arguments: str, **settings: object) -> Iterator[tuple[Any, list[str]]]:
-    """The command as it runs, and the lines that it has written."""
+    """Run the command during the block. Yields the process, and the lines that it has written."""
     process = subprocess.Popen(
         [SYNAP, "tail", *arguments],
         env=environment(data_dir, port=port, **settings),

@@ -1,4 +1,4 @@
-"""How far a long command is, as a terminal shows it."""
+"""The progress of a long command, as a terminal shows it."""
 
 import io
 import os
@@ -27,15 +27,15 @@ with Bar("lines", 10) as bar:
 
 
 class Terminal(io.StringIO):
-    """Standard error, where somebody looks at it."""
+    """A standard error that is a terminal."""
 
     def isatty(self) -> bool:
-        """It is one."""
+        """It is a terminal."""
         return True
 
 
 def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Of 80 columns. Not a fixture: pytest has a standard error of its own for each phase of a test."""
+    """A terminal of 80 columns. It is no fixture, because pytest replaces standard error in each phase of a test."""
     for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
     found = Terminal()
@@ -44,7 +44,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def _drawn(terminal: Terminal) -> list[str]:
-    """The bars that were drawn, without what steers the cursor."""
+    """The bars that were drawn, without control sequences."""
     return [line for text in terminal.getvalue().split("\r") if (line := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))]
 
 
@@ -55,7 +55,7 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         bar.show(250, 50)
 
     assert re.search(r"25% 50 lines, [0-9,]+/s", _drawn(terminal)[-1])
-    assert terminal.getvalue().endswith("\x1b[2K")  # it is gone
+    assert terminal.getvalue().endswith("\x1b[2K")  # the bar is gone
 
 
 def test_how_much_there_is_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_ctrl_c_takes_it_away() -> None:
         while b"shown" not in drawn:
             drawn += os.read(ours, 1000)
         os.write(ours, b"\x03")
-        with suppress(OSError):  # nobody has the other end any more
+        with suppress(OSError):  # the other end is closed
             while more := os.read(ours, 1000):
                 drawn += more
     os.close(ours)

@@ -1,4 +1,4 @@
-"""`synap verify`: where it reads a bundle, what it prints, its exit codes, and who gets the token."""
+"""`synap verify`: where it reads a bundle, what it prints, its exit codes, and which server gets the token."""
 
 import http.server
 import json
@@ -154,7 +154,7 @@ def test_the_token_comes_from_the_environment_and_its_lack_is_said(
 
 
 class _Hop(http.server.BaseHTTPRequestHandler):
-    """Answers a bundle at `/end/...`, else a redirect to `target`; keeps what was asked."""
+    """Answers with a bundle at `/end/...`, else with a redirect to `target`. It records the requests."""
 
     target = ""
     seen: list[tuple[str, str | None]]

@@ -1,1 +1,1 @@
-"""What strangers run."""
+"""Tests of the clients and of the independent verifier."""

@@ -1,4 +1,4 @@
-"""The Python client, as it is installed: its folder is on the module path."""
+"""The Python client, whose folder is put on the module path."""
 
 import sys
 from collections.abc import Iterator
@@ -12,25 +12,25 @@ SOURCE = ROOT / "clients" / "python" / "src"
 
 sys.path.insert(0, str(SOURCE))
 
-from synap_client import Synap, new_id  # noqa: E402 - it is found from here on
+from synap_client import Synap, new_id  # noqa: E402 - importable only from here on
 
 from tests.kit.servers import Server  # noqa: E402 - as above
 
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Synap]:
-    """A client of the shared server, which may do everything."""
+    """A client of the shared server, with all scopes."""
     with Synap(server.url, server.token) as made:
         yield made
 
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Path:
-    """A spool that is not there yet."""
+    """The path of a spool that does not exist yet."""
     return tmp_path / "spool"
 
 
 @pytest.fixture
 def run() -> str:
-    """What the events of this test have in common."""
+    """A name that only the events of this test have."""
     return new_id()

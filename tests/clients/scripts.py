@@ -1,20 +1,20 @@
-"""Processes that use the Python client: what ends a process, or interrupts its main thread, needs one of its own."""
+"""Processes that use the Python client, for tests that end a process or interrupt its main thread."""
 
 import os
 import subprocess
 import sys
 
-from synap_client import Synap  # found: conftest puts its folder on the module path
+from synap_client import Synap  # conftest puts its folder on the module path
 
 from tests.clients.conftest import SOURCE
 from tests.kit.servers import Server
 
 SCRIPT_SECONDS = 240
-"""The most that a process may take: far more than it needs, since machines may be busy."""
+"""How long a process may take. It is much more than it needs, because machines may be busy."""
 
 
 def script(server: Server, text: str, **names: object) -> subprocess.CompletedProcess[str]:
-    """A process that has a `client` and these names, and runs `text`."""
+    """Run `text` in a process that has a `client` and these names."""
     head = f"from synap_client import *\nclient = Synap({server.url!r}, {server.token!r})\n"
     values = "".join(f"{name} = {value!r}\n" for name, value in names.items())
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Both verifiers judge consistency proofs alike (`tests/vectors/consistency.json`), by files and as commands."""
+"""Both verifiers agree on consistency proofs (`tests/vectors/consistency.json`), as libraries and as commands."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ FILE = VECTORS / "consistency.json"
 CASES: list[Record] = json.loads(FILE.read_text())["cases"]
 SCRIPT = Path(__file__).with_name("kept.mjs")
 MOST = 40
-"""The largest tree of which every pair of sizes is proved."""
+"""The largest tree for which every pair of sizes is tested."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_stranger_judges_each_consistency_proof_alike(node: str) -> None:
 
 
 def _pairs(most: int) -> list[tuple[bool, Record]]:
-    """Every pair of sizes: the sound proof, and one that differs in a place; and whether it verifies."""
+    """For every pair of sizes, a correct proof and one that differs in one place, and whether each verifies."""
     found = []
     for new in range(1, most + 1):
         log = consistency.log_of(new)

@@ -1,4 +1,4 @@
-"""Clients that published generators make of the API document: they compile, and what they call is answered."""
+"""Clients that published generators make from the API document compile, and their calls succeed."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.kit.servers import Server
 NODE = Path(__file__).parent / "node"
 
 OPTIONS = ("--default-non-nullable", "false")
-"""Else it asks for every member that has a default."""
+"""Without this option the generated client requires every member that has a default."""
 
 CALL = """
 import sys
@@ -104,7 +104,7 @@ def superjson_document(superjson_server: Server, tmp_path: Path) -> Path:
 
 
 def written(server: Server, folder: Path) -> Path:
-    """A server's document as a file."""
+    """Write a server's document to a file."""
     path = folder / "openapi.json"
     path.write_bytes(web.get(f"{server.url}/openapi.json").content)
     return path
@@ -112,7 +112,7 @@ def written(server: Server, folder: Path) -> Path:
 
 @pytest.fixture
 def typescript(node: Path, tmp_path: Path) -> Path:  # noqa: ARG001 # without node it is skipped
-    """A folder in which a client is compiled by TypeScript."""
+    """A folder in which TypeScript compiles a client."""
     install_packages(NODE)
     for name in ("call.ts", "fetch.ts", "tsconfig.json", "tsconfig.fetch.json", "package.json"):
         shutil.copy(NODE / name, tmp_path)
@@ -130,7 +130,7 @@ def test_a_client_for_typescript(server: Server, document: Path, typescript: Pat
 
 def test_a_client_for_python(server: Server, document: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text("post_hooks: []\n")  # it is not for reading
+    config.write_text("post_hooks: []\n")  # it need not be formatted
     made = tmp_path / "made"
     generator = Path(sys.executable).with_name("openapi-python-client")
 
@@ -156,7 +156,7 @@ def test_a_client_of_openapi_generator_for_typescript(server: Server, document: 
 def test_a_client_of_openapi_generator_for_python(server: Server, document: Path, tmp_path: Path) -> None:
     generated(document, "python", tmp_path, "--package-name", "made")
 
-    without_stubs = ("--disable-error-code", "import-untyped")  # of dateutil's
+    without_stubs = ("--disable-error-code", "import-untyped")  # dateutil has no stubs here
     ran(tmp_path, sys.executable, "-m", "mypy", "--cache-dir", os.devnull, *without_stubs, "made")
     ran(tmp_path, sys.executable, "-c", CALL_BY_PYDANTIC, server.url, server.token)
 
@@ -168,7 +168,7 @@ def test_a_client_of_openapi_generator_for_superjson(superjson_document: Path, t
 
 
 def generated(document: Path, kind: str, folder: Path, *options: str) -> None:
-    """The client of a kind, in a folder; nothing in the document may be an error to the generator."""
+    """Generate a client into a folder. The generator must report no error in the document."""
     said = ran(
         folder.parent,
         *openapi_generator(),
@@ -180,7 +180,7 @@ def generated(document: Path, kind: str, folder: Path, *options: str) -> None:
 
 
 def ran(folder: Path, *command: str | Path) -> str:
-    """What a command said, which must not fail."""
+    """Run a command, which must succeed, and return its output."""
     done = subprocess.run(
         command,
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Both verifiers judge hostile keys and signatures alike (`tests/vectors/hostile_signatures.json`)."""
+"""Both verifiers agree on hostile keys and signatures (`tests/vectors/hostile_signatures.json`)."""
 
 import json
 import subprocess

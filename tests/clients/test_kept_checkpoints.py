@@ -1,4 +1,4 @@
-"""Both verifiers hold a log to a checkpoint that was kept elsewhere, and say the same of it."""
+"""Both verifiers compare a log with a checkpoint that was stored elsewhere, and agree on the result."""
 
 import json
 import os

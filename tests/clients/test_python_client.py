@@ -1,4 +1,4 @@
-"""The Python client against a real server: what each method answers, how each failure is told, and when it retries."""
+"""The Python client against a real server: what each method returns, how it reports failures, and when it retries."""
 
 import asyncio
 import json
@@ -259,7 +259,7 @@ def test_urls_and_tokens_that_cannot_be_are_refused_at_once(url: str, token: str
 
 
 def _secret() -> str:
-    """A token that stands in no line of the test that looks for it."""
+    """A token that occurs in no line of the test that searches for it."""
     return "sk_key-very-secret"
 
 
@@ -283,7 +283,7 @@ Peer = Callable[[httpx.Request], httpx.Response]
 def _peer(
     *answers: Peer,
 ) -> tuple[list[dict[str, Any]], Callable[[], httpx.Client]]:
-    """A network on which these answers come, one after the other; and what was sent over it."""
+    """A network that returns these answers, one after the other, and the requests that were sent over it."""
     sent: list[dict[str, Any]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -572,7 +572,7 @@ def test_the_async_client_does_the_same(server: Server) -> None:
 
 
 def _chain(client: Synap, run: str) -> list[tuple[str, str, str | None]]:
-    """The events of a run: agent, type, and the type of the cause."""
+    """The agent, the type and the type of the cause of each event of a run."""
     events = client.list(correlation_id=run)[::-1]
     by_id = {event.id: event for event in events}
     assert all(event.metadata and event.source == "intelligence" for event in events)
@@ -695,7 +695,7 @@ def test_the_examples_of_its_readme_run(server: Server, tmp_path: Path) -> None:
 
 
 def test_it_stands_alone() -> None:
-    """It imports nothing of the server, and needs what its pyproject says."""
+    """It imports nothing of the server, and only the dependencies in its pyproject."""
     script = (
         "import sys, synap_client\n"
         "ours = {'app', 'procedures', 'schemas', 'tests', 'structlog'}\n"

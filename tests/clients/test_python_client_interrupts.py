@@ -1,4 +1,4 @@
-"""A signal handler interrupts the Python client: it may log events itself, and it may raise, wherever it comes."""
+"""A signal handler may interrupt the Python client at any moment. It may log events itself, and it may raise."""
 
 from pathlib import Path
 
@@ -138,14 +138,14 @@ def test_a_signal_handler_may_log_at_any_moment_of_a_log(
 
     assert ran.returncode == 0, ran.stderr
     logged = [int(n) for n in ran.stdout.split()]
-    # A handler that interrupts the writing of a line cannot write another one; elsewhere it can.
+    # A handler that interrupts the writing of a line cannot write another one. At any other moment it can.
     assert len(logged) > 50
     assert sum(n < 0 for n in logged) > len(logged) / 3
     assert set(logged) == set(stored_numbers(client, run))
 
 
 def _where(spool: Path, *, on_disk: bool) -> dict[str, object]:
-    """On disk there are more moments, of which some do by default."""
+    """The moments to interrupt. With a spool on disk there are more; a part of them suffices by default."""
     return {"spool": str(spool) if on_disk else None, "step": 1 if ALL or not on_disk else 3}
 
 
@@ -250,7 +250,7 @@ def test_a_signal_handler_may_log_while_its_thread_does(client: Synap, server: S
     assert ran.returncode == 0, ran.stderr
     logged, dropped = map(int, ran.stdout.split())
     assert logged > 400
-    # Only a signal in the very moment in which a line is written finds no room for its own, and that is told.
+    # Only a handler that interrupts the writing of a line cannot log its event. That is reported as dropped.
     dropped += sum(event.data["count"] for event in client.events(type=f"{run}.dropped"))
     assert dropped < logged - 400
     assert client.page(type=f"{run}.app").total == logged - dropped

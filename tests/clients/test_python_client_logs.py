@@ -1,4 +1,4 @@
-"""Log records as events: what becomes of them, and that logging never harms who logs."""
+"""Log records as events: how they are converted, and that logging never harms the application."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ def recorder(client: Synap) -> Iterator[Recorder]:
 
 @pytest.fixture
 def name() -> str:
-    """A logger's name that only this test has."""
+    """The name of a logger that only this test uses."""
     return f"shop.orders-{new_id()}"
 
 
@@ -167,7 +167,7 @@ def test_what_json_can_hold_is_shown_as_it_is(value: object) -> None:
 
 
 def test_records_of_the_clients_own_work_are_not_logged(client: Synap, recorder: Recorder) -> None:
-    """With every logger at DEBUG, sending events would otherwise log events without end."""
+    """With every logger at DEBUG, sending events would otherwise log new events without end."""
     handler = SynapHandler(recorder)
     root = logging.getLogger()
     level = root.level
@@ -184,7 +184,7 @@ def test_records_of_the_clients_own_work_are_not_logged(client: Synap, recorder:
         root.setLevel(level)
     messages = [event for event in client.list(type="log.*", limit=100) if event.data["logger"] != "quiet.test"]
 
-    # What the test's own call said through the HTTP library is the application's; nothing else was logged.
+    # The HTTP library's records about the test's own call are the application's. Nothing else was logged.
     by_recorder = [event for event in messages if "logBatch" in str(event.data)]
     assert by_recorder == []
     assert client.page(type="log.quiet.test").total == 1

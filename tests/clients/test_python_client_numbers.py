@@ -1,4 +1,4 @@
-"""Numbers that not every reader can hold are refused by the Python client, which names their place."""
+"""The Python client rejects numbers that not every reader can represent, and names their place."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Python client in the background: nothing is lost, nothing is doubled, and nothing bad holds up the rest."""
+"""The Python client in the background: it loses and doubles nothing, and a bad event does not delay the others."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ from tests.kit.servers import Server, until
 
 @pytest.fixture
 def away() -> Iterator[Synap]:
-    """A client whose server does not listen."""
+    """A client of a server that does not listen."""
     with Synap(f"http://127.0.0.1:{free_port()}", "sk_x") as made:
         yield made
 
@@ -71,7 +71,7 @@ def test_batches_go_by_count_by_bytes_and_by_time(client: Synap, run: str) -> No
         with client.recorder(**settings) as recorder:
             for n in range(2 + is_by_bytes):
                 recorder.log("recorded.made", {"n": n, "text": text}, correlation_id=run)
-            # Of three the last one no longer fits, and begins the next batch.
+            # The last of three events no longer fits, and begins the next batch.
             until(lambda: recorder.pending == is_by_bytes, seconds=10)  # noqa: B023
     with client.recorder(batch_seconds=60.0) as recorder:
         recorder.log("recorded.made", {"n": 2}, correlation_id=run)
@@ -102,7 +102,7 @@ def test_events_wait_on_disk_while_the_server_is_away(
 
 @contextmanager
 def _forward(port: int, server: Server) -> Iterator[None]:
-    """A port that leads to the server for the time of the block."""
+    """Forward a port to the server during the block."""
     with subprocess.Popen([sys.executable, "-c", FORWARD, str(port), server.url.rpartition(":")[2]]) as process:
         try:
             yield
@@ -174,7 +174,7 @@ def test_what_a_killed_process_logged_is_sent_by_the_next(client: Synap, server:
 
 
 def test_a_journal_is_read_whole_however_it_was_cut(client: Synap, server: Server, spool: Path, run: str) -> None:
-    """At each byte of the last line, and with a byte in the middle turned over."""
+    """It is cut at each byte of the last line; also, a byte in the middle is inverted."""
     assert script(server, KILLED, spool=str(spool), run=run, count=3).returncode == -signal.SIGKILL
     [journal] = spool.glob("j-*")
     content = (journal / "00000001.events").read_bytes()
@@ -397,7 +397,7 @@ def test_a_refused_event_is_written_down_whole_and_once(server: Server, spool: P
 
 
 def test_nothing_is_told_while_loggers_are_held_up(client: Synap, server: Server, spool: Path, run: str) -> None:
-    """A log handler may wait for whoever logs an event; so nobody who logs an event may have to wait for a handler."""
+    """A log handler may wait for a thread that logs an event. So logging an event must never wait for a handler."""
     port = free_port()
     recorder = Synap(f"http://127.0.0.1:{port}", server.token).recorder(spool=spool, max_backoff_seconds=0.2)
     told: list[tuple[str, bool]] = []
@@ -663,6 +663,6 @@ def _listens(url: str) -> bool:
         Synap(url, "sk_x", retry_seconds=0).list()
     except Unauthorized:
         return True
-    except Exception:  # noqa: BLE001 - not yet
+    except Exception:  # noqa: BLE001 - not ready yet
         return False
     return True

@@ -1,4 +1,4 @@
-"""`@synap/client` from its tarball, in node: what it sends, what it repeats, and what it tells."""
+"""`@synap/client` from its tarball, in node: what it sends, what it repeats, and what it reports."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ BUILT_IN_KINDS = 5
 
 @pytest.fixture(scope="module")
 def package(node: Path) -> Path:
-    """A folder of node's in which the package is installed."""
+    """A folder in which the package is installed."""
     install_client(node)
     return node
 
@@ -237,13 +237,13 @@ def test_the_command_says_what_it_cannot_do(
 
 
 def _contract(package: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command `synap-contract` in a folder."""
+    """Run the command `synap-contract` in a folder."""
     command = package / "node_modules" / "@synap" / "client" / "bin" / "synap-contract.mjs"
     return subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
 def _case(package: Path, name: str, server: Server, *keys: str) -> Any:
-    """What a case of `package_cases.mjs` prints."""
+    """Run a case of `package_cases.mjs`, and return what it prints."""
     return _node(package, "package_cases.mjs", name, server.url, server.token, *keys)
 
 

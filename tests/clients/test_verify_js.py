@@ -1,4 +1,4 @@
-"""What `clients/verify` says of bundles: it accepts every sound one and finds everything that was done to one."""
+"""`clients/verify` accepts every correct bundle, and finds every alteration of one."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ from tests.kit.paths import ROOT
 
 
 def proof(log: Log, seq: int) -> Record:
-    """What a ledger answers of one event: it, and that it is in the log's tree."""
+    """The ledger's proof of one event: the event, and its inclusion in the log's tree."""
     origin, size, root = (of := log.checkpoint()).origin, of.size, of.root
     return {
         "event": log.events[seq],
@@ -60,7 +60,7 @@ def proof(log: Log, seq: int) -> Record:
 
 
 def proof_in(size: int, seq: int, *, erased: bool = False) -> Record:
-    """Of one event in a log of so many, the last of which erases it."""
+    """The proof of one event in a log of `size` events, the last of which can erase it."""
     log = Log()
     log.write(size - erased)
     if erased:
@@ -69,7 +69,7 @@ def proof_in(size: int, seq: int, *, erased: bool = False) -> Record:
 
 
 def kept() -> Record:
-    """The bundle of a log of 7 events, of which the last erases seqs 2 and 4, whose bodies are still there."""
+    """The bundle of a log of 7 events. The last one erases seqs 2 and 4, whose bodies are still in the bundle."""
     log = Log()
     log.write(6)
     log.append("synap.event.erased", {"erased": [log.name_of(seq) for seq in (4, 2)]})
@@ -77,7 +77,7 @@ def kept() -> Record:
 
 
 def parts_of(size: int) -> list[Record]:
-    """Of a log of so many events, one part for each event that it may end with."""
+    """For a log of `size` events, one partial bundle for each event at which it can end."""
     log = Log()
     log.write(size)
     return [log.bundle(last // 2, last) for last in range(size)]
@@ -507,7 +507,7 @@ def test_both_verifiers_find_every_tampering_at_its_place() -> None:
     right: list[tuple[str, Collection[int | None], Broken | None, bool]] = []
     judge = lru_cache(maxsize=None)(signer.verify)
 
-    def texts() -> Iterator[bytes]:  # one at a time: together they are gigabytes
+    def texts() -> Iterator[bytes]:  # one at a time, because together they take gigabytes
         for tampering in tamperings(events=LONG, changes=changes):
             yield tampering.text
             ours = verify_bundle(tampering.text, judge=judge).broken
@@ -521,7 +521,7 @@ def test_both_verifiers_find_every_tampering_at_its_place() -> None:
         theirs = verdict["broken"]
         if theirs is None or theirs["seq"] not in seqs:
             missed[name] = theirs
-        # What is no JSON may be laid to the event that it stands in, or to the bundle.
+        # For text that is no JSON, a verifier may name the event that contains it, or the bundle.
         if ours is None or (is_json and (theirs is None or ours.seq != theirs["seq"])):
             differ[name] = (ours, theirs)
     assert missed == {}
@@ -586,7 +586,7 @@ def test_what_the_bundle_says_of_its_events_is_held_to_them() -> None:
 
 
 class Claimed(Log):
-    """A log whose writer says that it is of another node, where `claims` is one."""
+    """A log whose writer claims that it belongs to the node `claims`, if that is set."""
 
     claims: str | None = None
 
@@ -848,14 +848,14 @@ def test_the_command_never_prints_the_token() -> None:
 
 
 def verdicts(texts: Iterable[bytes]) -> list[Record]:
-    """The verdict on each text, in one process, which judges while the next texts are made."""
+    """The verdict on each text. One process judges them while the next texts are made."""
     wholes = _wholes()
     with TemporaryFile("w+") as said, TemporaryFile("w+") as failed:
         with subprocess.Popen(
             [checks.node() or "node", str(VERDICTS)], stdin=subprocess.PIPE, stdout=said, stderr=failed, text=True
         ) as process:
             assert process.stdin is not None
-            with suppress(BrokenPipeError), process.stdin as lines:  # what ended it is told below
+            with suppress(BrokenPipeError), process.stdin as lines:  # the reason is reported below
                 lines.writelines(f"{json.dumps({'whole': _base64(text)})}\n" for text in wholes)
                 lines.writelines(f"{json.dumps(_edit(wholes, text))}\n" for text in texts)
         said.seek(0)
@@ -866,7 +866,7 @@ def verdicts(texts: Iterable[bytes]) -> list[Record]:
 
 @lru_cache
 def _wholes() -> list[bytes]:
-    """The texts that most others differ little from."""
+    """The texts from which most others differ little."""
     return [write(whole(events)) for events in (LONG, 60)]
 
 
@@ -879,12 +879,12 @@ def _is_json(text: bytes) -> bool:
 
 
 def _events_of(text: bytes) -> list[int]:
-    """Where in a bundle's text each event begins."""
+    """The position at which each event begins in a bundle's text."""
     return [found.start() - 1 for found in re.finditer(b'"event_id":', text)]
 
 
 def _edit(wholes: Sequence[bytes], text: bytes) -> Record:
-    """The text by what it has instead of one of the wholes'; the shortest way of saying so."""
+    """The text as the shortest edit of one of the whole texts."""
     edits = []
     for number, known in enumerate(wholes):
         start = _common(known, text)
@@ -895,7 +895,7 @@ def _edit(wholes: Sequence[bytes], text: bytes) -> Record:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """How many bytes both begin with."""
+    """The number of bytes with which both begin."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -947,7 +947,7 @@ def _secrets() -> tuple[str, str]:
 
 
 def run_script(script: str, bundle: Record) -> str:
-    """What a script prints that has the verifier's functions, and the bundle's `text`."""
+    """Run a script that has the verifier's functions and the bundle's `text`, and return what it prints."""
     head = f"""
         import {{ text as read }} from 'node:stream/consumers';
         import {{ verify, verifyBundle, verifyProof }} from {json.dumps(VERIFY.as_uri())};
@@ -966,7 +966,7 @@ def run_script(script: str, bundle: Record) -> str:
 
 
 def command(*arguments: str, token: str | None = None) -> "subprocess.CompletedProcess[str]":
-    """The command's run, beside which there is nothing: it is one file."""
+    """Run the command in a folder that contains only its one file."""
     return subprocess.run(
         [checks.node() or "node", str(VERIFY), *arguments],
         env={} if token is None else {"SYNAP_TOKEN": token},
@@ -979,7 +979,7 @@ def command(*arguments: str, token: str | None = None) -> "subprocess.CompletedP
 
 @contextmanager
 def ledger(bundle: Record) -> Iterator[tuple[str, list[str]]]:
-    """An HTTP server that has the export for whoever has the token: its address, and the paths that it is asked for."""
+    """An HTTP server that returns the export to callers with the token. Yields its address, and the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -991,7 +991,7 @@ def ledger(bundle: Record) -> Iterator[tuple[str, list[str]]]:
             self.wfile.write(write(bundle) if known else b"{}")
 
         def log_message(self, *_: object) -> None:
-            """Nothing is printed."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))

@@ -1,1 +1,1 @@
-"""The tRPC door against the official server and clients: same requests, same answers, same types."""
+"""The tRPC door compared with the official server and clients: same requests, same answers, same types."""

@@ -20,7 +20,7 @@ MAX_HEADER_BYTES = 131_072
 
 @dataclass(frozen=True)
 class Reference:
-    """The official server, running."""
+    """The running official server."""
 
     url: str
     token: str = "sk_reference"
@@ -42,7 +42,7 @@ def superjson_reference(node: Path) -> Iterator[Reference]:
 
 @pytest.fixture(scope="session")
 def server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    """Ours, with a log that has what the reference's has, and nothing of other tests."""
+    """Our server, whose log has the events of the reference's log, and no events of other tests."""
     with (
         cloned(postgres_url, template, "test_conformance") as url,
         serving(tmp_path_factory.mktemp("conformance"), database_url=url) as started,
@@ -54,7 +54,7 @@ def server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFa
 def superjson_server(
     postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealServer]:
-    """The same that speaks superjson."""
+    """Such a server with superjson."""
     with (
         cloned(postgres_url, template, "test_conformance_superjson") as url,
         serving(tmp_path_factory.mktemp("conformance"), database_url=url, transformer="superjson") as started,
@@ -64,7 +64,7 @@ def superjson_server(
 
 @pytest.fixture(scope="session")
 def seeded(server: Server, reference: Server) -> tuple[Server, Server]:
-    """Ours and the reference, both with the events that the tests ask for."""
+    """Our server and the reference, both with the events that the tests need."""
     for peer in (server, reference):
         assert ask(peer, post("seed", "/events.log", SEED)).status == 200
         assert ask(peer, post("stream", "/events.logBatch", {"events": STREAMED})).status == 200
@@ -73,7 +73,7 @@ def seeded(server: Server, reference: Server) -> tuple[Server, Server]:
 
 @pytest.fixture(scope="session")
 def superjson_seeded(superjson_server: Server, superjson_reference: Server) -> tuple[Server, Server]:
-    """The same for superjson."""
+    """Our server and the reference with superjson, both with the events that the tests need."""
     for peer in (superjson_server, superjson_reference):
         assert ask(peer, post("seed", "/events.log", wrapped(SEED)), superjson=True).status == 200
         streamed = post("stream", "/events.logBatch", wrapped({"events": STREAMED}))

@@ -1,4 +1,4 @@
-"""Reads a stream of server-sent events down to what the protocol fixes, so that two servers can be compared."""
+"""Reads a stream of server-sent events, and reduces it to what the protocol fixes, to compare two servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEPT = {"id", "type", "data", "subjectId", "source", "metadata", "caughtUp"}
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """One event: a message with its value and the id to resume behind, or one of the protocol's own."""
+    """One event: a message with its value and the id after which to resume, or an event of the protocol itself."""
 
     name: str
     data: object
@@ -38,7 +38,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What must be equal. `ended`: the server closed the stream."""
+    """The parts of a stream that must be equal. `ended` is whether the server closed it."""
 
     status: int
     content_type: str
@@ -52,7 +52,7 @@ class Heard:
 
     @property
     def failure(self) -> Call | None:
-        """The call as the stream ended it, if by an error."""
+        """The failed call, if the stream ended with an error."""
         last = self.said[-1].data
         return last if isinstance(last, Call) else None
 
@@ -63,7 +63,7 @@ class Heard:
 
 
 def listen(server: Server, subscription: Subscription, *, superjson: bool = False) -> Heard | Answer:
-    """Subscribes and reads as long as the subscription says; whatever is no event stream is an `Answer`."""
+    """Subscribe, and read as long as the subscription says. Returns an `Answer` if the answer is no event stream."""
     for draft in subscription.before:
         _log(server, draft, superjson=superjson)
     meanwhile = subscription.meanwhile
@@ -71,7 +71,7 @@ def listen(server: Server, subscription: Subscription, *, superjson: bool = Fals
         if response.headers.get_content_type() != "text/event-stream":
             return answer_of(response, superjson=superjson)
         assert response.getheader("transfer-encoding") == "chunked", "a stream has no length"
-        assert response.getheader("content-encoding") is None, "whoever compresses a stream holds it back"
+        assert response.getheader("content-encoding") is None, "compression delays a stream"
         said: list[Said] = []
         ended = True
         for event in _events(response, superjson=superjson):
@@ -96,7 +96,7 @@ def listen(server: Server, subscription: Subscription, *, superjson: bool = Fals
 
 
 def known(value: Any) -> object:
-    """A value with what every server must say of it; of the rest (ids of its own, times, hashes) the kinds."""
+    """A value reduced to what must be equal at every server: ids, times and hashes become their kinds."""
     if not isinstance(value, dict):
         return value
     return {key: inner if key in KEPT else type(inner).__name__ for key, inner in value.items()}
@@ -126,7 +126,7 @@ def _events(response: http.client.HTTPResponse, *, superjson: bool) -> Iterator[
 
 
 def _check_restored(response: http.client.HTTPResponse) -> None:
-    """An untracked message takes the client's id away; the event behind it must give one back."""
+    """Check that the event after an untracked message, which clears the client's id, restores an id."""
     restored = next(_fields(response))
     assert restored.get("event") == "restore-id", restored
     assert restored["data"] == "", restored
@@ -134,7 +134,7 @@ def _check_restored(response: http.client.HTTPResponse) -> None:
 
 
 def _fields(response: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
-    """The fields of event after event. Between two are one or more empty lines."""
+    """Yield the fields of each event. Events are separated by one or more empty lines."""
     fields: dict[str, str] = {}
     while line := response.readline():
         assert line.endswith(b"\n"), f"the stream ends inside a line: {line!r}"

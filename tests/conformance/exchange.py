@@ -1,4 +1,4 @@
-"""Sends one raw request and reads the answer down to what the protocol fixes, so that two servers can be compared."""
+"""Sends a raw request, and reduces the answer to what the protocol fixes, to compare two servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK_BYTES = 65_536
 
 
 class Server(Protocol):
-    """A running server: `url` without the mount, `token` with every right."""
+    """A running server: `url` is without the mount, and `token` has all scopes."""
 
     @property
     def url(self) -> str: ...
@@ -33,7 +33,7 @@ class Server(Protocol):
 class Call:
     """The answer to one call: the shape of its data, or its error.
 
-    `path` is absent where `data.path` is. Values of successful calls are compared by their fields' kinds only.
+    `path` is absent if `data.path` is. Values of successful calls are compared only by the kinds of their fields.
     """
 
     data: object = None
@@ -44,7 +44,10 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What must be equal. `kind`: empty, single (object), array, or stream (JSON lines, decoded by index)."""
+    """The parts of an answer that must be equal.
+
+    `kind` is empty, single (object), array, or stream (JSON lines, decoded by index).
+    """
 
     status: int
     kind: str
@@ -56,7 +59,7 @@ class Answer:
 
 
 def ask(server: Server, request: Request, *, superjson: bool = False) -> Answer:
-    """Sends the request as it is declared and reads the answer, also one that comes before the body was taken."""
+    """Send the request as declared, and read the answer, even if it comes before the body was read."""
     with answering(server, request) as response:
         return answer_of(response, superjson=superjson)
 
@@ -65,7 +68,7 @@ def ask(server: Server, request: Request, *, superjson: bool = False) -> Answer:
 def answering(
     server: Server, request: Request, *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Iterator[http.client.HTTPResponse]:
-    """Sends the request as it is declared; the answer, its head read, until the end of the block."""
+    """Send the request as declared. Yields the answer, whose head was read."""
     where = urlsplit(server.url)
     with socket.create_connection((where.hostname, where.port), timeout_seconds) as connection:
         sender = threading.Thread(target=_send, args=(connection, _message(server, request)), daemon=True)
@@ -104,16 +107,16 @@ def _send(connection: socket.socket, message: list[bytes]) -> None:
 
 
 def answer_of(response: http.client.HTTPResponse, *, superjson: bool) -> Answer:
-    """The whole of an answer."""
+    """Read a whole answer."""
     body = response.read()
     kind, envelopes = _envelopes(body, superjson=superjson)
     calls = tuple(_call(envelope, superjson=superjson) for envelope in envelopes)
     whole = kind == "single" and calls[0].error is not None and calls[0].path is ...
     content_type = (response.headers.get_content_type() if response.getheader("content-type") else None) or None
     if whole and content_type == "text/plain":
-        content_type = "application/json"  # an accident of the reference
+        content_type = "application/json"  # the reference's content type is an accident
     if kind == "stream":
-        assert body.endswith(b"\n"), "a last line without a newline is never seen"
+        assert body.endswith(b"\n"), "clients never see a last line without a newline"
         assert response.getheader("transfer-encoding") == "chunked", "a stream has no length"
     return Answer(
         status=response.status,
@@ -132,7 +135,7 @@ def allowed(response: http.client.HTTPResponse) -> tuple[str, ...]:
 
 
 def varying(response: http.client.HTTPResponse) -> frozenset[str]:
-    """The headers that `vary` names, but for those that a server may add."""
+    """The headers that `vary` names, without those that a server may add."""
     return frozenset(word.lower() for word in _words(response.getheader("vary"))) - {"origin", "accept-encoding"}
 
 
@@ -158,7 +161,7 @@ def _envelopes(body: bytes, *, superjson: bool) -> tuple[str, list[Any]]:
 
 
 def _results(lines: list[Any]) -> list[Any]:
-    """The results of a stream by index: each placeholder replaced by what its chunk brought."""
+    """The results of a stream by index. Each placeholder is replaced by the value of its chunk."""
     head, *chunks = lines
     assert isinstance(head, dict), "the first line names every index"
     arrived = {chunk: (status, payload) for chunk, status, payload in chunks}
@@ -185,7 +188,7 @@ class _Instant:
 
 
 def revived(value: Any) -> Any:
-    """A superjson value with its Dates marked and its undefineds removed; refuses anything else."""
+    """A superjson value with its Dates marked and its undefineds removed. Fails for anything else."""
     assert isinstance(value, dict), f"not wrapped by superjson: {value!r}"
     assert value.keys() <= {"json", "meta"}, f"not wrapped by superjson: {value!r}"
     result = value["json"]
@@ -220,7 +223,7 @@ def _call(envelope: Any, *, superjson: bool) -> Call:
 
 
 def _only_wrapped(error: dict[str, Any]) -> dict[str, Any]:
-    """An error object of superjson, less what ours adds for a client without the transformer: the same, unwrapped."""
+    """An error object of superjson without the unwrapped copy that ours adds for clients without superjson."""
     wrapped: dict[str, Any] = error["json"]
     if wrapped["data"].get("reason") != "wrong_transformer":
         return error
@@ -229,7 +232,7 @@ def _only_wrapped(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def failed(error: Any, *, superjson: bool) -> Call:
-    """A call that came to this error object."""
+    """The call that failed with this error object."""
     if superjson and "json" in error:
         error = revived(_only_wrapped(error))
     assert error.keys() == {"message", "code", "data"}, error.keys()
@@ -245,13 +248,13 @@ def failed(error: Any, *, superjson: bool) -> Call:
 
 
 def check_refused(calls: Sequence[Call], refusal: Refusal) -> None:
-    """Every call came to the error of this refusal."""
+    """Check that every call failed with the error of this refusal."""
     assert {call.error for call in calls} == {refusal.error}
     assert all(refusal.names in call.message for call in calls), calls
 
 
 def shape(value: Any) -> object:
-    """Kinds of a value's fields. What an array holds, and whether a page has a next one, depends on the log."""
+    """The kinds of a value's fields, without the contents of arrays and next pages, which depend on the log."""
     if isinstance(value, Mapping):
         return {key: type(inner).__name__ for key, inner in value.items() if key != "nextCursor"}
     return type(value).__name__

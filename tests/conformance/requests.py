@@ -1,8 +1,8 @@
 """The requests that our tRPC door and the official server must answer alike, as data.
 
-Each is one raw HTTP/1.1 message: nothing here is normalised, since percent signs, slashes, repeated names and odd
-bodies are the point. `PLAIN` is for servers without a transformer, `SUPERJSON` for servers that speak superjson.
-Both expect that `SEED` has been logged.
+Each is one raw HTTP/1.1 message. Nothing is normalised, because percent signs, slashes, repeated names and odd bodies
+are what is tested. `PLAIN` is for servers without a transformer, `SUPERJSON` for servers that speak superjson. Both
+expect that `SEED` has been logged.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ Token = Literal["good", "bad", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One message. `target` follows the mount as it stands on the wire.
+    """One request. `target` follows the mount, as it is on the wire.
 
-    `or_status` lists other statuses with which a server is as right as the reference, provided that it answers a
-    well-formed error. With `refused` ours refuses what the reference takes. With `read_as` ours reads `headers` as the
-    reference reads these.
+    `or_status` lists other statuses that are as good as the reference's, if the answer is a well-formed error. If
+    `refused` is set, our server rejects what the reference accepts. If `read_as` is set, our server reads `headers` as
+    the reference reads these headers.
     """
 
     id: str
@@ -73,12 +73,12 @@ def query(value: object) -> str:
 
 
 def get(name: str, target: str, headers: Headers = (), **more: Unpack[More]) -> Request:
-    """A GET."""
+    """A GET request."""
     return Request(id=name, target=target, headers=tuple(headers), **more)
 
 
 def post(name: str, target: str, body: object = b"", headers: Headers = (type_json,), **more: Unpack[More]) -> Request:
-    """A POST; a body that is not bytes is sent as JSON."""
+    """A POST request. A body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else text(body).encode()
     return Request(id=name, method="POST", target=target, headers=tuple(headers), body=content, **more)
 
@@ -94,7 +94,7 @@ TWO = f"input={query(indexed({'limit': 1}, {'eventId': KNOWN}))}"
 
 
 def paths() -> Iterator[Request]:
-    """How the procedure's name is read from the path."""
+    """Ways to write the procedure's name in the path."""
     for name, path in {
         "plain": "/events.get",
         "percent-dot": "/events%2Eget",
@@ -189,7 +189,7 @@ def paths() -> Iterator[Request]:
 
 
 def batch_flags() -> Iterator[Request]:
-    """What makes a batch: the one `batch` parameter, if it is `1` exactly."""
+    """Requests for which only one `batch` parameter that is exactly `1` makes a batch."""
     for name, flag in {
         "one": "batch=1",
         "true": "batch=true",
@@ -221,7 +221,7 @@ def batch_flags() -> Iterator[Request]:
 
 
 def query_strings() -> Iterator[Request]:
-    """How the query string is read."""
+    """Ways to write the query string."""
     seeded = text({"eventId": KNOWN})
     for name, rest in {
         "none": "",
@@ -304,7 +304,7 @@ MALFORMED = {
 
 
 def malformed_json() -> Iterator[Request]:
-    """JSON that `JSON.parse` refuses, wherever an input may stand."""
+    """JSON that `JSON.parse` rejects, in every place of an input."""
     for name, raw in MALFORMED.items():
         inside = quote(raw, safe="")
         yield get(f"malformed-{name}-query", f"/events.get?input={inside}")
@@ -323,7 +323,7 @@ def malformed_json() -> Iterator[Request]:
 
 
 def odd_json() -> Iterator[Request]:
-    """JSON that no client writes and `JSON.parse` takes: a clean 400 is as good."""
+    """JSON that no client writes, but `JSON.parse` accepts. A clean 400 is as good."""
     draft = text(DRAFT).encode()
     deep = b"[" * 500 + b"]" * 500
     deeper = b"[" * 100_000 + b"]" * 100_000
@@ -634,7 +634,7 @@ def bodies() -> Iterator[Request]:
 
 
 def connection_params() -> Iterator[Request]:
-    """`connectionParams` on any URL: JSON null, or an object of texts."""
+    """`connectionParams` on any URL: they must be JSON null or an object of texts."""
     good = {"absent-object": {}, "object": {"client": "x"}, "null": None}
     bad = {"number": 1, "text": "x", "array": [], "array-of-text": ["x"], "true": True}
     bad_values: dict[str, object] = {"number": 1, "null": None, "object": {}, "boolean": False, "array": []}
@@ -662,7 +662,7 @@ def connection_params() -> Iterator[Request]:
 
 
 def streams() -> Iterator[Request]:
-    """Which headers ask for JSON lines, and what a stream is refused for."""
+    """Headers that ask for JSON lines, and reasons why a stream is rejected."""
     for name, headers in {
         "trpc-accept": [jsonl],
         "trpc-accept-upper-case": [("trpc-accept", "application/JSONL")],
@@ -698,7 +698,7 @@ def streams() -> Iterator[Request]:
 
 
 def tokens() -> Iterator[Request]:
-    """Missing and bad tokens: what is known about a name is answered before who asks."""
+    """Missing and bad tokens. A wrong name is reported before the token is checked."""
     calls = {
         "query": get("", GET_KNOWN),
         "query-bad-input": get("", "/events.get?input=1"),
@@ -741,7 +741,7 @@ UNDEFINED = wrapped(None, ["undefined"])
 
 
 def superjson() -> Iterator[Request]:
-    """The requests of a client with superjson, right and wrong."""
+    """Valid and invalid requests of a client with superjson."""
     known = {"eventId": KNOWN}
     day = "2024-01-01T00:00:00.000Z"
     pollution = wrapped({}, {"__proto__.limit": ["undefined"]})
@@ -777,7 +777,7 @@ def superjson() -> Iterator[Request]:
         "invalid": wrapped({"limit": 0}),
     }.items():
         yield get(f"list-{name}", f"/events.list?input={query(value)}")
-    # Input that nobody's client writes: any clean answer is right.
+    # Input that no client writes: any clean answer is right.
     for name, value in {
         "null-input": None,
         "map": wrapped([], ["map"]),

@@ -1,7 +1,7 @@
-"""What clients send over a WebSocket, and our door and the official server must answer alike, as data.
+"""Messages over a WebSocket that our door and the official server must answer alike, as data.
 
-A script is one socket's whole life. `PLAIN` is for servers without a transformer, `SUPERJSON` for servers that speak
-superjson. All expect the events that the requests and the subscriptions expect.
+A script is the whole life of one socket. `PLAIN` is for servers without a transformer, `SUPERJSON` for servers that
+speak superjson. All expect the events that the requests and the subscriptions expect.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tests.conformance.subscriptions import FIRST, FOURTH, LIVE_TYPE, SECOND, TH
 Method = Literal["query", "mutation", "subscription", "subscription.stop"]
 Message = dict[str, Any]
 Frame = str | bytes | tuple[str, ...]
-"""A text frame, a binary one, or a text that is sent in several fragments."""
+"""A text frame, a binary frame, or a text that is sent in several fragments."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Frames that are sent at once, and how many messages they are answered with."""
+    """Frames that are sent at once, and the number of messages that answer them."""
 
     frames: tuple[Frame, ...]
     answers: int
@@ -41,10 +41,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """One socket. `target` follows the mount; `token` is what the header carries. `closes`: in the end the server does.
+    """One socket. `target` follows the mount, and `token` is in the header. If `closes`, the server closes the socket.
 
-    `or_error`: what no client writes; a server that answers the first step with another error is as right.
-    `refused`: ours answers the first step with this, and the reference takes the script.
+    If `or_error`, no client writes this, and another error for the first step is as good. If `refused` is set, our
+    server answers the first step with it, and the reference accepts the script.
     """
 
     id: str
@@ -72,7 +72,7 @@ def script(name: str, *steps: Step, **more: Unpack[More]) -> Script:
 
 
 def step(*frames: object, answers: int = 1) -> Step:
-    """A step; what is no frame is sent as JSON."""
+    """A step. An object that is no frame is sent as JSON."""
     return Step(
         frames=tuple(frame if isinstance(frame, str | bytes | tuple) else text(frame) for frame in frames),
         answers=answers,
@@ -80,7 +80,7 @@ def step(*frames: object, answers: int = 1) -> Step:
 
 
 def call(id_: object, path: object, *inputs: object, method: str = "query", **params: object) -> Message:
-    """A call with one input or none; other `params` as they are named."""
+    """A call with one input or none, and with other `params`."""
     given = zip(["input"], inputs, strict=False)
     return {"id": id_, "method": method, "params": {"path": path, **dict(given), **params}}
 
@@ -101,23 +101,23 @@ def stop(id_: object) -> Message:
 
 
 def log(name: str) -> Message:
-    """Logs an event that one script logs: beside the answer, each of its live streams brings it."""
+    """Log an event that belongs to one script. Besides the answer, each live stream of the script gets it."""
     return mutate("log", "events.log", draft(f"{name}, over a socket"))
 
 
 def place_of(name: str) -> str:
-    """The id of what `log` logs."""
+    """The id of the event that `log` logs."""
     return fresh_id(f"{name}, over a socket")
 
 
 GET = call(1, "events.get", {"eventId": KNOWN})
 LIVE = {"type": LIVE_TYPE}
 STOP = step(stop(1))
-"""Answered by `stopped`."""
+"""The end of a subscription, which is answered by `stopped`."""
 
 
 def calls() -> Iterator[Script]:
-    """Queries and mutations, and what is unknown."""
+    """Queries, mutations and unknown procedures."""
     for name, message in {
         "query": GET,
         "query-no-input": call(1, "events.list"),
@@ -165,7 +165,7 @@ def calls() -> Iterator[Script]:
 
 
 def ids() -> Iterator[Script]:
-    """Ids, and `jsonrpc`: echoed as they came, or the frame is malformed."""
+    """Ids and `jsonrpc`, which are echoed unchanged unless the frame is malformed."""
     for name, id_ in {
         "zero": 0,
         "minus": -1,
@@ -218,12 +218,12 @@ def ids() -> Iterator[Script]:
 
 
 def _started(id_: object) -> int:
-    """`started` and the marker; or one error."""
+    """How many messages answer a subscription: `started` and the marker, or one error."""
     return 2 if isinstance(id_, str | int | float) and not isinstance(id_, bool) else 1
 
 
 def malformed() -> Iterator[Script]:
-    """Frames that are no messages: one error each, and the socket lives on."""
+    """Frames that are no messages. Each gets one error, and the socket stays open."""
     for name, raw in MALFORMED.items():
         yield script(f"malformed-{name}", step(raw.decode()))
     for name, value in KINDS.items():
@@ -270,7 +270,7 @@ def malformed() -> Iterator[Script]:
 
 
 def batches() -> Iterator[Script]:
-    """Frames of several messages: each is answered for itself."""
+    """Frames with several messages, each of which gets its own answer."""
     yield script("batch-empty", step([], answers=0))
     yield script("batch-of-one", step([GET]))
     yield script("batch-of-queries", step([GET, call(2, "events.list"), call(3, "nope")], answers=3))
@@ -372,7 +372,7 @@ def subscriptions() -> Iterator[Script]:
 
 
 def unknown_places() -> Iterator[Script]:
-    """Places that the log does not have."""
+    """Subscriptions from places that the log does not have."""
     for name, place in {"uuid": UNKNOWN, "text": "event-123"}.items():
         yield script(f"unknown-{name}-resume", step(subscribe(1, {}, lastEventId=place)))
         yield script(f"unknown-{name}-input", step(subscribe(1, {"lastEventId": place})))
@@ -380,13 +380,13 @@ def unknown_places() -> Iterator[Script]:
 
 
 def stops_beyond_the_limit() -> Script:
-    """More stops in one frame than a batch may have calls, as a page sends that leaves many streams at once."""
+    """More stops in one frame than a batch may have calls. A page sends them when it leaves many streams at once."""
     stops = [stop(1), *(stop(n) for n in range(2, MAX_BATCH_CALLS + 2))]
     return script("stops-beyond-the-limit", step(subscribe(1, LIVE)), step(stops), step(GET))
 
 
 def keepalive() -> Iterator[Script]:
-    """`PING` is answered, `PONG` is not, and nothing else is either of them."""
+    """`PING` is answered, and `PONG` is not. No other text is treated as one of them."""
     yield script("ping", step("PING"))
     yield script("ping-thrice", step("PING", "PING", "PING", answers=3))
     yield script("ping-while-subscribed", step(subscribe(1, LIVE)), step("PING"), STOP)
@@ -396,12 +396,12 @@ def keepalive() -> Iterator[Script]:
 
 
 def hello(data: object) -> Message:
-    """The first message of a socket that announced it."""
+    """The first message of a socket whose URL announces one."""
     return {"method": "connectionParams", "data": data}
 
 
 def callers() -> Iterator[Script]:
-    """Who calls is found once, by header, by the first message or by the URL; and a refusal ends the socket."""
+    """The caller is authenticated once, by header, first message or URL. A rejected caller's socket is closed."""
     calls_ = [GET, subscribe(2, {}), mutate("3", "events.log", SEED), call(4, "nope")]
     bad = {"token": "sk_nobody_nothing"}
     tokens: tuple[Token, Token] = ("none", "bad")
@@ -515,7 +515,7 @@ def with_superjson() -> Iterator[Script]:
 
 
 def refused() -> Iterator[Script]:
-    """What ours refuses and the reference takes, of a plain socket."""
+    """Scripts of a plain socket that our server rejects and the reference accepts."""
     for name, values in {"no-then-yes": (0, 1), "yes-then-no": (1, 0)}.items():
         target = "?" + "&".join(f"connectionParams={value}" for value in values)
         frames = [hello(None), GET] if values[0] else [GET]
@@ -525,7 +525,7 @@ def refused() -> Iterator[Script]:
 
 
 def refused_with_superjson() -> Iterator[Script]:
-    """What ours refuses and the reference takes, of a socket with superjson."""
+    """Scripts of a socket with superjson that our server rejects and the reference accepts."""
     yield script("superjson-empty", step(subscribe(1, {})), refused=WRONG_TRANSFORMER)
     yield script("superjson-resume-empty", step(subscribe(1, {}, lastEventId=THIRD)), refused=WRONG_TRANSFORMER)
 

@@ -1,4 +1,4 @@
-"""Plays a script over a raw WebSocket and reads the answers down to what the protocol fixes."""
+"""Plays a script over a raw WebSocket, and reduces the answers to what the protocol fixes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.conformance.scripts import Frame, Script, call
 TIMEOUT_SECONDS = 30
 LAST = "the last call"
 PING = '{"id":null,"method":"ping"}'
-"""What our server says on a socket on which it has said nothing for long: clients ignore it."""
+"""The message that our server sends on an idle socket. Clients ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One message: its kind (a `result.type`, `error`, or a bare text), and what it brings."""
+    """One message: its kind (a `result.type`, `error`, or a bare text) and its content."""
 
     kind: str
     jsonrpc: object = ...
@@ -34,19 +34,19 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """What must be equal: of each step what was told by id, in order; calls may overtake each other."""
+    """The messages that must be equal: those of each step, in order for each id. Calls may overtake each other."""
 
     steps: tuple[dict[str, list[Told]], ...]
     closed: bool
     raw: tuple[str, ...] = field(compare=False, repr=True)
 
     def count(self, step: int) -> int:
-        """How many messages a step was answered with."""
+        """How many messages answered a step."""
         return sum(len(told) for told in self.steps[step].values())
 
 
 def play(server: Server, script: Script, *, superjson: bool = False) -> Played:
-    """Plays all of it; then makes one more call, or sees the server close, so that nothing that was said is missed."""
+    """Play the whole script. Then make one more call, or wait for the server's close, so that no message is missed."""
     headers = {} if script.token == "none" else {"authorization": f"Bearer {_token(server, script)}"}
     url = f"{server.url.replace('http', 'ws')}/trpc{script.target}".replace("{token}", server.token)
     heard: list[list[str]] = []
@@ -96,7 +96,7 @@ def _send(socket: ClientConnection, frame: Frame, token: str) -> None:
 
 
 def _received(socket: ClientConnection) -> str:
-    """The next answer. On a slow machine the server may ping before it."""
+    """The next answer, without pings, which the server may send on a slow machine."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     received = socket.recv(TIMEOUT_SECONDS)
     while received == PING:
@@ -130,11 +130,12 @@ def _told(message: Any, *, superjson: bool) -> tuple[object, Told]:
         assert data["id"] == data["data"]["id"] == tracked, "the id of a tracked value is there twice"
         data = known(data["data"])
     elif isinstance(data, dict) and "caughtUp" in data:
-        # The client goes on behind the id of its last message: ours gives it the marker's place, the reference none.
+        # The client resumes after the id of its last message. Our server gives the marker an id, the reference does
+        # not.
         assert tracked in {..., data["cursor"]}, message
         data, tracked = known(data), ...
     elif isinstance(data, list):
-        data = "list"  # what the log holds by now
+        data = "list"  # its content depends on the log
     elif isinstance(data, dict):
         data = {key: type(inner).__name__ for key, inner in data.items() if key != "nextCursor"}
     return id_, Told(kind=result["type"], jsonrpc=jsonrpc, data=data, tracked=tracked)

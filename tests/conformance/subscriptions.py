@@ -1,6 +1,6 @@
 """The subscriptions by server-sent events that our door and the official server must answer alike, as data.
 
-Each is one raw request, as in `requests.py`. All expect `STREAMED` in the log, and nothing else of its types.
+Each is one raw request, as in `requests.py`. All expect `STREAMED` in the log, and no other event of its types.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ STREAMED: list[dict[str, object]] = [
     {"id": THIRD, "type": "stream.third.deep", "data": {"n": 2}, "occurredAt": "2024-12-09T01:00:00.5Z"},
     {"id": FOURTH, "type": "stream.fourth", "data": {"text": "é😀\n"}, "causationId": "w", "producer": "p"},
 ]
-"""What the streams of these tests have as their backlog."""
+"""The backlog of the streams in these tests."""
 
 LIVE_TYPE = "live.logged"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subscription(Request):
-    """One subscription. It is read up to the end of the stream, or the marker behind the backlog.
+    """One subscription. It is read up to the end of the stream, or to the marker after the backlog.
 
-    With `live` an event is logged as soon as the stream is connected, and it is read up to that event. With `resumes`
-    two events are logged before, of which the first is the place that the subscription names.
+    With `live`, an event is logged as soon as the stream is connected, and the stream is read up to it. With `resumes`,
+    two events are logged before, and the subscription resumes after the first.
     """
 
     live: bool = False
@@ -56,12 +56,12 @@ class Subscription(Request):
 
     @property
     def before(self) -> list[dict[str, object]]:
-        """The events that are logged before, the same at every server."""
+        """The events that are logged before; they are equal at every server."""
         return [draft(place_of(self.id)), draft(f"{self.id}, missed")] if self.resumes else []
 
     @property
     def meanwhile(self) -> dict[str, object]:
-        """The event that is logged meanwhile."""
+        """The event that is logged while the stream is open."""
         return draft(f"{self.id}, meanwhile")
 
 
@@ -79,37 +79,37 @@ class More(TypedDict, total=False):
 
 
 def fresh_id(name: str) -> str:
-    """The id of an event that one test logs."""
+    """The id of an event of one test."""
     return str(uuid5(NAMESPACE_URL, name))
 
 
 def draft(name: str) -> dict[str, object]:
-    """An event that one test logs."""
+    """An event of one test."""
     return {"id": fresh_id(name), "type": LIVE_TYPE, "data": {"name": name}}
 
 
 def place_of(name: str) -> str:
-    """What the event is called behind which the subscription of this name resumes."""
+    """The name of the event after which the subscription of this name resumes."""
     return f"{name}, place"
 
 
 def subscribe(name: str, target: str = "/events.stream", **more: Unpack[More]) -> Subscription:
-    """A subscription by whatever stands after the mount."""
+    """A subscription by the target after the mount."""
     return Subscription(id=name, target=target, **more)
 
 
 def backlog(**fields: object) -> dict[str, object]:
-    """An input that asks for the backlog and the marker behind it."""
+    """An input that asks for the backlog and the marker after it."""
     return {"type": "stream.*", "start": "beginning", "markers": True, **fields}
 
 
 def asking(name: str, value: object, *parameters: str, **more: Unpack[More]) -> Subscription:
-    """A subscription with an input, and perhaps other parameters behind it."""
+    """A subscription with an input, and maybe other parameters."""
     return subscribe(name, "/events.stream?" + "&".join([f"input={query(value)}", *parameters]), **more)
 
 
 def resuming(name: str, *inputs: object, header: bool = True) -> Subscription:
-    """A subscription that resumes, by the header or the input, behind an event that was logged a moment ago."""
+    """A subscription that resumes, by header or input, after an event that was logged just before."""
     place = fresh_id(place_of(name))
     headers = (("last-event-id", place),) if header else ()
     target = "/events.stream" + "".join(f"?input={query(value)}" for value in inputs)
@@ -128,7 +128,7 @@ BACKLOG = query(backlog())
 
 
 def backlogs() -> Iterator[Subscription]:
-    """What a stream brings of what was logged before."""
+    """Subscriptions to the backlog."""
     filters: dict[str, Mapping[str, object]] = {
         "everything": {},
         "type": {"type": "stream.first"},
@@ -167,7 +167,7 @@ def backlogs() -> Iterator[Subscription]:
 
 
 def inputs() -> Iterator[Subscription]:
-    """Inputs that are refused, each by an event."""
+    """Inputs that are rejected by an event of the stream."""
     fields: dict[str, Sequence[object]] = {
         "start": (1, "", True, [FIRST], {}, "x" * 513),
         "lastEventId": (1, "", True, [FIRST], {}, "x" * 513),
@@ -226,7 +226,7 @@ def bodies() -> Iterator[Subscription]:
 
 
 def resumes() -> Iterator[Subscription]:
-    """From where a stream goes on: header, `lastEventId`, `Last-Event-Id`, the input; the first that is there."""
+    """Places to resume from: header, `lastEventId`, `Last-Event-Id`, the input. The first that is present counts."""
     places: dict[str, tuple[str | None, str]] = {
         "header": (THIRD, ""),
         "query": (None, f"lastEventId={THIRD}"),
@@ -255,7 +255,7 @@ def resumes() -> Iterator[Subscription]:
     yield asking("resume-header-over-start", backlog(start=FIRST), headers=(("last-event-id", THIRD),))
     yield asking("resume-invalid-input", backlog(lastEventId=1), headers=(("last-event-id", THIRD),))
     yield asking("resume-too-long", backlog(), headers=(("last-event-id", "x" * 513),))
-    # What it is written into: an object, no input and null; other inputs stay as they are.
+    # The place is written into an object, a missing input and null. Other inputs are not changed.
     for name, value in KINDS.items():
         yield resuming(f"resume-kind-{name}", value)
     yield resuming("resume-no-input")
@@ -263,7 +263,7 @@ def resumes() -> Iterator[Subscription]:
 
 
 def unknown_places() -> Iterator[Subscription]:
-    """Places that the log does not have."""
+    """Subscriptions from places that the log does not have."""
     for name, place in {"uuid": UNKNOWN, "text": "event-123", "reserved": "NOW"}.items():
         header = ("last-event-id", place)
         yield asking(f"unknown-{name}-header", {}, headers=(header,), live=True)
@@ -273,7 +273,7 @@ def unknown_places() -> Iterator[Subscription]:
 
 
 def callers() -> Iterator[Subscription]:
-    """Missing and bad tokens, and where a token may stand."""
+    """Missing and bad tokens, and the places where a token may be."""
     tokens: tuple[Token, Token] = ("none", "bad")
     for token in tokens:
         yield asking(f"token-{token}", backlog(), token=token)
@@ -304,7 +304,7 @@ def callers() -> Iterator[Subscription]:
 
 
 def whole_requests() -> Iterator[Subscription]:
-    """What is refused, or named otherwise, before anything streams."""
+    """Requests that are rejected, or named differently, before the stream begins."""
     for name, path in {
         "percent-dot": "/events%2Estream",
         "trailing-slash": "/events.stream/",
@@ -363,7 +363,7 @@ def whole_requests() -> Iterator[Subscription]:
 
 
 def with_superjson() -> Iterator[Subscription]:
-    """The subscriptions of a client with superjson, right and wrong."""
+    """Valid and invalid subscriptions of a client with superjson."""
     day = "2024-01-01T00:00:00.000Z"
     undefined = backlog(source=None, subjectId=None)
     for name, value in {
@@ -383,7 +383,7 @@ def with_superjson() -> Iterator[Subscription]:
     }.items():
         yield asking(f"superjson-{name}", value)
         yield posting(f"superjson-{name}-by-post", value)
-        if name != "null":  # the stream would be silent
+        if name != "null":  # that stream would be silent
             yield asking(f"superjson-{name}-resuming", value, headers=(("last-event-id", THIRD),))
     for name, value in {"undefined": UNDEFINED, "live": wrapped({"type": "live.*"})}.items():
         yield asking(f"superjson-{name}", value, live=True)

@@ -1,4 +1,4 @@
-"""The official clients, v10 and v11, with every link and both transformers, live through the same story."""
+"""The official clients, v10 and v11, run the same story with every link and both transformers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIVE_COMBINATIONS = [
 
 @pytest.fixture(scope="session")
 def restless_server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that pings whoever is idle for a moment, and has streams opened again after a second of silence."""
+    """A server that pings after a moment of silence, and whose clients reopen streams after a second of it."""
     with (
         cloned(postgres_url, template, "test_restless") as url,
         serving(
@@ -67,12 +67,12 @@ def test_a_stream_over_a_socket_goes_on_with_the_next_key(node: Path, server: Se
 def test_a_stream_over_a_socket_is_told_that_the_next_key_is_no_good_either(
     node: Path, server: Server, version: str
 ) -> None:
-    # Not with `retryLink`: an earlier one loses a stream over a socket that is answered by an error.
+    # Not with `retryLink`: its earlier versions lose a stream over a socket after an error.
     assert _ended_key(node, version, "eager", server, "sk_wrong")["outcome"] == "UNAUTHORIZED"
 
 
 def _ended_key(node: Path, version: str, links: str, server: Server, next_token: str) -> dict[str, Any]:
-    """What `ended_key.mjs` prints."""
+    """Run `ended_key.mjs`, and return what it prints."""
     command = ["node", "ended_key.mjs", version, links, server.url, server.token, next_token]
     ran = subprocess.run(command, cwd=node, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -1,4 +1,4 @@
-"""The served TypeScript contract: right calls compile and run, wrong calls do not compile."""
+"""The served TypeScript contract: right calls compile and run, and wrong calls do not compile."""
 
 from __future__ import annotations
 
@@ -48,12 +48,15 @@ RIGHT = [
     ("source: 'alien', markers: true", "source: 'sync', markers: true"),
     ("{ marker: true }", "{ markers: true }"),
 ]
-"""What `wrong.ts` has, and what it should have."""
+"""Wrong code in `wrong.ts`, and the right code instead."""
 
 
 @pytest.fixture(scope="module")
 def corrected(node: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What the compiler says of copies of `wrong.ts`, each of them right in one place. It runs once for all of them."""
+    """The compiler's errors in copies of `wrong.ts`, each of which is right in one place.
+
+    It runs once for all of them.
+    """
     project = _project(node, server, tmp_path_factory.mktemp("corrected"), transformer="none")
     text = (project / "wrong.ts").read_text()
     for place, (wrong, right) in enumerate(RIGHT):
@@ -92,7 +95,7 @@ def test_a_contract_without_the_servers_package_is_an_error(
     name: str,
     is_noticed: bool,  # noqa: FBT001
 ) -> None:
-    """As pnpm installs it: `@trpc/client` finds its own `@trpc/server`, the project finds none."""
+    """With pnpm, `@trpc/client` finds its own `@trpc/server`, but the project finds none."""
     (tmp_path / "node_modules" / "@trpc").mkdir(parents=True)
     for package in ("@trpc/client", "typescript"):
         (tmp_path / "node_modules" / package).symlink_to(node / "node_modules" / package)

@@ -1,4 +1,4 @@
-"""Our WebSockets are those of the official server."""
+"""Our WebSockets behave like those of the official server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ Both = tuple[Future[Played], Future[Played]]
 
 @pytest.fixture(scope="session")
 def refused(seeded: tuple[Server, Server], superjson_seeded: tuple[Server, Server]) -> Iterator[dict[str, Both]]:
-    """What came of the sockets that the server closes, ours and the reference's: it takes a while, so many at once."""
+    """The results of the scripts whose sockets the server closes, at our server and the reference.
+
+    They run together, because each takes a while.
+    """
     with ThreadPoolExecutor(AT_ONCE) as pool:
 
         def begun(script: Script, peers: tuple[Server, Server], *, superjson: bool) -> Both:

@@ -1,4 +1,4 @@
-"""Our subscriptions by server-sent events are those of the official server."""
+"""Our subscriptions by server-sent events behave like those of the official server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _compare(peers: tuple[Server, Server], subscription: Subscription, *, superj
 
 
 def _failures(told: Heard | Answer) -> tuple[Call, ...]:
-    """The errors that a subscription came to, before its stream or as the end of it."""
+    """The errors of a subscription, before its stream or at the end of it."""
     if isinstance(told, Answer):
         assert [told.status] == [call.error[2] for call in told.calls if call.error]
         return told.calls
