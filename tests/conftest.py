@@ -1,4 +1,4 @@
-"""Fixtures: one embedded PostgreSQL a run, one migrated template, a clone for each test that stores."""
+"""Fixtures: one embedded PostgreSQL for each run, one migrated template, and a clone for each test that writes."""
 
 import itertools
 import os
@@ -23,10 +23,10 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of this run's PostgreSQL, database `postgres`. Who runs the tests may log in as any role.
+    """The URL of this run's PostgreSQL, database `postgres`. The user of the tests may log in as any role.
 
-    It waits for no disk: nobody cuts its power, and a database is made and dropped ten times as fast. Tests of crashes
-    have a PostgreSQL of their own.
+    It does not wait for the disk, so that a database is created and dropped ten times as fast. Tests of crashes have a
+    PostgreSQL of their own.
     """
     data_dir = tmp_path_factory.mktemp("pg")
     with postgres(data_dir, ours=True) as url:
@@ -67,7 +67,7 @@ def server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def superjson_server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same that speaks superjson."""
+    """A shared server that speaks superjson."""
     with (
         cloned(postgres_url, template, f"test_{next(_numbers)}") as url,
         serving(tmp_path_factory.mktemp("superjson"), database_url=url, transformer="superjson") as started,
@@ -83,7 +83,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """The folder of the node scripts, its packages installed as its lock says.
+    """The folder of the node scripts, with the packages of its lock file installed.
 
     Without node the tests are skipped; in CI they fail.
     """

@@ -1,4 +1,4 @@
-"""Which changes of a Struct keep all that was stored under it, and what is said of those that do not."""
+"""Which changes of a Struct keep stored data valid, and the messages for those that do not."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ class Square(Section, frozen=True, kw_only=True, tag=True):
 
 
 class Author(Section, frozen=True, kw_only=True):
-    """Who wrote it."""
+    """The author of something."""
 
     name: str
 

@@ -1,6 +1,6 @@
-"""The JSON Schemas say what the server does: what it takes and what it answers validates, what it refuses does not.
+"""The JSON Schemas match the server: accepted inputs and outputs validate, and rejected inputs do not.
 
-What a schema cannot say is listed in `UNSAID`.
+`UNSAID` lists what a schema cannot express.
 """
 
 import json
@@ -57,17 +57,17 @@ OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspace
 UNSAID = (
     "is a number that not every reader can hold",
     "must be a number that a double can hold",
-    "must be an ISO 8601 time",  # on a day, or at an hour, that there is not
+    "must be an ISO 8601 time",  # on a day or at an hour that does not exist
     "must be a time from year 1 to 9999 in UTC",
     "is nested deeper than",
     "is more than a filter may have",
     "is in the order already",
 )
-"""What the server refuses and a schema may take."""
+"""Messages of inputs that the server rejects but a schema may accept."""
 
 
 def _as_ecma(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[Any]:
-    """As ECMA-262 reads `$`: the very end."""
+    """Check a pattern as ECMA-262 does: `$` matches only at the very end."""
     return Draft202012Validator.VALIDATORS["pattern"](  # type: ignore[no-any-return]
         validator, re.sub(r"\\.|\$", lambda token: r"\Z" if token[0] == "$" else token[0], pattern), instance, schema
     )
@@ -93,7 +93,7 @@ def _filter_validator() -> Any:
 
 
 def _closed(schema: Any) -> Any:
-    """The same, but what it does not name is refused."""
+    """The schema, changed so that it rejects members that it does not name."""
     if isinstance(schema, list):
         return [_closed(each) for each in schema]
     if not isinstance(schema, dict):
@@ -103,7 +103,7 @@ def _closed(schema: Any) -> Any:
 
 
 def _refused(name: str, sent: object) -> list[str] | None:
-    """What the server has against an input, before it looks at what it stores; None where it takes it."""
+    """The messages with which the server rejects an input, before it reads stored data; None if it accepts it."""
     procedure = registry()[name]
     try:
         value = decoded(json.dumps(sent).encode(), procedure.decoder, METADATA)
@@ -167,7 +167,7 @@ VALUES = st.recursive(
 
 @st.composite
 def altered(draw: Any, good: Any) -> Any:
-    """A good input with other things at a few places, or less, or more."""
+    """A good input with a few places replaced, removed or added."""
     sent = good
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(paths(sent)))
@@ -419,7 +419,7 @@ def test_kinds_of_extensions_stand_in_metadata_and_filters() -> None:
     validator = Validator({"$ref": "#/$defs/EventFilter", "$defs": answer["contract"]["$defs"]})
     assert answer["taken"] == [taken for _, taken in EXTENDED]
     assert [validator.is_valid(each) for each, _ in EXTENDED] == answer["taken"]
-    assert validator.is_valid({"metadata.place.name.x": "a"}), "which the server refuses, and no plain pattern can"
+    assert validator.is_valid({"metadata.place.name.x": "a"}), "the server rejects it, but a plain pattern cannot"
     kinds = {kind["name"]: kind for kind in answer["kinds"]}
     assert [name for name, kind in kinds.items() if not kind["builtIn"]] == ["review", "place", "tree"]
     assert kinds["review"]["description"] == "What a reviewer thought."
@@ -441,7 +441,7 @@ def test_the_contract_is_the_same_each_time() -> None:
 
 
 def _story(door: Door) -> Iterator[tuple[str, Any]]:
-    """Every procedure's name, with something that it answered."""
+    """Yield every procedure's name with one of its outputs."""
 
     def call(name: str, sent: object = None) -> Any:
         query = registry()[name].kind is Kind.QUERY

@@ -1,4 +1,4 @@
-"""The walk over Structs: which members there are in each way, and where null may stand."""
+"""The walk over Structs: which members exist as input and as output, and where null is allowed."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ MEMBERS = {
         {"needed": "", "nullable": "null", "preset": "", "unset": "null", "left_out": "?"},
     ),
 }
-"""`?`: it may be absent. `null`: it may be null."""
+"""The members of the Structs as printed: with `?` they may be absent, with `null` they may be null."""
 
 
 @pytest.mark.parametrize(("struct", "way", "expected"), MEMBERS.values(), ids=MEMBERS)

@@ -1,4 +1,4 @@
-"""What the TypeScript contract says. That it compiles, and refuses wrong calls, is the conformance tests' part."""
+"""The text of the TypeScript contract. The conformance tests check that it compiles and rejects wrong calls."""
 
 import json
 import re
@@ -79,7 +79,7 @@ print(typescript(registry(), transformer=sys.argv[1]))
 
 
 class Colour(StrEnum):
-    """Of a lamp."""
+    """The colour of a lamp."""
 
     RED = "red"
     GREEN = "green"
@@ -135,13 +135,13 @@ def interface(contract: str, name: str) -> str:
 
 
 def _registering(script: str = REGISTERING, *arguments: str) -> str:
-    """The contract of a process that registers something: registration lasts as long as its process."""
+    """The contract of another process that registers something, because a registration lasts as long as its process."""
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def _has(wanted: dict[str, dict[str, object]], fields: Fields) -> bool:
-    """Whether the field has the operator, whatever it is asked to compare with."""
+    """Whether the field has the operator, whatever value it is compared with."""
     with pytest.raises(InvalidInput) as refused:
         parse_filter(wanted, "filter", fields)
     return "is no operator of" not in refused.value.issues[0].message
@@ -190,7 +190,7 @@ def test_metadata_has_the_registered_kinds() -> None:
 
 
 def _union(contract: str, name: str) -> list[str]:
-    """The members of an event's type that its `type` tells apart."""
+    """The members of the union of an event's type, which are distinguished by `type`."""
     declared = contract.split(f"export type {name} = {{\n", 1)[1].split("\n);\n", 1)[0]
     return [line.removeprefix("  | ") for line in declared.split("} & (\n", 1)[1].splitlines()]
 
@@ -252,7 +252,7 @@ def test_filters_and_orders_have_the_registered_kinds() -> None:
     assert '  "metadata.review"?: null | ObjectOperators;' in members
     assert '  "metadata.review.stars"?: number | null | NumberOperators;' in members
     assert '  "metadata.review.reviewedAt"?: string | Date | null | InstantOperators;' in members
-    assert "[path: `metadata.place.${string}`]: " in members  # its Struct takes unknown members
+    assert "[path: `metadata.place.${string}`]: " in members  # its Struct accepts unknown members
     assert "[path: `metadata.place.notes.${string}`]: " in members
     assert "[path: `metadata.review.${string}`]" not in members
     assert '\n  | "metadata.review.stars"\n' in contract
@@ -456,7 +456,7 @@ def test_namespaces_nest() -> None:
 
 
 class Toggle(Input, frozen=True, kw_only=True):
-    """One way of saying which lamps."""
+    """An input that names lamps in one of several ways."""
 
     ids: Annotated[list[ShortText], Meta(max_length=9, extra={"message": "must have at most 9 ids"})] | None = None
     from_room: UUID | None = None
@@ -531,7 +531,7 @@ def test_a_list_by_pages_needs_an_input() -> None:
 
 
 class LampBroken(Conflict):
-    """Somebody has to mend the lamp."""
+    """The lamp must be repaired."""
 
     code = "lamp_broken"
 

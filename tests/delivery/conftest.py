@@ -1,4 +1,4 @@
-"""Fixtures: an authority for certificates, and both event loops."""
+"""Fixtures: a certificate authority, and both event loops."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 
 @pytest.fixture(params=list(LOOPS))
 def run(request: pytest.FixtureRequest) -> Run:
-    """Runs a coroutine, under Python's own event loop and under the one that serves."""
+    """Run a coroutine, once in Python's own event loop and once in the server's."""
 
     def running(story: Coroutine[Any, Any, Any]) -> Any:
         with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
@@ -32,7 +32,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An authority of the run's own. Without openssl the tests are skipped; in CI they fail."""
+    """A certificate authority for this run. Without openssl the tests are skipped; in CI they fail."""
     if shutil.which("openssl") is None:
         reason = "openssl not found: no certificates can be made"
         if os.environ.get("CI") == "true":

@@ -1,10 +1,10 @@
-"""A resolver of names that are told to it."""
+"""A resolver with prepared answers."""
 
 from collections.abc import Sequence
 
 
 class Names:
-    """Answers each lookup with the next of its answers, the last one again and again; an exception is raised."""
+    """Answers each lookup with its next answer, and repeats the last one. An answer that is an exception is raised."""
 
     def __init__(self, *answers: Sequence[str] | Exception) -> None:
         self._answers = list(answers)

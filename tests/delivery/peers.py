@@ -1,4 +1,4 @@
-"""Receivers of webhooks, well-behaved and hostile: real sockets, each in a thread of its own."""
+"""Well-behaved and hostile receivers of webhooks: real sockets, each in its own thread."""
 
 import socket
 import ssl
@@ -16,16 +16,16 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @dataclass
 class Peer:
-    """A receiver that runs."""
+    """A running receiver."""
 
     port: int
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
-    """Each request as it came: head and body."""
+    """The bytes of each request, head and body."""
     names: list[str | None] = field(default_factory=list)
-    """The name of each TLS handshake (SNI)."""
+    """The name (SNI) of each TLS handshake."""
     ended: threading.Event = field(default_factory=threading.Event)
-    """A connection has ended, by whichever side."""
+    """Set when either side has ended a connection."""
 
     def head(self, at: int = 0) -> dict[str, str]:
         """The headers of a request, names in lower case, the request line as ``."""
@@ -45,7 +45,7 @@ def peer(
     address: str = "127.0.0.1",
     reads: bool = True,
 ) -> Iterator[Peer]:
-    """A receiver that reads a request (if it `reads`), then answers these bytes, or does this, and closes."""
+    """Run a receiver that reads a request (if `reads`), then sends these bytes or calls this function, and closes."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as listener:
         running = Peer(listener.getsockname()[1])
@@ -82,7 +82,7 @@ def peer(
 
 
 def until_closed(connection: socket.socket) -> None:
-    """Do nothing until the other side goes."""
+    """Do nothing until the other side closes the connection."""
     while connection.recv(65536):
         pass
 
@@ -107,7 +107,7 @@ def _request(connection: socket.socket) -> bytes:
 
 
 class Authority:
-    """A certificate authority of one test run, made by openssl."""
+    """A certificate authority for one test run, made by openssl."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -115,11 +115,11 @@ class Authority:
                       " -days 30 -subj /CN=test-authority")  # fmt: skip
 
     def trust(self) -> ssl.SSLContext:
-        """What trusts this authority alone."""
+        """An SSL context that trusts only this authority."""
         return ssl.create_default_context(cafile=str(self._folder / "ca.pem"))
 
     def server(self, names: str) -> ssl.SSLContext:
-        """A server whose certificate is for `names` (`DNS:a.test,IP:127.0.0.1`)."""
+        """An SSL context of a server whose certificate is for `names` (`DNS:a.test,IP:127.0.0.1`)."""
         (self._folder / "names").write_text(f"subjectAltName={names}\n")
         self._openssl("req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout leaf.key -out leaf.csr"
                       " -subj /CN=receiver")  # fmt: skip

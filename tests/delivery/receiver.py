@@ -1,4 +1,4 @@
-"""A receiver of webhooks for many deliveries at once: one thread, its own event loop, real sockets."""
+"""A receiver of many webhook deliveries at once: one thread with its own event loop, and real sockets."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ import msgspec
 
 @dataclass(frozen=True)
 class Received:
-    """One request."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -21,16 +21,16 @@ class Received:
 
     @property
     def json(self) -> Any:
-        """What the body says."""
+        """The decoded body."""
         return msgspec.json.decode(self.body)
 
 
 Answer = bytes | float | None
-"""What a receiver does: answers these bytes, hangs for so many seconds, or (None) closes at once."""
+"""How a receiver reacts: it sends these bytes, hangs for so many seconds, or (None) closes at once."""
 
 
 def status(code: int, body: bytes = b"", *headers: str) -> bytes:
-    """An answer."""
+    """The bytes of an answer with this status."""
     lines = [f"HTTP/1.1 {code} Said", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -40,23 +40,23 @@ OK = status(200, b"ok")
 
 @dataclass
 class Receiver:
-    """A receiver that runs. `behaviour` may be replaced at any time."""
+    """A running receiver. `behaviour` may be replaced at any time."""
 
     port: int = 0
     behaviour: Callable[[Received], Answer] = lambda _: OK
     received: list[Received] = field(default_factory=list)
     answered: list[Received] = field(default_factory=list)
-    """Those that were answered with success."""
+    """The requests that were answered with success."""
     open: int = 0
     most_open: int = 0
-    """Connections at the same time: now, and at most."""
+    """The number of open connections now, and its maximum."""
 
     def url(self, path: str = "/hook") -> str:
-        """Where to post to."""
+        """The URL to post to."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
@@ -85,7 +85,7 @@ class Receiver:
 
 @contextmanager
 def receiving(behaviour: Callable[[Received], Answer] = lambda _: OK) -> Iterator[Receiver]:
-    """A receiver, until the end of the block."""
+    """Run a receiver during the block."""
     receiver = Receiver(behaviour=behaviour)
     loop = asyncio.new_event_loop()
     started = threading.Event()
@@ -98,7 +98,7 @@ def receiving(behaviour: Callable[[Received], Answer] = lambda _: OK) -> Iterato
 
         await ended.wait()
         server.close()
-        await asyncio.sleep(0.05)  # what was just accepted
+        await asyncio.sleep(0.05)  # for connections that were just accepted
 
     def serve() -> None:
         loop.run_until_complete(run())

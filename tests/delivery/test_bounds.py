@@ -1,4 +1,4 @@
-"""Who may manage webhooks cannot make a server post, store, look up or show more than it can bear."""
+"""A caller that manages webhooks cannot make a server post, store, look up or show more than it can handle."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ FROM generate_series(1, %s) AS n
 
 @pytest.fixture(scope="module")
 def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server that may call this machine, and tries again in an hour."""
+    """A server that may call this machine, and retries after an hour."""
     with (
         cloned(postgres_url, template, "test_webhook_bounds") as url,
         serving(
@@ -61,7 +61,7 @@ def hooks(keyed: Keyed, receiver: Receiver) -> Hooks:
 
 
 def batch(hooks: Hooks, name: str, value: object, count: int) -> list[dict[str, Any]]:
-    """What came of so many equal mutations in one request."""
+    """The results of `count` equal mutations in one request."""
     path = ",".join([f"subscriptions.{name}"] * count)
     answer = web.post(
         f"{hooks.server.url}/trpc/{path}",
@@ -83,7 +83,7 @@ def test_tests_of_a_workspace_are_few_at_once_and_the_rest_is_refused(hooks: Hoo
     refused = [each["error"]["data"] for each in answers if "error" in each]
     assert len(done) == MAX_TESTS_EACH + MAX_TESTS_WAITING_EACH
     assert len(refused) == 100 - len(done)
-    assert hooks.receiver.most_open < 2 * MAX_TESTS_EACH  # one that was given up is seen to close a little later
+    assert hooks.receiver.most_open < 2 * MAX_TESTS_EACH  # the receiver sees a close a little later
     assert len(hooks.receiver.received) == len(done)
     assert {(each["code"], each["retryAfterSeconds"]) for each in refused} == {("TOO_MANY_REQUESTS", TIMEOUT_SECONDS)}
     hooks.receiver.behaviour = lambda _: status(204)
@@ -104,7 +104,7 @@ def test_tests_of_many_workspaces_to_one_host_are_few_at_once(hooks: Hooks, keye
     answers = [each for answers in asyncio.run(story()) for each in answers]
     assert len(answers) == 3 * MAX_TESTS_EACH
     assert all("result" in each for each in answers)
-    assert hooks.receiver.most_open < 2 * MAX_TESTS_EACH  # one that was given up is seen to close a little later
+    assert hooks.receiver.most_open < 2 * MAX_TESTS_EACH  # the receiver sees a close a little later
 
 
 def test_deliveries_of_a_workspace_leave_room_for_the_others(hooks: Hooks, keyed: Keyed) -> None:
@@ -182,7 +182,7 @@ def test_replays_of_a_workspace_are_made_one_by_one(hooks: Hooks) -> None:
     answers = batch(hooks, "replay", {"subscriptionId": id_, "fromSeq": 0, "toSeq": 9}, 100)
 
     done = [each["result"]["data"] for each in answers if "result" in each]
-    assert 9 <= len(done) < 50, "one is made and eight wait; others come when the first are through"
+    assert 9 <= len(done) < 50, "one runs and eight wait; others may begin when the first are done"
     assert sorted(each["deliverySeq"] for each in done) == [2 * number for number in range(1, len(done) + 1)]
     assert {each["error"]["data"]["code"] for each in answers if "error" in each} == {"TOO_MANY_REQUESTS"}
 
@@ -222,14 +222,14 @@ def test_a_page_of_deliveries_ends_when_their_answers_are_large(hooks: Hooks) ->
 
 
 class Hung:
-    """Name servers that never answer, for some names, until they are let go."""
+    """A resolver that does not answer for some names until it is released."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.let_go = asyncio.Event()
 
     async def __call__(self, host: str, _port: int) -> Sequence[str]:
-        """Every address."""
+        """The addresses of a host."""
         self.asked.append(host)
         if host.endswith(".hung.example"):
             await self.let_go.wait()

@@ -16,7 +16,7 @@ from app.settings import networks
 from tests.delivery.names import Names
 from tests.kit.examples import examples
 
-SPECIAL_V4 = [network for network, _ in module._SPECIAL[4]]  # noqa: SLF001 - the table is what is tested
+SPECIAL_V4 = [network for network, _ in module._SPECIAL[4]]  # noqa: SLF001 - this table is tested
 SPECIAL_V6 = [network for network, _ in module._SPECIAL[6]]  # noqa: SLF001
 
 REFUSED = {
@@ -162,7 +162,7 @@ def test_a_public_address_is_allowed_as_written_and_as_resolved(address: str) ->
 
 
 def _forms(address: IPv4Address) -> list[IPv6Address]:
-    """Every IPv6 address that leads to `address`, in each known way."""
+    """All IPv6 addresses that lead to `address` in any known way."""
     number = int(address)
     return [
         IPv6Address(number),  # v4-compatible
@@ -452,7 +452,7 @@ def test_lookups_that_hang_are_bounded_and_let_go(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(_resolved(resolver, "third.test"), 0.2)
         assert asked == ["slow.test", "slow.test"]
-        for task in slow:  # nobody waits for them, but they still hold their places
+        for task in slow:  # nobody waits for them, but they still take up places
             task.cancel()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(_resolved(resolver, "third.test"), 0.2)

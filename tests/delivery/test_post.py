@@ -1,4 +1,4 @@
-"""One call of a webhook, to receivers that behave and to those that do not."""
+"""One call of a webhook, to well-behaved and to hostile receivers."""
 
 import asyncio
 import gzip
@@ -25,12 +25,12 @@ from tests.delivery.peers import OK, Authority, Peer, peer, until_closed
 from tests.kit.servers import until
 
 HOST = "hooks.example.test"
-"""A name that no real resolver knows: whoever looks it up anew finds nothing."""
+"""A name that no real resolver knows, so a second lookup would fail."""
 
 LOOPBACK = networks(["127.0.0.0/8", "::1/128"])
 
 LIMIT_SECONDS = 15
-"""What a call may take on a busy machine. One that hangs takes 20 or more, or its timeout of 60."""
+"""How long a call may take on a busy machine. A call that hangs takes 20 s or more, or its timeout of 60 s."""
 
 
 def _guard(*answers: list[str] | Exception, allow_http: bool = True) -> Guard:
@@ -157,7 +157,7 @@ def test_the_call_goes_to_the_address_that_was_checked(run: Run) -> None:
         second = run(_post(receiver, guard))
 
     assert (first.status, receiver.connections) == (200, 1)
-    assert names.asked == [(HOST, receiver.port)] * 2  # once for each attempt: nobody asks again between check and use
+    assert names.asked == [(HOST, receiver.port)] * 2  # one lookup for each attempt: none between check and use
     assert (second.status, second.error) == (
         None,
         "The URL must not lead to an address that is not public, as its host now does",
@@ -337,7 +337,7 @@ def _endless(first: bytes, then: bytes, *, pause: float = 0, sent: list[int] | N
 
 
 def _ends(receiver: Peer, run: Run, *, timeout_seconds: float = 60) -> PostResult:
-    """The outcome of a call; the receiver must see its connection end while the caller's loop runs on."""
+    """The result of a call. The receiver must see its connection end while the caller's loop still runs."""
 
     async def story() -> PostResult:
         outcome = await _post(receiver, timeout_seconds=timeout_seconds)
@@ -356,7 +356,7 @@ def test_an_endless_body_is_cut_off(run: Run) -> None:
 
     assert (outcome.status, outcome.error, outcome.body) == (200, None, b"x" * MAX_BODY_BYTES)
     assert outcome.elapsed_seconds < LIMIT_SECONDS
-    assert sum(sent) < 20_000_000  # what the buffers of the system take
+    assert sum(sent) < 20_000_000  # the buffers of the system take this much
 
 
 def test_a_body_of_a_claimed_terabyte_is_cut_off(run: Run) -> None:
@@ -581,4 +581,4 @@ def test_a_hundred_hostile_receivers_take_no_longer_than_one(run: Run) -> None:
         outcomes = run(story(iter([hanging, dripping] * 50)))
 
     assert {outcome.status for outcome in outcomes} == {None}
-    assert time.monotonic() - started < 2 * LIMIT_SECONDS  # one after the other they take 100
+    assert time.monotonic() - started < 2 * LIMIT_SECONDS  # one after the other would take 100 s

@@ -1,4 +1,4 @@
-"""Queues are few at once and taken in order, the line behind them is short, and who leaves it is not missed."""
+"""Only a few tasks have a turn at once, the others wait in order in a short line, and may leave it."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from app.delivery.queues import Queues, TooManyWaitError
 
 
 class Work:
-    """Tasks that take a turn and keep it until they are let go."""
+    """Tasks that take a turn and keep it until they are released."""
 
     def __init__(self, queues: Queues) -> None:
         self.queues = queues
@@ -17,7 +17,7 @@ class Work:
         self.ends: dict[int, asyncio.Event] = {}
 
     async def begin(self, number: int, key: str = "a") -> asyncio.Task[None]:
-        """A task that wants a turn for `key`."""
+        """Start a task that wants a turn for `key`."""
         self.ends[number] = asyncio.Event()
         task = asyncio.create_task(self._work(number, key))
         self.tasks.append(task)
@@ -25,7 +25,7 @@ class Work:
         return task
 
     async def end(self, number: int) -> None:
-        """Let one go."""
+        """Release a task."""
         self.ends[number].set()
         for _ in range(5):
             await asyncio.sleep(0)

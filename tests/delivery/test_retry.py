@@ -1,4 +1,4 @@
-"""When a delivery is tried again."""
+"""When a delivery is attempted again."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

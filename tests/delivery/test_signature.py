@@ -1,4 +1,4 @@
-"""Signatures: against the vector, the published libraries, and the receiver of `docs/api/publish.md`."""
+"""Signatures, checked by the vector, the published libraries, and the receiver of `docs/api/publish.md`."""
 
 import base64
 import json
@@ -106,7 +106,7 @@ def test_the_published_python_library_verifies_our_deliveries() -> None:
 
 
 def _deliveries() -> list[dict[str, Any]]:
-    """Each body signed with each secret, alone and between others, as a receiver with the derived secret sees it."""
+    """Each body signed with each secret, alone and among others, as a receiver with the derived secret gets it."""
     now = int(time.time())
     return [
         {

@@ -1,4 +1,4 @@
-"""Webhooks from the log to the receiver: a real server, a real receiver, and the database as the clock."""
+"""Webhooks from the log to the receiver, with a real server and a real receiver. Times are changed in the database."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ EVENT = {"type": "note.created", "data": {"title": "Hello"}}
 
 @pytest.fixture(scope="module")
 def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server that may call this machine, and tries again soon."""
+    """A server that may call this machine, and retries soon."""
     with (
         cloned(postgres_url, template, "test_webhooks") as url,
         serving(
@@ -40,7 +40,7 @@ def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A receiver that takes everything, unless told otherwise."""
+    """A receiver that accepts everything, unless its behaviour is replaced."""
     with receiving() as running:
         yield running
 
@@ -58,46 +58,46 @@ class Hooks:
         self.receiver = receiver
 
     def call(self, name: str, value: object, caller: Server | None = None) -> Any:
-        """What a procedure of the subscriptions answers."""
+        """Call a procedure of the subscriptions, and return its output."""
         return answered(self.ask(name, value, caller))
 
     def ask(self, name: str, value: object, caller: Server | None = None) -> Any:
-        """The same, whatever it is."""
+        """Call a procedure of the subscriptions, and return the answer, which may be an error."""
         reads = name in {"list", "get", "deliveries"}
         ask = (caller or self.server).query if reads else (caller or self.server).mutate
         return ask(f"subscriptions.{name}", value, **{"x-workspace-id": self.workspace})
 
     def create(self, *types: str, caller: Server | None = None, **more: object) -> str:
-        """The id of a new subscription."""
+        """Create a subscription, and return its id."""
         wanted = {"eventTypes": types or ("note.*",), "webhookUrl": self.receiver.url(), "secret": SECRET, **more}
         id_: str = self.call("create", wanted, caller)["subscriptionId"]
         return id_
 
     def log(self, count: int = 1, **members: object) -> list[dict[str, Any]]:
-        """Events that were logged."""
+        """Log events, and return them."""
         return self.log_each(*({**EVENT, **members, "data": {"number": number}} for number in range(count)))
 
     def log_each(self, *events: dict[str, Any]) -> list[dict[str, Any]]:
-        """These events, in one batch."""
+        """Log these events in one batch, and return them."""
         made: list[dict[str, Any]] = answered(
             self.server.mutate("events.logBatch", {"events": events}, **{"x-workspace-id": self.workspace})
         )
         return made
 
     def erase(self, **wanted: object) -> dict[str, Any]:
-        """What an erasure came to."""
+        """Erase events, and return the result."""
         answer: dict[str, Any] = answered(
             self.server.mutate("events.erase", wanted, **{"x-workspace-id": self.workspace})
         )
         return answer
 
     def arrived(self, count: int) -> list[dict[str, Any]]:
-        """The bodies that were taken, once there are so many."""
+        """Wait until the receiver has accepted `count` deliveries, and return their bodies."""
         until(lambda: len(self.receiver.answered) >= count)
         return [received.json for received in self.receiver.answered]
 
     def deliveries(self, id_: str, **more: object) -> list[dict[str, Any]]:
-        """What it was owed, newest first."""
+        """The deliveries of a subscription, newest first."""
         found: list[dict[str, Any]] = self.call("deliveries", {"subscriptionId": id_, **more})["deliveries"]
         return found
 
@@ -107,7 +107,7 @@ class Hooks:
         return found
 
     def execute(self, statement: str, *values: object) -> None:
-        """Change the database, for a time that no test can wait for."""
+        """Change the database, instead of waiting for a long time."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(statement, values)
 
@@ -119,7 +119,7 @@ def hooks(keyed: Keyed, receiver: Receiver) -> Hooks:
 
 
 def fails(times: int) -> Any:
-    """Behaviour that refuses each delivery so often before it takes it."""
+    """A behaviour that rejects each delivery so many times before it accepts it."""
     seen: dict[str, int] = {}
 
     def behave(request: Received) -> Answer:
@@ -224,7 +224,7 @@ def test_retry_after_makes_the_wait_longer(hooks: Hooks) -> None:
 
     [delivery] = until(lambda: [each for each in hooks.deliveries(id_) if each["attempts"]])
     assert delivery["status"] == "pending"
-    assert delivery["nextAttemptAt"][:13] > delivery["createdAt"][:13]  # the hour
+    assert delivery["nextAttemptAt"][:13] > delivery["createdAt"][:13]  # the hour differs
 
 
 def test_order_is_kept_where_asked(hooks: Hooks) -> None:
@@ -516,7 +516,7 @@ def test_a_deleted_one_gets_nothing_more(hooks: Hooks) -> None:
     until(lambda: len(hooks.receiver.received) >= 5)
 
     assert hooks.call("delete", {"subscriptionId": id_}) == {"subscriptionId": id_, "deleted": True}
-    time.sleep(0.1)  # what was on its way
+    time.sleep(0.1)  # time for deliveries on their way
     count = len(hooks.receiver.received)
     hooks.log(5)
     time.sleep(2)
@@ -564,7 +564,7 @@ CALLS = {
     "OR": [{"data.title": {"startsWith": "Call"}}, {"metadata.ai.agent": {"in": ["planner", "writer"]}}],
     "NOT": {"AND": [{"userId": "bob"}, {"data.n": {"gt": 1}}]},
 }
-"""The first, the third and the fourth of these."""
+"""A filter that the first, third and fourth of these events meet."""
 
 CALLED: tuple[dict[str, Any], ...] = (
     {**EVENT, "data": {"title": "Call Ann", "n": 1}, "userId": "bob"},
@@ -685,7 +685,7 @@ def test_a_filter_that_is_none_any_more_disables_and_resuming_says_why(hooks: Ho
         [issue] = failed(hooks.ask(name, {"subscriptionId": id_, **more}), 400)["issues"]
         assert issue["path"] == "filter.metadata.review.stars"
     assert hooks.get(id_)["status"] == "disabled"
-    hooks.execute(filtered, '{"metadata.ai.agent":"planner"}', id_)  # the kind is back
+    hooks.execute(filtered, '{"metadata.ai.agent":"planner"}', id_)  # the kind is registered again
     hooks.call("resume", {"subscriptionId": id_})
     assert [body["seq"] for body in hooks.arrived(4) if body["subscriptionId"] == id_] == [0, 1]
 
@@ -694,7 +694,7 @@ TOMBSTONE: dict[str, Any] = {"type": "note.created", "source": "api", "data": {}
 
 
 def _sent(body: dict[str, Any]) -> dict[str, Any]:
-    """The event of a delivery, but for its id and its time."""
+    """The event of a delivery without its id and time."""
     return {name: value for name, value in body["event"].items() if name not in {"eventId", "timestamp"}}
 
 
@@ -737,7 +737,7 @@ def test_an_erasure_takes_the_answers_too_and_the_next_attempt_sends_the_tombsto
 def test_an_answer_that_comes_after_the_erasure_is_not_kept(hooks: Hooks) -> None:
     def behave(request: Received) -> Answer:
         if "number" in request.json["event"]["data"]:
-            hooks.erase(userId="ann")  # while this attempt is under way
+            hooks.erase(userId="ann")  # during this attempt
         return status(500, request.body)
 
     hooks.receiver.behaviour = behave

@@ -1,4 +1,4 @@
-"""The environment that `make` sets up, with a project of one small package that needs no network, and the locks."""
+"""The environment that `make` sets up, for a project with one small package and no network; and the lock files."""
 
 import hashlib
 import json
@@ -50,17 +50,17 @@ version = "1"
 
 
 class Project(Struct, frozen=True):
-    """A checkout whose lock pins one package, and the folder that serves as its index."""
+    """A checkout whose lock pins one package, and a folder as its package index."""
 
     folder: Path
     wheels: Path
 
     def lock(self, name: str, *pinned: str) -> None:
-        """Write a lock of these requirements."""
+        """Write a lock file with these requirements."""
         (self.folder / name).write_text("".join(f"{line}\n" for line in pinned))
 
     def start(self, target: str = "server", **variables: str) -> subprocess.Popen[str]:
-        """`make` of that target, in a process group of its own, with an almost empty environment."""
+        """Start `make` for a target, in its own process group and with an almost empty environment."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHON": sys.executable}
         index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
         return subprocess.Popen(
@@ -74,7 +74,7 @@ class Project(Struct, frozen=True):
         )
 
     def make(self, target: str = "server", **variables: str) -> str:
-        """The output of `make`, which must succeed and leave an environment with the pinned package."""
+        """Run `make`, which must succeed and leave an environment with the pinned package. Returns its output."""
         process = self.start(target, **variables)
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0, output
@@ -87,7 +87,7 @@ class Project(Struct, frozen=True):
 
 
 def wheel(folder: Path, name: str, tag: str = "py3-none-any") -> str:
-    """Write a wheel of version 1; its line in a lock."""
+    """Write a wheel of version 1, and return its line for a lock file."""
     path = folder / f"{name}-1-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}.py", "")
@@ -119,10 +119,10 @@ def test_two_makes_at_once_set_up_one_environment(project: Project) -> None:
 
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sorted("Setting up" in output for output in outputs) == [False, True]
-    assert project.make() == "", "the next one has nothing to do"
+    assert project.make() == "", "the next run has nothing to do"
     assert project.make("dev").startswith("Adding to .venv what the tests need.")
     project.python("import pinned, tool")
-    assert project.make("server") + project.make("dev") == "", "it has what the server needs, and the rest"
+    assert project.make("server") + project.make("dev") == "", "it has the server's packages, and the others"
 
 
 def test_what_is_there_but_wrong_is_made_anew(project: Project, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_the_locks_agree_and_pin_every_file() -> None:
     assert not [package for package in server if package.startswith(("pytest", "ruff", "mypy", "hypothesis"))]
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     assert [line.partition(">")[0] for line in groups["build"]] == ["editables", "hatchling"], (
-        "else it is in both locks"
+        "otherwise it is in both locks"
     )
 
 

@@ -1,1 +1,1 @@
-"""The filter language: read, written as SQL, judged in memory, and each held to the others."""
+"""The filter language: parsing, SQL and evaluation in memory, compared with each other."""

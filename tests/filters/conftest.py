@@ -1,4 +1,4 @@
-"""An open store, with a log of each test's own."""
+"""An open store, with an own log for each test."""
 
 from collections.abc import Iterator
 
@@ -23,6 +23,6 @@ def open_logs(postgres_url: str, template: str, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def logs(open_logs: Logs) -> Logs:
-    """The same with an empty log."""
+    """The shared store with an empty log."""
     open_logs.begin()
     return open_logs

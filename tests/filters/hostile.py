@@ -1,4 +1,4 @@
-"""Texts that mean something to SQL, to PostgreSQL or to those that read them on the way, as filters."""
+"""Filters with texts that have a meaning in SQL, in PostgreSQL or in another parser on the way."""
 
 TEXTS = [
     "'",
@@ -56,7 +56,7 @@ OPERATORS = ["eq", "ne", "in", "gt", "lte", "contains", "startsWith", "like", "i
 
 
 def filters(number: int) -> list[object]:
-    """One of the texts in every place of a filter."""
+    """Filters that have one of the texts in every place."""
     text = TEXTS[number]
     field, operator = FIELDS[number % len(FIELDS)], OPERATORS[number // len(FIELDS) % len(OPERATORS)]
     return [

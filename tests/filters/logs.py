@@ -1,4 +1,4 @@
-"""Logs that filters are tried on, through SQL and in memory."""
+"""Logs for testing filters, both by SQL and in memory."""
 
 import itertools
 from datetime import datetime
@@ -23,7 +23,7 @@ from tests.store.opened import Store, draft
 
 
 class Review(Section, frozen=True, kw_only=True):
-    """A developer's own kind."""
+    """A developer's own metadata kind."""
 
     stars: Annotated[int, Meta(ge=1, le=5)]
     verdict: str | None = None
@@ -31,7 +31,7 @@ class Review(Section, frozen=True, kw_only=True):
 
 
 class Odd(Section, frozen=True, kw_only=True):
-    """A type for members that are stored as free ones: what stands there is often something else."""
+    """A type for members that are stored as free data, which often does not fit it."""
 
     number: float | None = None
     text: Text | None = None
@@ -42,7 +42,7 @@ class Odd(Section, frozen=True, kw_only=True):
 
 
 def fields(**kinds: type[Struct]) -> Fields:
-    """What filters know: the built-in kinds and these."""
+    """The fields of filters: those of the built-in kinds and of these."""
     named = {**BUILT_IN, **kinds}
     metadata = defstruct(
         "Metadata",
@@ -58,7 +58,7 @@ ODD_FIELDS = fields(custom=Odd)
 
 
 class Logs:
-    """A store, and an empty log in it whenever one is begun."""
+    """A store, in which each test begins an empty log."""
 
     def __init__(self, store: Store, connection: psycopg.Connection) -> None:
         self.store = store
@@ -68,7 +68,7 @@ class Logs:
         self._numbers = itertools.count()
 
     def begin(self) -> None:
-        """Go on in an empty log."""
+        """Switch to an empty log."""
         self.workspace = f"f{next(self._numbers)}"
         create_workspace(self._connection, self.workspace)
 
@@ -77,7 +77,7 @@ class Logs:
         self.store.append(*drafts, workspace=self.workspace)
 
     def seed(self, workspace: str, count: int) -> None:
-        """Go on in a log of many events, all of them different, that the planner knows."""
+        """Switch to a log of many different events, which the database has analyzed."""
         self.workspace = workspace
         create_workspace(self._connection, workspace)
         for start in range(0, count, 500):
@@ -100,32 +100,32 @@ class Logs:
             self._connection.execute("ANALYZE event")
 
     def found(self, door: int = 0) -> list[FoundEvent]:
-        """All events, as streams meet them: of the procedures (0) or of the ledger (1)."""
+        """All events as streams read them: those of the procedures (0) or of the ledger (1)."""
         follower = self._followers[door]
         tip = self.store.run(follower.tip(self.workspace))
         events: list[FoundEvent] = self.store.run(follower.next(self.workspace, -1, tip)).events
         return events
 
     def shown(self) -> list[dict[str, Any]]:
-        """All events, as a caller reads them."""
+        """All events as a caller reads them."""
         return [msgspec.json.decode(event.event.json) for event in self.found()]
 
     def by_sql(self, raw: object, known: Fields = FIELDS, only_user: str | None = None) -> list[int]:
-        """The seqs of those that match, by the database."""
+        """The seqs of the events that match, found by the database."""
         parameters: dict[str, object] = {"workspace": self.workspace}
         matches = condition(parse_filter(raw, "filter", known), parameters, only_user=only_user)
         sql = f"SELECT seq FROM event WHERE workspace_id = %(workspace)s AND ({matches}) ORDER BY seq"
         return [row[0] for row in self.store.run(self.store.database.rows_alone(sql, parameters))]
 
     def by_matches(self, raw: object, known: Fields = FIELDS) -> list[int]:
-        """The same in memory. Both doors' events say the same."""
+        """The seqs of the events that match, found in memory. The events of both doors must give the same result."""
         meets = matches(parse_filter(raw, "filter", known), self.workspace)
         [one, other] = [[event.seq for event in self.found(door) if meets(event)] for door in (0, 1)]
         assert one == other
         return one
 
     def matching(self, raw: object, known: Fields = FIELDS) -> list[int]:
-        """The seqs of those that match, by both."""
+        """The seqs of the events that match, found by both, which must agree."""
         by_sql = self.by_sql(raw, known)
         assert by_sql == self.by_matches(raw, known)
         return by_sql

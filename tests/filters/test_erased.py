@@ -1,4 +1,4 @@
-"""What filters find of an erased event: what readers still see of it, the same in SQL, in memory and at every door."""
+"""Filters find an erased event only by what readers still see: alike in SQL, in memory and at every door."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ OCCURRED_AT = "2024-12-09T01:00:00.000000Z"
 
 @pytest.fixture
 def erased(logs: Logs) -> Logs:
-    """A log of one event that was erased, one like it that was not, and the one that says so."""
+    """A log with an erased event, a similar event that is not erased, and the event that reports the erasure."""
     members: dict[str, Any] = {
         "metadata": {"ai": {"agent": "a"}},
         "subject_id": "s",

@@ -1,4 +1,4 @@
-"""SQL, the evaluator in memory and a naive one agree on every filter and every event."""
+"""SQL, the evaluator in memory and a naive evaluator agree on every filter and every event."""
 
 import operator as python
 import re
@@ -101,7 +101,7 @@ INSTANTS = ["createdAt", "timestamp", "occurredAt", "metadata.sync.syncedAt", "m
 OBJECTS = ["data", "metadata", "metadata.ai", "metadata.custom", "metadata.custom.many", "metadata.custom.inner"]
 
 LAST = timedelta(days=(datetime.max.replace(tzinfo=UTC) - datetime(1, 1, 1, tzinfo=UTC)).days)
-"""Nearly the end of the year 9999, since the beginning of year 1."""
+"""The time from the beginning of year 1 to nearly the end of year 9999."""
 
 EQUAL = ["eq", "ne"]
 ORDERED = ["gt", "gte", "lt", "lte"]
@@ -136,7 +136,7 @@ json_values = st.one_of(st.booleans(), numbers, texts, instants)
 
 
 def _tests(known: Any, operators: list[str], wanted: Any) -> Any:
-    """Objects of one field and what it is asked."""
+    """Filters with one field and its condition."""
     return st.one_of(
         st.tuples(known, st.sampled_from(operators), wanted).map(lambda drawn: {drawn[0]: {drawn[1]: drawn[2]}}),
         st.tuples(known, st.booleans()).map(lambda drawn: {drawn[0]: {"isNull": drawn[1]}}),
@@ -180,7 +180,7 @@ def filters_of(leaf: Any) -> Any:
 
 @st.composite
 def cases(draw: Any) -> tuple[list[Any], list[Any]]:
-    """Events, and filters of which many ask for something close to what stands in them."""
+    """Events, and filters, many of which have values close to those of the events."""
     sent = draw(st.lists(events, min_size=1, max_size=6))
     places = [place for one in sent for place in _places(one)]
     leaf = st.one_of(st.sampled_from(places).flatmap(_close), leaves) if places else leaves
@@ -188,7 +188,7 @@ def cases(draw: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _places(sent: Any) -> Iterator[tuple[str, Any]]:
-    """Paths of an event with what stands there; also those that lead into arrays, where nothing is found."""
+    """Paths of an event with their values, including paths into arrays, where filters find nothing."""
     custom = (sent["metadata"] or {}).get("custom", {})
     for root, record in (("data", sent["data"]), ("metadata.custom.inner", custom.get("inner"))):
         for name, value in record.items() if isinstance(record, dict) else ():
@@ -232,7 +232,7 @@ def _depth(raw: Any) -> int:
 
 
 def _relations(raw: Any) -> int:
-    """How many relations stand inside each other."""
+    """How deep relations are nested."""
     inner = [raw["NOT"]] if "NOT" in raw else []
     inner += [item for name in ("AND", "OR") for item in raw.get(name, [])]
     related = [item for name in ("parent", "children") for item in raw.get(name, {}).values()]
@@ -264,7 +264,7 @@ def test_sql_and_memory_and_a_naive_reading_agree(logs: Logs, case: tuple[list[A
 
 
 def _mapped(value: Any) -> Any:
-    """U+0000 as U+FFFD, everywhere."""
+    """A value with every U+0000 replaced by U+FFFD."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd")
     if isinstance(value, list):
@@ -342,7 +342,7 @@ def _compares(value: Any, operator: str, wanted: Any) -> bool:
 
 
 def _instant(text: Any) -> timedelta | None:
-    """Since the year 1, to the microsecond."""
+    """The time since year 1, to the microsecond; None if the text is no instant."""
     if not isinstance(text, str):
         return None
     parts = re.fullmatch(

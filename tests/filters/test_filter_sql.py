@@ -1,4 +1,4 @@
-"""Filters on the database: each operator, each field, hostile values, relations, and what an index serves."""
+"""Filters in the database: each operator, each field, hostile values, relations, and the use of indexes."""
 
 import re
 from collections.abc import Iterator
@@ -149,7 +149,7 @@ def test_what_filters_mean(logs: Logs, raw: object, seqs: list[int]) -> None:
     logs.append(*(draft(data=data, **(more if place == 1 else {})) for place, data in enumerate([*values, b"{}"])))
 
     assert logs.matching(raw) == seqs
-    assert logs.matching({"AND": [raw] * (MAX_READINGS + 1)}) == seqs  # then the row is read once
+    assert logs.matching({"AND": [raw] * (MAX_READINGS + 1)}) == seqs  # so many that the row is parsed only once
 
 
 def test_a_row_of_which_much_is_asked_is_read_once() -> None:
@@ -210,7 +210,7 @@ def test_relations_stay_in_the_workspace_and_with_the_user(logs: Logs) -> None:
             draft("a.last", causation_id=effect, user_id="u1"),
         ]
 
-    logs.append(*events()[1:])  # an effect whose cause is in another workspace's log alone
+    logs.append(*events()[1:])  # an effect whose cause exists only in another workspace's log
     assert logs.by_sql({"parent": {"some": {}}}) == [3]
     logs.begin()
     logs.append(*events())
@@ -262,15 +262,15 @@ def test_an_index_serves(open_logs: Logs, raw: dict[str, object]) -> None:
     [[[explained]]] = open_logs.store.run(open_logs.store.database.rows_alone(sql, parameters))
 
     for scan in _scans(explained["Plan"]):
-        if scan["Node Type"] in {"CTE Scan", "WorkTable Scan"}:  # of the steps that find a time
+        if scan["Node Type"] in {"CTE Scan", "WorkTable Scan"}:  # they are part of the search for a time
             continue
         assert scan["Node Type"] in {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}, scan
-        # The indexes of events with metadata of a kind have no other condition than the workspace.
+        # The indexes of events with a metadata kind have no condition except the workspace.
         assert " AND " in scan["Index Cond"] or scan["Index Name"] in {"event_tip_pkey", "event_agent_ix"}, scan
 
 
 def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The nodes of a plan that read a table or an index."""
+    """Yield the nodes of a plan that read a table or an index."""
     if node["Node Type"].endswith("Scan") and node["Node Type"] != "Bitmap Heap Scan":
         yield node
     for inner in node.get("Plans", []):

@@ -1,4 +1,4 @@
-"""Filters and orders are read from JSON, and what does not fit is refused by path."""
+"""Filters and orders are parsed from JSON. What is invalid is rejected with its path."""
 
 import re
 from datetime import datetime

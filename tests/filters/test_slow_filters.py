@@ -1,4 +1,4 @@
-"""A read that takes too long is refused in time, in a sentence that says what to do, and harms no other call."""
+"""A read that takes too long is ended in time, with an error that names the remedy, and harms no other call."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.kit.servers import Server, cloned, serving
 from tests.properties.door import Door
 
 TIMEOUT_SECONDS = 1
-"""What a statement of this server may take."""
+"""The statement timeout of this server."""
 
 BACKENDS = """
 SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, 'synap server')
@@ -39,13 +39,13 @@ class Impatient(Struct, frozen=True):
     database_url: str
 
     def connections(self) -> list[int]:
-        """The pids of the database's processes that serve it."""
+        """The pids of the database processes that serve this server."""
         with psycopg.connect(self.database_url) as connection:
             return [pid for (pid,) in connection.execute(BACKENDS)]
 
     @contextmanager
     def slow(self) -> Iterator[None]:
-        """Every read of events waits meanwhile."""
+        """Make every read of events wait during the block."""
         with psycopg.connect(self.database_url) as connection:
             connection.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
             yield
@@ -74,13 +74,13 @@ def _logged(server: Server, drafts: list[dict[str, Any]]) -> list[dict[str, Any]
 
 
 def _siblings() -> dict[str, Any]:
-    """A filter that looks many times at the siblings of each event; OR keeps it from being a join."""
+    """A filter that reads the siblings of each event many times; OR prevents a join."""
     looked_for = [{"parent": {"some": {"children": {"some": {"data.place": f"no {number}"}}}}} for number in range(30)]
     return {"OR": [{"seq": -1}, *looked_for]}
 
 
 def _costly(place: int) -> dict[str, Any]:
-    """A filter that looks through each event's text a hundred times to find one of them."""
+    """A filter that searches each event's text a hundred times, and matches only one event."""
     return {"OR": [*({"data.text": {"contains": f"{number}"}} for number in range(97)), {"data.place": place}]}
 
 
@@ -105,7 +105,7 @@ DOORS = {
 
 
 def _error(answer: httpx.Response) -> tuple[str, str]:
-    """The code and the sentence of a refused call."""
+    """The code and the message of a rejected call."""
     error = answer.json()["error"]
     return error["data"]["reason"] if "data" in error else error["code"], error["message"]
 
@@ -127,7 +127,7 @@ def test_a_read_that_takes_too_long_is_refused_in_time(impatient: Impatient, doo
     assert code == "unavailable"
     assert "took too long" in message
     assert "narrow the filter" in message
-    assert impatient.connections() == connections  # none was lost
+    assert impatient.connections() == connections  # no connection was lost
     assert ask(impatient.server, {"data.place": 7}).status_code == 200
 
 
@@ -153,7 +153,7 @@ def test_the_costliest_filters_are_answered_in_time(impatient: Impatient, door: 
 
         answer = DOORS[door](impatient.server, filter_)
 
-        assert time.perf_counter() - started < 2 * TIMEOUT_SECONDS + 15  # a page, then its total
+        assert time.perf_counter() - started < 2 * TIMEOUT_SECONDS + 15  # one timeout each for page and total
         assert answer.status_code == 200 or "narrow the filter" in _error(answer)[1]
 
 

@@ -1,1 +1,1 @@
-"""The pure half: canonical bytes, the chain, the key."""
+"""The pure part of the ledger: canonical bytes, the chain, keys and signatures."""

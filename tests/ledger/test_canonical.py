@@ -1,4 +1,4 @@
-"""Canonical bytes are RFC 8785's, as the reference library writes them, within the limits that the design sets."""
+"""Canonical bytes follow RFC 8785, as the reference library writes them, within our limits."""
 
 import json
 import math
@@ -43,7 +43,7 @@ JSON = st.recursive(
 
 
 def _nested(depth: int, leaf: str = "1") -> bytes:
-    """An array in an object in an array … of this depth."""
+    """Arrays and objects, nested in turn to this depth."""
     opened = "".join("[" if level % 2 else '{"a":' for level in range(depth))
     closed = "".join("]" if level % 2 else "}" for level in reversed(range(depth)))
     return f"{opened}{leaf}{closed}".encode()

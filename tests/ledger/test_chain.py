@@ -1,4 +1,4 @@
-"""Bodies, headers, hashes and signatures are `evlog/1`, byte for byte, and show any change."""
+"""Bodies, headers, hashes and signatures follow `evlog/1` byte for byte, and reveal any change."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ BODIES = st.builds(
 
 
 def _body(parts: dict[str, Any]) -> Body:
-    """A body as a vector gives it."""
+    """The body of a vector."""
     metadata, occurred_at = parts.get("metadata"), parts.get("occurredAt")
     return Body(
         user_id=parts["userId"],
@@ -68,7 +68,7 @@ def _body(parts: dict[str, Any]) -> Body:
 
 
 def _header(parts: dict[str, Any]) -> bytes:
-    """The bytes of a header as a vector gives it."""
+    """The header's bytes of a vector."""
     return header_bytes(
         node=parts["node"],
         kid=parts["kid"],

@@ -1,4 +1,4 @@
-"""Checkpoints as signed notes: golden bytes, a published reader, and what `parse` makes of hostile notes."""
+"""Checkpoints as signed notes: golden bytes, a published reader, and hostile notes for `parse`."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ def golden() -> Checkpoint:
 
 
 def written(note: Note) -> str:
-    """The one text that `note` can have been parsed from."""
+    """The only text from which `note` can have been parsed."""
     lines = [f"— {name} {base64.b64encode(signature).decode()}\n" for name, signature in note.signatures]
     return f"{note.text.decode()}\n{''.join(lines)}"
 
@@ -52,7 +52,7 @@ def line(name: str, signature: bytes) -> str:
 
 
 def padded(size: int) -> str:
-    """The golden note with a witness whose name makes it `size` bytes."""
+    """The golden note with a witness whose name is so long that the note has `size` bytes."""
     return NOTE + line("w" * (size - len((NOTE + line("", bytes(6))).encode())), bytes(6))
 
 
@@ -130,7 +130,7 @@ def test_a_checkpoint_that_no_note_can_have_is_not_signed(checkpoint: Checkpoint
 
 
 class TestSignatures:
-    """Whose they are, where there are several."""
+    """Notes with several signatures."""
 
     OURS = parse(NOTE).signatures[0][1]
 
@@ -276,7 +276,7 @@ def test_an_edited_note_is_malformed_or_not_signed(place: int, dropped: int, ins
 
 
 class TestKids:
-    """A key has one name."""
+    """A key has only one kid."""
 
     WRONG = (
         "",

@@ -1,4 +1,4 @@
-"""The files of the signing keys: found by kid, changed without a moment in which one is missing."""
+"""The files of the signing keys are found by kid, and change without a moment in which a key is missing."""
 
 import shutil
 import stat
@@ -50,7 +50,7 @@ def test_a_new_key_is_beside_and_only_its_owners(keys: Keyring) -> None:
 def test_the_one_before_keeps_a_file(keys: Keyring) -> None:
     first, made = _loaded(keys.path), keys.make()
 
-    for _ in range(2):  # done again it changes nothing
+    for _ in range(2):  # the second call changes nothing
         keys.put_in_force(made.kid)
 
         assert _loaded(keys.path).kid == made.kid

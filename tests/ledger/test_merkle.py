@@ -1,4 +1,4 @@
-"""The tree against RFC 6962's recursive definition, a published verifier of inclusion, and published proofs."""
+"""The tree compared with RFC 6962's recursive definition, a published verifier of inclusion, and published proofs."""
 
 import base64
 import json
@@ -120,7 +120,7 @@ def split(n: int) -> int:
 
 
 def complete(size: int) -> NodeHash:
-    """The subtrees that are complete in the tree of `size` leaves, and no other."""
+    """A lookup of nodes that has only the complete subtrees of the tree of `size` leaves."""
 
     def node(height: int, place: int) -> bytes:
         first, end = place << height, (place + 1) << height
@@ -131,7 +131,7 @@ def complete(size: int) -> NodeHash:
 
 
 def published(body: bytes, seq: int, size: int, proof: Proof, tree: bytes) -> bool:
-    """What sigstore says of an inclusion proof for the leaf that is made of `body`."""
+    """Whether sigstore accepts an inclusion proof of the leaf of `body`."""
     try:
         said = InclusionProof.from_dict(
             {
@@ -201,7 +201,7 @@ class TestRoots:
 
 
 class TestPublished:
-    """The reference tree of Certificate Transparency, as google/trillian has it (merkle/merkle_tree_test.go)."""
+    """The reference tree of Certificate Transparency, from google/trillian (merkle/merkle_tree_test.go)."""
 
     def test_roots_are_those_published(self) -> None:
         tree = Frontier()
@@ -405,7 +405,7 @@ class TestStored:
 
 
 def fetched(places: list[int], size: int, node: NodeHash) -> dict[tuple[int, int], bytes]:
-    """The subtrees that `ranges` names, few as they are."""
+    """Only the subtrees that `ranges` names."""
     found = ranges(places, size)
     kept = {(one.height, place): node(one.height, place) for one in found for place in range(one.first, one.last + 1)}
     assert len(found) <= 6
@@ -415,7 +415,7 @@ def fetched(places: list[int], size: int, node: NodeHash) -> dict[tuple[int, int
 
 
 class Large:
-    """A tree of a million leaves, kept at heights 8 and 16; its roots are those of a Frontier."""
+    """A tree of a million leaves, stored at heights 8 and 16, with the roots of a Frontier."""
 
     SIZES = (65_535, 65_536, 65_537, 65_792, 131_072, 999_999, LARGE)
 
@@ -443,13 +443,13 @@ class Large:
         return sha256(b"%d" % seq).digest()
 
     def __call__(self, height: int, place: int) -> bytes:
-        """A kept subtree."""
+        """The root of a stored subtree."""
         return self._kept[height, place] if height else self.leaf(place)
 
 
 @pytest.fixture(scope="module")
 def large() -> Large:
-    """One for all tests, as it takes seconds."""
+    """One large tree for all tests, because building it takes seconds."""
     return Large()
 
 

@@ -1,4 +1,4 @@
-"""Changes of the signing key: what is signed, and what the event says."""
+"""Changes of the signing key: the signed text, and the event."""
 
 import json
 from datetime import UTC, datetime

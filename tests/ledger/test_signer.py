@@ -1,4 +1,4 @@
-"""The signing key: its file, its name, and what `verify` makes of hostile arguments."""
+"""The signing key: its file, its kid, and `verify` with hostile arguments."""
 
 import base64
 import os
@@ -14,7 +14,7 @@ from app.ledger.signer import Signer, verify, write_secret
 from tests.kit.examples import examples
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
-"""RFC 8032, section 7.1, test 1."""
+"""The key of RFC 8032, section 7.1, test 1."""
 
 SIGNATURE_OF_NOTHING = bytes.fromhex(
     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
@@ -23,7 +23,7 @@ SIGNATURE_OF_NOTHING = bytes.fromhex(
 
 @pytest.fixture
 def no_umask() -> Iterator[None]:
-    """Files get the mode that is asked for, nothing is masked."""
+    """Set an umask that masks nothing, so that files get the requested mode."""
     before = os.umask(0)
     yield
     os.umask(before)

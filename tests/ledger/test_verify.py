@@ -1,4 +1,4 @@
-"""What an install exported verifies, however it is written; what is done to it is found, and its place named."""
+"""A bundle of an install verifies in any spelling. Every alteration is found, and its place is named."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ NEW_KEY = Signer(bytes.fromhex(VECTORS["rotation"]["new_secret_hex"]))
 ROTATION = {name: text for name, text in VECTORS["rotation"].items() if name not in ("new_secret_hex", "signed_text")}
 
 verify = partial(verify_bundle, judge=lru_cache(maxsize=None)(signer.verify))
-"""Judges each signature once: thousands of bundles here differ from each other in one place."""
+"""It verifies each signature only once, because thousands of bundles here differ in only one place."""
 
 UNTOUCHED: dict[str, Record] = {
     "empty": {"events": 0},
@@ -60,7 +60,7 @@ UNTOUCHED: dict[str, Record] = {
 
 
 def _members(entry: Record) -> Record:
-    """An event of the vectors as the ledger shows it."""
+    """The members of a vector's event, as the ledger shows them."""
     header = json.loads(entry["header_canonical"])
     body = json.loads(entry["body_canonical"])
     shown = {name: header[name] for name in header if name not in ("v", "id")}
@@ -73,7 +73,7 @@ LONG = 1000 if ALL else 200
 
 
 def _wrong(tamperings: Iterable[Tampering]) -> list[str]:
-    """Those that are not found, or found elsewhere."""
+    """The tamperings that are not found, or are found at another place."""
     verdicts = ((tampering, verify(tampering.text).broken) for tampering in tamperings)
     return [
         f"{name}: {broken}, not {set(seqs)}"
@@ -325,7 +325,10 @@ def test_a_file_is_read_where_it_lies() -> None:
 
 
 def _kept() -> bytes:
-    """Of a log whose last event says that others were erased: some in the run before, and one whose body is here."""
+    """The bundle of a log whose last event reports erasures.
+
+    Some erased events are in the previous run, and one still has its body.
+    """
     log = Log()
     log.write(600)
     log.append(ERASED, {"erased": [log.name_of(seq) for seq in (3, 555)]})
@@ -486,7 +489,7 @@ def test_a_name_that_stands_twice_is_found_whatever_the_texts_are(payload: Recor
 
 
 def _proof(seq: int, **of: Any) -> Record:
-    """What `ledger.proof` answers of one event."""
+    """The output of `ledger.proof` for one event."""
     bundle = build(60, **of)
     checkpointed = checkpoint.parse(bundle["checkpoint"]).checkpoint
     return {

@@ -1,1 +1,1 @@
-"""What each operation does and for whom, asked over the wire."""
+"""What each operation does for which caller, tested over the wire."""

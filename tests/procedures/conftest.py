@@ -1,4 +1,4 @@
-"""A server whose database the tests know, so that they can make keys and workspaces."""
+"""A server whose database the tests can reach, to create keys and workspaces."""
 
 import itertools
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Keyed(Struct, frozen=True):
         workspaces: tuple[str, ...] = ("default",),
         seconds: float | None = None,
     ) -> tuple[str, Server]:
-        """A new key's id, and the server as its holder calls it. `seconds` from now it expires."""
+        """Create a key that expires in `seconds`. Returns its id, and the server as called with it."""
         key_id = f"key{next(_numbers)}"
         token = new_token(key_id)
         expires_at = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
@@ -42,12 +42,12 @@ class Keyed(Struct, frozen=True):
         return key_id, msgspec.structs.replace(self.server, token=token)
 
     def revoke(self, key_id: str) -> None:
-        """End a key."""
+        """Revoke a key."""
         with connect(self.database_url) as connection:
             assert revoke_key(connection, key_id)
 
     def workspace(self) -> str:
-        """A new workspace."""
+        """Create a workspace, and return its slug."""
         slug = f"w{next(_numbers)}"
         with connect(self.database_url) as connection:
             assert create_workspace(connection, slug)
@@ -56,7 +56,7 @@ class Keyed(Struct, frozen=True):
 
 @pytest.fixture(scope="package")
 def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """One for all tests of this package, which add to it only."""
+    """One server for all tests of this package, which only add to its log."""
     with (
         cloned(postgres_url, template, "test_procedures") as url,
         serving(tmp_path_factory.mktemp("procedures"), database_url=url) as server,

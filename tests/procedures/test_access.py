@@ -1,4 +1,4 @@
-"""Who may call what, in which workspace, and whose rows a key sees."""
+"""Which keys may call which procedures, in which workspace, and whose events they see."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,15 +67,15 @@ OPEN: dict[str, Callable[[Server], httpx.Response]] = {
     "metadata.kinds": lambda caller: caller.query("metadata.kinds"),
     "procedures.list": lambda caller: caller.query("procedures.list"),
 }
-"""Those that any valid key may call."""
+"""The procedures that any valid key may call."""
 
 OPENS = {"events:read": {"events:read", "events:read-own"}}
-"""A narrower scope opens what the wider one opens, for less."""
+"""A narrower scope allows the same procedures as the wider one, for fewer events."""
 
 
 def test_the_table_has_every_procedure() -> None:
     streams = {name for name, procedure in registry().items() if procedure.kind is Kind.SUBSCRIPTION}
-    assert {*CALLS, *OPEN} == set(registry()) - streams  # which have tests of their own: their status says nothing
+    assert {*CALLS, *OPEN} == set(registry()) - streams  # their status shows no failure; they have their own tests
 
 
 @pytest.mark.parametrize("name", CALLS)

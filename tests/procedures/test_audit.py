@@ -1,4 +1,4 @@
-"""Every administrative act is in the audit of each workspace that it concerns, once, and nothing secret with it."""
+"""Every administrative act is entered once in the audit of each workspace that it concerns, without secrets."""
 
 import json
 import os
@@ -39,7 +39,7 @@ IN_NODE_LOG = {"x-workspace-id": NODE_LOG}
 
 
 def _audit(caller: Server, **asked: object) -> list[dict[str, Any]]:
-    """All that a caller is shown of its workspace's audit, by as many reads as it takes."""
+    """All entries that a caller sees of its workspace's audit, by as many reads as it takes."""
     entries: list[dict[str, Any]] = []
     while True:
         page = answered(caller.query("audit.list", {"limit": 1000, **asked}))
@@ -63,7 +63,7 @@ def _verified(entries: list[dict[str, Any]]) -> None:
 
 
 class Scene(Struct, frozen=True):
-    """Two workspaces of the test's own, who manages both, and a key and a webhook in the first."""
+    """Two workspaces of the test's own, a caller that manages both, and a key and a webhook in the first."""
 
     keyed: Keyed
     first: str
@@ -74,17 +74,17 @@ class Scene(Struct, frozen=True):
     subscription_id: str
 
     def counts(self) -> list[int]:
-        """How many entries each log has: the two workspaces', and the install's."""
+        """How many entries the audits of the two workspaces and of the install have."""
         return [len(_rows(self.keyed.database_url, log)) for log in (self.first, self.second, NODE_LOG)]
 
     def last(self, log: str) -> tuple[str, str, dict[str, Any]]:
-        """The last entry of a log."""
+        """The last audit entry of a log."""
         return _rows(self.keyed.database_url, log)[-1]
 
 
 @pytest.fixture
 def scene(keyed: Keyed) -> Scene:
-    """Everything that an act may be about."""
+    """The objects of the acts."""
     first, second = keyed.workspace(), keyed.workspace()
     admin_id, admin = keyed.key("*", user=USER, workspaces=(first, second))
     made = answered(admin.mutate("keys.create", {"scopes": ["events:read"], "workspaces": [first, second]}))
@@ -94,9 +94,9 @@ def scene(keyed: Keyed) -> Scene:
 
 
 class Did(Struct, frozen=True, kw_only=True):
-    """A mutation that manages or erases something: what it takes, and the entry that it leaves in which logs.
+    """A mutation that manages or erases something: its input, its entry, and the logs that get the entry.
 
-    `first_steps` lead up to it. `again` is whether doing it once more is an act, too.
+    `first_steps` are called before it. `again` is whether a second call is an act too.
     """
 
     value: Callable[[Scene], dict[str, Any]]
@@ -355,7 +355,7 @@ def test_the_answer_is_the_documents(scene: Scene) -> None:
         assert set(entry) == {"id", "action", "actor", "timestamp", "detail", "log", "seq", "prev_hash", "hash"}
         assert (entry["log"], entry["seq"]) == (scene.first, seq)
         assert INSTANT.fullmatch(entry["timestamp"])
-    # The key that the test made at the machine itself, by the node; then what that key did.
+    # The node created the first key at the machine itself. Then the acts of that key follow.
     assert [entry["action"] for entry in page["entries"]] == ["key.created", "key.created", "subscription.created"]
     assert page["entries"][0]["actor"].startswith("did:key:z")
     assert [entry["actor"] for entry in page["entries"][1:]] == [scene.admin_id] * 2
@@ -438,7 +438,7 @@ def test_the_installs_audit_is_for_keys_for_everything(keyed: Keyed) -> None:
 
     assert {entry["log"] for entry in entries} == {NODE_LOG}
     assert failed(all_scopes_but_that.query("audit.list", None, **IN_NODE_LOG), 404)["code"] == "NOT_FOUND"
-    # To a key of some workspaces it is like any other that is not its own.
+    # For a key with some workspaces, the install's audit is like that of any other workspace.
     refusals = [of_one.query("audit.list", None, **{"x-workspace-id": log}) for log in (NODE_LOG, "nosuch")]
     assert [failed(refusal, 403)["code"] for refusal in refusals] == ["FORBIDDEN"] * 2
     assert refusals[0].json() == refusals[1].json()
@@ -500,7 +500,7 @@ def test_starts_are_in_the_installs_audit_and_stops_witness_every_chain(
         assert {actor for _, actor, _ in starts} == {check_log(url, NODE_LOG)[0]["node"]}
         assert urlsplit(url).path not in json.dumps(starts)
         everything = _said(url)
-        assert len(set(everything)) == len(everything), "something was said twice"
+        assert len(set(everything)) == len(everything), "something was reported twice"
         assert {log: seq for log, seq, _ in said} == {NODE_LOG: 3, "default": 1}
         assert {log: seq for log, seq, _ in everything} == {NODE_LOG: 5, "default": 2}
         with psycopg.connect(url) as connection:
@@ -509,7 +509,7 @@ def test_starts_are_in_the_installs_audit_and_stops_witness_every_chain(
 
 
 def _said(database_url: str) -> list[tuple[str, int, str]]:
-    """What the log `_node`, which verifies, says of where the audit chains end."""
+    """The ends of audit chains that the log `_node` reports; that log must verify."""
     events = check_log(database_url, NODE_LOG)
     assert {event["type"] for event in events} == {AUDIT_TIP_TYPE}
     return [(tip["log"], tip["seq"], tip["hash"]) for event in events for tip in event["payload"]["tips"]]

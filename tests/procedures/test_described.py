@@ -1,4 +1,4 @@
-"""procedures.list and metadata.kinds: what the server says of itself to those who call it."""
+"""procedures.list and metadata.kinds: how the server describes itself to callers."""
 
 from jsonschema import Draft202012Validator
 

@@ -1,4 +1,4 @@
-"""Erasing, as callers see it: who may, what, and what every door shows afterwards."""
+"""Erasing, as callers see it: who may erase what, and what every door shows afterwards."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def workspace(keyed: Keyed) -> str:
 
 @pytest.fixture
 def caller(keyed: Keyed, workspace: str) -> Server:
-    """A caller who may write, read and erase there."""
+    """A caller that may write, read and erase in it."""
     scopes = ("events:read", "events:write", "events:write-as", "events:erase")
     return keyed.key(*scopes, workspaces=(workspace,))[1]
 
@@ -107,7 +107,7 @@ def test_every_door_shows_the_tombstone(caller: Server) -> None:
 
 
 def _streamed(caller: Server, **query: object) -> list[dict[str, Any]]:
-    """What a stream from the beginning says first."""
+    """The first messages of a stream from the beginning."""
     asked = {"input": json.dumps({"start": "beginning", **query})}
     url = f"{caller.url}/trpc/events.stream"
     with web.stream("GET", url, params=asked, headers=caller.headers, timeout=30) as stream:
@@ -154,7 +154,7 @@ def test_who_may_not_read_an_erased_event_learns_only_that_its_id_is_taken(
     assert batch.json()["error"]["message"] == f"The id {id_} is taken"
     assert issue == {"path": "id", "message": f"The id {id_} is taken", "code": "conflict"}
     assert (retried.status_code, retried.json()["error"]["code"]) == (409, "conflict")
-    assert len(_list(caller)) == 3, "nothing of the batch is stored"
+    assert len(_list(caller)) == 3, "no event of the batch is stored"
 
 
 def test_an_idempotency_key_of_an_erased_event_answers_it(caller: Server) -> None:

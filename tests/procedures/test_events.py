@@ -17,7 +17,7 @@ MIB = 2**20
 
 @pytest.fixture
 def caller(keyed: Keyed) -> Server:
-    """A caller with a workspace of its own."""
+    """A caller with its own workspace."""
     return keyed.key("events:read", "events:write", "events:write-as", workspaces=(keyed.workspace(),))[1]
 
 

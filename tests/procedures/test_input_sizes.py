@@ -1,4 +1,4 @@
-"""How large the input of a procedure may be: a little, unless the procedure says more."""
+"""The maximum size of a procedure's input: it is small, unless the procedure declares more."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ from tests.procedures.conftest import Keyed, answered, failed
 
 
 def posted(keyed: Keyed, target: str, content: bytes | Iterator[bytes], **headers: str) -> httpx.Response:
-    """One POST to the tRPC door."""
+    """Make a POST to the tRPC door."""
     given = keyed.server.headers | {"content-type": "application/json"} | headers
     return web.post(f"{keyed.server.url}/trpc/{target}", content=content, headers=given, timeout=60)
 

@@ -1,4 +1,4 @@
-"""Keys that callers make, see, replace and end; and that none of it gives anybody more than they had."""
+"""Callers create, list, rotate and revoke keys, and never get more rights than they had."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ EVENT = {"type": "note.created", "data": {}}
 MANAGE = "keys:manage"
 
 REVOKED_SECONDS = 20
-"""A key that ended is refused everywhere after this time."""
+"""After this time, every server rejects a key that has ended."""
 
 WEEK = 604_800
 
@@ -32,7 +32,7 @@ def _create(caller: Server, *scopes: str, **members: object) -> dict[str, Any]:
 
 
 def _as(caller: Server, key: dict[str, Any]) -> Server:
-    """The server as the holder of a new key calls it."""
+    """The server as called with a new key."""
     return msgspec.structs.replace(caller, token=key["token"])
 
 
@@ -55,13 +55,13 @@ def _without_token(key: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def workspace(keyed: Keyed) -> str:
-    """One of the test's own."""
+    """A workspace of the test's own."""
     return keyed.workspace()
 
 
 @pytest.fixture
 def admin(keyed: Keyed, workspace: str) -> Server:
-    """Who may do everything in it."""
+    """A caller that may do everything in the workspace."""
     return keyed.key("*", user="admin", workspaces=(workspace,))[1]
 
 
@@ -162,7 +162,7 @@ def test_only_the_hash_of_a_token_is_kept(keyed: Keyed, admin: Server) -> None:
 
 
 class Caller(Struct, frozen=True):
-    """A key that calls: of the user `u1` and one workspace."""
+    """A calling key of the user `u1` with one workspace."""
 
     scopes: tuple[str, ...]
     seconds: float | None = None
@@ -242,7 +242,7 @@ def test_a_key_grants_no_more_than_it_has(
 
 
 def _refusals(told: str) -> list[str]:
-    """The parts of a message that begin with a place."""
+    """The parts of a message that begin with a path."""
     return [part for part in told.split("; ") if ": " in part]
 
 
@@ -298,7 +298,7 @@ def test_a_new_key_ends_with_the_one_that_made_it(keyed: Keyed, workspace: str) 
 def test_a_key_that_has_just_ended_makes_and_ends_none(keyed: Keyed, workspace: str) -> None:
     key_id, caller = keyed.key(MANAGE, workspaces=(workspace,))
     other_id, _ = keyed.key(MANAGE, workspaces=(workspace,))
-    assert caller.query("keys.list").status_code == 200  # from now on it is remembered for seconds
+    assert caller.query("keys.list").status_code == 200  # from now on the server caches it for seconds
 
     keyed.revoke(key_id)
 
@@ -313,7 +313,7 @@ def test_a_key_that_has_just_ended_makes_and_ends_none(keyed: Keyed, workspace: 
 def test_a_key_in_its_grace_makes_none_that_lasts(admin: Server) -> None:
     made = _create(admin, MANAGE, "events:read")
     caller = _as(admin, made)
-    assert caller.query("keys.list").status_code == 200  # remembered as a key that never ends
+    assert caller.query("keys.list").status_code == 200  # it is cached as a key that never expires
 
     successor = answered(caller.mutate("keys.rotate", {"keyId": made["id"], "graceSeconds": 60}))
 
@@ -409,7 +409,7 @@ HELD: dict[str, tuple[Caller, dict[str, Any], str | None]] = {
     "one that never ends": (BRIEF, {"scopes": ("events:read",)}, "rotate"),
     "one that ends later": (BRIEF, {"scopes": ("events:read",), "seconds": 700}, "rotate"),
 }
-"""Who asks, the key that is to be rotated or revoked, and which of it is refused."""
+"""The caller, the key to rotate or revoke, and the part of the key for which that is rejected."""
 
 
 @pytest.mark.parametrize("name", ["rotate", "revoke"])
@@ -506,7 +506,7 @@ def test_a_successor_is_all_that_the_key_was(keyed: Keyed, workspace: str) -> No
     changed = {"id", "createdAt", "token"}
     assert {name for name in made | successor if made.get(name) != successor.get(name)} == changed
     keys = {key["id"]: key for key in _listed(caller)}
-    assert keys[made["id"]] == _without_token(made)  # it ends before its grace would
+    assert keys[made["id"]] == _without_token(made)  # it expires before its grace time would end
     assert keys[successor["id"]] == _without_token(successor)
 
 

@@ -1,4 +1,4 @@
-"""The ledger's procedures, as tRPC serves them: the same answers as the ledger's own door, in the procedures' words."""
+"""The ledger's procedures over tRPC: the same answers as the ledger's own door, with the procedures' names."""
 
 import json
 from base64 import b64decode
@@ -27,20 +27,20 @@ def org(keyed: Keyed) -> str:
 
 @pytest.fixture
 def holder(keyed: Keyed, org: str) -> Server:
-    """Who may read the ledger of `org` and write its log."""
+    """A caller that may read the ledger of `org` and write its log."""
     _, holder = keyed.key("ledger:read", "events:write", workspaces=(org,))
     return holder
 
 
 def log(server: Server, *types: str) -> list[dict[str, Any]]:
-    """Log one event of each type, in one batch; what they came to."""
+    """Log one event of each type in one batch, and return them."""
     events = [{"type": type_, "data": {"place": place}} for place, type_ in enumerate(types)]
     came: list[dict[str, Any]] = answered(server.mutate("events.logBatch", {"events": events}))
     return came
 
 
 def root_of(keyed: Keyed, org: str, size: int | None = None) -> bytes:
-    """The root over the hashes that the database has."""
+    """The Merkle root of the hashes in the database."""
     frontier = Frontier()
     for event in ledger_events(keyed.database_url, org)[:size]:
         frontier.push(bytes.fromhex(event["hash"].removeprefix("sha256:")))
@@ -49,7 +49,7 @@ def root_of(keyed: Keyed, org: str, size: int | None = None) -> bytes:
 
 @contextmanager
 def streaming(server: Server, **query: Any) -> Iterator[Iterator[tuple[str, Any]]]:
-    """What a stream brings behind its `connected`: of each event its name or id, and its data."""
+    """Yield the messages of a stream after `connected`: the name or id and the data of each."""
     with web.stream(
         "GET",
         f"{server.url}/trpc/ledger.stream",

@@ -1,4 +1,4 @@
-"""The registry has every module of `procedures/`, and each says what it does."""
+"""The registry contains every module of `procedures/`, and each procedure has a description."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from procedures.registry import registry
 from schemas.errors import Internal, InvalidInput, PayloadTooLarge, Unavailable
 
 MANAGED_READS = {"keys.list", "subscriptions.deliveries", "subscriptions.get", "subscriptions.list"}
-"""Reads behind a scope that writes too."""
+"""Queries that need a scope that also allows writes."""
 
 DOWNLOADS = {"ledger.export"}
-"""Served by REST doors alone."""
+"""Procedures that only REST doors serve."""
 
 FOLDER = Path(procedures.__path__[0])
 

@@ -1,4 +1,4 @@
-"""Tracing, as callers see it over tRPC. What a trace has in it is `tests/store/test_trace.py`'s part."""
+"""Tracing, as callers see it over tRPC. `tests/store/test_trace.py` tests the contents of traces."""
 
 from typing import Any
 from uuid import uuid4
@@ -14,12 +14,12 @@ NOBODY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 @pytest.fixture
 def caller(keyed: Keyed) -> Server:
-    """A caller with a workspace of its own."""
+    """A caller with its own workspace."""
     return keyed.key("events:read", "events:write", "events:write-as", workspaces=(keyed.workspace(),))[1]
 
 
 def chain(caller: Server, *users: str) -> list[dict[str, Any]]:
-    """Events of these users, each the cause of the next."""
+    """Log events of these users, each the cause of the next."""
     ids = [str(uuid4()) for _ in users]
     events: list[dict[str, Any]] = [
         {"id": id_, "type": "agent.step", "data": {}, "userId": user, "causationId": cause, "correlationId": "run"}
@@ -30,7 +30,7 @@ def chain(caller: Server, *users: str) -> list[dict[str, Any]]:
 
 
 def ids(events: list[dict[str, Any]]) -> list[str]:
-    """Their ids."""
+    """The ids of events."""
     return [event["id"] for event in events]
 
 

@@ -1,4 +1,4 @@
-"""The dry run says what logging the same event then does, and leaves no trace of itself."""
+"""The dry run predicts what logging the same event does, and stores nothing."""
 
 import json
 from typing import Any
@@ -24,19 +24,19 @@ WRITER = ("events:read", "events:write", "events:write-as")
 
 @pytest.fixture
 def caller(keyed: Keyed) -> Server:
-    """A caller with a workspace of its own."""
+    """A caller with its own workspace."""
     return keyed.key(*WRITER, workspaces=(keyed.workspace(),))[1]
 
 
 def validated(caller: Server, event: object) -> dict[str, Any]:
-    """What the dry run answers."""
+    """The output of the dry run."""
     answer: dict[str, Any] = answered(caller.mutate("events.validate", event))
     assert answer["valid"] is (answer["issues"] == [])
     return answer
 
 
 def posted(caller: Server, name: str, content: bytes) -> httpx.Response:
-    """One call with this body."""
+    """Make a call with this body."""
     headers = {**caller.headers, "content-type": "application/json"}
     return web.post(f"{caller.url}/trpc/{name}", content=content, headers=headers, timeout=30)
 
@@ -93,7 +93,7 @@ def test_nothing_is_left_behind(keyed: Keyed) -> None:
 
 
 def _rows(keyed: Keyed, workspace: str) -> dict[str, int]:
-    """How many rows each table has, but for the keys."""
+    """How many rows each table has, without the keys."""
     with psycopg.connect(keyed.database_url) as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.columns WHERE column_name = 'workspace_id'"
@@ -350,7 +350,7 @@ def test_it_says_what_logging_then_does(
 
 @pytest.fixture(scope="module")
 def writers(keyed: Keyed) -> tuple[Server, Server]:
-    """One who writes for itself, and one who writes for others too."""
+    """A caller that writes for itself, and one that also writes for others."""
     workspace = keyed.workspace()
     plain, trusted = (keyed.key(*scopes, workspaces=(workspace,))[1] for scopes in (WRITER[:2], WRITER))
     return plain, trusted

@@ -1,1 +1,1 @@
-"""What holds for any input at all."""
+"""Properties that hold for any input."""

@@ -14,5 +14,5 @@ def door(request: pytest.FixtureRequest) -> Door:
 
 @pytest.fixture(scope="module")
 def superjson_door(request: pytest.FixtureRequest) -> Door:
-    """The one that speaks superjson."""
+    """The door that speaks superjson."""
     return Door(request.getfixturevalue("superjson_server"), superjson=True)

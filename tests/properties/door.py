@@ -1,4 +1,4 @@
-"""A tRPC door that anything may be thrown at: what comes back must be a tRPC envelope, in time, and no 5xx."""
+"""A tRPC door for any input. The answer must come in time, be a tRPC envelope, and have no status 5xx."""
 
 import contextlib
 import http.client
@@ -18,25 +18,25 @@ JSON = {"content-type": "application/json"}
 
 
 class Reply(Struct, frozen=True):
-    """A status and its body, which was found to be well-formed."""
+    """A status and its body, which is known to be well-formed."""
 
     status: int
     body: Any
 
     @property
     def errors(self) -> list[dict[str, Any]]:
-        """The error objects."""
+        """The error objects in the answer."""
         envelopes = self.body if isinstance(self.body, list) else [self.body]
         return [envelope["error"] for envelope in envelopes if "error" in envelope]
 
     @property
     def places(self) -> set[str]:
-        """Where the input was wrong."""
+        """The paths of all issues."""
         return {issue["path"] for error in self.errors for issue in error["data"].get("issues", ())}
 
 
 class Door:
-    """One server's tRPC door, by one connection that is kept open."""
+    """A server's tRPC door, over one connection that stays open."""
 
     def __init__(self, server: Server, *, superjson: bool, seconds: float = TIMEOUT_SECONDS) -> None:
         self.server = server
@@ -44,25 +44,26 @@ class Door:
         self._client = httpx.Client(base_url=server.url, headers=server.headers, timeout=seconds)
 
     def wrapped(self, value: object) -> object:
-        """An input as the door's transformer puts it."""
+        """An input as the door's transformer writes it."""
         return {"json": value} if self.superjson else value
 
     def mutate(self, name: str, value: object) -> Reply:
-        """One call by POST."""
+        """Make a call by POST."""
         return self.post(name, json.dumps(self.wrapped(value)).encode())
 
     def mutate_raw(self, name: str, text: bytes) -> Reply:
-        """One call by POST whose input is any bytes."""
+        """Make a call by POST with any bytes as its input."""
         return self.post(name, b'{"json":%b}' % text if self.superjson else text)
 
     def query(self, name: str, value: object) -> Reply:
-        """One call by GET."""
+        """Make a call by GET."""
         return self.get(f"{name}?input={quote(json.dumps(self.wrapped(value)))}")
 
     def stream(self, name: str, value: object, *, at_most: int = 3) -> Reply:
-        """One subscription by server-sent events: its values up to the marker behind its backlog, or the error.
+        """Open a subscription by server-sent events, and read its values up to the marker after its backlog.
 
-        Without a marker, up to where it is connected: whether a value will come is not known.
+        It may also end with an error. A stream without a marker is read only until it is connected, because a value may
+        never come.
         """
         has_marker = isinstance(value, dict) and value.get("markers") is True
         values: list[Any] = []
@@ -83,21 +84,21 @@ class Door:
         raise AssertionError("the stream ended without a word")
 
     def output(self, reply: Reply) -> Any:
-        """What a call answered."""
+        """The output of a call."""
         data = reply.body["result"]["data"]
         return data["json"] if self.superjson else data
 
     def post(self, target: str, content: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
-        """Any body, to any target."""
+        """POST any body to any target."""
         given = [(name.encode(), value.encode()) for name, value in JSON.items()]
         return self._reply(self._client.post(f"/trpc/{target}", content=content, headers=[*given, *headers]))
 
     def get(self, target: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
-        """Any target. Header values may be any bytes that HTTP allows."""
+        """GET any target. Header values may be any bytes that HTTP allows."""
         return self._reply(self._client.get(f"/trpc/{target}", headers=list(headers)))
 
     def raw(self, method: str, target: bytes, content: bytes = b"") -> Reply | int:
-        """A request line as it is given. Answers a bare status where HTTP itself was refused, before the door."""
+        """Send a raw request line. Returns only a status if the request was rejected as HTTP, before the door."""
         where = urlsplit(self.server.url)
         connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=TIMEOUT_SECONDS)
         with contextlib.closing(connection):
@@ -140,7 +141,7 @@ class Door:
 
 
 def _events(pieces: Iterable[bytes]) -> Iterator[dict[str, str]]:
-    """Server-sent events, by the names of their lines."""
+    """Yield server-sent events, each as a mapping of its fields."""
     rest = b""
     for piece in pieces:
         *events, rest = (rest + piece).split(b"\n\n")

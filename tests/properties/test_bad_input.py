@@ -1,4 +1,4 @@
-"""No input of any kind makes the server fail, hang, or repeat what it was told in confidence."""
+"""No input makes the server fail, hang, or repeat confidential values."""
 
 import json
 from typing import Any
@@ -50,7 +50,7 @@ NOBODY = "01938c1e-0000-7000-8000-00000000dead"
 """An id that no event has."""
 
 PAUSED = "paused"
-"""Stands for the id of a webhook that is paused: nothing is sent to it."""
+"""A placeholder for the id of a paused webhook, to which nothing is sent."""
 
 FILTER: dict[str, Any] = {
     "type": {"in": ["note.created"], "like": "note.*"},
@@ -97,7 +97,7 @@ STREAM = {name: value for name, value in LIST.items() if name not in PLACES}
 
 SUBSCRIPTION: dict[str, Any] = {
     "eventTypes": ["note.*"],
-    "webhookUrl": "https://127.0.0.1/hook",  # refused: none is to be made
+    "webhookUrl": "https://127.0.0.1/hook",  # rejected, so that no webhook is created
     "secret": "whsec_c2VjcmV0",
     "description": "d",
     "ordered": True,
@@ -150,7 +150,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "subscriptions.rotateSecret": {"subscriptionId": PAUSED, "secret": "whsec_c2VjcmV0", "graceSeconds": 60},
     "subscriptions.test": {"subscriptionId": "x"},
 }
-"""A good input of every procedure, with all that it takes; null where the rest would not go with it."""
+"""A good input of every procedure, with all members. Members that exclude others are null."""
 
 STREAMS = [name for name, procedure in registry().items() if procedure.kind is Kind.SUBSCRIPTION]
 
@@ -377,13 +377,13 @@ ANY_JSON = st.recursive(
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place of an input."""
+    """The paths of all places of an input."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(place for name, item in inner for place in paths(item, (*path, name)))]
 
 
 def replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
-    """A copy with something else at one place."""
+    """A copy with another value at one place."""
     if not path:
         return new
     copy: Any = dict(value) if isinstance(value, dict) else list(value)
@@ -393,7 +393,7 @@ def replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
 
 @pytest.fixture(scope="module")
 def paused(door: Door) -> str:
-    """The id of a webhook that is paused."""
+    """The id of a paused webhook."""
     wanted = SUBSCRIPTION | {"webhookUrl": "https://webhook.invalid/hook"}
     made = door.mutate("subscriptions.create", wanted)
     assert made.status == 200, made.body
@@ -632,7 +632,7 @@ def test_the_log_repeats_no_value_that_was_sent(door: Door) -> None:
 
 
 def test_no_server_had_a_defect(server: Server, superjson_server: Server) -> None:
-    """Last in this module: whatever the tests above sent, no call ended in a defect of ours."""
+    """It is the last test of this module: none of the inputs above caused a defect."""
     for each in (server, superjson_server):
         log = each.log.read_text(errors="replace")
 

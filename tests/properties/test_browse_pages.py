@@ -1,4 +1,4 @@
-"""Walking pages in any order, while events are appended, meets every event that was there once and in order."""
+"""Walking pages in any order, while events are appended, meets every existing event once and in order."""
 
 import itertools
 import json
@@ -88,13 +88,13 @@ MATCHES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def open_store(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store; each example has a log of its own."""
+    """One store, in which each example has its own log."""
     with cloned(postgres_url, template, "test_browse_pages") as url, opened(url, tmp_path_factory.mktemp("b")) as store:
         yield store
 
 
 class Walk:
-    """Pages of one list."""
+    """The pages of one list."""
 
     def __init__(self, store: Store, query: dict[str, Any]) -> None:
         self._store = store
@@ -102,7 +102,7 @@ class Walk:
         self._query = query
 
     def page(self, **place: object) -> Event:
-        """One page, as a caller reads it."""
+        """Read one page as a caller does."""
         wanted = msgspec.convert(self._query | place, BrowseEvents)
         page: Event = json.loads(self._store.run(self._browser.page(self._store.workspace, wanted, None)).json)
         return page
@@ -156,7 +156,7 @@ def test_walking_forward_and_backward_meets_each_event_once_in_order(
 
 
 def _check(walked: list[str], start: list[str], every: list[str]) -> None:
-    """Each that was there once, and of those that came meanwhile some; all in order."""
+    """Check that the existing events were met once, and some of the new ones, all in order."""
     assert [id_ for id_ in walked if id_ in start] == start
     assert [id_ for id_ in every if id_ in walked] == walked
 
@@ -166,7 +166,7 @@ def _ids(pages: list[Event]) -> list[str]:
 
 
 def _emptied(store: Store) -> Store:
-    """The store in a new workspace."""
+    """The store with a new workspace."""
     own = msgspec.structs.replace(store, workspace=f"w{next(_numbers)}")
     with connect(own.url) as connection:
         create_workspace(connection, own.workspace)
@@ -189,7 +189,7 @@ def _value(event: Event, field: str) -> Any:
 
 
 def _comparison(order: Order) -> Any:
-    """Two events compared as the order says; the seq decides in the direction of its last key."""
+    """A comparison of two events by the order. Equal events are compared by seq, in the direction of the last key."""
     terms = [term for each in order for term in each.items()]
     terms.append(("seq", terms[-1][1] if terms else "desc"))
 

@@ -1,4 +1,4 @@
-"""Whatever is sent as a filter, to whichever door: an answer in time, no failure, and no event of another workspace."""
+"""Any filter at any door gets an answer in time, causes no failure, and finds no event of another workspace."""
 
 import itertools
 import json
@@ -25,13 +25,13 @@ from tests.properties.test_bad_input import ANY_JSON, JSON_BITS, paths, replaced
 MANY = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SECRET = "sEcReT-5d1f"
-"""Stands in every event of the other workspace, and in nothing that is sent."""
+"""A text in every event of the other workspace, and in nothing that is sent."""
 
 MAX_CHARACTERS = 10_000
-"""Of a filter that is sent on a query string."""
+"""The maximum length of a filter in a query string."""
 
 IDS = [str(UUID(int=(0xA7000 + number) << 64 | 1 << 63 | number)) for number in range(1, 5)]
-"""Those that the well-formed filters ask for. They are events of the other workspace; the caller knows them."""
+"""The ids in well-formed filters. They belong to events of the other workspace; the caller knows them."""
 
 VALUES: list[Any] = [1, 1.5, "a", "A", True, None, "", "\0", ["a"], {"a": "a"}, "2024-01-01T00:00:00Z"]
 
@@ -55,28 +55,31 @@ ONE_FOR_ONE = {
     "events.page": "/trpc/events.page",
     "ledger.entries": "/trpc/ledger.entries",
 }
-"""The doors that answer a call with events, and where they are."""
+"""The doors that answer a call with events, and their addresses."""
 
 STREAMS: dict[str, dict[str, object]] = {
     "events.stream": {"start": "beginning", "markers": True},
     "ledger.stream": {"after": -1, "markers": True},
 }
-"""Those that go on with events, and what else they are asked."""
+"""The doors that stream events, and their other parameters."""
 
 
 class Neighbours(Struct, frozen=True):
-    """A caller who reads one workspace of two."""
+    """A caller that may read one of two workspaces."""
 
     caller: Server
     tokens: list[str]
-    """Every token that the server knows."""
+    """All tokens of the server."""
     own: set[str]
     """The ids of the caller's events."""
     client: httpx.Client
     door: Door
 
     def ask(self, name: str, filter_: bytes, **others: object) -> tuple[int, frozenset[str]]:
-        """The status of a call whose filter is any bytes, and the ids that it found. What is sent is checked."""
+        """Make a call with any bytes as its filter.
+
+        Checks the answer, and returns its status and the ids that it has.
+        """
         sent = {"filter": filter_, **{each: json.dumps(value).encode() for each, value in others.items()}}
         if "." in name:
             members = b",".join(b'"%b":%b' % (each.encode(), value) for each, value in sent.items())
@@ -99,7 +102,7 @@ class Neighbours(Struct, frozen=True):
         return answer.status_code, frozenset()
 
     def follow(self, name: str, filter_: object) -> tuple[int, frozenset[str]]:
-        """The same of a stream, up to the end of its backlog."""
+        """Open a stream with a filter, read its backlog, and return its status and the ids that it has."""
         reply = self.door.stream(name, {**STREAMS[name], "filter": filter_}, at_most=100)
         self._check(json.dumps(reply.body))
         if reply.status != 200:
@@ -118,7 +121,7 @@ class Neighbours(Struct, frozen=True):
 
 
 def _found(name: str, body: Any) -> tuple[list[str], int | None]:
-    """The ids in an answer, and the total that it says."""
+    """The ids in an answer, and its total."""
     body = body["result"]["data"] if "." in name else body
     if isinstance(body, list):
         return [each["id"] for each in body], None
@@ -129,7 +132,10 @@ def _found(name: str, body: Any) -> tuple[list[str], int | None]:
 
 @pytest.fixture(scope="module")
 def neighbours(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbours]:
-    """A workspace whose events have causes and effects in the other, which has the same and a secret in each."""
+    """Two workspaces with the same events.
+
+    Their causes and effects are in the other workspace, whose events have a secret.
+    """
     with (
         cloned(postgres_url, template, "test_filters_at_doors") as url,
         serving(tmp_path_factory.mktemp("doors"), database_url=url) as server,
@@ -183,7 +189,7 @@ ODD = st.one_of(
 
 @st.composite
 def nearly_well_formed(draw: Any) -> bytes:
-    """A filter with something else at a place or two, deeper or larger than it may be, or with a name twice."""
+    """A filter with one or two places changed, or too deep, too large, or with a repeated name."""
     sent = draw(WELL_FORMED)
     for _ in range(draw(st.integers(0, 2))):
         sent = replaced(sent, draw(st.sampled_from(paths(sent))), draw(ODD))
@@ -255,7 +261,7 @@ def test_hostile_filters_are_answered_at_every_door(neighbours: Neighbours, numb
 
 
 def test_no_call_ended_in_a_defect(neighbours: Neighbours) -> None:
-    """Last in this module: whatever the tests above sent, no call ended in a defect of ours."""
+    """It is the last test of this module: none of the inputs above caused a defect."""
     log = neighbours.caller.log.read_text(errors="replace")
 
     assert '"event": "defect"' not in log

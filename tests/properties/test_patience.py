@@ -1,4 +1,4 @@
-"""However long it takes to see through one request, it is answered in time, and so are all others meanwhile."""
+"""However much work a request is, it is answered in time, and so are all others meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +13,13 @@ from tests.kit.servers import Server, cloned, serving
 from tests.properties.door import Door
 
 WORK_SECONDS = 2
-"""How long the server may work while another caller waits. The wait itself depends on what else the machine does."""
+"""How much processor time the server may use while another caller waits. The wait itself depends on the machine's
+load."""
 
 
 @pytest.fixture(scope="module")
 def patient(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own, since one that fails here is busy for long."""
+    """A separate server, because one that fails here is busy for a long time."""
     with (
         cloned(postgres_url, template, "test_patience") as url,
         serving(tmp_path_factory.mktemp("patience"), database_url=url, transformer="superjson") as server,
@@ -51,7 +52,7 @@ def _one(event: bytes) -> bytes:
 
 
 def _doubling(levels: int) -> bytes:
-    """An input of a few bytes in which each level holds the one before it twice."""
+    """A small input in which each level contains the level below it twice."""
     data: dict[str, Any] = {"level0": "x"}
     equal = {}
     for level in range(1, levels):
@@ -97,4 +98,4 @@ def test_a_request_that_takes_long_holds_up_nobody(
             time.sleep(0.01)
 
     assert answering.result().status in statuses
-    assert max(worked, default=0.0) < WORK_SECONDS  # none: it was answered before anybody could wait
+    assert max(worked, default=0.0) < WORK_SECONDS  # empty if it was answered before anybody could wait
