@@ -1,1 +1,1 @@
-"""What callers may send: every field, every refusal, all of them at once."""
+"""The inputs of callers: every field, every reason to reject it, and all reasons at once."""

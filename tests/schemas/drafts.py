@@ -1,4 +1,4 @@
-"""From a JSON event to what the log would hold, or to every place that is wrong."""
+"""Turns a JSON event into what the log would store, or into all of its issues."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _decoder = msgspec.json.Decoder(LogEvent)
 
 
 def event(**members: object) -> dict[str, Any]:
-    """An acceptable event with these members."""
+    """A valid event with these members."""
     return {"type": "note.created", "data": {}, **members}
 
 
@@ -37,7 +37,7 @@ def drafted(sent: object) -> Draft:
 
 
 def issues_of(sent: object) -> list[Issue]:
-    """What is wrong with an event; nothing for a good one."""
+    """The issues of an event; none for a valid one."""
     try:
         drafted(sent)
     except InvalidInput as refused:
@@ -46,18 +46,18 @@ def issues_of(sent: object) -> list[Issue]:
 
 
 def issue_paths(sent: object) -> list[str]:
-    """Where an event is wrong."""
+    """The paths of the issues of an event."""
     return [issue.path for issue in issues_of(sent)]
 
 
 def stored_metadata(metadata: object) -> Any:
-    """The metadata that the log would hold, None for none."""
+    """The metadata that the log would store, or None."""
     text = drafted(event(metadata=metadata)).body.metadata
     return None if text is None else json.loads(text)
 
 
 def changed(record: Mapping[str, Any], path: str, value: object = ...) -> dict[str, Any]:
-    """A copy of `record` with `value` at the dotted path; without a value, less what stands there."""
+    """A copy of `record` with `value` at the dotted path, or without that member if there is no value."""
     copy = deepcopy(dict(record))
     *parents, last = path.split(".")
     holder: Any = copy
@@ -73,7 +73,7 @@ def changed(record: Mapping[str, Any], path: str, value: object = ...) -> dict[s
 
 
 def cases(*groups: tuple[Iterable[str], Iterable[object]]) -> pytest.MarkDecorator:
-    """A parameter table of `(path, value)`: in each group every path with every value."""
+    """A parameter table of `(path, value)` that combines every path with every value in each group."""
     return pytest.mark.parametrize(
         ("path", "value"),
         [

@@ -1,4 +1,4 @@
-"""What an event and a list may say: the type grammar, every field, and all that is wrong at once."""
+"""The inputs of logging and listing: the type grammar, every field, and all issues at once."""
 
 import json
 from typing import Any
@@ -337,5 +337,5 @@ def test_issues_are_found_exactly_where_the_decoder_refuses(wanted: Any, data: s
         refused = False
 
     issues = find_issues(sent, wanted)
-    # Any JSON is Raw; that `data` is an object, and which numbers are in it, is found by the draft.
+    # Raw accepts any JSON. Only the draft checks that `data` is an object, and its numbers.
     assert bool([issue for issue in issues if (wanted, issue.path.split(".")[0]) != (LogEvent, "data")]) == refused

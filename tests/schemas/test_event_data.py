@@ -1,4 +1,4 @@
-"""Typed event data: what is registered is checked with every error at once, and stored as it was sent."""
+"""Typed event data is checked with all issues at once, and stored as it was sent."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from schemas.jsontext import UNSAFE_NUMBER
 
 
 class NoteCreated(Section, frozen=True, kw_only=True):
-    """A developer's data; never registered here, since that would last as long as this process."""
+    """A developer's data. It is not registered in this process, because a registration cannot be undone."""
 
     title: str
 
@@ -91,7 +91,7 @@ for sent in json.load(sys.stdin):
 
 
 def _drafted(*events: object) -> list[Any]:
-    """What becomes of each, where data of two types is registered."""
+    """The drafts or issues of events, in a process that has registered data for two types."""
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT], input=json.dumps(events), capture_output=True, text=True, timeout=60, check=True
     )

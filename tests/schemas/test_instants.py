@@ -1,4 +1,4 @@
-"""Instants beyond the limit are found however their digits are written."""
+"""Instants beyond the limit are found in any spelling of their digits."""
 
 import msgspec
 import pytest

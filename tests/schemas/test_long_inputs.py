@@ -1,4 +1,4 @@
-"""The search for invalid places ends, however much was sent."""
+"""The search for invalid places ends, however long the input is."""
 
 import msgspec
 import pytest

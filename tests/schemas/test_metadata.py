@@ -1,4 +1,4 @@
-"""Every section and field of the built-in metadata: what is accepted, what is refused, and where."""
+"""Every section and field of the built-in metadata: what is accepted, what is rejected, and the path of the issue."""
 
 import json
 import subprocess
@@ -226,7 +226,7 @@ def test_every_field_at_once_is_accepted_as_it_is() -> None:
 
 
 def test_the_table_has_every_field_of_every_kind() -> None:
-    """Reads the Structs, so that a new field has to be added to the tables above."""
+    """It reads the Structs, so that a new field must be added to the tables above."""
 
     def fields(kind: Any, path: str) -> list[str]:
         found = []
@@ -426,7 +426,7 @@ def test_a_hundred_issues_are_enough() -> None:
 
 
 class Review(Section, frozen=True, kw_only=True):
-    """A developer's kind; never registered here, since that would last as long as this process."""
+    """A developer's kind. It is not registered in this process, because a registration cannot be undone."""
 
     stars: int
 

@@ -1,4 +1,4 @@
-"""The server processes, as whoever starts and stops them sees them."""
+"""The server processes, as they are started and stopped from outside."""
 
 import signal
 import subprocess
@@ -18,12 +18,12 @@ from tests.kit.servers import cloned, environment, until
 def test_a_server_that_is_told_to_stop_while_it_starts_stops(
     postgres_url: str, template: str, tmp_path: Path, delay_seconds: float
 ) -> None:
-    """What it forks has the parent's handlers of signals at first."""
+    """A forked process first has its parent's signal handlers."""
     with cloned(postgres_url, template, f"test_server_{int(delay_seconds * 10)}") as url:
         settings = environment(tmp_path, port=free_port(), database_url=url, workers=2)
         with subprocess.Popen([SYNAP, "serve"], env=settings, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
             until(lambda: len(psutil.Process(process.pid).children()) == 2)
-            time.sleep(delay_seconds)  # how far its processes are by then differs: each place is one to be told at
+            time.sleep(delay_seconds)  # its processes are at different places then, and may be stopped at each
 
             process.send_signal(signal.SIGTERM)
 
@@ -49,7 +49,7 @@ def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, 
 
 
 def test_a_server_that_is_to_stop_misses_no_word_of_it() -> None:
-    """Granian's loop clears what wakes it and then acts on other news, such as a process to replace."""
+    """Granian's loop clears the event that wakes it, and then acts on something else, such as a process to replace."""
     interrupt = Interrupt()
     interrupt.set()
     interrupt.clear()

@@ -1,4 +1,4 @@
-"""A door that is reached past the framework answers as one that is reached through it."""
+"""A door that is reached without the framework answers like one that is reached through it."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ ORIGIN = "https://pages.example"
 
 @asgi("/door", is_mount=True, door="mine")
 async def door(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the framework looks for all three
-    """Says whether it was reached through the framework; fails on request."""
+    """A door that reports whether it was reached through the framework, and fails on request."""
     if scope["path"].strip("/").endswith("broken"):
         raise RuntimeError("as asked")
     way = b"framework" if "litestar_app" in scope else b"shortcut"
@@ -32,7 +32,7 @@ async def other() -> str:
 
 
 def asked(path: str, *, origins: list[str] | None = None, **headers: str) -> httpx.Response:
-    """The answer of an application with both."""
+    """Call an application that has the door and another route."""
     cors = None if origins is None else CORSConfig(allow_origins=origins)
     app: Any = Litestar(
         [door, other], cors_config=cors, exception_handlers=last_handlers({}), openapi_config=None, logging_config=None

@@ -1,4 +1,4 @@
-"""A start: what it makes, what it asks of the database, and what it says."""
+"""The start of a server: what it creates, what it needs of the database, and what it prints."""
 
 import json
 import shutil
@@ -29,14 +29,14 @@ OTHER_SECRET = "B" * 43 + "="
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    """Those of a machine whose install is ready."""
+    """The settings of a machine whose install is ready."""
     settings = Settings(database_url=database_url, data_dir=tmp_path / "first")
     with ready(settings, serving=True):
         return settings
 
 
 def _second(settings: Settings, *names: str) -> Settings:
-    """Another machine of the same database, which was given these files."""
+    """The settings of another machine of the same database that has these files."""
     folder = settings.data_dir.with_name("second")
     folder.mkdir()
     for name in names:
@@ -144,7 +144,7 @@ def test_a_lost_secret_is_replaced_on_purpose_only(settings: Settings) -> None:
 
 
 def test_secrets_of_a_mount_are_read_and_nothing_is_written_there(settings: Settings, tmp_path: Path) -> None:
-    """As Kubernetes mounts them: links into a folder that is replaced as a whole."""
+    """Kubernetes mounts secrets as links into a folder that is replaced as a whole."""
     mount = tmp_path / "mount"
     (mount / "..data").mkdir(parents=True)
     for name in ("node.key", "install.secret"):
@@ -239,7 +239,7 @@ def test_a_migration_that_waits_too_long_is_one_sentence(empty_url: str) -> None
     with psycopg.connect(empty_url) as holder:
         holder.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
         holder.commit()
-        holder.execute("LOCK TABLE alembic_version IN SHARE MODE")  # it may be read, but not changed
+        holder.execute("LOCK TABLE alembic_version IN SHARE MODE")  # the table can be read, but not changed
 
         with pytest.raises(InstallError) as refused:
             migrate(f"{empty_url}&options=-c%20lock_timeout%3D100ms")
@@ -262,7 +262,7 @@ def test_a_database_that_is_read_only_at_the_start_is_one_sentence(settings: Set
     assert "read-only transaction" in done.stderr
 
 
-# What it says.
+# What it prints.
 
 
 def test_a_start_and_a_stop_are_a_line_each(database_url: str, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What costs minutes runs by `make soak`; here it runs for seconds."""
+"""Tests that take minutes in `make soak` run for seconds here."""

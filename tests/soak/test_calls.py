@@ -1,4 +1,4 @@
-"""`make bench`, for a second: it measures, writes its figures, and compares them."""
+"""`make bench` for a second: it measures, writes its figures, and compares them."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""An open store, shared, with a log of each test's own."""
+"""A shared open store, with an own log for each test."""
 
 import itertools
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def open_store(postgres_url: str, template: str, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def store(open_store: Store) -> Store:
-    """The store in an empty workspace; `other` is another one."""
+    """The store with an empty workspace, and another one as `other`."""
     own = msgspec.structs.replace(open_store, workspace=f"w{next(_numbers)}")
     own.clock.at = START
     with connect(own.url) as connection:

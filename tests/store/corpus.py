@@ -1,4 +1,4 @@
-"""Some hundreds of random events, all queries about them, and a plain search through them."""
+"""Some hundreds of random events, queries for them, and a naive search."""
 
 import random
 from datetime import datetime, timedelta
@@ -37,7 +37,7 @@ NAMES = [
 
 
 class Corpus:
-    """A store with random events in two workspaces, and all of them as plain records, newest first."""
+    """A store with random events in two workspaces, and the same events as plain records, newest first."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -72,7 +72,7 @@ class Corpus:
                 self.events[workspace] = [dict(zip(NAMES, row, strict=True)) for row in rows]
 
     def matching(self, workspace: str, query: dict[str, Any], only_user: str | None = None) -> list[dict[str, Any]]:
-        """What a list with this query is about, newest first: the same filters, said in Python."""
+        """The events that match a query, newest first, found by the same filters in Python."""
         return [
             event
             for event in self.events[workspace]
@@ -88,7 +88,7 @@ class Corpus:
 
 
 def matches(pattern: str, type_: str) -> bool:
-    """`*` stands for one whole segment; as the last for one or more; alone for every type."""
+    """Whether a type matches a pattern: `*` is one whole segment, or one or more at the end, or, alone, any type."""
     wanted, segments = pattern.split("."), type_.split(".")
     if wanted[-1] == "*":
         wanted = wanted[:-1] + ["*"] * max(len(segments) - len(wanted) + 1, 1)
@@ -105,7 +105,7 @@ PATTERNS = st.one_of(
 
 @st.composite
 def queries(draw: st.DrawFn, corpus: Corpus, workspace: str) -> dict[str, Any]:
-    """Any combination of filters, with times at, just before and just after those of events."""
+    """Any combination of filters, with times at, just before and just after events."""
     instants = st.tuples(st.sampled_from(corpus.events[workspace]), st.integers(-1, 1)).map(
         lambda chosen: (chosen[0]["at"] + timedelta(microseconds=chosen[1])).isoformat()
     )

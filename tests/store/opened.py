@@ -33,7 +33,7 @@ SECRET = b"s" * 32
 OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspaces=(EVERY,))
 
 START = datetime(2024, 12, 9, 1, tzinfo=UTC)
-"""What the clock of a store says first."""
+"""The first time of a store's clock."""
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ _drafting = Drafting()
 
 
 class Clock:
-    """Says what it was told last."""
+    """A clock that the test sets."""
 
     def __init__(self, at: datetime) -> None:
         self.at = at
@@ -52,7 +52,7 @@ class Clock:
 
 
 class Store(Struct, frozen=True, kw_only=True):
-    """An open log and its reader, on one event loop, where `run` awaits. Calls act in `workspace` unless they say."""
+    """An open log and its reader on one event loop, in which `run` awaits. Calls use `workspace` by default."""
 
     url: str
     workspace: str = "default"
@@ -71,11 +71,11 @@ class Store(Struct, frozen=True, kw_only=True):
         return f"{self.workspace}-other"
 
     def ledger(self, keys: Keyring | None = None) -> Ledger:
-        """The read side of the ledger, in a process that found these keys."""
+        """The read side of the ledger, in a process that has these keys."""
         return Ledger(self.database, Trees(self.database), keys or self.keys, self.node.removeprefix("did:key:"))
 
     def exports(self, keys: Keyring | None = None) -> Exports:
-        """What makes exports, in a process that found these keys."""
+        """The exports, in a process that has these keys."""
         return Exports(self.database, self.ledger(keys), Trees(self.database))
 
     def append(self, *drafts: Draft, workspace: str | None = None) -> list[SynapEvent]:
@@ -84,13 +84,13 @@ class Store(Struct, frozen=True, kw_only=True):
         return answer
 
     def append_at_once(self, *calls: Sequence[Draft]) -> list[Any]:
-        """One answer or error for each of several calls that wait in the same group."""
+        """Append several calls that wait in the same group. Returns one answer or error for each."""
         awaited = [self.log.append(self.workspace, drafts) for drafts in calls]
         answers: list[Any] = self.run(_gathered(awaited))
         return answers
 
     def list(self, workspace: str | None = None, only_user: str | None = None, **query: Any) -> list[dict[str, Any]]:
-        """The events of a list, as a caller reads them."""
+        """Read a list, as a caller does."""
         asked = msgspec.convert(query, ListEvents)
         events: list[dict[str, Any]] = json.loads(
             self.run(self.reader.events(workspace or self.workspace, asked, only_user)).json
@@ -98,7 +98,7 @@ class Store(Struct, frozen=True, kw_only=True):
         return events
 
     def page(self, workspace: str | None = None, only_user: str | None = None, **query: Any) -> dict[str, Any]:
-        """One page, as a caller reads it."""
+        """Read one page, as a caller does."""
         asked = msgspec.convert(query, ListEvents)
         page: dict[str, Any] = json.loads(
             self.run(self.reader.page(workspace or self.workspace, asked, only_user)).json
@@ -106,7 +106,7 @@ class Store(Struct, frozen=True, kw_only=True):
         return page
 
     def walk(self, workspace: str | None = None, **query: Any) -> Iterator[dict[str, Any]]:
-        """Every page, from the first to the one without a next."""
+        """Yield every page, from the first to the last."""
         page = self.page(workspace, **query)
         yield page
         while cursor := page.get("nextCursor"):
@@ -115,7 +115,7 @@ class Store(Struct, frozen=True, kw_only=True):
 
 
 def files(folder: Path) -> Files:
-    """Where an install's files are, whose folder this is."""
+    """The paths of the install's files in a folder."""
     return Files(folder / "node.key", folder / "install.secret", folder / "control.token")
 
 
@@ -123,7 +123,7 @@ def files(folder: Path) -> Files:
 def opened(
     url: str, keys: Path, *, workspaces: Sequence[str] = (), connected: Callable[[str], Database] = Database
 ) -> Iterator[Store]:
-    """The store in the migrated database at `url`, `connected` so; its key is kept in `keys`."""
+    """Open the store in the migrated database at `url`, with `connected` as its database. Its key is in `keys`."""
     with connect(url) as connection:
         identity = set_up(connection, files(keys))
         for slug in workspaces:
@@ -154,7 +154,7 @@ def opened(
 def draft(
     type_: str = "note.created", data: object = None, *, id: str | UUID | None = None, **members: object
 ) -> Draft:
-    """The draft of an event; other members are named as in Python."""
+    """The draft of an event. Other members have their names in Python."""
     metadata = members.pop("metadata", None)
     event = LogEvent(
         id=UUID(id) if isinstance(id, str) else id,

@@ -1,4 +1,4 @@
-"""Everything that reads or writes a log, as callers have it done: so a statement that is new is looked at as well."""
+"""Every operation that reads or writes a log, as callers use it, so that tests also examine new statements."""
 
 import asyncio
 import json
@@ -106,14 +106,17 @@ BROWSED: dict[str, dict[str, Any]] = {
 }
 
 Operation = Callable[[], Awaitable[int]]
-"""Does something. Answers how many events it showed, wrote or changed."""
+"""An operation. It returns how many events it showed, wrote or changed."""
 
 
 class Operations:
-    """The operations on one log of a store, through a database that looks on. They write: each can be done once."""
+    """The operations on one log of a store, through a database that records statements.
+
+    Each can run only once, because some write.
+    """
 
     def __init__(self, store: Store, workspace: str, ids: Sequence[UUID], hash: bytes, place: int) -> None:
-        """`ids` are those of some events, `hash` one of their hashes, `place` a seq in the middle of the log."""
+        """`ids` are those of some events, `hash` is one of their hashes, and `place` a seq within the log."""
         self.store = store
         self.database = store.database
         self.workspace = workspace
@@ -127,7 +130,7 @@ class Operations:
         self.claims = Claims(self.database, claim_seconds=30)
 
     def __iter__(self) -> Iterator[tuple[str, Operation]]:
-        """Each with what it is called."""
+        """Yield the name of each operation, and the operation."""
         for name, query in QUERIES.items():
             yield f"page {name}", partial(self.page, query)
             yield f"ledger entries of {name}", partial(self.entries, query)
@@ -202,7 +205,7 @@ class Operations:
         await self.events.append(self.workspace, drafts)
         await self.events.append(self.workspace, drafts)  # they are stored already
         await self.events.preview(self.workspace, drafts[0])
-        for _ in range(3):  # alone, from the second on
+        for _ in range(3):  # in one statement, from the second on
             await self.events.append(self.workspace, [draft("common.type1", user_id="common"), draft(id=uuid4())])
         return count
 

@@ -1,4 +1,4 @@
-"""What statements cost the database: the rows and blocks that the plan of each went through, as the store runs it."""
+"""Measures what statements cost the database: the rows and blocks that each plan reads, as the store runs it."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,17 +17,17 @@ UTILITY = {"BEGIN", "COMMIT", "ROLLBACK"}
 EXPLAIN = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {}{}")
 
 SOME = 60
-"""Rows that a statement may meet however few it shows: a step of a walk, a neighbour, some types."""
+"""Rows that a statement may read in any case: for a step of a walk, a neighbour, some types."""
 
 SCANS = {"Seq Scan", "Sample Scan", "Tid Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"}
-"""A bitmap's rows are met in its indexes."""
+"""The nodes that read rows. The rows of a bitmap are counted in its indexes."""
 
 
 class Cost(Struct, frozen=True):
-    """What one run of a statement went through.
+    """What one run of a statement read.
 
-    `visited` are the rows that it met, of the table that it met most of; `blocks` those that it looked into, and
-    `scans` what it scanned.
+    `visited` are the rows that it read of the table that it read most, `blocks` the blocks that it read, and `scans`
+    the scans of its plan.
     """
 
     visited: int
@@ -36,7 +36,7 @@ class Cost(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """A statement that was run, what it answered, and what that cost."""
+    """A statement that was run, its rows, and its cost."""
 
     call: Call
     rows: Sequence[Any]
@@ -48,9 +48,10 @@ class Seen(Struct, frozen=True):
         return self.call[0]
 
     def within(self, shown: int) -> bool:
-        """Whether it costs what it answers, or what the operation shows that it is a part of.
+        """Whether it costs no more than its rows, or than the events that its operation shows, justify.
 
-        Three rows for each, of every table, and some more. Blocks are not counted of what writes: indexes are many.
+        It may read three rows of every table for each, and some more. Blocks of writing statements are not counted,
+        because they write many indexes.
         """
         answered = max(shown, self.counted)
         is_read = self.sql.split(None, 1)[0] == "SELECT"
@@ -60,16 +61,15 @@ class Seen(Struct, frozen=True):
 
     @property
     def counted(self) -> int:
-        """How many rows it answered, or the number that is its only answer."""
+        """How many rows it returned, or the number that is its only result."""
         is_number = len(self.rows) == 1 and len(self.rows[0]) == 1 and type(self.rows[0][0]) is int
         return self.rows[0][0] if is_number else len(self.rows)
 
 
 class Recording(Database):
-    """A database with one connection, which sees what the store runs, and explains each statement before it is run.
+    """A database with one connection that records what the store runs, and explains each statement before it runs it.
 
-    It explains the very statement that the connection has prepared. `plans` is a plan_cache_mode, in place of the
-    connection's own.
+    It explains the prepared statement itself. `plans` is a plan_cache_mode that replaces the connection's own.
     """
 
     def __init__(self, url: str, *, plans: str | None = None) -> None:
@@ -88,7 +88,7 @@ class _Watched(PipedConnection):
     plans: str | None
 
     async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
-        """What came of each call: one after the other, in the transaction that is open, else in one of their own."""
+        """Run the calls one after the other, in the open transaction or a new one, and return their results."""
         is_own = self.info.transaction_status == TransactionStatus.IDLE and calls[0][0] not in UTILITY
         outcomes: list[CallResult] = []
         if self.plans is not None and self.info.transaction_status == TransactionStatus.IDLE:
@@ -96,7 +96,7 @@ class _Watched(PipedConnection):
         if is_own:
             await self.execute("BEGIN", prepare=False)
         for query, parameters in calls:
-            call = (str(query), parameters)  # kept prepared, whatever it is, to be explained
+            call = (str(query), parameters)  # always kept prepared, to be explained
             outcomes.append(None if outcomes and isinstance(outcomes[-1], Exception | None) else await self._run(call))
         if is_own:
             is_failed = self.info.transaction_status == TransactionStatus.INERROR
@@ -110,7 +110,7 @@ class _Watched(PipedConnection):
         is_read = call[0].split(None, 1)[0] == "SELECT"
         if not is_read:
             await self.execute("SAVEPOINT before", prepare=False)
-        [outcome] = await super().outcomes([call])  # it is prepared now
+        [outcome] = await super().outcomes([call])  # this prepares it
         if isinstance(outcome, Exception):
             return outcome
         if is_read:
@@ -125,7 +125,7 @@ class _Watched(PipedConnection):
 
     async def _cost(self, call: Call) -> Cost:
         query, parameters = call
-        # As the connection names what it has prepared.
+        # The key under which the connection has prepared it.
         text, names, formats = _compiled(query)
         transformer = Transformer(self)
         transformer.dump_sequence([parameters[each] for each in names], formats)

@@ -1,4 +1,4 @@
-"""Databases with 50,000 events, in every state in which PostgreSQL may know nothing of them, or nothing true."""
+"""Databases with 50,000 events, in every state in which PostgreSQL's statistics are missing or wrong."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ from tests.store.opened import opened
 EVENTS = 50_000
 
 NEW = "fresh"
-"""A workspace that is made when everything was analyzed."""
+"""A workspace that is created after everything was analyzed."""
 
 QUIET = "ALTER TABLE {} SET (autovacuum_enabled = false)"
 
@@ -41,14 +41,14 @@ SELECT workspace, n, md5(workspace || n)::uuid, CASE WHEN rare THEN 'rare.done' 
 FROM install, (SELECT workspace, n, n %% 250 = 7 AND n < 30000 AS rare
     FROM generate_series(%(first)s::int, %(last)s::int) AS n, unnest(%(workspaces)s::text[]) AS workspace) AS numbered
 """
-"""What is rare is old as well: an index that only sorts would go through all that is newer."""
+"""Fills a log. Rare values are old as well, so an index that is used only for the order would read all newer events."""
 
 END = """
 UPDATE event_tip SET seq = %(last)s::int, counted = false, hash = sha256((workspace_id || %(last)s::int)::bytea),
     recorded_at = timestamptz '2024-01-01Z' + %(last)s::int * interval '1 second'
 WHERE workspace_id = ANY(%(workspaces)s)
 """
-"""Without counters, so that totals are counted by index too."""
+"""Moves the tip. It writes no counters, so that totals are counted by index too."""
 
 SUBSCRIBE = """
 INSERT INTO subscription (workspace_id, id, event_types, url, ordered, only_user, state, secret, weak_secret, cursor,
@@ -76,7 +76,7 @@ FROM subscription AS s, generate_series(1, delivery_seq) AS n WHERE workspace_id
 
 
 class Cluster(Struct, frozen=True):
-    """A PostgreSQL with two migrated databases, one `empty` and one `full` of events; `keys` has their signing key."""
+    """A PostgreSQL with two migrated databases, one `empty` and one `full` of events. `keys` has their signing key."""
 
     url: str
     empty: str
@@ -85,7 +85,7 @@ class Cluster(Struct, frozen=True):
 
 
 def prepared(url: str, keys: Path) -> Cluster:
-    """A cluster for states, in a PostgreSQL at `url`."""
+    """Prepare a cluster for states, in a PostgreSQL at `url`."""
     cluster = Cluster(url, "template_empty", "template_full", keys)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {cluster.empty}")
@@ -110,7 +110,7 @@ def fill(url: str, first: int, last: int, *, workspaces: list[str] | None = None
 
 
 def subscribe(url: str, workspace: str) -> None:
-    """Have subscriptions: with deliveries that are due, and many that have ended; and behind their log."""
+    """Create subscriptions: some with due deliveries and many ended ones, and some behind their log."""
     with psycopg.connect(url, autocommit=True) as connection:
         for table in ("attempt", "delivery", "subscription", "dispatch"):
             connection.execute(f"DELETE FROM {table}")
@@ -119,31 +119,31 @@ def subscribe(url: str, workspace: str) -> None:
 
 
 def analyze(url: str) -> None:
-    """Have the planner know what there is now."""
+    """Update the planner's statistics."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")
 
 
 def never_analyzed(_url: str) -> str:
-    """A full one, of which nothing is known. Answers the workspace to look at, as the others do."""
+    """A full database without statistics. Returns the workspace to look at, as the other states do."""
     return "default"
 
 
 def analyzed(url: str) -> str:
-    """A full one as it should be."""
+    """A full database with correct statistics."""
     analyze(url)
     return "default"
 
 
 def analyzed_while_empty(url: str) -> str:
-    """An empty one, as autovacuum leaves it that came by too early."""
+    """A database that was analyzed while it was empty, as autovacuum may do, and then filled."""
     analyze(url)
     fill(url, 0, EVENTS - 1)
     return "default"
 
 
 def large_among_small(url: str) -> str:
-    """An empty one, then one workspace has nine tenths of all events; a thousand have the others."""
+    """A database in which one workspace has nine tenths of all events, and a thousand have the rest."""
     fill(url, 0, 4, workspaces=[f"small{n}" for n in range(EVENTS // 10 // 5)])
     fill(url, 0, EVENTS * 9 // 10 - 1)
     analyze(url)
@@ -151,7 +151,7 @@ def large_among_small(url: str) -> str:
 
 
 def new_among_others(url: str, keys: Path) -> str:
-    """An empty one, then a workspace that was made and filled when a thousand others had been analyzed."""
+    """A database with a workspace that was created and filled after a thousand others had been analyzed."""
     fill(url, 0, EVENTS * 9 // 10 // 1000 - 1, workspaces=[f"small{n}" for n in range(1000)])
     analyze(url)
     with opened(url, keys, workspaces=[NEW]):
@@ -161,7 +161,7 @@ def new_among_others(url: str, keys: Path) -> str:
 
 
 def restored(url: str, programs: Path) -> str:
-    """A full one as `pg_restore` leaves it: without any statistics, and with indexes in another order."""
+    """A full database after `pg_restore`: without statistics, and with its indexes in another order."""
     with tempfile.TemporaryDirectory() as directory:
         dump = Path(directory) / "dump"
         subprocess.run([programs / "pg_dump", "-Fd", "-f", dump, url], check=True)
@@ -170,7 +170,7 @@ def restored(url: str, programs: Path) -> str:
 
 
 def programs_15() -> Path | None:
-    """Where the programs of a PostgreSQL 15 are, if there is one on this machine."""
+    """The folder of the programs of PostgreSQL 15, if this machine has them."""
     given = os.environ.get("SYNAP_TEST_POSTGRES_15_BIN")
     places = [Path(given)] if given else [Path("/usr/lib/postgresql/15/bin"), Path("/usr/pgsql-15/bin")]
     return next((place for place in places if (place / "initdb").exists()), None)
@@ -186,9 +186,9 @@ def _is_user(name: str) -> bool:
 
 @contextmanager
 def postgres_15(programs: Path) -> Iterator[str]:
-    """The URL of a PostgreSQL 15, database `postgres`, until the end of the block."""
+    """Run a PostgreSQL 15 during the block. Yields the URL of its database `postgres`."""
     directory = Path(tempfile.mkdtemp(prefix="synap-pg15-"))
-    # It does not run as root: as the user that its package made, else as nobody.
+    # It refuses to run as root, so it runs as the user of its package, or as nobody.
     user = ("postgres" if _is_user("postgres") else "nobody") if os.geteuid() == 0 else None
     if user is not None:
         shutil.chown(directory, user)

@@ -1,7 +1,7 @@
-"""A process of its own that takes calls: `python -m tests.store.taker URL LIMIT CALLS SECONDS`, in even steps.
+"""A process that takes calls in even steps: `python -m tests.store.taker URL LIMIT CALLS SECONDS`.
 
-It says `ready`, begins when a line is written to it, and says how many calls passed, how many were refused, and how
-many times it asked the database.
+It prints `ready`, begins when it reads a line, and prints how many calls passed, how many were rejected, and how many
+times it asked the database.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ WINDOW_SECONDS = 600
 
 
 class Counting(Database):
-    """Counts the leases."""
+    """A database that counts leases."""
 
     asked = 0
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """As ever."""
+        """Count the statement, and run it."""
         self.asked += 1
         return await super().rows_alone(query, parameters)
 
 
 async def main(url: str, limit: int, calls: int, seconds: float) -> None:
-    """Take `calls` calls within `seconds`."""
+    """Take `calls` calls in `seconds`."""
     database = Counting(url)
     await database.open()
     await database.pool.wait()

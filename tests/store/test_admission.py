@@ -1,4 +1,4 @@
-"""Who may log in to the embedded PostgreSQL, whatever the modes of its folders are and whoever made them."""
+"""Who may log in to the embedded PostgreSQL, whatever the modes and owners of its folders are."""
 
 import os
 import pwd
@@ -34,12 +34,12 @@ except DataDirectoryError as error:
 """
 
 OLD_RULES = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
-"""As version 0.1 left them."""
+"""The login rules of version 0.1."""
 
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A data directory below a folder that every user enters."""
+    """A data directory below a folder that every user can enter."""
     with tempfile.TemporaryDirectory(prefix="synap-test-") as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / LONG).mkdir(mode=0o755)
@@ -47,14 +47,14 @@ def data_dir() -> Iterator[Path]:
 
 
 def _socket(url: str) -> Path:
-    """The socket of a server at a long path."""
+    """The socket of a server whose path is too long for a socket."""
     with psycopg.connect(url) as connection:
         [(folder,)] = connection.execute("SHOW unix_socket_directories").fetchall()
     return Path(folder) / SOCKET_NAME
 
 
 def _open(url: str) -> None:
-    """Let every user reach the socket."""
+    """Open the socket to every user."""
     _socket(url).parent.chmod(0o777)
     _socket(url).chmod(0o777)
 
@@ -70,7 +70,7 @@ def test_no_other_user_reaches_the_socket_of_a_long_path(data_dir: Path) -> None
 @AS_ROOT
 @pytest.mark.parametrize("name", ["daemon", "nobody"])
 def test_no_other_user_logs_in_though_the_socket_is_open(data_dir: Path, name: str) -> None:
-    """PostgreSQL runs as `nobody` here, since the data directory is root's. Other programs run as that user too."""
+    """PostgreSQL runs as `nobody` here, because root owns the data directory. Other programs run as that user too."""
     with ready(Settings(data_dir=data_dir), serving=True) as install:
         _open(install.urls.owner)
         found = [log_in_as(name, url, data_dir / "node.key") for url in (install.urls.owner, install.urls.server)]
@@ -133,7 +133,7 @@ def _age(folder: Path) -> None:
 
 @pytest.fixture
 def programs(data_dir: Path) -> Programs:
-    """Those of the data directory."""
+    """The programs of the data directory."""
     return Programs(data_dir / "postgres")
 
 

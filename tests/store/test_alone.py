@@ -1,4 +1,4 @@
-"""Appending in one statement: whatever others do meanwhile, nothing is stored twice, lost or counted wrongly."""
+"""Appending in one statement: whatever other processes do meanwhile, nothing is stored twice, lost or miscounted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -48,19 +48,19 @@ WHERE application_name = 'synap server' AND datname = current_database()
 
 
 class Watched(Database):
-    """A database whose connections tell what they send, and where something happens around the one statement."""
+    """A database that records what its connections send, and can interrupt around the one statement."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.sent: list[str] = []
         self.before: list[Interruption] = []
-        """What happens, once, when a process has linked a group and has not yet sent it."""
+        """Interruptions after a process has linked a group and before it sends it. Each happens once."""
         self.after: list[Interruption] = []
-        """What happens, once, when the group is committed and the process does not know it yet."""
+        """Interruptions after the group is committed and before the process knows it. Each happens once."""
         self.pool.connection_class = type("_Watched", (_Watched,), {"database": self})
 
     def ways(self) -> list[str]:
-        """In which way each group was appended since this was asked last."""
+        """How each group was appended since the last call."""
         named = {APPEND: "alone", COUNT_TYPES: "locked"}
         ways = [named[each] for each in self.sent if each in named]
         self.sent.clear()
@@ -83,7 +83,7 @@ class _Watched(PipedConnection):
 
 @pytest.fixture
 def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
-    """An install of the test's own, whose process has found out that it is alone in the log `default`."""
+    """An install of the test's own, whose process knows that only it appends to the log `default`."""
     with opened(database_url, tmp_path, connected=Watched) as store:
         for _ in range(2):
             store.append(draft())
@@ -107,7 +107,7 @@ def other(store: Store) -> Iterator[EventLog]:
 
 
 def _log(store: Store) -> list[str]:
-    """The ids of the log, once all of it was verified, with its counters."""
+    """Verify the log and its counters, and return its ids."""
     return [event["event_id"] for event in check_log(store.url, store.workspace)]
 
 

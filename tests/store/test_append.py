@@ -1,4 +1,4 @@
-"""Appending: places, times, idempotency by id, groups, and what happens where it cannot be done."""
+"""Appending: seqs, times, idempotency by id, groups, and failures."""
 
 import asyncio
 import random
@@ -253,7 +253,7 @@ def test_a_group_that_is_stored_in_parts_is_one_log(store: Store) -> None:
 
 
 def test_a_group_that_fails_in_one_part_stores_none(store: Store) -> None:
-    too_long = draft(subject_id=random.Random(7).randbytes(5000).hex())  # for an index; no door lets it through
+    too_long = draft(subject_id=random.Random(7).randbytes(5000).hex())  # too long for an index; every door rejects it
     batch = [draft() for _ in range(3 * PART_EVENTS)]
 
     for place in (0, PART_EVENTS + 1, len(batch)):

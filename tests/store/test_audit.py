@@ -1,4 +1,4 @@
-"""The audit chain: every act once, in order, verified by what is shown of it, and kept as it is."""
+"""The audit chain contains every act once and in order. It verifies from what is shown, and never changes."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ def _act(store: Store, action: str = "thing.done", actor: str = "key1", **detail
 
 
 def _page(store: Store, workspace: str | None = None, **asked: Any) -> AuditPage:
-    """What a caller is answered."""
+    """Read a page, as a caller does."""
     asked = {"since": None, "action": None, "limit": 1000, "read": _act(store, "audit.read")} | asked
     written = store.run(AuditLog(store.database).entries(workspace or store.workspace, **asked))
     page: AuditPage = written.read(AuditPage)
@@ -64,7 +64,7 @@ def _page(store: Store, workspace: str | None = None, **asked: Any) -> AuditPage
 
 
 def _entries(store: Store, workspace: str | None = None) -> list[AuditEntry]:
-    """A whole chain, which verifies."""
+    """Read and verify a whole chain."""
     page = _page(store, workspace)
     assert page.total == len(page.entries)
     assert [entry.seq for entry in page.entries] == list(range(len(page.entries)))
@@ -144,7 +144,7 @@ def test_acts_at_once_make_one_chain_in_each_log(store: Store) -> None:
     def work(thread: int) -> None:
         with connect(store.url) as connection:
             for number in range(acts):
-                # Each thread names the logs in an order of its own, some of the time all of them.
+                # Each thread names the logs in another order, and sometimes all of them.
                 chosen = logs[thread % 3 :] + logs[: thread % 3] if number % 3 else [logs[(thread + number) % 3]]
                 enter(connection, "thing.done", {"thread": thread, "number": number}, chosen)
 
@@ -203,7 +203,7 @@ def test_entries_are_found_by_time_and_action(store: Store) -> None:
         return datetime.fromisoformat(entry.timestamp)
 
     some = _page(store, limit=3)
-    assert (some.entries, some.total) == (entries[:3], 11)  # and the first read
+    assert (some.entries, some.total) == (entries[:3], 11)  # the first read is an entry too
     later = _page(store, since=at(entries[2]), limit=4)
     assert (later.entries, later.total) == (entries[3:7], 9)
     odd = _page(store, action="thing.odd", limit=2)
@@ -230,7 +230,7 @@ def test_a_read_is_entered_behind_its_answer_also_when_it_runs_twice(store: Stor
 
 
 class Forgetful(Database):
-    """Every call runs twice, as where the connection is lost behind the commit: the first answer came to nobody."""
+    """A database that runs every call twice, as after a connection that was lost behind the commit."""
 
     async def _trip(self, calls: Sequence[Call], **options: bool) -> Sequence[CallResult]:
         await super()._trip(calls, **options)
@@ -296,27 +296,27 @@ def test_a_workspace_without_acts_has_an_empty_audit(store: Store) -> None:
 
 
 class Witnessed:
-    """A store whose log `_node` has nothing yet, and its witnesses."""
+    """A store whose log `_node` is empty, and its witnesses."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     @contextmanager
     def process(self) -> Iterator[tuple[Database, EventLog]]:
-        """What another process has."""
+        """The database and log of another process."""
         database = Database(self.store.url)
         self.store.run(database.open())
         yield database, EventLog(database, self.store.keys, self.store.node)
         self.store.run(database.close())
 
     def said(self) -> list[list[dict[str, Any]]]:
-        """What the log says of the chains, event by event; all of it verifies."""
+        """Verify the log, and return its reports of the chains, event by event."""
         events = check_log(self.store.url, NODE_LOG)
         assert {event["type"] for event in events} <= {AUDIT_TIP_TYPE}
         return [event["payload"]["tips"] for event in events]
 
     def tip(self, log: str) -> dict[str, Any]:
-        """Where a chain ends."""
+        """The end of a chain."""
         with psycopg.connect(self.store.url) as connection:
             seq, hash_ = connection.execute(
                 "SELECT seq, hash FROM audit_entry WHERE workspace_id = %s ORDER BY seq DESC LIMIT 1", [log]
@@ -324,14 +324,14 @@ class Witnessed:
         return {"log": log, "seq": seq, "hash": f"sha256:{hash_.hex()}"}
 
     def make_it_an_hour(self) -> None:
-        """Since it was said."""
+        """Let the last report be an hour old."""
         with connect(self.store.url) as connection:
             connection.execute(f"UPDATE install SET witnessed_at = now() - interval '{WITNESS_INTERVAL}' * 1.1")
 
 
 @pytest.fixture
 def witnessed(database_url: str, tmp_path: Path) -> Iterator[Witnessed]:
-    """In a database of the test's own."""
+    """The witnesses of a database of the test's own."""
     with opened(database_url, tmp_path, workspaces=["a", "b"]) as store:
         yield Witnessed(store)
 
@@ -357,7 +357,7 @@ def test_a_process_that_stops_says_where_the_chains_end_that_moved(witnessed: Wi
     _, second = witnessed.said()
     store.run(witness.close())
 
-    # That the control key was made stands in the install's own audit.
+    # The creation of the control key is in the install's audit.
     assert first == [{**witnessed.tip(NODE_LOG), "seq": 0}, {**first[1], "log": "a", "seq": 0}, witnessed.tip("b")]
     assert second == [witnessed.tip("a")]
     assert len(witnessed.said()) == 2
@@ -429,7 +429,7 @@ def test_it_is_said_once_an_hour(witnessed: Witnessed) -> None:
             Witness(AuditLog(database), log, node=store.node, look_seconds=0.02) for database, log in (one, two)
         ]
         store.run(_open(*witnesses))
-        assert len(said_after_some_looks()) == 1  # it was never said before
+        assert len(said_after_some_looks()) == 1  # there was no report before
         _enter(store, Act.of("thing.done", "key1", {}, ["a"]))
         assert len(said_after_some_looks()) == 1
         witnessed.make_it_an_hour()

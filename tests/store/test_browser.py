@@ -1,4 +1,4 @@
-"""Browsing: any order, any page of it, forward and backward, against the events sorted as one list."""
+"""Browsing in any order, forward and backward, compared with the events sorted in one list."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ Event = dict[str, Any]
 
 
 def browse(store: Store, only_user: str | None = None, /, workspace: str | None = None, **query: Any) -> Event:
-    """One page, as a caller reads it."""
+    """Read one page, as a caller does."""
     browser = Browser(store.database, Cursors(SECRET))
     wanted = msgspec.convert(query, BrowseEvents)
     page: Event = json.loads(store.run(browser.page(workspace or store.workspace, wanted, only_user)).json)
@@ -33,7 +33,7 @@ def browse(store: Store, only_user: str | None = None, /, workspace: str | None 
 
 
 def forward(store: Store, **query: Any) -> Iterator[Event]:
-    """Every page, from the first to the one that has none behind it."""
+    """Yield every page, from the first to the last."""
     page = browse(store, **query)
     yield page
     while page["pageInfo"]["hasNextPage"]:
@@ -42,7 +42,7 @@ def forward(store: Store, **query: Any) -> Iterator[Event]:
 
 
 def backward(store: Store, page: Event, **query: Any) -> Iterator[Event]:
-    """Every page before this one, the nearest first."""
+    """Yield every page before this one, the nearest first."""
     while page["pageInfo"]["hasPreviousPage"]:
         page = browse(store, **query, before=page["pageInfo"]["startCursor"])
         yield page
@@ -54,7 +54,7 @@ def ids(*pages: Event) -> list[str]:
 
 
 def flags(page: Event) -> tuple[bool, bool]:
-    """Whether there is a page before, and one behind."""
+    """Whether there is a previous page, and whether there is a next one."""
     return page["pageInfo"]["hasPreviousPage"], page["pageInfo"]["hasNextPage"]
 
 
@@ -278,7 +278,7 @@ def test_the_total_is_counted_on_the_first_page_and_travels(store: Store) -> Non
 
 
 def test_a_place_stays_when_its_row_is_erased(store: Store) -> None:
-    """The row's values are gone then; what the cursor has of them is not."""
+    """The row's values are gone then, but the cursor still has them."""
     logged = store.append(*(draft(subject_id=subject, user_id="gone") for subject in "abcdef"))
     query: dict[str, Any] = {"orderBy": [{"subjectId": "asc_nulls_last"}], "limit": 2}
     pages = list(forward(store, **query))

@@ -1,4 +1,4 @@
-"""Reads that travel together."""
+"""Reads that share round trips."""
 
 import asyncio
 import time
@@ -39,8 +39,8 @@ def test_a_read_that_comes_as_every_lane_ends_is_answered(database_url: str) -> 
             async with asyncio.timeout(20), asyncio.TaskGroup() as group:
                 for _ in range(MAX_LANES):
                     group.create_task(read())
-                    await asyncio.sleep(0.02)  # the next one finds this lane under way, and opens another
-                time.sleep(0.3)  # noqa: ASYNC251 - nobody runs until every lane has its answer: all end in one turn
+                    await asyncio.sleep(0.02)  # the next read finds this lane running, and opens another
+                time.sleep(0.3)  # noqa: ASYNC251 - blocks until every lane has its answer, so that all end in one turn
         finally:
             await database.close()
 
@@ -52,7 +52,7 @@ def test_reads_that_wait_are_refused_together_where_there_is_no_database() -> No
         database = Database(f"postgresql://127.0.0.1:{free_port()}/postgres", wait_seconds=0.2)
         await database.open()
         try:
-            async with asyncio.timeout(4):  # one batch after the other would take 20 s
+            async with asyncio.timeout(4):  # batch after batch it would take 20 s
                 reads = [database.rows("SELECT 1", {}) for _ in range(100 * MAX_LANES * MAX_BATCH)]
                 return list(await asyncio.gather(*reads, return_exceptions=True))
         finally:
@@ -72,7 +72,7 @@ def test_a_reset_behind_the_last_word_of_a_connection_ends_its_trip(database_url
             await asyncio.sleep(0.2)
             with psycopg.connect(database_url) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
-            time.sleep(0.3)  # noqa: ASYNC251 - its last word and the reset arrive in one turn
+            time.sleep(0.3)  # noqa: ASYNC251 - its last message and the reset arrive in one turn
             with pytest.raises(psycopg.OperationalError, match=r"closed the connection|Connection reset"):
                 await asyncio.wait_for(trip, timeout=30)
 
@@ -86,7 +86,7 @@ def test_a_restart_is_not_noticed_by_reads(database_url: str) -> None:
         try:
             with psycopg.connect(database_url, autocommit=True) as other:
                 for _ in range(3):
-                    await database.pool.wait()  # every connection is there, and idle
+                    await database.pool.wait()  # all connections are open and idle
                     assert other.execute(END_THE_OTHERS).fetchall()
                     assert await database.rows_alone("SELECT 1", {}) == [(1,)]
         finally:
@@ -102,7 +102,7 @@ def test_searches_leave_connections_to_everything_else(database_url: str) -> Non
         try:
             asked = [{"workspace": f"w{place}"} for place in range(10)]
             slow = [asyncio.create_task(database.search("SELECT 1 FROM pg_sleep(2)", each)) for each in asked]
-            await asyncio.sleep(0.7)  # those that wait have been refused
+            await asyncio.sleep(0.7)  # waiting reads have been rejected
             assert await database.rows("SELECT 2", {}) == [(2,)]
             assert await database.rows_alone("SELECT 3", {}) == [(3,)]
             assert not all(read.done() for read in slow)
@@ -139,7 +139,7 @@ FAILURES = {
     "23505 unique_violation": None,
     "XX001 data_corrupted": None,
 }
-"""What a caller is told of a statement that fails with a SQLSTATE; None: it is our fault, and stays what it is."""
+"""The message for a statement that fails with a SQLSTATE; None if it is our fault, so that the error stays as it is."""
 
 
 @pytest.mark.parametrize(("state", "message"), FAILURES.items(), ids=list(FAILURES))

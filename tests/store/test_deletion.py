@@ -1,4 +1,4 @@
-"""Deleting a workspace: all that it has goes, by a role that is nobody's, and nothing of any other."""
+"""Deleting a workspace removes everything of it and nothing of others, by a role that nobody logs in as."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ INSERT INTO rate_window (workspace_id, kind, start_seconds, leased, lease) VALUE
 
 @pytest.fixture
 def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
-    """An install of the test's own: `acme` and `default` have three events and one row of everything else."""
+    """An install of the test's own. `acme` and `default` have three events each, and one row in every other table."""
     with opened(database_url, tmp_path, workspaces=["acme"]) as store:
         for slug in ("default", "acme"):
             store.append(draft(), draft(producer="p"), draft("other.type"), workspace=slug)
@@ -120,7 +120,7 @@ def test_a_key_whose_first_workspace_went_must_name_one(
         successor = store.run(keys.principal("k2"))
 
     assert principal.must_name is must_name
-    assert successor.must_name is must_name, "a rotated key is all that the key was"
+    assert successor.must_name is must_name, "a rotated key keeps all rights"
 
 
 def test_its_keys_end_and_other_keys_leave_it(store: Store) -> None:
@@ -188,7 +188,7 @@ def test_a_deletion_that_fails_leaves_all_as_it_was(store: Store) -> None:
 
 @pytest.fixture
 def login(store: Store) -> Iterator[str]:
-    """A login that owns the tables, and may not make roles: its URL."""
+    """The URL of a login that owns the tables, but may not create roles."""
     with connect(store.url) as connection:
         connection.execute("CREATE ROLE synap_plain LOGIN")
         for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall():
@@ -209,7 +209,7 @@ def test_a_login_without_leave_is_told_how_to_get_it(store: Store, login: str) -
             assert _rows(connection, "acme")["event"] == 3
 
             remedy = str(refused.value).split("with: ")[1].removesuffix(".")
-            administrator.execute(remedy)  # as it was printed
+            administrator.execute(remedy)  # the remedy of the message
             assert delete_workspace(connection, "acme") == 3
 
 

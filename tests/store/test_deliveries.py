@@ -1,4 +1,4 @@
-"""What subscriptions are owed: every match once, numbered without gaps, and claimed by one process at a time."""
+"""Deliveries: one for every match, numbered without gaps, and claimed by one process at a time."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ class Owed:
         only_user: str | None = None,
         cursor: int | None = None,
     ) -> None:
-        """A subscription that has caught up."""
+        """Create a subscription that has caught up."""
         created = self.store.run(
             self.subscriptions.create(
                 self.workspace,
@@ -71,17 +71,17 @@ class Owed:
         assert created is not None
 
     def act(self, action: str) -> Act:
-        """What the audit has of a change."""
+        """The audit's act of a change."""
         return Act.of(action, "k", {}, [self.workspace])
 
     def log(self, count: int, type: str = "note.created") -> None:
-        """Events."""
+        """Log events."""
         for start in range(0, count, 1000):
             many = range(min(1000, count - start))
             self.store.append(*(draft(type) for _ in many))
 
     def dispatch(self) -> None:
-        """Look through all of the log."""
+        """Dispatch the whole log."""
         end = self.store.run(self.store.feed.follower.tip(self.workspace))
         while True:
             step = self.store.run(self.dispatching.step(self.workspace))
@@ -90,7 +90,7 @@ class Owed:
                 return
 
     def replay(self, id: str, first: int, last: int) -> int:
-        """How many it is owed once more."""
+        """Replay a part of the log. Returns how many deliveries that writes."""
         subscriber = self.store.run(self.deliveries.subscriber(self.workspace, id, None))
         act = self.act("subscription.replayed")
         made, _ = self.store.run(self.deliveries.replay(self.workspace, subscriber, first, last, act))
@@ -98,24 +98,24 @@ class Owed:
         return count
 
     def place(self) -> int:
-        """How far the log has been looked through."""
+        """The seq up to which the log is dispatched."""
         [(seq,)] = self.rows("SELECT seq FROM dispatch")
         place: int = seq
         return place
 
     def catch_up(self, id: str) -> None:
-        """Bring one forward as far as it may be."""
+        """Bring a subscription that is behind forward as far as possible."""
         while self.store.run(self.dispatching.catch_up(self.workspace, id)):
             pass
 
     def claim(self, id: str, room: int = 64, max_bytes: int = EVERYTHING) -> list[Claim]:
-        """What is due now."""
+        """Claim what is due now."""
         _, claims = self.store.run(self.claims.exchange(self.workspace, [], {id: room}, max_bytes))
         found: list[Claim] = claims
         return found
 
     def record(self, *claims: Claim, error: str | None = None, wait: float | None = None) -> None:
-        """What came of attempts."""
+        """Record attempts."""
         at = datetime.now(UTC)
         made = [
             AttemptRecord(
@@ -134,13 +134,13 @@ class Owed:
         self.store.run(self.claims.exchange(self.workspace, made, {}, 0))
 
     def rows(self, statement: str, *values: object) -> list[Any]:
-        """What the database has."""
+        """Run a statement, and return its rows."""
         with psycopg.connect(self.store.url, autocommit=True) as connection:
             ran = connection.execute(statement, values)
             return ran.fetchall() if ran.description else []
 
     def owed(self, id: str) -> list[tuple[int, int]]:
-        """Number and place of each of its deliveries."""
+        """The number and the seq of each delivery of a subscription."""
         return self.rows("SELECT delivery_seq, seq FROM delivery WHERE subscription_id = %s ORDER BY 1", id)
 
 
@@ -276,7 +276,7 @@ def test_subscribers_are_those_whose_patterns_fit() -> None:
 
 
 def _notes(owed: Owed) -> None:
-    """Eight events in one batch."""
+    """Log eight events in one batch."""
     owed.store.append(
         draft("note.created", {"title": "Call Ann", "n": 1}),
         draft("note.created", {"title": "Call Bob", "n": 2.5}, metadata={"ai": {"agent": "planner"}}),

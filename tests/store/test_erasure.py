@@ -1,4 +1,4 @@
-"""Erasure: bodies go with all that was kept of them; places, hashes and counts stay true at every moment."""
+"""Erasure removes bodies and everything stored of them. Seqs, hashes and counts are right at every moment."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ GONE = ("subjectId", "producer", "metadata", "correlationId", "causationId")
 
 
 def erase(store: Store, by: Any, value: str | Sequence[UUID], only_user: str | None = None) -> Erased:
-    """What an erasure in the store's workspace came to."""
+    """Erase events in the store's workspace, and return the result."""
     return _erased(store, Erasure(store.log, store.node), _wanted(by, value, only_user))
 
 
@@ -69,7 +69,7 @@ def _audit(store: Store) -> list[dict[str, Any]]:
 
 
 def _tombstone(event: dict[str, Any]) -> dict[str, Any]:
-    """What readers see of an event that was erased."""
+    """What readers see of an erased event."""
     kept = {name: value for name, value in event.items() if name not in GONE}
     return kept | {"data": {}, "userId": "", "erased": True}
 
@@ -406,7 +406,7 @@ def test_counts_and_the_chain_stay_true_whatever_is_appended_and_erased(store: S
 
 
 def _check_totals(store: Store) -> None:
-    """Every total that is counted as events are appended is the number of events that match."""
+    """Check that every total from a counter is the number of events that match."""
     events = store.list(limit=1000)
     with_metadata = {has: [event for event in events if ("metadata" in event) == has] for has in (True, False)}
     totals: dict[str, dict[Any, int]] = {

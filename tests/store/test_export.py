@@ -1,4 +1,4 @@
-"""Exports: whole or in part, and sound whatever happens to the log while they are written."""
+"""Exports of whole logs and of parts verify, whatever happens to the log while they are written."""
 
 import asyncio
 import json
@@ -32,13 +32,13 @@ def own(postgres_url: str, template: str, tmp_path: Path) -> Iterator[Store]:
 
 
 def opened_export(store: Store, first: int | None = None, last: int | None = None, workspace: str = "") -> Export:
-    """An export of which nothing has been read."""
+    """An open export that nobody has read yet."""
     export: Export = store.run(store.exports().open(workspace or store.workspace, first, last))
     return export
 
 
 def read(store: Store, pieces: Any) -> bytes:
-    """The rest of a text."""
+    """Read the rest of a text."""
 
     async def joined() -> bytes:
         return b"".join([piece async for piece in pieces])
@@ -48,14 +48,14 @@ def read(store: Store, pieces: Any) -> bytes:
 
 
 def verdict_on(text: bytes) -> Verdict:
-    """On a text that is sound."""
+    """The verdict on a text, which must verify."""
     verdict = verify_bundle(text)
     assert verdict.broken is None
     return verdict
 
 
 def filled(store: Store, count: int) -> list[UUID]:
-    """Append this many events; their ids."""
+    """Append so many events, and return their ids."""
     starts = range(0, count, 1000)
     return [
         event.id
@@ -74,7 +74,7 @@ def erase(store: Store, ids: Sequence[UUID]) -> None:
 
 
 def begun(store: Store, export: Export, pieces: int) -> tuple[bytes, Any]:
-    """The first pieces of events, and what has the others."""
+    """Read the first pieces of events. Returns them, and the iterator of the others."""
     rest = aiter(export)
     text = b"".join(store.run(anext(rest)) for _ in range(1 + pieces))
     return text, rest
@@ -148,7 +148,10 @@ def test_events_that_come_meanwhile_are_not_in_it(store: Store) -> None:
 
 @pytest.mark.parametrize("place", [0, 2 * PIECE_EVENTS, 3 * PIECE_EVENTS - 1], ids=["behind it", "ahead", "at its end"])
 def test_an_erasure_meanwhile_never_stands_beside_what_it_erased(store: Store, place: int) -> None:
-    """What is sent cannot be taken back, what is to come has no body any more: neither has the event that says so."""
+    """A body that was sent stays in the bundle, and a later one is missing.
+
+    In neither case does the bundle contain the event that reports the erasure.
+    """
     ids = filled(store, 3 * PIECE_EVENTS)
     text, rest = begun(store, opened_export(store), 1)
 
@@ -265,7 +268,7 @@ def test_pieces_are_bounded_by_bytes_too(store: Store) -> None:
     export = opened_export(store)
     found = store.run(sizes())
 
-    assert max(found) < PIECE_BYTES + 2000, "an event that is larger is a piece of its own"
+    assert max(found) < PIECE_BYTES + 2000, "a larger event is a piece of its own"
     assert len(found) >= 6
     assert verdict_on(read(store, opened_export(store))).count == 32
 
@@ -280,12 +283,12 @@ def test_an_export_that_nobody_reads_to_the_end_leaves_nothing_running(store: St
         rest: Any = aiter(export)
         await anext(rest)
         await anext(rest)
-        assert len(await tasks() - before) == 1, "the next piece is read meanwhile"
+        assert len(await tasks() - before) == 1, "one task reads the next piece meanwhile"
         await rest.aclose()
 
     export = opened_export(store)
     before = store.run(tasks())
     store.run(left())
 
-    until(lambda: not store.run(tasks()) - before)  # a read that was under way ends by itself
+    until(lambda: not store.run(tasks()) - before)  # a running read ends by itself
     assert verdict_on(read(store, opened_export(store))).count == 3 * PIECE_EVENTS

@@ -1,4 +1,4 @@
-"""Following a log: every match once, in order, from any start, however the reader and the log move."""
+"""Following a log: every match once and in order, from any start, however fast the reader and the log are."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ from tests.store.opened import SECRET, Store, draft
 
 
 class Read:
-    """What a reader got: seqs in their order, and its markers with the number of events before them."""
+    """What a reader received: seqs in order, and markers with the number of events before them."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -40,11 +40,11 @@ class Read:
 
     @property
     def seqs(self) -> list[int]:
-        """In the order of arrival."""
+        """The seqs in the order of arrival."""
         return [event["seq"] for event in self.events]
 
     def take(self, batch: list[Any]) -> None:
-        """Note a batch."""
+        """Record a batch."""
         for item in batch:
             if isinstance(item, Tracked):
                 event = json.loads(item.json)
@@ -66,7 +66,7 @@ async def following(store: Store, only_user: str | None = None, **query: Any) ->
 
 
 async def read_until(reader: Reader, done: Callable[[Read], bool]) -> Read:
-    """What comes until it is `done`."""
+    """Read until `done`."""
     read = Read()
     async with asyncio.timeout(20):
         while not done(read):
@@ -75,7 +75,7 @@ async def read_until(reader: Reader, done: Callable[[Read], bool]) -> Read:
 
 
 def run_following(store: Store, count: int, only_user: str | None = None, **query: Any) -> Read:
-    """The first `count` events of a stream."""
+    """Read the first `count` events of a stream."""
 
     async def run() -> Read:
         async with following(store, only_user, **query) as reader:
@@ -86,7 +86,7 @@ def run_following(store: Store, count: int, only_user: str | None = None, **quer
 
 
 def backlog(store: Store, only_user: str | None = None, **query: Any) -> Read:
-    """Everything that a stream says until it has caught up."""
+    """Read a stream until it has caught up."""
 
     async def run() -> Read:
         async with following(store, only_user, **query, markers=True) as reader:
@@ -114,7 +114,7 @@ def test_a_stream_from_the_beginning_equals_a_plain_search(corpus: Corpus, data:
 @settings(max_examples=examples(250), deadline=None)
 @given(data=st.data())
 def test_filters_in_memory_equal_filters_in_sql(corpus: Corpus, data: st.DataObject) -> None:
-    """The search in the test above is what SQL finds; here the window's own filter is held to it."""
+    """The test above compares the naive search with SQL. This one compares it with the filter in memory."""
     workspace = data.draw(st.sampled_from(WORKSPACES))
     query = data.draw(queries(corpus, workspace))
     only_user = data.draw(st.sampled_from([None, *USERS]))
@@ -175,7 +175,7 @@ def test_what_is_no_place_of_the_log_is_refused_by_name(store: Store) -> None:
             with pytest.raises(InvalidInput) as refused:
                 run_following(store, 1, **{field: place})
             assert [(issue.path, issue.code) for issue in refused.value.issues] == [(field, "invalid_cursor")]
-    with pytest.raises(InvalidInput):  # that it exists is not told to those who may not see it
+    with pytest.raises(InvalidInput):  # callers that may not see the event do not learn that it exists
         run_following(store, 1, "u2", start=str(event.id))
 
 
@@ -213,7 +213,7 @@ def test_the_marker_comes_once_behind_the_backlog_even_where_nothing_matches(sto
 
 
 def test_backfill_and_live_meet_without_a_gap(store: Store) -> None:
-    """Readers that start anywhere, at any time, while others append."""
+    """Readers start anywhere and at any time, while others append."""
     random_ = random.Random(7)
     total, readers = 1500, 12
 
@@ -235,7 +235,7 @@ def test_backfill_and_live_meet_without_a_gap(store: Store) -> None:
                 while not read.events or read.seqs[-1] < total - 1:
                     read.take(await anext(reader))
                     if number % 3 == 0:
-                        await asyncio.sleep(0.02)  # a slow one
+                        await asyncio.sleep(0.02)  # a slow reader
             return read.seqs
 
     async def run() -> list[list[int]]:
@@ -310,7 +310,7 @@ def test_slow_readers_of_a_key_hold_so_much_and_the_others_wait(store: Store) ->
             while sum(task.done() for task in reading) < 7:
                 waiting = [task for task in reading if not task.done()]
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            is_served = bool(await anext(other))  # of another key: nothing that came before it comes later than it
+            is_served = bool(await anext(other))  # a reader of another key; events arrive in order
             held = sum(task.done() for task in reading)
             for reader, task in zip(readers, reading, strict=True):
                 if task.done():
@@ -323,7 +323,7 @@ def test_slow_readers_of_a_key_hold_so_much_and_the_others_wait(store: Store) ->
 
     held, read, is_served = store.run(run())
 
-    assert held == 7, "the eighth does not fit, since an event has more than its text"
+    assert held == 7, "the eighth does not fit, because an event takes more than its text"
     assert read == [1] * 12
     assert is_served
 
@@ -374,7 +374,7 @@ def test_a_filter_that_seldom_matches_is_read_in_spans(store: Store, monkeypatch
 
 
 def test_commits_of_others_are_found_by_the_timer_where_no_notice_came(store: Store) -> None:
-    """The other writer tells nobody."""
+    """The other writer sends no notices."""
 
     async def run() -> Read:
         deaf = EventLog(store.database, store.keys, store.node, store.clock)

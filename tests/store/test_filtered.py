@@ -1,4 +1,4 @@
-"""Every reader takes the one filter: lists, pages, streams (behind the window and in it), and the ledger's."""
+"""All readers apply the same filter: lists, pages, streams (outside and inside the window), and the ledger."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The ids of events with an idempotency key, before and after the change of their form."""
+"""The ids of events with an idempotency key, before and after the switch to secret ids."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,15 +25,15 @@ from tests.store.opened import START, Store, draft, opened
 SECRET = bytes(range(32))
 
 AS_VERSION_0_1 = "UPDATE install SET idempotency_since = NULL"
-"""What the migration makes of a database of version 0.1."""
+"""The state of a database of version 0.1 after the migration."""
 
 OLD_SERVER = "synap"
-"""What version 0.1 called the connections of a server."""
+"""The application name of a server of version 0.1."""
 
 
 @pytest.fixture
 def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
-    """A store in a database of the test's own, which version 0.1 made: the switch belongs to the whole install."""
+    """A store in a database of version 0.1 of the test's own, because the switch affects the whole install."""
     with opened(database_url, tmp_path) as own:
         with psycopg.connect(own.url, autocommit=True) as connection:
             connection.execute(AS_VERSION_0_1)
@@ -42,24 +42,24 @@ def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
 
 @contextmanager
 def named(url: str, application: str) -> Iterator[psycopg.Connection]:
-    """A connection of a process that calls itself so."""
+    """A connection of a process with this application name."""
     with psycopg.connect(url, autocommit=True, application_name=application) as connection:
         yield connection
 
 
 def retried(data: object = None, *, id: UUID | None = None, former_id: UUID | None = None) -> Draft:
-    """An event with an idempotency key, as this version sends it."""
+    """The draft of an event with an idempotency key, as this version makes it."""
     return replace(draft("a.b", data, id=id or uuid4()), former_id=former_id or uuid4())
 
 
 def as_version_0_1(sent: Draft) -> Draft:
-    """The same event as a server of version 0.1 appends it."""
+    """The draft as a server of version 0.1 makes it."""
     assert sent.former_id is not None
     return replace(sent, id=sent.former_id, former_id=None)
 
 
 def switch(store: Store) -> None:
-    """Let secret ids begin."""
+    """Switch to secret ids."""
     with connect(store.url) as connection:
         begin_secret_ids(connection)
         assert has_secret_ids(connection)
@@ -205,7 +205,7 @@ def test_a_role_without_rights_sees_older_processes(store: Store) -> None:
 
 @pytest.mark.parametrize("first", ["the append", "the switch"])
 def test_a_retry_beside_the_switch_is_stored_once(store: Store, first: str) -> None:
-    """Both wait for the lock on the tip, in this order."""
+    """Both wait for the lock on the tip in this order."""
     sent = retried()
     with ThreadPoolExecutor(2) as pool, psycopg.connect(store.url) as held:
         held.execute(LOCK_TIP, {"workspace": store.workspace})
@@ -242,7 +242,7 @@ def test_an_older_and_a_newer_process_store_concurrent_retries_once(store: Store
 
 
 def _are_blocked(url: str, expected: int) -> bool:
-    """Whether so many connections wait for a lock."""
+    """Whether `expected` connections wait for a lock."""
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -1,4 +1,4 @@
-"""The database keeps an event as it is, whoever asks: a superuser, and a session that replicates, are refused too."""
+"""The database lets nobody change an event: not even a superuser, or a session that replicates."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ BODY = {"salt", "user_id", "data", "subject_id", "producer", "metadata", "correl
 COLUMNS = sorted(column.name for column in EventRow.__table__.columns)  # type: ignore[attr-defined]
 
 HEADER = sorted(set(COLUMNS) - BODY - {"erased"})
-"""And what stays of a body: the source, and the caller's time."""
+"""The header's columns, and the columns of the body that stay: the source and the caller's time."""
 
 OTHERS: dict[str, object] = {
     "workspace_id": "elsewhere",
@@ -54,14 +54,14 @@ ROLES: dict[str, Callable[[psycopg.Connection[Any]], object]] = {
 
 
 class Table:
-    """One event of a log, and the table that it is in."""
+    """One event of a log, and the table that contains it."""
 
     def __init__(self, connection: psycopg.Connection[Any], workspace: str) -> None:
         self._connection = connection
         self._workspace = workspace
 
     def row(self, seq: int) -> dict[str, Any]:
-        """The row as it is."""
+        """The row of an event."""
         found: dict[str, Any] = (
             self._connection.cursor(row_factory=dict_row)
             .execute("SELECT * FROM event WHERE workspace_id = %s AND seq = %s", [self._workspace, seq])
@@ -70,20 +70,20 @@ class Table:
         return found
 
     def update(self, seq: int, values: dict[str, Any]) -> None:
-        """Change the row."""
+        """Change the row of an event."""
         assignments = SQL(", ").join(SQL("{} = {}").format(Identifier(name), value) for name, value in values.items())
         statement = SQL("UPDATE event SET {} WHERE workspace_id = {} AND seq = {}")
         changed = self._connection.execute(statement.format(assignments, self._workspace, seq))
         assert changed.rowcount == 1
 
     def execute(self, statement: str) -> None:
-        """Run one that names nothing."""
+        """Run a statement without parameters."""
         self._connection.execute(statement)
 
 
 @pytest.fixture(params=ROLES.values(), ids=list(ROLES))
 def table(store: Store, request: pytest.FixtureRequest) -> Iterator[Table]:
-    """A log of a full event, a bare one, one of the server's own and an erased one, as this role sees it."""
+    """A log with a full event, a minimal one, one of the server's own and an erased one, as this role sees it."""
     members: dict[str, Any] = {
         "subject_id": "s",
         "producer": "p",

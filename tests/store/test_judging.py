@@ -1,4 +1,4 @@
-"""Filters that take long hold up nobody else, and no transaction waits for them."""
+"""Slow filters delay nobody else, and no transaction waits for them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def owed(database_url: str, tmp_path: Path) -> Iterator[Owed]:
 
 
 async def watched(owed: Owed, work: Any) -> tuple[Any, int]:
-    """What came of some work, and how many transactions waited meanwhile."""
+    """Run some work. Returns its result, and how many transactions waited meanwhile."""
     task, waited = asyncio.create_task(work), 0
     while not task.done():
         await asyncio.sleep(0.02)

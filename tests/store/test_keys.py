@@ -1,4 +1,4 @@
-"""What changes keys may run twice: a connection may break after the commit and before the answer."""
+"""Statements that change keys may run twice, because a connection may break after the commit and before the answer."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Rate limits over processes that share a database: never more than the limit pass, and next to none is lost."""
+"""Rate limits of processes that share a database: no more calls than the limit pass, and almost none is lost."""
 
 import asyncio
 import itertools
@@ -36,7 +36,7 @@ _numbers = itertools.count()
 
 
 class Processes:
-    """Rate limits that share a database as processes do: each has its own pool and its own memory."""
+    """Rate limits that share a database like processes: each has its own pool and its own memory."""
 
     def __init__(self, databases: Sequence[Counting], **options: Any) -> None:
         self.databases = databases
@@ -44,16 +44,16 @@ class Processes:
 
     @property
     def asked(self) -> int:
-        """How many leases all have asked for."""
+        """How many leases all of them have requested."""
         return sum(database.asked for database in self.databases)
 
     async def take(self, place: int, workspace: str, kind: str = "publish") -> Allowance | RateLimited:
-        """What one call is told."""
+        """Take one call, and return the answer."""
         return await told(self.limits[place], workspace, kind)
 
 
 class HeldClock:
-    """A process's clock that stands still unless it is moved."""
+    """A process's clock that moves only if the test moves it."""
 
     def __init__(self) -> None:
         self.at = 1000.0
@@ -63,13 +63,13 @@ class HeldClock:
 
 
 class Slow(Counting):
-    """Every answer of this database comes late, by its process's clock."""
+    """A database whose answers come late by its process's clock."""
 
     clock: HeldClock
     late_seconds = 0.0
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """As ever, but late, once."""
+        """Run the statement, and delay its answer once."""
         rows = await super().rows_alone(query, parameters)
         self.clock.at += self.late_seconds
         self.late_seconds = 0.0
@@ -77,7 +77,7 @@ class Slow(Counting):
 
 
 async def told(limits: RateLimits, workspace: str, kind: str = "publish") -> Allowance | RateLimited:
-    """What one call is told."""
+    """Take one call, and return the answer."""
     try:
         allowance = await limits.take(kind, workspace)
     except RateLimited as refused:
@@ -89,7 +89,7 @@ async def told(limits: RateLimits, workspace: str, kind: str = "publish") -> All
 def run(
     url: str, body: Callable[[Processes], Awaitable[None]], *, processes: int = 1, seconds: float = 20, **options: Any
 ) -> None:
-    """Run `body` in a window of which `seconds` are left."""
+    """Run `body` in a window with at least `seconds` left."""
 
     async def opened() -> None:
         async with AsyncExitStack() as stack:
@@ -107,7 +107,7 @@ def run(
 
 
 async def fresh(database: Database, window_seconds: int, seconds: float) -> None:
-    """Wait, where less than `seconds` are left of a window, for the next: never longer than that."""
+    """If less than `seconds` are left of a window, wait for the next one."""
     [(left,)] = await database.rows("SELECT %(w)s::int - extract(epoch FROM now()) % %(w)s::int", {"w": window_seconds})
     if left < seconds:
         await asyncio.sleep(float(left) + 0.1)
@@ -119,7 +119,7 @@ def name() -> str:
 
 
 def by_weight(weights: Sequence[int], calls: int, seed: int) -> list[int]:
-    """Which process each call goes to: exactly so many to each, in a random order."""
+    """The process of each call: exactly so many calls for each, in random order."""
     order = [place for place, weight in enumerate(weights) for _ in range(calls * weight // sum(weights))]
     random.Random(seed).shuffle(order)
     return order
@@ -145,7 +145,7 @@ def test_of_1500_calls_at_once_1000_pass(store: Store, weights: list[int]) -> No
         order = by_weight(weights, 1500, 1)
         answers = await asyncio.gather(*(processes.take(place, store.workspace) for place in order))
 
-        # Whoever has served all of its own may be left with a part of its last lease.
+        # A process that has served all of its calls may have a part of its last lease left.
         passed = sum(isinstance(answer, Allowance) for answer in answers)
         assert 900 <= passed <= 1000
         assert processes.asked <= 100
@@ -206,7 +206,7 @@ def test_no_interleaving_lets_more_pass(open_store: Store, data: st.DataObject) 
         refused = len(answers) - passed
         assert passed <= limit
         assert all(0 <= answer.remaining < limit for answer in answers)
-        if refused:  # nobody is turned away while others hold more than what they lease ahead
+        if refused:  # no call is rejected while the others hold more than they lease ahead
             assert limit - passed <= limit // 2
 
     run(open_store.url, body, processes=3)
@@ -223,7 +223,7 @@ def test_what_remains_is_exact_for_one_process(store: Store) -> None:
 
 @pytest.mark.parametrize("weights", [[1, 1], [99, 1], [9, 1], [1] * 8], ids=str)
 def test_what_remains_errs_to_the_low_side(store: Store, weights: list[int]) -> None:
-    """One process knows of the others what it heard at its last lease: it can be ahead by what they took since."""
+    """A process knows the others' calls only from its last lease, so its number lacks what they took since."""
 
     async def body(processes: Processes) -> None:
         passed, ahead, zeros = 0, [0], 0
@@ -241,7 +241,7 @@ def test_what_remains_errs_to_the_low_side(store: Store, weights: list[int]) -> 
 
 
 def test_a_process_that_pauses_gives_way(store: Store) -> None:
-    """It took its half of 800, then none: what it holds is a part of one lease."""
+    """It took its half of 800 calls, then none. It still holds a part of one lease."""
 
     async def body(processes: Processes) -> None:
         answers = [await processes.take(place, store.workspace) for place in by_weight([1, 1], 800, 3)]
@@ -301,7 +301,7 @@ def test_a_refusal_says_when_to_come_back(store: Store) -> None:
         assert refused.reset % WINDOW_SECONDS == 0
         assert 1 <= refused.retry_after_seconds <= WINDOW_SECONDS
         assert abs(began + refused.retry_after_seconds - refused.reset) <= 2  # one machine, one clock
-        assert processes.asked <= asked + 1  # whoever was refused once is not asked for again in this window
+        assert processes.asked <= asked + 1  # after one rejection, it requests no lease in this window again
 
     run(store.url, body, window_seconds=WINDOW_SECONDS, seconds=5)
 
@@ -370,11 +370,11 @@ def test_a_lease_ends_with_its_window(store: Store) -> None:
 
     async def body(processes: Processes) -> None:
         for _ in range(4):
-            await processes.take(0, store.workspace)  # the last lease was of four, and three of them are left
+            await processes.take(0, store.workspace)  # the last lease was for four calls, and three are left
         asked = processes.asked
         seconds = (await processes.take(0, store.workspace)).reset - time.time()
         assert processes.asked == asked
-        clock.at += seconds  # the window is over, as far as the process knows
+        clock.at += seconds  # by the process's clock, the window is over
         await processes.take(0, store.workspace)
 
         assert processes.asked == asked + 1
@@ -402,7 +402,7 @@ def test_an_answer_that_comes_after_its_window_is_not_used(store: Store) -> None
     ("ahead", "leased"), [(0, 8), (1, 8), (2, 1), (1000, 1), (-1, 1)], ids=["now", "next", "wrong", "far", "last"]
 )
 def test_a_window_that_has_begun_is_not_set_back(store: Store, ahead: int, leased: int) -> None:
-    """Unless it was begun by a clock that was wrong: that one would hold up the workspace until its time comes."""
+    """A window that a wrong clock began is an exception: it would block the workspace until its time comes."""
 
     async def body(processes: Processes) -> None:
         first = await rate_windows.lease(
@@ -456,7 +456,7 @@ def test_workspaces_that_fell_silent_are_forgotten(store: Store) -> None:
     async def body(processes: Processes) -> None:
         for number in range(50):
             await processes.take(0, f"{store.workspace}-{number}")
-        known = len(processes.limits[0]._shares)  # noqa: SLF001 - memory has no door
+        known = len(processes.limits[0]._shares)  # noqa: SLF001 - no interface shows the memory
         clock.at += 2 * LONG
         await processes.take(0, store.workspace)
 

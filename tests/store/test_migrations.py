@@ -1,4 +1,4 @@
-"""The migrations make what the tables say, and the schema keeps what the design promises of it."""
+"""The migrations create the tables as declared, and the schema keeps the promises of the design."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from tests.kit.last_release import LAST_SERVER, indexes, put_back
 from tests.kit.servers import cloned, until
 from tests.store.opened import draft, opened
 
-assert app.store.install.tables, "registers the tables"
+assert app.store.install.tables, "the import registers the tables"
 
 TEXT_COLUMNS = """
 SELECT table_name || '.' || column_name, coalesce(collation_name, 'default') FROM information_schema.columns

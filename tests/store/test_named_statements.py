@@ -1,4 +1,4 @@
-"""Every statement of the store has a name of its own and a sentence that says what it does."""
+"""Every statement of the store has a unique name, and a sentence that says what it does."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|SET|LOCK|GRANT|RE
 
 
 class Named(Struct, frozen=True):
-    """A statement that is a constant."""
+    """A statement in a constant."""
 
     place: str
     name: str
@@ -21,14 +21,14 @@ class Named(Struct, frozen=True):
 
 
 def _text(value: ast.expr | None) -> str:
-    """The beginning of a text, with the parts that are put into it left out."""
+    """The beginning of a text, without the parts that are inserted into it."""
     if isinstance(value, ast.JoinedStr):
         return "".join(_text(part) if isinstance(part, ast.Constant) else " " for part in value.values)
     return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 def _named() -> Iterator[Named]:
-    """Those of migrations are left out: a migration says at its head what it does."""
+    """Yield the named statements, without those of migrations, whose docstrings say what they do."""
     for path in [*(ROOT / "app" / "store").rglob("*.py"), ROOT / "app" / "filters" / "sql.py"]:
         if path.parent.name == "versions":
             continue

@@ -1,4 +1,4 @@
-"""News of commits between processes: who listens, and how long news is gathered."""
+"""Notices of commits between processes: when a process listens, and how long it gathers notices."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ ROUNDS = 20
 
 @pytest.fixture
 def url(postgres_url: str) -> Iterator[str]:
-    """A database without a table."""
+    """A database without tables."""
     with cloned(postgres_url, "template0", "test_notices") as own:
         yield own
 
@@ -36,7 +36,7 @@ async def _telling(url: str) -> AsyncIterator[Notices]:
 
 
 async def _seconds_of_rounds(url: str, notices: Notices) -> float:
-    """How long it takes to tell of some commits, each when the one before it was heard of."""
+    """How long it takes to send some notices, each after the previous one was received."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(f"LISTEN {CHANNEL}")
         started = time.monotonic()
@@ -50,7 +50,7 @@ async def _seconds_of_rounds(url: str, notices: Notices) -> float:
 def test_news_is_gathered_for_longer_while_no_other_process_listens(url: str) -> None:
     async def run() -> tuple[float, float]:
         async with _telling(url) as teller, _telling(url) as other:
-            teller.listen(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)  # hears its own news
+            teller.listen(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)  # hears itself
             unheard = await _seconds_of_rounds(url, teller)
             connected = asyncio.Event()
             other.listen(lambda _workspace, _seq: None, lambda _workspace: None, connected.set)

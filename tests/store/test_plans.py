@@ -1,6 +1,6 @@
-"""No statement depends on what PostgreSQL knows of the rows: it meets what it answers, in every state of statistics.
+"""No statement depends on statistics: in every state of them it reads about as many rows as it returns.
 
-What counts are rows and blocks, never time: a page costs what it shows, wherever in the log it stands.
+The tests count rows and blocks, not time. The cost of a page depends on what it shows, not on its place in the log.
 """
 
 import json
@@ -43,7 +43,7 @@ from tests.store.states import (
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """A cluster, and where its programs are."""
+    """A cluster, and the folder of its programs."""
 
     cluster: Cluster
     programs: Path
@@ -53,7 +53,7 @@ class Setting(Struct, frozen=True, kw_only=True):
 def setting(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Setting]:
-    """The embedded PostgreSQL, and the oldest that is supported. In CI it fails where that is missing."""
+    """The embedded PostgreSQL, and the oldest supported version. If that is missing, the test fails in CI."""
     keys = tmp_path_factory.mktemp("keys")
     if request.param == 18:
         yield Setting(cluster=prepared(postgres_url, keys), programs=POSTGRES_VERSIONS[18])
@@ -71,9 +71,9 @@ def setting(
 
 
 class State(Struct, frozen=True):
-    """How a database comes to be, from an empty or a full one, and by which plans it is read.
+    """How a database is made from an empty or a full one, and the plan_cache_mode in which it is read.
 
-    No plans: the connection's own, which know no parameter.
+    Without a mode it is the connection's own, whose plans do not depend on parameters.
     """
 
     make: Callable[[Setting, str], str]
@@ -125,10 +125,10 @@ SOME = "SELECT id, hash FROM event WHERE workspace_id = %s AND seq BETWEEN 50 AN
 
 
 def _dear(store: Store, workspace: str, number: int) -> list[str]:
-    """Do everything once, and find the statements that met more than they answered. `number` is of the time."""
+    """Run every operation once, and find the statements that read too much. `number` is the number of the run."""
     database = store.database
     assert isinstance(database, Recording)
-    store.clock.at = datetime(2023, 1, 1, tzinfo=UTC)  # what is logged has the time right behind the last event's
+    store.clock.at = datetime(2023, 1, 1, tzinfo=UTC)  # a new event gets the time right after the last event's
     subscribe(store.url, workspace)
     ids, hashes = zip(*_asked(store.url, SOME, workspace, number), strict=True)
     dear = []
@@ -153,7 +153,7 @@ WHERE workspace_id = 'default' AND id = %(id)s::uuid
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """A store with many events, whose reads can be looked at."""
+    """A store with many events, whose reads are recorded."""
 
     store: Store
     database: Recording
@@ -165,7 +165,7 @@ class Table(Struct, frozen=True, kw_only=True):
         return json.loads(self.store.run(reader.page("default", wanted, None)).json)
 
     def held(self, shown: int) -> list[Cost]:
-        """What was read since cost, which are `shown` events. Totals are left out."""
+        """Check the cost of all reads since the last call, which show `shown` events, without totals."""
         seen, self.database.seen[:] = list(self.database.seen), []
         for each in seen:
             assert each.within(shown), each
@@ -174,7 +174,7 @@ class Table(Struct, frozen=True, kw_only=True):
 
 @pytest.fixture(scope="module")
 def filled_table(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
-    """The table."""
+    """The filled table, for all tests."""
     with (
         cloned(postgres_url, template, "test_plans") as url,
         opened(url, tmp_path_factory.mktemp("plans"), connected=Recording) as store,
@@ -187,13 +187,14 @@ def filled_table(postgres_url: str, template: str, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def table(filled_table: Table) -> Table:
-    """The table, of which nothing has been read."""
+    """The filled table, without recorded reads."""
     filled_table.database.seen.clear()
     return filled_table
 
 
 STEPS = 20
-"""To a time, or to the kinds that there are: a later page takes them once more, to look for what stands before it."""
+"""The steps to a time, or to the existing kinds. A later page needs them twice, because it also looks for the previous
+page."""
 
 WALKS: dict[str, dict[str, Any]] = {
     "everything": {},
@@ -242,10 +243,10 @@ def test_a_neighbour_is_looked_for_by_index_where_the_row_at_the_place_is_erased
 
 @pytest.mark.parametrize(("kind", "least", "most"), [("import", 1, 300), ("ai", 7_500, 120_000)])
 def test_the_planner_knows_how_many_events_have_a_kind(table: Table, kind: str, least: int, most: int) -> None:
-    """Else it takes a third of them for it, and starts workers to count a few."""
+    """Without these statistics it estimates a third of all events, and starts workers to count a few."""
     explain = f"EXPLAIN (FORMAT JSON) SELECT FROM event WHERE workspace_id = 'default' AND {may_have(kind, 'metadata')}"
 
     [(plan,)] = _asked(table.store.url, explain)
 
-    # 30 and 30,000 have it; the planner knows a sample of all.
+    # 30 and 30,000 events have the kind; the planner has a sample of all events.
     assert least <= plan[0]["Plan"]["Plan Rows"] <= most

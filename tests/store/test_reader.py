@@ -1,4 +1,4 @@
-"""Reading: filters, totals, pages and cursors, against a plain search through all events."""
+"""Reading: filters, totals, pages and cursors, compared with a naive search through all events."""
 
 import base64
 import json
@@ -100,7 +100,7 @@ def test_a_cursor_under_another_filter_counts_again(store: Store) -> None:
 
 
 def test_an_offset_is_skipped_once_in_a_walk(corpus: Corpus) -> None:
-    """Clients that page by cursor send the rest of their input again with each page."""
+    """Clients that page by cursor send the rest of their input with each page again."""
     events = corpus.events["default"]
 
     pages = list(corpus.store.walk("default", limit=20, offset=7))
@@ -209,7 +209,7 @@ def _totals(store: Store) -> dict[str, int]:
 
 @pytest.mark.parametrize("beyond", [False, True], ids=["at the limit", "beyond it"])
 def test_totals_are_exact_whatever_number_of_types(store: Store, beyond: bool) -> None:  # noqa: FBT001
-    """Counter rows of types that nobody logged stand for a log that has as many types as are counted."""
+    """Counter rows of types that nobody logged simulate a log with the maximum number of counted types."""
     store.append(draft("a.b"), draft("a.b", metadata={"custom": {}}), draft("a.x.c", source="sync"))
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute(

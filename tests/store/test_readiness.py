@@ -1,4 +1,4 @@
-"""Whether the database can serve, as `/readyz` says it."""
+"""Whether the database can serve, as `/readyz` reports it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from app.store.postgres.database import Database
 from app.store.postgres.readiness import DELETED, GROWING, Readiness
 from tests.kit.last_release import put_back
 
-assert app.store.install.tables, "registers the tables"
+assert app.store.install.tables, "the import registers the tables"
 
 
 @pytest.fixture
 def guest_url(database_url: str) -> Iterator[str]:
-    """The database of the test, as a role that may do what a server does."""
+    """The URL of the test's database, for a role with the rights of a server."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE guest LOGIN")
         connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest")

@@ -1,4 +1,4 @@
-"""What was registered before: a type may grow, and shrink only while nothing is stored with it."""
+"""Types that were registered before may accept more, but may accept less only while no data is stored with them."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ SELECT 'w', (SELECT count(*) FROM event), gen_random_uuid(), %(type)s, '', coale
 
 
 class Review(Section, frozen=True, kw_only=True):
-    """As it is first."""
+    """The first shape of a kind."""
 
     stars: int
 
@@ -127,7 +127,7 @@ def test_an_erased_event_has_nothing_that_could_be_invalid(
 ) -> None:
     _register(connection, sort, Review)
     _store(connection)
-    connection.execute("ALTER TABLE event DISABLE TRIGGER USER")  # of whom else may erase, its own tests tell
+    connection.execute("ALTER TABLE event DISABLE TRIGGER USER")  # test_immutable.py tests who may erase
     connection.execute("UPDATE event SET erased = true, metadata = NULL")
 
     _register(connection, sort, Other)

@@ -1,4 +1,4 @@
-"""The role that serves: it may do all that a server does, and cannot switch off what keeps the log."""
+"""The role that serves may do all that a server does, but cannot switch off the protection of the log."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from app.store.postgres.readiness import GROWING
 from app.store.postgres.roles import GRANTS, OWNER, SERVER, grant_serving, make_server_role, power
 
 ADMINISTRATION = {"deletion.py", "roles.py"}
-"""What the owner of the tables does."""
+"""The modules with statements that only the owner of the tables runs."""
 
 WRITES = {
     "INSERT": r"\bINSERT INTO (\w+)",
@@ -74,7 +74,7 @@ def server(owner: psycopg.Connection, database_url: str) -> Iterator[psycopg.Con
 
 
 def _statements() -> Iterator[tuple[str, str]]:
-    """Each table that the server's source writes to, and the right that it needs."""
+    """Yield each table to which the server's source writes, and the right that this needs."""
     for path in Path(str(app.store.__file__)).parent.rglob("*.py"):
         if path.name not in ADMINISTRATION:
             for right, pattern in WRITES.items():

@@ -1,4 +1,4 @@
-"""Changes of the signing key: every log tells of them, from whatever is exported of it, and none is half done."""
+"""Changes of the signing key: every log and every export of it shows them, and none is half done."""
 
 import shutil
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _rows(store: Store, query: str) -> list[tuple[Any, ...]]:
 
 
 def _in_force(store: Store) -> str:
-    """The key in force, which the install, every tip and the key file agree on."""
+    """The key in force, which must be that of the install, of every tip and of the key file."""
     kids = {kid for (kid,) in _rows(store, "SELECT kid FROM event_tip UNION ALL SELECT kid FROM install")}
     loaded = Signer.load(store.keys.path)
     assert loaded is not None
@@ -72,7 +72,7 @@ def _files(store: Store) -> dict[str, bytes]:
 
 
 def _verdict(store: Store, log: str, first: int | None = None, last: int | None = None) -> Verdict:
-    """What a stranger says of an export; fails where it is broken."""
+    """The verdict on an export, which must not be broken."""
 
     async def export() -> bytes:
         made = await store.exports().open(log, first, last)
@@ -127,7 +127,7 @@ def test_keys_change_again_and_a_log_opened_later_tells_of_all(store: Store) -> 
     for log in [*LOGS, "later"]:
         check_log(store.url, log)
         assert _verdict(store, log).breaks == []
-    # Parts that end under each of the keys, and begin under each of them.
+    # Parts that begin and end under each of the keys.
     for end in range(5):
         assert _verdict(store, "default", 0, end).count == end + 1
         assert _verdict(store, "default", end, None).count == 5 - end
@@ -178,7 +178,7 @@ def test_the_next_start_finishes_what_a_crash_left(store: Store, linked: bool) -
     else:
         store.keys.beside(rotation.kid_old).rename(path)
 
-    store.append(draft())  # a running server goes on: the key is beside
+    store.append(draft())  # a running server continues, because the key is in a file beside
     with connect(store.url) as connection:
         set_up(connection, files(path.parent))
         set_up(connection, files(path.parent))
@@ -246,7 +246,7 @@ def test_a_key_that_is_not_here_is_not_rotated(store: Store) -> None:
     assert _rows(store, "SELECT FROM key_rotation") == []
 
 
-# Where the key is lost.
+# A lost key.
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["a new one is made", "the operator has one"])

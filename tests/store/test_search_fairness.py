@@ -1,4 +1,4 @@
-"""Against PostgreSQL: what the searches of one workspace leave to another, and to the database behind them."""
+"""With a real PostgreSQL: the searches of one workspace leave connections and time to others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from tests.store.opened import Store, draft
 EFFECTS = 1000
 
 SIBLINGS = {"OR": [{"seq": -1}, {"parent": {"some": {"children": {"some": {"data.place": "nosuch"}}}}}]}
-"""Looks at all siblings of each event; OR keeps it from being a join."""
+"""A filter that reads all siblings of each event; OR prevents a join."""
 
 SLEEPING = """
 SELECT pid FROM pg_stat_activity
@@ -48,7 +48,7 @@ def test_searches_of_one_workspace_leave_another_its_own(store: Store) -> None:
 
 
 def played(url: str, play: Callable[[Database], Awaitable[None]]) -> None:
-    """Run one play of a test with a database of its own."""
+    """Run a test's coroutine with a database of its own."""
 
     async def run() -> None:
         database = Database(url, max_connections=4)

@@ -1,4 +1,4 @@
-"""Searches take turns: one workspace's never keep another's waiting for longer than its own share."""
+"""Searches take turns, so that one workspace's searches never delay another's beyond their share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,11 +10,11 @@ from app.store.postgres.searches import FREE_SECONDS, MAX_RUNNING, MAX_WAITING, 
 from schemas.errors import RateLimited, Unavailable
 
 A_MINUTE = 30.0
-"""Seconds of searching that a workspace of these tests has."""
+"""The seconds of searching that each workspace has in these tests."""
 
 
 class Clock:
-    """Says what it was told last."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Scene:
-    """Searches that begin and end when a test says so; `begun` names them in the order in which they began."""
+    """Searches that the test begins and ends. `begun` has their names in the order in which they began."""
 
     def __init__(self, *, places: int = 4, wait_seconds: float = 60) -> None:
         self.clock = Clock()
@@ -35,33 +35,33 @@ class Scene:
         self._ends: dict[str, asyncio.Event] = {}
 
     async def ask(self, *names: str) -> None:
-        """Begin searches, each of the workspace that its name begins with."""
+        """Begin searches. The first letter of a search's name is its workspace."""
         for name in names:
             self._ends[name] = asyncio.Event()
             self.tasks[name] = asyncio.create_task(self._search(name))
         await settled()
 
     async def end(self, *names: str) -> None:
-        """End searches that run."""
+        """End running searches."""
         for name in names:
             self._ends[name].set()
         await settled()
 
     async def cancel(self, *names: str) -> None:
-        """Let the callers of searches go."""
+        """Cancel the callers of searches."""
         for name in names:
             self.tasks[name].cancel()
         await settled()
 
     async def spend(self, name: str, seconds: float) -> None:
-        """One search, from its beginning to its end."""
+        """Run one search that takes `seconds`."""
         await self.ask(name)
         self.clock.at += seconds
         await self.end(name)
         await self.tasks[name]
 
     def refusal(self, name: str) -> BaseException | None:
-        """Why a search that has ended was refused."""
+        """The error with which a search was rejected."""
         return self.tasks[name].exception()
 
     async def _search(self, name: str) -> None:
@@ -77,7 +77,7 @@ async def settled() -> None:
 
 
 def played(play: Callable[[], Awaitable[None]]) -> None:
-    """Run one play of a test."""
+    """Run a test's coroutine."""
     asyncio.run(asyncio.wait_for(play(), 60))
 
 
@@ -128,7 +128,7 @@ def test_a_caller_who_goes_as_its_place_comes_gives_it_to_the_next() -> None:
         await scene.ask("a1", "b1", "c1")
 
         scene.tasks["a1"].cancel()
-        await asyncio.sleep(0)  # it has given its place to b1, which has not looked yet
+        await asyncio.sleep(0)  # its place was given to b1, which has not run yet
         await scene.cancel("b1")
 
         assert scene.begun == ["a1", "c1"]
@@ -181,7 +181,7 @@ def test_a_workspace_that_has_used_its_seconds_waits_until_it_has_some_again() -
     async def play() -> None:
         scene = Scene()
         for place in range(7):
-            await scene.spend(f"a{place}", 8)  # gains 4 meanwhile
+            await scene.spend(f"a{place}", 8)  # regains 4 meanwhile
 
         await scene.ask("a last", "b1")
 

@@ -1,4 +1,4 @@
-"""What connections keep prepared: the statements that are used most lately, and none that a caller shaped."""
+"""Connections keep the most recently used statements prepared, but none that depends on a caller's input."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ KEPT: Any = ("SELECT statement, prepare_time::text FROM pg_prepared_statements",
 
 
 def with_connection(url: str, play: Callable[[PipedConnection], Awaitable[None]]) -> None:
-    """Run one play of a test with a connection of its own."""
+    """Run a test's coroutine with a connection of its own."""
 
     async def run() -> None:
         async with await PipedConnection.connect(url, autocommit=True) as connection:
@@ -23,7 +23,7 @@ def with_connection(url: str, play: Callable[[PipedConnection], Awaitable[None]]
 
 
 def statement(number: int) -> str:
-    """One of many."""
+    """One of many statements."""
     return f"SELECT %(value)s::int + {number}"
 
 

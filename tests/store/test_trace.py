@@ -1,4 +1,4 @@
-"""Traces against a plain reading of the same events, and what they cost the database."""
+"""Traces compared with a naive reading of the same events, and their cost in the database."""
 
 import json
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ def uuid(number: int) -> str:
 
 
 class Tree(Struct, frozen=True):
-    """A log whose events are known by number, and its tracer."""
+    """A log whose events are numbered, and its causal tree."""
 
     store: Store
 
     def log(self, *events: tuple[int, int | str | None], **members: Any) -> list[SynapEvent]:
-        """Append events, each as its number and what caused it: a number or any text."""
+        """Append events, each given by its number and its cause, which is a number or any text."""
         drafts = [
             draft(id=uuid(number), causation_id=uuid(cause) if isinstance(cause, int) else cause, **members)
             for number, cause in events
@@ -52,7 +52,7 @@ class Tree(Struct, frozen=True):
         limit: int = 200,
         depth: int = 64,
     ) -> Any:
-        """A trace, as a caller reads it; None where there is no such event."""
+        """Read a trace, as a caller does; None if there is no such event."""
         named = UUID(uuid(reference)) if isinstance(reference, int) else reference
         found = self.store.run(
             CausalTree(self.store.database).trace(
@@ -289,7 +289,7 @@ USERS = ["u1", "u2"]
 
 @st.composite
 def graphs(draw: st.DrawFn) -> list[tuple[int, int | None, str | None, str]]:
-    """Events in the order of their log: number, cause, correlation, user."""
+    """Events in the order of the log: number, cause, correlation, user."""
     numbers = draw(st.permutations(range(draw(st.integers(1, 14)))))
     causes = st.one_of(st.none(), st.integers(0, 15), st.integers(0, 3))
     return [
@@ -301,7 +301,7 @@ def graphs(draw: st.DrawFn) -> list[tuple[int, int | None, str | None, str]]:
 def naive(
     events: list[tuple[int, int | None, str | None, str]], asked: int, *, limit: int, depth: int
 ) -> tuple[list[list[int]], dict[str, str]]:
-    """The three lists and what cut them, read off the events one by one."""
+    """The three lists and what cut them, computed from all events."""
     cause_of = {number: cause for number, cause, _, _ in events}
     ends: dict[str, str] = {}
 
@@ -384,7 +384,7 @@ def test_a_trace_is_what_a_plain_reading_finds(
 
 @pytest.fixture(scope="module")
 def counter() -> Iterator[int]:
-    """Numbers of workspaces."""
+    """A counter for the names of workspaces."""
     return iter(range(10**6))
 
 
@@ -397,7 +397,7 @@ SELECT 'default', n, uuid(n)::uuid, 'note.created', 'z', timestamptz '2024-01-01
         WHEN n BETWEEN 10001 AND 25000 THEN uuid(10000) WHEN n > 25000 THEN 'run-' || n END
 FROM generate_series(0, 39999) AS n
 """
-"""A chain of 10,000; a hub with 15,000 effects; and 15,000 more, of the hub's correlation."""
+"""Fills a log with a chain of 10,000 events, a hub with 15,000 effects, and 15,000 more with the hub's correlation."""
 
 NAME = """
 CREATE FUNCTION uuid(n int) RETURNS text LANGUAGE sql
@@ -411,7 +411,7 @@ HUB = 10_000
 def large(
     postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Tree, Recording]]:
-    """A large log, and the database as its tracer reads it."""
+    """A large log, and the database that records its reads."""
     with (
         cloned(postgres_url, template, "test_trace") as url,
         opened(url, tmp_path_factory.mktemp("trace"), connected=Recording) as store,
@@ -449,7 +449,7 @@ def test_a_trace_costs_what_it_shows(
     [read] = database.seen
     cost = read.cost
     assert {scan.removeprefix("Index Only Scan ").removeprefix("Index Scan ") for scan in cost.scans} <= INDEXES, cost
-    # Each event shown is met as a step and for what is shown of it, and one more in each direction.
+    # Each shown event is read as a step and for its data, and one more event in each direction.
     assert cost.visited <= 3 * (sum(found) + 6), cost
     assert cost.blocks <= 12 * (sum(found) + 6), cost
 

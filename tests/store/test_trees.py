@@ -1,4 +1,4 @@
-"""The trees that are kept: the same however they grow, and read in parts."""
+"""Stored trees are the same however they grow, and are read in parts."""
 
 import asyncio
 import itertools
@@ -34,7 +34,7 @@ EDGES = (1, 2, 255, 256, 257, 511, 512, 513, 1000, 2304, 2305)
 
 
 def grown_to(store: Store, size: int) -> list[bytes]:
-    """The leaves of the log, once it has this many."""
+    """Append until the log has so many leaves, and return them."""
     leaves = leaves_of(store)
     while missing := size - len(leaves):
         leaves += [bytes.fromhex(each.hash.removeprefix("sha256:")) for each in _appended(store, min(missing, 1000))]
@@ -51,7 +51,7 @@ def leaves_of(store: Store) -> list[bytes]:
 
 
 def kept(store: Store) -> dict[tuple[int, int], bytes]:
-    """The nodes that are kept, by height and place."""
+    """The stored nodes, by height and place."""
     return {(height, place): hash_ for height, place, hash_ in _rows(store, NODES)}
 
 
@@ -61,12 +61,12 @@ def _rows(store: Store, query: str) -> list[Any]:
 
 
 def expected(leaves: list[bytes]) -> dict[tuple[int, int], bytes]:
-    """The nodes of height 8 that a tree over these leaves has."""
+    """The nodes of height 8 of a tree over these leaves."""
     return {(8, place): root_of(leaves[place * WIDTH : (place + 1) * WIDTH]) for place in range(len(leaves) // WIDTH)}
 
 
 def root_of(leaves: list[bytes]) -> bytes:
-    """The root over leaves, made of them all."""
+    """The root over leaves, computed from all of them."""
     frontier = Frontier()
     for leaf in leaves:
         frontier.push(leaf)
@@ -165,7 +165,7 @@ def test_a_tree_that_another_process_has_grown_is_not_grown_again(store: Store) 
 
     nodes = store.run(Trees(store.database).nodes(store.workspace, 1000, [999]))
 
-    assert root(1000, nodes) != root_of(leaves), "it is read from what is kept"
+    assert root(1000, nodes) != root_of(leaves), "the root must come from stored nodes"
     assert set(kept(store).values()) == {changed}
 
 
@@ -220,7 +220,7 @@ def test_what_is_under_way_ends_with_the_process(store: Store) -> None:
     before = store.run(tasks())
     store.run(begun())
 
-    until(lambda: not store.run(tasks()) - before)  # a read that was under way ends by itself
+    until(lambda: not store.run(tasks()) - before)  # a running read ends by itself
     nodes = store.run(Trees(store.database).nodes(store.workspace, MAX_GROWN * WIDTH, [0]))
     assert root(MAX_GROWN * WIDTH, nodes) == root_of(leaves_of(store))
 
@@ -237,7 +237,7 @@ def test_a_proof_reads_some_hundreds_of_hashes_however_long_the_log_is(size: int
 
 
 def test_a_proof_reads_what_is_said_and_no_more(store: Store) -> None:
-    """What PostgreSQL counts: rows that an index gave."""
+    """It compares PostgreSQL's own counts of rows that indexes returned."""
     grown_to(store, 3000)
     trees = Trees(store.database)
     store.run(trees.nodes(store.workspace, 3000, []))
@@ -245,7 +245,7 @@ def test_a_proof_reads_what_is_said_and_no_more(store: Store) -> None:
 
     nodes = store.run(trees.nodes(store.workspace, 3000, [700, 2999]))
 
-    assert len(nodes._kept) == sum(_places(each) for each in wanted) == 256 + 184 + 11  # noqa: SLF001 - what was read
+    assert len(nodes._kept) == sum(_places(each) for each in wanted) == 256 + 184 + 11  # noqa: SLF001 - the nodes that were read
 
 
 def _places(each: Range) -> int:

@@ -1,4 +1,4 @@
-"""Events of several values are merged in the order of the log, however many values there are of each."""
+"""Events with several values are merged in the order of the log, however many events have each value."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ from schemas.event import EventQuery
 from tests.store.opened import Store, draft
 
 COUNTS = {"many": MAX_KINDS + 20, "few": 7, "skewed": 3}
-"""How many types begin so."""
+"""How many types have each prefix."""
 
 
 @pytest.fixture(scope="module")
 def filled(open_store: Store) -> tuple[Store, list[str]]:
-    """A log, and the types of its events in their order."""
+    """A log, and the types of its events in order."""
     types = [f"{name}.type{n * n % count}" for n in range(250) for name, count in COUNTS.items()]
     types += ["skewed.type0"] * 60 + ["few.type1", "skewed.type1"]
     store = msgspec.structs.replace(open_store, workspace="walks")
