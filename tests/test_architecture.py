@@ -1,4 +1,4 @@
-"""The contracts of imports hold, without exemptions, and every module of `app` has a room."""
+"""The import contracts hold without exemptions, and every module of `app` is in a contract."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Every command of every page runs, and the quick start prints what README shows."""
+"""Every command of every page runs, and the quick start prints the output that README shows."""
 
 import itertools
 import os
@@ -27,23 +27,23 @@ DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(sh|ts|python|json|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = {("sh", "json"), ("sh", "text")}
-"""A command, and what it prints, below it."""
+"""A command, and below it what it prints."""
 
 MAKE = "make run\n"
 
 ELSEWHERE = {DOCS / "guides" / "extending.md", DOCS / "guides" / "react.md"}
-"""Pages that are followed from an empty folder, by `test_extending.py` and `test_react_guide.py`."""
+"""Pages that `test_extending.py` and `test_react_guide.py` follow from an empty folder."""
 
 PAGES = {
     str(page.relative_to(ROOT)): text
     for page in (*sorted(DOCS.rglob("*.md")), ROOT / "clients" / "verify" / "README.md")
     if "```sh\n" in (text := page.read_text()) and page not in ELSEWHERE
 }
-"""The text of each page that has commands, by its path."""
+"""The text of each page with commands, by its path."""
 
 PRINTED = {
     "docs/guides/events.md": {r"^data: .*\"note.created\"": 2, r"\"total\":2,": 1},
-    # One is returned, then a batch, then all of them.
+    # First one event is returned, then a batch, then all events.
     "docs/guides/cloudevents.md": {r'"specversion":"1.0"': 1 + 2 + 4},
     "docs/reference/ledger.md": {
         r" events of the log default verify: seq 0 to ": 1,
@@ -55,7 +55,7 @@ PRINTED = {
         " extends the kept checkpoint of ": 1,
     },
 }
-"""What commands of a page print, as regular expressions, and how often."""
+"""Regular expressions of what the commands of a page print, and how often."""
 
 MADE_UP = {
     "<id>": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
@@ -63,22 +63,22 @@ MADE_UP = {
     "<time>": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d+Z?",
     "<seq>": r'(?:(?<="seq":)|(?<= #))\d+',
 }
-"""What a server prints anew each time."""
+"""Values that differ in each run."""
 
 
 class Made(Struct, frozen=True):
-    """The folder of somebody who followed README, its variables, and the running server."""
+    """The folder and variables of a reader who has followed README, and the running server."""
 
     folder: Path
     variables: dict[str, str]
 
     @property
     def port(self) -> str:
-        """The port of the server, in place of 8000."""
+        """The port of the server, which replaces 8000."""
         return self.variables["PORT"]
 
     def shell(self, script: str, *, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run commands after those that set README's variables."""
+        """Run commands with README's variables set."""
         return subprocess.run(
             self.command(script),
             cwd=self.folder,
@@ -90,13 +90,13 @@ class Made(Struct, frozen=True):
         )
 
     def command(self, script: str) -> list[str]:
-        """Bash with commands, under the address of this server."""
+        """A call of bash with these commands, with this server's address in them."""
         text = f"set -euo pipefail\n{EXPORT}{script}".replace(":8000", f":{self.port}")
         return ["bash", "-c", text.replace("--max-time 1 ", "--max-time 5 ")]
 
 
 def blocks(text: str, kind: str) -> list[str]:
-    """The blocks of a page in one language."""
+    """The code blocks of a page in one language."""
     return [block for language, block in BLOCK.findall(text) if language == kind]
 
 
@@ -105,7 +105,7 @@ EXPORT = next(block for block in blocks(README, "sh") if block.startswith("expor
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    """A server started by `make run`, and a folder as README's reader has it."""
+    """A server started by `make run`, and the folder of README's reader."""
     folder = tmp_path_factory.mktemp("readme")
     port = free_port()
     variables = environment(folder / "data", port=port) | {"PORT": str(port)} | this_environment()
@@ -167,7 +167,7 @@ def test_readme_from_python(made: Made) -> None:
 def test_every_command_of_a_page_runs(page: str, made: Made, request: pytest.FixtureRequest) -> None:
     script = "echo\n".join(blocks(PAGES[page], "sh"))
     if "\nnode " in script:
-        request.getfixturevalue("node")  # skips on a machine without it
+        request.getfixturevalue("node")  # skips the test if the machine has no node
     kinds = [registry()[name].kind for name in re.findall(r'"\$TRPC/(\w+\.\w+)"', script) if name in registry()]
 
     ran = made.shell(script)
@@ -251,7 +251,7 @@ def test_make_describes_every_target() -> None:
 
 
 def _printed(made: Made, command: str) -> str:
-    """What a command prints: all of it, or one line of a command that follows the log."""
+    """Run a command, and return its output, or one line if it follows the log."""
     if "synap tail" not in command:
         ran = made.shell(command)
         assert ran.returncode == 0, ran.stderr
@@ -267,7 +267,7 @@ def _printed(made: Made, command: str) -> str:
 
 
 def _settled(text: str) -> str:
-    """A text with names for what a server makes anew each time."""
+    """A text with placeholders for values that differ in each run."""
     for name, pattern in MADE_UP.items():
         text = re.sub(pattern, name, text)
     return text.strip()

@@ -1,4 +1,4 @@
-"""The documents are whole: every page is found, every link leads somewhere, and nothing that users meet is left out."""
+"""The documents are complete: all pages are linked, all links work, and everything that users meet is described."""
 
 import json
 import re
@@ -110,7 +110,7 @@ def test_every_setting_is_documented() -> None:
     named = set(re.findall(r"SYNAP_[A-Z_]+", SETTINGS))
 
     settings = {f"SYNAP_{field.name.upper()}" for field in msgspec.structs.fields(Settings)}
-    assert settings | {"SYNAP_TOKEN"} == named  # which commands that call a server read
+    assert settings | {"SYNAP_TOKEN"} == named  # read by commands that call a server
 
 
 def test_every_error_is_documented() -> None:
@@ -153,7 +153,7 @@ def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
 
 
 def _leads(page: Path, link: str) -> bool:
-    """Whether a relative link, with its anchor, leads to a file of this repository."""
+    """Whether a relative link and its anchor lead to a file of this repository."""
     path, _, anchor = unquote(link).partition("#")
     target = (page.parent / path).resolve() if path else page
     if not target.exists() or not target.is_relative_to(ROOT):
@@ -162,7 +162,7 @@ def _leads(page: Path, link: str) -> bool:
 
 
 def _anchors(page: Path) -> set[str]:
-    """What a link into a page may name: its headings, as they are written in a URL."""
+    """The anchors of a page: its headings, as they are written in a URL."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -173,19 +173,19 @@ def _linked(index: Path) -> set[Path]:
 
 
 def _cited_exists(path: str) -> bool:
-    """Whether a page is there; a decision may be cited by its number."""
+    """Whether a cited page exists. A decision may be cited by its number."""
     return (ROOT / path).exists() or any((ROOT / path).parent.glob(f"{Path(path).name}-*.md"))
 
 
 def _is_section(page: str, cited: str) -> bool:
-    """Whether what is cited begins with a heading of the page, or with the number of one, or of a point below it."""
+    """Whether a citation begins with a heading of the page, or with the number of a heading or of a point below it."""
     titles = re.findall(r"^#+ (?:[\d.]+ )?(.*)$", (ROOT / page).read_text(), re.MULTILINE)
     numbers = re.findall(r"^(?:## |- )(\d+(?:\.\d+)?)", (ROOT / page).read_text(), re.MULTILINE)
     return cited.startswith(tuple(titles)) or (re.match(r"[\d.]*\d", cited) or [""])[0] in numbers
 
 
 def _subclasses(error: type[ProcedureError]) -> Iterator[type[ProcedureError]]:
-    """The classes of failures that the server declares."""
+    """Yield the classes of failures that the server declares."""
     for each in error.__subclasses__():
         if each.__module__.split(".")[0] in {"app", "procedures", "schemas"}:
             yield each
@@ -193,7 +193,7 @@ def _subclasses(error: type[ProcedureError]) -> Iterator[type[ProcedureError]]:
 
 
 def _commands(app: App, *path: str) -> Iterator[tuple[str, list[str]]]:
-    """Every command that does something, with its options."""
+    """Yield every executable command with its options."""
     for name in app:
         if name.startswith("-"):
             continue
@@ -206,11 +206,11 @@ def _commands(app: App, *path: str) -> Iterator[tuple[str, list[str]]]:
 
 
 TOLD = {"parameters", "fields", "request", "answer", "page", "event"}
-"""What of the examples of an API its page tells."""
+"""The parts of an API's examples that its page must describe."""
 
 
 def _members(examples: Any, *, inside: bool = False) -> Iterator[str]:
-    """The names of parameters, of members that are sent, and of those that are returned."""
+    """Yield the names of parameters, of sent members and of returned members."""
     if isinstance(examples, list):
         for each in examples:
             yield from _members(each, inside=inside)

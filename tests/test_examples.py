@@ -1,4 +1,4 @@
-"""The examples do what they say."""
+"""The examples work as documented."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ REVIEW: dict[str, Any] = {"stars": 4, "verdict": "approved"}
 
 @pytest.fixture(scope="module")
 def reviewing(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the example beside it."""
+    """A server that has loaded the example."""
     folder = tmp_path_factory.mktemp("reviewing")
     shutil.copy(EXAMPLE, folder)
     with (

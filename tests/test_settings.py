@@ -1,4 +1,4 @@
-"""What the environment may say, and what the operator is told where it says something else."""
+"""The variables of the environment, and the messages for wrong ones."""
 
 from pathlib import Path
 

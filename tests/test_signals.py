@@ -1,4 +1,4 @@
-"""What a process does when signals tell it to stop, and what libraries do that it must not meet."""
+"""How a process reacts to signals that stop it, and behaviour of libraries that it must avoid."""
 
 import signal
 import subprocess
@@ -59,7 +59,7 @@ finally:
 
 @pytest.fixture(autouse=True)
 def hang_ups() -> Iterator[None]:
-    """SIGHUP as a terminal leaves it, also if the tests were started by nohup."""
+    """Set SIGHUP as in a terminal, even if the tests were started by nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -69,7 +69,7 @@ def hang_ups() -> Iterator[None]:
 def _process(
     program: str, *arguments: str, finish: float = 60, code: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process that has come to `say('here')`."""
+    """A process that has reached `say('here')`."""
     text = WATCHING.format(finish=finish, code=code) + program
     started = subprocess.Popen(
         [sys.executable, "-c", text, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -114,7 +114,7 @@ def test_a_block_that_does_not_end_is_ended(reason: str, tmp_path: Path) -> None
     with _process(IN_A_BLOCK_WITHOUT_END, str(undone), finish=0.5 if reason == "limit" else 60) as process:
         process.send_signal(signal.SIGINT)
         if reason == "again":
-            time.sleep(0.5)  # one that comes sooner is the same request
+            time.sleep(0.5)  # an earlier signal counts as the same request
             process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=20)
 
@@ -131,7 +131,7 @@ def test_what_fails_because_the_process_ends_is_not_shown() -> None:
 
 
 def test_a_process_that_outlives_its_terminal_ignores_that_it_closes() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup sets it
     try:
         with _process(IN_A_BLOCK) as process:
             process.send_signal(signal.SIGHUP)
@@ -155,7 +155,7 @@ def test_a_spawned_process_gets_no_signal_that_ends_us() -> None:
 
 
 def test_granians_handler_waits_for_a_lock_that_its_thread_may_hold() -> None:
-    """If this fails, granian has mended it: look again at what `app.server.workers.Processes` does instead."""
+    """If this fails, granian has fixed it: reconsider the workaround in `app.server.workers.Processes`."""
     server = MPServer("app")
     handler = threading.Thread(target=server.signal_handler_interrupt, daemon=True)
     with server.main_loop_interrupt._cond:  # type: ignore[attr-defined] # noqa: SLF001 - what `Event.wait` holds
@@ -168,7 +168,7 @@ def test_granians_handler_waits_for_a_lock_that_its_thread_may_hold() -> None:
 
 
 def test_the_resource_tracker_unblocks_signals_when_it_starts() -> None:
-    """If this fails, Python has mended it: `held_back` need not start it first any more."""
+    """If this fails, Python has fixed it, and `held_back` need not start the tracker first any more."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         resource_tracker.ResourceTracker().ensure_running()

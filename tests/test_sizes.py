@@ -1,4 +1,4 @@
-"""The source stays small and described: what holds of it is measured."""
+"""The source stays small and documented, as measured by `tests/kit/sizes.py`."""
 
 from tests.kit.sizes import measured
 

@@ -223,7 +223,7 @@ def test_what_remains_is_exact_for_one_process(store: Store) -> None:
 
 @pytest.mark.parametrize("weights", [[1, 1], [99, 1], [9, 1], [1] * 8], ids=str)
 def test_what_remains_errs_to_the_low_side(store: Store, weights: list[int]) -> None:
-    """A process knows the others' calls only from its last lease, so its number lacks what they took since."""
+    """A process knows the others' calls only from its last lease, so `remaining` may be a little too high."""
 
     async def body(processes: Processes) -> None:
         passed, ahead, zeros = 0, [0], 0

@@ -1,1 +1,1 @@
-"""What stands around the operations: health, request ids, logs, browsers, streams."""
+"""Everything around the operations: health, request ids, logs, browsers, streams."""

@@ -1,4 +1,4 @@
-"""A server for browsers that logs every call, and whose database the tests know."""
+"""A server for browsers that logs every call, and whose database the tests can reach."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ class Observed(Struct, frozen=True):
 
 @pytest.fixture(scope="package")
 def observed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    """One for all tests of this package."""
+    """One server for all tests of this package."""
     with (
         cloned(postgres_url, template, "test_surfaces") as url,
         serving(

@@ -1,4 +1,4 @@
-"""Batches beyond the limit, over both transports."""
+"""Batches beyond the limit, over HTTP and over a socket."""
 
 import json
 

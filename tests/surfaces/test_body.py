@@ -1,4 +1,4 @@
-"""A body that comes slowly, or not at all."""
+"""A body that arrives slowly, or not at all."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 def receiving(*pieces: bytes, ends: bool) -> Receive:
-    """What a client sends in these pieces, and then either ends or goes silent."""
+    """A client that sends these pieces, and then either ends the body or goes silent."""
     left = list(pieces)
 
     async def receive() -> Any:

@@ -1,4 +1,4 @@
-"""The browse door against its document, parameter by parameter, and what no parameter can do."""
+"""The browse door compared with its document, parameter by parameter, and with hostile parameters."""
 
 import json
 from datetime import datetime
@@ -27,7 +27,7 @@ SHAPES = [DOCUMENT["page"], DOCUMENT["event"]]
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
@@ -38,13 +38,13 @@ def org(keyed: Keyed) -> str:
 
 
 def ask(server: Server, path: str = "", /, **parameters: object) -> httpx.Response:
-    """One `GET /api/events<path>`; what is no text is sent as JSON."""
+    """Make a `GET /api/events<path>`. Parameters that are no text are sent as JSON."""
     sent = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     return web.get(f"{server.url}/api/events{path}", params=sent, headers=server.headers, timeout=30)
 
 
 def shown(server: Server, path: str = "", /, **parameters: object) -> dict[str, Any]:
-    """What it answers."""
+    """Make such a call, which must succeed, and return the answer's JSON."""
     answer = ask(server, path, **parameters)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -54,12 +54,12 @@ def shown(server: Server, path: str = "", /, **parameters: object) -> dict[str, 
 
 
 def found(server: Server, org: str, **parameters: object) -> list[int]:
-    """The places of the events of a page, as `log` numbered them."""
+    """The numbers that `log` gave to the events of a page."""
     return [event["data"]["place"] for event in shown(server, workspace_id=org, **parameters)["data"]]
 
 
 def refused(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
-    """The error of a refused call: exactly the fields that the REST doors share."""
+    """The error of a rejected call, which must have exactly the fields that the REST doors share."""
     assert answer.status_code == status, answer.text
     [(name, error)] = answer.json().items()
     assert name == "error"
@@ -70,7 +70,7 @@ def refused(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
 
 
 def log(server: Server, org: str, *events: dict[str, Any]) -> list[dict[str, Any]]:
-    """Log these in one batch; `data.place` numbers them."""
+    """Log these events in one batch, numbered by `data.place`."""
     drafts = [
         {"type": "note.created", **event, "data": {"place": place} | event.get("data", {})}
         for place, event in enumerate(events)
@@ -318,7 +318,7 @@ def test_a_key_that_reads_its_own_sees_those_alone(keyed: Keyed, org: str) -> No
 
 
 def _hostile(number: int) -> list[tuple[str, object]]:
-    """What one text may be sent as, in every parameter and in every place of the JSON ones."""
+    """One hostile text in every parameter, and in every place of the parameters that are JSON."""
     text = TEXTS[number]
     return [
         *((name, text) for name in PARAMETERS),
@@ -375,5 +375,5 @@ def test_no_parameter_reaches_another_workspace(keyed: Keyed) -> None:
 
 
 def test_no_call_ended_in_a_defect(observed: Observed) -> None:
-    """Last in this module: whatever the tests above sent, no call ended in a defect of ours."""
+    """It is the last test of this module: none of the inputs above caused a defect."""
     assert '"event": "defect"' not in observed.server.log.read_text(errors="replace")

@@ -35,7 +35,7 @@ ATTRIBUTES: dict[str, Any] = {
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
@@ -46,30 +46,33 @@ def org(keyed: Keyed) -> str:
 
 
 def made(data: Any = None, **attributes: Any) -> CloudEvent:
-    """A CloudEvent of the SDK's, whose id is new."""
+    """A CloudEvent of the SDK with a new id."""
     return CloudEvent(ATTRIBUTES | {"id": f"run/{uuid4()}"} | attributes, data)
 
 
 def binary(event: CloudEvent) -> HTTPMessage:
-    """An event in the binary mode. Of a list the SDK writes Python's text, which is no JSON."""
+    """An event in the binary mode.
+
+    The SDK writes a list as Python's text, which is no JSON, so this does not use it for that.
+    """
     message, data = to_binary_event(event), event.get_data()
     return HTTPMessage(message.headers, json.dumps(data).encode()) if isinstance(data, list) else message
 
 
 def sent(server: Server, org: str, message: HTTPMessage, **headers: str) -> httpx.Response:
-    """A message of the SDK's."""
+    """Send a message of the SDK."""
     own = server.headers | {"x-workspace-id": org} | message.headers | headers
     return web.post(f"{server.url}/v1/events", content=message.body, headers=own, timeout=30)
 
 
 def sent_json(server: Server, org: str, event: object, content_type: str = EVENT, **headers: str) -> httpx.Response:
-    """What the SDK would not send."""
+    """Send JSON that the SDK would not send."""
     content = event if isinstance(event, bytes) else json.dumps(event).encode()
     return sent(server, org, HTTPMessage({"content-type": content_type}, content), **headers)
 
 
 def logged(server: Server, org: str, event_id: str) -> dict[str, Any]:
-    """What the log has."""
+    """The event as the log has it."""
     answer = server.query("events.get", {"eventId": event_id}, **{"x-workspace-id": org})
     assert answer.status_code == 200, answer.text
     event: dict[str, Any] = answer.json()["result"]["data"]
@@ -77,7 +80,7 @@ def logged(server: Server, org: str, event_id: str) -> dict[str, Any]:
 
 
 def read(answer: httpx.Response, status: int = 201) -> CloudEvent:
-    """An answer, as the SDK reads it."""
+    """Read an answer with the SDK."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == EVENT
     event = from_structured_event(HTTPMessage(dict(answer.headers), answer.content))
@@ -96,7 +99,7 @@ def found(server: Server, org: str, **parameters: str) -> list[CloudEvent]:
 
 
 def same(one: CloudEvent, other: CloudEvent) -> None:
-    """Fail where a CloudEvent differs from another, which has what is filled in."""
+    """Fail if a CloudEvent differs from another, in which the door has filled in attributes."""
     filled = {"datacontenttype": "application/json", "time": other.get_time()}
     if one.get_data() is None:
         del filled["datacontenttype"]
@@ -147,7 +150,7 @@ def test_binary_makes_the_round_trip(observed: Observed, org: str, event: CloudE
     answer = sent(observed.server, org, binary(event), accept=EVENT)
 
     texts = {name: str(value) for name, value in event.get_attributes().items() if name in {"sampledrate", "isfinal"}}
-    same(CloudEvent(event.get_attributes() | texts, event.get_data()), read(answer))  # a header is text
+    same(CloudEvent(event.get_attributes() | texts, event.get_data()), read(answer))  # headers are texts
 
 
 def test_batched_makes_the_round_trip(observed: Observed, org: str) -> None:
@@ -202,7 +205,7 @@ def test_data_that_is_no_object_stands_in_one(observed: Observed, org: str, even
     modes = [to_structured_event(EVENTS[event]), binary(EVENTS[event])]
     answers = [sent(observed.server, org, message) for message in modes]
 
-    assert [answer.status_code for answer in answers] == [201, 201], "the same in both modes"
+    assert [answer.status_code for answer in answers] == [201, 201], "both modes must accept it"
     assert answers[0].json()["eventId"] == answers[1].json()["eventId"]
     assert logged(observed.server, org, answers[0].json()["eventId"])["data"] == data
 

@@ -1,4 +1,4 @@
-"""Sockets of callers who mean harm: what they send is judged before it is read, and what they open is counted."""
+"""Sockets of hostile callers: the server checks messages before it parses them, and counts open streams."""
 
 import json
 import socket
@@ -31,22 +31,22 @@ MIB = 2**20
 
 
 def several(message: str, size: int) -> str:
-    """An array of as many of a message as have about `size` characters."""
+    """An array that repeats a message until it has about `size` characters."""
     return f"[{','.join([message] * (size // (len(message) + 1)))}]"
 
 
 def log_lines(server: Server, procedure: str) -> list[dict[str, Any]]:
-    """What the log says of calls of this name."""
+    """The log's lines about calls of this name."""
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("procedure") == procedure]
 
 
 def closing(client: ClientConnection) -> tuple[list[Any], int]:
-    """What is told until the server closes, and the code."""
+    """The messages until the server closes the socket, and the close code."""
     heard: list[Any] = []
     with pytest.raises(ConnectionClosed) as closed:
         heard.extend(iter(lambda: told(client, seconds=30), None))
-    assert closed.value.rcvd is not None, "the server hung up without a word"
+    assert closed.value.rcvd is not None, "the server closed the connection without a close frame"
     return heard, closed.value.rcvd.code
 
 
@@ -123,7 +123,7 @@ def test_a_stranger_is_answered_as_many_calls_as_a_batch_may_have(observed: Obse
             client.send(TINY)
             told_, code = closing(client)
         assert code == 1008
-        return told_ if len(told_) > 1 else []  # on a slow machine a second was over before they came
+        return told_ if len(told_) > 1 else []  # on a slow machine they may take longer than a second
 
     errors = until(heard)
 
@@ -169,7 +169,7 @@ def test_a_batch_of_too_many_calls_is_one_line_in_the_log_and_an_error_for_each(
 
 @pytest.fixture(scope="module")
 def narrow(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server at which a key may have three streams open."""
+    """A server on which a key may have three open streams."""
     with (
         cloned(postgres_url, template, "test_narrow") as url,
         serving(tmp_path_factory.mktemp("narrow"), database_url=url, max_streams=3) as server,
@@ -178,7 +178,7 @@ def narrow(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFa
 
 
 def _over_sse(server: Server) -> dict[str, Any]:
-    """The error of an event stream that is refused."""
+    """The error of a rejected event stream."""
     with web.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=30) as answer:
         lines = answer.iter_lines()
         assert next(line for line in lines if line.startswith("event: serialized"))
@@ -187,7 +187,7 @@ def _over_sse(server: Server) -> dict[str, Any]:
 
 
 def _over_a_socket(server: Server) -> dict[str, Any]:
-    """The error of a socket that is refused."""
+    """The error of a rejected socket."""
     with opened(server) as client:
         [refused], code = closing(client)
     assert (refused["id"], code) == (None, 1013)
@@ -196,7 +196,7 @@ def _over_a_socket(server: Server) -> dict[str, Any]:
 
 
 def _over_a_subscription(client: ClientConnection) -> dict[str, Any]:
-    """The error of a subscription that is refused."""
+    """The error of a rejected subscription."""
     ask(client, id="more", method="subscription", params={"path": "events.stream"})
     refused = told(client)
     assert refused["id"] == "more"
@@ -240,7 +240,7 @@ def test_what_is_closed_makes_room(narrow: Keyed) -> None:
 
 
 def _has_room(server: Server) -> bool:
-    """Whether a key may open three."""
+    """Whether a key can open three streams."""
     with opened(server) as client:
         for number in range(2):
             ask(client, id=number, method="subscription", params={"path": "events.stream"})

@@ -1,4 +1,4 @@
-"""Large answers, at every door: what one request and one process may hold of them, and who is told what."""
+"""Large answers at every door: how much of them a request and a process may hold, and the errors beyond that."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ TOO_MUCH = "PAYLOAD_TOO_LARGE"
 
 @pytest.fixture(scope="module")
 def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server of its own, whose memory is watched; its workspace `default` has 33 MB of events."""
+    """A separate server, whose memory is measured. Its workspace `default` has 33 MB of events."""
     with (
         cloned(postgres_url, template, "test_large_answers") as url,
         serving(tmp_path_factory.mktemp("large"), database_url=url) as server,
@@ -48,12 +48,12 @@ def batch(calls: int, limit: int) -> str:
 
 
 def codes(answers: list[dict[str, object]]) -> list[str]:
-    """Of each call `ok`, or the code of its error."""
+    """`ok` or the code of the error for each call."""
     return [json.loads(json.dumps(each)).get("error", {}).get("data", {}).get("code", "ok") for each in answers]
 
 
 def peak_mib(server: Server) -> float:
-    """The most memory that a server's processes have had so far."""
+    """The maximum memory of a server's processes so far."""
     parent = psutil.Process(server.process.pid)
     peaks = [Path(f"/proc/{each.pid}/status").read_text() for each in (parent, *parent.children(recursive=True))]
     lines = [line for status in peaks for line in status.splitlines() if line.startswith("VmHWM")]
@@ -61,7 +61,7 @@ def peak_mib(server: Server) -> float:
 
 
 def asked(server: Server, path: str, **headers: str) -> socket.socket:
-    """A connection that has asked, and reads nothing."""
+    """A connection that has sent a request, and reads nothing."""
     url = urlsplit(server.url)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

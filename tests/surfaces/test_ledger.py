@@ -1,4 +1,4 @@
-"""The ledger door against its document, section by section, and what proves its answers."""
+"""The ledger door compared with its document, section by section, and the proofs of its answers."""
 
 import json
 import socket
@@ -34,7 +34,7 @@ LATE, EARLY = "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
@@ -45,13 +45,13 @@ def org(keyed: Keyed) -> str:
 
 
 def read(server: Server, path: str, headers: dict[str, str] | None = None, /, **parameters: object) -> httpx.Response:
-    """One `GET /ledger/v1/<path>`."""
+    """Make a `GET /ledger/v1/<path>`."""
     named = {name.rstrip("_"): str(value) for name, value in parameters.items()}
     return web.get(f"{server.url}/ledger/v1/{path}", params=named, headers=server.headers | (headers or {}), timeout=30)
 
 
 def shown(server: Server, path: str, **parameters: object) -> dict[str, Any]:
-    """What it answers."""
+    """Make such a call, which must succeed, and return the answer's JSON."""
     answer = read(server, path, **parameters)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -60,12 +60,12 @@ def shown(server: Server, path: str, **parameters: object) -> dict[str, Any]:
 
 
 def listed(server: Server, org: str, **parameters: object) -> list[int]:
-    """The seqs of a list."""
+    """The seqs of the events of a list."""
     return [event["seq"] for event in shown(server, "events", log=org, **parameters)["events"]]
 
 
 def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The error of a refused call: exactly the fields that the REST doors share."""
+    """The error of a rejected call, which must have exactly the fields that the REST doors share."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     [(name, error)] = answer.json().items()
@@ -77,7 +77,7 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def log(server: Server, org: str, *types: str, **members: object) -> list[dict[str, Any]]:
-    """Log one event of each type, in one batch; what they came to."""
+    """Log one event of each type in one batch, and return them."""
     events = [{"type": type_, "data": {"place": place}, **members} for place, type_ in enumerate(types)]
     answer = server.mutate("events.logBatch", {"events": events}, **{"x-workspace-id": org})
     assert answer.status_code == 200, answer.text
@@ -101,7 +101,7 @@ def exported(server: Server, org: str, **parameters: object) -> bytes:
 
 
 def verified(text: bytes, folder: Path, *, unconfirmed: list[int] | None = None) -> Verdict:
-    """The verdict on an export that both verifiers find to be sound."""
+    """The verdict on an export, which both verifiers must accept."""
     verdict = verify_bundle(text)
     assert verdict.broken is None
     assert verdict.unconfirmed == (unconfirmed or [])
@@ -117,7 +117,7 @@ def verified(text: bytes, folder: Path, *, unconfirmed: list[int] | None = None)
 
 
 def noted(signed: dict[str, Any], node: dict[str, Any]) -> tuple[int, bytes]:
-    """The size and the root of a signed checkpoint, once its note was found to say them by the key in force."""
+    """The size and the root of a signed checkpoint, whose note must contain them and be signed by the key in force."""
     note = checkpoint.parse(signed["note"])
     assert checkpoint.is_signed_by(note, node["kid"])
     assert signed["vkey"] == checkpoint.vkey(signed["origin"], node["kid"])
@@ -127,7 +127,7 @@ def noted(signed: dict[str, Any], node: dict[str, Any]) -> tuple[int, bytes]:
 
 
 def tree_root(observed: Observed, org: str, size: int | None = None) -> bytes:
-    """The root over the hashes that the database has."""
+    """The Merkle root of the hashes in the database."""
     frontier = Frontier()
     for event in ledger_events(observed.database_url, org)[:size]:
         frontier.push(leaf(event))
@@ -135,12 +135,12 @@ def tree_root(observed: Observed, org: str, size: int | None = None) -> bytes:
 
 
 def leaf(event: dict[str, Any]) -> bytes:
-    """The leaf that an event is in the tree."""
+    """The leaf of an event in the tree."""
     return bytes.fromhex(event["hash"].removeprefix("sha256:"))
 
 
 def audited(server: Server, org: str, action: str) -> list[dict[str, Any]]:
-    """The audit's entries of an action."""
+    """The audit's entries with an action."""
     entries: list[dict[str, Any]] = shown(server, "audit", log=org, action=action, limit=1000)["entries"]
     return entries
 
@@ -489,7 +489,10 @@ def test_get_events_export_of_a_log_without_events(observed: Observed, org: str,
 
 
 def test_get_events_export_while_events_are_appended_and_erased(observed: Observed, org: str, tmp_path: Path) -> None:
-    """Events are erased ahead of the export and behind it. None stands beside the event that says so with its body."""
+    """Events are erased before and after the export reads them.
+
+    No bundle contains an erased body and the event about its erasure.
+    """
     server, count = observed.server, 2000
     metadata = {"custom": {"text": "x" * 8000}}
     ids = [event["id"] for _ in range(4) for event in log(server, org, *["a.b"] * 500, metadata=metadata)]
@@ -515,7 +518,7 @@ def test_get_events_export_while_events_are_appended_and_erased(observed: Observ
             client.stream("GET", url, params=parameters) as answer,
         ):
             for piece in answer.iter_raw():
-                if not text:  # the rest does not fit between the server and here: it waits
+                if not text:  # the rest does not fit the buffers between the server and here, so it waits
                     until(lambda: len(erased) > since + 5)
                 text += piece
         return text
@@ -523,7 +526,7 @@ def test_get_events_export_while_events_are_appended_and_erased(observed: Observ
     changing = threading.Thread(target=change)
     changing.start()
     try:
-        until(lambda: len(erased) > 5)  # however much fits on its way to the reader, each export misses bodies
+        until(lambda: len(erased) > 5)  # so each export misses bodies, however much the buffers hold
         wholes = [export() for _ in range(2)]
         part = export(from_seq=500, to_seq=1400)
     finally:
@@ -689,7 +692,7 @@ def test_node_tells_who_signs(observed: Observed, org: str) -> None:
 
 @pytest.fixture(scope="module")
 def alone(observed: Observed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    """A server of the same log with the ledger's own port, and the URL of that."""
+    """A server of the same log with the ledger's own port, and the URL of that port."""
     data_dir = tmp_path_factory.mktemp("alone")
     for name in ("node.key", "install.secret", "control.token"):
         (data_dir / name).write_bytes((observed.server.log.parent / name).read_bytes())

@@ -1,4 +1,4 @@
-"""Exports on their way to a client that takes none of them."""
+"""Exports to a client that reads nothing."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""The ledger's stream: what a reader gets, in which words, and how its socket ends."""
+"""The ledger's stream: what a reader gets, in which form, and how its socket ends."""
 
 import json
 import signal
@@ -21,12 +21,12 @@ from tests.procedures.conftest import Keyed
 from tests.surfaces.conftest import ORIGINS, Observed
 
 MAX_REASON_BYTES = 123
-"""RFC 6455, section 5.5."""
+"""The maximum length of a close reason (RFC 6455, section 5.5)."""
 
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
@@ -37,13 +37,13 @@ def org(keyed: Keyed) -> str:
 
 
 def opened(server: Server, query: str = "", **options: Any) -> ClientConnection:
-    """The stream, open, to a caller that is known by its header."""
+    """Open the stream, for a caller that is authenticated by its header."""
     url = f"{server.url.replace('http', 'ws')}/ledger/v1/stream{query}"
     return connect(url, **{"additional_headers": server.headers, "proxy": None} | options)
 
 
 def log(server: Server, org: str, *types: str, **members: object) -> list[dict[str, Any]]:
-    """Log one event of each type, in one batch; what they came to."""
+    """Log one event of each type in one batch, and return them."""
     events = [{"type": type_, "data": {"place": place}, **members} for place, type_ in enumerate(types)]
     answer = server.mutate("events.logBatch", {"events": events}, **{"x-workspace-id": org})
     assert answer.status_code == 200, answer.text
@@ -52,7 +52,7 @@ def log(server: Server, org: str, *types: str, **members: object) -> list[dict[s
 
 
 def texts(client: ClientConnection, count: int, seconds: float = 15) -> list[str]:
-    """The next events as they are sent, each with its newline."""
+    """The texts of the next events, each with its newline."""
     found: list[str] = []
     while len(found) < count:
         text = client.recv(timeout=seconds)
@@ -76,19 +76,19 @@ def seqs(client: ClientConnection, count: int) -> list[int]:
 
 
 def ending(client: ClientConnection, seconds: float = 15) -> tuple[int, str]:
-    """The code and the reason with which the server closes a socket on which it sends nothing more."""
+    """The code and the reason with which the server closes a socket, on which it must send nothing more."""
     try:
         while (text := client.recv(timeout=seconds)) == "\n":
             pass
         pytest.fail(f"it went on with {text!r}")
     except ConnectionClosed as closed:
         told = closed.rcvd
-    assert told is not None, "the server hung up without a word"
+    assert told is not None, "the server closed the connection without a close frame"
     return told.code, told.reason
 
 
 def listed(server: Server, org: str) -> list[str]:
-    """The events of the list, each as it is written there."""
+    """The texts of the events in the list."""
     answer = web.get(
         f"{server.url}/ledger/v1/events", params={"log": org, "limit": 1000}, headers=server.headers, timeout=30
     )
@@ -97,7 +97,7 @@ def listed(server: Server, org: str) -> list[str]:
 
 
 def _objects(text: str) -> Iterator[str]:
-    """Each of several JSON objects that stand side by side."""
+    """Yield the text of each of several JSON objects in a list."""
     decoder, start = json.JSONDecoder(), 0
     while start < len(text):
         _, end = decoder.raw_decode(text, start)
@@ -119,7 +119,7 @@ def test_events_come_as_they_are_appended(observed: Observed, org: str) -> None:
 
 
 def _begin(server: Server, org: str, client: ClientConnection) -> None:
-    """Return when a stream from now has begun, which its client cannot see but by what it gets."""
+    """Return when a stream from now has begun. Its client sees that only by the events that it gets."""
     while True:
         log(server, org, "has.begun")
         try:
@@ -130,7 +130,7 @@ def _begin(server: Server, org: str, client: ClientConnection) -> None:
 
 
 def _after_begun(client: ClientConnection) -> dict[str, Any]:
-    """The next event that is not there to find that the stream has begun."""
+    """The next event, without those that were logged to see that the stream has begun."""
     while (event := received(client))["type"] == "has.begun":
         pass
     return event
@@ -318,7 +318,7 @@ def test_a_stopping_server_closes_with_the_reason(database_url: str, data_dir: P
         log(server, "default", "a.b")
         with opened(server, "?after=-1") as client, opened(server, "?after=0") as idle:
             assert seqs(client, 1) == [0]
-            time.sleep(0.5)  # the idle one is served by then
+            time.sleep(0.5)  # the idle stream is open by then
             server.process.send_signal(signal.SIGTERM)
             stopped_at = time.monotonic()
 
@@ -376,12 +376,12 @@ def test_what_a_client_says_changes_nothing(observed: Observed, org: str) -> Non
 
 
 def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(database_url: str, data_dir: Path) -> None:
-    """It reads nothing while much more is logged than any buffer should hold; then it reads everything, in order."""
+    """It reads nothing while much more is logged than buffers may hold. Then it reads everything, in order."""
     batch = {"events": [{"type": "note.created", "data": {"text": "x" * 20_000}} for _ in range(100)]}
     batches, readers = 14, 3
     with serving(data_dir, database_url=database_url, sse_ping_seconds=0.5) as server, ExitStack() as stack:
         for _ in range(3):
-            assert server.mutate("events.logBatch", batch).status_code == 200  # what the server needs anyway
+            assert server.mutate("events.logBatch", batch).status_code == 200  # memory that it needs anyway
         clients = [stack.enter_context(_unread(server, after=299)) for _ in range(readers)]
         memory = _memory(server)
         for _ in range(batches):
@@ -390,12 +390,12 @@ def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(database_url
 
         found = [seqs(client, batches * 100) for client in clients]
 
-    assert grown < readers * batches * 100 * 20_000 / 4, "the server holds what the readers have not read"
+    assert grown < readers * batches * 100 * 20_000 / 4, "the server keeps in memory what the readers have not read"
     assert found == [list(range(300, 300 + batches * 100))] * readers
 
 
 def test_a_client_that_leaves_is_let_go(observed: Observed, org: str) -> None:
-    """Every open stream has a place in the feed and a connection: none is left when its client has gone."""
+    """Every open stream has a place in the feed and a connection. Both are released when its client leaves."""
     server = observed.server
     worker = psutil.Process(server.process.pid).children()[0]
     before = _established(worker)
@@ -403,13 +403,13 @@ def test_a_client_that_leaves_is_let_go(observed: Observed, org: str) -> None:
         with ExitStack() as stack:
             clients = [stack.enter_context(opened(server, f"?log={org}&after=-1")) for _ in range(20)]
             for client in clients[10:]:
-                client.socket.shutdown(socket.SHUT_RDWR)  # without a word
+                client.socket.shutdown(socket.SHUT_RDWR)  # without a close frame
 
     until(lambda: _established(worker) < before + 10)
 
 
 def _unread(server: Server, after: int) -> ClientConnection:
-    """A stream whose client takes little before it is asked for what it has."""
+    """A stream whose client receives little before it begins to read."""
     host = urlsplit(server.url)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -423,7 +423,7 @@ def _established(process: psutil.Process) -> int:
 
 
 def _memory(server: Server) -> int:
-    """Bytes that the server's processes hold."""
+    """The memory of the server's processes, in bytes."""
     process = psutil.Process(server.process.pid)
     workers = [child for child in process.children() if not child.name().startswith("postgres")]
     return sum(each.memory_info().rss for each in (process, *workers))

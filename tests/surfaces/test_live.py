@@ -1,4 +1,4 @@
-"""What stays open: how streams and sockets end, what they are held to, and what a slow reader costs."""
+"""Streams and sockets: how they end, their limits, and what a slow reader costs."""
 
 import json
 import os
@@ -25,18 +25,18 @@ from tests.procedures.conftest import Keyed
 from tests.surfaces.conftest import ORIGINS, Observed
 
 REVOKED_SECONDS = 30
-"""A key that has ended ends what is open within this time."""
+"""Within this time after a key has ended, its open streams end."""
 
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
 @contextmanager
 def streaming(server: Server, **query: Any) -> Iterator[Iterator[str]]:
-    """The lines of an event stream, behind its `connected`."""
+    """Yield the lines of an event stream after `connected`."""
     parameters = {"input": json.dumps(query)}
     with web.stream(
         "GET", f"{server.url}/trpc/events.stream", params=parameters, headers=server.headers, timeout=20
@@ -51,7 +51,7 @@ def streaming(server: Server, **query: Any) -> Iterator[Iterator[str]]:
 
 
 def opened(server: Server, query: str = "", **options: Any) -> ClientConnection:
-    """A socket of a caller that is known by its header."""
+    """Open a socket, for a caller that is authenticated by its header."""
     url = f"{server.url.replace('http', 'ws')}/trpc{query}"
     return connect(url, **{"additional_headers": server.headers} | options)
 
@@ -62,7 +62,7 @@ def ask(client: ClientConnection, **message: Any) -> None:
 
 
 def told(client: ClientConnection, seconds: float = 15) -> Any:
-    """The next message that is not there to keep the socket alive."""
+    """The next message that is no ping."""
     while True:
         message = json.loads(client.recv(timeout=seconds))
         if message.get("method") != "ping":
@@ -76,7 +76,7 @@ def subscribe(client: ClientConnection, id: int | str = 1, **query: Any) -> None
 
 
 def log(server: Server, **data: Any) -> str:
-    """Log an event; its id."""
+    """Log an event, and return its id."""
     answer = server.mutate("events.log", {"type": "note.created", "data": data})
     assert answer.status_code == 200, answer.text
     id_: str = answer.json()["result"]["data"]["id"]
@@ -95,7 +95,7 @@ def test_a_revoked_key_ends_its_open_streams_with_the_reason(keyed: Keyed) -> No
         assert (error["code"], error["data"]["code"]) == (-32001, "UNAUTHORIZED")
         assert [line for line in lines if line] == []
 
-        # Its subscriptions are not failed: a client would open them again on this socket.
+        # No error is sent for its subscriptions: a client would open them again on this socket.
         with pytest.raises(ConnectionClosed) as closed:
             told(client)
         assert closed.value.rcvd is not None
@@ -116,7 +116,7 @@ def test_other_keys_go_on(keyed: Keyed) -> None:
     _, holder = keyed.key("events:read")
     with streaming(holder) as lines:
         keyed.revoke(key_id)
-        time.sleep(4)  # longer than it takes to notice
+        time.sleep(4)  # longer than the server takes to notice
         logged = log(keyed.server)
 
         assert (
@@ -162,7 +162,7 @@ def test_a_stopping_server_ends_streams_at_once_and_asks_sockets_to_come_again(
                 os.killpg(server.process.pid, signal.SIGINT)
             stopped_at = time.monotonic()
 
-            assert [line for line in lines if line] == [], "an end with `return` would not be resumed"
+            assert [line for line in lines if line] == [], "clients do not resume a stream that ends with `return`"
             assert told(client) == told(idle) == {"id": None, "method": "reconnect"}
             client.close()
             with pytest.raises(ConnectionClosed) as closed:
@@ -273,11 +273,11 @@ def test_idle_connections_are_kept_alive(postgres_url: str, template: str, data_
 def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(
     postgres_url: str, template: str, data_dir: Path
 ) -> None:
-    """It reads nothing while much more is logged than any buffer should hold; then it reads everything, in order."""
+    """It reads nothing while much more is logged than buffers may hold. Then it reads everything, in order."""
     batch = {"events": [{"type": "note.created", "data": {"text": "x" * 20_000}} for _ in range(100)]}
     batches, readers = 40, 4
     with cloned(postgres_url, template, "test_live_slow") as url, serving(data_dir, database_url=url) as server:
-        assert server.mutate("events.logBatch", batch).status_code == 200  # what the server needs anyway
+        assert server.mutate("events.logBatch", batch).status_code == 200  # memory that it needs anyway
         host = urlsplit(server.url)
         with ThreadPoolExecutor(readers) as pool:
             sockets = []
@@ -295,7 +295,7 @@ def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(
 
             seqs = list(pool.map(lambda one: _read_seqs(one, batches * 100), sockets))
 
-    assert grown < readers * logged_bytes / 4, "the server holds what the readers have not read"
+    assert grown < readers * logged_bytes / 4, "the server keeps in memory what the readers have not read"
     assert seqs == [list(range(100, 100 + batches * 100))] * readers
 
 
@@ -320,7 +320,7 @@ def test_more_open_streams_than_a_listeners_backlog_hold_up_nobody(observed: Obs
 
 
 def _memory(server: Server) -> int:
-    """Bytes that the server's processes hold."""
+    """The memory of the server's processes, in bytes."""
     process = psutil.Process(server.process.pid)
     workers = [child for child in process.children() if not child.name().startswith("postgres")]
     return sum(each.memory_info().rss for each in (process, *workers))
@@ -341,7 +341,7 @@ def _read_seqs(connection: socket.socket, count: int) -> list[int]:
 
 
 def test_a_client_that_leaves_is_let_go(observed: Observed) -> None:
-    """Every open stream has a place in the feed: none is left when its client has gone."""
+    """Every open stream has a place in the feed, which is released when its client leaves."""
     server = observed.server
     for _ in range(3):
         with ThreadPoolExecutor(20) as pool:

@@ -1,4 +1,4 @@
-"""Request ids, and what the server's log says of calls: one JSON line each, no token and no payload."""
+"""Request ids, and the server's log of calls: one JSON line each, without tokens and payloads."""
 
 import json
 from collections.abc import Callable

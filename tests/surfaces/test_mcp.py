@@ -1,4 +1,4 @@
-"""The MCP door: what an agent sees through the official client, and the protocol's edges over plain HTTP."""
+"""The MCP door: what an agent sees through the official client, and edge cases of the protocol over plain HTTP."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ from tests.surfaces.conftest import ORIGINS, Observed
 T = TypeVar("T")
 
 VERSIONS = ["legacy", "2026-07-28"]
-"""How a client speaks: after a handshake (2025-11-25 and before), or without."""
+"""The versions of the protocol: with a handshake (2025-11-25 and before), and without one."""
 
 THOUGHT: dict[str, Any] = {
     "type": "task.completed",
@@ -68,13 +68,13 @@ OURS = {name for name, each in registry().items() if each.kind is not Kind.SUBSC
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
 @asynccontextmanager
 async def connected(server: Server, *, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
-    """The official client, connected."""
+    """Connect the official client."""
     async with (
         httpx2.AsyncClient(headers=server.headers | headers, timeout=30) as http,
         Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client,
@@ -83,7 +83,7 @@ async def connected(server: Server, *, mode: str = "auto", **headers: str) -> As
 
 
 def through(server: Server, ask: Callable[[Client], Awaitable[T]], *, mode: str = "auto", **headers: str) -> T:
-    """What the official client is answered."""
+    """Ask something with the official client, and return the answer."""
 
     async def run() -> T:
         async with connected(server, mode=mode, **headers) as client:
@@ -102,7 +102,7 @@ def listed(server: Server, **headers: str) -> dict[str, Tool]:
 
 
 def call(server: Server, name: str, arguments: dict[str, Any], *, mode: str = "auto", **headers: str) -> CallToolResult:
-    """One call by the official client."""
+    """Make a call with the official client."""
 
     async def ask(client: Client) -> CallToolResult:
         return await client.call_tool(name, arguments)
@@ -111,25 +111,25 @@ def call(server: Server, name: str, arguments: dict[str, Any], *, mode: str = "a
 
 
 def output(result: CallToolResult) -> Any:
-    """What a call answered, which its text says too."""
+    """The output of a call, which its text must also contain."""
     assert not result.is_error, text(result)
     assert json.loads(text(result)) == result.structured_content
     return result.structured_content
 
 
 def text(result: CallToolResult) -> str:
-    """What a model reads."""
+    """The text that a model reads."""
     return texts(result)[0]
 
 
 def texts(result: CallToolResult) -> list[str]:
-    """The answer, and what is said beside it."""
+    """The answer's text, and the texts beside it."""
     assert all(content.type == "text" for content in result.content)
     return [content.text for content in result.content if content.type == "text"]
 
 
 def refusal(result: CallToolResult) -> tuple[str, dict[str, Any]]:
-    """What a model reads of a call that failed, and the same as an object."""
+    """The text of a failed call that a model reads, and the same error as an object."""
     assert result.is_error
     assert result.structured_content is not None
     error: dict[str, Any] = result.structured_content["error"]
@@ -137,7 +137,7 @@ def refusal(result: CallToolResult) -> tuple[str, dict[str, Any]]:
 
 
 def post(server: Server, content: object, **headers: str) -> httpx.Response:
-    """One POST, as a client without the official package sends it."""
+    """Make a POST, as a client without the official package does."""
     accept = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
     return web.post(
         f"{server.url}/mcp",
@@ -323,14 +323,14 @@ def test_hints_say_which_tools_change_something(observed: Observed) -> None:
 
 
 class CountNotes(Input, frozen=True, kw_only=True):
-    """Which notes."""
+    """Selects notes."""
 
     title: str | None = None
     limit: int = 500
 
 
 @mutation("notes.countAgain", scope=Scope.EVENTS_READ)
-async def count_again(wanted: CountNotes, context: Context) -> list[int]:  # noqa: ARG001 - it is never called
+async def count_again(wanted: CountNotes, context: Context) -> list[int]:  # noqa: ARG001 - this is never called
     """Count notes."""
     return []
 
@@ -369,7 +369,7 @@ def test_a_query_is_limited_to_what_a_context_holds(keyed: Keyed) -> None:
 
     assert [len(each) for each in unsaid] == [DEFAULT_LIMIT] * 2
     assert len(said) == 25
-    assert len(json.dumps(logged)) > MAX_ANSWER_BYTES, "what a mutation answers is never withheld"
+    assert len(json.dumps(logged)) > MAX_ANSWER_BYTES, "the output of a mutation is never withheld"
     assert error["reason"] == "payload_too_large"
     assert "`limit`" in words
     assert len(fewer) == 5
@@ -441,7 +441,7 @@ def test_any_process_answers_any_request_and_loads_the_protocol_for_it(
         async with connected(server, mode="legacy") as client:
 
             async def one(number: int) -> CallToolResult:
-                async with connected(server) as fresh:  # a connection of its own: another process may take it
+                async with connected(server) as fresh:  # a new connection, which another process may accept
                     await fresh.call_tool("events_log", {"type": "a.b", "data": {"n": number}})
                 return await client.call_tool("events_list", {"limit": 1})
 
@@ -474,7 +474,7 @@ def test_of_many_who_come_first_one_loads_the_protocol(postgres_url: str, templa
             return {answer.status_code for answer in await asyncio.gather(*sent)}
 
     def worked(server: Server) -> float:
-        """Processor time that as many requests at once cost, in seconds."""
+        """The processor time of `count` requests at once, in seconds."""
         main = psutil.Process(server.process.pid)
         processes = [main, *main.children(recursive=True)]
         before = sum(float(each.cpu_times().user) for each in processes)
@@ -494,7 +494,7 @@ def test_of_many_who_come_first_one_loads_the_protocol(postgres_url: str, templa
 
 
 def _speaks_mcp(process: psutil.Process) -> bool:
-    """Whether it has loaded the official package: nothing else of ours comes with `cryptography`."""
+    """Whether a process has loaded the official package: only that imports `cryptography`."""
     return any("/cryptography/" in mapped.path for mapped in process.memory_maps())
 
 

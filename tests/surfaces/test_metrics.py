@@ -1,4 +1,4 @@
-"""What the server counts: as the official parsers of Prometheus and OpenMetrics read it, over several processes."""
+"""The server's metrics over several processes, as the official parsers of Prometheus and OpenMetrics read them."""
 
 import asyncio
 import re
@@ -34,25 +34,25 @@ WEBHOOKS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8
 
 
 def scraped(server: Server, **headers: str) -> httpx.Response:
-    """One scrape from this machine, without a key."""
+    """Scrape from this machine, without a key."""
     return web.get(f"{server.url}/metrics", headers=headers, timeout=30)
 
 
 def samples(server: Server) -> list[Sample]:
-    """Every sample, as the official parser reads it."""
+    """All samples, as the official parser reads them."""
     answer = scraped(server)
     assert answer.status_code == 200, answer.text
     return [sample for family in parse_text(answer.text) for sample in family.samples]
 
 
 def total(server: Server, name: str, **labels: str) -> float:
-    """The sum of the samples of this name that have these labels."""
+    """The sum of the samples with this name and these labels."""
     found = [each for each in samples(server) if each.name == name and labels.items() <= each.labels.items()]
     return sum(sample.value for sample in found)
 
 
 def log(server: Server, **members: Any) -> httpx.Response:
-    """One event."""
+    """Log one event."""
     return server.mutate("events.log", {"type": "metric.tried", "data": {"secret": "in-no-metric"}, **members})
 
 
@@ -60,7 +60,7 @@ def log(server: Server, **members: Any) -> httpx.Response:
 def measured(
     postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Keyed, Server]]:
-    """A server of the tests' own, and its ledger's listener, which is another process."""
+    """A server for these tests, whose ledger listener is another process."""
     port = free_port()
     folder = tmp_path_factory.mktemp("metrics")
     with (
@@ -158,7 +158,7 @@ def test_a_batch_is_one_commit(measured: tuple[Keyed, Server]) -> None:
 def test_what_a_rate_limit_refuses_is_counted(measured: tuple[Keyed, Server]) -> None:
     server = measured[0].server
     event = {"type": "a.b", "source": "test", "data": {}, "metadata": {"orgId": measured[0].workspace()}}
-    until(lambda: time.time() % 60 < 50)  # the calls that are counted are of one minute
+    until(lambda: time.time() % 60 < 50)  # all counted calls are in one minute
 
     answers = [web.post(f"{server.url}/v1/events", json=event, headers=server.headers) for _ in range(3)]
 
@@ -201,7 +201,7 @@ def test_deliveries_are_counted_by_what_came_of_them(measured: tuple[Keyed, Serv
         until(lambda: total(server, "synap_delivery_attempts_total", outcome="5xx") == 1)
 
     assert total(server, "synap_delivery_attempt_duration_seconds_count") == 2
-    assert total(server, "synap_deliveries_pending") == 1, "the one that is tried again in an hour"
+    assert total(server, "synap_deliveries_pending") == 1, "the delivery that is retried in an hour"
     assert total(server, "synap_subscriptions", state="active") == 1
     assert server.mutate("subscriptions.delete", {"subscriptionId": made["subscriptionId"]}).status_code == 200
     assert total(server, "synap_deliveries_pending") == 0
@@ -215,7 +215,7 @@ def test_every_process_is_in_every_scrape(measured: tuple[Keyed, Server]) -> Non
     def told() -> list[list[Sample]]:
         return [samples(server) for server in (keyed.server, ledger)]
 
-    # What a process that was not asked shows is a second old.
+    # The values of other processes are up to a second old.
     until(lambda: all(any(each.labels.get("procedure") == "ledger.node" for each in found) for found in told()))
     by_main, by_ledger = told()
 
@@ -237,19 +237,19 @@ def test_calls_to_two_processes_add_up(postgres_url: str, template: str, data_di
         with ThreadPoolExecutor(8) as pool:
             assert {answer.status_code for answer in pool.map(lambda _: log(server), range(60))} == {200}
 
-        until(lambda: {total(server, "synap_events_appended_total") for _ in range(20)} == {60})  # whoever is asked
+        until(lambda: {total(server, "synap_events_appended_total") for _ in range(20)} == {60})  # from any process
         assert total(server, "synap_calls_total", procedure="events.log", code="ok") == 60
         shares = [each.value for each in samples(server) if each.name == "synap_events_appended_total"]
         assert len(shares) == 2
-        assert all(shares), "both had calls"
+        assert all(shares), "both processes had calls"
         one = workers(server)[0]
-        subprocess.run(["kill", "-9", str(one)], check=True)  # another one takes its place, and its number
+        subprocess.run(["kill", "-9", str(one)], check=True)  # another process takes its place and its number
         until(lambda: one not in workers(server) and len(workers(server)) == 2)
         with suppress(httpx.HTTPError):
             log(server)
         until(lambda: _numbers(server) == {"0", "1"}, seconds=10)
-        assert total(server, "synap_events_appended_total") < 60, "what the dead one counted is gone with it"
-    assert not list((data_dir / "metrics").glob("*.json")), "who has ended is not shown"
+        assert total(server, "synap_events_appended_total") < 60, "the counts of the dead process are gone"
+    assert not list((data_dir / "metrics").glob("*.json")), "a process that has ended is not shown"
 
 
 def _numbers(server: Server) -> set[str]:
@@ -276,7 +276,7 @@ def test_a_key_needs_the_scope(measured: tuple[Keyed, Server]) -> None:
     _, auditor = keyed.key("audit:read", user="auditor")
 
     assert scraped(reader, **proxied, **reader.headers).status_code == 403
-    assert scraped(reader, **reader.headers).status_code == 403, "a key that is shown counts, wherever it is from"
+    assert scraped(reader, **reader.headers).status_code == 403, "a sent key counts, wherever the call comes from"
     assert scraped(auditor, **proxied, **auditor.headers).status_code == 200
     assert scraped(reader, authorization="Bearer wrong").status_code == 401
 
@@ -374,8 +374,8 @@ def test_who_died_is_not_shown_and_its_number_is_taken_again(tmp_path: Path) -> 
     async def tried() -> None:
         first, second = Board(tmp_path, lambda: None), Board(tmp_path, lambda: None)
         second.open()
-        assert not (tmp_path / "0.json").exists(), "what the dead one counted is not taken for the new one's"
-        assert [each.number for each in await second.all()] == [0], "the dead one is not shown"
+        assert not (tmp_path / "0.json").exists(), "the dead process's counts are not attributed to the new one"
+        assert [each.number for each in await second.all()] == [0], "the dead process is not shown"
         first.open()
         assert [each.number for each in await first.all()] == [1, 0]
         await second.close()

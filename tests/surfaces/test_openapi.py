@@ -1,4 +1,4 @@
-"""The API document: whether it is valid, whole and true, for each way in which a server may be run."""
+"""The API document is valid, complete and true, for each way to run a server."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def documents(
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Document]]:
-    """What each kind of server says of itself; one has a metadata kind of its developer's."""
+    """The documents of all kinds of servers; one has a metadata kind of its developer."""
     folder = tmp_path_factory.mktemp("extended")
     shutil.copy(EXAMPLES / "review.py", folder)
     port = free_port()
@@ -78,7 +78,7 @@ def documents(
 
 @pytest.fixture(params=KINDS)
 def document(request: pytest.FixtureRequest, documents: dict[str, Document]) -> Document:
-    """Each of them."""
+    """Each of the documents."""
     kind: str = request.param
     return documents[kind]
 
@@ -281,7 +281,7 @@ def test_procedures_have_a_tag_for_each_namespace(documents: dict[str, Document]
 
 
 def test_an_answer_has_one_type(documents: dict[str, Document]) -> None:
-    """Else each call of a typed client would have to say which of them it means."""
+    """Otherwise each call of a typed client would have to name the type that it means."""
     for where, operation in _operations(documents["plain"]):
         for status, answer in operation["responses"].items():
             types = {
@@ -332,7 +332,7 @@ def test_options_name_what_the_document_has(observed: Observed, documents: dict[
 
 
 def test_nothing_is_made_up_for_a_text_that_nobody_knows() -> None:
-    """An extension's procedure takes a text with a pattern."""
+    """An extension's procedure accepts a text with a pattern."""
 
     class CountNotes(Input, frozen=True, kw_only=True):
         colour: Annotated[str, Meta(pattern=r"\A(red|green)\Z")]
@@ -374,7 +374,7 @@ def test_an_operation_of_an_extension_has_a_name_of_its_own() -> None:
 
 
 def test_an_extension_may_use_our_names() -> None:
-    """Its types and errors are told beside ours."""
+    """The document has its types and errors beside ours."""
     Refusal = type("Refusal", (Output,), {"__annotations__": {"stars": int}, "__module__": "shop"}, kw_only=True)  # noqa: N806 - a class
     Conflict = type("Conflict", (errors.Conflict,), {"__doc__": "Two want it.", "code": "two_want_it"})  # noqa: N806 - a class
     ours = registry()["events.log"]
@@ -394,7 +394,7 @@ def test_an_extension_may_use_our_names() -> None:
 
 @cache
 def _app(mount: str) -> Litestar:
-    """The routes of a server, which nobody answers."""
+    """The routes of a server, in an application that does not run."""
 
     @asgi("/stream")
     async def stream(scope: Scope, receive: Receive, send: Send) -> None: ...
@@ -461,7 +461,7 @@ def _check(document: Document, schema: Document, value: Any, where: str) -> None
 
 
 def _read(schema: Document, text: str) -> Any:
-    """What a text holds: JSON, or the first value of a stream."""
+    """The value of a text: JSON, or the first value of a stream."""
     if schema["contentMediaType"] == "application/json":
         return json.loads(text)
     data = next(block for block in text.split("\n\n") if block.startswith("data: "))

@@ -1,7 +1,7 @@
-"""Every door is asked all that its document allows and much that it does not, by a published tool.
+"""A published tool sends every door requests that its document allows, and many that it does not.
 
-`SCHEMATHESIS_EXAMPLES` is how many random requests each operation gets, beside those that cover its schema. Without it
-they are few, and the same each time; and what would be asked of the same code several times is asked once.
+`SCHEMATHESIS_EXAMPLES` is how many random requests each operation gets, besides those that cover its schema. Without it
+there are few, the same in each run, and code that several operations share is tested only once.
 """
 
 import json
@@ -28,10 +28,11 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or "3"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 STREAMS = ("eventsStream", "ledgerStream")
-"""They do not end by themselves; `tests/conformance` has them."""
+"""Operations that do not end by themselves; `tests/conformance` tests them."""
 
 UNSAYABLE = "positive_data_acceptance"
-"""A schema cannot say all that is refused (`app/contract/json_schema.py`), such as numbers that few readers hold."""
+"""A check that does not apply, because a schema cannot express every reason to reject an input
+(`app/contract/json_schema.py`), such as numbers that few readers can represent."""
 
 CONFIG = """
 [checks.negative_data_rejection]
@@ -45,17 +46,19 @@ checks.negative_data_rejection.enabled = false
 include-path-regex = "^/trpc/"
 checks.unsupported_method.enabled = false
 """
-"""A dry run answers what is wrong with an event, and refuses none. Of a request that is wrong twice, in its method and
-its content type, tRPC tells the content type."""
+"""The tool's configuration. A dry run reports the faults of an event, and rejects none. If a request has a wrong method
+and a wrong content type, tRPC reports the content type."""
 
 COVERED_WITHOUT_TOKEN = """
 [phases.coverage.checks.ignored_auth]
 enabled = false
 """
-"""What is sent without a token is refused whatever else it is: the requests of the other phases show it."""
+"""The configuration for a phase that is left out: without a token every request is rejected, as the other phases
+show."""
 
 FIELDS = ("type", "seq", "createdAt") if ALL else ("seq",)
-"""Of a filter. It holds itself and has a hundred fields; `tests/filters` and `tests/properties` ask for all of them."""
+"""The fields of a filter that are tested. A filter contains itself and has a hundred fields; `tests/filters` and
+`tests/properties` test all of them."""
 
 QUERIES = [name for name, procedure in registry().items() if procedure.kind is Kind.QUERY]
 BY_POST = [re.sub(r"\.(\w)", lambda found: found[1].upper(), name) for name in QUERIES]
@@ -64,8 +67,8 @@ LEFT_OUT = {
     "none": STREAMS if ALL else (*STREAMS, *BY_POST, "eventsValidate", "eventsLogBatch"),
     "superjson": STREAMS,
 }
-"""By what tRPC speaks. A query by POST has the schema of the same query by GET, a dry run and a batch that of
-`events.log`."""
+"""The operations that are left out, by transformer. A query by POST has the schema of the query by GET; a dry run and a
+batch have that of `events.log`."""
 
 
 PHASES = {"none": "examples,coverage,fuzzing", "superjson": "examples,fuzzing"}
@@ -75,7 +78,7 @@ DOORS = [*((door, "none") for door in ("publish", "browse", "ledger", "service",
 
 @pytest.fixture(scope="module")
 def fuzzed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """Servers that anything may be done to, by what tRPC speaks; their limits are out of the way."""
+    """Servers, by transformer, on which tests may do anything. Their limits are lifted."""
     with ExitStack() as stack:
         yield {
             transformer: stack.enter_context(
@@ -147,7 +150,7 @@ def _narrowed(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _readable(node: Any) -> Any:
-    """A part of the document, its parameters of JSON as the tool knows how to make them."""
+    """A part of the document, with JSON parameters in a form that the tool can generate."""
     if isinstance(node, list):
         return [_readable(each) for each in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Answers are not kept by anybody on their way, and are not taken for pages; tokens do not travel in URLs."""
+"""No cache stores answers, browsers do not treat them as pages, and URLs do not contain tokens."""
 
 import json
 from typing import Any
@@ -73,7 +73,7 @@ def test_files_of_the_docs_may_be_kept(observed: Observed) -> None:
 
 
 def asked(server: Server, path: str, **headers: str) -> httpx.Response:
-    """One call whose URL has the token."""
+    """Make a call whose URL has the token."""
     params = {"connectionParams": msgspec.json.encode({"token": server.token}).decode(), "token": server.token}
     return web.get(f"{server.url}{path}", params=params, headers=headers, timeout=60)
 

@@ -1,4 +1,4 @@
-"""The publish door against its document, section by section."""
+"""The publish door compared with its document, section by section."""
 
 import json
 import time
@@ -25,7 +25,7 @@ EVENT: dict[str, Any] = {
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
@@ -36,19 +36,19 @@ def org(keyed: Keyed) -> str:
 
 
 def publish(server: Server, event: object, **headers: str) -> httpx.Response:
-    """One `POST /v1/events`."""
+    """Make a `POST /v1/events`."""
     content = event if isinstance(event, bytes) else json.dumps(event).encode()
     return web.post(f"{server.url}/v1/events", content=content, headers=server.headers | headers, timeout=30)
 
 
 def query(server: Server, **parameters: object) -> httpx.Response:
-    """One `GET /v1/events`."""
+    """Make a `GET /v1/events`."""
     named = {name.rstrip("_"): str(value) for name, value in parameters.items()}
     return web.get(f"{server.url}/v1/events", params=named, headers=server.headers, timeout=30)
 
 
 def published(server: Server, org: str, **members: Any) -> dict[str, Any]:
-    """What a published event came to; members are the body's, or of its metadata in `metadata`."""
+    """Publish an event, and return the answer. `members` are those of the body."""
     metadata = {"orgId": org} | members.pop("metadata", {})
     answer = publish(server, EVENT | members | {"metadata": metadata})
     assert answer.status_code == 201, answer.text
@@ -57,7 +57,7 @@ def published(server: Server, org: str, **members: Any) -> dict[str, Any]:
 
 
 def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The error of a refused call: exactly the document's fields."""
+    """The error of a rejected call, which must have exactly the document's fields."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     [(name, error)] = answer.json().items()
@@ -366,7 +366,7 @@ def test_error_codes_rate_limit_exceeded(postgres_url: str, template: str, data_
         keyed = Keyed(server, url)
         org = keyed.workspace()
         event = EVENT | {"metadata": {"orgId": org}}
-        until(lambda: time.time() % 60 < 50)  # the calls that are counted are of one minute
+        until(lambda: time.time() % 60 < 50)  # all counted calls are in one minute
 
         answers = [publish(server, event) for _ in range(4)]
         queries = [query(server, orgId=org) for _ in range(3)]

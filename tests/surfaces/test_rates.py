@@ -1,4 +1,4 @@
-"""The rates of a key, at every door."""
+"""The rates of a key apply at every door."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,13 +30,13 @@ def limited(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def caller(limited: Keyed) -> Server:
-    """The server, as a new key calls it."""
+    """The server as called with a new key."""
     _, server = limited.key("*")
     return server
 
 
 def get(server: Server, path: str) -> httpx.Response:
-    """One GET."""
+    """Make a GET."""
     return web.get(f"{server.url}{path}", headers=server.headers, timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""A workspace that has used its seconds of searching is told so at every door, and the others go on."""
+"""Every door rejects searches of a workspace that has used its seconds, and serves the others."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ FILTER = {"data.place": 7}
 
 @pytest.fixture(scope="module")
 def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server where a search of a second uses up what a workspace may use in a minute."""
+    """A server on which one search of a second uses up a workspace's minute."""
     options = quote("-c statement_timeout=1s")
     with (
         cloned(postgres_url, template, "test_search_limits") as url,
@@ -31,7 +31,7 @@ def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def spent(keyed: Keyed) -> Server:
-    """The server, to a workspace that has searched for too long."""
+    """The server for a workspace that has searched for too long."""
     _, server = keyed.key("*", workspaces=(keyed.workspace(),))
     with psycopg.connect(keyed.database_url) as connection:
         connection.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
@@ -56,7 +56,7 @@ def _rest(path: str, **parameters: str) -> Callable[[Server], tuple[int, str, fl
         answer = web.get(f"{server.url}{path}", params=parameters, headers=server.headers, timeout=30)
         told = answer.json()["error"]
         assert told["code"] == "rate_limit_exceeded"
-        assert answer.headers.get("x-ratelimit-limit", "300") == "300"  # of the door's calls, not of searches
+        assert answer.headers.get("x-ratelimit-limit", "300") == "300"  # the limit of the door's calls, not of searches
         return answer.status_code, told["message"], int(answer.headers["retry-after"])
 
     return ask

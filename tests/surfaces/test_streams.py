@@ -1,4 +1,4 @@
-"""Streamed batches: each call is answered as soon as it is ready."""
+"""Streamed batches: each call is answered as soon as its result is ready."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.surfaces.conftest import Observed
 
 
 def test_a_fast_call_is_not_held_up_by_a_slow_one_before_it(observed: Observed) -> None:
-    """A page without a filter reads the tip for its total: the test locks the tips until the other call answered."""
+    """A page reads the tip for its total, so the test locks the tips until the other call is answered."""
     server = observed.server
     event = server.mutate("events.log", {"type": "note.created", "data": {}}).json()["result"]["data"]
     inputs = json.dumps({"0": {}, "1": {"eventId": event["id"]}})
@@ -64,5 +64,5 @@ def test_a_client_that_leaves_a_stream_disturbs_nobody(observed: Observed) -> No
             ) as answer:
                 assert next(answer.iter_lines()).startswith('{"0"')
 
-        # A connection for each of them would be more than the pool has.
+        # If each client kept a connection, the pool would be exhausted.
         assert server.query("events.list").status_code == 200

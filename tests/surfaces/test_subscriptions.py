@@ -1,4 +1,4 @@
-"""The publish door's webhooks against its document: a test is named after the place that it is about."""
+"""The publish door's webhooks compared with its document. A test's name begins with the section that it tests."""
 
 import json
 import time
@@ -24,10 +24,10 @@ from tests.surfaces.test_publish import EVENT, LIMIT_HEADERS, error_of, publishe
 SETTINGS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8", "rate_publish": 0}
 
 HOOK = "https://hooks.example/events"
-"""A name that nobody has: nothing asks for it when it is given."""
+"""A name that does not exist. It is not resolved when a subscription is created."""
 
 DEAF = "http://127.0.0.1:9/hook"
-"""Nobody listens there."""
+"""An address at which nobody listens."""
 
 STRONG = "a secret of twenty-four bytes or more"
 
@@ -44,19 +44,19 @@ SHOWN = {
     "untried",
     "weakSecret",
 }
-"""What is shown of a webhook, beside its `description` where it has one."""
+"""The members of a shown webhook, without the optional `description`."""
 
 MAX_ACTIVE = 10
 
 
 class Org(Struct, frozen=True):
-    """A workspace, as a key sees it through one server."""
+    """A workspace, as a key sees it at one server."""
 
     server: Server
     slug: str
 
     def call(self, method: str, path: str = "", body: object = None) -> httpx.Response:
-        """One call of `/v1/events/subscriptions`; `body` as it is where it is bytes."""
+        """Call `/v1/events/subscriptions`. A `body` that is bytes is sent unchanged."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         url = f"{self.server.url}/v1/events/subscriptions{path}"
         return web.request(
@@ -64,18 +64,18 @@ class Org(Struct, frozen=True):
         )
 
     def subscribe(self, body: object) -> httpx.Response:
-        """One `POST`."""
+        """Make a `POST`."""
         return self.call("POST", body=body)
 
     def subscribed(self, *event_types: str, **members: object) -> dict[str, Any]:
-        """What a subscription came to."""
+        """Create a subscription, and return the answer."""
         answer = self.subscribe(WANTED | {"webhookUrl": DEAF, "eventTypes": event_types or ["code.*"]} | members)
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
         return body
 
     def listed(self) -> list[dict[str, Any]]:
-        """All of them."""
+        """List all subscriptions."""
         answer = self.call("GET")
         assert answer.status_code == 200, answer.text
         [(name, subscriptions)] = answer.json().items()
@@ -84,23 +84,23 @@ class Org(Struct, frozen=True):
         return found
 
     def delete(self, id: str) -> httpx.Response:
-        """One `DELETE`."""
+        """Make a `DELETE`."""
         return self.call("DELETE", f"/{id}")
 
     def managed(self, name: str, id: str) -> dict[str, Any]:
-        """What one of the procedures answers that this door has no address for."""
+        """Call a procedure that this door does not have, and return its output."""
         answer = self.server.mutate(f"subscriptions.{name}", {"subscriptionId": id}, **{"x-workspace-id": self.slug})
         body: dict[str, Any] = answered(answer)
         return body
 
     def triggered(self, **members: object) -> int:
-        """How many workflows an event triggers."""
+        """Publish an event, and return how many workflows it triggers."""
         count: int = published(self.server, self.slug, **members)["workflowsTriggered"]
         return count
 
 
 class Posting(Struct, frozen=True):
-    """Two servers on one database that may post to this machine, and what makes keys and workspaces in it."""
+    """Two servers on one database that may post to this machine, and helpers that create keys and workspaces."""
 
     keyed: Keyed
     second: Server
@@ -108,7 +108,7 @@ class Posting(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 def posting(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posting]:
-    """One for all tests of this module."""
+    """The servers for all tests of this module."""
     folder = tmp_path_factory.mktemp("webhooks")
     with (
         cloned(postgres_url, template, "test_subscriptions") as url,
@@ -120,7 +120,7 @@ def posting(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def keyed(posting: Posting) -> Keyed:
-    """The first of them."""
+    """The first of the two servers."""
     return posting.keyed
 
 
@@ -132,12 +132,12 @@ def org(keyed: Keyed) -> Org:
 
 @pytest.fixture
 def plain(observed: Observed) -> Org:
-    """A workspace of a server with no settings for webhooks."""
+    """A workspace of a server without settings for webhooks."""
     return Org(observed.server, Keyed(observed.server, observed.database_url).workspace())
 
 
 def left_of(answer: httpx.Response) -> int:
-    """How many subscriptions an answer says there is room for; its other two headers are right."""
+    """How many more subscriptions an answer allows, by its headers, which must be consistent."""
     limit, remaining, reset = (int(answer.headers[name]) for name in LIMIT_HEADERS)
     assert limit == MAX_ACTIVE
     assert 0 < reset - time.time() <= 61
@@ -566,7 +566,7 @@ def test_workflows_triggered_leaves_out_who_is_not_told_of_the_users_events(keye
 
 
 def _only(received: list[Received]) -> Received:
-    """The one delivery."""
+    """The only delivery."""
     until(lambda: received)
     [delivery] = received
     return delivery
@@ -611,7 +611,7 @@ def test_a_webhook_that_the_server_stops_is_in_the_audit_by_the_node(org: Org) -
 
 
 def test_a_webhook_that_was_made_at_one_server_is_served_by_another_at_once(posting: Posting) -> None:
-    """The other one would find it by itself within 30 seconds."""
+    """Without a notice, the other server finds it only within 30 seconds."""
     first = Org(posting.keyed.server, posting.keyed.workspace())
     with receiving() as receiver:
         first.subscribed("code.*", webhookUrl=receiver.url())

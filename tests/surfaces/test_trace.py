@@ -1,4 +1,4 @@
-"""Traces at the browse door: the same as over tRPC, with the parameters and errors of its neighbours."""
+"""Traces at the browse door: the same as over tRPC, with the parameters and errors of the other routes."""
 
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,7 @@ from tests.surfaces.conftest import Observed
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
@@ -26,13 +26,13 @@ def org(keyed: Keyed) -> str:
 
 
 def ask(server: Server, path: str, **parameters: object) -> httpx.Response:
-    """One `GET /api/events/<path>/trace`."""
+    """Make a `GET /api/events/<path>/trace`."""
     sent = {name: str(value) for name, value in parameters.items()}
     return web.get(f"{server.url}/api/events/{path}/trace", params=sent, headers=server.headers, timeout=30)
 
 
 def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The error of a refused call."""
+    """The error of a rejected call."""
     assert answer.status_code == status, answer.text
     [(name, error)] = answer.json().items()
     assert name == "error"
@@ -41,7 +41,7 @@ def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def chain(server: Server, org: str, count: int) -> list[str]:
-    """The ids of events, each the cause of the next."""
+    """Log events, each the cause of the next, and return their ids."""
     ids = [str(uuid4()) for _ in range(count)]
     events: list[dict[str, Any]] = [
         {"id": id_, "type": "agent.step", "data": {}, "causationId": cause, "userId": "u1"}
@@ -101,5 +101,5 @@ def test_who_may_not_is_told_as_at_the_neighbours(keyed: Keyed, org: str) -> Non
 
 
 def test_no_call_ended_in_a_defect(observed: Observed) -> None:
-    """Last in this module."""
+    """It is the last test of this module."""
     assert '"event": "defect"' not in observed.server.log.read_text(errors="replace")

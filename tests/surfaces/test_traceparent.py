@@ -1,4 +1,4 @@
-"""The trace that a call says it is a part of: kept as the correlation of events that name none."""
+"""The trace that a call belongs to is stored as the correlation of events that have none."""
 
 import json
 from typing import Any

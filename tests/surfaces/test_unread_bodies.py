@@ -1,4 +1,7 @@
-"""Who calls, and whether it may, is known before a body is read: nobody's body is awaited whose call is refused."""
+"""The server checks who calls, and whether it may, before it reads a body.
+
+It does not wait for the body of a rejected call.
+"""
 
 import asyncio
 import socket
@@ -34,13 +37,13 @@ ALSO_WITHOUT_A_SCOPE = {
 
 @pytest.fixture
 def keyed(observed: Observed) -> Keyed:
-    """The shared server, as one that makes keys."""
+    """The shared server, with helpers that create keys."""
     return Keyed(observed.server, observed.database_url)
 
 
 @contextmanager
 def sending(server: Server, target: str, content_type: str, *more: str) -> Iterator[socket.socket]:
-    """A connection on which the head of a request has been sent, and one byte of its body."""
+    """A connection on which the head of a request and one byte of its body were sent."""
     where = urlsplit(server.url)
     lines = [
         f"POST {target} HTTP/1.1",
@@ -56,7 +59,7 @@ def sending(server: Server, target: str, content_type: str, *more: str) -> Itera
 
 
 def head_of(connection: socket.socket) -> str:
-    """The head of the answer that comes on a connection."""
+    """The head of the answer on a connection."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(65_536)
@@ -85,7 +88,7 @@ def test_an_unknown_token_is_refused_while_its_body_is_on_its_way(observed: Obse
     with sending(unknown, *door) as connection:
         head = head_of(connection)
 
-    status = "200" if "stream" in door[0] else "401"  # a stream tells its errors as an event
+    status = "200" if "stream" in door[0] else "401"  # a stream reports its error as an event
     assert head.startswith(f"http/1.1 {status}")
 
 

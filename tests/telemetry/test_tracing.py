@@ -1,4 +1,4 @@
-"""Traces of a real server, as a local receiver of OTLP gets them: whose part each span is, and what it does not say."""
+"""Traces of a real server, as a local receiver of OTLP gets them: their parents, and what they must not contain."""
 
 import gzip
 import os
@@ -45,12 +45,12 @@ class Collector:
 
     @property
     def requests(self) -> list[ExportTraceServiceRequest]:
-        """What it got."""
+        """The requests that it got."""
         return [ExportTraceServiceRequest.FromString(body) for body in list(self.bodies)]
 
     @property
     def spans(self) -> list[Span]:
-        """All of it."""
+        """All spans that it got."""
         return [
             span
             for request in self.requests
@@ -60,13 +60,13 @@ class Collector:
         ]
 
     def named(self, name: str) -> list[Span]:
-        """The spans of this name."""
+        """The spans with this name."""
         return [span for span in self.spans if span.name == name]
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """One that runs."""
+    """A running receiver."""
     made = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -90,7 +90,7 @@ def collector() -> Iterator[Collector]:
 
 @contextmanager
 def traced(data_dir: Path, database_url: str, **variables: str) -> Iterator[Server]:
-    """A server with these variables beside its settings, until the end of the block."""
+    """Run a server with these variables besides its settings during the block."""
     data_dir.mkdir(parents=True)
     port = free_port()
     log = data_dir / "server.log"
@@ -107,12 +107,12 @@ def traced(data_dir: Path, database_url: str, **variables: str) -> Iterator[Serv
 
 
 def attributes(span: Span) -> dict[str, Any]:
-    """What a span says."""
+    """The attributes of a span."""
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
 
 
 def log(server: Server, **headers: str) -> httpx.Response:
-    """One event."""
+    """Log one event."""
     event = {"type": "trace.tried", "data": {"secret": SECRET}, "subjectId": SECRET, "correlationId": SECRET}
     return server.mutate("events.log", event, **headers)
 
@@ -159,7 +159,7 @@ def test_spans_arrive_each_a_part_of_what_it_is_done_for(
     assert second.trace_id != first.trace_id
     assert not second.parent_span_id
     assert attributes(third)["synap.code"] == "invalid_input"
-    assert all(span.status.code == Status.STATUS_CODE_UNSET for span in calls), "a caller's mistake is no fault"
+    assert all(span.status.code == Status.STATUS_CODE_UNSET for span in calls), "a caller's mistake is not our error"
     commits = {span.parent_span_id: span for span in collector.named("commit")}
     assert commits.keys() == {first.span_id, second.span_id}
     assert attributes(commits[first.span_id]) == {"synap.workspace": "default", "synap.events": 1}
@@ -181,7 +181,7 @@ def test_a_commit_of_many_calls_is_linked_to_each(database_url: str, data_dir: P
         data_dir,
         database_url,
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"http://127.0.0.1:{collector.port}/mine",
-        OTEL_BSP_SCHEDULE_DELAY="60000",  # nothing is sent until the server stops
+        OTEL_BSP_SCHEDULE_DELAY="60000",  # no span is sent before the server stops
     ) as server:
         batch = ",".join(["events.log"] * 30)
         inputs = {str(number): {"type": "trace.tried", "data": {}} for number in range(30)}
@@ -193,7 +193,7 @@ def test_a_commit_of_many_calls_is_linked_to_each(database_url: str, data_dir: P
     assert collector.paths == {"/mine"}
     calls = {span.span_id for span in collector.named("events.log")}
     commits = collector.named("commit")
-    assert len(calls) == 30, "what was not sent yet is sent when the server stops"
+    assert len(calls) == 30, "waiting spans are sent when the server stops"
     assert sum(attributes(span)["synap.events"] for span in commits) == 30
     links = [link.span_id for span in commits for link in span.links]
     assert len(links) == 30
@@ -300,5 +300,5 @@ def _url(collector: Collector) -> str:
 
 
 def _exports(server: Server) -> bool:
-    """Whether a server process has loaded the exporter: its protobuf is a library of its own."""
+    """Whether a server process has loaded the exporter, which only the library of its protobuf shows."""
     return any("google/_upb" in Path(f"/proc/{pid}/maps").read_text() for pid in workers(server))
