@@ -1,1 +1,1 @@
-"""Load tests: Synap Events beside a server that one would write in an afternoon. Run as `python -m benchmarks`."""
+"""Load tests that compare Synap Events with simpler servers. Run them with `python -m benchmarks`."""

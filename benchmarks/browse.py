@@ -1,6 +1,6 @@
-"""Costs over the size of a log: calls in a small and in a large one, then pages of `GET /api/events` in the largest.
+"""Costs by the size of a log: calls in a small and a large log, then pages of `GET /api/events` in the largest.
 
-Each log is filled by `synap import`, and has a server of its own. They take turns.
+`synap import` fills each log, which has its own server. The servers take turns.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks.filling import check_disk, fill
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `browse`."""
+    """Declare the arguments of `browse`."""
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=[10_000, 1_000_000], metavar="EVENTS", help="of the log (%(default)s)"
     )
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure and print two tables; BenchmarkError where a query goes through more than it is held to."""
-    machine.program("wrk")  # before anything is started
+    """Measure and print two tables. Raises BenchmarkError if a query reads more rows than it may."""
+    machine.program("wrk")  # fails before anything is started
     sizes = sorted(arguments.sizes)
     check_disk(sum(sizes))
     with ExitStack() as stack:
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _filled(stack: ExitStack, cluster: Cluster, workspace: Path, size: int) -> costs.Log:
-    """A log of so many events, on a server of its own."""
+    """Fill a log with so many events, on its own server."""
     name = f"log_{size}"
     cluster.create_database(name)
     server = stack.enter_context(our_process(cluster, workspace, name))
@@ -62,12 +62,12 @@ def _filled(stack: ExitStack, cluster: Cluster, workspace: Path, size: int) -> c
 
 
 def _pages(log: costs.Log, workspace: Path, bounds: Bounds) -> Sequence[Result]:
-    """Ask every query, and print a line for each."""
+    """Run every query, and print a line for each."""
     server, cluster = log.server, log.cluster
     cursors = Cursors(read_secret(workspace / f"synap-{server.database}" / "install.secret"))
     results: list[Result] = []
     for query in queries(cluster, server.database):
-        door = Door(server)  # of its own: while plans are looked at, the server closes an idle connection
+        door = Door(server)  # a new connection, because the server closes idle ones while plans are examined
         try:
             results.append(measure(query, door, cluster.url(server.database), cursors, bounds))
             print(line(results[-1], results[0]), flush=True)

@@ -1,9 +1,9 @@
-"""Pages of `GET /api/events`, with the rows that the database goes through for each.
+"""Pages of `GET /api/events`, and the rows that the database reads for each.
 
-Every query is asked of the door, and its statements also of the database alone, which is the limit. Rows are those that
-the plans' scans met, from EXPLAIN ANALYZE of the statements that the server runs. A page that asks for equal values, or
-for a range of what it is ordered by, must not meet more than three times what it shows and one page; the others are
-printed. A first page also counts all that match, unless counters know.
+Every query runs at the door, and its statements also directly in the database, which is the lower limit. Rows are those
+that the plans' scans read, from EXPLAIN ANALYZE of the statements that the server runs. A page with conditions on equal
+values, or with a range of the key of its order, must not read more rows than three times what it shows and one page.
+For other pages the rows are only printed. A first page also counts all matches, unless counters suffice.
 """
 
 import asyncio
@@ -31,11 +31,14 @@ from tests.store.plans import Recording
 LIMIT = 100
 
 FAR = 1000
-"""Pages to walk."""
+"""How many pages to walk."""
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What is asked. `held`: it must not go through more than it shows; `far`: of the page at the end of a walk."""
+    """A query. If `held`, it must not read much more than it shows.
+
+    If `far`, the page at the end of a walk is measured.
+    """
 
     name: str
     wanted: dict[str, Any] = {}
@@ -44,14 +47,14 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Bounds(Struct, frozen=True):
-    """How often a query is asked at most, and for how many seconds."""
+    """The maximum number of runs of a query, and the maximum seconds."""
 
     requests: int
     seconds: float
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Milliseconds at the door and of the database alone, and rows: shown, met for the page, met for the total."""
+    """Milliseconds at the door and in the database alone, and rows: shown, read for the page, read for the total."""
 
     query: Query
     asked: int
@@ -64,14 +67,14 @@ class Result(Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """Whether it keeps what it is held to."""
+        """Whether it reads no more rows than it may."""
         if not self.query.held:
             return "printed"
         return "kept" if self.met <= 3 * self.shown + LIMIT else "FAILED"
 
 
 def queries(cluster: Cluster, database: str) -> list[Query]:
-    """What is asked, with times that lie in the log."""
+    """The queries, with times within the log."""
     with cluster.connect(database) as connection:
         instants = connection.execute(
             "SELECT recorded_at FROM event WHERE workspace_id = %s AND seq IN (SELECT seq * part / 4 FROM event_tip, "
@@ -109,7 +112,7 @@ class Door:
         self._headers = {"authorization": f"Bearer {server.token}"}
 
     def page(self, wanted: dict[str, Any]) -> Any:
-        """One page; BenchmarkError where it is refused."""
+        """Read one page. Raises BenchmarkError if it is rejected."""
         texts = {
             name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
             for name, value in wanted.items()
@@ -122,12 +125,12 @@ class Door:
         return msgspec.json.decode(answer)
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
 def measure(query: Query, door: Door, url: str, cursors: Cursors, bounds: Bounds) -> Result:
-    """Ask one query of the door, and its statements of the database at `url`."""
+    """Run a query at the door, and its statements in the database at `url`."""
     wanted = {"limit": LIMIT, **query.wanted}
     if query.far:
         page, pages = door.page(wanted), FAR if not query.wanted else FAR // 10
@@ -157,7 +160,7 @@ def measure(query: Query, door: Door, url: str, cursors: Cursors, bounds: Bounds
 
 
 async def _beneath(url: str, cursors: Cursors, wanted: dict[str, Any], seconds: float) -> tuple[float, int, int]:
-    """The median milliseconds of a query's statements alone, and the rows met for the page and for the total."""
+    """The median milliseconds of a query's statements alone, and the rows read for the page and for the total."""
     recording = Recording(url)
     await recording.open()
     fields = {WIRE.get(name, name): value for name, value in wanted.items()}
@@ -182,11 +185,11 @@ WIRE = {
     "created_at_after": "createdAtAfter",
     "created_at_before": "createdAtBefore",
 }
-"""What the door's parameters are called inside."""
+"""The internal names of the door's parameters."""
 
 
 def line(result: Result, first: Result) -> str:
-    """One query in one line; `x` is to the first."""
+    """A query's result in one line. `x` is its ratio to the first query's."""
     return (
         f"{result.query.name:20} p50 {result.p50:9.2f} ms {result.p50 / first.p50:8.2f}x   p99 {result.p99:9.2f} ms   "
         f"alone {result.alone:9.2f} ms   shown {result.shown:3}   met {result.met:9,}  {result.verdict:8} "

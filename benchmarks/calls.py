@@ -1,8 +1,8 @@
-"""Every kind of call under load, beside the same call of a plain node server, and appends beside UmaDB.
+"""Every kind of call under load, compared with the same call of a plain node server, and appends compared with UmaDB.
 
-Noise is shared: the servers take turns, in changing order, each with a PostgreSQL of its own, and the median of the
-rounds counts. Reads come before writes, so that all servers read from equally many events. Processor time is what the
-processes of server and database used during a run, divided by its calls: a busy machine disturbs it less than rates.
+The servers share noise: they take turns in changing order, each with its own PostgreSQL, and the median of the rounds
+counts. Reads run before writes, so that all servers read from equally many events. Processor time is that of the
+processes of server and database during a run, divided by its calls. A busy machine affects it less than rates.
 """
 
 import argparse
@@ -28,20 +28,23 @@ from benchmarks.usage import Usage, used
 
 SERVERS = ("ours", "node", "umadb")
 SETTINGS = {"SYNAP_RATE_PUBLISH": "0"}
-"""The publish door's limit is far below what is measured."""
+"""Lifts the publish door's limit, which is far below the measured rates."""
 
 READERS, EVENTS_PER_SECOND = 200, 10
-"""Of the stream. The node peer needs tens of milliseconds to hand one event to 200 readers."""
+"""The readers and the rate of the stream. The node peer needs tens of milliseconds to send one event to 200 readers."""
 
 BATCH = 100
 
 
 ANY_ID = "any-id"
-"""In a path it stands for the id of any event that is there."""
+"""A placeholder in a path for the id of any stored event."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of call: where it goes, which servers have it, and how many events it appends. No path: a stream."""
+    """A kind of call: its path, the servers that have it, and how many events it appends.
+
+    Without a path it is a stream.
+    """
 
     name: str
     path: str = ""
@@ -50,7 +53,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     servers: Sequence[str] = ("ours",)
 
     def request(self, ids: Sequence[str]) -> Request:
-        """What is sent, of a path with ANY_ID for each of `ids`."""
+        """The request of the call. A path with ANY_ID becomes one path for each of `ids`."""
         paths = [self.path.replace(ANY_ID, id_) for id_ in ids] if ANY_ID in self.path else [self.path]
         return Request(paths=paths, body=self.body)
 
@@ -84,14 +87,14 @@ CALLS = {
 
 
 class Side(msgspec.Struct, frozen=True):
-    """A server that is measured, and the cluster of its own in which it stores, if it has one."""
+    """A measured server, and its own cluster, if it has one."""
 
     server: Contestant
     cluster: Cluster | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `calls`."""
+    """Declare the arguments of `calls`."""
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=SERVERS, help="measure these servers only")
     parser.add_argument("--calls", nargs="+", choices=CALLS, default=list(CALLS), metavar="CALL", help=", ".join(CALLS))
     parser.add_argument("--seconds", type=int, default=5, help="length of a run, after its warm-up (%(default)s)")
@@ -109,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print one table."""
-    machine.program("wrk")  # before anything is started
+    machine.program("wrk")  # fails before anything is started
     before = report.read(arguments.compare) if arguments.compare else None
     with ExitStack() as stack:
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -127,7 +130,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _started(name: str, stack: ExitStack, workspace: Path, arguments: argparse.Namespace) -> Side | None:
-    """A server that is up and answers rightly; None where UmaDB cannot be installed, which is no reason to stop."""
+    """Start a server, and check its answers. Returns None if UmaDB cannot be installed, which does not stop the run."""
     if name == "umadb":
         try:
             return Side(stack.enter_context(umadb_peer.umadb(workspace)), None)
@@ -146,7 +149,7 @@ def _started(name: str, stack: ExitStack, workspace: Path, arguments: argparse.N
 
 
 def _rounds(call: Call, sides: dict[str, Side], arguments: argparse.Namespace) -> dict[str, list[Figures]]:
-    """All runs of a call, by server."""
+    """Run a call in all rounds. Returns the runs by server."""
     names = [name for name in sides if name in call.servers]
     found: dict[str, list[Figures]] = {name: [] for name in names}
     for turn in range(arguments.rounds):
@@ -178,7 +181,7 @@ def measured(call: Call, side: Side, arguments: argparse.Namespace) -> Figures:
 
 
 def _called(call: Call, side: Side, arguments: argparse.Namespace) -> tuple[Load, Usage]:
-    """Many connections at once, after a warm-up that nobody looks at (except for its failures)."""
+    """Call over many connections at once, after a warm-up of which only failures count."""
     if arguments.warm_up:
         _load(call, side.server, arguments.warm_up)
     before = used(side.server, side.cluster)
@@ -193,7 +196,7 @@ def _load(call: Call, server: Contestant, seconds: int) -> Load:
 
 
 def _streamed(side: Side, seconds: int) -> tuple[Load, Usage]:
-    """One steady writer, and readers that get each event once and in order. A call is an event at a reader."""
+    """One steady writer, and readers that must get each event once and in order. A call is one event at one reader."""
     server, events = side.server, EVENTS_PER_SECOND * seconds
     with reading(f"{server.url}/trpc/events.stream", server.token, READERS, field="number") as readers:
         before = used(server, side.cluster)
@@ -207,7 +210,7 @@ def _streamed(side: Side, seconds: int) -> tuple[Load, Usage]:
 
 
 def _machine(sides: Mapping[str, Side]) -> dict[str, str]:
-    """What it was measured on."""
+    """The machine of the measurement."""
     facts = machine.facts()
     for side in sides.values():
         facts |= side.cluster.facts() if side.cluster else {}
@@ -215,7 +218,7 @@ def _machine(sides: Mapping[str, Side]) -> dict[str, str]:
 
 
 def _method(sides: Mapping[str, Side], arguments: argparse.Namespace) -> str:
-    """How it was measured."""
+    """The method of the measurement."""
     statistics = "never analyzed" if arguments.unanalyzed else "analyzed"
     text = (
         f"{CONNECTIONS} connections, {arguments.seconds} s a run, median of {arguments.rounds}, {arguments.events:,} "

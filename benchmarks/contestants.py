@@ -1,7 +1,7 @@
-"""The server and its node peer: how each is started, seeded and asked.
+"""The server and its node peer: how each is started, seeded and called.
 
-Both run as one process with a database of their own, check a bearer token on every call and answer from
-`/trpc/events.log`, `.get` and `.list`. Each is a context manager's value, alive inside the block.
+Both run as one process with their own database, check a bearer token on every call, and serve `/trpc/events.log`,
+`.get` and `.list`. Each is the value of a context manager, and runs during the block.
 """
 
 import secrets
@@ -26,25 +26,25 @@ from benchmarks.trpc import Client
 
 NODE = Path(__file__).parent / "peers" / "node"
 EVENT: dict[str, Any] = msgspec.json.decode((Path(__file__).parent / "event.json").read_bytes())
-"""The AI-created event of the events document: what is logged, and what the seeds are copies of."""
+"""The AI-created event of the events document. It is logged, and the seeds are its copies."""
 
 LARGEST_BATCH = 1000
 
 
 class Contestant(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that is up. `url` is without a path."""
+    """A running server. `url` is without a path."""
 
     name: str
     url: str
     token: str
     pid: int
     database: str = ""
-    """Its name in the cluster, if it has one."""
+    """The name of its database in the cluster, if it has one."""
     ids: list[str] = []
-    """Of the events it was seeded with."""
+    """The ids of its seeded events."""
 
     def probe(self) -> None:
-        """See that it stores, finds and lists, so that what follows is the speed of right answers."""
+        """Check that it stores, finds and lists, so that only correct answers are measured."""
         client = Client(f"{self.url}/trpc", self.token)
         try:
             logged = client.mutation("events.log", EVENT)
@@ -60,7 +60,7 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def node(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]:
-    """Run the node server of `peers/node/`, its packages installed first if need be; seeded by one INSERT."""
+    """Run the node server of `peers/node/`, after its packages are installed. One INSERT seeds it."""
     cluster.create_database("node")
     with node_process(cluster, workspace) as server:
         yield msgspec.structs.replace(server, ids=_seed_node(cluster, events))
@@ -68,7 +68,7 @@ def node(cluster: Cluster, workspace: Path, events: int) -> Iterator[Contestant]
 
 @contextmanager
 def node_process(cluster: Cluster, workspace: Path, *, notices: bool = False) -> Iterator[Contestant]:
-    """Run it on the database `node`; with `notices` its processes tell each other what was logged."""
+    """Run the node server on the database `node`. With `notices`, its processes notify each other of logged events."""
     _install_node()
     database = conninfo_to_dict(cluster.url("node"))
     port, token = free_port(), secrets.token_urlsafe(32)
@@ -85,14 +85,14 @@ def node_process(cluster: Cluster, workspace: Path, *, notices: bool = False) ->
         **({"NOTICES": "1"} if notices else {}),
     }
     command = [program("node"), str(NODE / "server.mjs")]
-    # tRPC answers a path it does not know with 404: then it is up.
+    # It is up when tRPC answers an unknown path with 404.
     ready = partial(answers, f"{url}/trpc/up", 404)
     with serving(command, environment=environment, directory=workspace, ready=ready) as pid:
         yield Contestant(name="node", url=url, token=token, pid=pid, database="node")
 
 
 def _install_node() -> None:
-    """Install exactly what the lock file names, unless that has been done."""
+    """Install exactly the packages of the lock file, if they are not installed yet."""
     installed, wanted = NODE / "node_modules" / ".package-lock.json", NODE / "package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
         return
@@ -103,7 +103,7 @@ def _install_node() -> None:
 
 
 def _seed_node(cluster: Cluster, events: int) -> list[str]:
-    """Put `events` copies of EVENT into node's table; returns their ids."""
+    """Insert `events` copies of EVENT into node's table. Returns their ids."""
     statement = """
         INSERT INTO events (id, type, subject_id, data, metadata, user_id, source)
         SELECT gen_random_uuid(), %(type)s, %(subjectId)s, %(data)s, %(metadata)s, 'user-1', %(source)s
@@ -116,7 +116,7 @@ def _seed_node(cluster: Cluster, events: int) -> list[str]:
 
 @contextmanager
 def ours(cluster: Cluster, workspace: Path, events: int, settings: Mapping[str, str]) -> Iterator[Contestant]:
-    """Run `synap serve` of this environment; seeded by `events.logBatch`."""
+    """Run `synap serve` of this environment. `events.logBatch` seeds it."""
     cluster.create_database("ours")
     with our_process(cluster, workspace, settings=settings) as server:
         yield msgspec.structs.replace(server, ids=seed(server, events))
@@ -126,7 +126,7 @@ def ours(cluster: Cluster, workspace: Path, events: int, settings: Mapping[str, 
 def our_process(
     cluster: Cluster, workspace: Path, database: str = "ours", settings: Mapping[str, str] | None = None
 ) -> Iterator[Contestant]:
-    """Run it on `database`, with these variables set besides."""
+    """Run `synap serve` on `database`, with these additional variables."""
     synap = Path(sys.executable).parent / "synap"
     if not synap.exists():
         raise Missing("The command `synap` is not installed beside this Python: run `make dev`.")
@@ -149,7 +149,7 @@ def our_process(
 
 
 def seed(server: Contestant, events: int, event: Callable[[int], dict[str, Any]] = lambda _: EVENT) -> list[str]:
-    """Log `events` by `events.logBatch`, each what `event` makes of its number; returns their ids."""
+    """Log `events` events by `events.logBatch`; `event` makes each from its number. Returns their ids."""
     client = Client(f"{server.url}/trpc", server.token)
     ids: list[str] = []
     with progress("seeding", events) as moved:

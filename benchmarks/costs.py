@@ -1,4 +1,4 @@
-"""What a call costs, and how many bytes an event takes, in logs of different sizes.
+"""The cost of calls, and the bytes of an event, in logs of different sizes.
 
 The cost is the processor time of server and database under load, as `calls` measures it.
 """
@@ -16,28 +16,28 @@ from benchmarks.filling import TYPES, WORKSPACE
 from benchmarks.report import Figures
 
 MOST = 1.2
-"""What a call may cost in the largest log, of what it costs in the smallest."""
+"""The maximum ratio of a call's cost in the largest log to that in the smallest."""
 
 IDS = 10_000
 
 
 class Log(msgspec.Struct, frozen=True):
-    """A log that is measured: so many events on a server of their own."""
+    """A measured log with so many events on its own server."""
 
     server: Contestant
     cluster: Cluster
     events: int
     calls: Sequence[Call]
     bytes: dict[str, float]
-    """An event, by table and index."""
+    """Bytes for each event, by table and index."""
 
 
 Costs = dict[str, list[Figures]]
-"""By call, one for each log."""
+"""The figures of each call, one for each log."""
 
 
 def opened(server: Contestant, cluster: Cluster, events: int) -> Log:
-    """The log of `server`, which has so many events."""
+    """The log of a server, which has `events` events."""
     ids, times = _samples(cluster, server.database)
     return Log(
         server=msgspec.structs.replace(server, ids=ids),
@@ -49,7 +49,10 @@ def opened(server: Contestant, cluster: Cluster, events: int) -> Log:
 
 
 def measure(logs: Sequence[Log], arguments: argparse.Namespace) -> Costs:
-    """Measure all logs in turns, which share the noise. The median of the rounds counts; the writing call is last."""
+    """Measure all logs in turns, so that they share noise. The median of the rounds counts.
+
+    The writing call is last.
+    """
     costs: Costs = {}
     places = list(range(len(logs)))
     for number, call in enumerate(logs[0].calls):
@@ -63,7 +66,7 @@ def measure(logs: Sequence[Log], arguments: argparse.Namespace) -> Costs:
 
 
 def _calls(early: datetime, late: datetime) -> list[Call]:
-    """The calls whose cost must not grow with the log. The times lie in it."""
+    """The calls whose cost must not grow with the log. The times are within it."""
     between = {"from": early.isoformat(), "to": late.isoformat()}
     return [
         CALLS["get"],
@@ -77,7 +80,7 @@ def _calls(early: datetime, late: datetime) -> list[Call]:
 
 
 def _samples(cluster: Cluster, database: str) -> tuple[list[str], list[datetime]]:
-    """Ids and times of events from anywhere in the log, oldest first."""
+    """Ids and times of events at random places of the log, oldest first."""
     statement = """
         SELECT event.id::text, event.recorded_at FROM event_tip AS tip
         JOIN LATERAL generate_series(1, %(ids)s) AS part ON true
@@ -90,7 +93,7 @@ def _samples(cluster: Cluster, database: str) -> tuple[list[str], list[datetime]
 
 
 def _bytes(cluster: Cluster, database: str) -> dict[str, float]:
-    """Bytes an event: of their table, of each of its indexes and of the whole database."""
+    """Bytes for each event: of the table, of each of its indexes, and of the whole database."""
     statement = """
         SELECT 'heap', pg_table_size('event') UNION ALL
         SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index WHERE indrelid = 'event'::regclass

@@ -1,7 +1,7 @@
-"""One embedded PostgreSQL for all contestants, each in a database of its own.
+"""One embedded PostgreSQL for all contestants, each with its own database.
 
-The settings are those of the embedded database: fsync and synchronous_commit are on, so a logged event is on the disk
-when it is answered.
+The settings are those of the embedded database: fsync and synchronous_commit are on, so an event is on the disk when
+its call returns.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ class Cluster:
     """A running PostgreSQL, as its superuser."""
 
     def __init__(self, url: str) -> None:
-        """`url` leads to its database `postgres`."""
+        """`url` is that of its database `postgres`."""
         self._url = url
 
     def create_database(self, name: str) -> None:
@@ -30,7 +30,7 @@ class Cluster:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def url(self, database: str) -> str:
-        """Its libpq URL."""
+        """The libpq URL of a database."""
         return self._url.replace("/postgres?", f"/{database}?", 1)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
@@ -39,25 +39,25 @@ class Cluster:
 
     @cached_property
     def pid(self) -> int:
-        """The process that starts all others."""
+        """The id of the process that starts all others."""
         with self.connect() as connection:
             return int(psutil.Process(connection.info.backend_pid).ppid())
 
     def written(self, database: str) -> tuple[int, int]:
-        """How many bytes of WAL were written so far, and how many bytes of disk `database` has."""
+        """How many bytes of WAL were written so far, and how many bytes of disk `database` takes."""
         statement = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_database_size(%s)"
         with self.connect() as connection:
             wal, disk = connection.execute(statement, (database,)).fetchone() or (0, 0)
         return wal, disk
 
     def leave_unanalyzed(self) -> None:
-        """Stop what refreshes statistics by itself."""
+        """Switch off the automatic updates of statistics."""
         with self.connect() as connection:
             connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
 
     def settle(self, databases: list[str], *, analyze: bool = True) -> None:
-        """Write back what earlier runs left dirty and refresh statistics, so that no run pays for the one before."""
+        """Write back dirty pages of earlier runs, and update statistics, so that no run pays for the one before."""
         for database in databases if analyze else ():
             with self.connect(database) as connection:
                 connection.execute("VACUUM ANALYZE")
@@ -65,7 +65,7 @@ class Cluster:
             connection.execute("CHECKPOINT")
 
     def facts(self) -> dict[str, str]:
-        """Name the version and the settings that durability hangs on."""
+        """The version, and the settings that durability depends on."""
         names = {"server_version": "PostgreSQL", "fsync": "fsync", "synchronous_commit": "synchronous_commit"}
         with self.connect() as connection:
             rows = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(names),))
@@ -74,6 +74,6 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Start a temporary cluster; it and its files are gone afterwards."""
+    """Run a temporary cluster during the block. Its files are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-pg-") as directory, postgres(Path(directory), ours=True) as url:
         yield Cluster(url)

@@ -1,4 +1,4 @@
-"""What can go wrong, by what the caller can do about it."""
+"""The failures of benchmarks, by what the caller can do about them."""
 
 from typing import ClassVar
 
@@ -10,6 +10,6 @@ class BenchmarkError(Exception):
 
 
 class Missing(BenchmarkError):
-    """A program or an installation is not on this machine: nothing was measured."""
+    """A program or an installation is missing on this machine, so nothing was measured."""
 
     exit_code: ClassVar[int] = 2

@@ -24,11 +24,11 @@ TYPES = [
 ]
 
 EVENT_BYTES, SPARE_BYTES = 1500, 2 * 10**9
-"""Of disk: for each event, with its indexes, and for the WAL."""
+"""The disk space for each event with its indexes, and for the WAL."""
 
 
 def check_disk(events: int) -> None:
-    """Missing if the folder for temporary files has no room for a log of `events`."""
+    """Raise Missing if the folder for temporary files has no room for a log of `events` events."""
     wanted, folder = events * EVENT_BYTES + SPARE_BYTES, tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     if free < wanted:
@@ -39,7 +39,7 @@ def check_disk(events: int) -> None:
 
 
 def fill(cluster: Cluster, database: str, data_dir: Path, events: int) -> None:
-    """Import so many events into an empty log. A server may run meanwhile, with the same data folder."""
+    """Import `events` events into an empty log. A server may run meanwhile, with the same data directory."""
     command = [str(Path(sys.executable).with_name("synap")), "import", "-"]
     variables = {
         "SYNAP_DATABASE_URL": cluster.url(database),
@@ -52,7 +52,7 @@ def fill(cluster: Cluster, database: str, data_dir: Path, events: int) -> None:
         subprocess.Popen(command, env=variables, cwd=data_dir, stdin=subprocess.PIPE, stdout=said, stderr=said) as ran,
     ):
         assert ran.stdin is not None  # noqa: S101 - for the type checker
-        with suppress(BrokenPipeError):  # it has ended, and says why
+        with suppress(BrokenPipeError):  # it has ended, and prints why
             for place in range(events):
                 ran.stdin.write(msgspec.json.encode(event(place)) + b"\n")
                 moved(place + 1)
@@ -63,7 +63,7 @@ def fill(cluster: Cluster, database: str, data_dir: Path, events: int) -> None:
 
 
 def event(place: int) -> dict[str, Any]:
-    """One of many: types, users, agents and kinds that are common, and some that are rare."""
+    """The event with this number. Most types, users, agents and kinds are common, and some are rare."""
     chance = random.Random(place)  # noqa: S311 - the same events in every run
     event: dict[str, Any] = {
         "type": TYPES[min(int(chance.expovariate(0.7)), len(TYPES) - 1)],

@@ -1,7 +1,7 @@
-"""`synap import` of a file, beside the bare COPY of the same rows into a table with the same columns and indexes.
+"""`synap import` of a file, compared with COPY of the same rows into a table with the same columns and indexes.
 
-Both go into one database, in turns. COPY is what that database takes at most: one statement, in one transaction, of
-rows that need neither checks nor hashes nor signatures. Without the indexes it is what the disk and the format take.
+Both write into one database, in turns. COPY is the upper limit of that database: one statement in one transaction, for
+rows that need no checks, hashes or signatures. Without indexes it is the limit of the disk and the format.
 """
 
 import argparse
@@ -25,7 +25,7 @@ COPY_OUT = "COPY (SELECT * FROM event WHERE workspace_id = 'default' ORDER BY se
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `import`."""
+    """Declare the arguments of `import`."""
     parser.add_argument("--events", type=int, default=200_000, help="in the file (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="imports, and copies (%(default)s)")
 
@@ -68,12 +68,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def file_bytes(events: int, event: dict[str, object]) -> int:
-    """How long a line is."""
+    """The length of a line of the file, in bytes."""
     return len(msgspec.json.encode(event | {"subjectId": f"entity-{events}"}))
 
 
 def _imported(cluster: Cluster, name: str, folder: Path, file: Path, expected: str) -> float:
-    """The seconds of one import."""
+    """Run one import, and return its seconds."""
     started = time.perf_counter()
     said = _synap(cluster, name, folder, "import", str(file))
     elapsed = time.perf_counter() - started
@@ -83,7 +83,7 @@ def _imported(cluster: Cluster, name: str, folder: Path, file: Path, expected: s
 
 
 def _copied(cluster: Cluster, name: str, columns: str, events: int) -> float:
-    """The seconds in which the database takes the rows of its log by COPY."""
+    """Copy the rows of the log by COPY, and return the seconds."""
     with cluster.connect(name) as connection, connection.cursor() as cursor:
         with cursor.copy(COPY_OUT) as copy:
             rows = [bytes(row) for row in copy]

@@ -1,4 +1,4 @@
-"""How long an event takes from its writer to its readers, and whether each reader got every one, once and in order."""
+"""Measures how long an event takes to its readers, and checks that each reader gets every event once and in order."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from benchmarks.trpc import Client
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """When an event was sent, and when its answer was there: it is stored. By the machine's monotonic clock."""
+    """When an event was sent, and when its answer arrived, by the machine's monotonic clock. It is stored then."""
 
     asked_ns: int
     answered_ns: int
@@ -24,7 +24,7 @@ class Sent(msgspec.Struct, frozen=True):
 class Lag(msgspec.Struct, frozen=True):
     """Percentiles of the time to the readers, in milliseconds.
 
-    From the answer it is below zero where a reader has the event before its writer has the answer.
+    A time from the answer is negative if a reader has the event before its writer has the answer.
     """
 
     p50_ms: float
@@ -34,7 +34,7 @@ class Lag(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, lags_ns: Sequence[int]) -> "Lag":
-        """Of all readers' lags together."""
+        """The percentiles of all readers' lags."""
         ordered = sorted(lags_ns)
         p50, p90, p99, most = (ordered[round((len(ordered) - 1) * part)] / 1e6 for part in (0.5, 0.9, 0.99, 1.0))
         return cls(p50, p90, p99, most)
@@ -43,9 +43,9 @@ class Lag(msgspec.Struct, frozen=True):
 def write(
     server: Contestant, *, events: int, rate: float, writers: int = 1, place: Callable[[Any, int], int]
 ) -> dict[int, Sent]:
-    """Log so many events at a steady rate, shared out among `writers`, each on a connection of its own.
+    """Log `events` events at a steady rate, shared out among `writers` with a connection each.
 
-    The answer is keyed by what `place` makes of the logged event and the event's number in `data`.
+    The keys of the result are what `place` makes of the logged event and of the event's number in `data`.
     """
     sent: dict[int, Sent] = {}
     begin = time.monotonic() + 0.1
@@ -96,7 +96,7 @@ def check(received: Sequence[Receipts], sent: Mapping[int, Sent]) -> None:
 
 
 def lags(received: Sequence[Receipts], since_ns: Mapping[int, int]) -> Lag:
-    """From each event's instant in `since_ns` to each reader; other events do not count."""
+    """The time from each event's instant in `since_ns` to each reader. Other events do not count."""
     return Lag.of(
         [
             at_ns - since_ns[number]

@@ -1,6 +1,6 @@
-"""The ledger: exports beside the bare COPY of the same rows, the server's memory meanwhile, and the time of a proof.
+"""The ledger: exports compared with COPY of the same rows, the server's memory meanwhile, and the time of a proof.
 
-The proof is timed on a log of one batch and on the whole one: what it costs must not grow with the log.
+The proof is timed on a log of one batch and on the whole log, because its cost must not grow with the log.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from benchmarks.trpc import Client
 PROOFS = 50
 
 COPY = "COPY (SELECT * FROM event WHERE workspace_id = 'default' ORDER BY seq) TO STDOUT"
-"""What the database alone can give: the same rows in its own text format."""
+"""The limit of the database alone: the same rows in its own text format."""
 
 SAMPLE_SECONDS = 0.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `ledger`."""
+    """Declare the arguments of `ledger`."""
     parser.add_argument("--events", type=int, default=100_000, help="in the log that is exported (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="exports, and copies (%(default)s)")
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _proofs(server: Contestant, events: int, *, count: int = PROOFS) -> float:
-    """The median milliseconds of a proof of one event or another in a log of `events`."""
+    """The median milliseconds of a proof of any event in a log of `events` events."""
     client = Client(f"{server.url}/trpc", server.token)
     ids = [event["id"] for event in client.query("events.list", {"limit": count, "offset": events // 2})]
     times = []
@@ -81,7 +81,7 @@ def _proofs(server: Contestant, events: int, *, count: int = PROOFS) -> float:
 
 
 def _exported(server: Contestant, events: int) -> float:
-    """The seconds of one export, read as fast as it comes."""
+    """The seconds of one export that is read as fast as possible."""
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=600)
     started = time.perf_counter()
     connection.request("GET", "/ledger/v1/events/export", headers={"authorization": f"Bearer {server.token}"})
@@ -98,7 +98,7 @@ def _exported(server: Contestant, events: int) -> float:
 
 
 def _copied(cluster: Cluster) -> float:
-    """The seconds of the bare copy."""
+    """The seconds of the COPY."""
     with cluster.connect("ours") as connection, connection.cursor() as cursor:
         started = time.perf_counter()
         with cursor.copy(COPY) as copy:
@@ -109,7 +109,7 @@ def _copied(cluster: Cluster) -> float:
 
 @contextmanager
 def _watching(server: Contestant) -> Iterator[list[int]]:
-    """How many bytes more the server's processes hold at most during the block, at the end of the list."""
+    """Yield a list, whose last element is by how many bytes the server's memory grows at most during the block."""
     processes: list[Any] = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
     before = sum(process.memory_info().rss for process in processes)
     most, over = [0], threading.Event()

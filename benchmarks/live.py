@@ -1,8 +1,8 @@
 """Live streams: the time from an event's answer to each of many readers, in the writer's process and in another.
 
-One writer at a modest rate, so that this is latency and not throughput: the peer needs tens of milliseconds to hand one
-event to 200 readers, and falls behind at twice this rate. The servers take turns, in changing order, and the median of
-the rounds is printed.
+One writer logs at a modest rate, so that latency is measured, not throughput: the peer needs tens of milliseconds to
+send one event to 200 readers, and falls behind at twice this rate. The servers take turns in changing order, and the
+median of the rounds is printed.
 """
 
 import argparse
@@ -20,16 +20,16 @@ from benchmarks.lag import Lag, check, lags, write
 from benchmarks.readers import reading
 
 WAYS = {"same": "through one process", "other": "through another process"}
-"""Read through the process that wrote, or through another one on the same database."""
+"""Whether readers use the process of the writer, or another process on the same database."""
 
 NAMES = ("node", "ours")
 
 WARM_UP_EVENTS = 20
-"""The first of a run, which count for correctness only."""
+"""The first events of a run, which are checked but not measured."""
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What one run showed."""
+    """The result of one run."""
 
     after_request: Lag
     after_answer: Lag
@@ -40,7 +40,7 @@ Results = dict[tuple[str, str], list[Run]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `live`."""
+    """Declare the arguments of `live`."""
     parser.add_argument("--readers", type=int, default=200, help="open streams (%(default)s)")
     parser.add_argument("--rate", type=int, default=10, help="events a second (%(default)s)")
     parser.add_argument("--seconds", type=int, default=10, help="length of a run (%(default)s)")
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _measure(writing: Contestant, read: Contestant, arguments: argparse.Namespace) -> Run:
-    """One run: readers of one server, a writer at the other."""
+    """Measure one run with readers at one server and a writer at the other."""
     events = WARM_UP_EVENTS + arguments.rate * arguments.seconds
     with reading(f"{read.url}/trpc/events.stream", read.token, arguments.readers, field="number") as readers:
         sent = write(writing, events=events, rate=arguments.rate, place=lambda _, number: number)
@@ -107,7 +107,7 @@ def _figures(measured: Run) -> str:
 
 
 def _table(results: Results) -> Iterator[str]:
-    """Medians, two lines per way; a ratio above 1 is in our favour."""
+    """The medians, two lines for each way. If a ratio is above 1, our server is faster."""
     columns = "".join(f"{name + ' p50 ms':>14}{'p99 ms':>10}" for name in NAMES)
     yield f"{'written and read':45}{columns}{'ratio':>9}"
     for way, described in WAYS.items():
@@ -117,5 +117,5 @@ def _table(results: Results) -> Iterator[str]:
                 found: list[Lag] = [getattr(one, f"after_{since}") for one in results[way, name]]
                 p50s[name] = median(lag.p50_ms for lag in found)
                 line += f"{p50s[name]:14.1f}{median(lag.p99_ms for lag in found):10.1f}"
-            # A ratio of times that may be below zero says nothing.
+            # A ratio of times that may be negative has no meaning.
             yield line + (f"{p50s['node'] / p50s['ours']:8.1f}x" if since == "request" else "")

@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run showed. Latencies are as the client saw them, with its connections waiting for each answer."""
+    """The result of one run. The client measures latencies, and waits for each answer on its connection."""
 
     requests_per_second: float
     p50_ms: float
@@ -26,11 +26,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     """Answers with a status above 399."""
     broken: int = 0
-    """Connections refused or cut, and answers that took longer than TIMEOUT_SECONDS."""
+    """Rejected or cut connections, and answers that took longer than TIMEOUT_SECONDS."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A GET of one of `paths`, taken at random, or a POST of `body` as JSON."""
+    """A GET of one of `paths`, chosen at random, or a POST of `body` as JSON."""
 
     paths: Sequence[str]
     body: Any = None
@@ -42,7 +42,7 @@ TIMEOUT_SECONDS = 20
 def measure(url: str, token: str, request: Request, *, seconds: int) -> Load:
     """Load the server at `url` with wrk.
 
-    A run with even one failed or lost request is no result: a server that refuses is fast. It raises BenchmarkError.
+    Raises BenchmarkError if even one request failed or was lost, because rejecting requests is fast.
     """
     command = [
         program("wrk"),
@@ -65,7 +65,10 @@ def measure(url: str, token: str, request: Request, *, seconds: int) -> Load:
 
 
 def measured_by(command: Sequence[str], environment: Mapping[str, str], *, what: str, folder: Path) -> Load:
-    """Run a program that loads a server and prints a Load as a line of JSON; BenchmarkError as `measure` raises it."""
+    """Run a program that loads a server and prints a Load as a line of JSON.
+
+    Raises BenchmarkError as `measure` does.
+    """
     done = subprocess.run(command, env=dict(environment), cwd=folder, capture_output=True, text=True, check=False)
     report = next((line for line in done.stdout.splitlines() if line.startswith("{")), None)
     if done.returncode != 0 or report is None:

@@ -1,4 +1,4 @@
-"""The export of a long log, written event by event, so that little of it is in memory."""
+"""Writes the export of a long log event by event, so that it takes little memory."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ BODY = Body(
 
 
 def write(file: Path, events: int) -> None:
-    """Write the export of a log with one client's event over and over, each with its own salt and id."""
+    """Write the export of a log that repeats one client's event, each time with its own salt and id."""
     hashes, frontier = list[str](), Frontier()
     with file.open("wb") as out, progress("events written", events) as show:
         out.write(b'{"events":[')

@@ -1,4 +1,4 @@
-"""What this machine is and has: a figure means nothing without it."""
+"""The facts about this machine, without which a figure has no meaning."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ INSTALL_HINTS = {
 
 
 def program(name: str) -> str:
-    """Find a program of the system; Missing, with a hint, if there is none."""
+    """Find a program of the system. Raises Missing, with a hint, if there is none."""
     found = shutil.which(name)
     if found is None:
         raise Missing(f"`{name}` is not on the PATH: {INSTALL_HINTS[name]}.")
@@ -24,7 +24,7 @@ def program(name: str) -> str:
 
 
 def facts() -> dict[str, str]:
-    """Name cores, processor and Python, for the foot of a table."""
+    """The cores, the processor and the Python version, for the foot of a table."""
     return {
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "processor": _processor(),
@@ -33,13 +33,13 @@ def facts() -> dict[str, str]:
 
 
 def node_version() -> str:
-    """Ask node, and drop the `v`."""
+    """The version of node, without the `v`."""
     answer = subprocess.run([program("node"), "--version"], check=True, capture_output=True, text=True)
     return answer.stdout.strip().removeprefix("v")
 
 
 def _processor() -> str:
-    """Name the model where Linux tells it, else the architecture."""
+    """The model of the processor on Linux, else the architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""A server as a child process: started, waited for, ended."""
+"""Runs a server as a child process: starts it, waits for it, and ends it."""
 
 import http.client
 import os
@@ -19,11 +19,11 @@ STOP_SECONDS = 15.0
 
 
 PORTS = range(10_000, 32_000)
-"""Below those that systems give to connections: such a port could be taken by one before a server listens on it."""
+"""Ports below those that systems give to connections, which could take a port before a server listens on it."""
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, and that is unlikely to be chosen by anybody else meanwhile."""
+    """A port that was just free, and that others are unlikely to take meanwhile."""
     while True:
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port := SystemRandom().choice(PORTS)))
@@ -34,10 +34,10 @@ def free_port() -> int:
 def serving(
     command: Sequence[str], *, environment: Mapping[str, str], directory: Path, ready: Callable[[], bool]
 ) -> Iterator[int]:
-    """Run `command` in `directory` until the block ends; enter it, with the process id, once `ready` returns true.
+    """Run `command` in `directory` during the block, which begins with the process id when `ready` returns true.
 
-    The child sees only PATH, HOME and `environment`: what somebody has exported changes no result. Its output goes to
-    a file in `directory`, whose end is quoted if it does not come up.
+    The child sees only PATH, HOME and `environment`, so that other variables cannot change a result. Its output goes to
+    a file in `directory`, whose end is quoted if the server does not come up.
     """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     name = Path(command[0]).name
@@ -49,7 +49,7 @@ def serving(
             cwd=directory,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group of its own, so that _end reaches what it starts
+            start_new_session=True,  # its own process group, so that _end reaches its children
         )
     try:
         if not _comes_up(child, ready):
@@ -61,7 +61,7 @@ def serving(
 
 
 def _comes_up(child: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bool:
-    """Wait until `ready` returns true; False if the child ends, or START_SECONDS pass, before that."""
+    """Wait until `ready` returns true. Returns False if the child ends or START_SECONDS pass before that."""
     deadline = time.monotonic() + START_SECONDS
     while child.poll() is None and time.monotonic() < deadline:
         if ready():
@@ -71,7 +71,7 @@ def _comes_up(child: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bool
 
 
 def listens(port: int) -> bool:
-    """Whether something accepts connections to `port` of this machine."""
+    """Whether a process accepts connections on `port` of this machine."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except OSError:
@@ -93,7 +93,7 @@ def answers(url: str, status: int) -> bool:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child to end; end it and whatever it started if it has not after STOP_SECONDS."""
+    """Ask the child to end. After STOP_SECONDS, kill it and its children."""
     child.terminate()
     try:
         child.wait(STOP_SECONDS)

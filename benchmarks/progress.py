@@ -1,4 +1,4 @@
-"""A bar on standard error, for what takes minutes."""
+"""A progress bar on standard error, for work that takes minutes."""
 
 import sys
 import time
@@ -8,12 +8,16 @@ from contextlib import contextmanager
 WIDTH = 30
 
 SECONDS = 0.5
-"""Between two drawings of it; where nobody watches, ten times as many, each on a line of its own."""
+"""The seconds between two drawings. If standard error is no terminal, there are ten times as many, and each drawing is
+a line."""
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how much of `total` is done, and how fast; the block calls with what is done in all."""
+    """Show how much of `total` is done, and how fast.
+
+    The block calls the yielded function with the amount done so far.
+    """
     started, watched = time.perf_counter(), sys.stderr.isatty()
     drawn = started
 

@@ -1,7 +1,7 @@
-"""Publishing beside webhook subscriptions: none, a thousand that do not match, a thousand of which one matches.
+"""Publishing with webhook subscriptions: none, a thousand that do not match, and a thousand of which one matches.
 
-Noise is shared: the cases take turns, in changing order, against one PostgreSQL, and the median of the rounds is
-printed. The subscription that matches lives for its run alone, so that no other run pays for its deliveries.
+The cases share noise: they take turns in changing order with one PostgreSQL, and the median of the rounds is printed.
+The subscription that matches exists only during its run, so that no other run pays for its deliveries.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class Receiver:
         self.received = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         with suppress(OSError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             self.received += 1
@@ -55,7 +55,7 @@ class Receiver:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `publish`."""
+    """Declare the arguments of `publish`."""
     parser.add_argument("--subscriptions", type=int, default=1000, help="of the workspace that has some (%(default)s)")
     parser.add_argument("--seconds", type=int, default=6, help="length of a run, after its warm-up (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each case and operation (%(default)s)")
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print one table."""
-    machine.program("wrk")  # before anything is started
+    machine.program("wrk")  # fails before anything is started
     with ExitStack() as stack:
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         cluster = stack.enter_context(database.cluster())
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _measure(operation: str, case: str, server: Contestant, receiver: Receiver, seconds: int) -> Load:
-    """One run, after a warm-up that nobody looks at (except for its failures)."""
+    """Measure one run, after a warm-up of which only failures count."""
     request = CALLS[operation].request([])
     before = receiver.received
     if case != "none":
@@ -112,7 +112,7 @@ def _measure(operation: str, case: str, server: Contestant, receiver: Receiver, 
 
 
 def _subscribe(server: Contestant, type_: str, url: str) -> str:
-    """A new subscription's id."""
+    """Create a subscription, and return its id."""
     return str(_call(server, "subscriptions.create", {"eventTypes": [type_], "webhookUrl": url})["subscriptionId"])
 
 
@@ -126,7 +126,7 @@ def _call(server: Contestant, name: str, value: object) -> Any:
 
 @contextmanager
 def _receiving() -> Iterator[Receiver]:
-    """A receiver in a thread of its own, until the end of the block."""
+    """Run a receiver in a thread during the block."""
     receiver, loop, listens = Receiver(), asyncio.new_event_loop(), threading.Event()
 
     async def start() -> None:
@@ -155,7 +155,7 @@ def _figures(load: Load) -> str:
 
 
 def _table(results: Results) -> Iterator[str]:
-    """Medians, one line per operation; a ratio is to the rate without subscriptions."""
+    """The medians, one line for each operation. A ratio compares with the rate without subscriptions."""
     columns = "".join(f"{described:>18}{'p99 ms':>9}{'ratio':>8}" for described in CASES.values())
     yield f"{'req/s':16}{columns}"
     for operation, described in OPERATIONS.items():

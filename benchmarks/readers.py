@@ -1,6 +1,6 @@
-"""Readers of a live stream: many sockets in one process, which does so little that it measures the server.
+"""Readers of a live stream: many sockets in one process, which does so little work that the server is measured.
 
-`Readers` runs this module as that process. It asks with HTTP/1.0, whose answers come as they are, without chunks.
+`Readers` runs this module as that process. It uses HTTP/1.0, whose answers are not chunked.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ DRAIN_SECONDS = 20.0
 """How long readers may take to receive the last event."""
 
 LINGER_SECONDS = 0.3
-"""How long they listen after it, for what should not come."""
+"""How long readers listen after the last event, for events that should not come."""
 
 CONNECTING_AT_ONCE = 50
 
@@ -34,19 +34,19 @@ CONNECTED = "connected"
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What the process is to do, as its argument says."""
+    """The task of the process, from its argument."""
 
     url: str
     token: str
     readers: int
     field: str
-    """The field of an event whose number says which one it is."""
+    """The field of an event with its number."""
     file: str
-    """Where the receipts go."""
+    """The path of the file for the receipts."""
 
 
 class Receipts(msgspec.Struct, frozen=True):
-    """What one reader received, in its order: the events' numbers, and when, by the machine's monotonic clock."""
+    """The numbers of the events that one reader received, in order, and the times by the monotonic clock."""
 
     numbers: Sequence[int]
     at_ns: Sequence[int]
@@ -60,7 +60,7 @@ class _Written(msgspec.Struct, frozen=True):
 
 
 class Readers:
-    """The process at work."""
+    """The running process of the readers."""
 
     def __init__(self, process: subprocess.Popen[str], file: Path) -> None:
         """`process` has connected all its readers."""
@@ -69,7 +69,10 @@ class Readers:
         self._file = file
 
     def receipts(self, events: int) -> list[Receipts]:
-        """Wait until each reader has had that many events, or DRAIN_SECONDS; end the process and tell what each had."""
+        """Wait until each reader has received `events` events, or DRAIN_SECONDS.
+
+        End the process, and return the receipts.
+        """
         try:
             self._process.communicate(f"{events}\n", timeout=DRAIN_SECONDS + 30)
         except subprocess.TimeoutExpired:
@@ -82,7 +85,7 @@ class Readers:
 
 @contextmanager
 def reading(url: str, token: str, readers: int, *, field: str) -> Iterator[Readers]:
-    """Open that many readers of the subscription at `url`; the block is entered when all of them listen."""
+    """Open so many readers of the subscription at `url`. The block begins when all of them listen."""
     with tempfile.TemporaryDirectory(prefix="bench-readers-") as folder:
         file = Path(folder, "receipts")
         task = msgspec.json.encode(Task(url, token, readers, field, str(file))).decode()
@@ -126,7 +129,7 @@ class _Reader(asyncio.Protocol):
             self.listening.set_exception(ConnectionError(f"{self._rest[:500]!r} {error or ''}"))
 
     async def listen(self, host: str, port: int, request: bytes) -> Self:
-        """Connect and ask, until the server says that it is connected."""
+        """Connect and subscribe, and wait until the server says that it is connected."""
         transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, host, port)
         transport.write(request)
         await self.listening
@@ -134,7 +137,7 @@ class _Reader(asyncio.Protocol):
 
 
 async def _read(task: Task) -> list[_Written]:
-    """Open the readers, say so, and answer what they received when the process is told how much that should be."""
+    """Open the readers, report that, and return what they received when the process is told how much to wait for."""
     parts = urlsplit(task.url)
     host, port = parts.hostname or "", parts.port or 80
     target = parts.path + (f"?{parts.query}" if parts.query else "")

@@ -1,4 +1,4 @@
-"""The figures of a run: as a table, as JSON, and beside those of another run."""
+"""The figures of a run: as a table, as JSON, and compared with those of another run."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,23 +10,23 @@ from benchmarks.errors import Missing
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What one kind of call showed on one server; None where a figure has no meaning or cannot be known."""
+    """The figures of one kind of call on one server; None if a figure has no meaning or is unknown."""
 
     calls_per_second: float
     p50_ms: float
     p99_ms: float
     server_us: float
-    """Microseconds of processor time a call, of the server's processes."""
+    """Microseconds of the server's processor time for each call."""
     database_us: float | None
     wal_bytes: float | None
-    """Bytes of WAL for each event that was appended."""
+    """Bytes of WAL for each appended event."""
     disk_bytes: float | None
     group: float | None
-    """Events that were stored in one transaction, on average."""
+    """The average number of events in one transaction."""
 
     @property
     def total_us(self) -> float:
-        """Microseconds of processor time a call."""
+        """Microseconds of all processor time for each call."""
         return self.server_us + (self.database_us or 0.0)
 
     @classmethod
@@ -46,7 +46,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(file: Path) -> Report:
-    """The report that an earlier run wrote; Missing if it cannot be read."""
+    """Read the report of an earlier run. Raises Missing if it cannot be read."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Report)
     except (OSError, msgspec.MsgspecError) as error:
@@ -75,7 +75,7 @@ def table(report: Report) -> Iterator[str]:
 
 
 def comparison(before: Report, after: Report) -> Iterator[str]:
-    """What changed, for each call and server that both runs have."""
+    """The changes for each call and server that both runs have."""
     yield ""
     if before.machine != after.machine:
         yield f"Another machine then: {', '.join(f'{name} {value}' for name, value in before.machine.items())}"
@@ -99,7 +99,7 @@ def _number(value: float | None) -> str:
 
 
 def _change(old: float | None, new: float | None) -> str:
-    """Two figures and their ratio; a ratio below 1 is a smaller figure now."""
+    """Two figures and their ratio. If the ratio is below 1, the figure is smaller now."""
     if not old or new is None:
         return "-"
     return f"{old:,.0f} -> {new:,.0f} {new / old:5.2f}x"

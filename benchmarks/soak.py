@@ -1,6 +1,6 @@
-"""Many readers of one server for a while: each must get every event once, in order. Prints their lag and its memory.
+"""Many readers of one server for some time: each must get every event once and in order.
 
-Run by `make soak`; it needs neither node nor wrk.
+It prints their lag and the server's memory. `make soak` runs it; it needs neither node nor wrk.
 """
 
 import argparse
@@ -19,7 +19,7 @@ MIB = 2**20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `soak`."""
+    """Declare the arguments of `soak`."""
     parser.add_argument("--readers", type=int, default=500, help="open streams (%(default)s)")
     parser.add_argument("--writers", type=int, default=4, help="connections that log (%(default)s)")
     parser.add_argument("--rate", type=int, default=20, help="events a second, of all writers (%(default)s)")
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run it and print what it showed; BenchmarkError where a reader lost, doubled or misplaced an event."""
+    """Run it and print the result. Raises BenchmarkError if a reader lost, doubled or misplaced an event."""
     events = arguments.rate * arguments.seconds
     with ExitStack() as stack:
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
@@ -76,6 +76,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _memory(pid: int) -> int:
-    """The resident bytes of a server's processes."""
+    """The resident memory of a server's processes, in bytes."""
     server = psutil.Process(pid)
     return int(sum(process.memory_info().rss for process in (server, *server.children(recursive=True))))

@@ -1,4 +1,4 @@
-"""Just enough of a tRPC client to seed a server, and to see that it answers rightly before its speed is measured."""
+"""A minimal tRPC client that seeds a server, and checks its answers before its speed is measured."""
 
 import http.client
 from typing import Any
@@ -20,19 +20,19 @@ class Client:
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
 
     def query(self, name: str, value: object) -> Any:
-        """Call a procedure; returns its output."""
+        """Call a procedure, and return its output."""
         return self._call("GET", f"{name}?input={quote(msgspec.json.encode(value))}", name, None)
 
     def mutation(self, name: str, value: object) -> Any:
-        """Call a procedure; returns its output."""
+        """Call a procedure, and return its output."""
         return self._call("POST", name, name, msgspec.json.encode(value))
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _call(self, method: str, target: str, name: str, body: bytes | None) -> Any:
-        """One exchange; anything but 200 is an error that quotes the answer."""
+        """Make one exchange. Any status but 200 is an error that quotes the answer."""
         self._connection.request(method, f"{self._mount}/{target}", body, self._headers)
         response = self._connection.getresponse()
         answer = response.read()

@@ -1,7 +1,7 @@
 """UmaDB, a durable event store in Rust that groups appends: a peer for `events.log` and `events.logBatch` only.
 
-It stores the bytes that it is sent. It neither checks them, nor a token, nor links and signs events. Its packages are
-installed on demand into a folder of their own, and never into `.venv`: they need glibc 2.34.
+It stores the bytes that it gets, without checking them or a token, and without linking or signing events. Its packages
+are installed on demand into their own folder, never into `.venv`, because they need glibc 2.34.
 """
 
 import shutil
@@ -27,7 +27,7 @@ ENVIRONMENT = {"PYTHONPATH": str(INSTALLED), "PYTHONDONTWRITEBYTECODE": "1"}
 
 @contextmanager
 def umadb(workspace: Path) -> Iterator[Contestant]:
-    """Run its server with the settings it ships with, on an empty log; Missing if it cannot be installed here."""
+    """Run its server with its default settings, on an empty log. Raises Missing if it cannot be installed here."""
     _install()
     folder = workspace / "umadb"
     folder.mkdir()
@@ -39,14 +39,14 @@ def umadb(workspace: Path) -> Iterator[Contestant]:
 
 
 def append(server: Contestant, events: int, *, seconds: int) -> Load:
-    """Append so many events a call, over as many connections as wrk has."""
+    """Append `events` events with each call, over as many connections as wrk uses."""
     numbers = (str(CONNECTIONS), str(seconds), str(events))
     command = [sys.executable, str(HERE / "load.py"), server.url, *numbers, msgspec.json.encode(EVENT).decode()]
     return measured_by(command, ENVIRONMENT, what=f"umadb at {server.url}", folder=HERE)
 
 
 def _install() -> None:
-    """Install exactly what the lock file names, unless that has been done."""
+    """Install exactly the packages of the lock file, if they are not installed yet."""
     wanted, done = HERE / "requirements.txt", INSTALLED / ".done"
     if done.exists() and done.stat().st_mtime >= wanted.stat().st_mtime:
         return

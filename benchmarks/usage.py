@@ -1,4 +1,4 @@
-"""What a server and its database have used: processor time, WAL and disk, and the transactions of appended events."""
+"""Measures what a server and its database have used: processor time, WAL, disk, and transactions of appended events."""
 
 import urllib.request
 
@@ -10,7 +10,10 @@ from benchmarks.database import Cluster
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums since the processes started. `commits` are transactions that stored `events`, as the server counts them."""
+    """Sums since the processes started.
+
+    `commits` are the transactions that stored `events`, as the server counts them.
+    """
 
     server_seconds: float
     database_seconds: float = 0.0
@@ -20,7 +23,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     commits: float = 0.0
 
     def since(self, before: "Usage") -> "Usage":
-        """What was used between the two."""
+        """What was used since `before`."""
         fields = self.__struct_fields__
         return Usage(**{name: getattr(self, name) - getattr(before, name) for name in fields})
 
@@ -30,7 +33,7 @@ def used(server: Contestant, cluster: Cluster | None) -> Usage:
     events, commits = _commits(server)
     if cluster is None:
         return Usage(server_seconds=_seconds(server.pid))
-    # The processes first, so that what the questions below cost is outside of what is measured.
+    # The processes first, so that the cost of the queries below is not measured.
     server_seconds, database_seconds = _seconds(server.pid), _seconds(cluster.pid)
     wal_bytes, disk_bytes = cluster.written(server.database)
     return Usage(
@@ -44,20 +47,20 @@ def used(server: Contestant, cluster: Cluster | None) -> Usage:
 
 
 def _seconds(pid: int) -> float:
-    """Processor seconds of a process and of all that it started, those that have ended included."""
+    """The processor seconds of a process and of all its children, including those that have ended."""
     process = psutil.Process(pid)
     seconds = 0.0
     for each in (process, *process.children(recursive=True)):
         try:
             times = each.cpu_times()
         except psutil.NoSuchProcess:
-            continue  # its parent has its time as soon as it is waited for
+            continue  # its parent has its time as soon as it reaps it
         seconds += times.user + times.system + times.children_user + times.children_system
     return seconds
 
 
 def _commits(server: Contestant) -> tuple[float, float]:
-    """The events that the server has appended, and in how many transactions; a peer does not count them."""
+    """How many events the server has appended, and in how many transactions. A peer does not count them."""
     if server.name != "ours":
         return 0.0, 0.0
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=60) as answer:  # noqa: S310 - our own URL

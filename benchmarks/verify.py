@@ -1,8 +1,9 @@
-"""Verifying an export, by the server's own code and by `clients/verify/verify.mjs`, beside the signatures alone.
+"""Verifying an export by the server's own code and by `clients/verify/verify.mjs`, compared with signatures only.
 
-Each reads a file from the disk and decodes it. The bare limit is what the same runtime does to Ed25519 signatures when
-it does nothing else: PyNaCl on one core, or on each, and node's WebCrypto with as many under way as the verifier has.
-`synap verify` on all cores counts from its start, on a larger file (`--events 1000000`). Needs node.
+Each verifier reads a file from the disk and decodes it. The limit is how fast the same runtime verifies Ed25519
+signatures if it does nothing else: PyNaCl on one core or on all, and node's WebCrypto with as many signatures at once
+as the verifier. `synap verify` on all cores is timed from its start, on a larger file (`--events 1000000`). It needs
+node.
 """
 
 import argparse
@@ -50,18 +51,18 @@ for (let at = 0; at < signed.length; at += 100) {
 }
 console.log((performance.now() - began) / 1000);
 """
-"""Prints the seconds that it takes to verify the signatures in a file."""
+"""A script that prints the seconds that node takes to verify the signatures in a file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `verify`."""
+    """Declare the arguments of `verify`."""
     parser.add_argument("--events", type=int, default=100_000, help="in the export for all cores (%(default)s)")
     parser.add_argument("--sample", type=int, default=20_000, help="in the export for one core and node (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts (%(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure and print one table; BenchmarkError where the export does not verify."""
+    """Measure and print one table. Raises BenchmarkError if the export does not verify."""
     node = machine.program("node")
     events, rounds = arguments.sample, arguments.rounds
     bundle = _bundle(events)
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _bundle(events: int) -> Record:
-    """The export of a log with one client's event over and over, each with its own salt and id."""
+    """The export of a log that repeats one client's event, each time with its own salt and id."""
     log = Log()
     data, metadata = (canonical(msgspec.json.encode(EVENT[name]), name).decode() for name in ("data", "metadata"))
     body = Body(user_id="u1", source="api", data=data, metadata=metadata)
@@ -141,7 +142,7 @@ def _verify_here(file: Path) -> None:
 
 
 def _verify_long(file: Path) -> tuple[float, int]:
-    """Seconds, and the bytes of memory that the command and its processes held together."""
+    """Verify a file with the command. Returns the seconds, and the maximum memory of its processes in bytes."""
     began, held, ended = time.perf_counter(), [0], threading.Event()
     command = [str(Path(sys.executable).with_name("synap")), "verify", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -157,7 +158,7 @@ def _verify_long(file: Path) -> tuple[float, int]:
 
 
 def _watch(command: psutil.Process, held: list[int], ended: threading.Event) -> None:
-    """Note the most memory that the command and its processes have at once."""
+    """Record the maximum memory of the command and its processes."""
     while not ended.wait(WATCH_SECONDS):
         with suppress(psutil.Error):
             processes = [command, *command.children(recursive=True)]
@@ -172,7 +173,7 @@ def _output(command: list[str]) -> str:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    """Seconds."""
+    """The seconds that some work takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -1,7 +1,7 @@
-"""Hostile callers: what each costs everybody else. Prints the longest freeze, the memory, and a neighbour's pace.
+"""Hostile callers, and their cost for all others: the longest freeze, the memory, and the pace of a neighbour.
 
-Every attack runs against a server of its own, on loopback, bounded in count and time. A freeze is the longest wait for
-`GET /healthz` meanwhile.
+Every attack runs against its own server on loopback, bounded in count and time. A freeze is the longest wait for `GET
+/healthz` meanwhile.
 """
 
 import argparse
@@ -22,16 +22,16 @@ from benchmarks.hostile.watch import Watched, idle_bytes, watching
 MIB = 2**20
 
 IDLE_SECONDS = 3.0
-"""How long the neighbour works without an attack, for the pace to compare with."""
+"""How long the neighbour works without an attack, to measure its normal pace."""
 
 MAX_FREEZE_MS = 250
 MAX_MEMORY_MIB = 400
 MIN_PACE = 0.5
-"""What `--check` demands."""
+"""The minimum pace of the neighbour that `--check` accepts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what may be said after `hostile`."""
+    """Declare the arguments of `hostile`."""
     parser.add_argument("attack", nargs="*", choices=[*ATTACKS, []], help="which attacks; all by default")
     parser.add_argument("--scale", type=float, default=1.0, help="how many of everything (%(default)s)")
     parser.add_argument("--check", action="store_true", help="exit code 1 if an attack exceeds its bounds")
@@ -60,24 +60,24 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 class Found(Watched, frozen=True, kw_only=True):
-    """What one attack did."""
+    """The effects of one attack."""
 
     memory_bytes: int
-    """The most that the server's processes held above what they held before."""
+    """The maximum memory of the server's processes above their memory before the attack."""
     write_pace: float
     read_pace: float
     answers: str
 
     @property
     def is_bounded(self) -> bool:
-        """Whether the others hardly noticed."""
+        """Whether the attack hardly affected the others."""
         pace = min(self.write_pace, self.read_pace)
         return self.freeze_ms <= MAX_FREEZE_MS and self.memory_bytes <= MAX_MEMORY_MIB * MIB and pace >= MIN_PACE
 
 
 @contextmanager
 def target(cluster: Cluster, workspace: Path, name: str) -> Iterator[Target]:
-    """A server of its own, with an attacker's key and a neighbour's."""
+    """Run a server with the keys of an attacker and a neighbour."""
     cluster.create_database(name)
     with our_process(cluster, workspace, name, SETTINGS) as server, prepared(server, cluster, workspace, name) as made:
         yield made

@@ -1,4 +1,4 @@
-"""The attacks, by name. Each prepares what it sends and returns the attack itself, which returns what was answered."""
+"""The attacks, by name. Each function prepares what it sends, and returns the attack, which returns the outcomes."""
 
 import gzip
 import time
@@ -45,7 +45,7 @@ UNKNOWN = "synap_sk_unknown"
 
 
 def frames_without_token(target: Target, scale: float) -> Strike:
-    """Messages of tiny calls on a socket that has shown no token, also as its `connectionParams`."""
+    """Messages of tiny calls on a socket without a token, also as its `connectionParams`."""
     small, large = (array(TINY, scaled(size * MIB, scale)) for size in (7, 58))
     numbers = array(b"1", scaled(30 * MIB, scale))
     deep = b"[" * scaled(30 * MIB, scale)
@@ -56,14 +56,14 @@ def frames_without_token(target: Target, scale: float) -> Strike:
 
 
 def frames_with_token(target: Target, scale: float) -> Strike:
-    """The same by somebody with a key, within the limit of a message."""
+    """Messages of tiny calls on a socket with a token, within the limit of a message."""
     contents = [array(TINY, scaled(7 * MIB, scale)), array(b"1", scaled(7 * MIB, scale)), b"[" * scaled(7 * MIB, scale)]
     jobs = [partial(message, target.url, "/trpc", [each] * 3, token=target.attacker) for each in contents]
     return lambda: in_turns(jobs)
 
 
 def large_lists(target: Target, scale: float) -> Strike:
-    """Batches of `events.list` whose events are large: read at once, slowly, and not at all."""
+    """Batches of `events.list` with large events, whose answers are read at once, slowly, or not at all."""
     log_large(target, scaled(33, scale))
     path = batch_path("events.list", [{"limit": 100}] * scaled(100, scale))
     call = {"method": "query", "params": {"path": "events.list", "input": {"limit": 100}}}
@@ -83,7 +83,7 @@ def large_lists(target: Target, scale: float) -> Strike:
 
 
 def large_bodies(target: Target, scale: float) -> Strike:
-    """Large bodies for small procedures, invalid in every place, by keys that may not, and without one."""
+    """Large bodies, invalid in every place, for small procedures: with keys without the scope, and without a key."""
     subscription = b'{"webhookUrl":"https://example.org","eventTypes":[%b]}' % inside(
         b'{"a":1}', scaled(8 * MIB, scale)
     )
@@ -117,7 +117,7 @@ def large_heads(target: Target, scale: float) -> Strike:
 
 
 def waiting_bodies(target: Target, scale: float) -> Strike:
-    """Connections that send all of a large body but its last byte, and wait."""
+    """Connections that send a large body without its last byte, and wait."""
     sent = b"x" * scaled(8 * MIB - 1, scale)
     contents = [
         head("POST", path, token, Content_Type="application/json", Content_Length=len(sent) + 1) + sent
@@ -134,7 +134,7 @@ def waiting_bodies(target: Target, scale: float) -> Strike:
 
 
 def slow_heads(target: Target, scale: float) -> Strike:
-    """Connections that never end their head, and sockets that never say who they are."""
+    """Connections that never end their head, and sockets that never send a token."""
     upgrade = head(
         "GET",
         "/trpc?connectionParams=1",
@@ -155,7 +155,7 @@ def slow_heads(target: Target, scale: float) -> Strike:
 
 
 def streams_with_filters(target: Target, scale: float) -> Strike:
-    """Streams whose filters look through all of an event, and events that are large."""
+    """Streams whose filters search whole events, and large events."""
     wanted = {"OR": [{"data.title": {"contains": f"{'a' * 50}{at}"}} for at in range(98)]}
     stream = head("GET", query_path("events.stream", {"filter": wanted}), target.attacker, Accept="text/event-stream")
     client = target.client
@@ -172,7 +172,7 @@ def streams_with_filters(target: Target, scale: float) -> Strike:
 
 
 def nested_searches(target: Target, scale: float) -> Strike:
-    """Searches that no index serves, from many connections of one workspace, while the neighbour searches too."""
+    """Searches that no index serves, over many connections of one workspace, while the neighbour searches too."""
     log_many(target, scaled(20_000, scale))
     some: dict[str, Any] = {"data.title": {"contains": "zz"}}
     for _ in range(2):
@@ -192,7 +192,7 @@ def nested_searches(target: Target, scale: float) -> Strike:
 
 
 def many_filters(target: Target, scale: float) -> Strike:
-    """As many different filters as can be, whose plans the database may remember."""
+    """As many different filters as possible, whose plans the database may cache."""
     numbers = count()
 
     def ask() -> str:
@@ -212,7 +212,7 @@ def many_filters(target: Target, scale: float) -> Strike:
 
 
 def webhook_tests(target: Target, scale: float) -> Strike:
-    """Batches of `subscriptions.test` at a host that answers slowly."""
+    """Batches of `subscriptions.test` to a host that answers slowly."""
     calls = scaled(100, scale)
     client = target.client
 
@@ -230,7 +230,7 @@ def webhook_tests(target: Target, scale: float) -> Strike:
 
 
 def idle_subscriptions(target: Target, scale: float) -> Strike:
-    """Nothing: a thousand workspaces with ten webhooks each, and no event."""
+    """No calls: a thousand workspaces with ten webhooks each, and no event."""
     subscribe_all(target, scaled(1000, scale), 10)
 
     def strike() -> Outcomes:
@@ -244,7 +244,7 @@ def idle_subscriptions(target: Target, scale: float) -> Strike:
 
 
 def large_pages(target: Target, scale: float) -> Strike:
-    """Pages of events with large metadata, at the doors that write an event in words of their own."""
+    """Pages of events with large metadata, at the doors that have their own form of an event."""
     log_described(target, scaled(26, scale))
     paths = ("/v1/events?limit=100", "/api/events?limit=100", "/ledger/v1/events?limit=100")
     asked = partial(request, target.url, "GET", token=target.attacker)
@@ -254,7 +254,7 @@ def large_pages(target: Target, scale: float) -> Strike:
 
 
 def compressed_bodies(target: Target, scale: float) -> Strike:
-    """Small bodies that become large when they are decoded, once and twice."""
+    """Small bodies that become large when they are decompressed, once or twice."""
     bomb = gzip.compress(b" " * scaled(200 * MIB, scale))
     jobs = []
     for body, coding in ((bomb, "gzip"), (gzip.compress(bomb), "gzip, gzip")):
@@ -266,7 +266,7 @@ def compressed_bodies(target: Target, scale: float) -> Strike:
 
 
 def unknown_tokens(target: Target, scale: float) -> Strike:
-    """Calls with tokens that nobody has, each another one."""
+    """Calls with unknown tokens, all different."""
     numbers = count()
 
     def ask() -> str:
@@ -304,7 +304,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 def _often(ask: Job, who: str, times: int, answered: Counter[str]) -> str:
-    """Ask so often, and count the answers under a name."""
+    """Call `times` times, and count the answers by name."""
     for _ in range(times):
         answered[f"{who} {ask()}"] += 1
     return who

@@ -1,4 +1,4 @@
-"""How an attacker calls: prepared bytes, many at once, each outcome as a word."""
+"""The calls of an attacker: prepared bytes, many at once, and a word for each outcome."""
 
 import http.client
 import socket
@@ -18,10 +18,10 @@ PATIENCE_SECONDS = 30
 """How long an attacker waits for an answer."""
 
 SILENCE_SECONDS = 2
-"""After so long without a message nothing more is expected on a socket."""
+"""A socket that is silent for so long is expected to send nothing more."""
 
 FRAGMENT_BYTES = 2**22
-"""Messages of a socket are sent in parts: servers limit a frame more than a message."""
+"""The size of the parts of a socket's message, because servers limit frames more than messages."""
 
 
 def at_once(jobs: Sequence[Job]) -> Outcomes:
@@ -39,14 +39,14 @@ def request(
     url: str, method: str, target: str, *, token: str | None = None, body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> str:  # fmt: skip
-    """One request on a connection of its own; its status, or how it was lost."""
+    """Make one request on its own connection. Returns its status, or how it was lost."""
     given = {"content-type": "application/json", **(headers or {})}
     if token is not None:
         given["authorization"] = f"Bearer {token}"
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE_SECONDS)
     try:
-        with suppress(ConnectionError):  # refused before the body was read: the answer is there
+        with suppress(ConnectionError):  # rejected before the body was read: the answer can still be read
             connection.request(method, target, body, given)
         response = connection.getresponse()
         while response.read(2**16):
@@ -60,7 +60,7 @@ def request(
 
 
 def raw(url: str, content: bytes) -> socket.socket:
-    """A connection on which so much was sent, and nothing read."""
+    """Open a connection, send `content`, and read nothing."""
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_SECONDS)
     with suppress(OSError):
@@ -70,7 +70,7 @@ def raw(url: str, content: bytes) -> socket.socket:
 
 @contextmanager
 def open_connections(url: str, contents: Sequence[bytes]) -> Iterator[list[socket.socket]]:
-    """Connections on which something was sent, until the end of the block."""
+    """Open connections during the block, and send one of the `contents` on each."""
     opened: list[socket.socket] = []
     try:
         with ThreadPoolExecutor(32) as pool:
@@ -82,7 +82,7 @@ def open_connections(url: str, contents: Sequence[bytes]) -> Iterator[list[socke
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the server still waits for more on it, and has answered nothing."""
+    """Whether the server still waits for more on a connection, and has sent no answer."""
     connection.settimeout(0.01)
     try:
         connection.recv(1)
@@ -94,7 +94,10 @@ def is_open(connection: socket.socket) -> bool:
 
 
 def message(url: str, target: str, contents: Sequence[bytes], *, token: str | None = None) -> str:
-    """Send messages on a socket, and read until it is closed or silent; the close code and the count of answers."""
+    """Send messages on a socket, and read until it is closed or silent.
+
+    Returns the close code and the count of answers.
+    """
     answers = 0
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     try:
@@ -124,7 +127,7 @@ def message(url: str, target: str, contents: Sequence[bytes], *, token: str | No
 
 
 def status(connection: socket.socket) -> str:
-    """The status of what was answered on a connection, or why there is none."""
+    """The status of the answer on a connection, or why there is none."""
     try:
         return connection.recv(12)[9:].decode("latin-1") or "closed"
     except OSError as lost:

@@ -1,4 +1,4 @@
-"""What attackers send, and what they store first."""
+"""The data that attackers send, and the events that they store first."""
 
 from typing import Any
 from urllib.parse import quote
@@ -12,12 +12,12 @@ JSON = msgspec.json.encode
 
 
 def scaled(number: int, scale: float) -> int:
-    """So many, and one at least."""
+    """`number` times `scale`, but at least 1."""
     return max(1, round(number * scale))
 
 
 def inside(element: bytes, size: int) -> bytes:
-    """So many of an element, by comma, that they have about `size` bytes."""
+    """An element repeated with commas, up to about `size` bytes."""
     return b",".join([element] * (size // (len(element) + 1)))
 
 
@@ -27,7 +27,7 @@ def array(element: bytes, size: int) -> bytes:
 
 
 def event(number: int, size: int) -> dict[str, Any]:
-    """An event whose title has so many characters."""
+    """An event whose title has `size` characters."""
     return {"type": "call.ended", "source": "system", "data": {"title": f"{number} {'x' * size}"}}
 
 

@@ -1,4 +1,4 @@
-"""A host that webhooks are posted to: it counts how many posts are under way at once."""
+"""A receiver of webhooks that counts how many posts run at once."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers every post after a while."""
+    """A receiver that answers every post after some time."""
 
     daemon_threads = True
     request_queue_size = 1024
@@ -21,11 +21,11 @@ class Receiver(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where to post."""
+        """The URL to post to."""
         return f"http://127.0.0.1:{self.server_address[1]}/"
 
     def count(self, change: int) -> None:
-        """One post more, or less."""
+        """Count the beginning or the end of a post."""
         with self.counting:
             self.under_way += change
             self.most = max(self.most, self.under_way)
@@ -46,12 +46,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.count(-1)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def receiving(answer_after_seconds: float) -> Iterator[Receiver]:
-    """A receiver, until the end of the block."""
+    """Run a receiver during the block."""
     receiver = Receiver(answer_after_seconds)
     thread = threading.Thread(target=receiver.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""What an attack does to the database, and what it finds there."""
+"""Prepares the database for an attack, and measures its effects there."""
 
 import psutil
 import psycopg
@@ -18,21 +18,21 @@ BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'synap ser
 
 
 def blocks(connection: psycopg.Connection) -> int:
-    """How many blocks of the tables of webhooks the database has looked at, by its own count."""
+    """How many blocks of the webhooks' tables the database has read, by its own statistics."""
     connection.execute("SELECT pg_stat_clear_snapshot()")
     [(found,)] = connection.execute(BLOCKS)
     return int(found)
 
 
 def backends_bytes(target: Target) -> int:
-    """What the server's connections hold in the database's processes, without what they share."""
+    """The memory of the database processes of the server's connections, without shared memory."""
     with target.connect() as connection:
         pids = [row[0] for row in connection.execute(BACKENDS)]
     return int(sum(psutil.Process(pid).memory_full_info().uss for pid in pids))
 
 
 def subscribe_all(target: Target, workspaces: int, each: int) -> None:
-    """So many workspaces with so many webhooks: copies of one."""
+    """Create `workspaces` workspaces with `each` webhooks, as copies of one."""
     made = target.client.mutation(
         "subscriptions.create", {"webhookUrl": "http://127.0.0.1:9/", "eventTypes": ["never.logged"]}
     )

@@ -1,4 +1,4 @@
-"""The server under attack, and who calls it."""
+"""The server under attack, and its callers."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ SETTINGS = {
     "SYNAP_WEBHOOK_ALLOW_HTTP": "true",
     "SYNAP_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
 }
-"""What an attack needs to reach its own receiver on loopback."""
+"""The settings with which webhooks reach the attack's own receiver on loopback."""
 
 SCOPES = ["events:read", "events:write", "subscriptions:manage", "ledger:read"]
 
@@ -33,16 +33,16 @@ class Target(Struct, frozen=True, kw_only=True):
     pid: int
     database_url: str
     attacker: str
-    """May all but administer its own workspace."""
+    """It may do everything in its own workspace, except administer it."""
     reader: str
-    """May read events of the attacker's workspace."""
+    """It may read events of the attacker's workspace."""
     neighbour: str
     event_id: str
-    """An event of the neighbour's."""
+    """The id of an event of the neighbour."""
 
     @property
     def client(self) -> Client:
-        """A connection of the attacker's."""
+        """A client of the attacker."""
         return Client(f"{self.url}/trpc", self.attacker)
 
     def connect(self) -> psycopg.Connection:
@@ -52,7 +52,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def prepared(server: Contestant, cluster: Cluster, workspace: Path, name: str) -> Iterator[Target]:
-    """The server with two workspaces and their keys."""
+    """Prepare a server with two workspaces and their keys."""
     environment = {"SYNAP_DATABASE_URL": cluster.url(name), "SYNAP_DATA_DIR": str(workspace / f"synap-{name}")}
     synap = Path(sys.executable).parent / "synap"
     subprocess.run([synap, "workspaces", "create", NEIGHBOUR], env=environment, check=True, capture_output=True)

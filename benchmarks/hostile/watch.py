@@ -1,4 +1,4 @@
-"""Watching a server while it is attacked: its freezes, its memory, and the pace of a caller who does nothing wrong."""
+"""Watches a server while it is attacked: its freezes, its memory, and the pace of a well-behaved caller."""
 
 import http.client
 import multiprocessing
@@ -20,43 +20,43 @@ from benchmarks.hostile.target import Target
 from benchmarks.trpc import Client
 
 PAUSE_SECONDS = 0.005
-"""Between two questions of one watcher."""
+"""The pause between two requests of one watcher."""
 
 GIVEN_UP_SECONDS = 60
-"""A freeze that lasts longer is not waited for."""
+"""The watcher does not wait longer for a freeze to end."""
 
 
 class Watched(Struct, frozen=True, kw_only=True):
-    """What was seen."""
+    """The observations."""
 
     freeze_ms: float
     """The longest wait for `GET /healthz`."""
     most_bytes: int
-    """The most that the server's processes held: resident memory."""
+    """The maximum resident memory of the server's processes."""
     seconds: float
     writes: int
     reads: int
-    """What the neighbour did."""
+    """The calls of the neighbour."""
     refused: int
     """Calls of the neighbour that failed."""
 
     @property
     def writes_per_second(self) -> float:
-        """Its pace."""
+        """The neighbour's pace."""
         return self.writes / self.seconds
 
     @property
     def reads_per_second(self) -> float:
-        """Its pace."""
+        """The neighbour's pace."""
         return self.reads / self.seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """The members by name."""
+        """The observations by name."""
         return msgspec.structs.asdict(self)
 
 
 def idle_bytes(pid: int) -> int:
-    """What the server's processes hold now."""
+    """The memory of the server's processes now."""
     server = psutil.Process(pid)
     return int(sum(_resident(process) for process in (server, *server.children(recursive=True))))
 
@@ -68,7 +68,7 @@ class Watch:
         self._pipe = pipe
 
     def result(self) -> Watched:
-        """End watching."""
+        """Stop watching, and return the observations."""
         self._pipe.send(None)
         if not self._pipe.poll(GIVEN_UP_SECONDS + 30):
             raise BenchmarkError("The watchers did not end.")
@@ -78,7 +78,7 @@ class Watch:
 
 @contextmanager
 def watching(attacked: Target) -> Iterator[Watch]:
-    """Watch until the end of the block; ask for the result inside of it."""
+    """Watch during the block, within which the result must be requested."""
     ours, theirs = multiprocessing.Pipe()
     asked = (theirs, attacked.url, attacked.neighbour, attacked.pid, attacked.event_id)
     process = multiprocessing.get_context("spawn").Process(target=_watch, args=asked)
@@ -102,7 +102,7 @@ class _Watchers:
         self.refused = 0
 
     def probe(self, url: str) -> None:
-        """Ask for `/healthz`, again and again."""
+        """Request `/healthz` repeatedly."""
         parts = urlsplit(url)
         while not self.ended.is_set():
             asked = time.perf_counter()
@@ -118,13 +118,13 @@ class _Watchers:
             time.sleep(PAUSE_SECONDS)
 
     def weigh(self, pid: int) -> None:
-        """Look at the memory, again and again."""
+        """Measure the memory repeatedly."""
         while not self.ended.is_set():
             self.held.append(idle_bytes(pid))
             time.sleep(4 * PAUSE_SECONDS)
 
     def work(self, kind: str, call: Callable[[], object]) -> None:
-        """Call, again and again."""
+        """Call repeatedly."""
         while not self.ended.is_set():
             try:
                 call()
@@ -135,7 +135,7 @@ class _Watchers:
 
 
 def _watch(pipe: Connection, url: str, token: str, pid: int, event_id: str) -> None:
-    """What the process does."""
+    """Run the watchers in a process of their own."""
     watchers = _Watchers()
     writer, reader = (Client(f"{url}/trpc", token) for _ in range(2))
     threads = [

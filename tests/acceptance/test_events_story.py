@@ -1,4 +1,4 @@
-"""Each example of `docs/api/trpc.md`, sent over tRPC."""
+"""The examples of `docs/api/trpc.md` work over tRPC."""
 
 import json
 import re

@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 - no module of ours: another environment's Python runs it
+# ruff: noqa: INP001 - another environment's Python runs it
 """Appends to a UmaDB server from many threads for some seconds, and prints a line of JSON that `load.py` reads.
 
 It runs with UmaDB's packages on its path, and imports nothing of this project. Its arguments are the server's URL,
-connections, seconds, events an append, and the event as JSON.
+connections, seconds, events in each append, and the event as JSON.
 """
 
 import json
@@ -15,7 +15,7 @@ import umadb
 
 
 def main() -> None:
-    """Load the server and print what it showed."""
+    """Load the server, and print the result."""
     url, text = sys.argv[1], sys.argv[5]
     connections, seconds, events = map(int, sys.argv[2:5])
     event, data = json.loads(text), text.encode()
