@@ -9,11 +9,11 @@ ProcedureKind = Literal["query", "mutation", "subscription"]
 
 
 class ListProcedures(Input, frozen=True, kw_only=True):
-    """The input of `procedures.list`: it has no members, the answer lists every procedure."""
+    """The input of `procedures.list`. It has no members: the answer lists every procedure."""
 
 
 class ListMetadataKinds(Input, frozen=True, kw_only=True):
-    """The input of `metadata.kinds`: it has no members, the answer lists every kind."""
+    """The input of `metadata.kinds`. It has no members: the answer lists every kind."""
 
 
 class PossibleError(Output, frozen=True, kw_only=True):

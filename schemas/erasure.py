@@ -12,7 +12,7 @@ MAX_IDS = 1000
 
 
 class EraseEvents(Input, frozen=True, kw_only=True):
-    """Which events to erase: exactly one of `ids`, `userId` (all events of a user) and `subjectId` (all about it)."""
+    """Which events to erase: by exactly one of `ids`, `userId` (all of that user) and `subjectId` (all about it)."""
 
     ids: (
         Annotated[list[EventName], Meta(min_length=1, max_length=MAX_IDS, extra={"message": "must have 1 to 1000 ids"})]

@@ -197,7 +197,7 @@ class EventPage(Output, frozen=True, kw_only=True):
 
 
 class CaughtUp(Marker, frozen=True, kw_only=True):
-    """A marker: the stream has sent every event logged before it was opened. It resumes after `cursor`."""
+    """A marker: the stream has sent every event that was logged before it was opened. Resume after `cursor`."""
 
     caught_up: Literal[True]
     cursor: str

@@ -55,7 +55,7 @@ class ProveEvent(Input, frozen=True, kw_only=True):
 
 
 class ProveConsistency(Input, frozen=True, kw_only=True):
-    """The sizes of two checkpoints in events. `toSize`, of the later one, defaults to the size of the log now."""
+    """The sizes of two checkpoints, in events: `fromSize`, and `toSize` (default: the size of the log now)."""
 
     from_size: Count
     to_size: Count | None = None
@@ -107,7 +107,7 @@ class Rotation(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class SigningKey(_Shown, frozen=True, kw_only=True, rename=None):
-    """A signing key of the install, and the rotation that introduced it. The first key names the node and has none."""
+    """A signing key of the install, and the rotation that introduced it. The node's first key has no rotation."""
 
     kid: str
     rotation: Rotation | None = None
@@ -134,7 +134,7 @@ class SignedCheckpoint(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
-    """Proves that an event is in the tree of a checkpoint (RFC 6962, section 2.1.1). `proof` is hashes in base64.
+    """The proof that an event is in the tree of a checkpoint (RFC 6962, section 2.1.1). `proof` has hashes in base64.
 
     It contains the install's `keys`, so that anyone can verify it offline. The last key signed the checkpoint.
     """
@@ -147,7 +147,7 @@ class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
 
 
 class ConsistencyProof(_Shown, frozen=True, kw_only=True, rename=None):
-    """Proves that a tree extends an earlier one (RFC 6962, section 2.1.2). `proof` is hashes in base64.
+    """The proof that a tree extends an earlier one (RFC 6962, section 2.1.2). `proof` has hashes in base64.
 
     It contains the install's `keys`, so that anyone with the earlier checkpoint can verify it offline. The last key
     is the current one.

@@ -52,10 +52,9 @@ class CreateSubscription(Input, frozen=True, kw_only=True):
     """A webhook to register.
 
     It receives the events whose type matches one of the `eventTypes` and that match the `filter`. The server rejects a
-    `filter` with `parent` or `children`.
-    Without a `secret` the server makes one and returns it only in this answer. With `ordered` an event is sent only
-    after the delivery before it has ended. `startFrom` is `now` (the default), `beginning`, a time, or the id of an
-    event or a cursor after which to begin.
+    `filter` with `parent` or `children`. Without a `secret` the server makes one and returns it only in this answer.
+    With `ordered` the server sends an event only after the delivery before it has ended. `startFrom` is `now` (the
+    default), `beginning`, a time, or the id of an event or a cursor after which to begin.
     """
 
     event_types: EventTypes

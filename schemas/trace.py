@@ -23,7 +23,8 @@ Bound = Literal["depth", "limit"]
 class TraceEvent(Input, frozen=True, kw_only=True):
     """The event to begin with, by its UUID or its ledger id `evt_<hash>`, and how far to go.
 
-    The answer has at most `limit` other events (default 200), at most `depth` steps of causation away (default 64).
+    The answer has at most `limit` other events (default 200). They are at most `depth` steps of causation away
+    (default 64).
     """
 
     event_id: EventName
@@ -63,9 +64,9 @@ class TraceEnds(Output, frozen=True, kw_only=True):
 class Trace(Output, frozen=True, kw_only=True):
     """An event's causal tree and its correlation set. Each event appears once.
 
-    `ancestors` are the event's cause, the cause of that, and so on. `descendants` are its effects, level by level, the
-    effects of one event oldest first; the `causationId` of each is the `id` of its parent. `correlated` are the other
-    events with its `correlationId`, oldest first. `truncated` is present only if a bound cut a list.
+    `ancestors` are the event's cause, the cause of that, and so on. `descendants` are its effects, level by level; the
+    effects of one event are oldest first, and their `causationId` is its `id`. `correlated` are the other events with
+    its `correlationId`, oldest first. `truncated` is present only if a bound cut a list.
     """
 
     event: TracedEvent

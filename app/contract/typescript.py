@@ -59,7 +59,7 @@ _FOOTER = """\
 /** The published error codes: the `data.reason` of a failed call. */
 export type ErrorCode =%(reasons)s;
 
-/** What a failed call returns: the `shape` of a `TRPCClientError<AppRouter>`, which has its `data` too. */
+/** What a failed call returns: the `shape` of a `TRPCClientError<AppRouter>`. The error itself has `data` too. */
 export interface ErrorShape {
   /** A sentence for a person. */
   message: string;
@@ -77,6 +77,7 @@ export interface ErrorShape {
     hash?: string;
     /** How many seconds to wait before a retry, if a retry can help. */
     retryAfterSeconds?: number;
+    /** If it is unknown whether the events are stored: the ids to send in a retry. */
     ids?: string[];
   };
 }
@@ -95,7 +96,7 @@ _GENERIC_ROUTER = """\
 /**
  * Every procedure of the server.
  *
- * As `AppRouter<{ markers: true }>` its streams take `markers: true`, and yield markers between their values.
+ * The streams of `AppRouter<{ markers: true }>` accept `markers: true`, and then yield markers between their values.
  */
 export type AppRouter<TOptions extends { markers: boolean } = { markers: false }>"""
 
@@ -105,7 +106,7 @@ export type EventType = `${string}.${string}`;
 """
 
 _JSON_OBJECT = """\
-/** An object that JSON can say, also one whose type is an interface. No array is one. */
+/** An object that JSON can express. Its type may be an interface. An array does not fit. */
 export type JsonObject = Record<string, unknown> | (object & { readonly [Symbol.iterator]?: never });
 """
 
@@ -123,7 +124,7 @@ declare const otherEventType: unique symbol;
 
 _HOW_TO_GET_MARKERS = """\
 To get `%s` between the values, use `createTRPCClient<AppRouter<{ markers: true }>>` and subscribe
-with `markers: true`; what has an `id` is a value: `if ("id" in value)`."""
+with `markers: true`. A value has an `id`, a marker has none: `if ("id" in value)`."""
 
 
 def typescript(

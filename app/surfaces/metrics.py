@@ -73,7 +73,7 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
 async def metrics(request: Caller, door: MetricsDoor) -> Response[bytes]:
     """Return what the server counts, for Prometheus.
 
-    OpenMetrics if `Accept` prefers it. Callers on the server's own machine need no key.
+    The format is OpenMetrics if `Accept` prefers it. Callers on the server's own machine need no key.
     """
     await door.admit(request)
     try:

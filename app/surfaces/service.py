@@ -37,7 +37,7 @@ def healthz() -> Alive:
 
 @get("/readyz", operation=Probe({200: Ready, 503: Unready}))
 async def readyz(readiness: Readiness) -> Response[Ready | Unready]:
-    """The database is reachable and migrated. Otherwise 503, and what is missing."""
+    """Return 200 if the server can serve; otherwise 503 with the reason."""
     problem = await readiness.problem()
     if problem is None:
         return Response(Ready(status="ready"))

@@ -1,1 +1,1 @@
-"""Reading what was done to the install and its workspaces."""
+"""The audit: administrative acts on the install and its workspaces."""

@@ -1,1 +1,1 @@
-"""Logging events and reading them back."""
+"""Logging, reading, following and erasing events."""

@@ -19,14 +19,14 @@ async def erase(wanted: EraseEvents, context: Context) -> Erased:
     """Erase events permanently. Each keeps its place, type, source, times and hashes; its body is deleted.
 
     Send exactly one of `ids` (1 to 1000), `userId` and `subjectId`. The last two erase all events of that user, or
-    about that subject, that the log has when the call begins. InvalidInput if an id names no event of this workspace
-    or names an event of the server's own; then nothing is erased. Events that are erased already do not count, so a
-    call may be repeated. A key that may read only its own user's events sees and erases only those.
+    about that subject, that the log has when the call begins. InvalidInput if an id names no event of this workspace,
+    or names an event that the server wrote; then nothing is erased. You may repeat a call: it does not count events
+    that are already erased. A key that may read only its own user's events sees and erases only those.
 
     The server erases up to 1,000 events per transaction. The transaction also deletes their counters and the stored
     answers of webhook receivers, logs an event `synap.event.erased` that names them, and adds an entry to the audit.
-    If the call is cut short, some of these transactions are complete; repeat it for the rest. Pending webhook
-    deliveries then send what remains of the event.
+    If the call is interrupted, some of these transactions are complete; repeat it for the rest. Pending webhook
+    deliveries send what remains of an erased event.
     """
     only_user = context.principal.delivers_only
     match wanted.ids, wanted.user_id, wanted.subject_id:

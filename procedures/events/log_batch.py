@@ -17,8 +17,8 @@ from schemas.principal import Scope
 async def log_batch(batch: LogEvents, context: Context) -> list[SynapEvent]:
     """Append 1 to 1000 events in their order: all or none. Events that are stored already are returned as they are.
 
-    Each event has the rules and errors of `events.log`. The issues name every invalid place of every event. A Conflict
-    names the first conflicting event in `field`.
+    Each event has the rules and errors of `events.log`. The issues name every invalid place of every event. The message
+    of a Conflict names the `id` of the first conflicting event.
     """
     paths = [f"events.{place}" for place in range(len(batch.events))]
     made = await drafts(batch.events, paths, context)

@@ -13,10 +13,10 @@ from schemas.written import Written
 async def trace(wanted: TraceEvent, context: Context) -> Written[Trace]:
     """Return the causes and effects of an event, and the other events with its correlation.
 
-    An event's cause is the event of the workspace whose UUID, in lower case, is its `causationId`. Cycles end before
-    they would repeat an event. `limit` counts causes first, then effects, then the others; `truncated` names what a
-    bound cut. All events are read at one moment. A key limited to its own user does not see other users' events, and
-    the tree stops at them.
+    An event's cause is the event of the workspace whose UUID, in lower case, is its `causationId`. A cycle ends before
+    it would repeat an event. `limit` counts causes first, then effects, then the others; `truncated` names each list
+    that a bound cut. The trace shows the log at one moment. A key limited to its own user does not see other users'
+    events, and the tree stops at them.
     """
     found = await context.services.causal_tree.trace(
         context.workspace,

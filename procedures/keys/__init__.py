@@ -1,1 +1,1 @@
-"""Making, listing, replacing and ending API keys."""
+"""Creating, listing, rotating and revoking API keys."""

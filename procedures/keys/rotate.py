@@ -13,12 +13,12 @@ from schemas.principal import Scope
 
 @mutation("keys.rotate", scope=Scope.KEYS_MANAGE, errors=(Forbidden, NotFound, Unauthorized))
 async def rotate(wanted: RotateKey, context: Context) -> IssuedKey:
-    """Replace a key by a new one with the same user, scopes, workspaces and expiry, but its own id and token.
+    """Replace a key with a new one: the same user, scopes, workspaces and expiry, but another id and token.
 
     The old token keeps working for `graceSeconds` (0 to 604,800, default 0), unless it expires sooner. Both changes
     happen in one transaction. Forbidden if the caller could not create such a key with `keys.create`. NotFound if the
-    key has a workspace that the caller's key lacks; InvalidInput if it expired or was revoked. The new token of a
-    rotated control key is only in the answer, not in the file `control.token`.
+    key has a workspace that the caller's key lacks; InvalidInput if it expired or was revoked. If you rotate the
+    control key, only the answer has its new token: the file `control.token` does not change.
     """
     caller = await current_caller(context)
     key = await managed_key(wanted.key_id, caller, context)

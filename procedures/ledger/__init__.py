@@ -1,1 +1,1 @@
-"""The ledger: what proves the record to strangers."""
+"""The ledger: signed events, checkpoints and proofs that anyone can verify."""

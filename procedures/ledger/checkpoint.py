@@ -9,7 +9,7 @@ from schemas.principal import Scope
 
 @query("ledger.checkpoint", scope=Scope.LEDGER_READ, errors=(NotFound,))
 async def checkpoint(_wanted: DescribeLedger, context: Context) -> SignedCheckpoint:
-    """Return a signed checkpoint of the log as it is now. Stored elsewhere, it reveals any later change of the log.
+    """Return a signed checkpoint of the log as it is now. Keep it elsewhere: it reveals any later change of the log.
 
     Source: C2SP tlog-checkpoint.
     """

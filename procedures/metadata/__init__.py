@@ -1,1 +1,1 @@
-"""The kinds of typed metadata."""
+"""The kinds of typed metadata, with their schemas."""

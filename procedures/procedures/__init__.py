@@ -1,1 +1,1 @@
-"""What the server can do."""
+"""The procedures of the server, with their schemas."""

@@ -1,1 +1,1 @@
-"""Webhook subscriptions, and what became of their deliveries."""
+"""Webhook subscriptions and their deliveries."""

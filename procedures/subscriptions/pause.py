@@ -9,7 +9,7 @@ from schemas.subscription import Subscription, SubscriptionReference
 
 @mutation("subscriptions.pause", scope=Scope.SUBSCRIPTIONS_MANAGE, errors=(NotFound,))
 async def pause(wanted: SubscriptionReference, context: Context) -> Subscription:
-    """Stop deliveries to a webhook. It keeps its place in the log. A stopped webhook is returned unchanged."""
+    """Stop deliveries to a webhook, which keeps its place in the log. A stopped one is returned unchanged."""
     webhooks = context.services.webhooks
     act = context.act("subscription.paused", {"subscriptionId": wanted.subscription_id})
     paused = await webhooks.subscriptions.pause(

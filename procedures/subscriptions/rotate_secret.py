@@ -13,7 +13,7 @@ async def rotate_secret(wanted: RotateSecret, context: Context) -> RotatedSecret
     """Replace a webhook's secret. Without `secret` the server makes one, which only this answer contains.
 
     For `graceSeconds` (0 to 604,800, default 86,400) the old secret signs too: `webhook-signature` carries both
-    signatures, `X-Signature` only the old one's. A secret that was replaced before the old one no longer signs.
+    signatures, `X-Signature` only the old one's. Secrets from before the old one no longer sign.
     """
     webhooks = context.services.webhooks
     secret = wanted.secret or new_secret()

@@ -277,7 +277,18 @@ def test_procedures_have_a_tag_for_each_namespace(documents: dict[str, Document]
         assert tags == {f"trpc.{name.partition('.')[0]}"}
     listed = {tag["name"]: tag["description"] for tag in documents["plain"]["tags"]}
     assert listed.keys() == {tag for _, operation in _operations(documents["plain"]) for tag in operation["tags"]}
-    assert listed["trpc.events"] == "Logging events and reading them back."
+    assert listed["trpc.events"] == "Logging, reading, following and erasing events."
+
+
+@pytest.mark.parametrize("mount", [MOUNT, OWN_MOUNT])
+def test_the_text_of_the_ledger_names_paths_that_are_served(mount: str) -> None:
+    document = openapi(routes(_app(mount)), {}, version="1")
+
+    [text] = [tag["description"] for tag in document["tags"] if tag["name"] == "ledger"]
+
+    assert f"`GET {mount}/stream`" in text
+    assert f"`GET {mount}/events`" in text
+    assert f"{mount}/events" in document["paths"]
 
 
 def test_an_answer_has_one_type(documents: dict[str, Document]) -> None:

@@ -28,10 +28,10 @@ from procedures.procedure import Procedure
 from schemas import errors
 
 _STREAM = (
-    "Server-sent events. The first is `connected`. Then each value is an event without a name: its `data` is described "
-    "by `contentSchema`, and its `id` is the place to resume after. `ping` comes between them. `return` says that the "
-    "stream is complete. `serialized-error` ends it, and also refuses a call that cannot begin: its `data` is like "
-    "`error` of other calls."
+    "Server-sent events. The first is `connected`. Then each value is an event without a name: `contentSchema` "
+    "describes its `data`, and its `id` is the place after which to resume. `ping` comes between them. `return` says "
+    "that the stream is complete. `serialized-error` ends the stream, or rejects a call that cannot begin; its `data` "
+    "has the shape of `error` in other calls."
 )
 
 

@@ -81,7 +81,8 @@ def _schemas(groups: list[list[tuple[Any, Way]]]) -> tuple[list[list[Schema]], d
 
 
 def _tags(served: list[Route], procedures: Mapping[str, Procedure]) -> list[spec.Tag]:
-    ledger = next((route.path.removesuffix("/events") for route in served if route.door == "ledger"), "")
+    lists = (route.path for route in served if route.door == "ledger" and route.path.endswith("/events"))
+    ledger = next(lists, "").removesuffix("/events")
     doors = {route.door for route in served}
     return [
         *(spec.Tag(door, text.replace("{ledger}", ledger)) for door, text in DOORS.items() if door in doors),

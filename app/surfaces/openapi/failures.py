@@ -66,8 +66,15 @@ TRPC_ERROR: Schema = {
                     "items": obj(path=_TEXT, message=_TEXT),
                 },
                 "hash": {"type": "string", "description": "The hash of the event that is stored under the id."},
-                "retryAfterSeconds": {"type": "integer"},
-                "ids": {"type": "array", "items": _TEXT},
+                "retryAfterSeconds": {
+                    "type": "integer",
+                    "description": "How many seconds to wait before a retry, if a retry can help.",
+                },
+                "ids": {
+                    "type": "array",
+                    "description": "If it is unknown whether the events are stored: the ids to send in a retry.",
+                    "items": _TEXT,
+                },
             },
             "required": ["code", "httpStatus"],
         },

@@ -14,11 +14,11 @@ from procedures.procedure import Procedure
 DOORS = {
     "publish": "Publish and query events, and manage webhooks, over plain HTTP. Calls have rate limits.",
     "browse": "A workspace's events, page by page, in any order.",
-    "ledger": "Events in the form that anyone can verify, and exports, proofs and the audit log. `GET {ledger}/stream` "
-    "is a WebSocket: each message is one event as in `GET {ledger}/events`, as JSON and a newline. Its parameters are "
+    "ledger": "Events in the form that anyone can verify, exports, proofs and the audit. `GET {ledger}/stream` is a "
+    "WebSocket: each message is one event as in `GET {ledger}/events`, as JSON and a newline. Its parameters are "
     "`after` (the last seq that the reader has), `type`, `filter` and `log`, and `token` if no header can be set.",
-    "service": "Whether the process is alive, whether it can serve, and its counts. Only `/metrics` needs a key, and "
-    "not from the server's own machine.",
+    "service": "Whether the process is alive, whether it can serve, and its counts. Only `/metrics` needs a key, "
+    "unless the call comes from the server's own machine.",
 }
 """The tags of the REST doors, in the order in which they are shown. Each namespace of tRPC has one too."""
 
@@ -26,15 +26,15 @@ DESCRIPTION = """\
 An append-only event log that can prove that nothing in it was altered.
 
 Every call needs a key: `Authorization: Bearer <token>`. Each operation lists the scope that the key needs. A call acts
-in the workspace that it names, else in the key's first. Every answer has an `X-Request-Id`: the caller's own if one was
-sent, else a new one. The server's log has it too."""
+in the workspace that it names; the default is the key's first. Every answer has an `X-Request-Id`: the id that the
+caller sent, or a new one. The server's log has the same id."""
 
 TRPC = """
 
-Every procedure is an operation of tRPC too; the tags `trpc.…` have them by namespace. Its TypeScript contract is at
+Every procedure is also an operation over tRPC; the tags `trpc.…` list them by namespace. The TypeScript contract is at
 `/trpc/contract.ts`. A query is sent by POST, or by GET with its input as JSON in `input`. One request may have several
-calls (`?batch=1`, names separated by commas), and a WebSocket at `/trpc` carries all of them. Any other method returns
-405, and `Allow` names the accepted ones."""
+calls (`?batch=1`, names separated by commas), and a WebSocket at `/trpc` carries every procedure. Any other method
+returns 405, and `Allow` names the accepted ones."""
 """What the description says in addition if procedures are served."""
 
 _TEXT: Schema = {"type": "string"}
@@ -47,13 +47,15 @@ def _header(description: str, schema: Schema, example: object, *, required: bool
 
 ANSWER_HEADERS = {
     "x-request-id": _header(
-        "The id of the call, which the server's log has too.",
+        "The id of the call. The server's log has the same id.",
         _TEXT,
         "019ab2c0-5b7e-7c1a-9d57-3f6b1c2d4e5f",
         required=True,
     ),
     "retry-after": _header("How many seconds to wait before a retry.", _COUNT, 1, required=True),
-    "x-ratelimit-limit": _header("Calls a minute, or webhooks, that the workspace may have.", _COUNT, 1000),
+    "x-ratelimit-limit": _header(
+        "The maximum of calls a minute, or of webhooks, for the workspace or the key.", _COUNT, 1000
+    ),
     "x-ratelimit-remaining": _header("How many of them are left.", _COUNT, 742),
     "x-ratelimit-reset": _header("When the count starts again, in seconds since 1970.", _COUNT, 1705316400),
     "content-disposition": _header(
@@ -76,13 +78,13 @@ REQUEST_HEADERS = {
     for sent in (
         _sent(
             "X-Workspace-Id",
-            "The workspace that the call acts in, if the call does not name one otherwise; default the key's first.",
+            "The workspace in which the call acts, if nothing else in the call names one. Default: the key's first.",
             _TEXT,
             "default",
         ),
         _sent(
             "X-Request-Id",
-            "Your own id for the call: up to 128 letters, digits and `._:/+=-`. The server replaces any other.",
+            "Your own id for the call: up to 128 letters, digits and `._:/+=-`. The server replaces any other text.",
             _TEXT,
             "req-42",
         ),
