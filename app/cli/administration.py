@@ -46,12 +46,12 @@ def administered(*, recovering: bool = False) -> Iterator[Administration]:
 
 
 def migrate(*, grant: str | None = None) -> None:
-    """Bring the database's schema to its newest version.
+    """Migrate the database's schema to its newest version.
 
     Parameters
     ----------
     grant
-        A role that servers log in as. It gets the rights that a server needs, and no others.
+        A role as which servers log in. Grant it the rights that a server needs, and no others.
     """
     with administered() as install:
         if grant is not None:

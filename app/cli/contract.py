@@ -21,18 +21,18 @@ EXIT_DIFFERS = 1
 def contract(
     *, typescript: Flag = False, json_schema: Flag = False, openapi: Flag = False, check: Path | None = None
 ) -> None:
-    """Write a contract of the server to standard output. No server is needed.
+    """Write a contract of the server to standard output. It needs no running server.
 
     Parameters
     ----------
     typescript
-        The `AppRouter` for `@trpc/client` 11, to be kept as `contract.ts`.
+        The `AppRouter` for `@trpc/client` 11. Save it as `contract.ts`.
     json_schema
         Every procedure, its input and its output as JSON Schema.
     openapi
         Every route and every procedure as OpenAPI 3.1, like `/openapi.json`.
     check
-        Compare this file with the contract instead. If they differ, print how; the exit code is 1.
+        Compare this file with the contract instead. If they differ, print the difference and exit with 1.
     """
     flags = zip(_WRITERS, (typescript, json_schema, openapi), strict=True)
     chosen = [option for option, is_chosen in flags if is_chosen]
@@ -61,7 +61,7 @@ def _json_schema(_: Settings, __: str | None) -> str:
 
 def _openapi(settings: Settings, copy: str | None) -> str:
     document = openapi_contract(settings)
-    if copy is not None:  # the address of a server is no part of its contract
+    if copy is not None:  # the address of a server is not part of its contract
         document["servers"] = msgspec.json.decode(copy).get("servers", [])
     return _formatted(document)
 
@@ -71,7 +71,7 @@ _WRITERS: dict[str, Callable[[Settings, str | None], str]] = {
     "--json-schema": _json_schema,
     "--openapi": _openapi,
 }
-"""Each writes a contract: the one that is to be compared with a copy, if there is one."""
+"""The function that writes each contract. With a copy, it returns the contract to compare with that copy."""
 
 
 def _compare(path: Path, found: str, written: str, option: str) -> None:
@@ -97,7 +97,7 @@ def _read(path: Path) -> str:
 
 
 def _kind(copy: str) -> str:
-    """The option that writes what a file is a copy of."""
+    """The option whose contract a file is a copy of."""
     if not copy.startswith("{"):
         return "--typescript"
     return "--openapi" if '"openapi": "' in copy else "--json-schema"

@@ -1,4 +1,4 @@
-"""One function on all cores: what `map` does, in a process of ours for each core."""
+"""Runs a function on all cores, as `map` does, with one process for each core."""
 
 import os
 from collections import deque
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class CoreError(Exception):
-    """A process ended before it answered; the message is one sentence for the operator."""
+    """A process ended before it returned its result. The message is one sentence for the operator."""
 
 
 def cores() -> int:
@@ -24,10 +24,10 @@ def cores() -> int:
 
 
 def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The results in the order of the items, as `map` has them. Each process has one item at a time.
+    """The results in the order of the items, as `map` returns them. Each process has one item at a time.
 
-    The function, the items and the results are pickled. The processes end with the last result, and with this process,
-    however that ends. CoreError if one of them ends earlier.
+    The function, the items and the results are pickled. The processes end with the last result, or with this process,
+    however it ends. CoreError if one of them ends earlier.
     """
     with ExitStack() as stack:
         idle = [stack.enter_context(_process(function)) for _ in range(cores())]
@@ -48,7 +48,7 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def answer(function: Callable[[Any], Any], items: Connection) -> None:
-    """Answer each item of a connection with the function's result."""
+    """Send the function's result for each item that arrives on a connection."""
     with suppress(EOFError, OSError):  # nobody waits any longer
         while True:
             items.send(function(items.recv()))
@@ -56,8 +56,8 @@ def answer(function: Callable[[Any], Any], items: Connection) -> None:
 
 @contextmanager
 def _process(function: Callable[[T], R]) -> Iterator[Connection]:
-    """The way to a process that answers items with results."""
-    context = get_context("spawn")  # nothing of ours is open in it, so that it sees when we are gone
+    """A connection to a process that returns the result for each item."""
+    context = get_context("spawn")  # it inherits no open file, so it notices when this process is gone
     ours, its = context.Pipe()
     process = context.Process(target=answer, args=(function, its), daemon=True)
     with held_back():
@@ -66,6 +66,6 @@ def _process(function: Callable[[T], R]) -> Iterator[Connection]:
     try:
         yield ours
     finally:
-        process.kill()  # it keeps nothing
+        process.kill()  # it has no state to lose
         process.join()
         ours.close()

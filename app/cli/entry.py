@@ -1,4 +1,4 @@
-"""What the command `synap` does first: told to stop, it ends in order from here on, however early that is."""
+"""The start of the command `synap`. From here on a signal ends it in order, however early the signal comes."""
 
 import sys
 

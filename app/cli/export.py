@@ -29,7 +29,7 @@ from app.store.postgres.database import Database
 from schemas.errors import InvalidInput, NotFound, ProcedureError
 
 OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}
-"""The options, by the names that the ledger has for them."""
+"""The options, by the ledger's names for them."""
 
 
 class ExportingError(Exception):
@@ -90,14 +90,14 @@ async def _write(export: Export, file: IO[bytes]) -> int:
 
 @contextmanager
 def _written(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
-    """A file that takes its name, and the place of another one by `force`, when the block ends well."""
+    """A file that gets its name when the block succeeds. With `force` it replaces an existing file."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     try:
         _check(path, force=force)
-        place = path.resolve()  # where a link leads, which stays
+        place = path.resolve()  # the target of a link; the link itself stays
         with _temporary(place) as file:
             yield file
             file.flush()
@@ -109,7 +109,7 @@ def _written(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _temporary(place: Path) -> Iterator[IO[bytes]]:
-    """A file beside `place`, which is removed at the end, however that comes; it may have another name then."""
+    """A temporary file beside `place`. The end of the block removes it, unless it was renamed."""
     with ExitStack() as stack:
         with stop.finishing():
             file = NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False)  # noqa: SIM115 - below
@@ -133,7 +133,7 @@ def _name(written: str, path: Path, *, force: bool) -> None:
     if force:
         Path(written).replace(path)
     else:
-        os.link(written, path)  # fails where it came to be there meanwhile
+        os.link(written, path)  # fails if the file exists by now
 
 
 def export(
@@ -144,7 +144,7 @@ def export(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     force: Flag = False,
 ) -> None:
-    """Write the log of this install, or a part of it, as a signed bundle, which `synap verify` checks.
+    """Write a log of this install, or a part of it, as a signed bundle that `synap verify` can check.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def export(
     to_seq
         The seq of the last event. Default: the last of the log now.
     output
-        A file. It appears only when it is complete. Default: standard output.
+        The file to write. It appears only when it is complete. Default: standard output.
     force
         Replace the file if it exists.
     """

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, for commands that read JSON: how to read it, or what it is and what helps."""
+"""Recognises files by their first bytes, for commands that read JSON. It names other kinds, with the remedy."""
 
 import codecs
 import gzip
@@ -12,7 +12,7 @@ GZIP = b"\x1f\x8b"
 BOM = codecs.BOM_UTF8
 
 _ENOUGH = 16
-"""As many bytes as tell a kind that does not begin as JSON does."""
+"""Enough bytes to recognise a file that does not begin like JSON."""
 
 _AS_UTF8 = "save it as UTF-8 (iconv -f {} -t UTF-8)"
 _AS_JSON = "write its rows as JSON, one object a line"
@@ -37,7 +37,7 @@ _KINDS: list[tuple[bytes, str, str]] = [
     (b"PGDMP", "a dump of a PostgreSQL database", "restore it with pg_restore"),
     (b"%PDF-", "a PDF", "name a file of JSON"),
 ]
-"""How files begin that are no JSON, what they are, and what helps."""
+"""How other kinds of files begin, what they are, and the remedy."""
 
 _HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _FIELD = rb'(?:"[^"{}\r\n]*"|[\w .-]+)'
@@ -45,20 +45,20 @@ _CSV = re.compile(rb"%b(?:[,;\t]%b)+\r?\n" % (_FIELD, _FIELD))
 
 
 class NotReadableError(ValueError):
-    """A file is no JSON. The message follows the word `it`: `is a zip archive; unpack it (unzip)`."""
+    """A file is not JSON. The message follows the word `it`: `is a zip archive; unpack it (unzip)`."""
 
 
 class ByteReader(Protocol):
-    """A file without a buffer: `read` returns what is there by now, and nothing at the end."""
+    """A file without a buffer: `read` returns the bytes that are available, and nothing at the end."""
 
     def read(self, size: int, /) -> bytes | None:
         """At most `size` bytes."""
 
 
 def unpacked(file: ByteReader) -> io.RawIOBase:
-    """What a file says from here on: decompressed if it is gzip, without a byte order mark.
+    """The text of a file from its current position: decompressed if it is gzip, without a byte order mark.
 
-    Raises NotReadableError if it is of another kind than JSON; reading raises it if compressed data is damaged.
+    Raises NotReadableError if the file is not JSON; reading raises it if compressed data is damaged.
     """
     source, head = file, _head(file)
     if head.startswith(GZIP):
@@ -69,7 +69,7 @@ def unpacked(file: ByteReader) -> io.RawIOBase:
 
 
 def refuse_other_kinds(head: bytes) -> None:
-    """Raise NotReadableError if a file that begins so has no JSON in UTF-8."""
+    """Raise NotReadableError if a file with this beginning is not JSON in UTF-8."""
     for start, kind, remedy in _KINDS:
         if head.startswith(start):
             raise NotReadableError(f"is {kind}; {remedy}")
@@ -88,7 +88,7 @@ def refuse_other_kinds(head: bytes) -> None:
 
 
 def _head(source: ByteReader) -> bytes:
-    """The first bytes. Of a pipe, only as many are read as show whether it begins like JSON."""
+    """The first bytes. It reads only enough of a pipe to see whether the text begins like JSON."""
     head = b""
     while len(head) < _ENOUGH and head.lstrip()[:1] not in {b"{", b"["} and (more := source.read(HEAD_BYTES)):
         head += more
@@ -114,7 +114,7 @@ class _Chained(io.RawIOBase):
 
 
 class _Gunzipped:
-    """What is compressed in a file."""
+    """The decompressed content of a file."""
 
     def __init__(self, file: io.RawIOBase) -> None:
         self._file = gzip.GzipFile(fileobj=file)

@@ -25,18 +25,19 @@ def create_key(
     workspace: Annotated[list[str] | None, Parameter(negative="")] = None,
     expires_in_seconds: int | None = None,
 ) -> None:
-    """Make a key and print its token, which is never shown again.
+    """Create a key and print its token, which is shown only once.
 
     Parameters
     ----------
     user
         The user id that the key acts for.
     scope
-        What the key may do; repeat for more. `*` is everything.
+        What the key may do; repeat for more. `*` means everything.
     workspace
-        Where the key may act; repeat for more. The first is its default. `*` is every workspace. Default: `default`.
+        A workspace in which the key may act; repeat for more. The first one is the default of its calls. `*` means
+        every workspace. Default: `default`.
     expires_in_seconds
-        After this time the key ends.
+        The key expires after this time. Default: never.
     """
     names = workspace or [DEFAULT_WORKSPACE]
     check_user(user)
@@ -58,7 +59,7 @@ def create_key(
 
 @keys.command(name="list")
 def show_keys() -> None:
-    """Print every key as one JSON object a line, without its token."""
+    """Print every key as one JSON object on each line, without its token."""
     with administered() as install:
         for key in list_keys(install.connection):
             print(msgspec.json.encode(key).decode())
@@ -66,12 +67,12 @@ def show_keys() -> None:
 
 @keys.command(name="revoke")
 def revoke(key_id: str, /) -> None:
-    """End a key for good. Within five seconds every server refuses it.
+    """Revoke a key permanently. Every server rejects it within five seconds.
 
     Parameters
     ----------
     key_id
-        The middle part of its token, as `synap keys list` shows it.
+        The id of the key: the middle part of its token. `synap keys list` prints it.
     """
     with administered() as install:
         if not key_id.isascii() or not revoke_key(install.connection, key_id):

@@ -1,4 +1,4 @@
-"""The command `synap`. What the operator did wrong is one sentence on standard error, with exit code 2."""
+"""The command `synap`. It reports a mistake of the operator in one sentence on standard error, with exit code 2."""
 
 import errno
 import os
@@ -66,7 +66,7 @@ REFUSALS = (
 """The failures whose message tells the operator in one sentence why a command cannot be carried out."""
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Why standard output cannot be written. Failures to write another file are reported with its name."""
+"""The errors for which standard output cannot be written. Failures to write another file are reported with its name."""
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
         print(f"synap: {refusal(error)}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
-        _forget_output()  # the reader has gone, as `head` does
+        _forget_output()  # the reader has gone, as `head` goes
         sys.exit(EXIT_UNREAD)
     except OSError as error:
         if error.errno not in NO_ROOM:

@@ -10,12 +10,12 @@ from app.store.install.rotation import adopt_key, rotate_key
 from app.store.install.secret import adopt_secret
 from schemas.ledger import Rotation
 
-node = App(name="node", help="The install's signing key.")
+node = App(name="node", help="The install's signing key and secret, and logs that lost events.")
 
 
 @node.command(name="rotate-key")
 def rotate() -> None:
-    """Replace the signing key by a new one, while servers run."""
+    """Replace the signing key with a new one. Servers may run."""
     with administered() as install:
         _tell(rotate_key(install.connection, install.keys), install.keys)
 
@@ -24,7 +24,7 @@ def rotate() -> None:
 def adopt(*, yes: Flag = False) -> None:
     """Continue with a new signing key if the one in force is lost.
 
-    The command takes the key in the key file, or makes one if there is no file.
+    The new key is the one in the key file. If there is no file, the command makes a key.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def adopt(*, yes: Flag = False) -> None:
 def adopt_lost_secret(*, yes: Flag = False) -> None:
     """Continue with a new install secret if the one of the database is lost.
 
-    The command takes the secret in the secret file, or makes one if there is no file.
+    The new secret is the one in the secret file. If there is no file, the command makes a secret.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def adopt_lost_secret(*, yes: Flag = False) -> None:
 
 @node.command(name="accept-rollback")
 def accept() -> None:
-    """Let logs continue that lost events, after a deliberate restore or a failover that lost commits.
+    """Let logs that lost events continue, after a deliberate restore or a failover that lost commits.
 
-    Each such log records for ever which checkpoint it lost, and every verifier reports that.
+    Each such log permanently records which checkpoint it lost, and every verifier reports that.
     """
     with administered() as install:
         losses = accept_losses(install.url, install.connection, install.notes, install.keys, install.origin)

@@ -1,4 +1,4 @@
-"""Whether a port can be listened on, for the commands that say so before a server does."""
+"""Checks whether a server can listen on a port, before one tries."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What the command `synap` shows in a terminal: text that steers nothing, and a bar for what takes its time."""
+"""Terminal output of `synap`: text that cannot control the terminal, and a progress bar."""
 
 import time
 from contextlib import ExitStack, suppress
@@ -17,7 +17,7 @@ EXIT_UNREAD = 130
 
 
 def escaped(text: str) -> str:
-    """A stranger's text, whatever does not print as JSON escapes it: nothing of it steers the terminal."""
+    """Text with unprintable characters escaped as in JSON, so that a stranger's text cannot control the terminal."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
@@ -39,19 +39,19 @@ def _escaped(character: str) -> str:
 
 
 def _clear() -> None:
-    """Take a bar away and show the cursor, where the bar itself cannot do it any more."""
+    """Remove a bar and show the cursor, if the bar itself can no longer do it."""
     with suppress(OSError), Path("/dev/tty").open("wb", buffering=0) as terminal:
         terminal.write(b"\r\x1b[2K\x1b[?25h")
 
 
 class Bar:
-    """How far something is, how fast and how long it takes still, on standard error; nothing where that is no terminal.
+    """A progress bar on standard error, with speed and remaining time. Without a terminal it shows nothing.
 
-    It moves by `weight`, such as the bytes of a file, and counts `things`, such as lines. It is there inside its block.
+    It advances by `weight`, such as the bytes of a file, and counts `things`, such as lines. Its block shows it.
     """
 
     def __init__(self, things: str, total: float | None = None) -> None:
-        """`total` is the weight of all; None where nobody knows."""
+        """`total` is the weight of everything; None if it is unknown."""
         self._things = things
         self._shown = ExitStack()
         self._started = time.monotonic()
@@ -70,19 +70,19 @@ class Bar:
         self._task = self._progress.add_task("", total=total)
 
     def __enter__(self) -> Self:
-        """Draw it, from now on."""
+        """Show the bar."""
         if not self._progress.disable:
             self._shown.enter_context(stop.before_end(_clear))
         self._progress.start()
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        """Take it away."""
+        """Remove the bar."""
         self._progress.stop()
         self._shown.close()
 
     def show(self, weight: float, count: int, total: float | None = None) -> None:
-        """So much is done by now; `total` where it is known only now."""
+        """Show the progress. `total` is given if it becomes known only now."""
         speed = count / max(time.monotonic() - self._started, 1e-6)
         said = f"{count:,} {self._things}, {speed:,.0f}/s"
         self._progress.update(self._task, completed=weight, total=total, description=said)

@@ -16,7 +16,7 @@ workspaces = App(name="workspaces", help="Workspaces, each with a log of its own
 
 @workspaces.command(name="create")
 def make_workspace(slug: str, /) -> None:
-    """Make a workspace. Its slug never changes.
+    """Create a workspace. Its slug never changes.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def make_workspace(slug: str, /) -> None:
 
 @workspaces.command(name="list")
 def show_workspaces() -> None:
-    """Print every workspace's slug, one a line."""
+    """Print every workspace's slug, one on each line."""
     with administered() as install:
         for slug, _ in list_workspaces(install.connection):
             print(slug)
@@ -46,7 +46,7 @@ def show_workspaces() -> None:
 
 @workspaces.command(name="delete")
 def remove_workspace(slug: str, /, *, yes: Flag = False) -> None:
-    """Delete a workspace with all its events, for good. Its audit stays, and its slug is never used again.
+    """Permanently delete a workspace with all its events. Its audit stays, and its slug cannot be used again.
 
     Parameters
     ----------

@@ -6,14 +6,14 @@ from app.filters.event import FoundEvent
 from schemas.filter import And, Node, Not, Or, Related, Test
 
 READING = 10
-"""Nanoseconds to parse a byte of an event. To search a byte for a text takes about one."""
+"""Nanoseconds to parse one byte of an event. Searching one byte for a text takes about one."""
 
 COMPARING = 500
 """Nanoseconds of a comparison, besides those for the bytes that it searches."""
 
 
 def weight(node: Node | None) -> int:
-    """How often a filter compares something of an event, at most."""
+    """The maximum number of comparisons that a filter makes with one event."""
     match node:
         case None:
             return 0

@@ -30,7 +30,7 @@ class FoundEvent(Struct, frozen=True, kw_only=True, eq=False):
     occurred_at: datetime | None = None
     """Set only if the JSON does not have it, which is so for an erased event at the ledger door."""
     document: "Document | None" = None
-    """What `read` returned before."""
+    """The fields that `read` has already returned."""
 
     @classmethod
     def of(cls, event: SynapEvent) -> "FoundEvent":
@@ -71,7 +71,7 @@ class Document(Struct, frozen=True):
     def of(cls, json: bytes) -> "Document":
         """From the JSON of a `SynapEvent` or a `LedgerEvent`."""
         if rb"\u0000" in json:
-            # Escaped backslashes become a character that JSON always escapes, so that what is found is the escape.
+            # An escaped backslash becomes a character that JSON always escapes, so that a match is a real escape.
             json = json.replace(rb"\\", b"\x01").replace(rb"\u0000", rb"\ufffd").replace(b"\x01", rb"\\")
         shown = _shown.decode(json)
         if shown.event_id is None:

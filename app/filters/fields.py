@@ -92,7 +92,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_orderable(field: Field) -> bool:
-    """Whether events can be ordered by a field: by columns but the hash, and by typed values of metadata."""
+    """Whether events can be ordered by a field: every column but the hash, and typed values of metadata."""
     return field.kind not in {"json", "object", "hash"} and all(map(IDENTIFIER.fullmatch, field.path))
 
 

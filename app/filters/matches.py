@@ -102,7 +102,7 @@ def _same(value: object, wanted: object) -> bool:
 
 
 def _sort(value: object) -> type:
-    """The type within which a value compares: an int as a float, but true is not 1."""
+    """The type as which a value compares. An int compares as a float, but true is not 1."""
     return float if type(value) is int else type(value)
 
 

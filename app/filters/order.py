@@ -10,7 +10,7 @@ from schemas.filter import Direction, OrderTerm
 from schemas.jsontext import join
 
 SAME = {"parentId": "causationId", "createdAt": "timestamp"}
-"""The second names of fields, with the first."""
+"""The other names of fields, each with the field's own name."""
 
 
 def parse_order(raw: object, path: str, fields: Fields) -> list[OrderTerm]:
@@ -36,7 +36,7 @@ def parse_order(raw: object, path: str, fields: Fields) -> list[OrderTerm]:
             continue
         key = (SAME.get(term.field.name, term.field.name), *term.field.path)
         if key in seen:
-            issues.append(Issue(join(where, name), "is in the order already"))
+            issues.append(Issue(join(where, name), "is already in the order"))
         seen.add(key)
         terms.append(term)
     if issues:
@@ -47,7 +47,7 @@ def parse_order(raw: object, path: str, fields: Fields) -> list[OrderTerm]:
 def _order_term(name: str, direction: object, fields: Fields) -> OrderTerm:
     field = fields.find(read_text(name))
     if not is_orderable(field):
-        raise ValueError("cannot be ordered by; fields of the event and typed values of metadata can")
+        raise ValueError("cannot order events; use a field of the event or a typed value of metadata")
     if direction not in get_args(Direction):
         raise ValueError(f"must be one of: {', '.join(get_args(Direction))}")
     descending = str(direction).startswith("desc")

@@ -76,7 +76,7 @@ def kept_filter(raw: LiveFilterObject) -> str:
 def refuse_relations(node: Node, path: str) -> None:
     """Raise InvalidInput if the filter at `path` has relations, which cannot be answered from one event."""
     if _has_relations(node):
-        message = "must not ask for parent or children here: events are looked at one by one"
+        message = "must not use parent or children here: this filter sees one event at a time"
         raise InvalidInput([Issue(path, message)])
 
 

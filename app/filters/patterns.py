@@ -1,13 +1,13 @@
-"""Regular expressions as schemas write them: what ECMA-262, RE2 and the grammars of language models all read alike.
+"""Regular expressions for schemas: ECMA-262, RE2 and the grammars of language models all read them alike.
 
-Python reads more. A lookahead or lookbehind is left out, which only makes an expression looser; one that needs
-anything else of Python's is not written at all. The server goes on checking the whole expression.
+Python accepts more. A lookahead or lookbehind is left out, which only makes an expression looser. An expression with
+another part that is Python's only is not written at all. The server always checks the whole expression.
 """
 
 import re
 
 MAX_REPEATS = 1000
-"""How often RE2 repeats a part at most."""
+"""The maximum number of repetitions of a part in RE2."""
 
 _ITEM = r"\\[dDsSwWnrtfv]|\\x[0-9A-Fa-f]{2}|\\[\\\]\[^/.*+?(){}|$-]|[^\\\[\]&~-]"
 _TOKEN = re.compile(
@@ -42,7 +42,7 @@ def portable(pattern: str) -> str | None:
 
 
 def escaped(text: str) -> str:
-    """A text within such an expression: ECMA-262 knows no escapes but these."""
+    """A literal text in such an expression. ECMA-262 has only these escapes."""
     return re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", text)
 
 

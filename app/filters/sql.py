@@ -35,7 +35,7 @@ COLUMNS = {
     "data": "data",
     "metadata": "metadata",
 }
-"""Fields that are columns. The producer is not: of an event that names none it is its source."""
+"""Fields that are columns. `producer` is not, because an event without a producer has its source instead."""
 
 TYPES: dict[FieldKind, str] = {
     "text": "text",
@@ -46,10 +46,10 @@ TYPES: dict[FieldKind, str] = {
     "uuid": "uuid",
     "hash": "bytea",
 }
-"""What values are in SQL, where they are not compared as JSON."""
+"""The SQL types of values that are not compared as JSON."""
 
 JSON_TYPES: dict[FieldKind, str] = {"text": "string", "number": "number", "boolean": "boolean", "instant": "string"}
-"""What they are in JSON, by the names of `jsonpath`."""
+"""The JSON types of values, by the names of `jsonpath`."""
 
 COMPARISONS: dict[Operator, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -58,8 +58,8 @@ USUAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
 MAX_READINGS = 8
-"""Tests that each read a row's JSON by themselves, so that the planner sees which indexes serve them. A JSON of 1 MiB
-takes some MiB of the database for each."""
+"""Up to this many tests each read a row's JSON by themselves, so that the planner sees which indexes serve them. For a
+JSON of 1 MiB each takes some MiB of the database's memory."""
 
 
 def condition(node: Node, parameters: dict[str, object], *, alias: str = "event", only_user: str | None = None) -> str:
@@ -72,7 +72,7 @@ def condition(node: Node, parameters: dict[str, object], *, alias: str = "event"
 
 
 def order_value(term: OrderTerm, *, alias: str = "event") -> str:
-    """What an order term compares, NULL where there is nothing to compare. It has no parameters."""
+    """What an order term compares; NULL if there is nothing to compare. It has no parameters."""
     field = term.field
     if not field.path:
         return _column(field, alias)
@@ -110,19 +110,19 @@ def kinds(column: str = "metadata") -> str:
 
 
 def has_kind(kind: str, column: str = "metadata") -> str:
-    """That metadata may have a kind: a test that costs nothing beside reading JSON, for an index.
+    """A test whether metadata may have a kind, for an index. It is far cheaper than to read JSON.
 
-    It is true of all that have the kind, since the text is canonical: no space stands behind a name. Of others it may
-    be true as well (where a free record has a member of that name).
+    It is true for all metadata with the kind, because canonical text has no space after a name. It may also be true for
+    other metadata: a free record may have a member of that name.
     """
     return f"strpos({column}, '\"{kind}\":') > 0"
 
 
 def place_of(at: str, *, before: str = "<") -> str:
-    """A scalar of the seq of the first event that is not from before a time, or, `before` being `<=`, is from after it.
+    """A scalar: the seq of the first event that is not before a time, or, if `before` is `<=`, that is after it.
 
-    That of the next event if there is none. Times strictly increase with seq, so the primary key is bisected: of a
-    million events it meets twenty.
+    If there is no such event, it is the seq of the next event. Times strictly increase with seq, so this bisects the
+    primary key: it reads twenty of a million events.
     """
     return f"""(
         WITH RECURSIVE part (low, high) AS (
@@ -139,7 +139,7 @@ def place_of(at: str, *, before: str = "<") -> str:
 
 
 class _ConditionWriter:
-    """One filter while it is written."""
+    """The state while one filter is written."""
 
     def __init__(self, parameters: dict[str, object], only_user: str | None) -> None:
         self._parameters = parameters
@@ -147,10 +147,10 @@ class _ConditionWriter:
         self._values = 0
         self._aliases = 0
         self._read: set[str] = set()
-        """Rows whose JSON is read once: it stands beside them."""
+        """Rows whose JSON is read once, in a subquery beside them."""
 
     def of_row(self, node: Node, alias: str) -> str:
-        """What a row called `alias` meets, whose JSON is read once if there are many tests of it."""
+        """The condition for a row called `alias`. If it has many tests of the row's JSON, the JSON is read once."""
         if _tests_of_json(node) <= MAX_READINGS:
             return self.condition(node, alias)
         self._read.add(alias)
@@ -160,7 +160,7 @@ class _ConditionWriter:
         return f"(SELECT {self.condition(node, alias)} FROM {read})"
 
     def condition(self, node: Node, alias: str) -> str:
-        """What a row called `alias` meets."""
+        """The condition for a row called `alias`."""
         match node:
             case And(nodes):
                 return " AND ".join([f"({self.condition(each, alias)})" for each in nodes]) or "true"
@@ -178,7 +178,7 @@ class _ConditionWriter:
         other = f"related{self._aliases}"
         conditions = [f"{other}.workspace_id = {alias}.workspace_id"]
         cause, effect = (alias, other) if node.relation == "children" else (other, alias)
-        # The same said twice, so that the planner may begin with either.
+        # Both say the same, so that the planner may begin with either.
         conditions.append(f"{effect}.causation_id = {cause}.id::text")
         named = f"{effect}.causation_id"
         conditions.append(f"{cause}.id = CASE WHEN {named} ~ '{USUAL_UUID}' THEN {named}::uuid END")
@@ -199,7 +199,7 @@ class _ConditionWriter:
         return self._compared(column, test, _hash if test.field.kind == "hash" else _bound, TYPES[test.field.kind])
 
     def _recorded(self, test: Test, alias: str) -> str:
-        """When an event was recorded, asked for as places: it is found by its seq."""
+        """A condition on the time of an event, written as one on its seq."""
         values = test.value if isinstance(test.value, tuple) else (test.value,)
         times = [f"{self._value(_bound(value))}::timestamptz" for value in values]
         match test.operator:
@@ -215,7 +215,7 @@ class _ConditionWriter:
         written = self._in_json(test, alias)
         is_there = test.operator not in {"ne", "nin"} and (test.operator != "isNull" or test.value is False)
         kind = test.field.path[0]
-        if test.field.name == "metadata" and is_there and IDENTIFIER.fullmatch(kind):  # said for the kind's index
+        if test.field.name == "metadata" and is_there and IDENTIFIER.fullmatch(kind):  # for the index of kinds
             return f"{may_have(kind, f'{alias}.metadata')} AND {written}"
         return written
 
@@ -243,14 +243,14 @@ class _ConditionWriter:
         return f"{value} {COMPARISONS.get(test.operator, '=')} {wanted}"
 
     def _json(self, field: Field, alias: str) -> str:
-        """A member as JSON, NULL where it is missing. An index may be made over that of a typed one."""
+        """A member as JSON; NULL if it is missing. A typed member may have an index over this expression."""
         if _is_ours(field):
             members = "".join([f" -> '{name}'" for name in field.path])
             return f"({self._document(field, alias)}{members})"
         return _of_type(self._document(field, alias), f"{self._value(_jsonpath(field.path))}::jsonpath")
 
     def _of_type(self, field: Field, alias: str, type_: str) -> str:
-        """A member as JSON where it is of a type, else NULL."""
+        """A member as JSON if it has the type; otherwise NULL."""
         path = _jsonpath(field.path, type_)
         jsonpath = f"'{path}'" if _is_ours(field) else f"{self._value(path)}::jsonpath"
         return _of_type(self._document(field, alias), jsonpath)
@@ -278,7 +278,7 @@ def may_have(kind: str, column: str) -> str:
 
 
 def _tests_of_json(node: Node) -> int:
-    """How many tests of a row's JSON there are; those of other rows, to which relations lead, do not count."""
+    """How many tests of a row's own JSON there are. Tests of the rows to which relations lead do not count."""
     match node:
         case And(nodes) | Or(nodes):
             return sum(map(_tests_of_json, nodes))
@@ -302,7 +302,7 @@ def _is_ours(field: Field) -> bool:
 
 
 def _jsonpath(path: Sequence[str], type_: str | None = None) -> str:
-    """Leads to one member of an object, where it is of a type: strict, so that arrays are not looked into."""
+    """A jsonpath to one member of an object, if it has a type. It is strict, so it does not look into arrays."""
     members = "".join([f".{msgspec.json.encode(name).decode()}" for name in path])
     return f"strict ${members}" + (f' ? (@.type() == "{type_}")' if type_ else "")
 
@@ -312,7 +312,7 @@ def _of_type(document: str, jsonpath: str) -> str:
 
 
 def _text(value: str) -> str:
-    """The text that a JSON text is."""
+    """The text of a JSON string."""
     return f"({value} #>> '{{}}') COLLATE \"C\""
 
 
@@ -338,7 +338,7 @@ def _json_text(value: Scalar) -> str:
 
 
 def _bound(value: Scalar) -> object:
-    """As it is sent. Numbers go as text: their size would make another statement of it."""
+    """A value as it is sent. Numbers go as text, because numbers of another size would be another statement."""
     return str(value) if isinstance(value, int) else value
 
 

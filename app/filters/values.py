@@ -1,4 +1,4 @@
-"""The values that filters compare with: read from JSON, with what is wrong with them."""
+"""Reads the values that filters compare with from JSON, and says what is wrong with invalid ones."""
 
 import re
 from collections.abc import Callable
@@ -33,13 +33,13 @@ def read_value(field: Field, operator: Operator, value: object) -> Scalar:
             raise ValueError(f"must be true or false, not {json_name(value)}")
         return value
     if value is None:
-        raise ValueError("must not be null; isNull asks for that")
+        raise ValueError("must not be null; use isNull")
     read: Scalar = _READERS[field.kind](value)
     if field.kind == "json":
         wanted = str if operator in MATCHING else str | int | float
         if operator not in EQUALITY and (isinstance(read, bool) or not isinstance(read, wanted)):
             raise ValueError(f"must be a text{'' if operator in MATCHING else ' or a number'}, not {json_name(value)}")
-    if field.kind == "instant" and field.path:  # cut as the values in metadata are
+    if field.kind == "instant" and field.path:  # cut like the values in metadata
         read = msgspec.convert(_cut(str(value)), Instant).astimezone(UTC)
     if operator in EQUALITY and field.choices and read not in field.choices:
         raise ValueError(f"must be one of: {', '.join(field.choices[:MAX_KNOWN])}")
@@ -55,7 +55,7 @@ def read_text(value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("has half of a surrogate pair alone") from None
+        raise ValueError("has half of a surrogate pair") from None
     return without_nul(value)
 
 
@@ -139,6 +139,6 @@ _finer = re.compile(r"([.][0-9]{6})[0-9]+")
 
 
 def json_name(value: object) -> str:
-    """What a JSON value is called in an error."""
+    """The name of a JSON value in an error."""
     names = {str: "a text", bool: "a boolean", list: "an array", dict: "an object", type(None): "null"}
     return names.get(type(value), "a number")

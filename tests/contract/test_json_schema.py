@@ -61,7 +61,7 @@ UNSAID = (
     "must be a time from year 1 to 9999 in UTC",
     "is nested deeper than",
     "is more than a filter may have",
-    "is in the order already",
+    "is already in the order",
 )
 """Messages of inputs that the server rejects but a schema may accept."""
 

@@ -1,4 +1,4 @@
-"""Whether logs still extend the checkpoints that were kept of them."""
+"""Checks whether logs still extend their kept checkpoints."""
 
 from collections.abc import Iterator
 

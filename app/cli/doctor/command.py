@@ -17,7 +17,7 @@ def doctor(*, checkpoint: Path | None = None) -> None:
     Parameters
     ----------
     checkpoint
-        A file with a checkpoint's note that was kept elsewhere: check whether its log still extends it.
+        A file with a checkpoint that you kept elsewhere. Check only whether its log still extends it.
     """
     settings = Settings.from_environment()
     if checkpoint is None:

@@ -25,7 +25,7 @@ MAX_CLOCK_SECONDS = 5.0
 """The largest difference between the clocks of this machine and the database."""
 
 MAX_OVERDUE_SECONDS = 600.0
-"""How long a webhook's delivery may be due. Servers send them at once, unless they are in a queue."""
+"""How long a delivery may be overdue. Servers send deliveries at once, unless they queue."""
 
 FORMER_IDS = (
     "Events with an Idempotency-Key still get ids that anyone can compute, because servers of an earlier version need "
@@ -218,7 +218,7 @@ def _keys(settings: Settings, connection: Connection) -> Finding:
             f"The control token in {settings.control_token_path} belongs to no valid key; create another key with "
             "synap keys create, and remove the file."
         )
-    return Finding(is_right=True, sentence=f"{valid} of {every} API keys are valid; the others have ended.")
+    return Finding(is_right=True, sentence=f"{valid} of {every} API keys are valid.")
 
 
 def _key(settings: Settings, identity: Identity) -> Finding:

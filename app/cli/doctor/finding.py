@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 MAX_NAMED = 10
-"""Things of one kind that are named in findings, at most."""
+"""A finding names at most this many things of one kind."""
 
 
 class Finding(Struct, frozen=True):

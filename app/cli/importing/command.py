@@ -1,4 +1,4 @@
-"""`synap import`: the command, and what it tells the operator."""
+"""`synap import`: the command, and its messages."""
 
 import sys
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ def import_(
     from_line: int = 1,
     skip_bad: Path | None = None,
 ) -> None:
-    """Log the events of a file, which has one JSON object a line, or is a JSON array. Each is an input of `events.log`.
+    """Log the events of a file: one JSON object on each line, or a JSON array. Each is an input of `events.log`.
 
-    The file may be compressed by gzip. If the command is run again, it stores what is missing and nothing twice. Exit
-    code 0: all is stored. 1: a line is refused. 2: it cannot continue. 130: Ctrl-C interrupted it. 143: SIGTERM did.
+    The file may be compressed with gzip. Run the command again to store what is missing; it stores nothing twice. Exit
+    code 0: everything is stored. 1: a line was rejected. 2: it cannot continue. 129, 130, 143: a signal stopped it.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ def import_(
     user
         The user of events without a `userId`.
     name
-        The name of the import, for lines without an `id`: the same text at the same line under the same name is one
-        event. Default: the file's name. Without a name, lines of standard input are new events in every run.
+        The name of the import. A line without an `id` is the same event if the name, the line's number and its text are
+        the same. Default: the file's name. Without a name, every line of standard input is a new event.
     from_line
-        The first line to import, or the first element of an array. Those before it were imported already.
+        The first line to import, or the first element of an array. The import skips everything before it.
     skip_bad
-        A file for refused lines, with the reasons: a new one, or that of an earlier run of this import. Without it
-        the first refused line ends the import.
+        A file for rejected lines, with the reasons: a new one, or that of an earlier run of this import. Without this
+        option the first rejected line ends the import.
     """
     check_user(user)
     check_workspace(workspace)
@@ -115,7 +115,7 @@ def exit_code(result: ImportResult) -> int:
 
 
 def _by_name(options: ImportOptions) -> str:
-    """For standard input, the option that repeats the name, which may have been made for this run."""
+    """The option that repeats the name of standard input, which may be random."""
     return f" with --name {escaped(options.name)}" if options.path is None else ""
 
 

@@ -1,7 +1,7 @@
-"""What the lines of a file become: drafts of events, made in a process of their own beside the one that appends them.
+"""Turns the lines of a file into drafts of events, in a process beside the one that appends them.
 
-A line without an `id` gets one that is made from the workspace, the name of the file, the number of the line and its
-text: the same whenever it is read again, also in a file that has grown, and another for each of two equal lines.
+A line without an `id` gets one. It is made from the workspace, the name of the file, the number of the line and its
+text. So a line keeps its id when a file that has grown is read again, and two equal lines have two ids.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from schemas.issues import decoded
 from schemas.principal import EVERY, Principal
 
 NAMESPACE = UUID("0f6c2c2e-5d0a-5f5b-9c56-2f6f0a4c1d7b")
-"""Of the ids of lines that bring none (UUIDv5: RFC 9562, section 5.5)."""
+"""The namespace of the ids for lines without an `id` (UUIDv5: RFC 9562, section 5.5)."""
 
 LINE_ID_VERSION = 5
 
 SERVER_MADE = frozenset({"version", "timestamp", "seq", "hash", "erased"})
-"""What readers get of an event, and nobody may send."""
+"""The members that the server sets: readers get them, but nobody may send them."""
 
 
 class LinePiece(Struct, frozen=True, array_like=True):
@@ -36,16 +36,16 @@ class LinePiece(Struct, frozen=True, array_like=True):
 
 
 class RefusedLine(Struct, frozen=True, array_like=True):
-    """A line that is no event, and why."""
+    """A rejected line, and why."""
 
     number: int
     issues: list[Issue]
 
 
 class Drafted(Struct, frozen=True, array_like=True):
-    """What became of a piece: the drafts, the numbers of their lines, and the lines that are none.
+    """The result for a piece: the drafts, the numbers of their lines, and the rejected lines.
 
-    An empty line is neither.
+    Empty lines are skipped.
     """
 
     numbers: list[int]
@@ -54,7 +54,7 @@ class Drafted(Struct, frozen=True, array_like=True):
 
 
 class Origin(Struct, frozen=True):
-    """Where lines come from and go to."""
+    """Where lines come from, and the log that gets them."""
 
     workspace: str
     name: str
@@ -68,7 +68,7 @@ class LineDrafts:
     def __init__(self, origin: Origin) -> None:
         self._prefix = NAMESPACE.bytes + f"{origin.workspace}\0{origin.name}\0".encode(errors="surrogateescape")
         self._max_event_bytes = origin.max_event_bytes
-        # An operator at the machine: may do everything.
+        # An operator at the machine may do everything.
         self._owner = Principal(
             key_id="import", user_id=origin.user, scopes=frozenset({EVERY}), workspaces=(origin.workspace,)
         )
@@ -76,7 +76,7 @@ class LineDrafts:
         self._decoder = msgspec.json.Decoder(LogEvent)
 
     def drafted(self, piece: LinePiece) -> Drafted:
-        """What the lines of `piece` become."""
+        """The drafts and the rejected lines of `piece`."""
         made = Drafted([], [], [])
         for number, line in enumerate(piece.lines, piece.first):
             if not line.strip():
@@ -99,16 +99,16 @@ class LineDrafts:
         return self._drafting.draft(event, self._owner)
 
     def _id(self, number: int, line: bytes) -> UUID:
-        # Without the CR of its end, which a last line may get only when the file grows.
+        # Without a CR at its end: the last line may get one only when the file grows.
         text = line.removesuffix(b"\r")
         digest = sha1(self._prefix + b"%d\0" % number + text, usedforsecurity=False).digest()
         return UUID(bytes=digest[:16], version=LINE_ID_VERSION)
 
 
 def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
-    """Answer each `LinePiece` of a connection with its `Drafted`, and the empty message, the end, with itself."""
+    """Send back the `Drafted` of each `LinePiece`. The empty message is the end, and is sent back too."""
     if extensions:
-        # Only then: it imports the whole API, which takes longer than a short file does.
+        # Only if needed: it loads the whole API, which takes longer than the import of a short file.
         from app.server.extensions import load_extensions  # noqa: PLC0415 - as above
 
         load_extensions(extensions)

@@ -85,7 +85,7 @@ class _Import:
     """One running import."""
 
     def __init__(self, options: ImportOptions, lines: DraftedLines, refusals: IO[bytes] | None, end: int) -> None:
-        """Take the rejected lines' file if there is one, and the last seq of the log, `end`."""
+        """`refusals` is the file for rejected lines, if there is one; `end` is the last seq of the log."""
         self.result = ImportResult(last_line=options.from_line - 1)
         self._options = options
         self._lines = lines
@@ -94,9 +94,9 @@ class _Import:
         self._stopped = asyncio.Event()
 
     async def run(self, install: ReadyInstall, keys: Keyring) -> None:
-        """Import to the end, to the first refused line, or until this process is told to stop.
+        """Import to the end, to the first rejected line, or until a signal stops this process.
 
-        It then still stores the lines that it has begun to store.
+        It always finishes storing the lines that it has begun to store.
         """
         loop = asyncio.get_running_loop()
         with stop.finishing(lambda: loop.call_soon_threadsafe(self._stopped.set)):
@@ -113,7 +113,9 @@ class _Import:
             with Bar("lines", self._lines.bytes) as bar:
                 await self._import(bar)
         except (ImportingError, ProcedureError) as error:
-            if isinstance(error, Unavailable) and self._stopped.is_set():  # so `_patiently` gave up at once
+            if (
+                isinstance(error, Unavailable) and self._stopped.is_set()
+            ):  # `_patiently` gave up at once for this reason
                 self.result.is_interrupted = True
             else:
                 self.result.failure = str(error).removesuffix(".")
@@ -163,7 +165,7 @@ class _Import:
         self.result.last_line = piece.first + len(piece.lines) - 1
 
     async def _append(self, numbers: Sequence[int], drafts: Sequence[Draft]) -> list[RefusedLine]:
-        """Append in order. Returns the lines that the log refuses; without `--skip-bad` only the first one."""
+        """Append in order. Returns the lines that the log rejects; without `--skip-bad` only the first one."""
         try:
             events = await self._patiently(drafts)
         except (Conflict, InvalidInput) as error:

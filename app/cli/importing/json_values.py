@@ -1,6 +1,6 @@
 """Splits text that comes in pieces into JSON values: lines, elements of an array, or objects over several lines.
 
-It holds one value at a time, and of that no more than `max_bytes`, which is enough to tell that it is too large.
+It holds one value at a time, and at most `max_bytes` of it: enough to see that it is too large.
 """
 
 import re
@@ -12,17 +12,17 @@ _REST_OF_STRING = re.compile(_STRING_END, re.DOTALL)
 _UP_TO_SIGN = rb'[^"%(signs)b]*(?:"%(end)b[^"%(signs)b]*)*([%(signs)b]|"(?!%(end)b))'
 _BETWEEN = re.compile(_UP_TO_SIGN % {b"signs": rb"\[\]{},", b"end": _STRING_END}, re.DOTALL)
 _WITHIN = re.compile(_UP_TO_SIGN % {b"signs": rb"\[\]{}", b"end": _STRING_END}, re.DOTALL)
-"""Up to the next sign that may begin or end a value; a quote only if its string does not end here."""
+"""Matches up to the next character that may begin or end a value; a quote only if its string does not end here."""
 
 _ODD_BACKSLASHES = re.compile(rb"(?<!\\)(?:\\\\)*\\\Z")
 
 
 class SplitError(ValueError):
-    """Text is not the array that it began as. The message follows the word `it`."""
+    """Text begins like an array, but is not one. The message follows the word `it`."""
 
 
 class Splitter(Protocol):
-    """Takes text piece by piece, and gives the values in it."""
+    """Takes text piece by piece, and returns the values in it."""
 
     unit: str
     """What one value is called."""
@@ -31,11 +31,11 @@ class Splitter(Protocol):
         """The values that end in `chunk`. Raises SplitError."""
 
     def end(self) -> list[bytes]:
-        """What is left at the end of the text. Raises SplitError."""
+        """The values that are left at the end of the text. Raises SplitError."""
 
 
 def splitter(head: bytes, max_bytes: int) -> Splitter:
-    """The one for a text that begins so."""
+    """The splitter for a text with this beginning."""
     begin = head.lstrip()
     if begin.startswith(b"["):
         return Values(max_bytes, in_array=True)
@@ -45,7 +45,7 @@ def splitter(head: bytes, max_bytes: int) -> Splitter:
 
 
 class Lines:
-    """Each line is a value, which comes without the line's end."""
+    """Each line is a value, without its line end."""
 
     unit = "line"
 
@@ -65,7 +65,7 @@ class Lines:
 
 
 class Values:
-    """The elements of one array; or else objects with white space between them."""
+    """The elements of one array, or objects with white space between them."""
 
     unit = "event"
 
@@ -77,7 +77,7 @@ class Values:
         self._is_closed = False
         self._in_string = False
         self._held = b""
-        """A backslash at the end of a chunk, until it is known what it escapes."""
+        """A backslash at the end of a chunk; the character that it escapes is in the next one."""
         self._value = bytearray()
         self._values: list[bytes] = []
 
@@ -99,13 +99,13 @@ class Values:
         return [bytes(self._value.rstrip())] if self._value.strip() else []
 
     def _token(self, chunk: bytes, at: int) -> re.Match[bytes] | None:
-        """Up to the next sign that matters, or to the end of the string that goes on."""
+        """The match up to the next character that matters, or to the end of the current string."""
         if self._in_string:
             return _REST_OF_STRING.match(chunk, at)
         return (_WITHIN if self._depth > 0 else _BETWEEN).match(chunk, at)
 
     def _taken(self, chunk: bytes, at: int, token: re.Match[bytes]) -> int:
-        """Where to go on behind a token."""
+        """Take a token. Returns the place after it."""
         end, sign = token.end(), b"" if self._in_string else token[1]
         self._in_string = sign == b'"'
         ends_value = self._in_array and self._depth == 0 and sign in {b",", b"]"}

@@ -1,4 +1,4 @@
-"""What `synap import` imports, and what came of it."""
+"""What `synap import` imports, and the result."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     user: str
     from_line: int = 1
     skip_bad: Path | None = None
-    """The file for refused lines. None means that the first one ends the import."""
+    """The file for rejected lines. None means that the first one ends the import."""
 
 
 class ImportResult(Struct, kw_only=True):
@@ -29,7 +29,7 @@ class ImportResult(Struct, kw_only=True):
     already: int = 0
     refused: int = 0
     last_line: int = 0
-    """The last line up to which everything is stored or refused."""
+    """The last line up to which everything is stored or rejected."""
     seconds: float = 0.0
     again: int = 0
     """Lines without an id that were stored already, after lines that were not."""
@@ -43,5 +43,5 @@ class ImportResult(Struct, kw_only=True):
 
 
 def called(options: ImportOptions) -> str:
-    """What messages call the file."""
+    """The name of the file in messages."""
     return "standard input" if options.path is None else escaped(options.path.name)

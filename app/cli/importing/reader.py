@@ -1,4 +1,4 @@
-"""The events of a file, as an import appends them: read by a thread, made drafts of by a process (`drafting.py`)."""
+"""Reads the events of a file: a thread reads the lines, and a process (`drafting.py`) turns them into drafts."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from app.cli.importing.json_values import SplitError, Splitter, splitter
 from app.store.events.event_log import MAX_GROUP_EVENTS
 
 PIECE_BYTES = 2**22
-"""Lines in one transaction, unless they are `MAX_GROUP_EVENTS` before, or no more come for the time being."""
+"""The size of a transaction's lines, unless it reaches `MAX_GROUP_EVENTS` first, or no more lines come for now."""
 
 READ_BYTES = 2**20
 
@@ -31,7 +31,7 @@ FILL_SECONDS = 0.05
 
 
 class ImportingError(Exception):
-    """The import cannot be done, or not go on; the message is one sentence for the operator."""
+    """The import cannot begin or continue. The message is one sentence for the operator."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def opened(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 def text_of(file: IO[bytes], name: str) -> ByteReader:
-    """What the file says. Raises ImportingError if that is no JSON."""
+    """The text of the file. Raises ImportingError if it is not JSON."""
     try:
         return unpacked(file)
     except NotReadableError as error:
@@ -59,29 +59,29 @@ def text_of(file: IO[bytes], name: str) -> ByteReader:
 
 
 class DraftedLines:
-    """The lines of a file, or the elements of the array that it is, drafted: piece by piece, in order."""
+    """The drafts of a file's lines, or of its array's elements: piece by piece, in order."""
 
     def __init__(
         self, file: IO[bytes], text: ByteReader, drafting: Connection, first: int, max_event_bytes: int
     ) -> None:
-        """`text` is what `file` says, `first` the number of the first line that is wanted."""
+        """`text` is the text of `file`, `first` the number of the first line to import."""
         self._file = file
         self._text = text
         self._drafting = drafting
         self._first = first
-        self._max_line_bytes = max_event_bytes + 1  # as much as shows that it is too large
+        self._max_line_bytes = max_event_bytes + 1  # enough to see that a line is too large
         self._splitter: Splitter | None = None
         self._sent: deque[LinePiece] = deque()
         self._failure: str | None = None
         self.skipped_bytes = 0
-        """Of the lines before the first one that is wanted."""
+        """The size of the lines before the first one to import."""
         status = os.fstat(file.fileno())
         is_plain = stat.S_ISREG(status.st_mode) and os.pread(file.fileno(), len(GZIP), 0) != GZIP
         self.bytes = status.st_size if is_plain else None
 
     @property
     def unit(self) -> str:
-        """What the file is made of."""
+        """What the file consists of."""
         return "line" if self._splitter is None else self._splitter.unit
 
     def open(self) -> None:
@@ -89,7 +89,7 @@ class DraftedLines:
         threading.Thread(target=self._read, daemon=True).start()
 
     async def next(self) -> tuple[LinePiece, Drafted] | None:
-        """The next lines and what they became; None at the end. Raises ImportingError."""
+        """The next lines and their drafts; None at the end. Raises ImportingError."""
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._drafting.fileno(), arrived.set)
         try:
@@ -123,7 +123,7 @@ class DraftedLines:
             number += len(lines)
 
     def _portions(self) -> Iterator[list[bytes]]:
-        """All lines, as many at once as there are by now and go into one transaction."""
+        """All lines, in portions: as many as are available and fit into one transaction."""
         waiting, size = list[bytes](), 0
         for lines in self._split():
             for line in lines:
@@ -139,7 +139,7 @@ class DraftedLines:
             yield waiting
 
     def _split(self) -> Iterator[list[bytes]]:
-        """The lines that end in each chunk, up to where the file cannot be read."""
+        """The lines that end in each chunk, until the file cannot be read any further."""
         try:
             head = b""
             while chunk := self._text.read(READ_BYTES):
@@ -157,7 +157,7 @@ class DraftedLines:
 
 
 def size_of(lines: Sequence[bytes]) -> int:
-    """How many bytes lines have with their ends."""
+    """The size of lines in bytes, with their line ends."""
     return sum(map(len, lines)) + len(lines)
 
 

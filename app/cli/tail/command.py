@@ -32,15 +32,15 @@ def tail(
     Parameters
     ----------
     url
-        The URL of the server. Default: the one of this machine's settings.
+        The URL of the server. Default: the server that this machine's settings describe.
     workspace
         The workspace. Default: the first workspace of the token's key.
     type_
         Only events of this type; `*` stands for a segment.
     filter_
-        Only events that meet this filter, as JSON.
+        Only events that match this filter, as JSON.
     start
-        Where to begin: `now`, `beginning`, a seq, a time, or after the event with an id or a cursor.
+        Where to begin: `now`, `beginning`, a seq, a time, or the id of an event or a cursor after which to begin.
     json
         Print each event as JSON.
     token_file
@@ -64,7 +64,7 @@ def tail(
     )
     shown = printer(json=json)
     for event in follow(options, lambda said: print(f"synap: {said}", file=sys.stderr, flush=True)):
-        with stop.finishing():  # no signal ends the process within a line
+        with stop.finishing():  # no signal ends the process in the middle of a line
             print(shown(event), flush=True)
         stop.check()
 

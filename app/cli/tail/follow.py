@@ -63,9 +63,9 @@ class _Message(Struct, frozen=True):
 
 
 def follow(options: TailOptions, tell: Callable[[str], object] = lambda _: None) -> Iterator[bytes]:
-    """The JSON of each event, for ever. A lost connection is made again; if the first one fails, it raises TailError.
+    """The JSON of each event, without end. It reconnects if a connection is lost; if the first one fails, TailError.
 
-    `tell` gets a sentence when the connection is lost, and when it is there again.
+    `tell` gets a sentence when the connection is lost, and when it is restored.
     """
     query = _query(options)
     place: str | None = None
@@ -206,19 +206,19 @@ def _unpacked(value: Any, options: TailOptions) -> Any:
 
 
 def _check_transformer(options: TailOptions, *, is_wrapped: bool) -> None:
-    """Raise TailError if the server wraps values and we do not, or the other way round."""
+    """Raise TailError if the server wraps values and this command does not, or the other way round."""
     if is_wrapped != options.superjson:
         raise _otherwise(options)
 
 
 def _otherwise(options: TailOptions) -> TailError:
-    """The server has the other transformer."""
+    """The error if the server uses the other transformer."""
     spoken = "none" if options.superjson else "superjson"
     return TailError(f"{without_secrets(options.url)} uses another transformer; set SYNAP_TRANSFORMER={spoken}.")
 
 
 def _refusal(error: Any, options: TailOptions) -> TailError | _LostError:
-    """The failure that an error of the server means for us."""
+    """The failure for an error of the server."""
     refusal = msgspec.convert(error, _Refusal)
     if refusal.data.reason == "wrong_transformer":
         return _otherwise(options)

@@ -35,9 +35,10 @@ def verify(
     """Check an export, a proof, or the log of a server: every hash, link, signature and change of keys.
 
     A ledger returns proofs that one event is in its log, or that the log extends an earlier checkpoint.
-    Exit code 0 if all is verified, 1 if something is broken, 2 if there is no export or proof to read, and 3 if all is
-    verified except for a key that was lost, lost events that were accepted, a missing body, or an audit that the log
-    does not mention.
+
+    Exit code 0: everything verifies. 1: something is broken. 2: there is no export or proof to read. 3: everything
+    verifies, except for what is printed. That is a lost key, accepted lost events, a missing body, a body that was
+    erased but is still here, or an audit that the log does not cover.
 
     Parameters
     ----------
@@ -55,8 +56,7 @@ def verify(
     log
         The workspace, if the source is a ledger.
     audit
-        The log's audit, which is checked too: a file with pages of `GET /audit`, one on each line, or the URL of a
-        ledger.
+        Also check the log's audit: a file with pages of `GET /audit`, one on each line, or the URL of a ledger.
     token_file
         A file with a token for the ledger. Default: the environment variable SYNAP_TOKEN.
     """
@@ -101,7 +101,7 @@ def _verify_audit(source: str, verdict: Verdict, token: str) -> int:
 
 
 ALL_CORES_BYTES = 2**24
-"""The size from which starting processes pays."""
+"""The size from which it pays to start processes."""
 
 
 def judged(

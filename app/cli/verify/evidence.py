@@ -160,7 +160,7 @@ def _note_in(text: str) -> str:
 
 
 def _tidied(note: str) -> str:
-    """A note with its own line ends and white space, which an editor, a shell or a mail may have changed."""
+    """A note with its original line ends and white space, which an editor, a shell or a mail may have changed."""
     lines = [line.rstrip() for line in note.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     return "\n".join(lines).strip("\n") + "\n"
 
@@ -191,7 +191,7 @@ def _mapped(file: IO[bytes]) -> mmap.mmap | bytes:
 
 
 def _spooled(stream: ByteReader) -> IO[bytes]:
-    """The content of a stream in a file without a name. The map of it outlives it."""
+    """The content of a stream in a file without a name. A map of the file outlives the file object."""
     file = TemporaryFile()  # noqa: SIM115 - it is closed when nothing refers to it
     shutil.copyfileobj(cast(IO[bytes], stream), file)
     file.flush()
@@ -200,12 +200,12 @@ def _spooled(stream: ByteReader) -> IO[bytes]:
 
 
 def _downloaded(url: str, token: str | None) -> IO[bytes]:
-    request = urllib.request.Request(url)  # noqa: S310 - http or https: the caller has looked
+    request = urllib.request.Request(url)  # noqa: S310 - http or https: the caller has checked
     if token:
         # A redirect may lead to another host, so it is followed without the token.
         request.add_unredirected_header("Authorization", bearer(token))
     with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
         file = _spooled(answer)
-        if answer.length:  # the rest never came, which reading in pieces does not report
+        if answer.length:  # the rest never came; reading in pieces does not report that
             raise http.client.IncompleteRead(b"", answer.length)
         return file
