@@ -15,6 +15,7 @@ from app.store.audit.log import Act, AuditLog
 from app.store.events.browser import Browser
 from app.store.events.erasure import Erasure
 from app.store.events.event_log import EventLog
+from app.store.events.histogram import Histograms
 from app.store.events.reader import EventReader
 from app.store.events.trace import CausalTree
 from app.store.events.type_counts import TypeCounts
@@ -32,6 +33,7 @@ class Services(Struct, frozen=True, kw_only=True):
     browser: Browser
     causal_tree: CausalTree
     type_counts: TypeCounts
+    histograms: Histograms
     feed: Feed
     keys: Keys
     ledger: Ledger

@@ -23,6 +23,7 @@ from app.store.events.browser import Browser
 from app.store.events.erasure import Erasure
 from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
+from app.store.events.histogram import Histograms
 from app.store.events.reader import EventReader
 from app.store.events.rows import LEDGER_JSON
 from app.store.events.trace import CausalTree
@@ -80,6 +81,7 @@ class Process:
             browser=Browser(self.database, cursors),
             causal_tree=CausalTree(self.database),
             type_counts=TypeCounts(self.database),
+            histograms=Histograms(self.database),
             feed=self._feed,
             keys=Keys(self.database),
             ledger=ledger,

@@ -487,6 +487,7 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
     yield "events.validate", call("events.validate", {"type": "a.b", "data": {}})
     yield "events.validate", call("events.validate", {"type": "a"})
     yield "events.trace", call("events.trace", {"eventId": logged["id"]})
+    yield "events.histogram", call("events.histogram", {"type": "note.*", "buckets": 3, "by": "source"})
     yield "events.types", call("events.types", {"prefix": "note.", "limit": 1})
     yield "events.erase", call("events.erase", {"ids": [logged["id"]]})
     yield "events.get", call("events.get", {"eventId": logged["id"]})

@@ -25,6 +25,7 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "events.browse": ("events:read", lambda caller: caller.query("events.browse")),
     "events.erase": ("events:erase", lambda caller: caller.mutate("events.erase", {"userId": "nobody"})),
     "events.get": ("events:read", lambda caller: caller.query("events.get", {"eventId": "x"})),
+    "events.histogram": ("events:read", lambda caller: caller.query("events.histogram")),
     "events.list": ("events:read", lambda caller: caller.query("events.list")),
     "events.log": ("events:write", lambda caller: caller.mutate("events.log", EVENT)),
     "events.logBatch": ("events:write", lambda caller: caller.mutate("events.logBatch", {"events": [EVENT]})),

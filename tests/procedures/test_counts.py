@@ -63,3 +63,40 @@ def test_other_types_are_refused(counted: Counted, name: str, value: object) -> 
     data = failed(counted.reader.query("events.types", {name: value}), 400)
 
     assert [issue["path"] for issue in data["issues"]] == [name]
+
+
+def test_events_are_counted_by_time_and_type(counted: Counted) -> None:
+    first, second, third = (event["timestamp"] for event in counted.events)
+    wanted = {"from": first, "to": second, "buckets": 1}
+
+    assert answered(counted.reader.query("events.histogram", wanted)) == {
+        "buckets": [{"from": first, "to": second, "count": 1}],
+        "total": 1,
+    }
+    assert answered(counted.reader.query("events.histogram", wanted | {"to": None, "by": "type"})) == {
+        "buckets": [{"from": first, "to": f"{third[:-7]}{int(third[-7:-1]) + 1:06}Z", "count": 3, "counts": [2, 1]}],
+        "total": 3,
+        "groups": ["a.b", "b.c"],
+    }
+    assert answered(counted.ann.query("events.histogram", {"by": "type"}))["groups"] == ["a.b", "b.c"]
+    assert answered(counted.ann.query("events.histogram"))["total"] == 2
+    assert answered(counted.ann.query("events.histogram", {"userId": "bob"}))["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted"),
+    [
+        ("buckets", {"buckets": 501}),
+        ("buckets", {"buckets": 0}),
+        ("bucketSeconds", {"bucketSeconds": 0}),
+        ("bucketSeconds", {"bucketSeconds": 1, "from": "2024-01-01T00:00:00Z", "to": "2024-01-01T00:10:00Z"}),
+        ("bucketSeconds", {"bucketSeconds": 60, "buckets": 5}),
+        ("by", {"by": "user"}),
+        ("from", {"from": "2024-01-01T00:00:00"}),
+        ("filter.no", {"filter": {"no": 1}}),
+    ],
+)
+def test_other_buckets_are_refused(counted: Counted, place: str, wanted: dict[str, Any]) -> None:
+    data = failed(counted.reader.query("events.histogram", wanted), 400)
+
+    assert [issue["path"] for issue in data["issues"]] == [place]

@@ -57,6 +57,7 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
     [
         ("audit.list", True),
         ("events.erase", False),
+        ("events.histogram", True),
         ("events.list", True),
         ("events.page", True),
         ("events.get", False),

@@ -95,6 +95,8 @@ PLACES = ("limit", "offset", "cursor", "direction")
 
 STREAM = {name: value for name, value in LIST.items() if name not in PLACES}
 
+HISTOGRAM = STREAM | {"buckets": 3, "bucketSeconds": None, "by": "type"}
+
 SUBSCRIPTION: dict[str, Any] = {
     "eventTypes": ["note.*"],
     "webhookUrl": "https://127.0.0.1/hook",  # rejected, so that no webhook is created
@@ -112,6 +114,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "events.browse": BROWSE,
     "events.erase": {"ids": [NOBODY], "userId": None, "subjectId": None},
     "events.get": {"eventId": "x"},
+    "events.histogram": HISTOGRAM,
     "events.list": LIST,
     "events.log": EVENT,
     "events.logBatch": {"events": [EVENT]},

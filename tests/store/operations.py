@@ -16,6 +16,7 @@ from app.store.events.browser import Browser
 from app.store.events.erasure import By, Erasure, ErasureRequest
 from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
+from app.store.events.histogram import Histograms
 from app.store.events.query import EventConditions
 from app.store.events.reader import EventReader
 from app.store.events.trace import CausalTree
@@ -34,6 +35,7 @@ from app.store.webhooks.subscriptions import Subscriptions
 from schemas.base import Way
 from schemas.browse import BrowseEvents
 from schemas.event import EventQuery, ListEvents
+from schemas.histogram import CountEvents, Grouping
 from tests.store.opened import SECRET, Store, draft
 
 LIMIT = 20
@@ -135,6 +137,7 @@ class Operations:
             yield f"page {name}", partial(self.page, query)
             yield f"ledger entries of {name}", partial(self.entries, query)
             yield f"stream {name}", partial(self.stream, query)
+            yield f"histogram of {name}", partial(self.histogram, query)
         yield "list with an offset", partial(self.list, {"offset": 30})
         for name, query in BROWSED.items():
             yield f"browse {name}", partial(self.browse, query)
@@ -146,6 +149,7 @@ class Operations:
             yield f"stream as {user}", partial(self.stream, {}, user)
             yield f"trace as {user}", partial(self.trace, self.ids[0], user)
             yield f"types as {user}", partial(self.types, user)
+            yield f"histogram as {user}", partial(self.histogram, {}, user)
         for operation in (
             *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
             *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge, self.erase),
@@ -208,6 +212,14 @@ class Operations:
         for _ in range(3):  # in one statement, from the second on
             await self.events.append(self.workspace, [draft("common.type1", user_id="common"), draft(id=uuid4())])
         return count
+
+    async def histogram(self, query: dict[str, Any], only_user: str | None = None) -> int:
+        groups: tuple[Grouping | None, ...] = (None, "type", "source")
+        total = 0
+        for by in groups:
+            wanted = msgspec.convert(query | {"buckets": 2, "by": by}, CountEvents)
+            total = (await Histograms(self.database).count(self.workspace, wanted, only_user)).total
+        return total
 
     async def types(self, only_user: str | None = None) -> int:
         found = await TypeCounts(self.database).page(self.workspace, "", "", LIMIT, only_user)

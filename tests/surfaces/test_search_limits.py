@@ -72,10 +72,13 @@ def _mcp(name: str, **wanted: Any) -> Callable[[Server], tuple[int, str, float]]
     return ask
 
 
+YEAR = {"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
+
 DOORS = {
     "events.list": _trpc("events.list", filter=FILTER),
     "events.page": _trpc("events.page", filter=FILTER),
     "events.browse": _trpc("events.browse", filter=FILTER),
+    "events.histogram": _trpc("events.histogram", filter=FILTER, **YEAR),
     "ledger.entries": _trpc("ledger.entries", filter=FILTER),
     "GET /v1/events": _rest("/v1/events", type="a.*", source="s"),
     "GET /ledger/v1/events": _rest("/ledger/v1/events", filter=json.dumps(FILTER)),
@@ -106,6 +109,8 @@ def test_what_an_index_serves_goes_on(spent: Server) -> None:
         "events.get": {"eventId": event["id"]},
         "events.trace": {"eventId": event["id"]},
         "events.page": {},
+        "events.types": {},
+        "events.histogram": {},
         "events.browse": {},
         "ledger.entries": {},
     }.items():

@@ -10,6 +10,7 @@ from hashlib import sha256
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from app.filters.parse import filter_of
 from app.filters.sql import KINDS, condition, has_kind, kinds, may_have, place_of, projection
@@ -19,6 +20,7 @@ from app.store.postgres.pipe import uuid_array
 from app.store.postgres.walk import IN_WORKSPACE, Entry, Walk, each_sql, existing, fitting_types
 from schemas.event import EventQuery
 from schemas.filter import And, Node, Test
+from schemas.histogram import Grouping
 
 IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
 """Fields that have the order of the log. Times strictly increase with seq, so the primary key serves all of them."""
@@ -71,6 +73,8 @@ class EventConditions:
         Raises InvalidInput for an invalid filter.
         """
         query, node = _folded(query, filter_of(query))
+        self.range = query.from_, query.to
+        """The time from which events match, and the time before which they do, as far as there are such bounds."""
         self.parameters: dict[str, object] = {"workspace": workspace}
         self._counted: list[str] = [IN_WORKSPACE]
         self._others: list[str] = []
@@ -155,6 +159,16 @@ class EventConditions:
         return (
             f"SELECT event.* FROM {' AND '.join([self.found, *bounds])} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
         )
+
+    def seqs(self, by: Grouping | None, *, low: str, high: str) -> str:
+        """A SELECT of the seqs of all events that match, in any order, from the seq `low` to `high`; and of `by`."""
+        columns = "event.seq" if by is None else f"event.seq, event.{by}"
+        if self.is_planned or self._has_ids:
+            return f"SELECT {columns} FROM {self.found} AND event.seq BETWEEN {low} AND {high}"
+        walk = self._walk
+        if by is not None and self.knows_total:  # an index has both columns
+            walk = replace(walk, entry=fitting_types(None) if by == "type" else existing(by, "true", "true"))
+        return walk.between(low=[low], high=[high]).every(columns)
 
     @property
     def total_sql(self) -> str:
@@ -304,7 +318,7 @@ def _folded(query: EventQuery, node: Node | None) -> tuple[EventQuery, Node | No
         if value is None or getattr(query, name) is not None:
             rest.append(each)
         else:
-            query = msgspec.structs.replace(query, **{name: value})
+            query = replace(query, **{name: value})
     return query, And(tuple(rest)) if rest else None
 
 

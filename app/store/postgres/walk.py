@@ -71,21 +71,31 @@ class Walk(Struct, frozen=True, kw_only=True):
         within = " AND ".join([f"seq {'>=' if descending else '<='} {bound}" for bound in far])
         return f"SELECT * FROM ({open_end.all('*', descending=descending)}{end}) AS met WHERE {within}"
 
+    def every(self, columns: str) -> str:
+        """A SELECT of all events of the walk, in any order."""
+        entry, descending = self.entry, not self.low
+        if entry is None or entry.asked is None:
+            return self.all(columns, descending=descending)
+        each = self._of("asked.value").all(columns, descending=descending)
+        found = f"SELECT one.* FROM asked CROSS JOIN LATERAL ({each}) AS one"
+        if entry.too_many is not None:
+            found += f" UNION ALL ({self._one_after_other(columns, entry.column, entry.too_many)})"
+        return f"WITH RECURSIVE {entry.asked} {found}"
+
     def count(self) -> str:
         """A SELECT of the number of events of the walk."""
-        entry = self.entry
-        if entry is None or entry.asked is None:
-            return f"SELECT count(*) FROM ({self.all('', descending=not self.low)}) AS counted"
-        each = self._of("asked.value").all("", descending=not self.low)
-        counted = f"SELECT count(*) FROM asked CROSS JOIN LATERAL ({each}) AS one"
-        if entry.too_many is not None:
-            bounds = [f"seq >= {bound}" for bound in self.low] + [f"seq <= {bound}" for bound in self.high]
-            matching = " AND ".join([IN_WORKSPACE, self.plain, *self.rest, *bounds])
-            every = f"SELECT FROM event WHERE {matching} ORDER BY {entry.column}, seq"
-            counted = f"""
-                SELECT CASE WHEN {entry.too_many} THEN (SELECT count(*) FROM ({every}) AS counted)
-                    ELSE ({counted}) END"""
-        return f"WITH RECURSIVE {entry.asked} {counted}"
+        return f"SELECT count(*) FROM ({self.every('event.seq')}) AS counted"
+
+    def _one_after_other(self, columns: str, column: str, condition: str) -> str:
+        """A SELECT of the events of the walk if the condition is true, without a lookup for each value.
+
+        It scans the index on `column`, which has what is compared. If every event matches, it scans the range of seqs.
+        """
+        if self.plain == "true":
+            return replace(self, entry=None, rest=[condition, *self.rest]).all(columns, descending=not self.low)
+        bounds = [f"event.seq >= {bound}" for bound in self.low] + [f"event.seq <= {bound}" for bound in self.high]
+        conditions = " AND ".join([condition, IN_WORKSPACE, self.plain, *self.rest, *bounds])
+        return f"SELECT {columns} FROM event WHERE {conditions} ORDER BY {column}, event.seq"
 
     @property
     def _one_by_one(self) -> "Walk":

@@ -32,7 +32,8 @@ An append-only log of events that anyone can verify; no event can be changed. Lo
 `metadata.ai.confidence` and `metadata.ai.reasoning` say how sure you were and why. Set `causationId` to the event \
 that made you act, and use one `correlationId` for a run. To retry safely, send an `id` (a UUID) of your own. Check an \
 event with `events_validate`. Find events with `events_list`, or page by page with `events_page`; `events_trace` \
-returns the causes and effects of one. {CAUTION} The tool `a_b` is the procedure `a.b`."""
+returns the causes and effects of one, `events_types` and `events_histogram` count them. {CAUTION} The tool `a_b` is \
+the procedure `a.b`."""
 
 _REQUEST = "synap.mcp"
 """The key of our request in the ASGI scope."""
