@@ -46,6 +46,11 @@ soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20
 	$(BIN)/python -m benchmarks browse --sizes 1000 20000 --seconds 1
 	EXAMPLES=all $(PYTEST) $(AT_ONCE)
 
+.PHONY: console
+console: dev ## Build the console from its sources (needs node); its files are committed.
+	$(BIN)/synap contract --typescript > console/src/contract.ts
+	cd console && npm ci && npx tsc && node build.mjs
+
 .PHONY: lock
 lock: dev ## Renew the pinned versions from pyproject.toml; fails if one has no wheel for a supported system.
 	$(BIN)/python -m deploy.lock

@@ -95,6 +95,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Seconds before each attempt of a delivery, separated by commas. After the last attempt it has failed."""
     webhook_timeout_seconds: float = 15
     """Time for one attempt as a whole."""
+    console: bool = True
+    """Whether the main listener serves the console, at `/console`."""
     log_calls: bool = False
     """Whether every call is logged, not only failed and slow ones."""
     extensions: tuple[str, ...] = ()

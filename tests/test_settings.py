@@ -37,6 +37,7 @@ DEFAULTS: dict[str, object] = {
     "webhook_allow_networks": (),
     "webhook_schedule": (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
     "webhook_timeout_seconds": 15,
+    "console": True,
     "log_calls": False,
     "extensions": (),
 }
@@ -86,6 +87,7 @@ GOOD: list[tuple[str, str, object]] = [
     ("WEBHOOK_ALLOW_NETWORKS", "10.1.0.0/16, ::1/128", ("10.1.0.0/16", "::1/128")),
     ("WEBHOOK_SCHEDULE", "0, 0.5,2", (0.0, 0.5, 2.0)),
     ("WEBHOOK_TIMEOUT_SECONDS", "0.5", 0.5),
+    ("CONSOLE", "false", False),
     ("LOG_CALLS", "true", True),
     ("LOG_CALLS", "TRUE", True),
     ("LOG_CALLS", "1", True),

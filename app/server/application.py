@@ -28,6 +28,7 @@ from app.store.install.secret import read_secret
 from app.store.install.totals import Totals
 from app.store.postgres.readiness import Readiness
 from app.surfaces.browse import browse_router
+from app.surfaces.console.door import console_router
 from app.surfaces.ledger.door import MOUNT as LEDGER_MOUNT
 from app.surfaces.ledger.door import OWN_MOUNT as LEDGER_OWN_MOUNT
 from app.surfaces.ledger.door import ledger_router
@@ -115,6 +116,8 @@ def create_app(
         return openapi(routes(app), served, version=version("synap-events"), transformer=settings.transformer)
 
     app.register(docs_router(document))
+    if settings.console and not ledger_alone:
+        app.register(console_router())
     return app
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.browser.spot import Spot
+
 
 class Page:
     """The only open page of a browser. Fields and buttons are found by their accessible names."""
@@ -13,12 +15,45 @@ class Page:
     def __init__(self, driver: "subprocess.Popen[str]") -> None:
         self._driver = driver
 
-    def open(self, url: str, *, refused_once: Sequence[str] = (), unanswered_once: Sequence[str] = ()) -> None:
-        """Open a URL in a browser without any state.
+    def open(
+        self, url: str, *, refused_once: Sequence[str] = (), unanswered_once: Sequence[str] = (), **options: object
+    ) -> None:
+        """Open a URL in a browser without any state. `options` are those of Playwright's `newPage`.
 
         For each of the patterns, the first request is answered with 503, or reaches the server and loses its answer.
         """
-        self._do("open", url, list(refused_once), list(unanswered_once))
+        self._do("open", url, list(refused_once), list(unanswered_once), options)
+
+    @property
+    def whole(self) -> Spot:
+        """Where to look for parts of it."""
+        return Spot(self._do)
+
+    def press(self, key: str) -> None:
+        """Press a key, wherever the focus is."""
+        self._do("keyboard", "press", key)
+
+    def mouse(self, action: str, *arguments: object) -> None:
+        """Move the mouse, press and release its button."""
+        self._do("mouse", action, *arguments)
+
+    def goto(self, url: str) -> None:
+        """Go to another address, in the same browser."""
+        self._do("goto", url)
+
+    def reload(self) -> None:
+        self._do("reload")
+
+    def back(self) -> None:
+        self._do("back")
+
+    def offline(self, *, is_offline: bool) -> None:
+        """Cut the browser off the network, or connect it again."""
+        self._do("offline", is_offline)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds against WCAG 2.2 AA."""
+        return list(self._do("violations"))
 
     def fill(self, label: str, text: str) -> None:
         self._do("fill", label, text)

@@ -1,9 +1,12 @@
 // Drives one browser for the tests. Usage: driver.mjs CHROMIUM. Reads a JSON line [command, ...arguments], answers one
 // {value} or {error}; the end of its input is its end. Fields and buttons are found as a person finds them: by name.
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import readline from 'node:readline'
 import { chromium } from 'playwright-core'
 
 const PATIENCE_MS = 10_000
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const browser = await chromium.launch({
   executablePath: process.argv[2],
   chromiumSandbox: false, // it cannot be had as root; every page it sees here is our own
@@ -19,10 +22,15 @@ async function loseAnswer(route) {
   await route.abort()
 }
 
+/** What a person would look for: each step is a method of a locator (`getByRole`, `nth`) with its arguments. */
+function found(steps) {
+  return steps.reduce((within, [method, ...args]) => within[method](...args), page)
+}
+
 const commands = {
-  async open(url, refused, unanswered) {
+  async open(url, refused, unanswered, { width = 800, height = 720, timezoneId = 'UTC', ...options } = {}) {
     await page?.context().close()
-    page = await browser.newPage({ viewport: { width: 800, height: 720 }, locale: 'en-GB', timezoneId: 'UTC' })
+    page = await browser.newPage({ viewport: { width, height }, locale: 'en-GB', timezoneId, ...options })
     page.setDefaultTimeout(PATIENCE_MS)
     problems = []
     asked = []
@@ -33,6 +41,25 @@ const commands = {
     for (const pattern of refused) await page.route(pattern, (route) => route.fulfill({ status: 503 }), { times: 1 })
     for (const pattern of unanswered) await page.route(pattern, loseAnswer, { times: 1 })
     await page.goto(url)
+  },
+  act: (steps, action, ...args) => found(steps)[action](...args),
+  keyboard: (action, ...args) => page.keyboard[action](...args),
+  mouse: (action, ...args) => page.mouse[action](...args),
+  goto: async (url) => void (await page.goto(url)),
+  reload: async () => void (await page.reload()),
+  back: async () => void (await page.goBack()),
+  offline: (isOffline) => page.context().setOffline(isOffline),
+  async download(steps) {
+    const [download] = await Promise.all([page.waitForEvent('download'), found(steps).click()])
+    return { name: download.suggestedFilename(), text: await readFile(await download.path(), 'utf8') }
+  },
+  /** What axe-core finds against WCAG 2.2 AA: a line for each rule, with the first places. */
+  async violations() {
+    await page.evaluate(axe) // not as a script of the page, which its policy would refuse
+    const { violations } = await page.evaluate(() =>
+      axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
+    )
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(' ')}`)
   },
   fill: (label, text) => page.getByLabel(label).fill(text),
   click: (name) => page.getByRole('button', { name }).click(),

@@ -1,0 +1,75 @@
+import { useEffect, useMemo } from 'preact/hooks'
+import { createApi } from './api'
+import { LoadNotice } from './components/states'
+import type { CurrentKey } from './contract'
+import { AccessContext, may } from './key'
+import { useLoad } from './load'
+import { go, to, useRoute } from './router'
+import { SCREENS, type Screen } from './screens'
+import { useSession } from './session'
+import { Shell } from './shell'
+import { SignIn } from './signin'
+import { text } from './text'
+
+/** The page to sign in on, or what the key may see. */
+export function App() {
+  const session = useSession()
+  if (session.state !== 'in') return <SignIn ended={session.state === 'ended'} />
+  return <SignedIn key={session.kept.token} />
+}
+
+function SignedIn() {
+  const { workspace } = useRoute()
+  const api = useMemo(() => createApi(), [])
+  const load = useLoad('key', (signal) => api.keys.current.query(undefined, { signal }))
+  const key = load.value
+  useEffect(() => {
+    if (key && !workspace) go(to(firstPath(key), {}, key.workspace), 'replace')
+  }, [key, workspace])
+  if (!key || !workspace) {
+    return (
+      <main class="sign-in">
+        <LoadNotice load={load} />
+      </main>
+    )
+  }
+  return <InWorkspace key={workspace} current={key} workspace={workspace} />
+}
+
+function InWorkspace({ current, workspace }: { current: CurrentKey; workspace: string }) {
+  const route = useRoute()
+  const api = useMemo(() => createApi(workspace), [workspace])
+  const screens = SCREENS.filter(({ scopes }) => may(current, ...scopes))
+  const screen = screens.find(({ path }) => path === route.screen)
+  const isKnown = current.workspaces.includes(workspace) || current.hasMoreWorkspaces
+  return (
+    <AccessContext.Provider value={{ api, key: current, workspace }}>
+      <Shell screens={screens} active={screen}>
+        {isKnown ? shown(screen, route.rest.length > 0, screens.length > 0) : <Nothing said={text.states.workspaceMissing(workspace)} />}
+      </Shell>
+    </AccessContext.Provider>
+  )
+}
+
+function shown(screen: Screen | undefined, isDetail: boolean, hasScreens: boolean) {
+  const Component = (isDetail && screen?.detail) || screen?.component
+  if (Component) return <Component />
+  return <Nothing said={hasScreens ? text.states.notHere : text.states.noScreens} />
+}
+
+function Nothing({ said }: { said: string }) {
+  return (
+    <div class="empty">
+      <h1>{text.states.missing}</h1>
+      <p>{said}</p>
+      <p>
+        <a href="#/">{text.states.toEvents}</a>
+      </p>
+    </div>
+  )
+}
+
+function firstPath(key: CurrentKey): string[] {
+  const first = SCREENS.find(({ scopes, isInner }) => !isInner && may(key, ...scopes))
+  return first ? [first.path] : ['']
+}

@@ -1,0 +1,85 @@
+import type { ComponentChildren } from 'preact'
+import type { Failure } from '../api'
+import type { Load } from '../load'
+import { text } from '../text'
+import { Icon } from './icon'
+import { Visible } from './visible'
+
+/** Shows what was loaded, and until then, or instead, what there is to know. */
+export function Loaded<T>({ load, children }: { load: Load<T>; children: (value: T) => ComponentChildren }) {
+  return (
+    <>
+      <LoadNotice load={load} />
+      {load.value !== undefined && children(load.value)}
+    </>
+  )
+}
+
+/** One line: loading, slow, offline, busy, refused. Nothing if all is well. */
+export function LoadNotice({ load }: { load: Load<unknown> }) {
+  if (load.failure) return <FailureNotice failure={load.failure} retry={load.reload} />
+  if (!load.loading) return null
+  return (
+    <p class="notice quiet" role="status">
+      <span class="spinner" aria-hidden="true" />
+      {load.slow ? text.states.slow : text.states.loading}
+    </p>
+  )
+}
+
+const TITLES: Record<Failure['kind'], string> = {
+  offline: text.states.offline,
+  busy: text.states.busy,
+  ended: text.signIn.endedTitle,
+  forbidden: text.states.forbidden,
+  missing: text.states.missing,
+  refused: text.states.failed,
+}
+
+/** A refusal. `fields` are the paths whose issues are shown at their fields: they are not repeated here. */
+export function FailureNotice({ failure, retry, fields = [] }: { failure: Failure; retry?: () => void; fields?: string[] }) {
+  const others = failure.issues.filter(({ path }) => !fields.includes(path))
+  const isPassing = failure.retryMs !== undefined
+  return (
+    <div class={`notice ${isPassing ? 'warn' : 'bad'}`} role="alert">
+      <Icon name="warning" />
+      <div>
+        <strong>{TITLES[failure.kind]}</strong>
+        {failure.kind !== 'offline' && (
+          <p>
+            <Visible>{failure.message}</Visible>
+          </p>
+        )}
+        {others.length > 0 && (
+          <ul>
+            {others.map(({ path, message }) => (
+              <li key={path}>
+                {path && (
+                  <code>
+                    <Visible>{path}</Visible>
+                  </code>
+                )}{' '}
+                <Visible>{message}</Visible>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      {retry && (
+        <button type="button" class="button" onClick={retry}>
+          {text.states.retry}
+        </button>
+      )}
+    </div>
+  )
+}
+
+/** What to do where there is nothing to show. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <h2>{title}</h2>
+      {children}
+    </div>
+  )
+}

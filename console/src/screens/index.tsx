@@ -1,0 +1,28 @@
+import type { ComponentType } from 'preact'
+import type { Scope } from '../api'
+import type { IconName } from '../components/icon'
+import { text } from '../text'
+import { EventsScreen } from './events/screen'
+
+/** A screen, at `#/<workspace>/<path>`. A key without any of its scopes does not see it. */
+export interface Screen {
+  path: string
+  name: string
+  icon: IconName
+  scopes: Scope[]
+  /** What is shown, and with more segments behind the path, what is shown of that. */
+  component: ComponentType
+  detail?: ComponentType
+  /** It is reached from others, and not in the navigation. */
+  isInner?: boolean
+}
+
+export const SCREENS: Screen[] = [
+  {
+    path: 'events',
+    name: text.screens.events,
+    icon: 'events',
+    scopes: ['events:read', 'events:read-own'],
+    component: EventsScreen,
+  },
+]

@@ -1,0 +1,152 @@
+import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
+import { Dialog } from './components/dialog'
+import { Icon } from './components/icon'
+import { Menu } from './components/menu'
+import { Time } from './components/time'
+import { Visible } from './components/visible'
+import { useHotkeys } from './hotkeys'
+import { useAccess } from './key'
+import { go, to, useRoute } from './router'
+import type { Screen } from './screens'
+import { forget, useSession } from './session'
+import { ZONE } from './shown'
+import { revokeOwnKey } from './signin'
+import { text } from './text'
+import { nextTheme, theme } from './theme'
+
+interface ShellProps {
+  screens: Screen[]
+  active: Screen | undefined
+  children: ComponentChildren
+}
+
+/** What stands around every screen: the navigation, the workspace, the theme and the key. */
+export function Shell({ screens, active, children }: ShellProps) {
+  const [help, setHelp] = useState(false)
+  const chosen = theme.use()
+  useHotkeys({ '?': () => setHelp(true) })
+  return (
+    <div class="shell">
+      <a class="skip" href="#content" onClick={skip}>
+        {text.skip}
+      </a>
+      <header class="bar">
+        <span class="brand">
+          <svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true">
+            <rect width="16" height="16" rx="4" />
+            <path d="M4 4.5h8M4 8h5.5M4 11.5h8" />
+          </svg>
+          {text.product}
+        </span>
+        <Workspaces />
+        <nav aria-label={text.nav}>
+          {screens
+            .filter(({ isInner }) => !isInner)
+            .map((screen) => (
+              <a key={screen.path} href={to([screen.path])} aria-current={screen === active ? 'page' : undefined}>
+                <Icon name={screen.icon} />
+                {screen.name}
+              </a>
+            ))}
+        </nav>
+        <div class="bar-end">
+          <button type="button" class="button quiet icon-only" title={text.theme[chosen]} aria-label={text.theme[chosen]} onClick={nextTheme}>
+            <Icon name="theme" />
+          </button>
+          <button type="button" class="button quiet icon-only" title={text.help} aria-label={text.help} onClick={() => setHelp(true)}>
+            <Icon name="help" />
+          </button>
+          <Account />
+        </div>
+      </header>
+      <main id="content" tabindex={-1}>
+        {children}
+      </main>
+      {help && <Help onClose={() => setHelp(false)} />}
+    </div>
+  )
+}
+
+/** A link would change the address, which is the state. */
+function skip(event: Event): void {
+  event.preventDefault()
+  document.getElementById('content')?.focus()
+}
+
+function Workspaces() {
+  const { key, workspace } = useAccess()
+  const { screen } = useRoute()
+  const names = key.workspaces.includes(workspace) ? key.workspaces : [workspace, ...key.workspaces]
+  return (
+    <label class="workspace">
+      <span class="hidden">{text.workspace}</span>
+      <select value={workspace} onChange={(event) => go(to([screen], {}, event.currentTarget.value))}>
+        {names.map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+function Account() {
+  const { key } = useAccess()
+  const session = useSession()
+  const isTemporary = session.state === 'in' && session.kept.temporary
+  const out = async () => {
+    if (isTemporary) await revokeOwnKey(key.id)
+    forget('out')
+  }
+  return (
+    <Menu label={text.signIn.account} icon="person" compact>
+      <dl class="facts">
+        <dt>{text.signIn.user}</dt>
+        <dd>
+          <Visible>{key.userId}</Visible>
+        </dd>
+        <dt>{text.signIn.keyId}</dt>
+        <dd class="mono">{key.id}</dd>
+        <dt>{text.signIn.scopes}</dt>
+        <dd>{key.scopes.join(', ')}</dd>
+      </dl>
+      <p class="hint">
+        {key.readsOwn && text.signIn.readsOwn} {key.expiresAt ? <Expiry at={key.expiresAt} /> : text.signIn.never}
+      </p>
+      <p class="hint">{text.time.zone(ZONE)}</p>
+      <button type="button" class="button" onClick={out}>
+        {isTemporary ? text.signIn.outTemporary : text.signIn.out}
+      </button>
+    </Menu>
+  )
+}
+
+function Expiry({ at }: { at: string }) {
+  const [before, after] = text.signIn.expires('|').split('|')
+  return (
+    <>
+      {before}
+      <Time at={at} relative />
+      {after}
+    </>
+  )
+}
+
+function Help({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title={text.keyboard.title} onClose={onClose}>
+      <dl class="keys">
+        {text.keyboard.keys.map(([key, means]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{means}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  )
+}

@@ -1,0 +1,91 @@
+/** Every sentence and word of the console, in English. */
+export const text = {
+  product: 'Synap Events',
+  skip: 'Skip to the content',
+  nav: 'Screens',
+  theme: { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' },
+  workspace: 'Workspace',
+  close: 'Close',
+  cancel: 'Cancel',
+  copy: 'Copy',
+  copied: 'Copied',
+  notCopied: 'Your browser did not copy it. Select the text and copy it yourself.',
+  help: 'Keyboard',
+  more: 'More',
+  none: '—',
+  showMore: (count: string) => `Show ${count} more`,
+  showAll: (size: string) => `Show all (${size})`,
+
+  signIn: {
+    title: 'Sign in',
+    lead: 'Paste an API key. This tab remembers it until you sign out or close the tab.',
+    key: 'API key',
+    hint: 'It begins with sk_. On the server, the command synap console prints a link that signs in.',
+    submit: 'Sign in',
+    malformed: 'A key has the form sk_<id>_<secret>, without spaces.',
+    refused: 'The server does not accept this key. It may have expired or been revoked.',
+    out: 'Sign out',
+    outTemporary: 'Sign out and end this key',
+    endedTitle: 'Your key has ended',
+    ended: 'It expired or was revoked. Paste another key to go on where you were.',
+    expires: (when: string) => `Expires ${when}`,
+    never: 'Does not expire',
+    readsOwn: 'This key shows only the events of its own user.',
+    user: 'User',
+    keyId: 'Key',
+    scopes: 'Scopes',
+    account: 'Your key',
+  },
+
+  states: {
+    loading: 'Loading…',
+    slow: 'The server takes longer than usual…',
+    offline: 'No answer from the server. Trying again…',
+    busy: 'The server cannot answer now. Trying again…',
+    failed: 'That did not work',
+    forbidden: 'Your key may not do this',
+    missing: 'Not found',
+    retry: 'Try again',
+    notHere: 'There is no such page.',
+    noScreens: 'Your key can open no screen of the console. It needs one of these scopes: events:read, events:read-own, subscriptions:manage, ledger:read, audit:read, keys:manage.',
+    workspaceMissing: (name: string) => `Your key has no workspace “${name}”.`,
+    toEvents: 'Go to the first screen',
+  },
+
+  time: {
+    now: 'now',
+    utc: 'UTC',
+    zone: (zone: string) => `Times are in your zone, ${zone}.`,
+  },
+
+  keyboard: {
+    title: 'Keyboard',
+    keys: [
+      ['/', 'Filter'],
+      ['j', 'Next'],
+      ['k', 'Previous'],
+      ['Enter', 'Open'],
+      ['Esc', 'Back'],
+      ['?', 'This list'],
+    ] as const,
+  },
+
+  tree: {
+    fold: (name: string) => `Fold ${name}`,
+    unfold: (name: string) => `Unfold ${name}`,
+    members: (count: string) => `${count} members`,
+    items: (count: string) => `${count} items`,
+    only: (value: string) => `Only ${value}`,
+    pick: 'Click to filter by this value. Hold Alt to exclude it.',
+  },
+
+  screens: {
+    events: 'Events',
+  },
+
+  events: {
+    time: 'Time',
+    type: 'Type',
+    user: 'User',
+  },
+}

@@ -1,0 +1,79 @@
+"""A server with a log in it, and the console of that server in a browser."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from tests.browser.conftest import chromium, page
+from tests.browser.page import Page
+from tests.browser.spot import Spot
+from tests.console import seed
+from tests.kit.command import SYNAP
+from tests.kit.servers import Server, cloned, environment, serving
+
+EVENTS = int(os.environ.get("CONSOLE_EVENTS", "2000"))
+"""How many events the log has; `make soak` takes 200,000."""
+
+__all__ = ["chromium", "page"]
+
+
+class Console(Struct, frozen=True):
+    """The console of a server, and the page that shows it."""
+
+    server: Server
+    page: Page
+    pictures: Path
+
+    @property
+    def whole(self) -> Spot:
+        """Where to look for parts of the page."""
+        return self.page.whole
+
+    def open(self, place: str = "", *, token: str | None = None, **options: Any) -> None:
+        """Sign in with a link, in a browser that knows nothing yet, and go to a place such as `/default/events`."""
+        self.page.open(f"{self.server.url}/console#token={token or self.server.token}", **options)
+        self.whole.role("banner").wait()
+        if place:
+            self.go(place)
+
+    def go(self, place: str) -> None:
+        """Go to a place by its address."""
+        self.page.goto(f"{self.server.url}/console#{place}")
+
+    def looks_fine(self, name: str, *, width: int = 1280, height: int = 800) -> None:
+        """Nothing is wrong with the page in either theme; pictures of it go where `SYNAP_SCREENSHOTS` says."""
+        found = {}
+        for scheme in ("light", "dark"):
+            self.page.screenshot(self.pictures / f"{name}-{scheme}.png", width=width, height=height, scheme=scheme)
+            found[scheme] = self.page.violations()
+        assert found == {"light": [], "dark": []}
+        assert self.page.problems() == []
+
+
+@pytest.fixture(scope="package")
+def console_server(
+    chromium: str,  # noqa: ARG001 # without a browser nothing is started
+    postgres_url: str,
+    template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    """A server whose log has `EVENTS` events. Tests only add to it."""
+    folder = tmp_path_factory.mktemp("console")
+    with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url) as server:
+        file = seed.write(folder / "events.ndjson", EVENTS)
+        subprocess.run(
+            [SYNAP, "import", file], env=environment(folder, database_url=url), check=True, capture_output=True
+        )
+        yield server
+
+
+@pytest.fixture
+def console(console_server: Server, page: Page, tmp_path: Path) -> Iterator[Console]:
+    """The console. At its end nothing may stand on the browser's console, reports of the policy included."""
+    yield Console(console_server, page, Path(os.environ.get("SYNAP_SCREENSHOTS", tmp_path)))
+    assert page.problems() == []
