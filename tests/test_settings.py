@@ -150,7 +150,7 @@ def test_an_empty_variable_is_unset(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD, ids=[f"{name} {text}" for name, text, _ in GOOD])
-def test_a_variable_sets_its_setting_alone(name: str, text: str, value: object) -> None:
+def test_a_variable_sets_only_its_setting(name: str, text: str, value: object) -> None:
     settings = Settings.from_environment({f"{PREFIX}{name}": text, "HOME": "/nowhere", "PORT": "9", "SYNAPORT": "9"})
 
     expected = DEFAULTS | {name.lower(): text if value is ... else value}

@@ -107,11 +107,11 @@ def access(pair: Pair) -> Access:
 
 
 @pytest.mark.parametrize("key", [None, "", "nonsense", "sk_control_" + "0" * 43, "sk_control_\xff"])
-def test_without_a_valid_token_nothing_is_answered(access: Access, key: str | None) -> None:
+def test_without_a_valid_token_every_call_is_rejected(access: Access, key: str | None) -> None:
     assert access.refusals(key) == dict.fromkeys(CALLS, UNAUTHORIZED)
 
 
-def test_expired_token_is_none(access: Access) -> None:
+def test_expired_token_is_rejected(access: Access) -> None:
     until(lambda: access.refused("expired", "events.list", {}), seconds=20)
 
     assert access.refusals("expired") == dict.fromkeys(CALLS, UNAUTHORIZED)

@@ -85,7 +85,7 @@ def test_requests_fail_fast_while_the_database_is_down_and_work_when_it_is_back(
     assert server.ready()
 
 
-def test_a_read_only_database_is_unavailable_for_writes_alone(cluster: Cluster, server: Server) -> None:
+def test_a_read_only_database_is_unavailable_only_for_writes(cluster: Cluster, server: Server) -> None:
     logged = server.mutate("events.log", _event()).json()["result"]["data"]
 
     with _read_only(cluster):
@@ -189,7 +189,7 @@ def test_append_whose_connection_died_during_the_commit_is_stored_once(cluster: 
     _assert_stored_once(cluster.url, before, event, answer)
 
 
-def test_append_whose_connection_died_behind_the_commit_is_stored_once(cluster: Cluster, server: Server) -> None:
+def test_append_whose_connection_died_after_the_commit_is_stored_once(cluster: Cluster, server: Server) -> None:
     before, event = len(check_log(cluster.url)), _event()
 
     with ThreadPoolExecutor(1) as pool, psycopg.connect(cluster.url, autocommit=True) as connection:

@@ -55,7 +55,7 @@ def test_event_structure(server: Server) -> None:
 
 
 @pytest.mark.parametrize("source", ["api", "automation", "sync", "migration", "system", "intelligence"])
-def test_every_source_of_the_document_is_taken(server: Server, source: str) -> None:
+def test_every_source_of_the_document_is_accepted(server: Server, source: str) -> None:
     event = _log(server, f'{{"type": "entity.created", "data": {{}}, "source": "{source}"}}')
 
     assert event["source"] == source
@@ -100,7 +100,7 @@ def test_list_filtered_by_ai_created(server: Server) -> None:
     assert all(event["source"] == "intelligence" and event["metadata"] for event in events)
 
 
-def test_get_event_answers_what_the_document_prints(server: Server) -> None:
+def test_get_event_returns_what_the_document_prints(server: Server) -> None:
     printed = msgspec.json.decode(RETURNED)
     del printed["id"], printed["timestamp"]
     logged = _log(server, msgspec.json.encode(printed).decode())

@@ -108,7 +108,7 @@ def test_a_long_log_is_exported_in_bounded_memory(server: Server) -> None:
     assert (verdict.broken, verdict.count) == (None, EVENTS)
 
 
-def test_a_reader_that_is_slow_holds_up_the_reading_too(server: Server) -> None:
+def test_a_slow_reader_slows_the_reading_down(server: Server) -> None:
     memory = Memory(server)
     size = 0
 

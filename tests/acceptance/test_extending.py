@@ -240,7 +240,7 @@ def test_events_are_told_apart_by_their_type(followed: Followed, transformer: st
     assert compiled.returncode == 0, compiled.stdout
 
 
-def test_a_type_that_nobody_registered_is_logged_as_the_guide_says(followed: Followed) -> None:
+def test_an_unregistered_type_is_logged_as_the_guide_says(followed: Followed) -> None:
     followed.write("client.mts", CLIENT.split("const { data }")[0] + OTHER_TYPE)
 
     compiled = followed.run(COMPILE)
@@ -269,7 +269,7 @@ def test_every_wrong_place_is_named_at_once(followed: Followed, name: str, value
     assert len(places) == len(PLACES) * (1 + name.endswith("Batch"))
 
 
-def test_a_dry_run_names_them_too(followed: Followed) -> None:
+def test_a_dry_run_names_every_wrong_place_too(followed: Followed) -> None:
     answer = followed.call("events.validate", {**WRONG, "occurredAt": "now"})["result"]["data"]
 
     assert {issue["path"] for issue in answer["issues"]} == {*PLACES, "occurredAt"}
@@ -280,7 +280,7 @@ def test_a_dry_run_names_them_too(followed: Followed) -> None:
     [({}, "data.title: is required (and 1 more)"), ({"source": None}, "source: is required (and 2 more)")],
     ids=["the data alone", "more than the data"],
 )
-def test_the_publish_door_refuses_them(followed: Followed, extra: dict[str, Any], sentence: str) -> None:
+def test_the_publish_door_rejects_invalid_data(followed: Followed, extra: dict[str, Any], sentence: str) -> None:
     event = {"type": "note.created", "source": "s", "data": {"tags": [1]}, **extra}
 
     answer = web.post(f"{followed.url}/v1/events", json=event, headers=followed.headers(), timeout=30)
@@ -298,7 +298,7 @@ def test_data_comes_back_as_it_was_sent(followed: Followed) -> None:
     assert followed.ask("events.get", {"eventId": event["id"]})["result"]["data"]["data"] == sent["data"]
 
 
-def test_an_error_of_ones_own_has_its_code(followed: Followed) -> None:
+def test_an_extensions_error_has_its_code(followed: Followed) -> None:
     error = followed.ask("notes.get", {"title": "x"})["error"]
 
     assert error["message"] == "There is no note x"
@@ -309,7 +309,7 @@ def test_an_error_of_ones_own_has_its_code(followed: Followed) -> None:
     )
 
 
-def test_a_procedure_of_ones_own_keeps_to_what_a_key_may_read(followed: Followed) -> None:
+def test_an_extensions_procedure_respects_what_a_key_may_read(followed: Followed) -> None:
     followed.call("events.log", {"type": "note.created", "data": {"title": "x"}, "metadata": {"review": {"stars": 5}}})
     made = followed.call("keys.create", {"userId": "ann", "scopes": ["events:read-own"]})["result"]["data"]
 

@@ -24,7 +24,7 @@ CLIENTS = 16
 EVENT = {"type": "note.created", "data": {}}
 
 
-def test_others_go_on_without_the_frozen(pair: Pair, workspace: str) -> None:
+def test_others_continue_without_the_frozen_process(pair: Pair, workspace: str) -> None:
     """In one workspace a server freezes within a transaction, in another a client within a message."""
     freezing, other = pair.servers
     with (

@@ -8,7 +8,7 @@ from tests.acceptance.processes import kill, kill_tree
 from tests.kit.servers import serving
 
 
-def test_start_after_a_power_cut_believes_no_old_process_id(data_dir: Path) -> None:
+def test_start_after_a_power_cut_trusts_no_old_process_id(data_dir: Path) -> None:
     with serving(data_dir) as server:
         logged = server.mutate("events.log", {"type": "note.created", "data": {"n": 1}}).json()["result"]["data"]
         left_behind = data_dir / "postgres" / "postmaster.pid"

@@ -36,7 +36,7 @@ def test_equal_content_shares_one_place(pair: Pair, workspace: str) -> None:
     assert len(check_log(pair.database_url, workspace)) == NEIGHBOURS + 1
 
 
-def test_other_content_conflicts_alone(pair: Pair, workspace: str) -> None:
+def test_only_the_other_content_conflicts(pair: Pair, workspace: str) -> None:
     event = {"id": str(uuid4()), "type": "note.created", "data": {"n": 1}}
 
     neighbours, twins = _log_at_once(pair, workspace, event, event | {"data": {"n": 2}})
@@ -66,7 +66,7 @@ def test_equal_content_in_one_group_shares_the_answer(database_url: str, data_di
     assert len(check_log(database_url)) == NEIGHBOURS + 1
 
 
-def test_other_content_in_one_group_conflicts_alone(database_url: str, data_dir: Path) -> None:
+def test_in_one_group_only_the_other_content_conflicts(database_url: str, data_dir: Path) -> None:
     id_ = uuid4()
 
     neighbours, twins = _append_at_once(database_url, data_dir, [draft({"n": 1}, id=id_)], [draft({"n": 2}, id=id_)])
@@ -93,7 +93,7 @@ def test_batch_with_a_conflict_is_not_stored_at_all(database_url: str, data_dir:
     assert len(check_log(database_url)) == NEIGHBOURS + 1
 
 
-def test_batch_that_disagrees_with_itself_is_refused_alone(database_url: str, data_dir: Path) -> None:
+def test_only_a_batch_that_contradicts_itself_is_rejected(database_url: str, data_dir: Path) -> None:
     id_ = uuid4()
     batch = [draft({"n": 1}), draft({"n": 2}, id=id_), draft({"n": 3}, id=id_)]
 

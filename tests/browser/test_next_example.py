@@ -20,7 +20,7 @@ KEY_SECONDS = 1
 
 
 @pytest.mark.timeout(900)
-def test_a_list_of_the_server_goes_on_live_in_the_browser(
+def test_a_list_of_the_server_continues_live_in_the_browser(
     page: Page, postgres_url: str, template: str, tmp_path: Path
 ) -> None:
     install_client(EXAMPLE)

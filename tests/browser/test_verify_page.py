@@ -59,7 +59,7 @@ def test_an_export_verifies(chromium: str, tmp_path: Path, how: str) -> None:
     assert (seen["notes"], seen["problems"]) == ([], [])
 
 
-def test_what_is_broken_is_told(chromium: str, tmp_path: Path) -> None:
+def test_the_page_reports_what_is_broken(chromium: str, tmp_path: Path) -> None:
     bundle = build(30)
     bundle["events"][17] |= {"payload": {"another": 1}}
 
@@ -70,7 +70,7 @@ def test_what_is_broken_is_told(chromium: str, tmp_path: Path) -> None:
     assert seen["problems"] == []
 
 
-def test_breaks_and_unconfirmed_bodies_are_told(chromium: str, tmp_path: Path) -> None:
+def test_the_page_reports_breaks_and_unconfirmed_bodies(chromium: str, tmp_path: Path) -> None:
     seen = look(chromium, tmp_path, write(build(30, rotations=(5,), lost=(0,), erased=(4,), last_seq=20)), "chosen")
 
     assert seen["status"] == "Verified but for what is listed. 21 events of the log default: seq 0 to 20"

@@ -154,7 +154,7 @@ def test_the_token_stays_in_the_fragment(page: Page, site: Site, web_server: Ser
     assert not [address for address in page.asked if web_server.token in address.partition("#")[0]]
 
 
-def test_a_refused_token_is_told_and_can_be_replaced(page: Page, site: Site, web_server: Server) -> None:
+def test_a_rejected_token_is_reported_and_can_be_replaced(page: Page, site: Site, web_server: Server) -> None:
     page.open(_address(site, web_server, token="sk_wrong"))
     until(lambda: "token" in page.state)
     assert any("401" in problem for problem in page.problems())

@@ -25,7 +25,7 @@ def in_call(answers: Answers, call: Coroutine[Any, Any, None], *, waits: bool = 
     asyncio.run(run())
 
 
-def test_a_request_holds_so_much_and_gives_it_back() -> None:
+def test_a_request_holds_a_bounded_size_and_releases_it() -> None:
     answers = Answers()
     held: list[int] = []
 
@@ -43,7 +43,7 @@ def test_a_request_holds_so_much_and_gives_it_back() -> None:
     assert answers.used == 0
 
 
-def test_what_the_client_has_taken_is_not_held() -> None:
+def test_what_the_client_has_received_is_not_held() -> None:
     async def call() -> None:
         await hold("one", 20 * MIB)
         taken(15 * MIB)
@@ -147,7 +147,7 @@ def test_an_answer_is_written_in_pieces_that_join_to_it() -> None:
     assert [message["more_body"] for message in sent] == [True] * (len(sent) - 1) + [False]
 
 
-def test_a_client_that_takes_nothing_is_given_up() -> None:
+def test_a_client_that_reads_nothing_is_given_up() -> None:
     async def send(_: Any) -> None:
         await asyncio.Event().wait()
 

@@ -55,7 +55,7 @@ def test_a_request_waits_until_another_ends() -> None:
     assert asyncio.run(second())
 
 
-def test_what_requests_held_is_free_behind_them() -> None:
+def test_what_requests_held_is_free_after_them() -> None:
     bodies = Bodies(100, 60, patience_seconds=0.01)
 
     for _ in range(3):

@@ -16,7 +16,7 @@ def test_a_budget_admits_what_fits() -> None:
     assert budget.used == 100
 
 
-def test_a_budget_admits_what_is_larger_than_itself_alone() -> None:
+def test_a_budget_admits_a_larger_size_only_by_itself() -> None:
     budget = Budget(100)
 
     first, second = budget.take(150), budget.take(1)
@@ -45,12 +45,12 @@ async def _admitted_in_order() -> list[str]:
     return admitted
 
 
-def test_those_who_wait_are_admitted_in_their_order() -> None:
+def test_waiting_callers_are_admitted_in_order() -> None:
     assert asyncio.run(_admitted_in_order()) == ["large", "small", "late"]
 
 
 @pytest.mark.parametrize("is_admitted", [False, True], ids=["while waiting", "just admitted"])
-def test_who_is_cancelled_holds_nothing(*, is_admitted: bool) -> None:
+def test_a_cancelled_caller_holds_nothing(*, is_admitted: bool) -> None:
     async def cancelled() -> int:
         budget = Budget(100)
         budget.take(100)

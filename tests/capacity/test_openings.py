@@ -8,7 +8,7 @@ from app.capacity.openings import Openings
 from schemas.errors import RateLimited, Unavailable
 
 
-def test_a_key_may_open_so_many_and_other_keys_as_many() -> None:
+def test_each_key_may_open_its_own_number() -> None:
     openings = Openings(of_a_key=2, in_all=100)
     with ExitStack() as held:
         for key in ("one", "one", "two"):
@@ -24,7 +24,7 @@ def test_a_key_may_open_so_many_and_other_keys_as_many() -> None:
 
 
 @pytest.mark.parametrize("of_a_key", [0, 2], ids=["no limit of a key", "a limit of a key"])
-def test_all_keys_together_may_open_so_many(of_a_key: int) -> None:
+def test_all_keys_together_have_a_limit(of_a_key: int) -> None:
     openings = Openings(of_a_key=of_a_key, in_all=3)
     with ExitStack() as held:
         for key in ("one", "one", "two"):

@@ -50,7 +50,7 @@ def test_calls_come_back_one_by_one() -> None:
     assert (at_once, after_ten_seconds, after_a_minute) == (6, 1, 6)
 
 
-def test_whoever_keeps_to_the_pace_is_never_refused() -> None:
+def test_a_caller_that_keeps_the_pace_is_never_rejected() -> None:
     clock = Clock()
     rates = Rates({"read": 7, "write": 0}, clock)
 
@@ -67,7 +67,7 @@ def test_keys_and_rates_are_counted_apart() -> None:
     assert taken(rates, 3, key_id="b") == 2
 
 
-def test_a_refused_caller_is_told_when_to_retry() -> None:
+def test_a_rejected_caller_learns_when_to_retry() -> None:
     clock = Clock()
     rates = Rates({"read": 6, "write": 0}, clock)
     taken(rates, 6)
@@ -81,7 +81,7 @@ def test_a_refused_caller_is_told_when_to_retry() -> None:
     assert taken(rates, 2) == 1
 
 
-def test_an_answer_tells_what_is_left() -> None:
+def test_an_answer_has_the_remaining_calls() -> None:
     clock = Clock()
     rates = Rates({"read": 6, "write": 0}, clock)
 

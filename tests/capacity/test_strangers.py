@@ -11,7 +11,7 @@ FOR_EVER = 60.0
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
 
-def test_only_so_many_strangers_are_listened_to() -> None:
+def test_the_number_of_open_strangers_is_bounded() -> None:
     async def run() -> None:
         strangers = Strangers(most=1)
         async with strangers.listening(FOR_EVER, HERE):
@@ -24,7 +24,7 @@ def test_only_so_many_strangers_are_listened_to() -> None:
     asyncio.run(run())
 
 
-def test_a_stranger_is_listened_to_for_so_long() -> None:
+def test_the_time_of_a_stranger_is_bounded() -> None:
     async def listen() -> None:
         async with Strangers().listening(0.01, HERE):
             await asyncio.Event().wait()
@@ -33,7 +33,7 @@ def test_a_stranger_is_listened_to_for_so_long() -> None:
         asyncio.run(listen())
 
 
-def test_strangers_are_let_go_when_the_process_grows() -> None:
+def test_strangers_are_closed_when_the_process_grows() -> None:
     async def grow() -> None:
         taken = []
         async with Strangers(max_grown_bytes=2**20).listening(FOR_EVER, HERE):

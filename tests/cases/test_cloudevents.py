@@ -43,11 +43,11 @@ ACCEPTS = {
 
 
 @pytest.mark.parametrize(("accept", "kind"), ACCEPTS.items(), ids=list(ACCEPTS))
-def test_what_is_preferred_is_answered(accept: str, kind: str) -> None:
+def test_the_preferred_format_is_returned(accept: str, kind: str) -> None:
     assert chosen({b"accept": accept.encode()}, (JSON, EVENT)) == kind
 
 
-def test_nothing_said_is_the_first(doors: Doors) -> None:
+def test_without_accept_the_first_format_is_returned(doors: Doors) -> None:
     assert chosen({}, (JSON, EVENT)) == JSON
     assert doors.http("GET", "/v1/events").headers["content-type"] == JSON
 
@@ -269,7 +269,7 @@ def test_the_handshake_of_webhooks_is_answered(doors: Doors, origin: str) -> Non
 
 
 @pytest.mark.parametrize("origin", [None, "", "a b", "x" * 300, "\xe9"], ids=repr)
-def test_nobody_else_is_granted_anything(doors: Doors, origin: str | None) -> None:
+def test_no_other_sender_is_granted_anything(doors: Doors, origin: str | None) -> None:
     raw = [] if origin is None else [(b"webhook-request-origin", origin.encode("latin-1"))]
 
     answer = doors.client.options(f"{doors.server.url}/v1/events", headers=raw)

@@ -53,7 +53,7 @@ def test_a_header_that_nobody_listed_is_not_allowed(doors: Doors) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_page_sees_what_an_answer_says(doors: Doors, path: str) -> None:
+def test_a_page_can_read_the_headers_of_an_answer(doors: Doors, path: str) -> None:
     answer = doors.client.post(f"{doors.server.url}{path}", json={}, headers={"origin": ORIGIN})
 
     assert {

@@ -107,7 +107,7 @@ def test_a_parameter_that_is_no_number_is_named(doors: Doors, place: str, digits
     ],
     ids=["an id", "the id of a call", "a parameter", "an argument"],
 )
-def test_a_number_of_a_json_rpc_message_is_no_failure_of_ours(doors: Doors, content: str, number: str) -> None:
+def test_a_number_in_a_json_rpc_message_causes_no_failure(doors: Doors, content: str, number: str) -> None:
     headers = [("accept", "application/json, text/event-stream"), ("mcp-protocol-version", "2025-06-18")]
     headers.append(("content-type", "application/json"))
 
@@ -120,7 +120,7 @@ def test_a_number_of_a_json_rpc_message_is_no_failure_of_ours(doors: Doors, cont
 
 @pytest.mark.parametrize("number", [MANY, "9" * 5000, "1e" + "9" * 5000])
 @pytest.mark.parametrize("place", ["id", "input", "jsonrpc"])
-def test_a_number_of_a_socket_is_no_failure_of_ours(doors: Doors, place: str, number: str) -> None:
+def test_a_number_in_a_sockets_message_causes_no_failure(doors: Doors, place: str, number: str) -> None:
     members = {"id": "1", "method": '"query"', "params": '{"path":"events.list","input":{"limit":1}}'}
     odd = {"input": {"params": '{"path":"events.list","input":{"limit":NUMBER}}'}}.get(place, {place: "NUMBER"})
     inside = ",".join(f'"{name}":{value}' for name, value in (members | odd).items())
@@ -148,7 +148,7 @@ def test_a_place_that_is_no_number_closes_the_ledgers_socket(doors: Doors, after
 
 
 @pytest.mark.parametrize("place", [MANY, "\u0663", "1_0", "9" * 5000])
-def test_a_last_event_id_of_digits_is_no_failure_of_ours(doors: Doors, place: str) -> None:
+def test_a_last_event_id_of_digits_causes_no_failure(doors: Doors, place: str) -> None:
     own = doors.server.headers | {"last-event-id": place}
     headers = [(name.encode(), value.encode()) for name, value in own.items()]
 

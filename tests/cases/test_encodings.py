@@ -130,7 +130,7 @@ def test_the_limit_of_an_event_counts_decoded_bytes(doors: Doors) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
 
 
-def test_nobody_unknown_has_a_body_decoded(doors: Doors) -> None:
+def test_a_body_of_an_unknown_caller_is_not_decoded(doors: Doors) -> None:
     answer = web.post(
         f"{doors.server.url}/trpc/events.log",
         content=b"not gzip",

@@ -151,7 +151,7 @@ def test_standard_input_is_read_as_a_file_is(content: bytes) -> None:
     assert ran(SYNAP, "verify", "-", sent=content).returncode == 0
 
 
-def test_what_standard_input_is_instead_is_named() -> None:
+def test_the_actual_type_of_standard_input_is_named() -> None:
     done = ran(SYNAP, "verify", "-", sent=zipped(TEXT))
 
     assert (done.returncode, done.stderr) == (

@@ -137,7 +137,7 @@ def test_a_header_is_named_as_it_was_sent(server: Server, headers: dict[str, str
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/api/events", "/api/events/x/trace", "/v1/events/subscriptions"])
-def test_a_workspace_that_a_header_names_is_told_by_the_header(server: Server, path: str) -> None:
+def test_a_workspace_from_a_header_is_named_by_the_header(server: Server, path: str) -> None:
     response = ask("GET", f"{server.url}{path}", headers=server.headers | {"X-Workspace-Id": "_node"})
 
     assert (response.status_code, response.json()["error"]["field"]) == (404, "X-Workspace-Id")

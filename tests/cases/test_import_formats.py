@@ -54,7 +54,7 @@ IMPORTED = {
 
 
 @pytest.mark.parametrize("content", IMPORTED.values(), ids=list(IMPORTED))
-def test_events_in_another_dress_are_imported_once(importer: Importer, content: bytes) -> None:
+def test_events_in_another_format_are_imported_once(importer: Importer, content: bytes) -> None:
     file = importer.folder / "notes.data"
     file.write_bytes(content)
 
@@ -109,7 +109,7 @@ NAMED = {
 
 @pytest.mark.parametrize("by_pipe", [False, True], ids=["file", "pipe"])
 @pytest.mark.parametrize(("content", "said"), NAMED.values(), ids=list(NAMED))
-def test_what_is_no_json_is_named_for_what_it_is(
+def test_a_file_that_is_no_json_is_named_by_its_type(
     refusing: Importer, content: bytes, said: str, *, by_pipe: bool
 ) -> None:
     file = refusing.folder / "notes.data"
@@ -122,7 +122,7 @@ def test_what_is_no_json_is_named_for_what_it_is(
     assert f" cannot be read: it {said}" in sentence
 
 
-def test_a_bad_element_is_named_by_its_place_and_mended(importer: Importer) -> None:
+def test_a_bad_element_is_named_by_its_place_and_can_be_fixed(importer: Importer) -> None:
     file = importer.folder / "notes.json"
     file.write_text(json.dumps([*NOTES[:2], {"type": "note"}, *NOTES[3:]], indent=1))
 

@@ -146,7 +146,7 @@ def test_the_trpc_door_answers_each_call(keyless: Doors, calls: int, ask: Ask) -
     until(lambda: failures(keyless, "trpc") == before + 1)
 
 
-def test_a_streamed_batch_and_a_stream_say_it_too(keyless: Doors) -> None:
+def test_a_streamed_batch_and_a_stream_report_it_too(keyless: Doors) -> None:
     lines, events = f"last-{uuid4()}", f"last-{uuid4()}"
 
     streamed = get("/trpc/events.list?batch=1", **{"trpc-accept": "application/jsonl"})(keyless, headers(lines))
@@ -188,7 +188,7 @@ def test_the_ledgers_socket_closes_with_the_reason(keyless: Doors, listener: str
     told(keyless, "ledger", request_id)
 
 
-def test_the_trpc_socket_tells_its_calls_and_closes(keyless: Doors) -> None:
+def test_the_trpc_socket_answers_its_calls_and_closes(keyless: Doors) -> None:
     request_id = f"last-{uuid4()}"
     call = {"id": 1, "method": "query", "params": {"path": "events.list", "input": {}}}
 
@@ -232,7 +232,7 @@ def test_the_answer_and_the_log_keep_secrets(keyless: Doors) -> None:
     ("path", "shape"),
     [("/trpc/events.log", "httpStatus"), ("/mcp", "jsonrpc"), ("/v1/events", "code"), ("/healthz", "code")],
 )
-def test_what_the_framework_refuses_has_the_doors_shape(limited: Doors, path: str, shape: str) -> None:
+def test_rejections_of_the_framework_have_the_doors_shape(limited: Doors, path: str, shape: str) -> None:
     answer = web.post(f"{limited.server.url}{path}", json={}, headers={"host": "a/b", "x-request-id": "framework"})
 
     assert answer.status_code == 400

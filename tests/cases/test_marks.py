@@ -35,7 +35,7 @@ def test_another_encoding_is_named(doors: Doors, path: str, headers: Pairs, body
 
 
 @door
-def test_a_mark_alone_is_no_input(doors: Doors, path: str, headers: Pairs, body: bytes) -> None:
+def test_only_a_mark_is_no_input(doors: Doors, path: str, headers: Pairs, body: bytes) -> None:
     assert body
 
     answer = doors.http("POST", path, headers, content=BOM_UTF8)
@@ -44,7 +44,7 @@ def test_a_mark_alone_is_no_input(doors: Doors, path: str, headers: Pairs, body:
 
 
 @door
-def test_a_second_mark_is_none(doors: Doors, path: str, headers: Pairs, body: bytes) -> None:
+def test_a_second_mark_is_rejected(doors: Doors, path: str, headers: Pairs, body: bytes) -> None:
     answer = doors.http("POST", path, headers, content=BOM_UTF8 * 2 + body)
 
     assert answer.status_code == 400, answer.text

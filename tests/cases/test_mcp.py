@@ -54,7 +54,7 @@ def test_an_answer_in_json_is_welcome(server: Server, message: dict[str, Any], a
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/event-stream", "image/*"])
-def test_who_takes_no_json_is_told_so(server: Server, accept: str) -> None:
+def test_a_client_that_accepts_no_json_is_rejected(server: Server, accept: str) -> None:
     response = _post(server, LIST, ("Accept", accept))
 
     assert response.status_code == 406

@@ -178,7 +178,7 @@ def test_minus_zero_is_zero() -> None:
 
 
 @pytest.mark.parametrize("literal", ["5.5", '"5"', "true", "0.0", "-1.0", "1e400", "1001.0", "[5]", "1" * 5000])
-def test_what_is_no_whole_number_in_range_is_told_so(literal: str) -> None:
+def test_a_number_that_is_not_whole_or_in_range_is_named(literal: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         decoded(f'{{"limit":{literal}}}'.encode(), registry()["events.list"].decoder)
 

@@ -138,7 +138,7 @@ def test_javascript_compiles_every_pattern(stretched: Server, node: Path) -> Non
 
 
 @pytest.mark.parametrize("which", ["server", "stretched"])
-def test_a_grammar_is_made_of_every_tool(which: str, request: pytest.FixtureRequest) -> None:
+def test_every_tool_becomes_a_grammar(which: str, request: pytest.FixtureRequest) -> None:
     tools = listed(request.getfixturevalue(which))
 
     refused = {
@@ -152,7 +152,7 @@ def test_a_grammar_is_made_of_every_tool(which: str, request: pytest.FixtureRequ
 
 
 @pytest.mark.parametrize("which", ["server", "stretched"])
-def test_no_tool_has_what_vendors_refuse(which: str, request: pytest.FixtureRequest) -> None:
+def test_no_tool_has_a_keyword_that_vendors_reject(which: str, request: pytest.FixtureRequest) -> None:
     for name, tool in listed(request.getfixturevalue(which)).items():
         schema = tool["inputSchema"]
         assert re.fullmatch("[a-zA-Z0-9_-]+", name)

@@ -139,7 +139,7 @@ def test_the_ledgers_socket_closes_with_its_name(doors: Doors, query: str, name:
 @pytest.mark.parametrize(
     ("query", "name"), [("token=a&token=b", "token"), ("connectionParams=1&connectionParams=1", "connectionParams")]
 )
-def test_the_trpc_socket_tells_its_name(doors: Doors, query: str, name: str) -> None:
+def test_the_trpc_socket_names_the_parameter(doors: Doors, query: str, name: str) -> None:
     url = f"{doors.server.url.replace('http', 'ws')}/trpc?{query}"
 
     with connect(url, additional_headers=doors.server.headers, proxy=None) as client:

@@ -58,7 +58,7 @@ def _issues(name: str, sent: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(INPUTS))
-def test_no_place_of_any_input_is_told_in_foreign_words(name: str) -> None:
+def test_no_issue_of_an_input_has_a_librarys_words(name: str) -> None:
     told = {
         message
         for path in _places(INPUTS[name])
@@ -78,7 +78,7 @@ JSON_VALUES = st.recursive(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(INPUTS)), st.data())
-def test_no_mixture_is_told_in_foreign_words(name: str, data: st.DataObject) -> None:
+def test_no_mixture_of_issues_has_a_librarys_words(name: str, data: st.DataObject) -> None:
     sent = INPUTS[name]
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(_places(sent)))
@@ -160,7 +160,7 @@ class Own(Input, frozen=True, kw_only=True):
     ],
     ids=repr,
 )
-def test_a_developers_own_types_are_told_of_in_our_words(sent: Any, told: dict[str, str]) -> None:
+def test_issues_of_a_developers_types_are_in_our_words(sent: Any, told: dict[str, str]) -> None:
     assert {issue.path: issue.message for issue in find_issues(sent, Own)} == told
 
 
@@ -198,7 +198,7 @@ INSTANTS = {
 
 
 @pytest.mark.parametrize(("text", "told"), INSTANTS.items(), ids=list(INSTANTS))
-def test_what_is_wrong_with_an_instant_is_told(text: str, told: str) -> None:
+def test_the_fault_of_an_instant_is_named(text: str, told: str) -> None:
     [issue] = find_issues({"at": text}, Own)
 
     assert issue.message == f"must be an RFC 3339 time with a UTC offset: {told}"
@@ -207,7 +207,7 @@ def test_what_is_wrong_with_an_instant_is_told(text: str, told: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "now", "1767225600", "20260101T000000Z", "Thu, 01 Jan 2026 00:00:00 GMT", "x" * 999]
 )
-def test_what_is_no_instant_at_all_is_told_what_one_is(text: str) -> None:
+def test_the_error_for_no_instant_says_what_one_is(text: str) -> None:
     [issue] = find_issues({"at": text}, Own)
 
     assert issue.message == "must be an RFC 3339 time with a UTC offset, such as 2026-01-31T12:00:00Z"
@@ -236,7 +236,7 @@ def test_every_refused_instant_has_a_reason_of_its_own(text: str) -> None:
         ("/ledger/v1/audit?since={}", "since"),
     ],
 )
-def test_a_raw_plus_in_a_url_is_told_what_became_of_it(server: Server, path: str, field: str) -> None:
+def test_the_error_for_a_raw_plus_in_a_url_explains_it(server: Server, path: str, field: str) -> None:
     asked = path.format("2026-01-01T00:00:00+02:00")
 
     refused = get(f"{server.url}{asked}", headers=server.headers)
@@ -248,7 +248,7 @@ def test_a_raw_plus_in_a_url_is_told_what_became_of_it(server: Server, path: str
 
 
 @pytest.mark.parametrize("start", ["2026-02-30T00:00:00Z", "2026-01-01T00:00:00 02:00", "2026-01-01"])
-def test_a_start_that_is_no_time_is_told_why(server: Server, start: str) -> None:
+def test_the_error_for_a_start_that_is_no_time_says_why(server: Server, start: str) -> None:
     wanted = {"eventTypes": ["*"], "webhookUrl": "https://93.184.216.34/hook", "startFrom": start}
 
     refused = server.mutate("subscriptions.create", wanted).json()["error"]
@@ -257,7 +257,7 @@ def test_a_start_that_is_no_time_is_told_why(server: Server, start: str) -> None
 
 
 @pytest.mark.parametrize("field", ["start", "lastEventId"])
-def test_a_start_that_is_nothing_is_told_what_one_is(server: Server, field: str) -> None:
+def test_the_error_for_no_start_says_what_one_is(server: Server, field: str) -> None:
     asked = json.dumps({field: "yesterday"})
 
     response = get(f"{server.url}/trpc/events.stream", params={"input": asked}, headers=server.headers)
@@ -275,7 +275,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("sent", "told"), MALFORMED.items(), ids=repr)
-def test_malformed_json_is_told_why(sent: bytes, told: str) -> None:
+def test_the_error_for_malformed_json_says_why(sent: bytes, told: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         decoded(sent, registry()["events.list"].decoder)
 

@@ -37,7 +37,7 @@ def test_a_run_with_a_name_is_known_again(importer: Importer) -> None:
     assert "1 stored, 0 there already" in other.stdout
 
 
-def test_a_run_that_ends_says_the_name_that_it_goes_on_by(importer: Importer) -> None:
+def test_a_run_prints_the_name_by_which_to_continue(importer: Importer) -> None:
     lines = [json.dumps(each).encode() + b"\n" for each in notes(3)]
 
     broken = importer.run("-", sent=lines[0] + lines[1] + b'{"type": "note"}\n')

@@ -108,7 +108,7 @@ def test_a_socket_refuses_the_call(mismatched: tuple[Server, Any, str], method: 
     assert _told(answer["error"]) == sentence
 
 
-def test_a_missing_input_stays_none(server: Server, superjson_server: Server) -> None:
+def test_a_missing_input_stays_missing(server: Server, superjson_server: Server) -> None:
     assert server.query("events.list").status_code == 200
     assert superjson_server.query("events.list").status_code == 200
     assert superjson_server.query("events.list", UNDEFINED).status_code == 200

@@ -81,7 +81,7 @@ def test_an_audit_is_verified_against_the_log(store: Store, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("statements", "fault"), AUDIT_TAMPERINGS.values(), ids=list(AUDIT_TAMPERINGS))
-def test_what_was_done_to_an_audit_is_found(
+def test_every_alteration_of_an_audit_is_found(
     store: Store, tmp_path: Path, statements: tuple[str, ...], fault: str
 ) -> None:
     _audited(store)
@@ -99,7 +99,7 @@ def test_what_was_done_to_an_audit_is_found(
     assert (theirs.returncode, theirs.stdout.splitlines()[1:]) == (1, [f"audit {fault}"]), theirs.stderr
 
 
-def test_an_audit_of_which_the_log_does_not_tell_yet_is_said_to_be_so(store: Store, tmp_path: Path) -> None:
+def test_an_audit_that_the_log_does_not_report_yet_is_named(store: Store, tmp_path: Path) -> None:
     store.run(AuditLog(store.database).record(Act.of("thing.done", "key1", {}, ["acme"])))
     log, audit = _evidence(store, tmp_path)
 
@@ -109,7 +109,7 @@ def test_an_audit_of_which_the_log_does_not_tell_yet_is_said_to_be_so(store: Sto
     assert [(each.returncode, each.stdout.splitlines()[1:]) for each in ran] == [(3, [line])] * 2
 
 
-def test_what_is_no_audit_of_the_log_is_told_apart(store: Store, tmp_path: Path) -> None:
+def test_a_file_that_is_not_the_logs_audit_is_recognised(store: Store, tmp_path: Path) -> None:
     _audited(store)
     log, audit = _evidence(store, tmp_path)
     Path(log).write_bytes(bundle(store))  # of the log `default`

@@ -173,7 +173,7 @@ def administered(shared_url: str, shared_folder: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("administered")
-def test_a_key_is_for_the_default_workspace_and_lasts_unless_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_has_the_default_workspace_and_no_end_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     cli(["keys", "create", "--user", "u", "--scope", "*"], result_action="return_none")
     token = capsys.readouterr().out
     cli(["keys", "list"], result_action="return_none")
@@ -372,7 +372,7 @@ def test_a_lost_key_is_adopted_where_nothing_else_starts(tmp_path: Path, databas
     ],
     ids=" ".join,
 )
-def test_arguments_that_no_command_takes_are_exit_code_2(arguments: list[str]) -> None:
+def test_unknown_arguments_are_exit_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         cli(arguments)
 
@@ -399,7 +399,7 @@ def test_an_output_that_is_full_is_one_sentence(shared_url: str, shared_folder: 
     assert said == (2, "synap: The output cannot be written: No space left on device.\n")
 
 
-def test_an_output_that_nobody_reads_ends_without_a_word(shared_url: str, shared_folder: Path) -> None:
+def test_an_output_that_nobody_reads_ends_silently(shared_url: str, shared_folder: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     said = _listed(writer, shared_folder, shared_url)

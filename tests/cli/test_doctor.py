@@ -220,7 +220,7 @@ def _wrong(store: Store, **more: object) -> list[str]:
     return [finding.sentence for finding in examine(_settings(store, **more)) if not finding.is_right]
 
 
-def test_a_good_install_is_a_line_for_each_thing(store: Store) -> None:
+def test_a_good_install_has_a_line_for_each_check(store: Store) -> None:
     before = {path: path.read_bytes() for path in store.keys.path.parent.iterdir()}
 
     with connect(store.url) as connection:
@@ -256,7 +256,7 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_what_other_users_of_the_machine_reach_is_said(short_folder: Path) -> None:
+def test_what_other_users_can_reach_is_reported(short_folder: Path) -> None:
     settings = Settings.from_environment(environment(short_folder / "data", port=free_port()))
     with ready(settings, serving=True):
         (settings.data_dir / "node.key.zOld").touch(mode=0o600)
@@ -281,7 +281,7 @@ def test_what_other_users_of_the_machine_reach_is_said(short_folder: Path) -> No
     assert trusting[0].endswith("is not as the server writes it, so others may log in; restart the server.")
 
 
-def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
+def test_each_fault_is_reported(store: Store) -> None:
     secret, key = _secret(store), store.keys.path
     kept = secret.read_text()
     key.chmod(0o640)
@@ -303,7 +303,7 @@ def test_each_thing_that_is_wrong_is_said(store: Store) -> None:
     assert _wrong(store) == []
 
 
-def test_a_tip_that_is_not_the_last_event_is_said(store: Store) -> None:
+def test_a_tip_that_is_not_the_last_event_is_reported(store: Store) -> None:
     with connect(store.url) as connection:
         connection.execute("UPDATE event_tip SET seq = 298 WHERE workspace_id = 'default'")
         connection.execute("UPDATE event_tip SET kid = 'z6Mk' WHERE workspace_id = '_node'")
@@ -316,7 +316,7 @@ def test_a_tip_that_is_not_the_last_event_is_said(store: Store) -> None:
     )
 
 
-def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_path: Path) -> None:
+def test_an_old_schema_and_a_database_that_is_away_are_reported(store: Store, tmp_path: Path) -> None:
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0004'")
         old = _wrong(store)
@@ -337,7 +337,7 @@ def test_an_old_schema_and_a_database_that_is_away_are_said(store: Store, tmp_pa
     assert not (tmp_path / "nosuch").exists()
 
 
-def test_a_data_directory_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_data_directory_is_reported(tmp_path: Path) -> None:
     closed = tmp_path / ("x" * 300)
 
     findings = list(examine(Settings.from_environment(environment(closed, port=free_port()))))
@@ -346,7 +346,7 @@ def test_a_data_directory_that_cannot_be_looked_into_is_said(tmp_path: Path) -> 
     assert [finding.is_right for finding in findings[:3]] == [False] * 3
 
 
-def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> None:
+def test_what_will_stop_the_install_is_reported(store: Store, postgres_url: str) -> None:
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE event_tip SET recorded_at = now() + interval '1 hour' WHERE workspace_id = 'acme'")
         connection.execute("UPDATE api_key SET revoked_at = now()")
@@ -365,7 +365,7 @@ def test_what_will_stop_the_install_is_said(store: Store, postgres_url: str) -> 
     assert wrong[2] == "No API key is valid, so nobody can call the server; create one: synap keys create."
 
 
-def test_a_control_token_of_another_install_is_said(store: Store) -> None:
+def test_a_control_token_of_another_install_is_reported(store: Store) -> None:
     token = store.keys.path.with_name("control.token")
     token.write_text("sk_control_of_another\n")
 
@@ -375,7 +375,7 @@ def test_a_control_token_of_another_install_is_said(store: Store) -> None:
     assert "sk_control" not in sentence
 
 
-def test_webhooks_that_stand_still_are_said(store: Store) -> None:
+def test_webhooks_that_make_no_progress_are_reported(store: Store) -> None:
     sealed = Sealer(read_secret(_secret(store))).seal("whsec_x", "acme", "sub_1")
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("INSERT INTO dispatch (workspace_id, seq, version) VALUES ('acme', 0, 0)")
@@ -404,7 +404,7 @@ def test_webhooks_that_stand_still_are_said(store: Store) -> None:
     assert disabled[0].startswith("The server disabled these webhooks: acme/sub_1; ")
 
 
-def test_ports_and_extensions_are_looked_at(store: Store, tmp_path: Path) -> None:
+def test_ports_and_extensions_are_checked(store: Store, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         port = listener.getsockname()[1]
@@ -420,7 +420,7 @@ def test_ports_and_extensions_are_looked_at(store: Store, tmp_path: Path) -> Non
     ]
 
 
-def test_a_disk_is_looked_at_where_the_database_is_embedded(tmp_path: Path) -> None:
+def test_the_disk_is_checked_if_the_database_is_embedded(tmp_path: Path) -> None:
     with serving(tmp_path / "data"):
         settings = Settings.from_environment(environment(tmp_path / "data", port=free_port()))
 
@@ -470,7 +470,7 @@ def test_the_command_alone_looks_at_the_install(administered: Store, capsys: pyt
 
 @pytest.mark.parametrize("text", [None, b"", b"no note\n", b"\xff\xfe", b"a" * 100_000])
 @pytest.mark.usefixtures("administered")
-def test_a_note_that_is_none_is_one_sentence(tmp_path: Path, text: bytes | None) -> None:
+def test_a_file_that_is_no_note_is_one_sentence(tmp_path: Path, text: bytes | None) -> None:
     note = tmp_path / "note"
     if text is not None:
         note.write_bytes(text)

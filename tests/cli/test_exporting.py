@@ -67,7 +67,7 @@ def test_a_part_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("store")
-def test_a_file_that_is_there_is_replaced_only_by_force(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_file_is_replaced_only_by_force(capfd: pytest.CaptureFixture[str]) -> None:
     Path("log.json").write_text("mine")
 
     with pytest.raises(ExportingError, match=r"^log\.json exists already; add --force to replace it\.$"):

@@ -97,7 +97,7 @@ def test_who_imported_what_is_in_the_audit(url: str, tmp_path: Path, capfd: pyte
     ]
 
 
-def test_the_first_bad_line_ends_it_until_it_is_mended(
+def test_the_first_bad_line_ends_it_until_it_is_fixed(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = _file(tmp_path, _note(0), _note(1), {"type": "note", "data": []}, _note(3))
@@ -117,7 +117,7 @@ def test_the_first_bad_line_ends_it_until_it_is_mended(
     assert _numbers(url) == [0, 1, 2, 3]
 
 
-def test_bad_lines_are_set_aside_where_there_is_a_place_for_them(
+def test_bad_lines_are_set_aside_if_a_file_is_given_for_them(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     taken = str(uuid4())
@@ -149,7 +149,7 @@ def test_only_their_owner_reads_lines_that_were_set_aside(
     assert _numbers(url) == [1]
 
 
-def test_lines_that_were_set_aside_stay_when_it_goes_on_behind_them(
+def test_lines_set_aside_stay_when_the_import_continues(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file, refused = _file(tmp_path, "bad", _note(1), "worse", _note(3)), tmp_path / "refused"

@@ -81,7 +81,7 @@ TAMPERINGS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("statements", TAMPERINGS.values(), ids=list(TAMPERINGS))
-def test_what_was_taken_from_a_log_stops_it_in_every_process(store: Store, statements: tuple[str, ...]) -> None:
+def test_removed_events_stop_the_log_in_every_process(store: Store, statements: tuple[str, ...]) -> None:
     assert _keep(store) == []
     kept = _kept(store)
 
@@ -113,7 +113,7 @@ def test_a_log_that_went_on_is_kept_anew_and_only_if_it_has_moved(store: Store) 
     assert stat.S_IMODE(_notes(store).path.stat().st_mode) == 0o700
 
 
-def test_a_loss_that_was_accepted_stands_in_the_log_for_ever(store: Store) -> None:
+def test_an_accepted_loss_stays_in_the_log_permanently(store: Store) -> None:
     _keep(store)
     lost = _kept(store).checkpoint
     tamper(store, *CUT)

@@ -60,7 +60,7 @@ def test_a_line_is_as_wide_as_the_terminal() -> None:
     assert _line(data={}, erased=True).endswith(" ann (erased)")
 
 
-def test_colours_are_ours_alone() -> None:
+def test_only_our_own_colours_are_printed() -> None:
     plain, coloured = _line(), _line(colours=True)
 
     assert "\x1b[1mnote.created\x1b[0m" in coloured
@@ -79,18 +79,18 @@ def test_colours_are_ours_alone() -> None:
         ("\ud800", "\\ud800"),
     ],
 )
-def test_what_steers_a_terminal_is_escaped_as_json_does(text: str, expected: str) -> None:
+def test_control_characters_are_escaped_as_in_json(text: str, expected: str) -> None:
     assert escaped(text) == expected
     assert json.loads(f'"{escaped(text)}"') == text
 
 
-def test_what_strangers_sent_steers_no_terminal() -> None:
+def test_text_of_strangers_cannot_control_a_terminal() -> None:
     shown = _line(userId="\x1b]0;x\x07", type="a.b", data={"x": "\u009b\u202e"}, metadata={"ai": {"agent": "\x1b"}})
 
     assert shown.isprintable()
 
 
-def test_a_token_goes_to_this_machine_alone_unless_it_is_given() -> None:
+def test_a_token_is_sent_only_to_this_machine_unless_given() -> None:
     urls = [
         "http://127.0.0.1:8000",
         "http://localhost",
@@ -176,7 +176,7 @@ def test_a_server_that_speaks_superjson_is_followed(tmp_path: Path, database_url
     ]
 
 
-def test_a_server_that_speaks_otherwise_is_said(server: Server, tmp_path: Path, database_url: str) -> None:
+def test_a_server_with_another_format_is_reported(server: Server, tmp_path: Path, database_url: str) -> None:
     otherwise = "uses another transformer; set SYNAP_TRANSFORMER={}."
     for start in ("beginning", "1"):
         with pytest.raises(TailError, match=otherwise.format("none")):

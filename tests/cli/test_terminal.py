@@ -48,7 +48,7 @@ def _drawn(terminal: Terminal) -> list[str]:
     return [line for text in terminal.getvalue().split("\r") if (line := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))]
 
 
-def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = _terminal(monkeypatch)
 
     with Bar("lines", 1000) as bar:
@@ -58,7 +58,7 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue().endswith("\x1b[2K")  # the bar is gone
 
 
-def test_how_much_there_is_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = _terminal(monkeypatch)
 
     with Bar("events") as bar:
@@ -68,7 +68,7 @@ def test_how_much_there_is_may_be_known_later(monkeypatch: pytest.MonkeyPatch) -
     assert re.search(r"50% 2,000 events, [0-9,]+/s", _drawn(terminal)[-1])
 
 
-def test_ctrl_c_takes_it_away() -> None:
+def test_ctrl_c_removes_the_bar() -> None:
     ours, its = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", SHOWING],
@@ -99,7 +99,7 @@ def test_a_url_is_shown_without_what_may_be_secret() -> None:
     assert shown == "https://db.example:1/v1\\u001b"
 
 
-def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_shown_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     monkeypatch.setattr(sys, "stderr", file)
 

@@ -206,7 +206,7 @@ def test_an_answer_that_breaks_off_is_not_read() -> None:
         read_bundle(f"{here}/end")
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SILENCE_SECONDS <= 60
     monkeypatch.setattr("app.cli.verify.evidence.SILENCE_SECONDS", 0.3)
     with (
@@ -237,7 +237,7 @@ def test_what_is_not_there_is_one_sentence(source: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["t0ken\nx: y", "t0ken x", "t0kén"])
-def test_a_token_that_is_none_is_not_sent_or_shown(token: str) -> None:
+def test_an_invalid_token_is_neither_sent_nor_shown(token: str) -> None:
     with _hopping() as (here, hop), pytest.raises(UsageError, match=r"^The token is not valid"):
         read_bundle(f"{here}/end", token=token)
 
@@ -266,7 +266,7 @@ def test_the_log_of_another_node_is_refused(bundle: Path, capsys: pytest.Capture
     assert (captured.out, captured.err) == (f"bundle: it is of the {NODE}\n", "")
 
 
-def test_the_proof_of_one_event_is_told(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_proof_of_one_event_is_reported(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logged = server.mutate("events.log", {"type": "note.created", "data": {}}).json()["result"]["data"]
     url = f"{server.url}/ledger/v1/events/{logged['id']}/proof"
     answer = web.get(url, headers=server.headers)
@@ -282,7 +282,9 @@ def test_the_proof_of_one_event_is_told(server: Server, tmp_path: Path, capsys: 
     assert f": seq {logged['seq']}, node " in said
 
 
-def test_a_log_is_held_to_a_kept_checkpoint(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_compared_with_a_stored_checkpoint(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own, longer, none = (tmp_path / name for name in ("own", "longer", "none"))
     own.write_text(build(6)["checkpoint"])
     longer.write_text(build(7)["checkpoint"])

@@ -53,7 +53,7 @@ def _judged(given: Record) -> Verdict:
     return verify_bundle(text, extends=note, consistency=read_consistency(given["consistency"].encode()))
 
 
-def test_the_vectors_are_what_their_maker_makes() -> None:
+def test_the_vectors_are_up_to_date() -> None:
     assert consistency.printed() == FILE.read_text()
 
 
@@ -65,7 +65,7 @@ def test_synap_verify_judges_a_consistency_proof(case: Record) -> None:
     assert broken is None or broken.message.startswith(case["broken"])
 
 
-def test_the_stranger_judges_each_consistency_proof_alike(node: str) -> None:
+def test_the_independent_verifier_agrees_on_each_proof(node: str) -> None:
     found = [verdict["broken"] for verdict in _said(node, map(_given, CASES))]
 
     wrong = {
@@ -105,7 +105,7 @@ def test_every_pair_of_trees_is_judged_as_their_roots_are_made_anew() -> None:
         assert (_judged(given).broken is None) is verifies, given
 
 
-def test_the_stranger_judges_every_pair_of_trees_alike(node: str) -> None:
+def test_the_independent_verifier_agrees_on_every_pair_of_trees(node: str) -> None:
     pairs = _pairs(examples(MOST))
 
     found = [verdict["broken"] is None for verdict in _said(node, (given for _, given in pairs))]

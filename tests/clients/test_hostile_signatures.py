@@ -32,7 +32,7 @@ def _text(case: Record) -> bytes:
     return write(hostile.bundle_of(case, BUNDLES[0]))
 
 
-def test_the_vectors_are_what_their_maker_makes() -> None:
+def test_the_vectors_are_up_to_date() -> None:
     assert hostile.printed() == FILE.read_text()
 
 
@@ -41,7 +41,7 @@ def test_synap_verify_judges_a_signature(case: Record) -> None:
     assert is_signed(case["kid"], case["text"].encode(), case["signature"]) is case["verifies"]
 
 
-def test_the_stranger_judges_each_signature_alike(node: str) -> None:
+def test_the_independent_verifier_agrees_on_each_signature(node: str) -> None:
     done = subprocess.run([node, str(SCRIPT)], input=json.dumps(SIGNATURES), capture_output=True, text=True, check=True)
 
     found = dict(zip((case["name"] for case in SIGNATURES), json.loads(done.stdout), strict=True))
@@ -56,7 +56,7 @@ def test_synap_verify_judges_a_hostile_bundle(case: Record) -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_the_stranger_judges_each_hostile_bundle_alike() -> None:
+def test_the_independent_verifier_agrees_on_each_hostile_bundle() -> None:
     found = [verdict["broken"] for verdict in verdicts(map(_text, BUNDLES))]
 
     told = {case["name"]: (each is not None, each and each["seq"]) for case, each in zip(BUNDLES, found, strict=True)}
@@ -64,7 +64,7 @@ def test_the_stranger_judges_each_hostile_bundle_alike() -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_a_key_that_is_none_is_named_by_its_place() -> None:
+def test_an_invalid_key_is_named_by_its_place() -> None:
     case = next(case for case in BUNDLES if case["name"] == "a rotation to a key of order 1")
 
     (theirs,) = verdicts([_text(case)])

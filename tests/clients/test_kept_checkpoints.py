@@ -63,7 +63,7 @@ KEPT: dict[str, tuple[object, str, int, str]] = {
 
 
 @pytest.mark.parametrize(("bundle", "note", "code", "line"), KEPT.values(), ids=list(KEPT))
-def test_both_verifiers_hold_a_log_to_a_kept_checkpoint(
+def test_both_verifiers_compare_a_log_with_a_stored_checkpoint(
     tmp_path: Path, bundle: Record, note: str, code: int, line: str
 ) -> None:
     node = checks.node()

@@ -49,7 +49,7 @@ from tests.kit.servers import Server, serving, until
 README = SOURCE.parent / "README.md"
 
 
-def test_log_answers_the_event_as_stored(client: Synap) -> None:
+def test_log_returns_the_event_as_stored(client: Synap) -> None:
     occurred_at = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
     id_ = str(uuid4())
 
@@ -76,7 +76,7 @@ def test_log_answers_the_event_as_stored(client: Synap) -> None:
     assert event.timestamp.tzinfo is not None
 
 
-def test_log_again_under_the_same_id_answers_the_first(client: Synap) -> None:
+def test_log_again_with_the_same_id_returns_the_first(client: Synap) -> None:
     first = client.log("note.created", {"n": 1}, id=uuid4())
 
     assert client.log("note.created", {"n": 1}, id=first.id) == first
@@ -103,7 +103,7 @@ def test_ids_sort_by_the_time_of_their_making() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", id_) for id_ in ids)
 
 
-def test_lists_pages_and_walks_say_the_same(client: Synap) -> None:
+def test_lists_pages_and_walks_agree(client: Synap) -> None:
     run = new_id()
     ids = [client.log(f"walk.step-{n % 2}", {"n": n}, correlation_id=run).id for n in range(7)]
     newest_first = list(reversed(ids))
@@ -133,7 +133,7 @@ def test_browse_orders_as_asked(client: Synap) -> None:
     assert [event.data["n"] for event in rest.data] == [2]
 
 
-def test_validate_tells_every_reason_at_once_and_stores_nothing(client: Synap) -> None:
+def test_validate_returns_every_reason_and_stores_nothing(client: Synap) -> None:
     run = new_id()
     judged = client.validate("created", {"n": 2**53}, correlation_id=run)
 
@@ -462,7 +462,9 @@ def test_a_server_may_write_superjson(superjson: Synap) -> None:
     asyncio.run(main())
 
 
-def test_a_client_of_the_other_transformer_is_told(client: Synap, server: Server, superjson_server: Server) -> None:
+def test_a_client_of_the_other_transformer_gets_a_clear_error(
+    client: Synap, server: Server, superjson_server: Server
+) -> None:
     client.log("packed.mistaken", {})
     plain = Synap(superjson_server.url, superjson_server.token)
     packed = Synap(server.url, server.token, transformer="superjson")
@@ -694,7 +696,7 @@ def test_the_examples_of_its_readme_run(server: Server, tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == said
 
 
-def test_it_stands_alone() -> None:
+def test_it_needs_nothing_of_the_server() -> None:
     """It imports nothing of the server, and only the dependencies in its pyproject."""
     script = (
         "import sys, synap_client\n"

@@ -111,7 +111,7 @@ def test_whatever_is_logged_arrives(client: Synap, recorder: Recorder, name: str
     assert event.data["extra"]
 
 
-def test_arguments_that_do_not_fit_are_said_so(client: Synap, recorder: Recorder, name: str) -> None:
+def test_arguments_that_do_not_fit_are_reported(client: Synap, recorder: Recorder, name: str) -> None:
     _logger(name, SynapHandler(recorder)).info("%d and %d", "x")
 
     [event] = _events(client, recorder, name)

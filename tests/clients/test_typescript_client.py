@@ -53,11 +53,11 @@ def test_a_key_that_has_ended_is_renewed_once_for_all_calls(package: Path, serve
     assert requests == 5, "a query and a mutation, both again, and one more query"
 
 
-def test_a_refused_key_is_asked_for_once_more_and_then_told(package: Path, server: Server) -> None:
+def test_a_rejected_key_is_renewed_once_and_then_reported(package: Path, server: Server) -> None:
     assert _case(package, "refused", server) == [6, "UNAUTHORIZED", "UNAUTHORIZED"]
 
 
-def test_errors_of_fields_are_told_by_path(package: Path, server: Server) -> None:
+def test_errors_of_fields_have_their_paths(package: Path, server: Server) -> None:
     paths, message, missing, other = _case(package, "fields", server)
 
     assert sorted(paths) == ["metadata.ai.agent", "type"]
@@ -65,14 +65,14 @@ def test_errors_of_fields_are_told_by_path(package: Path, server: Server) -> Non
     assert missing == other == {}
 
 
-def test_an_answer_of_a_proxy_is_told_as_such(package: Path, server: Server) -> None:
+def test_an_answer_of_a_proxy_is_recognised(package: Path, server: Server) -> None:
     requests, message = _case(package, "proxied", server)
 
     assert requests == 2
     assert message == "HTTP 502 without an answer of the server: a proxy or another server answered"
 
 
-def test_the_wrong_transformer_is_told(package: Path, server: Server) -> None:
+def test_the_wrong_transformer_is_reported(package: Path, server: Server) -> None:
     assert "SYNAP_TRANSFORMER" in _case(package, "transformers", server)
 
 

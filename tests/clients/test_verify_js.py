@@ -264,7 +264,7 @@ def test_an_empty_bundle_is_of_an_empty_tree() -> None:
     ],
     ids=range(15),
 )
-def test_a_name_that_stands_twice_is_found_where_it_is(seq: int | None, old: str, new: str) -> None:
+def test_a_repeated_name_is_found_at_its_place(seq: int | None, old: str, new: str) -> None:
     text = write(build(12, rotations=(5,)))
     events = text.index(b'"events":') if seq is None else _events_of(text)[seq]
     start = 0 if old in {'"export_id":', '"kid_old":'} else events
@@ -275,7 +275,7 @@ def test_a_name_that_stands_twice_is_found_where_it_is(seq: int | None, old: str
     assert verdict["broken"] == {"seq": seq, "message": "it has a member name twice"}
 
 
-def test_names_alike_that_do_not_stand_twice_verify() -> None:
+def test_similar_names_that_are_not_repeated_verify() -> None:
     log = Log()
     named = {'"a":1,"a":1': 1, "a": {"a": [{"a": 1}, {"a": ':"a":'}]}, "\\": "\\", '\\"': ':\\":', "[{": "]}"}
     log.append("synap.test", {**named, "events": [{"events": []}]})
@@ -286,7 +286,7 @@ def test_names_alike_that_do_not_stand_twice_verify() -> None:
     assert [verdict["broken"] for verdict in found] == [None] * 3
 
 
-def test_a_name_that_stands_twice_is_told_in_the_order_of_the_events() -> None:
+def test_repeated_names_are_reported_in_the_order_of_events() -> None:
     bundle = build(12)
     bundle["events"][4] |= {"signature": bundle["events"][3]["signature"]}
     text = write(bundle)
@@ -374,7 +374,7 @@ def test_the_proof_of_an_erased_event_is_unconfirmed() -> None:
     ]
 
 
-def test_what_is_not_so_in_a_proof_is_found() -> None:
+def test_every_false_member_of_a_proof_is_found() -> None:
     log, other = Log(), Log(seed=1)
     log.write(7)
     log.rotate()
@@ -453,7 +453,7 @@ def test_every_change_of_a_proofs_text_is_found() -> None:
     assert [one for one, verdict in zip(tampered, found, strict=True) if verdict["broken"] is None] == []
 
 
-def test_a_name_that_stands_twice_breaks_a_proof() -> None:
+def test_a_repeated_name_breaks_a_proof() -> None:
     log = Log()
     log.write(3)
     text = write(proof(log, 1))
@@ -480,7 +480,7 @@ def test_an_export_is_no_proof_and_a_proof_no_export() -> None:
     ]
 
 
-def test_a_rotation_that_was_applied_may_be_told_again() -> None:
+def test_an_applied_rotation_may_be_repeated() -> None:
     repeated, unknown = Log(), Log()
     for log in (repeated, unknown):
         log.write(3)
@@ -533,7 +533,7 @@ def test_both_verifiers_find_every_tampering_at_its_place() -> None:
     [((10, 5), 5), ((10, 150), 10), ((299,), 299), ((0, 1, 2), 0), ((120, 119, 290), 119)],
     ids=str,
 )
-def test_the_first_of_several_wrong_signatures_is_told(wrong: Sequence[int], first: int) -> None:
+def test_the_first_of_several_wrong_signatures_is_reported(wrong: Sequence[int], first: int) -> None:
     bundle = build(300)
     for seq in wrong:
         bundle["events"][seq] |= {"signature": bundle["events"][seq - 1]["signature"]}
@@ -543,7 +543,7 @@ def test_the_first_of_several_wrong_signatures_is_told(wrong: Sequence[int], fir
     assert verdict["broken"] == {"seq": first, "message": "its signature is wrong"}
 
 
-def test_a_wrong_signature_is_told_before_a_wrong_body_behind_it() -> None:
+def test_a_wrong_signature_is_reported_before_a_later_wrong_body() -> None:
     bundle = build(300)
     bundle["events"][40] |= {"signature": bundle["events"][41]["signature"]}
     for seq in (42, 50):
@@ -554,7 +554,7 @@ def test_a_wrong_signature_is_told_before_a_wrong_body_behind_it() -> None:
     assert verdict["broken"] == {"seq": 40, "message": "its signature is wrong"}
 
 
-def test_what_the_bundle_says_of_its_events_is_held_to_them() -> None:
+def test_the_bundles_members_are_checked_against_its_events() -> None:
     log = Log()
     log.write(3)
     log.rotate()
@@ -595,7 +595,7 @@ class Claimed(Log):
         return self.claims or super().node
 
 
-def test_whoever_has_a_key_cannot_write_for_another_node() -> None:
+def test_the_owner_of_a_key_cannot_write_for_another_node() -> None:
     log = Claimed(seed=99)
     log.claims = build(0)["node_did"]
     log.write(5)
@@ -677,7 +677,7 @@ def test_objects_that_are_no_json_are_broken() -> None:
     assert json.loads(run_script(script, build(8))) == [None, *[[3]] * 6, *[[None]] * 7]
 
 
-def test_progress_is_told_up_to_the_end() -> None:
+def test_progress_is_reported_up_to_the_end() -> None:
     script = """
         const told = [];
         await verifyBundle(text, { progress: (done, total) => told.push([done, total]) });
@@ -745,7 +745,7 @@ def test_a_platform_without_ed25519_is_no_verdict() -> None:
         "another log",
     ],
 )
-def test_the_command_tells_a_verdict(tmp_path: Path, bundle: object, code: int, lines: list[str]) -> None:
+def test_the_command_prints_a_verdict(tmp_path: Path, bundle: object, code: int, lines: list[str]) -> None:
     file = tmp_path / "export.json"
     file.write_bytes(write(bundle))
 
@@ -769,7 +769,7 @@ def test_the_command_refuses_the_log_of_another_node(tmp_path: Path) -> None:
     assert another.stdout == f"bundle: it is of the {NODE}\n"
 
 
-def test_the_command_tells_what_is_broken_and_where(tmp_path: Path) -> None:
+def test_the_command_prints_what_is_broken_and_where(tmp_path: Path) -> None:
     bundle = build(30)
     bundle["events"][17] |= {"payload": {"another": 1}}
     file = tmp_path / "export.json"
@@ -780,7 +780,7 @@ def test_the_command_tells_what_is_broken_and_where(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout) == (1, "seq 17: its body is not the one that was hashed\n")
 
 
-def test_the_command_tells_each_break(tmp_path: Path) -> None:
+def test_the_command_prints_each_break(tmp_path: Path) -> None:
     bundle = build(9, rotations=(3,), lost=(0,))
     file = tmp_path / "export.json"
     file.write_bytes(write(bundle))
@@ -794,7 +794,7 @@ def test_the_command_tells_each_break(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--help"]], ids=str)
-def test_the_command_tells_how_it_is_used(arguments: list[str]) -> None:
+def test_the_command_prints_its_usage(arguments: list[str]) -> None:
     ran = command(*arguments)
 
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -803,7 +803,7 @@ def test_the_command_tells_how_it_is_used(arguments: list[str]) -> None:
     )
 
 
-def test_the_command_tells_what_it_cannot_read(tmp_path: Path) -> None:
+def test_the_command_names_what_it_cannot_read(tmp_path: Path) -> None:
     ran = command(str(tmp_path / "none.json"))
 
     assert (ran.returncode, ran.stdout) == (2, "")

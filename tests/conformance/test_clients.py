@@ -64,9 +64,7 @@ def test_a_stream_over_a_socket_goes_on_with_the_next_key(node: Path, server: Se
 
 
 @pytest.mark.parametrize("version", ["newest", "earlier"])
-def test_a_stream_over_a_socket_is_told_that_the_next_key_is_no_good_either(
-    node: Path, server: Server, version: str
-) -> None:
+def test_a_stream_over_a_socket_ends_if_the_next_key_is_bad_too(node: Path, server: Server, version: str) -> None:
     # Not with `retryLink`: its earlier versions lose a stream over a socket after an error.
     assert _ended_key(node, version, "eager", server, "sk_wrong")["outcome"] == "UNAUTHORIZED"
 

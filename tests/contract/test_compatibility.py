@@ -138,13 +138,13 @@ CHANGED: dict[str, tuple[Any, Any, str]] = {
 
 
 @pytest.mark.parametrize(("old", "new"), SAME.values(), ids=list(SAME))
-def test_what_keeps_all_values_is_compatible(old: Any, new: Any) -> None:
+def test_a_change_that_keeps_all_values_is_compatible(old: Any, new: Any) -> None:
     assert _change(_kind(("stars", old)), _kind(("stars", new))) is None
     assert _change(_kind(("stars", old | None, None)), _kind(("stars", new | None, None))) is None
 
 
 @pytest.mark.parametrize(("old", "new", "clause"), CHANGED.values(), ids=list(CHANGED))
-def test_what_might_refuse_a_value_is_named(old: Any, new: Any, clause: str) -> None:
+def test_a_change_that_might_reject_a_value_is_named(old: Any, new: Any, clause: str) -> None:
     for change in (
         _change(_kind(("stars", old)), _kind(("stars", new))),
         _change(_kind(("stars", old | None, None)), _kind(("stars", new | None, None))),

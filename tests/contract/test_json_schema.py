@@ -219,7 +219,7 @@ def test_no_procedure_is_left_out() -> None:
 @pytest.mark.parametrize("name", INPUTS)
 @SOME
 @given(data=st.data())
-def test_an_input_validates_where_the_server_takes_it(name: str, data: st.DataObject) -> None:
+def test_an_input_validates_if_the_server_accepts_it(name: str, data: st.DataObject) -> None:
     sent = data.draw(altered(INPUTS[name]))
 
     _agree(_validator(name), sent, _refused(name, sent))
@@ -227,7 +227,7 @@ def test_an_input_validates_where_the_server_takes_it(name: str, data: st.DataOb
 
 @MANY
 @given(data=st.data())
-def test_metadata_validates_where_the_server_takes_it(data: st.DataObject) -> None:
+def test_metadata_validates_if_the_server_accepts_it(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(EVENT["metadata"])))
     sent = {"type": "a.b", "data": {}, "metadata": data.draw(altered({kind: EVENT["metadata"][kind]}))}
 
@@ -236,7 +236,7 @@ def test_metadata_validates_where_the_server_takes_it(data: st.DataObject) -> No
 
 @MANY
 @given(data=st.data())
-def test_a_filter_validates_where_the_server_takes_it(data: st.DataObject) -> None:
+def test_a_filter_validates_if_the_server_accepts_it(data: st.DataObject) -> None:
     sent = data.draw(filters_of(leaves).flatmap(altered))
 
     _agree(_filter_validator(), sent, _refused("events.list", {"filter": sent}) if sent is not None else ["null"])
@@ -337,7 +337,7 @@ def test_a_name_that_is_taken_has_its_module_in_front() -> None:
     assert json_schemas([(Lamp, Way.OUTPUT)], reserved=["Lamp"])[1].keys() == {f"{__name__}.Lamp"}
 
 
-def test_types_that_cannot_be_told_are_refused_in_one_sentence() -> None:
+def test_types_that_cannot_be_described_are_one_sentence() -> None:
     bulbs = [type("Bulb", (Struct,), {"__module__": "shop"}) for _ in range(3)]
 
     with pytest.raises(ValueError, match=r"^shop\.Bulb: the name shop\.Bulb is taken$"):
@@ -496,7 +496,7 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
     yield "metadata.kinds", call("metadata.kinds")
 
 
-def test_everything_that_is_answered_validates(server: Server) -> None:
+def test_every_output_validates(server: Server) -> None:
     door = Door(server, superjson=False)
     seen: set[str] = set()
     for name, answer in _story(door):

@@ -294,7 +294,7 @@ def test_enumerations_are_unions_in_a_filter() -> None:
     assert f"  source?: {sources} | null | TextOperators<{sources}>;" in members
 
 
-def test_filters_take_dates_with_superjson_alone() -> None:
+def test_filters_accept_dates_only_with_superjson() -> None:
     dates, texts = (typescript(registry(), transformer=each) for each in ("superjson", "none"))
 
     assert "  createdAt?: string | Date | null | InstantOperators;" in interface(dates, "EventFilter")
@@ -514,7 +514,7 @@ def test_members_of_inputs_say_their_limits_and_defaults() -> None:
     assert "*/\n  filter?:" not in listed
 
 
-def test_every_limit_of_json_schema_is_said_in_typescript() -> None:
+def test_every_limit_of_json_schema_is_in_typescript() -> None:
     contract = typescript(registry(), transformer="none")
 
     for procedure in registry().values():
@@ -587,7 +587,7 @@ UNTYPED = msgspec.defstruct("Untyped", [("size", complex)], bases=(Output,), kw_
     ],
     ids=["two classes", "our own name", "a name of the router's own", "a field", "an output", "a namespace"],
 )
-def test_what_cannot_be_said_is_refused_in_one_sentence(procedures: dict[str, Procedure], sentence: str) -> None:
+def test_what_cannot_be_expressed_is_one_sentence(procedures: dict[str, Procedure], sentence: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
         typescript(procedures, transformer="none")
 

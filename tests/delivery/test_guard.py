@@ -263,7 +263,7 @@ def test_a_setting_lets_networks_through(texts: list[str], address: str, *, allo
 @pytest.mark.parametrize(
     "text", ["10.0.0.1/8", "10/8", "10.0.0.0/33", "0x7f.0.0.0/8", "fe80::1%eth0", "everything", ""]
 )
-def test_a_setting_that_is_no_network_is_told(text: str) -> None:
+def test_a_setting_that_is_no_network_is_reported(text: str) -> None:
     with pytest.raises(ValueError, match=r"network|zone|host bits"):
         networks(["127.0.0.0/8", text])
 

@@ -283,7 +283,7 @@ def test_a_certificate_may_be_for_an_address(run: Run, authority: Authority) -> 
     assert receiver.names == [None]
 
 
-def test_a_receiver_without_tls_is_told(run: Run, authority: Authority) -> None:
+def test_a_receiver_without_tls_is_reported(run: Run, authority: Authority) -> None:
     with peer(b"HTTP/1.1 400 Bad Request\r\n\r\n", reads=False) as receiver:
         outcome = run(post(_url(receiver, "https"), b"{}", {}, guard=_guard(), tls=authority.trust()))
 
@@ -512,14 +512,14 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize(("behaviour", "error"), NO_ANSWERS.values(), ids=list(NO_ANSWERS))
-def test_what_is_no_answer_is_told(run: Run, behaviour: bytes | Callable[..., None], error: str) -> None:
+def test_an_invalid_answer_is_reported(run: Run, behaviour: bytes | Callable[..., None], error: str) -> None:
     with peer(behaviour) as receiver:
         outcome = run(_post(receiver))
 
     assert (outcome.status, outcome.error) == (None, error)
 
 
-def test_a_port_that_nobody_listens_on_is_told(run: Run) -> None:
+def test_a_port_that_nobody_listens_on_is_reported(run: Run) -> None:
     outcome = run(_post(Peer(free_port())))
 
     assert (outcome.status, outcome.error) == (None, "The connection was refused")

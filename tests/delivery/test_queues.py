@@ -57,7 +57,7 @@ def test_turns_are_bounded_for_each_key_and_taken_in_order() -> None:
     asyncio.run(story())
 
 
-def test_who_goes_away_frees_a_place() -> None:
+def test_a_caller_that_leaves_frees_a_place() -> None:
     async def story() -> None:
         work = Work(Queues(at_once=1, waiting=1))
         holder = await work.begin(0)

@@ -24,7 +24,7 @@ def test_without_jitter_the_waits_are_those_of_the_schedule() -> None:
 
 
 @pytest.mark.parametrize("attempts", [10, 11, 1000, -1])
-def test_behind_the_schedule_there_is_no_attempt(attempts: int) -> None:
+def test_after_the_schedule_there_is_no_attempt(attempts: int) -> None:
     assert _wait(attempts) is None
     assert _wait(attempts, retry_after_seconds=60) is None
 
@@ -50,7 +50,7 @@ WAITS = {
 
 
 @pytest.mark.parametrize(("attempts", "random", "asked", "wait"), WAITS.values(), ids=list(WAITS))
-def test_what_the_receiver_asks_for_counts_where_it_is_longer(
+def test_a_longer_wait_that_the_receiver_requests_counts(
     attempts: int, random: float, asked: float, wait: float
 ) -> None:
     assert _wait(attempts, random, asked) == pytest.approx(wait)

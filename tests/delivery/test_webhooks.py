@@ -227,7 +227,7 @@ def test_retry_after_makes_the_wait_longer(hooks: Hooks) -> None:
     assert delivery["nextAttemptAt"][:13] > delivery["createdAt"][:13]  # the hour differs
 
 
-def test_order_is_kept_where_asked(hooks: Hooks) -> None:
+def test_order_is_kept_if_requested(hooks: Hooks) -> None:
     hooks.receiver.behaviour = fails(1)
     hooks.create(ordered=True)
 
@@ -239,7 +239,7 @@ def test_order_is_kept_where_asked(hooks: Hooks) -> None:
     assert seqs == [event["seq"] for event in events for _ in range(2)]
 
 
-def test_an_ordered_one_goes_on_behind_what_failed_for_good(hooks: Hooks) -> None:
+def test_an_ordered_subscription_continues_after_a_failed_delivery(hooks: Hooks) -> None:
     hooks.receiver.behaviour = lambda request: status(500) if request.json["deliverySeq"] == 1 else OK
     id_ = hooks.create(ordered=True)
 
@@ -249,7 +249,7 @@ def test_an_ordered_one_goes_on_behind_what_failed_for_good(hooks: Hooks) -> Non
     assert [each["deliverySeq"] for each in hooks.deliveries(id_, status="failed")] == [1]
 
 
-def test_a_subscription_begins_where_it_is_told(hooks: Hooks) -> None:
+def test_a_subscription_begins_at_the_given_start(hooks: Hooks) -> None:
     events = hooks.log(5)
     cases = {
         "beginning": [0, 1, 2, 3, 4],
@@ -356,7 +356,7 @@ def test_gone_disables_and_the_log_says_so(hooks: Hooks) -> None:
     assert len(_disabled_events(hooks)) == 1
 
 
-def test_five_days_of_nothing_but_failures_disable(hooks: Hooks) -> None:
+def test_five_days_of_only_failures_disable_a_subscription(hooks: Hooks) -> None:
     hooks.receiver.behaviour = lambda _: status(500)
     id_ = hooks.create()
     hooks.log()
@@ -384,7 +384,7 @@ def test_one_success_ends_the_failing(hooks: Hooks) -> None:
     until(lambda: "failingSince" not in hooks.get(id_))
 
 
-def test_a_disabling_is_told_by_whoever_comes_next(hooks: Hooks) -> None:
+def test_the_next_process_reports_a_disabled_subscription(hooks: Hooks) -> None:
     id_ = hooks.create()
 
     hooks.execute(
@@ -450,7 +450,7 @@ def test_a_secret_that_is_made_is_shown_once_and_works(hooks: Hooks) -> None:
     assert "whsec_" not in shown
 
 
-def test_the_database_alone_opens_no_secret(hooks: Hooks) -> None:
+def test_the_database_itself_opens_no_secret(hooks: Hooks) -> None:
     id_ = hooks.create()
 
     with psycopg.connect(hooks.database_url) as connection:
@@ -509,7 +509,7 @@ def test_an_event_that_does_not_match_is_not_replayed(hooks: Hooks) -> None:
     assert data["issues"][0]["path"] == "eventId"
 
 
-def test_a_deleted_one_gets_nothing_more(hooks: Hooks) -> None:
+def test_a_deleted_subscription_gets_nothing_more(hooks: Hooks) -> None:
     hooks.receiver.behaviour = lambda _: status(500)
     id_ = hooks.create()
     hooks.log(5)
@@ -544,7 +544,7 @@ def test_a_test_posts_once_and_counts_for_nothing(hooks: Hooks) -> None:
     assert (found["deliverySeq"], "failingSince" in found) == (0, False)
 
 
-def test_read_own_is_told_of_its_own_users_events(hooks: Hooks, keyed: Keyed) -> None:
+def test_read_own_gets_only_its_own_users_events(hooks: Hooks, keyed: Keyed) -> None:
     _, caller = keyed.key("subscriptions:manage", "events:read-own", user="ann", workspaces=(hooks.workspace,))
     of_all = hooks.create()
     own = hooks.create(caller=caller)
@@ -576,7 +576,7 @@ CALLED: tuple[dict[str, Any], ...] = (
 )
 
 
-def test_a_filter_lets_through_what_meets_it(hooks: Hooks) -> None:
+def test_a_filter_passes_events_that_meet_it(hooks: Hooks) -> None:
     id_ = hooks.create(filter=CALLS)
     other = hooks.create("*")
 
@@ -633,7 +633,7 @@ def test_a_filter_is_shown_as_it_was_sent(hooks: Hooks) -> None:
     ],
     ids=["no object", "operator", "field", "parent", "children", "nodes", "bytes"],
 )
-def test_a_filter_that_is_none_is_refused_by_its_place(hooks: Hooks, wanted: object, path: str) -> None:
+def test_an_invalid_filter_is_rejected_by_its_place(hooks: Hooks, wanted: object, path: str) -> None:
     asked = {"eventTypes": ["*"], "webhookUrl": hooks.receiver.url(), "filter": wanted}
 
     [issue] = failed(hooks.ask("create", asked), 400)["issues"]
@@ -665,7 +665,7 @@ def test_a_filter_sees_of_an_erased_event_what_is_left(hooks: Hooks) -> None:
     assert _sent(bodies[0]) == TOMBSTONE
 
 
-def test_a_filter_that_is_none_any_more_disables_and_resuming_says_why(hooks: Hooks) -> None:
+def test_a_filter_that_became_invalid_disables_a_subscription(hooks: Hooks) -> None:
     id_ = hooks.create(filter={"metadata.ai.agent": "planner"})
     other = hooks.create()
     hooks.log_each(CALLED[3])

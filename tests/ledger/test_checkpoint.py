@@ -134,7 +134,7 @@ class TestSignatures:
 
     OURS = parse(NOTE).signatures[0][1]
 
-    def test_those_of_witnesses_are_passed_over(self) -> None:
+    def test_signatures_of_witnesses_are_skipped(self) -> None:
         witness = line("witness.example/w1", b"\x00\x01\x02\x03" + bytes(72))
         unknown = line(ORIGIN, b"\xff\xff\xff\xff\x00")
 
@@ -142,13 +142,13 @@ class TestSignatures:
             assert len(parse(note).signatures) == 3
             assert is_signed_by(parse(note), SIGNER.kid)
 
-    def test_that_of_another_name_alone_does_not_do(self) -> None:
+    def test_only_a_signature_of_another_name_does_not_suffice(self) -> None:
         assert not is_signed_by(parse(f"{TEXT}\n\n{line('witness.example', self.OURS)}"), SIGNER.kid)
 
-    def test_that_of_another_key_hash_does_not_do(self) -> None:
+    def test_a_signature_of_another_key_hash_does_not_suffice(self) -> None:
         assert not is_signed_by(parse(f"{TEXT}\n\n{line(ORIGIN, bytes(4) + self.OURS[4:])}"), SIGNER.kid)
 
-    def test_one_that_claims_to_be_of_the_key_and_is_not_spoils_the_note(self) -> None:
+    def test_a_false_signature_of_the_key_spoils_the_note(self) -> None:
         false = line(ORIGIN, self.OURS[:4] + bytes(64))
 
         assert not is_signed_by(parse(f"{TEXT}\n\n{false}"), SIGNER.kid)
@@ -156,10 +156,10 @@ class TestSignatures:
         assert not is_signed_by(parse(f"{TEXT}\n\n{false}{SIGNATURE}"), SIGNER.kid)
 
     @pytest.mark.parametrize("length", [5, 67, 69])
-    def test_one_of_another_length_does_not_do(self, length: int) -> None:
+    def test_a_signature_of_another_length_does_not_suffice(self, length: int) -> None:
         assert not is_signed_by(parse(f"{TEXT}\n\n{line(ORIGIN, (self.OURS * 2)[:length])}"), SIGNER.kid)
 
-    def test_one_of_another_text_does_not_do(self) -> None:
+    def test_a_signature_of_another_text_does_not_suffice(self) -> None:
         three = NOTE.replace("\n2\n", "\n3\n")
         elsewhere = NOTE.replace(ORIGIN, "synap.example/other")
 
@@ -168,7 +168,7 @@ class TestSignatures:
 
     @settings(max_examples=examples(30), deadline=None)
     @given(checkpoints, signers, signers)
-    def test_a_key_that_did_not_sign_is_told_from_one_that_did(
+    def test_a_key_that_did_not_sign_is_distinguished(
         self, checkpoint: Checkpoint, signer: Signer, other: Signer
     ) -> None:
         assume(signer.kid != other.kid)
@@ -253,7 +253,7 @@ parts = st.one_of(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.one_of(st.text(), st.lists(parts, max_size=20).map("\n".join), st.lists(parts, max_size=20).map("".join)))
-def test_hostile_notes_end_in_our_error_alone(text: str) -> None:
+def test_hostile_notes_raise_only_our_error(text: str) -> None:
     try:
         note = parse(text)
     except MalformedNoteError:
@@ -301,7 +301,7 @@ class TestKids:
         assert len(signer.kid) == 48
 
     @pytest.mark.parametrize("kid", WRONG, ids=range(len(WRONG)))
-    def test_another_spelling_names_none(self, kid: str) -> None:
+    def test_another_spelling_names_no_key(self, kid: str) -> None:
         assert public_key(kid) is None
         assert not is_signed_by(parse(NOTE), kid)
         with pytest.raises(ValueError, match="does not name an Ed25519 key"):

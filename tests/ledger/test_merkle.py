@@ -264,7 +264,7 @@ class TestInclusion:
 
     @settings(max_examples=examples(200), deadline=None)
     @given(pairs(), pairs(), pairs())
-    def test_both_say_the_same_of_whatever_they_are_asked(
+    def test_both_verifiers_agree_on_any_question(
         self, said: tuple[int, int], proven: tuple[int, int], rooted: tuple[int, int]
     ) -> None:
         (seq, size), proof, tree = said, path(proven[0], 0, proven[1]), mth(0, rooted[1])
@@ -333,7 +333,7 @@ class TestConsistency:
         assert not verify_consistency(0, 5, LEAVES[0], mth(0, 5), [])
         assert not verify_consistency(0, 0, EMPTY_ROOT, mth(0, 5), [])
 
-    def test_a_tree_is_consistent_with_itself_alone(self) -> None:
+    def test_a_tree_is_consistent_only_with_itself(self) -> None:
         assert consistency_proof(7, 7, complete(7)) == []
 
         assert verify_consistency(7, 7, mth(0, 7), mth(0, 7), [])
@@ -374,7 +374,7 @@ class TestHostileInput:
 
 class TestStored:
     @pytest.mark.parametrize("size", range(250, 301))
-    def test_proofs_are_made_of_the_ranges_alone(self, size: int) -> None:
+    def test_proofs_need_only_the_ranges(self, size: int) -> None:
         node = complete(size)
 
         for seq in range(0, size, 7):

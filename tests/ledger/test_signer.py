@@ -154,7 +154,7 @@ def test_hostile_arguments_are_false_and_raise_nothing(kid: str, text: bytes, si
 
 @settings(max_examples=examples(50), deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=100), st.binary(min_size=1, max_size=100))
-def test_a_signature_holds_for_its_text_alone(seed: bytes, text: bytes, more: bytes) -> None:
+def test_a_signature_holds_only_for_its_text(seed: bytes, text: bytes, more: bytes) -> None:
     signer = Signer(seed)
     signature = signer.sign(text)
 

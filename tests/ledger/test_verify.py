@@ -239,7 +239,7 @@ def test_lost_keys_are_reported_beside_what_is_broken() -> None:
     assert [lost.seq for lost in verdict.breaks] == [10]
 
 
-def test_a_rotation_may_be_said_again() -> None:
+def test_a_rotation_may_be_repeated() -> None:
     log = Log(late=2)
     log.write(2)
     log.append(ROTATED, {"rotations": log.rotations[:]})
@@ -302,13 +302,13 @@ def test_a_verdict_is_a_sentence() -> None:
         ),
     ],
 )
-def test_a_forged_rotation_is_told_from_others(name: str, message: str) -> None:
+def test_a_forged_rotation_is_distinguished_from_others(name: str, message: str) -> None:
     texts = {tampering.name: tampering.text for tampering in bundles.forged_rotations()}
 
     assert verify(texts[name]).broken == Broken(6, message)
 
 
-def test_progress_is_told_along_the_way_and_at_the_end() -> None:
+def test_progress_is_reported_meanwhile_and_at_the_end() -> None:
     told: list[tuple[int, int]] = []
 
     verify(write(build(2500, first_seq=100)), lambda done, of: told.append((done, of)))
@@ -362,7 +362,7 @@ def test_runs_that_are_judged_apart_give_the_same_verdict(make: Callable[[], byt
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 500), (499, 500), (620, 621)])
-def test_the_first_of_two_faults_in_runs_is_told(first: int, second: int) -> None:
+def test_the_first_of_two_faults_in_runs_is_reported(first: int, second: int) -> None:
     bundle = build(700)
     for seq in (first, second):
         bundle["events"][seq] |= {"payload": {"another": 1}}
@@ -419,7 +419,7 @@ JSON = st.recursive(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(sorted(build(1))), JSON)
-def test_any_member_of_a_bundle_is_refused_for_another(name: str, value: Any) -> None:
+def test_any_other_value_of_a_bundles_member_is_rejected(name: str, value: Any) -> None:
     bundle = build(1)
     text = write(bundle | {name: value})
 
@@ -428,7 +428,7 @@ def test_any_member_of_a_bundle_is_refused_for_another(name: str, value: Any) ->
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(sorted(build(1)["events"][0])), JSON)
-def test_any_member_of_an_event_is_refused_for_another(name: str, value: Any) -> None:
+def test_any_other_value_of_an_events_member_is_rejected(name: str, value: Any) -> None:
     bundle = build(1)
     text = write(bundle | {"events": [bundle["events"][0] | {name: value}]})
 
@@ -444,7 +444,7 @@ def test_a_payload_that_is_no_object_is_broken(data: str) -> None:
     assert verify(write(log.bundle())).broken == Broken(1, "its payload is not an object")
 
 
-def test_a_body_that_was_erased_and_is_here_is_told() -> None:
+def test_an_erased_body_that_is_still_here_is_reported() -> None:
     log = Log()
     log.write(6)
     bodies = [dict(event) for event in log.events]
@@ -456,7 +456,7 @@ def test_a_body_that_was_erased_and_is_here_is_told() -> None:
     assert (verdict.broken, verdict.kept, verdict.unconfirmed) == (None, [4], [])
 
 
-def test_a_name_that_stands_twice_is_found_where_it_is() -> None:
+def test_a_repeated_name_is_found_at_its_place() -> None:
     bundle = build(9)
     text = write(bundle)
     salt = b'"salt":"%b"' % bundle["events"][3]["context"]["salt"].encode()
@@ -476,7 +476,7 @@ PAYLOADS = st.dictionaries(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(PAYLOADS, st.data())
-def test_a_name_that_stands_twice_is_found_whatever_the_texts_are(payload: Record, data: st.DataObject) -> None:
+def test_a_repeated_name_is_found_whatever_the_texts_are(payload: Record, data: st.DataObject) -> None:
     log = Log()
     body = Body(user_id="u:1", source="api", data=canonical(write(payload), "data").decode())
     log.append("note.created", body=body)
@@ -561,7 +561,7 @@ def test_a_log_extends_the_checkpoint_that_was_kept() -> None:
         assert verify(write(log.bundle()), extends=note).broken is None
 
 
-def test_another_history_than_the_kept_one_is_told() -> None:
+def test_another_history_than_the_stored_one_is_reported() -> None:
     log, other, longer = Log(), Log(seed=1), Log()
     for each, events in ((log, 8), (other, 8), (longer, 9)):
         each.write(events)

@@ -128,7 +128,7 @@ AUTHORIZATIONS = {
 
 
 @pytest.mark.parametrize("authorization", AUTHORIZATIONS.values(), ids=list(AUTHORIZATIONS))
-def test_no_other_authorization_is_taken(keyed: Keyed, authorization: str) -> None:
+def test_no_other_authorization_is_accepted(keyed: Keyed, authorization: str) -> None:
     response = web.get(f"{keyed.server.url}/trpc/events.list", headers={"authorization": authorization})
 
     assert failed(response, 401)["code"] == "UNAUTHORIZED"
@@ -209,7 +209,7 @@ def test_an_unknown_workspace_is_not_found(keyed: Keyed) -> None:
         assert (data["code"], data["path"]) == ("NOT_FOUND", "events.list")
 
 
-def test_read_own_sees_its_users_rows_alone(keyed: Keyed) -> None:
+def test_read_own_sees_only_its_users_rows(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, caller = keyed.key("events:read-own", user="mine", workspaces=(workspace,))
     mine = [_log(keyed.server, workspace, userId="mine") for _ in range(2)]
@@ -227,7 +227,7 @@ def test_read_own_sees_its_users_rows_alone(keyed: Keyed) -> None:
         assert failed(caller.query("events.get", {"eventId": reference}), 404)["code"] == "NOT_FOUND"
 
 
-def test_a_cursor_of_one_who_sees_all_opens_nothing_more(keyed: Keyed) -> None:
+def test_a_cursor_of_a_key_that_sees_all_shows_nothing_more(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, caller = keyed.key("events:read-own", user="mine", workspaces=(workspace,))
     for user in ("theirs", "mine", "theirs", "theirs"):

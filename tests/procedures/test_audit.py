@@ -298,7 +298,7 @@ def test_a_rotation_of_a_key_that_has_ended_leaves_none(scene: Scene) -> None:
     assert scene.counts() == before
 
 
-def test_of_many_who_end_a_key_at_once_one_did(scene: Scene) -> None:
+def test_of_many_revocations_at_once_only_one_is_entered(scene: Scene) -> None:
     before = scene.counts()
 
     with ThreadPoolExecutor(8) as pool:
@@ -346,7 +346,7 @@ def test_keys_that_are_made_and_ended_at_the_machine_are_the_nodes_acts(keyed: K
     assert created[1].startswith("did:key:z")
 
 
-def test_the_answer_is_the_documents(scene: Scene) -> None:
+def test_the_answer_is_that_of_the_document(scene: Scene) -> None:
     page = answered(scene.admin.query("audit.list"))
 
     assert set(page) == {"entries", "total"}
@@ -378,7 +378,7 @@ def test_reading_is_in_the_audit_behind_what_was_read(scene: Scene) -> None:
     _verified([*first["entries"], *third["entries"]])
 
 
-def test_what_is_asked_for_is_by_time_action_and_number(scene: Scene) -> None:
+def test_entries_are_selected_by_time_action_and_number(scene: Scene) -> None:
     some = answered(scene.admin.query("audit.list", {"limit": 2}))
     rest = answered(scene.admin.query("audit.list", {"since": some["entries"][-1]["timestamp"], "limit": None}))
     by_action = answered(scene.admin.query("audit.list", {"action": "key.created", "limit": 1}))
@@ -414,7 +414,7 @@ def test_a_bad_question_is_refused_and_not_entered(scene: Scene, asked: dict[str
     assert scene.counts() == before
 
 
-def test_a_workspace_sees_its_own_acts_alone(scene: Scene) -> None:
+def test_a_workspace_sees_only_its_own_acts(scene: Scene) -> None:
     _, theirs = scene.keyed.key("*", workspaces=(scene.second,))
     both = {"scopes": ["events:read"], "workspaces": [scene.first, scene.second]}
     shared = answered(scene.admin.mutate("keys.create", both))

@@ -117,7 +117,7 @@ def _streamed(caller: Server, **query: object) -> list[dict[str, Any]]:
     return []
 
 
-def test_an_erased_id_answers_its_tombstone(caller: Server) -> None:
+def test_an_erased_id_returns_its_tombstone(caller: Server) -> None:
     id_ = str(uuid4())
     [event] = _log(caller, id=id_)
     _erase(caller, ids=[id_])
@@ -189,7 +189,7 @@ INVALID: dict[str, tuple[object, str]] = {
 
 
 @pytest.mark.parametrize(("wanted", "path"), INVALID.values(), ids=list(INVALID))
-def test_what_does_not_say_what_to_erase_is_refused(caller: Server, wanted: object, path: str) -> None:
+def test_an_input_that_selects_no_events_is_rejected(caller: Server, wanted: object, path: str) -> None:
     events = _log(caller)
 
     data = failed(caller.mutate("events.erase", wanted), 400)
@@ -198,7 +198,7 @@ def test_what_does_not_say_what_to_erase_is_refused(caller: Server, wanted: obje
     assert _list(caller) == events
 
 
-def test_how_to_say_it_is_told(caller: Server) -> None:
+def test_the_error_says_how_to_select_events(caller: Server) -> None:
     response = caller.mutate("events.erase", {"userId": "ann", "subjectId": "s1"})
 
     assert response.json()["error"]["message"] == "needs exactly one of ids, userId and subjectId; call once for each"
@@ -219,7 +219,7 @@ def test_ids_that_are_not_to_be_erased_are_named_and_nothing_is(keyed: Keyed, ca
     assert _list(caller) == before
 
 
-def test_a_key_of_its_users_events_erases_those_alone(keyed: Keyed, workspace: str, caller: Server) -> None:
+def test_a_key_of_its_users_events_erases_only_those(keyed: Keyed, workspace: str, caller: Server) -> None:
     _, confined = keyed.key("events:read-own", "events:erase", user="ann", workspaces=(workspace,))
     [mine] = _log(caller)
     [theirs] = _log(caller, userId="bob")

@@ -81,7 +81,7 @@ def test_a_key_lives_from_its_making_to_its_end(admin: Server, workspace: str) -
     until(lambda: ann.query("events.list").status_code == 401, seconds=REVOKED_SECONDS)
 
 
-def test_a_rotated_key_is_good_for_its_grace(admin: Server) -> None:
+def test_a_rotated_key_works_for_its_grace_time(admin: Server) -> None:
     made = _create(admin, "events:read", userId="ann", expiresInSeconds=3600)
     old = _as(admin, made)
     assert old.query("events.list").status_code == 200
@@ -107,7 +107,7 @@ def test_a_key_rotated_without_grace_ends_at_once(admin: Server) -> None:
     until(lambda: old.query("events.list").status_code == 401, seconds=REVOKED_SECONDS)
 
 
-def test_a_key_says_what_was_asked_for(keyed: Keyed, workspace: str) -> None:
+def test_a_key_has_what_was_requested(keyed: Keyed, workspace: str) -> None:
     other = keyed.workspace()
     before = datetime.now(UTC)
 
@@ -135,7 +135,7 @@ def test_a_key_says_what_was_asked_for(keyed: Keyed, workspace: str) -> None:
     assert _without_token(made) in _listed(keyed.server, limit=1000)
 
 
-def test_a_key_is_the_callers_where_nothing_else_is_said(keyed: Keyed, workspace: str) -> None:
+def test_a_key_belongs_to_the_caller_by_default(keyed: Keyed, workspace: str) -> None:
     other = keyed.workspace()
     _, caller = keyed.key(MANAGE, "events:read", user="ann", workspaces=(other, workspace))
 
@@ -414,7 +414,7 @@ HELD: dict[str, tuple[Caller, dict[str, Any], str | None]] = {
 
 @pytest.mark.parametrize("name", ["rotate", "revoke"])
 @pytest.mark.parametrize(("caller", "held", "refused"), HELD.values(), ids=list(HELD))
-def test_who_may_not_make_a_key_may_not_take_it_over(
+def test_a_caller_that_may_not_make_a_key_may_not_take_it_over(
     keyed: Keyed, workspace: str, caller: Caller, held: dict[str, Any], refused: str | None, name: str
 ) -> None:
     asking = keyed.key(*caller.scopes, workspaces=(workspace,), seconds=caller.seconds)[1]
@@ -494,7 +494,7 @@ def test_a_key_may_end_itself(keyed: Keyed, workspace: str) -> None:
     until(lambda: caller.query("keys.list").status_code == 401, seconds=REVOKED_SECONDS)
 
 
-def test_a_successor_is_all_that_the_key_was(keyed: Keyed, workspace: str) -> None:
+def test_a_successor_has_all_rights_of_the_key(keyed: Keyed, workspace: str) -> None:
     other = keyed.workspace()
     _, caller = keyed.key("*", workspaces=(workspace, other))
     made = _create(

@@ -219,7 +219,7 @@ def test_the_stream_resumes_behind_the_last_id(keyed: Keyed, holder: Server, org
     assert second[1][1]["seq"] == 10
 
 
-def test_the_stream_says_when_the_backlog_is_through(holder: Server) -> None:
+def test_the_stream_marks_the_end_of_the_backlog(holder: Server) -> None:
     log(holder, "a.b", "a.b")
 
     with streaming(holder, after=-1, markers=True) as events:

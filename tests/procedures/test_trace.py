@@ -51,7 +51,7 @@ def test_a_trace_is_found_by_every_name_of_its_event(caller: Server) -> None:
     assert (ids(trace["ancestors"]), ids(trace["descendants"])) == ([events[0]["id"]], [events[2]["id"]])
 
 
-def test_bounds_may_be_said(caller: Server) -> None:
+def test_bounds_may_be_given(caller: Server) -> None:
     events = chain(caller, *["a"] * 80)
 
     whole = answered(caller.query("events.trace", {"eventId": events[0]["id"], "limit": None, "depth": None}))
@@ -77,7 +77,7 @@ def test_other_bounds_are_refused(caller: Server, name: str, value: object) -> N
     "reference",
     ["", "x", NOBODY, NOBODY.replace("-", ""), "evt_" + "0" * 64, "sha256:" + "0" * 64, "\0", "x" * 100_000],
 )
-def test_an_id_that_is_nobodys_is_not_found(caller: Server, reference: str) -> None:
+def test_an_unknown_id_is_not_found(caller: Server, reference: str) -> None:
     response = web.post(f"{caller.url}/trpc/events.trace", json={"eventId": reference}, headers=caller.headers)
 
     assert failed(response, 404)["reason"] == "not_found"
@@ -90,7 +90,7 @@ def test_another_workspaces_event_is_not_found(keyed: Keyed, caller: Server) -> 
     assert failed(caller.query("events.trace", {"eventId": theirs["id"]}), 404)["code"] == "NOT_FOUND"
 
 
-def test_a_key_that_reads_its_own_is_told_nothing_of_others(keyed: Keyed) -> None:
+def test_a_key_that_reads_its_own_sees_nothing_of_others(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, writer = keyed.key("events:write", "events:write-as", workspaces=(workspace,))
     _, ann = keyed.key("events:read-own", user="ann", workspaces=(workspace,))

@@ -70,7 +70,7 @@ def test_a_valid_event_is_shown_as_the_log_would_hold_it(caller: Server) -> None
     }
 
 
-def test_what_is_not_said_is_resolved(caller: Server) -> None:
+def test_missing_members_are_resolved(caller: Server) -> None:
     answer = validated(caller, {**EVENT, "metadata": {}})
 
     assert (answer["userId"], answer["source"], answer["metadataBytes"]) == ("u1", "api", 0)
@@ -219,7 +219,7 @@ def _webhook(caller: Server, **members: object) -> str:
     return id_
 
 
-def test_the_webhooks_that_would_be_told_are_named(keyed: Keyed) -> None:
+def test_the_webhooks_that_would_get_the_event_are_named(keyed: Keyed) -> None:
     _, caller = keyed.key("*", workspaces=(keyed.workspace(),))
     every = _webhook(caller)
     picky = _webhook(caller, filter={"data.title": "Hello", "metadata.ai.confidence.score": {"gte": 0.5}})
@@ -237,7 +237,7 @@ def test_the_webhooks_that_would_be_told_are_named(keyed: Keyed) -> None:
     assert validated(caller, {**EVENT, "type": "x"}).keys() == {"valid", "issues", "sentBytes", "maxBytes"}
 
 
-def test_the_count_is_what_the_publish_door_then_says(keyed: Keyed) -> None:
+def test_the_count_is_that_of_the_publish_door(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, manager = keyed.key("*", workspaces=(workspace,))
     _, writer = keyed.key("events:write", "events:read", workspaces=(workspace,))
@@ -255,7 +255,7 @@ def test_the_count_is_what_the_publish_door_then_says(keyed: Keyed) -> None:
     assert counts == [(1, 1), (2, 2)]
 
 
-def test_who_may_not_manage_webhooks_learns_their_number_alone(keyed: Keyed) -> None:
+def test_without_the_scope_only_the_number_of_webhooks_is_shown(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, manager = keyed.key("*", workspaces=(workspace,))
     _, writer = keyed.key("events:write", "events:read", workspaces=(workspace,))
@@ -273,7 +273,7 @@ def test_who_may_not_manage_webhooks_learns_their_number_alone(keyed: Keyed) -> 
     assert [each["subscriptionId"] for each in as_ann["subscriptions"]] == [mine]
 
 
-def test_who_may_only_write_does_not_learn_how_many_webhooks_there_are(keyed: Keyed) -> None:
+def test_a_writer_does_not_learn_the_number_of_webhooks(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _webhook(keyed.key("*", workspaces=(workspace,))[1])
     _, writer = keyed.key("events:write", workspaces=(workspace,))
@@ -319,7 +319,7 @@ MEMBERS = ["id", "type", "data", "metadata", "subjectId", "userId", "source", "p
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(changes=st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=3), trusted=st.booleans())
-def test_it_says_what_logging_then_does(
+def test_it_predicts_what_logging_does(
     writers: tuple[Server, Server],
     changes: dict[str, Any],
     trusted: bool,  # noqa: FBT001

@@ -255,7 +255,7 @@ def test_hostile_input_is_refused_at_its_place(
     assert len(json.dumps(reply.body)) < 100_000
 
 
-def test_no_input_is_an_invalid_one(door: Door) -> None:
+def test_a_missing_input_is_invalid(door: Door) -> None:
     undefined = b'{"json":null,"meta":{"values":["undefined"],"v":1}}'
     for content in (b"", undefined if door.superjson else b""):
         assert door.post("events.log", content).status == 400

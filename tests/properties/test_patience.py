@@ -84,7 +84,7 @@ REQUESTS: dict[str, tuple[str, Callable[[], bytes], set[int]]] = {
 
 
 @pytest.mark.parametrize(("name", "content", "statuses"), REQUESTS.values(), ids=list(REQUESTS))
-def test_a_request_that_takes_long_holds_up_nobody(
+def test_a_slow_request_delays_nobody(
     patient: Server, name: str, content: Callable[[], bytes], statuses: set[int]
 ) -> None:
     door, worked = Door(patient, superjson=True, seconds=120), []

@@ -50,7 +50,7 @@ def test_a_thousand_ordinary_events_are_searched_to_the_last() -> None:
     assert [issue.path for issue in find_issues(sent, LogEvents)] == ["events.999.userId"]
 
 
-def test_a_loosely_written_input_beyond_the_search_is_taken() -> None:
+def test_a_loosely_written_input_beyond_the_search_is_accepted() -> None:
     sent = {"events": [{"type": "a.b", "data": LONG}, {"type": "a.b", "data": {}, "userId": None}]}
 
     read = decoded(msgspec.json.encode(sent), msgspec.json.Decoder(LogEvents))

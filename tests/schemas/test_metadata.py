@@ -306,7 +306,7 @@ def test_bad_values_are_refused_at_their_path(path: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("path", "values"), CHOICES.items(), ids=list(CHOICES))
-def test_a_bad_choice_is_told_the_choices(path: str, values: list[str]) -> None:
+def test_the_error_for_a_bad_choice_lists_the_choices(path: str, values: list[str]) -> None:
     (issue,) = issues_of(event(metadata=changed(FULL, path, "x")))
 
     assert issue.message == f"must be one of: {', '.join(values)}"
@@ -468,7 +468,7 @@ def test_the_same_kind_may_be_registered_again() -> None:
     assert metadata_struct().__struct_fields__ == before
 
 
-def test_a_kind_that_checks_itself_is_heard() -> None:
+def test_a_kinds_own_check_is_reported() -> None:
     script = """
 import msgspec
 from schemas.base import Section

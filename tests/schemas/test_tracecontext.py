@@ -33,5 +33,5 @@ def test_a_trace_is_named_or_it_is_not(text: str, trace: str | None) -> None:
 
 
 @given(st.text())
-def test_any_text_is_looked_at_in_peace(text: str) -> None:
+def test_no_text_makes_the_parser_fail(text: str) -> None:
     assert trace_id_of(text) is None

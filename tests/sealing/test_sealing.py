@@ -36,7 +36,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("workspace", "subscription"), PLACES.values(), ids=list(PLACES))
-def test_a_sealed_secret_opens_in_its_own_row_alone(workspace: str, subscription: str) -> None:
+def test_a_sealed_secret_opens_only_in_its_own_row(workspace: str, subscription: str) -> None:
     sealed = SEALER.seal("secret", "default", "sub_1")
 
     with pytest.raises(SealError, match="does not open"):
@@ -72,6 +72,6 @@ def test_garbage_does_not_open(garbage: bytes) -> None:
         SEALER.open(garbage, "default", "sub_1")
 
 
-def test_a_later_version_is_told_apart() -> None:
+def test_a_later_version_is_recognised() -> None:
     with pytest.raises(SealError, match="has a seal that this version does not know"):
         SEALER.open(b"\x02" + bytes(60), "default", "sub_1")

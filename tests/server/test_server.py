@@ -15,7 +15,7 @@ from tests.kit.servers import cloned, environment, until
 
 
 @pytest.mark.parametrize("delay_seconds", [0, 0.3, 0.6, 1.2])
-def test_a_server_that_is_told_to_stop_while_it_starts_stops(
+def test_a_server_stops_if_asked_while_it_starts(
     postgres_url: str, template: str, tmp_path: Path, delay_seconds: float
 ) -> None:
     """A forked process first has its parent's signal handlers."""
@@ -48,7 +48,7 @@ def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, 
     assert "no pool today" in done.stderr
 
 
-def test_a_server_that_is_to_stop_misses_no_word_of_it() -> None:
+def test_a_server_never_misses_the_request_to_stop() -> None:
     """Granian's loop clears the event that wakes it, and then acts on something else, such as a process to replace."""
     interrupt = Interrupt()
     interrupt.set()

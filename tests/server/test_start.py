@@ -128,7 +128,7 @@ def test_an_earlier_database_takes_no_secret_that_opens_no_webhook(settings: Set
         pass
 
 
-def test_a_lost_secret_is_replaced_on_purpose_only(settings: Settings) -> None:
+def test_a_lost_secret_is_replaced_only_on_purpose(settings: Settings) -> None:
     settings.secret_path.unlink()
     assert "is not in" in _refused(settings)
     assert not settings.secret_path.exists()
@@ -298,7 +298,7 @@ def test_the_banner_names_the_control_token_only_if_it_is_there(settings: Settin
     assert b"token" not in rest
 
 
-def test_the_version_is_said() -> None:
+def test_the_version_is_printed() -> None:
     done = subprocess.run([SYNAP, "--version"], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout.startswith("synap ")

@@ -117,7 +117,7 @@ def _asked(store: Store, query: str, *arguments: object) -> Any:
         return cursor.fetchone() if cursor.description else None
 
 
-def test_a_process_that_finds_what_it_left_appends_alone(store: Store) -> None:
+def test_a_process_that_finds_what_it_left_needs_one_statement(store: Store) -> None:
     events = [store.append(draft(data={"n": n}))[0] for n in range(3)]
 
     assert watched(store).ways() == ["alone"] * 3
@@ -132,7 +132,7 @@ def test_types_that_are_new_are_counted_under_the_lock(store: Store) -> None:
     _log(store)
 
 
-def test_nothing_is_stored_or_counted_where_the_tip_does_not_move(store: Store, other: EventLog) -> None:
+def test_nothing_is_stored_or_counted_if_the_tip_does_not_move(store: Store, other: EventLog) -> None:
     tip = Tip(*store.run(store.database.rows(GET_TIP, {"workspace": "default"}))[0])
     signer = store.keys.signer(tip.kid)
     assert signer is not None
@@ -262,7 +262,7 @@ def test_an_id_that_this_process_stored_is_found(store: Store, data: object) -> 
     assert len(_log(store)) == 5
 
 
-def test_who_sends_events_again_is_not_linked_in_vain(store: Store) -> None:
+def test_events_that_are_sent_again_are_not_linked_in_vain(store: Store) -> None:
     sent = [draft(id=uuid4()) for _ in range(4)]
     first = [store.append(one) for one in sent]
     watched(store).sent.clear()

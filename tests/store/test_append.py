@@ -330,7 +330,7 @@ def test_the_queue_is_free_again_after_errors(store: Store) -> None:
     assert store.append(draft())[0].seq == 1
 
 
-def test_a_caller_that_leaves_takes_nobody_along(store: Store) -> None:
+def test_a_caller_that_leaves_affects_no_other(store: Store) -> None:
     async def leaving() -> list[Any]:
         tasks = [asyncio.ensure_future(store.log.append(store.workspace, [draft(data={"n": n})])) for n in range(3)]
         await asyncio.sleep(0)

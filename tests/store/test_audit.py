@@ -124,7 +124,7 @@ def test_a_missing_doubled_or_swapped_entry_is_found(store: Store) -> None:
     assert first_broken([c, d]) is None  # a part
 
 
-def test_an_act_entered_twice_is_there_once(store: Store) -> None:
+def test_an_act_entered_twice_is_stored_once(store: Store) -> None:
     act = Act.of("thing.done", "key1", {}, [store.workspace, store.other, store.workspace])
 
     _enter(store, act, act)
@@ -345,7 +345,7 @@ async def _close(*witnesses: Witness) -> None:
     await asyncio.gather(*(witness.close() for witness in witnesses))
 
 
-def test_a_process_that_stops_says_where_the_chains_end_that_moved(witnessed: Witnessed) -> None:
+def test_a_process_that_stops_reports_the_chains_that_grew(witnessed: Witnessed) -> None:
     store = witnessed.store
     witness = Witness(AuditLog(store.database), store.log, node=store.node)
 
@@ -379,7 +379,7 @@ def test_nobody_can_take_the_id_of_the_event_about_audit_tips(witnessed: Witness
     assert event["payload"] == {"tips": tips}
 
 
-def test_the_own_log_tells_of_an_audit_that_has_grown_once_an_hour(witnessed: Witnessed) -> None:
+def test_the_own_log_reports_a_grown_audit_once_an_hour(witnessed: Witnessed) -> None:
     store = witnessed.store
     _enter(store, Act.of("thing.done", "key1", {}, ["a"]))
 
@@ -403,7 +403,7 @@ def test_the_own_log_tells_of_an_audit_that_has_grown_once_an_hour(witnessed: Wi
     assert [event["payload"]["tips"] for event in check_log(store.url, "b")] == [[witnessed.tip("b")]]
 
 
-def test_two_processes_say_it_once(witnessed: Witnessed) -> None:
+def test_two_processes_report_it_once(witnessed: Witnessed) -> None:
     store = witnessed.store
     with witnessed.process() as one, witnessed.process() as two:
         witnesses = [Witness(AuditLog(database), log, node=store.node) for database, log in (one, two)]
@@ -417,7 +417,7 @@ def test_two_processes_say_it_once(witnessed: Witnessed) -> None:
     assert said[-1] == [witnessed.tip("a"), witnessed.tip("b")]
 
 
-def test_it_is_said_once_an_hour(witnessed: Witnessed) -> None:
+def test_it_is_reported_once_an_hour(witnessed: Witnessed) -> None:
     store = witnessed.store
 
     def said_after_some_looks() -> list[list[dict[str, Any]]]:
@@ -439,7 +439,7 @@ def test_it_is_said_once_an_hour(witnessed: Witnessed) -> None:
     assert len(witnessed.said()) == 2
 
 
-def test_more_chains_than_one_event_holds_are_said_in_several(witnessed: Witnessed) -> None:
+def test_more_chains_than_one_event_holds_are_in_several(witnessed: Witnessed) -> None:
     store = witnessed.store
     logs = [f"w{number:04}" for number in range(MAX_TIPS + 20)]
     with connect(store.url) as connection, connection.transaction():
@@ -466,7 +466,7 @@ def test_a_witness_whose_database_is_away_gives_up(witnessed: Witnessed) -> None
     assert time.monotonic() - started < CLOSE_SECONDS
 
 
-def test_a_witness_that_is_kept_waiting_gives_up_and_the_next_one_says_it(witnessed: Witnessed) -> None:
+def test_a_waiting_witness_gives_up_and_the_next_one_reports(witnessed: Witnessed) -> None:
     store = witnessed.store
     with witnessed.process() as (database, log), psycopg.connect(store.url) as connection:
         connection.execute("SELECT FROM event_tip WHERE workspace_id = %s FOR UPDATE", [NODE_LOG])

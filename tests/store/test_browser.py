@@ -316,7 +316,7 @@ def test_neighbours_are_those_that_match_whatever_became_of_the_row_at_the_place
     assert (ids(nothing), flags(nothing)) == ([], (False, True))
 
 
-def test_ids_narrow_and_open_nothing(store: Store) -> None:
+def test_ids_restrict_and_show_nothing_more(store: Store) -> None:
     mine = store.append(draft("a.b"), draft("a.c"), draft("a.b", user_id="u2"))
     theirs = store.append(draft("a.b"), workspace=store.other)
     asked = [str(event.id) for event in (*theirs, *mine[1:])] + [str(UUID(int=5))]

@@ -47,7 +47,7 @@ def test_a_read_that_comes_as_every_lane_ends_is_answered(database_url: str) -> 
     asyncio.run(run())
 
 
-def test_reads_that_wait_are_refused_together_where_there_is_no_database() -> None:
+def test_waiting_reads_fail_together_without_a_database() -> None:
     async def run() -> list[object]:
         database = Database(f"postgresql://127.0.0.1:{free_port()}/postgres", wait_seconds=0.2)
         await database.open()
@@ -143,7 +143,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("state", "message"), FAILURES.items(), ids=list(FAILURES))
-def test_what_passes_by_itself_is_unavailable(database_url: str, state: str, message: str | None) -> None:
+def test_temporary_failures_are_unavailable(database_url: str, state: str, message: str | None) -> None:
     async def run() -> Exception:
         database = Database(database_url)
         await database.open()

@@ -70,7 +70,7 @@ def _rows(connection: psycopg.Connection, slug: str) -> dict[str, int]:
     return counts
 
 
-def test_all_that_a_workspace_has_goes_but_its_audit(store: Store) -> None:
+def test_everything_of_a_workspace_goes_except_its_audit(store: Store) -> None:
     with connect(store.url) as connection:
         before = _rows(connection, "acme"), _rows(connection, "default")
         assert all(count for table, count in before[0].items() if not table.startswith("audit"))
@@ -246,7 +246,7 @@ def test_two_workspaces_may_be_deleted_at_once(store: Store) -> None:
         assert list(pool.map(at_once, ["acme", "default", "w0", "w1", "w2", "w3"])) == [3, 3, 0, 0, 0, 0]
 
 
-def test_its_time_is_kept(store: Store) -> None:
+def test_the_time_of_deletion_is_stored(store: Store) -> None:
     before = datetime.now(UTC)
 
     _delete(store)

@@ -165,7 +165,7 @@ def test_every_match_is_owed_once_and_numbered(owed: Owed) -> None:
     assert owed.owed("sub_b") == [(n + 1, n) for n in range(15)]
 
 
-def test_whoever_gets_too_far_falls_behind_and_catches_up(owed: Owed) -> None:
+def test_a_subscription_with_too_much_falls_behind_and_catches_up(owed: Owed) -> None:
     owed.create("sub_a", "note.*")
     owed.catch_up("sub_a")
     owed.log(MAX_UNTRIED + 3000)
@@ -184,7 +184,7 @@ def test_whoever_gets_too_far_falls_behind_and_catches_up(owed: Owed) -> None:
     assert owed.rows("SELECT cursor FROM subscription") == [(None,)]
 
 
-def test_what_is_claimed_is_nobody_elses_until_the_claim_ends(owed: Owed) -> None:
+def test_a_claimed_delivery_is_claimed_by_no_other(owed: Owed) -> None:
     owed.create("sub_a", "*", cursor=-1)
     owed.log(3)
     owed.dispatch()
@@ -216,7 +216,7 @@ def test_of_two_that_attempted_one_decides(owed: Owed) -> None:
     assert owed.rows("SELECT number, status FROM attempt") == [(1, 200)]
 
 
-def test_an_ordered_one_is_claimed_one_by_one(owed: Owed) -> None:
+def test_an_ordered_subscription_is_claimed_one_by_one(owed: Owed) -> None:
     owed.create("sub_a", "*", ordered=True, cursor=-1)
     owed.log(3)
     owed.dispatch()
@@ -413,7 +413,7 @@ def test_what_was_erased_is_judged_by_what_is_left_of_it(owed: Owed) -> None:
     assert owed.owed("sub_b") == [(1, 0), (2, 1)]
 
 
-def test_a_filter_that_is_none_any_more_stops_its_own_subscription_where_it_is(owed: Owed) -> None:
+def test_a_filter_that_became_invalid_stops_its_subscription(owed: Owed) -> None:
     owed.create("sub_a", "*", filter={"data.n": {"gte": 0}})
     owed.create("sub_b", "*")
     for id_ in ("sub_a", "sub_b"):

@@ -75,7 +75,7 @@ def many(database_url: str, tmp_path: Path) -> Iterator[Many]:
         yield Many(store)
 
 
-def test_a_look_reads_no_subscription_that_is_owed_nothing(many: Many) -> None:
+def test_a_check_reads_no_subscription_that_is_owed_nothing(many: Many) -> None:
     found = many.look()
     unannounced = many.store.run(Subscriptions(many.database).unannounced())
     looked = many.blocks()
@@ -86,7 +86,7 @@ def test_a_look_reads_no_subscription_that_is_owed_nothing(many: Many) -> None:
     assert many.blocks() <= FEW_BLOCKS
 
 
-def test_a_look_finds_what_is_due_and_reads_as_much(many: Many) -> None:
+def test_a_check_finds_what_is_due_and_reads_only_that(many: Many) -> None:
     many.owe("ws-3", "sub_1", count=500)
     many.owe("ws-7", "sub_2", seconds=60)
     many.owe("ws-8", "sub_3")
@@ -102,7 +102,7 @@ def test_a_look_finds_what_is_due_and_reads_as_much(many: Many) -> None:
     assert many.blocks() <= 5 * FEW_BLOCKS
 
 
-def test_one_workspace_is_looked_at_alone(many: Many) -> None:
+def test_one_workspace_can_be_checked_by_itself(many: Many) -> None:
     many.owe("ws-9", "sub_4")
     many.execute("UPDATE subscription SET cursor = -1 WHERE workspace_id = 'ws-9' AND id = 'sub_5'")
 

@@ -201,7 +201,7 @@ def test_a_server_that_cannot_be_started_again_is_given_up(closed: Path) -> None
     assert sentence.endswith(f"its log is {closed / 'postgres' / 'log'}.")
 
 
-def test_the_server_of_a_process_that_was_killed_gives_way(closed: Path) -> None:
+def test_the_server_of_a_killed_process_is_replaced(closed: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from app.store.postgres.embedded import postgres\n"
         "with postgres(Path(sys.argv[1]), ours=True): os.kill(os.getpid(), signal.SIGKILL)"

@@ -219,7 +219,7 @@ def test_a_confined_caller_erases_its_own_users_events(store: Store) -> None:
     assert [event["userId"] for event in store.list() if event["type"] == "note.created"] == ["", "theirs", ""]
 
 
-def test_an_erased_id_answers_its_tombstone(store: Store) -> None:
+def test_an_erased_id_returns_its_tombstone(store: Store) -> None:
     store.append(draft(id=ID, **FULL))
     erase(store, "userId", "u2")
     tombstone = store.list()[-1]

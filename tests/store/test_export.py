@@ -91,7 +91,7 @@ def test_an_export_is_the_whole_log(store: Store, count: int) -> None:
     assert json.loads(text)["events"] == check_log(store.url, store.workspace)
 
 
-def test_an_export_is_told_by_what_it_begins_with(store: Store) -> None:
+def test_an_export_is_recognised_by_its_beginning(store: Store) -> None:
     filled(store, 3)
 
     export = opened_export(store, 1)
@@ -147,7 +147,7 @@ def test_events_that_come_meanwhile_are_not_in_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 2 * PIECE_EVENTS, 3 * PIECE_EVENTS - 1], ids=["behind it", "ahead", "at its end"])
-def test_an_erasure_meanwhile_never_stands_beside_what_it_erased(store: Store, place: int) -> None:
+def test_a_bundle_never_has_an_erasure_and_what_it_erased(store: Store, place: int) -> None:
     """A body that was sent stays in the bundle, and a later one is missing.
 
     In neither case does the bundle contain the event that reports the erasure.

@@ -264,7 +264,7 @@ def test_a_reader_that_falls_behind_the_window_loses_nothing(store: Store, monke
     assert window <= 10 < WINDOW_EVENTS
 
 
-def test_what_every_reader_has_had_is_let_go(store: Store) -> None:
+def test_what_every_reader_has_received_is_released(store: Store) -> None:
     async def run() -> int:
         async with following(store) as reader:
             for _ in range(5):
@@ -297,7 +297,7 @@ def test_an_event_larger_than_a_batch_is_sent_alone(store: Store) -> None:
     assert run_following(store, 3, start="beginning").seqs == [0, 1, 2]
 
 
-def test_slow_readers_of_a_key_hold_so_much_and_the_others_wait(store: Store) -> None:
+def test_slow_readers_of_a_key_hold_a_bounded_size(store: Store) -> None:
     size = LARGE_BYTES // 8
     store.append(draft(data=json.dumps({"text": "x" * size}).encode()), draft())
     query = StreamEvents(start="beginning")

@@ -65,7 +65,7 @@ def test_a_stream_judges_what_comes_while_it_is_open(store: Store, asked: dict[s
     assert found == [*seqs, 4]
 
 
-def test_a_filter_that_is_none_is_refused_by_path(store: Store) -> None:
+def test_an_invalid_filter_is_rejected_by_path(store: Store) -> None:
     for read in (store.list, store.page):
         with pytest.raises(InvalidInput) as refused:
             read(filter={"AND": [{"nosuch": 1}]})

@@ -306,7 +306,7 @@ def test_a_refusal_says_when_to_come_back(store: Store) -> None:
     run(store.url, body, window_seconds=WINDOW_SECONDS, seconds=5)
 
 
-def test_who_waits_as_told_passes(store: Store) -> None:
+def test_a_caller_that_waits_as_told_passes(store: Store) -> None:
     async def body(processes: Processes) -> None:
         for _ in range(3):
             answers = [await processes.take(0, store.workspace, "query") for _ in range(320)]
@@ -328,7 +328,7 @@ def test_calls_at_once_share_a_lease(store: Store) -> None:
     run(store.url, body)
 
 
-def test_who_has_gone_takes_nothing(store: Store) -> None:
+def test_a_caller_that_left_takes_nothing(store: Store) -> None:
     async def body(processes: Processes) -> None:
         gone = [asyncio.create_task(processes.take(0, store.workspace)) for _ in range(5)]
         await asyncio.sleep(0)
@@ -437,7 +437,7 @@ def test_a_limit_that_was_lowered_holds_at_once(store: Store) -> None:
     run(store.url, body)
 
 
-def test_everyone_who_waits_is_told_that_the_database_is_away() -> None:
+def test_all_waiting_callers_learn_that_the_database_is_away() -> None:
     async def asked() -> None:
         database = Database(f"postgresql://127.0.0.1:{free_port()}/postgres", wait_seconds=0.2)
         await database.open()

@@ -114,7 +114,7 @@ def test_an_index_that_a_killed_upgrade_left_is_made_anew(database_url: str, tmp
 
 
 @pytest.mark.parametrize("name", [LAST_SERVER, "synap", "synap server 0012"])
-def test_nothing_is_taken_away_while_an_older_server_is_connected(database_url: str, name: str) -> None:
+def test_nothing_is_removed_while_an_older_server_is_connected(database_url: str, name: str) -> None:
     put_back(database_url)
     before = indexes(database_url)
 

@@ -47,7 +47,7 @@ async def _seconds_of_rounds(url: str, notices: Notices) -> float:
         return time.monotonic() - started
 
 
-def test_news_is_gathered_for_longer_while_no_other_process_listens(url: str) -> None:
+def test_notices_are_gathered_longer_while_nobody_else_listens(url: str) -> None:
     async def run() -> tuple[float, float]:
         async with _telling(url) as teller, _telling(url) as other:
             teller.listen(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)  # hears itself
@@ -63,7 +63,7 @@ def test_news_is_gathered_for_longer_while_no_other_process_listens(url: str) ->
     assert heard < unheard
 
 
-def test_a_process_hears_of_others_while_it_listens(url: str) -> None:
+def test_a_process_receives_notices_while_it_listens(url: str) -> None:
     heard: list[tuple[str, int]] = []
 
     async def eventually(condition: Callable[[], Any]) -> None:

@@ -171,7 +171,7 @@ def test_a_cursor_with_one_bit_flipped_is_refused(corpus: Corpus, place: int, bi
 
 @settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=80))
-def test_no_text_is_a_cursor(corpus: Corpus, text: str) -> None:
+def test_no_random_text_is_a_cursor(corpus: Corpus, text: str) -> None:
     _refused_cursor(corpus.store, text.encode(errors="replace").decode())
 
 

@@ -83,7 +83,7 @@ def _verdict(store: Store, log: str, first: int | None = None, last: int | None 
     return verdict
 
 
-def test_every_log_goes_on_under_the_new_key(store: Store) -> None:
+def test_every_log_continues_under_the_new_key(store: Store) -> None:
     first = _in_force(store)
     store.append(draft(), draft())
 

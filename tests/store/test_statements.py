@@ -89,7 +89,7 @@ def test_a_statement_that_a_caller_shaped_is_not_kept(database_url: str) -> None
     with_connection(database_url, play)
 
 
-def test_a_commit_that_fails_behind_the_last_statement_is_told(database_url: str) -> None:
+def test_a_commit_that_fails_after_the_last_statement_raises(database_url: str) -> None:
     async def play(connection: PipedConnection) -> None:
         await connection.execute("CREATE TABLE parent (id int PRIMARY KEY)")
         await connection.execute("CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")

@@ -218,7 +218,7 @@ def test_what_is_correlated_comes_oldest_first_and_not_twice(tree: Tree) -> None
     assert tree.numbers(5) == ([], [], [])
 
 
-def test_a_key_that_reads_its_own_is_led_through_nobody_elses(tree: Tree) -> None:
+def test_a_key_that_reads_its_own_traces_no_others(tree: Tree) -> None:
     mine = {"user_id": "ann", "correlation_id": "c"}
     theirs = {"user_id": "bob", "correlation_id": "c"}
     tree.log((1, None), **mine)

@@ -236,7 +236,7 @@ def test_a_proof_reads_some_hundreds_of_hashes_however_long_the_log_is(size: int
         assert len(read) <= 2 * heights
 
 
-def test_a_proof_reads_what_is_said_and_no_more(store: Store) -> None:
+def test_a_proof_reads_only_what_it_needs(store: Store) -> None:
     """It compares PostgreSQL's own counts of rows that indexes returned."""
     grown_to(store, 3000)
     trees = Trees(store.database)

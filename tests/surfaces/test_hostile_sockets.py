@@ -227,7 +227,7 @@ def test_a_key_has_so_many_streams_and_sockets_at_every_door(narrow: Keyed) -> N
     assert closed.value.rcvd.reason.startswith("rate_limit_exceeded: ")
 
 
-def test_what_is_closed_makes_room(narrow: Keyed) -> None:
+def test_a_closed_stream_makes_room(narrow: Keyed) -> None:
     _, holder = narrow.key("events:read")
     with opened(holder) as client:
         subscribe(client, 0)

@@ -137,7 +137,7 @@ def test_a_page_of_every_door_is_whole_and_ends_at_its_bound(server: Server) -> 
     assert len(too_many.content) > ALL
 
 
-def test_clients_that_do_not_read_hold_so_much_and_other_workspaces_go_on(keyed: Keyed, server: Server) -> None:
+def test_clients_that_do_not_read_leave_room_for_others(keyed: Keyed, server: Server) -> None:
     other = keyed.workspace()
     _, stranger = keyed.key("events:read", "events:write", workspaces=(other,))
     for _ in range(3):

@@ -365,13 +365,13 @@ def test_a_key_without_the_scope_is_refused(keyed: Keyed, path: str) -> None:
 
 @pytest.mark.parametrize("path", [*PATHS, "audit"])
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer nosuch"}, {"authorization": "Basic eA=="}])
-def test_without_a_token_nothing_is_told(observed: Observed, path: str, headers: dict[str, str]) -> None:
+def test_without_a_token_nothing_is_shown(observed: Observed, path: str, headers: dict[str, str]) -> None:
     answer = web.get(f"{observed.server.url}/ledger/v1/{path}", headers=headers)
 
     assert error_of(answer, 401)["code"] == "unauthorized"
 
 
-def test_a_token_in_the_url_is_for_the_stream_alone(observed: Observed) -> None:
+def test_a_token_in_the_url_is_only_for_the_stream(observed: Observed) -> None:
     answer = web.get(f"{observed.server.url}/ledger/v1/events", params={"token": observed.server.token})
 
     assert error_of(answer, 401)["code"] == "unauthorized"
@@ -677,7 +677,7 @@ def test_the_checkpoint_of_a_log_without_events(observed: Observed, org: str) ->
     assert noted(signed, shown(observed.server, "node")) == (0, EMPTY_ROOT)
 
 
-def test_node_tells_who_signs(observed: Observed, org: str) -> None:
+def test_node_shows_the_signing_keys(observed: Observed, org: str) -> None:
     log(observed.server, org, "a.b")
 
     node = shown(observed.server, "node", log=org)

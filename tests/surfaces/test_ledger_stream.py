@@ -136,7 +136,7 @@ def _after_begun(client: ClientConnection) -> dict[str, Any]:
     return event
 
 
-def test_what_was_there_before_is_sent_to_who_asks_for_it(observed: Observed, org: str) -> None:
+def test_earlier_events_are_sent_on_request(observed: Observed, org: str) -> None:
     log(observed.server, org, *["a.b"] * 600)
 
     with opened(observed.server, f"?log={org}&after=-1") as client:
@@ -250,7 +250,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("query", "known", "reason"), REFUSED.values(), ids=list(REFUSED))
-def test_a_stream_that_cannot_be_is_closed_with_the_reason(
+def test_an_invalid_stream_is_closed_with_the_reason(
     observed: Observed,
     query: str,
     known: bool,  # noqa: FBT001
@@ -264,7 +264,7 @@ def test_a_stream_that_cannot_be_is_closed_with_the_reason(
     assert len(told.encode()) <= MAX_REASON_BYTES
 
 
-def test_a_key_without_the_scope_is_told_so(keyed: Keyed) -> None:
+def test_a_key_without_the_scope_is_rejected(keyed: Keyed) -> None:
     _, holder = keyed.key("events:read")
 
     with opened(holder) as client:
@@ -394,7 +394,7 @@ def test_a_reader_that_stops_reading_costs_little_and_loses_nothing(database_url
     assert found == [list(range(300, 300 + batches * 100))] * readers
 
 
-def test_a_client_that_leaves_is_let_go(observed: Observed, org: str) -> None:
+def test_a_client_that_leaves_is_released(observed: Observed, org: str) -> None:
     """Every open stream has a place in the feed and a connection. Both are released when its client leaves."""
     server = observed.server
     worker = psutil.Process(server.process.pid).children()[0]

@@ -173,7 +173,7 @@ def test_a_stopping_server_ends_streams_at_once_and_asks_sockets_to_come_again(
         assert time.monotonic() - stopped_at < 20
 
 
-def test_a_socket_without_a_caller_is_told_and_closed_within_seconds(observed: Observed) -> None:
+def test_a_socket_without_a_caller_is_closed_within_seconds(observed: Observed) -> None:
     started = time.monotonic()
     with opened(observed.server, additional_headers={}) as client:
         ask(client, id=7, method="query", params={"path": "events.list"})
@@ -190,7 +190,7 @@ def test_a_socket_without_a_caller_is_told_and_closed_within_seconds(observed: O
     assert time.monotonic() - started < 20
 
 
-def test_a_socket_that_never_says_who_it_is_is_closed_within_seconds(observed: Observed) -> None:
+def test_a_socket_that_sends_no_token_is_closed_within_seconds(observed: Observed) -> None:
     started = time.monotonic()
     with opened(observed.server, "?connectionParams=1", additional_headers={}) as client:
         assert told(client)["error"]["data"]["code"] == "UNAUTHORIZED"
@@ -243,7 +243,7 @@ def test_a_message_that_is_too_large_closes_the_socket(observed: Observed) -> No
     assert closed.value.rcvd.code == 1009
 
 
-def test_a_socket_has_so_many_subscriptions_and_no_more(observed: Observed) -> None:
+def test_a_socket_has_a_maximum_of_subscriptions(observed: Observed) -> None:
     with opened(observed.server) as client:
         for number in range(MAX_SUBSCRIPTIONS):
             subscribe(client, number)
@@ -340,7 +340,7 @@ def _read_seqs(connection: socket.socket, count: int) -> list[int]:
     return seqs
 
 
-def test_a_client_that_leaves_is_let_go(observed: Observed) -> None:
+def test_a_client_that_leaves_is_released(observed: Observed) -> None:
     """Every open stream has a place in the feed, which is released when its client leaves."""
     server = observed.server
     for _ in range(3):

@@ -295,7 +295,7 @@ def test_no_payload_no_token_and_no_name_is_in_it(measured: tuple[Keyed, Server]
         assert secret == org or secret not in text
 
 
-def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_reported(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     with serving(tmp_path / "data", database_url=cluster.url) as server:
         assert total(server, "synap_database_up") == 1
@@ -309,7 +309,7 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     cluster.stop()
 
 
-def test_a_database_that_is_slow_costs_a_scrape_its_numbers_alone(measured: tuple[Keyed, Server]) -> None:
+def test_a_slow_database_costs_a_scrape_only_its_numbers(measured: tuple[Keyed, Server]) -> None:
     keyed, _ = measured
     with connect(keyed.database_url) as connection:
         connection.execute("LOCK TABLE subscription IN ACCESS EXCLUSIVE MODE")
@@ -360,7 +360,7 @@ def test_a_link_hides_a_process_and_is_not_followed(tmp_path: Path, link: str) -
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_who_died_is_not_shown_and_its_number_is_taken_again(tmp_path: Path) -> None:
+def test_a_dead_process_is_not_shown_and_its_number_is_reused(tmp_path: Path) -> None:
     die = (
         "import asyncio, os, sys\nfrom pathlib import Path\nfrom app.telemetry.metrics import Board\n"
         "async def run():\n    Board(Path(sys.argv[1]), lambda: None).open()\n"

@@ -92,7 +92,7 @@ def test_the_document_is_valid(document: Document) -> None:
 
 
 @pytest.mark.parametrize(("kind", "mount"), [("plain", MOUNT), ("the ledger alone", OWN_MOUNT)])
-def test_it_tells_every_route_and_nothing_else(documents: dict[str, Document], kind: str, mount: str) -> None:
+def test_it_describes_every_route_and_nothing_else(documents: dict[str, Document], kind: str, mount: str) -> None:
     served = {
         (route.path_format, method.lower())
         for route in _app(mount).routes
@@ -107,7 +107,7 @@ def test_it_tells_every_route_and_nothing_else(documents: dict[str, Document], k
     assert served > NOT_TOLD
 
 
-def test_it_tells_every_procedure(documents: dict[str, Document]) -> None:
+def test_it_describes_every_procedure(documents: dict[str, Document]) -> None:
     wanted = {f"/trpc/{name}": METHODS[procedure.kind] for name, procedure in registry().items()}
 
     for kind in KINDS[:3]:
@@ -123,7 +123,7 @@ def test_operations_have_names_of_their_own(document: Document) -> None:
     assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
 
 
-def test_a_metadata_kind_of_ones_own_is_told(documents: dict[str, Document]) -> None:
+def test_a_developers_metadata_kind_is_described(documents: dict[str, Document]) -> None:
     own = documents["extended"]["components"]["schemas"]
 
     assert "review" in own["MetadataInput"]["properties"]
@@ -157,7 +157,7 @@ def test_every_example_is_valid(document: Document) -> None:
     assert shown > 30
 
 
-def test_an_example_shows_no_member_that_there_is_not(documents: dict[str, Document]) -> None:
+def test_an_example_shows_no_unknown_member(documents: dict[str, Document]) -> None:
     schemas = documents["plain"]["components"]["schemas"]
 
     for name, members in SHOWN.items():
@@ -166,7 +166,7 @@ def test_an_example_shows_no_member_that_there_is_not(documents: dict[str, Docum
 
 
 @pytest.mark.parametrize("name", registry())
-def test_every_failure_of_a_procedure_is_told(documents: dict[str, Document], name: str) -> None:
+def test_every_failure_of_a_procedure_is_described(documents: dict[str, Document], name: str) -> None:
     procedure = registry()[name]
     wanted = {(kind.trpc_code, kind.code) for kind in (*procedure.errors, *EVERY_CALLS)}
 
@@ -182,7 +182,7 @@ def test_every_failure_of_a_procedure_is_told(documents: dict[str, Document], na
             assert ("BAD_REQUEST", None) in told or ("BAD_REQUEST", "invalid_input") in told
 
 
-def test_every_failure_of_a_route_is_told(documents: dict[str, Document]) -> None:
+def test_every_failure_of_a_route_is_described(documents: dict[str, Document]) -> None:
     codes: set[str] = set()
 
     for route in routes(_app(MOUNT)):
@@ -200,7 +200,7 @@ def test_every_failure_of_a_route_is_told(documents: dict[str, Document]) -> Non
     assert _told(documents["plain"], "/v1/events", "post") >= published
 
 
-def test_headers_are_told(documents: dict[str, Document]) -> None:
+def test_headers_are_described(documents: dict[str, Document]) -> None:
     operation = documents["plain"]["paths"]["/v1/events"]["post"]
     limits = {f"x-ratelimit-{each}" for each in ("limit", "remaining", "reset")}
 
@@ -215,7 +215,7 @@ def test_headers_are_told(documents: dict[str, Document]) -> None:
     assert {status for status, headers in answered.items() if "retry-after" in headers} == {"429", "503"}
 
 
-def test_what_a_call_needs_is_told(documents: dict[str, Document]) -> None:
+def test_what_a_call_needs_is_described(documents: dict[str, Document]) -> None:
     paths = documents["plain"]["paths"]
 
     assert paths["/v1/events"]["get"]["security"] == [{"key": ["events:read"]}]
@@ -231,7 +231,7 @@ def test_json_in_a_query_says_what_it_is(documents: dict[str, Document]) -> None
     assert parameters["ids"]["description"] == "Separated by commas."
 
 
-def test_the_same_server_says_the_same(observed: Observed, server: Server) -> None:
+def test_the_same_server_has_the_same_document(observed: Observed, server: Server) -> None:
     one, other = (web.get(f"{each.url}/openapi.json") for each in (observed.server, server))
     again = web.get(f"{server.url}/openapi.json", headers={"if-none-match": other.headers["etag"]})
 
@@ -357,7 +357,7 @@ def test_nothing_is_made_up_for_a_text_that_nobody_knows() -> None:
     assert "example" in post["responses"]["200"]["content"]["application/json"]
 
 
-def test_a_failure_of_an_extension_is_told_by_its_code() -> None:
+def test_a_failure_of_an_extension_is_described_by_its_code() -> None:
     class NoteLocked(errors.Conflict):
         """Somebody else is writing in the note."""
 

@@ -45,7 +45,7 @@ ANSWERS: dict[str, tuple[str, str, Any, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("method", "path", "body", "headers"), ANSWERS.values(), ids=list(ANSWERS))
-def test_no_answer_is_kept_or_taken_for_a_page(
+def test_no_answer_is_cached_or_treated_as_a_page(
     observed: Observed, method: str, path: str, body: Any, headers: dict[str, str]
 ) -> None:
     server = observed.server
@@ -58,14 +58,14 @@ def test_no_answer_is_kept_or_taken_for_a_page(
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
 
 
-def test_an_event_stream_is_not_kept(observed: Observed) -> None:
+def test_an_event_stream_is_not_cached(observed: Observed) -> None:
     server = observed.server
     with web.stream("GET", f"{server.url}/trpc/events.stream", headers=server.headers, timeout=60) as answer:
         assert answer.headers.get_list("cache-control") == ["no-cache, no-store, no-transform"]
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_files_of_the_docs_may_be_kept(observed: Observed) -> None:
+def test_files_of_the_docs_may_be_cached(observed: Observed) -> None:
     answer = web.get(f"{observed.server.url}/docs/swagger_style.css")
 
     assert answer.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]
@@ -83,7 +83,7 @@ def asked(server: Server, path: str, **headers: str) -> httpx.Response:
     ["/trpc/events.list", "/v1/events", "/api/events", "/ledger/v1/events", "/metrics"],
     ids=["tRPC", "publish", "browse", "ledger", "metrics"],
 )
-def test_a_token_in_a_url_is_not_taken_for_a_call(observed: Observed, path: str) -> None:
+def test_a_token_in_a_url_does_not_authenticate_a_call(observed: Observed, path: str) -> None:
     answer = asked(observed.server, path, host="events.example")
 
     assert answer.status_code == 401, answer.text
@@ -91,7 +91,7 @@ def test_a_token_in_a_url_is_not_taken_for_a_call(observed: Observed, path: str)
     assert observed.server.token not in answer.text
 
 
-def test_a_call_with_a_token_in_its_url_is_told_where_it_belongs(observed: Observed) -> None:
+def test_the_error_for_a_token_in_a_url_says_where_it_belongs(observed: Observed) -> None:
     message = asked(observed.server, "/trpc/events.list").json()["error"]["message"]
 
     assert message == (

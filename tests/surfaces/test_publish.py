@@ -205,7 +205,7 @@ def test_bad_input_names_the_place(observed: Observed, event: Any, code: str, fi
     assert (error["code"], error.get("field")) == (code, field)
 
 
-def test_an_idempotency_key_answers_the_first_event_again(observed: Observed, org: str) -> None:
+def test_an_idempotency_key_returns_the_first_event_again(observed: Observed, org: str) -> None:
     event = EVENT | {"metadata": {"orgId": org}}
     first = publish(observed.server, event, **{"idempotency-key": "run 1"})
     again = publish(observed.server, event, **{"idempotency-key": "run 1"})

@@ -54,7 +54,7 @@ DOORS: dict[str, Callable[[Server], httpx.Response]] = {
 
 
 @pytest.mark.parametrize("call", DOORS.values(), ids=list(DOORS))
-def test_a_key_is_refused_behind_its_rate(caller: Server, call: Callable[[Server], httpx.Response]) -> None:
+def test_a_key_is_rejected_beyond_its_rate(caller: Server, call: Callable[[Server], httpx.Response]) -> None:
     answers = [call(caller) for _ in range(LIMIT + 1)]
 
     assert 429 not in [answer.status_code for answer in answers[:LIMIT]]
@@ -67,7 +67,7 @@ def test_a_key_is_refused_behind_its_rate(caller: Server, call: Callable[[Server
 
 
 @pytest.mark.parametrize("name", ["a query", "a mutation", "browse", "the ledger", "an export"])
-def test_an_answer_tells_what_a_key_has_left(caller: Server, name: str) -> None:
+def test_an_answer_has_the_remaining_calls_of_a_key(caller: Server, name: str) -> None:
     answer = DOORS[name](caller)
 
     assert answer.headers["x-ratelimit-limit"] == str(LIMIT)

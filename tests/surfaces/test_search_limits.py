@@ -88,7 +88,7 @@ DOORS = {
 
 
 @pytest.mark.parametrize("ask", DOORS.values(), ids=list(DOORS))
-def test_a_workspace_that_has_used_its_seconds_is_told_when_to_ask_again(
+def test_a_workspace_without_seconds_learns_when_to_retry(
     spent: Server, ask: Callable[[Server], tuple[int, str, float]]
 ) -> None:
     status, message, seconds = ask(spent)
@@ -99,7 +99,7 @@ def test_a_workspace_that_has_used_its_seconds_is_told_when_to_ask_again(
     assert 1 <= seconds <= 120
 
 
-def test_what_an_index_serves_goes_on(spent: Server) -> None:
+def test_reads_that_an_index_serves_continue(spent: Server) -> None:
     [event] = spent.mutate("events.logBatch", {"events": [{"type": "a.b", "data": {}}]}).json()["result"]["data"]
 
     assert [each["id"] for each in spent.query("events.list", {"type": "a.b"}).json()["result"]["data"]] == [
@@ -118,7 +118,7 @@ def test_what_an_index_serves_goes_on(spent: Server) -> None:
         assert answer.status_code == 200, (name, answer.text)
 
 
-def test_other_workspaces_go_on(keyed: Keyed, spent: Server) -> None:
+def test_other_workspaces_continue(keyed: Keyed, spent: Server) -> None:
     _, other = keyed.key("*", workspaces=(keyed.workspace(),))
 
     assert spent.query("events.list", {"filter": FILTER}).status_code == 429

@@ -328,7 +328,7 @@ def test_delete_subscription_that_is_not_there_is_404(org: Org, id_: str) -> Non
 
 
 @pytest.mark.parametrize("id_", ["%00", "sub_%00"])
-def test_delete_subscription_whose_id_cannot_be_one_is_the_callers_mistake(org: Org, id_: str) -> None:
+def test_delete_subscription_with_an_invalid_id_is_rejected(org: Org, id_: str) -> None:
     answer = org.delete(id_)
 
     assert answer.status_code in {400, 404}, answer.text
@@ -557,7 +557,7 @@ def test_workflows_triggered_is_right_at_once_at_another_server(posting: Posting
     assert org.triggered() == 0
 
 
-def test_workflows_triggered_leaves_out_who_is_not_told_of_the_users_events(keyed: Keyed, org: Org) -> None:
+def test_workflows_triggered_counts_only_who_gets_the_event(keyed: Keyed, org: Org) -> None:
     _, holder = keyed.key("events:read-own", "subscriptions:manage", user="ann", workspaces=(org.slug,))
     Org(holder, org.slug).subscribed()
 

@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_refused_by_name(
     assert (error["code"], error["field"]) == ("invalid_input", field)
 
 
-def test_who_may_not_is_told_as_at_the_neighbours(keyed: Keyed, org: str) -> None:
+def test_access_is_checked_as_at_the_other_routes(keyed: Keyed, org: str) -> None:
     [mine], [theirs] = chain(keyed.server, org, 1), chain(keyed.server, keyed.workspace(), 1)
     _, caller = keyed.key("events:read", workspaces=(org,))
 

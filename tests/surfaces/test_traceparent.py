@@ -68,5 +68,5 @@ def test_an_event_with_an_id_is_the_same_in_any_trace(observed: Observed) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", f"ff{TRACEPARENT[2:]}", TRACEPARENT + "-x", f"00-{'0' * 32}-1-01"])
-def test_what_is_none_is_ignored(observed: Observed, text: str) -> None:
+def test_an_invalid_traceparent_is_ignored(observed: Observed, text: str) -> None:
     assert "correlationId" not in answered(observed.server.mutate("events.log", EVENT, traceparent=text))

@@ -137,7 +137,7 @@ def test_a_body_whose_length_is_known_ends_with_its_last_byte() -> None:
     assert asyncio.run(received()) == [True, False]
 
 
-def test_a_key_that_sends_too_much_at_once_waits_for_itself_alone(keyed: Keyed) -> None:
+def test_a_key_that_sends_too_much_delays_only_itself(keyed: Keyed) -> None:
     event = {"type": "a.b", "data": {"text": "x" * 900_000}}
     _, greedy = keyed.key("events:write")
     _, other = keyed.key("events:write")

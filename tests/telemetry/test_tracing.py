@@ -117,9 +117,7 @@ def log(server: Server, **headers: str) -> httpx.Response:
     return server.mutate("events.log", event, **headers)
 
 
-def test_spans_arrive_each_a_part_of_what_it_is_done_for(
-    database_url: str, data_dir: Path, collector: Collector
-) -> None:
+def test_spans_have_the_right_parents(database_url: str, data_dir: Path, collector: Collector) -> None:
     endpoint = f"http://127.0.0.1:{collector.port}"
     with (
         receiving() as receiver,
@@ -202,7 +200,7 @@ def test_a_commit_of_many_calls_is_linked_to_each(database_url: str, data_dir: P
     assert all(span.parent_span_id == span.links[0].span_id for span in commits)
 
 
-def test_a_receiver_that_is_not_there_holds_nobody_up(database_url: str, data_dir: Path) -> None:
+def test_a_missing_receiver_delays_nobody(database_url: str, data_dir: Path) -> None:
     endpoint = f"http://127.0.0.1:{free_port()}"
     with traced(data_dir, database_url, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_BSP_SCHEDULE_DELAY="100") as server:
         with ThreadPoolExecutor(4) as pool:
