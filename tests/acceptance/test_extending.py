@@ -227,7 +227,7 @@ export async function wrong(log: typeof api.events.log.mutate) {
 
 
 @pytest.mark.parametrize("transformer", ["none", "superjson"])
-def test_events_are_told_apart_by_their_type(followed: Followed, transformer: str, tmp_path: Path) -> None:
+def test_events_are_distinguished_by_their_type(followed: Followed, transformer: str, tmp_path: Path) -> None:
     (tmp_path / "client.mts").write_text(TYPES)
     for name in ("notes.py", ".venv", "node_modules"):
         (tmp_path / name).symlink_to(followed.folder / name)

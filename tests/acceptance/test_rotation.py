@@ -108,7 +108,7 @@ def test_a_machine_with_the_old_key_file_heals_when_it_is_copied(database_url: s
     assert [event["seq"] for event in check_log(database_url)] == [0, 1, 2, 3]
 
 
-def test_a_start_after_a_crash_between_commit_and_files_goes_on(database_url: str, data_dir: Path) -> None:
+def test_a_start_completes_a_change_that_crashed_before_its_files(database_url: str, data_dir: Path) -> None:
     with serving(data_dir, database_url=database_url) as server:
         assert server.mutate("events.log", EVENT).status_code == 200
     old = _kid(data_dir / "node.key")

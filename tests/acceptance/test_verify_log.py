@@ -56,7 +56,7 @@ def test_golden_log_verifies() -> None:
 
 
 @needs_node
-def test_every_alteration_of_the_json_is_found_where_it_is() -> None:
+def test_every_alteration_of_the_json_is_found_at_its_place() -> None:
     cases = [*_changed(), *_moved(), *_forged()]
 
     verdicts = verdicts_on(*(log for _, _, log in cases))
@@ -75,7 +75,7 @@ def test_a_log_of_a_key_of_small_order_is_refused() -> None:
     assert verdicts == [reason] * len(keys)
 
 
-def test_every_alteration_of_the_database_is_found_where_it_is(database_url: str, data_dir: Path) -> None:
+def test_every_alteration_of_the_database_is_found_at_its_place(database_url: str, data_dir: Path) -> None:
     asyncio.run(_append_four(database_url, data_dir))
     assert [event["payload"] for event in check_log(database_url)] == HOSTILE
 

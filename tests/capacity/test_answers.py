@@ -62,7 +62,7 @@ def test_a_workspace_takes_no_more_than_it_leaves_to_the_others() -> None:
     assert answers.take("four", 6)
 
 
-def test_a_large_answer_is_refused_where_the_process_is_full_and_a_small_one_is_not() -> None:
+def test_a_full_process_rejects_a_large_answer_but_no_small_one() -> None:
     answers = Answers()
     answers.force("one", answers.limit)
 

@@ -13,7 +13,7 @@ async def _where(*sizes: int) -> list[bool]:
     return [thread is here for thread in threads]
 
 
-def test_a_small_input_is_parsed_where_it_comes() -> None:
+def test_a_small_input_is_parsed_in_the_event_loop() -> None:
     assert asyncio.run(_where(100)) == [True]
 
 

@@ -138,7 +138,7 @@ def test_what_is_no_id_excludes_nothing(server: Server) -> None:
 
 
 @pytest.mark.parametrize("spell", [*SPELLINGS, "its ledger id"])
-def test_webhooks_and_streams_begin_behind_an_id_in_any_spelling(server: Server, spell: str) -> None:
+def test_webhooks_and_streams_begin_after_an_id_in_any_spelling(server: Server, spell: str) -> None:
     event = _logged(server, str(uuid4()))
     name = _spelled(event, spell)
     wanted = {"eventTypes": ["case.*"], "webhookUrl": "https://93.184.216.34/hook", "startFrom": name}

@@ -103,7 +103,7 @@ def test_a_head_that_never_ends_costs_seconds_and_counts(run: Run) -> None:
     assert outcome.elapsed_seconds < 15
 
 
-def test_what_is_kept_of_a_broken_answer_is_bounded(run: Run) -> None:
+def test_the_stored_part_of_a_broken_answer_is_bounded(run: Run) -> None:
     outcome = _answered(run, LINE + b"Bad Header: x\r\n\r\n" + b"y" * 1_000_000)
 
     assert outcome.status == 200

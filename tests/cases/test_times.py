@@ -78,7 +78,7 @@ def asked(doors: Doors, name: str, value: Any, *, method: str = "GET") -> Any:
 
 @pytest.mark.parametrize("at", BEYOND)
 @pytest.mark.parametrize("case", QUERIES)
-def test_a_query_refuses_what_lies_beyond(doors: Doors, case: str, at: str) -> None:
+def test_a_query_rejects_instants_beyond_the_limits(doors: Doors, case: str, at: str) -> None:
     name, value = QUERIES[case]
 
     for method in ("GET", "POST"):
@@ -89,7 +89,7 @@ def test_a_query_refuses_what_lies_beyond(doors: Doors, case: str, at: str) -> N
 
 @pytest.mark.parametrize("at", BEYOND)
 @pytest.mark.parametrize("case", MUTATIONS)
-def test_a_mutation_refuses_what_lies_beyond(doors: Doors, case: str, at: str) -> None:
+def test_a_mutation_rejects_instants_beyond_the_limits(doors: Doors, case: str, at: str) -> None:
     name, value = MUTATIONS[case]
 
     answer = asked(doors, name, value(at), method="POST")
@@ -102,7 +102,7 @@ def test_a_mutation_refuses_what_lies_beyond(doors: Doors, case: str, at: str) -
 
 @pytest.mark.parametrize("at", BEYOND)
 @pytest.mark.parametrize("path", REST)
-def test_a_parameter_refuses_what_lies_beyond(doors: Doors, path: str, at: str) -> None:
+def test_a_parameter_rejects_instants_beyond_the_limits(doors: Doors, path: str, at: str) -> None:
     answer = doors.http("GET", path.format(quote(at)))
 
     assert answer.status_code == 400, answer.text
@@ -111,7 +111,7 @@ def test_a_parameter_refuses_what_lies_beyond(doors: Doors, path: str, at: str) 
 
 
 @pytest.mark.parametrize("at", BEYOND)
-def test_the_other_doors_refuse_it_too(doors: Doors, at: str) -> None:
+def test_the_other_doors_reject_them_too(doors: Doors, at: str) -> None:
     event = {"specversion": "1.0", "id": "far", "source": "/s", "type": "a.b", "time": at}
     headers = [(f"ce-{name}", value) for name, value in event.items()]
     call = {
@@ -131,7 +131,7 @@ def test_the_other_doors_refuse_it_too(doors: Doors, at: str) -> None:
     assert [FAR in answer.text for answer in answers] == [True] * len(answers), [answer.text for answer in answers]
 
 
-def test_a_socket_refuses_it_too(doors: Doors) -> None:
+def test_a_socket_rejects_them_too(doors: Doors) -> None:
     call = {"id": 1, "method": "query", "params": {"path": "events.list", "input": {"from": BEYOND[0]}}}
 
     url = f"{doors.server.url.replace('http', 'ws')}"
@@ -154,7 +154,7 @@ def test_a_socket_refuses_it_too(doors: Doors) -> None:
 
 @pytest.mark.parametrize("at", WITHIN)
 @pytest.mark.parametrize("case", QUERIES)
-def test_a_query_takes_what_lies_within(doors: Doors, case: str, at: str) -> None:
+def test_a_query_accepts_instants_within_the_limits(doors: Doors, case: str, at: str) -> None:
     name, value = QUERIES[case]
 
     assert asked(doors, name, value(at)).status_code == 200
@@ -162,7 +162,7 @@ def test_a_query_takes_what_lies_within(doors: Doors, case: str, at: str) -> Non
 
 @pytest.mark.parametrize("at", WITHIN)
 @pytest.mark.parametrize("case", MUTATIONS)
-def test_a_mutation_takes_what_lies_within(doors: Doors, case: str, at: str) -> None:
+def test_a_mutation_accepts_instants_within_the_limits(doors: Doors, case: str, at: str) -> None:
     name, value = MUTATIONS[case]
 
     assert asked(doors, name, value(at), method="POST").status_code == 200
@@ -170,5 +170,5 @@ def test_a_mutation_takes_what_lies_within(doors: Doors, case: str, at: str) -> 
 
 @pytest.mark.parametrize("at", WITHIN)
 @pytest.mark.parametrize("path", REST)
-def test_a_parameter_takes_what_lies_within(doors: Doors, path: str, at: str) -> None:
+def test_a_parameter_accepts_instants_within_the_limits(doors: Doors, path: str, at: str) -> None:
     assert doors.http("GET", path.format(quote(at))).status_code == 200

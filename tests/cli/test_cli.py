@@ -343,7 +343,7 @@ def test_what_the_command_does_is_in_the_audit(
     assert not any(secret in written for secret in ["ann", "bob", *(token.strip() for token in tokens)])
 
 
-def test_a_lost_key_is_adopted_where_nothing_else_starts(tmp_path: Path, database_url: str) -> None:
+def test_a_lost_key_can_be_replaced_though_nothing_else_starts(tmp_path: Path, database_url: str) -> None:
     _printed(_synap(tmp_path, "migrate", database_url=database_url))
     key = tmp_path / "data" / "node.key"
     lost = Signer.load(key)

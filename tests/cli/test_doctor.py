@@ -457,7 +457,7 @@ def test_the_exit_code_says_whether_the_checkpoint_holds(
     assert line.startswith("wrong: None of the install's keys ")
 
 
-def test_the_command_alone_looks_at_the_install(administered: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_without_a_note_checks_the_install(administered: Store, capsys: pytest.CaptureFixture[str]) -> None:
     cli(["doctor"], result_action="return_none")
     assert all(line.startswith(("ok: ", "hint: The role ")) for line in capsys.readouterr().out.splitlines())
 

@@ -169,7 +169,7 @@ def test_lines_set_aside_stay_when_the_import_continues(
 
 @pytest.mark.usefixtures("url")
 @pytest.mark.parametrize("text", ['{"type":"a.b","data":{}}\n', "mine"])
-def test_a_file_of_somebody_is_not_taken_for_bad_lines(tmp_path: Path, text: str) -> None:
+def test_a_users_file_is_not_overwritten_with_bad_lines(tmp_path: Path, text: str) -> None:
     mine = tmp_path / "mine"
     mine.write_text(text)
 
@@ -203,7 +203,7 @@ def test_a_file_of_another_system_is_read_and_known_again_when_it_grew(
     assert _numbers(url) == [0, 1, 2]
 
 
-def test_a_line_that_is_too_large_is_refused_and_not_kept(
+def test_a_line_that_is_too_large_is_rejected_and_not_stored(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file, refused = _file(tmp_path, _note(0), "x" * 5_000_000, _note(2)), tmp_path / "refused"

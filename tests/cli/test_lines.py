@@ -27,7 +27,7 @@ def test_a_line_read_again_has_the_same_id() -> None:
     assert _ids(NOTE, user="bob") == _ids(NOTE)
 
 
-def test_equal_lines_are_told_apart_by_place_file_and_workspace() -> None:
+def test_equal_lines_are_distinguished_by_place_file_and_workspace() -> None:
     ids = [*_ids(NOTE, NOTE), *_ids(NOTE, name="other.ndjson"), *_ids(NOTE, workspace="acme"), *_ids(NOTE + b" ")]
 
     assert len(set(ids)) == 5

@@ -97,7 +97,7 @@ def test_removed_events_stop_the_log_in_every_process(store: Store, statements: 
     store.append(draft(), workspace="acme")
 
 
-def test_a_log_that_went_on_is_kept_anew_and_only_if_it_has_moved(store: Store) -> None:
+def test_a_log_gets_a_new_checkpoint_only_if_it_has_grown(store: Store) -> None:
     comparison = _comparison(store)
     store.run(comparison.run(keep=True))
     first = {path.name: path.stat().st_ino for path in _notes(store).path.iterdir()}

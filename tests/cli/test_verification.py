@@ -138,7 +138,7 @@ def test_a_live_server_is_verified(server: Server, tmp_path: Path, capsys: pytes
     assert "of the log _node verif" in lines[3]
 
 
-def test_the_token_comes_from_the_environment_and_its_lack_is_said(
+def test_the_token_comes_from_the_environment_and_is_required(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("SYNAP_TOKEN", raising=False)

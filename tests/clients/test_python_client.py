@@ -366,7 +366,7 @@ def test_what_a_retry_cannot_cure_is_not_retried(answer: Peer, kind: type[SynapE
     assert len(sent) == 1
 
 
-def test_a_call_that_may_have_been_done_is_repeated_only_where_that_is_allowed() -> None:
+def test_a_call_that_may_have_been_done_is_repeated_only_if_allowed() -> None:
     sent, http = _peer(_lost, _lost, _stored)
     client = Synap("http://peer", "sk_x", http=http)
 

@@ -207,7 +207,7 @@ def test_logging_neither_waits_nor_raises_while_there_is_no_room(name: str) -> N
         assert handler.dropped == 101 - recorder.pending
 
 
-def test_what_was_dropped_is_told_when_there_is_room(client: Synap, name: str) -> None:
+def test_dropped_events_are_reported_when_there_is_room(client: Synap, name: str) -> None:
     recorder = client.recorder(max_bytes=1500, batch_seconds=60.0)
     handler = SynapHandler(recorder, prefix=f"log.{name}")
     logger = _logger("told", handler)

@@ -217,7 +217,7 @@ def test_a_journal_whose_owner_lives_is_left_alone(client: Synap, spool: Path, r
     assert stored_numbers(client, run) == [1, 0]
 
 
-def test_events_that_are_refused_for_good_are_set_aside_and_hold_up_nothing(
+def test_permanently_rejected_events_are_set_aside(
     client: Synap, spool: Path, run: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     taken = client.log("recorded.taken", {"n": -1})
@@ -396,7 +396,7 @@ def test_a_refused_event_is_written_down_whole_and_once(server: Server, spool: P
     assert [json.loads(line)["event"]["data"]["n"] for line in lines] == list(range(10))
 
 
-def test_nothing_is_told_while_loggers_are_held_up(client: Synap, server: Server, spool: Path, run: str) -> None:
+def test_no_handler_is_called_while_logging_threads_wait(client: Synap, server: Server, spool: Path, run: str) -> None:
     """A log handler may wait for a thread that logs an event. So logging an event must never wait for a handler."""
     port = free_port()
     recorder = Synap(f"http://127.0.0.1:{port}", server.token).recorder(spool=spool, max_backoff_seconds=0.2)
@@ -485,7 +485,7 @@ def test_a_logger_that_may_wait_is_held_back_and_loses_nothing(client: Synap, sp
     assert stored_numbers(client, run) == list(range(200))
 
 
-def test_what_memory_holds_at_the_end_is_reported(away: Synap) -> None:
+def test_events_left_in_memory_at_the_end_are_reported(away: Synap) -> None:
     told: list[Rejected] = []
     recorder = away.recorder(on_rejected=told.append, exit_seconds=0.1)
     ids = [recorder.log("recorded.lost", {"n": n}) for n in range(3)]

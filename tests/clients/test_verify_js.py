@@ -300,7 +300,7 @@ def test_repeated_names_are_reported_in_the_order_of_events() -> None:
     ]
 
 
-def test_texts_are_held_to_names_that_stand_once_as_their_bytes_are() -> None:
+def test_repeated_names_are_found_in_texts_as_in_bytes() -> None:
     script = """
         const twice = text.replace('"seq":3', '"seq":3,"seq":3');
         const found = [];
@@ -629,7 +629,7 @@ def test_what_the_key_in_force_signed_must_fit_its_log_all_the_same() -> None:
     ]
 
 
-def test_rotations_are_told_in_order_and_nothing_beside_them() -> None:
+def test_a_rotation_event_has_rotations_in_order_and_nothing_else() -> None:
     logs = [Log() for _ in range(3)]
     for log in logs:
         log.write(3)

@@ -56,7 +56,9 @@ def test_client_with_superjson_is_served(node: Path, superjson_server: Server, s
 
 @pytest.mark.parametrize("version", ["newest", "earlier"])
 @pytest.mark.parametrize("links", ["eager", "lazy", "retryLink"])
-def test_a_stream_over_a_socket_goes_on_with_the_next_key(node: Path, server: Server, version: str, links: str) -> None:
+def test_a_stream_over_a_socket_continues_with_the_next_key(
+    node: Path, server: Server, version: str, links: str
+) -> None:
     told = _ended_key(node, version, links, server, server.token)
 
     assert told["outcome"] == 7

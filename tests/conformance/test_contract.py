@@ -76,7 +76,7 @@ def test_a_right_call_among_the_wrong_ones_is_noticed(corrected: list[str], plac
     assert all("Unused '@ts-expect-error'" in error for error in errors), errors
 
 
-def test_the_wrong_calls_alone_compile(corrected: list[str]) -> None:
+def test_the_wrong_calls_compile_only_with_expected_errors(corrected: list[str]) -> None:
     assert [line for line in corrected if not line.startswith("right")] == []
 
 

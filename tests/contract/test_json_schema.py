@@ -327,7 +327,7 @@ def test_what_is_no_struct_has_a_schema() -> None:
     }
 
 
-def test_a_name_that_is_taken_has_its_module_in_front() -> None:
+def test_a_name_that_exists_twice_has_its_module_in_front() -> None:
     other = type("Lamp", (Struct,), {"__annotations__": {"lit": bool}, "__module__": "shop"})
 
     schemas, components = json_schemas([(Lamp, Way.OUTPUT), (other, Way.OUTPUT), (other, Way.INPUT)])
@@ -533,7 +533,7 @@ class Stars(Section, frozen=True, kw_only=True):
     stars: int = 1
 
 
-def test_a_struct_that_stands_in_several_ways_has_several_names() -> None:
+def test_a_struct_that_is_used_in_several_ways_has_several_names() -> None:
     _, components = json_schemas([(Taking, Way.INPUT), (Stars, Way.STORED), (list[Stars], Way.OUTPUT)])
 
     assert set(components) == {"Taking", "Stars", "StarsStored", "StarsInput"}

@@ -198,7 +198,7 @@ def _union(contract: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "data"), [("SynapEvent", "data"), ("BrowsedEvent", "data"), ("LedgerEvent", "payload")]
 )
-def test_events_that_come_back_are_told_apart_by_their_type(name: str, data: str) -> None:
+def test_returned_events_are_distinguished_by_their_type(name: str, data: str) -> None:
     contract = _registering(REGISTERING_DATA, "none")
 
     assert _union(contract, name) == [
@@ -314,7 +314,7 @@ def test_a_filter_of_events_as_they_come_is_the_same_without_relations() -> None
         assert f"  {relation}?: TRelated;" in interface(contract, "EventFilter")
 
 
-def test_a_contract_of_streams_alone_has_their_filters() -> None:
+def test_a_contract_with_only_streams_has_their_filters() -> None:
     contract = typescript(declared("lamps.watch", StreamEvents, Lit, Kind.SUBSCRIPTION), transformer="none")
 
     assert "  filter?: LiveEventFilter | null | undefined;" in interface(contract, "StreamEvents")
@@ -348,7 +348,7 @@ def test_plain_json_makes_instants_text() -> None:
     assert "transformer: false }" in contract
 
 
-def test_outputs_have_null_only_where_it_is_written() -> None:
+def test_outputs_have_null_only_if_declared() -> None:
     lit = interface(typescript(LIGHT, transformer="none"), "Lit")
 
     assert "  byRoom: Record<string, number | null>;" in lit

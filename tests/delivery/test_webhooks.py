@@ -714,7 +714,7 @@ def test_what_was_erased_before_it_was_sent_comes_as_a_tombstone(hooks: Hooks) -
     assert bodies[2]["event"]["data"]["erased"] == [{name: first[name] for name in ("seq", "id", "hash")}]
 
 
-def test_an_erasure_takes_the_answers_too_and_the_next_attempt_sends_the_tombstone(hooks: Hooks) -> None:
+def test_an_erasure_removes_answers_and_later_sends_tombstones(hooks: Hooks) -> None:
     hooks.receiver.behaviour = lambda request: status(429, request.body, "Retry-After: 3600")
     id_ = hooks.create("note.*")
     hooks.log(2, userId="ann")

@@ -78,7 +78,7 @@ def test_hostile_texts_are_values_and_names_like_others(logs: Logs, text: str) -
     assert logs.matching({"type": text}) == []
 
 
-def test_no_text_of_a_caller_stands_in_the_statement() -> None:
+def test_no_text_of_a_caller_is_in_the_statement() -> None:
     for text in filter(None, HOSTILE):
         asked = {
             f"data.zz{text}": f"yy{text}",
@@ -187,7 +187,7 @@ def test_ids_and_hashes_are_found(logs: Logs) -> None:
     assert logs.matching({"createdAt": {"gte": one["timestamp"]}}) == [1, 2]
 
 
-def test_what_stands_where_a_kind_declares_something_else_is_no_match_and_no_error(logs: Logs) -> None:
+def test_a_value_of_another_type_than_declared_is_no_match(logs: Logs) -> None:
     stands = [1, "1", True, None, [], {}, "2023-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "0001-01-01T00:00:00+23:59"]
     names = ("number", "text", "flag", "at")
     logs.append(*(draft(metadata={"custom": dict.fromkeys(names, value)}) for value in stands))

@@ -172,7 +172,7 @@ def test_a_statement_is_ended_before_its_connection_is(database_url: str) -> Non
     assert timeouts["statement_timeout"] < timeouts.get("transaction_timeout", ANSWER_SECONDS * 1000)
 
 
-def test_a_stream_whose_filter_is_slow_goes_on_in_smaller_pieces(impatient: Impatient) -> None:
+def test_a_stream_with_a_slow_filter_continues_in_smaller_pieces(impatient: Impatient) -> None:
     server, text = impatient.server, "word " * 24_000
     drafts = [{"type": "a.large", "data": {"text": text, "place": place}} for place in range(200)]
     first, *_ = [event for start in range(0, 200, 50) for event in _logged(server, drafts[start : start + 50])]

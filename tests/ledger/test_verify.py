@@ -316,7 +316,7 @@ def test_progress_is_reported_meanwhile_and_at_the_end() -> None:
     assert told == [(1000, 2400), (2000, 2400), (2400, 2400)]
 
 
-def test_a_file_is_read_where_it_lies() -> None:
+def test_a_memory_mapped_file_verifies() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(write(build(20)))
         file.flush()

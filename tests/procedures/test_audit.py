@@ -233,7 +233,7 @@ def test_an_act_leaves_one_entry_in_each_log_that_it_concerns(scene: Scene, name
 
 
 @pytest.mark.parametrize(("name", "did"), ACTS.values(), ids=list(ACTS))
-def test_what_is_refused_or_does_nothing_leaves_none(scene: Scene, name: str, did: Did) -> None:
+def test_a_rejected_or_repeated_act_leaves_no_entry(scene: Scene, name: str, did: Did) -> None:
     lesser = ("events:read", "events:write", "ledger:read", "audit:read", "workspaces:manage")
     outsider = scene.keyed.key(*lesser, user=USER, workspaces=(scene.first,))[1]
     stranger = scene.keyed.key("*", workspaces=(scene.keyed.workspace(),))[1]
@@ -279,7 +279,7 @@ REFUSED: dict[str, Callable[[Scene], tuple[str, dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("asked", REFUSED.values(), ids=list(REFUSED))
-def test_an_act_that_comes_to_nothing_leaves_none(
+def test_an_act_without_effect_leaves_no_entry(
     scene: Scene, asked: Callable[[Scene], tuple[str, dict[str, Any]]]
 ) -> None:
     before = scene.counts()
@@ -289,7 +289,7 @@ def test_an_act_that_comes_to_nothing_leaves_none(
     assert scene.counts() == before
 
 
-def test_a_rotation_of_a_key_that_has_ended_leaves_none(scene: Scene) -> None:
+def test_a_rotation_of_a_key_that_has_ended_leaves_no_entry(scene: Scene) -> None:
     answered(scene.admin.mutate("keys.revoke", {"keyId": scene.key_id}))
     before = scene.counts()
 
@@ -362,7 +362,7 @@ def test_the_answer_is_that_of_the_document(scene: Scene) -> None:
     _verified(page["entries"])
 
 
-def test_reading_is_in_the_audit_behind_what_was_read(scene: Scene) -> None:
+def test_reading_is_in_the_audit_after_what_was_read(scene: Scene) -> None:
     first = answered(scene.admin.query("audit.list"))
     since = first["entries"][-1]["timestamp"]
 

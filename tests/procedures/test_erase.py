@@ -133,7 +133,7 @@ def test_an_erased_id_returns_its_tombstone(caller: Server) -> None:
 
 
 @pytest.mark.parametrize("scopes", [(), ("events:read-own",)], ids=["write-only", "own events only"])
-def test_who_may_not_read_an_erased_event_learns_only_that_its_id_is_taken(
+def test_without_read_an_erased_event_shows_only_that_its_id_is_taken(
     keyed: Keyed, workspace: str, caller: Server, scopes: tuple[str, ...]
 ) -> None:
     id_ = str(uuid4())
@@ -157,7 +157,7 @@ def test_who_may_not_read_an_erased_event_learns_only_that_its_id_is_taken(
     assert len(_list(caller)) == 3, "no event of the batch is stored"
 
 
-def test_an_idempotency_key_of_an_erased_event_answers_it(caller: Server) -> None:
+def test_an_idempotency_key_of_an_erased_event_returns_it(caller: Server) -> None:
     def publish() -> dict[str, Any]:
         event = {"type": "note.created", "source": "p1", "data": {"n": 1}, "metadata": {"userId": "ann"}}
         headers = caller.headers | {"idempotency-key": "run-1"}

@@ -61,7 +61,7 @@ def test_an_unknown_id_is_not_found(caller: Server, reference: str) -> None:
     assert response.json()["error"]["message"] == "Event not found"
 
 
-def test_a_retry_answers_the_first_event(caller: Server) -> None:
+def test_a_retry_returns_the_first_event(caller: Server) -> None:
     sent = {**EVENT, "id": "01938c1e-0000-7000-8000-000000000001"}
 
     first = answered(caller.mutate("events.log", sent))

@@ -295,7 +295,7 @@ def test_a_new_key_ends_with_the_one_that_made_it(keyed: Keyed, workspace: str) 
     assert ends[key_id] == ends[made["id"]] == made["expiresAt"]
 
 
-def test_a_key_that_has_just_ended_makes_and_ends_none(keyed: Keyed, workspace: str) -> None:
+def test_a_key_that_has_just_ended_makes_and_ends_no_key(keyed: Keyed, workspace: str) -> None:
     key_id, caller = keyed.key(MANAGE, workspaces=(workspace,))
     other_id, _ = keyed.key(MANAGE, workspaces=(workspace,))
     assert caller.query("keys.list").status_code == 200  # from now on the server caches it for seconds

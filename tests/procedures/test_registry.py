@@ -74,5 +74,5 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
         ("subscriptions.get", False),
     ],
 )
-def test_an_input_may_be_left_out_where_nothing_is_required(name: str, optional: bool) -> None:  # noqa: FBT001
+def test_an_input_may_be_omitted_if_nothing_is_required(name: str, optional: bool) -> None:  # noqa: FBT001
     assert registry()[name].optional is optional

@@ -139,7 +139,7 @@ def test_every_error_is_named_at_once(keyed: Keyed) -> None:
     assert all(issue["message"] for issue in issues)
 
 
-def test_what_only_later_checks_find_stands_beside_another_users_id(keyed: Keyed) -> None:
+def test_later_issues_are_reported_beside_another_users_id(keyed: Keyed) -> None:
     _, caller = keyed.key("events:write")
 
     issues = validated(caller, {**EVENT, "userId": "another", "metadata": {"ai": {}}, "data": {"n": 2**53}})["issues"]
@@ -196,7 +196,7 @@ def test_an_id_that_is_stored_is_known_by_its_content(caller: Server) -> None:
     assert "data" not in other
 
 
-def test_an_erased_id_takes_any_content(keyed: Keyed) -> None:
+def test_an_erased_id_accepts_any_content(keyed: Keyed) -> None:
     _, caller = keyed.key(*WRITER, "events:erase", workspaces=(keyed.workspace(),))
     sent = {**EVENT, "id": str(uuid4())}
     answered(caller.mutate("events.log", sent))

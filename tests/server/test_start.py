@@ -109,7 +109,7 @@ def test_an_earlier_database_learns_its_secret_at_the_next_start(settings: Setti
     assert "is not that of this database" in _refused(second)
 
 
-def test_an_earlier_database_takes_no_secret_that_opens_no_webhook(settings: Settings) -> None:
+def test_an_earlier_database_rejects_a_secret_that_opens_no_webhook(settings: Settings) -> None:
     sealed = Sealer(read_secret(settings.secret_path)).seal("whsec_x", "default", "sub_1")
     _execute(
         settings,

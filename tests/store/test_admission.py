@@ -201,7 +201,7 @@ def test_root_makes_a_database_in_the_folder_of_a_user_without_a_name(data_dir: 
 
 
 @AS_ROOT
-def test_root_goes_on_with_the_database_of_a_user_without_a_name(data_dir: Path) -> None:
+def test_root_continues_the_database_of_a_user_without_a_name(data_dir: Path) -> None:
     with postgres(data_dir, ours=True):
         pass
     for path in (data_dir / "postgres", *(data_dir / "postgres").rglob("*")):

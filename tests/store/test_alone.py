@@ -274,7 +274,7 @@ def test_events_that_are_sent_again_are_not_linked_in_vain(store: Store) -> None
     _log(store)
 
 
-def test_an_id_that_was_just_made_and_is_taken_all_the_same_is_found(store: Store) -> None:
+def test_a_new_id_that_is_taken_all_the_same_is_found(store: Store) -> None:
     [first] = store.append(draft())
     by_chance = msgspec.structs.replace(draft(), id=first.id)
     other = msgspec.structs.replace(draft(data={"n": 1}), id=first.id)

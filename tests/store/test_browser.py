@@ -137,7 +137,7 @@ def test_pages_behind_and_before_a_row_have_the_same_order(store: Store) -> None
     assert (ids(part), flags(part)) == (names[1:3], (True, True))
 
 
-def test_a_page_behind_the_last_row_or_before_the_first_is_empty_and_knows_its_neighbour(store: Store) -> None:
+def test_a_page_beyond_an_end_is_empty_and_knows_its_neighbour(store: Store) -> None:
     store.append(draft(), draft())
     info = browse(store)["pageInfo"]
 
@@ -480,7 +480,7 @@ def test_forged_and_cut_cursors_are_refused(paged: Store) -> None:
             assert _refused(paged, **query, **{way: forged}) == [(way, "invalid_cursor")], kind
 
 
-def test_a_page_stands_behind_a_row_or_before_one(paged: Store) -> None:
+def test_a_page_is_after_a_row_or_before_one(paged: Store) -> None:
     info = browse(paged)["pageInfo"]
 
     assert _refused(paged, after=info["startCursor"], before=info["endCursor"]) == [("before", None)]

@@ -61,7 +61,7 @@ def test_waiting_reads_fail_together_without_a_database() -> None:
     assert {type(answer) for answer in asyncio.run(run())} == {Unavailable}
 
 
-def test_a_reset_behind_the_last_word_of_a_connection_ends_its_trip(database_url: str) -> None:
+def test_a_reset_after_the_last_message_of_a_connection_ends_its_trip(database_url: str) -> None:
     unread = "x" * 100_000  # more than a backend reads ahead: it hangs up on the rest, which resets the connection
 
     async def run() -> None:

@@ -314,7 +314,7 @@ FILTERS: dict[str, tuple[dict[str, Any], list[int]]] = {
 
 
 @pytest.mark.parametrize(("wanted", "seqs"), FILTERS.values(), ids=list(FILTERS))
-def test_a_filter_matches_the_same_live_behind_and_in_a_replay(
+def test_a_filter_matches_alike_live_when_behind_and_in_a_replay(
     owed: Owed, wanted: dict[str, Any], seqs: list[int]
 ) -> None:
     owed.create("sub_live", "note.*", filter=wanted)

@@ -103,7 +103,7 @@ def test_as_root_the_owner_of_the_directory_runs_it(closed: Path, name: str) -> 
 
 
 @AS_ROOT
-def test_a_database_of_an_earlier_version_goes_on_as_its_user(closed: Path) -> None:
+def test_a_database_of_an_earlier_version_keeps_its_user(closed: Path) -> None:
     with postgres(closed, ours=True) as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     daemon = pwd.getpwnam("daemon")

@@ -358,7 +358,7 @@ def test_appends_and_erasures_at_once(store: Store) -> None:
     check_log(store.url, store.workspace)
 
 
-def test_names_of_producers_go_where_counting_has_stopped(store: Store) -> None:
+def test_names_of_producers_go_if_counting_has_stopped(store: Store) -> None:
     store.append(*(draft(**FULL) for _ in range(3)), draft(producer="p1"))
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("UPDATE event_tip SET counted = false WHERE workspace_id = %s", [store.workspace])
@@ -427,7 +427,7 @@ def _check_totals(store: Store) -> None:
             assert store.page(hasMetadata=has, source=source, type="a.*", limit=1)["total"] == count
 
 
-def test_a_stranger_verifies_an_erasure_and_finds_a_body_that_was_taken_away(store: Store) -> None:
+def test_a_verifier_accepts_an_erasure_and_finds_a_removed_body(store: Store) -> None:
     events = store.append(*(draft(data={"n": n}) for n in range(6)))
     erase(store, "ids", [events[1].id, events[3].id])
     log = check_log(store.url, store.workspace)

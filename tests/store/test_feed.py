@@ -199,7 +199,7 @@ def test_a_key_that_reads_its_own_follows_its_own(store: Store) -> None:
     assert [(event["seq"], event["userId"]) for event in read.events] == [(0, "u1"), (2, "u1"), (4, "u1")]
 
 
-def test_the_marker_comes_once_behind_the_backlog_even_where_nothing_matches(store: Store) -> None:
+def test_the_marker_comes_once_after_the_backlog_even_without_matches(store: Store) -> None:
     store.append(*(draft("a.b") for _ in range(3)))
 
     async def run() -> Read:
@@ -328,7 +328,7 @@ def test_slow_readers_of_a_key_hold_a_bounded_size(store: Store) -> None:
     assert is_served
 
 
-def test_a_reader_that_goes_on_gives_back_what_it_held(store: Store) -> None:
+def test_a_reader_that_continues_releases_what_it_held(store: Store) -> None:
     large = json.dumps({"text": "x" * (LARGE_BYTES // 2)}).encode()
     store.append(*(draft(data=large) for _ in range(3)))
 
@@ -373,7 +373,7 @@ def test_a_filter_that_seldom_matches_is_read_in_spans(store: Store, monkeypatch
     assert SPAN > 7
 
 
-def test_commits_of_others_are_found_by_the_timer_where_no_notice_came(store: Store) -> None:
+def test_without_notices_commits_of_others_are_found_by_the_timer(store: Store) -> None:
     """The other writer sends no notices."""
 
     async def run() -> Read:

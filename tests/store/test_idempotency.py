@@ -133,7 +133,7 @@ def test_a_retry_of_an_event_whose_clock_was_ahead_is_found(store: Store) -> Non
     assert store.append(sent) == [before]
 
 
-def test_an_event_under_a_foretold_id_takes_no_place_after_the_switch(store: Store) -> None:
+def test_an_event_with_a_predicted_id_blocks_nothing_after_the_switch(store: Store) -> None:
     switch(store)
     store.clock.at = datetime.now(START.tzinfo) + timedelta(minutes=1)
     sent = retried({"of": "the victim"})

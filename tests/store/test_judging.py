@@ -51,7 +51,7 @@ def test_no_transaction_is_open_while_filters_are_asked(owed: Owed) -> None:
     assert owed.rows("SELECT count(*) FROM subscription WHERE cursor IS NOT NULL") == [(0,)]
 
 
-def test_what_another_process_looked_at_meanwhile_is_owed_once(owed: Owed) -> None:
+def test_events_that_another_process_dispatched_are_owed_once(owed: Owed) -> None:
     owed.create("sub_a", "*", filter=HEAVY)
     owed.create("sub_late", "*", filter=HEAVY, cursor=-1)
     owed.store.append(*(draft("a.b", {"text": f"{TEXT} y{number}"}) for number in range(2)))

@@ -466,7 +466,7 @@ def test_workspaces_that_fell_silent_are_forgotten(store: Store) -> None:
     run(store.url, body, clock=clock)
 
 
-def test_the_clock_goes_on() -> None:
+def test_the_clock_advances() -> None:
     first = seconds_since_boot()
 
     assert first <= seconds_since_boot() < first + 10

@@ -137,7 +137,7 @@ def test_servers_say_for_which_schema_they_were_written() -> None:
     assert f"synap server {head()}" == APPLICATION
 
 
-def test_who_may_not_take_away_what_is_left_goes_on(database_url: str) -> None:
+def test_a_role_that_may_not_drop_indexes_continues(database_url: str) -> None:
     put_back(database_url)
     with psycopg.connect(database_url, application_name=LAST_SERVER):
         migrate(database_url)

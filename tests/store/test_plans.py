@@ -227,7 +227,7 @@ def test_the_thousandth_page_costs_what_the_first_does(table: Table, query: dict
         assert late.blocks <= early.blocks + 4 * STEPS
 
 
-def test_a_neighbour_is_looked_for_by_index_where_the_row_at_the_place_is_erased(table: Table) -> None:
+def test_a_neighbour_is_found_by_index_if_the_row_itself_is_erased(table: Table) -> None:
     query = {"userId": "common"}
     page = table.browse(**query)
     with psycopg.connect(table.store.url, autocommit=True) as connection:

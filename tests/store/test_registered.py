@@ -183,7 +183,7 @@ def test_servers_that_start_at_once_register_once(database_url: str) -> None:
         ]
 
 
-def test_what_is_kept_is_json_schema(connection: psycopg.Connection) -> None:
+def test_stored_shapes_are_json_schema(connection: psycopg.Connection) -> None:
     _register(connection, "metadata", Review)
 
     [(shape,)] = connection.execute("SELECT shape FROM registered_type").fetchall()

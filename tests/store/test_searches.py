@@ -108,7 +108,7 @@ def test_workspaces_take_turns_however_many_searches_one_has_waiting() -> None:
 
 
 @pytest.mark.parametrize("gone", [["a3"], ["a1"], ["a1", "a3"]], ids=["waiting", "running", "both"])
-def test_a_caller_who_goes_leaves_no_place_behind(gone: list[str]) -> None:
+def test_a_caller_that_leaves_keeps_no_place(gone: list[str]) -> None:
     async def play() -> None:
         scene = Scene(places=2)
         await scene.ask("a1", "a2", "a3")
@@ -122,7 +122,7 @@ def test_a_caller_who_goes_leaves_no_place_behind(gone: list[str]) -> None:
     played(play)
 
 
-def test_a_caller_who_goes_as_its_place_comes_gives_it_to_the_next() -> None:
+def test_a_caller_that_leaves_as_its_turn_comes_passes_it_on() -> None:
     async def play() -> None:
         scene = Scene(places=1)
         await scene.ask("a1", "b1", "c1")

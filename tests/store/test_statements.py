@@ -77,7 +77,7 @@ def test_statements_go_though_others_fail(database_url: str) -> None:
     with_connection(database_url, play)
 
 
-def test_a_statement_that_a_caller_shaped_is_not_kept(database_url: str) -> None:
+def test_a_statement_made_of_a_callers_input_is_not_kept(database_url: str) -> None:
     async def play(connection: PipedConnection) -> None:
         for number in range(10):
             rows = await connection.trip([(statement(-1), {"value": 1}), (Once(statement(number)), {"value": 1})])

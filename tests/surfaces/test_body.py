@@ -71,7 +71,7 @@ def test_a_small_body_needs_no_room() -> None:
     assert asyncio.run(second()) == b"x" * FREE_BYTES
 
 
-def test_a_client_that_goes_within_its_body_is_told_so() -> None:
+def test_a_client_that_leaves_within_its_body_is_noticed() -> None:
     async def receive() -> Any:
         return {"type": "http.disconnect"}
 

@@ -148,7 +148,7 @@ def test_an_erased_event_is_empty(observed: Observed, org: str) -> None:
     assert body in shown(observed.server, workspace_id=org)["data"]
 
 
-def test_limit_is_100_unless_said(observed: Observed, org: str) -> None:
+def test_limit_is_100_by_default(observed: Observed, org: str) -> None:
     log(observed.server, org, *[{}] * 103)
 
     assert found(observed.server, org) == list(range(102, 2, -1))
@@ -230,7 +230,7 @@ def test_filter_and_order_are_json(observed: Observed, org: str) -> None:
     assert found(observed.server, org, orderBy=[], filter={}) == [3, 2, 1, 0]
 
 
-def test_trpc_answers_the_same(observed: Observed, org: str) -> None:
+def test_trpc_returns_the_same(observed: Observed, org: str) -> None:
     log(observed.server, org, {"causationId": "p", "subjectId": "s"}, {"causationId": "p"}, {})
     by_rest = shown(observed.server, workspace_id=org, parent_id="p", limit=1, filter={"subjectId": {"isNull": True}})
 
@@ -296,7 +296,7 @@ def test_a_workspace_that_is_not_the_keys_is_forbidden(keyed: Keyed) -> None:
     assert ask(caller).json()["data"] == []
 
 
-def test_a_key_that_reads_its_own_sees_those_alone(keyed: Keyed, org: str) -> None:
+def test_a_key_that_reads_its_own_sees_only_those(keyed: Keyed, org: str) -> None:
     _, caller = keyed.key("events:read-own", user="ann", workspaces=(org,))
     events = log(keyed.server, org, {"userId": "ann"}, {"userId": "bob", "causationId": "p"}, {"userId": "ann"})
     every = shown(keyed.server, workspace_id=org, limit=1)["pageInfo"]

@@ -201,7 +201,7 @@ def test_what_the_log_has_of_it(observed: Observed, org: str) -> None:
         ("no data", {}),
     ],
 )
-def test_data_that_is_no_object_stands_in_one(observed: Observed, org: str, event: str, data: Any) -> None:
+def test_data_that_is_no_object_is_wrapped_in_one(observed: Observed, org: str, event: str, data: Any) -> None:
     modes = [to_structured_event(EVENTS[event]), binary(EVENTS[event])]
     answers = [sent(observed.server, org, message) for message in modes]
 
@@ -387,7 +387,7 @@ def test_a_body_that_is_not_the_json_it_claims_to_be_is_refused(observed: Observ
     assert (error["code"], error["field"]) == ("malformed_json", "data")
 
 
-def test_the_trace_of_an_event_is_its_correlation_where_it_names_none(observed: Observed, org: str) -> None:
+def test_the_trace_is_the_correlation_of_an_event_that_has_none(observed: Observed, org: str) -> None:
     event = made({"a": 1}, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
 
     shown = read(sent(observed.server, org, to_binary_event(event), accept=EVENT))

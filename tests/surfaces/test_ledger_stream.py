@@ -208,7 +208,7 @@ def test_what_another_process_appends_comes_too(database_url: str, data_dir: Pat
 
 
 @pytest.mark.parametrize("by", ["header", "parameter"])
-def test_the_token_stands_in_the_header_or_in_the_url(observed: Observed, org: str, by: str) -> None:
+def test_the_token_is_in_the_header_or_in_the_url(observed: Observed, org: str, by: str) -> None:
     server = observed.server
     log(server, org, "a.b")
     token = f"&token={server.token}" if by == "parameter" else ""

@@ -111,7 +111,7 @@ def test_a_key_that_expires_ends_its_open_streams(keyed: Keyed) -> None:
         assert json.loads(next(lines).removeprefix("data: "))["data"]["code"] == "UNAUTHORIZED"
 
 
-def test_other_keys_go_on(keyed: Keyed) -> None:
+def test_other_keys_continue(keyed: Keyed) -> None:
     key_id, _ = keyed.key("events:read")
     _, holder = keyed.key("events:read")
     with streaming(holder) as lines:

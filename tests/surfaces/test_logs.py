@@ -156,7 +156,7 @@ GIVEN = [
 
 
 @pytest.mark.parametrize("given", GIVEN, ids=lambda text: text[:20])
-def test_a_harmless_request_id_is_taken(server: Server, given: str) -> None:
+def test_a_harmless_request_id_is_accepted(server: Server, given: str) -> None:
     answer = web.get(f"{server.url}/trpc/events.list", headers={**server.headers, "x-request-id": given})
 
     assert answer.headers["x-request-id"] == given

@@ -465,7 +465,7 @@ def test_any_process_answers_any_request_and_loads_the_protocol_for_it(
     assert after.count(True) == 2, "both processes answered"
 
 
-def test_of_many_who_come_first_one_loads_the_protocol(postgres_url: str, template: str, tmp_path: Path) -> None:
+def test_only_one_of_many_first_requests_loads_the_protocol(postgres_url: str, template: str, tmp_path: Path) -> None:
     count = 80
 
     async def ask(server: Server) -> set[int]:

@@ -130,7 +130,7 @@ def test_a_developers_metadata_kind_is_described(documents: dict[str, Document])
     assert "review" not in documents["plain"]["components"]["schemas"]["MetadataInput"]["properties"]
 
 
-def test_every_operation_shows_what_it_takes_and_answers(document: Document) -> None:
+def test_every_operation_shows_its_input_and_output(document: Document) -> None:
     for where, operation in _operations(document):
         answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
         assert len(answers) == 1, where
@@ -311,7 +311,7 @@ def test_a_page_of_a_welcome_origin_may_read_it(observed: Observed) -> None:
     assert answer.headers["access-control-allow-origin"] == ORIGINS[0]
 
 
-def test_the_page_loads_from_its_server_alone(observed: Observed) -> None:
+def test_the_page_loads_only_from_its_server(observed: Observed) -> None:
     page = web.get(f"{observed.server.url}/docs")
     policy = page.headers["content-security-policy"]
 

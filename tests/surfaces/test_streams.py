@@ -8,7 +8,7 @@ from tests.kit import web
 from tests.surfaces.conftest import Observed
 
 
-def test_a_fast_call_is_not_held_up_by_a_slow_one_before_it(observed: Observed) -> None:
+def test_a_fast_call_is_not_delayed_by_a_slow_one_before_it(observed: Observed) -> None:
     """A page reads the tip for its total, so the test locks the tips until the other call is answered."""
     server = observed.server
     event = server.mutate("events.log", {"type": "note.created", "data": {}}).json()["result"]["data"]

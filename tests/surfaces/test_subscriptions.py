@@ -144,7 +144,7 @@ def left_of(answer: httpx.Response) -> int:
     return remaining
 
 
-def test_subscribe_answers_201_with_what_was_asked_for(org: Org) -> None:
+def test_subscribe_returns_201_with_what_was_requested(org: Org) -> None:
     wanted = WANTED | {"eventTypes": ["code.*", "lead.*", "contract.*"], "description": "All platform events"}
 
     answer = org.subscribe(wanted)
@@ -398,7 +398,7 @@ def test_rate_limits_the_eleventh_active_subscription_is_refused(keyed: Keyed, o
 
 
 @pytest.mark.parametrize("way", ["delete", "pause"])
-def test_rate_limits_there_is_room_where_one_is_deleted_or_paused(org: Org, way: str) -> None:
+def test_rate_limits_a_deleted_or_paused_subscription_makes_room(org: Org, way: str) -> None:
     first, *_ = [org.subscribed()["subscriptionId"] for _ in range(MAX_ACTIVE)]
     assert org.subscribe(WANTED).status_code == 429
 
