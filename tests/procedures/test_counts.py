@@ -1,4 +1,4 @@
-"""Counting events, as callers see it over tRPC. What is counted is `tests/store`'s part."""
+"""Counting events, as callers see it over tRPC. `tests/store` tests the counts themselves."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.procedures.conftest import Keyed, answered, failed
 
 
 class Counted(Struct, frozen=True):
-    """A workspace with two events of ann and one of bob, and those who ask."""
+    """A workspace with two events of ann and one of bob, and its callers."""
 
     events: list[dict[str, Any]]
     reader: Server

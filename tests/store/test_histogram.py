@@ -1,4 +1,4 @@
-"""Histograms against a plain count: edges, ranges, groups, and any filter."""
+"""Histograms compared with a naive count: edges, ranges, groups, and any filter."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -31,14 +31,14 @@ FILTERS: dict[str, Any] = {
 
 
 def histogram(store: Store, workspace: str = "", user: str | None = None, /, **query: Any) -> Histogram:
-    """What is answered."""
+    """Count the events that match."""
     wanted = msgspec.convert(query, CountEvents)
     found: Histogram = store.run(Histograms(store.database).count(workspace or store.workspace, wanted, user))
     return found
 
 
 def counts(found: Histogram) -> list[int]:
-    """The counts of its buckets."""
+    """The counts of a histogram's buckets."""
     return [bucket.count for bucket in found.buckets]
 
 
@@ -48,7 +48,7 @@ def at(text: str) -> datetime:
 
 
 def is_wanted(event: dict[str, Any], name: str | None) -> bool:
-    """What `FILTERS` say, in Python."""
+    """Whether an event meets a filter of `FILTERS`, in Python."""
     found = {
         "a user": event["userId"] == "u1",
         "not a source": event["source"] != "sync",

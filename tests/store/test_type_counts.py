@@ -1,4 +1,4 @@
-"""The types of a log: their counts and their newest events, against a plain count."""
+"""The types of a log: their counts and their newest events, compared with a naive count."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from tests.store.states import fill
 def types(
     store: Store, *, workspace: str = "", prefix: str = "", after: str = "", limit: int = 1000, user: str | None = None
 ) -> TypePage:
-    """One page."""
+    """Read one page."""
     page: TypePage = store.run(
         TypeCounts(store.database).page(workspace or store.workspace, prefix, after, limit, user)
     )

@@ -1,1 +1,1 @@
-"""Programs that run with other people's libraries, in an environment of their own."""
+"""Programs that use independent libraries, in an environment of their own."""

@@ -1,6 +1,6 @@
-"""Reads the tiles of a log with somebody else's library: `read_tiles.py URL VKEY INDEX…`, an older note on stdin.
+"""Reads the tiles of a log with an independent library: `read_tiles.py URL VKEY INDEX…`, an older note on stdin.
 
-It prints what it proved as JSON. It runs in the strangers' environment, and imports nothing of ours.
+It prints what it proved as JSON. It runs in its own environment, and imports none of our code.
 """
 
 import json

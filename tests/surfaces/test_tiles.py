@@ -1,4 +1,4 @@
-"""The tiles of logs: as the specification has them (C2SP tlog-tiles), and as a stranger's library reads them."""
+"""The tiles of logs follow the specification (C2SP tlog-tiles), and an independent library reads them."""
 
 import gzip
 import json
@@ -24,14 +24,14 @@ READER = ROOT / "tests" / "strangers" / "read_tiles.py"
 
 FULL = 256
 COUNT = 2 * FULL + 88
-"""Events of the public log: a tree of two full tiles and a partial one."""
+"""The number of events of the public log, whose tree has two full tiles and a partial one."""
 
 PUBLIC, GROWING, PRIVATE = "default", "growing", "private"
 
 
 @pytest.fixture(scope="module")
 def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server with a public log, of which one event is erased, and a private one."""
+    """A server with a public log, in which one event is erased, and a private log."""
     with (
         cloned(postgres_url, template, "test_tiles") as url,
         serving(tmp_path_factory.mktemp("tiles"), database_url=url, public_logs=f"{PUBLIC}, {GROWING}") as server,
@@ -40,20 +40,20 @@ def keyed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFac
             for slug in (GROWING, PRIVATE):
                 assert create_workspace(connection, slug)
         first, *_ = log(server, PUBLIC, COUNT - 1)
-        answered(server.mutate("events.erase", {"ids": [first]}))  # an event too
+        answered(server.mutate("events.erase", {"ids": [first]}))  # this logs an event too
         log(server, PRIVATE, FULL)
         yield Keyed(server, url)
 
 
 def log(server: Server, workspace: str, count: int) -> list[str]:
-    """Log so many events; their ids."""
+    """Log so many events, and return their ids."""
     events = [{"type": "tile.made", "data": {"place": place}} for place in range(count)]
     logged = answered(server.mutate("events.logBatch", {"events": events}, **{"x-workspace-id": workspace}))
     return [event["id"] for event in logged]
 
 
 def read(server: Server, path: str, log: str = PUBLIC, **headers: str) -> httpx.Response:
-    """One file of a log, as somebody without a key asks for it."""
+    """Request a file of a log without a key."""
     return web.get(f"{server.url}/tiles/{log}/{path}", headers=headers, timeout=30)
 
 
@@ -71,7 +71,7 @@ def hashes(content: bytes) -> list[bytes]:
 
 
 def root_of(leaves: list[bytes]) -> bytes:
-    """The root of a tree, made leaf by leaf."""
+    """The root of a tree, computed leaf by leaf."""
     tree = Frontier()
     for leaf in leaves:
         tree.push(leaf)

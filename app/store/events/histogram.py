@@ -35,7 +35,7 @@ FROM ({one_sql("seq", "0::bigint")}) AS first CROSS JOIN LATERAL (
 PLACE_EDGES = f"""
 SELECT {place_of("asked.at")} FROM unnest(%(edges)s::timestamptz[]) AS asked (at) ORDER BY asked.at
 """
-"""For each of some times, the seq of the first event that is not before it."""
+"""The seq of the first event at or after each of the given times."""
 
 
 def count_sql(seqs: str, by: Grouping | None) -> str:
@@ -56,7 +56,7 @@ def count_sql(seqs: str, by: Grouping | None) -> str:
 
 
 class _Count(Struct, frozen=True):
-    """How many events a bucket has of a group. `bucket` begins at 1."""
+    """The number of events of a group in a bucket. Buckets are numbered from 1."""
 
     bucket: int
     group: str | None
@@ -70,7 +70,7 @@ class Histograms:
         self._database = database
 
     async def count(self, workspace: str, wanted: CountEvents, only_user: str | None) -> Histogram:
-        """How many events match in each bucket; with `only_user`, of that user alone.
+        """How many events match in each bucket; with `only_user`, only that user's.
 
         Raises InvalidInput for an invalid filter or more than `MAX_BUCKETS` buckets; Unavailable (SlowReadError),
         RateLimited.
@@ -125,7 +125,7 @@ def _edges(wanted: CountEvents, start: datetime, end: datetime) -> list[datetime
 
 
 def _refuse_many(count: int, span: timedelta) -> None:
-    """Raise InvalidInput if there would be too many buckets. It names a width at which there are few enough."""
+    """Raise InvalidInput if there would be too many buckets. The message names a width that is large enough."""
     if count > MAX_BUCKETS:
         enough = -(-span // (timedelta(seconds=1) * (MAX_BUCKETS - 1)))
         message = (

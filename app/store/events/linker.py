@@ -167,9 +167,7 @@ class Linker:
     ) -> Iterator[Call]:
         """Link the drafts of each caller, and add the results to `answers`.
 
-        Yields the statements that store full parts.
-
-        `writes` stores the last part.
+        Yields the statements that store full parts; `writes` stores the last one.
         """
         for drafts in callers:
             if refusal := self._refusal(drafts):

@@ -1,8 +1,8 @@
 """The event types of a log, with the number of their events and the time of the newest.
 
-As long as the log counts its types (`linker.py`), the counters know the numbers. Otherwise, an index leads from type to
-type, and the events of each are counted up to a limit. No index knows the types of one user's events: the user's newest
-events are looked through instead, up to a limit.
+As long as the log counts its types (`linker.py`), the counters have the numbers. Otherwise an index finds one type
+after the other, and the events of each are counted up to a limit. No index contains the types of one user's events, so
+the user's newest events are looked through, up to a limit.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ BEYOND = "~"
 """Comes after every character that a type may have."""
 
 _IN_RANGE = "type > %(after)s AND type >= %(prefix)s AND type < %(beyond)s"
-"""True of the types that are asked for."""
+"""True of the requested types."""
 
 
 def _events_of(type_: str) -> Walk:
@@ -34,7 +34,7 @@ def _events_of(type_: str) -> Walk:
 
 
 def _next_type(place: str) -> str:
-    """The first type of the log at a place that is asked for."""
+    """The first requested type of the log at a place."""
     return f"SELECT type FROM event WHERE {IN_WORKSPACE} AND {place} AND type < %(beyond)s ORDER BY type, seq LIMIT 1"
 
 
@@ -79,12 +79,12 @@ SELECT looked_through, listed.* FROM (SELECT count(*) AS looked_through FROM wal
     GROUP BY type ORDER BY type LIMIT %(limit)s::int
 ) AS listed ON true ORDER BY type
 """
-"""The types of a user's newest events, with how many there are of each, and how many were looked through. If there are
-no such types, one row has that number."""
+"""The types of a user's newest events, with the number of events of each, and how many events were looked through. If
+there are no such types, one row has that last number."""
 
 
 class _Found(Struct, frozen=True):
-    """Types that were found, and whether no limit was reached."""
+    """The types that were found, and whether the counts are complete because no limit was reached."""
 
     rows: list[Row]
     is_exact: bool
@@ -125,5 +125,5 @@ class TypeCounts:
 
 
 def _listed(rows: Sequence[Row]) -> list[Row]:
-    """The types in rows that begin with something else, and may have no type."""
+    """The rows that have a type, without their first column."""
     return [row[1:] for row in rows if row[1] is not None]

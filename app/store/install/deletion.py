@@ -23,7 +23,8 @@ MAY_BE_CUSTODIAN = f"SELECT pg_has_role('{CUSTODIAN}', %s)"
 """Whether this login may act as the custodian."""
 
 LOCK_DELETION = f"SELECT pg_advisory_xact_lock(hashtext('{CUSTODIAN}'))"
-"""Lets one transaction at a time delete a workspace, because PostgreSQL lets only one change the rights on a table."""
+"""Lets one transaction at a time delete a workspace: PostgreSQL rejects a second one that changes a table's rights
+meanwhile."""
 
 GET_LAST_EVENT = "SELECT seq, hash FROM event_tip WHERE workspace_id = %(workspace)s"
 """The last event of the log that is deleted."""

@@ -3,8 +3,8 @@
 An export is written piece by piece: the server holds two pieces in memory, however long the log is. Events never
 change, so the pieces need no common snapshot, which would burden the database for as long as the client reads. The last
 seq is fixed at the start. An event that is erased meanwhile may appear with or without its body, but the bundle ends
-before the event that reports the erasure. So its checkpoint covers the whole log then: a verifier calls the missing
-body unconfirmed, not forged.
+before the event that reports the erasure. In that case its checkpoint covers the whole log, so that a verifier calls
+the missing body unconfirmed, not forged.
 """
 
 import asyncio

@@ -13,11 +13,11 @@ LIST_HEADERS_BETWEEN = f"""
 SELECT (SELECT node FROM install), kid, seq, id::text, type, {INSTANT.format("recorded_at")}, prev_hash, body_hash
 FROM event WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s ORDER BY seq
 """
-"""What the headers of the events between two seqs are made of. An erasure leaves it as it is."""
+"""The parts of the headers of the events between two seqs. An erasure does not change them."""
 
 
 class Tiles:
-    """Reads tiles, for one process. For any number of tasks. Everything may raise Unavailable."""
+    """Reads tiles, for one process. For any number of tasks. Every method may raise Unavailable."""
 
     def __init__(self, database: Database, trees: Trees) -> None:
         self._database = database
