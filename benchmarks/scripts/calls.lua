@@ -1,5 +1,5 @@
--- Calls with one token: POST with the text of the file BODY if it is set, else GET. The file PATHS has a path a line; of
--- several, each call takes one at random.
+-- Calls with one token: POST with the text of the file BODY if it is set, else GET. The file PATHS has one path per
+-- line; each call chooses one at random.
 wrk.headers["authorization"] = "Bearer " .. os.getenv("TOKEN")
 
 if os.getenv("BODY") then
@@ -30,7 +30,7 @@ function request()
   return requests[math.random(#requests)]
 end
 
--- The one line of JSON that load.py reads.
+-- Prints the line of JSON that load.py reads.
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(

@@ -1,5 +1,5 @@
-// What clients/verify says of each text on standard input with a kept checkpoint: JSON lines of
-// {text, checkpoint, consistency?}, each answered with a verdict.
+// Verifies texts with a stored checkpoint by clients/verify. Reads JSON lines of {text, checkpoint, consistency?}, and
+// answers each with a verdict.
 import { createInterface } from 'node:readline';
 import { verify } from '../../clients/verify/verify.mjs';
 

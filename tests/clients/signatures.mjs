@@ -1,4 +1,4 @@
-// Whether clients/verify takes each of the signatures on standard input: a JSON list of {kid, text, signature}.
+// Prints whether clients/verify accepts each of the signatures on standard input: a JSON list of {kid, text, signature}.
 import { readFileSync } from 'node:fs';
 import { isSignedBy } from '../../clients/verify/verify.mjs';
 

@@ -1,6 +1,6 @@
-// What clients/verify says of many texts, most of which differ little. Reads JSON lines: {"whole": base64} is a text to
+// Verifies many texts, most of which differ little, by clients/verify. Reads JSON lines: {"whole": base64} is a text to
 // start from; {"of": n, "start", "end", "new": base64} is the n-th of those with other bytes from start to end, and is
-// answered with a verdict. What a key was asked about a signature once, it is not asked again.
+// answered with a verdict. Each signature is verified only once.
 import { createInterface } from 'node:readline';
 import { verify as judge } from '../../clients/verify/verify.mjs';
 

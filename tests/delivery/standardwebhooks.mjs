@@ -1,4 +1,4 @@
-// What the published library makes of what it is asked: whether each delivery verifies.
+// Prints whether each delivery verifies with the published library.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 

@@ -1,18 +1,18 @@
 // Verifies whole logs, evlog/1, from their JSON alone: each file (or stdin) is an array of events as the ledger shows them.
-// Exit 0 if all is as it was signed; exit 1 naming the first bad seq of a log. A log that was cut short at its end is still
-// a log: only a checkpoint shows that. A body that was erased must be named by a later event.
-// No code is shared with the server, so that neither hides the other's mistakes.
+// Exits with 0 if everything verifies, or with 1 after naming the first bad seq of a log. Only a checkpoint shows that the
+// end of a log is missing. A later event must name an erased body.
+// It shares no code with the server, so that neither hides the other's mistakes.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 const FIELDS = 'body_hash context event_id hash id kid log node payload prev_hash seq signature timestamp type';
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-// The y of the points of small order: one signature by such a key fits every text.
+// The y of the points of small order. For such a key, one signature is valid for every text.
 const FIELD = 2n ** 255n - 19n;
 const ORDER_8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
 const SMALL_ORDER = [0n, 1n, FIELD - 1n, ORDER_8, FIELD - ORDER_8];
 
-// RFC 8785. Not JSON.stringify of a sorted copy: JavaScript puts members like "10" first whatever their order is.
+// RFC 8785. JSON.stringify of a sorted copy would be wrong, because JavaScript puts members like "10" first.
 const jcs = (value) => {
   if (Array.isArray(value)) return `[${value.map(jcs)}]`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
@@ -43,7 +43,7 @@ const signed = (kid, text, signature) => {
 const verifyLog = (events) => {
   let kid = String(events[0]?.node).slice('did:key:'.length); // the key in force: at first the one that names the node
   const [node, log] = [`did:key:${kid}`, events[0]?.log];
-  const missing = new Map(); // seq to what has to be said of it
+  const missing = new Map(); // by seq, what a later event must say of it
   let last = { hash: `sha256:${'0'.repeat(64)}`, timestamp: '' };
   for (const [seq, event] of events.entries()) {
     try {

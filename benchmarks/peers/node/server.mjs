@@ -1,6 +1,6 @@
 // The events API as one would write it in an afternoon: tRPC's standalone server, zod, a pool of PostgreSQL connections,
-// one INSERT per event. It is meant to be fair: prepared statements, the indexes its queries want, NODE_ENV=production.
-// Its stream is an emitter in memory; with NOTICES, what other processes log is heard by LISTEN and read by SELECT.
+// one INSERT per event. It is meant to be fair: prepared statements, the indexes that its queries need, NODE_ENV=production.
+// Its stream is an emitter in memory. With NOTICES, LISTEN announces events of other processes, and a SELECT reads them.
 // Environment: PORT, TOKEN, USER_ID, NOTICES, and the PG* variables of libpq.
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';

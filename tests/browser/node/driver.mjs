@@ -1,5 +1,5 @@
-// Drives one browser for the tests. Usage: driver.mjs CHROMIUM. Reads a JSON line [command, ...arguments], answers one
-// {value} or {error}; the end of its input is its end. Fields and buttons are found as a person finds them: by name.
+// Drives one browser for the tests. Usage: driver.mjs CHROMIUM. Reads JSON lines [command, ...arguments], and answers
+// each with {value} or {error}. It ends with its input. Fields and buttons are found by their names, as a person finds them.
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import readline from 'node:readline'
@@ -9,14 +9,14 @@ const PATIENCE_MS = 10_000
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const browser = await chromium.launch({
   executablePath: process.argv[2],
-  chromiumSandbox: false, // it cannot be had as root; every page it sees here is our own
+  chromiumSandbox: false, // there is no sandbox as root, and it opens only our own pages
   args: ['--disable-gpu', '--disable-quic', '--no-first-run'],
 })
 let page
 let problems = []
 let asked = []
 
-/** The server gets the request, the page no answer. */
+/** The server gets the request, but the page gets no answer. */
 async function loseAnswer(route) {
   await route.fetch()
   await route.abort()
@@ -37,7 +37,7 @@ const commands = {
     page.on('request', (request) => asked.push(request.url()))
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
     page.on('pageerror', (error) => problems.push(String(error)))
-    // As a proxy answers that has no server behind it: without a word for other origins.
+    // The answer of a proxy without a server behind it, which has no headers for other origins.
     for (const pattern of refused) await page.route(pattern, (route) => route.fulfill({ status: 503 }), { times: 1 })
     for (const pattern of unanswered) await page.route(pattern, loseAnswer, { times: 1 })
     await page.goto(url)

@@ -1,4 +1,4 @@
-// Calls a server by the types that `openapi-typescript` made of its document. Usage: call.js URL TOKEN.
+// Calls a server by the types that `openapi-typescript` made from its document. Usage: call.js URL TOKEN.
 import createClient from 'openapi-fetch'
 import type { components, paths } from './api'
 

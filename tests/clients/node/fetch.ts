@@ -1,4 +1,4 @@
-// Calls a server by the client that `openapi-generator` made of its document. Usage: fetch.js URL TOKEN.
+// Calls a server by the client that `openapi-generator` made from its document. Usage: fetch.js URL TOKEN.
 import * as made from './made/index.js'
 
 const [basePath, token] = process.argv.slice(2)

@@ -18,7 +18,7 @@ const socket = createWSClient({
   retryDelayMs: () => 50,
   lazy: { enabled: links === 'lazy', closeMs: 0 },
 })
-// As the documentation of the client has it: a key that has ended is renewed by another attempt.
+// As in the client's documentation: another attempt renews a key that has ended.
 const renew = retryLink({ retry: ({ error, attempts }) => error.data?.code === 'UNAUTHORIZED' && attempts < 3 })
 const live = createTRPCClient({ links: [...(links === 'retryLink' ? [renew] : []), wsLink({ client: socket })] })
 

@@ -49,7 +49,7 @@ const clients = {
     createTRPCClient({ links: [wsLink({ client, transformer })] }).events.stream.subscribe(input, handlers)
   },
 
-  // It subscribes again by itself, but as it did at first: the application says from where.
+  // It subscribes again by itself, but with its first input, so the application passes the place.
   'v10 WebSocket': ({ url, transformer, input, handlers, lastId }) => {
     let subscription
     let turns = 0

@@ -1,4 +1,4 @@
-// What `@synap/client` does, case by case. Usage: package_cases.mjs CASE URL TOKEN [KEY…]. Prints one line of JSON.
+// Runs one case of `@synap/client`. Usage: package_cases.mjs CASE URL TOKEN [KEY…]. Prints one line of JSON.
 import assert from 'node:assert/strict'
 import { createSynap, follow, newEventId, toFieldErrors } from '@synap/client'
 import superjson from 'superjson'
@@ -20,7 +20,7 @@ function client(options = {}, answer = (response) => response) {
 const numbers = async (api) =>
   (await api.events.list.query({ type })).map((event) => event.data.number).reverse()
 
-/** Until `done` is true of what a stream brought. */
+/** Waits until `done` is true of what a stream received. */
 function heard(api, input, done, live = () => {}) {
   return new Promise((resolve, reject) => {
     const values = []
@@ -130,7 +130,7 @@ const cases = {
     return values
   },
 
-  /** What is logged while a stream that has brought nothing yet is away. */
+  /** Events that are logged while a stream that has received nothing yet is disconnected. */
   async away() {
     const sockets = []
     class Cut extends WebSocket {
@@ -170,7 +170,7 @@ const cases = {
     return outcome
   },
 
-  /** A listener that throws is the page's fault: it gets the next event all the same. */
+  /** A listener that throws still gets the next event, because throwing is the page's fault. */
   async thrown() {
     const thrown = []
     process.on('uncaughtException', (error) => thrown.push(error.message))
@@ -215,7 +215,7 @@ const cases = {
     return Object.fromEntries(await Promise.all(followed))
   },
 
-  /** Which patterns a page finds to match a type, and which the server does. */
+  /** The patterns that match a type in a page, and those that match it at the server. */
   async meets() {
     const { meets } = await import('./node_modules/@synap/client/dist/meets.js')
     const { api } = client()

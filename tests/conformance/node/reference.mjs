@@ -25,7 +25,7 @@ const FIRST_CALL_MS = 1000
 const NEXT_CALL_MS = 100
 const CURSOR = 'cursor-'
 
-// Inputs: unknown fields are refused, null is absent.
+// Inputs: unknown fields are rejected, and null means absent.
 
 const text = z.string().min(1).max(256)
 const maybe = (schema) => schema.nullish().transform((value) => value ?? undefined)
@@ -91,7 +91,7 @@ const growth = new EventEmitter().setMaxListeners(0)
 const present = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined))
 const hashOf = (value) => `sha256:${createHash('sha256').update(JSON.stringify(value)).digest('hex')}`
 
-/** Appends one draft; the same id with the same content answers the first event, with other content it conflicts. */
+/** Appends one draft; the same id and content return the first event, and other content is a conflict. */
 function append(draft) {
   if (JSON.stringify(draft).length > MAX_EVENT_BYTES) {
     throw new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: 'The event is larger than 1 MiB' })
@@ -145,7 +145,7 @@ function page(input = {}) {
   })
 }
 
-/** How many events a stream passes over at its start. One that is unknown is not told apart from `now`. */
+/** How many events a stream skips at its start. An unknown start counts as `now`. */
 function placeOf({ start, lastEventId }) {
   const wanted = lastEventId ?? start ?? 'now'
   if (wanted === 'beginning') return 0
@@ -153,11 +153,11 @@ function placeOf({ start, lastEventId }) {
   return log.findIndex(({ id }) => id === wanted) + 1 || log.length
 }
 
-/** Every event that matches, tracked, and the marker if it is asked for; for as long as the reader stays. */
+/** Yields every matching event, tracked, and the marker if it is requested, until the reader leaves. */
 function follow(input, signal) {
   let place = placeOf(input)
   let markerAt = input.markers ? log.length : Infinity
-  // The place is taken above, when the procedure is called: a generator runs only once it is asked for its first value.
+  // The place is determined above, when the procedure is called: a generator runs only when its first value is requested.
   async function* events() {
     while (true) {
       for (; place < log.length; place++) {
@@ -213,7 +213,7 @@ const router = t.router({
   }),
 })
 
-/** Settles when no message has come for a while. */
+/** Settles when no message has arrived for a while. */
 async function silence(socket) {
   const heard = (ms) =>
     once(socket, 'message', { signal: AbortSignal.timeout(ms) }).then(
@@ -223,7 +223,7 @@ async function silence(socket) {
   for (let more = await heard(FIRST_CALL_MS); more; more = await heard(NEXT_CALL_MS));
 }
 
-/** Who calls. A socket is refused once its client has nothing more to say, as if a database were asked meanwhile. */
+/** Authenticates the caller. A socket is rejected after its client's last message, as if a database were asked meanwhile. */
 async function createContext({ req, res, info }) {
   const isSocket = req.headers.upgrade === 'websocket'
   const inUrl = isSocket ? new URL(req.url, 'http://localhost').searchParams.get('token') : undefined

@@ -1,4 +1,4 @@
-// What a frontend does with the event log, told once for every client version, link and transformer.
+// What a frontend does with the event log: one story for every client version, link and transformer.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import superjson from 'superjson'
@@ -241,5 +241,5 @@ export async function main({ version, connect, TRPCClientError, links }) {
   }
 
   console.log(JSON.stringify({ version, link, transformer: mode, done }, null, 2))
-  process.exit() // what is left open, sockets above all, would live on
+  process.exit() // otherwise open sockets would keep the process alive
 }

@@ -1,11 +1,11 @@
-// What a frontend does with live events, told once for every client version, link and transformer.
+// What a frontend does with live events: one story for every client version, link and transformer.
 import assert from 'node:assert/strict'
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 const PATIENCE_MS = 10_000
 const IDLE_MS = 300
 
-/** The part of the story that subscribes; what it is given is made by `main` of `story.mjs`. */
+/** The part of the story with subscriptions. `main` of `story.mjs` makes its arguments. */
 export async function subscriptions({ token, link, open, step, refused, isInstant, correlationId }) {
   const { events } = open(token)
   const log = (n, context = { correlationId }) => events.log.mutate({ type: 'story.live', data: { n }, ...context })
@@ -134,7 +134,7 @@ export async function subscriptions({ token, link, open, step, refused, isInstan
 
 /**
  * Subscribes. `started` settles when the server says so, `next()` with the next value or the error, and `values` are
- * those that nobody has asked for yet. A stream that ends by itself is an error.
+ * those that were not taken yet. A stream that ends by itself is an error.
  */
 function read({ stream }, input) {
   const values = []

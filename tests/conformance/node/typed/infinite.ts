@@ -1,4 +1,4 @@
-// Infinite queries as a React frontend writes them: they compile where an input has a `cursor`.
+// Infinite queries as a React frontend writes them: they compile if an input has a `cursor`.
 import { QueryClient } from '@tanstack/react-query'
 import { createTRPCClient, httpLink } from '@trpc/client'
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query'
