@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Verifies an export of a log, evlog/1 (docs/reference/evlog1.md), or the proof that one event is in a log or that a log extends
-// an earlier checkpoint, in node 20 or later and in browsers. It needs nothing but this file, and shares no code with the server, so that neither hides the
-// other's mistakes.
+// Verifies an export of a log (evlog/1, docs/reference/evlog1.md), or a proof: that one event is in a log, or that a log
+// extends an earlier checkpoint. It runs in node 20 or later and in browsers, and needs only this file. It shares no code
+// with the server, so that neither hides the other's mistakes.
 //
 //   import { verifyBundle, verifyProof } from './verify.mjs';
 //   const { broken } = await verifyBundle(text);
@@ -66,7 +66,7 @@ const DIGITS64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const encoder = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What is wrong, and at which seq; null where it is the bundle or the proof as a whole. */
+/** What is wrong, and at which seq; null if it is the bundle or the proof as a whole. */
 class Broken extends Error {
   constructor(message, seq = null) {
     super(message);
@@ -74,7 +74,7 @@ class Broken extends Error {
   }
 }
 
-/** The input is no JSON. `because` follows the word "it": 'is a zip archive'. */
+/** The input is not JSON. `because` follows the word "it": 'is a zip archive'. */
 class Unreadable extends Broken {
   constructor(because) {
     super(`it ${because}`);
@@ -83,58 +83,65 @@ class Unreadable extends Broken {
 }
 
 /**
- * Judge one export: its JSON text, the bytes of that (a Uint8Array), or the object that JSON.parse made of it, which no
- * longer shows a member name that stood twice.
+ * Judge one export. The input is its JSON text, the bytes of that (a Uint8Array), or the object that JSON.parse returned.
  *
- * The bytes may be compressed by gzip, and begin with a byte order mark.
+ * The bytes may be compressed with gzip, and may begin with a byte order mark. An object no longer shows whether a member
+ * name stood twice.
  *
- * `broken` is null, or the first thing that is wrong: {seq, message}, with a seq of null where it is the bundle as a
- * whole. `unreadable` is there only if the input is no export or proof at all, and says why ('is a zip archive'), which is
- * other news than one that is broken; `broken` is not null then. `breaks` are the rotations that the old key did not sign
- * ({seq, kid_old, kid_new, rotated_at}; seq is the event that applied it, null where that is not in the bundle).
- * `unconfirmed` are the seqs of missing bodies in a part whose erasure may stand behind it, `kept` those of bodies that
- * are here although an event says that they were erased.
- * `lost` are the checkpoints that the log does not extend, as the server's own events at `seq` say ({seq, size, root}).
- * `tips` are the ends of audits of which the log's events tell ({told_at, log, seq, hash}), for `verifyAudit`.
- * `size` is how many events the checkpoint is of. `progress(done, total)` is called now and then. With `checkpoint`, the
- * text of one that was kept elsewhere, the log also has to begin with all that it covers; what `parseCheckpoint` throws is
- * thrown here as well. The bundle is then a whole log, or `consistency`, a proof as `verifyConsistency` takes it, leads
- * from that checkpoint to the one in the bundle; what `parseConsistency` throws is thrown here as well.
+ * The verdict has these members:
+ * - `broken`: null, or the first thing that is wrong, {seq, message}. `seq` is null if it is the bundle as a whole.
+ * - `unreadable`: only if the input is no export or proof at all. It says why ('is a zip archive'); `broken` is then not
+ *   null.
+ * - `breaks`: the rotations that the old key did not sign, {seq, kid_old, kid_new, rotated_at}. `seq` is the event that
+ *   applied the rotation, or null if that event is not in the bundle.
+ * - `unconfirmed`: the seqs of missing bodies in a part, whose erasure may be recorded after it.
+ * - `kept`: the seqs of bodies that are here although an event says that they were erased.
+ * - `lost`: the checkpoints that the log does not extend, as the server's own events at `seq` say, {seq, size, root}.
+ * - `tips`: the ends of audits that the log's events name, {told_at, log, seq, hash}, for `verifyAudit`.
+ * - `size`: how many events the checkpoint covers.
  *
- * Hostile input ends in `broken`. Rejects only where the platform has no Ed25519. Whose log it is, is for the caller:
- * compare `node` with the one that is known.
+ * Options: `progress(done, total)` is called now and then. `checkpoint` is the text of an earlier checkpoint that was kept
+ * elsewhere: the log must begin with all events that it covers. The bundle is then a whole log, or `consistency` is a
+ * proof from that checkpoint to the one in the bundle, as `verifyConsistency` takes it. This function throws what
+ * `parseCheckpoint` and `parseConsistency` throw for them.
+ *
+ * Hostile input ends in `broken`. The promise rejects only if the platform has no Ed25519. The verdict does not say whose
+ * log it is: compare `node` with the node that you know.
  */
 export async function verifyBundle(bundle, { progress, checkpoint, consistency } = {}) {
   return judged(bundle, 'bundle', { progress, checkpoint, consistency });
 }
 
-/** The same of one event and the proof that it is in its log: what a ledger answers to /events/{id}/proof. */
+/** Judge the proof that one event is in its log, as a ledger returns it at /events/{id}/proof. See `verifyBundle`. */
 export async function verifyProof(proof) {
   return judged(proof, 'proof', {});
 }
 
 /**
- * The same of the proof that a log extends an earlier checkpoint, which was kept: what a ledger answers to /consistency.
- * `checkpoint` is the text of the earlier one, and `size` in the verdict that of the later one, which the proof has.
+ * Judge the proof that a log extends an earlier checkpoint, as a ledger returns it at /consistency. See `verifyBundle`.
+ *
+ * `checkpoint` is the text of the earlier checkpoint, which was kept. `size` in the verdict is that of the later one, which
+ * the proof contains.
  */
 export async function verifyConsistency(proof, { checkpoint } = {}) {
   return judged(proof, 'consistency', { checkpoint });
 }
 
-/** The same of any: `kind` tells which it was, 'bundle', 'proof' or 'consistency'. */
+/** Judge any of them. `kind` in the verdict says what it was: 'bundle', 'proof' or 'consistency'. */
 export async function verify(any, { progress, checkpoint, consistency } = {}) {
   return judged(any, null, { progress, checkpoint, consistency });
 }
 
 /**
- * What a checkpoint says: its C2SP note, or the JSON that it came in, as tools leave them. Throws if the text is none.
- * Its signatures are not checked: that needs the keys, which an export has.
+ * The contents of a checkpoint: of its C2SP note, or of JSON that contains it. Throws if the text is no checkpoint.
+ *
+ * It does not check the signatures: that needs the keys, which an export has.
  */
 export function parseCheckpoint(text) {
   return readNote(tidied(noteIn(text.replace(/^\uFEFF/, ''))));
 }
 
-/** What a consistency proof says: its JSON text, its bytes, or the object. Throws if it is none. Nothing is checked. */
+/** The contents of a consistency proof: of its JSON text, its bytes, or the object. Throws if it is none. Checks nothing. */
 export async function parseConsistency(input) {
   const { value } = parsed(await opened(input));
   check(isConsistency(value), 'it is not a consistency proof');
@@ -178,7 +185,7 @@ function kindOf(value) {
 
 const isConsistency = (value) => isRecord(value) && ['from_size', 'proof'].every((name) => Object.hasOwn(value, name));
 
-/** `written` is how many members the text of each event has; null where there is no text. */
+/** `written` is how many members the text of each event has; null if there is no text. */
 async function judgeBundle(bundle, written, verdict, { progress, kept, proof }) {
   checkShape(bundle);
   const { node_did: node, log, events, first_seq: firstSeq, last_seq: lastSeq, count } = bundle;
@@ -237,7 +244,7 @@ async function judgeBundle(bundle, written, verdict, { progress, kept, proof }) 
   judgeBodies(walk, lastSeq, size, verdict);
 }
 
-/** As on a part of the log that has no other event: which key was in force there, it cannot tell. */
+/** Like a part of the log with only this event. It cannot tell which key was in force there. */
 async function judgeProof(answer, verdict) {
   check(isRecord(answer) && hasExactly(answer, PROOF), `its members are not ${PROOF.join(', ')}`);
   const { event, proof, checkpoint, keys: shownKeys, node_did: node } = answer;
@@ -297,7 +304,7 @@ function checkConsistencyShape(answer) {
   if (Object.hasOwn(answer, 'checkpoint')) checkShown(answer.checkpoint);
 }
 
-/** That the tree of `later` extends that of `kept`. Both are signed, so the proof needs no signature. */
+/** Check that the tree of `later` extends that of `kept`. Both are signed, so the proof needs no signature. */
 function checkConsistency({ from_size: from, to_size: to, proof }, kept, later) {
   const sizes = `trees of ${from} and ${to} events, but the checkpoints have ${kept.size} and ${later.size}`;
   check(from === kept.size && to === later.size, `the consistency proof is for ${sizes}`);
@@ -306,11 +313,13 @@ function checkConsistency({ from_size: from, to_size: to, proof }, kept, later) 
 }
 
 /**
- * Judge the audit of the log `log`: the text or the bytes of pages as GET /audit answers them, without a filter, a page
- * on each line. `tips` are those of the verdict on the log: what its signatures cover.
+ * Judge the audit of the log `log`.
  *
- * `broken` is null, or the first thing that is wrong: {seq, message}, with a seq of null where it is no audit. `covered`
- * is the last entry of which the log tells; null if it tells of none.
+ * The input is the text or the bytes of pages of GET /audit without a filter, one page on each line. `tips` are those of
+ * the verdict on the log: its signatures cover them.
+ *
+ * `broken` is null, or the first thing that is wrong, {seq, message}; `seq` is null if the input is no audit. `covered` is
+ * the last entry that the log covers; null if it covers none.
  */
 export function verifyAudit(input, { log, tips }) {
   const verdict = { log, count: 0, firstSeq: 0, lastSeq: -1, covered: null, broken: null };
@@ -422,7 +431,7 @@ function checkRotation(rotation, what) {
   check(TIME.test(rotation.rotated_at), `the rotated_at of ${what} is not UTC with six digits`);
 }
 
-/** Goes along the events in order; knows what the next one has to fit to. All but signatures. */
+/** Checks the events in order, each against those before it. It checks everything but signatures. */
 class Walk {
   tips = []; // ends of audits of which its events tell
   lost = []; // checkpoints that the log does not extend, as its events say
@@ -442,7 +451,7 @@ class Walk {
     if (bundle.count === 0) this.#places = [keys.length - 1];
   }
 
-  /** The 32 bytes of the event's hash. Throws Broken at `seq`, where it should stand. */
+  /** The 32 bytes of the event's hash. Throws Broken at `seq`, the place where the event should be. */
   step(event, seq) {
     try {
       return this.#step(event, seq);
@@ -459,7 +468,7 @@ class Walk {
     return [...this.#missing.keys()];
   }
 
-  /** The seqs of bodies that are there, though a later event says that they were erased. */
+  /** The seqs of bodies that are here, although a later event says that they were erased. */
   keptBodies() {
     return [...this.#kept].sort((one, other) => one - other);
   }
@@ -503,7 +512,7 @@ class Walk {
     check(right, 'its key was not in force');
   }
 
-  /** The signatures of a rotation need no check here: it has to be one of `keys`, and those were checked. */
+  /** The signatures of a rotation need no check here: it must be one of `keys`, which were checked. */
   #rotate(rotation, seq) {
     const same = ({ rotation: known }) => known && ROTATION.every((name) => known[name] === rotation[name]);
     const place = this.#keys.findIndex(same);
@@ -602,7 +611,7 @@ function readErased(payload) {
   return payload.erased;
 }
 
-/** Whether `signature` (base64) over `text` is by the key that `kid` names (z6Mk…). Never rejects for what they are. */
+/** Whether `signature` (base64) over `text` is by the key that `kid` names (z6Mk…). No argument makes it reject. */
 export async function isSignedBy(kid, text, signature) {
   await needEd25519();
   return [kid, text, signature].every(isText) && new Keyring().signed(kid, text, signature);
@@ -612,13 +621,13 @@ export async function isSignedBy(kid, text, signature) {
 class Signatures {
   #ring;
   #pending = [];
-  #wrong = Infinity; // the first seq whose signature is wrong, of those that were settled
+  #wrong = Infinity; // the first seq with a wrong signature, among those that were settled
 
   constructor(ring) {
     this.#ring = ring;
   }
 
-  /** False once one is known to be wrong; `settle` then tells which is the first. */
+  /** False once a signature is known to be wrong; `settle` then throws the first one. */
   async add({ kid, hash, signature }, seq) {
     const signed = this.#ring.signed(kid, `evlog/event/v1\n${hash.slice(7)}\n`, signature);
     this.#pending.push(signed.then((right) => {
@@ -634,7 +643,7 @@ class Signatures {
   }
 }
 
-/** What a checkpoint that `kid` signed says, which has to be of `log`, with `lastSeq` in it. */
+/** The contents of a checkpoint. `kid` must have signed it, and it must belong to `log` and cover `lastSeq`. */
 async function readCheckpoint(checkpoint, log, lastSeq, kid, ring) {
   const note = readNote(checkpoint);
   check(isOf(note, log), 'its checkpoint belongs to another log');
@@ -650,7 +659,7 @@ function checkShown(checkpoint) {
   check(shown, `the members of its checkpoint are not ${SHOWN_CHECKPOINT.join(', ')}`);
 }
 
-/** That what is said of a note, which this key signed, is what the note says. */
+/** Check that the members beside a note, which this key signed, agree with the note. */
 function checkSaid(checkpoint, { origin, size, root }, key) {
   const says = { origin, size, root: base64(root), vkey: verifierKey(origin, key) };
   for (const [name, value] of Object.entries(says)) {
@@ -658,7 +667,7 @@ function checkSaid(checkpoint, { origin, size, root }, key) {
   }
 }
 
-/** That a checkpoint which was kept elsewhere is of this log, and signed by one of its keys. */
+/** Check that a checkpoint which was kept elsewhere belongs to this log, and that one of its keys signed it. */
 async function checkKept(note, log, keys, ring) {
   check(isOf(note, log), 'the checkpoint that was kept belongs to another log');
   const signed = await Promise.all(keys.map(({ kid }) => isNoteSigned(note, kid, ring)));
@@ -685,7 +694,7 @@ function readNote(checkpoint) {
   return { text, origin, size, root, signatures };
 }
 
-/** Whether the key signed the note; null if no signature claims that. Those of others are passed over. */
+/** Whether the key signed the note; null if no signature claims that. It ignores signatures of others. */
 async function isNoteSigned({ text, origin, signatures }, kid, ring) {
   const named = keyHash(origin, ring.bytes(kid));
   const claims = signatures.filter(({ name, bytes }) => name === origin && hex(bytes.subarray(0, 4)) === named);
@@ -694,7 +703,7 @@ async function isNoteSigned({ text, origin, signatures }, kid, ring) {
   return !right.includes(false);
 }
 
-/** The note in the JSON of a checkpoint, a proof, an export or an answer; other text is a note as it is. */
+/** The note in the JSON of a checkpoint, a proof, an export or an answer. Other text is returned as it is. */
 function noteIn(text) {
   if (!/^\s*[{"]/.test(text)) return text;
   let value = JSON.parse(text);
@@ -707,13 +716,13 @@ function noteIn(text) {
   return value;
 }
 
-/** A note whose line ends, and the white space around it, were changed by an editor, a shell or a mail. */
+/** A note with its original line ends and white space, which an editor, a shell or a mail may have changed. */
 function tidied(note) {
   const lines = note.split(/\r\n|\r|\n/).map((line) => line.trimEnd());
   return `${lines.join('\n').replace(/^\n+|\n+$/g, '')}\n`;
 }
 
-/** Of signed-note, by whose name and key it calls the signer: 8 hex digits. */
+/** The key hash of signed-note, which names the signer by name and key: 8 hex digits. */
 const keyHash = (name, key) => hex(sha256(joined(encoder.encode(`${name}\n\x01`), key))).slice(0, 8);
 
 const verifierKey = (name, key) => `${name}+${keyHash(name, key)}+${base64(joined(Uint8Array.of(1), key))}`;
@@ -721,7 +730,7 @@ const verifierKey = (name, key) => `${name}+${keyHash(name, key)}+${base64(joine
 /** RFC 6962, section 2.1, over leaves that are hashes already. */
 class Tree {
   size = 0;
-  #roots = []; // of the full subtrees: at [n], where bit n of size is set, the root of 2^n leaves
+  #roots = []; // the roots of the full subtrees: at [n], if bit n of size is set, the root of 2^n leaves
 
   add(leaf) {
     let [node, level] = [leaf, 0];
@@ -740,7 +749,7 @@ const parent = (left, right) => sha256(joined(left, right), 1);
 
 const half = (number) => Math.floor(number / 2); // shifts end at 32 bits
 
-/** The first ancestor that is a right child, or the edge: a proof has no hash where nothing stands on the right. */
+/** The first ancestor that is a right child, or the edge: a proof has no hash if nothing is on the right. */
 function upToRight(at, last) {
   while (at % 2 === 0 && at > 0) [at, last] = [half(at), half(last)];
   return [at, last];
@@ -791,7 +800,7 @@ function isExtended(early, late, proof) {
 const BOM = [0xef, 0xbb, 0xbf];
 const AS_UTF8 = 'save it as UTF-8';
 
-/** How files begin that are no JSON, what they are, and what helps. */
+/** How other kinds of files begin, what they are, and the remedy. */
 const KINDS = [
   [[0xff, 0xfe, 0, 0], `is text in UTF-32; ${AS_UTF8}`],
   [[0, 0, 0xfe, 0xff], `is text in UTF-32; ${AS_UTF8}`],
@@ -807,7 +816,7 @@ const KINDS = [
 
 const begins = (bytes, start) => start.every((octet, at) => bytes[at] === octet);
 
-/** The bytes of the text, decompressed, without a byte order mark; any other input as it is. */
+/** The bytes of the text, decompressed, without a byte order mark. Any other input is returned as it is. */
 async function opened(input) {
   if (typeof input === 'string') return input.replace(/^\uFEFF/, '');
   if (!(input instanceof Uint8Array)) return input;
@@ -825,7 +834,7 @@ async function gunzipped(bytes) {
   }
 }
 
-/** Why a value is neither an export nor a proof, however broken; null if it is one. */
+/** Why a value is neither an export nor a proof; null if it is one, even a broken one. */
 function other(value) {
   if (!isRecord(value)) return 'is JSON, but not an object; exports and proofs are objects';
   const has = (name) => Object.hasOwn(value, name);
@@ -846,7 +855,7 @@ function checkEach(record, names, test, otherwise) {
   for (const name of names) if (!test(record[name])) throw new Broken(`its ${name} ${otherwise}`);
 }
 
-/** What the input says, and of a text how many members each of its `events` has there; null where it is no text. */
+/** The value of the input, and how many members each of its `events` has in the text; null if it is no text. */
 function parsed(input) {
   let [value, bytes] = [input, null];
   try {
@@ -864,9 +873,11 @@ function parsed(input) {
 }
 
 /**
- * How many members JSON text has, however often a name stands there: in each element of the list `events` of the
- * outermost object, if it has one, and outside of that. JSON.parse keeps the last of equal names, other readers the
- * first, so none may stand twice (I-JSON, RFC 7493, section 2.3).
+ * How many members JSON text has, counting a name each time it stands there: in each element of the list `events` of the
+ * outermost object, if it has one, and outside of that.
+ *
+ * JSON.parse keeps the last of equal names, other readers the first, so none may stand twice (I-JSON, RFC 7493, section
+ * 2.3).
  */
 function writtenMembers(bytes, hasEvents) {
   const inEvents = [];
@@ -902,7 +913,7 @@ function writtenMembers(bytes, hasEvents) {
   return { outside, inEvents };
 }
 
-/** How many members a value has, at any depth, but for what is in `except`. Not by recursion: strangers nest deep. */
+/** How many members a value has, at any depth, except in `except`. Without recursion, because strangers nest deep. */
 function members(value, except = null) {
   let count = 0;
   const open = [value];
@@ -928,7 +939,7 @@ function hasExactly(value, names) {
   return Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name));
 }
 
-/** RFC 8785. Throws Broken for what JSON.parse lets through and JCS does not hold. */
+/** JCS (RFC 8785). Throws Broken for a value that JSON.parse accepts but JCS cannot express. */
 function canonical(value, depth) {
   if (typeof value === 'string') return quoted(value);
   if (typeof value === 'number') return numeral(value);
@@ -955,7 +966,7 @@ function quoted(text) {
 function numeral(value) {
   check(Number.isFinite(value), 'it has a number beyond a double');
   const text = String(value);
-  // Readers may differ on what a larger integer is; from 1e21 on the text has an exponent and is no integer.
+  // Readers may differ on a larger integer. From 1e21 on the text has an exponent, so it is no integer.
   const safe = !Number.isInteger(value) || Number.isSafeInteger(value) || text.includes('e');
   check(safe, 'it has an integer beyond 2^53-1');
   return text;
@@ -963,7 +974,7 @@ function numeral(value) {
 
 // Keys and signatures.
 
-/** Keys by kid. Each is made once. */
+/** Keys by kid. Each is imported once. */
 class Keyring {
   #bytes = new Map();
   #keys = new Map();
@@ -1061,7 +1072,7 @@ function unbase58(text) {
   return Uint8Array.from(digits.slice(4).match(/../g), (octet) => parseInt(octet, 16));
 }
 
-/** So that a platform without Ed25519 is not taken for a log whose signatures are wrong. */
+/** Throws if the platform has no Ed25519, so that this is not reported as wrong signatures. */
 async function needEd25519() {
   try {
     await imported(unbase58('6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw')); // RFC 8032, section 7.1, test 1
@@ -1075,7 +1086,7 @@ async function needEd25519() {
 const SEXTET = new Uint8Array(128).fill(255);
 for (const [value, digit] of [...DIGITS64].entries()) SEXTET[digit.charCodeAt(0)] = value;
 
-/** The bytes of base64 that re-encodes to itself; null for any other. */
+/** The bytes of base64 that encodes to the same text again; null for any other text. */
 function fromBase64(text) {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   const digits = text.length - padding;
@@ -1113,7 +1124,7 @@ function joined(left, right) {
   return bytes;
 }
 
-// SHA-256 (FIPS 180-4). WebCrypto's answers later, and once for each event and node of the tree that is too late.
+// SHA-256 (FIPS 180-4). WebCrypto's is asynchronous, which is too slow for one call for each event and node of the tree.
 
 const PRIMES = [];
 for (let n = 2; PRIMES.length < 64; n += 1) if (PRIMES.every((prime) => n % prime)) PRIMES.push(n);
@@ -1124,7 +1135,7 @@ const schedule = new Int32Array(64);
 const state = new Int32Array(8);
 let block = new Uint8Array(1 << 16);
 
-/** 32 bytes: the hash of a text (as UTF-8) or of bytes, behind the octet `prefix` if there is one. */
+/** The hash of a text (as UTF-8) or of bytes, after the octet `prefix` if there is one: 32 bytes. */
 function sha256(input, prefix) {
   const start = prefix === undefined ? 0 : 1;
   const most = input.length * (typeof input === 'string' ? 3 : 1) + 80;
@@ -1195,19 +1206,22 @@ function compress(start) {
 
 const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] FILE|URL
 
-FILE is an export in JSON, the proof of one event, or a consistency proof, which needs --checkpoint. URL is where one is
-had, or where a ledger is: /events/export is then added to it. The token of the ledger is read from the environment:
-SYNAP_TOKEN. With --node it has to be that node's (did:key:z…): anyone can sign a log of their own. With --checkpoint the
-log has to begin with all that this checkpoint, kept elsewhere, covers. An export of a part of the log needs --consistency
-then: the consistency proof from that checkpoint to the one in the export. With --audit the log's audit is checked as
-well, against what the log says of it: pages of GET /audit, one on each line.`;
+FILE is an export in JSON, the proof of one event, or a consistency proof, which needs --checkpoint. URL is the address
+of one of these, or of a ledger, to which /events/export is added. The environment variable SYNAP_TOKEN has the token of
+the ledger.
+
+--node         The node whose log it must be (did:key:z…). Anyone can sign a log of their own.
+--checkpoint   A file with a checkpoint that was kept elsewhere. The log must begin with all events that it covers.
+--consistency  A file with the consistency proof from that checkpoint to the one in the export. It is needed if the
+               export is only a part of the log.
+--audit        A file with pages of GET /audit, one on each line. It must agree with what the log says of the audit.`;
 
 const NOT_PINNED =
   'not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…';
 
 /**
- * The exit code: 0 verified, 1 broken, 2 not read, 3 verified but for breaks, lost events, unconfirmed or kept bodies, or
- * an audit of which the log does not tell.
+ * The exit code. 0: verified. 1: broken. 2: not read. 3: verified, except for breaks, lost events, unconfirmed or kept
+ * bodies, or an audit that the log does not cover.
  */
 async function command(args, { env, stdout, stderr }) {
   const options = {};
@@ -1276,7 +1290,7 @@ async function command(args, { env, stdout, stderr }) {
   return breaks.length || lost.length || unconfirmed.length || kept.length ? 3 : 0;
 }
 
-/** What is said of an option that does not fit to the evidence; null if all fit. */
+/** The message for an option that does not fit the evidence; null if all fit. */
 function misplacedOption(kind, { checkpoint, consistency }, audit) {
   if (kind === 'proof' && checkpoint !== undefined) {
     return '--checkpoint is for an export or a consistency proof, not for the proof of one event.';

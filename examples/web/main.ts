@@ -55,7 +55,7 @@ function start(): void {
   serverName.textContent = new URL(address).host
   api = connect(address, token.value)
   say(empty, '')
-  list.ariaBusy = 'true' // what is listed is not news: it is not read out
+  list.ariaBusy = 'true' // assistive technology does not read the list out, because it is not new
   const stop = follow(api, {
     listed(page) {
       page.events.forEach(show)
@@ -107,7 +107,7 @@ async function showOlder(): Promise<void> {
     page.events.forEach(show)
     setCursor(page.nextCursor)
   } catch (error) {
-    if (!signal.aborted) say(failure, `Older notes are not to be had now. ${(error as Error).message}`)
+    if (!signal.aborted) say(failure, `Older notes cannot be loaded now. ${(error as Error).message}`)
   } finally {
     older.disabled = false
     setTimeout(() => (list.ariaBusy = 'false'))

@@ -69,7 +69,7 @@ def test_an_answer_of_a_proxy_is_recognised(package: Path, server: Server) -> No
     requests, message = _case(package, "proxied", server)
 
     assert requests == 2
-    assert message == "HTTP 502 without an answer of the server: a proxy or another server answered"
+    assert message == "HTTP 502, but not from a Synap server: a proxy or another server answered"
 
 
 def test_the_wrong_transformer_is_reported(package: Path, server: Server) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Writes the TypeScript contract of a server, or says whether a written one is still the server's.
+// Writes the TypeScript contract of a server, or checks whether a file is still the server's contract.
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 
@@ -21,7 +21,7 @@ async function main() {
     return 0
   }
   const written = await readFile(file, 'utf8').catch((error) => {
-    throw new Failure(`${file} cannot be read (${error.code}); leave --check out to write it`)
+    throw new Failure(`${file} cannot be read (${error.code}); omit --check to write it`)
   })
   if (written === served) return 0
   process.stdout.write(`${file} is not the contract of ${url}. Write it again with: synap-contract ${url} -o ${file}\n`)
@@ -70,7 +70,7 @@ function difference(mine, theirs) {
   return marked.map(([mark, line], place) => (shown[place] ? `${mark} ${line}\n` : shown[place - 1] ? '  …\n' : '')).join('')
 }
 
-/** Both texts in one, line by line, with as many lines in common as there can be. */
+/** Both texts in one, line by line, with as many common lines as possible. */
 function compared(mine, theirs) {
   const common = Array.from({ length: mine.length + 1 }, () => new Uint32Array(theirs.length + 1))
   for (let i = mine.length - 1; i >= 0; i--) {

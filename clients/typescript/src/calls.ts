@@ -10,7 +10,7 @@ type Answer<TRouter extends AnyTRPCRouter> = OperationResultEnvelope<unknown, TR
 
 const WRITES = ['events.log', 'events.logBatch']
 
-/** Gives each call the key, renews the key once if it is refused, and repeats what may be repeated `retries` times. */
+/** Gives each call the key, renews a rejected key once, and repeats up to `retries` times the calls that may be repeated. */
 export function callsLink<TRouter extends AnyTRPCRouter>(tokens: Tokens, retries: number): TRPCLink<TRouter> {
   return () =>
     ({ op, next }) =>

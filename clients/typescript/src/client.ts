@@ -17,22 +17,22 @@ import { type Transformer, type Wire, wireOf } from './wire.js'
 
 /** How to reach a server. */
 export type SynapOptions<TRouter extends AnyTRPCRouter> = {
-  /** The server's address, such as `https://events.example.org`; empty for the page's own. */
+  /** The address of the server, such as `https://events.example.org`; empty for the page's own. */
   url: string
   /**
    * Returns a key. It is called when the first call or stream needs one, and again after the server has refused that
    * key, so it should fetch or make a new one each time. A rejection fails the call; a stream asks again later.
    */
   token: () => string | Promise<string>
-  /** How streams come; calls go by HTTP. Default: `sse`. */
+  /** The transport of streams; calls always use HTTP. Default: `sse`. */
   transport?: 'sse' | 'ws'
   /** The workspace to act in. Default: the first one of the key. */
   workspace?: string
-  /** How often a read, or a write of events, is repeated that got no answer. Default: 3. */
+  /** How often a read, or a write of events, is repeated if it gets no answer. Default: 3. */
   retries?: number
-  /** For runtimes without one of their own, or to look at requests. */
+  /** A `fetch` for runtimes without one, or to observe requests. */
   fetch?: typeof fetch
-  /** For runtimes without one of their own, such as node 20. */
+  /** A `WebSocket` for runtimes without one, such as node 20. */
   WebSocket?: typeof WebSocket
 } & TransformerOption<TRouter>
 
@@ -40,25 +40,25 @@ type TransformerOption<TRouter extends AnyTRPCRouter> =
   TRouter['_def']['_config']['$types']['transformer'] extends false
     ? { transformer?: undefined }
     : {
-        /** superjson, as the server's `SYNAP_TRANSFORMER` says. */
+        /** superjson, if the server's `SYNAP_TRANSFORMER` is superjson. */
         transformer: Transformer
       }
 
 /** The server's largest batch. */
 const MAX_BATCH_CALLS = 100
-/** Of a batch. Proxies and content networks take 8 KiB for the request line by default. */
+/** The longest URL of a batch. Proxies and content networks accept 8 KiB for the request line by default. */
 const LONGEST_URL = 6_000
-/** An input of a query, encoded, that goes alone and in a body. */
+/** A query with a longer encoded input goes alone, and by POST. */
 const LARGE_QUERY = 4_000
-/** An input of a mutation that goes alone: so 100 smaller ones stay below the server's 8 MiB for a body. */
+/** A mutation with a larger input goes alone, so that 100 smaller ones stay below the server's 8 MiB for a body. */
 const LARGE_MUTATION = 65_536
 
 /**
  * A tRPC client of a server, with the links that it needs.
  *
- * Calls of one tick share a request. A call that got no answer is repeated if that cannot do anything twice: reads, and
- * `events.log` and `events.logBatch`, whose events get their ids here. A key that has ended is renewed with `token`; no
- * caller notices. Streams resume behind the last event, over server-sent events or WebSocket.
+ * Calls of one tick share a request. It repeats a call that got no answer if the call cannot take effect twice: reads,
+ * and `events.log` and `events.logBatch`, whose events get their ids here. It renews a key that has ended with `token`,
+ * unnoticed by callers. Streams resume after the last event, over server-sent events or WebSocket.
  */
 export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions<TRouter>): TRPCClient<TRouter> {
   const { workspace, transport = 'sse', retries = 3 } = options
@@ -96,7 +96,7 @@ interface Target {
   headers: (token: string) => Record<string, string>
 }
 
-/** Sends calls: those of one tick in batches, large ones alone and by POST. */
+/** Sends the calls of one tick in batches, and large calls alone, by POST. */
 function requestsLink<TRouter extends AnyTRPCRouter>(
   { url, fetch, headers, wire }: Target,
   transformer: Transformer | undefined,

@@ -2,7 +2,7 @@
 export const SOURCES = ['api', 'automation', 'sync', 'migration', 'system', 'intelligence'] as const
 export type Source = (typeof SOURCES)[number]
 
-/** What a key may be allowed. */
+/** The scopes that a key may have. */
 export const SCOPES = [
   'events:read',
   'events:read-own',
@@ -41,7 +41,7 @@ export const ERROR_CODES = [
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** The values of `error.data.code`: tRPC's names. */
+/** The values of `error.data.code`, which are tRPC's names. */
 export const TRPC_CODES = [
   'BAD_REQUEST',
   'CONFLICT',

@@ -25,13 +25,13 @@ export function isUnauthorized(error: unknown): boolean {
   return failureData(error)?.code === 'UNAUTHORIZED'
 }
 
-/** Whether the same call may succeed later: nobody answered, or the server answered that it cannot now. */
+/** Whether the same call may succeed later: nothing answered, or the server cannot do it now. */
 export function mayPass(error: unknown): boolean {
   const status = failureData(error)?.httpStatus
   return status === undefined || status >= 500 || status === 429 || status === 408
 }
 
-/** The error with a sentence that names the cause, where the client's own does not. */
+/** The error, with a sentence that names the cause if the client's own sentence does not. */
 export function explained(error: unknown): Error {
   if (!(error instanceof TRPCClientError)) return TRPCClientError.from(error as Error)
   if (error.data) return error
@@ -39,21 +39,21 @@ export function explained(error: unknown): Error {
   return isForeign ? new TRPCClientError(TRANSFORMERS, { cause: error }) : error
 }
 
-/** The answer, if it is the server's own. Throws for others, such as a page of a proxy. */
+/** The answer, if the server sent it. Throws for other answers, such as a page of a proxy. */
 export function ours(response: Response, kind: string): Response {
   if (response.headers.get('content-type')?.startsWith(kind)) return response
   const { status } = response
-  throw new TRPCClientError(`HTTP ${status} without an answer of the server: a proxy or another server answered`)
+  throw new TRPCClientError(`HTTP ${status}, but not from a Synap server: a proxy or another server answered`)
 }
 
-/** How long to wait after so many failures: twice as long each time, up to 10 s, and never all clients at once. */
+/** How long to wait after so many failures: twice as long each time, up to 10 s, with jitter. */
 export function delayAfter(failures: number, error: unknown): number {
   const asked = (failureData(error)?.retryAfterSeconds ?? 0) * 1000
   const wait = Math.min(LONGEST_MS, FIRST_MS * 2 ** failures)
   return Math.max(asked, wait * (0.5 + Math.random() / 2))
 }
 
-/** Wait, but no longer than until the browser is online again or the signal aborts. */
+/** Wait, or until the browser is online again or the signal aborts. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = new AbortController()

@@ -23,34 +23,34 @@ export type PageOf<TClient extends EventsClient> = Awaited<ReturnType<TClient['e
 /** An event of this client. */
 export type EventOf<TClient extends EventsClient> = PageOf<TClient>['events'][number]
 
-/** Which events to follow: all members must hold. */
+/** Which events to follow. All members must match. */
 export type FilterOf<TClient extends EventsClient> = Omit<
   Given<Parameters<TClient['events']['stream']['subscribe']>[0]>,
   'start' | 'lastEventId' | 'markers'
 >
 
-/** `lost` comes back by itself; `refused` is the end. */
+/** After `lost` the client reconnects by itself; after `refused` it does not. */
 export type FollowState = 'connecting' | 'live' | 'lost' | 'refused'
 
-/** Where to begin, and whom to tell. */
+/** Where to begin, and the functions to call. */
 export interface FollowOptions<TClient extends EventsClient> {
   /**
-   * `now`, `beginning`, behind an event (its id), behind a cursor, or from a time on. With `{ newest: 20 }` the newest
-   * events are listed first. With a page that was listed by the same filter, behind the page.
+   * `now`, `beginning`, a time, or the id of an event or a cursor after which to begin. With `{ newest: 20 }` the newest
+   * events are listed first. With a page of the same filter, it begins after the newest event of the page.
    */
   from: 'now' | 'beginning' | (string & {}) | { newest: number } | PageOf<TClient>
   /** Called with each event once, in the order of the log. */
   onEvent(event: EventOf<TClient>): void
-  /** Called with the list of `{ newest }`, for its `nextCursor`. Its events then do not come by `onEvent`. */
+  /** Called with the list of `{ newest }`. `onEvent` is then not called for the events of the list. */
   onPage?(page: PageOf<TClient>): void
-  /** Called with each change, and with the error that is the reason for it. */
+  /** Called with each change of the state, and with the error that caused it. */
   onState?(state: FollowState, error?: Error): void
 }
 
 /**
- * Follow the events that match, from any place on, with no gap and none twice. Returns how to stop.
+ * Follow the events that match, from any place, each exactly once. Returns a function that stops it.
  *
- * Lost connections and keys that end are renewed; `onState` says so.
+ * It reconnects after a lost connection, and renews keys that end; `onState` reports both.
  */
 export function follow<TClient extends EventsClient>(
   client: TClient,
@@ -70,7 +70,7 @@ export function follow<TClient extends EventsClient>(
 
 type Tell = (state: FollowState, error?: Error) => void
 
-/** Where the stream begins: behind the list, if one is wanted. */
+/** Where the stream begins: after the list, if there is one. */
 async function begin<TClient extends EventsClient>(
   client: TClient,
   filter: FilterOf<TClient>,
@@ -87,12 +87,12 @@ async function begin<TClient extends EventsClient>(
   return behind(page)
 }
 
-/** What comes after a page of the newest events; what comes after an empty one matches from the beginning on. */
+/** The place after a page of the newest events. After an empty page it is the beginning of the log. */
 function behind(page: EventPageLike): string {
   return page.events[0]?.id ?? 'beginning'
 }
 
-/** The newest events, asked for until they come; undefined if nobody waits any longer. */
+/** The newest events, requested until they arrive; undefined if nobody waits any longer. */
 async function list<TClient extends EventsClient>(
   client: TClient,
   input: object,

@@ -1,4 +1,4 @@
-/** A new id for an event: a UUID of version 7, whose order is that of time. Works on pages without HTTPS as well. */
+/** A new id for an event: a UUID of version 7, which sorts by time. It also works on pages without HTTPS. */
 export function newEventId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   new DataView(bytes.buffer).setBigUint64(0, (BigInt(Date.now()) << 16n) | BigInt((bytes[6]! << 8) | bytes[7]!))

@@ -1,10 +1,10 @@
-/** What a list asks for. */
+/** The filter of a list. */
 export type Wanted = Record<string, unknown>
 
 /**
- * Whether a page can tell that an event is one of a list: by plain members.
+ * Whether an event belongs to a list, as far as a page can tell: by the plain members of the filter.
  *
- * A `filter` and times are the server's to judge; the caller of such a list waits for it.
+ * Only the server can judge a `filter` and times; a list with these waits for the server.
  */
 export function meets(event: object, wanted: Wanted): boolean {
   const has = event as Record<string, unknown>
@@ -19,7 +19,7 @@ export function meets(event: object, wanted: Wanted): boolean {
 
 const PLAIN = new Set(['source', 'subjectId', 'correlationId', 'causationId', 'userId'])
 
-/** A `*` in a pattern stands for one segment of a type; as the last one for one or more; alone for every type. */
+/** A `*` in a pattern stands for one segment of a type; at the end for one or more; by itself for every type. */
 function matches(type: string, pattern: string): boolean {
   const segments = type.split('.')
   const wanted = pattern.split('.')

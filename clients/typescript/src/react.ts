@@ -12,15 +12,15 @@ import { type EventOf, type EventsClient, type FilterOf, follow, type FollowStat
 import { newEventId } from './ids.js'
 import { meets, type Wanted } from './meets.js'
 
-/** A client that can log events as well. */
+/** A client that can also log events. */
 export interface LoggingClient extends EventsClient {
   events: EventsClient['events'] & { log: { mutate(input: any, options?: any): Promise<any> } }
 }
 
-/** What `useLogEvent` takes. */
+/** The input of `useLogEvent`. */
 export type DraftOf<TClient extends LoggingClient> = Parameters<TClient['events']['log']['mutate']>[0]
 
-/** An event of a list; `pending` while the server has not answered that it is logged. */
+/** An event of a list. It is `pending` until the server has confirmed that it is logged. */
 export type ListedEvent<TClient extends EventsClient> = EventOf<TClient> & { pending?: true }
 
 const LISTS = ['synap', 'events', 'list'] as const
@@ -29,18 +29,18 @@ const LOGS = ['synap', 'events', 'log'] as const
 const DEFAULT_LIMIT = 100
 const FLUSH_MS = 50
 
-/** Of a list. */
+/** The options of a list. */
 export interface ListOptions<TClient extends EventsClient> {
   /** Events in a page. Default: 100. */
   limit?: number
-  /** The first page, if the server that renders this component has listed it: by the same filter and `limit`. */
+  /** The first page, if the server that renders this component has listed it with the same filter and `limit`. */
   initialPage?: PageOf<TClient>
 }
 
 /**
  * The events that match, newest first, page after page: TanStack's infinite query, and its `events` of all pages.
  *
- * An event that `useLogEvent` logs is among them at once, `pending`.
+ * It shows an event that `useLogEvent` logs at once, as `pending`.
  */
 export function useEvents<TClient extends EventsClient>(
   client: TClient,
@@ -51,9 +51,9 @@ export function useEvents<TClient extends EventsClient>(
 }
 
 /**
- * The same, and every event that is logged from then on, as it is logged. `state` says how the stream is.
+ * Like `useEvents`, and shows every event that is logged later, as it is logged. `state` is the state of the stream.
  *
- * The list and the stream join without a gap. What the stream brings stays until the component is unmounted.
+ * The list and the stream join without a gap. Events from the stream stay until the component is unmounted.
  */
 export function useLiveEvents<TClient extends EventsClient>(
   client: TClient,
@@ -79,7 +79,7 @@ export function useLiveEvents<TClient extends EventsClient>(
 }
 
 interface Tail<TClient extends EventsClient> {
-  /** The filter that the events are of. */
+  /** The filter of the events. */
   of: string
   events: EventOf<TClient>[]
   state: FollowState
@@ -88,7 +88,7 @@ interface Tail<TClient extends EventsClient> {
 
 const NOTHING = { events: [] as never[], state: 'connecting' as const, error: null }
 
-/** Follow from a page on. Events that come close together are shown together: each render may cost milliseconds. */
+/** Follow the log after a page. Events that come close together are shown together: a render may cost milliseconds. */
 function followed<TClient extends EventsClient>(
   client: TClient,
   filter: FilterOf<TClient>,
@@ -118,7 +118,7 @@ function followed<TClient extends EventsClient>(
 }
 
 /**
- * Logs an event: TanStack's mutation. Lists that it belongs to show it at once, as `pending`.
+ * TanStack's mutation that logs an event. Lists to which the event belongs show it at once, as `pending`.
  *
  * Lists with a `filter`, `from` or `to` show it when the server has logged it. `toFieldErrors(error)` is for the form.
  */
@@ -173,7 +173,7 @@ function useList<TClient extends EventsClient>(
   return { ...query, events }
 }
 
-/** The events that this page logs or has logged, and that the list has. */
+/** The events that this page is logging or has logged, and that belong to the list. */
 function useLogged<TClient extends EventsClient>(filter: FilterOf<TClient>): ListedEvent<TClient>[] {
   const states = useMutationState({
     filters: { mutationKey: LOGS, predicate: ({ state }) => state.status === 'pending' || state.status === 'success' },
@@ -183,13 +183,13 @@ function useLogged<TClient extends EventsClient>(filter: FilterOf<TClient>): Lis
   return useMemo(() => states.filter((event) => meets(event as object, JSON.parse(key) as Wanted)), [states, key])
 }
 
-/** An event as it will probably be. The server alone knows its place, its hash and whose key it was. */
+/** An event as it will probably be. Only the server knows its place, its hash and its user. */
 function optimistic({ draft, id, at }: Named<LoggingClient>): object {
   const last = { timestamp: at, seq: Number.MAX_SAFE_INTEGER, hash: '', pending: true }
   return { version: 'v1', userId: '', source: 'api', ...(draft as object), id, ...last }
 }
 
-/** Both lists in one, newest first. What is in both is there once; what is logged replaces what was pending. */
+/** Both lists in one, newest first. An event of both is there once; a logged event replaces the pending one. */
 function merged<TEvent extends { id: string; seq: number; pending?: true }>(
   some: TEvent[],
   others: TEvent[],

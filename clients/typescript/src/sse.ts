@@ -12,7 +12,7 @@ export interface SseOptions {
   longestUrl: number
 }
 
-/** Streams by server-sent events, read with `fetch`: unlike `EventSource` it sends the key in a header. */
+/** Streams over server-sent events, read with `fetch`, which can send the key in a header; `EventSource` cannot. */
 export function sse(options: SseOptions): Transport {
   return async (asked, heard, signal) => {
     const ending = new AbortController()
@@ -48,7 +48,7 @@ async function refusal(wire: Wire, response: Response): Promise<Error> {
   return errorOf(wire, ((await response.json()) as { error: unknown }).error)
 }
 
-/** Read events until the stream ends. A long silence means that the connection is dead, although nobody says so. */
+/** Read events until the stream ends. After a long silence the connection counts as dead. */
 async function read(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   heard: Heard,

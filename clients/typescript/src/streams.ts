@@ -12,10 +12,10 @@ export interface Asked {
   token: string
 }
 
-/** What an attempt brings. */
+/** The functions that an attempt calls. */
 export interface Heard {
   opened(): void
-  /** A value, with the id to resume behind; a marker has none. */
+  /** A value, with the id after which to resume; a marker has none. */
   value(data: unknown, id: string | undefined): void
 }
 
@@ -29,7 +29,7 @@ interface Listener {
 }
 
 /**
- * Serves subscriptions. A lost stream is opened again behind the last value, with a new key if the old one has ended.
+ * Serves subscriptions. It reopens a lost stream after the last value, with a new key if the old one has ended.
  *
  * A stream that begins "now" asks the server for a marker, whose cursor says where "now" was. So it can resume there
  * even if it was lost before its first event.
@@ -123,7 +123,7 @@ async function follow(
   }
 }
 
-/** The input, with markers if it names no place to begin; and whether the caller did not ask for them. */
+/** The input, with markers if it names no place to begin, and whether to hide them from the caller. */
 function placed(input: Record<string, unknown>): { input: Record<string, unknown>; hidesMarkers: boolean } {
   const isKnown = [input['lastEventId'], input['after'], input['start'] === 'now' ? null : input['start']].some(
     (place) => (place ?? null) !== null,
@@ -132,7 +132,7 @@ function placed(input: Record<string, unknown>): { input: Record<string, unknown
   return { input: { ...input, markers: true }, hidesMarkers: true }
 }
 
-/** What a listener throws is its page's to see; the stream goes on. */
+/** An error that a listener throws goes to its page; the stream continues. */
 function shielded(tell: () => void): void {
   try {
     tell()

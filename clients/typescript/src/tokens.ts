@@ -1,16 +1,16 @@
-/** The key in use. It is asked for when it is first needed, and again after the server has refused it. */
+/** The key in use. It is requested when it is first needed, and again after the server has rejected it. */
 export class Tokens {
   #token: string | undefined
   #asking: Promise<string> | undefined
 
   constructor(private readonly ask: () => string | Promise<string>) {}
 
-  /** The key, asked for once by all who wait for it. Rejects as `ask` does; the next call then asks again. */
+  /** The key. All callers that wait share one request. It rejects as `ask` does; the next call then asks again. */
   async get(): Promise<string> {
     return this.#token ?? (this.#asking ??= this.#renew())
   }
 
-  /** The server refused this key. A newer one stays. */
+  /** Forget this key, which the server rejected. A newer key stays. */
   refuse(token: string): void {
     if (this.#token === token) this.#token = undefined
   }

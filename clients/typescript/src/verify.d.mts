@@ -1,9 +1,9 @@
 /** Judges exports, proofs and audits of a log in the page itself. Needs Ed25519: Chrome 137, Firefox 129, Safari 17. */
 
-/** The text, its bytes, or what `JSON.parse` made of it. */
+/** The text, its bytes, or the object that `JSON.parse` returned. */
 export type Judged = string | Uint8Array | object
 
-/** What is wrong; `seq` is null if it is wrong as a whole. */
+/** What is wrong. `seq` is null if it is the input as a whole. */
 export interface Fault {
   seq: number | null
   message: string
@@ -11,7 +11,7 @@ export interface Fault {
 
 export interface Verdict {
   kind: 'bundle' | 'proof' | 'consistency'
-  /** Null where nothing could be read. */
+  /** Null if nothing could be read. */
   log: string | null
   /** The DID of the install that signed it. Compare it with the one that you know. */
   node: string | null
@@ -22,17 +22,17 @@ export interface Verdict {
   size: number | null
   /** Null if everything verifies. */
   broken: Fault | null
-  /** What it is, if it is no export or proof at all. */
+  /** What the input is, if it is no export or proof. */
   unreadable?: string
   /** Rotations of the signing key that the old key did not sign. */
   breaks: { seq: number | null; kid_old: string; kid_new: string; rotated_at: string }[]
   /** Losses that an administrator accepted. */
   lost: { seq: number; size: number; root: string }[]
-  /** The ends of audits that the log tells of, for `verifyAudit`. */
+  /** The ends of audits that the log names, for `verifyAudit`. */
   tips: Tip[]
-  /** The events whose bodies are missing without an erasure that says so. */
+  /** The seqs of events whose bodies are missing, and whose erasure is not in this part. */
   unconfirmed: number[]
-  /** The events whose bodies are here although an erasure names them. */
+  /** The seqs of events whose bodies are here although they were erased. */
   kept: number[]
 }
 
@@ -46,19 +46,19 @@ export interface Tip {
 
 export interface Options {
   progress?: (done: number, total: number) => void
-  /** The text of an earlier checkpoint that was kept: the log must extend it. */
+  /** The text of an earlier checkpoint that was kept. The log must extend it. */
   checkpoint?: string
   /** A consistency proof from that checkpoint to the one in the export. */
   consistency?: Judged
 }
 
-/** Whether an export is what its install signed. */
+/** Checks whether an export is what its install signed. */
 export function verifyBundle(bundle: Judged, options?: Options): Promise<Verdict>
-/** Whether one event is in its log. */
+/** Checks whether one event is in its log. */
 export function verifyProof(proof: Judged): Promise<Verdict>
-/** Whether a log extends a kept checkpoint. */
+/** Checks whether a log extends a kept checkpoint. */
 export function verifyConsistency(proof: Judged, options?: Pick<Options, 'checkpoint'>): Promise<Verdict>
-/** The same of any of them. */
+/** Checks an export or either proof; `kind` says which it was. */
 export function verify(any: Judged, options?: Options): Promise<Verdict>
 
 export interface Checkpoint {
@@ -67,11 +67,11 @@ export interface Checkpoint {
   root: Uint8Array
 }
 
-/** What a checkpoint says. Throws if the text is none; its signatures are not checked. */
+/** The contents of a checkpoint. Throws if the text is no checkpoint. It does not check the signatures. */
 export function parseCheckpoint(text: string): Checkpoint
-/** What a consistency proof says. Rejects if it is none; nothing is checked. */
+/** The contents of a consistency proof. Rejects if the input is none. It checks nothing. */
 export function parseConsistency(input: Judged): Promise<object>
-/** `covered` is the last entry that the log tells of; null if it tells of none. */
+/** `covered` is the last entry that the log covers; null if it covers none. */
 export interface AuditVerdict {
   log: string
   count: number
@@ -81,7 +81,7 @@ export interface AuditVerdict {
   broken: Fault | null
 }
 
-/** Whether an audit is what its log says of it. */
+/** Checks whether an audit agrees with its log. */
 export function verifyAudit(
   input: string | Uint8Array,
   about: { log: string; tips: Tip[] },

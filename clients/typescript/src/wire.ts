@@ -7,10 +7,10 @@ interface Coder {
   deserialize(value: any): unknown
 }
 
-/** The same as the server's `SYNAP_TRANSFORMER`: superjson, or what has its two functions. */
+/** The transformer of the server's `SYNAP_TRANSFORMER`: superjson, or an object with its two functions. */
 export type Transformer = Coder | { input: Coder; output: Coder }
 
-/** How values travel. */
+/** How values are written and read. */
 export interface Wire {
   encode(input: unknown): unknown
   decode(output: any): any

@@ -20,7 +20,7 @@ interface Stream {
   end(error?: Error): void
 }
 
-/** Streams over WebSocket: all that have the same key share a socket. */
+/** Streams over WebSocket. All streams with the same key share a socket. */
 export function ws(options: SocketOptions): Transport {
   let socket: Socket | undefined
   return (asked, heard, signal) =>
@@ -58,7 +58,7 @@ class Socket {
     return this.token === token && this.#ended === undefined
   }
 
-  /** Open a stream; returns how to stop it. */
+  /** Open a stream. Returns a function that stops it. */
   add(stream: Stream): () => void {
     const id = ++this.#lastId
     this.#streams.set(id, stream)
@@ -111,7 +111,7 @@ class Socket {
     else if (type === 'stopped') this.#take(id)?.end()
     else {
       const value = this.options.wire.decode(data)
-      // A marker has a place as well, but only what is tracked is wrapped with its id.
+      // A marker has a place too, but only a tracked value is wrapped with its id.
       if (value?.id === place) stream.heard.value(value.data, place)
       else stream.heard.value(value, undefined)
     }
@@ -123,7 +123,7 @@ class Socket {
     return stream
   }
 
-  /** A socket that does not answer is dead, although nobody says so. */
+  /** A socket that does not answer counts as dead. */
   #ping(): void {
     if (this.#isSilent) return this.#end(new Error(`Nothing came for ${PING_MS} ms`))
     this.#isSilent = true
@@ -141,7 +141,7 @@ class Socket {
   }
 }
 
-/** The error of a socket that closed without a word: with 1008 the server says that the key has ended. */
+/** The error of a socket that closed without a message. With 1008 the key has ended. */
 function closed(code: number): Error {
   if (code !== POLICY) return new Error(`The socket closed (${code})`)
   const data = { code: 'UNAUTHORIZED', httpStatus: 401 }

@@ -1,4 +1,4 @@
-"""The client for an event loop: the methods of `Synap`, to be awaited. For one loop, and not for a forked child."""
+"""The client for an event loop: the methods of `Synap`, to be awaited. For one loop, and not for forked children."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable

@@ -1,4 +1,4 @@
-"""The client that waits for its answers. For any number of threads, and after a fork also for the child."""
+"""The client that waits for its answers. Any number of threads may share it, and after a fork also the child."""
 
 import os
 import time
@@ -135,7 +135,7 @@ class Synap:
         return self.send(calls.trace(event_id, limit, depth))
 
     def call(self, name: str, input: object = None, *, retry: bool = False) -> Any:
-        """Call any procedure by name. Its input and output have the types of JSON.
+        """Call any procedure by name. Its input and output are JSON values.
 
         It is only retried if the first attempt certainly did nothing. With `retry` it is also retried if the outcome is
         unknown: use that for queries, and for mutations that may be done twice.

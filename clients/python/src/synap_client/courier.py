@@ -113,7 +113,7 @@ class Outbox:
 
     @property
     def put_count(self) -> int:
-        """The number of events that were put, as an argument of `has_settled`."""
+        """How many events were put, as an argument of `has_settled`."""
         return 0 if self._own is None else self._own.count
 
     def has_settled(self, count: int) -> bool:
@@ -212,7 +212,7 @@ class Outbox:
     def fail(self, error: Exception) -> None:
         """Note that events wait although no call failed: the application did, for example when asked for a token."""
         if self.last_error is None:
-            logger.error("events wait, because sending them failed", exc_info=error)
+            logger.error("events wait, because an error prevents sending them", exc_info=error)
         self.last_error = SynapError(f"sending failed: {type(error).__name__}: {error}")
 
     def close(self) -> None:

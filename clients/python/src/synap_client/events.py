@@ -1,4 +1,4 @@
-"""The Structs of the server's contract in Python: what is sent, and what is returned.
+"""The Structs of the server's contract in Python: what you send, and what the server returns.
 
 Instants are `datetime`s with an offset, ids are text. Members of an answer that are not declared here are ignored, so
 that a newer server does not break an older client.

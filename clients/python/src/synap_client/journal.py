@@ -25,7 +25,7 @@ class Damaged:
     def keep(self, content: bytes, where: Path) -> None:
         """Store a line that was found in `where`."""
         append_to(self._path, content + b"\n")
-        logger.warning("a line in %s is no whole event; it is kept in %s", where, self._path)
+        logger.warning("a line in %s is not a complete event; it is kept in %s", where, self._path)
 
 
 class Journal:
@@ -60,7 +60,7 @@ class Journal:
             if self._closed:
                 raise SpoolError("the recorder is closed")
             if self._within:
-                raise SpoolError("the event was logged by what interrupted the writing of another, in the same thread")
+                raise SpoolError("a signal handler logged the event while its own thread was writing another one")
             self._within = True
             try:
                 if self._fd is None or 0 < self._offset > self._segment_bytes - len(line):
@@ -122,7 +122,7 @@ class Journal:
             self._sync_to(end)
 
     def close(self) -> None:
-        """Unlock the journal for other recorders. An empty one is removed."""
+        """Unlock the journal for other recorders. It removes an empty journal."""
         is_empty = self.is_empty
         with self._writing:
             if self._closed:

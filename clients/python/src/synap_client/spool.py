@@ -5,7 +5,7 @@
       lock
       00000001.events    a line for each event: eight hex digits of CRC-32, a space, the event as JSON
       place              the segment and offset up to which events were sent
-    rejected.ndjson      events that the server refuses for good, with the reasons
+    rejected.ndjson      events that the server rejects permanently, with the reasons
     damaged              lines that are not events, as they were found
 
 `log` writes an event to the file, with one write, before it returns. So the event outlives the process, however that
@@ -41,7 +41,7 @@ STALE_SECONDS = 60.0
 
 
 class Rejected(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event that the server refuses, and why. `error` is the name of the failure's class."""
+    """An event that the server rejects, and why. `error` is the name of the failure's class."""
 
     event: dict[str, object]
     error: str
@@ -121,7 +121,7 @@ class Spool:
                     shutil.rmtree(path)
 
     def reject(self, rejected: Rejected) -> None:
-        """Store a refused event durably."""
+        """Store a rejected event durably."""
         append_to(self.directory / "rejected.ndjson", msgspec.json.encode(rejected) + b"\n")
 
     def size_beside(self, own: Journal | None) -> int:

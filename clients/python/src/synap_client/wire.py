@@ -341,7 +341,7 @@ _PLAIN = {
 
 def _foreign(status: int, headers: Mapping[str, str]) -> errors.SynapError:
     """The failure in an answer that is not the server's own, such as a proxy's."""
-    message = f"answered with HTTP {status} and no error of the server's own"
+    message = f"answered with HTTP {status}, but not with an error of a Synap server"
     after = headers.get("retry-after", "")
     seconds = float(after) if after.isascii() and after.isdigit() else 1.0
     match status:
@@ -361,5 +361,5 @@ def _foreign(status: int, headers: Mapping[str, str]) -> errors.SynapError:
 
 def _check_token(token: str) -> str:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("the token is empty, or has characters that no token has")
+        raise ValueError("the token is not valid: it must be printable ASCII without spaces")
     return token

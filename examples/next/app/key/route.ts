@@ -8,6 +8,6 @@ export async function POST(): Promise<Response> {
     const key = await server.keys.create.mutate({ scopes: ['events:read', 'events:write'], expiresInSeconds: seconds })
     return new Response(key.token, { headers: { 'cache-control': 'no-store' } })
   } catch {
-    return new Response('no key can be had now', { status: 503 })
+    return new Response('no key is available now', { status: 503 })
   }
 }
