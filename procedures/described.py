@@ -18,8 +18,8 @@ from schemas.issues import is_struct, unwrap
 from schemas.metadata import BUILT_IN, metadata_struct
 
 EVERY_CALLS: tuple[type[errors.ProcedureError], ...] = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
-"""The errors that any call may raise before it runs: the key is not valid, it lacks the scope or the workspace, or the
-workspace does not exist."""
+"""The errors that any call may raise before it runs: the key is not valid or lacks the scope or the workspace, or there
+is no such workspace."""
 
 
 def procedures_described(procedures: Mapping[str, Procedure]) -> list[DescribedProcedure]:

@@ -23,8 +23,8 @@ Bound = Literal["depth", "limit"]
 class TraceEvent(Input, frozen=True, kw_only=True):
     """The event to begin with, by its UUID or its ledger id `evt_<hash>`, and how far to go.
 
-    The answer has at most `limit` other events (default 200). They are at most `depth` steps of causation away
-    (default 64).
+    The answer has at most `limit` other events (default 200). They are at most `depth` steps of causation away (default
+    64).
     """
 
     event_id: EventName

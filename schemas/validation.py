@@ -24,10 +24,10 @@ class ToldSubscription(Output, frozen=True, kw_only=True):
 class Validation(Output, frozen=True, kw_only=True):
     """What `events.log` would do with an event. If the event is not `valid`, `issues` has every reason.
 
-    `sentBytes` is the size of the event as it was sent, at most `maxBytes` if valid; it is absent if the body could
-    not be read. The other members describe a valid event as the log would store it: canonical `data` and `metadata`,
-    their sizes in bytes of UTF-8, the user and the source. `stored` is true if the same event is stored already:
-    `events.log` would return that one and append nothing.
+    `sentBytes` is the size of the event as it was sent, at most `maxBytes` if valid; it is absent if the body could not
+    be read. The other members describe a valid event as the log would store it: canonical `data` and `metadata`, their
+    sizes in bytes, the user and the source. `stored` is true if the same event is stored already: `events.log` would
+    return that one and append nothing.
 
     `subscriptionCount` is how many webhooks would receive the event; it is absent if the key may only write.
     `subscriptions` are those that the key may manage; it is absent if the key lacks `subscriptions:manage`.

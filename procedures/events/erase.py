@@ -24,7 +24,7 @@ async def erase(wanted: EraseEvents, context: Context) -> Erased:
     that are already erased. A key that may read only its own user's events sees and erases only those.
 
     The server erases up to 1,000 events per transaction. The transaction also deletes their counters and the stored
-    answers of webhook receivers, logs an event `synap.event.erased` that names them, and adds an entry to the audit.
+    answers of webhook receivers. It logs an event `synap.event.erased` that names them, and adds an entry to the audit.
     If the call is interrupted, some of these transactions are complete; repeat it for the rest. Pending webhook
     deliveries send what remains of an erased event.
     """

@@ -13,8 +13,8 @@ from schemas.written import Written
 async def get(wanted: GetEvent, context: Context) -> Written[SynapEvent]:
     """Return one event of the workspace, by its UUID or its ledger id `evt_<hash>`.
 
-    NotFound also if the id has another form, if the event is in another workspace, or if it is another user's and the
-    key may read only its own user's events.
+    NotFound also if the id has another form or the event is in another workspace. A key that may read only its own
+    user's events gets NotFound for other users' events.
     """
     found = await context.services.reader.get(context.workspace, event_reference(wanted.event_id))
     if found is None or context.principal.reads_only not in {None, found.user_id}:

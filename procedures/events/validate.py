@@ -20,10 +20,10 @@ from schemas.validation import EventIssue, ToldSubscription, Validation
 async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
     """Return what `events.log` would do with an event: every error at once, or the event as stored. Changes nothing.
 
-    It accepts the input of `events.log`, and returns the errors of `events.log` in `issues`: invalid places, an event
-    that is too large, another user's `userId`, and an id that is stored with other content. It looks the id up only if
-    the rest is valid. It is a mutation, like `events.log`, so that callers change only the name. A key that may only
-    write does not see how many webhooks would receive the event. Only a key with `subscriptions:manage` sees which
+    It accepts the input of `events.log`, and returns the errors of `events.log` in `issues`. These are invalid places,
+    an event that is too large, another user's `userId`, and an id that is stored with other content. It looks the id up
+    only if the rest is valid. It is a mutation, like `events.log`, so that callers change only the name. A key that may
+    only write does not see how many webhooks would receive the event. Only a key with `subscriptions:manage` sees which
     ones.
     """
     errors: list[ProcedureError] = list(sent.errors)

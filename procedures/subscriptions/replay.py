@@ -17,9 +17,9 @@ NOWHERE = (0, -1)
 async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
     """Deliver one event again, or the matching events of a range, in their order, after the pending deliveries.
 
-    Each gets a new `deliverySeq`. A range spans at most 10,000 places of the log. A paused or disabled webhook gets
-    the events when it is resumed. RateLimited if more than 10,000 deliveries of the webhook wait for their first
-    attempt, or if nine replays of the workspace run or wait in this server process.
+    Each gets a new `deliverySeq`. A range spans at most 10,000 places of the log. A paused or disabled webhook gets the
+    events when it is resumed. RateLimited if more than 10,000 deliveries of the webhook wait for their first attempt.
+    RateLimited also if nine replays of the workspace run or wait in this server process.
     """
     webhooks, workspace, only_user = context.services.webhooks, context.workspace, context.principal.delivers_only
     subscriber = await webhooks.deliveries.subscriber(workspace, wanted.subscription_id, only_user)

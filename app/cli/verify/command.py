@@ -37,8 +37,8 @@ def verify(
     A ledger returns proofs that one event is in its log, or that the log extends an earlier checkpoint.
 
     Exit code 0: everything verifies. 1: something is broken. 2: there is no export or proof to read. 3: everything
-    verifies, except for what is printed. That is a lost key, accepted lost events, a missing body, a body that was
-    erased but is still here, or an audit that the log does not cover.
+    verifies, except for what is printed. That is a lost key, lost events, a missing body, an erased body that is still
+    here, or an audit that the log does not cover.
 
     Parameters
     ----------
