@@ -1,6 +1,5 @@
 """Describes procedures and metadata kinds to client developers, in words and in JSON Schema."""
 
-import re
 from collections.abc import Collection, Mapping
 from inspect import getdoc
 from itertools import islice
@@ -10,6 +9,7 @@ import msgspec
 
 from app.contract.json_schema import json_schemas, self_contained
 from app.contract.model import Way
+from app.contract.operation import published
 from app.contract.schema import DIALECT, Schema
 from procedures.procedure import Procedure
 from schemas import errors
@@ -86,15 +86,6 @@ def _described(procedures: Collection[Procedure]) -> tuple[list[DescribedProcedu
         )
         for each, pairs in types
     ], components
-
-
-def published(text: str) -> str:
-    """A docstring for callers: each name of an error class becomes the error's `data.reason`."""
-    return _CLASSES.sub(lambda found: f"`{_REASONS[found[0]]}`", text)
-
-
-_REASONS = {error.__name__: error.code for error in errors.ProcedureError.__subclasses__()}
-_CLASSES = re.compile(rf"\b({'|'.join(_REASONS)})\b")
 
 
 def types_of(procedure: Procedure) -> list[tuple[Any, Way]]:

@@ -1,5 +1,6 @@
 """The declaration of an operation. Documents are written from it; `procedures/procedure.py` adds how it runs."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -40,3 +41,12 @@ class Declaration(Struct, frozen=True, kw_only=True, eq=False):
     def summary(self) -> str:
         """The first line of the docstring."""
         return self.description.partition("\n")[0]
+
+
+def published(text: str) -> str:
+    """A docstring for callers: each name of an error class becomes the error's `data.reason`."""
+    return _CLASSES.sub(lambda found: f"`{_REASONS[found[0]]}`", text)
+
+
+_REASONS = {error.__name__: error.code for error in ProcedureError.__subclasses__()}
+_CLASSES = re.compile(rf"\b({'|'.join(_REASONS)})\b")

@@ -27,7 +27,7 @@ from inspect import getmembers, isclass
 from typing import Literal, get_args
 
 from app.contract.model import Model, Reference, Shape, Shared, Typed, Way, forms
-from app.contract.operation import Declaration, Kind
+from app.contract.operation import Declaration, Kind, published
 from app.contract.spelling import alternatives, comment, key, literals
 from app.contract.typescript_filters import NAMES, FilterTypes
 from app.contract.typescript_structs import Name, StructTypes
@@ -256,7 +256,7 @@ def _record(procedures: Mapping[str, Declaration], signature: Callable[[Declarat
 
 def _doc(procedure: Declaration) -> str:
     """What an editor shows at a call."""
-    doc = procedure.description
+    doc = published(procedure.description)
     if procedure.marker is not None:
         doc += f"\n\n{_HOW_TO_GET_MARKERS % procedure.marker.__name__}"
     return doc.strip()

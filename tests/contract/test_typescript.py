@@ -22,7 +22,7 @@ from procedures.context import Context
 from procedures.procedure import Procedure, Stream, mutation, query, subscription
 from procedures.registry import registry
 from schemas.base import Input, Instant, InstantText, Marker, Output, RawMetadata, Section, ShortText
-from schemas.errors import Conflict, InvalidInput
+from schemas.errors import Conflict, InvalidInput, ProcedureError
 from schemas.event import Source, StreamEvents
 from schemas.filter import Operator, Relation
 from schemas.metadata import metadata_struct
@@ -376,6 +376,15 @@ def test_a_docstring_cannot_end_its_comment() -> None:
     contract = typescript(LIGHT, transformer="none")
 
     assert "/** A lamp. *\\/ export const injected = 1; /* */\n" in contract
+
+
+def test_the_contract_names_failures_by_their_codes() -> None:
+    """Callers do not see the classes: they compare `data.reason`."""
+    contract = typescript(registry(), transformer="none")
+
+    assert "`invalid_input` if `start` is not a place of this log." in contract
+    for kind in ProcedureError.__subclasses__():
+        assert not re.search(rf"\b{kind.__name__}\b", contract), kind
 
 
 def test_an_input_without_fields_takes_no_field() -> None:

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Mapping
 from inspect import getdoc
 
+from app.contract.operation import published
 from app.contract.schema import Schema
 from app.surfaces.openapi.examples import UUID
 from app.surfaces.openapi.parts import Header, Parameter, Verbatim, parameter
-from procedures.described import published
 from procedures.procedure import Procedure
 
 DOORS = {
