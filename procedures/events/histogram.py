@@ -16,5 +16,5 @@ async def histogram(wanted: CountEvents, context: Context) -> Histogram:
     for something else. A key limited to its own user counts only that user's events, without erased ones.
     """
     if wanted.buckets is not None and wanted.bucket_seconds is not None:
-        raise InvalidInput([Issue("bucketSeconds", "cannot stand beside buckets; send one of them")])
+        raise InvalidInput([Issue("bucketSeconds", "must not be sent together with buckets; send only one of them")])
     return await context.services.histograms.count(context.workspace, wanted, context.principal.reads_only)
