@@ -20,8 +20,10 @@ from app.store.events.reader import EventReader
 from app.store.events.trace import CausalTree
 from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys
+from app.store.install.totals import Totals
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
+from app.telemetry.metrics import Board
 from schemas.principal import Principal
 
 
@@ -34,6 +36,8 @@ class Services(Struct, frozen=True, kw_only=True):
     causal_tree: CausalTree
     type_counts: TypeCounts
     histograms: Histograms
+    board: Board
+    totals: Totals
     feed: Feed
     keys: Keys
     ledger: Ledger

@@ -25,7 +25,6 @@ from app.server.shortcut import Shortcut
 from app.settings import Settings
 from app.store.install.install import head
 from app.store.install.secret import read_secret
-from app.store.install.totals import Totals
 from app.store.postgres.readiness import Readiness
 from app.surfaces.browse import browse_router
 from app.surfaces.console.door import console_router
@@ -97,7 +96,7 @@ def create_app(
         ]
     measures = MetricsDoor(
         board=process.board,
-        totals=Totals(process.database),
+        totals=process.services.totals,
         authenticator=authenticator,
         version=version("synap-events"),
     )

@@ -30,6 +30,7 @@ from app.store.events.trace import CausalTree
 from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys
 from app.store.install.rollback import Comparison
+from app.store.install.totals import Totals
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.tiles import Tiles
@@ -82,6 +83,8 @@ class Process:
             causal_tree=CausalTree(self.database),
             type_counts=TypeCounts(self.database),
             histograms=Histograms(self.database),
+            board=self.board,
+            totals=Totals(self.database),
             feed=self._feed,
             keys=Keys(self.database),
             ledger=ledger,

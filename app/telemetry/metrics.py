@@ -261,6 +261,23 @@ class Board:
 _decoder = msgspec.json.Decoder(Snapshot)
 
 
+def summed(snapshots: Sequence[Snapshot], instrument: Counter, *labels: str) -> float:
+    """The sum of a number over processes, for one combination of its labels."""
+    return sum(_numbers(snapshots, instrument, labels))
+
+
+def largest(snapshots: Sequence[Snapshot], instrument: Counter, *labels: str) -> float:
+    """The largest of a number of several processes, for one combination of its labels."""
+    return max(_numbers(snapshots, instrument, labels), default=0.0)
+
+
+def _numbers(snapshots: Sequence[Snapshot], instrument: Counter, labels: tuple[str, ...]) -> Iterator[float]:
+    for snapshot in snapshots:
+        for own, value in snapshot.values.get(instrument.name, []):
+            if tuple(own) == labels and not isinstance(value, list):
+                yield value
+
+
 def cumulative(instrument: Histogram, counts: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
     """A histogram's buckets in Prometheus's form, each including all smaller ones, and its sum."""
     buckets, below = [], 0.0

@@ -469,7 +469,6 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
     rotated = call("keys.rotate", {"keyId": made["id"], "graceSeconds": 5})
     yield "keys.rotate", rotated
     yield "keys.revoke", call("keys.revoke", {"keyId": rotated["id"]})
-    yield "keys.current", call("keys.current")
     yield "keys.list", call("keys.list", {"includeEnded": True})
     wanted = {"eventTypes": ["note.*"], "webhookUrl": "https://webhook.invalid/hook", "description": "d"}
     webhook = call("subscriptions.create", wanted | {"filter": {"data.title": "Hello"}})
@@ -491,9 +490,8 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
     yield "events.types", call("events.types", {"prefix": "note.", "limit": 1})
     yield "events.erase", call("events.erase", {"ids": [logged["id"]]})
     yield "events.get", call("events.get", {"eventId": logged["id"]})
-    yield "audit.list", call("audit.list")
-    yield "procedures.list", call("procedures.list")
-    yield "metadata.kinds", call("metadata.kinds")
+    for name in ("audit.list", "keys.current", "metadata.kinds", "metrics.current", "procedures.list"):
+        yield name, call(name)
 
 
 def test_every_output_validates(server: Server) -> None:

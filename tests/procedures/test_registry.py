@@ -69,6 +69,7 @@ def test_only_what_writes_is_a_mutation(name: str) -> None:
         ("keys.current", True),
         ("keys.list", True),
         ("metadata.kinds", True),
+        ("metrics.current", True),
         ("procedures.list", True),
         ("subscriptions.list", True),
         ("subscriptions.get", False),

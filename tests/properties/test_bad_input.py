@@ -134,6 +134,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "ledger.node": {},
     "ledger.proof": {"eventId": NOBODY},
     "ledger.stream": {"after": -1, "type": "note.*", "filter": FILTER, "lastEventId": None, "markers": True},
+    "metrics.current": {},
     "metadata.kinds": {},
     "procedures.list": {},
     "subscriptions.create": SUBSCRIPTION,

@@ -249,7 +249,8 @@ def test_results_of_a_developers_query_are_marked_too() -> None:
     quoting = {name for name, spec in tools(registry()).items() if spec.quotes}
 
     assert quoting == {tool_name(name) for name in OURS if registry()[name].kind is Kind.QUERY} - {
-        *("keys_current", "keys_list", "ledger_checkpoint", "ledger_consistency", "ledger_node", "metadata_kinds")
+        *("keys_current", "keys_list", "ledger_checkpoint", "ledger_consistency", "ledger_node", "metadata_kinds"),
+        "metrics_current",
     } | {"subscriptions_test"}
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from app.ledger.chain import NODE_LOG
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.backlog import JOIN_STATE, WITH_FIRST_OPEN
+from schemas.errors import Unavailable
 
 COUNT_WORKSPACES_AND_EVENTS = """
 SELECT count(*), coalesce(sum(seq + 1), 0)::bigint FROM event_tip JOIN workspace AS w ON w.id = workspace_id
@@ -40,6 +41,15 @@ SELECT greatest(0,
 """
 """How many events the slowest active subscription is behind its log."""
 
+MEASURE_DATABASE = """
+SELECT pg_database_size(current_database()), (SELECT sum(numbackends)::int FROM pg_stat_database),
+    current_setting('max_connections')::int
+"""
+"""The size of the database in bytes, the connections of its server, and how many it allows."""
+
+ANSWER_SECONDS = 5.0
+"""The time that the database may take. Prometheus waits for ten seconds, and otherwise gets no numbers at all."""
+
 
 class Standing(Struct, frozen=True):
     """The totals of an install."""
@@ -54,6 +64,10 @@ class Standing(Struct, frozen=True):
     """For how many seconds the oldest of these deliveries has been due."""
     behind: int
     """How many events the slowest active subscription is behind its log."""
+    database_bytes: int
+    connections: int
+    """How many connections the database server has, from all of its clients."""
+    max_connections: int
 
 
 class Totals:
@@ -70,19 +84,29 @@ class Totals:
             self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # nobody may wait
         return await asyncio.shield(self._asking)
 
+    async def standing_in_time(self) -> Standing | None:
+        """The current totals. None if the database does not answer within `ANSWER_SECONDS`."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self.standing()
+        except (Unavailable, TimeoutError):
+            return None
+
 
 async def _standing(database: Database) -> Standing:
-    owed, _, logs, subscriptions, behind = await database.atomic(
+    owed, _, logs, subscriptions, behind, measured = await database.atomic(
         [
             (COUNT_PENDING_DELIVERIES, {}),
             PLANNER_DECIDES,
             (COUNT_WORKSPACES_AND_EVENTS, {"node_log": NODE_LOG}),
             (COUNT_SUBSCRIPTIONS, {}),
             (COUNT_EVENTS_BEHIND, {}),
+            (MEASURE_DATABASE, {}),
         ]
     )
     [(pending, overdue_seconds)] = owed
     [(workspaces, events)] = logs
+    [(database_bytes, connections, max_connections)] = measured
     return Standing(
         workspaces=workspaces,
         events=events,
@@ -90,4 +114,7 @@ async def _standing(database: Database) -> Standing:
         pending=pending,
         overdue_seconds=overdue_seconds,
         behind=behind[0][0],
+        database_bytes=database_bytes,
+        connections=connections,
+        max_connections=max_connections,
     )
