@@ -103,6 +103,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Modules that register metadata kinds, event data and procedures, separated by commas."""
 
     @property
+    def url(self) -> str:
+        """The URL of the main listener."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def browser_url(self) -> str:
+        """The URL of the main listener for a browser on this machine: none opens an address that stands for all."""
+        return self.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+    @property
     def node_key_path(self) -> Path:
         """The path of the signing key."""
         return self.node_key_file or self.data_dir / "node.key"

@@ -9,6 +9,7 @@ from cyclopts import App
 
 from app.cli.administration import migrate
 from app.cli.arguments import UsageError
+from app.cli.console import console
 from app.cli.contract import contract
 from app.cli.cores import CoreError
 from app.cli.doctor.command import doctor
@@ -42,6 +43,7 @@ cli.command(serve)
 cli.command(migrate)
 cli.command(contract)
 cli.command(keys)
+cli.command(console)
 cli.command(workspaces)
 cli.command(node)
 cli.command(import_, name="import")

@@ -1,13 +1,16 @@
 """`synap serve`."""
 
 import errno
+import sys
 import time
 
 from app.cli.arguments import UsageError
+from app.cli.console import console_link
 from app.cli.ports import port_error, unusable
 from app.server.extensions import load_extensions
-from app.server.install import ready
+from app.server.install import ReadyInstall, ready
 from app.settings import Settings
+from app.store.install.install import connect
 
 PORT_SECONDS = 2.0
 """How long `synap serve` waits for a port that is in use."""
@@ -23,7 +26,15 @@ def serve() -> None:
     if settings.ledger_port:
         _check_port(settings, "LEDGER_PORT", settings.ledger_port)
     with ready(settings, serving=True) as install:
-        run(settings, install)
+        run(settings, install, console=_console(settings, install) if settings.console else None)
+
+
+def _console(settings: Settings, install: ReadyInstall) -> str:
+    """The address of the console. It signs in if it is printed to a terminal: other output is stored somewhere."""
+    if not sys.stdout.isatty():
+        return f"{settings.browser_url}/console"
+    with connect(install.database_url) as connection:
+        return console_link(settings.browser_url, connection)
 
 
 def _check_port(settings: Settings, name: str, port: int) -> None:

@@ -26,5 +26,5 @@ def openapi_contract(settings: Settings) -> dict[str, Any]:
         registry(),
         version=version("synap-events"),
         transformer=settings.transformer,
-        address=f"http://{settings.host}:{settings.port}",
+        address=settings.url,
     )

@@ -99,8 +99,8 @@ class Processes(MPServer):
             self._ssp, self._shd, self._sso = sockets
 
 
-def run(settings: Settings, install: ReadyInstall) -> None:
-    """Serve until interrupted."""
+def run(settings: Settings, install: ReadyInstall, *, console: str | None) -> None:
+    """Serve until interrupted. `console` is the address of the console to print, or None for no console."""
     server = Processes(
         "synap",
         address=settings.host,
@@ -120,7 +120,7 @@ def run(settings: Settings, install: ReadyInstall) -> None:
         backpressure=_connections(),
         workers_kill_timeout=STOP_SECONDS,
     )
-    threading.Thread(target=_announce, args=(settings,), daemon=True).start()
+    threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
     forks = multiprocessing.get_start_method() == "fork"
     with stop.before_end(_kill), stop.finishing(server.interrupt), nullcontext() if forks else held_back():
         server.serve(target_loader=partial(load_worker, settings=settings, install=install))
@@ -138,10 +138,9 @@ def _connections() -> int:
     return max_connections()
 
 
-def _announce(settings: Settings) -> None:
-    """Print the server's address once it answers."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{settings.port}"
+def _announce(settings: Settings, console: str | None) -> None:
+    """Print the server's addresses once it answers."""
+    url = settings.url
     for _ in range(300):
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own server
@@ -153,12 +152,11 @@ def _announce(settings: Settings) -> None:
     event = '{"type":"note.created","data":{"title":"Hello"}}'
     if settings.transformer == "superjson":
         event = f'{{"json":{event}}}'
-    ledger = f"The ledger is also at http://{host}:{settings.ledger_port}/v1.\n" if settings.ledger_port else ""
-    print(
-        f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.ts).\n{ledger}",
-        end="",
-        flush=True,
-    )
+    print(f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.ts).", flush=True)
+    if settings.ledger_port:
+        print(f"The ledger is also at {url.rpartition(':')[0]}:{settings.ledger_port}/v1.", flush=True)
+    if console is not None:
+        print(f"The console is at {console}", flush=True)
     if not settings.control_token_path.exists():
         return  # the first start was on another machine, or the file was moved
     token = shlex.quote(str(settings.control_token_path.absolute()))

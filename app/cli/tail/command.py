@@ -47,8 +47,7 @@ def tail(
         A file with a token. Default: the environment variable SYNAP_TOKEN, or on this machine the control token.
     """
     settings = Settings.from_environment()
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = url or f"http://{host}:{settings.port}"
+    url = url or settings.url
     token = read_token(token_file)
     if not token and is_local(url):
         with suppress(OSError, ValueError):
