@@ -214,7 +214,7 @@ def _leaf(schema: Schema, leaf: Any, way: Way) -> Schema:
 
 
 def _notes(meta: Meta | None) -> Meta | None:
-    """What is said about a type beside its limits."""
+    """The descriptions of a type, without its limits."""
     return meta and Meta(
         title=meta.title,
         description=meta.description,

@@ -1,10 +1,10 @@
-"""What travels as JSON, said once: the walk over Structs from which JSON Schema and TypeScript are printed.
+"""The only model of the JSON of the API: a walk over Structs, from which JSON Schema and TypeScript are printed.
 
-A Struct reads differently in each of four ways (`Way`), so the walk meets it as a pair of both: a `Reference`. Its
-`Shape` has its members in the order in which they are declared, each with what may stand there, whether it may be
-absent and whether it may be null. What a type looks like in print is the printers' business.
+A Struct has another form in each of four ways (`Way`), so the walk refers to a pair of both, a `Reference`. Its `Shape`
+has the members in the order of their declaration, each with its type, whether it may be absent and whether it may be
+null. The printers decide how a type is printed.
 
-Pure: it reads what is registered and nothing else, and the same types give the same shapes.
+It reads only what is registered, and the same types give the same shapes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ from schemas.metadata import metadata_struct
 
 
 class Way(StrEnum):
-    """Where a type stands. If a Struct stands in several ways, the value ends its name in all but the first."""
+    """How a type is used. If a Struct is used in several ways, its name ends with the value in all but the first."""
 
     OUTPUT = ""
     """The server returns it."""
@@ -91,12 +91,12 @@ Form = Reference | Shared | PrintedInstant | Choices | OneOf | Items | Entries |
 
 
 class Typed(Struct, frozen=True):
-    """What may stand in one place."""
+    """The type of one place."""
 
     form: Form
     way: Way
     null: bool
-    """Whether null may stand there too."""
+    """Whether null is also allowed there."""
     meta: Meta | None = None
     """The limits of the value, and what an error says about them."""
 
@@ -149,7 +149,7 @@ _MARKED: Mapping[str, Form] = {
     "order": Shared("EventOrderBy"),
     "instant": PrintedInstant(),
 }
-"""What stands where a member is marked as one of these shapes."""
+"""The form of a member that is marked as one of these shapes."""
 
 ANYTHING = (
     "a Struct, an Enum, a Literal, a union, a list, a set, a dict with text keys, str, int, float, bool, datetime or "
@@ -173,7 +173,7 @@ class Model:
         self.shape = cache(self._shape)
 
     def typed(self, wanted: Any, way: Way, place: str = "", *, null: bool | None = None) -> Typed:
-        """What may stand where a value of the type `wanted` stands; `null` overrides whether null may.
+        """The type of a place whose value is of the type `wanted`; `null` overrides whether null is allowed.
 
         Raises ValueError, in one sentence that begins with `place`, if the contract cannot express the type.
         """

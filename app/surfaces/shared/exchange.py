@@ -1,8 +1,8 @@
-"""One request over HTTP: what has not been read of its body, and how its answer is written.
+"""One HTTP request: the unread rest of its body, and the writing of its answer.
 
-A caller may be refused by the head of its request alone. Servers close a connection behind such an answer, and whoever
-is still sending may lose the answer with it. So the rest is read and dropped for as long as it keeps coming, within
-limits; beyond them the answer says that the connection ends.
+The head of a request may suffice to reject it. If the server closed the connection after that answer, a client that is
+still sending might lose the answer. So the rest of the body is read and dropped while it arrives, within limits. Beyond
+them, the answer says that the connection ends.
 """
 
 import asyncio
@@ -17,44 +17,46 @@ DROPPED_BYTES = 16 * 2**20
 DROPPED_SECONDS = 5.0
 
 PAUSE_SECONDS = 0.25
-"""How long a sender may pause before it is answered all the same."""
+"""How long a sender may pause before the server answers without the rest of its body."""
 
 PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-"""Headers of every answer that does not set them itself: nobody may keep an event, or guess that it is a page."""
+"""Headers of every answer that does not set them itself: no cache may store an event, and no browser may treat it as a
+page."""
 
 
 class Exchange:
-    """A request and its answer. `receive` and `send` stand before those of the server below.
+    """A request and its answer. Its `receive` and `send` wrap those of the HTTP server.
 
-    Every answer passes here, so there is one such object for each request, and not a layer for each thing it does.
+    Every answer passes through it, so one object for each request does all of this, instead of a layer for each task.
     """
 
     __slots__ = ("_has_head", "_is_read", "_is_sent", "_is_whole", "_left", "_receive", "_send", "_start", "has_begun")
 
     def __init__(self, scope: HTTPScope, receive: Receive, send: Send, *, has_head: bool) -> None:
-        """`has_head`: where GET is allowed, HEAD is too, which the routes do not know."""
+        """If `has_head`, HEAD is allowed wherever GET is. The routes themselves do not know HEAD."""
         headers = dict(scope["headers"])
         self._receive = receive
         self._send = send
         self._has_head = has_head
         self._left = declared_length(headers)
-        """Of the body; None if its head does not say how long it is."""
+        """The unread bytes of the body; None if the head does not declare its length."""
         self._is_sent = b"expect" not in headers
-        """Whether the body is on its way: who expects to be asked for it has not sent it."""
+        """Whether the client sends the body. A client that expects `100 Continue` has not sent it yet."""
         self._is_read = b"content-length" not in headers and b"transfer-encoding" not in headers
         self._is_whole = False
-        """Whether all of the answer is at hand. A stream's door writes it piece by piece itself."""
+        """Whether the whole answer is known. The door of a stream writes its answer piece by piece itself."""
         self._start: HTTPResponseStartEvent | None = None
-        """Of the answer, held back until it is known whether the connection goes on."""
+        """The beginning of the answer, held back until it is known whether the connection continues."""
         self.has_begun = False
-        """Whether the answer has."""
+        """Whether the answer has begun."""
 
     async def receive(self) -> HTTPReceiveMessage:
         """The next message of the request."""
         message: HTTPReceiveMessage = await self._receive()  # type: ignore[assignment] # no socket has this
         if message["type"] == "http.request" and self._left is not None:
             self._left -= len(message["body"])
-            # The server below tells of the end in a message of its own, which costs three threads a wake-up.
+            # The HTTP server reports the end in a separate message, which wakes three threads. The length makes that
+            # unnecessary.
             message["more_body"] = message["more_body"] and self._left > 0
         self._is_read = message["type"] != "http.request" or not message["more_body"]
         return message
@@ -88,7 +90,7 @@ class Exchange:
         self._start = start
 
     async def _send_body(self, message: HTTPResponseBodyEvent) -> None:
-        """Send what is large piece by piece, and what begins or ends the answer as the rest of the request lets it."""
+        """Send a large body piece by piece. Before the last message, the rest of the request is dropped."""
         is_last = not message.get("more_body", False)
         if is_last and not self._is_read and not await self._dropped() and self._start is not None:
             self._start["headers"] = [*self._start["headers"], (b"connection", b"close")]
@@ -101,7 +103,7 @@ class Exchange:
             await self._send(message)
 
     async def _dropped(self) -> bool:
-        """Read the rest of the request and drop it. Returns whether that came to its end."""
+        """Read and drop the rest of the request. Returns whether its end was reached."""
         dropped, ends_at = 0, asyncio.get_running_loop().time() + DROPPED_SECONDS
         try:
             while self._is_sent and not self._is_read and dropped < DROPPED_BYTES:
