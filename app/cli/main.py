@@ -98,5 +98,5 @@ def main() -> None:
 
 
 def _forget_output() -> None:
-    """Discard what is still in the buffer of standard output."""
+    """Discard the buffer of standard output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -209,7 +209,7 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 
 def _item(schema: Schema, place: int) -> Schema | bool:
-    """The schema of a place of an array; False if nothing may stand there."""
+    """The schema of a place of an array; False if the array has no such place."""
     placed: list[Schema] = schema.get("prefixItems", [])
     return placed[place] if place < len(placed) else schema.get("items", True)
 

@@ -108,7 +108,7 @@ class FilterSchemas:
         }
 
     def _condition(self, kind: FieldKind) -> Schema:
-        """What may stand at a field: a bare value, null, or operators."""
+        """The schema of a field's condition: a bare value, null, or operators."""
         values = [_VALUES[kind]] if kind in _VALUES else []
         return any_of([*values, self._ref(f"{kind.title()}Operators"), *self._nulls])
 

@@ -138,7 +138,7 @@ class _Printer:
         }
 
     def schema(self, typed: Typed) -> Schema:
-        """The schema of what may stand in one place."""
+        """The schema of the values of one place."""
         written = self._form(typed)
         if typed.way is Way.INPUT and "$ref" not in written and typed.said:
             written.setdefault("description", typed.said)

@@ -230,7 +230,7 @@ class Model:
         return TypedData(*CARRIERS[struct], {name: Reference(kind, kept) for name, kind in self._event_types.items()})
 
     def _form(self, bare: Any, meta: Meta | None, way: Way, place: str) -> Form:
-        """What stands on the wire, which for some types is not what Python holds."""
+        """The form of a value on the wire, which for some types differs from Python's."""
         extra = (meta and meta.extra) or {}
         shape = extra.get("shape", "")
         if shape == "metadata":
@@ -264,7 +264,7 @@ class Model:
 
 
 def forms(typed: Typed) -> Iterator[Form]:
-    """The form of a value, and those of what it holds."""
+    """Yield the form of a value, and the forms of the values in it."""
     yield typed.form
     match typed.form:
         case OneOf(members):
@@ -278,7 +278,7 @@ def forms(typed: Typed) -> Iterator[Form]:
 
 
 def _references(root: Typed | Reference) -> list[Reference]:
-    """What is referred to, without what that refers to."""
+    """The Structs that a type refers to directly."""
     if isinstance(root, Reference):
         return [root]
     return [form for form in forms(root) if isinstance(form, Reference)]

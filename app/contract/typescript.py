@@ -236,7 +236,7 @@ def _procedure_type(kind: Kind, wanted: str, answer: str) -> str:
 
 
 def _record(procedures: Mapping[str, Declaration], signature: Callable[[Declaration], str], indent: str) -> str:
-    """The router record of procedures by what is left of their names. An editor shows the docstring at each call."""
+    """The router record of procedures by the rest of their names. An editor shows the docstring at each call."""
     spaces: dict[str, dict[str, Declaration]] = {}
     for name, procedure in procedures.items():
         space, _, rest = name.partition(".")

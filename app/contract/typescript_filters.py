@@ -114,7 +114,7 @@ class FilterTypes:
         }
 
     def _test(self, field: Field) -> str:
-        """What may stand at a field: a bare value, null, or operators."""
+        """The type of a field's condition: a bare value, null, or operators."""
         values = literals(field.choices) or " | ".join(self._values[field.kind])
         parameter = f"<{values}>" if field.choices else ""
         return " | ".join([*([values] if values else []), "null", f"{field.kind.title()}Operators{parameter}"])

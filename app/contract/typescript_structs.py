@@ -80,12 +80,12 @@ class StructTypes:
                 raise ValueError(f"{struct.__module__}.{struct.__qualname__}: the name {name} is taken by {holder}")
 
     def spell(self, typed: Typed, name_of: Name) -> str:
-        """What may stand in one place."""
+        """The type of the values of one place."""
         text = self._form(typed.form, typed.way, name_of)
         return f"{text} | null" if typed.null else text
 
     def _body(self, reference: Reference, shape: Shape, name_of: Name) -> str:
-        """What stands behind the name of a declaration."""
+        """The text after the name of a declaration."""
         apart = {name for group in shape.alternatives for name in group}
         apart |= {shape.data.type_member, shape.data.data_member} if shape.data else set()
         lines = [f"{key(shape.tag[0])}: {json.dumps(shape.tag[1])};"] if shape.tag else []
@@ -158,7 +158,7 @@ def _needed(member: Member) -> Member:
 
 
 def _limits(member: Member) -> str:
-    """What the type of a member does not say: its limits, its units and its default."""
+    """The facts about a member that its type does not express: its limits, its units and its default."""
     said = [_limits_of(member.typed)]
     if isinstance(member.typed.form, Items) and (of_item := _limits_of(member.typed.form.item)):
         said.append(f"Each item: {of_item[0].lower()}{of_item[1:]}")

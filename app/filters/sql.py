@@ -101,7 +101,9 @@ KINDS = ("ai", "automation", "custom", "import", "sync")
 
 
 def kinds(column: str = "metadata") -> str:
-    """Which built-in kinds metadata may have (`has_kind`), a bit for each: what the index of kinds is sorted by.
+    """SQL of the built-in kinds that metadata may have (`has_kind`), a bit for each.
+
+    The index of kinds is sorted by it.
 
     It is written as PostgreSQL prints it.
     """

@@ -16,7 +16,8 @@ from schemas.jsontext import MAX_DEPTH, UNREADABLE, is_safe, read_json, refuse_l
 
 _ZERO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 16
-"""What a long number becomes by `_ZERO_DIGITS`: a fifth of the time of a regular expression."""
+"""The zeros that every long number contains after `_ZERO_DIGITS`. Searching for them takes a fifth of the time of a
+regular expression."""
 
 _BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
 

@@ -7,10 +7,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 
 class Shortcut:
-    """Calls the door at a mount, which is a route of the framework's like any other, without what stands before it.
+    """Calls the door at a mount, which is a normal route of the framework, without the framework's layers before it.
 
-    A door that answers everything itself needs none of that: of `events.get` it was a sixth. What a page of another
-    origin sends goes through the framework, which answers for CORS, and so does everything else.
+    A door that answers everything itself does not need them, and they took a sixth of the time of `events.get`.
+    Requests of pages of other origins go through the framework, which handles CORS, and so do all other paths.
     """
 
     def __init__(self, app: Litestar, mount: str) -> None:

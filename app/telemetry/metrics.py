@@ -142,7 +142,7 @@ INSTRUMENTS: tuple[Counter | Histogram, ...] = (
 
 
 class Snapshot(Struct, frozen=True):
-    """What one process has counted by when (in seconds since 1970), with its number. `values` is by instrument."""
+    """The counts of one process at a time (`at`, in seconds since 1970), with its number. `values` is by instrument."""
 
     number: int
     pid: int

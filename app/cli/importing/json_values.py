@@ -25,7 +25,7 @@ class Splitter(Protocol):
     """Takes text piece by piece, and returns the values in it."""
 
     unit: str
-    """What one value is called."""
+    """The word for one value."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The values that end in `chunk`. Raises SplitError."""

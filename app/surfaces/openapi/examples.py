@@ -186,7 +186,7 @@ class Examples:
         return _value(schema, member)
 
     def title(self, schema: Schema) -> str:
-        """What an answer is, in a line."""
+        """The description of an answer, in a line."""
         if schema.get("type") == "array":
             return f"A list. {self.title(schema['items'])}"
         schema = self._components.get(schema.get("$ref", "").rpartition("/")[2], schema)

@@ -196,5 +196,5 @@ def _sent_type(operation: RouteOperation[Any], sent: _Sent) -> Any:
 
 
 def _is_text_for(field: msgspec.structs.FieldInfo, wanted: msgspec.structs.FieldInfo) -> bool:
-    """Whether the text of a parameter stands for an object or a list of the input."""
+    """Whether the text of a parameter represents an object or a list of the input."""
     return unwrap(field.type)[0] is str and (get_origin(unwrap(wanted.type)[0]) in {list, dict})

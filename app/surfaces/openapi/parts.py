@@ -15,7 +15,7 @@ JSON = "application/json"
 
 @dataclass
 class Verbatim(spec.Schema):
-    """JSON that stands in the document as it is: a schema, or an example. The other classes would drop its nulls."""
+    """JSON that the document contains unchanged: a schema, or an example. The other classes would drop its nulls."""
 
     json: Any = None
 
@@ -86,7 +86,7 @@ class Parts:
         return Verbatim(json=value if as_sent is None else as_sent(value))
 
     def title(self, schema: Schema) -> str:
-        """What an answer is, in a line."""
+        """The description of an answer, in a line."""
         return self._examples.title(schema)
 
 

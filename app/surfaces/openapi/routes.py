@@ -15,7 +15,7 @@ from app.surfaces.shared.rest import routes
 
 
 def routes_alone() -> list[Route]:
-    """Every route of the main listener. Nothing stands behind them: they are read, never called."""
+    """Every route of the main listener. They have no implementation, because they are only read, never called."""
 
     @asgi("/stream")
     async def stream(scope: Scope, receive: Receive, send: Send) -> None: ...

@@ -35,7 +35,7 @@ Every procedure is also an operation over tRPC; the tags `trpc.…` list them by
 `/trpc/contract.ts`. A query is sent by POST, or by GET with its input as JSON in `input`. One request may have several
 calls (`?batch=1`, names separated by commas), and a WebSocket at `/trpc` carries every procedure. Any other method
 returns 405, and `Allow` names the accepted ones."""
-"""What the description says in addition if procedures are served."""
+"""The additional description if procedures are served."""
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
