@@ -76,7 +76,7 @@ def test_null_is_absent_in_a_review_too(reviewing: Server) -> None:
     ],
     ids=["6 stars", "no star", "text", "a half", "absent", "a verdict", "U+0000", "a flag", "snake case"],
 )
-def test_a_wrong_review_is_refused_like_the_built_in_kinds(
+def test_a_wrong_review_is_rejected_like_the_built_in_kinds(
     reviewing: Server, review: dict[str, Any], path: str, message: str
 ) -> None:
     response = _log(reviewing, review)

@@ -207,7 +207,7 @@ def test_only_write_as_logs_for_another_user(access: Access) -> None:
     assert access.call("ann", "events.get", {"eventId": logged["id"]}) == logged
 
 
-def test_revoked_key_is_refused_by_every_server_in_seconds(access: Access) -> None:
+def test_revoked_key_is_rejected_by_every_server_in_seconds(access: Access) -> None:
     key_id = access.tokens["revoked"].split("_")[1]
     for server in range(2):
         assert access.refused("revoked", "events.list", {}, server=server) is None

@@ -204,7 +204,7 @@ def test_a_long_url_passes(proxy: Proxy) -> None:
     assert len(answer.json()) == 100
 
 
-def test_the_server_itself_refuses_what_is_too_large(proxy: Proxy) -> None:
+def test_the_server_itself_rejects_what_is_too_large(proxy: Proxy) -> None:
     json_type = {"content-type": "application/json"}
     answer = proxy.request("POST", "/trpc/events.log", content=b" " * 8_388_609, headers=json_type)
 

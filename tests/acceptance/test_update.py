@@ -33,7 +33,7 @@ class _Readers:
             self.answers += [server.query("events.list", query).status_code for query in QUERIES]
 
 
-def test_a_migration_under_load_refuses_nobody(database_url: str, data_dir: Path) -> None:
+def test_a_migration_under_load_rejects_nobody(database_url: str, data_dir: Path) -> None:
     readers = _Readers()
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(data_dir, database_url=database_url)) for _ in range(2)]

@@ -66,7 +66,7 @@ def test_every_alteration_of_the_json_is_found_at_its_place() -> None:
 
 
 @needs_node
-def test_a_log_of_a_key_of_small_order_is_refused() -> None:
+def test_a_log_of_a_key_of_small_order_is_rejected() -> None:
     keys = [*hostile.NEUTRALS, *map(hostile.written, hostile.SMALL.values())]
 
     verdicts = verdicts_on(*(hostile.log_of(hostile.Forger(key)).events for key in keys))

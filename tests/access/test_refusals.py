@@ -89,7 +89,7 @@ def call(server: Server, name: str, value: Any) -> int:
     return (server.query if is_query else server.mutate)(name, value).status_code
 
 
-def test_refused_calls_are_in_the_audit_when_the_server_has_stopped(database_url: str, data_dir: Path) -> None:
+def test_rejected_calls_are_in_the_audit_when_the_server_has_stopped(database_url: str, data_dir: Path) -> None:
     with serving(data_dir, database_url=database_url) as server:
         key_id, reader = Keyed(server, database_url).key("events:read")
         for name, value in CALLS.items():

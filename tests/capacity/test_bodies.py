@@ -36,7 +36,7 @@ async def _admitted(bodies: Bodies, *requests: tuple[str, int]) -> list[bool]:
     ],
     ids=["what fits", "of one key", "of all", "one that is larger than all"],
 )
-def test_requests_beyond_the_limits_are_refused(requests: list[tuple[str, int]], admitted: list[bool]) -> None:
+def test_requests_beyond_the_limits_are_rejected(requests: list[tuple[str, int]], admitted: list[bool]) -> None:
     bodies = Bodies(100, 60, patience_seconds=0.01)
 
     assert asyncio.run(_admitted(bodies, *requests)) == admitted

@@ -26,7 +26,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("length", LENGTHS.values(), ids=list(LENGTHS))
 @pytest.mark.parametrize("path", SHAPES)
-def test_a_length_of_many_digits_is_refused(doors: Doors, path: str, length: str) -> None:
+def test_a_length_of_many_digits_is_rejected(doors: Doors, path: str, length: str) -> None:
     request_id = f"digits-{uuid4()}"
     head = (
         f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nx-request-id: {request_id}\r\n"
@@ -45,7 +45,7 @@ def test_a_length_of_many_digits_is_refused(doors: Doors, path: str, length: str
 
 @pytest.mark.parametrize("length", ["+2", "-2", "2 2", "1_0", "0x2", "2.0", "\u0662", "\u00b2", "", "9" * 20])
 @pytest.mark.parametrize("path", SHAPES)
-def test_a_length_that_is_no_number_is_refused(doors: Doors, path: str, length: str) -> None:
+def test_a_length_that_is_no_number_is_rejected(doors: Doors, path: str, length: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
 
     answer = spoken(doors.server.url, head.encode(), b"{}")

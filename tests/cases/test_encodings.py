@@ -67,7 +67,7 @@ def test_a_body_in_gzip_is_decoded(
 
 @door
 @pytest.mark.parametrize("coding", ["x-nonsense", "br", "deflate", "zstd", "gzip, x-nonsense", "gzip;q=1", "*", "a b"])
-def test_another_coding_is_refused(doors: Doors, path: str, headers: Pairs, body: bytes, coding: str) -> None:
+def test_another_coding_is_rejected(doors: Doors, path: str, headers: Pairs, body: bytes, coding: str) -> None:
     answer = doors.http("POST", path, [*headers, ("content-encoding", coding)], content=body)
 
     assert answer.status_code == 415, answer.text
@@ -87,7 +87,7 @@ BROKEN = {
 
 @door
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
-def test_what_is_not_gzip_is_refused(doors: Doors, path: str, headers: Pairs, body: bytes, broken: bytes) -> None:
+def test_what_is_not_gzip_is_rejected(doors: Doors, path: str, headers: Pairs, body: bytes, broken: bytes) -> None:
     assert body
 
     answer = doors.http("POST", path, [*headers, ("content-encoding", "gzip")], content=broken)
@@ -140,7 +140,7 @@ def test_a_body_of_an_unknown_caller_is_not_decoded(doors: Doors) -> None:
     assert answer.status_code == 401
 
 
-def test_a_transfer_coding_beside_chunked_is_refused(doors: Doors) -> None:
+def test_a_transfer_coding_beside_chunked_is_rejected(doors: Doors) -> None:
     for path, headers, _ in DOORS.values():
         lines = "".join(f"{name}: {value}\r\n" for name, value in [*doors.server.headers.items(), *headers])
         head = (
@@ -165,7 +165,9 @@ def test_json_may_say_that_it_is_utf8(doors: Doors, path: str, headers: Pairs, b
 
 @door
 @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "utf-7", "x-nonsense", "utf-8; charset=utf-16", ""])
-def test_json_in_another_charset_is_refused(doors: Doors, path: str, headers: Pairs, body: bytes, charset: str) -> None:
+def test_json_in_another_charset_is_rejected(
+    doors: Doors, path: str, headers: Pairs, body: bytes, charset: str
+) -> None:
     (name, kind), *rest = headers
 
     answer = doors.http("POST", path, [(name, f"{kind}; charset={charset}"), *rest], content=body)
@@ -216,7 +218,7 @@ def test_bytes_that_are_no_text_stay_bytes(doors: Doors, content_type: str, body
 
 
 @pytest.mark.parametrize("charset", ["x-nonsense", "rot13", "unicode_escape", "utf-8; charset=utf-16"])
-def test_a_charset_that_is_not_known_is_refused(doors: Doors, charset: str) -> None:
+def test_a_charset_that_is_not_known_is_rejected(doors: Doors, charset: str) -> None:
     headers = [*CLOUDEVENT, ("ce-id", "1"), ("content-type", f"text/plain; charset={charset}")]
 
     answer = doors.http("POST", "/v1/events", headers, content=b"x")

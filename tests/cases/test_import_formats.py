@@ -180,7 +180,7 @@ def test_a_splitter_gives_the_same_however_the_text_comes(size: int, indent: int
 
 
 @pytest.mark.parametrize("text", [b"[1", b'["', b"[[]", b"[1] 2", b"[1][2]", b"[]x"])
-def test_a_splitter_refuses_what_is_no_array(text: bytes) -> None:
+def test_a_splitter_rejects_what_is_no_array(text: bytes) -> None:
     values = splitter(text, 1000)
 
     with pytest.raises(SplitError):

@@ -86,7 +86,7 @@ def test_calls_in_a_version_that_a_handshake_agreed_on_are_answered(
 
 @pytest.mark.parametrize("header", ["2027-01-01", "draft", "2025-11-26", "x" * 999])
 @pytest.mark.parametrize("message", [LIST, CALL], ids=["list", "call"])
-def test_a_version_that_nobody_agreed_on_is_refused_with_those_that_are_known(
+def test_a_version_that_nobody_agreed_on_is_rejected_with_those_that_are_known(
     server: Server, message: dict[str, Any], header: str
 ) -> None:
     response = _post(server, message, ("MCP-Protocol-Version", header))

@@ -139,7 +139,7 @@ def test_superjson_hides_no_number(superjson_server: Server, meta: str) -> None:
 
 
 @pytest.mark.parametrize("literal", TOO_LONG.values(), ids=list(TOO_LONG))
-def test_an_imported_line_is_refused_by_its_place(literal: str) -> None:
+def test_an_imported_line_is_rejected_by_its_place(literal: str) -> None:
     lines = LineDrafts(Origin(workspace="w", name="n", user="u", max_event_bytes=100_000))
 
     made = lines.drafted(LinePiece(1, [f'{{"type":"case.number","data":{{"n":[{literal}]}}}}'.encode()]))
@@ -154,7 +154,7 @@ def test_who_writes_a_double_gets_one(literal: str) -> None:
 
 
 @given(st.integers())
-def test_an_integer_is_stored_as_it_was_sent_or_refused(number: int) -> None:
+def test_an_integer_is_stored_as_it_was_sent_or_rejected(number: int) -> None:
     try:
         stored = canonical(b"[%d]" % number, "data")
     except InvalidInput:

@@ -202,7 +202,7 @@ def test_a_tool_describes_the_data_of_registered_types(stretched: Server) -> Non
     ],
     ids=["trpc", "publish"],
 )
-def test_the_server_refuses_its_own_types_though_schemas_do_not(
+def test_the_server_rejects_its_own_types_though_schemas_do_not(
     server: Server, path: str, body: dict[str, Any]
 ) -> None:
     answer = web.post(f"{server.url}{path}", json=body, headers=server.headers, timeout=30)

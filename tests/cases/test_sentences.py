@@ -219,7 +219,7 @@ def test_the_error_for_no_instant_says_what_one_is(text: str) -> None:
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", fullmatch=True
     )
 )
-def test_every_refused_instant_has_a_reason_of_its_own(text: str) -> None:
+def test_every_rejected_instant_has_a_reason_of_its_own(text: str) -> None:
     try:
         msgspec.convert(text, Instant)
     except msgspec.ValidationError:

@@ -47,7 +47,7 @@ def _told(error: dict[str, Any]) -> str:
     return message
 
 
-def test_a_query_is_refused(mismatched: tuple[Server, Any, str]) -> None:
+def test_a_query_is_rejected(mismatched: tuple[Server, Any, str]) -> None:
     server, sent, sentence = mismatched
 
     response = server.query("events.list", sent)
@@ -56,7 +56,7 @@ def test_a_query_is_refused(mismatched: tuple[Server, Any, str]) -> None:
     assert _told(response.json()["error"]) == sentence
 
 
-def test_a_query_by_post_is_refused(mismatched: tuple[Server, Any, str]) -> None:
+def test_a_query_by_post_is_rejected(mismatched: tuple[Server, Any, str]) -> None:
     server, sent, sentence = mismatched
 
     response = server.mutate("events.list", sent)
@@ -64,7 +64,7 @@ def test_a_query_by_post_is_refused(mismatched: tuple[Server, Any, str]) -> None
     assert _told(response.json()["error"]) == sentence
 
 
-def test_each_call_of_a_batch_is_refused_by_itself(mismatched: tuple[Server, Any, str]) -> None:
+def test_each_call_of_a_batch_is_rejected_by_itself(mismatched: tuple[Server, Any, str]) -> None:
     server, sent, sentence = mismatched
     asked = quote(json.dumps({"0": sent}))
 
@@ -85,7 +85,7 @@ def test_a_mutation_stores_nothing(mismatched: tuple[Server, Any, str]) -> None:
     assert _told(response.json()["error"]) == sentence
 
 
-def test_a_stream_of_events_is_refused(mismatched: tuple[Server, Any, str]) -> None:
+def test_a_stream_of_events_is_rejected(mismatched: tuple[Server, Any, str]) -> None:
     server, sent, sentence = mismatched
     url = f"{server.url}/trpc/events.stream?input={quote(json.dumps(sent))}"
 
@@ -96,7 +96,7 @@ def test_a_stream_of_events_is_refused(mismatched: tuple[Server, Any, str]) -> N
 
 
 @pytest.mark.parametrize(("method", "path"), [("query", "events.list"), ("subscription", "events.stream")])
-def test_a_socket_refuses_the_call(mismatched: tuple[Server, Any, str], method: str, path: str) -> None:
+def test_a_socket_rejects_the_call(mismatched: tuple[Server, Any, str], method: str, path: str) -> None:
     server, sent, sentence = mismatched
     message = {"id": 1, "method": method, "params": {"path": path, "input": sent}}
 

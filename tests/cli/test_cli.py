@@ -455,14 +455,14 @@ def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
     assert sentence == "SYNAP_DATABASE_URL must be a URL that begins with postgresql://."
 
 
-def test_a_database_that_refuses_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_one_sentence(tmp_path: Path) -> None:
     sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=NOWHERE))
 
     assert sentence.startswith("The database cannot be reached: ")
     assert "Connection refused" in sentence
 
 
-def test_a_foreign_key_is_refused(tmp_path: Path, database_url: str) -> None:
+def test_a_foreign_key_is_rejected(tmp_path: Path, database_url: str) -> None:
     with serving(tmp_path / "first", database_url=database_url) as server:
         assert server.mutate("events.log", EVENT).status_code == 200
     (tmp_path / "data").mkdir()

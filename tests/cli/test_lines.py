@@ -66,7 +66,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("line", "paths"), REFUSED.values(), ids=list(REFUSED))
-def test_a_line_that_is_no_event_is_refused_with_every_place(line: bytes, paths: list[str]) -> None:
+def test_a_line_that_is_no_event_is_rejected_with_every_place(line: bytes, paths: list[str]) -> None:
     made = _drafted(NOTE, line, NOTE)
 
     assert made.numbers == [1, 3]
@@ -75,7 +75,7 @@ def test_a_line_that_is_no_event_is_refused_with_every_place(line: bytes, paths:
     assert {issue.path for issue in refused.issues} >= set(paths)
 
 
-def test_what_a_server_answered_is_refused_by_what_it_made() -> None:
+def test_what_a_server_answered_is_rejected_by_what_it_made() -> None:
     answered = b'{"type":"a.b","data":{},"version":"v1","timestamp":"2026-01-01T00:00:00Z","seq":1,"hash":"sha256:00"}'
 
     (refused,) = _drafted(answered).refused

@@ -48,7 +48,7 @@ def _as_the_role_that_serves(owner: str) -> str:
 
 
 @pytest.mark.parametrize("login", [_as_its_owner, _as_the_role_that_serves])
-def test_a_restore_is_refused_and_then_accepted(
+def test_a_restore_is_rejected_and_then_accepted(
     database_url: str, postgres_url: str, tmp_path: Path, login: Any
 ) -> None:
     data, url = tmp_path / "data", login(database_url)

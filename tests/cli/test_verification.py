@@ -258,7 +258,7 @@ def test_the_export_of_a_ledger_is_found(given: str, url: str) -> None:
     assert export_url(f"{url}{'&' if '?' in url else '?'}log=a", "b-1") == f"{url}{'&' if '?' in url else '?'}log=b-1"
 
 
-def test_the_log_of_another_node_is_refused(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_of_another_node_is_rejected(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _verify(str(bundle), "--node", f"did:key:{NODE_KEY}") == 0
     assert capsys.readouterr().err == ""
     assert _verify(str(bundle), "--node", "did:key:z6MkiaMbhXHNA4eJVCCj8dbzKzTgYDKf6crKgHVHid1F1WCT") == 1

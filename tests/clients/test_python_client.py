@@ -224,7 +224,7 @@ def test_conflict_has_the_stored_hash(client: Synap) -> None:
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), "\ud800", object()], ids=["nan", "inf", "surrogate", "object"]
 )
-def test_what_json_cannot_hold_is_refused_before_it_is_sent(client: Synap, value: object) -> None:
+def test_what_json_cannot_hold_is_rejected_before_it_is_sent(client: Synap, value: object) -> None:
     with pytest.raises(InvalidInput):
         client.log("note.created", {"deep": [{"value": value}], "none": None})
 
@@ -251,7 +251,7 @@ def test_nobody_listens() -> None:
         ("http://x", "é"),
     ],
 )
-def test_urls_and_tokens_that_cannot_be_are_refused_at_once(url: str, token: str) -> None:
+def test_urls_and_tokens_that_cannot_be_are_rejected_at_once(url: str, token: str) -> None:
     with pytest.raises(ValueError, match=r"URL|token") as raised:
         Synap(url, token)
 
@@ -479,7 +479,7 @@ def test_a_client_of_the_other_transformer_gets_a_clear_error(
         Synap(server.url, server.token, transformer="json")  # type: ignore[arg-type]
 
 
-def test_a_stream_that_is_refused_says_why(client: Synap) -> None:
+def test_a_stream_that_is_rejected_says_why(client: Synap) -> None:
     with pytest.raises(InvalidInput):
         next(client.stream("nowhere"))
     with pytest.raises(Unauthorized):
@@ -623,7 +623,7 @@ def test_an_agent_logs_a_chain_with_its_reasons(client: Synap) -> None:
     }
 
 
-def test_a_tool_whose_answer_is_no_json_is_refused_as_any_event(client: Synap) -> None:
+def test_a_tool_whose_answer_is_no_json_is_rejected_as_any_event(client: Synap) -> None:
     with agent("orchestrator", client) as a, pytest.raises(InvalidInput, match="cannot be written as JSON"):
         a.called_tool("open", {"path": "a.py"}, result=object())
 

@@ -283,7 +283,7 @@ def test_a_key_that_may_not_write_is_no_fault_of_the_events(client: Synap, run: 
     assert stored_numbers(client, run) == [0]
 
 
-def test_a_key_that_is_renewed_while_it_is_refused_costs_no_event(client: Synap, run: str) -> None:
+def test_a_key_that_is_renewed_while_it_is_rejected_costs_no_event(client: Synap, run: str) -> None:
     reading, writing = (
         client.call("keys.create", {"userId": "ann", "scopes": [scope], "workspaces": ["default"]})["token"]
         for scope in ("events:read", "events:write")
@@ -388,7 +388,7 @@ def test_a_place_that_cannot_be_written_is_written_later(client: Synap, server: 
     assert stored_numbers(client, run) == list(range(10))
 
 
-def test_a_refused_event_is_written_down_whole_and_once(server: Server, spool: Path, run: str) -> None:
+def test_a_rejected_event_is_written_down_whole_and_once(server: Server, spool: Path, run: str) -> None:
     ran = script(server, FULL, spool=str(spool), run=run, type="bad", limit=1000)
 
     assert (ran.returncode, ran.stdout) == (0, "0 10\n"), ran.stderr
@@ -588,7 +588,7 @@ def test_a_spool_is_for_one_server_and_workspace(client: Synap, away: Synap, spo
         client.recorder(spool="/dev/null/spool")
 
 
-def test_events_that_are_no_json_are_refused_where_they_are_logged(client: Synap) -> None:
+def test_events_that_are_no_json_are_rejected_where_they_are_logged(client: Synap) -> None:
     with client.recorder() as recorder, pytest.raises(InvalidInput):
         recorder.log("recorded.bad", {"n": float("nan")})
 

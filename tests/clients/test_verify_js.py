@@ -755,7 +755,7 @@ def test_the_command_prints_a_verdict(tmp_path: Path, bundle: object, code: int,
     assert ran.stderr == ("" if code == 1 else NOT_PINNED)
 
 
-def test_the_command_refuses_the_log_of_another_node(tmp_path: Path) -> None:
+def test_the_command_rejects_the_log_of_another_node(tmp_path: Path) -> None:
     file = tmp_path / "export.json"
     file.write_bytes(write(build(2)))
 

@@ -21,7 +21,7 @@ def test_contract_types_a_client_with_superjson(node: Path, superjson_server: Se
     _compile_and_run(node, superjson_server, tmp_path, transformer="superjson")
 
 
-def test_contract_refuses_the_other_transformer(node: Path, server: Server, tmp_path: Path) -> None:
+def test_contract_rejects_the_other_transformer(node: Path, server: Server, tmp_path: Path) -> None:
     project = _project(node, server, tmp_path, transformer="superjson")
 
     compiled = _tsc(project)

@@ -69,14 +69,14 @@ def test_answers_like_the_reference_with_superjson(superjson_seeded: tuple[Serve
 
 
 @pytest.mark.parametrize("script", [*CLOSED, *CLOSED_SUPERJSON], ids=lambda script: script.id)
-def test_refuses_and_closes_like_the_reference(refused: dict[str, Both], script: Script) -> None:
+def test_rejects_and_closes_like_the_reference(refused: dict[str, Both], script: Script) -> None:
     ours, expected = (played.result() for played in refused[script.id])
 
     _compare(script, ours, expected)
 
 
 @pytest.mark.parametrize("script", UNKNOWN_PLACES, ids=lambda script: script.id)
-def test_refuses_a_place_behind_which_the_reference_would_lose_events(
+def test_rejects_a_place_behind_which_the_reference_would_lose_events(
     seeded: tuple[Server, Server], script: Script
 ) -> None:
     ours, theirs = (play(peer, script) for peer in seeded)
@@ -90,14 +90,14 @@ def test_refuses_a_place_behind_which_the_reference_would_lose_events(
 
 
 @pytest.mark.parametrize("script", REFUSED, ids=lambda script: script.id)
-def test_refuses_what_the_reference_takes(seeded: tuple[Server, Server], script: Script) -> None:
+def test_rejects_what_the_reference_takes(seeded: tuple[Server, Server], script: Script) -> None:
     ours, theirs = (play(peer, script) for peer in seeded)
 
     _check_refused(script, ours, theirs)
 
 
 @pytest.mark.parametrize("script", REFUSED_SUPERJSON, ids=lambda script: script.id)
-def test_refuses_what_the_reference_takes_with_superjson(
+def test_rejects_what_the_reference_takes_with_superjson(
     superjson_seeded: tuple[Server, Server], script: Script
 ) -> None:
     ours, theirs = (play(peer, script, superjson=True) for peer in superjson_seeded)
@@ -105,7 +105,7 @@ def test_refuses_what_the_reference_takes_with_superjson(
     _check_refused(script, ours, theirs)
 
 
-def test_hears_stops_beyond_the_limit_of_a_batch_that_the_reference_refuses(seeded: tuple[Server, Server]) -> None:
+def test_hears_stops_beyond_the_limit_of_a_batch_that_the_reference_rejects(seeded: tuple[Server, Server]) -> None:
     ours, theirs = (play(peer, STOPS_BEYOND_THE_LIMIT) for peer in seeded)
 
     assert ours.steps[::2] == theirs.steps[::2]

@@ -31,7 +31,7 @@ def test_streams_like_the_reference_with_superjson(
 
 
 @pytest.mark.parametrize("subscription", UNKNOWN_PLACES, ids=lambda subscription: subscription.id)
-def test_refuses_a_place_behind_which_the_reference_would_lose_events(
+def test_rejects_a_place_behind_which_the_reference_would_lose_events(
     seeded: tuple[Server, Server], subscription: Subscription
 ) -> None:
     ours, theirs = (listen(peer, subscription) for peer in seeded)

@@ -281,7 +281,7 @@ def test_null_is_absent_in_inputs_and_never_answered() -> None:
     ]
 
 
-def test_what_is_refused_is_described() -> None:
+def test_what_is_rejected_is_described() -> None:
     properties = _described()["events.list"]["input"]["properties"]
 
     assert properties["limit"] == {

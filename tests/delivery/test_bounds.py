@@ -74,7 +74,7 @@ def batch(hooks: Hooks, name: str, value: object, count: int) -> list[dict[str, 
     return answers
 
 
-def test_tests_of_a_workspace_are_few_at_once_and_the_rest_is_refused(hooks: Hooks) -> None:
+def test_tests_of_a_workspace_are_few_at_once_and_the_rest_is_rejected(hooks: Hooks) -> None:
     id_ = hooks.create()
 
     answers = batch(hooks, "test", {"subscriptionId": id_}, 100)

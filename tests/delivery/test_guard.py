@@ -145,7 +145,7 @@ def test_the_tables_are_long_enough() -> None:
 
 
 @pytest.mark.parametrize("address", REFUSED.values(), ids=list(REFUSED))
-def test_a_special_address_is_refused_as_written_and_as_resolved(address: str) -> None:
+def test_a_special_address_is_rejected_as_written_and_as_resolved(address: str) -> None:
     with pytest.raises(TargetRefused, match="must not lead to"):
         Guard().target(_url(address))
     with pytest.raises(TargetRefused, match="not public") as refused:
@@ -181,7 +181,7 @@ def _within(network: IPv4Network | IPv6Network) -> st.SearchStrategy[IPv4Address
 
 
 @given(st.sampled_from(SPECIAL_V4).flatmap(_within))
-def test_a_special_address_is_refused_in_every_form(address: IPv4Address) -> None:
+def test_a_special_address_is_rejected_in_every_form(address: IPv4Address) -> None:
     assert special(address) is not None
     for form in _forms(address):
         with pytest.raises(TargetRefused):
@@ -191,13 +191,13 @@ def test_a_special_address_is_refused_in_every_form(address: IPv4Address) -> Non
 
 
 @given(st.sampled_from(SPECIAL_V6).flatmap(_within))
-def test_a_special_v6_address_is_refused(address: IPv6Address) -> None:
+def test_a_special_v6_address_is_rejected(address: IPv6Address) -> None:
     assert special(address) is not None
 
 
 @settings(max_examples=examples(500))
 @given(st.ip_addresses())
-def test_what_python_knows_as_not_global_is_refused(address: IPv4Address | IPv6Address) -> None:
+def test_what_python_knows_as_not_global_is_rejected(address: IPv4Address | IPv6Address) -> None:
     mapped = isinstance(address, IPv6Address) and address.ipv4_mapped is not None
     assert address.is_global or mapped or special(address) is not None
 
@@ -211,14 +211,14 @@ def test_mapped_and_translated_forms_are_judged_as_the_address_inside(address: I
     assert all(special(form) is not None for form in others)
 
 
-def test_one_refused_address_among_many_refuses_them_all() -> None:
+def test_one_rejected_address_among_many_rejects_them_all() -> None:
     for answer in (["8.8.8.8", "10.0.0.1"], ["10.0.0.1", "8.8.8.8"], ["2606:4700::1", "8.8.8.8", "::1"]):
         with pytest.raises(TargetRefused):
             _addresses(Guard(resolve=Names(answer)), "https://hooks.example.test/")
 
 
 @pytest.mark.parametrize("answer", ["fe80::1%1", "2606:4700::1%eth0", "not an address", ""])
-def test_an_answer_that_is_no_plain_address_refuses(answer: str) -> None:
+def test_an_answer_that_is_no_plain_address_rejects(answer: str) -> None:
     with pytest.raises(TargetRefused):
         _addresses(Guard(resolve=Names(["8.8.8.8", answer])), "https://hooks.example.test/")
 
@@ -347,7 +347,7 @@ BAD_URLS = {
 
 
 @pytest.mark.parametrize(("url", "message"), BAD_URLS.values(), ids=list(BAD_URLS))
-def test_a_url_that_may_not_be_called_is_refused_with_a_sentence(url: str, message: str) -> None:
+def test_a_url_that_may_not_be_called_is_rejected_with_a_sentence(url: str, message: str) -> None:
     with pytest.raises(TargetRefused) as refused:
         Guard().target(url)
 
@@ -411,7 +411,7 @@ def test_localhost_needs_a_loopback_network() -> None:
 
 @settings(max_examples=examples(300))
 @given(st.one_of(st.text(max_size=60), st.text("htps:/[]@.%0x1278f?#\\", max_size=40).map("https://".__add__)))
-def test_hostile_text_is_a_target_or_refused(url: str) -> None:
+def test_hostile_text_is_a_target_or_rejected(url: str) -> None:
     try:
         target = Guard().target(url)
     except TargetRefused:

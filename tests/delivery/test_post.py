@@ -82,13 +82,13 @@ def test_a_body_of_any_size_arrives(run: Run, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "CONNECTION", "accept-encoding"])
-def test_headers_that_are_set_here_are_refused(run: Run, name: str) -> None:
+def test_headers_that_are_set_here_are_rejected(run: Run, name: str) -> None:
     with pytest.raises(ValueError, match="sets these headers"):
         run(post("https://example.com/", b"", {name: "x"}, guard=_guard()))
 
 
 @pytest.mark.parametrize(("name", "value"), [("x-a", "b\r\nHost: c"), ("x-a", "b\nc"), ("x a", "b"), ("x-a", "\x00")])
-def test_headers_that_http_does_not_allow_are_refused(run: Run, name: str, value: str) -> None:
+def test_headers_that_http_does_not_allow_are_rejected(run: Run, name: str, value: str) -> None:
     with peer() as receiver, pytest.raises(ValueError, match="Illegal header"):
         run(post(_url(receiver), b"", {name: value}, guard=_guard()))
 
@@ -165,7 +165,7 @@ def test_the_call_goes_to_the_address_that_was_checked(run: Run) -> None:
 
 
 @pytest.mark.parametrize("answer", [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["::ffff:10.0.0.1"]])
-def test_one_refused_address_stops_the_call(run: Run, answer: list[str]) -> None:
+def test_one_rejected_address_stops_the_call(run: Run, answer: list[str]) -> None:
     with peer() as receiver:
         outcome = run(_post(receiver, _guard(answer)))
 

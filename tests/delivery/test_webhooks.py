@@ -266,7 +266,7 @@ def test_a_subscription_begins_at_the_given_start(hooks: Hooks) -> None:
 
 
 @pytest.mark.parametrize("start", ["sometime", "2026-01-01T00:00:00", "", "00000000-0000-0000-0000-000000000000"])
-def test_a_start_that_is_no_place_is_refused(hooks: Hooks, start: str) -> None:
+def test_a_start_that_is_no_place_is_rejected(hooks: Hooks, start: str) -> None:
     wanted = {"eventTypes": ["*"], "webhookUrl": hooks.receiver.url(), "startFrom": start}
 
     assert failed(hooks.ask("create", wanted), 400)["issues"][0]["path"] == "startFrom"

@@ -243,7 +243,7 @@ def test_the_locks_agree_and_pin_every_file() -> None:
         pytest.param("py3-none-macosx_14_0_arm64", "aarch64-apple-darwin", (), id="a later macOS"),
     ],
 )
-def test_a_lock_without_a_wheel_for_a_system_is_refused(
+def test_a_lock_without_a_wheel_for_a_system_is_rejected(
     tmp_path: Path, tag: str, platform: str, pythons: tuple[str, ...]
 ) -> None:
     lock = tmp_path / "requirements.lock"

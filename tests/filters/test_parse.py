@@ -109,7 +109,7 @@ def test_filters_that_ask_the_same_are_the_same(raw: object, same: object) -> No
         ({"data.x": {"in": [1] * 101}}, "filter.data.x.in", "must be an array of at most 100 values"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_path(raw: object, path: str, message: str) -> None:
+def test_what_does_not_fit_is_rejected_by_path(raw: object, path: str, message: str) -> None:
     issues = _issues(raw)
 
     assert list(issues) == [path]
@@ -171,7 +171,7 @@ def test_a_filter_has_at_most_65536_bytes() -> None:
     assert message.startswith("must have at most 65,536 bytes as JSON, not 66,")
 
 
-def test_relations_are_refused_where_events_are_looked_at_one_by_one() -> None:
+def test_relations_are_rejected_where_events_are_looked_at_one_by_one() -> None:
     plain = parse_filter({"NOT": {"seq": 1}}, "filter", FIELDS)
     related = parse_filter({"OR": [{"NOT": {"parent": {"some": {}}}}]}, "filter", FIELDS)
 
@@ -226,7 +226,7 @@ def test_directions_say_where_nulls_go() -> None:
         ([{"createdAt": "asc"}, {"timestamp": "desc"}], "orderBy.1.timestamp", "is already in the order"),
     ],
 )
-def test_an_order_that_does_not_fit_is_refused_by_path(raw: object, path: str, message: str) -> None:
+def test_an_order_that_does_not_fit_is_rejected_by_path(raw: object, path: str, message: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_order(raw, "orderBy", FIELDS)
 

@@ -111,7 +111,7 @@ def _error(answer: httpx.Response) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_read_that_takes_too_long_is_refused_in_time(impatient: Impatient, door: str) -> None:
+def test_a_read_that_takes_too_long_is_rejected_in_time(impatient: Impatient, door: str) -> None:
     ask = DOORS[door]
     ask(impatient.server, {})
     connections = impatient.connections()

@@ -161,7 +161,7 @@ UNSAFE = {
 
 @pytest.mark.parametrize("literal", UNSAFE.values(), ids=list(UNSAFE))
 @pytest.mark.parametrize("neighbour", [b'""', '"\U0001f600"'.encode()], ids=["alone", "beside astral text"])
-def test_unsafe_numbers_are_refused_by_name(literal: bytes, neighbour: bytes) -> None:
+def test_unsafe_numbers_are_rejected_by_name(literal: bytes, neighbour: bytes) -> None:
     with pytest.raises(InvalidInput) as refused:
         canonical(b'{"a":{"b":[1,%b]},"c":%b}' % (literal, neighbour), "data")
 

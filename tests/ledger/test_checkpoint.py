@@ -231,7 +231,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("note", MALFORMED.values(), ids=list(MALFORMED))
-def test_a_malformed_note_is_refused(note: str) -> None:
+def test_a_malformed_note_is_rejected(note: str) -> None:
     with pytest.raises(MalformedNoteError) as refused:
         parse(note)
 

@@ -195,7 +195,7 @@ class TestRoots:
             assert tree.size == size
             assert tree.root() == root(size, complete(size)) == mth(0, size)
 
-    def test_a_negative_size_is_refused(self) -> None:
+    def test_a_negative_size_is_rejected(self) -> None:
         with pytest.raises(ValueError, match="-1 leaves"):
             root(-1, complete(0))
 
@@ -236,7 +236,7 @@ class TestInclusion:
 
     @settings(max_examples=examples(60), deadline=None)
     @given(pairs())
-    def test_an_altered_proof_is_refused_by_both(self, pair: tuple[int, int]) -> None:
+    def test_an_altered_proof_is_rejected_by_both(self, pair: tuple[int, int]) -> None:
         seq, size = pair
         tree = mth(0, size)
 
@@ -246,7 +246,7 @@ class TestInclusion:
 
     @settings(max_examples=examples(60), deadline=None)
     @given(pairs(), st.data())
-    def test_a_proof_of_something_else_is_refused_by_both(self, pair: tuple[int, int], data: st.DataObject) -> None:
+    def test_a_proof_of_something_else_is_rejected_by_both(self, pair: tuple[int, int], data: st.DataObject) -> None:
         seq, size = pair
         proof = path(seq, 0, size)
         place = data.draw(st.integers(-1, size + 1).filter(lambda place: place != seq))
@@ -272,7 +272,7 @@ class TestInclusion:
         assert verify_inclusion(LEAVES[seq], seq, size, proof, tree) == published(BODIES[seq], seq, size, proof, tree)
 
     @pytest.mark.parametrize(("seq", "size"), [(-1, 5), (5, 5), (0, 0), (0, -1)])
-    def test_a_place_beyond_the_tree_is_refused(self, seq: int, size: int) -> None:
+    def test_a_place_beyond_the_tree_is_rejected(self, seq: int, size: int) -> None:
         with pytest.raises(ValueError, match=f"no leaf {seq} in a tree of {size}"):
             inclusion_proof(seq, size, complete(5))
 
@@ -288,7 +288,7 @@ class TestConsistency:
 
     @settings(max_examples=examples(80), deadline=None)
     @given(pairs())
-    def test_an_altered_proof_is_refused(self, pair: tuple[int, int]) -> None:
+    def test_an_altered_proof_is_rejected(self, pair: tuple[int, int]) -> None:
         old, new = pair[0] + 1, pair[1]
 
         for name, proof in altered(subproof(old, 0, new, known=True)).items():
@@ -296,7 +296,7 @@ class TestConsistency:
 
     @settings(max_examples=examples(100), deadline=None)
     @given(pairs(), st.data())
-    def test_a_proof_of_something_else_is_refused(self, pair: tuple[int, int], data: st.DataObject) -> None:
+    def test_a_proof_of_something_else_is_rejected(self, pair: tuple[int, int], data: st.DataObject) -> None:
         old, new = pair[0] + 1, pair[1]
         proof = subproof(old, 0, new, known=True)
         other_old = data.draw(st.integers(1, max(SIZES)).filter(lambda size: size != old))
@@ -318,7 +318,7 @@ class TestConsistency:
 
         assert not verify_consistency(old, new, mth(0, old), rewritten.root(), subproof(old, 0, new, known=True))
 
-    def test_a_proof_that_ends_below_the_root_is_refused(self) -> None:
+    def test_a_proof_that_ends_below_the_root_is_rejected(self) -> None:
         for new in (2, 3, 100):
             proof = subproof(1, 0, new, known=True)
             assert not verify_consistency(1, new * 2, mth(0, 1), mth(0, new), proof)
@@ -341,7 +341,7 @@ class TestConsistency:
         assert not verify_consistency(7, 7, mth(0, 7), mth(0, 7), [LEAVES[0]])
 
     @pytest.mark.parametrize(("old", "new"), [(-1, 5), (6, 5), (1, 0)])
-    def test_sizes_out_of_order_are_refused(self, old: int, new: int) -> None:
+    def test_sizes_out_of_order_are_rejected(self, old: int, new: int) -> None:
         with pytest.raises(ValueError, match=f"{old} leaves is not the beginning of one of {new}"):
             consistency_proof(old, new, complete(5))
 
@@ -399,7 +399,7 @@ class TestStored:
         assert ranges([], 10) == ranges([], 0) == []
 
     @pytest.mark.parametrize(("places", "size"), [([0], 0), ([-1], 5), ([0, 5], 5)])
-    def test_a_place_beyond_the_tree_is_refused(self, places: list[int], size: int) -> None:
+    def test_a_place_beyond_the_tree_is_rejected(self, places: list[int], size: int) -> None:
         with pytest.raises(ValueError, match=f"no such place in a tree of {size}"):
             ranges(places, size)
 

@@ -403,7 +403,7 @@ def test_a_file_of_any_size_takes_little_memory(tmp_path: Path) -> None:
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused(text: bytes) -> None:
+def test_any_bytes_are_rejected(text: bytes) -> None:
     broken = verify(text).broken
 
     assert broken is not None

@@ -259,7 +259,7 @@ def test_another_user_needs_write_as(keyed: Keyed) -> None:
     assert _log(trusted, userId="another")["userId"] == "another"
 
 
-def test_a_batch_for_another_user_is_refused_whole(keyed: Keyed) -> None:
+def test_a_batch_for_another_user_is_rejected_whole(keyed: Keyed) -> None:
     workspace = keyed.workspace()
     _, caller = keyed.key("events:write", "events:read", workspaces=(workspace,))
 

@@ -406,7 +406,7 @@ BAD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("asked", BAD.values(), ids=list(BAD))
-def test_a_bad_question_is_refused_and_not_entered(scene: Scene, asked: dict[str, Any]) -> None:
+def test_a_bad_question_is_rejected_and_not_entered(scene: Scene, asked: dict[str, Any]) -> None:
     before = scene.counts()
 
     assert failed(scene.admin.query("audit.list", asked), 400)["issues"][0]["path"] == next(iter(asked))

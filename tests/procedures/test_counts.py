@@ -59,7 +59,7 @@ def test_types_are_asked_for_by_prefix_and_page_by_page(counted: Counted) -> Non
     ("name", "value"),
     [("prefix", "a*"), ("prefix", "a~"), ("after", "\0"), ("prefix", "a" * 129), ("limit", 0), ("limit", 1001)],
 )
-def test_other_types_are_refused(counted: Counted, name: str, value: object) -> None:
+def test_other_types_are_rejected(counted: Counted, name: str, value: object) -> None:
     data = failed(counted.reader.query("events.types", {name: value}), 400)
 
     assert [issue["path"] for issue in data["issues"]] == [name]
@@ -96,7 +96,7 @@ def test_events_are_counted_by_time_and_type(counted: Counted) -> None:
         ("filter.no", {"filter": {"no": 1}}),
     ],
 )
-def test_other_buckets_are_refused(counted: Counted, place: str, wanted: dict[str, Any]) -> None:
+def test_other_buckets_are_rejected(counted: Counted, place: str, wanted: dict[str, Any]) -> None:
     data = failed(counted.reader.query("events.histogram", wanted), 400)
 
     assert [issue["path"] for issue in data["issues"]] == [place]

@@ -158,7 +158,7 @@ def test_numbers_that_are_stored_longer_count_as_sent(caller: Server) -> None:
     assert len(logged["data"]["n"]) == 200_000
 
 
-def test_a_large_event_in_a_batch_refuses_the_batch(caller: Server) -> None:
+def test_a_large_event_in_a_batch_rejects_the_batch(caller: Server) -> None:
     content = b'{"events":[%b,%b]}' % (json.dumps(EVENT).encode(), _event_of(MIB + 200))
 
     data = failed(_post(caller, "events.logBatch", content), 413)

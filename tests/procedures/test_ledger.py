@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize(("name", "asked", "field"), REFUSED.values(), ids=list(REFUSED))
-def test_what_does_not_fit_is_refused_by_its_name(holder: Server, name: str, asked: Any, field: str) -> None:
+def test_what_does_not_fit_is_rejected_by_its_name(holder: Server, name: str, asked: Any, field: str) -> None:
     log(holder, "a.b", "a.b", "a.b")
 
     data = failed(holder.query(f"ledger.{name}", asked), 400)
@@ -230,7 +230,7 @@ def test_the_stream_marks_the_end_of_the_backlog(holder: Server) -> None:
 
 
 @pytest.mark.parametrize("after", [-2, 1, 2**53 - 1, 1.5, "now"])
-def test_a_place_that_the_log_has_not_reached_is_refused_by_its_name(holder: Server, after: object) -> None:
+def test_a_place_that_the_log_has_not_reached_is_rejected_by_its_name(holder: Server, after: object) -> None:
     log(holder, "a.b")
 
     with streaming(holder, after=after) as events:

@@ -40,7 +40,7 @@ def test_a_procedure_says_what_it_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", registry())
-def test_a_procedure_may_always_refuse_input_and_fail(name: str) -> None:
+def test_a_procedure_may_always_reject_input_and_fail(name: str) -> None:
     assert {InvalidInput, PayloadTooLarge, Unavailable, Internal} <= set(registry()[name].errors)
 
 

@@ -67,7 +67,7 @@ def test_bounds_may_be_given(caller: Server) -> None:
 
 @pytest.mark.parametrize("name", ["limit", "depth"])
 @pytest.mark.parametrize("value", [0, -1, 1001, 1.5, "1", 2**63])
-def test_other_bounds_are_refused(caller: Server, name: str, value: object) -> None:
+def test_other_bounds_are_rejected(caller: Server, name: str, value: object) -> None:
     data = failed(caller.query("events.trace", {"eventId": str(uuid4()), name: value}), 400)
 
     assert [issue["path"] for issue in data["issues"]] == [name]

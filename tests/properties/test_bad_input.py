@@ -246,7 +246,7 @@ REFUSED: dict[str, tuple[str, bytes, int, str | None]] = {
 
 
 @pytest.mark.parametrize(("name", "text", "status", "place"), REFUSED.values(), ids=list(REFUSED))
-def test_hostile_input_is_refused_at_its_place(
+def test_hostile_input_is_rejected_at_its_place(
     door: Door, name: str, text: bytes, status: int, place: str | None
 ) -> None:
     reply = door.mutate_raw(name, text)
@@ -263,7 +263,7 @@ def test_a_missing_input_is_invalid(door: Door) -> None:
         assert door.post("events.list", content).status == 200
 
 
-def test_ten_thousand_calls_in_a_batch_are_refused(door: Door) -> None:
+def test_ten_thousand_calls_in_a_batch_are_rejected(door: Door) -> None:
     short = door.post(",".join(["a"] * 10_000) + "?batch=1", b"{}")
     long = door.raw("POST", b"/" + b",".join([b"events.log"] * 10_000) + b"?batch=1", b"{}")
 
@@ -455,7 +455,7 @@ INSTANTS = st.tuples(
 
 @MANY
 @given(text=INSTANTS)
-def test_any_time_is_stored_or_refused(door: Door, text: str) -> None:
+def test_any_time_is_stored_or_rejected(door: Door, text: str) -> None:
     steps = [{"type": "decision", "content": "", "timestamp": text}]
     logged = door.mutate("events.log", {"type": "a.b", "data": {}, "occurredAt": text})
     noted = door.mutate(

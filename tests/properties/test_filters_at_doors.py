@@ -222,7 +222,7 @@ def test_every_door_finds_the_same_events(neighbours: Neighbours, filter_: Any) 
 
 @MANY
 @given(filter_=nearly_well_formed())
-def test_every_door_refuses_the_same_filters(neighbours: Neighbours, filter_: bytes) -> None:
+def test_every_door_rejects_the_same_filters(neighbours: Neighbours, filter_: bytes) -> None:
     answers = {name: neighbours.ask(name, filter_) for name in ONE_FOR_ONE}
 
     [(status, _)] = set(answers.values())

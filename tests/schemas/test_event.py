@@ -85,7 +85,7 @@ def test_anything_else_is_no_type(type_: object) -> None:
     "type_",
     ["synap.x", "synap.key.rotated", "synap.event.erased", "synap.webhook.disabled", "synap.audit.tip", "synap.-"],
 )
-def test_types_of_the_server_are_refused(type_: str) -> None:
+def test_types_of_the_server_are_rejected(type_: str) -> None:
     (issue,) = issues_of(event(type=type_))
 
     assert (issue.path, issue.code) == ("type", "invalid_event_type")
@@ -178,7 +178,7 @@ def test_good_values_are_accepted(path: str, value: object) -> None:
         ],
     ),
 )
-def test_bad_values_are_refused_by_name(path: str, value: object) -> None:
+def test_bad_values_are_rejected_by_name(path: str, value: object) -> None:
     (issue,) = issues_of(changed(FULL, path, value))
 
     assert issue.path == path
@@ -186,7 +186,7 @@ def test_bad_values_are_refused_by_name(path: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["nosuch", "user_id", "Type", "timestamp", "seq", "version", "eventId"])
-def test_an_unknown_field_is_refused_by_name(name: str) -> None:
+def test_an_unknown_field_is_rejected_by_name(name: str) -> None:
     (issue,) = issues_of({**FULL, name: "x"})
 
     assert issue.path == name
@@ -286,7 +286,7 @@ def test_good_filters_are_accepted(path: str, value: object) -> None:
     (["cursor"], [1, True, [], {}]),
     (["nosuch", "from_", "has_metadata"], [1, AT]),
 )
-def test_bad_filters_are_refused_by_name(path: str, value: object) -> None:
+def test_bad_filters_are_rejected_by_name(path: str, value: object) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(json.dumps({path: value}), type=ListEvents)
 
@@ -324,7 +324,7 @@ GOOD: dict[Any, dict[str, Any]] = {
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(list(GOOD)), st.data())
-def test_issues_are_found_exactly_where_the_decoder_refuses(wanted: Any, data: st.DataObject) -> None:
+def test_issues_are_found_exactly_where_the_decoder_rejects(wanted: Any, data: st.DataObject) -> None:
     good = GOOD[wanted]
     replaced = data.draw(st.dictionaries(st.sampled_from(list(good)) | TEXTS, JSON, max_size=3))
     sent = data.draw(JSON) if data.draw(st.integers(0, 9)) == 0 else {**good, **replaced}

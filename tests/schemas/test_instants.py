@@ -15,7 +15,7 @@ DECODER = msgspec.json.Decoder(LogEvent)
     [b"9999-12-31T23:59:59-01:00", b"0001-01-01T00:00:00+00:01", rb"999\u0039-12-31T23:59:59-01:00"],
     ids=["behind it", "before it", "escaped"],
 )
-def test_an_instant_beyond_the_limit_is_refused_by_name(written: bytes) -> None:
+def test_an_instant_beyond_the_limit_is_rejected_by_name(written: bytes) -> None:
     source = b'{"type":"a.b","data":{},"occurredAt":"%b"}' % written
 
     with pytest.raises(InvalidInput) as refused:

@@ -298,7 +298,7 @@ def test_good_values_are_stored_as_sent(path: str, value: object) -> None:
     (["ai.reasoning.durationMs"], [-1, -0.1, "1", True]),
     (["ai.reasoning.tokenCount"], [-1, 2**53, 2**70, 0.5, "1", True]),
 )
-def test_bad_values_are_refused_at_their_path(path: str, value: object) -> None:
+def test_bad_values_are_rejected_at_their_path(path: str, value: object) -> None:
     (issue,) = issues_of(event(metadata=changed(FULL, path, value)))
 
     assert issue.path == f"metadata.{path}"
@@ -313,7 +313,7 @@ def test_the_error_for_a_bad_choice_lists_the_choices(path: str, values: list[st
 
 
 @pytest.mark.parametrize("path", OBJECTS)
-def test_an_unknown_field_is_refused_by_name(path: str) -> None:
+def test_an_unknown_field_is_rejected_by_name(path: str) -> None:
     (issue,) = issues_of(event(metadata=changed(FULL, f"{path}.nosuch", 1)))
 
     assert issue.path == f"metadata.{path}.nosuch"
@@ -321,7 +321,7 @@ def test_an_unknown_field_is_refused_by_name(path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["review", "AI", "ai ", "Custom", "", "tags"])
-def test_an_unknown_section_is_refused_by_name(name: str) -> None:
+def test_an_unknown_section_is_rejected_by_name(name: str) -> None:
     (issue,) = issues_of(event(metadata={name: {}, "custom": {}}))
 
     assert issue.path == f"metadata.{name}"
@@ -382,7 +382,7 @@ def test_metadata_is_stored_canonically() -> None:
 
 @pytest.mark.parametrize("null", [{}, {"x": None}], ids=["without nulls", "beside a null"])
 @pytest.mark.parametrize("number", [1e16, 2**53, -(2**53), 10**20], ids=str)
-def test_an_unsafe_number_in_a_free_record_is_refused_at_its_path(number: float, null: dict[str, None]) -> None:
+def test_an_unsafe_number_in_a_free_record_is_rejected_at_its_path(number: float, null: dict[str, None]) -> None:
     (issue,) = issues_of(event(metadata={"custom": {"deep": [{"n": number}], **null}}))
 
     assert (issue.path, issue.code) == ("metadata.custom.deep.0.n", "unsafe_number")

@@ -91,7 +91,7 @@ def test_a_second_machine_with_both_files_starts_and_makes_no_token(settings: Se
     assert _files(second.data_dir) == before
 
 
-def test_another_secret_is_refused(settings: Settings) -> None:
+def test_another_secret_is_rejected(settings: Settings) -> None:
     second = _second(settings, "node.key")
     second.secret_path.write_text(OTHER_SECRET)
 

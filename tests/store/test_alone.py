@@ -377,7 +377,7 @@ def test_a_log_that_was_stopped_in_between_takes_nothing(store: Store) -> None:
     assert len(_log(store)) == 2
 
 
-def test_a_database_that_refuses_such_a_statement_is_served_under_the_lock(store: Store) -> None:
+def test_a_database_that_rejects_such_a_statement_is_served_under_the_lock(store: Store) -> None:
     _asked(store, "CREATE RULE refusing AS ON UPDATE TO event_tip DO ALSO NOTIFY moved")
 
     for _ in range(3):

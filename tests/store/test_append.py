@@ -296,7 +296,7 @@ async def _open(url: str) -> Database:
     return database
 
 
-def test_more_events_than_may_wait_are_refused_at_once(store: Store) -> None:
+def test_more_events_than_may_wait_are_rejected_at_once(store: Store) -> None:
     many = [draft()] * 1000
 
     answers = store.append_at_once(*([many] * 21), [draft()])
@@ -309,7 +309,7 @@ def test_more_events_than_may_wait_are_refused_at_once(store: Store) -> None:
     assert len(_stored(store)) == 1
 
 
-def test_more_bytes_than_may_wait_are_refused_at_once(store: Store) -> None:
+def test_more_bytes_than_may_wait_are_rejected_at_once(store: Store) -> None:
     large = draft(data={"text": "x" * 1_000_000})
 
     answers = store.append_at_once([large] * 60, [large] * 8, [draft()])

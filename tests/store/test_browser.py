@@ -471,7 +471,7 @@ def _forged(store: Store, cursor: str) -> Iterator[tuple[str, str]]:
     yield "long", "A" * 100_000
 
 
-def test_forged_and_cut_cursors_are_refused(paged: Store) -> None:
+def test_forged_and_cut_cursors_are_rejected(paged: Store) -> None:
     query: dict[str, Any] = {"orderBy": [{"subjectId": "asc"}], "limit": 2}
     cursor = browse(paged, **query)["pageInfo"]["endCursor"]
 

@@ -113,7 +113,7 @@ REFUSED: dict[str, tuple[int, int | None, int | None, str]] = {
 
 
 @pytest.mark.parametrize(("count", "first", "last", "field"), REFUSED.values(), ids=list(REFUSED))
-def test_a_part_that_the_log_does_not_have_is_refused(
+def test_a_part_that_the_log_does_not_have_is_rejected(
     store: Store, count: int, first: int | None, last: int | None, field: str
 ) -> None:
     filled(store, count)

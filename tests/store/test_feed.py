@@ -156,7 +156,7 @@ def test_a_stream_begins_behind_an_event_or_a_cursor(store: Store) -> None:
     assert run_following(store, 1, start="beginning", lastEventId=str(events[4].id)).seqs[0] == 5
 
 
-def test_what_is_no_place_of_the_log_is_refused_by_name(store: Store) -> None:
+def test_what_is_no_place_of_the_log_is_rejected_by_name(store: Store) -> None:
     event = store.append(draft(user_id="u1"))[0]
     foreign = store.append(draft(), workspace=store.other)[0]
     store.append(draft())

@@ -95,7 +95,7 @@ def test_everything_that_makes_the_id_changes_it(other: tuple[bytes, str, str, s
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\nb"], ids=["empty", "too long", "not ASCII", "a line break"])
-def test_a_key_that_cannot_be_one_is_refused(key: str) -> None:
+def test_a_key_that_cannot_be_one_is_rejected(key: str) -> None:
     with pytest.raises(InvalidInput):
         idempotent_ids(SECRET, "default", "k1", key)
 

@@ -135,21 +135,21 @@ def test_garbage_is_no_cursor(corpus: Corpus, cursor: str) -> None:
     _refused_cursor(corpus.store, cursor)
 
 
-def test_a_cursor_of_another_workspace_is_refused(corpus: Corpus) -> None:
+def test_a_cursor_of_another_workspace_is_rejected(corpus: Corpus) -> None:
     cursor = corpus.store.page("other", limit=1)["nextCursor"]
 
     assert corpus.store.page("other", cursor=cursor)["events"]
     _refused_cursor(corpus.store, cursor)
 
 
-def test_a_cursor_of_another_order_is_refused(corpus: Corpus) -> None:
+def test_a_cursor_of_another_order_is_rejected(corpus: Corpus) -> None:
     cursors = Cursors(b"s" * 32)
     good = cursors.open(corpus.store.page(limit=1)["nextCursor"], order="newest", workspace="default")
 
     _refused_cursor(corpus.store, cursors.seal(type(good)("oldest", *_rest(good))))
 
 
-def test_a_cursor_sealed_with_another_secret_is_refused(corpus: Corpus) -> None:
+def test_a_cursor_sealed_with_another_secret_is_rejected(corpus: Corpus) -> None:
     good = Cursors(b"s" * 32).open(corpus.store.page(limit=1)["nextCursor"], order="newest", workspace="default")
 
     _refused_cursor(corpus.store, Cursors(b"t" * 32).seal(good))
@@ -161,7 +161,7 @@ def _rest(cursor: Any) -> list[Any]:
 
 @settings(max_examples=examples(150), deadline=None)
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
-def test_a_cursor_with_one_bit_flipped_is_refused(corpus: Corpus, place: int, bit: int) -> None:
+def test_a_cursor_with_one_bit_flipped_is_rejected(corpus: Corpus, place: int, bit: int) -> None:
     text = corpus.store.page(limit=3)["nextCursor"]
     raw = bytearray(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     raw[place % len(raw)] ^= 1 << bit

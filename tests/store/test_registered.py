@@ -158,7 +158,7 @@ def test_a_type_that_is_registered_no_more_is_remembered(connection: psycopg.Con
         _register(connection, "metadata", Other)
 
 
-def test_a_refused_type_leaves_the_others_as_they_were(connection: psycopg.Connection) -> None:
+def test_a_rejected_type_leaves_the_others_as_they_were(connection: psycopg.Connection) -> None:
     _register(connection, "metadata", Review)
     _store(connection)
 

@@ -146,7 +146,7 @@ def test_a_log_is_not_opened_without_the_key_in_force(store: Store, tmp_path: Pa
     assert _rows(store, "SELECT FROM event_tip WHERE workspace_id = 'later'") == []
 
 
-def test_a_machine_with_the_old_file_refuses_until_it_has_the_new_one(store: Store, tmp_path: Path) -> None:
+def test_a_machine_with_the_old_file_rejects_until_it_has_the_new_one(store: Store, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     elsewhere = Path(shutil.copy(store.keys.path, tmp_path / "elsewhere" / "node.key"))
     log = EventLog(store.database, Keyring(elsewhere), store.node)

@@ -9,7 +9,7 @@ from tests.surfaces.test_live import opened, told
 LIMIT = 100
 
 
-def test_a_batch_beyond_the_limit_is_refused_with_the_remedy(server: Server) -> None:
+def test_a_batch_beyond_the_limit_is_rejected_with_the_remedy(server: Server) -> None:
     paths = ",".join(["events.list"] * (LIMIT + 1))
 
     answer = web.get(f"{server.url}/trpc/{paths}?batch=1", headers=server.headers)
@@ -20,7 +20,7 @@ def test_a_batch_beyond_the_limit_is_refused_with_the_remedy(server: Server) -> 
     assert f"`maxItems: {LIMIT}`" in message
 
 
-def test_a_frame_beyond_the_limit_is_refused_with_the_remedy(server: Server) -> None:
+def test_a_frame_beyond_the_limit_is_rejected_with_the_remedy(server: Server) -> None:
     calls = [{"id": id_, "method": "query", "params": {"path": "events.list"}} for id_ in range(LIMIT + 1)]
 
     with opened(server) as client:

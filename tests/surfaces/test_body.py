@@ -51,7 +51,7 @@ def test_a_body_is_awaited_for_a_while(receive: Receive, length: int | None, out
 
 
 @pytest.mark.parametrize("length", [MIB, None], ids=["declared", "chunked"])
-def test_a_body_without_room_is_refused(length: int | None) -> None:
+def test_a_body_without_room_is_rejected(length: int | None) -> None:
     async def second() -> object:
         bodies = Bodies(MIB, MIB, patience_seconds=0.01)
         with bodies.room("other") as room:

@@ -275,7 +275,7 @@ REFUSED: dict[str, tuple[dict[str, object], str, str]] = {
 
 
 @pytest.mark.parametrize(("parameters", "field", "code"), REFUSED.values(), ids=list(REFUSED))
-def test_what_does_not_fit_is_refused_by_name(
+def test_what_does_not_fit_is_rejected_by_name(
     observed: Observed, org: str, parameters: dict[str, object], field: str, code: str
 ) -> None:
     error = refused(ask(observed.server, workspace_id=org, **parameters))

@@ -342,7 +342,7 @@ def test_no_more_places_are_named_than_help(observed: Observed, org: str, event:
     ],
     ids=str,
 )
-def test_hostile_bodies_are_refused(observed: Observed, org: str, content: bytes, content_type: str) -> None:
+def test_hostile_bodies_are_rejected(observed: Observed, org: str, content: bytes, content_type: str) -> None:
     error = error_of(sent_json(observed.server, org, content, content_type), 400)
 
     assert error["code"] in {"invalid_input", "malformed_json", "too_deep"}
@@ -379,7 +379,7 @@ def test_headers_are_decoded_as_the_binding_says(observed: Observed, org: str) -
     assert event.get_extension("comexample") == 'a "b" c'
 
 
-def test_a_body_that_is_not_the_json_it_claims_to_be_is_refused(observed: Observed, org: str) -> None:
+def test_a_body_that_is_not_the_json_it_claims_to_be_is_rejected(observed: Observed, org: str) -> None:
     message = to_binary_event(made(b"{not json", datacontenttype="application/json"))
 
     error = error_of(sent(observed.server, org, message), 400)

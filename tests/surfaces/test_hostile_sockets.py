@@ -140,7 +140,7 @@ def test_a_stranger_is_answered_as_many_calls_as_a_batch_may_have(observed: Obse
         pytest.param('{"a":{' * MIB, "PARSE_ERROR", id="6 MiB of objects in objects"),
     ],
 )
-def test_a_frame_that_is_refused_has_one_error_and_one_line_in_the_log(
+def test_a_frame_that_is_rejected_has_one_error_and_one_line_in_the_log(
     observed: Observed, frame: str, error: str
 ) -> None:
     server = observed.server

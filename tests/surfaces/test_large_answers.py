@@ -172,7 +172,7 @@ def test_exports_whose_clients_do_not_read_leave_room_for_one_that_is_read(serve
     assert peak_mib(server) - before < 350
 
 
-def test_a_tool_refuses_before_it_has_read_what_no_model_can_take(server: Server) -> None:
+def test_a_tool_rejects_before_it_has_read_what_no_model_can_take(server: Server) -> None:
     call = {"name": "events_list", "arguments": {"limit": 30}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
 

@@ -296,7 +296,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("path", "parameters", "field"), REFUSED.values(), ids=list(REFUSED))
-def test_what_does_not_fit_is_refused_by_its_name(
+def test_what_does_not_fit_is_rejected_by_its_name(
     observed: Observed, org: str, path: str, parameters: dict[str, str], field: str
 ) -> None:
     log(observed.server, org, "a.b", "a.b", "a.b")
@@ -327,7 +327,7 @@ PATHS = ("events", "events/export", "node", "checkpoint", "consistency?from=0", 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("named", ["another", "nosuch", "_node", ""])
-def test_another_log_than_the_keys_own_is_refused(keyed: Keyed, org: str, path: str, named: str) -> None:
+def test_another_log_than_the_keys_own_is_rejected(keyed: Keyed, org: str, path: str, named: str) -> None:
     _, holder = keyed.key("ledger:read", "events:read", workspaces=(org,))
     named = keyed.workspace() if named == "another" else named
 
@@ -354,7 +354,7 @@ def test_the_servers_own_log_is_read_by_a_key_for_everything(observed: Observed,
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_key_without_the_scope_is_refused(keyed: Keyed, path: str) -> None:
+def test_a_key_without_the_scope_is_rejected(keyed: Keyed, path: str) -> None:
     _, holder = keyed.key("events:read", "events:write", "audit:read")
 
     error = error_of(read(holder, path) if "?" not in path else _with(holder, path, "default"), 403)

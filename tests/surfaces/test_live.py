@@ -136,7 +136,7 @@ def test_a_key_that_reads_its_own_sees_its_own_only(keyed: Keyed) -> None:
         assert told(client)["result"]["id"] == own
 
 
-def test_a_key_that_may_not_read_is_refused(keyed: Keyed) -> None:
+def test_a_key_that_may_not_read_is_rejected(keyed: Keyed) -> None:
     _, holder = keyed.key("events:write")
     with web.stream("GET", f"{holder.url}/trpc/events.stream", headers=holder.headers) as answer:
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]

@@ -551,7 +551,7 @@ REFUSED: dict[str, tuple[bytes, int, int]] = {
 
 
 @pytest.mark.parametrize(("content", "status", "number"), REFUSED.values(), ids=list(REFUSED))
-def test_what_is_no_request_is_refused_as_json_rpc_does(
+def test_what_is_no_request_is_rejected_as_json_rpc_does(
     observed: Observed, content: bytes, status: int, number: int
 ) -> None:
     answer = post(observed.server, content, **{"x-request-id": "mcp-1"})
@@ -580,7 +580,7 @@ def test_there_is_no_socket(observed: Observed) -> None:
     assert "Traceback" not in observed.server.log.read_text()
 
 
-def test_what_is_not_sent_as_json_is_refused(observed: Observed) -> None:
+def test_what_is_not_sent_as_json_is_rejected(observed: Observed) -> None:
     answer = post(observed.server, request("ping"), **{"content-type": "text/plain"})
 
     assert answer.status_code == 415

@@ -155,7 +155,7 @@ def test_a_batch_is_one_commit(measured: tuple[Keyed, Server]) -> None:
     assert [total(server, "synap_commit_events_bucket", **each) for each in sizes] == [before[0] + 1, before[1]]
 
 
-def test_what_a_rate_limit_refuses_is_counted(measured: tuple[Keyed, Server]) -> None:
+def test_what_a_rate_limit_rejects_is_counted(measured: tuple[Keyed, Server]) -> None:
     server = measured[0].server
     event = {"type": "a.b", "source": "test", "data": {}, "metadata": {"orgId": measured[0].workspace()}}
     until(lambda: time.time() % 60 < 50)  # all counted calls are in one minute

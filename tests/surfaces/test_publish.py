@@ -233,7 +233,7 @@ def test_an_idempotency_key_is_the_api_keys_own_and_the_workspaces(keyed: Keyed,
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä"])
-def test_an_idempotency_key_that_cannot_be_one_is_refused(observed: Observed, key: str) -> None:
+def test_an_idempotency_key_that_cannot_be_one_is_rejected(observed: Observed, key: str) -> None:
     headers = [*observed.server.headers.items(), ("idempotency-key", key.encode())]
     answer = web.post(f"{observed.server.url}/v1/events", json=EVENT, headers=headers)  # type: ignore[arg-type]
 

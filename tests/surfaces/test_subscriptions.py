@@ -264,7 +264,7 @@ def test_request_body_takes_what_is_just_within_its_limits(org: Org) -> None:
     assert (len(body["eventTypes"]), body["webhookUrl"], len(body["description"])) == (100, url, 1024)
 
 
-def test_request_body_that_is_too_large_is_refused(org: Org) -> None:
+def test_request_body_that_is_too_large_is_rejected(org: Org) -> None:
     assert error_of(org.subscribe(b"x" * (9 * 2**20)), 413)["code"] == "payload_too_large"
 
 
@@ -383,7 +383,7 @@ def test_rate_limits_state_is_in_the_headers_of_every_answer(org: Org) -> None:
     assert [left_of(answer) for answer in answers] == [9, 8, 8, 9, 9, 9]
 
 
-def test_rate_limits_the_eleventh_active_subscription_is_refused(keyed: Keyed, org: Org) -> None:
+def test_rate_limits_the_eleventh_active_subscription_is_rejected(keyed: Keyed, org: Org) -> None:
     made = [org.subscribe(WANTED) for _ in range(MAX_ACTIVE)]
 
     refused = org.subscribe(WANTED)

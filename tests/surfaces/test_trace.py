@@ -76,7 +76,7 @@ def test_a_trace_is_that_of_trpc(keyed: Keyed, org: str) -> None:
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused_by_name(
+def test_what_does_not_fit_is_rejected_by_name(
     keyed: Keyed, org: str, parameters: dict[str, object], field: str
 ) -> None:
     [id_] = chain(keyed.server, org, 1)

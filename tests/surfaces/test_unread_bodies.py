@@ -69,7 +69,7 @@ def head_of(connection: socket.socket) -> str:
 
 
 @pytest.mark.parametrize("door", DOORS.values(), ids=list(DOORS))
-def test_a_caller_without_the_scope_is_refused_while_its_body_is_on_its_way(
+def test_a_caller_without_the_scope_is_rejected_while_its_body_is_on_its_way(
     keyed: Keyed, door: tuple[str, str]
 ) -> None:
     _, reader = keyed.key("ledger:read")
@@ -82,7 +82,7 @@ def test_a_caller_without_the_scope_is_refused_while_its_body_is_on_its_way(
 
 
 @pytest.mark.parametrize("door", (DOORS | ALSO_WITHOUT_A_SCOPE).values(), ids=list(DOORS | ALSO_WITHOUT_A_SCOPE))
-def test_an_unknown_token_is_refused_while_its_body_is_on_its_way(observed: Observed, door: tuple[str, str]) -> None:
+def test_an_unknown_token_is_rejected_while_its_body_is_on_its_way(observed: Observed, door: tuple[str, str]) -> None:
     unknown = Server(observed.server.url, "sk_nobody_x", observed.server.process, observed.server.log)
 
     with sending(unknown, *door) as connection:
@@ -102,7 +102,7 @@ def test_a_batch_in_which_no_call_may_run_is_answered_without_its_body(keyed: Ke
 
 
 @pytest.mark.parametrize("size", [1, 5_000, 300_000, 6_000_000])
-def test_the_connection_of_a_refused_caller_goes_on_behind_its_body(observed: Observed, size: int) -> None:
+def test_the_connection_of_a_rejected_caller_goes_on_behind_its_body(observed: Observed, size: int) -> None:
     with httpx.Client(base_url=observed.server.url, timeout=60) as client:
         answers = [client.post("/v1/events", content=b" " * size) for _ in range(3)]
 
