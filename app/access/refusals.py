@@ -65,7 +65,9 @@ class Refusals:
                 while self._pending or self._counts:
                     await self._flush()
         except (Unavailable, TimeoutError):
-            logger.warning("refused calls were not entered in the audit", acts=len(self._pending) + len(self._counts))
+            logger.warning(
+                "rejected calls could not be written to the audit", acts=len(self._pending) + len(self._counts)
+            )
         except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
             logger.error("defect", defect=type(error).__name__)
 

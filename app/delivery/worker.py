@@ -347,7 +347,7 @@ class _Lane:
         try:
             await self._worker.claims.release(self._workspace, claims)
         except Unavailable:
-            logger.info("claims were not released", workspace=self._workspace, claims=len(claims))
+            logger.info("claims of deliveries could not be released", workspace=self._workspace, claims=len(claims))
 
 
 def _span(workspace: str, claim: Claim) -> OpenSpan | None:

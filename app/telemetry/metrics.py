@@ -175,7 +175,7 @@ class Board:
             finally:
                 os.close(folder)
         except OSError as error:
-            logger.warning("the numbers of this process are not shared", reason=error.strerror)
+            logger.warning("the metrics of this process cannot be shared", reason=error.strerror)
             return
         self._writing = asyncio.create_task(self._write_on())
 

@@ -76,7 +76,7 @@ def start(environment: Mapping[str, str] = os.environ) -> None:
     except ImportError:
         logger.warning("no traces: OTEL_… is set, and the packages are missing; install synap-events[otel]")
     except ValueError as error:  # the library reads some settings when it is imported
-        logger.warning("no traces: OpenTelemetry refuses a setting", reason=str(error))
+        logger.warning("no traces: OpenTelemetry rejects a setting", reason=str(error))
 
 
 def stop() -> None:

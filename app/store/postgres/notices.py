@@ -117,7 +117,7 @@ class Notices:
                             heard(workspace, int(said))
                         elif said == CHANGED:
                             changed(workspace)
-            logger.warning("listening was interrupted")
+            logger.warning("listening for commits of other processes was interrupted")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _tell(self) -> None:
