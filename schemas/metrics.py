@@ -1,14 +1,14 @@
-"""The server's own figures, for its operator."""
+"""The server's own numbers, for its operator."""
 
 from schemas.base import Input, InstantText, Output
 
 
 class ShowMetrics(Input, frozen=True, kw_only=True):
-    """Nothing to choose."""
+    """The input of `metrics.current`. It has no members."""
 
 
 class ProcessFigures(Output, frozen=True, kw_only=True):
-    """The figures of the server processes of this machine: sums, but maximums of the two lags.
+    """The numbers of the server processes of this machine: sums, but of the two lags the maximum.
 
     `eventsAppended` counts from the start of each process. `queuedEvents` are accepted but not yet committed.
     `connectionsUsed`, `connectionsIdle` and `connectionsAwaited` belong to the pools of database connections.
@@ -37,7 +37,7 @@ class SubscriptionCounts(Output, frozen=True, kw_only=True):
 
 
 class InstallFigures(Output, frozen=True, kw_only=True):
-    """The figures of the whole install, from its database.
+    """The numbers of the whole install, from its database.
 
     `deliveriesPending` have not ended; the oldest of them has been due for `deliveryOverdueSeconds`. The slowest active
     webhook is `subscriptionLagEvents` behind its log. `databaseConnections` are those of the database server, from all
@@ -56,7 +56,7 @@ class InstallFigures(Output, frozen=True, kw_only=True):
 
 
 class CurrentMetrics(Output, frozen=True, kw_only=True):
-    """The server's figures at a time.
+    """The server's numbers at a time.
 
     `eventsLastMinute` is the number of events that the workspace of the call got in the minute before. `install` is
     absent if the database did not answer in time.

@@ -1,1 +1,1 @@
-"""The server's own figures."""
+"""The server's own numbers, for its operator."""
