@@ -109,7 +109,7 @@ def test_a_plan_that_was_made_for_an_empty_table_serves_a_full_one(setting: Sett
         cloned(setting.cluster.url, setting.cluster.empty, "test_state") as url,
         _looked_at(url, setting, None) as store,
     ):
-        fill(url, 0, 99)
+        fill(url, 0, 299)
         _dear(store, "default", 0)
         [(tip,)] = _asked(url, "SELECT seq FROM event_tip WHERE workspace_id = 'default'")
         fill(url, tip + 1, EVENTS - 1)
