@@ -68,6 +68,8 @@ CALLS = {
     "list": Call(name="events.list of 100", path=query("events.list", limit=100), servers=("ours", "node")),
     "page": Call(name="events.page of 100", path=query("events.page", limit=100)),
     "browse": Call(name="GET /api/events of 100", path="/api/events?limit=100"),
+    "tile": Call(name="a tile of 256 hashes", path="/tiles/default/tile/0/000"),
+    "entries": Call(name="a tile of 256 entries", path="/tiles/default/tile/entries/000"),
     "stream": Call(name=f"events.stream to {READERS}", servers=("ours", "node")),
     "publish": Call(
         name="POST /v1/events",
