@@ -15,8 +15,7 @@ from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
 from tests.kit.packages import install_packages
 from tests.kit.servers import Server, cloned, serving
-
-NODE = Path(__file__).parent / "conformance" / "node"
+from tests.kit.trpc import SCRIPTS, Trpc, newest, oldest
 
 _numbers = itertools.count()
 
@@ -93,5 +92,17 @@ def node() -> Path:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    install_packages(NODE)
-    return NODE
+    install_packages(SCRIPTS)
+    return SCRIPTS
+
+
+@pytest.fixture(scope="session")
+def newest_trpc(node: Path) -> Trpc:  # noqa: ARG001 # without node it is skipped
+    """The node scripts with the newest packages of tRPC."""
+    return newest()
+
+
+@pytest.fixture(scope="session", params=["newest", "oldest"])
+def trpc(request: pytest.FixtureRequest, newest_trpc: Trpc, tmp_path_factory: pytest.TempPathFactory) -> Trpc:
+    """The node scripts with the newest packages of tRPC, and with the oldest that are supported."""
+    return newest_trpc if request.param == "newest" else oldest(tmp_path_factory.mktemp("oldest"))

@@ -11,9 +11,10 @@ from msgspec import Struct
 
 
 class Site(Struct, frozen=True):
-    """The address of a static server, and the request lines that it got."""
+    """The address of a static server, the folder that it serves, and the request lines that it got."""
 
     url: str
+    folder: Path
     asked: list[str]
 
 
@@ -42,7 +43,7 @@ def serving_files(folder: Path, routes: Mapping[str, Callable[[], str]] | None =
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield Site(f"http://127.0.0.1:{server.server_port}", asked)
+            yield Site(f"http://127.0.0.1:{server.server_port}", folder, asked)
         finally:
             server.shutdown()
             thread.join()

@@ -16,17 +16,17 @@ from schemas.metadata import metadata_struct
 from schemas.principal import Scope
 from tests.kit import web
 from tests.kit.bundles import build, write
-from tests.kit.packages import CLIENT, compile_typescript, install_client
+from tests.kit.packages import CLIENT, compile_typescript
 from tests.kit.servers import Server
+from tests.kit.trpc import Trpc
 
 BUILT_IN_KINDS = 5
 
 
-@pytest.fixture(scope="module")
-def package(node: Path) -> Path:
-    """A folder in which the package is installed."""
-    install_client(node)
-    return node
+@pytest.fixture
+def package(trpc: Trpc) -> Path:
+    """A folder of node's in which the package is installed, beside one version of tRPC."""
+    return trpc.folder
 
 
 def test_calls_go_in_batches_that_the_server_takes(package: Path, server: Server) -> None:
@@ -112,10 +112,10 @@ def test_calls_and_streams_name_the_workspace(package: Path, server: Server) -> 
     assert _case(package, "workspace", server) == ["NOT_FOUND"] * 3
 
 
-def test_the_constants_are_those_of_the_server(package: Path) -> None:
+def test_the_constants_are_those_of_the_server(newest_trpc: Trpc) -> None:
     failures = [kind for _, kind in getmembers(errors, isclass) if issubclass(kind, errors.ProcedureError)]
 
-    constants = _run(package, "console.log(JSON.stringify(await import('@synap/client')))")
+    constants = _run(newest_trpc.folder, "console.log(JSON.stringify(await import('@synap/client')))")
 
     assert constants == {
         "SOURCES": list(get_args(Source)),
@@ -174,11 +174,12 @@ api.events.lst.query()
 """
 
 
-def test_the_types_fit_the_contract(package: Path, server: Server, tmp_path: Path) -> None:
-    (tmp_path / "node_modules").symlink_to(package / "node_modules")
+def test_the_types_fit_the_contract(trpc: Trpc, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(trpc.folder / "node_modules")
     (tmp_path / "contract.ts").write_text(web.get(f"{server.url}/trpc/contract.ts").text)
     (tmp_path / "page.ts").write_text(TYPED)
     options = json.loads((CLIENT / "tsconfig.json").read_bytes())["compilerOptions"] | {"noEmit": True, "rootDir": "."}
+    options |= {"skipLibCheck": trpc.is_oldest}  # its own types need those of node
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "tsconfig.json").write_text(
         json.dumps({"compilerOptions": options, "files": ["contract.ts", "page.ts"]})
@@ -187,12 +188,12 @@ def test_the_types_fit_the_contract(package: Path, server: Server, tmp_path: Pat
     compile_typescript(tmp_path)
 
 
-def test_the_verifier_is_a_part_of_it(package: Path, tmp_path: Path) -> None:
+def test_the_verifier_is_a_part_of_it(newest_trpc: Trpc, tmp_path: Path) -> None:
     export = tmp_path / "export.json"
     export.write_bytes(write(build(20)))
 
     verdict = _run(
-        package,
+        newest_trpc.folder,
         "const { readFileSync } = await import('node:fs')\n"
         "const { verifyBundle } = await import('@synap/client/verify')\n"
         f"console.log(JSON.stringify(await verifyBundle(readFileSync({json.dumps(str(export))}))))",
@@ -201,16 +202,16 @@ def test_the_verifier_is_a_part_of_it(package: Path, tmp_path: Path) -> None:
     assert (verdict["broken"], verdict["count"]) == (None, 20)
 
 
-def test_the_command_writes_the_contract_and_checks_it(package: Path, server: Server, tmp_path: Path) -> None:
-    written = _contract(package, tmp_path, server.url)
-    same = _contract(package, tmp_path, f"{server.url}/trpc/", "--check")
+def test_the_command_writes_the_contract_and_checks_it(newest_trpc: Trpc, server: Server, tmp_path: Path) -> None:
+    written = _contract(newest_trpc.folder, tmp_path, server.url)
+    same = _contract(newest_trpc.folder, tmp_path, f"{server.url}/trpc/", "--check")
 
     assert (written.returncode, same.returncode, same.stdout) == (0, 0, "")
     contract = (tmp_path / "contract.ts").read_text()
     assert contract == web.get(f"{server.url}/trpc/contract.ts").text
 
     (tmp_path / "old.ts").write_text(contract.replace("  subjectId?: string;\n", "", 1))
-    old = _contract(package, tmp_path, server.url, "-o", "old.ts", "--check")
+    old = _contract(newest_trpc.folder, tmp_path, server.url, "-o", "old.ts", "--check")
 
     assert old.returncode == 1
     assert old.stdout.startswith(f"old.ts is not the contract of {server.url}. Write it again with: synap-contract ")
@@ -228,9 +229,9 @@ def test_the_command_writes_the_contract_and_checks_it(package: Path, server: Se
     ids=["no server", "no file", "no contract", "nobody"],
 )
 def test_the_command_says_what_it_cannot_do(
-    package: Path, server: Server, tmp_path: Path, arguments: list[str], told: str
+    newest_trpc: Trpc, server: Server, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
-    ran = _contract(package, tmp_path, *(argument.format(url=server.url) for argument in arguments))
+    ran = _contract(newest_trpc.folder, tmp_path, *(argument.format(url=server.url) for argument in arguments))
 
     assert ran.returncode == 2
     assert told in ran.stderr

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.exchange import Server
+from tests.kit import web
+from tests.kit.trpc import Trpc, typed_project
 
 
-def test_contract_types_a_client(node: Path, server: Server, tmp_path: Path) -> None:
-    _compile_and_run(node, server, tmp_path, transformer="none")
+def test_contract_types_a_client(trpc: Trpc, server: Server, tmp_path: Path) -> None:
+    _compile_and_run(trpc, server, tmp_path, transformer="none")
 
 
-def test_contract_types_a_client_with_superjson(node: Path, superjson_server: Server, tmp_path: Path) -> None:
-    _compile_and_run(node, superjson_server, tmp_path, transformer="superjson")
+def test_contract_types_a_client_with_superjson(trpc: Trpc, superjson_server: Server, tmp_path: Path) -> None:
+    _compile_and_run(trpc, superjson_server, tmp_path, transformer="superjson")
 
 
-def test_contract_rejects_the_other_transformer(node: Path, server: Server, tmp_path: Path) -> None:
-    project = _project(node, server, tmp_path, transformer="superjson")
+def test_contract_rejects_the_other_transformer(newest_trpc: Trpc, server: Server, tmp_path: Path) -> None:
+    project = typed_project(newest_trpc, server.url, tmp_path, transformer="superjson")
 
     compiled = _tsc(project)
 
@@ -52,12 +52,12 @@ RIGHT = [
 
 
 @pytest.fixture(scope="module")
-def corrected(node: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def corrected(newest_trpc: Trpc, server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The compiler's errors in copies of `wrong.ts`, each of which is right in one place.
 
     It runs once for all of them.
     """
-    project = _project(node, server, tmp_path_factory.mktemp("corrected"), transformer="none")
+    project = typed_project(newest_trpc, server.url, tmp_path_factory.mktemp("corrected"))
     text = (project / "wrong.ts").read_text()
     for place, (wrong, right) in enumerate(RIGHT):
         assert wrong in text
@@ -99,7 +99,7 @@ def test_a_contract_without_the_servers_package_is_an_error(
     (tmp_path / "node_modules" / "@trpc").mkdir(parents=True)
     for package in ("@trpc/client", "typescript"):
         (tmp_path / "node_modules" / package).symlink_to(node / "node_modules" / package)
-    (tmp_path / name).write_bytes(_served(server, name))
+    (tmp_path / name).write_bytes(web.get(f"{server.url}/trpc/{name}").content)
     (tmp_path / "page.ts").write_text(MISSPELT)
     options = {"strict": True, "skipLibCheck": True, "noEmit": True, "module": "esnext", "moduleResolution": "bundler"}
     lib = {"target": "es2023", "lib": ["es2023", "dom", "dom.iterable", "dom.asynciterable"], "types": []}
@@ -111,35 +111,16 @@ def test_a_contract_without_the_servers_package_is_an_error(
     assert ("contract.ts(" in compiled.stdout and "'@trpc/server'" in compiled.stdout) == is_noticed
 
 
-def _compile_and_run(node: Path, server: Server, folder: Path, *, transformer: str) -> None:
-    project = _project(node, server, folder, transformer=transformer)
+def _compile_and_run(trpc: Trpc, server: Server, folder: Path, *, transformer: str) -> None:
+    project = typed_project(trpc, server.url, folder, transformer=transformer)
 
     compiled = _tsc(project)
     assert compiled.returncode == 0, compiled.stdout
 
-    for script in ("client", "stream"):
+    for script in ("client", "stream" if trpc.is_oldest else "iterate"):
         command = ["node", f"out/{script}.js", server.url, server.token]
         ran = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
         assert ran.returncode == 0, f"{script}: {ran.stdout}\n{ran.stderr}"
-
-
-def _project(node: Path, server: Server, folder: Path, *, transformer: str) -> Path:
-    """A TypeScript project of the typed sources and the contract that the server serves now."""
-    project = folder / "typed"
-    shutil.copytree(node / "typed", project)
-    shutil.copy(node / "typed" / f"options.{transformer}.ts", project / "options.ts")
-    (project / "node_modules").symlink_to(node / "node_modules")
-    (project / "package.json").write_text('{"type": "module"}')
-    (project / "contract.ts").write_bytes(_served(server, "contract.ts"))
-    return project
-
-
-def _served(server: Server, name: str) -> bytes:
-    request = urllib.request.Request(f"{server.url}/trpc/{name}")
-    with urllib.request.urlopen(request, timeout=30) as response:
-        assert response.status == 200
-        content: bytes = response.read()
-        return content
 
 
 def _tsc(project: Path) -> subprocess.CompletedProcess[str]:

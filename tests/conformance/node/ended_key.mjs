@@ -1,12 +1,13 @@
-// A stream over WebSocket whose key ends: ended_key.mjs VERSION LINKS URL TOKEN NEXT_TOKEN, where LINKS is 'eager', 'lazy'
-// (how the socket opens) or 'retryLink' (before an eager one). It revokes its own first key,
-// then logs an event. Prints the stream's states, and the number of that event or the code of the error that ended it.
-import * as newest from '@trpc/client'
+// A stream over WebSocket whose key ends: ended_key.mjs VERSION LINKS URL TOKEN NEXT_TOKEN, where VERSION is '11.22' or
+// 'own' (that of the folder), and LINKS is 'eager', 'lazy' (how the socket opens) or 'retryLink' (before an eager one). It
+// revokes its own first key, then logs an event. Prints the stream's states, and the number of that event or the code of
+// the error that ended it.
+import * as own from '@trpc/client'
 import * as earlier from 'trpc-client-11'
 import WebSocket from 'ws'
 
 const [version, links, url, token, next] = process.argv.slice(2)
-const { createTRPCClient, createWSClient, httpLink, retryLink, wsLink } = version === 'earlier' ? earlier : newest
+const { createTRPCClient, createWSClient, httpLink, retryLink, wsLink } = version === '11.22' ? earlier : own
 
 const api = createTRPCClient({ links: [httpLink({ url: `${url}/trpc`, headers: { authorization: `Bearer ${token}` } })] })
 const first = await api.keys.create.mutate({ scopes: ['events:read'] })

@@ -20,7 +20,8 @@ const markedInput: Same<inferRouterInputs<Marked>['events']['stream']['markers']
 const [server = '', token = ''] = process.argv.slice(2)
 const url = `${server}/trpc`
 const connectionParams = { token }
-const sockets = createWSClient({ url: url.replace('http', 'ws'), WebSocket, connectionParams })
+export const open = () => createWSClient({ url: url.replace('http', 'ws'), WebSocket, connectionParams })
+const sockets = open()
 
 const overSse = createTRPCClient<AppRouter>({
   links: [
@@ -45,9 +46,9 @@ function check(holds: boolean, what: string): asserts holds {
 const subjectId = crypto.randomUUID()
 const logged = await overSse.events.log.mutate({ type: 'note.made', subjectId, data: { title: 'streamed' } })
 const asked: LiveEventFilter = { OR: [{ 'data.title': { startsWith: 'stream' } }], NOT: { createdAt: instant(new Date(0)) } }
-const filter: StreamEvents = { type: 'note.*', source: 'api', subjectId, start: 'beginning', from: instant(new Date(0)), filter: asked }
+export const filter: StreamEvents = { type: 'note.*', source: 'api', subjectId, start: 'beginning', from: instant(new Date(0)), filter: asked }
 
-function isLogged({ id, data: event }: Tracked): void {
+export function isLogged({ id, data: event }: Tracked): void {
   const at: Instant = event.timestamp
   const title: unknown = event.data['title']
   check(id === logged.id && event.seq === logged.seq && title === 'streamed', 'the value is the event')
@@ -73,10 +74,6 @@ for (const [way, { events }] of Object.entries(plain)) {
       },
     )
   })
-  for await (const value of events.stream.subscribe(filter)) {
-    isLogged(value)
-    break
-  }
 }
 
 for (const [way, { events }] of Object.entries(marked)) {
