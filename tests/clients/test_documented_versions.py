@@ -4,10 +4,12 @@ import json
 import re
 from pathlib import Path
 
+from tests.kit.packages import GENERATOR
 from tests.kit.paths import ROOT
 from tests.kit.trpc import OLDEST, SCRIPTS
 
 GUIDES = ROOT / "docs" / "guides"
+GENERATORS = Path(__file__).parent / "node"
 
 
 def test_the_guide_to_typescript_names_the_tested_versions_of_trpc() -> None:
@@ -23,6 +25,18 @@ def test_the_client_requires_the_oldest_tested_version_of_trpc() -> None:
     required = {name: f"^{version}" for name, version in _dependencies(OLDEST).items()}
     peers = {name: range_ for name, range_ in client["peerDependencies"].items() if name.startswith("@trpc/")}
     assert peers.items() <= required.items()
+
+
+def test_the_guide_to_other_languages_names_the_tested_versions_of_generators() -> None:
+    guide = (GUIDES / "other-languages.md").read_text()
+    rows = dict(re.findall(r"^\| `(\S+)` \| (\S+) \|", guide, re.MULTILINE))
+    locks = GENERATOR.read_text() + (ROOT / "requirements-dev.lock").read_text()
+    tested = _dependencies(GENERATORS) | dict(re.findall(r"^(\S+)==(\S+)", locks, re.MULTILINE))
+
+    assert len(rows) == 5
+    assert rows.items() <= tested.items()
+    assert f"`openapi-fetch` {tested['openapi-fetch']}," in guide.replace(" |", ",")
+    assert f"`@trpc/openapi` (tested: {tested['@trpc/openapi']})" in guide
 
 
 def _dependencies(folder: Path) -> dict[str, str]:

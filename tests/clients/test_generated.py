@@ -1,5 +1,6 @@
 """Clients that published generators make from the API document compile, and their calls succeed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,12 @@ NODE = Path(__file__).parent / "node"
 
 OPTIONS = ("--default-non-nullable", "false")
 """Without this option the generated client requires every member that has a default."""
+
+HEY = """
+import { createClient } from '@hey-api/openapi-ts'
+const [, input] = process.argv
+await createClient({ input, output: { path: 'made', importFileExtension: '.js' }, logs: { file: false } })
+"""
 
 CALL = """
 import sys
@@ -114,18 +121,31 @@ def written(server: Server, folder: Path) -> Path:
 def typescript(node: Path, tmp_path: Path) -> Path:  # noqa: ARG001 # without node it is skipped
     """A folder in which TypeScript compiles a client."""
     install_packages(NODE)
-    for name in ("call.ts", "fetch.ts", "tsconfig.json", "tsconfig.fetch.json", "package.json"):
-        shutil.copy(NODE / name, tmp_path)
     (tmp_path / "node_modules").symlink_to(NODE / "node_modules")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
     return tmp_path
 
 
-def test_a_client_for_typescript(server: Server, document: Path, typescript: Path) -> None:
+def test_a_client_of_openapi_typescript(node: Path, server: Server, document: Path, typescript: Path) -> None:
     generator = "node_modules/openapi-typescript/bin/cli.js"
 
     ran(typescript, "node", generator, document, *OPTIONS, "--output", "api.d.ts")
-    ran(typescript, "node", "node_modules/typescript/bin/tsc", "--project", ".")
-    ran(typescript, "node", "out/call.js", server.url, server.token)
+
+    calls(typescript, "call.ts", node, server)
+
+
+def test_a_client_of_hey_api(node: Path, server: Server, document: Path, typescript: Path) -> None:
+    ran(typescript, "node", "--input-type=module", "-e", HEY, document)
+
+    calls(typescript, "hey.ts", node, server)
+
+
+def test_a_client_of_orval(node: Path, server: Server, document: Path, typescript: Path) -> None:
+    generator = "node_modules/orval/dist/bin/orval.mjs"
+
+    ran(typescript, "node", generator, "--client", "fetch", "--input", document, "--output", "made/api.ts")
+
+    calls(typescript, "orval.ts", node, server)
 
 
 def test_a_client_for_python(server: Server, document: Path, tmp_path: Path) -> None:
@@ -146,11 +166,12 @@ def test_a_client_for_python(server: Server, document: Path, tmp_path: Path) -> 
     ran(tmp_path, sys.executable, "-c", CALL, server.url, server.token)
 
 
-def test_a_client_of_openapi_generator_for_typescript(server: Server, document: Path, typescript: Path) -> None:
+def test_a_client_of_openapi_generator_for_typescript(
+    node: Path, server: Server, document: Path, typescript: Path
+) -> None:
     generated(document, "typescript-fetch", typescript / "made", "--additional-properties", "importFileExtension=.js")
 
-    ran(typescript, "node", "node_modules/typescript/bin/tsc", "--project", "tsconfig.fetch.json")
-    ran(typescript, "node", "out/fetch.js", server.url, server.token)
+    calls(typescript, "fetch.ts", node, server)
 
 
 def test_a_client_of_openapi_generator_for_python(server: Server, document: Path, tmp_path: Path) -> None:
@@ -165,6 +186,16 @@ def test_a_client_of_openapi_generator_for_superjson(superjson_document: Path, t
     generated(superjson_document, "python", tmp_path, "--package-name", "made")
 
     assert compile_dir(tmp_path / "made", quiet=1)
+
+
+def calls(folder: Path, script: str, node: Path, server: Server) -> None:
+    """Compile a script with the client in the folder, and run it. Its calls must succeed."""
+    shutil.copy(NODE / script, folder)
+    options = json.loads((NODE / "tsconfig.json").read_bytes())
+    (folder / "tsconfig.json").write_text(json.dumps(options | {"files": [script]}))
+    # The compiler of `node` is ten times as fast as the one that generators run in their own process.
+    ran(folder, "node", node / "node_modules" / "typescript" / "bin" / "tsc", "--project", ".")
+    ran(folder, "node", f"out/{script.replace('.ts', '.js')}", server.url, server.token)
 
 
 def generated(document: Path, kind: str, folder: Path, *options: str) -> None:

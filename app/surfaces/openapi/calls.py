@@ -59,7 +59,6 @@ class TrpcCalls:
         operation.responses = {
             "200": self._stream(answers) if stream else self._result(answers[0]),
             **self._failures.trpc(() if stream else failures_of(procedure), by_post=False),
-            **self._failures.too_long(),
         }
         return operation
 

@@ -116,11 +116,6 @@ class Failures:
             for status in sorted(grouped.keys() | refused.keys())
         }
 
-    def too_long(self) -> Responses:
-        """The answer to a URL that is too long."""
-        described = spec.OpenAPIResponse("The URL has more than 64 KiB. The answer has no content.")
-        return {"414": self._parts.shared("UriTooLong", described)}
-
     def _refused(self, kinds: list[Failure], *, with_body: bool, counted: bool) -> spec.Reference:
         samples = [sample for kind in kinds for sample in _samples(kind, with_body=with_body)]
         ending = "OfBody" if len(samples) > len(kinds) else ""

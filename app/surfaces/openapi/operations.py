@@ -107,7 +107,6 @@ class RestOperations:
         written.responses = {
             str(operation.status): self._success(operation, answers),
             **self._refusals(operation),
-            **(self._failures.too_long() if sent else {}),
         }
 
     def _success(self, operation: RouteOperation[Any], answers: Mapping[str, Schema]) -> spec.OpenAPIResponse:

@@ -27,7 +27,9 @@ An append-only event log that can prove that nothing in it was altered.
 
 Every call needs a key: `Authorization: Bearer <token>`. Each operation lists the scope that the key needs. A call acts
 in the workspace that it names; the default is the key's first. Every answer has an `X-Request-Id`: the id that the
-caller sent, or a new one. The server's log has the same id."""
+caller sent, or a new one. The server's log has the same id.
+
+The server answers a URL of more than 64 KiB with 414, without content."""
 
 TRPC = """
 

@@ -1,6 +1,6 @@
 // Calls a server by the types that `openapi-typescript` made from its document. Usage: call.js URL TOKEN.
 import createClient from 'openapi-fetch'
-import type { components, paths } from './api'
+import type { components, paths } from './api.js'
 
 const [baseUrl, token] = process.argv.slice(2)
 const client = createClient<paths>({ baseUrl: baseUrl ?? '', headers: { authorization: `Bearer ${token}` } })
