@@ -120,7 +120,7 @@ def ours(server: Server) -> Document:
     return Document(web.get(f"{server.url}/openapi.json").content)
 
 
-def test_it_finds_every_procedure_but_streams(theirs: Document, ours: Document) -> None:
+def test_it_finds_every_procedure_but_streams_and_its_text(theirs: Document, ours: Document) -> None:
     served = {path: item for path, item in ours.paths.items() if path.startswith("/trpc/") and "post" in item}
 
     assert {f"/trpc{path}" for path in theirs.paths} == served.keys()
@@ -130,6 +130,7 @@ def test_it_finds_every_procedure_but_streams(theirs: Document, ours: Document) 
         ours_by_post = served[f"/trpc{path}"]["post"]
         space, _, name = operation["operationId"].partition(".")
         assert ours_by_post["operationId"] == space + name[0].upper() + name[1:]
+        assert operation["description"] == ours_by_post.get("description", f"{ours_by_post['summary']}.")
 
 
 def test_it_finds_the_inputs_of_our_document(theirs: Document, ours: Document) -> None:
