@@ -60,6 +60,12 @@ def page(chromium: str) -> Iterator[Page]:
             driver.communicate(timeout=30)
 
 
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """The folder for pictures of pages: SYNAP_SCREENSHOTS, for whoever wants to look at them."""
+    return Path(os.environ.get("SYNAP_SCREENSHOTS", tmp_path))
+
+
 @pytest.fixture(scope="package")
 def web_server(
     postgres_url: str, template: str, site: Site, tmp_path_factory: pytest.TempPathFactory

@@ -21,7 +21,7 @@ KEY_SECONDS = 1
 
 @pytest.mark.timeout(900)
 def test_a_list_of_the_server_continues_live_in_the_browser(
-    page: Page, postgres_url: str, template: str, tmp_path: Path
+    page: Page, postgres_url: str, template: str, tmp_path: Path, pictures: Path
 ) -> None:
     install_client(EXAMPLE)
     npm(EXAMPLE, "run", "check")
@@ -50,6 +50,8 @@ def test_a_list_of_the_server_continues_live_in_the_browser(
         _log(server, "after two keys")
 
         until(lambda: page.notes == ["after two keys", "from the page", *texts[::-1]])
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(pictures / "next.png")
         assert [problem for problem in page.problems() if "401 (Unauthorized)" not in problem] == []
         assert not [address for address in page.asked if "sk_" in address]
 

@@ -1,7 +1,6 @@
 """The React example: events are listed, filtered, logged and followed, each once, while its keys expire."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +65,7 @@ def _previewing(server: Server, origin: str, folder: Path) -> Iterator[None]:
             preview.wait(timeout=30)
 
 
-def test_an_event_is_logged_with_errors_at_its_fields(page: Page, react: Site, tmp_path: Path) -> None:
+def test_an_event_is_logged_with_errors_at_its_fields(page: Page, react: Site, pictures: Path) -> None:
     page.open(react.url)
     until(lambda: page.state == "Live")
     page.fill("Event type", "wrong")
@@ -79,7 +78,7 @@ def test_an_event_is_logged_with_errors_at_its_fields(page: Page, react: Site, t
         "must be a number from 0 to 1",
     ]
     assert page.notes == []
-    _picture(page, tmp_path / "react-errors.png")
+    page.screenshot(pictures / "react-errors.png", width=900, height=900)
 
     page.fill("Event type", "task.created")
     page.fill("Agent", "orchestrator")
@@ -89,7 +88,7 @@ def test_an_event_is_logged_with_errors_at_its_fields(page: Page, react: Site, t
     until(lambda: page.notes == ["Call John"])
     until(lambda: page.value("Title") == "")
     assert page.text(".error") == [""] * 5
-    _picture(page, tmp_path / "react.png")
+    page.screenshot(pictures / "react.png", width=900, height=900)
     [event] = react.server.query("events.list").json()["result"]["data"]
     assert event["metadata"] == {"ai": {"agent": "orchestrator", "confidence": {"score": 0.92}}}
 
@@ -160,10 +159,3 @@ def _problems(page: Page) -> list[str]:
 def _log(server: Server, kind: str, *titles: str) -> None:
     events = [{"type": kind, "data": {"title": title}} for title in titles]
     assert server.mutate("events.logBatch", {"events": events}).status_code == 200
-
-
-def _picture(page: Page, path: Path) -> None:
-    page.screenshot(path, width=900, height=900)
-    if wanted := os.environ.get("SYNAP_SCREENSHOTS"):
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, wanted)

@@ -1,8 +1,6 @@
 """The example page: notes are logged, listed and followed, each once, whatever happens to the connection."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -36,7 +34,7 @@ def _log(server: Server, text: str) -> None:
 
 
 def test_notes_appear_once_each_across_a_restart(
-    page: Page, site: Site, postgres_url: str, template: str, tmp_path: Path
+    page: Page, site: Site, postgres_url: str, template: str, tmp_path: Path, pictures: Path
 ) -> None:
     port = free_port()
     with cloned(postgres_url, template, "test_browser_restart") as database_url:
@@ -73,7 +71,7 @@ def test_notes_appear_once_each_across_a_restart(
             until(lambda: page.notes == expected)
             assert [event["data"]["text"] for event in _stored(server)] == expected
             assert page.alert == ""
-            _screenshot(page, tmp_path / "notes.png")
+            page.screenshot(pictures / "web.png")
     assert [problem for problem in page.problems() if not AWAY.match(problem)] == []
 
 
@@ -173,12 +171,3 @@ def test_the_page_compiles_against_the_contract(example: Path) -> None:
 def _stored(server: Server) -> list[dict[str, dict[str, str]]]:
     events: list[dict[str, dict[str, str]]] = server.query("events.list").json()["result"]["data"]
     return events
-
-
-def _screenshot(page: Page, path: Path) -> None:
-    page.screenshot(path)
-    wanted = os.environ.get("SYNAP_SCREENSHOTS")
-    if wanted:
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, wanted)
-    print(f"screenshot: {path}")  # noqa: T201 # for whoever runs this to look at

@@ -7,6 +7,9 @@ import { FILTER, LIMIT } from './filter'
 
 const STATES = { connecting: 'Connecting…', live: 'Live', lost: 'Connection lost, trying again…', refused: 'Refused' }
 
+/** The same text in the server's answer and in the browser, whatever its place and language. */
+const minute = (timestamp: string) => `${timestamp.slice(0, 16).replace('T', ' ')} UTC`
+
 const api = createSynap<AppRouter>({
   url: process.env.NEXT_PUBLIC_SYNAP_URL ?? 'http://127.0.0.1:8000',
   async token() {
@@ -32,7 +35,7 @@ export function Notes({ page }: { page: EventPage }) {
         {events.map((event) => (
           <li key={event.id} data-pending={event.pending}>
             <span className="text">{event.erased ? '(erased)' : String(event.data['text'] ?? event.type)}</span>
-            <time dateTime={event.timestamp}>{event.pending ? 'logging…' : event.timestamp.slice(0, 16).replace('T', ' ')}</time>
+            <time dateTime={event.timestamp}>{event.pending ? 'logging…' : minute(event.timestamp)}</time>
           </li>
         ))}
       </ol>
