@@ -72,7 +72,7 @@ export function useLiveEvents<TClient extends EventsClient>(
     return followed(client, JSON.parse(key) as FilterOf<TClient>, first, (part) =>
       setTail((now) => ({ ...now, ...part(now) })),
     )
-    // Not with each new list: the stream goes on from where it began, and `merged` drops what comes twice.
+    // Not with each new list: the stream continues from where it began, and `merged` drops events that come twice.
   }, [client, key, isListed])
   const events = useMemo(() => merged<ListedEvent<TClient>>(tail.events, query.events), [tail.events, query.events])
   return { ...query, events, state: tail.state, liveError: tail.error }

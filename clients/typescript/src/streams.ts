@@ -19,7 +19,7 @@ export interface Heard {
   value(data: unknown, id: string | undefined): void
 }
 
-/** Opens a stream. Resolves if the stream ended for good, rejects if it was refused or lost. */
+/** Opens a stream. Resolves if the stream has ended, rejects if it was refused or lost. */
 export type Transport = (asked: Asked, heard: Heard, signal: AbortSignal) => Promise<void>
 
 interface Listener {
