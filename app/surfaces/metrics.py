@@ -194,3 +194,8 @@ def _standing(known: Standing) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "synap_database_server_max_connections", "Connections that the database server allows.", known.max_connections
     )
+    yield GaugeMetricFamily(
+        "synap_clock_skew_seconds",
+        "By how much this machine's clock is ahead of the database's. Beyond 60 either way, appends are refused.",
+        known.clock_skew_seconds,
+    )

@@ -35,6 +35,9 @@ OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspace
 START = datetime(2024, 12, 9, 1, tzinfo=UTC)
 """The first time of a store's clock."""
 
+ANY_SKEW_SECONDS = 1e9
+"""By how much that clock may differ from the database's: decades."""
+
 T = TypeVar("T")
 
 _drafting = Drafting()
@@ -141,7 +144,7 @@ def opened(
             node=identity.node,
             keys=keyring,
             database=database,
-            log=EventLog(database, keyring, identity.node, clock, feed.reached),
+            log=EventLog(database, keyring, identity.node, clock, feed.reached, ANY_SKEW_SECONDS),
             reader=EventReader(database, cursors),
             feed=feed,
             clock=clock,

@@ -36,7 +36,7 @@ from schemas.base import Way
 from schemas.browse import BrowseEvents
 from schemas.event import EventQuery, ListEvents
 from schemas.histogram import CountEvents, Grouping
-from tests.store.opened import SECRET, Store, draft
+from tests.store.opened import ANY_SKEW_SECONDS, SECRET, Store, draft
 
 LIMIT = 20
 
@@ -127,7 +127,7 @@ class Operations:
         self.place = place
         self.cursors = Cursors(SECRET)
         self.reader = EventReader(self.database, self.cursors)
-        self.events = EventLog(self.database, store.keys, store.node, store.clock)
+        self.events = EventLog(self.database, store.keys, store.node, store.clock, max_skew_seconds=ANY_SKEW_SECONDS)
         self.dispatching = Dispatch(self.database, first_seconds=0)
         self.claims = Claims(self.database, claim_seconds=30)
 

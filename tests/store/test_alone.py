@@ -15,13 +15,15 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.audit.log import Act
 from app.store.events.alone import APPEND, append_call
+from app.store.events.commits import tip_of
 from app.store.events.erasure import Erasure, ErasureRequest
 from app.store.events.event_log import EventLog
-from app.store.events.linker import COUNT_TYPES, GET_TIP, Linker, Tip
+from app.store.events.linker import COUNT_TYPES, GET_TIP, Linker
 from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
 from app.store.install.workspaces import create_workspace
+from app.store.postgres.clock import Clock, utc_now
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, CallResult, PipedConnection
 from schemas.errors import Conflict, NotFound, Unavailable
@@ -133,7 +135,7 @@ def test_types_that_are_new_are_counted_under_the_lock(store: Store) -> None:
 
 
 def test_nothing_is_stored_or_counted_if_the_tip_does_not_move(store: Store, other: EventLog) -> None:
-    tip = Tip(*store.run(store.database.rows(GET_TIP, {"workspace": "default"}))[0])
+    tip = tip_of("default", store.run(store.database.rows(GET_TIP, {"workspace": "default"})))
     signer = store.keys.signer(tip.kid)
     assert signer is not None
     linker = Linker(signer, store.node, "default", tip, {}, START)
@@ -141,7 +143,7 @@ def test_nothing_is_stored_or_counted_if_the_tip_does_not_move(store: Store, oth
     store.run(other.append("default", [draft()]))
     before = _asked(store, STORED)
 
-    rows = store.run(store.database.atomic([append_call(linker, [])]))
+    rows = store.run(store.database.atomic([append_call(linker, [], Clock().around(utc_now()))]))
 
     assert rows == [[]]
     assert _asked(store, STORED) == before
@@ -158,7 +160,7 @@ def _changed(key: str) -> str:
     ids=["key", "stopped", "hash"],
 )
 def test_a_tip_that_is_not_the_expected_one_does_not_move(store: Store, change: str) -> None:
-    tip = Tip(*store.run(store.database.rows(GET_TIP, {"workspace": "default"}))[0])
+    tip = tip_of("default", store.run(store.database.rows(GET_TIP, {"workspace": "default"})))
     signer = store.keys.signer(tip.kid)
     assert signer is not None
     linker = Linker(signer, store.node, "default", tip, {}, START)
@@ -166,7 +168,7 @@ def test_a_tip_that_is_not_the_expected_one_does_not_move(store: Store, change: 
     _asked(store, change)
     before = _asked(store, STORED)
 
-    assert store.run(store.database.atomic([append_call(linker, [])])) == [[]]
+    assert store.run(store.database.atomic([append_call(linker, [], Clock().around(utc_now()))])) == [[]]
 
     assert _asked(store, STORED) == before
 

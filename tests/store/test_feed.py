@@ -28,7 +28,7 @@ from schemas.event import CaughtUp, StreamEvents
 from schemas.written import Tracked
 from tests.kit.examples import examples
 from tests.store.corpus import USERS, WORKSPACES, Corpus, queries
-from tests.store.opened import SECRET, Store, draft
+from tests.store.opened import ANY_SKEW_SECONDS, SECRET, Store, draft
 
 
 class Read:
@@ -377,7 +377,7 @@ def test_without_notices_commits_of_others_are_found_by_the_timer(store: Store) 
     """The other writer sends no notices."""
 
     async def run() -> Read:
-        deaf = EventLog(store.database, store.keys, store.node, store.clock)
+        deaf = EventLog(store.database, store.keys, store.node, store.clock, max_skew_seconds=ANY_SKEW_SECONDS)
         async with following(store) as reader:
             await deaf.append(store.workspace, [draft()])
             async with asyncio.timeout(TIMER_SECONDS * 3):

@@ -2,10 +2,10 @@
 
 If a process finds a tip as it left it, it assumes that no other process appends to that log. It links the next group
 behind that tip without a lock, and sends one statement, which is the whole transaction. The statement moves the tip
-only if the tip still has the expected hash and key, and no id that a caller sent is taken. If the tip does not move,
-nothing is stored or counted. So other processes may append, rotate the key, erase, stop or delete the log at any
-moment: then the group is appended under the lock (`commits.py`), which reads the current state. A process that freezes
-holds no lock meanwhile.
+only if the tip still has the expected hash and key, no id that a caller sent is taken, and the clocks agree. If the tip
+does not move, nothing is stored or counted. So other processes may append, rotate the key, erase, stop or delete the
+log at any moment: then the group is appended under the lock (`commits.py`), which reads the current state. A process
+that freezes holds no lock meanwhile.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,7 @@ APPEND = f"""
 WITH moved AS (
     UPDATE event_tip SET seq = %(seq)s, hash = %(hash)s, recorded_at = %(recorded_at)s
     WHERE workspace_id = %(workspace)s AND hash = %(expected)s AND kid = %(kid)s AND lost_size IS NULL
+        AND clock_timestamp() BETWEEN %(earliest)s AND %(latest)s
         AND NOT EXISTS (SELECT FROM {each_sql("id", "%(ids)s::uuid[]", columns="id", name="taken")})
     RETURNING counted
 ), stored_events AS ({insert_sql("moved, ")}
@@ -31,9 +32,12 @@ SELECT counted FROM moved
 the expected one, the statement's snapshot contains every event of the log, so it finds every id that is taken."""
 
 
-def append_call(linker: Linker, ids: Iterable[UUID]) -> Call:
-    """The statement that stores the linked events behind the expected tip, unless one of the `ids` is taken."""
-    return APPEND, linker.whole() | {"expected": linker.behind.hash, "ids": uuid_array(ids)}
+def append_call(linker: Linker, ids: Iterable[UUID], around: dict[str, object]) -> Call:
+    """The statement that stores the linked events behind the expected tip, unless one of the `ids` is taken.
+
+    The database's clock must be between the times of `around`.
+    """
+    return APPEND, linker.whole() | {"expected": linker.behind.hash, "ids": uuid_array(ids)} | around
 
 
 class Ends:

@@ -7,8 +7,7 @@ appended under the lock.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from psycopg import Error
@@ -20,6 +19,7 @@ from app.ledger.signer import Signer
 from app.store.events.alone import Ends, append_call
 from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE, former_ids, with_ids
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, Linker, Tip
+from app.store.postgres.clock import Clock
 from app.store.postgres.database import BEGIN, COMMIT, ROLLBACK, is_broken
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array
 from schemas.errors import NotFound, ProcedureError, Unavailable
@@ -48,11 +48,11 @@ class OutcomeUnknownError(Exception):
 class Commits:
     """Commits groups, for one process. The caller commits the groups of one workspace one after the other."""
 
-    def __init__(self, keys: Keyring, node: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, keys: Keyring, node: str, clock: Clock) -> None:
         """`node` is the install's id (`did:key:z…`)."""
         self._keys = keys
         self._node = node
-        self._now = now
+        self._clock = clock
         self._ends = Ends()
         self._counted: set[tuple[str, str, str]] = set()
 
@@ -73,12 +73,13 @@ class Commits:
             return await self._locked(connection, workspace, calls, finds_all=True)
 
     def linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
-        """A linker for the locked tip of a log. Raises NotFound, Unavailable (for a stopped log or a missing key)."""
+        """A linker for the locked tip of a log. Raises NotFound, Unavailable (stopped log, wrong clock, missing key)."""
         tip = tip_of(workspace, tips)
+        now = self._clock.agreed(tips[0][-1])
         signer = self._signer(tip)
         if signer is None:
             raise Unavailable("This server's signing key is not the one in force; nothing was stored, retry")
-        return Linker(signer, self._node, workspace, tip, stored, self._now())
+        return Linker(signer, self._node, workspace, tip, stored, now)
 
     async def _alone(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]]
@@ -87,23 +88,25 @@ class Commits:
         tip = self._ends.own(workspace)
         if tip is None or not self._is_plain(workspace, calls) or (signer := self._signer(tip)) is None:
             return None
-        linker = Linker(signer, self._node, workspace, tip, {}, self._now())
+        now = self._clock.now()
+        linker = Linker(signer, self._node, workspace, tip, {}, now)
         answers = [linker.link(drafts) for drafts in calls]
-        if linker.rows and await self._moves(connection, linker, _ids(calls, with_new=False)):
+        call = append_call(linker, _ids(calls, with_new=False), self._clock.around(now)) if linker.rows else None
+        if call is not None and await self._moves(connection, workspace, call):
             self._ends.left(workspace, linker.tip, found=tip)
             return linker, answers
         self._ends.lost(workspace)
         return None
 
-    async def _moves(self, connection: PipedConnection, linker: Linker, ids: Iterable[UUID]) -> bool:
+    async def _moves(self, connection: PipedConnection, workspace: str, call: Call) -> bool:
         """Run the statement. Returns whether it moved the tip, and so stored everything."""
         try:
-            [moved] = await connection.trip([append_call(linker, ids)])
+            [moved] = await connection.trip([call])
         except FeatureNotSupported:
             self._ends.give_up()
             return False
         except Error as error:
-            self._ends.lost(linker.workspace)
+            self._ends.lost(workspace)
             if is_broken(error):
                 raise OutcomeUnknownError from error
             raise
@@ -163,7 +166,7 @@ def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
     """The tip from the rows of `GET_TIP`. Raises NotFound if there is none, Unavailable if the log lost events."""
     if not tips:
         raise NotFound("There is no such workspace", field="workspace")
-    tip = Tip(*tips[0])
+    tip = Tip(*tips[0][:-1])
     if tip.lost_size is not None:
         raise Unavailable(LOST_EVENTS.format(workspace, tip.lost_size), retry_after_seconds=STOPPED_SECONDS)
     return tip

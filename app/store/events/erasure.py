@@ -19,6 +19,7 @@ from msgspec import Struct
 from app.ledger.chain import ERASED_TYPE
 from app.ledger.draft import Draft, new_id, server_draft
 from app.store.audit.log import Act
+from app.store.events.commits import tip_of
 from app.store.events.event_log import EventLog
 from app.store.events.linker import COUNT_PRODUCERS, COUNT_TYPES, GET_TIP, Tip
 from app.store.events.rows import EVENT_BYTES
@@ -192,6 +193,7 @@ class _Run:
     """The state of one call of `Erasure.erase`, transaction by transaction."""
 
     def __init__(self, workspace: str, wanted: ErasureRequest, node: str, act: Callable[[int, int], Act]) -> None:
+        self._workspace = workspace
         self._key: dict[str, object] = {"workspace": workspace, "only_user": wanted.only_user}
         self._wanted = wanted
         self._node = node
@@ -213,7 +215,7 @@ class _Run:
             ]
         )
         self._check(named)
-        tip, found = Tip(*tips[0]), [_Found(*row) for row in rows]
+        tip, found = tip_of(self._workspace, tips), [_Found(*row) for row in rows]
         if self._until == MAX_SEQ:
             self._until = tip.seq  # later events are not erased: somebody may log them without end
         self.found = len(found)

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 from opentelemetry.trace import SpanContext
@@ -23,6 +23,7 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.events.commits import Commits, GroupAnswers, OutcomeUnknownError, roll_back, tip_of
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored
+from app.store.postgres.clock import MAX_SKEW_SECONDS, Clock, utc_now
 from app.store.postgres.database import BEGIN, COMMIT, LOST, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, NoAnswerError, PipedConnection, uuid_array
 from app.telemetry import tracing
@@ -61,12 +62,16 @@ class EventLog:
         database: Database,
         keys: Keyring,
         node: str,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         committed: Callable[[str, int], None] = lambda _workspace, _seq: None,
+        max_skew_seconds: float = MAX_SKEW_SECONDS,
     ) -> None:
-        """`node` is the install's id. `committed` is called with the workspace and the last seq of each commit."""
+        """`node` is the install's id. `committed` is called with the workspace and the last seq of each commit.
+
+        If `now` is further from the database's clock than `max_skew_seconds`, nothing is appended.
+        """
         self._database = database
-        self._commits = Commits(keys, node, now)
+        self._commits = Commits(keys, node, Clock(now, max_skew_seconds))
         self._committed = committed
         self._now = now
         self._waiting: dict[str, deque[_Submission]] = {}

@@ -34,8 +34,11 @@ LOCK_TIP = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 """Serialises appends to one workspace. Each statement after it has a newer snapshot, and so reads the current state
 that the lock protects."""
 
-GET_TIP = "SELECT seq, hash, recorded_at, kid, counted, lost_size FROM event_tip WHERE workspace_id = %(workspace)s"
-"""The tip of a log."""
+GET_TIP = """
+SELECT seq, hash, recorded_at, kid, counted, lost_size, clock_timestamp() FROM event_tip
+WHERE workspace_id = %(workspace)s
+"""
+"""The tip of a log, and the database's clock."""
 
 FIND_STORED = f"""
 SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}

@@ -1,6 +1,5 @@
 """Reads the facts about a database that an operator asks for. Nothing here changes the database."""
 
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -14,6 +13,7 @@ from app.ledger.merkle import Frontier
 from app.store.install.keys import IS_VALID
 from app.store.install.totals import COUNT_PENDING_DELIVERIES
 from app.store.install.workspaces import IS_WORKSPACE_DELETED
+from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
 from app.store.postgres.pipe import Row
 from app.store.postgres.readiness import FIND_MISSING_RIGHT, GET_STATE, RIGHTS, works_with
 
@@ -45,9 +45,6 @@ LIST_UNSAFE_SETTINGS = (
 )
 """The settings that are off, and without which a power cut can lose what was committed. `synchronous_commit` is not one
 of them: each of our connections sets it."""
-
-GET_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
-"""The clock of the database."""
 
 LIST_DISABLED_SUBSCRIPTIONS = (
     "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' ORDER BY workspace_id, id LIMIT 10"
@@ -97,7 +94,7 @@ def revision(connection: psycopg.Connection) -> str | None:
 
 def serves(connection: psycopg.Connection, code: str) -> bool:
     """Whether code with the newest revision `code` works with the schema, which may be newer."""
-    [(revision, serves_from, _)] = connection.execute(GET_STATE)
+    [(revision, serves_from, *_)] = connection.execute(GET_STATE)
     return works_with(code, revision, serves_from)
 
 
@@ -113,7 +110,7 @@ def late_tips(connection: psycopg.Connection) -> list[str]:
 
 def is_read_only(connection: psycopg.Connection) -> bool:
     """Whether the database is read-only."""
-    [(_, _, read_only)] = connection.execute(GET_STATE)
+    [(_, _, read_only, _)] = connection.execute(GET_STATE)
     return bool(read_only)
 
 
@@ -128,10 +125,10 @@ def unsafe_settings(connection: psycopg.Connection) -> list[str]:
 
 
 def clock_ahead_seconds(connection: psycopg.Connection) -> float:
-    """By how much the database's clock is ahead of this machine's, with an error of at most one query's time."""
-    asked_at = time.time()
+    """By how much the database's clock is ahead of this machine's; 0 if they may agree."""
+    asked_at = utc_now()
     [(database_time,)] = connection.execute(GET_CLOCK)
-    return float(database_time) - (asked_at + time.time()) / 2
+    return -skew_seconds(asked_at, database_time, utc_now())
 
 
 def disabled_subscriptions(connection: psycopg.Connection) -> list[str]:

@@ -7,7 +7,6 @@ database. Its tip row then contains the lost checkpoint, and every process rejec
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import msgspec
 import psycopg
@@ -26,6 +25,7 @@ from app.store.install.inspection import IS_DELETED_BY_AUDIT, LIST_ACCEPTED_LOSS
 from app.store.install.install import Identity, InstallError
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
+from app.store.postgres.clock import GET_CLOCK
 from app.store.postgres.database import Database
 from schemas.errors import NotFound, Unavailable
 
@@ -207,7 +207,8 @@ def _append(connection: psycopg.Connection, node: str, log: str, tip: Tip, lost:
         raise InstallError(f"The signing key cannot be read: {error}.") from None
     if signer is None:
         raise InstallError(f"The key in force {tip.kid} is not in {keys.path}; restore it.")
-    linker = Linker(signer, node, log, tip, {}, datetime.now(UTC))
+    [(now,)] = connection.execute(GET_CLOCK)
+    linker = Linker(signer, node, log, tip, {}, now)
     linker.link([server_draft(ROLLED_BACK_TYPE, msgspec.structs.asdict(lost), id=new_id(), node=node)])
     for statement, parameters in (*linker.writes(linker.kinds()), (CONTINUE_LOG, None), (DELETE_TREE, None)):
         connection.execute(statement, parameters or {"workspace": log})

@@ -7,7 +7,7 @@ nothing refers to.
 """
 
 import base64
-from datetime import UTC, datetime
+from datetime import datetime
 
 import psycopg
 
@@ -19,6 +19,7 @@ from app.store.audit.log import enter
 from app.store.events.linker import LOCK_TIP, Linker, Tip
 from app.store.install.install import InstallError
 from app.store.ledger.key_history import kids
+from app.store.postgres.clock import GET_CLOCK
 from schemas.ledger import Rotation
 
 LOCK_INSTALL = "SELECT FROM install FOR UPDATE"
@@ -83,8 +84,9 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
             new = _adopted(connection, keys, node, kid, old) if adopting else _made(keys, kid, old)
         except (ValueError, OSError) as error:
             raise InstallError(f"The signing keys cannot be read or written: {error}.") from None
-        rotation = rotated(node, kid, new, datetime.now(UTC), old=old)
-        _append(connection, rotation, node, old or new)
+        [(now,)] = connection.execute(GET_CLOCK)
+        rotation = rotated(node, kid, new, now, old=old)
+        _append(connection, rotation, node, old or new, now)
         moved = {"kid_old": kid, "kid_new": new.kid}
         signatures = {
             "rotated_at": rotation.rotated_at,
@@ -122,11 +124,10 @@ def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str,
     return found
 
 
-def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signer: Signer) -> None:
+def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signer: Signer, now: datetime) -> None:
     """Append the event to every log, under the locks. The statements are pipelined, because there may be many logs."""
     connection.execute(LOCK_ALL_TIPS)
     tips = connection.execute(LIST_TIPS).fetchall()
-    now = datetime.now(UTC)
     with connection.pipeline(), connection.cursor() as cursor:
         for workspace, *tip in tips:
             linker = Linker(signer, node, workspace, Tip(*tip), {}, now)

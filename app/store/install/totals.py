@@ -5,6 +5,7 @@ import asyncio
 from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
+from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.backlog import JOIN_STATE, WITH_FIRST_OPEN
 from schemas.errors import Unavailable
@@ -68,6 +69,8 @@ class Standing(Struct, frozen=True):
     connections: int
     """How many connections the database server has, from all of its clients."""
     max_connections: int
+    clock_skew_seconds: float
+    """By how much this machine's clock is ahead of the database's; 0 if it may be right."""
 
 
 class Totals:
@@ -94,8 +97,10 @@ class Totals:
 
 
 async def _standing(database: Database) -> Standing:
-    owed, _, logs, subscriptions, behind, measured = await database.atomic(
+    asked_at = utc_now()
+    clock, owed, _, logs, subscriptions, behind, measured = await database.atomic(
         [
+            (GET_CLOCK, {}),
             (COUNT_PENDING_DELIVERIES, {}),
             PLANNER_DECIDES,
             (COUNT_WORKSPACES_AND_EVENTS, {"node_log": NODE_LOG}),
@@ -117,4 +122,5 @@ async def _standing(database: Database) -> Standing:
         database_bytes=database_bytes,
         connections=connections,
         max_connections=max_connections,
+        clock_skew_seconds=skew_seconds(asked_at, clock[0][0], utc_now()),
     )

@@ -9,6 +9,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotation_draft
 from app.store.events.linker import Linker, Tip
 from app.store.ledger.key_history import key_history
+from app.store.postgres.clock import GET_CLOCK
 from app.store.postgres.database import Database
 
 CREATE_WORKSPACE = "INSERT INTO workspace (id, created_at) VALUES (%(id)s, %(now)s) ON CONFLICT DO NOTHING RETURNING id"
@@ -53,7 +54,7 @@ def create_workspace(connection: psycopg.Connection, slug: str, keys: Keyring | 
     the `keys`; WorkspaceError is raised if they do not contain the key.
     """
     with connection.transaction():
-        now = datetime.now(UTC)
+        [(now,)] = connection.execute(GET_CLOCK)
         if connection.execute(CREATE_WORKSPACE, {"id": slug, "now": now}).fetchone() is None:
             if connection.execute(IS_WORKSPACE_DELETED, {"id": slug}).fetchone() is not None:
                 raise WorkspaceError(f"The workspace {slug!r} was deleted; the name of its log is never used again.")

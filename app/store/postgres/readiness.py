@@ -1,5 +1,9 @@
 """Whether the database can serve."""
 
+from collections.abc import Callable
+from datetime import datetime
+
+from app.store.postgres.clock import fault, skew_seconds, utc_now
 from app.store.postgres.database import Database
 from schemas.errors import Unavailable
 
@@ -11,11 +15,11 @@ OLDEST = "0013"
 
 GET_STATE = """
 SELECT version_num, to_jsonb(alembic_version) ->> 'serves_from',
-    pg_is_in_recovery() OR current_setting('transaction_read_only')::bool
+    pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, clock_timestamp()
 FROM alembic_version
 """
-"""The revision of the schema, the oldest revision whose servers work with it (null before 0013), and whether the
-database is read-only: a standby, or one with `default_transaction_read_only`."""
+"""The revision of the schema, the oldest revision whose servers work with it (null before 0013), whether the database is
+read-only (a standby, or one with `default_transaction_read_only`), and its clock."""
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),
@@ -58,9 +62,11 @@ def works_with(code: str, revision: str, serves_from: str | None) -> bool:
 class Readiness:
     """Checks whether this code works with the database's schema, and whether the server may write."""
 
-    def __init__(self, database: Database, revision: str) -> None:
+    def __init__(self, database: Database, revision: str, now: Callable[[], datetime] = utc_now) -> None:
+        """`revision` is the newest of this code."""
         self._database = database
         self._revision = revision
+        self._now = now
 
     async def problem(self) -> str | None:
         """One sentence about what is missing, or None."""
@@ -72,11 +78,15 @@ class Readiness:
     async def _problem(self) -> str | None:
         if not (await self._database.rows(HAS_SCHEMA, {}))[0][0]:
             return "The database is not migrated"
+        asked_at = self._now()
         states = await self._database.rows(GET_STATE, {})
+        answered_at = self._now()
         if not states or not works_with(self._revision, *states[0][:2]):
             return "The database has another version of the schema"
         if states[0][2]:
             return "The database is read-only"
+        if wrong := fault(skew_seconds(asked_at, states[0][3], answered_at)):
+            return wrong
         if missing := await self._database.rows(FIND_MISSING_RIGHT, RIGHTS):
             [(table, right)] = missing
             return f"The database's role lacks the right to {right} on the table {table}; grant it"
