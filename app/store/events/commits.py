@@ -73,7 +73,7 @@ class Commits:
             return await self._locked(connection, workspace, calls, finds_all=True)
 
     def linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
-        """A linker for the locked tip of a log. Raises NotFound, Unavailable (stopped log, wrong clock, missing key)."""
+        """A linker for the locked tip of a log. Raises NotFound, Unavailable (stopped log, clock, key)."""
         tip = tip_of(workspace, tips)
         now = self._clock.agreed(tips[0][-1])
         signer = self._signer(tip)

@@ -3,7 +3,7 @@
 import pkgutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from app.store.install.secret import fingerprint, first_secret, keep_fingerprint
 from app.store.install.workspaces import DEFAULT_WORKSPACE, create_workspace
 from app.store.postgres.database import FORMER_APPLICATIONS
 from app.store.postgres.driver import said
+from app.store.postgres.pooler import hands_out_transactions
 from app.store.postgres.readiness import OLDEST
 from app.store.postgres.roles import grant_serving
 from schemas.principal import EVERY
@@ -39,11 +40,18 @@ VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
 """
 """Creates the only row of the install. Ids of events with an Idempotency-Key depend on the secret from now on."""
 
-TRY_SETUP_LOCK = "SELECT pg_try_advisory_lock(%s)"
-"""Takes the lock for the set-up, if nobody has it. Returns whether it did."""
+TRY_SETUP_LOCK = f"SELECT pg_try_advisory_xact_lock({_SETUP_LOCK})"
+"""Takes the lock for the set-up, if nobody has it, until the transaction ends. Returns whether it did.
 
-RELEASE_SETUP_LOCK = "SELECT pg_advisory_unlock(%s)"
-"""Releases the lock for the set-up."""
+It has no parameters and is not prepared, so it is sent as a simple query. Any other statement would keep its snapshot
+until the next one, and the building of an index waits for every older snapshot.
+"""
+
+LET_IT_TAKE_LONG = """
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+"""Lets this transaction hold its lock for as long as a migration takes, whatever the role's limits are."""
 
 HOLD_KEY_IN_FORCE = "SELECT FROM install FOR KEY SHARE"
 """Prevents a change of the key in force until this transaction ends."""
@@ -92,7 +100,21 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
                 f"The database is encoded in {encoding}, which cannot hold every text; make one with: CREATE DATABASE "
                 "synap ENCODING 'UTF8' TEMPLATE template0."
             )
+        _refuse_shared(connection, url)
         yield connection
+
+
+def _refuse_shared(connection: psycopg.Connection, url: str) -> None:
+    """Raise InstallError if a pooler gives the connection to others between transactions."""
+    try:
+        is_shared = hands_out_transactions(connection, url)
+    except psycopg.Error as error:
+        raise InstallError(f"The database cannot be reached: {said(error)}.") from None
+    if is_shared:
+        raise InstallError(
+            "SYNAP_DATABASE_URL leads to a pooler that gives a connection to others after each transaction; set "
+            "pool_mode=session for this database (PgBouncer), or name PostgreSQL itself."
+        )
 
 
 def migrate(url: str, *, serving_role: str | None = None) -> None:
@@ -103,7 +125,7 @@ def migrate(url: str, *, serving_role: str | None = None) -> None:
     """
     with connect(url) as connection:
         try:
-            with _setting_up(connection):
+            with connect(url) as holder, _setting_up(holder):
                 _bring_up(url, connection)
                 if serving_role is not None:
                     grant_serving(connection, serving_role)
@@ -155,17 +177,15 @@ def _target(connection: psycopg.Connection) -> str:
 
 @contextmanager
 def _setting_up(connection: psycopg.Connection) -> Iterator[None]:
-    """Let one process at a time into the block.
+    """A transaction with the lock for the set-up, which one process at a time has. No session keeps the lock.
 
     The others poll: a lock that they waited for would block the building of an index.
     """
-    while connection.execute(TRY_SETUP_LOCK, (_SETUP_LOCK,)).fetchone() != (True,):
-        time.sleep(POLL_SECONDS)
-    try:
+    with connection.transaction():
+        connection.execute(LET_IT_TAKE_LONG)
+        while connection.execute(TRY_SETUP_LOCK, prepare=False).fetchone() != (True,):
+            time.sleep(POLL_SECONDS)
         yield
-    finally:
-        with suppress(psycopg.OperationalError):  # a lost connection has released it
-            connection.execute(RELEASE_SETUP_LOCK, (_SETUP_LOCK,))
 
 
 class Identity(Struct, frozen=True):
@@ -197,7 +217,7 @@ def set_up(
     install's, or if `origin` differs from the stored one. Raises SecretError if the install secret is lost or not this
     install's. With `recovering`, the key and the secret may be lost.
     """
-    with _setting_up(connection), connection.transaction():
+    with _setting_up(connection):
         connection.execute(HOLD_KEY_IN_FORCE)  # the key in force does not change before its file is read
         identity = find_identity(connection)
         if identity is None:

@@ -18,8 +18,8 @@ SELECT version_num, to_jsonb(alembic_version) ->> 'serves_from',
     pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, clock_timestamp()
 FROM alembic_version
 """
-"""The revision of the schema, the oldest revision whose servers work with it (null before 0013), whether the database is
-read-only (a standby, or one with `default_transaction_read_only`), and its clock."""
+"""The revision of the schema, the oldest revision whose servers work with it (null before 0013), whether the database
+is read-only (a standby, or one with `default_transaction_read_only`), and its clock."""
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),

@@ -25,9 +25,6 @@ SELECT name, setting, CASE unit WHEN '8kB' THEN setting::bigint * 8192 END FROM 
 """
 """The settings that the advice is about, and the size in bytes of the settings that are in pages."""
 
-BACKEND = "SELECT pg_backend_pid()"
-"""The process that serves this session. A pooler reports another process id to its clients."""
-
 
 def memory_bytes(cgroups: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
     """The memory that this process may use: the machine's, or less if a control group (a container) says so."""
@@ -63,11 +60,6 @@ def embedded_settings(memory: int, free: int, connections: int) -> dict[str, str
 
 def advice(connection: psycopg.Connection, processes_connections: int) -> Iterator[str]:
     """Yield one sentence, with the remedy, for each setting that the operator of another PostgreSQL could improve."""
-    if connection.execute(BACKEND).fetchone() != (connection.info.backend_pid,):
-        yield (
-            "A pooler such as PgBouncer is between the server and PostgreSQL; it must hand out sessions "
-            "(pool_mode=session), or commits of other processes are seen up to two seconds late."
-        )
     rows = {name: (setting, size) for name, setting, size in connection.execute(SETTINGS)}
     text = {name: setting for name, (setting, _) in rows.items()}
     usable = int(text["max_connections"]) - int(text["superuser_reserved_connections"])
