@@ -19,6 +19,9 @@ MAX_TIMEOUT_SECONDS = 300
 MAX_CALLS = 10_000
 """The maximum of calls in a batch. All of them run at once."""
 
+MIN_CONNECTIONS, MAX_CONNECTIONS = 4, 1000
+"""The limits of a process's database connections. Two are for notices, and no call should wait for another one."""
+
 MAX_RATE = 1_000_000_000
 """The maximum of calls per minute: far beyond any use, and within what the database can count."""
 
@@ -53,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """First part of a checkpoint's origin; default the node id without `did:key:`. The first start fixes it."""
     database_url: str | None = None
     """A libpq URL of PostgreSQL 15 or later. Default: the embedded database."""
+    database_connections: int = 10
+    """Maximum of database connections of each server process, two of them for notices between processes."""
     workers: int = 1
     """Server processes of the main listener."""
     cors_origins: tuple[str, ...] = ()
@@ -147,6 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{variable} must be {_described(field.type)}.") from None
         settings = cls(**values)  # type: ignore[arg-type] # each value was converted to its field's type
         settings._check()
+        settings._check_database()
         settings._check_listeners()
         settings._check_webhooks()
         return settings
@@ -176,8 +182,12 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 f"{PREFIX}CORS_HEADERS must be names of headers, separated by commas, such as x-b3-traceid."
             )
+
+    def _check_database(self) -> None:
         if self.database_url is not None and not _is_database_url(self.database_url):
             raise SettingsError(f"{PREFIX}DATABASE_URL must be a URL that begins with postgresql://.")
+        if not MIN_CONNECTIONS <= self.database_connections <= MAX_CONNECTIONS:
+            raise SettingsError(f"{PREFIX}DATABASE_CONNECTIONS must be from {MIN_CONNECTIONS} to {MAX_CONNECTIONS}.")
 
     def _check_listeners(self) -> None:
         if not 0 < self.port < 65536:

@@ -21,11 +21,11 @@ from app.store.install.install import Files, connect, migrate, set_up
 from app.store.install.registered import register_types
 from app.store.install.rollback import compare_at_start
 from app.store.postgres import embedded
+from app.store.postgres.connection_limit import connected_processes, shortage
 from app.store.postgres.data_directory import DataDirectoryError, hold
 from app.store.postgres.driver import Connection
 from app.store.postgres.postmaster import running, url_of_server
 from app.store.postgres.roles import SERVER, make_server_role
-from app.store.postgres.tuning import CONNECTIONS_PER_PROCESS
 from schemas.event_data import event_types
 from schemas.metadata import registered_kinds
 from schemas.principal import EVERY
@@ -81,6 +81,7 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
                 compare_at_start(urls.server, notes, Keyring(settings.node_key_path), identity)
                 enter(connection, "server.started", _started(settings), [EVERY])
                 stack.enter_context(_announced(settings, identity.node, connection))
+                _warn(settings, connection)
         yield ReadyInstall(urls, identity.node, identity.origin)
 
 
@@ -135,6 +136,13 @@ def _announced(settings: Settings, node: str, connection: Connection) -> Iterato
         )
 
 
+def _warn(settings: Settings, connection: Connection) -> None:
+    """Log a line if the processes of all machines, with those that start now, may need too many connections."""
+    together = processes(settings) + connected_processes(connection)
+    if settings.database_url is not None and (few := shortage(connection, together, settings.database_connections)):
+        logger.warning("connections may run out", reason=few)
+
+
 def observed(settings: Settings) -> str:
     """The URL of the database of `settings` for the role that serves. It does not start an embedded one.
 
@@ -167,7 +175,7 @@ def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
                 embedded.postgres(
                     settings.data_dir,
                     ours=held,
-                    connections=connections(settings),
+                    connections=processes(settings) * settings.database_connections,
                     on_loss=_stop if serving else lambda: None,
                 )
             )
@@ -176,9 +184,9 @@ def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
             yield Urls(settings.database_url, settings.database_url)
 
 
-def connections(settings: Settings) -> int:
-    """The maximum of database connections of these settings' server processes."""
-    return (settings.workers + bool(settings.ledger_port)) * CONNECTIONS_PER_PROCESS
+def processes(settings: Settings) -> int:
+    """How many server processes these settings start."""
+    return settings.workers + bool(settings.ledger_port)
 
 
 def _stop() -> None:

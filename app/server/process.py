@@ -36,6 +36,7 @@ from app.store.ledger.ledger import Ledger
 from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
 from app.store.ledger.witness import Witness
+from app.store.postgres.connection_limit import NOTICE_CONNECTIONS
 from app.store.postgres.database import Database
 from app.store.postgres.notices import Notices
 from app.surfaces.shared.connections import Live
@@ -49,7 +50,11 @@ class Process:
     def __init__(self, settings: Settings, *, install: ReadyInstall, keys: Keyring, secret: bytes) -> None:
         """`secret` is the install secret."""
         self.board = metrics.Board(settings.data_dir / "metrics", self._measure)
-        self.database = Database(install.database_url, search_seconds=settings.search_seconds)
+        self.database = Database(
+            install.database_url,
+            max_connections=settings.database_connections - NOTICE_CONNECTIONS,
+            search_seconds=settings.search_seconds,
+        )
         self.authenticator = Authenticator(self.database)
         self.live = Live(self.authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
         cursors = Cursors(secret)

@@ -9,13 +9,14 @@ from app.cli.doctor.machine import files, machine
 from app.cli.tokens import token_in
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.server.install import connections, observed
+from app.server.install import observed, processes
 from app.settings import Settings
 from app.store.audit.check import audit_faults
 from app.store.install import inspection
 from app.store.install.idempotency import has_secret_ids
 from app.store.install.install import Identity, InstallError, connect, find_identity, head
 from app.store.install.secret import SecretError, read_secret, require_secret, unopened
+from app.store.postgres.connection_limit import connected_processes, shortage
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.driver import Connection, DatabaseError, refusal
 from app.store.postgres.roles import power
@@ -146,7 +147,10 @@ def _writable(connection: Connection) -> Finding:
 
 def _advice(settings: Settings, connection: Connection) -> Iterator[Finding]:
     """How the settings of an external PostgreSQL could be better."""
-    hints = list(advice(connection, connections(settings)))
+    hints = list(advice(connection))
+    serving = max(processes(settings), connected_processes(connection))
+    if few := shortage(connection, serving, settings.database_connections):
+        hints.append(few)
     for hint in hints:
         yield Finding(is_right=True, sentence=hint, is_hint=True)
     if not hints:

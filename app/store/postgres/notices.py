@@ -23,6 +23,9 @@ SEND_NOTICES = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_
 CHANGED = "changed"
 """Stands in a notice in place of the seq if a workspace's subscriptions were changed."""
 
+TELLER = "synap teller"
+"""What PostgreSQL calls the connection by which a process tells of its commits. Each server process has one."""
+
 LISTENER = "synap listener"
 """The application name of the connection that listens."""
 
@@ -123,7 +126,7 @@ class Notices:
     async def _tell(self) -> None:
         while True:
             with suppress(Error, OSError):
-                async with await self._connect("synap teller") as connection:
+                async with await self._connect(TELLER) as connection:
                     # A notice has no value after a crash, so its commit need not wait for the disk.
                     await connection.execute("SET synchronous_commit = off")
                     while True:

@@ -6,22 +6,17 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from app.store.postgres.connection_limit import ADMIN_CONNECTIONS
+
 MIB = 2**20
 GIB = 2**30
-
-CONNECTIONS_PER_PROCESS = 10
-"""Eight serve calls, one listens for commits, and one sends notices of this process's commits."""
-
-ADMIN_CONNECTIONS = 20
-"""For commands such as `synap export`, `psql` and what PostgreSQL reserves."""
 
 MAX_SHARED_BUFFERS_BYTES = 2 * GIB
 MAX_WAL_BYTES = 2 * GIB
 
 SETTINGS = """
 SELECT name, setting, CASE unit WHEN '8kB' THEN setting::bigint * 8192 END FROM pg_settings WHERE name IN (
-    'autovacuum', 'idle_session_timeout', 'jit', 'max_connections', 'random_page_cost', 'shared_buffers',
-    'superuser_reserved_connections')
+    'autovacuum', 'idle_session_timeout', 'jit', 'random_page_cost', 'shared_buffers')
 """
 """The settings that the advice is about, and the size in bytes of the settings that are in pages."""
 
@@ -58,17 +53,10 @@ def embedded_settings(memory: int, free: int, connections: int) -> dict[str, str
     }
 
 
-def advice(connection: psycopg.Connection, processes_connections: int) -> Iterator[str]:
+def advice(connection: psycopg.Connection) -> Iterator[str]:
     """Yield one sentence, with the remedy, for each setting that the operator of another PostgreSQL could improve."""
     rows = {name: (setting, size) for name, setting, size in connection.execute(SETTINGS)}
     text = {name: setting for name, (setting, _) in rows.items()}
-    usable = int(text["max_connections"]) - int(text["superuser_reserved_connections"])
-    if usable < processes_connections:
-        yield (
-            f"max_connections={text['max_connections']} is less than this server may need ({processes_connections}, "
-            f"{CONNECTIONS_PER_PROCESS} for each process); set it to {processes_connections + ADMIN_CONNECTIONS} or "
-            "more for each machine that serves."
-        )
     if float(text["random_page_cost"]) > 2:
         yield f"random_page_cost={text['random_page_cost']} is for spinning disks; set it to 1.1 for any other disk."
     if text["jit"] == "on":
