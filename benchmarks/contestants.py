@@ -141,7 +141,7 @@ def our_process(
         "SYNAP_WORKERS": "1",
         **(settings or {}),
     }
-    command = [str(synap), "serve"]
+    command = [str(synap), "serve", "--init"]
     ready = partial(answers, f"{url}/readyz", 200)
     with serving(command, environment=environment, directory=workspace, ready=ready) as pid:
         token = (data / "control.token").read_text().strip()

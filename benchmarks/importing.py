@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
             name = f"round_{place}"
             cluster.create_database(name)
             _synap(cluster, name, folder, "migrate")
+            _synap(cluster, name, folder, "init")
             imports.append(_imported(cluster, name, folder, file, f" {events} stored, 0 there already,"))
             again.append(_imported(cluster, name, folder, file, f" 0 stored, {events} there already,"))
             cluster.settle([name])

@@ -8,7 +8,7 @@ import msgspec
 
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.server.install import ready
+from app.server.install import migrated, ready
 from app.settings import Settings
 from app.store.install.idempotency import has_secret_ids
 from app.store.install.install import connect, is_held_back, is_newest
@@ -45,20 +45,30 @@ def administered(*, recovering: bool = False) -> Iterator[Administration]:
         )
 
 
+def init() -> None:
+    """Make the keys and the install in a migrated database. If it has an install, nothing changes."""
+    settings = Settings.from_environment()
+    with ready(settings, serving=False, init=True) as install:
+        print(f"The install {install.node} is ready.")
+    print(f"Keep {settings.node_key_path} and {settings.secret_path} safe, apart from the database.")
+    if settings.control_token_path.exists():
+        print(f"The control token, a key for everything, is in {settings.control_token_path}.")
+
+
 def migrate(*, grant: str | None = None) -> None:
-    """Migrate the database's schema to its newest version.
+    """Migrate the database's schema to its newest version. It makes no keys: see synap init.
 
     Parameters
     ----------
     grant
         A role as which servers log in. Grant it the rights that a server needs, and no others.
     """
-    with administered() as install:
+    with migrated(Settings.from_environment()) as connection:
         if grant is not None:
-            grant_serving(install.connection, grant)
-        if is_newest(install.connection):
+            grant_serving(connection, grant)
+        if is_newest(connection):
             print("The schema is at its newest version.")
-        elif not is_held_back(install.connection):
+        elif not is_held_back(connection):
             print("The schema is not at its newest version; run this as the role that owns the tables.")
-        if is_held_back(install.connection) or not has_secret_ids(install.connection):
+        if is_held_back(connection) or not has_secret_ids(connection):
             print("A server of an earlier version still uses this database; run this again when it has stopped.")

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-from app.cli.administration import migrate
+from app.cli.administration import init, migrate
 from app.cli.arguments import UsageError
 from app.cli.console import console
 from app.cli.contract import contract
@@ -40,6 +40,7 @@ cli = App(
     version_flags=["--version"],
 )
 cli.command(serve)
+cli.command(init)
 cli.command(migrate)
 cli.command(contract)
 cli.command(keys)

@@ -4,7 +4,7 @@ import errno
 import sys
 import time
 
-from app.cli.arguments import UsageError
+from app.cli.arguments import Flag, UsageError
 from app.cli.console import console_link
 from app.cli.ports import port_error, unusable
 from app.server.extensions import load_extensions
@@ -16,8 +16,14 @@ PORT_SECONDS = 2.0
 """How long `synap serve` waits for a port that is in use."""
 
 
-def serve() -> None:
-    """Set up what is missing and serve until interrupted."""
+def serve(*, init: Flag = False) -> None:
+    """Serve until interrupted. With the embedded database, create first what is missing.
+
+    Parameters
+    ----------
+    init
+        Also migrate the database of SYNAP_DATABASE_URL first, and make its keys and its install if it has none.
+    """
     from app.server.workers import run  # noqa: PLC0415 - takes longer than all of most other commands
 
     settings = Settings.from_environment()
@@ -25,7 +31,7 @@ def serve() -> None:
     _check_port(settings, "PORT", settings.port)
     if settings.ledger_port:
         _check_port(settings, "LEDGER_PORT", settings.ledger_port)
-    with ready(settings, serving=True) as install:
+    with ready(settings, serving=True, init=init) as install:
         run(settings, install, console=_console(settings, install) if settings.console else None)
 
 

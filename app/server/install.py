@@ -17,7 +17,7 @@ from app.ledger.keyring import Keyring
 from app.settings import Settings
 from app.store.audit.log import enter
 from app.store.install.idempotency import begin_secret_ids
-from app.store.install.install import Files, connect, migrate, set_up
+from app.store.install.install import Files, connect, migrate, require_schema, set_up
 from app.store.install.registered import register_types
 from app.store.install.rollback import compare_at_start
 from app.store.postgres import embedded
@@ -59,23 +59,29 @@ class ReadyInstall(Struct, frozen=True):
 
 
 @contextmanager
-def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Iterator[ReadyInstall]:
-    """The install of `settings`, created if it is new. Its embedded database runs until the end of the block.
+def ready(settings: Settings, *, serving: bool, init: bool = False, recovering: bool = False) -> Iterator[ReadyInstall]:
+    """The install of `settings`. Its embedded database runs until the end of the block.
 
-    Raises DataDirectoryError, InstallError, SecretError, each with one sentence for the operator. With `serving` it
-    holds the data directory exclusively, and extensions must be loaded before. Without, as for administration, it
-    shares the directory with the server that holds it. With `recovering`, the signing key and the install secret may be
-    missing.
+    Raises DataDirectoryError, InstallError, SecretError, each with one sentence for the operator. The schema and the
+    install must be there, except: `init` makes the install in a migrated database. With `serving` it also migrates, and
+    so does a server with the embedded database, which it makes if it is new.
+
+    A server holds the data directory exclusively, and extensions must be loaded before. Other commands share the
+    directory with the server that holds it. With `recovering`, the signing key and the install secret may be missing.
     """
+    migrates = serving and (init or settings.database_url is None)
     with ExitStack() as stack:
-        urls = stack.enter_context(database(settings, serving=serving))
-        _make_directory(settings.data_dir)
-        _migrate(urls)
+        urls = stack.enter_context(database(settings, serving=serving, creating=migrates))
+        if serving or init:
+            _make_directory(settings.data_dir)
+        if migrates:
+            _migrate(urls)
         files = Files(settings.node_key_path, settings.secret_path, settings.control_token_path)
         with connect(urls.server) as connection:
-            identity = set_up(connection, files, settings.origin, recovering=recovering)
-            begin_secret_ids(connection)
+            require_schema(connection)
+            identity = set_up(connection, files, settings.origin, recovering=recovering, creating=init or migrates)
             if serving:
+                begin_secret_ids(connection)
                 register_types(connection, registered_kinds(), event_types())
                 notes = KeptNotes(settings.data_dir, identity.node)
                 compare_at_start(urls.server, notes, Keyring(settings.node_key_path), identity)
@@ -83,6 +89,19 @@ def ready(settings: Settings, *, serving: bool, recovering: bool = False) -> Ite
                 stack.enter_context(_announced(settings, identity.node, connection))
                 _warn(settings, connection)
         yield ReadyInstall(urls, identity.node, identity.origin)
+
+
+@contextmanager
+def migrated(settings: Settings) -> Iterator[Connection]:
+    """The database of `settings` with the newest schema that its servers work with: a connection of its owner.
+
+    An embedded one is made if it is new. Raises DataDirectoryError, InstallError.
+    """
+    with database(settings, serving=False, creating=True) as urls:
+        _migrate(urls)
+        with connect(urls.owner) as connection:
+            begin_secret_ids(connection)
+            yield connection
 
 
 def _migrate(urls: Urls) -> None:
@@ -150,8 +169,7 @@ def observed(settings: Settings) -> str:
     """
     if settings.database_url is not None:
         return settings.database_url
-    if not (settings.data_dir / "postgres").exists():
-        raise DataDirectoryError(f"There is no database in {settings.data_dir}; synap serve makes one.")
+    _require_database(settings.data_dir)
     url = running(settings.data_dir)
     if url is None:
         raise DataDirectoryError(
@@ -161,10 +179,15 @@ def observed(settings: Settings) -> str:
 
 
 @contextmanager
-def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
-    """The database of `settings`, as it is. An embedded one runs until the end of the block. Raises as `ready`."""
+def database(settings: Settings, *, serving: bool, creating: bool) -> Iterator[Urls]:
+    """The database of `settings`, as it is. An embedded one runs until the end of the block. Raises as `ready`.
+
+    An embedded one that is not there is made only if `creating`.
+    """
     with ExitStack() as stack:
         if settings.database_url is None:
+            if not creating:
+                _require_database(settings.data_dir)
             held = _hold(stack, settings.data_dir, wait=serving)
             if serving and not held:
                 raise DataDirectoryError(
@@ -182,6 +205,12 @@ def database(settings: Settings, *, serving: bool) -> Iterator[Urls]:
             yield Urls(url, url_of_server(url))
         else:
             yield Urls(settings.database_url, settings.database_url)
+
+
+def _require_database(data_dir: Path) -> None:
+    """Raise DataDirectoryError if there is no embedded database."""
+    if not (data_dir / "postgres").exists():
+        raise DataDirectoryError(f"There is no database in {data_dir}; synap serve makes one.")
 
 
 def processes(settings: Settings) -> int:

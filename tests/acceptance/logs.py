@@ -23,7 +23,7 @@ OWNER = Principal(key_id="test", user_id="user-1", scopes=frozenset({EVERY}), wo
 async def event_log(database_url: str, data_dir: Path) -> AsyncIterator[EventLog]:
     """Open the log of a migrated database whose keys are in `data_dir`."""
     settings = Settings(database_url=database_url, data_dir=data_dir)
-    with ready(settings, serving=False) as install:
+    with ready(settings, serving=False, init=True) as install:
         database = Database(install.database_url)
         await database.open()
         log = EventLog(database, Keyring(settings.node_key_path), install.node)

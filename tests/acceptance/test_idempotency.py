@@ -35,7 +35,7 @@ OLD_SERVER = "synap"
 def old_process(database_url: str, data_dir: Path) -> Iterator[psycopg.Connection]:
     """A connection of a server of version 0.1, whose database has just been migrated."""
     data_dir.mkdir()
-    synap(data_dir, "migrate", database_url=database_url)
+    synap(data_dir, "init", database_url=database_url)
     with closing(psycopg.connect(database_url, autocommit=True, application_name=OLD_SERVER)) as connection:
         connection.execute("UPDATE install SET idempotency_since = NULL")
         yield connection

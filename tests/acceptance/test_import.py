@@ -14,6 +14,7 @@ import psycopg
 
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP
+from tests.kit.installs import initialised
 from tests.kit.servers import environment, until
 
 LINES = int(os.environ.get("IMPORT_LINES", "20000"))
@@ -52,6 +53,7 @@ def test_an_import_that_is_interrupted_twice_stores_each_line_once_and_in_order(
     file = tmp_path / "events.ndjson"
     file.write_text("".join(json.dumps(_event(number)) + "\n" for number in range(LINES)))
 
+    initialised(database_url, tmp_path / "data")
     importing = _started(file, database_url)
     until(lambda: _stored(database_url) > LINES // 8, seconds=120)
     importing.send_signal(signal.SIGINT)

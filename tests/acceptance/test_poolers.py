@@ -112,6 +112,7 @@ def test_doctor_says_that_a_pooler_has_no_sessions(pooler: Pooler, tmp_path: Pat
 def test_a_pooler_with_sessions_serves_everything(pooler: Pooler, tmp_path: Path) -> None:
     url = pooler.url("session")
     synap(tmp_path, "migrate", database_url=url)
+    synap(tmp_path, "init", database_url=url)
     locks = pooler.rows("SELECT FROM pg_locks WHERE locktype = 'advisory'")
     with serving(tmp_path, database_url=url, workers=2) as server:
         answers = [server.mutate("events.log", {"type": "note.created", "data": {"n": n}}) for n in range(50)]

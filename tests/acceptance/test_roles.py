@@ -45,6 +45,7 @@ def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[st
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"DO $$ BEGIN CREATE ROLE {SERVER} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
     synap(data_dir, "migrate", "--grant", SERVER, database_url=owner)
+    synap(data_dir, "init", database_url=owner)
     with serving(data_dir, database_url=url_of_server(owner), **SETTINGS) as server:
         yield server, owner, {"database_url": owner}
 

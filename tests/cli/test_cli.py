@@ -28,6 +28,7 @@ from app.store.postgres.data_directory import DataDirectoryError
 from benchmarks.process import free_port
 from tests.kit import web
 from tests.kit.command import SYNAP, synap
+from tests.kit.installs import initialised
 from tests.kit.paths import ROOT
 from tests.kit.servers import cloned, environment, serving
 
@@ -73,7 +74,7 @@ def _refused(folder: Path, **settings: object) -> str:
     variables = environment(folder / "data", **settings)
     with (
         pytest.raises((SettingsError, DataDirectoryError, InstallError, SecretError)) as refused,
-        ready(Settings.from_environment(variables), serving=True),
+        ready(Settings.from_environment(variables), serving=True, init=True),
     ):
         pass
     return _checked(str(refused.value))
@@ -90,20 +91,8 @@ def _keys(text: str) -> dict[str, dict[str, Any]]:
 # Administration.
 
 
-def test_migrate_sets_up_what_is_missing_once(tmp_path: Path, database_url: str) -> None:
-    first = _printed(_synap(tmp_path, "migrate", umask=0, database_url=database_url))
-    files = {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
-    second = _printed(_synap(tmp_path, "migrate", database_url=database_url))
-
-    assert first == second == "The schema is at its newest version.\n"
-    assert set(files) == {"node.key", "install.secret", "control.token"}
-    assert {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()} == files
-    assert {_mode(file) for file in (tmp_path / "data").iterdir()} == {0o600}
-    assert _mode(tmp_path / "data") == 0o700
-    assert re.fullmatch(rb"sk_control_[0-9A-Za-z]{43}\n", files["control.token"])
-
-
 def test_keys_are_made_listed_and_revoked(tmp_path: Path, database_url: str) -> None:
+    initialised(database_url, tmp_path / "data")
     created = _printed(_synap(tmp_path, "workspaces", "create", "a-1_b", database_url=database_url))
     token = _printed(
         _synap(
@@ -146,10 +135,10 @@ def test_administration_works_while_a_server_runs(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_url(postgres_url: str, template: str) -> Iterator[str]:
+def shared_url(postgres_url: str, template: str, shared_folder: Path) -> Iterator[str]:
     """A database for tests that do not change it."""
     with cloned(postgres_url, template, "test_cli") as url:
-        yield url
+        yield initialised(url, shared_folder)
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +287,7 @@ def test_what_the_command_does_is_in_the_audit(
 ) -> None:
     monkeypatch.setenv("SYNAP_DATABASE_URL", database_url)
     monkeypatch.setenv("SYNAP_DATA_DIR", str(tmp_path))
+    initialised(database_url, tmp_path)
 
     def run(*arguments: str) -> str:
         cli(arguments, result_action="return_none")
@@ -344,7 +334,7 @@ def test_what_the_command_does_is_in_the_audit(
 
 
 def test_a_lost_key_can_be_replaced_though_nothing_else_starts(tmp_path: Path, database_url: str) -> None:
-    _printed(_synap(tmp_path, "migrate", database_url=database_url))
+    _printed(_synap(tmp_path, "init", database_url=database_url))
     key = tmp_path / "data" / "node.key"
     lost = Signer.load(key)
     key.unlink()
@@ -352,7 +342,7 @@ def test_a_lost_key_can_be_replaced_though_nothing_else_starts(tmp_path: Path, d
 
     refused = _sentence(_synap(tmp_path, "node", "rotate-key", database_url=database_url))
     printed = _printed(_synap(tmp_path, "node", "adopt-key", "--yes", database_url=database_url))
-    _printed(_synap(tmp_path, "migrate", database_url=database_url))
+    _printed(_synap(tmp_path, "init", database_url=database_url))
 
     adopted = Signer.load(key)
     assert adopted is not None
@@ -409,13 +399,13 @@ def test_an_output_that_nobody_reads_ends_silently(shared_url: str, shared_folde
 
 
 def test_what_the_database_forbids_is_one_sentence(tmp_path: Path, database_url: str) -> None:
-    _printed(_synap(tmp_path, "migrate", database_url=database_url))
+    _printed(_synap(tmp_path, "init", database_url=database_url))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE alembic_version RENAME version_num TO number")
 
     sentence = _sentence(_synap(tmp_path, "keys", "list", database_url=database_url))
 
-    assert sentence == 'The schema cannot be migrated: column "version_num" does not exist; no step was left half done.'
+    assert sentence == 'The database refuses: column "version_num" does not exist.'
 
 
 @pytest.mark.parametrize(
@@ -437,7 +427,7 @@ def test_secrets_in_a_url_are_not_repeated(url: str) -> None:
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        sentence = _sentence(_synap(tmp_path, "serve", port=port, database_url=database_url))
+        sentence = _sentence(_synap(tmp_path, "serve", "--init", port=port, database_url=database_url))
 
     assert sentence.startswith(f"Port {port} on 127.0.0.1 cannot be used (Address already in use)")
     assert "SYNAP_PORT" in sentence
@@ -468,7 +458,7 @@ def test_a_foreign_key_is_rejected(tmp_path: Path, database_url: str) -> None:
     (tmp_path / "data").mkdir()
     stranger = Signer.create(tmp_path / "data" / "node.key")
 
-    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=database_url))
+    sentence = _sentence(_synap(tmp_path, "serve", "--init", port=free_port(), database_url=database_url))
 
     assert stranger.kid in sentence
     assert "but the database is signed by z6Mk" in sentence
@@ -479,7 +469,7 @@ def test_a_key_that_is_garbage_is_one_sentence(tmp_path: Path, database_url: str
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "node.key").write_text("s3cr3t\n")
 
-    sentence = _sentence(_synap(tmp_path, "serve", port=free_port(), database_url=database_url))
+    sentence = _sentence(_synap(tmp_path, "serve", "--init", port=free_port(), database_url=database_url))
 
     assert "node.key" in sentence
 
@@ -529,7 +519,7 @@ def test_a_database_of_a_newer_server_is_left_alone(tmp_path: Path, database_url
 
 def test_a_lost_key_is_missed(tmp_path: Path, database_url: str) -> None:
     settings = Settings.from_environment(environment(tmp_path / "data", database_url=database_url))
-    with ready(settings, serving=True):
+    with ready(settings, serving=True, init=True):
         settings.node_key_path.unlink()
 
     sentence = _refused(tmp_path, database_url=database_url)
@@ -573,7 +563,9 @@ def test_the_key_and_the_secret_may_be_elsewhere(tmp_path: Path, database_url: s
     paths = {"node_key_file": tmp_path / "key", "secret_file": tmp_path / "secret"}
 
     with ready(
-        Settings.from_environment(environment(tmp_path / "data", database_url=database_url, **paths)), serving=True
+        Settings.from_environment(environment(tmp_path / "data", database_url=database_url, **paths)),
+        serving=True,
+        init=True,
     ):
         pass
 

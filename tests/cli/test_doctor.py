@@ -258,7 +258,7 @@ def short_folder() -> Iterator[Path]:
 
 def test_what_other_users_can_reach_is_reported(short_folder: Path) -> None:
     settings = Settings.from_environment(environment(short_folder / "data", port=free_port()))
-    with ready(settings, serving=True):
+    with ready(settings, serving=True, init=True):
         (settings.data_dir / "node.key.zOld").touch(mode=0o600)
         right = [str(finding) for finding in examine(settings)]
         said = {}

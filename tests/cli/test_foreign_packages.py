@@ -79,7 +79,7 @@ def test_processes_of_a_command_load_them_too(folder: Path, database_url: str, s
     settings = {"database_url": database_url, "extensions": "notes", "port": port}
     variables = environment(folder / "data", **settings) | {"PYTHONPATH": "."}
     (folder / "notes.ndjson").write_text('{"type": "note.created", "data": {}}\n')
-    server = subprocess.Popen([SYNAP, "serve"], cwd=folder, env=variables)
+    server = subprocess.Popen([SYNAP, "serve", "--init"], cwd=folder, env=variables)
     try:
         url = f"http://127.0.0.1:{port}"
         until(lambda: _is_ready(server, url), seconds=120)

@@ -18,6 +18,7 @@ from app.cli.main import cli
 from app.store.install.workspaces import WorkspaceError
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP
+from tests.kit.installs import initialised
 from tests.kit.servers import cloned, environment, until
 
 EVENTS = "SELECT seq, id::text, type, user_id, data FROM event WHERE workspace_id = 'default' ORDER BY seq"
@@ -30,7 +31,7 @@ def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> s
     """A database of the test's own, in the environment of an operator."""
     for name, value in environment(tmp_path / "data", database_url=database_url).items():
         monkeypatch.setenv(name, value)
-    return database_url
+    return initialised(database_url, tmp_path / "data")
 
 
 def _file(folder: Path, *lines: object, name: str = "notes.ndjson") -> Path:
@@ -217,6 +218,7 @@ def test_a_line_that_is_too_large_is_rejected_and_not_stored(
 
 
 def test_a_pipe_is_stored_as_it_comes(tmp_path: Path, database_url: str) -> None:
+    initialised(database_url, tmp_path / "data")
     importing = subprocess.Popen(
         [SYNAP, "import", "-"],
         env=environment(tmp_path / "data", database_url=database_url),
@@ -280,10 +282,10 @@ def test_lines_may_be_passed_over_and_files_named(url: str, tmp_path: Path, capf
 
 
 @pytest.fixture(scope="module")
-def unused_url(postgres_url: str, template: str) -> Iterator[str]:
-    """A migrated database in which nothing is stored."""
+def unused_url(postgres_url: str, template: str, shared_folder: Path) -> Iterator[str]:
+    """A database with an install in which nothing is stored."""
     with cloned(postgres_url, template, "test_importing_unused") as url:
-        yield url
+        yield initialised(url, shared_folder)
 
 
 @pytest.fixture(scope="module")

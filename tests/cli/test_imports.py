@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app.store.install.install import MIGRATIONS, head
+from tests.kit.installs import initialised
 from tests.kit.paths import ROOT
 from tests.kit.servers import environment
 
@@ -27,6 +28,7 @@ def test_the_newest_revision_is_what_alembic_takes_for_it() -> None:
 
 
 def test_a_command_on_a_current_schema_imports_neither_server_nor_migrations(tmp_path: Path, database_url: str) -> None:
+    initialised(database_url, tmp_path / "data")
     done = subprocess.run(
         [sys.executable, "-c", LOADED],
         env=environment(tmp_path / "data", database_url=database_url),

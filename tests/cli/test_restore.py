@@ -133,7 +133,7 @@ def test_a_restored_folder_of_the_embedded_database_is_accepted(
 
 def test_a_server_keeps_its_first_checkpoints_and_doctor_says_so(database_url: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    _synap(data, database_url, "migrate")
+    _synap(data, database_url, "init")
 
     before = _synap(data, database_url, "doctor")
     with serving(data, database_url=database_url):

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,8 @@ class Server(Struct, frozen=True):
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
-    """Run `synap serve` with these settings.
+def serving(data_dir: Path, options: Sequence[str] = ("--init",), /, **settings: object) -> Iterator[Server]:
+    """Run `synap serve` with these options and settings.
 
     The block begins when it is ready, and it stops at the end of the block.
     """
@@ -94,7 +94,8 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
     log = data_dir / f"server-{port}.log"
     with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
         files = (nothing, output, output)
-        process = start("serve", env=environment(data_dir, **settings), files=files, cwd=data_dir, new_session=True)
+        variables = environment(data_dir, **settings)
+        process = start("serve", *options, env=variables, files=files, cwd=data_dir, new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         server = Server(url, "", process, log)

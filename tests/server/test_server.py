@@ -21,7 +21,9 @@ def test_a_server_stops_if_asked_while_it_starts(
     """A forked process first has its parent's signal handlers."""
     with cloned(postgres_url, template, f"test_server_{int(delay_seconds * 10)}") as url:
         settings = environment(tmp_path, port=free_port(), database_url=url, workers=2)
-        with subprocess.Popen([SYNAP, "serve"], env=settings, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            [SYNAP, "serve", "--init"], env=settings, cwd=tmp_path, stdout=subprocess.DEVNULL
+        ) as process:
             until(lambda: len(psutil.Process(process.pid).children()) == 2)
             time.sleep(delay_seconds)  # its processes are at different places then, and may be stopped at each
 
@@ -40,7 +42,13 @@ def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, 
     with cloned(postgres_url, template, "test_server_broken") as url:
         settings = environment(tmp_path, port=free_port(), database_url=url, extensions="broken")
         done = subprocess.run(
-            [SYNAP, "serve"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            [SYNAP, "serve", "--init"],
+            env=settings,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     assert done.returncode == 1

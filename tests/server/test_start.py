@@ -31,7 +31,7 @@ OTHER_SECRET = "B" * 43 + "="
 def settings(tmp_path: Path, database_url: str) -> Settings:
     """The settings of a machine whose install is ready."""
     settings = Settings(database_url=database_url, data_dir=tmp_path / "first")
-    with ready(settings, serving=True):
+    with ready(settings, serving=True, init=True):
         return settings
 
 
@@ -45,7 +45,7 @@ def _second(settings: Settings, *names: str) -> Settings:
 
 
 def _refused(settings: Settings, *, serving: bool = True) -> str:
-    with pytest.raises((InstallError, SecretError)) as refused, ready(settings, serving=serving):
+    with pytest.raises((InstallError, SecretError)) as refused, ready(settings, serving=serving, init=serving):
         pass
     sentence = str(refused.value)
     assert "\n" not in sentence
@@ -85,7 +85,7 @@ def test_a_second_machine_with_both_files_starts_and_makes_no_token(settings: Se
     second = _second(settings, "node.key", "install.secret")
     before = _files(second.data_dir)
 
-    with ready(second, serving=True) as install:
+    with ready(second, serving=True, init=True) as install:
         assert install.database_url == settings.database_url
 
     assert _files(second.data_dir) == before
@@ -103,7 +103,7 @@ def test_an_earlier_database_learns_its_secret_at_the_next_start(settings: Setti
     second = _second(settings, "node.key")
     second.secret_path.write_text(OTHER_SECRET)
 
-    with ready(settings, serving=True):
+    with ready(settings, serving=True, init=True):
         pass
 
     assert "is not that of this database" in _refused(second)
@@ -124,7 +124,7 @@ def test_an_earlier_database_rejects_a_secret_that_opens_no_webhook(settings: Se
     sentence = _refused(second)
 
     assert sentence == f"The install secret in {second.secret_path} opens no webhook secret of this database; {REMEDY}"
-    with ready(settings, serving=True):
+    with ready(settings, serving=True, init=True):
         pass
 
 
@@ -139,7 +139,7 @@ def test_a_lost_secret_is_replaced_only_on_purpose(settings: Settings) -> None:
     assert unsure.returncode == 2
     assert (done.returncode, done.stderr) == (0, "")
     assert settings.secret_path.stat().st_mode & 0o777 == 0o600
-    with ready(settings, serving=True):
+    with ready(settings, serving=True, init=True):
         pass
 
 
@@ -161,7 +161,7 @@ def test_secrets_of_a_mount_are_read_and_nothing_is_written_there(settings: Sett
         secret_file=mount / "install.secret",
     )
 
-    with ready(mounted, serving=True):
+    with ready(mounted, serving=True, init=True):
         assert _files(mounted.data_dir) == {}
 
     assert [path.stat().st_mtime_ns for path in (mount, mount / "..data")] == before
@@ -172,7 +172,7 @@ def test_a_first_start_takes_the_secrets_that_are_there(tmp_path: Path, database
     secret.write_text(OTHER_SECRET)
     secret.chmod(0o400)
 
-    with ready(Settings(database_url=database_url, data_dir=folder, secret_file=secret), serving=True):
+    with ready(Settings(database_url=database_url, data_dir=folder, secret_file=secret), serving=True, init=True):
         pass
 
     assert secret.read_text() == OTHER_SECRET
@@ -189,7 +189,7 @@ def test_a_database_that_is_not_utf8_is_one_sentence(postgres_url: str, tmp_path
         connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
     settings = Settings(database_url=postgres_url.replace("/postgres?", f"/{name}?"), data_dir=tmp_path)
 
-    done = _synap(settings, "serve")
+    done = _synap(settings, "serve", "--init")
 
     assert done.returncode == 2
     assert done.stderr == (
@@ -255,7 +255,7 @@ def test_a_migration_that_waits_too_long_is_one_sentence(empty_url: str) -> None
 def test_a_database_that_is_read_only_at_the_start_is_one_sentence(settings: Settings) -> None:
     url = f"{settings.database_url}&options=-c%20default_transaction_read_only%3Don"
 
-    done = _synap(Settings(database_url=url, data_dir=settings.data_dir), "serve")
+    done = _synap(Settings(database_url=url, data_dir=settings.data_dir), "serve", "--init")
 
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -287,7 +287,7 @@ def test_the_banner_names_the_control_token_only_if_it_is_there(settings: Settin
     port = free_port()
     variables = environment(settings.data_dir, port=port, database_url=settings.database_url)
     with subprocess.Popen(
-        [SYNAP, "serve"], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [SYNAP, "serve", "--init"], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()

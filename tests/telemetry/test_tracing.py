@@ -96,7 +96,7 @@ def traced(data_dir: Path, database_url: str, **variables: str) -> Iterator[Serv
     log = data_dir / "server.log"
     settings = environment(data_dir, port=port, database_url=database_url, **SETTINGS)
     with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
-        process = start("serve", env=settings | variables, files=(nothing, output, output), new_session=True)
+        process = start("serve", "--init", env=settings | variables, files=(nothing, output, output), new_session=True)
     server = Server(f"http://127.0.0.1:{port}", "", process, log)
     try:
         until(server.ready, seconds=40)

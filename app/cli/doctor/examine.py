@@ -72,7 +72,7 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
         return
     identity = find_identity(connection)
     if identity is None:
-        yield wrong("The database has no install yet; synap serve makes one.")
+        yield wrong("The database has no install yet; run: synap init.")
         return
     yield _key(settings, identity)
     yield _writable(connection)

@@ -23,8 +23,8 @@ the server that wrote an event may be ahead."""
 
 
 def has_secret_ids(connection: psycopg.Connection) -> bool:
-    """Whether events with an idempotency key get secret ids."""
-    return connection.execute(GET_IDEMPOTENCY_SINCE).fetchone() not in {None, (None,)}
+    """Whether events with an idempotency key get secret ids. A database without an install has none of the others."""
+    return connection.execute(GET_IDEMPOTENCY_SINCE).fetchone() != (None,)
 
 
 def begin_secret_ids(connection: psycopg.Connection) -> None:

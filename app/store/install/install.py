@@ -61,6 +61,9 @@ GET_IDENTITY_OF_INSTALL = "SELECT node, kid, origin FROM install"
 
 POLL_SECONDS = 0.1
 
+NEWER = "The database was migrated by a newer version of this server; run that one."
+"""Why a schema cannot be used that a newer version made."""
+
 TAKES_AWAY = {"0014": "0013"}
 """The revisions that remove something, each with the revision since which servers do not need it."""
 
@@ -135,6 +138,17 @@ def migrate(url: str, *, serving_role: str | None = None) -> None:
             ) from None
 
 
+def require_schema(connection: psycopg.Connection) -> None:
+    """Raise InstallError, which names the command to run, if this code does not work with the schema."""
+    current = revision(connection)
+    if current is None:
+        raise InstallError("The database is not migrated; run: synap migrate.")
+    if not serves(connection, head()):
+        if current > head():
+            raise InstallError(NEWER)
+        raise InstallError(f"The schema is at {current}, too old for this version ({head()}); run: synap migrate.")
+
+
 def head() -> str:
     """The newest revision of the schema."""
     return _revisions()[-1]
@@ -155,7 +169,7 @@ def _bring_up(url: str, connection: psycopg.Connection) -> None:
     current = revision(connection)
     if current is not None and current > head():
         if not serves(connection, head()):
-            raise InstallError("The database was migrated by a newer version of this server; run that one.")
+            raise InstallError(NEWER)
     elif (current or "") < (target := _target(connection)):
         try:
             _upgrade(url, target)
@@ -210,16 +224,20 @@ def set_up(
     origin: str | None = None,
     *,
     recovering: bool = False,
+    creating: bool = True,
 ) -> Identity:
     """Create what a first start creates: node key, secret, install row, workspace `default`, control token. Idempotent.
 
     If the database has an install, no file is created. Raises InstallError if the signing key is lost or not this
     install's, or if `origin` differs from the stored one. Raises SecretError if the install secret is lost or not this
-    install's. With `recovering`, the key and the secret may be lost.
+    install's. With `recovering`, the key and the secret may be lost. Unless `creating`, nothing is created: raises
+    InstallError if there is no install.
     """
     with _setting_up(connection):
         connection.execute(HOLD_KEY_IN_FORCE)  # the key in force does not change before its file is read
         identity = find_identity(connection)
+        if identity is None and not creating:
+            raise InstallError("The database has no install yet; run: synap init.")
         if identity is None:
             identity = _first_install(connection, files, origin)
         elif not recovering:
