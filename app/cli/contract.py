@@ -30,7 +30,7 @@ def contract(
     json_schema
         Every procedure, its input and its output as JSON Schema.
     openapi
-        Every route and every procedure as OpenAPI 3.1, like `/openapi.json`.
+        Every REST route and every procedure as OpenAPI 3.1, like `/openapi.json`.
     check
         Compare this file with the contract instead. If they differ, print the difference and exit with 1.
     """
