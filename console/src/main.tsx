@@ -5,6 +5,7 @@ import { applyTheme } from './theme'
 import './style/tokens.css'
 import './style/base.css'
 import './style/controls.css'
+import './style/manage.css'
 import './style/shell.css'
 import './style/table.css'
 

@@ -27,6 +27,10 @@ export function currentToken(): string {
   return session.state === 'in' ? session.kept.token : ''
 }
 
+export function currentTemporary(): boolean {
+  return session.state === 'in' && session.kept.temporary
+}
+
 export function signIn(kept: Kept): void {
   sessionStorage.setItem(ITEM, JSON.stringify(kept))
   change({ state: 'in', kept })

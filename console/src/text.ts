@@ -1,3 +1,11 @@
+const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+/** `5 minutes`, `8 hours`, `30 days` */
+function time(seconds: number): string {
+  if (seconds < 3_600) return plural(seconds / 60, 'minute')
+  return seconds < 172_800 ? plural(seconds / 3_600, 'hour') : plural(seconds / 86_400, 'day')
+}
+
 /** Every sentence and word of the console, in English. */
 export const text = {
   product: 'Synap Events',
@@ -77,6 +85,73 @@ export const text = {
     items: (count: string) => `${count} items`,
     only: (value: string) => `Only ${value}`,
     pick: 'Click to filter by this value. Hold Alt to exclude it.',
+  },
+
+  once: {
+    warning: 'Copy it now. Nobody can show it again.',
+    done: 'I have copied it',
+  },
+
+  keys: {
+    title: 'Keys',
+    showEnded: 'Show keys that ended',
+    make: 'New key',
+    none: 'No keys',
+    noneMore: 'No key has only workspaces of your key.',
+    older: 'Older keys',
+    newer: 'Newer keys',
+    id: 'Key',
+    own: 'yours',
+    state: 'Expiry',
+    user: 'User',
+    scopes: 'Scopes',
+    workspaces: 'Workspaces',
+    created: 'Created',
+    acts: 'Actions',
+    states: { revoked: 'Revoked', expired: 'Expired' },
+    never: 'Never expires',
+    ends: 'Expires',
+    everyScope: 'every scope',
+    everyWorkspace: 'every workspace',
+    rotate: 'Rotate',
+    revoke: 'Revoke',
+    makeTitle: 'Make a key',
+    makeIt: 'Make the key',
+    madeTitle: 'The new key',
+    made: (id: string) => `The server stores only a hash of the token. The id of the key is ${id}.`,
+    token: 'API key',
+    scopesHint: 'What the key may do. You can grant the scopes that your own key has.',
+    scopeMeans: {
+      'events:read': 'read every event',
+      'events:read-own': 'read the events of its own user only',
+      'events:write': 'log events of its own user',
+      'events:write-as': 'log events of other users',
+      'events:erase': 'erase events',
+      'subscriptions:manage': 'manage webhooks',
+      'ledger:read': 'read proofs, checkpoints and exports',
+      'audit:read': 'read the audit and the numbers of the server',
+      'keys:manage': 'make, rotate and revoke keys',
+      'workspaces:manage': 'manage workspaces',
+      '*': 'everything, also what later versions add',
+    },
+    workspacesHint: 'The first one that you choose is the default of the key.',
+    userHint: 'Events that the key logs are of this user.',
+    expiry: 'Expires',
+    expiryHint: 'Not later than your own key.',
+    withOwn: 'When your own key expires',
+    neverExpires: 'Never',
+    after: (seconds: number) => `After ${time(seconds)}`,
+    rotateTitle: 'Rotate this key?',
+    rotateLead: 'The server makes a new key with the same rights. Whoever uses the old one has to change to the new one.',
+    rotateOwn: 'You are signed in with this key. This tab continues with the new one.',
+    grace: 'The old key ends',
+    atOnce: 'At once',
+    rotatedTitle: 'The new key',
+    rotated: (old: string, id: string, seconds: number) =>
+      `The new key is ${id}. The old one, ${old}, ${seconds ? `still works for ${time(seconds)}` : 'has ended'}.`,
+    revokeTitle: 'Revoke this key?',
+    revokeLead: 'Every call with it fails within five seconds. Nobody can undo that.',
+    revokeOwn: 'You are signed in with this key. You will be signed out.',
   },
 
   screens: {

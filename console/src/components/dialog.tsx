@@ -8,10 +8,12 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   wide?: boolean
+  /** A click beside it does not close it: it has a form, or something that is shown once. */
+  stays?: boolean
 }
 
 /** The browser's own dialog: it holds the focus, Escape closes it, and the focus goes back to where it was. */
-export function Dialog({ title, onClose, children, wide = false }: DialogProps) {
+export function Dialog({ title, onClose, children, wide = false, stays = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const heading = useId()
   useEffect(() => {
@@ -26,7 +28,7 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
       aria-labelledby={heading}
       onClose={onClose}
       onKeyDown={(event) => event.stopPropagation()}
-      onClick={(event) => event.target === dialog.current && onClose()}
+      onClick={(event) => !stays && event.target === dialog.current && onClose()}
     >
       <div class="dialog-body">
         <header>

@@ -15,7 +15,7 @@ interface FieldProps {
 /** A label, a control, a hint, and what the server says about it. */
 export function Field({ label, hint, paths = [], failure, children }: FieldProps) {
   const id = useId()
-  const issues = failure?.issues.filter(({ path }) => paths.some((own) => path === own || path.startsWith(`${own}.`))) ?? []
+  const issues = issuesAt(paths, failure)
   const described = [hint && `${id}-hint`, issues.length > 0 && `${id}-issues`].filter(Boolean).join(' ')
   return (
     <div class="field">
@@ -26,15 +26,60 @@ export function Field({ label, hint, paths = [], failure, children }: FieldProps
           {hint}
         </p>
       )}
-      {issues.length > 0 && (
-        <ul class="issues" id={`${id}-issues`} role="alert">
-          {issues.map(({ path, message }) => (
-            <li key={path}>
-              <Visible>{message}</Visible>
-            </li>
-          ))}
-        </ul>
-      )}
+      <Issues id={`${id}-issues`} issues={issues} />
+    </div>
+  )
+}
+
+interface ChoicesProps {
+  legend: string
+  hint?: string
+  paths?: string[]
+  failure?: Failure | undefined
+  /** What can be chosen, and what that means. */
+  choices: { value: string; name?: string; means?: string }[]
+  chosen: string[]
+  onChange: (chosen: string[]) => void
+}
+
+/** Several of a list. */
+export function Choices({ legend, hint, paths = [], failure, choices, chosen, onChange }: ChoicesProps) {
+  const id = useId()
+  const issues = issuesAt(paths, failure)
+  const toggle = (value: string) => onChange(chosen.includes(value) ? chosen.filter((each) => each !== value) : [...chosen, value])
+  return (
+    <fieldset class="field choices" aria-describedby={issues.length > 0 ? id : undefined}>
+      <legend>{legend}</legend>
+      {hint && <p class="hint">{hint}</p>}
+      <div class="choice-list">
+        {choices.map(({ value, name, means }) => (
+          <label key={value} class="choice">
+            <input type="checkbox" checked={chosen.includes(value)} onChange={() => toggle(value)} />
+            <span>
+              {name ?? <code>{value}</code>} {means && <span class="hint">{means}</span>}
+            </span>
+          </label>
+        ))}
+      </div>
+      <Issues id={id} issues={issues} />
+    </fieldset>
+  )
+}
+
+/** What the server says about the fields at some paths of its input. */
+function issuesAt(paths: string[], failure: Failure | undefined): Failure['issues'] {
+  return failure?.issues.filter(({ path }) => paths.some((own) => path === own || path.startsWith(`${own}.`))) ?? []
+}
+
+function Issues({ id, issues }: { id: string; issues: Failure['issues'] }) {
+  if (issues.length === 0) return null
+  return (
+    <div class="issues" id={id} role="alert">
+      {issues.map(({ path, message }) => (
+        <p key={path}>
+          <Visible>{message}</Visible>
+        </p>
+      ))}
     </div>
   )
 }

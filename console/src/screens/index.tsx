@@ -3,6 +3,7 @@ import type { Scope } from '../api'
 import type { IconName } from '../components/icon'
 import { text } from '../text'
 import { EventsScreen } from './events/screen'
+import { KeysScreen } from './keys/screen'
 
 /** A screen, at `#/<workspace>/<path>`. A key without any of its scopes does not see it. */
 export interface Screen {
@@ -25,4 +26,5 @@ export const SCREENS: Screen[] = [
     scopes: ['events:read', 'events:read-own'],
     component: EventsScreen,
   },
+  { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
 ]

@@ -76,7 +76,7 @@ const commands = {
   async screenshot(path, { colorScheme, ...viewport }) {
     await page.emulateMedia({ colorScheme })
     await page.setViewportSize(viewport)
-    await page.screenshot({ path })
+    await page.screenshot({ path, animations: 'disabled' })
   },
 }
 

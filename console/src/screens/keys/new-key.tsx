@@ -1,0 +1,103 @@
+import { useState } from 'preact/hooks'
+import type { Scope } from '../../api'
+import { Dialog } from '../../components/dialog'
+import { Choices, Field } from '../../components/field'
+import { ShownOnce } from '../../components/once'
+import { FailureNotice } from '../../components/states'
+import type { CurrentKey, IssuedKey } from '../../contract'
+import { may, useAccess } from '../../key'
+import { useAction } from '../../load'
+import { text } from '../../text'
+import { SCOPES } from './rights'
+
+const words = text.keys
+const FIELDS = ['userId', 'scopes', 'workspaces', 'expiresInSeconds']
+const DAY = 86_400
+const TIMES = [3_600, 8 * 3_600, DAY, 30 * DAY, 90 * DAY, 365 * DAY]
+
+/** Make a key: a form, and then its token, once. */
+export function NewKey({ onClose }: { onClose: () => void }) {
+  const [made, setMade] = useState<IssuedKey>()
+  if (!made) return <Form onMade={setMade} onClose={onClose} />
+  return (
+    <ShownOnce title={words.madeTitle} secrets={[[words.token, made.token]]} onClose={onClose}>
+      <p class="hint">{words.made(made.id)}</p>
+    </ShownOnce>
+  )
+}
+
+function Form({ onMade, onClose }: { onMade: (key: IssuedKey) => void; onClose: () => void }) {
+  const { api, key: own, workspace } = useAccess()
+  const [userId, setUserId] = useState(own.userId)
+  const [scopes, setScopes] = useState<Scope[]>(may(own, 'events:read') ? ['events:read'] : [])
+  const [workspaces, setWorkspaces] = useState([workspace])
+  const [seconds, setSeconds] = useState('')
+  const action = useAction(async () => {
+    const expiresInSeconds = seconds ? Number(seconds) : undefined
+    onMade(await api.keys.create.mutate({ userId: userId || undefined, scopes, workspaces, expiresInSeconds }))
+  })
+  const submit = (event: Event) => {
+    event.preventDefault()
+    action.run()
+  }
+  const at = (path: string) => ({ paths: [path], failure: action.failure })
+  return (
+    <Dialog title={words.makeTitle} wide stays onClose={onClose}>
+      <form onSubmit={submit} novalidate>
+        {action.failure && <FailureNotice failure={action.failure} fields={FIELDS} />}
+        <Choices
+          legend={words.scopes}
+          hint={words.scopesHint}
+          choices={SCOPES.filter((scope) => may(own, scope)).map((value) => ({ value, means: words.scopeMeans[value] }))}
+          chosen={scopes}
+          onChange={(chosen) => setScopes(chosen as Scope[])}
+          {...at('scopes')}
+        />
+        <Choices
+          legend={words.workspaces}
+          hint={words.workspacesHint}
+          choices={workspaceChoices(own)}
+          chosen={workspaces}
+          onChange={setWorkspaces}
+          {...at('workspaces')}
+        />
+        <div class="columns">
+          <Field label={words.user} hint={words.userHint} {...at('userId')}>
+            {(control) => <input {...control} value={userId} spellcheck={false} onInput={(event) => setUserId(event.currentTarget.value)} />}
+          </Field>
+          <Field label={words.expiry} hint={own.expiresAt && words.expiryHint} {...at('expiresInSeconds')}>
+            {(control) => (
+              <select {...control} value={seconds} onChange={(event) => setSeconds(event.currentTarget.value)}>
+                <option value="">{own.expiresAt ? words.withOwn : words.neverExpires}</option>
+                {timesOf(own).map((time) => (
+                  <option key={time} value={time}>
+                    {words.after(time)}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+        </div>
+        <div class="actions end">
+          <button type="button" class="button" onClick={onClose}>
+            {text.cancel}
+          </button>
+          <button type="submit" class="button primary" disabled={action.running}>
+            {words.makeIt}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+/** A key with every scope may be one for every workspace as well; the server says if it is not. */
+function workspaceChoices(own: CurrentKey) {
+  const every = may(own, '*') ? [{ value: '*', means: words.everyWorkspace }] : []
+  return [...every, ...own.workspaces.map((value) => ({ value }))]
+}
+
+function timesOf({ expiresAt }: CurrentKey): number[] {
+  const left = expiresAt ? (new Date(expiresAt).getTime() - Date.now()) / 1000 : Infinity
+  return TIMES.filter((time) => time < left)
+}
