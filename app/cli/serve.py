@@ -17,7 +17,7 @@ PORT_SECONDS = 2.0
 
 
 def serve(*, init: Flag = False) -> None:
-    """Serve until interrupted. With the embedded database, create first what is missing.
+    """Serve until interrupted. With the embedded database, first create what is missing.
 
     Parameters
     ----------
