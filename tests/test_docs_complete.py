@@ -40,6 +40,7 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 ROOMS = "surfaces|store|delivery|access|capacity|filters|ledger|cli|server|contract|sealing|telemetry"
 SOURCE = re.compile(rf"`((?:app|procedures|schemas|tests|clients|deploy|benchmarks|{ROOMS})/[\w./]+)`")
+STREAM = re.compile(r"\.stream\.\w+\(\s*(\{[^}]*\})")
 CITED = re.compile(r"\bdocs/(?:[\w/-]+\.md|decisions/\d{4})\b")
 SECTION = re.compile(r"(docs/(?:api|reference)/\w+\.md)`?, (?:section )?([^`)\"]{1,40})")
 
@@ -150,6 +151,16 @@ def test_the_page_of_an_api_names_every_member_of_its_examples(name: str) -> Non
 @pytest.mark.parametrize("name", registry())
 def test_every_procedure_has_a_request_in_the_documents(name: str) -> None:
     assert f"/{name}" in TEXT
+
+
+def test_no_sample_of_a_stream_begins_now() -> None:
+    """A stream over WebSocket that is cut before its first event would lose what was logged meanwhile."""
+    pages = [ROOT / name for name in TRACKED if name.startswith(("docs/", "examples/", "clients/", "README"))]
+    code = "".join(page.read_text() for page in pages if page.suffix in {".md", ".ts", ".tsx"})
+    samples = STREAM.findall(code)
+
+    assert samples
+    assert [sample for sample in samples if "start:" not in sample] == []
 
 
 def _leads(page: Path, link: str) -> bool:
