@@ -18,6 +18,7 @@ from benchmarks.process import free_port
 from schemas.principal import Scope
 from tests.kit import web
 from tests.kit.command import SYNAP, synap
+from tests.kit.installs import initialised
 from tests.kit.servers import environment, serving, until
 
 LINK = r"(\S+)/console#token=(sk_(console[0-9A-Za-z]{10})_[0-9A-Za-z]{43})&temporary"
@@ -53,6 +54,7 @@ def test_a_link_has_a_key_of_8_hours_for_all_but_everything(tmp_path: Path, data
 
 
 def test_keys_that_have_ended_make_room_for_new_ones(tmp_path: Path, database_url: str) -> None:
+    initialised(database_url, tmp_path / "data")
     for _ in range(2):
         assert _console(tmp_path, database_url=database_url).returncode == 0
     first = {key["id"] for key in _keys(tmp_path, database_url)}
@@ -76,6 +78,8 @@ def test_keys_that_have_ended_make_room_for_new_ones(tmp_path: Path, database_ur
     ],
 )
 def test_a_link_may_have_another_address(tmp_path: Path, database_url: str, url: str, address: str) -> None:
+    initialised(database_url, tmp_path / "data")
+
     done = _console(tmp_path, "--url", url, console="false", database_url=database_url)
 
     link = re.fullmatch(LINK + "\n", done.stdout)
@@ -110,7 +114,9 @@ def _announced(folder: Path, **settings: object) -> str:
     screen, terminal = pty.openpty()
     port, text = free_port(), b""
     variables = environment(folder / "data", port=port, **settings)
-    with subprocess.Popen([SYNAP, "serve"], env=variables, stdout=terminal, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [SYNAP, "serve", "--init"], env=variables, stdout=terminal, stderr=subprocess.DEVNULL
+    ) as process:
         os.close(terminal)
         try:
             with suppress(OSError):  # a terminal without a process at its other end
