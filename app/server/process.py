@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import shutil
+from contextlib import suppress
 
 from app.access.authenticator import Authenticator
 from app.access.refusals import Refusals
@@ -49,6 +51,7 @@ class Process:
 
     def __init__(self, settings: Settings, *, install: ReadyInstall, keys: Keyring, secret: bytes) -> None:
         """`secret` is the install secret."""
+        self._data_dir = settings.data_dir if settings.database_url is None else None
         self.board = metrics.Board(settings.data_dir / "metrics", self._measure)
         self.database = Database(
             install.database_url,
@@ -153,6 +156,9 @@ class Process:
         metrics.FEED_EVENTS.set(max(self._feed.behind, self._ledger_feed.behind))
         metrics.CONNECTIONS.set(self.live.connections)
         metrics.POSTS.set(self._webhooks.posts)
+        if self._data_dir is not None:
+            with suppress(OSError):
+                metrics.DISK_FREE.set(shutil.disk_usage(self._data_dir).free, "data")
         usage = self.database.usage
         metrics.POOL.set(usage.used, "used")
         metrics.POOL.set(usage.idle, "idle")

@@ -199,3 +199,11 @@ def _standing(known: Standing) -> Iterator[Metric]:
         "By how much this machine's clock is ahead of the database's. Beyond 60 either way, appends are refused.",
         known.clock_skew_seconds,
     )
+    tables = GaugeMetricFamily("synap_table_size_bytes", "Size of a table, without indexes.", labels=["table"])
+    indexes = GaugeMetricFamily("synap_index_size_bytes", "Size of an index.", labels=["table", "index"])
+    for each in known.sizes:
+        if each.index:
+            indexes.add_metric([each.table, each.index], each.bytes)
+        else:
+            tables.add_metric([each.table], each.bytes)
+    yield from (tables, indexes)

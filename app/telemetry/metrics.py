@@ -113,6 +113,8 @@ POOL_WAITING = Gauge("synap_database_waiting", "Requests that wait for a connect
 POOL_WAITED = Counter("synap_database_waited_seconds", "Total time of waiting for connections of the pool.")
 POOL_REFUSED = Counter("synap_database_refused", "Requests that did not get a connection of the pool in time.")
 
+DISK_FREE = Gauge("synap_disk_free_bytes", "Free space on the disk of the embedded database.", "disk")
+
 LOOP_SECONDS = Gauge("synap_event_loop_lag_seconds", "How late the process was when it last wrote its numbers.")
 
 INSTRUMENTS: tuple[Counter | Histogram, ...] = (
@@ -137,6 +139,7 @@ INSTRUMENTS: tuple[Counter | Histogram, ...] = (
     POOL_WAITING,
     POOL_WAITED,
     POOL_REFUSED,
+    DISK_FREE,
     LOOP_SECONDS,
 )
 

@@ -3,23 +3,32 @@
 import sys
 from pathlib import Path
 
+from app.cli.arguments import Flag
 from app.cli.doctor.checkpoints import prove
 from app.cli.doctor.examine import examine
+from app.cli.doctor.sizes import report
 from app.cli.verify.evidence import read_note
 from app.server.install import observed
 from app.settings import Settings
-from app.store.install.install import connect
+from app.store.install.install import connect, require_schema
 
 
-def doctor(*, checkpoint: Path | None = None) -> None:
+def doctor(*, checkpoint: Path | None = None, sizes: Flag = False) -> None:
     """Check the install without changing it. Exit code 1 if something is wrong.
 
     Parameters
     ----------
     checkpoint
         A file with a checkpoint that you kept elsewhere. Check only whether its log still extends it.
+    sizes
+        Print only the sizes of tables and indexes, the growth of a day, and for how many days the disk suffices.
     """
     settings = Settings.from_environment()
+    if sizes:
+        with connect(observed(settings)) as connection:
+            require_schema(connection)
+            print(*report(settings, connection), sep="\n")
+        return
     if checkpoint is None:
         findings = list(examine(settings))
     else:

@@ -5,6 +5,7 @@ import asyncio
 from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
+from app.store.install.sizes import LIST_SIZES, RelationSize, to_sizes
 from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.webhooks.backlog import JOIN_STATE, WITH_FIRST_OPEN
@@ -69,6 +70,8 @@ class Standing(Struct, frozen=True):
     connections: int
     """How many connections the database server has, from all of its clients."""
     max_connections: int
+    sizes: list[RelationSize]
+    """Of every table and index."""
     clock_skew_seconds: float
     """By how much this machine's clock is ahead of the database's; 0 if it may be right."""
 
@@ -98,7 +101,7 @@ class Totals:
 
 async def _standing(database: Database) -> Standing:
     asked_at = utc_now()
-    clock, owed, _, logs, subscriptions, behind, measured = await database.atomic(
+    clock, owed, _, logs, subscriptions, behind, measured, sizes = await database.atomic(
         [
             (GET_CLOCK, {}),
             (COUNT_PENDING_DELIVERIES, {}),
@@ -107,6 +110,7 @@ async def _standing(database: Database) -> Standing:
             (COUNT_SUBSCRIPTIONS, {}),
             (COUNT_EVENTS_BEHIND, {}),
             (MEASURE_DATABASE, {}),
+            (LIST_SIZES, {}),
         ]
     )
     [(pending, overdue_seconds)] = owed
@@ -122,5 +126,6 @@ async def _standing(database: Database) -> Standing:
         database_bytes=database_bytes,
         connections=connections,
         max_connections=max_connections,
+        sizes=to_sizes(sizes),
         clock_skew_seconds=skew_seconds(asked_at, clock[0][0], utc_now()),
     )
