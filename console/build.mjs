@@ -35,6 +35,7 @@ const { outputFiles } = await build({
   charset: 'utf8',
   legalComments: 'none',
   alias: {
+    'synap-verify': '../clients/verify/verify.mjs',
     '@trpc/client': './node_modules/@trpc/client/dist/index.mjs',
     '@trpc/server/observable': './node_modules/@trpc/server/dist/observable/index.mjs',
   },

@@ -552,30 +552,42 @@ function checkEvent(event) {
   checkEach(event, ['payload', 'context'], (part) => hasExactly(part, []), 'is not empty, and it is erased');
 }
 
-function checkBody({ type, node, payload, context, body_hash: hash }) {
-  const names = Object.keys(context);
-  check(!names.includes('data'), 'its context has data');
+function checkBody(event) {
+  const { type, node, context } = event;
+  check(!Object.hasOwn(context, 'data'), 'its context has data');
   checkEach(context, ['salt', 'userId', 'source'], isText, 'is not a text');
-  const members = [...names, 'data'].sort().map((name) => {
-    const value = name === 'data' ? payload : context[name];
-    return `${quoted(name)}:${canonical(value, 1)}`;
-  });
-  check(hash === `sha256:${hex(sha256(`{${members.join(',')}}`))}`, 'its body is not the one that was hashed');
+  check(event.body_hash === bodyHash(event), 'its body is not the one that was hashed');
   if (type.startsWith('synap.')) {
     check(context.source === 'system' && context.userId === node, 'its type is of the server, its source is not');
   }
 }
 
+/** What the `body_hash` of an event in the ledger's form has to be. */
+export function bodyHash({ payload, context }) {
+  const members = [...Object.keys(context), 'data'].sort().map((name) => {
+    const value = name === 'data' ? payload : context[name];
+    return `${quoted(name)}:${canonical(value, 1)}`;
+  });
+  return `sha256:${hex(sha256(`{${members.join(',')}}`))}`;
+}
+
 function checkHeader(event) {
-  // In JCS order; nothing in it needs an escape.
-  const { body_hash: body, event_id: id, kid, log, node, prev_hash: link, seq, timestamp, type } = event;
-  const header = `{"body_hash":"${body}","id":"${id}","kid":"${kid}","log":"${log}","node":"${node}","prev_hash":"${
-    link}","seq":${seq},"timestamp":"${timestamp}","type":"${type}","v":"evlog/1"}`;
-  const hash = sha256(header, 0);
+  const hash = leafOf(event);
   const text = hex(hash);
   check(event.hash === `sha256:${text}`, 'its header is not the one that was hashed');
   check(event.id === `evt_${text}`, 'its id is not its hash');
   return hash;
+}
+
+/** What the `hash` of an event in the ledger's form has to be. */
+export const headerHash = (event) => `sha256:${hex(leafOf(event))}`;
+
+function leafOf(event) {
+  // In JCS order; nothing in it needs an escape.
+  const { body_hash: body, event_id: id, kid, log, node, prev_hash: link, seq, timestamp, type } = event;
+  const header = `{"body_hash":"${body}","id":"${id}","kid":"${kid}","log":"${log}","node":"${node}","prev_hash":"${
+    link}","seq":${seq},"timestamp":"${timestamp}","type":"${type}","v":"evlog/1"}`;
+  return sha256(header, 0);
 }
 
 function readTips(payload, at) {
@@ -757,10 +769,21 @@ function upToRight(at, last) {
 
 /** Whether `path` shows `leaf` at `place` of the tree of `size` leaves with that root: RFC 9162, section 2.1.3.2. */
 function isIncluded(leaf, place, size, path, root) {
-  if (place >= size) return false;
+  const found = rootAbove(leaf, place, size, path);
+  return found !== null && hex(found) === hex(root);
+}
+
+/** The root, in base64, to which a proof leads from its event; null if it leads to none. */
+export function provenRoot({ event, proof, checkpoint }) {
+  const root = rootAbove(leafOf(event), event.seq, checkpoint.size, proof.map(fromBase64));
+  return root && base64(root);
+}
+
+function rootAbove(leaf, place, size, path) {
+  if (place >= size) return null;
   let [at, last, found] = [place, size - 1, leaf];
   for (const hash of path) {
-    if (last === 0) return false;
+    if (last === 0) return null;
     if (at % 2 === 1 || at === last) {
       found = parent(hash, found);
       [at, last] = upToRight(at, last);
@@ -769,7 +792,7 @@ function isIncluded(leaf, place, size, path, root) {
     }
     [at, last] = [half(at), half(last)];
   }
-  return last === 0 && hex(found) === hex(root);
+  return last === 0 ? found : null;
 }
 
 /** Whether `proof` shows that the tree `early` is the beginning of the tree `late`: RFC 9162, section 2.1.4.2. */
@@ -940,7 +963,7 @@ function hasExactly(value, names) {
 }
 
 /** JCS (RFC 8785). Throws Broken for a value that JSON.parse accepts but JCS cannot express. */
-function canonical(value, depth) {
+export function canonical(value, depth = 0) {
   if (typeof value === 'string') return quoted(value);
   if (typeof value === 'number') return numeral(value);
   if (value === null || typeof value === 'boolean') return String(value);

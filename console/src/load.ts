@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { failureOf, isCancelled, type Failure } from './api'
+import { retryAfter } from './retry'
 
 /** What is known of something that is loaded. The last value stays while a newer one is on its way. */
 export interface Load<T> {
@@ -27,8 +28,7 @@ export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) 
     if (key === undefined) return
     const leaving = new AbortController()
     const { signal } = leaving
-    const again = () => signal.aborted || setRound((number) => number + 1)
-    let timer = setTimeout(() => setState((before) => ({ ...before, slow: true })), SLOW_MS)
+    const timer = setTimeout(() => setState((before) => ({ ...before, slow: true })), SLOW_MS)
     latest.current(signal).then(
       (value) => {
         if (signal.aborted) return
@@ -41,9 +41,7 @@ export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) 
         clearTimeout(timer)
         const failure = failureOf(error, failures.current++)
         setState((before) => (before.key === key && before.value !== undefined ? { ...before, failure } : { key, failure }))
-        if (failure.retryMs === undefined) return
-        timer = setTimeout(again, failure.retryMs)
-        window.addEventListener('online', again, { once: true, signal })
+        if (failure.retryMs !== undefined) retryAfter(failure.retryMs, signal, () => setRound((number) => number + 1))
       },
     )
     return () => {

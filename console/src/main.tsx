@@ -8,6 +8,8 @@ import './style/controls.css'
 import './style/manage.css'
 import './style/shell.css'
 import './style/table.css'
+import './style/events.css'
+import './style/event.css'
 
 takeLinkedKey()
 window.addEventListener('hashchange', takeLinkedKey)

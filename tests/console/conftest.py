@@ -34,12 +34,16 @@ class Console(Struct, frozen=True):
         """Where to look for parts of the page."""
         return self.page.whole
 
-    def open(self, place: str = "", *, token: str | None = None, **options: Any) -> None:
-        """Sign in with a link, in a browser that knows nothing yet, and go to a place such as `/default/events`."""
-        self.page.open(f"{self.server.url}/console#token={token or self.server.token}", **options)
+    def open(self, place: str = "", *, token: str | None = None, base: str | None = None, **options: Any) -> None:
+        """Sign in with a link, in a browser that knows nothing yet, and go to a place such as `/default/events`.
+
+        `base` is the address of the server, if it is another one behind a proxy.
+        """
+        base = base or self.server.url
+        self.page.open(f"{base}/console#token={token or self.server.token}", **options)
         self.whole.role("banner").wait()
         if place:
-            self.go(place)
+            self.page.goto(f"{base}/console#{place}")
 
     def go(self, place: str) -> None:
         """Go to a place by its address."""

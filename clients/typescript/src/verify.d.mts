@@ -88,3 +88,11 @@ export function verifyAudit(
 ): AuditVerdict
 /** Whether `signature` (base64) over `text` is by the key that `kid` names. */
 export function isSignedBy(kid: string, text: string, signature: string): Promise<boolean>
+/** What the `body_hash` of an event in the ledger's form has to be. Throws for what no log holds. */
+export function bodyHash(event: { payload: object; context: object }): string
+/** What the `hash` of an event in the ledger's form has to be. */
+export function headerHash(event: object): string
+/** The root, in base64, to which the proof of an event leads; null if it leads to none. */
+export function provenRoot(proof: object): string | null
+/** JSON in its canonical form (RFC 8785). Throws for what no log holds. */
+export function canonical(value: unknown): string

@@ -22,6 +22,7 @@ const PATHS = {
   columns: 'M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10',
   download: 'M8 2.5v7.5m0 0L4.8 6.8M8 10l3.2-3.2M2.5 13.5h11',
   bookmark: 'M4 2.5h8v11l-4-3-4 3z',
+  more: 'M3.5 8h.01M8 8h.01M12.5 8h.01',
   warning: 'M8 2.2 14.5 13.5h-13zM8 6.5v3.2M8 11.4v.2',
 } as const
 

@@ -1,12 +1,12 @@
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, Ref } from 'preact'
 import { memo } from './memo'
 
 export interface Column<TRow> {
   id: string
   name: ComponentChildren
-  cell: (row: TRow) => ComponentChildren
-  /** `number` is aligned right, `wide` takes what is left, `mono` is for ids. */
-  kind?: 'number' | 'wide' | 'mono' | 'time' | 'short'
+  cell: (row: TRow, isCurrent: boolean) => ComponentChildren
+  /** The class of its cells: `number` is aligned right, `mono` is for ids, `time` for times; `wide` takes what is left. */
+  kind?: string
 }
 
 interface TableProps<TRow> {
@@ -15,17 +15,29 @@ interface TableProps<TRow> {
   columns: readonly Column<TRow>[]
   rows: readonly TRow[]
   keyOf: (row: TRow) => string
-  /** The row that is open or chosen. */
+  /** The key of the row that is open or chosen. */
   current?: string | undefined
   busy?: boolean
+  /** The widths are those of the columns' kinds, whatever the cells contain. */
+  fixed?: boolean
+  box?: Ref<HTMLDivElement>
+  onScroll?: () => void
+  /** What stands below the rows, and scrolls with them. */
+  children?: ComponentChildren
 }
 
-/** A real table. It scrolls sideways in its own box where the screen is narrow. */
-export function Table<TRow>({ caption, columns, rows, keyOf, current, busy = false }: TableProps<TRow>) {
+/** A real table. It scrolls in its own box where the screen is narrow. */
+export function Table<TRow>(props: TableProps<TRow>) {
+  const { caption, columns, rows, keyOf, current, busy = false, fixed = false, box, onScroll, children } = props
   return (
-    <div class="table-box" tabindex={0} role="region" aria-label={caption}>
-      <table aria-busy={busy}>
+    <div ref={box ?? null} class="table-box" tabindex={0} role="region" aria-label={caption} onScroll={onScroll}>
+      <table aria-busy={busy} class={fixed ? 'fixed' : ''}>
         <caption class="hidden">{caption}</caption>
+        <colgroup>
+          {columns.map(({ id, kind }) => (
+            <col key={id} class={kind ?? ''} />
+          ))}
+        </colgroup>
         <thead>
           <tr>
             {columns.map(({ id, name, kind }) => (
@@ -42,6 +54,7 @@ export function Table<TRow>({ caption, columns, rows, keyOf, current, busy = fal
           })}
         </tbody>
       </table>
+      {children}
     </div>
   )
 }
@@ -57,7 +70,7 @@ const Row = memo(({ row, columns, isCurrent }: RowProps) => (
   <tr aria-current={isCurrent ? 'true' : undefined}>
     {columns.map(({ id, cell, kind }) => (
       <td key={id} class={kind ?? ''}>
-        {cell(row)}
+        {cell(row, isCurrent)}
       </td>
     ))}
   </tr>

@@ -64,14 +64,13 @@ function Node({ name, value, path, depth, onPick }: NodeProps) {
         type="button"
         class="tree-fold"
         aria-expanded={open}
-        aria-label={open ? text.tree.fold(said) : text.tree.unfold(said)}
         onClick={() => setOpen(!open)}
       >
         <svg class="icon" viewBox="0 0 16 16" width="12" height="12" aria-hidden="true">
           <path d="m6 3.5 4.5 4.5L6 12.5" />
         </svg>
         {label}
-        <span class="tree-count">{Array.isArray(value) ? text.tree.items(count) : text.tree.members(count)}</span>
+        <span class="tree-count">{Array.isArray(value) ? text.tree.items(count, size) : text.tree.members(count, size)}</span>
       </button>
       {open && <Members value={value} path={path} depth={depth + 1} onPick={onPick} label={said} />}
     </li>

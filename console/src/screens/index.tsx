@@ -2,8 +2,10 @@ import type { ComponentType } from 'preact'
 import type { Scope } from '../api'
 import type { IconName } from '../components/icon'
 import { text } from '../text'
+import { EventScreen } from './event/screen'
 import { EventsScreen } from './events/screen'
 import { KeysScreen } from './keys/screen'
+import { TraceScreen } from './trace/screen'
 
 /** A screen, at `#/<workspace>/<path>`. A key without any of its scopes does not see it. */
 export interface Screen {
@@ -25,6 +27,16 @@ export const SCREENS: Screen[] = [
     icon: 'events',
     scopes: ['events:read', 'events:read-own'],
     component: EventsScreen,
+    detail: EventScreen,
+  },
+  {
+    path: 'trace',
+    name: text.screens.trace,
+    icon: 'trace',
+    scopes: ['events:read', 'events:read-own'],
+    component: EventsScreen,
+    detail: TraceScreen,
+    isInner: true,
   },
   { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
 ]

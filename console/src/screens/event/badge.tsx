@@ -1,0 +1,115 @@
+import { useState } from 'preact/hooks'
+import { CopyButton } from '../../components/copy'
+import { Dialog } from '../../components/dialog'
+import { Icon } from '../../components/icon'
+import { FailureNotice } from '../../components/states'
+import { Visible } from '../../components/visible'
+import type { SynapEvent } from '../../contract'
+import { may, useAccess } from '../../key'
+import { useLoad } from '../../load'
+import { text } from '../../text'
+import { verified, type Step, type Verdict } from './verify'
+
+const words = text.verify
+
+/** Whether this browser found the event to be what was signed. Pressing it shows each step. */
+export function VerifiedBadge({ event }: { event: SynapEvent }) {
+  const { api, key } = useAccess()
+  const [open, setOpen] = useState(false)
+  const [cannot, setCannot] = useState('')
+  const mayVerify = may(key, 'ledger:read')
+  const load = useLoad(mayVerify ? event.hash : undefined, async (signal) => {
+    setCannot('')
+    if (!globalThis.crypto?.subtle) {
+      setCannot(words.insecure)
+      return undefined
+    }
+    return verified(api, event, signal)
+  })
+  if (!mayVerify) return null
+  const verdict = load.value
+  const state = load.failure || cannot ? 'cannot' : verdict === undefined ? 'verifying' : verdict.verified ? 'verified' : 'broken'
+  const kind = { verified: 'good', broken: 'bad', verifying: '', cannot: 'warn' }[state]
+  return (
+    <>
+      <button type="button" class={`badge ${kind}`} onClick={() => setOpen(true)} disabled={state === 'verifying'} aria-haspopup="dialog">
+        {state === 'verifying' ? <span class="spinner" aria-hidden="true" /> : <Icon name={state === 'verified' ? 'check' : 'warning'} />}
+        {words.states[state]}
+      </button>
+      <span class="hidden" role="status">
+        {words.states[state]}
+      </span>
+      {state === 'broken' && verdict && (
+        <p class="notice bad" role="alert">
+          <strong>{words.states.broken}:</strong> <Visible>{verdict.reason}</Visible>
+        </p>
+      )}
+      {open && (
+        <Dialog title={words.title} wide onClose={() => setOpen(false)}>
+          {load.failure && <FailureNotice failure={load.failure} retry={load.reload} />}
+          {cannot && <p class="notice warn">{cannot}</p>}
+          {verdict && <Steps verdict={verdict} />}
+        </Dialog>
+      )}
+    </>
+  )
+}
+
+function Steps({ verdict }: { verdict: Verdict }) {
+  const { proof, steps } = verdict
+  return (
+    <>
+      <p>{words.lead}</p>
+      <ol class="steps">
+        {steps.map((step) => (
+          <StepLine key={step.name} step={step} />
+        ))}
+      </ol>
+      <dl class="facts">
+        <dt>{words.node}</dt>
+        <dd class="mono">
+          <Visible>{proof.node_did}</Visible>
+        </dd>
+        <dt>{words.checkpoint}</dt>
+        <dd>
+          <pre>
+            <Visible multiline>{proof.checkpoint.note}</Visible>
+          </pre>
+        </dd>
+      </dl>
+      <p class="hint">{words.pin}</p>
+      <div class="actions">
+        <CopyButton name={words.proof} label={words.copyProof} value={() => JSON.stringify(proof, null, 2)} />
+      </div>
+    </>
+  )
+}
+
+function StepLine({ step: { name, right, said, compared } }: { step: Step }) {
+  const kind = right === null ? 'quiet' : right ? 'good' : 'bad'
+  return (
+    <li class={kind}>
+      <Icon name={right === null ? 'more' : right ? 'check' : 'cross'} />
+      <div>
+        <h3>
+          {name} <span class={`badge ${kind}`}>{words.results[kind]}</span>
+        </h3>
+        <p>
+          <Visible>{said}</Visible>
+        </p>
+        {compared && (
+          <dl class="compared">
+            {compared.map(([what, value]) => (
+              <div key={what}>
+                <dt>{what}</dt>
+                <dd>
+                  <Visible>{value}</Visible>
+                </dd>
+              </div>
+            ))}
+          </dl>
+        )}
+      </div>
+    </li>
+  )
+}

@@ -1,0 +1,82 @@
+import type { ComponentChildren } from 'preact'
+import { CopyButton } from '../../components/copy'
+import { Visible } from '../../components/visible'
+import type { Pick } from '../../components/tree'
+import type { SynapEvent } from '../../contract'
+import { to } from '../../router'
+import { localOf, numberOf, offsetOf, relativeOf, ZONE } from '../../shown'
+import { text } from '../../text'
+
+const words = text.event
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Who, what and when. */
+export function Facts({ event, onPick }: { event: SynapEvent; onPick: Pick }) {
+  const value = (name: string, path: string, content: string | undefined) =>
+    content ? (
+      <Fact name={name}>
+        <button type="button" class="cell-value wrap" title={text.tree.pick} onClick={(click) => onPick(path, content, click.altKey)}>
+          <Visible>{content}</Visible>
+        </button>
+      </Fact>
+    ) : null
+  const cause = event.causationId
+  return (
+    <section class="card event-facts" aria-label={words.facts}>
+      <dl class="facts">
+        <Moment name={words.logged} at={event.timestamp} />
+        {event.occurredAt && <Moment name={words.occurred} at={event.occurredAt} />}
+        {value(text.events.user, 'userId', event.userId)}
+        {value(text.events.subject, 'subjectId', event.subjectId)}
+        {value(text.events.source, 'source', event.source)}
+        {value(text.events.producer, 'producer', event.producer)}
+        {value(text.events.correlation, 'correlationId', event.correlationId)}
+        {cause && (
+          <Fact name={words.cause}>
+            {UUID.test(cause) ? (
+              <a class="mono" href={to(['events', cause])}>
+                {cause}
+              </a>
+            ) : (
+              <Visible>{cause}</Visible>
+            )}
+          </Fact>
+        )}
+        <Fact name={text.events.seq}>{numberOf(event.seq)}</Fact>
+        <Fact name={words.id}>
+          <span class="mono">{event.id}</span>
+          <CopyButton name={words.copies.id} value={event.id} />
+        </Fact>
+        <Fact name={words.hash}>
+          <span class="mono">{event.hash}</span>
+          <CopyButton name={words.copies.hash} value={event.hash} />
+        </Fact>
+      </dl>
+    </section>
+  )
+}
+
+/** A time as the reader's zone and UTC have it, and how long ago it was. */
+function Moment({ name, at }: { name: string; at: string }) {
+  const date = new Date(at)
+  return (
+    <Fact name={name}>
+      <time datetime={at}>
+        <span class="mono">{localOf(date)}</span> <span class="quiet-text">{`${ZONE} (${offsetOf(date)})`}</span>
+        <br />
+        <span class="mono">{at.replace('T', ' ').replace('Z', '')}</span> <span class="quiet-text">{text.time.utc}</span>
+        <br />
+        <span class="quiet-text">{relativeOf(date)}</span>
+      </time>
+    </Fact>
+  )
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  )
+}

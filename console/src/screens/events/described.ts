@@ -1,0 +1,22 @@
+import { text } from '../../text'
+
+const LONGEST = 120
+
+/** A condition of the filter language as a person reads it: `data.total ≥ 10`. */
+export function described(field: string, condition: unknown): string {
+  if (field === 'AND' || field === 'OR' || field === 'NOT' || field === 'parent' || field === 'children') {
+    return `${field} ${brief(condition)}`
+  }
+  if (condition === null) return `${field} ${text.filter.missing}`
+  if (typeof condition !== 'object') return `${field} ${text.filter.operators['eq']} ${brief(condition)}`
+  const parts = Object.entries(condition).map(([operator, value]) => {
+    if (operator === 'isNull') return value ? text.filter.missing : text.filter.present
+    return `${text.filter.operators[operator] ?? operator} ${brief(value)}`
+  })
+  return `${field} ${parts.join(', ')}`
+}
+
+function brief(value: unknown): string {
+  const shown = typeof value === 'string' ? value : JSON.stringify(value)
+  return shown.length > LONGEST ? `${shown.slice(0, LONGEST)}…` : shown
+}

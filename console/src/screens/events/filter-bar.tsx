@@ -1,0 +1,254 @@
+import { useEffect, useId, useState } from 'preact/hooks'
+import type { Failure } from '../../api'
+import { Field } from '../../components/field'
+import { Icon } from '../../components/icon'
+import { Visible } from '../../components/visible'
+import { useAccess } from '../../key'
+import { useLoad } from '../../load'
+import { fieldOf, numberOf } from '../../shown'
+import { text } from '../../text'
+import { described } from './described'
+import { parsedFilter, RANGES, simple, typed, without, type Filter, type View } from './view'
+
+const SOURCES = ['api', 'automation', 'sync', 'migration', 'system', 'intelligence']
+const TYPING_MS = 150
+const TYPES = 50
+
+interface FilterBarProps {
+  view: View
+  failure: Failure | undefined
+  onChange: (changes: Partial<View>) => void
+}
+
+/** The builder, and beside it the filter language's JSON. Both change the same filter. */
+export function FilterBar({ view, failure, onChange }: FilterBarProps) {
+  const [json, setJson] = useState(false)
+  const { filter } = view
+  const change = (next: Filter) => onChange({ filter: next })
+  const set = (field: string) => (value: string) => change(typed(filter, field, value))
+  const others = Object.keys(filter).filter((field) => !isInBuilder(filter, field))
+  const hasAny = Object.keys(filter).length > 0 || view.range || view.from || view.to
+  const field = (path: string) => ({ path: `filter.${path}`, failure, value: simple(filter, path), onSet: set(path) })
+  return (
+    <search class="filters" aria-label={text.filter.title}>
+      <div class="filter-fields">
+        <TypeField {...field('type')} />
+        <Choice label={text.events.source} value={simple(filter, 'source')} onSet={set('source')} options={[['', text.filter.any], ...SOURCES.map((name) => [name, name] as const)]} />
+        <TextField label={text.events.user} {...field('userId')} />
+        <TextField label={text.events.subject} {...field('subjectId')} />
+        <TextField label={text.events.agent} {...field('metadata.ai.agent')} />
+        <Choice
+          label={text.filter.metadata}
+          value={metadataOf(filter)}
+          onSet={(value) => change(value ? { ...filter, metadata: { isNull: value === 'none' } } : without(filter, 'metadata'))}
+          options={[['', text.filter.any], ['some', text.filter.hasMetadata], ['none', text.filter.hasNone]]}
+        />
+        <TimeRange view={view} onChange={onChange} failure={failure} />
+        <button type="button" class="button" aria-expanded={json} onClick={() => setJson(!json)}>
+          {text.filter.json}
+        </button>
+        {hasAny && (
+          <button type="button" class="button quiet" onClick={() => onChange({ filter: {}, range: undefined, from: undefined, to: undefined })}>
+            {text.filter.clear}
+          </button>
+        )}
+      </div>
+      {others.length > 0 && (
+        <ul class="chips" aria-label={text.filter.conditions}>
+          {others.map((name) => (
+            <li key={name} class="chip">
+              <Visible>{described(name, filter[name])}</Visible>
+              <button type="button" aria-label={text.filter.remove(name)} onClick={() => change(without(filter, name))}>
+                <Icon name="cross" />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {json && <JsonFilter filter={filter} failure={failure} onApply={change} />}
+    </search>
+  )
+}
+
+const IN_BUILDER = ['type', 'source', 'userId', 'subjectId', 'metadata.ai.agent']
+
+function isInBuilder(filter: Filter, field: string): boolean {
+  return (IN_BUILDER.includes(field) && simple(filter, field) !== '') || (field === 'metadata' && metadataOf(filter) !== '')
+}
+
+function metadataOf({ metadata }: Filter): '' | 'some' | 'none' {
+  const isNull = typeof metadata === 'object' && metadata !== null && 'isNull' in metadata ? metadata.isNull : undefined
+  return isNull === undefined ? '' : isNull ? 'none' : 'some'
+}
+
+interface TextFieldProps {
+  label: string
+  value: string
+  onSet: (value: string) => void
+  path: string
+  failure: Failure | undefined
+  list?: string
+  onTyping?: (value: string) => void
+}
+
+/** A text that takes effect with Enter, or when it is left. */
+function TextField({ label, value, onSet, path, failure, list, onTyping }: TextFieldProps) {
+  const [draft, setDraft] = useState(value)
+  useEffect(() => setDraft(value), [value])
+  const set = () => draft !== value && onSet(draft)
+  return (
+    <Field label={label} paths={[path]} failure={failure}>
+      {(control) => (
+        <input
+          {...control}
+          type="search"
+          data-filter={path}
+          list={list}
+          autocomplete="off"
+          spellcheck={false}
+          placeholder={text.filter.any}
+          value={draft}
+          onInput={(event) => {
+            setDraft(event.currentTarget.value)
+            onTyping?.(event.currentTarget.value)
+          }}
+          onBlur={set}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') set()
+            if (event.key === 'Escape') event.currentTarget.blur()
+          }}
+        />
+      )}
+    </Field>
+  )
+}
+
+/** Completes the types that the log has. */
+function TypeField(props: Omit<TextFieldProps, 'label'>) {
+  const { api, workspace } = useAccess()
+  const list = useId()
+  const [prefix, setPrefix] = useState('')
+  const [asked, setAsked] = useState('')
+  useEffect(() => {
+    const timer = setTimeout(() => setAsked(/^[A-Za-z0-9_.-]*/.exec(prefix)?.[0].slice(0, 128) ?? ''), TYPING_MS)
+    return () => clearTimeout(timer)
+  }, [prefix])
+  const load = useLoad(`${workspace} ${asked}`, (signal) => api.events.types.query({ prefix: asked, limit: TYPES }, { signal }))
+  return (
+    <>
+      <TextField {...props} label={text.events.type} list={list} onTyping={setPrefix} />
+      <datalist id={list}>
+        {load.value?.types.map(({ type, count }) => (
+          <option key={type} value={type} label={text.events.count(numberOf(count), count)} />
+        ))}
+      </datalist>
+    </>
+  )
+}
+
+interface ChoiceProps {
+  label: string
+  value: string
+  options: readonly (readonly [string, string])[]
+  onSet: (value: string) => void
+}
+
+function Choice({ label, value, options, onSet }: ChoiceProps) {
+  return (
+    <Field label={label}>
+      {(control) => (
+        <select {...control} value={value} onChange={(event) => onSet(event.currentTarget.value)}>
+          {options.map(([option, name]) => (
+            <option key={option} value={option}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  )
+}
+
+function TimeRange({ view, onChange, failure }: FilterBarProps) {
+  const isCustom = view.range === undefined && Boolean(view.from || view.to)
+  const [custom, setCustom] = useState(isCustom)
+  useEffect(() => setCustom(isCustom), [isCustom])
+  const choose = (value: string) => {
+    setCustom(value === 'custom')
+    if (value !== 'custom') onChange({ range: value || undefined, from: undefined, to: undefined })
+    else if (view.range) onChange({ range: undefined, from: new Date(Date.now() - (RANGES[view.range] ?? 0) * 1_000).toISOString() })
+  }
+  const options = [['', text.filter.anyTime], ...Object.keys(RANGES).map((name) => [name, text.filter.ranges[name] ?? name] as const), ['custom', text.filter.custom]] as const
+  return (
+    <>
+      <Choice label={text.events.time} value={custom ? 'custom' : (view.range ?? '')} options={options} onSet={choose} />
+      {custom &&
+        (['from', 'to'] as const).map((end) => (
+          <Field key={end} label={text.filter[end]} paths={[end]} failure={failure}>
+            {(control) => (
+              <input
+                {...control}
+                type="datetime-local"
+                step="0.001"
+                value={fieldOf(view[end])}
+                onChange={(event) => onChange({ range: undefined, [end]: instantOf(event.currentTarget.value) })}
+              />
+            )}
+          </Field>
+        ))}
+    </>
+  )
+}
+
+function instantOf(local: string): string | undefined {
+  const at = new Date(local)
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
+}
+
+interface JsonFilterProps {
+  filter: Filter
+  failure: Failure | undefined
+  onApply: (filter: Filter) => void
+}
+
+function JsonFilter({ filter, failure, onApply }: JsonFilterProps) {
+  const written = JSON.stringify(filter, null, 2)
+  const [draft, setDraft] = useState(written)
+  const [invalid, setInvalid] = useState(false)
+  useEffect(() => setDraft(written), [written])
+  const apply = () => {
+    const next = parsedFilter(draft)
+    setInvalid(next === undefined)
+    if (next !== undefined) onApply(next)
+  }
+  return (
+    <form
+      class="filter-json"
+      onSubmit={(event) => {
+        event.preventDefault()
+        apply()
+      }}
+    >
+      <Field label={text.filter.jsonLabel} hint={text.filter.jsonHint} paths={['filter']} failure={failure}>
+        {(control) => (
+          <textarea
+            {...control}
+            rows={Math.min(16, Math.max(4, draft.split('\n').length))}
+            spellcheck={false}
+            value={draft}
+            onInput={(event) => setDraft(event.currentTarget.value)}
+            onKeyDown={(event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && apply()}
+          />
+        )}
+      </Field>
+      {invalid && (
+        <p class="issues" role="alert">
+          {text.filter.notJson}
+        </p>
+      )}
+      <button type="submit" class="button primary">
+        {text.filter.apply}
+      </button>
+    </form>
+  )
+}

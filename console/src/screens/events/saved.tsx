@@ -1,0 +1,116 @@
+import { useState } from 'preact/hooks'
+import { Field } from '../../components/field'
+import { Icon } from '../../components/icon'
+import { Menu } from '../../components/menu'
+import { Visible } from '../../components/visible'
+import { changeQuery, currentRoute, go, to, type Query } from '../../router'
+import { remembered } from '../../store'
+import { text } from '../../text'
+import { queryOf, viewOf } from './view'
+
+interface Saved {
+  name: string
+  query: string
+}
+
+const isSaved = (value: unknown): value is Saved[] =>
+  Array.isArray(value) && value.every((each) => typeof each?.name === 'string' && typeof each?.query === 'string')
+
+const views = remembered<Saved[]>('views', [], isSaved)
+
+/** Views that this browser remembers by name. */
+export function SavedViews() {
+  const saved = views.use()
+  const [name, setName] = useState('')
+  const save = (event: Event) => {
+    event.preventDefault()
+    const given = name.trim()
+    if (!given) return
+    const { at: _, ...query } = queryOf(viewOf(currentRoute().query))
+    const search = new URLSearchParams(Object.entries(query).filter((entry): entry is [string, string] => !!entry[1])).toString()
+    views.set([...saved.filter((each) => each.name !== given), { name: given, query: search }])
+    setName('')
+  }
+  return (
+    <Menu label={text.saved.title} icon="bookmark">
+      {(close) => (
+        <>
+          {saved.length === 0 && <p class="hint">{text.saved.none}</p>}
+          <ul class="saved">
+            {saved.map((each) => (
+              <li key={each.name}>
+                <button
+                  type="button"
+                  class="button quiet"
+                  onClick={() => {
+                    close()
+                    go(to(['events'], Object.fromEntries(new URLSearchParams(each.query)) as Query))
+                  }}
+                >
+                  <Visible>{each.name}</Visible>
+                </button>
+                <button
+                  type="button"
+                  class="button quiet icon-only"
+                  aria-label={text.saved.remove(each.name)}
+                  onClick={() => views.set(saved.filter((other) => other !== each))}
+                >
+                  <Icon name="cross" />
+                </button>
+              </li>
+            ))}
+          </ul>
+          <form onSubmit={save}>
+            <Field label={text.saved.name}>
+              {(control) => <input {...control} value={name} maxLength={100} onInput={(event) => setName(event.currentTarget.value)} />}
+            </Field>
+            <button type="submit" class="button">
+              {text.saved.save}
+            </button>
+          </form>
+        </>
+      )}
+    </Menu>
+  )
+}
+
+/** Which columns the table has; members of the data can be columns as well. */
+export function ColumnsMenu({ columns, names }: { columns: string[]; names: Record<string, string> }) {
+  const [path, setPath] = useState('')
+  const set = (next: string[]) => changeQuery({ columns: queryOf({ ...viewOf(currentRoute().query), columns: next }).columns }, 'replace')
+  const toggle = (name: string) => {
+    const order = [...Object.keys(names), ...columns.filter((each) => !(each in names))]
+    const next = columns.includes(name) ? columns.filter((each) => each !== name) : [...columns, name]
+    set(next.toSorted((one, other) => order.indexOf(one) - order.indexOf(other)))
+  }
+  const add = (event: Event) => {
+    event.preventDefault()
+    const name = `data.${path.trim().replace(/^data\./, '')}`
+    if (!/^data(\.[^\s.]+)+$/.test(name) || columns.includes(name)) return
+    const before = columns.includes('data') ? columns.indexOf('data') : columns.length
+    set(columns.toSpliced(before, 0, name))
+    setPath('')
+  }
+  return (
+    <Menu label={text.columns.title} icon="columns">
+      <ul>
+        {[...Object.keys(names), ...columns.filter((name) => !(name in names))].map((name) => (
+          <li key={name}>
+            <label class="choice">
+              <input type="checkbox" checked={columns.includes(name)} disabled={name === 'time'} onChange={() => toggle(name)} />
+              <Visible>{names[name] ?? name}</Visible>
+            </label>
+          </li>
+        ))}
+      </ul>
+      <form onSubmit={add}>
+        <Field label={text.columns.member} hint={text.columns.hint}>
+          {(control) => <input {...control} value={path} maxLength={256} onInput={(event) => setPath(event.currentTarget.value)} />}
+        </Field>
+        <button type="submit" class="button">
+          {text.columns.add}
+        </button>
+      </form>
+    </Menu>
+  )
+}
