@@ -8,6 +8,7 @@ from msgspec import Struct
 from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
 from app.capacity.rates import Rates
+from app.capacity.waits import Waits
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
@@ -21,6 +22,8 @@ from app.store.events.trace import CausalTree
 from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys
 from app.store.install.totals import Totals
+from app.store.intents.acts import Intents
+from app.store.intents.reader import IntentReader
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from app.telemetry.metrics import Board
@@ -50,6 +53,9 @@ class Services(Struct, frozen=True, kw_only=True):
     refusals: Refusals
     webhooks: Webhooks
     erasure: Erasure
+    intents: Intents
+    intent_reader: IntentReader
+    waits: Waits
     drafting: Drafting
     max_event_bytes: int
     log_calls: bool = False

@@ -11,7 +11,7 @@ from app.access.authenticator import INVALID
 from app.store.install.keys import Key
 from procedures.context import Context
 from schemas.errors import Forbidden, NotFound, Unauthorized
-from schemas.principal import Principal, Scope
+from schemas.principal import EVERY, Principal, Scope
 
 BY_NAME = {
     Scope.EVENTS_WRITE: Scope.EVENTS_WRITE_AS,
@@ -57,7 +57,9 @@ def lacking_for(caller: Principal, user_id: str, scopes: Collection[str]) -> lis
     """The scopes that `caller` needs, but lacks, to create a key of `user_id` with `scopes`."""
     if user_id == caller.user_id:
         return []
-    return [BY_NAME[own] for own in BY_NAME if own in scopes and not caller.grants(BY_NAME[own])]
+    lacking = [BY_NAME[own] for own in BY_NAME if own in scopes and not caller.grants(BY_NAME[own])]
+    decides = Scope.INTENTS_DECIDE in scopes or EVERY in scopes
+    return lacking + [Scope.INTENTS_DECIDE_OWN] * (decides and not caller.allows(Scope.INTENTS_DECIDE_OWN))
 
 
 def escapes(caller: Principal, scopes: Collection[str]) -> bool:

@@ -19,6 +19,14 @@ def event_reference(text: str) -> UUID | bytes:
     return reference
 
 
+async def one_event_id(name: str, context: Context, *, field: str = "eventId") -> UUID:
+    """The id of the event that `name`, sent in `field`, names. Raises NotFound, Unavailable."""
+    found = await _event_id(name, context)
+    if found is None:
+        raise NotFound("Event not found", field=field)
+    return found
+
+
 async def event_ids(names: Sequence[str], context: Context) -> list[UUID | None]:
     """The event id of each of `names`, in their order; None if a name names no event. Raises Unavailable.
 

@@ -129,6 +129,30 @@ class Conflict(ProcedureError):
         self.id = id
 
 
+class NotApproved(Conflict):
+    """An intent is not approved yet, so it cannot start."""
+
+    code = "not_approved"
+
+
+class UsedUp(Conflict):
+    """Every use of an intent is started."""
+
+    code = "used_up"
+
+
+class IntentEnded(Conflict):
+    """An intent was rejected or withdrawn, is expired, or was erased."""
+
+    code = "intent_ended"
+
+
+class ParametersDiffer(Conflict):
+    """What would start is not what was approved."""
+
+    code = "parameters_differ"
+
+
 class RateLimited(ProcedureError):
     """The workspace or the key has reached a limit; retry after `retry_after_seconds`.
 

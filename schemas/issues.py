@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct, UnsetType
+from msgspec import Meta, Raw, Struct, UnsetType
 
 from schemas.errors import InvalidInput, Issue
 from schemas.event_data import typed_data
@@ -152,6 +152,8 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
             yield Issue(path, f"must be a JSON object, not {sent(value)}")
         elif "shape" in extra:
             yield from limit_issues(value, path, looks=looks)
+    elif wanted is Raw:  # any JSON
+        yield from limit_issues(value, path, looks=looks)
     elif (item_type := _item_type(value, wanted)) is not None:
         yield from _walk_items(value, item_type, meta, metadata, path, looks)
     else:

@@ -1,4 +1,4 @@
-"""Typed metadata: the five built-in kinds, and the registry to which a developer adds more.
+"""Typed metadata: the built-in kinds, and the registry to which a developer adds more.
 
 A kind is one Struct and one line, in a module that `SYNAP_EXTENSIONS` names::
 
@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, defstruct
 
 from schemas.base import Count, Fraction, Instant, Record, Section, ShortText, Text
+from schemas.synap import Synap
 
 
 class Confidence(Section, frozen=True, kw_only=True):
@@ -164,6 +165,7 @@ BUILT_IN: dict[str, type] = {
     "sync": Sync,
     "automation": Automation,
     "custom": Record,
+    "synap": Synap,
 }
 
 _registered: dict[str, type[Struct]] = {}

@@ -26,6 +26,8 @@ class Scope(StrEnum):
     EVENTS_WRITE = "events:write"
     EVENTS_WRITE_AS = "events:write-as"
     EVENTS_ERASE = "events:erase"
+    INTENTS_DECIDE = "intents:decide"
+    INTENTS_DECIDE_OWN = "intents:decide-own"
     SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
     LEDGER_READ = "ledger:read"
     AUDIT_READ = "audit:read"
@@ -46,10 +48,13 @@ class Principal(Struct, frozen=True, kw_only=True):
     """Whether each call must name its workspace, because the key's default workspace was deleted."""
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key has `scope`. `events:read-own` counts as `events:read`: it then sees only its own rows."""
+        """Whether the key has `scope`. `events:read-own` counts as `events:read`: it then sees only its own rows.
+
+        `*` stands for every scope but `intents:decide-own`.
+        """
         return (
             scope in self.scopes
-            or EVERY in self.scopes
+            or (EVERY in self.scopes and scope is not Scope.INTENTS_DECIDE_OWN)
             or (scope is Scope.EVENTS_READ and Scope.EVENTS_READ_OWN in self.scopes)
         )
 

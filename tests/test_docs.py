@@ -45,6 +45,7 @@ PRINTED = {
     "docs/guides/events.md": {r"^data: .*\"note.created\"": 2, r"\"total\":2,": 1},
     # First one event is returned, then a batch, then all events.
     "docs/guides/cloudevents.md": {r'"specversion":"1.0"': 1 + 2 + 4},
+    "docs/guides/intents.md": {rf'"type":"payment.refund.{word}"': 1 for word in ("approved", "executed", "withdrawn")},
     "docs/reference/ledger.md": {
         r" events of the log default verify: seq 0 to ": 1,
         " extends the kept checkpoint of ": 1,

@@ -30,10 +30,11 @@ def max_connections() -> int:
 class Openings:
     """Counts what is open. For one event loop."""
 
-    def __init__(self, *, of_a_key: int, in_all: int) -> None:
-        """`of_a_key` is 0 if only `in_all` applies."""
+    def __init__(self, *, of_a_key: int, in_all: int, what: str = "streams and sockets") -> None:
+        """`of_a_key` is 0 if only `in_all` applies. `what` is said to a key that has too many."""
         self._of_a_key = of_a_key or in_all
         self._in_all = in_all
+        self._what = what
         self._open: Counter[str] = Counter()
 
     @contextmanager
@@ -41,14 +42,14 @@ class Openings:
         """Count one more during the block. Raises RateLimited if the key has too many, Unavailable if all have."""
         if self._open[key_id] >= self._of_a_key:
             raise RateLimited(
-                f"The key has {self._of_a_key} streams and sockets open at this server process, which is the maximum; "
+                f"The key has {self._of_a_key} {self._what} open at this server process, which is the maximum; "
                 "close some",
                 limit=self._of_a_key,
                 reset=int(time.time()) + RETRY_SECONDS,
                 retry_after_seconds=RETRY_SECONDS,
             )
         if self._open.total() >= self._in_all:
-            raise Unavailable("The server process has too many streams open", retry_after_seconds=RETRY_SECONDS)
+            raise Unavailable(f"The server process has too many {self._what} open", retry_after_seconds=RETRY_SECONDS)
         self._open[key_id] += 1
         try:
             yield

@@ -202,7 +202,11 @@ class Model:
         return Shape(
             description=cleandoc(struct.__doc__ or ""),
             tag=(config.tag_field, config.tag) if config.tag_field else None,
-            members=tuple(self._member(struct, field, way) for field in msgspec.structs.fields(struct)),
+            members=tuple(
+                self._member(struct, field, way)
+                for field in msgspec.structs.fields(struct)
+                if way is not Way.INPUT or field.name not in getattr(struct, "__server_only__", ())
+            ),
             closed=way is Way.INPUT and config.forbid_unknown_fields,
             data=self._data(struct, way),
             alternatives=tuple(frozenset(names[name] for name in group) for group in getattr(struct, "__one_of__", ())),

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -243,7 +244,9 @@ class Webhooks:
         if await self._log.append_with(stopped.workspace, partial(self._prepare, stopped)):
             logger.warning("a webhook was disabled", workspace=stopped.workspace, subscription=stopped.id)
 
-    async def _prepare(self, stopped: Disabled, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+    async def _prepare(
+        self, stopped: Disabled, connection: PipedConnection, _at: datetime
+    ) -> tuple[Sequence[Draft], Sequence[Call]]:
         """The event about a disabled subscription, unless another process has just appended it."""
         if not await claim_announcement(connection, stopped):
             return [], []

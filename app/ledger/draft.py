@@ -13,8 +13,9 @@ from uuid_utils.compat import uuid7
 
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
+from app.ledger.intents import Asked, Followed, faults_of, following_type
 from schemas.errors import Forbidden, InvalidInput, Issue
-from schemas.event import DEFAULT_SOURCE, LogEvent
+from schemas.event import DEFAULT_SOURCE, LogEvent, Source
 from schemas.event_data import event_types
 from schemas.instants import FAR, holds_far
 from schemas.issues import find_issues, fitted
@@ -22,6 +23,7 @@ from schemas.jsontext import UNREADABLE, join, read_json
 from schemas.metadata import metadata_struct
 from schemas.principal import Principal, Scope
 from schemas.sentences import UNFIT
+from schemas.synap import Synap
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -39,6 +41,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     """Whether this process has just made the id at random, so that no event can have it."""
     former_id: UUID | None = None
     """The id that an earlier version of the server gave this event, if it has an idempotency key."""
+    asked: Asked | None = None
+    """What its caller sent under `metadata.synap`, if that is not empty."""
 
 
 class Drafting:
@@ -56,13 +60,34 @@ class Drafting:
         """
         user_id = resolved_user(event.user_id, owner, path)
         try:
-            body = self._body(event, user_id, path)
+            metadata, synap = self._metadata(bytes(event.metadata), join(path, "metadata"))
+            body = self._body(event, user_id, metadata, path)
         except (InvalidInput, *UNREADABLE) as error:
             raise self._explained(error, event, path) from None
-        sees_erased = owner.reads_only is None
-        if event.id is None:
-            return _draft(new_id(), event.type, body, sees_erased=sees_erased, is_id_new=True)
-        return _draft(event.id, event.type, body, sees_erased=sees_erased)
+        return _draft(
+            new_id() if event.id is None else event.id,
+            event.type,
+            body,
+            sees_erased=owner.reads_only is None,
+            is_id_new=event.id is None,
+            asked=None if synap is None else self._asked(synap, event.type, user_id == owner.user_id, path),
+        )
+
+    def data(self, event_type: str, sent: bytes, path: str) -> bytes:
+        """The canonical `data`, which is at `path` of the input, of an event of this type.
+
+        Raises InvalidInput if it is no object, exceeds the limits of JSON, or does not fit what is registered.
+        """
+        if not sent.lstrip().startswith(b"{"):
+            raise InvalidInput([Issue(path, "must be a JSON object")])
+        written = canonical(sent, path)
+        if (decoder := self._data_decoders.get(event_type)) is not None:
+            _fit(_less_nulls(written, decoder, path), decoder, path)
+        return written
+
+    def _asked(self, synap: Synap, event_type: str, is_own_user: bool, path: str) -> Asked | None:  # noqa: FBT001
+        faults = faults_of(synap, event_type, path, is_own_user=is_own_user, decoders=self._data_decoders)
+        return Asked(synap.intent, faults, path) if synap.intent or faults else None
 
     def _explained(self, error: Exception, event: LogEvent, path: str) -> InvalidInput:
         """The failure with every place of the event that is wrong. Slow: it walks through the whole event."""
@@ -70,33 +95,28 @@ class Drafting:
         refused = error.issues if isinstance(error, InvalidInput) else [Issue(path, UNFIT)]
         return InvalidInput(issues or refused)
 
-    def _body(self, event: LogEvent, user_id: str, path: str) -> Body:
-        data, place = bytes(event.data), join(path, "data")
-        if not data.lstrip().startswith(b"{"):
-            raise InvalidInput([Issue(place, "must be a JSON object")])
-        written = canonical(data, place)
-        if (decoder := self._data_decoders.get(event.type)) is not None:
-            _refuse_unfit(_less_nulls(written, decoder, place), decoder, place)
+    def _body(self, event: LogEvent, user_id: str, metadata: str | None, path: str) -> Body:
         return Body(
             user_id=user_id,
             source=event.source or DEFAULT_SOURCE,
-            data=written.decode(),
+            data=self.data(event.type, bytes(event.data), join(path, "data")).decode(),
             subject_id=event.subject_id,
             producer=event.producer,
-            metadata=self._metadata(bytes(event.metadata), join(path, "metadata")),
+            metadata=metadata,
             correlation_id=event.correlation_id,
             causation_id=event.causation_id,
             occurred_at=event.occurred_at and event.occurred_at.astimezone(UTC),
         )
 
-    def _metadata(self, text: bytes, path: str) -> str | None:
+    def _metadata(self, text: bytes, path: str) -> tuple[str | None, Synap | None]:
+        """The canonical metadata, and what it has of the kind `synap`."""
         if text == b"null":
-            return None
+            return None, None
         written = canonical(text, path)
         if b"null" in written:
             written = canonical(_less_nulls(written, self._metadata_decoder, path), path)
-        _refuse_unfit(written, self._metadata_decoder, path)
-        return None if written == b"{}" else written.decode()
+        read = _fit(written, self._metadata_decoder, path)
+        return None if written == b"{}" else written.decode(), read.synap
 
 
 def _less_nulls(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> bytes:
@@ -104,13 +124,15 @@ def _less_nulls(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> b
     return msgspec.json.encode(fitted(read_json(text, path), decoder.type)) if b"null" in text else text
 
 
-def _refuse_unfit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> None:
+def _fit(text: bytes, decoder: msgspec.json.Decoder[Any], path: str) -> Any:
+    """The value of JSON that fits the decoder's type. Raises InvalidInput."""
     try:
         value = decoder.decode(text)
     except UNREADABLE:
         raise InvalidInput([Issue(path, UNFIT)]) from None
     if holds_far(text, value):
         raise InvalidInput([Issue(path, FAR)])
+    return value
 
 
 def resolved_user(user_id: str | None, owner: Principal, path: str = "") -> str:
@@ -132,7 +154,38 @@ def server_draft(type: str, data: Mapping[str, object], *, id: UUID, node: str) 
     return _draft(id, type, body)
 
 
-def _draft(id: UUID, type: str, body: Body, *, sees_erased: bool = True, is_id_new: bool = False) -> Draft:
+def follower_draft(
+    intent: Followed,
+    word: str,
+    synap: Mapping[str, object],
+    *,
+    id: UUID,
+    user_id: str,
+    source: Source,
+    data: str = "{}",
+) -> Draft:
+    """The event that follows an intent, whose type ends in `word`, with `synap` as its metadata of that kind."""
+    body = Body(
+        user_id=user_id,
+        source=source,
+        data=data,
+        subject_id=intent.subject_id,
+        metadata=canonical(msgspec.json.encode({"synap": synap}), "metadata").decode(),
+        correlation_id=intent.correlation_id,
+        causation_id=str(intent.id),
+    )
+    return _draft(id, following_type(intent.type, word), body)
+
+
+def _draft(
+    id: UUID,
+    type: str,
+    body: Body,
+    *,
+    sees_erased: bool = True,
+    is_id_new: bool = False,
+    asked: Asked | None = None,
+) -> Draft:
     salt = os.urandom(16)
     written = body_bytes(body, salt)
     return Draft(
@@ -144,4 +197,5 @@ def _draft(id: UUID, type: str, body: Body, *, sees_erased: bool = True, is_id_n
         size=len(written),
         sees_erased=sees_erased,
         is_id_new=is_id_new,
+        asked=asked,
     )

@@ -128,7 +128,7 @@ async def _running(process: Process, *, deliver: bool) -> AsyncIterator[None]:
     except Exception:
         logger.exception("this process cannot start")  # granian ends it without a message
         raise
-    before_stop(process.live.stop)
+    before_stop(process.say_goodbye)
     try:
         yield
     finally:

@@ -10,12 +10,14 @@ from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
 from app.capacity.openings import Openings, max_connections
 from app.capacity.rates import Rates
+from app.capacity.waits import Waits
 from app.delivery.webhooks import Webhooks
 from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.sealing.cursors import Cursors
+from app.sealing.intent_ids import IntentIds
 from app.server.install import ReadyInstall
 from app.server.keeper import Keeper
 from app.server.parent import exit_with_parent
@@ -33,6 +35,9 @@ from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys
 from app.store.install.rollback import Comparison
 from app.store.install.totals import Totals
+from app.store.intents.acts import Intents
+from app.store.intents.deadlines import Deadlines
+from app.store.intents.reader import IntentReader
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.tiles import Tiles
@@ -59,6 +64,9 @@ class Process:
             search_seconds=settings.search_seconds,
         )
         self.authenticator = Authenticator(self.database)
+        self._waits = Waits(
+            Openings(of_a_key=settings.max_streams, in_all=max_connections() // 4, what="waiting calls")
+        )
         self.live = Live(self.authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
         cursors = Cursors(secret)
         self._notices = Notices(install.database_url)
@@ -77,6 +85,8 @@ class Process:
             secret=secret,
             tell_changed=self._notices.tell_changed,
         )
+        intent_ids, drafting = IntentIds(secret), Drafting()
+        self._deadlines = Deadlines(self.database, self._log, intent_ids, node=install.node)
         audit = AuditLog(self.database)
         self._refusals = Refusals(audit)
         self._witness = Witness(audit, self._log, node=install.node)
@@ -103,14 +113,17 @@ class Process:
             rates=Rates({"read": settings.rate_read, "write": settings.rate_write}),
             refusals=self._refusals,
             webhooks=self._webhooks,
-            erasure=Erasure(self._log, install.node),
-            drafting=Drafting(),
+            erasure=Erasure(self._log, install.node, intent_ids),
+            intents=Intents(self.database, self._log, intent_ids, drafting),
+            intent_reader=IntentReader(self.database, cursors, intent_ids),
+            waits=self._waits,
+            drafting=drafting,
             max_event_bytes=settings.max_event_bytes,
             log_calls=settings.log_calls,
         )
 
     async def open(self, *, deliver: bool) -> None:
-        """Start. With `deliver` it also does the install's background work: webhooks, and events about the audit."""
+        """Start. With `deliver` it also does the install's background work: webhooks, intents, the audit's events."""
         tracing.start()
         await self.database.open()
         # Objects that live now live on; new ones belong to calls and die with them. Rare collections save 7 % of
@@ -126,7 +139,13 @@ class Process:
             self._webhooks.open()
             self._witness.open()
             self._keeper.open()
+            self._deadlines.open()
         self._watcher = exit_with_parent()
+
+    async def say_goodbye(self) -> None:
+        """End what waits and what is streamed, because the server stops. Returns when the sockets have ended."""
+        self._waits.end()
+        await self.live.stop()
 
     async def close(self) -> None:
         """Stop. Everything accepted is committed."""
@@ -135,6 +154,7 @@ class Process:
         await self.board.close()
         await self._refusals.close()  # before the witness logs the end of the audit
         if self._delivers:
+            await self._deadlines.close()
             await self._webhooks.close()
             await self._witness.close()
         await self._log.drain()

@@ -184,6 +184,10 @@ def _standing(known: Standing) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "synap_delivery_overdue_seconds", "For how long the oldest delivery has been due.", known.overdue_seconds
     )
+    yield GaugeMetricFamily("synap_intents_waiting", "Intents that nobody has decided.", known.waiting)
+    yield GaugeMetricFamily(
+        "synap_intents_oldest_seconds", "For how long the oldest of them has waited.", known.oldest_seconds
+    )
     yield GaugeMetricFamily(
         "synap_subscription_lag_events", "Events that the furthest subscription is behind its log.", known.behind
     )

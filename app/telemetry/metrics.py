@@ -27,6 +27,7 @@ WRITE_SECONDS = 1.0
 """How old the numbers of another process may be."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+WAITS = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 604800.0)
 EVENTS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 
 Values = dict[tuple[str, ...], float]
@@ -93,6 +94,14 @@ GROUP_EVENTS = Histogram("synap_commit_events", "Events of one transaction.", bo
 GROUP_SECONDS = Histogram(
     "synap_commit_duration_seconds", "One group commit, from asking for a connection to the commit."
 )
+DECIDED_SECONDS = Histogram(
+    "synap_intent_decision_seconds",
+    "The time from an intent to its decision by a caller, by decision.",
+    "decision",
+    bounds=WAITS,
+)
+OUTCOMES = Counter("synap_intent_outcomes", "Outcomes of started intents, by outcome.", "outcome")
+
 QUEUED_EVENTS = Gauge("synap_append_queue_events", "Events that are accepted but not yet committed.")
 QUEUED_BYTES = Gauge("synap_append_queue_bytes", "Bytes of the events that are accepted but not yet committed.")
 
@@ -126,6 +135,8 @@ INSTRUMENTS: tuple[Counter | Histogram, ...] = (
     APPENDED,
     GROUP_EVENTS,
     GROUP_SECONDS,
+    DECIDED_SECONDS,
+    OUTCOMES,
     QUEUED_EVENTS,
     QUEUED_BYTES,
     FEED_SECONDS,

@@ -32,7 +32,7 @@ async def validate(sent: Sent[LogEvent], context: Context) -> Validation:
         return _answer(sent, context, errors)
     try:
         event, is_stored = await context.services.log.preview(context.workspace, draft)
-    except Conflict as error:
+    except (Conflict, InvalidInput) as error:
         return _answer(sent, context, [error])
     told = [] if is_stored else await _told(event, context)
     metadata = draft.body.metadata

@@ -20,9 +20,10 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
 
     Forbidden if the new key would have a scope or a workspace that the caller's key lacks, or would expire later.
     Without `expiresInSeconds` it expires when the caller's key does. For another `userId` the caller needs
-    `events:write-as` if the new key writes events, and `events:read` if it has `events:read-own`. If the caller may
-    read only its own user's events, a new key that shows or erases events (webhooks, the ledger, the audit, erasure)
-    must have `events:read-own` too. InvalidInput if a workspace does not exist.
+    `events:write-as` if the new key writes events, `events:read` if it has `events:read-own`, and `intents:decide-own`
+    if it has `intents:decide` or `*`. If the caller may read only its own user's events, a key that shows or erases
+    events (webhooks, the ledger, the audit, erasure) must have `events:read-own` too. InvalidInput if a workspace does
+    not exist.
     """
     now = datetime.now(UTC)
     caller = await current_caller(context)

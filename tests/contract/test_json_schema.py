@@ -494,10 +494,37 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
         yield name, call(name)
 
 
+def _intent_story(door: Door) -> Iterator[tuple[str, Any]]:
+    """What the procedures of intents answer to somebody who may decide on what they asked for."""
+    scopes = ["events:read", "events:write", "intents:decide", "intents:decide-own"]
+    made = door.output(door.mutate("keys.create", {"scopes": scopes, "expiresInSeconds": 60}))
+    own = Door(msgspec.structs.replace(door.server, token=made["token"]), superjson=False)
+
+    def call(name: str, sent: object) -> Any:
+        reply = (own.query if registry()[name].kind is Kind.QUERY else own.mutate)(name, sent)
+        assert reply.status == 200, (name, reply.body)
+        return own.output(reply)
+
+    terms = {"uses": 2, "approvers": ["control"], "risk": "low", "reversible": True, "summary": "s"}
+    asked = {"type": "refund.requested", "data": {"parameters": [1]}, "metadata": {"synap": {"intent": terms}}}
+    intent = call("events.log", asked)
+    one = {"eventId": intent["id"]}
+    yield "intents.list", call("intents.list", {"waiting": True})
+    yield "intents.wait", call("intents.wait", one | {"timeoutSeconds": 0})
+    decision = {"hash": intent["hash"], "decision": "approved", "reason": "r"}
+    yield "intents.decide", call("intents.decide", one | decision)
+    started = call("intents.start", one | {"hash": intent["hash"], "parameters": [1], "requestId": "r"})
+    yield "intents.start", started
+    yield "intents.finish", call("intents.finish", {"startId": started["event"]["id"], "outcome": "executed"})
+    yield "intents.withdraw", call("intents.withdraw", one)
+    yield "intents.get", call("intents.get", one)
+    yield "intents.list", call("intents.list", {"limit": 1})
+
+
 def test_every_output_validates(server: Server) -> None:
     door = Door(server, superjson=False)
     seen: set[str] = set()
-    for name, answer in _story(door):
+    for name, answer in (*_story(door), *_intent_story(door)):
         schema = _described()[name]["output"]
         Validator(_closed(schema), format_checker=Validator.FORMAT_CHECKER).validate(answer)
         seen.add(name)

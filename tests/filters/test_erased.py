@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from tests.filters.logs import Logs
 from tests.store.opened import draft
 
@@ -29,7 +29,7 @@ def erased(logs: Logs) -> Logs:
     }
     logs.append(draft("a.b", {"x": 1}, id=ID, **members), draft("a.b", {"x": 1}, **members))
     wanted = ErasureRequest("ids", ids=[UUID(ID)])
-    erasure = Erasure(logs.store.log, logs.store.node)
+    erasure = logs.store.erasure()
     logs.store.run(
         erasure.erase(logs.workspace, wanted, lambda _, seq: Act.of("events.erased", "k", {"seq": seq}, ["default"]))
     )

@@ -18,6 +18,8 @@ from tests.kit.servers import Server, until
 from tests.procedures.conftest import Keyed, answered, failed
 
 EVENT = {"type": "note.created", "data": {}}
+HASH = f"sha256:{'0' * 64}"
+NO_INTENT = {"eventId": "x"}
 WEBHOOK = {"eventTypes": ["no.such"], "webhookUrl": "https://receiver.example/hook"}
 
 CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
@@ -33,6 +35,22 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "events.trace": ("events:read", lambda caller: caller.query("events.trace", {"eventId": "x"})),
     "events.types": ("events:read", lambda caller: caller.query("events.types")),
     "events.validate": ("events:write", lambda caller: caller.mutate("events.validate", EVENT)),
+    "intents.decide": (
+        "intents:decide",
+        lambda caller: caller.mutate("intents.decide", NO_INTENT | {"hash": HASH, "decision": "approved"}),
+    ),
+    "intents.finish": (
+        "events:write",
+        lambda caller: caller.mutate("intents.finish", {"startId": "x", "outcome": "failed"}),
+    ),
+    "intents.get": ("events:read", lambda caller: caller.query("intents.get", NO_INTENT)),
+    "intents.list": ("events:read", lambda caller: caller.query("intents.list")),
+    "intents.start": (
+        "events:write",
+        lambda caller: caller.mutate("intents.start", NO_INTENT | {"hash": HASH, "parameters": 1, "requestId": "r"}),
+    ),
+    "intents.wait": ("events:read", lambda caller: caller.query("intents.wait", NO_INTENT)),
+    "intents.withdraw": ("events:write", lambda caller: caller.mutate("intents.withdraw", NO_INTENT)),
     "keys.create": ("keys:manage", lambda caller: caller.mutate("keys.create", {"scopes": ["keys:manage"]})),
     "keys.list": ("keys:manage", lambda caller: caller.query("keys.list")),
     "keys.revoke": ("keys:manage", lambda caller: caller.mutate("keys.revoke", {"keyId": "x"})),

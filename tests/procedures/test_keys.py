@@ -181,7 +181,7 @@ ESCALATIONS: dict[str, tuple[Caller, dict[str, Any], set[str]]] = {
     "every scope by name": (
         OWN,
         {"scopes": [str(each) for each in Scope]},
-        {f"scopes.{n}" for n in (0, *range(3, 8), 9, 10)},
+        {f"scopes.{n}" for n in (0, *range(3, 10), 11, 12)},
     ),
     "all reading for its own": (OWN, {"scopes": ["events:read"]}, {"scopes.0"}),
     "writing as others for writing": (OWN, {"scopes": ["events:write", "events:write-as"]}, {"scopes.1"}),
@@ -209,7 +209,8 @@ ESCALATIONS: dict[str, tuple[Caller, dict[str, Any], set[str]]] = {
         {"scopes": ["events:read", "events:write"], "userId": "ann"},
         {"userId"},
     ),
-    "another who does everything": (OWN, {"scopes": ["*"], "userId": "ann"}, {"scopes.0"}),
+    "another who does everything": (OWN, {"scopes": ["*"], "userId": "ann"}, {"scopes.0", "userId"}),
+    "another who does everything, by who does everything": (ALL, {"scopes": ["*"], "userId": "ann"}, {"userId"}),
     **{
         f"all that {scope} shows": (CONFINED, {"scopes": [MANAGE, scope], "userId": user}, {"scopes"})
         for scope, user in {"subscriptions:manage": "u1", "ledger:read": None, "audit:read": "ann"}.items()
@@ -265,7 +266,8 @@ GRANTED: dict[str, tuple[Caller, dict[str, Any]]] = {
     "another who reads, by a reader of all": (READER, {"scopes": ["events:read-own"], "userId": "ann"}),
     "another who reads all": (READER, {"scopes": ["events:read"], "userId": "ann"}),
     "another who manages keys": (OWN, {"scopes": [MANAGE], "userId": "ann"}),
-    "another who does everything": (ALL, {"scopes": ["*"], "userId": "ann"}),
+    "everything": (ALL, {"scopes": ["*"]}),
+    "another who does everything": (Caller(("*", "intents:decide-own")), {"scopes": ["*"], "userId": "ann"}),
     "another who reads and writes": (ALL, {"scopes": ["events:write", "events:read-own"], "userId": "ann"}),
 }
 
@@ -395,7 +397,9 @@ def test_every_invalid_place_is_named(keyed: Keyed, name: str, asked: dict[str, 
 HELD: dict[str, tuple[Caller, dict[str, Any], str | None]] = {
     "the same": (READER, {"scopes": READER.scopes}, None),
     "less": (READER, {"scopes": ("events:read-own",)}, None),
-    "of everything, for everything": (ALL, {"scopes": ("*",), "user": "ann"}, None),
+    "of everything, for everything": (ALL, {"scopes": ("*",)}, None),
+    "of another who does everything": (ALL, {"scopes": ("*",), "user": "ann"}, "rotate"),
+    "of another who decides": (ALL, {"scopes": ("intents:decide",), "user": "ann"}, "rotate"),
     "of another who reads all": (READER, {"scopes": ("events:read",), "user": "ann"}, None),
     "of another who writes, for a writer for others": (WRITER, {"scopes": ("events:write",), "user": "ann"}, None),
     "an expiring one": (BRIEF, {"scopes": ("events:read",), "seconds": 500}, None),

@@ -107,6 +107,8 @@ SUBSCRIPTION: dict[str, Any] = {
     "filter": FILTER,
 }
 
+HASH = f"sha256:{'0' * 64}"
+
 REPLAY: dict[str, Any] = {"eventId": None, "fromSeq": 0, "toSeq": 3, "from": None, "to": None}
 
 INPUTS: dict[str, dict[str, Any]] = {
@@ -123,6 +125,13 @@ INPUTS: dict[str, dict[str, Any]] = {
     "events.trace": {"eventId": NOBODY, "limit": 3, "depth": 3},
     "events.types": {"prefix": "note.", "after": "note.a", "limit": 3},
     "events.validate": EVENT,
+    "intents.decide": {"eventId": "x", "hash": HASH, "decision": "approved", "reason": "r"},
+    "intents.finish": {"startId": "x", "outcome": "failed", "data": {"error": "e"}},
+    "intents.get": {"eventId": "x"},
+    "intents.list": {"state": "open", "waiting": True, "limit": 3, "cursor": None, "direction": "forward"},
+    "intents.start": {"eventId": "x", "hash": HASH, "parameters": {"amount": 1}, "requestId": "r"},
+    "intents.wait": {"eventId": "x", "timeoutSeconds": 0},
+    "intents.withdraw": {"eventId": "x", "reason": "r"},
     "keys.create": {"userId": "u1", "scopes": ["events:read"], "workspaces": ["default"], "expiresInSeconds": 60},
     "keys.current": {},
     "keys.list": {"includeEnded": True, "limit": 3, "cursor": None, "direction": "forward"},

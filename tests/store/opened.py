@@ -16,6 +16,8 @@ from app.feed import Feed
 from app.ledger.draft import Draft, Drafting
 from app.ledger.keyring import Keyring
 from app.sealing.cursors import Cursors
+from app.sealing.intent_ids import IntentIds
+from app.store.events.erasure import Erasure
 from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
 from app.store.events.reader import EventReader
@@ -29,6 +31,8 @@ from schemas.event import ListEvents, LogEvent, SynapEvent
 from schemas.principal import EVERY, Principal
 
 SECRET = b"s" * 32
+
+INTENT_IDS = IntentIds(SECRET)
 
 OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspaces=(EVERY,))
 
@@ -76,6 +80,10 @@ class Store(Struct, frozen=True, kw_only=True):
     def ledger(self, keys: Keyring | None = None) -> Ledger:
         """The read side of the ledger, in a process that has these keys."""
         return Ledger(self.database, Trees(self.database), keys or self.keys, self.node.removeprefix("did:key:"))
+
+    def erasure(self, log: EventLog | None = None) -> Erasure:
+        """What erases, in a process that appends by this log."""
+        return Erasure(log or self.log, self.node, INTENT_IDS)
 
     def exports(self, keys: Keyring | None = None) -> Exports:
         """The exports, in a process that has these keys."""

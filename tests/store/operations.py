@@ -13,7 +13,7 @@ from app.ledger.tiles import Tile
 from app.sealing.cursors import Cursors
 from app.store.audit.log import Act, AuditLog
 from app.store.events.browser import Browser
-from app.store.events.erasure import By, Erasure, ErasureRequest
+from app.store.events.erasure import By, ErasureRequest
 from app.store.events.event_log import EventLog
 from app.store.events.follower import EventFollower
 from app.store.events.histogram import Histograms
@@ -333,7 +333,7 @@ class Operations:
         return 0
 
     async def erase(self) -> int:
-        erasure = Erasure(self.events, self.store.node)
+        erasure = self.store.erasure(self.events)
 
         def act(_events: int, _seq: int) -> Act:
             return Act.of("events.erased", "k", {}, [self.workspace])

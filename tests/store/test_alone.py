@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ from app.ledger.keyring import Keyring
 from app.store.audit.log import Act
 from app.store.events.alone import APPEND, append_call
 from app.store.events.commits import tip_of
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from app.store.events.event_log import EventLog
 from app.store.events.linker import COUNT_TYPES, GET_TIP, Linker
 from app.store.install.deletion import delete_workspace
@@ -191,7 +192,7 @@ def test_a_statement_that_waited_for_the_lock_finds_the_others_there(store: Stor
     async def race() -> tuple[list[SynapEvent], list[SynapEvent]]:
         is_locked, may_commit = asyncio.Event(), asyncio.Event()
 
-        async def prepare(_: PipedConnection) -> tuple[list[Draft], list[Call]]:
+        async def prepare(_: PipedConnection, _at: datetime) -> tuple[list[Draft], list[Call]]:
             is_locked.set()
             await may_commit.wait()
             return [draft()], []
@@ -329,9 +330,7 @@ def test_an_erasure_in_between_leaves_every_count_right(store: Store) -> None:
 
     async def erase() -> None:
         act = Act.of("events.erased", "k", {}, ["default"])
-        await Erasure(store.log, store.node).erase(
-            "default", ErasureRequest("ids", ids=[erased.id]), lambda _events, _seq: act
-        )
+        await store.erasure().erase("default", ErasureRequest("ids", ids=[erased.id]), lambda _events, _seq: act)
 
     watched(store).before.append(erase)
 
@@ -344,7 +343,7 @@ def test_an_erasure_in_between_leaves_every_count_right(store: Store) -> None:
 
 
 def test_an_event_of_the_servers_own_in_between_has_its_place(store: Store) -> None:
-    async def prepare(_: PipedConnection) -> tuple[list[Draft], list[Call]]:
+    async def prepare(_: PipedConnection, _at: datetime) -> tuple[list[Draft], list[Call]]:
         return [draft()], []
 
     async def disable() -> None:

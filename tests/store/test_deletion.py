@@ -39,6 +39,10 @@ INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, el
     VALUES (%(id)s, 's1', 1, 1, now(), 1, '');
 INSERT INTO dispatch (workspace_id, seq, version) VALUES (%(id)s, 0, 7);
 INSERT INTO merkle_node (workspace_id, height, place, hash) VALUES (%(id)s, 8, 0, '');
+INSERT INTO intent (workspace_id, id, seq, user_id, timeout_seconds, uses, started, state)
+    VALUES (%(id)s, '01938c1e-0000-7000-8000-000000000001', 0, 'u1', 1, 1, 1, 'open');
+INSERT INTO intent_start (workspace_id, intent_id, use, id, started_at) VALUES (
+    %(id)s, '01938c1e-0000-7000-8000-000000000001', 1, '01938c1e-0000-7000-8000-000000000002', now());
 INSERT INTO rate_window (workspace_id, kind, start_seconds, leased, lease) VALUES (%(id)s, 'publish', 0, 1, 1);
 """
 

@@ -42,7 +42,7 @@ GONE = ("subjectId", "producer", "metadata", "correlationId", "causationId")
 
 def erase(store: Store, by: Any, value: str | Sequence[UUID], only_user: str | None = None) -> Erased:
     """Erase events in the store's workspace, and return the result."""
-    return _erased(store, Erasure(store.log, store.node), _wanted(by, value, only_user))
+    return _erased(store, store.erasure(), _wanted(by, value, only_user))
 
 
 def _wanted(by: Any, value: str | Sequence[UUID], only_user: str | None = None) -> ErasureRequest:
@@ -300,7 +300,7 @@ def test_a_call_that_is_cut_short_leaves_whole_transactions_and_is_completed_by_
         if len(calls) == 2:
             raise Unavailable("cut short")
 
-    erasure = Erasure(store.log, store.node)
+    erasure = store.erasure()
     with pytest.raises(Unavailable, match=r"^1000 events were erased"):
         _erased(store, erasure, _wanted("userId", "u2"), fail_the_second_time)
 
@@ -319,7 +319,7 @@ def test_what_is_logged_meanwhile_is_not_part_of_it(store: Store) -> None:
     def log_another() -> None:
         tasks.append(asyncio.get_running_loop().create_task(store.log.append(store.workspace, [draft(**FULL)])))
 
-    answer = _erased(store, Erasure(store.log, store.node), _wanted("userId", "u2"), log_another)
+    answer = _erased(store, store.erasure(), _wanted("userId", "u2"), log_another)
 
     store.run(asyncio.wait_for(_all(tasks), 10))
     assert answer.erased == 1500
@@ -332,7 +332,7 @@ async def _all(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def test_appends_and_erasures_at_once(store: Store) -> None:
-    erasures = [Erasure(EventLog(store.database, store.keys, store.node), store.node) for _ in range(3)]
+    erasures = [store.erasure(EventLog(store.database, store.keys, store.node)) for _ in range(3)]
 
     def act(events: int, seq: int) -> Act:
         return Act.of("events.erased", "k", {"events": events, "seq": seq}, [store.workspace])

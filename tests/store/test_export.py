@@ -13,7 +13,7 @@ import pytest
 from app.ledger.keyring import Keyring
 from app.ledger.verify import Verdict, verify_bundle
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
 from app.store.install.workspaces import create_workspace
@@ -70,7 +70,7 @@ def erase(store: Store, ids: Sequence[UUID]) -> None:
     def act(events: int, seq: int) -> Act:
         return Act.of("events.erased", "k", {"by": "ids", "events": events, "seq": seq}, [store.workspace])
 
-    store.run(Erasure(store.log, store.node).erase(store.workspace, ErasureRequest("ids", ids=ids), act))
+    store.run(store.erasure().erase(store.workspace, ErasureRequest("ids", ids=ids), act))
 
 
 def begun(store: Store, export: Export, pieces: int) -> tuple[bytes, Any]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from app.store.events.histogram import Histograms
 from app.store.postgres.walk import MAX_KINDS
 from schemas.errors import InvalidInput
@@ -189,7 +189,7 @@ def test_erased_events_count_but_for_what_is_erased(store: Store) -> None:
         return Act.of("events.erased", "k", {}, [store.workspace])
 
     erase = ErasureRequest("ids", ids=[UUID(str(events[0].id))])
-    store.run(Erasure(store.log, store.node).erase(store.workspace, erase, act))
+    store.run(store.erasure().erase(store.workspace, erase, act))
 
     assert counts(histogram(store, buckets=1)) == [3]
     assert counts(histogram(store, buckets=1, type="a.*", by="source")) == [2]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from app.store.events.trace import CausalTree
 from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
@@ -239,7 +239,7 @@ def test_a_key_that_reads_its_own_traces_no_others(tree: Tree) -> None:
 
 def test_an_erased_event_keeps_its_effects_and_no_more(tree: Tree) -> None:
     tree.log((1, None), (2, 1), (3, 2), correlation_id="c", metadata={"ai": {"agent": "a"}})
-    erasure = Erasure(tree.store.log, tree.store.node)
+    erasure = tree.store.erasure()
     tree.store.run(erasure.erase(tree.store.workspace, ErasureRequest("ids", ids=[UUID(uuid(2))]), _no_act))
 
     trace = tree.trace(2)

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from app.store.events.type_counts import MAX_COUNTED_EVENTS, MAX_WALKED_EVENTS, TypeCounts
 from schemas.event_types import TypePage
 from tests.store.corpus import USERS, WORKSPACES, Corpus
@@ -72,7 +72,7 @@ def test_erased_events_count_but_for_no_user(store: Store) -> None:
         return Act.of("events.erased", "k", {}, [store.workspace])
 
     erase = ErasureRequest("ids", ids=[UUID(str(events[0].id))])
-    store.run(Erasure(store.log, store.node).erase(store.workspace, erase, act))
+    store.run(store.erasure().erase(store.workspace, erase, act))
 
     assert counts(types(store, prefix="note.")) == {"note.created": 1, "note.read": 1}
     assert counts(types(store)) == {"note.created": 1, "note.read": 1, "synap.event.erased": 1}

@@ -18,6 +18,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.store.events.alone import Ends, append_call
 from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE, former_ids, with_ids
+from app.store.events.intents import HAS_INTENTS
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, Linker, Tip
 from app.store.postgres.clock import Clock
 from app.store.postgres.database import BEGIN, COMMIT, ROLLBACK, is_broken
@@ -72,14 +73,16 @@ class Commits:
                 raise
             return await self._locked(connection, workspace, calls, finds_all=True)
 
-    def linker(self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row]) -> Linker:
+    def linker(
+        self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row], *, takes_intents: bool = True
+    ) -> Linker:
         """A linker for the locked tip of a log. Raises NotFound, Unavailable (stopped log, clock, key)."""
         tip = tip_of(workspace, tips)
         now = self._clock.agreed(tips[0][-1])
         signer = self._signer(tip)
         if signer is None:
             raise Unavailable("This server's signing key is not the one in force; nothing was stored, retry")
-        return Linker(signer, self._node, workspace, tip, stored, now)
+        return Linker(signer, self._node, workspace, tip, stored, now, takes_intents=takes_intents)
 
     async def _alone(
         self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]]
@@ -113,9 +116,11 @@ class Commits:
         return bool(moved)
 
     def _is_plain(self, workspace: str, calls: Sequence[Sequence[Draft]]) -> bool:
-        """Whether the one statement suffices: few drafts, with one possible id each, whose kinds were counted."""
+        """Whether the one statement suffices: few drafts, one possible id each, kinds that were counted, no intent."""
         return sum(map(len, calls)) < THREAD_FROM and all(
-            draft.former_id is None and _kind(workspace, draft) in self._counted for drafts in calls for draft in drafts
+            draft.former_id is None and draft.asked is None and _kind(workspace, draft) in self._counted
+            for drafts in calls
+            for draft in drafts
         )
 
     async def _locked(
@@ -130,12 +135,14 @@ class Commits:
             trip["stored"] = FIND_STORED, {**key, "ids": uuid_array(ids)}
         if former:
             trip["since"] = GET_IDEMPOTENCY_SINCE, {}
+        if any(draft.asked for drafts in calls for draft in drafts):
+            trip["intents"] = HAS_INTENTS, {}
         read = await connection.trip_by_name(trip)
         try:
             rows = {row[0]: row for row in read.get("stored", ())}
             for (since,) in read.get("since", ()):
                 calls = [with_ids(drafts, since, rows) for drafts in calls]
-            linker = self.linker(workspace, read["tip"], rows)
+            linker = self.linker(workspace, read["tip"], rows, takes_intents=read.get("intents") != [(False,)])
             answers = await _linked(connection, linker, calls)
         except BaseException:
             await roll_back(connection)

@@ -10,6 +10,7 @@ Then it locks the subscriptions that got the events, because recording a receive
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -17,10 +18,13 @@ import msgspec
 from msgspec import Struct
 
 from app.ledger.chain import ERASED_TYPE
-from app.ledger.draft import Draft, new_id, server_draft
+from app.ledger.draft import Draft, follower_draft, new_id, server_draft
+from app.ledger.intents import Followed
+from app.sealing.intent_ids import IntentIds, Step
 from app.store.audit.log import Act
 from app.store.events.commits import tip_of
 from app.store.events.event_log import EventLog
+from app.store.events.intents import IntentRow, erased_intents
 from app.store.events.linker import COUNT_PRODUCERS, COUNT_TYPES, GET_TIP, Tip
 from app.store.events.rows import EVENT_BYTES
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array
@@ -159,9 +163,11 @@ class _Found(Struct, frozen=True):
 class Erasure:
     """Erases events in the logs of all workspaces. Any number of tasks may use it at once."""
 
-    def __init__(self, log: EventLog, node: str) -> None:
+    def __init__(self, log: EventLog, node: str, intent_ids: IntentIds) -> None:
+        """`intent_ids` gives ids to the events that withdraw intents."""
         self._log = log
         self._node = node
+        self._intent_ids = intent_ids
 
     async def erase(self, workspace: str, wanted: ErasureRequest, act: Callable[[int, int], Act]) -> Erased:
         """Erase the `wanted` events that are in the log now, in as many transactions as it takes.
@@ -171,7 +177,7 @@ class Erasure:
         NotFound for an unknown workspace, and Unavailable (retriable: erased events stay erased, and the same call
         erases the others).
         """
-        run = _Run(workspace, wanted, self._node, act)
+        run = _Run(workspace, wanted, self._node, act, self._intent_ids)
         erased, events = 0, []
         while run.has_more:
             try:
@@ -185,25 +191,33 @@ class Erasure:
                     ) from error
                 raise
             erased += run.found
-            events += [event.id for event in said]
+            events += [event.id for event in said[:1]]  # what follows withdraws intents
         return Erased(erased=erased, events=events)
 
 
 class _Run:
     """The state of one call of `Erasure.erase`, transaction by transaction."""
 
-    def __init__(self, workspace: str, wanted: ErasureRequest, node: str, act: Callable[[int, int], Act]) -> None:
+    def __init__(
+        self,
+        workspace: str,
+        wanted: ErasureRequest,
+        node: str,
+        act: Callable[[int, int], Act],
+        intent_ids: IntentIds,
+    ) -> None:
         self._workspace = workspace
         self._key: dict[str, object] = {"workspace": workspace, "only_user": wanted.only_user}
         self._wanted = wanted
         self._node = node
         self._act = act
+        self._intent_ids = intent_ids
         self._after = -1
         self._until = MAX_SEQ
         self.found = 0
         self.has_more = True
 
-    async def prepare(self, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+    async def prepare(self, connection: PipedConnection, _at: datetime) -> tuple[Sequence[Draft], Sequence[Call]]:
         """Return what the next transaction appends, and the statements that erase. Raises InvalidInput."""
         ids: dict[str, object] = {"ids": uuid_array(dict.fromkeys(self._wanted.ids))}
         place: dict[str, object] = {"value": self._wanted.value, "after": self._after, "until": self._until}
@@ -223,7 +237,10 @@ class _Run:
         if not found:
             return [], []
         self._after = found[-1].seq
-        return [self._said(found)], self._calls(found, tip)
+        events = {UUID(event.id): event for event in found}
+        intents = await erased_intents(connection, self._workspace, list(events))
+        withdrawals = [self._withdrawal(intent, events[intent.id]) for intent in intents.withdrawn]
+        return [self._said(found), *withdrawals], [*self._calls(found, tip), *intents.calls]
 
     def _check(self, named: Sequence[Row]) -> None:
         """Raise InvalidInput with an issue for each id that may not be erased."""
@@ -242,6 +259,19 @@ class _Run:
         """The event that names what is erased."""
         names = [{"seq": event.seq, "id": event.id, "hash": f"sha256:{event.hash}"} for event in found]
         return server_draft(ERASED_TYPE, {"erased": names}, id=new_id(), node=self._node)
+
+    def _withdrawal(self, intent: IntentRow, event: _Found) -> Draft:
+        """The event that withdraws an erased intent. It says nothing that the intent's body said."""
+        followed = Followed(intent.id, event.type, bytes.fromhex(event.hash))
+        step: Step = "end" if intent.ended else "decision"
+        return follower_draft(
+            followed,
+            "withdrawn",
+            {**followed.names, "decision": "withdrawn"},
+            id=self._intent_ids.id(self._workspace, intent.id, step),
+            user_id=self._node,
+            source="system",
+        )
 
     def _calls(self, found: Sequence[_Found], tip: Tip) -> list[Call]:
         seqs = self._key | {"seqs": f"{{{','.join(str(event.seq) for event in found)}}}"}

@@ -22,7 +22,7 @@ from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.events.commits import Commits, GroupAnswers, OutcomeUnknownError, roll_back, tip_of
-from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored
+from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored, unmet
 from app.store.postgres.clock import MAX_SKEW_SECONDS, Clock, utc_now
 from app.store.postgres.database import BEGIN, COMMIT, LOST, Database, is_broken, unavailable
 from app.store.postgres.pipe import Call, NoAnswerError, PipedConnection, uuid_array
@@ -110,7 +110,7 @@ class EventLog:
         """Return what `append` would return now, and whether that event is stored already. Appends nothing.
 
         If the event is not stored, its `hash` consists of zeros. Raises Conflict if the stored event has other content,
-        NotFound for an unknown workspace, and Unavailable.
+        NotFound for an unknown workspace, InvalidInput for an intent that is refused, and Unavailable.
         """
         key = {"workspace": workspace}
         tips, found = await asyncio.gather(
@@ -121,16 +121,20 @@ class EventLog:
                 raise error
             return stored(found[0]), True
         seq, recorded_at = next_place(tip_of(workspace, tips), self._now())
+        if refusal := unmet(draft, recorded_at):
+            raise refusal
         return placed(draft, seq, instant(recorded_at), bytes(32)), False
 
     async def append_with(
-        self, workspace: str, prepare: Callable[[PipedConnection], Awaitable[tuple[Sequence[Draft], Sequence[Call]]]]
+        self,
+        workspace: str,
+        prepare: Callable[[PipedConnection, datetime], Awaitable[tuple[Sequence[Draft], Sequence[Call]]]],
     ) -> list[SynapEvent]:
         """Append the drafts of `prepare` and run its calls in one transaction, under the lock on the tip.
 
-        `prepare` may read on the connection, which is in that transaction. If it returns no drafts, nothing is done.
-        Raises what `prepare` raises, NotFound, and Unavailable (retriable; if the connection was lost during the
-        commit, the transaction may have been committed).
+        `prepare` may read on the connection, which is in that transaction. It also gets the time that the first of its
+        events gets. If it returns no drafts, nothing is done. Raises what `prepare` raises, NotFound, and Unavailable
+        (retriable; if the connection was lost during the commit, the transaction may have been committed).
         """
         key = {"workspace": workspace}
         try:
@@ -138,7 +142,7 @@ class EventLog:
                 try:
                     _, _, tips = await connection.trip([BEGIN, (LOCK_TIP, key), (GET_TIP, key)])
                     linker = self._commits.linker(workspace, tips, {})
-                    drafts, calls = await prepare(connection)
+                    drafts, calls = await prepare(connection, linker.at)
                     answer = linker.link(drafts)
                     if isinstance(answer, ProcedureError):
                         raise answer

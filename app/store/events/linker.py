@@ -14,10 +14,11 @@ from msgspec import UNSET, Raw, Struct
 from app.ledger.chain import Body, header_bytes, instant, leaf_hash, signed_text
 from app.ledger.draft import Draft
 from app.ledger.signer import Signer
+from app.store.events.intents import TOO_OLD, IntentRow, put_intents
 from app.store.events.rows import BODY, EVENT_JSON, to_body
 from app.store.postgres.pipe import Call, Row
 from app.store.postgres.walk import each_sql
-from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError
+from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 
 MAX_COUNTED = 10_000
@@ -146,9 +147,20 @@ class Linker:
     """Links the drafts of one group behind a tip, into one part of the chain."""
 
     def __init__(
-        self, signer: Signer, node: str, workspace: str, tip: Tip, stored: Mapping[UUID, Row], now: datetime
+        self,
+        signer: Signer,
+        node: str,
+        workspace: str,
+        tip: Tip,
+        stored: Mapping[UUID, Row],
+        now: datetime,
+        *,
+        takes_intents: bool = True,
     ) -> None:
-        """`signer` has the key in force. `stored` contains the rows of `FIND_STORED` for the group's ids."""
+        """`signer` has the key in force. `stored` contains the rows of `FIND_STORED` for the group's ids.
+
+        `takes_intents` says whether the schema has the tables of intents.
+        """
         self._signer = signer
         self._node = node
         self.workspace = workspace
@@ -156,10 +168,17 @@ class Linker:
         self.tip = tip
         self._stored = stored
         self._now = now
+        self._takes_intents = takes_intents
+        self._intents: list[IntentRow] = []
         self._new: dict[UUID, tuple[Draft, SynapEvent]] = {}
         self._bytes: list[bytes] = []
         self._part: list[_Row] = []
         self.rows: list[_Row] = []
+
+    @property
+    def at(self) -> datetime:
+        """The time that the next event gets."""
+        return next_place(self.tip, self._now)[1]
 
     def link(self, drafts: Sequence[Draft]) -> list[SynapEvent] | ProcedureError:
         """Link one caller's drafts. Returns their events in their order, or the reason why none of them is appended."""
@@ -187,7 +206,7 @@ class Linker:
         """The statements that store the linked events. `known` contains the `kinds` that were counted before."""
         if not self.rows:
             return []
-        writes: list[Call] = [self._insert(), (MOVE_TIP, self._tip_move())]
+        writes: list[Call] = [self._insert(), (MOVE_TIP, self._tip_move()), *put_intents(self._intents)]
         if self.tip.counted:
             writes += [(COUNT_TYPES, self._counts()), (COUNT_PRODUCERS, self._producer_counts())]
             if not all(kind in known for kind in self.kinds()):
@@ -240,7 +259,15 @@ class Linker:
                 return InvalidInput([Issue(f"events.{place}.id", "is used twice in this call, with different content")])
             if error := self._conflict(draft):
                 return error
+            if draft.asked is not None and (refusal := self._unmet(draft)):
+                return refusal
         return None
+
+    def _unmet(self, draft: Draft) -> ProcedureError | None:
+        """Why an intent is refused. Nothing refuses an event that is stored already."""
+        if draft.id in self._stored or draft.id in self._new:
+            return None
+        return unmet(draft, self.at) or (None if self._takes_intents else Unavailable(TOO_OLD, retry_after_seconds=60))
 
     def _conflict(self, draft: Draft) -> Conflict | None:
         if row := self._stored.get(draft.id):
@@ -289,6 +316,9 @@ class Linker:
         )
         self._part.append(new_row)
         self.rows.append(new_row)
+        if draft.asked is not None and draft.asked.intent is not None:
+            state = IntentRow.new(self.workspace, draft.id, seq, body.user_id, draft.asked.intent, recorded_at)
+            self._intents.append(state)
         self.tip = Tip(seq, hash_, recorded_at, tip.kid, tip.counted)
         event = placed(draft, seq, timestamp, hash_)
         self._new[draft.id] = draft, event
@@ -343,6 +373,11 @@ def conflict(draft: Draft, row: Row) -> Conflict | None:
     if erased:
         return None if draft.sees_erased else Conflict(f"The id {draft.id} is taken", id=draft.id, field="id")
     return None if _same(draft, type_, to_body(row)) else _taken(draft, f"sha256:{hash_.hex()}")
+
+
+def unmet(draft: Draft, at: datetime) -> InvalidInput | None:
+    """Why a draft that is not stored cannot be stored as an event of the time `at`."""
+    return None if draft.asked is None else draft.asked.refusal(at)
 
 
 def _taken(draft: Draft, hash: str) -> Conflict:

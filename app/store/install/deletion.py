@@ -41,7 +41,7 @@ LOCK_ALL_SUBSCRIPTIONS = "SELECT FROM subscription WHERE workspace_id = %(worksp
 
 TABLES = (
     *("attempt", "delivery", "subscription"),
-    *("event_count", "producer_count", "merkle_node", "rate_window", "event_tip"),
+    *("intent_start", "intent", "event_count", "producer_count", "merkle_node", "rate_window", "event_tip"),
 )
 """The tables that hold rows of a workspace besides `event`. Its audit stays, and its row, so that the slug never names
 another log."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.contract.compatibility import incompatibility, schema_of
 from app.filters.sql import has_kind, projection
 from app.store.install.install import InstallError
+from schemas.metadata import BUILT_IN
 
 REGISTRATION_LOCK = 0x53594E5459
 """The advisory lock that lets one process at a time register types."""
@@ -26,6 +27,9 @@ EVENT = "event"
 
 LIST_SHAPES = "SELECT shape, registered_at FROM registered_type WHERE sort = %s AND name = %s ORDER BY number"
 """The shapes with which a type was registered, the oldest first."""
+
+LIST_CLAIMED_NAMES = "SELECT DISTINCT name FROM registered_type WHERE sort = %s AND name = ANY(%s)"
+"""The metadata kinds among these names that an extension has registered."""
 
 DELETE_SHAPES = "DELETE FROM registered_type WHERE sort = %s AND name = %s"
 """Deletes the registered shapes of a type."""
@@ -48,9 +52,15 @@ def register_types(
 ) -> None:
     """Store the current shapes of metadata kinds and of event types' data, one process at a time.
 
-    Raises InstallError if a shape has changed so that stored data might not be valid any more. A shape that was
-    registered before is accepted, because an older server may start beside a newer one that has widened it.
+    Raises InstallError if a shape has changed so that stored data might not be valid any more, and if an extension ever
+    registered a kind that is built in now. A shape that was registered before is accepted, because an older server may
+    start beside a newer one that has widened it.
     """
+    if claimed := connection.execute(LIST_CLAIMED_NAMES, (METADATA, list(BUILT_IN))).fetchone():
+        raise InstallError(
+            f"An extension of this install has registered the metadata kind {claimed[0]!r}, which the server now has "
+            "itself: events may be stored with another meaning of it. This version cannot serve the install."
+        )
     with connection.transaction():
         if kinds or types:
             connection.execute(LOCK_REGISTRATION, (REGISTRATION_LOCK,))

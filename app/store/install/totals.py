@@ -5,6 +5,7 @@ import asyncio
 from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
+from app.store.events.intents import HAS_INTENTS
 from app.store.install.sizes import LIST_SIZES, RelationSize, to_sizes
 from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
 from app.store.postgres.database import PLANNER_DECIDES, Database
@@ -49,6 +50,13 @@ SELECT pg_database_size(current_database()), (SELECT sum(numbackends)::int FROM 
 """
 """The size of the database in bytes, the connections of its server, and how many it allows."""
 
+COUNT_WAITING_INTENTS = """
+SELECT count(*), coalesce(extract(epoch FROM now() - min(e.recorded_at)), 0)::float8
+FROM intent AS i JOIN event AS e ON e.workspace_id = i.workspace_id AND e.id = i.id
+WHERE i.due_at IS NOT NULL AND i.state = 'open'
+"""
+"""How many intents wait for a decision, and for how many seconds the oldest has waited."""
+
 ANSWER_SECONDS = 5.0
 """The time that the database may take. Prometheus waits for ten seconds, and otherwise gets no numbers at all."""
 
@@ -74,6 +82,10 @@ class Standing(Struct, frozen=True):
     """Of every table and index."""
     clock_skew_seconds: float
     """By how much this machine's clock is ahead of the database's; 0 if it may be right."""
+    waiting: int = 0
+    """How many intents nobody has decided."""
+    oldest_seconds: float = 0.0
+    """For how many seconds the oldest of these intents has waited."""
 
 
 class Totals:
@@ -100,6 +112,7 @@ class Totals:
 
 
 async def _standing(database: Database) -> Standing:
+    waiting = await _waiting_intents(database)
     asked_at = utc_now()
     clock, owed, _, logs, subscriptions, behind, measured, sizes = await database.atomic(
         [
@@ -128,4 +141,14 @@ async def _standing(database: Database) -> Standing:
         max_connections=max_connections,
         sizes=to_sizes(sizes),
         clock_skew_seconds=skew_seconds(asked_at, clock[0][0], utc_now()),
+        waiting=waiting[0],
+        oldest_seconds=max(waiting[1], 0.0),
     )
+
+
+async def _waiting_intents(database: Database) -> tuple[int, float]:
+    """How many intents wait, and for how long the oldest has. None wait if the schema does not know intents."""
+    if await database.rows(HAS_INTENTS, {}) != [(True,)]:
+        return 0, 0.0
+    [(intents, seconds)] = (await database.atomic([PLANNER_DECIDES, (COUNT_WAITING_INTENTS, {})]))[1]
+    return intents, seconds

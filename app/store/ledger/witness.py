@@ -10,6 +10,7 @@ it does so at most once an hour, and only if the audit has grown.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -84,7 +85,9 @@ class Witness:
             with suppress(NotFound, Unavailable):  # a log that accepts no event does not delay the others
                 await self._log.append_with(log, partial(self._prepare_own, log))
 
-    async def _prepare_own(self, log: str, connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+    async def _prepare_own(
+        self, log: str, connection: PipedConnection, _at: datetime
+    ) -> tuple[Sequence[Draft], Sequence[Call]]:
         """Draft the report for a workspace's own log, unless another process has just written one."""
         tips = await claim_untold(connection, log, self._tell_seconds)
         return ([self._draft(tips)], []) if tips else ([], [])
@@ -98,7 +101,7 @@ class Witness:
         """Append one event. Returns how many chains it reports; 0 if there was nothing to report."""
         tips: list[AuditEnd] = []
 
-        async def prepare(connection: PipedConnection) -> tuple[Sequence[Draft], Sequence[Call]]:
+        async def prepare(connection: PipedConnection, _at: datetime) -> tuple[Sequence[Draft], Sequence[Call]]:
             tips.extend(await claim_unwitnessed(connection, only_if_due=only_if_due))
             return ([self._draft(tips)], [witnessed(tips)]) if tips else ([], [])
 

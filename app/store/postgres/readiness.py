@@ -22,8 +22,8 @@ FROM alembic_version
 is read-only (a standby, or one with `default_transaction_read_only`), and its clock."""
 
 UPDATED = (
-    *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install"),
-    *("producer_count", "rate_window", "subscription"),
+    *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install", "intent"),
+    *("intent_start", "producer_count", "rate_window", "subscription"),
 )
 """The tables whose rows change while the server runs."""
 
@@ -45,11 +45,13 @@ NEEDED = [
 
 FIND_MISSING_RIGHT = """
 SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS rights (name, needed)
-WHERE NOT CASE needed
-    WHEN 'DELETE' THEN has_table_privilege(name, needed) ELSE has_any_column_privilege(name, needed) END
+WHERE NOT CASE
+    WHEN to_regclass(name) IS NULL THEN true
+    WHEN needed = 'DELETE' THEN has_table_privilege(name, needed) ELSE has_any_column_privilege(name, needed) END
 ORDER BY name, needed LIMIT 1
 """
-"""A table and a right on it that the server needs and its role lacks, if there is one."""
+"""A table and a right on it that the server needs and its role lacks, if there is one. An older schema lacks tables,
+which the server does without."""
 
 RIGHTS = {"tables": [table for table, _ in NEEDED], "rights": [right for _, right in NEEDED]}
 

@@ -21,16 +21,16 @@ SERVER = "synap"
 
 GRANTS = [
     *NEEDED,
-    *((table, "DELETE") for table in ("merkle_node", "registered_type")),
+    *((table, "DELETE") for table in ("intent", "intent_start", "merkle_node", "registered_type")),
     ("alembic_version", "SELECT"),
 ]
 """All rights that a server and its commands need: a table and a right on it."""
 
 LIST_MISSING_RIGHTS = """
 SELECT name, needed FROM unnest(%(tables)s::text[], %(rights)s::text[]) AS needed (name, needed)
-WHERE NOT has_table_privilege(%(role)s, name, needed)
+WHERE NOT CASE WHEN to_regclass(name) IS NULL THEN true ELSE has_table_privilege(%(role)s, name, needed) END
 """
-"""The rights that a server needs and the role lacks."""
+"""The rights that a server needs and the role lacks, on the tables that the schema has."""
 
 GET_SCHEMA = "SELECT current_schema()"
 """The schema that contains the tables."""

@@ -1,0 +1,1 @@
+"""Intents: somebody asks, somebody else decides, and what runs is what was approved."""
