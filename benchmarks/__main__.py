@@ -8,11 +8,12 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, calls, hostile, importing, ledger, live, publish, soak, verify
+from benchmarks import browse, calls, hostile, importing, ledger, live, publish, soak, verify, workers
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
     "calls": calls,
+    "workers": workers,
     "live": live,
     "publish": publish,
     "ledger": ledger,

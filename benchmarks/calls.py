@@ -51,11 +51,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     appends: int = 0
     servers: Sequence[str] = ("ours",)
+    workspaces: Sequence[str] = ()
+    """The workspaces it is made in, in turns; without any in the key's first one."""
 
     def request(self, ids: Sequence[str]) -> Request:
         """The request of the call. A path with ANY_ID becomes one path for each of `ids`."""
         paths = [self.path.replace(ANY_ID, id_) for id_ in ids] if ANY_ID in self.path else [self.path]
-        return Request(paths=paths, body=self.body)
+        return Request(paths=paths, body=self.body, workspaces=self.workspaces)
 
 
 def query(name: str, **value: object) -> str:

@@ -30,10 +30,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A GET of one of `paths`, chosen at random, or a POST of `body` as JSON."""
+    """A GET of one of `paths`, or a POST of `body` as JSON, in one of `workspaces`; both are chosen at random."""
 
     paths: Sequence[str]
     body: Any = None
+    workspaces: Sequence[str] = ()
 
 
 TIMEOUT_SECONDS = 20
@@ -56,7 +57,7 @@ def measure(url: str, token: str, request: Request, *, seconds: int) -> Load:
     with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
         paths = Path(folder, "paths")
         paths.write_text("\n".join(request.paths))
-        environment = {"TOKEN": token, "PATHS": str(paths)}
+        environment = {"TOKEN": token, "PATHS": str(paths), "WORKSPACES": " ".join(request.workspaces)}
         if request.body is not None:
             body = Path(folder, "body")
             body.write_bytes(msgspec.json.encode(request.body))

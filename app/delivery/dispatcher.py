@@ -92,6 +92,11 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def has_subscribed(self) -> bool:
+        """Whether any workspace seems to have active subscriptions."""
+        return bool(self._subscribed)
+
     def committed(self, workspace: str, seq: int) -> None:
         """Note that this process has committed up to `seq`."""
         if workspace in self._subscribed:

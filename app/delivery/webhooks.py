@@ -139,6 +139,11 @@ class Webhooks:
         self._dispatcher.missed()
 
     @property
+    def are_subscribed(self) -> bool:
+        """Whether any workspace seems to have active subscriptions."""
+        return self._dispatcher.has_subscribed
+
+    @property
     def posts(self) -> int:
         """The number of posts that run now."""
         return len(self._worker.under_way)

@@ -196,10 +196,18 @@ class Process:
 
     def _listen_as_needed(self) -> None:
         """Listen for other processes' commits while this one has a stream or webhooks to wake."""
-        if self._delivers or self._feed.readers or self._ledger_feed.readers:
-            self._notices.listen(self._heard, self._webhooks.heard_changed, self._missed)
+        if self._delivers or self._has_readers():
+            self._notices.listen(
+                self._heard,
+                self._webhooks.heard_changed,
+                self._missed,
+                is_hurried=lambda: self._has_readers() or self._webhooks.are_subscribed,
+            )
         else:
             self._notices.stop_listening()
+
+    def _has_readers(self) -> bool:
+        return bool(self._feed.readers or self._ledger_feed.readers)
 
     def _heard(self, workspace: str, seq: int) -> None:
         """Tell the services that another process has committed up to `seq`."""

@@ -37,9 +37,15 @@ class OpenSpan:
         self._span = span
         self._token = token
 
-    def end(self, attributes: Attributes, *, failed: bool) -> None:
-        """End the span. It has `failed` if the server is at fault, or the receiver that it called."""
+    def end(self, attributes: Attributes, *, failed: bool, callers: Sequence[SpanContext | None] = ()) -> None:
+        """End the span, and link it to `callers` that came after its begin.
+
+        It has `failed` if the server is at fault, or the receiver that it called.
+        """
         self._span.set_attributes(attributes)
+        for caller in callers:
+            if caller is not None:
+                self._span.add_link(caller)
         if failed:
             self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()

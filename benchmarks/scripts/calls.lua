@@ -1,5 +1,5 @@
 -- Calls with one token: POST with the text of the file BODY if it is set, else GET. The file PATHS has one path per
--- line; each call chooses one at random.
+-- line; each call chooses one at random, and one of the WORKSPACES, which are separated by spaces.
 wrk.headers["authorization"] = "Bearer " .. os.getenv("TOKEN")
 
 if os.getenv("BODY") then
@@ -21,7 +21,13 @@ local requests = {}
 
 function init(arguments)
   for path in io.lines(os.getenv("PATHS")) do
-    requests[#requests + 1] = wrk.format(nil, path)
+    if os.getenv("WORKSPACES") == "" then
+      requests[#requests + 1] = wrk.format(nil, path)
+    end
+    for workspace in os.getenv("WORKSPACES"):gmatch("%S+") do
+      wrk.headers["x-workspace-id"] = workspace
+      requests[#requests + 1] = wrk.format(nil, path)
+    end
   end
   math.randomseed(number + 1)
 end

@@ -1,138 +1,68 @@
 """Appending in one statement: whatever other processes do meanwhile, nothing is stored twice, lost or miscounted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-import psycopg
 import pytest
 from psycopg import OperationalError
 
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.audit.log import Act
-from app.store.events.alone import APPEND, append_call
+from app.store.events.alone import ALONE_AFTER, append_call
 from app.store.events.commits import tip_of
 from app.store.events.erasure import ErasureRequest
 from app.store.events.event_log import EventLog
-from app.store.events.linker import COUNT_TYPES, GET_TIP, Linker
+from app.store.events.linker import GET_TIP, Linker
 from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
 from app.store.install.workspaces import create_workspace
 from app.store.postgres.clock import Clock, utc_now
-from app.store.postgres.database import Database
-from app.store.postgres.pipe import Call, CallResult, PipedConnection
+from app.store.postgres.pipe import Call, PipedConnection
 from schemas.errors import Conflict, NotFound, Unavailable
 from schemas.event import SynapEvent
-from tests.kit.checks import check_log
 from tests.kit.servers import until
-from tests.store.opened import START, Store, draft, opened
+from tests.store.opened import START, Store, draft
+from tests.store.watched import (
+    ID,
+    TERMINATE,
+    WAITING,
+    asked,
+    end,
+    log_of,
+    other,
+    store,
+    tried,
+    watched,
+    way,
+)
 
-Interruption = Callable[[], Awaitable[object]]
-
-ID = "01938c1e-0000-7000-8000-000000000001"
+__all__ = ["end", "other", "store", "way"]
 
 STORED = """
 SELECT (SELECT count(*) FROM event), (SELECT sum(events) FROM event_count), (SELECT sum(events) FROM producer_count),
     (SELECT max(seq) FROM event_tip)
 """
 
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
-TERMINATE = """
-SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
-WHERE application_name = 'synap server' AND datname = current_database()
-"""
+@pytest.mark.parametrize("way", ["in line"], indirect=True)
+def test_a_process_that_finds_what_it_left_soon_needs_one_statement(store: Store, end: int) -> None:
+    events = [store.append(draft(data={"n": n}))[0] for n in range(ALONE_AFTER + 2)]
 
-
-class Watched(Database):
-    """A database that records what its connections send, and can interrupt around the one statement."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.sent: list[str] = []
-        self.before: list[Interruption] = []
-        """Interruptions after a process has linked a group and before it sends it. Each happens once."""
-        self.after: list[Interruption] = []
-        """Interruptions after the group is committed and before the process knows it. Each happens once."""
-        self.pool.connection_class = type("_Watched", (_Watched,), {"database": self})
-
-    def ways(self) -> list[str]:
-        """How each group was appended since the last call."""
-        named = {APPEND: "alone", COUNT_TYPES: "locked"}
-        ways = [named[each] for each in self.sent if each in named]
-        self.sent.clear()
-        return ways
+    assert watched(store).ways() == [*["in line"] * (ALONE_AFTER - 1), *["alone"] * 3]
+    assert log_of(store)[end:] == [str(event.id) for event in events]
 
 
-class _Watched(PipedConnection):
-    database: Watched
-
-    async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
-        is_append = calls[0][0] == APPEND
-        if is_append and self.database.before:
-            await self.database.before.pop()()
-        outcomes = await super().outcomes(calls)
-        self.database.sent += [sql for sql, _ in calls]
-        if is_append and self.database.after:
-            await self.database.after.pop()()
-        return outcomes
-
-
-@pytest.fixture
-def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
-    """An install of the test's own, whose process knows that only it appends to the log `default`."""
-    with opened(database_url, tmp_path, connected=Watched) as store:
-        for _ in range(2):
-            store.append(draft())
-        watched(store).ways()
-        yield store
-
-
-def watched(store: Store) -> Watched:
-    """The store's database."""
-    assert isinstance(store.database, Watched)
-    return store.database
-
-
-@pytest.fixture
-def other(store: Store) -> Iterator[EventLog]:
-    """The log in another process."""
-    database = Database(store.url)
-    store.run(database.open())
-    yield EventLog(database, Keyring(store.keys.path), store.node)
-    store.run(database.close())
-
-
-def _log(store: Store) -> list[str]:
-    """Verify the log and its counters, and return its ids."""
-    return [event["event_id"] for event in check_log(store.url, store.workspace)]
-
-
-def _asked(store: Store, query: str, *arguments: object) -> Any:
-    with psycopg.connect(store.url, autocommit=True) as connection:
-        cursor = connection.execute(query, arguments)
-        return cursor.fetchone() if cursor.description else None
-
-
-def test_a_process_that_finds_what_it_left_needs_one_statement(store: Store) -> None:
-    events = [store.append(draft(data={"n": n}))[0] for n in range(3)]
-
-    assert watched(store).ways() == ["alone"] * 3
-    assert _log(store)[2:] == [str(event.id) for event in events]
-
-
-def test_types_that_are_new_are_counted_under_the_lock(store: Store) -> None:
+def test_types_that_are_new_are_counted_under_the_lock(store: Store, way: str) -> None:
     for _ in range(2):
         store.append(draft("note.changed", producer="github"))
 
-    assert watched(store).ways() == ["locked", "alone"]
-    _log(store)
+    assert watched(store).ways() == ["locked", way]
+    log_of(store)
 
 
 def test_nothing_is_stored_or_counted_if_the_tip_does_not_move(store: Store, other: EventLog) -> None:
@@ -142,13 +72,13 @@ def test_nothing_is_stored_or_counted_if_the_tip_does_not_move(store: Store, oth
     linker = Linker(signer, store.node, "default", tip, {}, START)
     linker.link([draft(), draft()])
     store.run(other.append("default", [draft()]))
-    before = _asked(store, STORED)
+    before = asked(store, STORED)
 
     rows = store.run(store.database.atomic([append_call(linker, [], Clock().around(utc_now()))]))
 
     assert rows == [[]]
-    assert _asked(store, STORED) == before
-    _log(store)
+    assert asked(store, STORED) == before
+    log_of(store)
 
 
 def _changed(key: str) -> str:
@@ -166,15 +96,17 @@ def test_a_tip_that_is_not_the_expected_one_does_not_move(store: Store, change: 
     assert signer is not None
     linker = Linker(signer, store.node, "default", tip, {}, START)
     linker.link([draft()])
-    _asked(store, change)
-    before = _asked(store, STORED)
+    asked(store, change)
+    before = asked(store, STORED)
 
     assert store.run(store.database.atomic([append_call(linker, [], Clock().around(utc_now()))])) == [[]]
 
-    assert _asked(store, STORED) == before
+    assert asked(store, STORED) == before
 
 
-def test_a_process_that_froze_before_it_sent_finds_the_others_there(store: Store, other: EventLog) -> None:
+def test_a_process_that_froze_before_it_sent_finds_the_others_there(
+    store: Store, other: EventLog, way: str, end: int
+) -> None:
     async def others() -> None:
         for _ in range(3):
             await other.append("default", [draft()])
@@ -183,12 +115,14 @@ def test_a_process_that_froze_before_it_sent_finds_the_others_there(store: Store
 
     event = store.append(draft())[0]
 
-    assert event.seq == 5
-    assert watched(store).ways() == ["alone", "locked"]
-    assert len(_log(store)) == 6
+    assert event.seq == end + 3
+    assert watched(store).ways() == tried(way)
+    assert len(log_of(store)) == end + 4
 
 
-def test_a_statement_that_waited_for_the_lock_finds_the_others_there(store: Store, other: EventLog) -> None:
+def test_a_statement_that_waited_for_the_lock_finds_the_others_there(
+    store: Store, other: EventLog, way: str, end: int
+) -> None:
     async def race() -> tuple[list[SynapEvent], list[SynapEvent]]:
         is_locked, may_commit = asyncio.Event(), asyncio.Event()
 
@@ -200,18 +134,18 @@ def test_a_statement_that_waited_for_the_lock_finds_the_others_there(store: Stor
         first = asyncio.create_task(other.append_with("default", prepare))
         await is_locked.wait()
         second = asyncio.create_task(store.log.append("default", [draft()]))
-        await asyncio.to_thread(until, lambda: _asked(store, WAITING))
+        await asyncio.to_thread(until, lambda: asked(store, WAITING))
         may_commit.set()
         return await first, await second
 
     [first], [second] = store.run(race())
 
-    assert (first.seq, second.seq) == (2, 3)
-    assert watched(store).ways() == ["alone", "locked"]
-    _log(store)
+    assert (first.seq, second.seq) == (end, end + 1)
+    assert watched(store).ways() == tried(way)
+    log_of(store)
 
 
-def test_processes_that_race_make_one_log(store: Store, other: EventLog) -> None:
+def test_processes_that_race_make_one_log(store: Store, other: EventLog, end: int) -> None:
     async def write(log: EventLog) -> list[SynapEvent]:
         return [event for _ in range(60) for event in await log.append("default", [draft()])]
 
@@ -222,11 +156,11 @@ def test_processes_that_race_make_one_log(store: Store, other: EventLog) -> None
 
     events = store.run(race())
 
-    assert sorted(str(event.id) for event in events) == sorted(_log(store)[2:])
-    assert sorted(event.seq for event in events) == list(range(2, 242))
+    assert sorted(str(event.id) for event in events) == sorted(log_of(store)[end:])
+    assert sorted(event.seq for event in events) == list(range(end, end + 240))
 
 
-def test_an_id_that_is_sent_twice_in_one_instant_is_stored_once(store: Store, other: EventLog) -> None:
+def test_an_id_that_is_sent_twice_in_one_instant_is_stored_once(store: Store, other: EventLog, end: int) -> None:
     async def twice(one: Draft) -> tuple[list[SynapEvent], list[SynapEvent]]:
         return await asyncio.gather(store.log.append("default", [one]), other.append("default", [one]))
 
@@ -235,7 +169,7 @@ def test_an_id_that_is_sent_twice_in_one_instant_is_stored_once(store: Store, ot
 
     for [first], [second] in answers:
         assert first == second
-    assert _log(store)[2:] == [str(one.id) for one in drafts]
+    assert log_of(store)[end:] == [str(one.id) for one in drafts]
 
 
 def test_an_id_that_another_process_stored_meanwhile_is_found(store: Store, other: EventLog) -> None:
@@ -249,11 +183,11 @@ def test_an_id_that_another_process_stored_meanwhile_is_found(store: Store, othe
     watched(store).before.append(by_other)
 
     assert store.append(sent) == stored
-    assert _log(store).count(ID) == 1
+    assert log_of(store).count(ID) == 1
 
 
 @pytest.mark.parametrize("data", [{}, {"other": 1}], ids=["equal", "other"])
-def test_an_id_that_this_process_stored_is_found(store: Store, data: object) -> None:
+def test_an_id_that_this_process_stored_is_found(store: Store, data: object, way: str, end: int) -> None:
     [first] = store.append(draft(id=ID))
     watched(store).ways()
 
@@ -261,11 +195,11 @@ def test_an_id_that_this_process_stored_is_found(store: Store, data: object) -> 
 
     assert [type(answer) for answer in answers] == [list, Conflict if data else list, list]
     assert answers[1] == [first] if not data else answers[1].hash == first.hash
-    assert watched(store).ways() == ["alone", "locked"]
-    assert len(_log(store)) == 5
+    assert watched(store).ways() == [way, "locked"]
+    assert len(log_of(store)) == end + 3
 
 
-def test_events_that_are_sent_again_are_not_linked_in_vain(store: Store) -> None:
+def test_events_that_are_sent_again_are_not_linked_in_vain(store: Store, way: str) -> None:
     sent = [draft(id=uuid4()) for _ in range(4)]
     first = [store.append(one) for one in sent]
     watched(store).sent.clear()
@@ -273,11 +207,11 @@ def test_events_that_are_sent_again_are_not_linked_in_vain(store: Store) -> None
     again = [store.append(one) for one in sent]
 
     assert again == first
-    assert watched(store).sent.count(APPEND) == 1
-    _log(store)
+    assert watched(store).ways().count(way) == 1
+    log_of(store)
 
 
-def test_a_new_id_that_is_taken_all_the_same_is_found(store: Store) -> None:
+def test_a_new_id_that_is_taken_all_the_same_is_found(store: Store, end: int) -> None:
     [first] = store.append(draft())
     by_chance = msgspec.structs.replace(draft(), id=first.id)
     other = msgspec.structs.replace(draft(data={"n": 1}), id=first.id)
@@ -286,11 +220,13 @@ def test_a_new_id_that_is_taken_all_the_same_is_found(store: Store) -> None:
 
     assert [type(answer) for answer in answers] == [list, list, Conflict]
     assert answers[0] == [first]
-    assert len(_log(store)) == 4
+    assert len(log_of(store)) == end + 2
 
 
 @pytest.mark.parametrize("sent", [{}, {"id": ID}], ids=["our id", "a caller's id"])
-def test_a_connection_that_is_lost_at_the_commit_is_settled(store: Store, sent: dict[str, Any]) -> None:
+def test_a_connection_that_is_lost_at_the_commit_is_settled(
+    store: Store, sent: dict[str, Any], way: str, end: int
+) -> None:
     async def lose() -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
@@ -298,21 +234,21 @@ def test_a_connection_that_is_lost_at_the_commit_is_settled(store: Store, sent: 
 
     [event] = store.append(draft(**sent))
 
-    assert event.seq == 2
-    assert watched(store).ways() == ["alone"]
-    assert _log(store)[2:] == [str(event.id)]
+    assert event.seq == end
+    assert watched(store).ways() == [way]
+    assert log_of(store)[end:] == [str(event.id)]
 
 
-def test_connections_that_ended_in_between_are_replaced(store: Store) -> None:
+def test_connections_that_ended_in_between_are_replaced(store: Store, end: int) -> None:
     for _ in range(3):
-        _asked(store, TERMINATE)
+        asked(store, TERMINATE)
 
         store.append(draft())
 
-    assert len(_log(store)) == 5
+    assert len(log_of(store)) == end + 3
 
 
-def test_a_key_that_was_rotated_in_between_signs(store: Store) -> None:
+def test_a_key_that_was_rotated_in_between_signs(store: Store, end: int) -> None:
     async def rotate() -> None:
         with connect(store.url) as connection:
             rotate_key(connection, Keyring(store.keys.path))
@@ -321,11 +257,11 @@ def test_a_key_that_was_rotated_in_between_signs(store: Store) -> None:
 
     event = store.append(draft())[0]
 
-    assert event.seq == 3
-    assert _log(store)[3:] == [str(event.id)]
+    assert event.seq == end + 1
+    assert log_of(store)[end + 1 :] == [str(event.id)]
 
 
-def test_an_erasure_in_between_leaves_every_count_right(store: Store) -> None:
+def test_an_erasure_in_between_leaves_every_count_right(store: Store, end: int) -> None:
     [erased] = store.append(draft(id=ID, metadata={"custom": {}}, producer="p"))
 
     async def erase() -> None:
@@ -336,13 +272,13 @@ def test_an_erasure_in_between_leaves_every_count_right(store: Store) -> None:
 
     events = [store.append(draft())[0] for _ in range(3)]
 
-    assert [event.seq for event in events] == [4, 5, 6]
+    assert [event.seq for event in events] == [end + 2, end + 3, end + 4]
     [tombstone] = store.append(draft(id=ID, data={"whatever": 1}))
     assert tombstone.erased
-    assert len(_log(store)) == 7
+    assert len(log_of(store)) == end + 5
 
 
-def test_an_event_of_the_servers_own_in_between_has_its_place(store: Store) -> None:
+def test_an_event_of_the_servers_own_in_between_has_its_place(store: Store, end: int) -> None:
     async def prepare(_: PipedConnection, _at: datetime) -> tuple[list[Draft], list[Call]]:
         return [draft()], []
 
@@ -351,8 +287,8 @@ def test_an_event_of_the_servers_own_in_between_has_its_place(store: Store) -> N
 
     watched(store).before.append(disable)
 
-    assert store.append(draft())[0].seq == 3
-    assert len(_log(store)) == 4
+    assert store.append(draft())[0].seq == end + 1
+    assert len(log_of(store)) == end + 2
 
 
 def test_a_workspace_that_was_deleted_in_between_is_not_found(store: Store) -> None:
@@ -367,22 +303,22 @@ def test_a_workspace_that_was_deleted_in_between_is_not_found(store: Store) -> N
         store.append(draft())
 
 
-def test_a_log_that_was_stopped_in_between_takes_nothing(store: Store) -> None:
+def test_a_log_that_was_stopped_in_between_takes_nothing(store: Store, end: int) -> None:
     async def stop() -> None:
-        _asked(store, _changed("lost_size = 9"))
+        asked(store, _changed("lost_size = 9"))
 
     watched(store).before.append(stop)
 
     with pytest.raises(Unavailable, match="has lost or changed events"):
         store.append(draft())
-    assert len(_log(store)) == 2
+    assert len(log_of(store)) == end
 
 
-def test_a_database_that_rejects_such_a_statement_is_served_under_the_lock(store: Store) -> None:
-    _asked(store, "CREATE RULE refusing AS ON UPDATE TO event_tip DO ALSO NOTIFY moved")
+def test_a_database_that_rejects_such_a_statement_is_served_under_the_lock(store: Store, way: str, end: int) -> None:
+    asked(store, "CREATE RULE refusing AS ON UPDATE TO event_tip DO ALSO NOTIFY moved")
 
     for _ in range(3):
         store.append(draft())
 
-    assert watched(store).ways() == ["alone", *["locked"] * 3]
-    assert len(_log(store)) == 5
+    assert watched(store).ways() == [way, *["locked"] * 3]
+    assert len(log_of(store)) == end + 3

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from websockets.sync.client import connect
 
-from app.store.postgres.notices import CHANNEL, LISTENER, UNHEARD_SECONDS, Notices
+from app.store.postgres.notices import CHANNEL, LISTENER, PATIENT_LISTENER, UNHEARD_SECONDS, Notices
 from benchmarks.process import free_port
 from tests.kit.servers import cloned, serving, until
 
@@ -83,24 +83,52 @@ def test_a_process_receives_notices_while_it_listens(url: str) -> None:
     asyncio.run(run())
 
 
-def _listeners(url: str) -> int:
+def _listeners(url: str, name: str = LISTENER) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
-            [LISTENER],
+            [name],
         ).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def test_the_ledgers_process_listens_while_it_has_a_reader(database_url: str, tmp_path: Path) -> None:
+def test_news_is_gathered_while_others_listen_only_for_the_first_webhook(url: str) -> None:
+    waits: list[bool] = []
+
+    async def run() -> tuple[float, float]:
+        async with _telling(url) as teller, _telling(url) as other:
+            other.listen(lambda _workspace, _seq: None, lambda _: None, lambda: None, is_hurried=lambda: bool(waits))
+            await asyncio.to_thread(until, lambda: _listeners(url, PATIENT_LISTENER) == 1)
+            patient = await _seconds_of_rounds(url, teller)
+            waits.append(True)
+            await asyncio.to_thread(until, lambda: _listeners(url) == 1)
+            return patient, await _seconds_of_rounds(url, teller)
+
+    patient, hurried = asyncio.run(run())
+
+    assert patient > (ROUNDS - 2) / 2 * UNHEARD_SECONDS
+    assert hurried < patient
+
+
+def test_processes_listen_in_a_hurry_while_they_have_a_reader(database_url: str, tmp_path: Path) -> None:
     port = free_port()
     with serving(tmp_path, database_url=database_url, ledger_port=port) as server:
-        until(lambda: _listeners(database_url) == 1)
+        until(lambda: _listeners(database_url, PATIENT_LISTENER) == 1)
         for place in range(2):
             stream = f"ws://127.0.0.1:{port}/v1/stream"
             with connect(stream, additional_headers=server.headers, proxy=None) as reader:
-                until(lambda: _listeners(database_url) == 2)
+                until(lambda: _listeners(database_url) == 1)
                 logged = server.mutate("events.log", {"type": "note.created", "data": {"place": place}})
                 assert logged.json()["result"]["data"]["id"] in str(reader.recv(timeout=60))
-            until(lambda: _listeners(database_url) == 1)
+            until(lambda: _listeners(database_url) == 0)
+
+
+def test_processes_listen_in_a_hurry_while_there_is_a_webhook(database_url: str, tmp_path: Path) -> None:
+    with serving(tmp_path, database_url=database_url, workers=2) as server:
+        until(lambda: _listeners(database_url, PATIENT_LISTENER) == 2)
+
+        wanted = {"eventTypes": ["note.*"], "webhookUrl": "https://93.184.216.34/hook"}
+        assert server.mutate("subscriptions.create", wanted).status_code == 200
+
+        until(lambda: _listeners(database_url) == 2)

@@ -19,7 +19,7 @@ import msgspec
 from app.cli.first_bytes import GZIP, ByteReader, NotReadableError, unpacked
 from app.cli.importing.drafting import Drafted, LinePiece
 from app.cli.importing.json_values import SplitError, Splitter, splitter
-from app.store.events.event_log import MAX_GROUP_EVENTS
+from app.store.events.groups import MAX_GROUP_EVENTS
 
 PIECE_BYTES = 2**22
 """The size of a transaction's lines, unless it reaches `MAX_GROUP_EVENTS` first, or no more lines come for now."""

@@ -1,11 +1,11 @@
 """Appending in one statement, if only this process appends to a log.
 
-If a process finds a tip as it left it, it assumes that no other process appends to that log. It links the next group
-behind that tip without a lock, and sends one statement, which is the whole transaction. The statement moves the tip
-only if the tip still has the expected hash and key, no id that a caller sent is taken, and the clocks agree. If the tip
-does not move, nothing is stored or counted. So other processes may append, rotate the key, erase, stop or delete the
-log at any moment: then the group is appended under the lock (`commits.py`), which reads the current state. A process
-that freezes holds no lock meanwhile.
+If a process finds a tip several times as it left it, it assumes that no other process appends to that log. It links the
+next group behind that tip without a lock, and sends one statement, which is the whole transaction. The statement moves
+the tip only if the tip still has the expected hash and key, no id that a caller sent is taken, and the clocks agree. If
+the tip does not move, nothing is stored or counted. So other processes may append, rotate the key, erase, stop or
+delete the log at any moment: then the group is appended under the lock (`commits.py`), which reads the current state. A
+process that freezes holds no lock meanwhile.
 """
 
 from collections.abc import Iterable
@@ -40,33 +40,46 @@ def append_call(linker: Linker, ids: Iterable[UUID], around: dict[str, object]) 
     return APPEND, linker.whole() | {"expected": linker.behind.hash, "ids": uuid_array(ids)} | around
 
 
+ALONE_AFTER = 8
+"""The number of groups in a row that must find the tip as this process left it. While others append too, a process that
+links without the lock often links in vain."""
+
+
 class Ends:
-    """The tips that this process left, and the logs to which only this process seems to append."""
+    """The tips that this process left, and the logs to which one statement can append."""
 
     def __init__(self) -> None:
         self._left: dict[str, Tip] = {}
-        self._own: set[str] = set()
+        self._in_a_row: dict[str, int] = {}
+        """How many groups this process appended to a log since it last found another process's events there."""
+        self._repeated: set[str] = set()
+        """The logs to which callers send events again."""
         self._is_supported = True
 
     def own(self, workspace: str) -> Tip | None:
         """The tip of a log to which only this process seems to append; None if others do."""
-        return self._left[workspace] if workspace in self._own else None
+        is_own = self.suffices(workspace) and self._in_a_row.get(workspace, 0) >= ALONE_AFTER
+        return self._left[workspace] if is_own else None
+
+    def suffices(self, workspace: str) -> bool:
+        """Whether one statement can store a group. It cannot if callers send events again."""
+        return self._is_supported and workspace not in self._repeated
 
     def left(self, workspace: str, tip: Tip, *, found: Tip, ids_are_new: bool = True) -> None:
         """Record that this process moved the tip of a log from `found` to `tip`.
 
-        Only this process appends if it found the tip that it had left. Without `ids_are_new`, callers send events
-        again, and may send more of them: linking them without the lock would be in vain.
+        Without `ids_are_new`, callers send events again, and may send more of them: one statement would be in vain.
         """
-        is_own = self._is_supported and ids_are_new and self._left.get(workspace) == found
+        self._in_a_row[workspace] = self._in_a_row.get(workspace, 0) + 1 if self._left.get(workspace) == found else 0
         self._left[workspace] = tip
-        (self._own.add if is_own else self._own.discard)(workspace)
+        (self._repeated.discard if ids_are_new else self._repeated.add)(workspace)
 
-    def lost(self, workspace: str) -> None:
-        """Record that the tip of a log may have changed."""
-        self._own.discard(workspace)
+    def lost(self, workspace: str, *, ids_are_new: bool = True) -> None:
+        """Record that the tip of a log may have changed; without `ids_are_new`, that instead an id may be taken."""
+        self._in_a_row[workspace] = 0
+        if not ids_are_new:
+            self._repeated.add(workspace)
 
     def give_up(self) -> None:
         """Record that the database rejects such a statement, as a distributed database may."""
         self._is_supported = False
-        self._own.clear()

@@ -1,13 +1,15 @@
-"""The transaction that appends a group: one statement if only this process appends to the log, else under the lock.
+"""The transaction that appends a group, in one of three ways.
 
-Under the lock it takes two round trips: lock the tip, read it and find the ids; then store, move the tip and commit.
-That way handles every case. The one statement (`alone.py`) handles the simple case; if it does nothing, the group is
-appended under the lock.
+Alone: one statement is the whole transaction (`alone.py`). In line: the same statement behind a lock on the tip, in two
+round trips; all calls that gather before the first one ends join the group. Complete: under the lock too, read the tip
+and find the ids; then store, move the tip and commit. That way handles every case. If one of the other two ways does
+nothing, the group is appended in the complete way.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from psycopg import Error
@@ -17,6 +19,7 @@ from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
 from app.store.events.alone import Ends, append_call
+from app.store.events.groups import Group
 from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE, former_ids, with_ids
 from app.store.events.intents import HAS_INTENTS
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, Linker, Tip
@@ -58,20 +61,25 @@ class Commits:
         self._counted: set[tuple[str, str, str]] = set()
 
     async def commit(
-        self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]], *, finds_all: bool
+        self, connection: PipedConnection, workspace: str, group: Group, *, finds_all: bool
     ) -> tuple[Linker, GroupAnswers]:
         """Append each caller's drafts in one transaction. Returns the linker, and the result for each caller.
 
-        With `finds_all` it looks up every id, also one that the server has just made, because this is a retry. Raises
-        NotFound, Unavailable, OutcomeUnknownError, and psycopg's errors if nothing was stored.
+        More calls may join the group while it waits for the lock. With `finds_all` it looks up every id, also one that
+        the server has just made, because this is a retry. Raises NotFound, Unavailable, OutcomeUnknownError, and
+        psycopg's errors if nothing was stored.
         """
         try:
-            done = None if finds_all else await self._alone(connection, workspace, calls)
-            return done or await self._locked(connection, workspace, calls, finds_all=finds_all)
+            done = None
+            if not finds_all and self._is_plain(workspace, group):
+                done = await self._alone(connection, workspace, group) or await self._in_line(
+                    connection, workspace, group
+                )
+            return done or await self._locked(connection, workspace, group.calls, finds_all=finds_all)
         except UniqueViolation:
             if finds_all:
                 raise
-            return await self._locked(connection, workspace, calls, finds_all=True)
+            return await self._locked(connection, workspace, group.calls, finds_all=True)
 
     def linker(
         self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row], *, takes_intents: bool = True
@@ -85,41 +93,69 @@ class Commits:
         return Linker(signer, self._node, workspace, tip, stored, now, takes_intents=takes_intents)
 
     async def _alone(
-        self, connection: PipedConnection, workspace: str, calls: Sequence[Sequence[Draft]]
+        self, connection: PipedConnection, workspace: str, group: Group
     ) -> tuple[Linker, GroupAnswers] | None:
         """Append by one statement behind the tip that this process left. Returns None if nothing was stored."""
         tip = self._ends.own(workspace)
-        if tip is None or not self._is_plain(workspace, calls) or (signer := self._signer(tip)) is None:
+        if tip is None or (signer := self._signer(tip)) is None:
             return None
-        now = self._clock.now()
-        linker = Linker(signer, self._node, workspace, tip, {}, now)
-        answers = [linker.link(drafts) for drafts in calls]
-        call = append_call(linker, _ids(calls, with_new=False), self._clock.around(now)) if linker.rows else None
-        if call is not None and await self._moves(connection, workspace, call):
-            self._ends.left(workspace, linker.tip, found=tip)
+        linker = Linker(signer, self._node, workspace, tip, {}, self._clock.now())
+        answers = [linker.link(drafts) for drafts in group.calls]
+        if linker.rows and await self._moves(connection, linker, group.calls):
             return linker, answers
-        self._ends.lost(workspace)
+        self._ends.lost(workspace, ids_are_new=not _ids(group.calls, with_new=False))
         return None
 
-    async def _moves(self, connection: PipedConnection, workspace: str, call: Call) -> bool:
-        """Run the statement. Returns whether it moved the tip, and so stored everything."""
+    async def _in_line(
+        self, connection: PipedConnection, workspace: str, group: Group
+    ) -> tuple[Linker, GroupAnswers] | None:
+        """Append by the same statement under the lock, with all calls that gather until this process has the lock.
+
+        Returns None if nothing was stored.
+        """
+        if not self._ends.suffices(workspace):
+            return None
+        key = {"workspace": workspace}
+        _, _, tips = await connection.trip([BEGIN, (LOCK_TIP, key), (GET_TIP, key)])
         try:
-            [moved] = await connection.trip([call])
+            linker = self.linker(workspace, tips, {})
+            group.join(partial(self._are_plain, workspace), most=THREAD_FROM - 1)
+            answers = [linker.link(drafts) for drafts in group.calls]
+            if linker.rows and await self._moves(connection, linker, group.calls, COMMIT):
+                return linker, answers
+        except BaseException:
+            await roll_back(connection)
+            raise
+        await roll_back(connection)
+        return None
+
+    async def _moves(
+        self, connection: PipedConnection, linker: Linker, calls: Sequence[Sequence[Draft]], *after: Call
+    ) -> bool:
+        """Run the statement. Returns whether it moved the tip, and so stored everything."""
+        call = append_call(linker, _ids(calls, with_new=False), self._clock.around(linker.now))
+        try:
+            moved, *_ = await connection.trip([call, *after])
         except FeatureNotSupported:
             self._ends.give_up()
             return False
         except Error as error:
-            self._ends.lost(workspace)
+            self._ends.lost(linker.workspace)
             if is_broken(error):
                 raise OutcomeUnknownError from error
             raise
+        if moved:
+            self._ends.left(linker.workspace, linker.tip, found=linker.behind)
         return bool(moved)
 
-    def _is_plain(self, workspace: str, calls: Sequence[Sequence[Draft]]) -> bool:
-        """Whether the one statement suffices: few drafts, one possible id each, kinds that were counted, no intent."""
-        return sum(map(len, calls)) < THREAD_FROM and all(
+    def _is_plain(self, workspace: str, group: Group) -> bool:
+        """Whether the one statement suffices for a group: it is small, and its drafts are plain."""
+        return group.events < THREAD_FROM and all(self._are_plain(workspace, drafts) for drafts in group.calls)
+
+    def _are_plain(self, workspace: str, drafts: Sequence[Draft]) -> bool:
+        """Whether the drafts have one possible id each, their kinds were counted, and none is an intent."""
+        return all(
             draft.former_id is None and draft.asked is None and _kind(workspace, draft) in self._counted
-            for drafts in calls
             for draft in drafts
         )
 

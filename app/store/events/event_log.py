@@ -15,13 +15,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from msgspec import Struct
-from opentelemetry.trace import SpanContext
-
 from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.events.commits import Commits, GroupAnswers, OutcomeUnknownError, roll_back, tip_of
+from app.store.events.groups import Group, Submission
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored, unmet
 from app.store.postgres.clock import MAX_SKEW_SECONDS, Clock, utc_now
 from app.store.postgres.database import BEGIN, COMMIT, LOST, Database, is_broken, unavailable
@@ -32,26 +30,11 @@ from app.telemetry.tracing import Attributes, OpenSpan
 from schemas.errors import Conflict, InvalidInput, NotFound, ProcedureError, Unavailable
 from schemas.event import SynapEvent
 
-MAX_GROUP_EVENTS = 1000
-"""The maximum of events in one transaction: enough to amortise the commit, few enough to hold the lock only for
-milliseconds."""
-
-MAX_GROUP_BYTES = 8 * 2**20
 MAX_QUEUED_EVENTS = 20_000
 MAX_QUEUED_BYTES = 64 * 2**20
 
 SETTLE_SECONDS = 2.5
 """How long the server tries to find out an unknown outcome before it reports it to the callers."""
-
-
-class _Submission(Struct, frozen=True, eq=False):
-    """What one caller wants to append, all or nothing, and the future that it awaits."""
-
-    drafts: Sequence[Draft]
-    size: int
-    done: asyncio.Future[list[SynapEvent]]
-    span: SpanContext | None
-    """The span of the call, if tracing is on."""
 
 
 class EventLog:
@@ -74,7 +57,7 @@ class EventLog:
         self._commits = Commits(keys, node, Clock(now, max_skew_seconds))
         self._committed = committed
         self._now = now
-        self._waiting: dict[str, deque[_Submission]] = {}
+        self._waiting: dict[str, deque[Submission]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._queued_events = 0
         self._queued_bytes = 0
@@ -94,7 +77,7 @@ class EventLog:
         size = sum(draft.size for draft in drafts)
         if self._queued_events + len(drafts) > MAX_QUEUED_EVENTS or self._queued_bytes + size > MAX_QUEUED_BYTES:
             raise Unavailable("Too many events wait to be stored; nothing was stored, retry")
-        submission = _Submission(drafts, size, asyncio.get_running_loop().create_future(), tracing.current())
+        submission = Submission(drafts, size, asyncio.get_running_loop().create_future(), tracing.current())
         self._queued_events += len(drafts)
         self._queued_bytes += size
         waiting = self._waiting.get(workspace)
@@ -162,18 +145,23 @@ class EventLog:
         while self._lanes:
             await asyncio.wait(self._lanes)
 
-    async def _run(self, workspace: str, waiting: deque[_Submission]) -> None:
+    async def _run(self, workspace: str, waiting: deque[Submission]) -> None:
         """Commit the submissions that wait for one workspace, group by group, until none waits."""
         while waiting:
-            group = _take(waiting)
+            group = Group(waiting)
             answers: Sequence[list[SynapEvent] | Exception]
+            begun = len(group.submissions)
             span = _span(workspace, group) if tracing.is_on() else None
             try:
                 answers = await self._settle(workspace, group)
             except Exception as error:  # noqa: BLE001 - the lane survives, and each caller gets the error as its own
-                answers = [error] * len(group)
+                answers = [error] * len(group.submissions)
             if span is not None:
-                span.end({}, failed=not isinstance(answers[0], list | Conflict | InvalidInput | NotFound))
+                span.end(
+                    {"synap.events": group.events},
+                    failed=not isinstance(answers[0], list | Conflict | InvalidInput | NotFound),
+                    callers=[each.span for each in group.submissions[begun:]],
+                )
             if isinstance(answers[0], Unavailable) and waiting:
                 # Callers that arrived meanwhile have waited as long, so they fail now too, not one group after the
                 # other.
@@ -181,21 +169,23 @@ class EventLog:
                 if refused.ids:  # the ids of the first caller, whose outcome is unknown; the others were not tried
                     refused = Unavailable("The database is unavailable; nothing was stored, retry")
                 answers = [*answers, *[refused] * len(waiting)]
-                group += waiting
-                waiting.clear()
-            for submission, answer in zip(group, answers, strict=True):
-                self._queued_events -= len(submission.drafts)
-                self._queued_bytes -= submission.size
-                if submission.done.cancelled():
-                    continue
-                if isinstance(answer, Exception):
-                    submission.done.set_exception(answer)
-                else:
-                    submission.done.set_result(answer)
+                group.join_rest()
+            self._answer(group, answers)
         # There was no await since the queue was empty, so nothing can have been put into it.
         del self._waiting[workspace]
 
-    async def _settle(self, workspace: str, group: list[_Submission]) -> GroupAnswers:
+    def _answer(self, group: Group, answers: Sequence[list[SynapEvent] | Exception]) -> None:
+        for submission, answer in zip(group.submissions, answers, strict=True):
+            self._queued_events -= len(submission.drafts)
+            self._queued_bytes -= submission.size
+            if submission.done.cancelled():
+                continue
+            if isinstance(answer, Exception):
+                submission.done.set_exception(answer)
+            else:
+                submission.done.set_result(answer)
+
+    async def _settle(self, workspace: str, group: Group) -> GroupAnswers:
         """Commit `group`.
 
         If the connection was lost, commit it again, which is safe because appends are idempotent by id.
@@ -212,18 +202,17 @@ class EventLog:
                 if not unknown and (retried or not is_broken(error) or isinstance(error, NoAnswerError)):
                     raise unavailable(error) from error
             if loop.time() > deadline:
-                return [_outcome_unknown(submission) for submission in group]
+                return [_outcome_unknown(submission) for submission in group.submissions]
             if retried:
                 await asyncio.sleep(0.2)
             retried = True
             await self._database.discard_broken()
 
-    async def _commit(self, workspace: str, group: list[_Submission], *, finds_all: bool) -> GroupAnswers:
+    async def _commit(self, workspace: str, group: Group, *, finds_all: bool) -> GroupAnswers:
         """Commit `group` in one transaction. Raises what `Commits.commit` raises."""
         started = time.perf_counter()
-        calls = [submission.drafts for submission in group]
         async with self._database.pool.connection() as connection:
-            linker, answers = await self._commits.commit(connection, workspace, calls, finds_all=finds_all)
+            linker, answers = await self._commits.commit(connection, workspace, group, finds_all=finds_all)
         if linker.rows:
             GROUP_SECONDS.observe(time.perf_counter() - started)
             GROUP_EVENTS.observe(len(linker.rows))
@@ -232,32 +221,16 @@ class EventLog:
         return answers
 
 
-def _span(workspace: str, group: list[_Submission]) -> OpenSpan | None:
+def _span(workspace: str, group: Group) -> OpenSpan | None:
     """The span of a group commit: a child of the first caller's span, with links to all callers' spans."""
-    attributes: Attributes = {
-        "synap.workspace": workspace,
-        "synap.events": sum(len(each.drafts) for each in group),
-    }
-    return tracing.begin("commit", "internal", attributes, callers=[each.span for each in group])
+    attributes: Attributes = {"synap.workspace": workspace}
+    return tracing.begin("commit", "internal", attributes, callers=[each.span for each in group.submissions])
 
 
-def _outcome_unknown(submission: _Submission) -> Unavailable:
+def _outcome_unknown(submission: Submission) -> Unavailable:
     return Unavailable(
         "The connection to the database was lost during the commit, so it is unknown whether the events are stored. "
         "Retry with the ids in `data.ids`: each event is stored at most once",
         retry_after_seconds=5,
         ids=[str(draft.id) for draft in submission.drafts],
     )
-
-
-def _take(waiting: deque[_Submission]) -> list[_Submission]:
-    """Take the next group: at least one submission, up to a number of events and bytes."""
-    group = [waiting.popleft()]
-    events, size = len(group[0].drafts), group[0].size
-    while waiting:
-        events += len(waiting[0].drafts)
-        size += waiting[0].size
-        if events > MAX_GROUP_EVENTS or size > MAX_GROUP_BYTES:
-            break
-        group.append(waiting.popleft())
-    return group

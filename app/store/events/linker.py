@@ -167,7 +167,7 @@ class Linker:
         self.behind = tip
         self.tip = tip
         self._stored = stored
-        self._now = now
+        self.now = now
         self._takes_intents = takes_intents
         self._intents: list[IntentRow] = []
         self._new: dict[UUID, tuple[Draft, SynapEvent]] = {}
@@ -178,7 +178,7 @@ class Linker:
     @property
     def at(self) -> datetime:
         """The time that the next event gets."""
-        return next_place(self.tip, self._now)[1]
+        return next_place(self.tip, self.now)[1]
 
     def link(self, drafts: Sequence[Draft]) -> list[SynapEvent] | ProcedureError:
         """Link one caller's drafts. Returns their events in their order, or the reason why none of them is appended."""
@@ -283,7 +283,7 @@ class Linker:
         if new := self._new.get(draft.id):
             return new[1]
         tip, body = self.tip, draft.body
-        seq, recorded_at = next_place(tip, self._now)
+        seq, recorded_at = next_place(tip, self.now)
         timestamp = instant(recorded_at)
         header = header_bytes(
             node=self._node,

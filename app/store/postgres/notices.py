@@ -1,7 +1,8 @@
 """Notices between processes about commits and changed subscriptions, by PostgreSQL's NOTIFY and LISTEN.
 
 A notice may be lost, so code that must not miss a commit also looks at the log itself now and then. A process listens
-only while something in it waits for notices. While no other process listens, it gathers its own notices for longer.
+only while something in it waits for notices. While no other process listens in a hurry, it gathers its own notices for
+longer.
 """
 
 import asyncio
@@ -27,23 +28,31 @@ TELLER = "synap teller"
 """What PostgreSQL calls the connection by which a process tells of its commits. Each server process has one."""
 
 LISTENER = "synap listener"
-"""The application name of the connection that listens."""
+"""The application name of the connection of a process that listens in a hurry: a stream or a webhook waits for
+notices."""
+
+PATIENT_LISTENER = "synap patient listener"
+"""The application name of the connection of a process that listens only for changed subscriptions."""
 
 HAS_LISTENERS = f"""
 SELECT EXISTS (
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = '{LISTENER}' AND pid <> %(own)s::int)
 """
-"""Whether another process listens. Older servers also use this name for the connection that sends."""
+"""Whether another process listens in a hurry. Older servers also use this name for the connection that sends."""
+
+RENAME = "SELECT set_config('application_name', %s, false)"
+"""Changes the application name of a connection."""
 
 COALESCE_SECONDS = 0.005
 """The pause between two messages of one process. The commits of the pause share the next message."""
 
 UNHEARD_SECONDS = 0.1
-"""The pause between two messages while no other process listens."""
+"""The pause between two messages while no other process listens in a hurry."""
 
 COUNT_SECONDS = 1.0
-"""The time between two checks whether another process listens. So a new listener may get its first notices late."""
+"""The time between two checks whether another process listens in a hurry, and whether this one does. So a new listener
+may get its first notices late."""
 
 RETRY_SECONDS = 1.0
 
@@ -71,15 +80,21 @@ class Notices:
         self._telling = asyncio.create_task(self._tell())
 
     def listen(
-        self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
+        self,
+        heard: Callable[[str, int], None],
+        changed: Callable[[str], None],
+        missed: Callable[[], None],
+        *,
+        is_hurried: Callable[[], bool] = lambda: True,
     ) -> None:
         """Begin to listen, unless this process listens already.
 
         `heard` is called with a workspace and the seq that its log has reached, `changed` with a workspace whose
         subscriptions were changed. `missed` is called after each connect, because notices may have been missed before.
+        While it is not `is_hurried`, other processes gather their notices for longer.
         """
         if self._listening is None:
-            self._listening = asyncio.create_task(self._listen(heard, changed, missed))
+            self._listening = asyncio.create_task(self._listen(heard, changed, missed, is_hurried))
 
     def stop_listening(self) -> None:
         """Stop listening. Call it when nothing in this process waits for notices any more."""
@@ -106,20 +121,28 @@ class Notices:
         self._wake.set()
 
     async def _listen(
-        self, heard: Callable[[str, int], None], changed: Callable[[str], None], missed: Callable[[], None]
+        self,
+        heard: Callable[[str, int], None],
+        changed: Callable[[str], None],
+        missed: Callable[[], None],
+        is_hurried: Callable[[], bool],
     ) -> None:
         while True:
             with suppress(Error, OSError):
-                async with await self._connect(LISTENER) as connection:
+                name = _listener(is_hurried)
+                async with await self._connect(name) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self._own_pid = connection.info.backend_pid
                     missed()
-                    async for notice in connection.notifies():
-                        workspace, _, said = notice.payload.partition(" ")
-                        if said.isdigit():
-                            heard(workspace, int(said))
-                        elif said == CHANGED:
-                            changed(workspace)
+                    while True:
+                        async for notice in connection.notifies(timeout=COUNT_SECONDS):
+                            workspace, _, said = notice.payload.partition(" ")
+                            if said.isdigit():
+                                heard(workspace, int(said))
+                            elif said == CHANGED:
+                                changed(workspace)
+                        if name != (name := _listener(is_hurried)):
+                            await connection.execute(RENAME, (name,))
             logger.warning("listening for commits of other processes was interrupted")
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -153,3 +176,7 @@ class Notices:
 
     async def _connect(self, name: str) -> PipedConnection:
         return await PipedConnection.connect(self._url, autocommit=True, connect_timeout=3, application_name=name)
+
+
+def _listener(is_hurried: Callable[[], bool]) -> str:
+    return LISTENER if is_hurried() else PATIENT_LISTENER
