@@ -29,6 +29,11 @@ class Cluster:
         with self.connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
+    def drop_database(self, name: str) -> None:
+        """Drop a database that nobody uses."""
+        with self.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
     def url(self, database: str) -> str:
         """The libpq URL of a database."""
         return self._url.replace("/postgres?", f"/{database}?", 1)

@@ -10,18 +10,45 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 
 import msgspec
+from msgspec import Struct
 
 from benchmarks import database, machine
 from benchmarks.contestants import EVENT
 from benchmarks.database import Cluster
 from benchmarks.errors import BenchmarkError, Missing
+from benchmarks.usage import processor_seconds
 
 COPY_OUT = "COPY (SELECT * FROM event WHERE workspace_id = 'default' ORDER BY seq) TO STDOUT"
+
+
+SAYS = {
+    "synap import": "",
+    "again": "all of which are there already",
+    "COPY": "into the same columns and indexes",
+    "bare COPY": "into the same columns without an index",
+}
+"""What is measured."""
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """Seconds, and seconds of processor time: of the programs that were run, and of the database."""
+
+    seconds: float
+    program_seconds: float
+    database_seconds: float
+
+    @classmethod
+    def median(cls, costs: list["Cost"]) -> "Cost":
+        """The median of each."""
+        return cls(**{name: median(getattr(cost, name) for cost in costs) for name in cls.__struct_fields__})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,32 +67,53 @@ def run(arguments: argparse.Namespace) -> None:
         with file.open("wb") as lines:
             for place in range(events):
                 lines.write(msgspec.json.encode(EVENT | {"subjectId": f"entity-{place}"}) + b"\n")
-        imports, again, copies, bare = [], [], [], []
+        rounds: dict[str, list[Cost]] = {name: [] for name in SAYS}
         for place in range(arguments.rounds):
             name = f"round_{place}"
             cluster.create_database(name)
             _synap(cluster, name, folder, "migrate")
             _synap(cluster, name, folder, "init")
-            imports.append(_imported(cluster, name, folder, file, f" {events} stored, 0 there already,"))
-            again.append(_imported(cluster, name, folder, file, f" 0 stored, {events} there already,"))
+            new, none = f" {events} stored, 0 there already,", f" 0 stored, {events} there already,"
+            rounds["synap import"].append(_cost(cluster, partial(_import, cluster, name, folder, file, new)))
+            rounds["again"].append(_cost(cluster, partial(_import, cluster, name, folder, file, none)))
             cluster.settle([name])
-            copies.append(_copied(cluster, name, "LIKE event INCLUDING ALL", events))
-            bare.append(_copied(cluster, name, "LIKE event", events))
-            with cluster.connect() as connection:
-                connection.execute(f"DROP DATABASE {name}")
+            rounds["COPY"].append(_copied(cluster, name, "LIKE event INCLUDING ALL", events))
+            rounds["bare COPY"].append(_copied(cluster, name, "LIKE event", events))
+            cluster.drop_database(name)
         facts = {**machine.facts(), **cluster.facts()}
-    ceiling = events / median(copies)
-    print(
-        f"synap import  {events / median(imports):12,.0f} events/s   {events / median(imports) / ceiling:5.2f}x of COPY"
-    )
-    print(f"again         {events / median(again):12,.0f} lines/s    all of which are there already")
-    print(f"COPY          {ceiling:12,.0f} rows/s     into the same columns and indexes")
-    print(f"COPY          {events / median(bare):12,.0f} rows/s     into the same columns without an index")
+    print("\n".join(_table({name: Cost.median(costs) for name, costs in rounds.items()}, events)))
     print(
         f"{events:,} lines of {file_bytes(events, EVENT)} bytes or so, median of {arguments.rounds}; an import counts "
-        "from the start of its process to its end."
+        "from the start of its process to its end. us: processor microseconds an event."
     )
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
+
+
+def _table(costs: dict[str, Cost], events: int) -> Iterator[str]:
+    """One line for each way."""
+    yield f"{'':14}{'events/s':>10}{'of COPY':>9}{'import us':>11}{'database us':>13}"
+    for name, cost in costs.items():
+        yield (
+            f"{name:14}{events / cost.seconds:10,.0f}{costs['COPY'].seconds / cost.seconds:8.2f}x"
+            f"{cost.program_seconds * 1e6 / events:11,.0f}{cost.database_seconds * 1e6 / events:13,.0f}   {SAYS[name]}"
+        )
+
+
+def _cost(cluster: Cluster, act: Callable[[], object]) -> Cost:
+    """What `act` costs, whose programs have ended with it."""
+    database, programs, started = processor_seconds(cluster.pid), _programs_seconds(), time.perf_counter()
+    act()
+    seconds = time.perf_counter() - started
+    return Cost(
+        seconds=seconds,
+        program_seconds=_programs_seconds() - programs,
+        database_seconds=processor_seconds(cluster.pid) - database,
+    )
+
+
+def _programs_seconds() -> float:
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def file_bytes(events: int, event: dict[str, object]) -> int:
@@ -73,31 +121,29 @@ def file_bytes(events: int, event: dict[str, object]) -> int:
     return len(msgspec.json.encode(event | {"subjectId": f"entity-{events}"}))
 
 
-def _imported(cluster: Cluster, name: str, folder: Path, file: Path, expected: str) -> float:
-    """Run one import, and return its seconds."""
-    started = time.perf_counter()
+def _import(cluster: Cluster, name: str, folder: Path, file: Path, expected: str) -> None:
     said = _synap(cluster, name, folder, "import", str(file))
-    elapsed = time.perf_counter() - started
     if expected not in said:
         raise BenchmarkError(f"The import says: {said}")
-    return elapsed
 
 
-def _copied(cluster: Cluster, name: str, columns: str, events: int) -> float:
-    """Copy the rows of the log by COPY, and return the seconds."""
+def _copied(cluster: Cluster, name: str, columns: str, events: int) -> Cost:
+    """Copy the rows of the log by COPY, and return the cost for the database."""
     with cluster.connect(name) as connection, connection.cursor() as cursor:
         with cursor.copy(COPY_OUT) as copy:
             rows = [bytes(row) for row in copy]
         cursor.execute(f"CREATE TABLE copied ({columns})")
-        started = time.perf_counter()
-        with cursor.copy("COPY copied FROM STDIN") as copy:
-            for row in rows:
-                copy.write(row)
-        elapsed = time.perf_counter() - started
+
+        def copy_in() -> None:
+            with cursor.copy("COPY copied FROM STDIN") as copy:
+                for row in rows:
+                    copy.write(row)
+
+        cost = _cost(cluster, copy_in)
         if cursor.execute("SELECT count(*) FROM copied").fetchone() != (events,):
             raise BenchmarkError("COPY has left out rows.")
         cursor.execute("DROP TABLE copied")
-    return elapsed
+    return cost
 
 
 def _synap(cluster: Cluster, name: str, folder: Path, *arguments: str) -> str:

@@ -32,9 +32,9 @@ def used(server: Contestant, cluster: Cluster | None) -> Usage:
     """Read the sums of a server and, if it has a cluster of its own, of its database."""
     events, commits = _commits(server)
     if cluster is None:
-        return Usage(server_seconds=_seconds(server.pid))
+        return Usage(server_seconds=processor_seconds(server.pid))
     # The processes first, so that the cost of the queries below is not measured.
-    server_seconds, database_seconds = _seconds(server.pid), _seconds(cluster.pid)
+    server_seconds, database_seconds = processor_seconds(server.pid), processor_seconds(cluster.pid)
     wal_bytes, disk_bytes = cluster.written(server.database)
     return Usage(
         server_seconds=server_seconds,
@@ -46,7 +46,7 @@ def used(server: Contestant, cluster: Cluster | None) -> Usage:
     )
 
 
-def _seconds(pid: int) -> float:
+def processor_seconds(pid: int) -> float:
     """The processor seconds of a process and of all its children, including those that have ended."""
     process = psutil.Process(pid)
     seconds = 0.0

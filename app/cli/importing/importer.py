@@ -139,7 +139,7 @@ class _Import:
                     return
                 piece, drafted = found
                 self.result.unit = self._lines.unit
-                following = asyncio.create_task(self._lines.next())  # read while this one is stored
+                following = asyncio.create_task(self._following())  # read and linked while this one is stored
                 await self._store(piece, drafted)
                 done_bytes += size_of(piece.lines)
                 bar.show(self._lines.skipped_bytes + done_bytes, self.result.last_line - done_before)
@@ -147,6 +147,12 @@ class _Import:
             for task in (stopping, following):
                 task.cancel()
             await asyncio.gather(stopping, following, return_exceptions=True)
+
+    async def _following(self) -> tuple[LinePiece, Drafted] | None:
+        found = await self._lines.next()
+        if found is not None and not found[1].refused:
+            self._log.foresee(self._options.workspace, found[1].drafts)
+        return found
 
     async def _store(self, piece: LinePiece, drafted: Drafted) -> None:
         numbers, drafts, refused = drafted.numbers, drafted.drafts, drafted.refused

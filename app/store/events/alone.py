@@ -56,9 +56,9 @@ class Ends:
         """The logs to which callers send events again."""
         self._is_supported = True
 
-    def own(self, workspace: str) -> Tip | None:
-        """The tip of a log to which only this process seems to append; None if others do."""
-        is_own = self.suffices(workspace) and self._in_a_row.get(workspace, 0) >= ALONE_AFTER
+    def own(self, workspace: str, groups: int = ALONE_AFTER) -> Tip | None:
+        """The tip of a log to which only this process seems to append, after so many groups; None if others do."""
+        is_own = self.suffices(workspace) and self._in_a_row.get(workspace, 0) >= groups
         return self._left[workspace] if is_own else None
 
     def suffices(self, workspace: str) -> bool:

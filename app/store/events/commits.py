@@ -18,6 +18,7 @@ from psycopg.errors import FeatureNotSupported, UniqueViolation
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer
+from app.store.events.ahead import Ahead
 from app.store.events.alone import Ends, append_call
 from app.store.events.groups import Group
 from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE, former_ids, with_ids
@@ -58,6 +59,7 @@ class Commits:
         self._node = node
         self._clock = clock
         self._ends = Ends()
+        self._ahead = Ahead(self._linker_ahead)
         self._counted: set[tuple[str, str, str]] = set()
 
     async def commit(
@@ -71,7 +73,9 @@ class Commits:
         """
         try:
             done = None
-            if not finds_all and self._is_plain(workspace, group):
+            if not finds_all:
+                done = await self._as_foreseen(connection, workspace, group)
+            if done is None and not finds_all and self._is_plain(workspace, group):
                 done = await self._alone(connection, workspace, group) or await self._in_line(
                     connection, workspace, group
                 )
@@ -80,6 +84,12 @@ class Commits:
             if finds_all:
                 raise
             return await self._locked(connection, workspace, group.calls, finds_all=True)
+        finally:
+            self._ahead.ended(workspace)
+
+    def foresee(self, workspace: str, drafts: Sequence[Draft]) -> None:
+        """Take note of the drafts that will be appended next: they may be linked while what is under way is stored."""
+        self._ahead.foresee(workspace, drafts)
 
     def linker(
         self, workspace: str, tips: list[Row], stored: Mapping[UUID, Row], *, takes_intents: bool = True
@@ -92,6 +102,25 @@ class Commits:
             raise Unavailable("This server's signing key is not the one in force; nothing was stored, retry")
         return Linker(signer, self._node, workspace, tip, stored, now, takes_intents=takes_intents)
 
+    def _linker_ahead(self, workspace: str, tip: Tip, drafts: Sequence[Draft]) -> Linker | None:
+        """Links behind a tip that is expected; None if it would be in vain, or one statement does not suffice."""
+        signer = self._signer(tip)
+        if signer is None or self._ends.own(workspace, 1) is None or not self._are_plain(workspace, drafts):
+            return None
+        return Linker(signer, self._node, workspace, tip, {}, self._clock.now())
+
+    async def _as_foreseen(
+        self, connection: PipedConnection, workspace: str, group: Group
+    ) -> tuple[Linker, GroupAnswers] | None:
+        """One statement for what was linked ahead; None where it did nothing.
+
+        Of many ids hardly any is taken: the unique index finds those, for half of what it costs to look all up.
+        """
+        linked = await self._ahead.take(workspace, group.calls)
+        if linked is None or linked.linker.behind != self._ends.own(workspace, 1):
+            return None
+        return await self._one_statement(connection, linked.linker, [linked.answer], set())
+
     async def _alone(
         self, connection: PipedConnection, workspace: str, group: Group
     ) -> tuple[Linker, GroupAnswers] | None:
@@ -101,9 +130,15 @@ class Commits:
             return None
         linker = Linker(signer, self._node, workspace, tip, {}, self._clock.now())
         answers = [linker.link(drafts) for drafts in group.calls]
-        if linker.rows and await self._moves(connection, linker, group.calls):
+        return await self._one_statement(connection, linker, answers, _ids(group.calls, with_new=False))
+
+    async def _one_statement(
+        self, connection: PipedConnection, linker: Linker, answers: GroupAnswers, ids: set[UUID]
+    ) -> tuple[Linker, GroupAnswers] | None:
+        """The whole transaction without a lock; None where it did nothing, for example since one of `ids` is taken."""
+        if linker.rows and await self._moves(connection, linker, ids):
             return linker, answers
-        self._ends.lost(workspace, ids_are_new=not _ids(group.calls, with_new=False))
+        self._ends.lost(linker.workspace, ids_are_new=not ids)
         return None
 
     async def _in_line(
@@ -121,7 +156,7 @@ class Commits:
             linker = self.linker(workspace, tips, {})
             group.join(partial(self._are_plain, workspace), most=THREAD_FROM - 1)
             answers = [linker.link(drafts) for drafts in group.calls]
-            if linker.rows and await self._moves(connection, linker, group.calls, COMMIT):
+            if linker.rows and await self._moves(connection, linker, _ids(group.calls, with_new=False), COMMIT):
                 return linker, answers
         except BaseException:
             await roll_back(connection)
@@ -129,12 +164,11 @@ class Commits:
         await roll_back(connection)
         return None
 
-    async def _moves(
-        self, connection: PipedConnection, linker: Linker, calls: Sequence[Sequence[Draft]], *after: Call
-    ) -> bool:
+    async def _moves(self, connection: PipedConnection, linker: Linker, ids: set[UUID], *after: Call) -> bool:
         """Run the statement. Returns whether it moved the tip, and so stored everything."""
-        call = append_call(linker, _ids(calls, with_new=False), self._clock.around(linker.now))
+        self._ahead.sent(linker.workspace, linker.tip)
         try:
+            call = append_call(linker, ids, self._clock.around(linker.now))
             moved, *_ = await connection.trip([call, *after])
         except FeatureNotSupported:
             self._ends.give_up()
@@ -189,6 +223,7 @@ class Commits:
         return linker, answers
 
     async def _write(self, connection: PipedConnection, linker: Linker) -> None:
+        self._ahead.sent(linker.workspace, linker.tip)
         try:
             await connection.trip([*linker.writes(self._counted), COMMIT])
         except Error as error:
