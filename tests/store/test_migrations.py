@@ -133,6 +133,39 @@ def _migrated(url: str) -> str:
     return _revision(url)
 
 
+def test_a_server_of_the_last_release_starts_while_an_index_is_built(database_url: str) -> None:
+    put_back(database_url)
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(database_url) as writer:
+        writer.execute("LOCK TABLE event IN ROW EXCLUSIVE MODE")
+        migrating = pool.submit(migrate, database_url)
+        until(lambda: _builds(database_url))
+
+        starting = pool.submit(_start_as_the_last_release_does, database_url)
+        until(lambda: starting.done() or _wait_for_a_lock(database_url) == 2)
+        writer.rollback()
+
+        starting.result()
+        migrating.result()
+    assert _revision(database_url) == head()
+
+
+def _start_as_the_last_release_does(url: str) -> None:
+    """It waits for its turn without a limit; here it gives up, so that the migration can end."""
+    with psycopg.connect(url, autocommit=True, options="-c statement_timeout=20s") as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (0x53594E4150,))
+
+
+def _builds(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT FROM pg_stat_progress_create_index").fetchone() is not None
+
+
+def _wait_for_a_lock(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()").fetchall()
+    return len(rows)
+
+
 def test_servers_say_for_which_schema_they_were_written() -> None:
     assert f"synap server {head()}" == APPLICATION
 

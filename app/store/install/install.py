@@ -32,7 +32,14 @@ from app.store.postgres.roles import grant_serving
 from schemas.principal import EVERY
 
 CONTROL_KEY_ID = "control"
-_SETUP_LOCK = 0x53594E4150
+_SETUP_LOCK = 0x53594E4151
+
+_FORMER_SETUP_LOCK = 0x53594E4150
+"""The lock for the set-up of servers of version 0.1. They wait for it in a statement, and the building of an index
+waits for the end of that statement. So this lock is held only for what such a server may do too."""
+
+_FORMER_HEAD = "0012"
+"""The newest revision of version 0.1."""
 
 INSERT_INSTALL = """
 INSERT INTO install (id, node, kid, origin, created_at, secret_fingerprint, idempotency_since)
@@ -40,8 +47,8 @@ VALUES (1, %s, %s, %s, %s, %s, clock_timestamp())
 """
 """Creates the only row of the install. Ids of events with an Idempotency-Key depend on the secret from now on."""
 
-TRY_SETUP_LOCK = f"SELECT pg_try_advisory_xact_lock({_SETUP_LOCK})"
-"""Takes the lock for the set-up, if nobody has it, until the transaction ends. Returns whether it did.
+TRY_SETUP_LOCK = "SELECT pg_try_advisory_xact_lock({})"
+"""Takes a lock for the set-up, if nobody has it, until the transaction ends. Returns whether it did.
 
 It has no parameters and is not prepared, so it is sent as a simple query. Any other statement would keep its snapshot
 until the next one, and the building of an index waits for every older snapshot.
@@ -128,8 +135,10 @@ def migrate(url: str, *, serving_role: str | None = None) -> None:
     """
     with connect(url) as connection:
         try:
-            with connect(url) as holder, _setting_up(holder):
-                _bring_up(url, connection)
+            with connect(url) as holder, _setting_up(holder, _SETUP_LOCK):
+                with connect(url) as former, _setting_up(former, _FORMER_SETUP_LOCK):
+                    _bring_up(url, connection, _FORMER_HEAD)
+                _bring_up(url, connection, head())
                 if serving_role is not None:
                     grant_serving(connection, serving_role)
         except psycopg.Error as error:
@@ -164,18 +173,22 @@ def is_held_back(connection: psycopg.Connection) -> bool:
     return _target(connection) != head()
 
 
-def _bring_up(url: str, connection: psycopg.Connection) -> None:
+def _bring_up(url: str, connection: psycopg.Connection, newest: str) -> None:
     """Migrate under the lock. Raises InstallError for a newer schema that this code does not work with."""
     current = revision(connection)
     if current is not None and current > head():
         if not serves(connection, head()):
             raise InstallError(NEWER)
-    elif (current or "") < (target := _target(connection)):
-        try:
-            _upgrade(url, target)
-        except InsufficientPrivilege:
-            if current is None or current < OLDEST:
-                raise  # otherwise this code works with the schema, and the owner of the tables can migrate later
+        return
+    for each in _revisions():
+        # The target may change meanwhile, because servers of version 0.1 may start.
+        if (current or "") < each <= min(newest, _target(connection)):
+            try:
+                _upgrade(url, each)
+            except InsufficientPrivilege:
+                if current is None or current < OLDEST:
+                    raise  # otherwise this code works with the schema, and the owner of the tables can migrate later
+                return
 
 
 def _target(connection: psycopg.Connection) -> str:
@@ -190,15 +203,16 @@ def _target(connection: psycopg.Connection) -> str:
 
 
 @contextmanager
-def _setting_up(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction with the lock for the set-up, which one process at a time has. No session keeps the lock.
+def _setting_up(connection: psycopg.Connection, *locks: int) -> Iterator[None]:
+    """A transaction with locks for the set-up, which one process at a time has. No session keeps the locks.
 
     The others poll: a lock that they waited for would block the building of an index.
     """
     with connection.transaction():
         connection.execute(LET_IT_TAKE_LONG)
-        while connection.execute(TRY_SETUP_LOCK, prepare=False).fetchone() != (True,):
-            time.sleep(POLL_SECONDS)
+        for lock in locks:
+            while connection.execute(TRY_SETUP_LOCK.format(lock), prepare=False).fetchone() != (True,):
+                time.sleep(POLL_SECONDS)
         yield
 
 
@@ -233,7 +247,7 @@ def set_up(
     install's. With `recovering`, the key and the secret may be lost. Unless `creating`, nothing is created: raises
     InstallError if there is no install.
     """
-    with _setting_up(connection):
+    with _setting_up(connection, _SETUP_LOCK, _FORMER_SETUP_LOCK):
         connection.execute(HOLD_KEY_IN_FORCE)  # the key in force does not change before its file is read
         identity = find_identity(connection)
         if identity is None and not creating:
