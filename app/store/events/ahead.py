@@ -1,7 +1,7 @@
-"""Linking what comes next while the group before it is stored.
+"""Linking the next drafts while the database stores the group before them.
 
-An import knows what it will append next. Hashes and signatures take as long as the database does, so both work at once.
-What was linked ahead is worth something only behind the tip that was expected; else it is linked again.
+An import knows what it will append next. Linking and signing a group takes about as long as storing it, so both happen
+at the same time. If the tip is not the expected one, the group is linked again.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from schemas.event import SynapEvent
 
 
 class Linked(Struct, frozen=True, eq=False):
-    """Drafts that were linked, and the answer to their caller."""
+    """Linked drafts, and the result for their caller."""
 
     linker: Linker
     answer: list[SynapEvent] | ProcedureError
 
 
 class _Foreseen(Struct, eq=False):
-    """The drafts that a caller will append next, and how they are linked; None until the tip before them is known."""
+    """The drafts that a caller will append next, and the task that links them as soon as the tip before is known."""
 
     drafts: Sequence[Draft]
     linking: asyncio.Task[Linked] | None = None
@@ -34,29 +34,29 @@ class Ahead:
     """Links ahead, for one process."""
 
     def __init__(self, linker: Callable[[str, Tip, Sequence[Draft]], Linker | None]) -> None:
-        """`linker` makes one behind a tip, or returns None if these drafts cannot be linked ahead."""
+        """`linker` returns a linker behind a tip, or None if these drafts cannot be linked ahead."""
         self._linker = linker
         self._foreseen: dict[str, deque[_Foreseen]] = {}
-        """What comes next, in its order: the one that is about to be sent, perhaps, and the one behind it."""
+        """The next groups, in their order: perhaps the one that is about to be sent, and the one behind it."""
         self._expected: dict[str, Tip] = {}
-        """The tips that the groups under way will leave."""
+        """The tips that the running groups will leave."""
 
     def foresee(self, workspace: str, drafts: Sequence[Draft]) -> None:
-        """Take note that these drafts are appended next, as one group."""
+        """Record that these drafts are appended next, as one group."""
         self._foreseen.setdefault(workspace, deque(maxlen=2)).append(_Foreseen(drafts))
         self._start(workspace)
 
     def sent(self, workspace: str, tip: Tip) -> None:
-        """Take note that a group is being stored that will leave this tip."""
+        """Record that a running group will leave this tip."""
         self._expected[workspace] = tip
         self._start(workspace)
 
     def ended(self, workspace: str) -> None:
-        """Take note that no group is under way."""
+        """Record that no group is running."""
         self._expected.pop(workspace, None)
 
     async def take(self, workspace: str, calls: Sequence[Sequence[Draft]]) -> Linked | None:
-        """A group of exactly the drafts that were foreseen, linked; None if it was not."""
+        """Return the linked group if it consists of exactly the drafts that were foreseen, else None."""
         foreseen = self._foreseen.get(workspace)
         if not foreseen:
             return None
@@ -68,7 +68,7 @@ class Ahead:
         return None
 
     def _start(self, workspace: str) -> None:
-        """Link what comes next, if the tip before it is known."""
+        """Link the next drafts, if the tip before them is known."""
         foreseen, tip = self._foreseen.get(workspace), self._expected.get(workspace)
         if not foreseen or foreseen[0].linking is not None or tip is None:
             return

@@ -88,7 +88,7 @@ class Commits:
             self._ahead.ended(workspace)
 
     def foresee(self, workspace: str, drafts: Sequence[Draft]) -> None:
-        """Take note of the drafts that will be appended next: they may be linked while what is under way is stored."""
+        """Record which drafts will be appended next. They may be linked while the running group is stored."""
         self._ahead.foresee(workspace, drafts)
 
     def linker(
@@ -103,7 +103,7 @@ class Commits:
         return Linker(signer, self._node, workspace, tip, stored, now, takes_intents=takes_intents)
 
     def _linker_ahead(self, workspace: str, tip: Tip, drafts: Sequence[Draft]) -> Linker | None:
-        """Links behind a tip that is expected; None if it would be in vain, or one statement does not suffice."""
+        """A linker behind the expected tip; None if one statement does not suffice, or would often be in vain."""
         signer = self._signer(tip)
         if signer is None or self._ends.own(workspace, 1) is None or not self._are_plain(workspace, drafts):
             return None
@@ -112,9 +112,9 @@ class Commits:
     async def _as_foreseen(
         self, connection: PipedConnection, workspace: str, group: Group
     ) -> tuple[Linker, GroupAnswers] | None:
-        """One statement for what was linked ahead; None where it did nothing.
+        """Append by one statement what was linked ahead. Returns None if nothing was stored.
 
-        Of many ids hardly any is taken: the unique index finds those, for half of what it costs to look all up.
+        It looks up no ids: in an import hardly any is taken, and the unique index finds those.
         """
         linked = await self._ahead.take(workspace, group.calls)
         if linked is None or linked.linker.behind != self._ends.own(workspace, 1):
@@ -135,7 +135,7 @@ class Commits:
     async def _one_statement(
         self, connection: PipedConnection, linker: Linker, answers: GroupAnswers, ids: set[UUID]
     ) -> tuple[Linker, GroupAnswers] | None:
-        """The whole transaction without a lock; None where it did nothing, for example since one of `ids` is taken."""
+        """Append without the lock. Returns None if nothing was stored, for example if one of the `ids` is taken."""
         if linker.rows and await self._moves(connection, linker, ids):
             return linker, answers
         self._ends.lost(linker.workspace, ids_are_new=not ids)

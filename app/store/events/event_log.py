@@ -90,7 +90,7 @@ class EventLog:
         return await submission.done  # a caller that goes away cancels its future, not the append
 
     def foresee(self, workspace: str, drafts: Sequence[Draft]) -> None:
-        """Say which drafts the next call of `append` will have: it may then take less time. Promises nothing."""
+        """Announce the drafts of the next call of `append`, which may then take less time. It changes nothing else."""
         self._commits.foresee(workspace, drafts)
 
     async def preview(self, workspace: str, draft: Draft) -> tuple[SynapEvent, bool]:
