@@ -64,9 +64,8 @@ class Process:
             search_seconds=settings.search_seconds,
         )
         self.authenticator = Authenticator(self.database)
-        self._waits = Waits(
-            Openings(of_a_key=settings.max_streams, in_all=max_connections() // 4, what="waiting calls")
-        )
+        waiting = Openings(of_a_key=settings.max_streams, in_all=max_connections() // 4, what="waiting calls")
+        self._waits = Waits(waiting)
         self.live = Live(self.authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
         cursors = Cursors(secret)
         self._notices = Notices(install.database_url)

@@ -214,7 +214,7 @@ def test_ids_that_are_not_to_be_erased_are_named_and_nothing_is(keyed: Keyed, ca
     data = failed(caller.mutate("events.erase", {"ids": [events[1]["id"], own, foreign["id"], str(uuid4())]}), 400)
 
     assert [issue["path"] for issue in data["issues"]] == ["ids.1", "ids.2", "ids.3"]
-    assert "the server's own" in data["issues"][0]["message"]
+    assert "that the server wrote" in data["issues"][0]["message"]
     assert data["issues"][1]["message"] == data["issues"][2]["message"]
     assert _list(caller) == before
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from psycopg import OperationalError
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
 from app.store.audit.log import Act
-from app.store.events.erasure import Erasure, ErasureRequest
+from app.store.events.erasure import ErasureRequest
 from app.store.events.event_log import EventLog
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
@@ -156,7 +157,7 @@ def test_an_erasure_in_between_leaves_every_count_right(store: Store, end: int) 
     async def erase() -> None:
         act = Act.of("events.erased", "k", {}, ["default"])
         request = ErasureRequest("ids", ids=[first[0].id])
-        await Erasure(store.log, store.node).erase("default", request, lambda _events, _seq: act)
+        await store.erasure().erase("default", request, lambda _events, _seq: act)
 
     first = _piece()
     _before_the_second(store, erase)
@@ -167,7 +168,7 @@ def test_an_erasure_in_between_leaves_every_count_right(store: Store, end: int) 
 
 
 def test_an_event_of_the_servers_own_in_between_has_its_place(store: Store, end: int) -> None:
-    async def prepare(_: PipedConnection) -> tuple[list[Draft], list[Call]]:
+    async def prepare(_: PipedConnection, _at: datetime) -> tuple[list[Draft], list[Call]]:
         return [draft()], []
 
     async def disable() -> None:
