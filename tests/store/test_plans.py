@@ -156,16 +156,19 @@ WHERE workspace_id = 'default' AND id = %(id)s::uuid
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """A store with many events, whose reads are recorded."""
+    """A store with many events, whose reads are recorded, and the same store without a record."""
 
     store: Store
     database: Recording
+    unrecorded: Store
 
     def browse(self, **query: Any) -> Any:
         """A page at the browse door."""
-        reader = Browser(self.database, Cursors(SECRET))
-        wanted = msgspec.convert({"limit": LIMIT} | query, BrowseEvents)
-        return json.loads(self.store.run(reader.page("default", wanted, None)).json)
+        return _page(self.store, query)
+
+    def passed(self, **query: Any) -> Any:
+        """A page whose cost is not recorded, which takes a third of the time."""
+        return _page(self.unrecorded, query)
 
     def held(self, shown: int) -> list[Cost]:
         """Check the cost of all reads since the last call, which show `shown` events, without totals."""
@@ -175,17 +178,25 @@ class Table(Struct, frozen=True, kw_only=True):
         return [each.cost for each in seen if "array_agg(place" in each.sql]
 
 
+def _page(store: Store, query: dict[str, Any]) -> Any:
+    reader = Browser(store.database, Cursors(SECRET))
+    wanted = msgspec.convert({"limit": LIMIT} | query, BrowseEvents)
+    return json.loads(store.run(reader.page("default", wanted, None)).json)
+
+
 @pytest.fixture(scope="module")
 def filled_table(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
     """The filled table, for all tests."""
+    keys = tmp_path_factory.mktemp("plans")
     with (
         cloned(postgres_url, template, "test_plans") as url,
-        opened(url, tmp_path_factory.mktemp("plans"), connected=Recording) as store,
+        opened(url, keys, connected=Recording) as store,
+        opened(url, keys) as unrecorded,
     ):
         fill(url, 0, EVENTS - 1)
         analyze(url)
         assert isinstance(store.database, Recording)
-        yield Table(store=store, database=store.database)
+        yield Table(store=store, database=store.database, unrecorded=unrecorded)
 
 
 @pytest.fixture
@@ -218,8 +229,7 @@ def test_the_thousandth_page_costs_what_the_first_does(table: Table, query: dict
     page = table.browse(**query)
     first = table.held(LIMIT)
     for _ in range(1000 * LIMIT // 100 - 1):
-        page = table.browse(**query, limit=100, after=page["pageInfo"]["endCursor"])
-    table.database.seen.clear()
+        page = table.passed(**query, limit=100, after=page["pageInfo"]["endCursor"])
 
     page = table.browse(**query, after=page["pageInfo"]["endCursor"])
 
