@@ -68,7 +68,7 @@ def _members(entry: Record) -> Record:
     return {**shown, **proof, "event_id": header["id"], "payload": body.pop("data"), "context": body}
 
 
-LONG = 1000 if ALL else 200
+LONG = 1000 if ALL else 60
 """The events of a long log."""
 
 
