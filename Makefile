@@ -42,7 +42,7 @@ soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20
 	CLIENT_EVENTS=$(or $(CLIENT_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_python_client.py
 	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(PYTEST) -s tests/acceptance/test_import.py
 	STOP_ROUNDS=$(or $(STOP_ROUNDS),20) $(PYTEST) --timeout 3600 tests/acceptance/test_stop.py
-	CONSOLE_EVENTS=$(or $(CONSOLE_EVENTS),200000) $(PYTEST) --timeout 3600 tests/console/test_events.py
+	CONSOLE_EVENTS=$(or $(CONSOLE_EVENTS),200000) CONSOLE_TAIL_SECONDS=60 $(PYTEST) -s --timeout 3600 tests/console/test_events.py tests/console/test_pace.py
 	SCHEMATHESIS_EXAMPLES=$(or $(SCHEMATHESIS_EXAMPLES),50) $(PYTEST) tests/surfaces/test_openapi_fuzz.py
 	$(BIN)/python -m benchmarks browse --sizes 1000 20000 --seconds 1
 	EXAMPLES=all $(PYTEST) $(AT_ONCE)
