@@ -129,6 +129,8 @@ export const text = {
       'audit:read': 'read the audit and the numbers of the server',
       'keys:manage': 'make, rotate and revoke keys',
       'workspaces:manage': 'manage workspaces',
+      'intents:decide': 'approve and reject intents of other users',
+      'intents:decide-own': 'with intents:decide, also those of its own user',
       '*': 'everything, also what later versions add',
     },
     workspacesHint: 'The first one that you choose is the default of the key.',

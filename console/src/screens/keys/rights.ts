@@ -16,6 +16,8 @@ export const SCOPES: Scope[] = [
   'audit:read',
   'keys:manage',
   'workspaces:manage',
+  'intents:decide',
+  'intents:decide-own',
   '*',
 ]
 
@@ -39,6 +41,7 @@ function mayGrant(own: CurrentKey, userId: string, scopes: Scope[]): boolean {
   if (userId === own.userId) return true
   const has = (scope: Scope) => scopes.includes(scope) || scopes.includes('*')
   if (has('events:write') && !may(own, 'events:write-as')) return false
+  if (has('intents:decide') && !may(own, 'intents:decide-own')) return false
   return !has('events:read-own') || may(own, 'events:read')
 }
 
