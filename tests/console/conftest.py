@@ -19,6 +19,13 @@ from tests.kit.servers import Server, cloned, environment, serving
 EVENTS = int(os.environ.get("CONSOLE_EVENTS", "2000"))
 """How many events the log has; `make soak` takes 200,000."""
 
+WEBHOOKS = {
+    "webhook_allow_http": "true",
+    "webhook_allow_networks": "127.0.0.0/8",
+    "webhook_schedule": "0,3600",
+}
+"""Webhooks may call receivers of tests. What fails is tried again in an hour."""
+
 __all__ = ["chromium", "page"]
 
 
@@ -68,7 +75,7 @@ def console_server(
 ) -> Iterator[Server]:
     """A server whose log has `EVENTS` events. Tests only add to it."""
     folder = tmp_path_factory.mktemp("console")
-    with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url) as server:
+    with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url, **WEBHOOKS) as server:
         file = seed.write(folder / "events.ndjson", EVENTS)
         subprocess.run(
             [SYNAP, "import", file], env=environment(folder, database_url=url), check=True, capture_output=True

@@ -2,9 +2,11 @@ import type { ComponentType } from 'preact'
 import type { Scope } from '../api'
 import type { IconName } from '../components/icon'
 import { text } from '../text'
+import { AuditScreen } from './audit/screen'
 import { EventScreen } from './event/screen'
 import { EventsScreen } from './events/screen'
 import { KeysScreen } from './keys/screen'
+import { OperateScreen } from './operate/screen'
 import { TraceScreen } from './trace/screen'
 
 /** A screen, at `#/<workspace>/<path>`. A key without any of its scopes does not see it. */
@@ -39,4 +41,6 @@ export const SCREENS: Screen[] = [
     isInner: true,
   },
   { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
+  { path: 'audit', name: text.audit.title, icon: 'audit', scopes: ['audit:read'], component: AuditScreen },
+  { path: 'operate', name: text.operate.title, icon: 'operate', scopes: ['audit:read'], component: OperateScreen },
 ]

@@ -1,0 +1,161 @@
+import { Empty, Loaded } from '../../components/states'
+import { Field } from '../../components/field'
+import { Table, type Column } from '../../components/table'
+import { Time } from '../../components/time'
+import { Visible } from '../../components/visible'
+import type { AuditEntry, AuditPage } from '../../contract'
+import { useAccess } from '../../key'
+import { useLoad } from '../../load'
+import { changeQuery, to, useRoute } from '../../router'
+import { useRowKeys } from '../../rows'
+import { numberOf } from '../../shown'
+import { text } from '../../text'
+
+const words = text.audit
+const PAGE = 1_000
+const DAY_MS = 86_400_000
+const DAYS: Record<string, number> = { day: 1, week: 7, month: 30 }
+const ACTIONS = [
+  'audit.read',
+  'events.imported',
+  'key.created',
+  'key.revoked',
+  'key.rotated',
+  'subscription.created',
+  'subscription.deleted',
+  'subscription.disabled',
+  'subscription.paused',
+  'subscription.replayed',
+  'subscription.resumed',
+  'subscription.secret_rotated',
+  'subscription.tested',
+  'workspace.created',
+]
+
+/** Who did what and when: the administrative acts of the workspace, the newest first. */
+export function AuditScreen() {
+  const { api, workspace } = useAccess()
+  const { query } = useRoute()
+  const within = query.get('within') ?? 'week'
+  const action = query.get('action') ?? ''
+  const who = query.get('who') ?? ''
+  const after = query.get('after') ?? ''
+  const load = useLoad(JSON.stringify([workspace, within, action, after]), (signal) =>
+    api.audit.list.query({ since: after || sinceOf(within), action: action || undefined, limit: PAGE }, { signal }),
+  )
+  useRowKeys()
+  return (
+    <div class="page">
+      <header class="page-head">
+        <h1>{words.title}</h1>
+      </header>
+      <div class="filters">
+        <Field label={words.action} paths={['action']} failure={load.failure}>
+          {(control) => (
+            <input
+              {...control}
+              data-filter
+              list="audit-actions"
+              value={action}
+              placeholder={words.any}
+              spellcheck={false}
+              onChange={(event) => changeQuery({ action: event.currentTarget.value.trim(), after: undefined })}
+            />
+          )}
+        </Field>
+        <datalist id="audit-actions">
+          {ACTIONS.map((name) => (
+            <option key={name} value={name} />
+          ))}
+        </datalist>
+        <Field label={words.who}>
+          {(control) => (
+            <input
+              {...control}
+              value={who}
+              placeholder={words.any}
+              spellcheck={false}
+              onInput={(event) => changeQuery({ who: event.currentTarget.value }, 'replace')}
+            />
+          )}
+        </Field>
+        <Field label={words.within}>
+          {(control) => (
+            <select {...control} value={within} onChange={(event) => changeQuery({ within: event.currentTarget.value, after: undefined })}>
+              {Object.entries(words.ranges).map(([range, name]) => (
+                <option key={range} value={range}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      </div>
+      <Loaded load={load}>{(page) => <Entries page={page} who={who.trim()} />}</Loaded>
+    </div>
+  )
+}
+
+function Entries({ page, who }: { page: AuditPage; who: string }) {
+  const { key } = useAccess()
+  const entries = page.entries.filter(({ actor }) => actor.includes(who)).reverse()
+  const later = page.total > page.entries.length ? page.entries.at(-1)?.timestamp : undefined
+  return (
+    <>
+      <p class="quiet-text" role="status">
+        {who ? words.found(numberOf(entries.length), numberOf(page.entries.length)) : words.count(numberOf(page.total))}
+      </p>
+      {later && (
+        <p class="notice warn">
+          <span>{words.cut(numberOf(page.entries.length))}</span>
+          <button type="button" class="button" onClick={() => changeQuery({ after: later })}>
+            {words.later}
+          </button>
+        </p>
+      )}
+      {entries.length === 0 ? (
+        <Empty title={words.none}>
+          <p>{words.noneMore}</p>
+        </Empty>
+      ) : (
+        <Table caption={words.title} columns={columns(key.id)} rows={entries} keyOf={({ hash }) => hash} />
+      )}
+    </>
+  )
+}
+
+const columns = (own: string): Column<AuditEntry>[] => [
+  { id: 'time', name: words.when, kind: 'time', cell: ({ timestamp }) => <Time at={timestamp} /> },
+  { id: 'action', name: words.action, cell: ({ action }) => <a href={to(['audit'], { action, within: 'all' })}>{action}</a> },
+  {
+    id: 'who',
+    name: words.who,
+    cell: ({ actor }) => (
+      <>
+        <code title={actor}>{actor.startsWith('did:') ? words.node : actor}</code> {actor === own && <span class="badge good">{text.keys.own}</span>}
+      </>
+    ),
+  },
+  { id: 'what', name: words.what, kind: 'wide', cell: ({ detail }) => <Detail of={detail} /> },
+  { id: 'seq', name: words.place, kind: 'number', cell: ({ seq, hash }) => <span title={hash}>{numberOf(seq)}</span> },
+]
+
+function Detail({ of }: { of: Record<string, unknown> }) {
+  return (
+    <span class="pairs">
+      {Object.entries(of).map(([name, value]) => (
+        <span key={name}>
+          <span class="quiet-text">
+            <Visible>{name}</Visible>
+          </span>{' '}
+          <Visible>{typeof value === 'string' ? value : JSON.stringify(value)}</Visible>
+        </span>
+      ))}
+    </span>
+  )
+}
+
+function sinceOf(within: string): string | undefined {
+  const days = DAYS[within]
+  return days ? new Date(Date.now() - days * DAY_MS).toISOString() : undefined
+}

@@ -1,0 +1,78 @@
+"""The audit and the numbers of the server."""
+
+from tests.console.conftest import Console
+from tests.console.test_sign_in import new_key
+from tests.kit.servers import until
+
+
+def test_the_audit_shows_who_did_what(console: Console) -> None:
+    key = new_key(console.server, "events:read")
+    console.open("/default/audit")
+    entry = console.whole.role("row", f"{key['id']}")
+    entry.wait()
+
+    assert "key.created" in entry.content()
+    assert "control yours" in entry.content()
+    console.looks_fine("audit")
+    console.looks_fine("audit-narrow", width=360)
+
+
+def test_the_audit_is_filtered_by_action_and_by_who(console: Console) -> None:
+    key = new_key(console.server, "events:read", "keys:manage", "audit:read")
+    new = console.server.mutate("keys.create", {"scopes": ["events:read"]}, authorization=f"Bearer {key['token']}")
+    console.open("/default/audit")
+    console.whole.label("Action").fill("key.created")
+    console.whole.label("Action").press("Enter")
+    console.whole.label("Who").fill(key["id"])
+    id_of_new = new.json()["result"]["data"]["id"]
+
+    until(lambda: console.whole.role("table", "Audit").role("row").count() == 2)  # with the head
+    assert id_of_new in console.whole.role("table", "Audit").role("row").nth(1).content()
+    assert "action=key.created" in console.page.url
+    console.page.reload()
+    until(lambda: console.whole.role("table", "Audit").role("row").count() == 2)  # with the head
+
+
+def test_the_audit_says_that_nothing_was_found_and_that_an_action_is_none(console: Console) -> None:
+    console.open("/default/audit?action=workspace.deleted")
+    console.whole.role("heading", "No entries").wait()
+
+    console.go("/default/audit?action=No+such")
+    console.whole.role("alert").nth(0).wait()
+
+    assert "such as key.created" in console.whole.role("alert").nth(0).content()
+    console.page.problems()  # the browser writes down that a call was refused
+
+
+def test_the_numbers_of_the_server_follow_it(console: Console) -> None:
+    console.open("/default/operate")
+    appended = console.whole.role("region", "Log").role("definition").nth(2)
+    appended.wait()
+    before = int(appended.content().split()[0].replace(",", ""))
+
+    console.server.mutate("events.log", {"type": "note.created", "data": {}})
+
+    until(lambda: int(appended.content().split()[0].replace(",", "")) > before, seconds=60)
+    until(lambda: "/ s" in console.whole.role("region", "Log").role("definition").nth(0).content(), seconds=60)
+    console.looks_fine("operate")
+    console.looks_fine("operate-narrow", width=360)
+
+
+def test_the_numbers_are_not_there_without_their_scope(console: Console) -> None:
+    console.open(token=new_key(console.server, "events:read")["token"])
+    console.whole.role("navigation", "Screens").role("link", "Events").wait()
+
+    assert console.whole.role("navigation", "Screens").role("link").count() == 1
+
+
+def test_a_server_that_cannot_be_reached_is_told_and_found_again(console: Console) -> None:
+    console.open("/default/operate")
+    console.whole.role("region", "Log").wait()
+
+    console.page.offline(is_offline=True)
+    console.whole.text("No answer from the server").wait()
+    console.page.offline(is_offline=False)
+
+    console.whole.text("No answer from the server").wait("hidden")
+    console.whole.role("region", "Log").wait()
+    console.page.problems()  # the browser writes down that it was offline
