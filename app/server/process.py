@@ -64,8 +64,6 @@ class Process:
             search_seconds=settings.search_seconds,
         )
         self.authenticator = Authenticator(self.database)
-        waiting = Openings(of_a_key=settings.max_streams, in_all=max_connections() // 4, what="waiting calls")
-        self._waits = Waits(waiting)
         self.live = Live(self.authenticator, Openings(of_a_key=settings.max_streams, in_all=max_connections() // 2))
         cursors = Cursors(secret)
         self._notices = Notices(install.database_url)
@@ -115,7 +113,7 @@ class Process:
             erasure=Erasure(self._log, install.node, intent_ids),
             intents=Intents(self.database, self._log, intent_ids, drafting),
             intent_reader=IntentReader(self.database, cursors, intent_ids),
-            waits=self._waits,
+            waits=Waits(Openings(of_a_key=settings.max_streams, in_all=max_connections() // 4, what="waiting calls")),
             drafting=drafting,
             max_event_bytes=settings.max_event_bytes,
             log_calls=settings.log_calls,
@@ -143,7 +141,7 @@ class Process:
 
     async def say_goodbye(self) -> None:
         """End what waits and what is streamed, because the server stops. Returns when the sockets have ended."""
-        self._waits.end()
+        self.services.waits.end()
         await self.live.stop()
 
     async def close(self) -> None:
