@@ -8,6 +8,7 @@ import { EventsScreen } from './events/screen'
 import { KeysScreen } from './keys/screen'
 import { OperateScreen } from './operate/screen'
 import { TraceScreen } from './trace/screen'
+import { WebhookScreen, WebhooksScreen } from './webhooks/screen'
 
 /** A screen, at `#/<workspace>/<path>`. A key without any of its scopes does not see it. */
 export interface Screen {
@@ -40,6 +41,7 @@ export const SCREENS: Screen[] = [
     detail: TraceScreen,
     isInner: true,
   },
+  { path: 'webhooks', name: text.webhooks.title, icon: 'webhooks', scopes: ['subscriptions:manage'], component: WebhooksScreen, detail: WebhookScreen },
   { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
   { path: 'audit', name: text.audit.title, icon: 'audit', scopes: ['audit:read'], component: AuditScreen },
   { path: 'operate', name: text.operate.title, icon: 'operate', scopes: ['audit:read'], component: OperateScreen },

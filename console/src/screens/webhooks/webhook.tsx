@@ -1,0 +1,96 @@
+import { Loaded } from '../../components/states'
+import { Time } from '../../components/time'
+import { Visible } from '../../components/visible'
+import type { Subscription } from '../../contract'
+import { useHotkeys } from '../../hotkeys'
+import { useAccess } from '../../key'
+import { useLoad } from '../../load'
+import { useRefresh } from '../../refresh'
+import { go, to } from '../../router'
+import { numberOf } from '../../shown'
+import { text } from '../../text'
+import { Acts } from './acts'
+import { Deliveries } from './deliveries'
+import { HealthBadge } from './health'
+
+const words = text.webhooks
+const REFRESH_MS = 5_000
+
+/** One webhook: what it gets, how it fares, what can be done, and its deliveries. */
+export function Webhook({ id }: { id: string }) {
+  const { api } = useAccess()
+  const load = useLoad(id, (signal) => api.subscriptions.get.query({ subscriptionId: id }, { signal }))
+  useRefresh(load, REFRESH_MS)
+  useHotkeys({ Escape: () => go(to(['webhooks'])) })
+  return (
+    <div class="page">
+      <p>
+        <a href={to(['webhooks'])}>{words.back}</a>
+      </p>
+      <Loaded load={load}>
+        {(webhook) => (
+          <>
+            <header class="page-head">
+              <h1>
+                <Visible>{webhook.webhookUrl}</Visible>
+              </h1>
+              <HealthBadge of={webhook} />
+            </header>
+            <Acts of={webhook} onDone={load.reload} />
+            <Facts of={webhook} />
+            <Deliveries id={id} />
+          </>
+        )}
+      </Loaded>
+    </div>
+  )
+}
+
+function Facts({ of }: { of: Subscription }) {
+  return (
+    <dl class="facts">
+      {of.description && (
+        <>
+          <dt>{words.description}</dt>
+          <dd>
+            <Visible>{of.description}</Visible>
+          </dd>
+        </>
+      )}
+      <dt>{words.types}</dt>
+      <dd class="mono">{of.eventTypes.join(', ')}</dd>
+      {of.filter && (
+        <>
+          <dt>{words.filter}</dt>
+          <dd>
+            <pre>
+              <Visible multiline>{JSON.stringify(of.filter, null, 2)}</Visible>
+            </pre>
+          </dd>
+        </>
+      )}
+      <dt>{words.untried}</dt>
+      <dd>{words.untriedOf(numberOf(of.untried), numberOf(of.deliverySeq))}</dd>
+      <dt>{words.order}</dt>
+      <dd>{of.ordered ? words.ordered : words.unordered}</dd>
+      <dt>{words.created}</dt>
+      <dd>
+        <Time at={of.createdAt} />
+      </dd>
+      {of.previousSecretUntil && (
+        <>
+          <dt>{words.oldSecret}</dt>
+          <dd>
+            {words.until} <Time at={of.previousSecretUntil} />
+          </dd>
+        </>
+      )}
+      {of.weakSecret && (
+        <>
+          <dt>{words.secret}</dt>
+          <dd>{words.weak}</dd>
+        </>
+      )}
+    </dl>
+  )
+}
