@@ -1,6 +1,7 @@
 """Parts of a page, found as a person finds them: by role and name, by label, by text."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Do = Callable[..., Any]
@@ -35,6 +36,10 @@ class Spot:
 
     def select(self, value: str) -> None:
         self._act("selectOption", value)
+
+    def choose(self, path: Path) -> None:
+        """Choose a file, in a field for files."""
+        self._act("setInputFiles", str(path))
 
     def press(self, key: str) -> None:
         self._act("press", key)

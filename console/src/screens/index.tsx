@@ -6,6 +6,7 @@ import { AuditScreen } from './audit/screen'
 import { EventScreen } from './event/screen'
 import { EventsScreen } from './events/screen'
 import { KeysScreen } from './keys/screen'
+import { LedgerScreen } from './ledger/screen'
 import { OperateScreen } from './operate/screen'
 import { TraceScreen } from './trace/screen'
 import { WebhookScreen, WebhooksScreen } from './webhooks/screen'
@@ -44,5 +45,6 @@ export const SCREENS: Screen[] = [
   { path: 'webhooks', name: text.webhooks.title, icon: 'webhooks', scopes: ['subscriptions:manage'], component: WebhooksScreen, detail: WebhookScreen },
   { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
   { path: 'audit', name: text.audit.title, icon: 'audit', scopes: ['audit:read'], component: AuditScreen },
+  { path: 'ledger', name: text.ledger.title, icon: 'ledger', scopes: ['ledger:read'], component: LedgerScreen },
   { path: 'operate', name: text.operate.title, icon: 'operate', scopes: ['audit:read'], component: OperateScreen },
 ]
