@@ -23,7 +23,7 @@ PAGED = sorted(
 
 
 def test_pages_by_cursor_are_known() -> None:
-    assert PAGED == ["events.list", "events.page", "keys.list", "subscriptions.deliveries"]
+    assert PAGED == ["events.list", "events.page", "intents.list", "keys.list", "subscriptions.deliveries"]
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward", None])

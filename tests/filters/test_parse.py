@@ -91,7 +91,11 @@ def test_filters_that_ask_the_same_are_the_same(raw: object, same: object) -> No
         ({"createdAt": "2024-01-01"}, "filter.createdAt", "must be an RFC 3339 time with a UTC offset"),
         ({"createdAt": "0001-01-01T00:00:00+01:00"}, "filter.createdAt", "must be a time from year 1 to 9999"),
         ({"type.x": 1}, "filter.type.x", "is not a known field; known are: id, type"),
-        ({"metadata.nope": 1}, "filter.metadata.nope", "known here are: ai, automation, custom, import, review, sync"),
+        (
+            {"metadata.nope": 1},
+            "filter.metadata.nope",
+            "known here are: ai, automation, custom, import, review, synap, sync",
+        ),
         ({"metadata.ai.nope": 1}, "filter.metadata.ai.nope", "known here are: agent, classification"),
         ({"metadata.ai.agent.x": 1}, "filter.metadata.ai.agent.x", "has no members: metadata.ai.agent is a value"),
         ({"metadata.ai.reasoning.steps.type": 1}, "filter.metadata.ai.reasoning.steps.type", "is an array"),

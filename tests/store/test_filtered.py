@@ -75,7 +75,7 @@ def test_an_invalid_filter_is_rejected_by_path(store: Store) -> None:
 def test_a_stream_cannot_ask_for_other_events(store: Store) -> None:
     asked = msgspec.convert({"filter": {"parent": {"some": {}}}}, StreamEvents)
 
-    with pytest.raises(InvalidInput, match="one by one"):
+    with pytest.raises(InvalidInput, match="one event at a time"):
         store.run(store.feed.follow(store.workspace, asked, None))
 
     assert store.list(filter={"parent": {"some": {}}}) == []

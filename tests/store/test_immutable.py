@@ -181,5 +181,5 @@ def test_a_body_goes_whole_and_the_header_stays(table: Table) -> None:
 def test_the_checks_find_an_erasure_that_no_event_names(table: Table, store: Store) -> None:
     assert table.row(3)["erased"]
 
-    with pytest.raises(AssertionError, match="lack a body"):
+    with pytest.raises(AssertionError, match="without a body"):
         check_log(store.url, store.workspace)

@@ -211,6 +211,7 @@ function usePlaceInAddress(box: { current: HTMLDivElement | null }, { pages }: R
       }, 250)
     }
     element.addEventListener('scroll', note, { passive: true })
+    note() // a page that came right after the last scroll has moved the place, or ended the wait for it
     return () => {
       clearTimeout(timer)
       element.removeEventListener('scroll', note)
