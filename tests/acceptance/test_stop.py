@@ -63,8 +63,13 @@ def _rounds(seed: str) -> list[Signals]:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One data directory for all servers of this module: each start proves that the previous server released it."""
-    return tmp_path_factory.mktemp("stop") / "data"
+    """One data directory for all servers of this module: each start proves that the previous server released it.
+
+    It has an install, which commands need.
+    """
+    folder = tmp_path_factory.mktemp("stop") / "data"
+    with serving(folder):
+        return folder
 
 
 @pytest.mark.parametrize("state", ["idle", "under load", "database frozen"])

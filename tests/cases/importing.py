@@ -10,15 +10,16 @@ from typing import Any
 import psycopg
 
 from tests.kit.command import synap
+from tests.kit.installs import initialised
 from tests.kit.servers import environment
 
 
 class Importer:
-    """Runs imports into one database."""
+    """Runs imports into one database, in which it makes the install."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
-        self.url = database_url
+        self.url = initialised(database_url, folder / "data")
         self._environment = environment(folder / "data", database_url=database_url)
 
     def run(self, *arguments: object, sent: bytes = b"") -> "subprocess.CompletedProcess[str]":
