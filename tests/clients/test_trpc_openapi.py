@@ -95,7 +95,8 @@ class Comparison:
                 yield f"{path}: {said} {getattr(one, said)}, ours {getattr(other, said)}"
         if one.items or other.items:
             yield from self.differences(one.items, other.items, f"{path}[]")
-        never = {name for name, schemas in one.members.items() if not any(schemas)}
+        empty = {name for name, schemas in one.members.items() if not any(schemas)}  # `never`, and `unknown` too
+        never = {name for name in empty if name not in other.members or any(other.members[name])}
         for name in sorted((one.members.keys() - never) ^ other.members.keys()):
             yield f"{path}.{name}: is in one document only"
         for name in one.members.keys() & other.members.keys():

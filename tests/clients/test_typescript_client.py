@@ -20,7 +20,7 @@ from tests.kit.packages import CLIENT, compile_typescript
 from tests.kit.servers import Server
 from tests.kit.trpc import Trpc
 
-BUILT_IN_KINDS = 5
+BUILT_IN_KINDS = 6
 
 
 @pytest.fixture

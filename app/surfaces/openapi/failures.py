@@ -21,6 +21,8 @@ from schemas.event import TYPE_MESSAGE
 
 Failure = type[errors.ProcedureError]
 
+_HASH = f"sha256:{'5e' * 32}"
+
 _SAMPLES: list[errors.ProcedureError] = [
     errors.InvalidInput(
         [errors.Issue("limit", "must be a whole number from 1 to 100"), errors.Issue("level", "is not a known field")]
@@ -30,7 +32,13 @@ _SAMPLES: list[errors.ProcedureError] = [
     errors.Unauthorized("No valid token was sent"),
     errors.Forbidden("The key lacks the scope events:write"),
     errors.NotFound("Event not found", field="eventId"),
-    errors.Conflict("The id is taken by an event with other content", hash=f"sha256:{'5e' * 32}", field="id"),
+    errors.Conflict("The id is taken by an event with other content", hash=_HASH, field="id"),
+    errors.NotApproved("The intent is not approved yet; intents.wait returns when it is decided", hash=_HASH),
+    errors.UsedUp("All uses of the intent (1) are started", hash=_HASH),
+    errors.IntentEnded("The intent is expired", hash=_HASH),
+    errors.ParametersDiffer(
+        "These are not the parameters that were approved; ask with another intent", field="parameters"
+    ),
     errors.RateLimited("Too many calls in this minute", limit=1000, reset=1705316400, retry_after_seconds=12),
     errors.TimedOut("The body did not arrive within 30 s; send the request again"),
     errors.Unavailable("The database is not reachable; nothing was stored"),

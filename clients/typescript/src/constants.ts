@@ -9,6 +9,8 @@ export const SCOPES = [
   'events:write',
   'events:write-as',
   'events:erase',
+  'intents:decide',
+  'intents:decide-own',
   'subscriptions:manage',
   'ledger:read',
   'audit:read',
@@ -22,13 +24,16 @@ export type Scope = (typeof SCOPES)[number]
 export const ERROR_CODES = [
   'conflict',
   'forbidden',
+  'intent_ended',
   'internal',
   'invalid_cursor',
   'invalid_event_type',
   'invalid_input',
   'malformed_json',
   'missing_required_field',
+  'not_approved',
   'not_found',
+  'parameters_differ',
   'payload_too_large',
   'rate_limit_exceeded',
   'request_timeout',
@@ -37,6 +42,7 @@ export const ERROR_CODES = [
   'unavailable',
   'unsafe_number',
   'unsupported_media_type',
+  'used_up',
   'wrong_transformer',
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
@@ -60,5 +66,5 @@ export const TRPC_CODES = [
 export type TrpcCode = (typeof TRPC_CODES)[number]
 
 /** The built-in members of an event's `metadata`. */
-export const METADATA_KINDS = ['ai', 'import', 'sync', 'automation', 'custom'] as const
+export const METADATA_KINDS = ['ai', 'import', 'sync', 'automation', 'custom', 'synap'] as const
 export type MetadataKind = (typeof METADATA_KINDS)[number]
