@@ -98,7 +98,7 @@ def test_all_that_is_wrong_is_named_at_once(reviewing: Server) -> None:
         "type",
     ]
     (unknown,) = [issue for issue in data["issues"] if issue["path"] == "metadata.nosuch"]
-    assert unknown["message"].endswith("known are: ai, automation, custom, import, review, sync")
+    assert unknown["message"].endswith("known are: ai, automation, custom, import, review, synap, sync")
 
 
 def test_a_review_is_found_by_having_metadata(reviewing: Server) -> None:
