@@ -13,7 +13,7 @@ from app.store.postgres.driver import Connection
 def console(*, url: str | None = None, user: str = CONTROL_KEY_ID) -> None:
     """Print a link that signs in to the console of a server, with a key that expires after 8 hours.
 
-    The key has every scope except `*`, for every workspace. Whoever has the link has the key. Signing out revokes it.
+    The key has every scope except `*`, for every workspace. Anyone with the link has the key. Signing out revokes it.
 
     Parameters
     ----------

@@ -13,6 +13,9 @@ from litestar import Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from msgspec import Struct
 
+from app.surfaces.shared.accept import named_quality
+from app.surfaces.shared.requests import header_map
+
 STATIC = Path(__file__).parent / "static"
 
 PAGE = "index.html"
@@ -75,15 +78,6 @@ def _answer(file: _File, request: Request[Any, Any, Any]) -> Response[bytes]:
     headers = file.headers
     if headers["etag"] in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers=headers)
-    if _takes_gzip(request.headers.get("accept-encoding", "")):
+    if named_quality(header_map(request.scope), "gzip", header=b"accept-encoding") > 0:
         return Response(file.compressed, media_type=file.media_type, headers={**headers, "content-encoding": "gzip"})
     return Response(file.content, media_type=file.media_type, headers=headers)
-
-
-def _takes_gzip(accepted: str) -> bool:
-    """Whether a list of encodings names gzip, and does not refuse it."""
-    for element in accepted.lower().split(","):
-        name, _, quality = element.partition(";")
-        if name.strip() == "gzip":
-            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
