@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
+from app.repeating import Repeating
 from app.store.audit.log import Act, AuditLog
 from schemas.errors import Unavailable
 
@@ -40,11 +41,10 @@ class Refusals:
 
     def __init__(self, audit: AuditLog, *, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._audit = audit
-        self._flush_seconds = flush_seconds
         self._counts: dict[Refused, Counter[str]] = {}
         self._pending: list[Act] = []
         """Acts that are not written yet. They keep their ids, so that none is written twice."""
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing = Repeating(self._flush, logger, seconds=flush_seconds)
 
     def count(self, refused: Refused, code: str) -> None:
         """Count a call that was rejected with this code. This needs no query."""
@@ -53,13 +53,11 @@ class Refusals:
 
     def open(self) -> None:
         """Start to write regularly."""
-        self._flushing = asyncio.create_task(self._flush_regularly())
+        self._flushing.open()
 
     async def close(self) -> None:
         """Write the counts, unless the database is not reachable."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.gather(self._flushing, return_exceptions=True)
+        await self._flushing.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 while self._pending or self._counts:
@@ -70,16 +68,6 @@ class Refusals:
             )
         except Exception as error:  # noqa: BLE001 - the rest of the server is still to be closed
             logger.error("defect", defect=type(error).__name__)
-
-    async def _flush_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(self._flush_seconds)
-            try:
-                await self._flush()
-            except Unavailable:
-                continue  # it is repeated next time
-            except Exception as error:  # noqa: BLE001 - the loop goes on
-                logger.error("defect", defect=type(error).__name__)
 
     async def _flush(self) -> None:
         """Write one act for each. Raises Unavailable: the rest then waits, and no acts are added meanwhile."""

@@ -5,7 +5,6 @@ looks again, by the clock of the log. Whichever process is first appends; the ot
 leaves when it dies is due still, and the next look of another one finds it.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 
 from app.ledger.draft import Draft, follower_draft
 from app.ledger.intents import Followed
+from app.repeating import Repeating
 from app.sealing.intent_ids import IntentIds
 from app.store.events.event_log import EventLog
 from app.store.events.intents import (
@@ -88,19 +88,16 @@ class Deadlines:
         self._ids = ids
         self._node = node
         self._now = now
-        self._look_seconds = look_seconds
         self._has_intents = False
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = Repeating(self.write_due, logger, seconds=look_seconds)
 
     def open(self) -> None:
         """Begin to look."""
-        self._looking = asyncio.create_task(self._look())
+        self._looking.open()
 
     async def close(self) -> None:
         """Stop. Another process, or a later start, writes the rest. Before the log is closed, which it appends to."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._looking.close()
 
     async def write_due(self) -> None:
         """Append all that is due. Raises Unavailable."""
@@ -119,15 +116,6 @@ class Deadlines:
         if unknown := sum(event.type.endswith(".unknown") for event in events):
             OUTCOMES.add("unknown", by=unknown)
         return len(events)
-
-    async def _look(self) -> None:
-        while True:
-            try:
-                with suppress(Unavailable):
-                    await self.write_due()
-            except Exception as error:  # noqa: BLE001 - the loop goes on: what is due stays due
-                logger.error("defect", defect=type(error).__name__)
-            await asyncio.sleep(self._look_seconds)
 
     async def _prepare(
         self, workspace: str, connection: PipedConnection, at: datetime

@@ -17,6 +17,7 @@ import structlog
 
 from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.ledger.draft import Draft, new_id, server_draft
+from app.repeating import Repeating
 from app.store.audit.log import MAX_TIPS, AuditEnd, AuditLog, claim_untold, claim_unwitnessed, witnessed
 from app.store.events.event_log import EventLog
 from app.store.postgres.pipe import Call, PipedConnection
@@ -49,34 +50,22 @@ class Witness:
         self._audit = audit
         self._log = log
         self._node = node
-        self._look_seconds = look_seconds
         self._tell_seconds = tell_seconds
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = Repeating(partial(self._say_and_tell, only_if_due=True), logger, seconds=look_seconds)
 
     def open(self) -> None:
         """Begin to check every `look_seconds`."""
-        self._looking = asyncio.create_task(self._look())
+        self._looking.open()
 
     async def close(self) -> None:
         """Write what is unreported, unless the database is away. Call it before the log is closed."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._looking.close()
         try:
             await asyncio.wait_for(self._say_and_tell(only_if_due=False), CLOSE_SECONDS)
         except (Unavailable, TimeoutError):
             logger.warning("the ends of the audit chains were not written; the next server does it")
         except Exception as error:  # noqa: BLE001 - the rest of the server must still be closed
             logger.error("defect", defect=type(error).__name__)
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(self._look_seconds)
-            try:
-                with suppress(Unavailable):
-                    await self._say_and_tell(only_if_due=True)
-            except Exception as error:  # noqa: BLE001 - the loop goes on, because the next hour needs a report too
-                logger.error("defect", defect=type(error).__name__)
 
     async def _say_and_tell(self, *, only_if_due: bool) -> None:
         if not only_if_due or await self._audit.is_witness_due():
