@@ -18,7 +18,7 @@ from app.store.events import pieces
 from app.store.events.keyset import Order, OrderKey, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import IN_LOG_ORDER, EventConditions, behind
-from app.store.events.reader import total_of
+from app.store.events.reader import counted
 from app.store.events.rows import BROWSE_JSON
 from app.store.postgres.database import Database
 from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo
@@ -49,6 +49,8 @@ class _Page(Struct, frozen=True):
     places: list[list[str | None]] | None
     has_more: bool
     has_others: bool
+    total: int | None = None
+    """How many events match, if the statement that read the page knew it."""
 
     def within(self, *, backwards: bool) -> "_Page":
         """The part of the page that fits one answer, beginning at the end that is next to the cursor."""
@@ -89,7 +91,7 @@ class Browser:
         parts = await pieces.page(self._database, workspace, BROWSE_JSON, page.json, page.seqs, page.sizes)
         if place is None:
             # Counted after the page is read: events appended between would make the total less than the page otherwise.
-            total = await total_of(self._database, matching)
+            total = await counted(self._database, matching) if page.total is None else page.total
         else:
             total = place.total
 
@@ -121,6 +123,8 @@ class Browser:
             before = _rows(matching, back, 1, place, parameters)
             others = " OR ".join(f"(SELECT true FROM ({each}) AS other) IS NOT NULL" for each in (here, before))
         sql = page_sql(_rows(matching, way, limit + 1, place, parameters), way, limit, others, backwards=backwards)
+        if place is None:
+            sql = matching.beside_total(sql)
         is_planned = matching.is_planned if len(order) == 1 else not (matching.is_bare and _has_index(order))
         if is_planned or matching.meets_others:
             [row] = await self._database.search(sql, parameters, is_planned=is_planned)

@@ -121,7 +121,7 @@ class EventConditions:
 
     @property
     def knows_total(self) -> bool:
-        """Whether `total_sql` looks only at the ends of the log, or of a time range."""
+        """Whether the total follows from the ends of the log, or of a time range."""
         return not self._others and len(self._counted) == 1 and self._has_metadata is None
 
     @property
@@ -171,17 +171,19 @@ class EventConditions:
         return walk.between(low=[low], high=[high]).every(columns)
 
     @property
-    def total_sql(self) -> str:
-        """A query for the number of matches: from the counters or from seqs if they suffice, else by counting.
+    def known_total_sql(self) -> str | None:
+        """A query for the number of matches that counts no event; None if the total must be counted (`count_sql`).
+
+        Its result is null if the workspace has stopped to keep the counters that it needs.
 
         Without a filter it is the tip's seq + 1. With only a time range it is a difference of seqs, since times
         strictly increase with seq. Events are counted by type, source, producer and whether they have metadata as they
         are appended.
         """
         if self._producer is not None and len(self.parameters) == 2 and self._has_metadata is None:
-            return _counted_by("producer_count", f"{IN_WORKSPACE} AND producer = %(producer)s", self._count)
+            return _counted_by("producer_count", f"{IN_WORKSPACE} AND producer = %(producer)s")
         if self._others or (self._span and (len(self._counted) > 1 or self._has_metadata is not None)):
-            return self._count
+            return None
         if self._span:
             start = _FROM if "from" in self.parameters else "0"
             end = _TO if "to" in self.parameters else "seq + 1"
@@ -191,7 +193,18 @@ class EventConditions:
         counted = list(self._counted)
         if self._has_metadata is not None:
             counted.append(f"{'' if self._has_metadata else 'NOT '}has_metadata")
-        return _counted_by("event_count", " AND ".join(counted), self._count)
+        return _counted_by("event_count", " AND ".join(counted))
+
+    def beside_total(self, sql: str) -> str:
+        """`sql`, which returns one row, with the known total as one more column; null if the total must be counted."""
+        return f"SELECT page.*, ({self.known_total_sql or 'NULL::bigint'}) FROM ({sql}) AS page"
+
+    @property
+    def count_sql(self) -> str:
+        """A query for the number of matches that counts them."""
+        if self.is_planned or self._has_ids:
+            return f"SELECT count(*) FROM {self.found}"
+        return self._walk.count()
 
     @property
     def digest(self) -> bytes:
@@ -219,12 +232,6 @@ class EventConditions:
             low=[_FROM] if "from" in self.parameters else [],
             high=[f"{_TO} - 1"] if "to" in self.parameters else [],
         )
-
-    @property
-    def _count(self) -> str:
-        if self.is_planned or self._has_ids:
-            return f"SELECT count(*) FROM {self.found}"
-        return self._walk.count()
 
     def _add(self, conditions: list[str], column: str, value: object, *, key: str | None = None) -> None:
         if value is None:
@@ -291,11 +298,11 @@ def _one_of(column: str, values: str) -> Entry:
     )
 
 
-def _counted_by(counters: str, conditions: str, by_counting: str) -> str:
-    """A query for the sum of counters, or `by_counting` if counting has stopped in this workspace."""
+def _counted_by(counters: str, conditions: str) -> str:
+    """A query for the sum of counters; null if counting has stopped in this workspace."""
     return (
         f"SELECT CASE WHEN counted THEN (SELECT coalesce(sum(events), 0)::bigint FROM {counters} WHERE {conditions}) "
-        f"ELSE ({by_counting}) END FROM event_tip WHERE workspace_id = %(workspace)s"
+        "END FROM event_tip WHERE workspace_id = %(workspace)s"
     )
 
 

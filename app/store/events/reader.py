@@ -40,13 +40,15 @@ FIND_EVENTS_BY_HASH = f"SELECT hash, {_FOUND_COLUMNS} FROM {each_sql('hash', '%(
 """The events with these hashes."""
 
 
-def list_sql(rows: str, limit: int) -> str:
-    """SQL of `rows` as one row: their JSON or their sizes, their number, and the last seq.
+def list_sql(rows: str, limit: int, *, more: str | None = None) -> str:
+    """SQL of `rows` as one row: their JSON or their sizes, their number, the last seq, and whether `more` has a row.
 
-    The limit is part of the text, so that the planner sees it. That is safe, because it was validated.
+    `more` is a SELECT that may name the last seq, `measured.last`. Without it the last column is null. The limit is
+    part of the text, so that the planner sees it. That is safe, because it was validated.
     """
+    has_more = "NULL" if more is None else f"EXISTS ({more})"
     return f"""
-        SELECT {ANSWERED}, count, last
+        SELECT {ANSWERED}, count, last, {has_more}
         FROM (
             SELECT {measured(EVENT_JSON, limit)}, count(*) AS count, min(seq) AS last FROM ({rows}) AS page
         ) AS measured"""
@@ -54,9 +56,15 @@ def list_sql(rows: str, limit: int) -> str:
 
 async def total_of(database: Database, matching: EventConditions) -> int:
     """How many events match."""
-    [(total,)] = await database.search(
-        matching.total_sql, matching.parameters, is_planned=matching.is_planned, is_metered=not matching.knows_total
-    )
+    total = None
+    if (known_sql := matching.known_total_sql) is not None:
+        [(total,)] = await database.rows(known_sql, matching.parameters)
+    return await counted(database, matching) if total is None else int(total)
+
+
+async def counted(database: Database, matching: EventConditions) -> int:
+    """How many events match, by counting them."""
+    [(total,)] = await database.search(matching.count_sql, matching.parameters, is_planned=matching.is_planned)
     return int(total)
 
 
@@ -91,6 +99,10 @@ class _Page(Struct, frozen=True):
     sizes: list[int]
     count: int
     last: int | None
+    has_more: bool | None = None
+    """Whether any match follows, if the statement that read the page looked for one."""
+    total: int | None = None
+    """How many events match, if the statement that read the page knew it."""
     cut: bool = False
     """Whether the page ended early because of its size."""
 
@@ -99,11 +111,11 @@ class _Page(Struct, frozen=True):
         if count == self.count:
             return self
         seqs, sizes = self.seqs[:count], self.sizes[:count]
-        return _Page(None, seqs, sizes, count, seqs[-1], cut=True)
+        return _Page(None, seqs, sizes, count, seqs[-1], has_more=True, total=self.total, cut=True)
 
     def behind(self, count: int) -> "_Page":
         """The page with only its last `count` events."""
-        return _Page(None, self.seqs[-count:], self.sizes[-count:], count, self.last, cut=True)
+        return _Page(None, self.seqs[-count:], self.sizes[-count:], count, self.last, has_more=self.has_more, cut=True)
 
 
 _EMPTY = _Page(b"", [], [], 0, None)
@@ -156,11 +168,13 @@ class EventReader:
         """
         matching = EventConditions(query, workspace, only_user)
         place = self._place(workspace, query)
-        if place is not None and place.filter == matching.digest:
+        page, before = await self._at(matching, query, place, is_page=True)
+        if place is None:  # counted after the page is read, so that no event of the page is missing in the total
+            total = await counted(self._database, matching) if page.total is None else page.total
+        elif place.filter == matching.digest:
             total = place.total
         else:
             total = await total_of(self._database, matching)
-        page, before = await self._at(matching, query, place)
         parts = await pieces.page(self._database, workspace, EVENT_JSON, page.json, page.seqs, page.sizes)
         fields = [b'],"total":%d' % total]
 
@@ -168,16 +182,21 @@ class EventReader:
             cursor = self._cursors.seal(Cursor(NEWEST_FIRST, workspace, seq, matching.digest, total))
             fields.append(b',"%b":%b' % (name, msgspec.json.encode(cursor)))
 
-        if page.last is not None and await self._more(matching, page):
+        if page.last is not None and await self._has_more(matching, page):
             add(b"nextCursor", page.last)
         if before is not None:
             add(b"previousCursor", before)
         return Written(b'{"events":[', *parts, *fields, b"}")
 
-    async def _at(self, matching: EventConditions, query: ListEvents, place: Cursor | None) -> tuple[_Page, int | None]:
-        """The page at `place`, and the seq for the cursor of the previous, newer page; None if there is none."""
+    async def _at(
+        self, matching: EventConditions, query: ListEvents, place: Cursor | None, *, is_page: bool = False
+    ) -> tuple[_Page, int | None]:
+        """The page at `place`, and the seq for the cursor of the previous, newer page; None if there is none.
+
+        If it `is_page` of `events.page`, the statement that reads it also looks for what the answer says besides.
+        """
         if place is None or query.direction != "backward":
-            page = await self._read(matching, query, place)
+            page = await self._read(matching, query, place, is_page=is_page)
             count = fitting(page.sizes) if page.sizes else page.count
             return page.until(count), None if place is None else place.seq - 1
         limit = query.limit or DEFAULT_LIMIT
@@ -189,7 +208,7 @@ class EventReader:
             return _EMPTY, None
         has_more, newer = len(newer) > limit, newer[:limit]
         top = structs.replace(place, seq=newer[-1] + 1)
-        page = await self._read(matching, structs.replace(query, limit=len(newer)), top)
+        page = await self._read(matching, structs.replace(query, limit=len(newer)), top, is_page=is_page)
         count = fitting(page.sizes[::-1]) if page.sizes else page.count
         if count == page.count:
             return page, newer[-1] if has_more else None
@@ -201,7 +220,9 @@ class EventReader:
             return None
         return self._cursors.open(query.cursor, order=NEWEST_FIRST, workspace=workspace)
 
-    async def _read(self, matching: EventConditions, query: ListEvents, place: Cursor | None) -> _Page:
+    async def _read(
+        self, matching: EventConditions, query: ListEvents, place: Cursor | None, *, is_page: bool
+    ) -> _Page:
         """Read the page behind `place`. A large page is only measured."""
         limit = query.limit or DEFAULT_LIMIT
         before = {} if place is None else {"before": place.seq}
@@ -212,13 +233,21 @@ class EventReader:
             offset=skipped,
             high=["%(before)s::bigint - 1"] if place else [],
         )
-        [(json, large, count, last)] = await self._rows(
-            matching, list_sql(rows, limit), matching.parameters | before, is_long=skipped > MAX_SKIPPED
+        more = None
+        if is_page and not matching.meets_others:  # else it may be slow, and has a statement of its own
+            more = f"SELECT FROM ({matching.rows(descending=True, limit=1, high=['measured.last - 1'])}) AS next"
+        sql = list_sql(rows, limit, more=more)
+        if is_page and place is None:
+            sql = matching.beside_total(sql)
+        [(json, large, *rest)] = await self._rows(
+            matching, sql, matching.parameters | before, is_long=skipped > MAX_SKIPPED
         )
-        return _Page(json, *pieces.measures(large), count, last)
+        return _Page(json, *pieces.measures(large), *rest)
 
-    async def _more(self, matching: EventConditions, page: _Page) -> bool:
+    async def _has_more(self, matching: EventConditions, page: _Page) -> bool:
         """Whether any match follows a page."""
+        if page.has_more is not None:
+            return page.has_more
         rows = matching.rows(descending=True, limit=1, high=["%(last)s::bigint - 1"])
         parameters = matching.parameters | {"last": page.last}
         return bool(await self._rows(matching, f"SELECT FROM ({rows}) AS next", parameters))

@@ -14,7 +14,7 @@ from app.ledger.signer import Signer, public_key
 from app.store.events import pieces
 from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import EventConditions
-from app.store.events.reader import total_of
+from app.store.events.reader import counted
 from app.store.events.rows import LEDGER_JSON
 from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
 from app.store.ledger.trees import Trees
@@ -81,14 +81,18 @@ class Ledger:
         matching = EventConditions(query, workspace, only_user)
         rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
-        [(json, large)] = await self._database.search(
-            entries_sql(rows, limit), parameters, is_planned=matching.is_planned, is_metered=matching.meets_others
+        [(json, large, total)] = await self._database.search(
+            matching.beside_total(entries_sql(rows, limit)),
+            parameters,
+            is_planned=matching.is_planned,
+            is_metered=matching.meets_others,
         )
         seqs, sizes = pieces.measures(large)
         count = fitting(sizes)
         parts = await pieces.page(self._database, workspace, LEDGER_JSON, json, seqs[:count], sizes[:count])
-        # Counted after the events are read: otherwise the total could be less than their number.
-        total = await total_of(self._database, matching)
+        if total is None:
+            # Counted after the events are read: otherwise the total could be less than their number.
+            total = await counted(self._database, matching)
         return Written(b'{"events":[', *parts, b'],"total":%d}' % total)
 
     async def find(self, workspace: str, reference: UUID | bytes) -> FoundEntry | None:
