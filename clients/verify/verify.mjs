@@ -564,11 +564,48 @@ function checkBody(event) {
 
 /** What the `body_hash` of an event in the ledger's form has to be. */
 export function bodyHash({ payload, context }) {
-  const members = [...Object.keys(context), 'data'].sort().map((name) => {
-    const value = name === 'data' ? payload : context[name];
-    return `${quoted(name)}:${canonical(value, 1)}`;
-  });
-  return `sha256:${hex(sha256(`{${members.join(',')}}`))}`;
+  return `sha256:${hex(sha256(partByPart({ ...context, data: payload })))}`;
+}
+
+/** The JCS of a body, or of what its author signed: each part may be nested as deeply as servers store it. */
+function partByPart(parts) {
+  const members = Object.keys(parts).sort().map((name) => `${quoted(name)}:${canonical(parts[name], 1)}`);
+  return `{${members.join(',')}}`;
+}
+
+/**
+ * Who signed an event in the ledger's form as its author, {did, right}; null if it has no author.
+ *
+ * `did` is null if nobody can have signed it: its author is not a did and a signature. Rejects only if the platform has no
+ * Ed25519.
+ */
+export async function authorOf(event) {
+  await needEd25519();
+  let author;
+  try {
+    author = authorSignature(event);
+  } catch {
+    return { did: null, right: false };
+  }
+  return author && { did: author.did, right: await new Keyring().signed(author.kid, author.text, author.signature) };
+}
+
+/** What the author of an event signed, {did, kid, text, signature}; null if it has no author. `kid` may be no kid. */
+function authorSignature({ event_id: id, log, node, type, payload, context }) {
+  const { metadata } = context;
+  const synap = isRecord(metadata) ? metadata.synap : null;
+  if (!isRecord(synap) || !Object.hasOwn(synap, 'author')) return null;
+  const { author } = synap;
+  const right = isRecord(author) && isText(author.did) && isText(author.signature);
+  check(right, 'its author is not an object with a did and a signature');
+  const header = { id, log, node, type };
+  const mixed = Object.keys(header).some((name) => Object.hasOwn(context, name));
+  check(!mixed, 'it has an author, and its body has members of its header');
+  const { signature, ...unsigned } = author;
+  const { salt, ...body } = { ...context, metadata: { ...metadata, synap: { ...synap, author: unsigned } }, data: payload };
+  const text = `evlog/author/v1\n${hex(sha256(partByPart({ ...body, ...header })))}\n`;
+  const kid = author.did.startsWith('did:key:') ? author.did.slice('did:key:'.length) : '';
+  return { did: author.did, kid, text, signature };
 }
 
 function checkHeader(event) {

@@ -6,7 +6,8 @@ from msgspec import UNSET
 
 from app.ledger import signer
 from app.ledger.chain import export_text, rotation_text
-from app.ledger.verify.shapes import Bundle, Key, Rotation, is_timestamp, unbase64
+from app.ledger.signer import unbase64
+from app.ledger.verify.shapes import Bundle, Key, Rotation, is_timestamp
 from app.ledger.verify.verdict import KEY_CHAIN, KEY_POINT, NODE_KEY, SEAL, SEALING_KEY, Break, Fault, check
 
 Judge = Callable[[str, bytes, bytes], bool]

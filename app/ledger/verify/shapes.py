@@ -1,6 +1,5 @@
 """The types of bundles, proofs and events as decoded, and checks of their text."""
 
-import binascii
 import re
 from collections.abc import Iterable
 from mmap import mmap
@@ -9,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from app.ledger.canonical import canonical
+from app.ledger.canonical import canonical, canonical_object
+from app.ledger.signer import unbase64
 from app.ledger.verify.verdict import BODY_LIMITS, CONTEXT, Fault
 from schemas.errors import InvalidInput
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
@@ -196,15 +196,6 @@ def decoded(text: Any, decoder: msgspec.json.Decoder[T], message: str) -> T:
         raise Fault(message.format(reason)) from None
 
 
-def unbase64(text: str) -> bytes | None:
-    """The bytes, if the text is their only valid base64 spelling."""
-    try:
-        raw = binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        return None
-    return raw if binascii.b2a_base64(raw, newline=False).decode() == text else None
-
-
 def hashes_of(texts: Iterable[str]) -> list[bytes]:
     """The hashes of a proof. Text that is not base64 becomes empty, so that no proof with it verifies."""
     return [unbase64(text) or b"" for text in texts]
@@ -253,8 +244,7 @@ def body_of(event: Event) -> bytes:
         written = {name: canonical(_as_double(bytes(part)), name) for name, part in parts.items()}
     except InvalidInput as error:
         raise Fault(BODY_LIMITS.format(error)) from None
-    names = sorted(written, key=lambda name: name.encode("utf-16-be"))
-    return b"{%b}" % b",".join(msgspec.json.encode(name) + b":" + written[name] for name in names)
+    return canonical_object(written)
 
 
 def _as_double(text: bytes) -> bytes:

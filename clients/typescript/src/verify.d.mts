@@ -88,6 +88,11 @@ export function verifyAudit(
 ): AuditVerdict
 /** Whether `signature` (base64) over `text` is by the key that `kid` names. */
 export function isSignedBy(kid: string, text: string, signature: string): Promise<boolean>
+/**
+ * Who signed an event in the ledger's form as its author (`metadata.synap.author`), and whether the signature is right.
+ * Null if the event has no author. `did` is null if its author is not a did and a signature.
+ */
+export function authorOf(event: object): Promise<{ did: string | null; right: boolean } | null>
 /** What the `body_hash` of an event in the ledger's form has to be. Throws for what no log holds. */
 export function bodyHash(event: { payload: object; context: object }): string
 /** What the `hash` of an event in the ledger's form has to be. */

@@ -1,0 +1,87 @@
+r"""Author signatures: `metadata.synap.author` names the agent that wrote an event, and has that agent's signature.
+
+    text = "evlog/author/v1\n<hex>\n"
+    hex  = SHA-256 of the JCS of {node, log, id, type} and every member of the body, except `salt` and
+           `metadata.synap.author.signature`
+
+So an author signs everything that a caller decides, and the log that stores it. The node's own part is not signed: the
+salt, the place and the time. Pure. `docs/reference/evlog1.md` has the format.
+"""
+
+from hashlib import sha256
+
+import msgspec
+from msgspec import Raw, Struct
+
+from app.ledger.canonical import canonical_object
+from app.ledger.signer import unbase64
+
+DID_PREFIX = "did:key:"
+
+_MARK = b'"author":'
+"""What the canonical body of every event with an author contains."""
+
+
+class MalformedAuthorError(Exception):
+    """An event has `metadata.synap.author`, but nobody can have signed it. The message says why."""
+
+
+class AuthorSignature(Struct, frozen=True):
+    """Who signed an event, and what: `signer.verify(kid, text, signature)` tells whether the signature is right.
+
+    `kid` is empty if `did` is not a `did:key`. `signature` is empty if it is not base64. Both are then not right.
+    """
+
+    did: str
+    kid: str
+    text: bytes
+    signature: bytes
+
+
+class _Author(Struct, frozen=True):
+    did: str
+    signature: str
+
+
+def author_signature(body: bytes, *, node: str, log: str, id: str, type: str) -> AuthorSignature | None:
+    """The signature of an event's author, from its canonical body and parts of its header. None if it has no author.
+
+    The parts of the header are texts that JSON does not escape. Raises MalformedAuthorError.
+    """
+    if _MARK not in body:
+        return None
+    members = _members_of(body)
+    metadata = _members_of(members.get("metadata", b""))
+    synap = _members_of(metadata.get("synap", b""))
+    if "author" not in synap:
+        return None
+    try:
+        author = _author.decode(synap["author"])
+    except msgspec.ValidationError:
+        raise MalformedAuthorError("its author is not an object with a did and a signature") from None
+    header = {"node": node, "log": log, "id": id, "type": type}
+    if members.keys() & header.keys():
+        raise MalformedAuthorError("it has an author, and its body has members of its header")
+    unsigned = {name: part for name, part in _members_of(synap["author"]).items() if name != "signature"}
+    members |= {name: f'"{value}"'.encode() for name, value in header.items()}
+    members["metadata"] = canonical_object(
+        {**metadata, "synap": canonical_object({**synap, "author": canonical_object(unsigned)})}
+    )
+    members.pop("salt", None)
+    return AuthorSignature(
+        did=author.did,
+        kid=author.did.removeprefix(DID_PREFIX) if author.did.startswith(DID_PREFIX) else "",
+        text=f"evlog/author/v1\n{sha256(canonical_object(members)).hexdigest()}\n".encode(),
+        signature=unbase64(author.signature) or b"",
+    )
+
+
+def _members_of(text: bytes | Raw) -> dict[str, bytes]:
+    """The members of a canonical JSON object as canonical text. None for any other JSON."""
+    if not bytes(text).startswith(b"{"):
+        return {}
+    return {name: bytes(part) for name, part in _members.decode(text).items()}
+
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+_author = msgspec.json.Decoder(_Author)
