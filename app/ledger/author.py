@@ -46,7 +46,7 @@ class _Author(Struct, frozen=True):
 def author_signature(body: bytes, *, node: str, log: str, id: str, type: str) -> AuthorSignature | None:
     """The signature of an event's author, from its canonical body and parts of its header. None if it has no author.
 
-    The parts of the header are texts that JSON does not escape. Raises MalformedAuthorError.
+    Raises MalformedAuthorError.
     """
     if _MARK not in body:
         return None
@@ -63,7 +63,7 @@ def author_signature(body: bytes, *, node: str, log: str, id: str, type: str) ->
     if members.keys() & header.keys():
         raise MalformedAuthorError("it has an author, and its body has members of its header")
     unsigned = {name: part for name, part in _members_of(synap["author"]).items() if name != "signature"}
-    members |= {name: f'"{value}"'.encode() for name, value in header.items()}
+    members |= {name: msgspec.json.encode(value) for name, value in header.items()}
     members["metadata"] = canonical_object(
         {**metadata, "synap": canonical_object({**synap, "author": canonical_object(unsigned)})}
     )

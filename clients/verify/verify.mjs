@@ -49,6 +49,8 @@ const IN_FLIGHT = 100;
 
 const PROGRESS_EVERY = 250;
 
+const MAX_AUTHORS = 20; // of which each has a line of the command
+
 const ED25519 = { name: 'Ed25519' };
 // Edwards25519 (RFC 8032, section 5.1): the field, the order of the base point, d, and a square root of -1.
 const FIELD = 2n ** 255n - 19n;
@@ -99,6 +101,8 @@ class Unreadable extends Broken {
  * - `lost`: the checkpoints that the log does not extend, as the server's own events at `seq` say, {seq, size, root}.
  * - `tips`: the ends of audits that the log's events name, {told_at, log, seq, hash}, for `verifyAudit`.
  * - `size`: how many events the checkpoint covers.
+ * - `authors`: who signed events as their author (`metadata.synap.author`), {did, events}, the most events first.
+ * - `erased`: how many bodies are missing. If their authors had signed them, those signatures are gone.
  *
  * Options: `progress(done, total)` is called now and then. `checkpoint` is the text of an earlier checkpoint that was kept
  * elsewhere: the log must begin with all events that it covers. The bundle is then a whole log, or `consistency` is a
@@ -154,7 +158,7 @@ async function judged(input, kind, { progress, checkpoint, consistency }) {
   const proof = consistency === undefined ? null : await parseConsistency(consistency);
   const verdict = {
     kind: kind ?? 'bundle', log: null, node: null, count: 0, firstSeq: null, lastSeq: null, size: null, broken: null,
-    breaks: [], lost: [], tips: [], unconfirmed: [], kept: [],
+    breaks: [], lost: [], tips: [], unconfirmed: [], kept: [], authors: [], erased: 0,
   };
   await needEd25519();
   try {
@@ -211,7 +215,7 @@ async function judgeBundle(bundle, written, verdict, { progress, kept, proof }) 
       leaf = walk.step(event, firstSeq + place);
       tree?.add(leaf);
       if (tree && tree.size === kept?.size) keptRoot = tree.root();
-      if (!(await signatures.add(event, firstSeq + place))) break;
+      if (!(await signatures.add(event, firstSeq + place, walk.author))) break;
       if (place % PROGRESS_EVERY === 0) progress?.(place, count);
     }
     if (events.length < count) throw new Broken('it is missing', firstSeq + events.length);
@@ -263,7 +267,7 @@ async function judgeProof(answer, verdict) {
   const walk = new Walk(part, keys, verdict.breaks);
   const leaf = walk.step(event, seq);
   const signatures = new Signatures(ring);
-  await signatures.add(event, seq);
+  await signatures.add(event, seq, walk.author);
   await signatures.settle();
 
   const { kid } = keys.at(-1);
@@ -376,7 +380,10 @@ function judgeBodies(walk, lastSeq, size, verdict) {
   if (missing.length && size === lastSeq + 1) {
     throw new Broken('its body is missing, and no later event names it', missing[0]);
   }
-  Object.assign(verdict, { size, lost: walk.lost, tips: walk.tips, unconfirmed: missing, kept: walk.keptBodies() });
+  const { lost, tips, authors, erased } = walk;
+  const counted = [...authors].map(([did, events]) => ({ did, events }));
+  counted.sort((one, other) => other.events - one.events || (one.did < other.did ? -1 : 1));
+  Object.assign(verdict, { size, lost, tips, unconfirmed: missing, kept: walk.keptBodies(), authors: counted, erased });
 }
 
 function checkShape(bundle) {
@@ -435,6 +442,9 @@ function checkRotation(rotation, what) {
 class Walk {
   tips = []; // ends of audits of which its events tell
   lost = []; // checkpoints that the log does not extend, as its events say
+  author = null; // what the author of the last event signed
+  authors = new Map(); // did -> how many events that author signed
+  erased = 0; // events without a body
   #bundle;
   #keys;
   #breaks;
@@ -491,6 +501,9 @@ class Walk {
     else checkBody(event);
     const hash = checkHeader(event);
     this.#checkKey(event, seq);
+    this.author = authorSignature(event);
+    if (this.author) this.authors.set(this.author.did, (this.authors.get(this.author.did) ?? 0) + 1);
+    if (event.erased) this.erased += 1;
     if (event.erased) this.#missing.set(seq, event);
     else if (event.type === ERASED) this.#erase(event, seq);
     else if (event.type === AUDIT_TIP) this.tips.push(...readTips(event.payload, seq));
@@ -666,29 +679,34 @@ export async function isSignedBy(kid, text, signature) {
   return [kid, text, signature].every(isText) && new Keyring().signed(kid, text, signature);
 }
 
-/** The signatures of events, several at once. */
+/** The signatures of events and of their authors, several at once. */
 class Signatures {
   #ring;
   #pending = [];
-  #wrong = Infinity; // the first seq with a wrong signature, among those that were settled
+  #wrong = { seq: Infinity }; // the first event with a wrong signature, among those that were settled, and its message
 
   constructor(ring) {
     this.#ring = ring;
   }
 
-  /** False once a signature is known to be wrong; `settle` then throws the first one. */
-  async add({ kid, hash, signature }, seq) {
-    const signed = this.#ring.signed(kid, `evlog/event/v1\n${hash.slice(7)}\n`, signature);
+  /** `author` is what the event's author signed, or null. False once a signature is known to be wrong; `settle` then throws the first one. */
+  async add({ kid, hash, signature }, seq, author) {
+    this.#expect({ kid, text: `evlog/event/v1\n${hash.slice(7)}\n`, signature }, seq, 'its signature is wrong');
+    if (author) this.#expect(author, seq, 'the signature of its author is wrong');
+    while (this.#pending.length > IN_FLIGHT) await this.#pending.shift();
+    return this.#wrong.seq === Infinity;
+  }
+
+  #expect({ kid, text, signature }, seq, message) {
+    const signed = this.#ring.signed(kid, text, signature);
     this.#pending.push(signed.then((right) => {
-      if (!right) this.#wrong = Math.min(this.#wrong, seq);
+      if (!right && seq < this.#wrong.seq) this.#wrong = { seq, message };
     }));
-    if (this.#pending.length > IN_FLIGHT) await this.#pending.shift();
-    return this.#wrong === Infinity;
   }
 
   async settle() {
     await Promise.all(this.#pending);
-    if (this.#wrong < Infinity) throw new Broken('its signature is wrong', this.#wrong);
+    if (this.#wrong.seq < Infinity) throw new Broken(this.#wrong.message, this.#wrong.seq);
   }
 }
 
@@ -1331,7 +1349,7 @@ async function command(args, { env, stdout, stderr }) {
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;
   if (broken) stdout.write(`${broken.seq === null ? kind : `seq ${broken.seq}`}: ${broken.message}\n`);
-  else stdout.write(`${summary(verdict, given.checkpoint)}\n`);
+  else for (const line of [summary(verdict, given.checkpoint), ...authorLines(verdict)]) stdout.write(`${line}\n`);
   for (const { kid_old: old, kid_new: kid, rotated_at: at } of breaks) {
     stdout.write(`break: the key ${old} did not sign the rotation to ${kid} at ${at}\n`);
   }
@@ -1385,14 +1403,26 @@ async function auditCode(file, { log, tips }, { stdout, stderr }) {
   return covered === null ? 3 : 0;
 }
 
+/** Who signed events as their author, and what an erasure leaves of that. */
+function authorLines({ authors, erased }) {
+  const [shown, others] = [authors.slice(0, MAX_AUTHORS), authors.slice(MAX_AUTHORS)];
+  const lines = shown.map(({ did, events }) => `signed by the author ${did}: ${numbered(events)}`);
+  const rest = others.reduce((sum, { events }) => sum + events, 0);
+  if (others.length) lines.push(`signed by ${others.length} other authors: ${numbered(rest)}`);
+  if (erased === 1) lines.push('1 event is erased: if its author had signed it, that signature is gone');
+  else if (erased) lines.push(`${erased} events are erased: if their authors had signed them, those signatures are gone`);
+  return lines;
+}
+
+const numbered = (events) => (events === 1 ? '1 event' : `${events} events`);
+
 function summary({ kind, log, node, count, firstSeq, lastSeq, size }, checkpoint) {
-  const events = (number) => (number === 1 ? '1 event' : `${number} events`);
   if (kind === 'consistency') {
-    const covered = events(parseCheckpoint(checkpoint).size);
-    return `the log ${log} of ${events(size)} extends the kept checkpoint of ${covered}, node ${node}`;
+    const covered = numbered(parseCheckpoint(checkpoint).size);
+    return `the log ${log} of ${numbered(size)} extends the kept checkpoint of ${covered}, node ${node}`;
   }
-  const of = `${events(count)} of the log ${log}`;
-  if (kind === 'proof') return `${of} is in its tree of ${events(size)}: seq ${firstSeq}, node ${node}`;
+  const of = `${numbered(count)} of the log ${log}`;
+  if (kind === 'proof') return `${of} is in its tree of ${numbered(size)}: seq ${firstSeq}, node ${node}`;
   if (count === 0) return `${of} verify, node ${node}`;
   if (count === 1) return `${of} verifies: seq ${firstSeq}, node ${node}`;
   return `${of} verify: seq ${firstSeq} to ${lastSeq}, node ${node}`;

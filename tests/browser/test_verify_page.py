@@ -73,7 +73,10 @@ def test_the_page_reports_what_is_broken(chromium: str, tmp_path: Path) -> None:
 def test_the_page_reports_breaks_and_unconfirmed_bodies(chromium: str, tmp_path: Path) -> None:
     seen = look(chromium, tmp_path, write(build(30, rotations=(5,), lost=(0,), erased=(4,), last_seq=20)), "chosen")
 
-    assert seen["status"] == "Verified, except for what is listed below. 21 events of the log default: seq 0 to 20"
+    assert seen["status"] == (
+        "Verified, except for what is listed below. 21 events of the log default: seq 0 to 20. "
+        "Erased: 1 event, with any signatures of authors"
+    )
     key, body = seen["notes"]
     assert "did not sign the rotation" in key
     assert body.startswith("The body of seq 4 is missing")

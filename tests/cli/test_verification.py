@@ -32,12 +32,20 @@ VERDICTS: dict[str, tuple[Record, int, list[str]]] = {
         0,
         [f"5 events of the log default verify: seq 3 to 7, {NODE}"],
     ),
-    "erased": ({"events": 9, "erased": [2]}, 0, [f"9 events of the log default verify: seq 0 to 8, {NODE}"]),
+    "erased": (
+        {"events": 9, "erased": [2]},
+        0,
+        [
+            f"9 events of the log default verify: seq 0 to 8, {NODE}",
+            "1 event is erased: if its author had signed it, that signature is gone",
+        ],
+    ),
     "erased, perhaps": (
         {"events": 9, "erased": [2, 4], "last_seq": 5},
         3,
         [
             f"6 events of the log default verify: seq 0 to 5, {NODE}",
+            "2 events are erased: if their authors had signed them, those signatures are gone",
             "seq 2: its body is missing; its erasure may be recorded after this part",
             "seq 4: its body is missing; its erasure may be recorded after this part",
         ],

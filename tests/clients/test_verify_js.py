@@ -140,6 +140,8 @@ def test_sound_bundles_verify(name: str) -> None:
         "tips": [],
         "unconfirmed": [],
         "kept": [],
+        "authors": [],
+        "erased": sum("erased" in event for event in bundle["events"]),
     }
 
 
@@ -334,6 +336,8 @@ def test_the_proof_of_each_event_verifies(size: int) -> None:
             "tips": [],
             "unconfirmed": [],
             "kept": [],
+            "authors": [],
+            "erased": 0,
         }
         for seq in range(size)
     ]
@@ -707,6 +711,7 @@ def test_a_platform_without_ed25519_is_no_verdict() -> None:
             3,
             [
                 f"8 events of the log default verify: seq 0 to 7, {NODE}",
+                "1 event is erased: if its author had signed it, that signature is gone",
                 "seq 4: its body is missing; its erasure may be recorded after this part",
             ],
         ),
@@ -726,6 +731,7 @@ def test_a_platform_without_ed25519_is_no_verdict() -> None:
             3,
             [
                 f"1 event of the log default is in its tree of 3 events: seq 1, {NODE}",
+                "1 event is erased: if its author had signed it, that signature is gone",
                 "seq 1: its body is missing; its erasure may be recorded after it",
             ],
         ),

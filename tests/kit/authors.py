@@ -14,8 +14,9 @@ from typing import Any
 
 import rfc8785
 
+from app.ledger.chain import Body
 from app.ledger.signer import Signer
-from tests.kit.bundles import Record, respelt_signatures, signer_of
+from tests.kit.bundles import Log, Record, respelt_signatures, signer_of
 from tests.kit.hostile import MIXED, NEUTRAL, Forger, kid_of, written
 
 ABOUT = (
@@ -63,6 +64,26 @@ def signed(event: Record, author: Any = AUTHOR, *, did: str | None = None) -> Re
     synap["author"] = {"did": did or author.did}
     synap["author"]["signature"] = base64.b64encode(author.sign(text_of(event))).decode()
     return event
+
+
+def log_signed(log: Log, author: Signer = AUTHOR, number: int = 0) -> Record:
+    """Append an event that this author has signed. Its id depends on `number`. Returns what was signed."""
+    one = event() | {"node": log.node, "log": log.name, "event_id": f"01938c1e-0000-7000-8000-{number:012d}"}
+    signed_one = signed(one, author)
+    log_copy(log, signed_one)
+    return signed_one
+
+
+def log_copy(log: Log, one: Record) -> None:
+    """Append an event with the id, type and body of `one`, signed by the node whatever its author has signed."""
+    context = one["context"]
+    body = Body(
+        user_id=context["userId"],
+        source=context["source"],
+        data=rfc8785.dumps(one["payload"]).decode(),
+        metadata=rfc8785.dumps(context["metadata"]).decode(),
+    )
+    log.append(one["type"], body=body, id=one["event_id"])
 
 
 def nested(depth: int, innermost: Any = None) -> Any:

@@ -109,6 +109,7 @@ class Log:
         body: Body | None = None,
         signer: Signer | None = None,
         timestamp: str | None = None,
+        id: str | None = None,
     ) -> None:
         """Append one event: with `data` one of the server's own, else one with `body`, else a client's."""
         if body is None:
@@ -119,8 +120,9 @@ class Log:
         last = bytes.fromhex(self.events[-1]["hash"].removeprefix("sha256:")) if self.events else GENESIS
         context = json.loads(body_text)
         signer = signer or self.signers[-1]
+        new_id = str(UUID(bytes=self.random.randbytes(16), version=4))
         event = {
-            "event_id": str(UUID(bytes=self.random.randbytes(16), version=4)),
+            "event_id": id or new_id,
             "type": type,
             "timestamp": instant(at) if timestamp is None else timestamp,
             "log": self.name,

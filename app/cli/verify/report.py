@@ -13,6 +13,9 @@ EXIT_BROKEN = 1
 EXIT_PARTLY = 3
 """All is verified except for breaks in the keys, lost events, or bodies that are unconfirmed."""
 
+MAX_AUTHORS = 20
+"""How many authors have a line of their own."""
+
 NOT_PINNED = "not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…"
 """What standard error says of a verdict that is not broken, if no `--node` was given."""
 
@@ -30,7 +33,7 @@ def report(verdict: Verdict, kind: EvidenceKind = "bundle", *, extends: Note | N
         seq, message = verdict.broken.seq, verdict.broken.message
         lines = [f"{kind if seq is None else f'seq {seq}'}: {message}"]
     else:
-        lines = [f"{_summary(verdict, kind, extends)}, node {verdict.node}"]
+        lines = [f"{_summary(verdict, kind, extends)}, node {verdict.node}", *_authors(verdict)]
     lines += [
         f"break: the key {each.kid_old} did not sign the rotation to {each.kid_new} at {each.rotated_at}"
         for each in verdict.breaks
@@ -44,6 +47,19 @@ def report(verdict: Verdict, kind: EvidenceKind = "bundle", *, extends: Note | N
     ]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     return [escaped(line) for line in lines]
+
+
+def _authors(verdict: Verdict) -> list[str]:
+    """Who signed events as their author, and what an erasure leaves of that."""
+    counted = sorted(verdict.authors.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"signed by the author {did}: {_events(count)}" for did, count in counted[:MAX_AUTHORS]]
+    if others := counted[MAX_AUTHORS:]:
+        lines.append(f"signed by {len(others)} other authors: {_events(sum(count for _, count in others))}")
+    if verdict.erased == 1:
+        lines.append("1 event is erased: if its author had signed it, that signature is gone")
+    elif verdict.erased:
+        lines.append(f"{verdict.erased} events are erased: if their authors had signed them, those signatures are gone")
+    return lines
 
 
 def report_audit(verdict: AuditVerdict) -> str:

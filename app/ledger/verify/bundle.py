@@ -83,6 +83,8 @@ def verdict_of(
         tips=tally.tips,
         unconfirmed=unconfirmed,
         kept=sorted(tally.kept),
+        authors=dict(tally.authors),
+        erased=len(tally.bodiless),
     )
 
 

@@ -1,5 +1,6 @@
 """Joins what the walks found in a log's runs into what is known of all events so far."""
 
+from collections import Counter
 from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
 
@@ -35,6 +36,8 @@ class Tally:
         self.kept: set[int] = set()
         self.tips: list[AuditTip] = []
         self.lost: list[LostCheckpoint] = []
+        self.authors: Counter[str] = Counter()
+        """How many events each author has signed, by did."""
         self.twice: int | None = None
         self._hashes = SpooledTemporaryFile(HASHES_IN_MEMORY)  # noqa: SIM115 - it is closed when nothing refers to it
 
@@ -70,6 +73,7 @@ class Tally:
         self.rotated |= found.rotated
         self.tips += found.tips
         self.lost += found.lost
+        self.authors.update(found.authors)
         self.twice = found.twice if self.twice is None else self.twice
         self.bodiless |= found.bodiless
         self.missing |= found.bodiless.keys()

@@ -65,6 +65,7 @@ UNSIGNED = "its rotation is not signed by both keys"
 UNKNOWN_ROTATION = "its rotation is not among the bundle's keys"
 KEY = "it is signed by a key that is not the current one"
 SIGNATURE = "its signature is not by its kid over its hash"
+AUTHOR = "its author's signature is not by its did over its contents"
 
 
 class Broken(Struct, frozen=True):
@@ -103,7 +104,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     They are true if `broken` is None. `unconfirmed` are the seqs of missing bodies that a later event, outside of this
     part of the log, may name. `kept` are the seqs of bodies that are here although a later event says that they were
-    erased. `checkpoint` is None unless it was checked and is valid.
+    erased. `checkpoint` is None unless it was checked and is valid. `authors` says how many events each author has
+    signed, by did. `erased` is the number of missing bodies, whose authors' signatures are gone with them.
     """
 
     log: str = ""
@@ -118,6 +120,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     tips: list[AuditTip] = []
     unconfirmed: list[int] = []
     kept: list[int] = []
+    authors: dict[str, int] = {}
+    erased: int = 0
 
 
 class Fault(Exception):

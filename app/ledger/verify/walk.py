@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from app.ledger.audit import AuditTip
+from app.ledger.author import MalformedAuthorError, author_signature
 from app.ledger.chain import (
     AUDIT_TIP_TYPE,
     ERASED_TYPE,
@@ -44,6 +45,7 @@ from app.ledger.verify.shapes import (
 )
 from app.ledger.verify.verdict import (
     ANOTHER_LOG,
+    AUTHOR,
     BEHIND,
     BODY,
     CONTEXT,
@@ -124,6 +126,8 @@ class WalkResult(Struct):
     """The erasures that events record, with the seqs of those events."""
     tips: list[AuditTip] = []
     lost: list[LostCheckpoint] = []
+    authors: dict[str, int] = {}
+    """How many events each author has signed, by did."""
     twice: int | None = None
     """The first event with a member name twice."""
 
@@ -189,6 +193,7 @@ class EntryWalk:
         self._take(event)
         check(event.kid in (before, self._kid()), KEY)
         check(is_signed(event.kid, signed_text(hash_), event.signature, self.judge), SIGNATURE)
+        self._check_author(event, body)
         self._end(event, hash_)
         if self.found.twice is None and has_name_twice(bytes(text), event, body):
             self.found.twice = self.seq
@@ -224,6 +229,16 @@ class EntryWalk:
             said = decoded(event.payload, rolled_back_decoder, ROLLED_BACK)
             check(said.size >= 0 and not said.size % 1, ROLLED_BACK.format("its size is no size"))
             self.found.lost.append(LostCheckpoint(self.seq, int(said.size), said.root))
+
+    def _check_author(self, event: Event, body: bytes) -> None:
+        """Check the signature of the event's author, if it has one. An erased event has lost it with its `body`."""
+        try:
+            author = author_signature(body, node=event.node, log=event.log, id=event.event_id, type=event.type)
+        except MalformedAuthorError as error:
+            raise Fault(str(error)) from None
+        if author is not None:
+            check(self.judge(author.kid, author.text, author.signature), AUTHOR)
+            self.found.authors[author.did] = self.found.authors.get(author.did, 0) + 1
 
     def _kid(self) -> str:
         return self.frame.keys[self.key].kid

@@ -34,6 +34,10 @@ export interface Verdict {
   unconfirmed: number[]
   /** The seqs of events whose bodies are here although they were erased. */
   kept: number[]
+  /** Who signed events as their author, the most events first. */
+  authors: { did: string; events: number }[]
+  /** How many bodies are missing. If their authors had signed them, those signatures are gone. */
+  erased: number
 }
 
 /** The end of an audit. */
