@@ -126,7 +126,8 @@ class IntentChain(Output, frozen=True, kw_only=True):
     """An intent, and what followed it. `events.get` returns the events that are named by id.
 
     `expiresAt` is absent if the intent is erased. `decisionId` is the event that approved, rejected or withdrew it, or
-    that says that it expired; `endId` is the event that ended an approved one.
+    that says that it expired; `endId` is the event that ended an approved one. `reason` is what a person wrote with the
+    last of these two.
     """
 
     event: SynapEvent
@@ -137,6 +138,7 @@ class IntentChain(Output, frozen=True, kw_only=True):
     decision_id: str | None = None
     decided_by: str | None = None
     end_id: str | None = None
+    reason: str | None = None
     runs: list[IntentRun] = msgspec.field(default_factory=list)
 
 

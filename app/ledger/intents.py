@@ -133,6 +133,12 @@ def intent_in(metadata: str | None) -> Intent | None:
     return None if synap is None else synap.intent
 
 
+def reason_in(metadata: str | None) -> str | None:
+    """What the decision in canonical metadata gives as its reason."""
+    synap = _kept.decode(metadata).synap if metadata else None
+    return None if synap is None or synap.decision is None else synap.decision.reason
+
+
 def start_in(metadata: str | None) -> IntentStart | None:
     """The start in canonical metadata."""
     synap = _kept.decode(metadata).synap if metadata else None

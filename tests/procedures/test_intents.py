@@ -64,7 +64,9 @@ def test_an_agent_asks_a_person_approves_and_exactly_that_runs(people: People) -
     assert failed(start(people.agent, intent), 409)["reason"] == "not_approved"
 
     [waiting] = answered(people.boss.query("intents.list", {"waiting": True}))["intents"]
-    approved = answered(decide(people.boss, {"id": waiting["eventId"], "hash": waiting["hash"]}))
+    approved = answered(
+        decide(people.boss, {"id": waiting["eventId"], "hash": waiting["hash"]}, reason="Agreed by phone")
+    )
     wrong = failed(start(people.agent, intent, amount=820000), 409)
     begun = answered(start(people.agent, intent))
     again = answered(start(people.agent, intent))
@@ -80,8 +82,28 @@ def test_an_agent_asks_a_person_approves_and_exactly_that_runs(people: People) -
     assert people.events() == [f"payment.refund.{word}" for word in ("requested", "approved", "started", "executed")]
     assert chain["event"] == intent
     assert (chain["state"], chain["decisionId"], chain["decidedBy"]) == ("used_up", approved["id"], "boss")
+    assert chain["reason"] == "Agreed by phone"
     [run] = chain["runs"]
     assert (run["startId"], run["outcome"], run["outcomeId"]) == (begun["event"]["id"], "executed", executed["id"])
+
+
+@pytest.mark.parametrize(
+    ("decided", "reason", "shown"),
+    [
+        pytest.param(False, "Paid in cash", "Paid in cash", id="withdrawn before a decision"),
+        pytest.param(True, "Paid in cash", "Paid in cash", id="withdrawn after an approval"),
+        pytest.param(True, None, None, id="withdrawn without a reason"),
+    ],
+)
+def test_the_asker_sees_the_last_reason(
+    people: People, reason: str | None, shown: str | None, *, decided: bool
+) -> None:
+    intent = people.ask()
+    if decided:
+        answered(decide(people.boss, intent, reason="Agreed by phone"))
+    answered(people.agent.mutate("intents.withdraw", {"eventId": intent["id"], "reason": reason}))
+
+    assert answered(people.agent.query("intents.get", {"eventId": intent["id"]})).get("reason") == shown
 
 
 def test_an_event_is_named_by_its_ledger_id_too(people: People) -> None:

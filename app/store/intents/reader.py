@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.ledger.chain import instant
-from app.ledger.intents import intent_in
+from app.ledger.intents import intent_in, reason_in
 from app.sealing.cursors import Cursor, Cursors
 from app.sealing.intent_ids import IntentIds
 from app.store.events.intents import (
@@ -18,6 +18,7 @@ from app.store.events.intents import (
     StartRow,
 )
 from app.store.events.linker import FIND_STORED, stored
+from app.store.events.rows import to_body
 from app.store.intents.standing import NO_INTENT
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Row, uuid_array
@@ -113,6 +114,7 @@ class IntentReader:
             decision_id=None if decision is None else str(decision_id),
             decided_by=(decision and decision[4]) or None,
             end_id=str(end_id) if end_id in rows else None,
+            reason=_reason(rows.get(end_id) or decision),
             runs=[self._run(StartRow.of(row)) for row in starts],
         )
 
@@ -191,6 +193,11 @@ class IntentReader:
             uses=intent.uses,
             used=intent.started,
         )
+
+
+def _reason(row: Row | None) -> str | None:
+    """What the event that decided or ended an intent, a row of `FIND_STORED`, gives as its reason."""
+    return None if row is None or row[2] else reason_in(to_body(row).metadata)
 
 
 def _visible(found: Sequence[Row], viewer: Viewer) -> IntentRow:
