@@ -2,14 +2,23 @@
 
 from synap_client.agents import Agent, AsyncAgent, agent
 from synap_client.aio import AsyncSynap
+from synap_client.approved import Approved, approved
 from synap_client.client import Synap
 from synap_client.errors import (
+    AlreadyStarted,
     Conflict,
     ConnectionLost,
     Forbidden,
+    IntentEnded,
+    IntentError,
+    IntentExpired,
+    IntentRejected,
+    IntentWithdrawn,
     InvalidInput,
     Issue,
+    NotDecided,
     NotFound,
+    NotReported,
     PayloadTooLarge,
     RateLimited,
     ServerFault,
@@ -31,12 +40,15 @@ from synap_client.events import (
     Validation,
     new_id,
 )
+from synap_client.intents import Intent, IntentRun, Started
 from synap_client.logs import SynapHandler, SynapProcessor
 from synap_client.recorder import AsyncRecorder, Recorder
 from synap_client.spool import Rejected
 
 __all__ = [
     "Agent",
+    "AlreadyStarted",
+    "Approved",
     "AsyncAgent",
     "AsyncRecorder",
     "AsyncSynap",
@@ -47,10 +59,19 @@ __all__ = [
     "Event",
     "EventPage",
     "Forbidden",
+    "Intent",
+    "IntentEnded",
+    "IntentError",
+    "IntentExpired",
+    "IntentRejected",
+    "IntentRun",
+    "IntentWithdrawn",
     "InvalidInput",
     "Issue",
     "NewEvent",
+    "NotDecided",
     "NotFound",
+    "NotReported",
     "PayloadTooLarge",
     "RateLimited",
     "Recorder",
@@ -58,6 +79,7 @@ __all__ = [
     "ServerFault",
     "SpoolError",
     "SpoolFull",
+    "Started",
     "Synap",
     "SynapError",
     "SynapHandler",
@@ -69,5 +91,6 @@ __all__ = [
     "UnexpectedAnswer",
     "Validation",
     "agent",
+    "approved",
     "new_id",
 ]

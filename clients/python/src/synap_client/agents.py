@@ -12,6 +12,7 @@ the same run. Its first event is caused by the other's last one, and the other's
 | `called_tool` | `agent.tool.called` | `reasoning.steps`: tool_call, tool_result; `durationMs` |
 | `decided` | `agent.decided` | `confidence`; `reasoning.steps`: thinking ..., decision; `outcome` |
 | `log` | your own | your own |
+| `ask` | your own with `.requested` | |
 
 A sink is a client (each event is durable before the agent continues) or a recorder (the agent continues at once).
 """
@@ -20,28 +21,23 @@ import time
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Protocol, Self, TypedDict, Unpack, overload
+from typing import Any, Self, TypedDict, Unpack, overload
 
 from synap_client.aio import AsyncSynap
+from synap_client.asking import Steps, ask, asked_id, finish, frozen, start, take, take_async, terms_of
+from synap_client.calls import Outcome
 from synap_client.client import Synap
-from synap_client.errors import SynapError
-from synap_client.events import EventFields, Record, Source, new_id, written
+from synap_client.errors import IntentError, SynapError
+from synap_client.events import Event, EventFields, Record, Source, new_id
+from synap_client.intents import AskFields, Intent, Started
 from synap_client.quiet import logger
 from synap_client.recorder import AsyncRecorder, Recorder
+from synap_client.thoughts import Ai, called_tool, decided, observed, text_of, thought
 
 SOURCE: Source = "intelligence"
 
 Sink = Synap | Recorder
 AsyncSink = AsyncSynap | AsyncRecorder
-
-Ai = dict[str, Any]
-
-
-class _Run(Protocol):
-    """The place in a run after which the next event comes."""
-
-    correlation_id: str
-    last_id: str | None
 
 
 class AgentFields(TypedDict, total=False):
@@ -82,12 +78,12 @@ class _Told:
     def __init__(self, name: str, fields: AgentFields) -> None:
         around = _current.get()
         self.name = name
-        self.correlation_id = fields.get("correlation_id") or (around.correlation_id if around else new_id())
-        self.last_id = fields.get("causation_id") or (around.last_id if around else None)
+        self.correlation_id: str = fields.get("correlation_id") or (around.correlation_id if around else new_id())
+        self.last_id: str | None = fields.get("causation_id") or (around.last_id if around else None)
         """The cause of the next event."""
         self._fields = fields
-        self._around: _Run | None = None
-        self._entered: Token[_Run | None] | None = None
+        self._around: _Told | None = None
+        self._entered: Token[_Told | None] | None = None
         self._began = time.monotonic()
 
     def _enter(self) -> None:
@@ -126,11 +122,37 @@ class _Told:
             fields["id"] = new_id()
         return fields
 
+    def _ask(self, type: str, parameters: object, fields: AskFields) -> Steps[Intent]:
+        key = fields.get("key")
+        said: EventFields = {"metadata": {"synap": {"intent": terms_of(fields)}}}
+        if key is not None:
+            said["id"] = asked_id(type, key)
+        if "subject_id" in fields:
+            said["subject_id"] = fields["subject_id"]
+        asked = ask(type, frozen(parameters), self._event({}, said), key, fields.get("wait_seconds"))
+        try:
+            intent = yield from asked
+        except IntentError as error:
+            self.last_id = error.intent_id
+            raise
+        self.last_id = intent.decision_id
+        return intent
+
+    def _start(self, intent: Intent, parameters: object, key: str | None) -> Steps[Started]:
+        started = yield from start(intent, frozen(parameters), key)
+        self.last_id = started.event.id
+        return started
+
+    def _finish(self, started: Started, outcome: Outcome, data: Record | None) -> Steps[Event]:
+        event = yield from finish(started, outcome, data)
+        self.last_id = event.id
+        return event
+
     def _ended(self, error: BaseException | None) -> tuple[str, dict[str, Any]]:
         data: dict[str, Any] = {"durationMs": round((time.monotonic() - self._began) * 1000, 3)}
         if error is None:
             return "agent.finished", data
-        return "agent.failed", data | {"error": type(error).__name__, "message": _text(str(error))}
+        return "agent.failed", data | {"error": type(error).__name__, "message": text_of(str(error))}
 
 
 class Agent(_Told):
@@ -140,6 +162,7 @@ class Agent(_Told):
         """Logs nothing yet."""
         super().__init__(name, fields)
         self._sink = sink
+        self._client = sink if isinstance(sink, Synap) else sink.client
 
     def __enter__(self) -> Self:
         """Begin the run."""
@@ -173,6 +196,28 @@ class Agent(_Told):
         self._sink.log(type, data, **fields)
         self.last_id = str(fields["id"])
         return self.last_id
+
+    def ask(self, type: str, parameters: object, **fields: Unpack[AskFields]) -> Intent:
+        """Ask to do something, and return when somebody has approved exactly that.
+
+        Logs `<type>.requested` with `parameters`, which are any JSON, and waits. Raises IntentRejected, IntentExpired,
+        IntentWithdrawn; NotDecided after `wait_seconds`; Conflict if the `key` has asked for other parameters. See
+        `AskFields` for the rest.
+        """
+        return take(self._client, self._ask(type, parameters, fields))
+
+    def start(self, intent: Intent, parameters: object, *, key: str | None = None) -> Started:
+        """Take one use of an approved intent, right before the act. Call `finish` after it.
+
+        `parameters` is what the act will run with. With a `key`, a name for this use, it starts once: AlreadyStarted if
+        a call with the same key came before. Raises Conflict with the `reason` `parameters_differ` or `used_up`;
+        IntentExpired, IntentWithdrawn.
+        """
+        return take(self._client, self._start(intent, parameters, key))
+
+    def finish(self, started: Started, outcome: Outcome, data: Record | None = None) -> Event:
+        """Report how a use ended. If `data` cannot be stored, the outcome is reported without it."""
+        return take(self._client, self._finish(started, outcome, data))
 
     def thought(self, text: str, **more: Unpack[EventFields]) -> str:
         """Log a thought, and return the event's id."""
@@ -219,6 +264,7 @@ class AsyncAgent(_Told):
         """Logs nothing yet."""
         super().__init__(name, fields)
         self._sink = sink
+        self._client = sink if isinstance(sink, AsyncSynap) else sink.client
 
     async def __aenter__(self) -> Self:
         """Begin the run."""
@@ -251,6 +297,18 @@ class AsyncAgent(_Told):
         await self._sink.log(type, data, **fields)
         self.last_id = str(fields["id"])
         return self.last_id
+
+    async def ask(self, type: str, parameters: object, **fields: Unpack[AskFields]) -> Intent:
+        """Ask, as `Agent.ask`. If the task is cancelled, the intent stays open."""
+        return await take_async(self._client, self._ask(type, parameters, fields))
+
+    async def start(self, intent: Intent, parameters: object, *, key: str | None = None) -> Started:
+        """Take one use, as `Agent.start`."""
+        return await take_async(self._client, self._start(intent, parameters, key))
+
+    async def finish(self, started: Started, outcome: Outcome, data: Record | None = None) -> Event:
+        """Report how a use ended, as `Agent.finish`."""
+        return await take_async(self._client, self._finish(started, outcome, data))
 
     async def thought(self, text: str, **more: Unpack[EventFields]) -> str:
         """Log a thought, as `Agent.thought`."""
@@ -290,72 +348,9 @@ class AsyncAgent(_Told):
         return await self.log(*made, **more)
 
 
-Made = tuple[str, dict[str, Any], Ai]
-"""An event's type, its data, and its `metadata.ai`."""
+_current: ContextVar["_Told | None"] = ContextVar("synap_client_agent", default=None)
 
 
-def thought(text: str) -> Made:
-    """The event of a thought."""
-    return "agent.thought", {"thought": text}, {"reasoning": {"steps": [_step("thinking", text)]}}
-
-
-def observed(text: str, data: Record | None) -> Made:
-    """The event of an observation."""
-    seen = {"observation": text} | ({} if data is None else {"data": data})
-    return "agent.observed", seen, {"reasoning": {"steps": [_step("observation", text)]}}
-
-
-def called_tool(tool: str, arguments: object, result: object, error: str | None, duration_ms: float | None) -> Made:
-    """The event of a tool's call and result."""
-    said = {"arguments": arguments, "result": result, "error": error, "durationMs": duration_ms}
-    data = {"tool": tool} | {name: value for name, value in said.items() if value is not None}
-    steps = [_step("tool_call", tool if arguments is None else f"{tool} {_json(arguments)}")]
-    if error is not None:
-        steps.append(_step("tool_result", f"error: {error}"))
-    elif result is not None:
-        steps.append(_step("tool_result", result if isinstance(result, str) else _json(result)))
-    return "agent.tool.called", data, {"reasoning": {"steps": steps, **_if_said(durationMs=duration_ms)}}
-
-
-def decided(
-    what: str,
-    confidence: float | None,
-    reasoning: str | Sequence[str],
-    alternatives: Sequence[str],
-    data: Record | None,
-    duration_ms: float | None,
-    token_count: int | None,
-) -> Made:
-    """The event of a decision. Without a confidence it has no `outcome`, which requires one."""
-    thoughts = [reasoning] if isinstance(reasoning, str) else list(reasoning)
-    steps = [*(_step("thinking", text) for text in thoughts), _step("decision", what)]
-    why: dict[str, Any] = {"steps": steps, **_if_said(durationMs=duration_ms, tokenCount=token_count)}
-    ai: Ai = {"reasoning": why}
-    if confidence is not None:
-        left = {"alternatives": [_text(each) for each in alternatives]} if alternatives else {}
-        why["outcome"] = {"action": _text(what), "confidence": confidence, **left}
-        ai["confidence"] = {"score": confidence} | ({"reasoning": _text(" ".join(thoughts))} if thoughts else {})
-    said: dict[str, Any] = {"decision": what}
-    if alternatives:
-        said["alternatives"] = list(alternatives)
-    return "agent.decided", said | ({} if data is None else {"data": data}), ai
-
-
-_current: ContextVar[_Run | None] = ContextVar("synap_client_agent", default=None)
-
-
-def _step(type: str, content: str) -> dict[str, str]:
-    return {"type": type, "content": _text(content)}
-
-
-def _text(content: str) -> str:
-    """Text for metadata. U+0000, which agents do produce, is removed, because only data may contain it."""
-    return content.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _json(value: object) -> str:
-    return written(value).decode()
-
-
-def _if_said(**fields: float | None) -> dict[str, float]:
-    return {name: value for name, value in fields.items() if value is not None}
+def current_agent() -> "_Told | None":
+    """The agent in whose block the caller is."""
+    return _current.get()

@@ -1,7 +1,7 @@
 """The inputs and outputs of each method, shared by both clients."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,7 +21,10 @@ from synap_client.events import (
     with_id,
     written,
 )
+from synap_client.intents import Intent, Started
 from synap_client.wire import Call, Streamed
+
+Outcome = Literal["executed", "failed"]
 
 
 def log(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Event]:
@@ -63,6 +66,29 @@ def validate(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Valid
 def trace(event_id: str | UUID, limit: int | None, depth: int | None) -> Call[Trace]:
     """`events.trace`."""
     return Call("events.trace", _input({"event_id": str(event_id), "limit": limit, "depth": depth}), Trace, safe=True)
+
+
+def intent(intent_id: str) -> Call[Intent]:
+    """`intents.get`."""
+    return Call("intents.get", {"eventId": intent_id}, Intent, safe=True)
+
+
+def wait(intent_id: str, seconds: int) -> Call[Intent]:
+    """`intents.wait`: the server answers when the intent is decided, or after so many seconds."""
+    content = {"eventId": intent_id, "timeoutSeconds": seconds}
+    return Call("intents.wait", content, Intent, safe=True, wait_seconds=seconds)
+
+
+def start(intent: Event, parameters: object, request_id: str) -> Call[Started]:
+    """`intents.start`. The request's id makes a retry safe."""
+    content = {"eventId": intent.id, "hash": intent.hash, "parameters": parameters, "requestId": request_id}
+    return Call("intents.start", content, Started, safe=True)
+
+
+def finish(start_id: str, outcome: Outcome, data: Record) -> Call[Event]:
+    """`intents.finish`. The server returns the first report if it comes again."""
+    content = {"startId": start_id, "outcome": outcome} | ({"data": data} if data else {})
+    return Call("intents.finish", content, Event, safe=True)
 
 
 def other(name: str, input: object, *, retry: bool) -> Call[Any]:

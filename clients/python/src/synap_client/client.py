@@ -198,9 +198,13 @@ class Synap:
                 seconds = patience.wait_seconds(error, safe=call.safe)
             time.sleep(seconds)
 
+    def pause(self, seconds: float) -> None:
+        """Wait between two calls."""
+        time.sleep(seconds)
+
     def attempt(self, call: wire.Call[T]) -> T:
         """Run a call once."""
-        timeout = httpx.Timeout(self.timeout_seconds, connect=min(wire.CONNECT_SECONDS, self.timeout_seconds))
+        timeout = wire.timeout_of(call, self.timeout_seconds)
         try:
             with self._request(
                 call.name, self._values.encode(call.body), wire.headers_of(self.workspace), timeout

@@ -42,7 +42,10 @@ class NotFound(SynapError):
 
 
 class Conflict(SynapError):
-    """An event with the same id but other content is stored. `hash` is that event's hash (`sha256:<hex>`)."""
+    """It contradicts what is stored: an event with the same id but other content, or the state of an intent.
+
+    `hash` is the hash (`sha256:<hex>`) of the event that stands, if there is one.
+    """
 
     def __init__(self, message: str, *, hash: str, reason: str | None = None) -> None:
         super().__init__(message, reason=reason)
@@ -111,3 +114,64 @@ class SpoolError(SynapError):
 
 class SpoolFull(SpoolError):
     """The waiting events have reached their limit. The event was not accepted: log it again later with the same id."""
+
+
+class IntentError(SynapError):
+    """An intent does not run, or not any more. `intent_id` is the id of its event."""
+
+    def __init__(self, message: str, *, intent_id: str) -> None:
+        super().__init__(message)
+        self.intent_id = intent_id
+
+
+class NotDecided(IntentError):
+    """Nobody decided in the time that the caller wanted to wait. The intent stays open."""
+
+
+class IntentEnded(IntentError):
+    """The base of what ends an intent. `why` is the reason that a person gave, if any; `by` is that user's id."""
+
+    def __init__(self, message: str, *, intent_id: str, why: str | None = None, by: str | None = None) -> None:
+        super().__init__(message, intent_id=intent_id)
+        self.why = why
+        self.by = by
+
+
+class IntentRejected(IntentEnded):
+    """Somebody rejected the intent."""
+
+
+class IntentExpired(IntentEnded):
+    """The intent expired before it was decided, or before all its uses were started."""
+
+
+class IntentWithdrawn(IntentEnded):
+    """The user who asked withdrew the intent, or it was erased."""
+
+
+class AlreadyStarted(IntentError):
+    """A call with the same key started the intent before, so it does not run again.
+
+    `outcome` is how that ended: `executed`, `failed` or `unknown`; None if nothing is reported yet, so that it may
+    still run. `start_id` and `outcome_id` are the events.
+    """
+
+    def __init__(
+        self, message: str, *, intent_id: str, start_id: str, outcome: str | None, outcome_id: str | None
+    ) -> None:
+        super().__init__(message, intent_id=intent_id)
+        self.start_id = start_id
+        self.outcome = outcome
+        self.outcome_id = outcome_id
+
+
+class NotReported(IntentError):
+    """The function ran and returned `result`, but the log could not be told. `start_id` is the start's event.
+
+    Report it with `intents.finish`. Otherwise the log says `unknown` after the intent's `timeoutSeconds`.
+    """
+
+    def __init__(self, message: str, *, intent_id: str, start_id: str, result: object) -> None:
+        super().__init__(message, intent_id=intent_id)
+        self.start_id = start_id
+        self.result = result

@@ -99,7 +99,8 @@ class Recorder(_Recording):
     def __init__(self, client: Synap, **settings: Unpack[RecorderFields]) -> None:
         """Raises SpoolError if the spool cannot be used."""
         super().__init__(client, settings)
-        self._client = client.twin()
+        self.client = client.twin()
+        """Its own client, for calls that need an answer."""
         self._starting = threading.RLock()  # a signal handler may log while its thread holds it
         self._thread: threading.Thread | None = None
         self._ends = False
@@ -169,7 +170,7 @@ class Recorder(_Recording):
             self._outbox.changed.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(1.0)
-        self._client.close()
+        self.client.close()
         self._outbox.close()
         _live.discard(self)
         return done
@@ -226,7 +227,7 @@ class Recorder(_Recording):
 
     def _try(self, step: Send) -> SynapError | None:
         try:
-            self._client.attempt(step.call)
+            self.client.attempt(step.call)
         except SynapError as error:
             return error
         return None
@@ -254,7 +255,8 @@ class AsyncRecorder(_Recording):
     def __init__(self, client: AsyncSynap, **settings: Unpack[RecorderFields]) -> None:
         """Needs a running loop. Raises SpoolError if the spool cannot be used."""
         super().__init__(client, settings)
-        self._client = client.twin()
+        self.client = client.twin()
+        """Its own client, for calls that need an answer."""
         self._wake = asyncio.Event()
         self._ends = False
         self._task = asyncio.create_task(self._run(), name="synap-recorder")
@@ -308,7 +310,7 @@ class AsyncRecorder(_Recording):
         self._ends = True
         self._task.cancel()
         await asyncio.wait([self._task])
-        await self._client.close()
+        await self.client.close()
         self._outbox.close()
         _live.discard(self)
         return done
@@ -348,7 +350,7 @@ class AsyncRecorder(_Recording):
                 answer = None
                 if isinstance(step, Send):
                     try:
-                        await self._client.attempt(step.call)
+                        await self.client.attempt(step.call)
                     except SynapError as error:
                         answer = error
                 else:

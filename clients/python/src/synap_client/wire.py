@@ -24,12 +24,16 @@ CONNECT_SECONDS = 5.0
 
 
 class Call(Generic[T]):
-    """One call of a procedure, and the type of its answer. `safe` means that doing it twice has no further effect."""
+    """One call of a procedure, and the type of its answer. `safe` means that doing it twice has no further effect.
 
-    def __init__(self, name: str, content: object, answer: Any = Any, *, safe: bool) -> None:
+    `wait_seconds` is how long the server may take on purpose, beside the client's `timeout_seconds`.
+    """
+
+    def __init__(self, name: str, content: object, answer: Any = Any, *, safe: bool, wait_seconds: float = 0) -> None:
         """`content` is the input, or None."""
         self.name = name
         self.safe = safe
+        self.wait_seconds = wait_seconds
         self.body = b"" if content is None else content if isinstance(content, bytes) else written(content)
         self._answer = answer
 
@@ -123,6 +127,11 @@ def base_url(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("the URL of a server must have no user, password, query or fragment")
     return url.rstrip("/").removesuffix("/trpc") + "/trpc"
+
+
+def timeout_of(call: Call[Any], timeout_seconds: float) -> httpx.Timeout:
+    """The timeout of one attempt of a call."""
+    return httpx.Timeout(timeout_seconds + call.wait_seconds, connect=min(CONNECT_SECONDS, timeout_seconds))
 
 
 def headers_of(workspace: str | None) -> dict[str, str]:
