@@ -1,0 +1,18 @@
+export const audit = {
+  title: 'Audit',
+  when: 'When',
+  action: 'Action',
+  who: 'Who',
+  what: 'What',
+  place: 'Place',
+  node: 'the server',
+  any: 'any',
+  within: 'Since',
+  ranges: { day: 'One day ago', week: 'A week ago', month: '30 days ago', all: 'The beginning' },
+  count: (count: string) => `${count} entries. Looking at them adds one: audit.read.`,
+  found: (count: string, all: string) => `${count} of ${all} entries`,
+  cut: (count: string) => `These are the oldest ${count} entries of that time.`,
+  later: 'Show the later ones',
+  none: 'No entries',
+  noneMore: 'Nobody did that in that time.',
+}
