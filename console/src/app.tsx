@@ -1,3 +1,4 @@
+import type { ComponentType } from 'preact'
 import { useEffect, useMemo } from 'preact/hooks'
 import { createApi } from './api'
 import { LoadNotice } from './components/states'
@@ -5,7 +6,7 @@ import type { CurrentKey } from './contract'
 import { AccessContext, may } from './key'
 import { useLoad } from './load'
 import { go, to, useRoute } from './router'
-import { SCREENS, type Screen } from './screens'
+import { isListed, SCREENS, type Screen } from './screens'
 import { useSession } from './session'
 import { Shell } from './shell'
 import { SignIn } from './signin'
@@ -44,15 +45,19 @@ function InWorkspace({ current, workspace }: { current: CurrentKey; workspace: s
   const isKnown = current.workspaces.includes(workspace) || current.hasMoreWorkspaces
   return (
     <AccessContext.Provider value={{ api, key: current, workspace }}>
-      <Shell screens={screens} active={screen}>
-        {isKnown ? shown(screen, route.rest.length > 0, screens.length > 0) : <Nothing said={text.states.workspaceMissing(workspace)} />}
+      <Shell screens={screens.filter((each) => isListed(current, each))} active={screen}>
+        {isKnown ? shown(screen && componentOf(current, screen, route.rest.length > 0), screens.length > 0) : <Nothing said={text.states.workspaceMissing(workspace)} />}
       </Shell>
     </AccessContext.Provider>
   )
 }
 
-function shown(screen: Screen | undefined, isDetail: boolean, hasScreens: boolean) {
-  const Component = (isDetail && screen?.detail) || screen?.component
+function componentOf(key: CurrentKey, screen: Screen, isDetail: boolean): ComponentType | undefined {
+  if (isDetail && screen.detail) return screen.detail
+  return screen.isInner || isListed(key, screen) ? screen.component : undefined
+}
+
+function shown(Component: ComponentType | undefined, hasScreens: boolean) {
   if (Component) return <Component />
   return <Nothing said={hasScreens ? text.states.notHere : text.states.noScreens} />
 }
@@ -70,6 +75,6 @@ function Nothing({ said }: { said: string }) {
 }
 
 function firstPath(key: CurrentKey): string[] {
-  const first = SCREENS.find(({ scopes, isInner }) => !isInner && may(key, ...scopes))
+  const first = SCREENS.find((screen) => isListed(key, screen))
   return first ? [first.path] : ['']
 }

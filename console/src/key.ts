@@ -18,9 +18,12 @@ export function useAccess(): Access {
   return access
 }
 
-/** Whether a key has one of these scopes. Who reads every event reads its own as well. */
+/** Whether a key has one of these scopes. Who reads every event reads its own as well; `*` decides on nothing of its own user. */
 export function may(key: CurrentKey, ...scopes: Scope[]): boolean {
-  const has = new Set<Scope>(key.scopes)
-  if (has.has('events:read')) has.add('events:read-own')
-  return has.has('*') || scopes.some((scope) => has.has(scope))
+  return scopes.some((scope) => (scope === 'intents:decide-own' ? key.scopes.includes(scope) : grants(key, scope)))
+}
+
+/** Whether a key can give this scope to another one. */
+export function grants({ scopes }: CurrentKey, scope: Scope): boolean {
+  return scopes.includes('*') || scopes.includes(scope) || (scope === 'events:read-own' && scopes.includes('events:read'))
 }

@@ -41,14 +41,12 @@ export function Shell({ screens, active, children }: ShellProps) {
         </span>
         <Workspaces />
         <nav aria-label={text.nav}>
-          {screens
-            .filter(({ isInner }) => !isInner)
-            .map((screen) => (
-              <a key={screen.path} href={to([screen.path])} aria-current={screen === active ? 'page' : undefined}>
-                <Icon name={screen.icon} />
-                {screen.name}
-              </a>
-            ))}
+          {screens.map((screen) => (
+            <a key={screen.path} href={to([screen.path])} aria-current={screen === active ? 'page' : undefined}>
+              <Icon name={screen.icon} />
+              {screen.name}
+            </a>
+          ))}
         </nav>
         <div class="bar-end">
           <button type="button" class="button quiet icon-only" title={text.theme[chosen]} aria-label={text.theme[chosen]} onClick={nextTheme}>

@@ -1,6 +1,7 @@
 import { audit } from './text/audit'
 import { event, metadata, verify } from './text/event'
 import { events, filter, histogram, live, saved, columns, exporting } from './text/events'
+import { inbox } from './text/inbox'
 import { keys } from './text/keys'
 import { ledger } from './text/ledger'
 import { operate } from './text/operate'
@@ -106,6 +107,7 @@ export const text = {
   metadata,
   verify,
   trace,
+  inbox,
   webhooks,
   keys,
   audit,

@@ -1,6 +1,7 @@
 /** Small pictures beside words; they say nothing that the words do not. */
 const PATHS = {
   events: 'M2.5 4h11M2.5 8h11M2.5 12h7',
+  inbox: 'M2.5 9.5 4.5 3h7l2 6.5v3.5h-11zM2.5 9.5h3.2L6.7 11h2.6l1-1.5h3.2',
   webhooks: 'M5.5 10.5a2.5 2.5 0 1 1-2-2.4L6 4.5M8 5a2.5 2.5 0 1 1 2 2.4l2 3.4M10.5 11.5H7',
   keys: 'M9.5 6.5a3 3 0 1 1-3-3 3 3 0 0 1 3 3Zm-1 2 5 5m-2-2-1.5 1.5',
   audit: 'M4 2.5h6l2.5 2.5v8.5H4zM6 7.5h4.5M6 10.5h4.5',

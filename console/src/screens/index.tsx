@@ -1,10 +1,14 @@
 import type { ComponentType } from 'preact'
 import type { Scope } from '../api'
 import type { IconName } from '../components/icon'
+import type { CurrentKey } from '../contract'
+import { may } from '../key'
 import { text } from '../text'
 import { AuditScreen } from './audit/screen'
 import { EventScreen } from './event/screen'
 import { EventsScreen } from './events/screen'
+import { IntentScreen } from './inbox/intent'
+import { InboxScreen } from './inbox/screen'
 import { KeysScreen } from './keys/screen'
 import { LedgerScreen } from './ledger/screen'
 import { OperateScreen } from './operate/screen'
@@ -22,6 +26,13 @@ export interface Screen {
   detail?: ComponentType
   /** It is reached from others, and not in the navigation. */
   isInner?: boolean
+  /** A scope without which only its details are there. */
+  listNeeds?: Scope
+}
+
+/** Whether the navigation has the screen: some are reached only with a link to a detail. */
+export function isListed(key: CurrentKey, { scopes, isInner, listNeeds }: Screen): boolean {
+  return !isInner && may(key, ...scopes) && (!listNeeds || may(key, listNeeds))
 }
 
 export const SCREENS: Screen[] = [
@@ -41,6 +52,15 @@ export const SCREENS: Screen[] = [
     component: EventsScreen,
     detail: TraceScreen,
     isInner: true,
+  },
+  {
+    path: 'inbox',
+    name: text.inbox.title,
+    icon: 'inbox',
+    scopes: ['events:read', 'events:read-own'],
+    component: InboxScreen,
+    detail: IntentScreen,
+    listNeeds: 'intents:decide',
   },
   { path: 'webhooks', name: text.webhooks.title, icon: 'webhooks', scopes: ['subscriptions:manage'], component: WebhooksScreen, detail: WebhookScreen },
   { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },

@@ -15,6 +15,7 @@ import { text } from '../../text'
 import { save } from '../events/export'
 import { lastList } from '../events/list'
 import { picked } from '../events/view'
+import { ChainCard, intentOf } from '../inbox/chain'
 import { VerifiedBadge } from './badge'
 import { copies } from './copies'
 import { Facts } from './facts'
@@ -94,6 +95,7 @@ function Whole({ event }: { event: SynapEvent }) {
       <div class="event-columns">
         <Facts event={event} onPick={onPick} />
         <div class="event-content">
+          {intentOf(event) && <ChainCard event={event} />}
           {!event.erased && <Payload name={words.data} value={data} path="data" file={`${event.id}.json`} onPick={onPick} />}
           {metadata && <MetadataCards metadata={metadata} kinds={kinds.value ?? []} onPick={onPick} />}
         </div>

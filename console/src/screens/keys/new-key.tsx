@@ -5,7 +5,7 @@ import { Choices, Field } from '../../components/field'
 import { ShownOnce } from '../../components/once'
 import { FailureNotice } from '../../components/states'
 import type { CurrentKey, IssuedKey } from '../../contract'
-import { may, useAccess } from '../../key'
+import { grants, may, useAccess } from '../../key'
 import { useAction } from '../../load'
 import { text } from '../../text'
 import { SCOPES } from './rights'
@@ -48,7 +48,7 @@ function Form({ onMade, onClose }: { onMade: (key: IssuedKey) => void; onClose: 
         <Choices
           legend={words.scopes}
           hint={words.scopesHint}
-          choices={SCOPES.filter((scope) => may(own, scope)).map((value) => ({ value, means: words.scopeMeans[value] }))}
+          choices={SCOPES.filter((scope) => grants(own, scope)).map((value) => ({ value, means: words.scopeMeans[value] }))}
           chosen={scopes}
           onChange={(chosen) => setScopes(chosen as Scope[])}
           {...at('scopes')}

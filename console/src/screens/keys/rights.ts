@@ -1,6 +1,6 @@
 import type { Scope } from '../../api'
 import type { ApiKey, CurrentKey } from '../../contract'
-import { may } from '../../key'
+import { grants, may } from '../../key'
 
 export type KeyState = 'valid' | 'expired' | 'revoked'
 
@@ -28,7 +28,7 @@ export function stateOf({ expiresAt, revokedAt }: ApiKey): KeyState {
 
 /** Whether the server lets `own` revoke a key: it has every scope of it. */
 export function mayRevoke(own: CurrentKey, key: ApiKey): boolean {
-  return own.id === key.id || key.scopes.every((scope) => may(own, scope))
+  return own.id === key.id || key.scopes.every((scope) => grants(own, scope))
 }
 
 /** Whether the server lets `own` rotate a key: it could make such a key. */
