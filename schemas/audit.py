@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from schemas.base import Input, Instant, Output, RawRecord
+from schemas.base import Input, Instant, Output, RawRecord, Way
 from schemas.ledger import MaxThousand
 
 DEFAULT_ACTS = 100
@@ -25,11 +25,17 @@ Action = Annotated[
 
 
 class ListAudit(Input, frozen=True, kw_only=True):
-    """Which entries to list, oldest first, after `since`. Send the last entry's `timestamp` as the next `since`."""
+    """Which entries to list, oldest first: those after `since` and before `until`.
+
+    `direction: "backward"` selects the newest of them instead of the oldest. For the next page send the last entry's
+    `timestamp` as `since`; backward send the first entry's as `until`.
+    """
 
     since: Instant | None = None
+    until: Instant | None = None
     action: Action | None = None
     limit: MaxThousand | None = DEFAULT_ACTS
+    direction: Way | None = None
 
 
 class AuditEntry(Output, frozen=True, kw_only=True, rename=None):

@@ -61,7 +61,14 @@ def _evidence(store: Store, folder: Path) -> tuple[str, str]:
     log, audit = folder / "log.json", folder / "audit.json"
     log.write_bytes(bundle(store, "acme"))
     read = Act.of("audit.read", "key1", {}, ["acme"])
-    asked: dict[str, Any] = {"since": None, "action": None, "limit": 1000, "read": read}
+    asked: dict[str, Any] = {
+        "since": None,
+        "until": None,
+        "action": None,
+        "way": "forward",
+        "limit": 1000,
+        "read": read,
+    }
     audit.write_bytes(store.run(AuditLog(store.database).entries("acme", **asked)).json)
     return str(log), str(audit)
 

@@ -1,7 +1,10 @@
 """The audit and the numbers of the server."""
 
+import json
+
 from tests.console.conftest import Console
 from tests.console.test_sign_in import new_key
+from tests.kit import web
 from tests.kit.servers import until
 
 
@@ -31,6 +34,25 @@ def test_the_audit_is_filtered_by_action_and_by_who(console: Console) -> None:
     assert "action=key.created" in console.page.url
     console.page.reload()
     until(lambda: console.whole.role("table", "Audit").role("row").count() == 2)  # with the head
+
+
+def test_the_audit_shows_the_newest_of_many_entries_and_leads_to_the_older(console: Console) -> None:
+    url = f"{console.server.url}/trpc/{','.join(['audit.list'] * 100)}"
+    asked = {"batch": "1", "input": json.dumps({str(place): {"limit": 1} for place in range(100)})}
+    for _ in range(10):
+        assert web.get(url, params=asked, headers=console.server.headers, timeout=60).status_code == 200
+    newest = new_key(console.server, "events:read")
+    console.open("/default/audit?within=all")
+    rows = console.whole.role("table", "Audit").role("row")
+    rows.nth(1).wait()
+
+    assert newest["id"] in rows.nth(1).content()
+    assert rows.count() == 1001
+    console.whole.role("button", "Older entries").click()
+    until(lambda: rows.nth(rows.count() - 1).role("cell").nth(4).content() == "0")
+    assert "until=" in console.page.url
+    console.whole.role("button", "The newest entries").click()
+    console.whole.role("row", newest["id"]).wait()
 
 
 def test_the_audit_says_that_nothing_was_found_and_that_an_action_is_none(console: Console) -> None:

@@ -390,6 +390,23 @@ def test_entries_are_selected_by_time_action_and_number(scene: Scene) -> None:
     assert none == {"entries": [], "total": 0}
 
 
+def test_the_newest_entries_come_first_backward_page_by_page(scene: Scene) -> None:
+    newest = answered(scene.admin.query("audit.list", {"limit": 2, "direction": "backward"}))
+    until = newest["entries"][0]["timestamp"]
+    older = answered(scene.admin.query("audit.list", {"limit": 2, "direction": "backward", "until": until}))
+    of_action = answered(
+        scene.admin.query("audit.list", {"action": "key.created", "limit": 1, "direction": "backward"})
+    )
+    between = answered(scene.admin.query("audit.list", {"since": older["entries"][0]["timestamp"], "until": until}))
+    none = answered(scene.admin.query("audit.list", {"since": until, "until": older["entries"][0]["timestamp"]}))
+
+    assert ([entry["seq"] for entry in newest["entries"]], newest["total"]) == ([1, 2], 3)
+    assert ([entry["seq"] for entry in older["entries"]], older["total"]) == ([0], 1)
+    assert ([entry["seq"] for entry in of_action["entries"]], of_action["total"]) == ([1], 2)
+    assert between == {"entries": [], "total": 0}
+    assert none == {"entries": [], "total": 0}
+
+
 BAD: dict[str, dict[str, Any]] = {
     "no limit": {"limit": 0},
     "too many": {"limit": 1001},

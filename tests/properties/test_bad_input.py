@@ -112,7 +112,7 @@ HASH = f"sha256:{'0' * 64}"
 REPLAY: dict[str, Any] = {"eventId": None, "fromSeq": 0, "toSeq": 3, "from": None, "to": None}
 
 INPUTS: dict[str, dict[str, Any]] = {
-    "audit.list": {"since": AT, "action": "key.created", "limit": 3},
+    "audit.list": {"since": AT, "until": AT, "action": "key.created", "limit": 3, "direction": "backward"},
     "events.browse": BROWSE,
     "events.erase": {"ids": [NOBODY], "userId": None, "subjectId": None},
     "events.get": {"eventId": "x"},

@@ -11,7 +11,7 @@ import msgspec
 
 from app.ledger.tiles import Tile
 from app.sealing.cursors import Cursors
-from app.store.audit.log import Act, AuditLog
+from app.store.audit.log import WAYS, Act, AuditLog
 from app.store.events.browser import Browser
 from app.store.events.erasure import By, ErasureRequest
 from app.store.events.event_log import EventLog
@@ -296,7 +296,10 @@ class Operations:
         audit = AuditLog(self.database)
         for action in (None, "key.created"):
             read = Act.of("audit.read", "k", {}, [self.workspace])
-            await audit.entries(self.workspace, since=None, action=action, limit=LIMIT, read=read)
+            for way in WAYS:
+                await audit.entries(
+                    self.workspace, since=None, until=None, action=action, way=way, limit=LIMIT, read=read
+                )
         return 1
 
     async def dispatch(self) -> int:

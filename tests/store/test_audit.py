@@ -57,7 +57,8 @@ def _act(store: Store, action: str = "thing.done", actor: str = "key1", **detail
 
 def _page(store: Store, workspace: str | None = None, **asked: Any) -> AuditPage:
     """Read a page, as a caller does."""
-    asked = {"since": None, "action": None, "limit": 1000, "read": _act(store, "audit.read")} | asked
+    shown: dict[str, Any] = {"since": None, "until": None, "action": None, "way": "forward", "limit": 1000}
+    asked = shown | {"read": _act(store, "audit.read")} | asked
     written = store.run(AuditLog(store.database).entries(workspace or store.workspace, **asked))
     page: AuditPage = written.read(AuditPage)
     return page

@@ -23,6 +23,7 @@ from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Call, PipedConnection
 from app.store.postgres.walk import one_sql
 from schemas.audit import AuditPage
+from schemas.base import Way
 from schemas.principal import EVERY
 from schemas.written import Written
 
@@ -40,39 +41,48 @@ ENTRY_JSON = f"""concat(
 _BOUNDS = f"""bounds AS (
     SELECT coalesce((
         SELECT seq FROM audit_entry WHERE workspace_id = %(workspace)s AND recorded_at <= %(since)s::timestamptz
-        ORDER BY recorded_at DESC LIMIT 1), -1) AS first, coalesce(
+        ORDER BY recorded_at DESC LIMIT 1), -1) AS first, least((
+        SELECT seq FROM audit_entry WHERE workspace_id = %(workspace)s AND recorded_at >= %(until)s::timestamptz
+        ORDER BY recorded_at LIMIT 1), coalesce(
         ({one_sql("id", "%(audit_id)s", columns="seq", table="audit_entry")}),
-        (SELECT seq + 1 FROM audit_tip WHERE workspace_id = %(workspace)s), 0) AS last
+        (SELECT seq + 1 FROM audit_tip WHERE workspace_id = %(workspace)s), 0)) AS last
 )"""
-"""The seqs between which the entries of an answer lie, neither included: after `since`, and before the entry of the
-read itself. That entry exists already if the connection was lost and the read runs a second time. Times rise with
-seq."""
+"""The seqs between which the entries of an answer lie, neither included: after `since`, before `until`, and before the
+entry of the read itself. That entry exists already if the connection was lost and the read runs a second time. Times
+rise with seq."""
 
 _ENTRIES_BETWEEN = """workspace_id = %(workspace)s
     AND seq > (SELECT first FROM bounds) AND seq < (SELECT last FROM bounds)"""
 """The entries of a workspace between the bounds."""
 
 
-def _page_sql(conditions: str, order: str, total: str) -> str:
+def _page_sql(conditions: str, order: tuple[str, ...], total: str, way: Way) -> str:
+    direction = "" if way == "forward" else " DESC"
+    terms = ", ".join(f"{column}{direction}" for column in order)
     return f"""
         WITH {_BOUNDS}
         SELECT ({total}), convert_to(coalesce(string_agg({ENTRY_JSON}, ',' ORDER BY seq), ''), 'UTF8')
-        FROM (SELECT * FROM audit_entry WHERE {conditions} ORDER BY {order} LIMIT %(limit)s) AS page"""
+        FROM (SELECT * FROM audit_entry WHERE {conditions} ORDER BY {terms} LIMIT %(limit)s) AS page"""
 
 
-LIST_ENTRIES = _page_sql(_ENTRIES_BETWEEN, "seq", "SELECT last - first - 1 FROM bounds")
-"""A page of entries, and how many there are: seqs have no gaps, so nothing is counted."""
+WAYS: tuple[Way, ...] = ("forward", "backward")
+
+LIST_ENTRIES = {
+    way: _page_sql(_ENTRIES_BETWEEN, ("seq",), "SELECT greatest(last - first - 1, 0) FROM bounds", way) for way in WAYS
+}
+"""A page of the oldest or the newest entries, and how many there are: seqs have no gaps, so nothing is counted."""
 
 _OF_ACTION_BETWEEN = """workspace_id = %(workspace)s AND (action, seq) > (%(action)s, (SELECT first FROM bounds))
     AND (action, seq) < (%(action)s, (SELECT last FROM bounds))"""
 """The entries of one action between the bounds, in the order of their index."""
 
-LIST_ENTRIES_OF_ACTION = _page_sql(
-    _OF_ACTION_BETWEEN,
-    "action, seq",
-    f"SELECT count(*) FROM (SELECT FROM audit_entry WHERE {_OF_ACTION_BETWEEN} ORDER BY action, seq) AS counted",
+_COUNT_OF_ACTION = (
+    f"SELECT count(*) FROM (SELECT FROM audit_entry WHERE {_OF_ACTION_BETWEEN} ORDER BY action, seq) AS counted"
 )
-"""A page of entries of one action, and how many there are."""
+"""The number of entries of one action between the bounds."""
+
+LIST_ENTRIES_OF_ACTION = {way: _page_sql(_OF_ACTION_BETWEEN, ("action", "seq"), _COUNT_OF_ACTION, way) for way in WAYS}
+"""A page of the oldest or the newest entries of one action, and how many there are."""
 
 WITNESS_INTERVAL = "1 hour"
 """How old the newest report of audits in the log `_node` may be while a server runs."""
@@ -195,17 +205,25 @@ class AuditLog:
         await self._database.atomic([act.call])
 
     async def entries(
-        self, workspace: str, *, since: datetime | None, action: str | None, limit: int, read: Act
+        self,
+        workspace: str,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        action: str | None,
+        way: Way,
+        limit: int,
+        read: Act,
     ) -> Written[AuditPage]:
-        """The oldest entries after `since` with this action, and the number of all.
+        """The oldest entries with this action after `since` and before `until`, backward the newest, and their number.
 
         The `read` itself is entered too.
         """
-        asked = {"workspace": workspace, "since": since, "limit": limit}
+        asked = {"workspace": workspace, "since": since, "until": until, "limit": limit}
         if action is None:
-            call = LIST_ENTRIES, read.parameters | asked
+            call = LIST_ENTRIES[way], read.parameters | asked
         else:
-            call = LIST_ENTRIES_OF_ACTION, read.parameters | asked | {"action": action}
+            call = LIST_ENTRIES_OF_ACTION[way], read.parameters | asked | {"action": action}
         [(total, entries)], _ = await self._database.atomic([call, read.call])
         keep(workspace, len(entries))
         return Written(b'{"entries":[', entries, b'],"total":%d}' % total)

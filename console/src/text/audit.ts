@@ -11,8 +11,8 @@ export const audit = {
   ranges: { day: 'One day ago', week: 'A week ago', month: '30 days ago', all: 'The beginning' },
   count: (count: string) => `${count} entries. Looking at them adds one: audit.read.`,
   found: (count: string, all: string) => `${count} of ${all} entries`,
-  cut: (count: string) => `These are the oldest ${count} entries of that time.`,
-  later: 'Show the later ones',
+  older: 'Older entries',
+  newest: 'The newest entries',
   none: 'No entries',
   noneMore: 'Nobody did that in that time.',
 }

@@ -39,9 +39,9 @@ export function AuditScreen() {
   const within = query.get('within') ?? 'week'
   const action = query.get('action') ?? ''
   const who = query.get('who') ?? ''
-  const after = query.get('after') ?? ''
-  const load = useLoad(JSON.stringify([workspace, within, action, after]), (signal) =>
-    api.audit.list.query({ since: after || sinceOf(within), action: action || undefined, limit: PAGE }, { signal }),
+  const until = query.get('until') ?? undefined
+  const load = useLoad(JSON.stringify([workspace, within, action, until]), (signal) =>
+    api.audit.list.query({ since: sinceOf(within), until, action: action || undefined, limit: PAGE, direction: 'backward' }, { signal }),
   )
   useRowKeys()
   return (
@@ -59,7 +59,7 @@ export function AuditScreen() {
               value={action}
               placeholder={words.any}
               spellcheck={false}
-              onChange={(event) => changeQuery({ action: event.currentTarget.value.trim(), after: undefined })}
+              onChange={(event) => changeQuery({ action: event.currentTarget.value.trim(), until: undefined })}
             />
           )}
         </Field>
@@ -81,7 +81,7 @@ export function AuditScreen() {
         </Field>
         <Field label={words.within}>
           {(control) => (
-            <select {...control} value={within} onChange={(event) => changeQuery({ within: event.currentTarget.value, after: undefined })}>
+            <select {...control} value={within} onChange={(event) => changeQuery({ within: event.currentTarget.value, until: undefined })}>
               {Object.entries(words.ranges).map(([range, name]) => (
                 <option key={range} value={range}>
                   {name}
@@ -91,34 +91,36 @@ export function AuditScreen() {
           )}
         </Field>
       </div>
-      <Loaded load={load}>{(page) => <Entries page={page} who={who.trim()} />}</Loaded>
+      <Loaded load={load}>{(page) => <Entries page={page} who={who.trim()} until={until} />}</Loaded>
     </div>
   )
 }
 
-function Entries({ page, who }: { page: AuditPage; who: string }) {
+function Entries({ page, who, until }: { page: AuditPage; who: string; until: string | undefined }) {
   const { key } = useAccess()
   const entries = page.entries.filter(({ actor }) => actor.includes(who)).reverse()
-  const later = page.total > page.entries.length ? page.entries.at(-1)?.timestamp : undefined
+  const older = page.total > page.entries.length ? page.entries[0]?.timestamp : undefined
   return (
     <>
       <p class="quiet-text" role="status">
         {who ? words.found(numberOf(entries.length), numberOf(page.entries.length)) : words.count(numberOf(page.total))}
       </p>
-      {later && (
-        <p class="notice warn">
-          <span>{words.cut(numberOf(page.entries.length))}</span>
-          <button type="button" class="button" onClick={() => changeQuery({ after: later })}>
-            {words.later}
-          </button>
-        </p>
-      )}
       {entries.length === 0 ? (
         <Empty title={words.none}>
           <p>{words.noneMore}</p>
         </Empty>
       ) : (
         <Table caption={words.title} columns={columns(key.id)} rows={entries} keyOf={({ hash }) => hash} />
+      )}
+      {(older || until) && (
+        <div class="actions">
+          <button type="button" class="button" disabled={!until} onClick={() => changeQuery({ until: undefined })}>
+            {words.newest}
+          </button>
+          <button type="button" class="button" disabled={!older} onClick={() => changeQuery({ until: older })}>
+            {words.older}
+          </button>
+        </div>
       )}
     </>
   )
