@@ -64,6 +64,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Origins whose pages may call, separated by commas."""
     public_logs: tuple[str, ...] = ()
     """Logs whose checkpoints and tiles anyone may read without a key, separated by commas. Tiles have no bodies."""
+    witness_policy: Path | None = None
+    """The tlog-policy file of the log `_node`. If it is set, `_node` anchors the other logs, at most once a minute."""
     cors_headers: tuple[str, ...] = ()
     """Request headers that these pages may also send, separated by commas; `*` allows every header."""
     transformer: Literal["none", "superjson"] = "none"

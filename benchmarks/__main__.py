@@ -8,7 +8,7 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, calls, hostile, importing, ledger, live, publish, soak, verify, workers
+from benchmarks import browse, calls, heads, hostile, importing, ledger, live, publish, soak, verify, workers
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
@@ -17,6 +17,7 @@ SUITES = {
     "live": live,
     "publish": publish,
     "ledger": ledger,
+    "heads": heads,
     "import": importing,
     "verify": verify,
     "browse": browse,

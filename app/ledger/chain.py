@@ -36,6 +36,10 @@ ERASED_TYPE = "synap.event.erased"
 """The type of the event that names the events whose bodies were erased."""
 
 
+TREE_HEADS_TYPE = "synap.tree.heads"
+"""The type of the event of `_node` that anchors the other logs: a root over the heads of those that grew."""
+
+
 class Body(Struct, frozen=True, kw_only=True):
     """The body of an event with defaults filled in. `data` and `metadata` are canonical JSON text."""
 

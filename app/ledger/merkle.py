@@ -5,7 +5,7 @@ at place * 2**height and the 2**height - 1 places after that. Subtrees are store
 those of height 0 are the events.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from msgspec import Struct
@@ -22,14 +22,30 @@ NodeHash = Callable[[int, int], bytes]
 """`node(height, place)` is the root of that complete subtree, 32 bytes."""
 
 
+def split(hashes: bytes) -> list[bytes]:
+    """Hashes that were joined."""
+    return [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]
+
+
 class Frontier:
     """A growing tree, held as the roots of its complete subtrees: one for each bit that is set in its size."""
 
     __slots__ = ("_peaks", "size")
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
+        """Begin with a tree of `size` leaves, of which `peaks` has the roots; the largest subtree comes first."""
+        self.size = size
+        self._peaks = list(peaks)
+
+    @classmethod
+    def of(cls, size: int, node: NodeHash) -> "Frontier":
+        """The tree of the first `size` leaves, from its nodes."""
+        return cls(size, reversed(list(_peaks(0, size, node))))
+
+    @property
+    def peaks(self) -> bytes:
+        """The roots of the complete subtrees, joined; the largest subtree comes first."""
+        return b"".join(self._peaks)
 
     def push(self, leaf: bytes) -> None:
         """Add the next leaf, 32 bytes."""
@@ -222,16 +238,17 @@ def _middle(first: int, end: int) -> int:
 
 def _span(first: int, end: int, node: NodeHash) -> bytes:
     """The root of the leaves from `first` to before `end`. The tree must be splittable at `first`."""
+    return _folded(_peaks(first, end, node))
 
-    def peaks() -> Iterable[bytes]:
-        rest, right = end - first, end
-        while rest:
-            height = (rest & -rest).bit_length() - 1
-            right -= 1 << height
-            yield node(height, right >> height)
-            rest &= rest - 1
 
-    return _folded(peaks())
+def _peaks(first: int, end: int, node: NodeHash) -> Iterator[bytes]:
+    """The complete subtrees of the leaves from `first` to before `end`. The rightmost and smallest comes first."""
+    rest, right = end - first, end
+    while rest:
+        height = (rest & -rest).bit_length() - 1
+        right -= 1 << height
+        yield node(height, right >> height)
+        rest &= rest - 1
 
 
 def _folded(peaks: Iterable[bytes]) -> bytes:

@@ -38,7 +38,9 @@ from app.store.install.totals import Totals
 from app.store.intents.acts import Intents
 from app.store.intents.deadlines import Deadlines
 from app.store.intents.reader import IntentReader
+from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
+from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
@@ -87,6 +89,8 @@ class Process:
         audit = AuditLog(self.database)
         self._refusals = Refusals(audit)
         self._witness = Witness(audit, self._log, node=install.node)
+        self._anchor = Anchor(Heads(self.database, self._trees), self._log, node=install.node)
+        self._anchors = settings.witness_policy is not None
         notes = KeptNotes(settings.data_dir, install.node)
         self._keeper = Keeper(Comparison(self.database, self._trees, ledger, notes), notes)
         self._watcher: asyncio.Task[None] | None = None
@@ -137,6 +141,8 @@ class Process:
             self._witness.open()
             self._keeper.open()
             self._deadlines.open()
+            if self._anchors:
+                self._anchor.open()
         self._watcher = exit_with_parent()
 
     async def say_goodbye(self) -> None:
@@ -151,6 +157,7 @@ class Process:
         await self.board.close()
         await self._refusals.close()  # before the witness logs the end of the audit
         if self._delivers:
+            await self._anchor.close()
             await self._deadlines.close()
             await self._webhooks.close()
             await self._witness.close()

@@ -5,7 +5,8 @@ import psycopg
 from app.filters.sql import KINDS, has_kind
 
 SCHEMA = (
-    "DROP TABLE intent_start, intent",
+    "DROP TABLE intent_start, intent, tree_head, tree_leaf",
+    "ALTER TABLE install DROP COLUMN headed_at",
     "DROP INDEX event_kinds_ix",
     "DROP STATISTICS event_kinds_st",
     "CREATE UNIQUE INDEX event_workspace_id_recorded_at_ix ON event (workspace_id, recorded_at)",

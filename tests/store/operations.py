@@ -23,7 +23,9 @@ from app.store.events.trace import CausalTree
 from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys, find_principal, valid_keys
 from app.store.install.rate_windows import lease
+from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
+from app.store.ledger.heads import Heads
 from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
 from app.store.webhooks.backlog import backlog_of, logs, owed
@@ -38,6 +40,7 @@ from schemas.event import EventQuery, ListEvents
 from schemas.histogram import CountEvents, Grouping
 from tests.kit.examples import ALL
 from tests.store.opened import ANY_SKEW_SECONDS, SECRET, Store, draft
+from tests.store.plans import Recording
 
 LIMIT = 20
 
@@ -128,6 +131,7 @@ class Operations:
         costs more than all other operations. In three turns each histogram has each kind of groups.
         """
         self.store = store
+        assert isinstance(store.database, Recording)
         self.database = store.database
         self.workspace = workspace
         self.ids = ids
@@ -161,6 +165,7 @@ class Operations:
             yield f"histogram as {user}", partial(self.histogram, {}, self._groups(number), user)
         for operation in (
             *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
+            self.heads,
             *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge, self.erase),
         ):
             yield operation.__name__, operation
@@ -276,6 +281,17 @@ class Operations:
         await tiles.read(self.workspace, Tile(0, 0))
         await tiles.read(self.workspace, Tile(1, 0, 1))
         return 1
+
+    async def heads(self) -> int:
+        """Anchor one event more. It looks at every log, so it shows as many."""
+        heads = Heads(self.database, Trees(self.database))
+        anchor = Anchor(heads, self.events, node=self.store.node, anchor_seconds=0)
+        logs = await anchor.anchor()
+        self.database.seen.clear()  # the whole logs, the first time
+        await self.events.append(self.workspace, [draft("common.type1", user_id="common")])
+        await anchor.anchor()
+        assert await heads.anchored(self.workspace, self.place) is not None
+        return logs
 
     async def keys(self) -> int:
         keys = Keys(self.database)

@@ -25,6 +25,9 @@ from tests.store.opened import Store, draft, opened
 
 KEPT = {"audit_entry", "audit_tip", "dispatch"}
 
+OF_NODE = "tree_leaf"
+"""It has rows of the log `_node` only."""
+
 OWN_TABLES = """
 SELECT table_name FROM information_schema.columns
 WHERE table_schema = 'public' AND column_name = 'workspace_id' ORDER BY table_name
@@ -43,6 +46,9 @@ INSERT INTO intent (workspace_id, id, seq, user_id, timeout_seconds, uses, start
     VALUES (%(id)s, '01938c1e-0000-7000-8000-000000000001', 0, 'u1', 1, 1, 1, 'open');
 INSERT INTO intent_start (workspace_id, intent_id, use, id, started_at) VALUES (
     %(id)s, '01938c1e-0000-7000-8000-000000000001', 1, '01938c1e-0000-7000-8000-000000000002', now());
+INSERT INTO tree_head (workspace_id, size, hash, peaks) VALUES (%(id)s, 3, '', '');
+INSERT INTO tree_leaf (workspace_id, seq, place, hash, log, size, root, salt)
+    VALUES ('_node', 9, CASE WHEN %(id)s = 'acme' THEN 0 ELSE 1 END, 'leaf', %(id)s, 3, 'root', 'salt');
 INSERT INTO rate_window (workspace_id, kind, start_seconds, leased, lease) VALUES (%(id)s, 'publish', 0, 1, 1);
 """
 
@@ -77,7 +83,7 @@ def _rows(connection: psycopg.Connection, slug: str) -> dict[str, int]:
 def test_everything_of_a_workspace_goes_except_its_audit(store: Store) -> None:
     with connect(store.url) as connection:
         before = _rows(connection, "acme"), _rows(connection, "default")
-        assert all(count for table, count in before[0].items() if not table.startswith("audit"))
+        assert all(count for table, count in before[0].items() if not table.startswith(("audit", OF_NODE)))
 
         events = _delete(store)
 
@@ -88,6 +94,8 @@ def test_everything_of_a_workspace_goes_except_its_audit(store: Store) -> None:
         assert [slug for slug, _ in list_workspaces(connection)] == ["default"]
         dispatch = connection.execute("SELECT seq, version FROM dispatch WHERE workspace_id = 'acme'").fetchall()
         assert dispatch == [(2, 8)]
+        leaves = connection.execute("SELECT hash, log, size, root, salt FROM tree_leaf ORDER BY place").fetchall()
+        assert leaves == [(b"leaf", None, None, None, None), (b"leaf", "default", 3, b"root", b"salt")]
     assert len(check_log(store.url)) == 3
 
 

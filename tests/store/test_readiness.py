@@ -8,12 +8,14 @@ import pytest
 from sqlmodel import SQLModel
 
 import app.store.install.intent_tables
+import app.store.install.tree_tables
 from app.store.install.install import head
 from app.store.postgres.database import Database
 from app.store.postgres.readiness import DELETED, GROWING, Readiness
 from tests.kit.last_release import put_back
 
 assert app.store.install.intent_tables, "the import registers the tables"
+assert app.store.install.tree_tables, "the import registers the tables"
 
 
 @pytest.fixture

@@ -41,10 +41,29 @@ LOCK_ALL_SUBSCRIPTIONS = "SELECT FROM subscription WHERE workspace_id = %(worksp
 
 TABLES = (
     *("attempt", "delivery", "subscription"),
-    *("intent_start", "intent", "event_count", "producer_count", "merkle_node", "rate_window", "event_tip"),
+    *(
+        "intent_start",
+        "intent",
+        "event_count",
+        "producer_count",
+        "merkle_node",
+        "rate_window",
+        "tree_head",
+        "event_tip",
+    ),
 )
 """The tables that hold rows of a workspace besides `event`. Its audit stays, and its row, so that the slug never names
 another log."""
+
+HAS_TABLE = "SELECT to_regclass(%s) IS NOT NULL"
+"""Whether a table exists. An older schema, with which this version works too, lacks some."""
+
+FORGET_LEAVES = f"""
+UPDATE tree_leaf SET log = NULL, size = NULL, root = NULL, salt = NULL
+WHERE workspace_id = '{NODE_LOG}' AND log = %(workspace)s
+"""
+"""Leaves only the hashes of what `_node` said about the workspace. They do not tell its name, and other proofs need
+them."""
 
 DELETE_FROM = "DELETE FROM {} WHERE workspace_id = %(workspace)s"
 """Deletes the rows that a table has of the workspace."""
@@ -78,6 +97,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
         _make_custodian(connection)
         with connection.transaction():
             connection.execute(LOCK_DELETION)
+            connection.execute(LOCK_TIP, {"workspace": NODE_LOG})  # so that no event anchors the log meanwhile
             connection.execute(LOCK_TIP, of)
             tip = connection.execute(GET_LAST_EVENT, of).fetchone()
             if tip is None or slug == NODE_LOG:
@@ -88,7 +108,10 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
             with _as_custodian(connection):
                 connection.execute(DELETE_FROM.format("event"), of)
             for table in TABLES:
-                connection.execute(DELETE_FROM.format(table), of)
+                if _is_true(connection, HAS_TABLE, table):
+                    connection.execute(DELETE_FROM.format(table), of)
+            if _is_true(connection, HAS_TABLE, "tree_leaf"):
+                connection.execute(FORGET_LEAVES, of)
             for statement in (MARK_WORKSPACE_DELETED, REVOKE_KEYS_OF_WORKSPACE, LEAVE_KEYS):
                 connection.execute(statement, of)
             events: int = tip[0] + 1

@@ -23,6 +23,7 @@ from app.store.audit.log import enter
 from app.store.events.linker import LOCK_TIP, Linker, Tip
 from app.store.install.inspection import IS_DELETED_BY_AUDIT, LIST_ACCEPTED_LOSSES, LIST_STOPPED_LOGS, to_accepted
 from app.store.install.install import Identity, InstallError
+from app.store.ledger.heads import HAS_HEADS
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.clock import GET_CLOCK
@@ -48,6 +49,9 @@ CONTINUE_LOG = "UPDATE event_tip SET lost_size = NULL, lost_root = NULL WHERE wo
 
 DELETE_TREE = "DELETE FROM merkle_node WHERE workspace_id = %(workspace)s"
 """Deletes the stored tree of a log, which may cover events that are lost. It grows again from the events that exist."""
+
+FORGET_HEAD = "DELETE FROM tree_head WHERE workspace_id = %(workspace)s"
+"""Makes `_node` anchor the log anew: its tree is no longer the one that was anchored last."""
 
 GET_ACCEPTING_NODE = "SELECT node FROM install"
 """The node of the install, which signs the event about the loss."""
@@ -210,8 +214,11 @@ def _append(connection: psycopg.Connection, node: str, log: str, tip: Tip, lost:
     [(now,)] = connection.execute(GET_CLOCK)
     linker = Linker(signer, node, log, tip, {}, now)
     linker.link([server_draft(ROLLED_BACK_TYPE, msgspec.structs.asdict(lost), id=new_id(), node=node)])
-    for statement, parameters in (*linker.writes(linker.kinds()), (CONTINUE_LOG, None), (DELETE_TREE, None)):
-        connection.execute(statement, parameters or {"workspace": log})
+    calls = [*linker.writes(linker.kinds()), (CONTINUE_LOG, {"workspace": log}), (DELETE_TREE, {"workspace": log})]
+    if connection.execute(HAS_HEADS).fetchone() == (True,):
+        calls.append((FORGET_HEAD, {"workspace": log}))
+    for statement, parameters in calls:
+        connection.execute(statement, parameters)
 
 
 def _enter(connection: psycopg.Connection, losses: Sequence[Loss]) -> None:

@@ -21,7 +21,7 @@ SERVER = "synap"
 
 GRANTS = [
     *NEEDED,
-    *((table, "DELETE") for table in ("intent", "intent_start", "merkle_node", "registered_type")),
+    *((table, "DELETE") for table in ("intent", "intent_start", "merkle_node", "registered_type", "tree_head")),
     ("alembic_version", "SELECT"),
 ]
 """All rights that a server and its commands need: a table and a right on it."""
