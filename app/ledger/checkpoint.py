@@ -1,31 +1,26 @@
 """Checkpoints: signed statements of the number of a log's leaves and of their root.
 
-The text is C2SP tlog-checkpoint without extension lines; the envelope is C2SP signed-note with Ed25519 (type 0x01). A
-note's key name is its origin.
+The text is C2SP tlog-checkpoint; the envelope is C2SP signed-note. Logs sign with Ed25519 (kind 0x01), and a log's key
+name is its origin.
 """
 
-import base64
 import re
-from hashlib import sha256
 
 from msgspec import Struct
 
+from app.ledger import notes
 from app.ledger.merkle import HASH_BYTES
+from app.ledger.notes import MalformedNoteError, SignedNote, from_base64, is_key_name, signature_line, to_base64, utf8
 from app.ledger.signer import Signer, public_key, verify
+from app.ledger.vkeys import ED25519, VerifierKey, of_kid
 from schemas.jsontext import MAX_SAFE_INTEGER
 
 MAX_NOTE_BYTES = 65_536
+"""The maximum of a checkpoint of ours."""
 
-_ED25519 = b"\x01"
-"""The signature type, of signed-note."""
+MAX_FOREIGN_SIZE = 2**63 - 1
 
-_KEY_HASH_BYTES = 4
-_SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-
-
-class MalformedNoteError(ValueError):
-    """A text is not a signed checkpoint. The message says why in one sentence."""
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 class Checkpoint(Struct, frozen=True):
@@ -36,117 +31,85 @@ class Checkpoint(Struct, frozen=True):
     root: bytes
 
 
-class Note(Struct, frozen=True):
-    """A parsed note. `text` is what is signed; a signature is a key's name, then 4 bytes of its hash and the rest."""
+class Note(SignedNote, frozen=True, kw_only=True):
+    """A parsed note of a checkpoint. Its text may have extension lines, if the log is not ours."""
 
     checkpoint: Checkpoint
-    text: bytes
-    signatures: list[tuple[str, bytes]]
 
 
 def sign(checkpoint: Checkpoint, signer: Signer) -> str:
     """A note with one signature, by `signer`. Raises MalformedNoteError for a checkpoint that no note can hold."""
-    origin, size, root = checkpoint.origin, checkpoint.size, checkpoint.root
-    text = f"{origin}\n{size}\n{_base64(root)}\n"
-    note = f"{text}\n— {origin} {_base64(_key_hash(origin, signer.public) + signer.sign(_utf8(text)))}\n"
+    origin = checkpoint.origin
+    text = f"{origin}\n{checkpoint.size}\n{to_base64(checkpoint.root)}\n"
+    key = VerifierKey(_origin(origin), ED25519, signer.public)
+    note = f"{text}\n{signature_line(origin, key.id + signer.sign(utf8(text)))}"
     parse(note)
     return note
 
 
 def parse(note: str) -> Note:
-    """The parts of a note of at most 64 KiB. It does not check signatures. Raises MalformedNoteError."""
-    if len(note) > MAX_NOTE_BYTES or len(_utf8(note)) > MAX_NOTE_BYTES:
-        raise MalformedNoteError(f"A note has at most {MAX_NOTE_BYTES} bytes")
-    if _CONTROL.search(note):
-        raise MalformedNoteError("A note has no control characters other than line feeds")
-    lines = note.split("\n")
-    if len(lines) < 6 or lines[-1]:
-        raise MalformedNoteError(
-            "A note is an origin, a size, a root, an empty line and signatures, each followed by a line feed"
-        )
-    origin, size, root, empty, *signatures = lines[:-1]
-    if empty:
+    """The parts of a note of a log like ours: at most 64 KiB, and no extension lines. Raises MalformedNoteError.
+
+    It does not verify signatures. Those of kinds that we do not know are accepted.
+    """
+    parsed = _parse(notes.parse(note, MAX_NOTE_BYTES), MAX_SAFE_INTEGER)
+    if parsed.text.count(b"\n") > 3:
         raise MalformedNoteError("A checkpoint with extension lines is not accepted")
-    checkpoint = Checkpoint(origin=_name(origin), size=_size(size), root=_root(root))
-    text = _utf8(f"{origin}\n{size}\n{root}\n")
-    return Note(checkpoint=checkpoint, text=text, signatures=[_signature(line) for line in signatures])
+    _origin(parsed.checkpoint.origin)
+    return parsed
+
+
+def parse_foreign(note: str) -> Note:
+    """The parts of a note of any log: extension lines and every origin are accepted. Raises MalformedNoteError.
+
+    It does not verify signatures. Those of kinds that we do not know are accepted.
+    """
+    return _parse(notes.parse(note), MAX_FOREIGN_SIZE)
 
 
 def is_signed_by(note: Note, kid: str) -> bool:
     """Whether the key that `kid` names signed the note as its origin.
 
     Signatures by others, such as witnesses, are ignored. A wrong signature that claims to be by this key makes the note
-    invalid (signed-note, "Verifying"). A malformed kid is False.
+    invalid (signed-note, "Signatures"). A malformed kid is False.
     """
     key = public_key(kid)
     if key is None:
         return False
-    claim = (note.checkpoint.origin, _key_hash(note.checkpoint.origin, key))
-    claimed = [
-        signature[_KEY_HASH_BYTES:]
-        for name, signature in note.signatures
-        if (name, signature[:_KEY_HASH_BYTES]) == claim
-    ]
+    origin = note.checkpoint.origin
+    claimed = note.claimed_by(origin, VerifierKey(origin, ED25519, key).id)
     return bool(claimed) and all(verify(kid, note.text, signature) for signature in claimed)
 
 
 def vkey(origin: str, kid: str) -> str:
-    """The verifier key of signed-note: `<origin>+<key hash in hex>+<base64>`. ValueError for a malformed kid."""
-    key = public_key(kid)
-    if key is None:
-        raise ValueError(f"{kid} does not name an Ed25519 key")
-    return f"{origin}+{_key_hash(origin, key).hex()}+{_base64(_ED25519 + key)}"
+    """The verifier key of signed-note: `<origin>+<key id in hex>+<base64>`. ValueError for a malformed kid."""
+    return of_kid(origin, kid).spelled()
 
 
-def _key_hash(name: str, key: bytes) -> bytes:
-    return sha256(_utf8(name) + b"\n" + _ED25519 + key).digest()[:_KEY_HASH_BYTES]
-
-
-def _name(text: str) -> str:
-    if not text or "+" in text or any(character.isspace() for character in text):
-        raise MalformedNoteError("An origin or key name is empty, or has white space or a plus sign")
-    return text
-
-
-def _size(text: str) -> int:
-    if not _SIZE.fullmatch(text) or int(text) > MAX_SAFE_INTEGER:
-        raise MalformedNoteError("A size is a decimal number without leading zeros, and at most 2**53 - 1")
+def size_of(text: str, largest: int = MAX_FOREIGN_SIZE) -> int:
+    """A number of leaves as checkpoints write it. Raises MalformedNoteError."""
+    if not _DIGITS.fullmatch(text) or int(text) > largest:
+        raise MalformedNoteError(f"A size is a decimal number without leading zeros, and at most {largest}")
     return int(text)
 
 
-def _root(text: str) -> bytes:
-    root = _unbase64(text)
-    if root is None or len(root) != HASH_BYTES:
-        raise MalformedNoteError("A root is 32 bytes in base64")
-    return root
+def hash_of(text: str) -> bytes:
+    """A hash as checkpoints write it. Raises MalformedNoteError."""
+    found = from_base64(text)
+    if found is None or len(found) != HASH_BYTES:
+        raise MalformedNoteError("A hash is 32 bytes in base64")
+    return found
 
 
-def _signature(line: str) -> tuple[str, bytes]:
-    match line.split(" "):
-        case ["—", name, text]:
-            signature = _unbase64(text)
-            if signature is None or len(signature) <= _KEY_HASH_BYTES:
-                raise MalformedNoteError("A signature is base64 of a key hash and 64 bytes")
-            return _name(name), signature
-        case _:
-            raise MalformedNoteError("A signature line is an em dash, a name and base64, separated by spaces")
+def _parse(note: SignedNote, largest: int) -> Note:
+    origin, *rest = note.text.decode()[:-1].split("\n")
+    if len(rest) < 2 or not all((origin, *rest)):
+        raise MalformedNoteError("A checkpoint is an origin, a size and a root, each followed by a line feed")
+    checkpoint = Checkpoint(origin=origin, size=size_of(rest[0], largest), root=hash_of(rest[1]))
+    return Note(text=note.text, signatures=note.signatures, checkpoint=checkpoint)
 
 
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise MalformedNoteError("A note is UTF-8, which has no lone surrogates") from None
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
-def _unbase64(text: str) -> bytes | None:
-    """The bytes, or None if their base64 is spelled differently."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        return None
-    return raw if _base64(raw) == text else None
+def _origin(text: str) -> str:
+    if not is_key_name(text) or "\x7f" in text:
+        raise MalformedNoteError("An origin is empty, or has white space, a plus sign or a control character")
+    return text

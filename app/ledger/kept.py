@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from app.files import replace_file
-from app.ledger.checkpoint import Checkpoint, MalformedNoteError, parse
+from app.ledger.checkpoint import Checkpoint, parse
+from app.ledger.notes import MalformedNoteError
 from schemas.jsontext import UNREADABLE
 
 

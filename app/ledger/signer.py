@@ -31,7 +31,7 @@ class Signer:
     def __init__(self, seed: bytes) -> None:
         """`seed` is the 32 secret bytes of RFC 8032."""
         self.public, self._secret = crypto_sign_seed_keypair(seed)
-        self.kid = "z" + _base58(_ED25519 + self.public)
+        self.kid = kid_of(self.public)
 
     @property
     def did(self) -> str:
@@ -74,6 +74,11 @@ def write_secret(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
         os.link(file.name, path)
+
+
+def kid_of(key: bytes) -> str:
+    """The name of a public key of 32 bytes: `z` and base58."""
+    return "z" + _base58(_ED25519 + key)
 
 
 def public_key(kid: str) -> bytes | None:

@@ -9,8 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sigstore._internal.rekor.checkpoint import SignedCheckpoint
 
-from app.ledger.checkpoint import Checkpoint, MalformedNoteError, Note, is_signed_by, parse, sign, vkey
+from app.ledger.checkpoint import Checkpoint, Note, is_signed_by, parse, sign, vkey
 from app.ledger.merkle import Frontier
+from app.ledger.notes import MalformedNoteError
 from app.ledger.signer import Signer, public_key
 from tests.kit import paths
 from tests.kit.examples import examples

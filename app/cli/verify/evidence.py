@@ -19,7 +19,8 @@ import msgspec
 from app.cli.first_bytes import BOM, GZIP, HEAD_BYTES, ByteReader, NotReadableError, refuse_other_kinds, unpacked
 from app.cli.terminal import escaped, without_secrets
 from app.cli.tokens import bearer
-from app.ledger.checkpoint import MalformedNoteError, Note, parse
+from app.ledger.checkpoint import Note, parse
+from app.ledger.notes import MalformedNoteError
 from app.ledger.unreadable import unreadable
 from app.ledger.verify import Verdict
 from app.ledger.verify.consistency import read_consistency

@@ -3,8 +3,9 @@
 import binascii
 from collections.abc import Sequence
 
-from app.ledger.checkpoint import Checkpoint, MalformedNoteError, Note, is_signed_by, parse, vkey
+from app.ledger.checkpoint import Checkpoint, Note, is_signed_by, parse, vkey
 from app.ledger.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from app.ledger.notes import MalformedNoteError
 from app.ledger.verify.shapes import Consistency, Key, ProofCheckpoint, hashes_of
 from app.ledger.verify.tally import Tally
 from app.ledger.verify.verdict import (
