@@ -24,10 +24,12 @@ from app.cli.tail.follow import TailError
 from app.cli.terminal import EXIT_UNREAD
 from app.cli.verify.command import verify
 from app.cli.verify.evidence import UnreadableError
+from app.cli.witness import witness
 from app.cli.workspaces import workspaces
 from app.settings import SettingsError
 from app.store.install.install import InstallError
 from app.store.install.secret import SecretError
+from app.store.install.witness import WitnessError
 from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.driver import DatabaseError, refusal
@@ -47,6 +49,7 @@ cli.command(keys)
 cli.command(console)
 cli.command(workspaces)
 cli.command(node)
+cli.command(witness)
 cli.command(import_, name="import")
 cli.command(export)
 cli.command(tail)
@@ -59,6 +62,7 @@ REFUSALS = (
     InstallError,
     SecretError,
     WorkspaceError,
+    WitnessError,
     UnreadableError,
     CoreError,
     UsageError,

@@ -104,6 +104,20 @@ def migrated(settings: Settings) -> Iterator[Connection]:
             yield connection
 
 
+@contextmanager
+def migrated_to_serve(settings: Settings) -> Iterator[str]:
+    """The URL of the database of `settings` for the role that serves. It needs no install.
+
+    Only an embedded one is migrated. Raises DataDirectoryError, InstallError.
+    """
+    with database(settings, serving=True, creating=False) as urls:
+        if settings.database_url is None:
+            _migrate(urls)
+        with connect(urls.server) as connection:
+            require_schema(connection)
+        yield urls.server
+
+
 def _migrate(urls: Urls) -> None:
     """Migrate, and prepare the role that serves the embedded database. Raises InstallError."""
     if urls.owner == urls.server:

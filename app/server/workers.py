@@ -1,6 +1,6 @@
 """The server processes: granian's, with one more that listens on the ledger's own port."""
 
-import encodings.idna  # noqa: F401 - asking for an address does: in `_announce`, while server processes are forked
+import encodings.idna  # noqa: F401 - asking for an address does: in `_await`, while server processes are forked
 import multiprocessing
 import resource
 import shlex
@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -16,6 +17,8 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.server import MPServer
 from granian.server.mp import WorkerProcess
+from litestar.types import ASGIApp
+from msgspec import Struct
 
 from app.capacity.openings import max_connections, max_files
 from app.server.application import load_worker
@@ -99,15 +102,39 @@ class Processes(MPServer):
             self._ssp, self._shd, self._sso = sockets
 
 
+class Listening(Struct, frozen=True, kw_only=True):
+    """Where server processes listen, and how many there are."""
+
+    host: str
+    port: int
+    workers: int = 1
+    ledger_port: int = 0
+    """A second port, of a process that serves only the ledger; 0 means none."""
+
+    @property
+    def url(self) -> str:
+        """The URL of the first port."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
 def run(settings: Settings, install: ReadyInstall, *, console: str | None) -> None:
     """Serve until interrupted. `console` is the address of the console to print, or None for no console."""
+    serve(
+        Listening(host=settings.host, port=settings.port, workers=settings.workers, ledger_port=settings.ledger_port),
+        partial(load_worker, settings=settings, install=install),
+        partial(_announce, settings, console),
+    )
+
+
+def serve(listening: Listening, load: Callable[..., ASGIApp], announce: Callable[[], None]) -> None:
+    """Serve what `load` returns in each process, until interrupted. `announce` is called once it answers."""
     server = Processes(
         "synap",
-        address=settings.host,
-        port=settings.port,
-        ledger_port=settings.ledger_port,
+        address=listening.host,
+        port=listening.port,
+        ledger_port=listening.ledger_port,
         interface=Interfaces.ASGI,
-        workers=settings.workers,
+        workers=listening.workers,
         # Its own thread for the network: nearly twice the requests with a body of a shared thread, measured.
         runtime_mode=RuntimeModes.mt,
         runtime_threads=1,
@@ -120,10 +147,10 @@ def run(settings: Settings, install: ReadyInstall, *, console: str | None) -> No
         backpressure=_connections(),
         workers_kill_timeout=STOP_SECONDS,
     )
-    threading.Thread(target=_announce, args=(settings, console), daemon=True).start()
+    threading.Thread(target=_await, args=(listening.url, announce), daemon=True).start()
     forks = multiprocessing.get_start_method() == "fork"
     with stop.before_end(_kill), stop.finishing(server.interrupt), nullcontext() if forks else held_back():
-        server.serve(target_loader=partial(load_worker, settings=settings, install=install))
+        server.serve(target_loader=load)
 
 
 def _kill() -> None:
@@ -138,9 +165,8 @@ def _connections() -> int:
     return max_connections()
 
 
-def _announce(settings: Settings, console: str | None) -> None:
-    """Print the server's addresses once it answers."""
-    url = settings.url
+def _await(url: str, announce: Callable[[], None]) -> None:
+    """Announce a server once it answers."""
     for _ in range(300):
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own server
@@ -149,6 +175,12 @@ def _announce(settings: Settings, console: str | None) -> None:
             time.sleep(0.1)
     else:
         return  # the log has the reason
+    announce()
+
+
+def _announce(settings: Settings, console: str | None) -> None:
+    """Print the server's addresses."""
+    url = settings.url
     event = '{"type":"note.created","data":{"title":"Hello"}}'
     if settings.transformer == "superjson":
         event = f'{{"json":{event}}}'

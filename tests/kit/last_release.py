@@ -5,7 +5,7 @@ import psycopg
 from app.filters.sql import KINDS, has_kind
 
 SCHEMA = (
-    "DROP TABLE intent_start, intent, tree_head, tree_leaf",
+    "DROP TABLE intent_start, intent, tree_head, tree_leaf, witness, witnessed_log",
     "ALTER TABLE install DROP COLUMN headed_at",
     "DROP INDEX event_kinds_ix",
     "DROP STATISTICS event_kinds_st",

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 
 import app.store.install.intent_tables
 import app.store.install.tree_tables
+import app.store.install.witness_tables
 from app.store.install.install import InstallError, head, migrate
 from app.store.postgres.database import APPLICATION
 from tests.kit.last_release import LAST_SERVER, indexes, put_back
@@ -21,6 +22,7 @@ from tests.store.opened import draft, opened
 
 assert app.store.install.intent_tables, "the import registers the tables"
 assert app.store.install.tree_tables, "the import registers the tables"
+assert app.store.install.witness_tables, "the import registers the tables"
 
 TEXT_COLUMNS = """
 SELECT table_name || '.' || column_name, coalesce(collation_name, 'default') FROM information_schema.columns

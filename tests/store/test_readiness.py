@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 import app.store.install.intent_tables
 import app.store.install.tree_tables
+import app.store.install.witness_tables
 from app.store.install.install import head
 from app.store.postgres.database import Database
 from app.store.postgres.readiness import DELETED, GROWING, Readiness
@@ -16,6 +17,7 @@ from tests.kit.last_release import put_back
 
 assert app.store.install.intent_tables, "the import registers the tables"
 assert app.store.install.tree_tables, "the import registers the tables"
+assert app.store.install.witness_tables, "the import registers the tables"
 
 
 @pytest.fixture

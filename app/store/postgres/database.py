@@ -27,7 +27,7 @@ from schemas.errors import Internal, Unavailable
 
 STATEMENT_TIMEOUT_MS = 8500
 
-APPLICATION = "synap server 0017"
+APPLICATION = "synap server 0018"
 """The application name of a server process's connections. It contains the schema revision that the server was written
 for, so a migration removes nothing that a connected server needs."""
 

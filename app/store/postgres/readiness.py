@@ -23,11 +23,14 @@ is read-only (a standby, or one with `default_transaction_read_only`), and its c
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install", "intent"),
-    *("intent_start", "producer_count", "rate_window", "subscription", "tree_head"),
+    *("intent_start", "producer_count", "rate_window", "subscription", "tree_head", "witnessed_log"),
 )
 """The tables whose rows change while the server runs."""
 
-GROWING = (*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "registered_type", "tree_leaf", "workspace")
+GROWING = (
+    *(*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "registered_type", "tree_leaf"),
+    *("witness", "workspace"),
+)
 """The tables to which rows are added."""
 
 ERASED = ("event",)

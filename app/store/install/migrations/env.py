@@ -4,7 +4,8 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import app.store.install.intent_tables
-import app.store.install.tree_tables  # noqa: F401 - registers the tables
+import app.store.install.tree_tables
+import app.store.install.witness_tables  # noqa: F401 - registers the tables
 
 # Each migration is a transaction of its own, so that a migration may end it and build an index while servers serve.
 context.configure(
