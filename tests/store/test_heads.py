@@ -15,6 +15,7 @@ import pytest
 from app.ledger.chain import NODE_LOG, TREE_HEADS_TYPE
 from app.ledger.heads import SALT_BYTES, Head, is_anchored, root_of
 from app.store.install.deletion import delete_workspace
+from app.store.install.heads_check import HeadsFound, examine_heads
 from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
 from app.store.ledger.anchor import Anchor
@@ -248,3 +249,40 @@ def test_many_logs_make_one_small_event(store: Store) -> None:
     assert _anchor(store) == 20
     anchored = store.run(_heads(store).anchored("w7", 0))
     assert len(msgspec.json.encode(anchored.event)) < 1024
+
+
+def _faults(store: Store) -> list[str]:
+    with _connected(store) as connection:
+        return examine_heads(connection).faults
+
+
+def test_a_doctor_finds_logs_and_leaves_as_they_were_anchored(store: Store) -> None:
+    for workspace in ("acme", "b"):
+        store.append(draft(), draft(), workspace=workspace)
+        _anchor(store)
+    _deletion(store)
+
+    with _connected(store) as connection:
+        assert examine_heads(connection) == HeadsFound(2, [])
+
+
+CHANGED = {
+    "a leaf": ("UPDATE tree_leaf SET hash = root WHERE log = 'acme'", "The leaves of heads 0 are not those"),
+    "a leaf is gone": ("DELETE FROM tree_leaf WHERE log = 'acme'", "The leaves of heads 0 are not those"),
+    "a size": ("UPDATE tree_leaf SET size = 1 WHERE log = 'acme'", "The leaf of acme in heads 0 does not have"),
+    "an event": ("UPDATE event SET hash = body_hash WHERE workspace_id = 'acme' AND seq = 0", "The log acme does not"),
+    "the last event": ("DELETE FROM event WHERE workspace_id = 'acme' AND seq = 1", "The log acme does not begin"),
+    "heads are gone": ("DELETE FROM event WHERE workspace_id = '_node'", "The leaves of heads 0 are stored, but _node"),
+}
+
+
+@pytest.mark.parametrize(("statement", "fault"), CHANGED.values(), ids=list(CHANGED))
+def test_a_doctor_finds_what_was_changed(store: Store, statement: str, fault: str) -> None:
+    for workspace in ("acme", "b"):
+        store.append(draft(), draft(), workspace=workspace)
+    _anchor(store)
+    with _connected(store) as connection:
+        connection.execute("ALTER TABLE event DISABLE TRIGGER ALL")
+        connection.execute(statement)
+
+    assert [found[: len(fault)] for found in _faults(store)][:1] == [fault]

@@ -13,6 +13,7 @@ from app.server.install import observed, processes
 from app.settings import Settings
 from app.store.audit.check import audit_faults
 from app.store.install import inspection
+from app.store.install.heads_check import examine_heads
 from app.store.install.idempotency import has_secret_ids
 from app.store.install.install import Identity, InstallError, connect, find_identity, head
 from app.store.install.secret import SecretError, read_secret, require_secret, unopened
@@ -89,6 +90,7 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
         yield from map(wrong, faults[:MAX_NAMED])
     else:
         yield Finding(is_right=True, sentence="Every audit is complete, and agrees with the signed logs.")
+    yield from _heads(connection)
     yield from _safety(connection)
     if settings.database_url is not None:
         yield from _advice(settings, connection)
@@ -122,6 +124,13 @@ def _role(connection: Connection) -> Finding:
         "role serve (synap migrate --grant ROLE).",
         is_hint=True,
     )
+
+
+def _heads(connection: Connection) -> Iterator[Finding]:
+    found = examine_heads(connection)
+    yield from map(wrong, found.faults[:MAX_NAMED])
+    if found.events and not found.faults:
+        yield Finding(is_right=True, sentence=f"Every log begins with what _node anchored ({found.events} times).")
 
 
 def _safety(connection: Connection) -> Iterator[Finding]:
