@@ -52,6 +52,10 @@ console: dev ## Build the console from its sources (needs node); its files are c
 	$(BIN)/synap contract --typescript > console/src/contract.ts
 	cd console && npm ci && npx tsc && node build.mjs
 
+.PHONY: dist
+dist: server ## Build the wheel and the sdist, into dist/.
+	$(BIN)/hatchling build
+
 .PHONY: lock
 lock: dev ## Renew the pinned versions from pyproject.toml; fails if one has no wheel for a supported system.
 	$(BIN)/python -m deploy.lock

@@ -18,7 +18,8 @@ STRANGERS_PYTHON = (3, 12)
 """The oldest Python that these programs run on."""
 
 GENERATOR = ROOT / "tests" / "clients" / "generator" / "requirements.txt"
-
+DEPLOY_TOOLS = ROOT / "tests" / "deploy" / "tools" / "requirements.txt"
+UV = (Path(sys.executable).with_name("uv"), "--quiet", "--system-certs")
 
 BRIEFLY = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Java's options for a short run: it optimises less, and takes half of the processor time."""
@@ -122,6 +123,19 @@ def strangers_python() -> Path | None:
             run(STRANGERS.parent, *pip, "--require-hashes", "-r", STRANGERS)
             done.touch()
     return python
+
+
+def deploy_tools() -> Path:
+    """The folder of published programs that check packages and files for deployment."""
+    home = Path(sys.prefix) / "deploy-tools"
+    done = home / ".done"
+    with _stale(DEPLOY_TOOLS, done) as is_stale:
+        if is_stale:
+            shutil.rmtree(home, ignore_errors=True)
+            run(ROOT, *UV, "venv", "--python", sys.executable, home)
+            run(ROOT, *UV, "pip", "install", "--python", home, "--no-deps", "--require-hashes", "-r", DEPLOY_TOOLS)
+            done.touch()
+    return home / "bin"
 
 
 @contextmanager
