@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from websockets.typing import Origin
 
 from benchmarks.process import free_port
 from tests.kit.paths import ROOT
+from tests.kit.programs import program
 from tests.kit.servers import Server, serving, until
 
 OPERATING = (ROOT / "docs" / "operate" / "deploy.md").read_text()
@@ -127,15 +127,6 @@ def running(command: list[str], folder: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def program(name: str) -> str:
-    """Find a program of the system. If it is missing, the test is skipped; in CI it fails."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None and "CI" not in os.environ:
-        pytest.skip(f"{name} is not installed")
-    assert found is not None, f"{name} is not installed"
-    return found
 
 
 def certified(folder: Path) -> ssl.SSLContext:
