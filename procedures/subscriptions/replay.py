@@ -40,7 +40,7 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
 
 
 async def _places(wanted: ReplayDeliveries, context: Context) -> tuple[int, int]:
-    """The first and the last place of the range. Raises InvalidInput unless exactly one kind of range was sent."""
+    """The first and the last place of the range. Raises InvalidInput unless exactly one range was sent that ends after its start."""
     follower = context.services.feed.follower
     match wanted.event_id, wanted.from_seq, wanted.to_seq, wanted.from_, wanted.to:
         case str() as name, None, None, None, None:
@@ -48,7 +48,11 @@ async def _places(wanted: ReplayDeliveries, context: Context) -> tuple[int, int]
             place = None if reference is None else await follower.place(context.workspace, reference)
             return (place[0], place[0]) if place else NOWHERE
         case None, int() as first, int() as last, None, None:
+            if last < first:
+                raise InvalidInput([Issue("toSeq", "must not be less than fromSeq")])
             return first, last
         case None, None, None, datetime() as start, datetime() as end:
+            if end < start:
+                raise InvalidInput([Issue("to", "must not be earlier than from")])
             return await follower.before(context.workspace, start) + 1, await follower.before(context.workspace, end)
     raise InvalidInput([Issue("", "needs either eventId, or fromSeq and toSeq, or from and to")])

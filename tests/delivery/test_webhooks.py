@@ -490,6 +490,8 @@ def test_a_replay_gets_new_numbers(hooks: Hooks) -> None:
         {"fromSeq": 0, "toSeq": 10_000},
         {"fromSeq": 0, "toSeq": 1, "eventId": "00000000-0000-0000-0000-000000000000"},
         {"from": "2026-01-01T00:00:00Z", "toSeq": 1},
+        {"fromSeq": 2, "toSeq": 1},
+        {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"},
         {"eventId": "00000000-0000-0000-0000-000000000000"},
     ],
     ids=str,
