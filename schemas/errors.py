@@ -9,6 +9,7 @@ from msgspec import Struct
 IssueCode = Literal[
     "invalid_cursor",
     "invalid_event_type",
+    "invalid_signature",
     "malformed_json",
     "missing_required_field",
     "too_deep",

@@ -1,4 +1,4 @@
-"""The metadata kind `synap`: what the server itself reads of an event. Callers send `intent` only.
+"""The metadata kind `synap`: what the server itself reads of an event. Callers send `intent` and `author` only.
 
 The server stores the members as they were sent. It stores no defaults: readers apply them.
 """
@@ -99,8 +99,15 @@ class IntentOutcome(Section, frozen=True, kw_only=True):
     late: bool | None = None
 
 
+class EventAuthor(Section, frozen=True, kw_only=True):
+    """Who wrote the event: a `did:key` and its signature (evlog/1, Author signatures). The event needs an `id`."""
+
+    did: ShortText
+    signature: ShortText
+
+
 class Synap(Section, frozen=True, kw_only=True):
-    """What the server itself reads. Callers send `intent` only."""
+    """What the server itself reads. Callers send `intent` and `author` only."""
 
     __server_only__: ClassVar[tuple[str, ...]] = ("decision", "start", "outcome")
     """The members that no caller may send. The contract leaves them out of inputs."""
@@ -109,3 +116,4 @@ class Synap(Section, frozen=True, kw_only=True):
     decision: IntentDecision | None = None
     start: IntentStart | None = None
     outcome: IntentOutcome | None = None
+    author: EventAuthor | None = None

@@ -14,9 +14,18 @@ import msgspec
 from msgspec import Raw, Struct
 
 from app.ledger.canonical import canonical_object
-from app.ledger.signer import unbase64
+from app.ledger.signer import public_key, unbase64, verify
+from schemas.errors import Issue, IssueCode
+from schemas.jsontext import join
 
 DID_PREFIX = "did:key:"
+
+INVALID_SIGNATURE: IssueCode = "invalid_signature"
+
+NOT_SIGNED = (
+    "is not the signature of did over this event as this log would store it; sign its id, type, userId and source, the "
+    "node and the log as well"
+)
 
 _MARK = b'"author":'
 """What the canonical body of every event with an author contains."""
@@ -74,6 +83,16 @@ def author_signature(body: bytes, *, node: str, log: str, id: str, type: str) ->
         text=f"evlog/author/v1\n{sha256(canonical_object(members)).hexdigest()}\n".encode(),
         signature=unbase64(author.signature) or b"",
     )
+
+
+def author_faults(found: AuthorSignature, path: str) -> list[Issue]:
+    """Why an event, which is at `path` of the input, is not signed by the author that it names."""
+    place = join(path, "metadata.synap.author")
+    if public_key(found.kid) is None:
+        return [Issue(join(place, "did"), "must be the did:key of an Ed25519 key, in its only form", INVALID_SIGNATURE)]
+    if verify(found.kid, found.text, found.signature):
+        return []
+    return [Issue(join(place, "signature"), NOT_SIGNED, INVALID_SIGNATURE)]
 
 
 def _members_of(text: bytes | Raw) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from uuid_utils.compat import uuid7
 
+from app.ledger.author import author_faults, author_signature
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
 from app.ledger.intents import Asked, Followed, faults_of, following_type
@@ -48,15 +49,20 @@ class Draft(Struct, frozen=True, kw_only=True):
 class Drafting:
     """Makes drafts. It knows the metadata kinds and event data that are registered when it is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str) -> None:
+        """`node` is the install's id, which the authors of events sign."""
+        self._node = node
         self.metadata = metadata_struct()
         self._metadata_decoder = msgspec.json.Decoder(self.metadata)
         self._data_decoders = {name: msgspec.json.Decoder(kind) for name, kind in event_types().items()}
 
-    def draft(self, event: LogEvent, owner: Principal, path: str = "") -> Draft:
-        """One event as `owner` sends it. `path` is its place in the input.
+    def draft(
+        self, event: LogEvent, owner: Principal, log: str, path: str = "", *, default_id: UUID | None = None
+    ) -> Draft:
+        """One event as `owner` sends it, for this log. `path` is its place in the input.
 
-        Raises InvalidInput with every invalid place, Forbidden (another's `userId` without `events:write-as`).
+        If it has no id, it gets `default_id`, else a new one. Raises InvalidInput with every invalid place, Forbidden
+        (another's `userId` without `events:write-as`).
         """
         user_id = resolved_user(event.user_id, owner, path)
         try:
@@ -64,13 +70,14 @@ class Drafting:
             body = self._body(event, user_id, metadata, path)
         except (InvalidInput, *UNREADABLE) as error:
             raise self._explained(error, event, path) from None
+        id_ = event.id or default_id
         return _draft(
-            new_id() if event.id is None else event.id,
+            id_ or new_id(),
             event.type,
             body,
             sees_erased=owner.reads_only is None,
-            is_id_new=event.id is None,
-            asked=None if synap is None else self._asked(synap, event.type, user_id == owner.user_id, path),
+            is_id_new=id_ is None,
+            asked=None if synap is None else self._asked(synap, event, body, owner, log, path),
         )
 
     def data(self, event_type: str, sent: bytes, path: str) -> bytes:
@@ -85,9 +92,20 @@ class Drafting:
             _fit(_less_nulls(written, decoder, path), decoder, path)
         return written
 
-    def _asked(self, synap: Synap, event_type: str, is_own_user: bool, path: str) -> Asked | None:  # noqa: FBT001
-        faults = faults_of(synap, event_type, path, is_own_user=is_own_user, decoders=self._data_decoders)
+    def _asked(self, synap: Synap, event: LogEvent, body: Body, owner: Principal, log: str, path: str) -> Asked | None:
+        """What the event asks for, and what is wrong with that. None if there is nothing to look at later."""
+        faults = [] if synap.author is None else self._author_faults(event, body, log, path)
+        is_own_user = body.user_id == owner.user_id
+        faults += faults_of(synap, event.type, path, is_own_user=is_own_user, decoders=self._data_decoders)
         return Asked(synap.intent, faults, path) if synap.intent or faults else None
+
+    def _author_faults(self, event: LogEvent, body: Body, log: str, path: str) -> list[Issue]:
+        """Why the author that an event names has not signed it."""
+        if event.id is None:
+            return [Issue(join(path, "id"), "is required, because the author signs it", "missing_required_field")]
+        written = body_bytes(body, b"")  # whatever the salt will be: no author signs it
+        found = author_signature(written, node=self._node, log=log, id=str(event.id), type=event.type)
+        return [] if found is None else author_faults(found, path)
 
     def _explained(self, error: Exception, event: LogEvent, path: str) -> InvalidInput:
         """The failure with every place of the event that is wrong. Slow: it walks through the whole event."""

@@ -54,7 +54,7 @@ def _refuse_hidden(package: str, folder: Path) -> None:
 def _refuse_unspeakable() -> None:
     """Raise SettingsError if a registered type cannot be decoded or has no contract."""
     try:
-        Drafting()
+        Drafting(node="")  # of no install: it drafts nothing
         procedures = registry()
         typescript(procedures, transformer="none")
         contract(procedures)

@@ -84,7 +84,7 @@ class Process:
             secret=secret,
             tell_changed=self._notices.tell_changed,
         )
-        intent_ids, drafting = IntentIds(secret), Drafting()
+        intent_ids, drafting = IntentIds(secret), Drafting(install.node)
         self._deadlines = Deadlines(self.database, self._log, intent_ids, node=install.node)
         audit = AuditLog(self.database)
         self._refusals = Refusals(audit)

@@ -69,7 +69,7 @@ def _draft(portion: list[tuple[LogEvent, str]], context: Context, made: list[Dra
     """Draft a portion into `made`, and add its issues to `issues`. Raises Forbidden."""
     for event, path in portion:
         try:
-            made.append(context.services.drafting.draft(event, context.principal, path))
+            made.append(context.services.drafting.draft(event, context.principal, context.workspace, path))
         except InvalidInput as error:
             issues += error.issues
 

@@ -38,4 +38,4 @@ def draft(data: object, *, id: UUID | None = None, **more: object) -> Draft:
     """The draft of an event with this `data`. `more` are other fields that a caller may send."""
     sent = {"type": "note.created", "data": data} | ({"id": str(id)} if id else {}) | more
     event = msgspec.json.decode(msgspec.json.encode(sent), type=LogEvent)
-    return Drafting().draft(event, OWNER)
+    return Drafting("did:key:z").draft(event, OWNER, "default")

@@ -140,7 +140,7 @@ def test_superjson_hides_no_number(superjson_server: Server, meta: str) -> None:
 
 @pytest.mark.parametrize("literal", TOO_LONG.values(), ids=list(TOO_LONG))
 def test_an_imported_line_is_rejected_by_its_place(literal: str) -> None:
-    lines = LineDrafts(Origin(workspace="w", name="n", user="u", max_event_bytes=100_000))
+    lines = LineDrafts(Origin(workspace="w", name="n", user="u", max_event_bytes=100_000), "did:key:z")
 
     made = lines.drafted(LinePiece(1, [f'{{"type":"case.number","data":{{"n":[{literal}]}}}}'.encode()]))
 

@@ -32,6 +32,8 @@ FOREIGN = re.compile(
 )
 """Words of the libraries that parse input."""
 
+DRAFTING = Drafting("did:key:z")
+
 ODD: list[Any] = [None, True, 5, 5.5, -1, 2**60, "", "x", "\0", "2026-02-30T00:00:00Z", [], [5], [None], {}, {"x": 5}]
 
 
@@ -51,7 +53,7 @@ def _changed(value: Any, path: tuple[str | int, ...], odd: Any) -> Any:
 
 def _issues(name: str, sent: Any) -> list[str]:
     try:
-        decoded(json.dumps(sent).encode(), registry()[name].decoder, Drafting().metadata)
+        decoded(json.dumps(sent).encode(), registry()[name].decoder, DRAFTING.metadata)
     except InvalidInput as error:
         return [issue.message for issue in error.issues]
     return []
@@ -94,7 +96,7 @@ def test_what_is_stored_is_told_in_our_words(odd: Any) -> None:
     for path in _places(EVENT["metadata"]):
         try:
             sent = json.dumps(EVENT | {"metadata": _changed(EVENT["metadata"], path, odd)}).encode()
-            Drafting().draft(decoded(sent, registry()["events.log"].decoder, Drafting().metadata), owner)
+            DRAFTING.draft(decoded(sent, registry()["events.log"].decoder, DRAFTING.metadata), owner, "w")
         except InvalidInput as error:
             told += [issue.message for issue in error.issues]
 
@@ -287,7 +289,7 @@ def test_a_number_of_thousands_of_digits_is_out_of_range_and_not_malformed(numbe
     sent = f'{{"type":"case.number","data":{{}},"metadata":{{"custom":{{"n":[{number}]}}}},"nope":{number}}}'.encode()
 
     with pytest.raises(InvalidInput) as refused:
-        decoded(sent, registry()["events.log"].decoder, Drafting().metadata)
+        decoded(sent, registry()["events.log"].decoder, DRAFTING.metadata)
 
     told = {issue.path: issue.message for issue in refused.value.issues}
     assert "out of range" in told["metadata.custom.n.0"]

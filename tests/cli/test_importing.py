@@ -16,6 +16,7 @@ from app.cli.arguments import UsageError
 from app.cli.importing.reader import ImportingError
 from app.cli.main import cli
 from app.store.install.workspaces import WorkspaceError
+from tests.kit import authors
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP
 from tests.kit.installs import initialised
@@ -266,6 +267,23 @@ def test_a_conflict_ends_it_at_its_line(url: str, tmp_path: Path, capfd: pytest.
     assert code == 1
     assert said[0].startswith(f"more.ndjson, line 5: id: The id {taken} is taken ")
     assert _numbers(url) == [0, 1, 2, 3, 4]
+    check_log(url)
+
+
+def test_a_line_with_a_false_author_ends_it(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(url) as connection:
+        [(node,)] = connection.execute("SELECT node FROM install").fetchall()
+    signed = [authors.signed(authors.event() | {"node": node, "event_id": str(uuid4())}) for _ in range(3)]
+    lines = [authors.sent(event) for event in signed]
+    unnamed = {name: value for name, value in lines[2].items() if name != "id"}
+
+    false = _file(tmp_path, lines[0], lines[1] | {"data": {}}, name="false.ndjson")
+    code, _, said = _import(capfd, false, "--user", "agent")
+    without_id = _import(capfd, _file(tmp_path, lines[1], unnamed), "--user", "agent")
+
+    assert (code, said[0].split(": ")[:2]) == (1, ["false.ndjson, line 2", "metadata.synap.author.signature"])
+    assert (without_id[0], without_id[2][0].split(": ")[:2]) == (1, ["notes.ndjson, line 2", "id"])
+    assert [str(row[1]) for row in _rows(url)] == [line["id"] for line in lines[:2]]
     check_log(url)
 
 

@@ -13,7 +13,7 @@ NOTE = b'{"type":"note.created","data":{"n":1}}'
 
 def _drafted(*lines: bytes, first: int = 1, **origin: str) -> Drafted:
     given = {"workspace": "default", "name": "notes.ndjson", "user": "ann"} | origin
-    return LineDrafts(Origin(**given, max_event_bytes=1000)).drafted(LinePiece(first, list(lines)))
+    return LineDrafts(Origin(**given, max_event_bytes=1000), "did:key:z").drafted(LinePiece(first, list(lines)))
 
 
 def _ids(*lines: bytes, first: int = 1, **origin: str) -> list[UUID]:

@@ -51,7 +51,7 @@ MANY = settings(max_examples=examples(200), deadline=None, suppress_health_check
 
 METADATA = metadata_struct()
 FIELDS = Fields(METADATA)
-DRAFTING = Drafting()
+DRAFTING = Drafting("did:key:z")
 OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspaces=(EVERY,))
 
 UNSAID = (
@@ -109,7 +109,7 @@ def _refused(name: str, sent: object) -> list[str] | None:
         value = decoded(json.dumps(sent).encode(), procedure.decoder, METADATA)
         for logged in value.events if isinstance(value, LogEvents) else [value]:
             if isinstance(logged, LogEvent):
-                DRAFTING.draft(logged, OWNER)
+                DRAFTING.draft(logged, OWNER, "default")
         for field in msgspec.structs.fields(procedure.input):
             held, (bare, _) = getattr(value, field.name), unwrap(field.type)
             if field.encode_name == "filter" and held is not None:

@@ -120,6 +120,12 @@ RIGHT: dict[str, Record] = {
 """Events that an author signs."""
 
 
+def sent(event: Record) -> Record:
+    """The event as an input of `events.log`."""
+    context = {name: value for name, value in event["context"].items() if name != "salt"}
+    return {"id": event["event_id"], "type": event["type"], "data": event["payload"], **context}
+
+
 def changed(event: Record, path: str, value: Any) -> Record:
     """The event with another value at this dotted path; `GONE` removes the member."""
     event = copy.deepcopy(event)

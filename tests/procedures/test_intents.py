@@ -118,7 +118,6 @@ FORGED: dict[str, Any] = {
     "decision": {"intentId": str(uuid4()), "intentHash": ZEROS, "decision": "approved"},
     "start": {"intentId": str(uuid4()), "intentHash": ZEROS, "decisionId": str(uuid4()), "use": 1, "requestId": "r"},
     "outcome": {"startId": str(uuid4()), "intentId": str(uuid4()), "outcome": "executed"},
-    "author": {"did": "did:key:z", "signature": "AA=="},
 }
 
 

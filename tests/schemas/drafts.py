@@ -17,7 +17,7 @@ from schemas.principal import EVERY, Principal
 
 OWNER = Principal(key_id="k", user_id="u1", scopes=frozenset({EVERY}), workspaces=(EVERY,))
 
-_drafting = Drafting()
+_drafting = Drafting("did:key:z")
 _decoder = msgspec.json.Decoder(LogEvent)
 
 
@@ -33,7 +33,7 @@ def drafted(sent: object) -> Draft:
         decoded = _decoder.decode(text)
     except msgspec.ValidationError:
         raise InvalidInput(find_issues(msgspec.json.decode(text), LogEvent, metadata_struct())) from None
-    return _drafting.draft(decoded, OWNER)
+    return _drafting.draft(decoded, OWNER, "default")
 
 
 def issues_of(sent: object) -> list[Issue]:

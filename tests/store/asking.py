@@ -25,7 +25,7 @@ REFUND = "payment.refund.requested"
 
 ONCE = "01938c1e-0000-7000-8000-000000000009"
 
-_drafting = Drafting()
+_drafting = Drafting("did:key:z")
 
 
 class Asking(Struct, frozen=True):

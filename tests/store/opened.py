@@ -44,7 +44,7 @@ ANY_SKEW_SECONDS = 1e9
 
 T = TypeVar("T")
 
-_drafting = Drafting()
+_drafting = Drafting("did:key:z")
 
 
 class Clock:
@@ -174,7 +174,7 @@ def draft(
         metadata=Raw(json.dumps(metadata).encode()),
         **members,  # type: ignore[arg-type] # LogEvent's own
     )
-    return _drafting.draft(event, OWNER)
+    return _drafting.draft(event, OWNER, "default")
 
 
 async def _opened(database: Database) -> Database:

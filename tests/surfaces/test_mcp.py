@@ -227,7 +227,7 @@ def test_each_tool_is_described_by_a_schema_that_models_take(observed: Observed)
         assert tool.description
         references = re.findall(r'"\$ref": "#/\$defs/([^"]+)"', json.dumps(tool.input_schema))
         assert set(references) <= set(tool.input_schema.get("$defs", {}))
-        assert len(json.dumps(tool.input_schema)) < 8_000
+        assert len(json.dumps(tool.input_schema)) < 8_500
 
 
 def test_data_of_others_is_marked_as_no_instruction(keyed: Keyed) -> None:

@@ -65,14 +65,16 @@ class Origin(Struct, frozen=True):
 class LineDrafts:
     """Makes drafts of lines."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, node: str) -> None:
+        """`node` is the id of the install that gets the lines."""
         self._prefix = NAMESPACE.bytes + f"{origin.workspace}\0{origin.name}\0".encode(errors="surrogateescape")
+        self._workspace = origin.workspace
         self._max_event_bytes = origin.max_event_bytes
         # An operator at the machine may do everything.
         self._owner = Principal(
             key_id="import", user_id=origin.user, scopes=frozenset({EVERY}), workspaces=(origin.workspace,)
         )
-        self._drafting = Drafting()
+        self._drafting = Drafting(node)
         self._decoder = msgspec.json.Decoder(LogEvent)
 
     def drafted(self, piece: LinePiece) -> Drafted:
@@ -94,9 +96,8 @@ class LineDrafts:
         if len(line) > self._max_event_bytes:
             raise InvalidInput([Issue("", f"is larger than {self._max_event_bytes} bytes")])
         event = decoded(line, self._decoder, self._drafting.metadata)
-        if event.id is None:
-            event = msgspec.structs.replace(event, id=self._id(number, line))
-        return self._drafting.draft(event, self._owner)
+        made_id = self._id(number, line) if event.id is None else None
+        return self._drafting.draft(event, self._owner, self._workspace, default_id=made_id)
 
     def _id(self, number: int, line: bytes) -> UUID:
         # Without a CR at its end: the last line may get one only when the file grows.
@@ -106,14 +107,18 @@ class LineDrafts:
 
 
 def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
-    """Send back the `Drafted` of each `LinePiece`. The empty message is the end, and is sent back too."""
+    """Send back the `Drafted` of each `LinePiece`. The first message is the node's id, and nothing is sent back for it.
+
+    The empty message is the end, and is sent back too.
+    """
     if extensions:
         # Only if needed: it loads the whole API, which takes longer than the import of a short file.
         from app.server.extensions import load_extensions  # noqa: PLC0415 - as above
 
         load_extensions(extensions)
-    lines, decoder = LineDrafts(origin), msgspec.msgpack.Decoder(LinePiece)
+    decoder = msgspec.msgpack.Decoder(LinePiece)
     with suppress(EOFError, OSError):  # nobody waits any longer
+        lines = LineDrafts(origin, pieces.recv_bytes().decode())
         while sent := pieces.recv_bytes():
             pieces.send_bytes(msgspec.msgpack.encode(lines.drafted(decoder.decode(sent))))
         pieces.send_bytes(b"")

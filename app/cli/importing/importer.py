@@ -60,6 +60,7 @@ def import_file(settings: Settings, options: ImportOptions) -> ImportResult:
         origin = Origin(options.workspace, options.name, options.user, settings.max_event_bytes)
         drafting = stack.enter_context(_drafting(origin, settings.extensions))  # starts while the database does
         install = stack.enter_context(ready(settings, serving=False))
+        drafting.send_bytes(install.node.encode())
         with connect(install.database_url) as connection:
             size = log_size(connection, options.workspace)
             if size is None or options.workspace == NODE_LOG:

@@ -29,6 +29,7 @@ export const ERROR_CODES = [
   'invalid_cursor',
   'invalid_event_type',
   'invalid_input',
+  'invalid_signature',
   'malformed_json',
   'missing_required_field',
   'not_approved',
