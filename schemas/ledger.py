@@ -4,7 +4,7 @@ Names are in snake case, as that page has them. `docs/reference/evlog1.md` has t
 client, even with superjson: they are hashed to the microsecond, which a JavaScript `Date` cannot hold.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -14,6 +14,13 @@ from schemas.filter import FilterObject, LiveFilterObject
 from schemas.reference import EventName
 
 DEFAULT_ENTRIES = 100
+
+ReceiptVersion = Literal["evlog/receipt/v1"]
+
+RECEIPT_VERSION: ReceiptVersion = "evlog/receipt/v1"
+
+MAX_CAUSES = 64
+"""The maximum of causes in a receipt."""
 
 MaxThousand = Annotated[int, Meta(ge=1, le=1000, extra={"message": "must be a whole number from 1 to 1000"})]
 
@@ -160,3 +167,32 @@ class ConsistencyProof(_Shown, frozen=True, kw_only=True, rename=None):
     """The checkpoint of the later tree. It is present only if the later tree is the log now."""
     keys: list[SigningKey]
     node_did: str
+
+
+class ReceiptEntry(_Shown, frozen=True, kw_only=True, rename=None):
+    """An event of a receipt. `proof`, hashes in base64, leads from it to the root of the receipt's checkpoint.
+
+    If the event is withheld, `payload` and `context` are empty: the key that asked may not read this event.
+    """
+
+    event: LedgerEvent
+    proof: list[str]
+    withheld: bool = False
+
+
+class Receipt(_Shown, frozen=True, kw_only=True, rename=None):
+    """An event with all that belongs to it, as one file that anyone can verify offline. It has at most 8 MiB.
+
+    If the event `event_id` belongs to an intent, `chain` is the intent and all that followed, oldest first; otherwise
+    it is only this event. `causes` are up to 64 events: what caused the first of the chain, then what caused that, and
+    so on. The last of `keys` signed the `checkpoint`.
+    """
+
+    v: ReceiptVersion
+    event_id: str
+    log: str
+    node_did: str
+    chain: list[ReceiptEntry]
+    causes: list[ReceiptEntry]
+    checkpoint: SignedCheckpoint
+    keys: list[SigningKey]

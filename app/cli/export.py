@@ -1,24 +1,18 @@
 """`synap export`: a log of this install, or a part of it, as a signed bundle."""
 
 import asyncio
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Annotated
 
 from cyclopts import Parameter
 from msgspec import Struct
 
 from app.cli.arguments import Flag, UsageError, check_workspace
+from app.cli.output import OutputError, written
 from app.cli.terminal import Bar
 from app.ledger.keyring import Keyring
 from app.server.install import ReadyInstall, ready
 from app.settings import Settings
-from app.signals import stop
 from app.store.audit.log import enter
 from app.store.install.install import connect
 from app.store.install.workspaces import DEFAULT_WORKSPACE, no_workspace
@@ -30,10 +24,6 @@ from schemas.errors import InvalidInput, NotFound, ProcedureError
 
 OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}
 """The options, by the ledger's names for them."""
-
-
-class ExportingError(Exception):
-    """The export cannot be made. The message is one sentence for the operator."""
 
 
 class Part(Struct, frozen=True):
@@ -48,18 +38,18 @@ def export_log(settings: Settings, part: Part, path: Path | None, *, force: bool
     """Write the bundle to the file at `path` (None: standard output), and enter the export in the audit.
 
     Returns how many events it has. The file appears only when it is complete, with mode 0600. An existing file is
-    replaced only with `force`. Raises ExportingError, DataDirectoryError, InstallError.
+    replaced only with `force`. Raises OutputError, DataDirectoryError, InstallError.
     """
-    with _written(path, force=force) as file, ready(settings, serving=False) as install:
+    with written(path, force=force) as file, ready(settings, serving=False) as install:
         try:
             return asyncio.run(_export(settings, install, part, file))
         except InvalidInput as error:
             issue = error.issues[0]
-            raise ExportingError(f"{OPTIONS.get(issue.path, issue.path)} {issue.message}.") from None
+            raise OutputError(f"{OPTIONS.get(issue.path, issue.path)} {issue.message}.") from None
         except NotFound:
             raise no_workspace(part.workspace) from None
         except ProcedureError as error:
-            raise ExportingError(f"The export broke off: {error.message}.") from None
+            raise OutputError(f"The export broke off: {error.message}.") from None
 
 
 async def _export(settings: Settings, install: ReadyInstall, part: Part, file: IO[bytes]) -> int:
@@ -86,54 +76,6 @@ async def _write(export: Export, file: IO[bytes]) -> int:
             events += text.count(b"\n{")  # each event begins a line, and no other line does so
             bar.show(events, events)
     return total
-
-
-@contextmanager
-def _written(path: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
-    """A file that gets its name when the block succeeds. With `force` it replaces an existing file."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    try:
-        _check(path, force=force)
-        place = path.resolve()  # the target of a link; the link itself stays
-        with _temporary(place) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            _name(file.name, place, force=force)
-    except OSError as error:
-        raise ExportingError(f"{path} cannot be written: {error.strerror}.") from None
-
-
-@contextmanager
-def _temporary(place: Path) -> Iterator[IO[bytes]]:
-    """A temporary file beside `place`. The end of the block removes it, unless it was renamed."""
-    with ExitStack() as stack:
-        with stop.finishing():
-            file = NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False)  # noqa: SIM115 - below
-            remove = partial(Path(file.name).unlink, missing_ok=True)
-            stack.callback(remove)
-            stack.enter_context(stop.before_end(remove))
-        stop.check()
-        yield stack.enter_context(file)
-
-
-def _check(path: Path, *, force: bool) -> None:
-    if path.is_dir():
-        raise ExportingError(f"{path} is a directory.")
-    if path.exists() and not path.is_file():
-        raise ExportingError(f"{path} is not a regular file; leave out -o, and redirect standard output to it.")
-    if path.exists() and not force:
-        raise ExportingError(f"{path} exists already; add --force to replace it.")
-
-
-def _name(written: str, path: Path, *, force: bool) -> None:
-    if force:
-        Path(written).replace(path)
-    else:
-        os.link(written, path)  # fails if the file exists by now
 
 
 def export(

@@ -13,11 +13,13 @@ from app.cli.console import console
 from app.cli.contract import contract
 from app.cli.cores import CoreError
 from app.cli.doctor.command import doctor
-from app.cli.export import ExportingError, export
+from app.cli.export import export
 from app.cli.importing.command import import_
 from app.cli.importing.reader import ImportingError
 from app.cli.keys import keys
 from app.cli.node import node
+from app.cli.output import OutputError
+from app.cli.receipt import receipt
 from app.cli.serve import serve
 from app.cli.tail.command import tail
 from app.cli.tail.follow import TailError
@@ -52,6 +54,7 @@ cli.command(node)
 cli.command(witness)
 cli.command(import_, name="import")
 cli.command(export)
+cli.command(receipt)
 cli.command(tail)
 cli.command(doctor)
 cli.command(verify)
@@ -67,7 +70,7 @@ REFUSALS = (
     CoreError,
     UsageError,
     ImportingError,
-    ExportingError,
+    OutputError,
     TailError,
 )
 """The failures whose message tells the operator in one sentence why a command cannot be carried out."""

@@ -145,6 +145,17 @@ def start_in(metadata: str | None) -> IntentStart | None:
     return None if synap is None else synap.start
 
 
+def intent_named_in(event_id: UUID, metadata: str | None) -> UUID | None:
+    """The id of the intent that the event is, or that it follows, by its canonical metadata; None if there is none."""
+    synap = _kept.decode(metadata).synap if metadata else None
+    if synap is None:
+        return None
+    follows = synap.decision or synap.start or synap.outcome
+    if follows is not None:
+        return follows.intent_id
+    return event_id if synap.intent is not None else None
+
+
 def parameters_of(data: str) -> bytes:
     """The parameters that canonical `data` names: its member `parameters`, or all of it if there is no such member."""
     return bytes(msgspec.json.decode(data, type=dict[str, Raw]).get("parameters", data.encode()))

@@ -19,13 +19,14 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BUNDLE_ONLY = {"export_id", "chain_root_hash", "chain_tip_hash", "bundle_signature"}
 _PROOF = {"event", "proof"}
 _CONSISTENCY = {"from_size", "proof"}
+_RECEIPT = {"chain", "v"}
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _list = msgspec.json.Decoder(list[Raw])
 
 
 def unreadable(source: bytes | mmap) -> str | None:
-    """Why a text is neither an export nor a proof, after the word "it"; None if it is one, even a broken one."""
+    """Why a text is no export, proof or receipt, after the word "it"; None if it is one, even a broken one."""
     if len(source) <= CHUNK_BYTES and not source[:].strip():
         return "is empty"
     if not _is_utf8(source):
@@ -42,7 +43,7 @@ def unreadable(source: bytes | mmap) -> str | None:
 
 
 def _other(names: set[str]) -> str | None:
-    if names & _BUNDLE_ONLY or names >= _PROOF:
+    if names & _BUNDLE_ONLY or names >= _PROOF or names >= _RECEIPT:
         return None
     if names >= _CONSISTENCY:
         return None if "checkpoint" in names else "is a consistency proof without a checkpoint; ask for it without `to`"
@@ -55,7 +56,7 @@ def _other(names: set[str]) -> str | None:
 
 def _is_named(source: bytes | mmap) -> bool:
     """Whether the text has the member names of an export or a proof, although it cannot be decoded."""
-    return any(source.find(b'"%b"' % name.encode()) >= 0 for name in (*_BUNDLE_ONLY, "proof"))
+    return any(source.find(b'"%b"' % name.encode()) >= 0 for name in (*_BUNDLE_ONLY, "proof", "chain"))
 
 
 def _has_half_pairs(source: bytes | mmap) -> bool:

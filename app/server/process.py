@@ -42,6 +42,7 @@ from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
 from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
+from app.store.ledger.receipts import Receipts
 from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
 from app.store.ledger.witness import Witness
@@ -109,6 +110,7 @@ class Process:
             ledger=ledger,
             ledger_feed=self._ledger_feed,
             exports=Exports(self.database, ledger, self._trees),
+            receipts=Receipts(self.database, ledger, self._trees, intent_ids),
             audit=audit,
             bodies=Bodies(),
             rates=Rates({"read": settings.rate_read, "write": settings.rate_write}),

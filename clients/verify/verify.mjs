@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Verifies an export of a log (evlog/1, docs/reference/evlog1.md), or a proof: that one event is in a log, or that a log
-// extends an earlier checkpoint. It runs in node 20 or later and in browsers, and needs only this file. It shares no code
+// Verifies an export of a log (evlog/1, docs/reference/evlog1.md), a receipt (docs/reference/receipts.md), or a proof: that
+// one event is in a log, or that a log extends an earlier checkpoint. It runs in node 20 or later and in browsers, and needs only this file. It shares no code
 // with the server, so that neither hides the other's mistakes.
 //
 //   import { verifyBundle, verifyProof } from './verify.mjs';
@@ -13,6 +13,7 @@ const BUNDLE = [
   'generated_at', 'keys', 'kid', 'checkpoint', 'inclusion_proof', 'bundle_signature',
 ];
 const PROOF = ['event', 'proof', 'checkpoint', 'keys', 'node_did'];
+const RECEIPT = ['v', 'event_id', 'log', 'node_did', 'chain', 'causes', 'checkpoint', 'keys'];
 const CONSISTENCY = ['from_size', 'to_size', 'proof', 'checkpoint', 'keys', 'node_did'];
 const SHOWN_CHECKPOINT = ['note', 'origin', 'size', 'root', 'vkey'];
 const TEXTS = [
@@ -131,7 +132,18 @@ export async function verifyConsistency(proof, { checkpoint } = {}) {
   return judged(proof, 'consistency', { checkpoint });
 }
 
-/** Judge any of them. `kind` in the verdict says what it was: 'bundle', 'proof' or 'consistency'. */
+/**
+ * Judge a receipt, as a ledger returns it at /events/{id}/receipt. See `verifyBundle`.
+ *
+ * The verdict on a receipt also has:
+ * - `sentences`: what it proves and what it does not, for a person; empty if it is broken.
+ * - `withheld`: the seqs of events of which it shows only the header.
+ */
+export async function verifyReceipt(receipt) {
+  return judged(receipt, 'receipt', {});
+}
+
+/** Judge any of them. `kind` in the verdict says what it was: 'bundle', 'proof', 'consistency' or 'receipt'. */
 export async function verify(any, { progress, checkpoint, consistency } = {}) {
   return judged(any, null, { progress, checkpoint, consistency });
 }
@@ -147,7 +159,8 @@ export function parseCheckpoint(text) {
 
 /** The contents of a consistency proof: of its JSON text, its bytes, or the object. Throws if it is none. Checks nothing. */
 export async function parseConsistency(input) {
-  const { value } = parsed(await opened(input));
+  const { value, hasTwice } = parsed(await opened(input));
+  check(!hasTwice, TWICE);
   check(isConsistency(value), 'it is not a consistency proof');
   checkConsistencyShape(value);
   return value;
@@ -162,12 +175,15 @@ async function judged(input, kind, { progress, checkpoint, consistency }) {
   };
   await needEd25519();
   try {
-    const { value, written } = parsed(await opened(input));
+    const { value, written, hasTwice } = parsed(await opened(input));
     const because = other(value);
     if (because) verdict.unreadable = because;
     verdict.kind = kind ?? kindOf(value);
+    if (verdict.kind === 'receipt') Object.assign(verdict, { withheld: [], sentences: [] });
+    check(!hasTwice, TWICE);
     if (verdict.kind === 'bundle') await judgeBundle(value, written, verdict, { progress, kept, proof });
     else if (verdict.kind === 'consistency') await judgeConsistency(value, verdict, kept);
+    else if (verdict.kind === 'receipt') await judgeReceipt(value, verdict);
     else {
       check(kept === null, KEPT_PART);
       await judgeProof(value, verdict);
@@ -182,10 +198,13 @@ async function judged(input, kind, { progress, checkpoint, consistency }) {
 }
 
 function kindOf(value) {
+  if (isReceipt(value)) return 'receipt';
   if (isConsistency(value)) return 'consistency';
   const proves = isRecord(value) && Object.hasOwn(value, 'event') && !Object.hasOwn(value, 'events');
   return proves ? 'proof' : 'bundle';
 }
+
+const isReceipt = (value) => isRecord(value) && ['chain', 'v'].every((name) => Object.hasOwn(value, name));
 
 const isConsistency = (value) => isRecord(value) && ['from_size', 'proof'].every((name) => Object.hasOwn(value, name));
 
@@ -381,9 +400,13 @@ function judgeBodies(walk, lastSeq, size, verdict) {
     throw new Broken('its body is missing, and no later event names it', missing[0]);
   }
   const { lost, tips, authors, erased } = walk;
+  const said = { authors: mostFirst(authors), erased };
+  Object.assign(verdict, { size, lost, tips, unconfirmed: missing, kept: walk.keptBodies(), ...said });
+}
+
+function mostFirst(authors) {
   const counted = [...authors].map(([did, events]) => ({ did, events }));
-  counted.sort((one, other) => other.events - one.events || (one.did < other.did ? -1 : 1));
-  Object.assign(verdict, { size, lost, tips, unconfirmed: missing, kept: walk.keptBodies(), authors: counted, erased });
+  return counted.sort((one, other) => other.events - one.events || (one.did < other.did ? -1 : 1));
 }
 
 function checkShape(bundle) {
@@ -873,6 +896,505 @@ function isExtended(early, late, proof) {
   return last === 0 && hex(foundEarly) === hex(early.root) && hex(foundLate) === hex(late.root);
 }
 
+// Receipts.
+
+const DECISIONS = ['approved', 'rejected', 'expired', 'withdrawn'];
+const OUTCOMES = ['executed', 'failed', 'unknown'];
+const MAX_CAUSES = 64;
+const MAX_USES = 1000;
+const MAX_SHOWN = 2000; // characters of one text or value in a sentence
+const SYNAP = 'its metadata.synap is not as servers write it';
+const OTHER_REQUEST = 'it belongs to another request';
+
+// Characters that are invisible or change the direction of a text. The list is part of the format, so that it does not
+// depend on the version of Unicode that a platform knows.
+const HIDDEN = new RegExp(
+  '[\\u{0}-\\u{1f}\\u{7f}-\\u{a0}\\u{ad}\\u{34f}\\u{61c}\\u{115f}\\u{1160}\\u{1680}\\u{17b4}\\u{17b5}\\u{180b}-\\u{180f}'
+    + '\\u{2000}-\\u{200f}\\u{2028}-\\u{202f}\\u{205f}-\\u{206f}\\u{2800}\\u{3000}\\u{3164}\\u{d800}-\\u{f8ff}'
+    + '\\u{fe00}-\\u{fe0f}\\u{feff}\\u{ffa0}\\u{fff0}-\\u{ffff}\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}'
+    + '\\u{e0000}-\\u{10ffff}]', 'gu',
+);
+const NOTE =
+  'Note: this receipt has characters that are invisible or change the direction of a text. They are written here as '
+  + '\\u and four digits.';
+
+/** Each event as a part of the log with only this event, its place in one tree, and how the events belong together. */
+async function judgeReceipt(receipt, verdict) {
+  checkReceiptShape(receipt);
+  const { log, node_did: node, checkpoint, chain, causes } = receipt;
+  Object.assign(verdict, { log, node, count: chain.length + causes.length });
+
+  const ring = new Keyring();
+  const keys = await readKeys(receipt.keys, node, ring, verdict.breaks);
+  const { kid } = keys.at(-1);
+  const note = await readCheckpoint(checkpoint.note, log, -1, kid, ring);
+  checkSaid(checkpoint, note, ring.bytes(kid));
+  const signatures = new Signatures(ring);
+  const entries = [];
+  try {
+    for (const entry of [...chain, ...causes]) {
+      const read = readEntry(entry, entries.length < chain.length, receipt, note, verdict);
+      entries.push(read);
+      if (!(await signatures.add(entry.event, read.seq, read.author))) break;
+    }
+  } catch (error) {
+    await signatures.settle();
+    throw error;
+  }
+  await signatures.settle();
+
+  const seqs = entries.map(({ seq }) => seq);
+  const missing = entries.filter(({ content, withheld }) => content === null && !withheld).map(({ seq }) => seq);
+  if (missing.includes(note.size - 1)) throw new Broken('its body is missing, and no later event names it', note.size - 1);
+  const authors = new Map();
+  for (const { author } of entries) if (author) authors.set(author.did, (authors.get(author.did) ?? 0) + 1);
+  Object.assign(verdict, {
+    size: note.size, firstSeq: Math.min(...seqs), lastSeq: Math.max(...seqs), unconfirmed: missing.sort(byNumber),
+    authors: mostFirst(authors), erased: missing.length,
+    withheld: entries.filter(({ withheld }) => withheld).map(({ seq }) => seq).sort(byNumber),
+  });
+  const once = new Set();
+  for (const seq of seqs) {
+    if (once.has(seq)) throw new Broken('it is in the receipt twice', seq);
+    once.add(seq);
+  }
+  const own = entries.slice(0, chain.length);
+  check(own.some(({ id }) => id === receipt.event_id), 'the event that it is about is not in its chain');
+  verdict.sentences = new Teller(storyOf(own, entries.slice(chain.length))).tell({ node, log, size: note.size });
+}
+
+const byNumber = (one, other) => one - other;
+
+function checkReceiptShape(receipt) {
+  check(isRecord(receipt) && hasExactly(receipt, RECEIPT), `its members are not ${RECEIPT.join(', ')}`);
+  const { v, event_id: id, log, node_did: node, chain, causes, keys, checkpoint } = receipt;
+  check(v === 'evlog/receipt/v1', 'its v is not evlog/receipt/v1');
+  check(isText(id) && isText(node), 'its event_id or node_did is not a text');
+  check(isLogName(log), 'its log is not a name');
+  check([chain, causes, keys].every(Array.isArray), 'its chain, causes or keys is not a list');
+  check(chain.length > 0 && causes.length <= MAX_CAUSES, `it has no chain, or more than ${MAX_CAUSES} causes`);
+  checkShown(checkpoint);
+  for (const entry of [...chain, ...causes]) {
+    check(isRecord(entry), 'an entry is not an object');
+    const names = Object.hasOwn(entry, 'withheld') ? ['event', 'proof', 'withheld'] : ['event', 'proof'];
+    check(hasExactly(entry, names), `the members of an entry are not ${names.join(', ')}`);
+    check(isRecord(entry.event) && isSeq(entry.event.seq), 'an event is not an object with a seq');
+    check(isProof(entry.proof), 'a proof is not a list of hashes in base64');
+  }
+}
+
+/** What an entry says, as far as the story needs it. It checks everything but the signature. */
+function readEntry({ event, proof, withheld = false }, isOfChain, receipt, { size, root }, verdict) {
+  const { seq } = event;
+  try {
+    check(withheld === false || (withheld === true && !isOfChain), 'it is withheld, but only causes can be withheld');
+    const { node_did: node, log, keys } = receipt;
+    let [leaf, author] = [null, null];
+    if (withheld) leaf = checkWithheld(event, receipt);
+    else {
+      const part = { node_did: node, log, events: [event], first_seq: seq, last_seq: seq, count: 1 };
+      const walk = new Walk(part, keys, verdict.breaks);
+      leaf = walk.step(event, seq);
+      verdict.lost.push(...walk.lost);
+      author = walk.author ?? null;
+    }
+    check(isIncluded(leaf, seq, size, proof.map(fromBase64), root), 'it is not in the tree of the checkpoint');
+    const { event_id: id, type, timestamp, hash } = event;
+    const content = withheld || event.erased ? null : contentOf(event);
+    return { seq, id, type, timestamp, hash, withheld, author, content };
+  } catch (error) {
+    throw new Broken(error instanceof Broken ? error.message : 'it cannot be read as JSON', seq);
+  }
+}
+
+/** Check an event of which only the header is here. */
+function checkWithheld(event, { node_did: node, log, keys }) {
+  check(!Object.hasOwn(event, 'erased'), 'it is withheld, but it has a body or is erased');
+  checkEvent(event);
+  const isEmpty = ['payload', 'context'].every((name) => hasExactly(event[name], []));
+  check(isEmpty, 'it is withheld, but it has a body or is erased');
+  check(event.node === node && event.log === log, 'it belongs to another node or log');
+  check(TIME.test(event.timestamp), 'its timestamp is not UTC with six digits');
+  check(event.seq > 0 || event.prev_hash === NO_HASH, 'it is the first, and links to another');
+  check(keys.some(({ kid }) => kid === event.kid), 'its key is not one of the keys of the install');
+  return checkHeader(event);
+}
+
+/** What the body says. */
+function contentOf({ payload, context, node }) {
+  const { userId: user, source, causationId: cause = null, metadata = {} } = context;
+  check(cause === null ? !Object.hasOwn(context, 'causationId') : isText(cause), 'its causationId is not a text');
+  check(isRecord(metadata), SYNAP);
+  const synap = Object.hasOwn(metadata, 'synap') ? metadata.synap : {};
+  check(isRecord(synap), SYNAP);
+  return { user, byNode: user === node && source === 'system', cause, payload, data: canonical(payload), synap };
+}
+
+/** How the events belong together. Throws Broken at the first one that does not belong to those before it. */
+function storyOf(chain, causes) {
+  const [first, ...others] = chain;
+  let before = first;
+  for (const cause of causes) {
+    if (before.content?.cause !== cause.id) throw new Broken('it is not the cause of the event before it', cause.seq);
+    before = cause;
+  }
+  const asks = first.content !== null && Object.hasOwn(first.content.synap, 'intent');
+  const story = new Story(first, others.length > 0 || asks, causes);
+  before = first;
+  for (const entry of chain) {
+    try {
+      if (entry !== first) story.follow(entry, before);
+      else if (story.isRequest) story.begin();
+    } catch (error) {
+      throw error instanceof Broken ? new Broken(error.message, entry.seq) : error;
+    }
+    before = entry;
+  }
+  return story;
+}
+
+/** Each event names the request by its id, and by its hash if it decides on it or starts it. */
+class Story {
+  asked = null;
+  decision = null;
+  end = null;
+  uses = [];
+  loose = []; // outcomes without a body: nothing says which start they belong to
+
+  constructor(first, isRequest, causes) {
+    Object.assign(this, { first, isRequest, causes });
+  }
+
+  /** The last word of the type of an event that follows the request. */
+  wordOf({ type }) {
+    return type.slice(this.first.type.length - 'requested'.length);
+  }
+
+  begin() {
+    const { type, content } = this.first;
+    check(type.endsWith('.requested'), 'other events follow it, but it is not a request');
+    if (content === null) return;
+    const { intent } = content.synap;
+    check(isRecord(intent), SYNAP);
+    const said = (name, test) => {
+      if (!Object.hasOwn(intent, name)) return null;
+      check(test(intent[name]), SYNAP);
+      return intent[name];
+    };
+    const uses = said('uses', isUse) ?? 1;
+    const approvers = said('approvers', (value) => Array.isArray(value) && value.every(isText));
+    const risk = said('risk', (value) => ['low', 'medium', 'high'].includes(value));
+    const reversible = said('reversible', (value) => typeof value === 'boolean');
+    const parameters = parametersOf(content);
+    const isAll = parameters === null || content.data === `{"parameters":${parameters}}`;
+    this.asked = {
+      parameters: parameters ?? content.data, more: isAll ? null : content.data, uses, approvers, risk, reversible,
+      expiresAt: said('expiresAt', isText), summary: said('summary', isText),
+    };
+  }
+
+  follow(entry, before) {
+    const isLater = entry.seq > before.seq && entry.timestamp > before.timestamp;
+    check(isLater, 'it is not later than the event before it in the receipt');
+    const stem = this.first.type.slice(0, -'requested'.length);
+    const word = this.wordOf(entry);
+    const follows = entry.type.startsWith(stem) && [...DECISIONS, 'started', ...OUTCOMES].includes(word);
+    check(follows, 'its type does not follow from the type of the request');
+    if (DECISIONS.includes(word)) this.#decide(entry, word);
+    else if (word === 'started') this.#start(entry);
+    else this.#finish(entry, word);
+  }
+
+  #decide(entry, word) {
+    if (entry.content !== null) {
+      const said = this.#said(entry.content, 'decision');
+      check(said.intentHash === this.first.hash, OTHER_REQUEST);
+      check(said.decision === word, SYNAP);
+      check(!Object.hasOwn(said, 'reason') || isText(said.reason), SYNAP);
+      const approvers = ['approved', 'rejected'].includes(word) ? (this.asked?.approvers ?? null) : null;
+      const may = approvers === null || approvers.includes(entry.content.user);
+      check(may, 'its user is not among the approvers that the request names');
+    }
+    if (this.decision === null) this.decision = entry;
+    else {
+      const ends = ['expired', 'withdrawn'].includes(word) && this.end === null;
+      check(this.wordOf(this.decision) === 'approved' && ends, 'the request was decided on before');
+      this.end = entry;
+    }
+  }
+
+  #start(entry) {
+    const { decision, asked, first } = this;
+    const notApproved = 'it started, but the approval that it names is not before it';
+    check(decision !== null && this.wordOf(decision) === 'approved', notApproved);
+    check(this.end === null, 'it started after the approval had ended');
+    let number = null;
+    if (entry.content !== null) {
+      const said = this.#said(entry.content, 'start');
+      check(said.intentHash === first.hash, OTHER_REQUEST);
+      check(said.decisionId === decision.id, notApproved);
+      number = said.use;
+      check(isUse(number), SYNAP);
+      const allowed = number <= (asked?.uses ?? MAX_USES) && this.uses.every((use) => use.number !== number);
+      check(allowed, 'it started a use that the request does not allow, or that started before');
+      const isAsker = first.content === null || first.content.user === entry.content.user;
+      check(isAsker, 'its user is not the user who asked');
+    }
+    this.uses.push({ start: entry, number, outcomes: [] });
+  }
+
+  #finish(entry, word) {
+    if (entry.content === null) {
+      this.loose.push(entry);
+      return;
+    }
+    const said = this.#said(entry.content, 'outcome');
+    check(said.outcome === word, SYNAP);
+    const use = this.uses.find(({ start }) => start.id === said.startId);
+    check(use !== undefined, 'the start that it names is not before it');
+    const { outcomes } = use;
+    const isLate = outcomes.length === 1 && outcomes[0].word === 'unknown' && word !== 'unknown';
+    check(outcomes.length === 0 || isLate, 'its start has an outcome already');
+    const reported = parametersOf(entry.content);
+    const differs = reported !== null && this.asked !== null && reported !== this.asked.parameters;
+    outcomes.push({ entry, word, isLate, differs: said.differs === true || differs });
+  }
+
+  /** What an event says of the request that it follows. */
+  #said({ synap, cause }, name) {
+    check(hasExactly(synap, [name]) && isRecord(synap[name]), SYNAP);
+    const said = synap[name];
+    check(said.intentId === this.first.id && cause === this.first.id, OTHER_REQUEST);
+    return said;
+  }
+
+  /** All events of the receipt. */
+  entries() {
+    const { first, decision, end, uses, loose, causes } = this;
+    const used = uses.flatMap(({ start, outcomes }) => [start, ...outcomes.map(({ entry }) => entry)]);
+    return [first, decision, end, ...used, ...loose, ...causes].filter((entry) => entry !== null);
+  }
+}
+
+const isUse = (value) => Number.isInteger(value) && value >= 1 && value <= MAX_USES;
+
+const parametersOf = ({ payload }) =>
+  (Object.hasOwn(payload, 'parameters') ? canonical(payload.parameters) : null);
+
+/** What a receipt proves, in the sentences that `synap verify` prints. */
+class Teller {
+  #story;
+  #hasHidden = false;
+  #sentences = [];
+
+  constructor(story) {
+    this.#story = story;
+  }
+
+  tell({ node, log, size }) {
+    if (this.#story.isRequest) this.#chain();
+    else this.#event(this.#story.first);
+    this.#causes();
+    this.#proved(node, log, size);
+    if (this.#hasHidden) this.#say(NOTE);
+    return this.#sentences;
+  }
+
+  #say(sentence) {
+    this.#sentences.push(sentence);
+  }
+
+  #event(entry) {
+    if (entry.content === null) {
+      this.#say(`Logged: ${this.#bare(entry)}`);
+      return;
+    }
+    this.#say(`Logged: ${this.#who(entry)} logged ${this.#quoted(entry.type)} on ${at(entry)} (seq ${entry.seq}).`);
+    this.#author(entry);
+    this.#say(`Its content: ${this.#json(entry.content.data)}`);
+  }
+
+  #chain() {
+    const { uses, loose } = this.#story;
+    this.#asked();
+    this.#decided();
+    for (const use of uses) this.#used(use);
+    for (const entry of loose) this.#say(`Ended: ${this.#bare(entry)} Nothing says which start it belongs to.`);
+    this.#ended();
+  }
+
+  #asked() {
+    const { first, asked } = this.#story;
+    if (asked === null) {
+      this.#say(`Asked: ${this.#bare(first)} So the file does not say who asked, or for what.`);
+      return;
+    }
+    const { parameters, more, summary, risk, reversible, approvers, expiresAt, uses } = asked;
+    this.#say(`Asked: ${this.#who(first)} asked for ${this.#quoted(first.type)} on ${at(first)} (seq ${first.seq}).`);
+    this.#author(first);
+    this.#say(`Exactly this was asked for: ${this.#json(parameters)}`);
+    if (more !== null) this.#say(`The whole content of the request: ${this.#json(more)}`);
+    if (summary !== null) this.#say(`The request describes itself as: ${this.#quoted(summary)}`);
+    if (risk !== null) this.#say(`The request calls its risk ${risk}.`);
+    if (reversible !== null) this.#say(`The request says that it ${reversible ? 'can' : 'cannot'} be reversed.`);
+    if (approvers !== null) {
+      this.#say(`Only these users could decide: ${approvers.map((user) => this.#quoted(user)).join(', ')}.`);
+    }
+    if (expiresAt !== null) this.#say(`It could be approved and started before ${this.#quoted(expiresAt)}.`);
+    if (uses > 1) this.#say(`It could be started ${uses} times.`);
+  }
+
+  #decided() {
+    const { decision: entry, first } = this.#story;
+    if (entry === null) {
+      this.#say('Not decided: the receipt has no decision on this request.');
+      return;
+    }
+    const word = this.#story.wordOf(entry);
+    const label = capital(word);
+    if (entry.content === null) {
+      this.#say(`${label}: ${this.#bare(entry)} So the file does not say by whom.`);
+      return;
+    }
+    const place = `on ${at(entry)} (seq ${entry.seq})`;
+    if (word === 'expired') this.#say(`${label}: the time to decide was over, as the node wrote ${place}.`);
+    else if (word === 'withdrawn') this.#say(`${label}: ${this.#who(entry)} withdrew this request ${place}.`);
+    else {
+      this.#say(`${label}: ${this.#who(entry)} ${word} exactly this request ${place}.`);
+      const isAsker = first.content !== null && first.content.user === entry.content.user;
+      if (isAsker) this.#say(`The user who ${word} it is the user who asked.`);
+    }
+    this.#reason(entry);
+  }
+
+  #reason({ content }) {
+    const reason = content?.synap.decision.reason;
+    if (reason !== undefined) this.#say(`The reason given: ${this.#quoted(reason)}`);
+  }
+
+  #used({ start, number, outcomes }) {
+    const { asked, loose } = this.#story;
+    const name = number === null ? `the use of seq ${start.seq}` : `use ${number}`;
+    if (number === null) this.#say(`Started: ${this.#bare(start)} So the file does not say by whom.`);
+    else {
+      const of = asked === null ? '' : ` of ${asked.uses}`;
+      this.#say(`Started: ${this.#who(start)} started ${name}${of} on ${at(start)} (seq ${start.seq}).`);
+    }
+    for (const outcome of outcomes) this.#finished(outcome, name);
+    if (!outcomes.length && !loose.length) this.#say(`Not finished: the receipt does not say how ${name} ended.`);
+  }
+
+  #finished({ entry, word, isLate, differs }, name) {
+    const place = `on ${at(entry)} (seq ${entry.seq})`;
+    if (word === 'unknown') {
+      this.#say(`Unknown: nobody had reported in time how ${name} ended, as the node wrote ${place}.`);
+      return;
+    }
+    const said = word === 'executed' ? 'was executed' : 'failed';
+    this.#say(`${capital(word)}: ${this.#who(entry)} reported${isLate ? ', late,' : ''} ${place} that ${name} ${said}.`);
+    if (entry.content.data !== '{}') this.#say(`The report: ${this.#json(entry.content.data)}`);
+    if (differs) this.#say('Attention: the parameters in this report are not those that were asked for.');
+  }
+
+  #ended() {
+    const { decision, uses, end: entry } = this.#story;
+    const isApproved = decision !== null && this.#story.wordOf(decision) === 'approved';
+    if (isApproved && !uses.length) this.#say('Not started: the receipt has no start.');
+    if (entry === null) return;
+    const word = this.#story.wordOf(entry);
+    if (entry.content === null) this.#say(`${capital(word)}: ${this.#bare(entry)}`);
+    else if (word === 'expired') {
+      this.#say(`Expired: the approval ended on ${at(entry)}, as the node wrote (seq ${entry.seq}).`);
+    } else this.#say(`Withdrawn: ${this.#who(entry)} ended the approval on ${at(entry)} (seq ${entry.seq}).`);
+    this.#reason(entry);
+  }
+
+  #causes() {
+    let before = this.#story.first;
+    for (const cause of this.#story.causes) {
+      const of = `Cause: seq ${before.seq} followed from`;
+      if (cause.content === null) this.#say(`${of} ${this.#bare(cause)}`);
+      else {
+        const how = `${this.#who(cause)} logged as ${this.#quoted(cause.type)} on ${at(cause)}`;
+        this.#say(`${of} seq ${cause.seq}, which ${how}.`);
+        this.#author(cause);
+      }
+      before = cause;
+    }
+    const names = before.content !== null && before.content.cause !== null;
+    if (names) this.#say(`Cause: seq ${before.seq} names a cause that is not in this receipt.`);
+  }
+
+  #proved(node, log, size) {
+    const { decision, uses } = this.#story;
+    const entries = this.#story.entries();
+    const events = entries.length === 1 ? 'this event' : `each of these ${entries.length} events`;
+    this.#say(`Proved: the node ${node} signed ${events}, and nothing in the signed parts was changed since.`);
+    const covered = `${size === 1 ? '1 event' : `${size} events`} that its checkpoint covers`;
+    this.#say(`Proved: the log ${this.#quoted(log)} has ${events} in its place, among the ${covered}.`);
+    if (decision?.content) {
+      this.#say('Proved: the decision names the request by its hash, so it is about exactly this request.');
+    }
+    const allHere = uses.length > 0 && uses.every(({ number }) => number !== null);
+    if (allHere) this.#say('Proved: each start names that decision and that hash.');
+    this.#say(`Not proved: whose node it is. Compare ${node} with the node that you know from elsewhere.`);
+    this.#say('Not proved: that the reports are true. The log has what users and their programs reported.');
+    this.#say('Not proved: who a user really is. The node tells users apart by their keys.');
+    if (entries.some(({ author }) => author)) {
+      this.#say('Not proved: who holds the key of an author. Compare it with the one that you know from elsewhere.');
+    }
+    this.#say("Not proved: the times. They are those of the node's clock.");
+    this.#say('Not proved: that this is everything. Events may be left out of a receipt, or may have come later.');
+    if (entries.some(({ content }) => content === null)) {
+      this.#say('Not proved: what the events without content said. Their hashes are proved.');
+    }
+  }
+
+  #author({ author }) {
+    if (author) this.#say(`Its author ${author.did} signed exactly this.`);
+  }
+
+  /** A sentence about an event without content. */
+  #bare({ seq, type, timestamp, withheld }) {
+    const gone = withheld ? 'withheld: the key that fetched this receipt may not read it' : 'erased';
+    return `seq ${seq}, logged as ${this.#quoted(type)} on ${at({ timestamp })}. Its content is ${gone}.`;
+  }
+
+  #who({ content }) {
+    return content === null || content.byNode ? 'the node' : `the user ${this.#quoted(content.user)}`;
+  }
+
+  /** A text of a stranger in quotation marks. */
+  #quoted(text) {
+    const [shown, rest] = cut(text);
+    return this.#spelled(quoted(shown)) + rest;
+  }
+
+  /** Canonical JSON of a stranger. */
+  #json(text) {
+    const [shown, rest] = cut(text);
+    return this.#spelled(shown) + rest;
+  }
+
+  #spelled(text) {
+    return text.replace(HIDDEN, (found) => {
+      this.#hasHidden = true;
+      return found.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
+    });
+  }
+}
+
+const at = ({ timestamp }) => `${timestamp.slice(0, 10)} at ${timestamp.slice(11, 19)} UTC`;
+
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
+
+/** The beginning of a text, and a remark if that is not all of it. */
+function cut(text) {
+  const characters = text.length > MAX_SHOWN ? [...text] : [];
+  if (characters.length <= MAX_SHOWN) return [text, ''];
+  return [characters.slice(0, MAX_SHOWN).join(''), ` … (${MAX_SHOWN} of ${characters.length} characters; the file has all)`];
+}
+
 // What an input is.
 
 const BOM = [0xef, 0xbb, 0xbf];
@@ -912,12 +1434,12 @@ async function gunzipped(bytes) {
   }
 }
 
-/** Why a value is neither an export nor a proof; null if it is one, even a broken one. */
+/** Why a value is no export, proof or receipt; null if it is one, even a broken one. */
 function other(value) {
   if (!isRecord(value)) return 'is JSON, but not an object; exports and proofs are objects';
   const has = (name) => Object.hasOwn(value, name);
   if (['export_id', 'chain_root_hash', 'chain_tip_hash', 'bundle_signature'].some(has)) return null;
-  if (['event', 'proof'].every(has) || isConsistency(value)) return null;
+  if (['event', 'proof'].every(has) || isConsistency(value) || isReceipt(value)) return null;
   if (has('note')) return 'is a checkpoint, not an export';
   if (has('error')) return 'is an error that a server returned; fetch it again';
   return 'is JSON, but neither an export nor a proof';
@@ -933,7 +1455,10 @@ function checkEach(record, names, test, otherwise) {
   for (const name of names) if (!test(record[name])) throw new Broken(`its ${name} ${otherwise}`);
 }
 
-/** The value of the input, and how many members each of its `events` has in the text; null if it is no text. */
+/**
+ * The value of the input, how many members each of its `events` has in the text (null if it is no text), and whether a name
+ * stands twice outside of these.
+ */
 function parsed(input) {
   let [value, bytes] = [input, null];
   try {
@@ -943,11 +1468,10 @@ function parsed(input) {
     const isEmpty = typeof input === 'string' ? !input.trim() : input.every((octet) => octet <= 0x20);
     throw new Unreadable(isEmpty ? 'is empty' : 'is not JSON in UTF-8');
   }
-  if (bytes === null) return { value, written: null };
+  if (bytes === null) return { value, written: null, hasTwice: false };
   const events = Array.isArray(value?.events) ? value.events : null;
   const { outside, inEvents } = writtenMembers(bytes, events !== null);
-  check(members(value, events) === outside, TWICE);
-  return { value, written: inEvents };
+  return { value, written: inEvents, hasTwice: members(value, events) !== outside };
 }
 
 /**
@@ -1284,8 +1808,8 @@ function compress(start) {
 
 const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] FILE|URL
 
-FILE is an export in JSON, the proof of one event, or a consistency proof, which needs --checkpoint. URL is the address
-of one of these, or of a ledger, to which /events/export is added. The environment variable SYNAP_TOKEN has the token of
+FILE is an export in JSON, a receipt, the proof of one event, or a consistency proof, which needs --checkpoint. URL is the
+address of one of these, or of a ledger, to which /events/export is added. The environment variable SYNAP_TOKEN has the token of
 the ledger.
 
 --node         The node whose log it must be (did:key:z…). Anyone can sign a log of their own.
@@ -1340,7 +1864,7 @@ async function command(args, { env, stdout, stderr }) {
     stderr.write(`${source} cannot be read: it ${verdict.unreadable}.\n`);
     return 2;
   }
-  const { kind, node, breaks, lost, unconfirmed, kept } = verdict;
+  const { kind, node, breaks, lost, unconfirmed, kept, withheld = [], sentences = [] } = verdict;
   const misplaced = misplacedOption(kind, given, options['--audit']);
   if (misplaced) {
     stderr.write(`${misplaced}\n`);
@@ -1349,7 +1873,10 @@ async function command(args, { env, stdout, stderr }) {
   const another = wanted !== null && node !== wanted ? { seq: null, message: `it is of the node ${node}` } : null;
   const broken = verdict.broken ?? another;
   if (broken) stdout.write(`${broken.seq === null ? kind : `seq ${broken.seq}`}: ${broken.message}\n`);
-  else for (const line of [summary(verdict, given.checkpoint), ...authorLines(verdict)]) stdout.write(`${line}\n`);
+  else {
+    const lines = [summary(verdict, given.checkpoint), ...sentences, ...authorLines(verdict)];
+    for (const line of lines) stdout.write(`${line}\n`);
+  }
   for (const { kid_old: old, kid_new: kid, rotated_at: at } of breaks) {
     stdout.write(`break: the key ${old} did not sign the rotation to ${kid} at ${at}\n`);
   }
@@ -1361,22 +1888,23 @@ async function command(args, { env, stdout, stderr }) {
     stdout.write(`seq ${seq}: its body is missing; its erasure may be recorded after ${behind}\n`);
   }
   for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
+  for (const seq of withheld) stdout.write(`seq ${seq}: its body is withheld\n`);
   if (broken) return 1;
   if (wanted === null) stderr.write(`${NOT_PINNED}\n`);
   const audited = options['--audit'] ? await auditCode(options['--audit'], verdict, { stdout, stderr }) : 0;
   if (audited) return audited;
-  return breaks.length || lost.length || unconfirmed.length || kept.length ? 3 : 0;
+  return [breaks, lost, unconfirmed, kept, withheld].some((each) => each.length) ? 3 : 0;
 }
 
 /** The message for an option that does not fit the evidence; null if all fit. */
 function misplacedOption(kind, { checkpoint, consistency }, audit) {
-  if (kind === 'proof' && checkpoint !== undefined) {
-    return '--checkpoint is for an export or a consistency proof, not for the proof of one event.';
+  if (['proof', 'receipt'].includes(kind) && checkpoint !== undefined) {
+    return '--checkpoint is for an export or a consistency proof, not for the proof of single events.';
   }
   if (consistency !== undefined && (kind !== 'bundle' || checkpoint === undefined)) {
     return '--consistency is for an export, together with --checkpoint.';
   }
-  return kind !== 'bundle' && audit !== undefined ? '--audit is for an export, not for a proof.' : null;
+  return kind !== 'bundle' && audit !== undefined ? '--audit is for an export, not for a proof or a receipt.' : null;
 }
 
 async function auditCode(file, { log, tips }, { stdout, stderr }) {
@@ -1423,6 +1951,7 @@ function summary({ kind, log, node, count, firstSeq, lastSeq, size }, checkpoint
   }
   const of = `${numbered(count)} of the log ${log}`;
   if (kind === 'proof') return `${of} is in its tree of ${numbered(size)}: seq ${firstSeq}, node ${node}`;
+  if (kind === 'receipt') return `the receipt of ${of} verifies, node ${node}`;
   if (count === 0) return `${of} verify, node ${node}`;
   if (count === 1) return `${of} verifies: seq ${firstSeq}, node ${node}`;
   return `${of} verify: seq ${firstSeq} to ${lastSeq}, node ${node}`;
@@ -1435,7 +1964,7 @@ async function contents(file) {
 
 async function download(address, token) {
   const url = new URL(address);
-  const has = /\/events\/(export|[^/]+\/proof)$/.test(url.pathname);
+  const has = /\/events\/(export|[^/]+\/(proof|receipt))$/.test(url.pathname);
   if (!has) url.pathname = `${url.pathname.replace(/\/$/, '')}/events/export`;
   // What fetch says of a header that cannot be sent repeats it.
   if (token && !/^[!-~]+$/.test(token)) throw new Error('SYNAP_TOKEN is not a token');

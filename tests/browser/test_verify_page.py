@@ -12,6 +12,7 @@ from tests.browser.site import serving_files
 from tests.kit.bundles import build, write
 from tests.kit.packages import install_packages
 from tests.kit.paths import ROOT
+from tests.kit.receipts import VECTORS
 
 CLIENT = ROOT / "clients" / "verify"
 
@@ -41,6 +42,7 @@ await page.screenshot({ path: `${file}.png` });
 console.log(JSON.stringify({
   status: await page.getByRole('status').textContent(),
   notes: await page.getByRole('list', { name: 'Exceptions' }).getByRole('listitem').allTextContents(),
+  told: await page.getByRole('list', { name: 'What it says' }).getByRole('listitem').allTextContents(),
   body: await page.locator('main').innerText(),
   problems,
 }));
@@ -80,6 +82,19 @@ def test_the_page_reports_breaks_and_unconfirmed_bodies(chromium: str, tmp_path:
     key, body = seen["notes"]
     assert "did not sign the rotation" in key
     assert body.startswith("The body of seq 4 is missing")
+
+
+def test_the_page_explains_a_receipt_and_finds_another_amount(chromium: str, tmp_path: Path) -> None:
+    vector = json.loads(VECTORS.read_text())["a refund"]
+    text = write(vector["receipt"])
+
+    seen = look(chromium, tmp_path, text, "dropped")
+    altered = look(chromium, tmp_path, text.replace(b'"amount":82000', b'"amount":820000'), "dropped")
+
+    assert seen["status"] == "Verified. The receipt of 5 events of the log default"
+    assert (seen["told"], seen["notes"], seen["problems"]) == (vector["sentences"], [], [])
+    assert altered["status"] == "Broken. Seq 2: its body is not the one that was hashed"
+    assert altered["told"] == []
 
 
 def look(chromium: str, folder: Path, export: bytes, how: str) -> dict[str, Any]:

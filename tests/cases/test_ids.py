@@ -45,6 +45,11 @@ def _proof(server: Server, name: str) -> list[str]:
     return [response.json()["result"]["data"]["event"]["event_id"]] if response.status_code == 200 else _none(response)
 
 
+def _receipt(server: Server, name: str) -> list[str]:
+    response = server.query("ledger.receipt", {"eventId": name})
+    return [response.json()["result"]["data"]["event_id"]] if response.status_code == 200 else _none(response)
+
+
 def _shown(server: Server, name: str) -> list[str]:
     response = get(
         httpx.URL(f"{server.url}/api/events/x").copy_with(path=f"/api/events/{name}"), headers=server.headers
@@ -85,6 +90,7 @@ DOORS: dict[str, Callable[[Server, str], list[str]]] = {
     "events.get": _get,
     "events.trace": _trace,
     "ledger.proof": _proof,
+    "ledger.receipt": _receipt,
     "GET /api/events/{id}": _shown,
     "GET /api/events?ids=": _browsed,
     "events.browse": _browsed_by_procedure,

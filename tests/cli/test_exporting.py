@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from app.cli.arguments import UsageError
-from app.cli.export import ExportingError
 from app.cli.main import cli
+from app.cli.output import OutputError
 from app.store.install.workspaces import WorkspaceError
 from tests.kit.servers import environment
 from tests.store.opened import Store, draft, opened
@@ -70,7 +70,7 @@ def test_a_part_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> No
 def test_an_existing_file_is_replaced_only_by_force(capfd: pytest.CaptureFixture[str]) -> None:
     Path("log.json").write_text("mine")
 
-    with pytest.raises(ExportingError, match=r"^log\.json exists already; add --force to replace it\.$"):
+    with pytest.raises(OutputError, match=r"^log\.json exists already; add --force to replace it\.$"):
         _run("export", "-o", "log.json")
     assert Path("log.json").read_text() == "mine"
 
@@ -88,7 +88,7 @@ def test_what_is_no_file_is_not_replaced_and_a_link_stays(capfd: pytest.CaptureF
     Path("link.json").symlink_to("log.json")
 
     with pytest.raises(
-        ExportingError, match=r"^pipe is not a regular file; leave out -o, and redirect standard output to it\.$"
+        OutputError, match=r"^pipe is not a regular file; leave out -o, and redirect standard output to it\.$"
     ):
         _run("export", "-o", "pipe", "--force")
     _run("export", "-o", "link.json", "--force")
@@ -115,7 +115,7 @@ WRONG = {
 def test_what_cannot_be_exported_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     for arguments, sentence in WRONG.values():
         output = [] if "-o" in arguments else ["-o", "log.json"]
-        with pytest.raises((ExportingError, UsageError, WorkspaceError)) as refused:
+        with pytest.raises((OutputError, UsageError, WorkspaceError)) as refused:
             _run("export", *arguments, *output)
         assert str(refused.value) == sentence
 

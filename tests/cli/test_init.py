@@ -24,6 +24,7 @@ COMMANDS = [
     ["node", "adopt-secret", "--yes"],
     ["node", "accept-rollback"],
     ["export"],
+    ["receipt", "01938c1e-0000-7000-8000-000000000001"],
     ["import", "-"],
 ]
 """Every command that uses a database as it is."""

@@ -462,6 +462,7 @@ def _story(door: Door) -> Iterator[tuple[str, Any]]:
     yield "ledger.node", call("ledger.node")
     yield "ledger.checkpoint", call("ledger.checkpoint")
     yield "ledger.proof", call("ledger.proof", {"eventId": logged["id"]})
+    yield "ledger.receipt", call("ledger.receipt", {"eventId": logged["id"]})
     yield "ledger.consistency", call("ledger.consistency", {"fromSize": 1})
     yield "ledger.consistency", call("ledger.consistency", {"fromSize": 0, "toSize": 1})
     made = call("keys.create", {"scopes": ["events:read"], "expiresInSeconds": 60})

@@ -60,6 +60,7 @@ CALLS: dict[str, tuple[str, Callable[[Server], httpx.Response]]] = {
     "ledger.entries": ("ledger:read", lambda caller: caller.query("ledger.entries")),
     "ledger.node": ("ledger:read", lambda caller: caller.query("ledger.node")),
     "ledger.proof": ("ledger:read", lambda caller: caller.query("ledger.proof", {"eventId": "x"})),
+    "ledger.receipt": ("ledger:read", lambda caller: caller.query("ledger.receipt", {"eventId": "x"})),
     "metrics.current": ("audit:read", lambda caller: caller.query("metrics.current")),
     "subscriptions.create": ("subscriptions:manage", lambda caller: caller.mutate("subscriptions.create", WEBHOOK)),
     "subscriptions.list": ("subscriptions:manage", lambda caller: caller.query("subscriptions.list")),

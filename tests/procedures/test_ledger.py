@@ -82,6 +82,7 @@ def test_all_of_them_are_queries_but_the_stream() -> None:
         "ledger.entries": "query",
         "ledger.node": "query",
         "ledger.proof": "query",
+        "ledger.receipt": "query",
         "ledger.stream": "subscription",
     }
 
@@ -171,7 +172,8 @@ def test_every_one_needs_the_scope(keyed: Keyed, name: str) -> None:
             told, error = next(events)
         assert (told, error["data"]["code"]) == ("serialized-error", "FORBIDDEN")
     else:
-        asked = {"ledger.proof": {"eventId": "x"}, "ledger.consistency": {"fromSize": 0}}.get(name)
+        one = {"eventId": "x"}
+        asked = {"ledger.proof": one, "ledger.receipt": one, "ledger.consistency": {"fromSize": 0}}.get(name)
         assert failed(holder.query(name, asked), 403)["code"] == "FORBIDDEN"
 
 

@@ -142,6 +142,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "ledger.entries": {"since": AT, "limit": 3, "type": "note.*", "filter": FILTER},
     "ledger.node": {},
     "ledger.proof": {"eventId": NOBODY},
+    "ledger.receipt": {"eventId": NOBODY},
     "ledger.stream": {"after": -1, "type": "note.*", "filter": FILTER, "lastEventId": None, "markers": True},
     "metrics.current": {},
     "metadata.kinds": {},

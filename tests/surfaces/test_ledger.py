@@ -322,7 +322,7 @@ def test_the_log_is_named_by_parameter_or_header_and_is_the_keys_first_otherwise
     assert types({"x-workspace-id": second}, log=first) == ["is.first"]
 
 
-PATHS = ("events", "events/export", "node", "checkpoint", "consistency?from=0", "events/x/proof")
+PATHS = ("events", "events/export", "node", "checkpoint", "consistency?from=0", "events/x/proof", "events/x/receipt")
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -15,7 +15,7 @@ from app.cli.verify.evidence import read_audit, read_bundle, read_consistency_pr
 from app.cli.verify.report import NOT_PINNED, audit_exit_code, exit_code, of_node, report, report_audit
 from app.ledger.audit import NoAuditError, verify_audit
 from app.ledger.checkpoint import Note
-from app.ledger.verify import Verdict, kind_of, verify_bundle, verify_consistency, verify_proof
+from app.ledger.verify import Verdict, kind_of, verify_bundle, verify_consistency, verify_proof, verify_receipt
 from app.ledger.verify.bundle import Spread, Told
 from app.ledger.verify.proof import EvidenceKind
 from app.ledger.verify.shapes import Consistency
@@ -32,9 +32,10 @@ def verify(
     audit: str | None = None,
     token_file: Path | None = None,
 ) -> None:
-    """Check an export, a proof, or the log of a server: every hash, link, signature and change of keys.
+    """Check an export, a proof, a receipt, or the log of a server: every hash, link, signature and change of keys.
 
-    A ledger returns proofs that one event is in its log, or that the log extends an earlier checkpoint.
+    A ledger returns proofs that one event is in its log, or that the log extends an earlier checkpoint. Of a receipt
+    the command also says who asked, for what, who decided and what ran, what is proved, and what is not.
 
     Exit code 0: everything verifies. 1: something is broken. 2: there is no export or proof to read. 3: everything
     verifies, except for what is printed. That is a lost key, lost events, a missing body, an erased body that is still
@@ -80,14 +81,14 @@ def verify(
 
 
 def _check_options(kind: EvidenceKind, *, has_checkpoint: bool, has_consistency: bool, audit: str | None) -> None:
-    if kind == "proof" and has_checkpoint:
-        raise UsageError("--checkpoint is for an export or a consistency proof, not for the proof of one event.")
+    if kind in {"proof", "receipt"} and has_checkpoint:
+        raise UsageError("--checkpoint is for an export or a consistency proof, not for the proof of single events.")
     if kind == "consistency" and not has_checkpoint:
         raise UsageError("A consistency proof needs the earlier checkpoint: --checkpoint NOTE.")
     if has_consistency and (kind != "bundle" or not has_checkpoint):
         raise UsageError("--consistency is for an export, together with --checkpoint.")
     if kind != "bundle" and audit is not None:
-        raise UsageError("--audit is for an export, not for a proof.")
+        raise UsageError("--audit is for an export, not for a proof or a receipt.")
 
 
 def _verify_audit(source: str, verdict: Verdict, token: str) -> int:
@@ -118,6 +119,8 @@ def judged(
     """
     if kind == "proof":
         return verify_proof(text)
+    if kind == "receipt":
+        return verify_receipt(bytes(text))
     if kind == "consistency" and extends is not None:
         return verify_consistency(text, extends)
     spread: Spread = on_all_cores if len(text) >= ALL_CORES_BYTES and cores() > 1 else map

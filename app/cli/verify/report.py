@@ -11,7 +11,7 @@ from app.ledger.verify.proof import EvidenceKind
 EXIT_BROKEN = 1
 
 EXIT_PARTLY = 3
-"""All is verified except for breaks in the keys, lost events, or bodies that are unconfirmed."""
+"""All is verified except for breaks in the keys, lost events, or bodies that are unconfirmed, kept or withheld."""
 
 MAX_AUTHORS = 20
 """How many authors have a line of their own."""
@@ -46,7 +46,9 @@ def report(verdict: Verdict, kind: EvidenceKind = "bundle", *, extends: Note | N
         f"seq {seq}: its body is missing; its erasure may be recorded after this part" for seq in verdict.unconfirmed
     ]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
-    return [escaped(line) for line in lines]
+    lines += [f"seq {seq}: its body is withheld" for seq in verdict.withheld]
+    told = verdict.sentences if verdict.broken is None else []
+    return [escaped(lines[0]), *told, *map(escaped, lines[1:])]
 
 
 def _authors(verdict: Verdict) -> list[str]:
@@ -76,10 +78,11 @@ def report_audit(verdict: AuditVerdict) -> str:
 
 
 def exit_code(verdict: Verdict) -> int:
-    """0: all is verified. 1: broken. 3: verified, with breaks, losses, or bodies that are unconfirmed or kept."""
+    """0: all is verified. 1: broken. 3: verified, with breaks, losses, or bodies that are missing or kept."""
     if verdict.broken is not None:
         return EXIT_BROKEN
-    return EXIT_PARTLY if verdict.breaks or verdict.lost or verdict.unconfirmed or verdict.kept else 0
+    exceptions = (verdict.breaks, verdict.lost, verdict.unconfirmed, verdict.kept, verdict.withheld)
+    return EXIT_PARTLY if any(exceptions) else 0
 
 
 def audit_exit_code(verdict: AuditVerdict) -> int:
@@ -97,6 +100,8 @@ def _summary(verdict: Verdict, kind: EvidenceKind, extends: Note | None) -> str:
         return f"the log {verdict.log} of {_events(size)} extends the kept checkpoint of {covered}"
     if kind == "proof":
         return f"{of} is in its tree of {_events(size)}: seq {verdict.first_seq}"
+    if kind == "receipt":
+        return f"the receipt of {of} verifies"
     if verdict.count == 0:
         return f"{of} verify"
     if verdict.count == 1:

@@ -10,6 +10,7 @@ from app.ledger.verify.bundle import verify_bundle
 from app.ledger.verify.consistency import verify_consistency
 from app.ledger.verify.keys import is_signed
 from app.ledger.verify.proof import kind_of, verify_proof
+from app.ledger.verify.receipt import verify_receipt
 from app.ledger.verify.verdict import Break, Broken, Verdict
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "verify_bundle",
     "verify_consistency",
     "verify_proof",
+    "verify_receipt",
 ]

@@ -6,6 +6,7 @@ from app.ledger import signer
 from app.ledger.verify.bundle import verdict_of
 from app.ledger.verify.checkpoints import check_said, checked_checkpoint
 from app.ledger.verify.keys import Judge, check_keys
+from app.ledger.verify.receipt import is_receipt
 from app.ledger.verify.shapes import (
     Event,
     Proof,
@@ -23,21 +24,23 @@ from app.ledger.verify.verdict import MEMBERS, PROOF_SHAPE, TWICE, Broken, Fault
 from app.ledger.verify.walk import Frame
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
 
-MAX_PROOF_BYTES = 4 * 2**20
-"""The maximum of a proof. A longer text has more than one event."""
+MAX_PROOF_BYTES = 32 * 2**20
+"""The maximum of a proof or a receipt, with the indentation that a tool may add. A longer text is a bundle."""
 
 
-EvidenceKind = Literal["bundle", "proof", "consistency"]
+EvidenceKind = Literal["bundle", "proof", "consistency", "receipt"]
 
 
 def kind_of(source: Source) -> EvidenceKind:
-    """Whether the text is the proof of one event or of consistency, as the ledger returns it; otherwise a bundle."""
+    """Whether the text is a receipt, or the proof of one event or of consistency, by its members; else a bundle."""
     if len(source) > MAX_PROOF_BYTES:
         return "bundle"
     try:
         names = member_decoder.decode(source)
     except UNREADABLE:
         return "bundle"
+    if is_receipt(names):
+        return "receipt"
     if "proof" not in names:
         return "bundle"
     return "consistency" if "from_size" in names else "proof"

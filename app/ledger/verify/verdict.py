@@ -9,6 +9,7 @@ from app.ledger.checkpoint import Checkpoint
 SHAPE = "it is not a bundle: {}"
 PROOF_SHAPE = "it is not a proof: {}"
 CONSISTENCY_SHAPE = "it is not a consistency proof: {}"
+RECEIPT_SHAPE = "it is not a receipt: {}"
 PROOF_CHECKPOINT = "its checkpoint differs from its note"
 NO_EVENTS = "it has no events, but its seqs and count are not 0, -1 and 0"
 COUNT = "its count is not that of the seqs from first_seq to last_seq"
@@ -67,6 +68,27 @@ KEY = "it is signed by a key that is not the current one"
 SIGNATURE = "its signature is not by its kid over its hash"
 AUTHOR = "its author's signature is not by its did over its contents"
 
+LOG_NAME = "its log is not a name"
+ABOUT = "the event that it is about is not in its chain"
+ENTRY_TWICE = "it is in the receipt twice"
+IN_TREE = "it is not in the tree of the checkpoint"
+WITHHELD_BODY = "it is withheld, but it has a body or is erased"
+WITHHELD_CHAIN = "it is withheld, but only causes can be withheld"
+SYNAP = "its metadata.synap is not as servers write it"
+NOT_REQUEST = "other events follow it, but it is not a request"
+FOLLOWS = "its type does not follow from the type of the request"
+OTHER_REQUEST = "it belongs to another request"
+NOT_AFTER = "it is not later than the event before it in the receipt"
+DECIDED = "the request was decided on before"
+NOT_APPROVER = "its user is not among the approvers that the request names"
+NOT_APPROVED = "it started, but the approval that it names is not before it"
+ENDED = "it started after the approval had ended"
+USE = "it started a use that the request does not allow, or that started before"
+STARTER = "its user is not the user who asked"
+NO_START = "the start that it names is not before it"
+FINISHED = "its start has an outcome already"
+CAUSE = "it is not the cause of the event before it"
+
 
 class Broken(Struct, frozen=True):
     """The first fault: of the event at `seq`, or of the bundle itself (None)."""
@@ -106,6 +128,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     part of the log, may name. `kept` are the seqs of bodies that are here although a later event says that they were
     erased. `checkpoint` is None unless it was checked and is valid. `authors` says how many events each author has
     signed, by did. `erased` is the number of missing bodies, whose authors' signatures are gone with them.
+
+    Only receipts have `withheld`, the seqs of events of which they show the header only, and `sentences`, which tell a
+    person what a sound receipt proves.
     """
 
     log: str = ""
@@ -122,6 +147,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     kept: list[int] = []
     authors: dict[str, int] = {}
     erased: int = 0
+    withheld: list[int] = []
+    sentences: list[str] = []
 
 
 class Fault(Exception):

@@ -23,6 +23,7 @@ from procedures.ledger.entries import entries
 from procedures.ledger.export import export as ledger_export
 from procedures.ledger.node import node as ledger_node
 from procedures.ledger.proof import proof as ledger_proof
+from procedures.ledger.receipt import receipt as ledger_receipt
 from schemas.base import Output
 from schemas.errors import ProcedureError
 from schemas.ledger import LedgerEvent, ProveEvent, SigningKey
@@ -76,6 +77,7 @@ EXPORT = Operation(
     answer_headers=("content-disposition",),
 )
 PROOF = Operation(procedure=ledger_proof, query=QueryNothing, workspace="log")
+RECEIPT = Operation(procedure=ledger_receipt, query=QueryNothing, workspace="log")
 NODE = Operation(procedure=ledger_node, query=QueryNothing, workspace="log")
 CHECKPOINT = Operation(procedure=ledger_checkpoint, query=QueryNothing, workspace="log")
 CONSISTENCY = Operation(procedure=ledger_consistency, query=QueryConsistency, workspace="log")
@@ -115,6 +117,14 @@ async def read_proof(request: Caller, door: RestDoor, event_id: str) -> Response
     return answer(request, await _called(request, PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
 
 
+@get("/events/{event_id:str}/receipt", operation=RECEIPT)
+async def read_receipt(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
+    """Return an event with all that belongs to it, and their proofs, as one file."""
+    context, _ = await door.read(request, RECEIPT)
+    receipt = await _called(request, RECEIPT, context, lambda: ProveEvent(event_id=event_id))
+    return answer(request, receipt, RECEIPT.status)
+
+
 @get("/node", operation=NODE)
 async def read_node(request: Caller, door: RestDoor) -> Response[bytes]:
     """Return the node that signs, with all its keys."""
@@ -149,6 +159,7 @@ def ledger_router(mount: str, door: RestDoor, stream: ControllerRouterHandler) -
         events,
         export,
         read_proof,
+        read_receipt,
         read_node,
         read_checkpoint,
         read_consistency,

@@ -10,7 +10,7 @@ export interface Fault {
 }
 
 export interface Verdict {
-  kind: 'bundle' | 'proof' | 'consistency'
+  kind: 'bundle' | 'proof' | 'consistency' | 'receipt'
   /** Null if nothing could be read. */
   log: string | null
   /** The DID of the install that signed it. Compare it with the one that you know. */
@@ -38,6 +38,10 @@ export interface Verdict {
   authors: { did: string; events: number }[]
   /** How many bodies are missing. If their authors had signed them, those signatures are gone. */
   erased: number
+  /** Only of a receipt: the seqs of events of which it shows only the header. */
+  withheld?: number[]
+  /** Only of a receipt: what it proves and what it does not, for a person. Empty if it is broken. */
+  sentences?: string[]
 }
 
 /** The end of an audit. */
@@ -62,7 +66,9 @@ export function verifyBundle(bundle: Judged, options?: Options): Promise<Verdict
 export function verifyProof(proof: Judged): Promise<Verdict>
 /** Checks whether a log extends a kept checkpoint. */
 export function verifyConsistency(proof: Judged, options?: Pick<Options, 'checkpoint'>): Promise<Verdict>
-/** Checks an export or either proof; `kind` says which it was. */
+/** Checks a receipt, and explains it in `sentences`. */
+export function verifyReceipt(receipt: Judged): Promise<Verdict>
+/** Checks an export, a receipt or either proof; `kind` says which it was. */
 export function verify(any: Judged, options?: Options): Promise<Verdict>
 
 export interface Checkpoint {
