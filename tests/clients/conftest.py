@@ -34,3 +34,13 @@ def spool(tmp_path: Path) -> Path:
 def run() -> str:
     """A name that only the events of this test have."""
     return new_id()
+
+
+@pytest.fixture
+def tokens(server: Server, client: Synap, run: str) -> tuple[str, str]:
+    """The keys of an agent, who asks, and of Ann, who decides. They are users of this test only."""
+    made = client.call("keys.create", {"scopes": ["*", "intents:decide-own"]})
+    with Synap(server.url, made["token"]) as admin:
+        asks = {"userId": f"bot-{run}", "scopes": ["events:write", "events:read-own"]}
+        decides = {"userId": f"ann-{run}", "scopes": ["events:read", "intents:decide"]}
+        return admin.call("keys.create", asks)["token"], admin.call("keys.create", decides)["token"]

@@ -75,15 +75,8 @@ class People(Struct, frozen=True):
 
 
 @pytest.fixture
-def people(server: Server, client: Synap, run: str) -> Iterator[People]:
+def people(server: Server, tokens: tuple[str, str], run: str) -> Iterator[People]:
     """The two, in a workspace that others use too."""
-    users = {"bot": ["events:write", "events:read-own"], "ann": ["events:read", "intents:decide"]}
-    made = client.call("keys.create", {"scopes": ["*", "intents:decide-own"]})
-    with Synap(server.url, made["token"]) as admin:
-        tokens = [
-            admin.call("keys.create", {"userId": f"{user}-{run}", "scopes": scopes})["token"]
-            for user, scopes in users.items()
-        ]
     with Synap(server.url, tokens[0]) as bot, Synap(server.url, tokens[1]) as ann:
         yield People(server.url, tokens[0], bot, ann, f"refund.{run}")
 

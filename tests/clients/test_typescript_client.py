@@ -128,6 +128,7 @@ def test_the_constants_are_those_of_the_server(newest_trpc: Trpc) -> None:
 
 TYPED = """
 import { createSynap, type ErrorCode, follow, SCOPES, type Scope, SOURCES, toFieldErrors } from '@synap/client'
+import { approved, ask, IntentError } from '@synap/client'
 import { useEvents, useLiveEvents, useLogEvent } from '@synap/client/react'
 import { verifyBundle } from '@synap/client/verify'
 import type { AppRouter, EventPage, SynapEvent } from './contract'
@@ -147,7 +148,23 @@ const scopes: Scope[] = made.scopes
 const fields: Record<string, string> = toFieldErrors(new Error())
 const verdict = await verifyBundle('{}')
 const seq: number | null | undefined = verdict.broken?.seq
-console.log(stop, source, scopes, fields, seq, 'not_found' satisfies ErrorCode)
+const refund = approved(
+  api,
+  'payment.refund',
+  ({ amount }: { orderId: string; amount: number }, signal) => (signal?.aborted ? 0 : amount),
+  { describe: ({ orderId }) => orderId, risk: 'high', event: { subjectId: 'x', metadata: { ai: { agent: 'a' } } } },
+)
+const paid: number = await refund({ orderId: 'order-7', amount: 1 }, { key: 'job-17', waitSeconds: 60 })
+const intent = await ask(api, 'payment.refund', [1], { uses: 2 })
+const stored: SynapEvent = intent.event
+const why: string | undefined = new IntentError('rejected', stored.id, '').why
+// @ts-expect-error a misspelt parameter
+refund({ orderId: 'order-7', amuont: 1 })
+// @ts-expect-error no such risk
+ask(api, 'payment.refund', {}, { risk: 'huge' })
+// @ts-expect-error the type is the first argument
+ask(api, 'payment.refund', {}, { event: { type: 'x.y' } })
+console.log(paid, why, stop, source, scopes, fields, seq, 'not_found' satisfies ErrorCode)
 
 export function Page(): SynapEvent[] {
   const list = useEvents(api, { type: 'note.*' }, { limit: 20 })

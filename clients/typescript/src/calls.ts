@@ -8,7 +8,8 @@ import type { Tokens } from './tokens.js'
 type Next<TRouter extends AnyTRPCRouter> = Parameters<OperationLink<TRouter>>[0]['next']
 type Answer<TRouter extends AnyTRPCRouter> = OperationResultEnvelope<unknown, TRPCClientError<TRouter>>
 
-const WRITES = ['events.log', 'events.logBatch']
+/** The writes that the server does once, however often they are sent. */
+const WRITES = /^(events\.log(Batch)?|intents\.\w+)$/
 
 /** Gives each call the key, renews a rejected key once, and repeats up to `retries` times the calls that may be repeated. */
 export function callsLink<TRouter extends AnyTRPCRouter>(tokens: Tokens, retries: number): TRPCLink<TRouter> {
@@ -37,7 +38,7 @@ async function call<TRouter extends AnyTRPCRouter>(
   signal: AbortSignal,
 ): Promise<Answer<TRouter>> {
   const input = withIds(op.path, op.input)
-  const repeatable = op.type === 'query' || WRITES.includes(op.path)
+  const repeatable = op.type === 'query' || WRITES.test(op.path)
   let renewed = false
   for (let failures = 0; ; ) {
     const token = await tokens.get()

@@ -57,7 +57,7 @@ const LARGE_MUTATION = 65_536
  * A tRPC client of a server, with the links that it needs.
  *
  * Calls of one tick share a request. It repeats a call that got no answer if the call cannot take effect twice: reads,
- * and `events.log` and `events.logBatch`, whose events get their ids here. It renews a key that has ended with `token`,
+ * `events.log` and `events.logBatch`, whose events get their ids here, and the calls of `intents`. It renews a key that has ended with `token`,
  * unnoticed by callers. Streams resume after the last event, over server-sent events or WebSocket.
  */
 export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions<TRouter>): TRPCClient<TRouter> {
@@ -96,7 +96,7 @@ interface Target {
   headers: (token: string) => Record<string, string>
 }
 
-/** Sends the calls of one tick in batches, and large calls alone, by POST. */
+/** Sends the calls of one tick in batches, and large or waiting calls alone, by POST. */
 function requestsLink<TRouter extends AnyTRPCRouter>(
   { url, fetch, headers, wire }: Target,
   transformer: Transformer | undefined,
@@ -105,7 +105,8 @@ function requestsLink<TRouter extends AnyTRPCRouter>(
   const http = { url, fetch: answered as never, transformer: transformer as never }
   const headersOf = ({ context }: Operation) => headers(String(context['token']))
   return splitLink({
-    condition: ({ type, input }) => isLarge(type, wire.encode(input)),
+    // A call that waits would hold up all others of its batch.
+    condition: ({ type, path, input }) => path === 'intents.wait' || isLarge(type, wire.encode(input)),
     true: httpLink<TRouter>({ ...http, methodOverride: 'POST', headers: ({ op }) => headersOf(op) }),
     false: httpBatchLink<TRouter>({
       ...http,

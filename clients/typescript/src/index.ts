@@ -22,3 +22,15 @@ export {
   type PageOf,
 } from './follow.js'
 export { newEventId } from './ids.js'
+export {
+  approved,
+  type ApprovedOptions,
+  ask,
+  type AskOptions,
+  type CallOptions,
+  IntentError,
+  type IntentErrorKind,
+  type IntentOf,
+  type IntentsClient,
+  type Terms,
+} from './intents.js'
