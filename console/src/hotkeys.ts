@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 
-export type Hotkeys = Record<string, (event: KeyboardEvent) => void>
+/** What a key does. False if it does nothing here, so that the browser does what it always does. */
+export type Hotkeys = Record<string, (event: KeyboardEvent) => unknown>
 
 /** Keys of the screen that is shown. They do nothing while a person types, or with a modifier. */
 export function useHotkeys(keys: Hotkeys): void {
@@ -12,8 +13,7 @@ export function useHotkeys(keys: Hotkeys): void {
       if (isTyping(event.target) && event.key !== 'Escape') return
       const act = latest.current[event.key]
       if (!act) return
-      act(event)
-      event.preventDefault()
+      if (act(event) !== false) event.preventDefault()
     }
     document.addEventListener('keydown', press)
     return () => document.removeEventListener('keydown', press)

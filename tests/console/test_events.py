@@ -259,6 +259,36 @@ def test_keys_walk_the_rows_and_open_one(console: Console) -> None:
     assert console.page.evaluate("document.activeElement.dataset.filter") == "filter.type"
 
 
+def test_keys_filter_by_the_values_of_a_row_and_exclude_them(console: Console) -> None:
+    open_events(console, FEW)
+    console.page.press("j")
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        console.page.press(key)
+    kind = console.page.evaluate("document.activeElement.innerText")
+    console.page.press("Enter")
+
+    until(lambda: filter_in_address(console) == {"data.number": {"lt": 20}, "type": kind})
+    until(lambda: matches(console) == rows(console).count() - 1 < 5)
+    console.page.press("j")
+    for _ in range(3):
+        console.page.press("ArrowRight")
+    user = console.page.evaluate("document.activeElement.innerText")
+    console.page.press("x")
+    until(lambda: "userId" in str(filter_in_address(console)))
+    assert filter_in_address(console) == {"data.number": {"lt": 20}, "type": kind, "userId": {"ne": user}}
+
+
+def test_the_histogram_follows_a_live_log(console: Console) -> None:
+    console.open('/default/events?live=1&filter={"type":"bars.logged"}')
+    bars = console.whole.role("img", "0 events over time")
+    bars.wait("attached")
+    console.whole.role("status").text("following").wait("attached")
+
+    assert console.server.mutate("events.log", {"type": "bars.logged", "data": {}}).status_code == 200
+
+    console.whole.role("img", "1 event over time").wait("attached", timeout=60_000)
+
+
 def test_a_lost_network_is_told_and_found_again(console: Console) -> None:
     open_events(console)
     console.page.offline(is_offline=True)

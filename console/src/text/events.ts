@@ -62,7 +62,7 @@ export const histogram = {
   table: 'As a table',
   asTable: 'Events over time, as a table',
   narrow: 'Only this time',
-  said: (total: string) => `${total} events over time. Drag to narrow the time; the button below shows the same as a table.`,
+  said: (total: string, count: number) => `${total} ${count === 1 ? 'event' : 'events'} over time. Drag to narrow the time; the button below shows the same as a table.`,
 }
 
 export const live = {

@@ -78,7 +78,7 @@ function openingTime({ event }: Row, isCurrent: boolean): JSX.Element {
   )
 }
 
-/** A value that filters when it is clicked. The filter bar does the same for the keyboard. */
+/** A value that filters when it is clicked. Tab passes it by: the arrow keys lead to it from the row. */
 function Value({ field, value, onPick }: { field: string; value: Scalar | undefined; onPick: OnPick }) {
   if (value === undefined || value === '') return null
   const shown = String(value)

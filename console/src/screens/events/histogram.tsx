@@ -3,6 +3,7 @@ import { LoadNotice } from '../../components/states'
 import { Time } from '../../components/time'
 import { useAccess } from '../../key'
 import { useLoad } from '../../load'
+import { useRefresh } from '../../refresh'
 import { localOf, numberOf } from '../../shown'
 import { text } from '../../text'
 import type { Wanted } from './view'
@@ -11,11 +12,14 @@ const BUCKETS = 80
 const WIDTH = 800
 const HEIGHT = 56
 const LEAST_DRAG = 4
+const REFRESH_MS = 5_000
 
 interface HistogramProps {
   /** When it is another, the numbers are others. */
   id: string
   wanted: () => Wanted
+  /** The log is followed: the numbers are too. */
+  isLive: boolean
   onNarrow: (from: string, to: string) => void
 }
 
@@ -26,10 +30,11 @@ interface Bar {
 }
 
 /** How many events match, over time. Dragging narrows the range; a table has the same numbers. */
-export function Histogram({ id, wanted, onNarrow }: HistogramProps) {
+export function Histogram({ id, wanted, isLive, onNarrow }: HistogramProps) {
   const { api } = useAccess()
   const [asTable, setAsTable] = useState(false)
   const load = useLoad(id, (signal) => api.events.histogram.query({ ...wanted(), buckets: BUCKETS }, { signal }))
+  useRefresh(load, isLive ? REFRESH_MS : undefined)
   const bars = load.value?.buckets ?? []
   return (
     <section class="histogram" aria-label={text.histogram.title} aria-busy={load.loading}>
@@ -52,6 +57,7 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
   const svg = useRef<SVGSVGElement>(null)
   const [drag, setDrag] = useState<[number, number]>()
   const most = Math.max(1, ...bars.map(({ count }) => count))
+  const total = bars.reduce((sum, { count }) => sum + count, 0)
   const width = WIDTH / Math.max(1, bars.length)
   const placeOf = (event: PointerEvent): number => {
     const box = svg.current?.getBoundingClientRect()
@@ -78,7 +84,7 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
       viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={text.histogram.said(numberOf(bars.reduce((sum, { count }) => sum + count, 0)))}
+      aria-label={text.histogram.said(numberOf(total), total)}
       onPointerDown={start}
       onPointerMove={(event) => drag && setDrag([drag[0], placeOf(event)])}
       onPointerUp={end}

@@ -51,7 +51,10 @@ export function EventsScreen() {
     k: () => setCurrent(-1),
     ArrowDown: () => setCurrent(1),
     ArrowUp: () => setCurrent(-1),
-    Enter: () => focused(current)?.click(),
+    ArrowRight: () => walkValues(1),
+    ArrowLeft: () => walkValues(-1),
+    Enter: () => (focusedValue() ?? focused(current))?.click(),
+    x: () => focusedValue()?.dispatchEvent(new MouseEvent('click', { bubbles: true, altKey: true })) ?? false,
   })
   const onScroll = () => {
     const { scrollTop = 0, scrollHeight = 0, clientHeight = 0 } = box.current ?? {}
@@ -63,7 +66,7 @@ export function EventsScreen() {
     <div class="events">
       <h1 class="hidden">{text.screens.events}</h1>
       <FilterBar view={view} failure={rows.failure} onChange={change} />
-      <Histogram id={id} wanted={() => wantedOf(view)} onNarrow={(from, to) => change({ range: undefined, from, to })} />
+      <Histogram id={id} isLive={isLive} wanted={() => wantedOf(view)} onNarrow={(from, to) => change({ range: undefined, from, to })} />
       <div class="events-bar">
         <p aria-live="polite">
           <strong>{rows.total === undefined ? text.none : numberOf(rows.total)}</strong> {text.events.matches(rows.total ?? 0)}
@@ -163,6 +166,19 @@ function shownAtFields({ failure }: Rows): string[] {
 
 function focused(id: string | undefined): HTMLElement | null {
   return id === undefined ? null : document.querySelector<HTMLElement>(`[data-row="${CSS.escape(id)}"]`)
+}
+
+function focusedValue(): HTMLElement | null {
+  return document.activeElement instanceof HTMLElement ? document.activeElement.closest('td > .cell-value') : null
+}
+
+/** From the link of a row to its values, and back. */
+function walkValues(step: number): boolean {
+  const row = document.activeElement?.closest('.events-table tr')
+  const stops = [...(row?.querySelectorAll<HTMLElement>('[data-row], .cell-value') ?? [])]
+  const next = stops[stops.findIndex((stop) => stop === document.activeElement) + step]
+  next?.focus()
+  return stops.length > 0
 }
 
 /** The row that the keys go along. It has the only link that Tab reaches. */
