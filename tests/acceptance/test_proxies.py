@@ -116,6 +116,21 @@ def caddy(folder: Path, server_port: int, port: int) -> Iterator[None]:
 
 
 @contextmanager
+def caddy_of_compose(folder: Path, server_port: int, port: int) -> Iterator[None]:
+    """Run Caddy with the file of `deploy/`, for two servers of which one is away."""
+    places = {
+        "{$SYNAP_DOMAIN} {": f"https://{HOST}:{port} {{\n\ttls {folder}/{HOST}.pem {folder}/{HOST}.key",
+        "log {": f"log {{\n\toutput file {folder}/access.log",
+        "synap-1:8000": f"127.0.0.1:{free_port()}",
+        "synap-2:8000": f"127.0.0.1:{server_port}",
+    }
+    config = folder / "Caddyfile"
+    config.write_text(CADDY.format(block=replaced((ROOT / "deploy" / "caddy" / "Caddyfile").read_text(), **places)))
+    with running([program("caddy"), "run", "--config", str(config)], folder):
+        yield
+
+
+@contextmanager
 def running(command: list[str], folder: Path) -> Iterator[None]:
     """Run a process during the block."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
@@ -156,7 +171,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield served
 
 
-@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=[nginx, caddy, caddy_of_compose])
 def proxy(request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """A proxy in front of the server."""
     start: Callable[[Path, int, int], AbstractContextManager[None]] = request.param
