@@ -125,6 +125,7 @@ class Browser:
         sql = page_sql(_rows(matching, way, limit + 1, place, parameters), way, limit, others, backwards=backwards)
         if place is None:
             sql = matching.beside_total(sql)
+        sql = matching.statement(sql)
         is_planned = matching.is_planned if len(order) == 1 else not (matching.is_bare and _has_index(order))
         if is_planned or matching.meets_others:
             [row] = await self._database.search(sql, parameters, is_planned=is_planned)

@@ -106,7 +106,8 @@ class EventFollower:
 
     async def matching(self, matches: EventConditions, after: int, until: int) -> Piece:
         """The next piece of the events that match, behind the seq `after`, up to `until`."""
-        sql = piece_sql(matches.rows(descending=False, limit=MAX_EVENTS, low=LOW, high=HIGH), self._shape)
+        rows_sql = matches.rows(descending=False, limit=MAX_EVENTS, low=LOW, high=HIGH)
+        sql = matches.statement(piece_sql(rows_sql, self._shape))
         while True:
             span = self._spans.get(matches, SPAN if matches.meets_others else until - after)
             end = min(until, after + span)

@@ -47,12 +47,14 @@ def count_sql(seqs: str, by: Grouping | None) -> str:
     if by is None:
         return f"SELECT {bucket}, NULL, count(*) FROM ({seqs}) AS matching GROUP BY 1"
     return f"""
-        WITH counted AS MATERIALIZED (
-            SELECT {bucket}, {by} AS name, count(*) AS events FROM ({seqs}) AS matching GROUP BY 1, 2
-        ), frequent AS MATERIALIZED (
-            SELECT name FROM counted GROUP BY name ORDER BY sum(events) DESC, name LIMIT {MAX_GROUPS}
-        )
-        SELECT bucket, frequent.name, sum(events)::bigint FROM counted LEFT JOIN frequent USING (name) GROUP BY 1, 2"""
+        SELECT * FROM (
+            WITH counted AS MATERIALIZED (
+                SELECT {bucket}, {by} AS name, count(*) AS events FROM ({seqs}) AS matching GROUP BY 1, 2
+            ), frequent AS MATERIALIZED (
+                SELECT name FROM counted GROUP BY name ORDER BY sum(events) DESC, name LIMIT {MAX_GROUPS}
+            )
+            SELECT bucket, frequent.name, sum(events)::bigint FROM counted LEFT JOIN frequent USING (name) GROUP BY 1, 2
+        ) AS grouped"""
 
 
 class _Count(Struct, frozen=True):
@@ -103,7 +105,8 @@ class Histograms:
         # As text: PostgreSQL would convert an array of smaller integers anew for each row.
         bounds = {"places": f"{{{','.join(map(str, places))}}}", "low": places[0], "high": places[-1] - 1}
         parameters = matching.parameters | bounds
-        rows = await self._database.search(count_sql(seqs, by), parameters, is_planned=matching.is_planned)
+        sql = matching.statement(count_sql(seqs, by))
+        rows = await self._database.search(sql, parameters, is_planned=matching.is_planned)
         return [_Count(*row) for row in rows]
 
 

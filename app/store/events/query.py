@@ -25,13 +25,17 @@ from schemas.histogram import Grouping
 IN_LOG_ORDER = {"seq", "createdAt", "timestamp"}
 """Fields that have the order of the log. Times strictly increase with seq, so the primary key serves all of them."""
 
-_FROM, _TO = place_of("%(from)s::timestamptz"), place_of("%(to)s::timestamptz")
+_FROM, _TO = "(SELECT first FROM span)", "(SELECT beyond FROM span)"
 
-FIRST_SEQ = f"\nevent.seq >= {_FROM}\n"
+PLACES = {"from": ("first", place_of("%(from)s::timestamptz")), "to": ("beyond", place_of("%(to)s::timestamptz"))}
+"""The places of a time range, which `EventConditions.statement` puts into `span`. A place takes many reads to find, so
+a statement finds each only once."""
+
+FIRST_SEQ = f"event.seq >= {_FROM}"
 """A bound for events from a time on. It compares seqs, not times, because an index in the order of seq does not contain
 times."""
 
-LAST_SEQ = f"\nevent.seq < {_TO}\n"
+LAST_SEQ = f"event.seq < {_TO}"
 """A bound for events before a time."""
 
 KIND_BITS = {(kind,): 2**place for place, kind in enumerate(KINDS)}
@@ -128,6 +132,11 @@ class EventConditions:
     def is_bare(self) -> bool:
         """Whether all events of the workspace match."""
         return len(self._conditions) == 1
+
+    def statement(self, sql: str) -> str:
+        """`sql`, which contains parts of these conditions, as a whole statement. It must not begin with WITH."""
+        places = [f"{place} AS {name}" for key, (name, place) in PLACES.items() if key in self.parameters]
+        return f"WITH span AS MATERIALIZED (SELECT {', '.join(places)}) {sql}" if places else sql
 
     @property
     def sql(self) -> str:

@@ -58,13 +58,14 @@ async def total_of(database: Database, matching: EventConditions) -> int:
     """How many events match."""
     total = None
     if (known_sql := matching.known_total_sql) is not None:
-        [(total,)] = await database.rows(known_sql, matching.parameters)
+        [(total,)] = await database.rows(matching.statement(known_sql), matching.parameters)
     return await counted(database, matching) if total is None else int(total)
 
 
 async def counted(database: Database, matching: EventConditions) -> int:
     """How many events match, by counting them."""
-    [(total,)] = await database.search(matching.count_sql, matching.parameters, is_planned=matching.is_planned)
+    sql = matching.statement(matching.count_sql)
+    [(total,)] = await database.search(sql, matching.parameters, is_planned=matching.is_planned)
     return int(total)
 
 
@@ -256,6 +257,7 @@ class EventReader:
         self, matching: EventConditions, sql: str, parameters: Mapping[str, object], *, is_long: bool = False
     ) -> list[Row]:
         """Run a statement over the matches. It is a search, unless an index finds only matches."""
+        sql = matching.statement(sql)
         if is_long or matching.meets_others:
             return await self._database.search(sql, parameters, is_planned=matching.is_planned)
         return await self._database.rows(sql, parameters)

@@ -82,7 +82,7 @@ class Ledger:
         rows = matching.rows(descending=False, limit="%(limit)s::bigint")
         parameters = matching.parameters | {"limit": limit}
         [(json, large, total)] = await self._database.search(
-            matching.beside_total(entries_sql(rows, limit)),
+            matching.statement(matching.beside_total(entries_sql(rows, limit))),
             parameters,
             is_planned=matching.is_planned,
             is_metered=matching.meets_others,
