@@ -48,9 +48,11 @@ def sees(caller: Principal, key: Key) -> bool:
 
 
 def refuse_wider(caller: Principal, key: Key) -> None:
-    """Raise Forbidden if `key` has scopes that `caller` cannot grant."""
+    """Raise Forbidden if `key` has scopes that `caller` cannot grant, or may log what other authors sign."""
     if lacking := [scope for scope in key.scopes if not caller.grants(scope)]:
         raise Forbidden(f"The key has scopes that the caller's lacks: {', '.join(lacking)}", field="keyId")
+    if not caller.grants_authors(key.authors, author_required=key.author_required):
+        raise Forbidden("The caller's key is bound to authors, and this one is not bound to them", field="keyId")
 
 
 def lacking_for(caller: Principal, user_id: str, scopes: Collection[str]) -> list[Scope]:

@@ -30,11 +30,19 @@ GrantedWorkspaces = Annotated[
 ]
 
 
+GrantedAuthors = Annotated[
+    list[ShortText], Meta(min_length=1, max_length=100, extra={"message": "must have 1 to 100 dids"})
+]
+
+
 class CreateKey(Input, frozen=True, kw_only=True):
     """A key to create. `userId` defaults to the caller's, `workspaces` to the workspace of the call.
 
     The first of `workspaces` is the default of the key's calls; `*` stands for every workspace. No scope and no
     workspace may appear twice. Without `expiresInSeconds` the key expires when the caller's key does.
+
+    `authors` are the dids of Ed25519 keys: an event with `metadata.synap.author` must then be signed by one of them.
+    With `authorRequired` each event must be signed. Both default to those of the caller's key.
     """
 
     user_id: ShortText | None = None
@@ -44,6 +52,8 @@ class CreateKey(Input, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=2**31 - 1, extra={"message": "must be a whole number from 1 to 2147483647"})]
         | None
     ) = None
+    authors: GrantedAuthors | None = None
+    author_required: bool | None = None
 
 
 class ListKeys(Input, frozen=True, kw_only=True):
@@ -76,7 +86,10 @@ class RotateKey(Input, frozen=True, kw_only=True):
 
 
 class ApiKey(Output, frozen=True, kw_only=True):
-    """A key. It is valid until `expiresAt`; if it was revoked, it ended at `revokedAt`."""
+    """A key. It is valid until `expiresAt`; if it was revoked, it ended at `revokedAt`.
+
+    If it has `authors`, no other author may sign its events. With `authorRequired` an author must sign each of them.
+    """
 
     id: str
     user_id: str
@@ -85,6 +98,8 @@ class ApiKey(Output, frozen=True, kw_only=True):
     created_at: InstantText
     expires_at: InstantText | None = None
     revoked_at: InstantText | None = None
+    authors: list[str] | None = None
+    author_required: bool | None = None
 
 
 class ShowCurrentKey(Input, frozen=True, kw_only=True):
@@ -95,7 +110,8 @@ class CurrentKey(Output, frozen=True, kw_only=True):
     """The caller's key. It is valid until `expiresAt`; without `expiresAt` it never expires.
 
     `workspace` is the workspace of this call. `workspaces` are those that a call may name, at most 1,000;
-    `hasMoreWorkspaces` is true if there are more. With `readsOwn` the key reads only events of its own user.
+    `hasMoreWorkspaces` is true if there are more. With `readsOwn` the key reads only events of its own user. If it has
+    `authors`, no other author may sign its events. With `authorRequired` an author must sign each of them.
     """
 
     id: str
@@ -106,6 +122,8 @@ class CurrentKey(Output, frozen=True, kw_only=True):
     has_more_workspaces: bool
     reads_own: bool
     expires_at: InstantText | None = None
+    authors: list[str] | None = None
+    author_required: bool | None = None
 
 
 class IssuedKey(ApiKey, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Who calls: a key becomes a principal with scopes and workspaces."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -46,6 +47,10 @@ class Principal(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     must_name: bool = False
     """Whether each call must name its workspace, because the key's default workspace was deleted."""
+    authors: tuple[str, ...] = ()
+    """The dids that alone may sign its events; any may if it is empty."""
+    author_required: bool = False
+    """Whether an author must sign each of its events."""
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key has `scope`. `events:read-own` counts as `events:read`: it then sees only its own rows.
@@ -82,6 +87,11 @@ class Principal(Struct, frozen=True, kw_only=True):
         A key that manages webhooks may have every event delivered, unless it may read only its own user's events.
         """
         return self.reads_only if Scope.EVENTS_READ_OWN in self.scopes else None
+
+    def grants_authors(self, authors: Collection[str], *, author_required: bool) -> bool:
+        """Whether a key that is bound in this way can log nothing that this key cannot."""
+        is_narrower = not self.authors or (len(authors) > 0 and set(authors) <= set(self.authors))
+        return is_narrower and (author_required or not self.author_required)
 
     def reaches(self, workspace: str) -> bool:
         """Whether the key may act in `workspace`."""

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from app.cli.administration import administered
 from app.cli.arguments import UsageError, check_user
+from app.ledger.author import NO_AUTHOR, is_author
 from app.store.install.keys import insert_key, list_keys, new_key_id, new_token, revoke_key
 from app.store.install.workspaces import DEFAULT_WORKSPACE, list_workspaces
 from schemas.principal import EVERY, Scope
@@ -24,6 +25,8 @@ def create_key(
     ],
     workspace: Annotated[list[str] | None, Parameter(negative="")] = None,
     expires_in_seconds: int | None = None,
+    author: Annotated[list[str] | None, Parameter(negative="")] = None,
+    author_required: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Create a key and print its token, which is shown only once.
 
@@ -38,11 +41,17 @@ def create_key(
         every workspace. Default: `default`.
     expires_in_seconds
         The key expires after this time. Default: never.
+    author
+        The did (`did:key:z…`) of an author that may sign the key's events; repeat for more. Default: any author may.
+    author_required
+        An author must sign each event of the key.
     """
     names = workspace or [DEFAULT_WORKSPACE]
     check_user(user)
     if expires_in_seconds is not None and not 0 < expires_in_seconds < 2**31:
         raise UsageError("--expires-in-seconds must be from 1 to 2147483647.")
+    if nobody := [did for did in author or () if not is_author(did)]:
+        raise UsageError(f"--author {nobody[0]!r} {NO_AUTHOR}.")
     with administered() as install:
         connection = install.connection
         known = {slug for slug, _ in list_workspaces(connection)} | {EVERY}
@@ -52,7 +61,15 @@ def create_key(
         token = new_token(key_id)
         expires_at = expires_in_seconds and datetime.now(UTC) + timedelta(seconds=expires_in_seconds)
         insert_key(
-            connection, key_id, token, user_id=user, scopes=scope, workspaces=names, expires_at=expires_at or None
+            connection,
+            key_id,
+            token,
+            user_id=user,
+            scopes=scope,
+            workspaces=names,
+            expires_at=expires_at or None,
+            authors=author or (),
+            author_required=author_required,
         )
     print(token)
 

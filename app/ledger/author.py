@@ -17,8 +17,12 @@ from app.ledger.canonical import canonical_object
 from app.ledger.signer import public_key, unbase64, verify
 from schemas.errors import Issue, IssueCode
 from schemas.jsontext import join
+from schemas.principal import Principal
+from schemas.synap import EventAuthor
 
 DID_PREFIX = "did:key:"
+
+NO_AUTHOR = "must be the did:key of an Ed25519 key, in its only form"
 
 INVALID_SIGNATURE: IssueCode = "invalid_signature"
 
@@ -79,20 +83,41 @@ def author_signature(body: bytes, *, node: str, log: str, id: str, type: str) ->
     members.pop("salt", None)
     return AuthorSignature(
         did=author.did,
-        kid=author.did.removeprefix(DID_PREFIX) if author.did.startswith(DID_PREFIX) else "",
+        kid=_kid(author.did),
         text=f"evlog/author/v1\n{sha256(canonical_object(members)).hexdigest()}\n".encode(),
         signature=unbase64(author.signature) or b"",
     )
+
+
+def is_author(did: str) -> bool:
+    """Whether `did` is the `did:key` of an Ed25519 key, as every verifier accepts it."""
+    return public_key(_kid(did)) is not None
+
+
+def binding_faults(author: EventAuthor | None, owner: Principal, path: str) -> list[Issue]:
+    """Why `owner` may not log an event, which is at `path` of the input, with this author, or without one."""
+    place = join(path, "metadata.synap.author")
+    if author is None:
+        required = Issue(place, "is required: an author must sign each event of this key", INVALID_SIGNATURE)
+        return [required] if owner.author_required else []
+    if owner.authors and author.did not in owner.authors:
+        return [Issue(join(place, "did"), "is not an author of this key; keys.current names them", INVALID_SIGNATURE)]
+    return []
 
 
 def author_faults(found: AuthorSignature, path: str) -> list[Issue]:
     """Why an event, which is at `path` of the input, is not signed by the author that it names."""
     place = join(path, "metadata.synap.author")
     if public_key(found.kid) is None:
-        return [Issue(join(place, "did"), "must be the did:key of an Ed25519 key, in its only form", INVALID_SIGNATURE)]
+        return [Issue(join(place, "did"), NO_AUTHOR, INVALID_SIGNATURE)]
     if verify(found.kid, found.text, found.signature):
         return []
     return [Issue(join(place, "signature"), NOT_SIGNED, INVALID_SIGNATURE)]
+
+
+def _kid(did: str) -> str:
+    """The kid in a `did:key`; empty for other texts."""
+    return did.removeprefix(DID_PREFIX) if did.startswith(DID_PREFIX) else ""
 
 
 def _members_of(text: bytes | Raw) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from uuid_utils.compat import uuid7
 
-from app.ledger.author import author_faults, author_signature
+from app.ledger.author import author_faults, author_signature, binding_faults
 from app.ledger.canonical import canonical
 from app.ledger.chain import Body, body_bytes
 from app.ledger.intents import Asked, Followed, faults_of, following_type
@@ -77,7 +77,9 @@ class Drafting:
             body,
             sees_erased=owner.reads_only is None,
             is_id_new=id_ is None,
-            asked=None if synap is None else self._asked(synap, event, body, owner, log, path),
+            asked=None
+            if synap is None and not owner.author_required
+            else self._asked(synap, event, body, owner, log, path),
         )
 
     def data(self, event_type: str, sent: bytes, path: str) -> bytes:
@@ -92,12 +94,18 @@ class Drafting:
             _fit(_less_nulls(written, decoder, path), decoder, path)
         return written
 
-    def _asked(self, synap: Synap, event: LogEvent, body: Body, owner: Principal, log: str, path: str) -> Asked | None:
+    def _asked(
+        self, synap: Synap | None, event: LogEvent, body: Body, owner: Principal, log: str, path: str
+    ) -> Asked | None:
         """What the event asks for, and what is wrong with that. None if there is nothing to look at later."""
-        faults = [] if synap.author is None else self._author_faults(event, body, log, path)
-        is_own_user = body.user_id == owner.user_id
-        faults += faults_of(synap, event.type, path, is_own_user=is_own_user, decoders=self._data_decoders)
-        return Asked(synap.intent, faults, path) if synap.intent or faults else None
+        author, intent = (None, None) if synap is None else (synap.author, synap.intent)
+        faults = binding_faults(author, owner, path)
+        if author is not None:
+            faults += self._author_faults(event, body, log, path)
+        if synap is not None:
+            is_own_user = body.user_id == owner.user_id
+            faults += faults_of(synap, event.type, path, is_own_user=is_own_user, decoders=self._data_decoders)
+        return Asked(intent, faults, path) if intent or faults else None
 
     def _author_faults(self, event: LogEvent, body: Body, log: str, path: str) -> list[Issue]:
         """Why the author that an event names has not signed it."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from app.ledger.author import NO_AUTHOR, is_author
 from app.ledger.chain import instant
+from app.store.install.key_authors import Binding
 from app.store.install.keys import created, new_key_id
 from procedures.context import Context
 from procedures.grants import current_caller, escapes, lacking_for, outlives
@@ -22,8 +24,8 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
     Without `expiresInSeconds` it expires when the caller's key does. For another `userId` the caller needs
     `events:write-as` if the new key writes events, `events:read` if it has `events:read-own`, and `intents:decide-own`
     if it has `intents:decide` or `*`. If the caller may read only its own user's events, a key that shows or erases
-    events (webhooks, the ledger, the audit, erasure) must have `events:read-own` too. InvalidInput if a workspace does
-    not exist.
+    events (webhooks, the ledger, the audit, erasure) must have `events:read-own` too. If the caller's key has `authors`
+    or `authorRequired`, the new key has them too, or fewer authors. InvalidInput if a workspace does not exist.
     """
     now = datetime.now(UTC)
     caller = await current_caller(context)
@@ -36,10 +38,16 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
         *_repeated("scopes", wanted.scopes),
         *_repeated("workspaces", workspaces),
         *await _unknown(workspaces, caller, context),
+        *_unsigning(wanted.authors or ()),
     ]
     if issues:
         raise InvalidInput(issues[:MAX_ISSUES])
-    if refusals := list(_refusals(caller, user_id, wanted.scopes, workspaces, until)):
+    binding = Binding(
+        authors=list(wanted.authors or caller.authors),
+        author_required=caller.author_required if wanted.author_required is None else wanted.author_required,
+    )
+    refusals = [*_refusals(caller, user_id, wanted.scopes, workspaces, until), *_unbound(caller, binding)]
+    if refusals:
         told = "; ".join(f"{refusal.path}: {refusal.message}" for refusal in refusals)
         raise Forbidden(f"A key grants at most what it has. {told}", field=refusals[0].path)
     key_id = new_key_id()
@@ -50,7 +58,8 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
         workspaces=workspaces,
         now=now,
         until=until,
-        act=context.act("key.created", created(key_id, wanted.scopes, workspaces, until), workspaces),
+        binding=binding,
+        act=context.act("key.created", created(key_id, wanted.scopes, workspaces, until, binding), workspaces),
     )
     return IssuedKey.of(key.shown(), token)
 
@@ -73,6 +82,22 @@ async def _unknown(workspaces: Sequence[str], caller: Principal, context: Contex
         for place, workspace in enumerate(workspaces)
         if workspace not in known | {EVERY}
     ]
+
+
+def _unsigning(authors: Sequence[str]) -> Iterator[Issue]:
+    """The dids by which nobody can sign, or that appear twice."""
+    yield from _repeated("authors", authors)
+    for place, did in enumerate(authors):
+        if not is_author(did):
+            yield Issue(f"authors.{place}", NO_AUTHOR)
+
+
+def _unbound(caller: Principal, binding: Binding) -> Iterator[Issue]:
+    """What the new key could log and the caller cannot, because its key is bound to authors."""
+    if not caller.grants_authors(binding.authors, author_required=True):
+        yield Issue("authors", "the caller's key does not have all of them; omit authors, or name fewer")
+    if caller.author_required and not binding.author_required:
+        yield Issue("authorRequired", "an author must sign each event of the caller's key; omit it")
 
 
 def _refusals(

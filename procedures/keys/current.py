@@ -11,7 +11,7 @@ MAX_WORKSPACES = 1000
 
 @query("keys.current", scope=None)
 async def current(_wanted: ShowCurrentKey, context: Context) -> CurrentKey:
-    """Return the caller's key: its user, scopes, workspaces and expiry. Any valid key may call it."""
+    """Return the caller's key: its user, scopes, workspaces, expiry and authors. Any valid key may call it."""
     principal, keys = context.principal, context.services.keys
     if EVERY in principal.workspaces:
         workspaces = await keys.first_workspaces(MAX_WORKSPACES + 1)
@@ -27,4 +27,6 @@ async def current(_wanted: ShowCurrentKey, context: Context) -> CurrentKey:
         has_more_workspaces=len(workspaces) > MAX_WORKSPACES,
         reads_own=principal.reads_only is not None,
         expires_at=None if principal.expires_at is None else instant(principal.expires_at),
+        authors=list(principal.authors) or None,
+        author_required=principal.author_required or None,
     )

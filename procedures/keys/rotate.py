@@ -13,7 +13,7 @@ from schemas.principal import Scope
 
 @mutation("keys.rotate", scope=Scope.KEYS_MANAGE, errors=(Forbidden, NotFound, Unauthorized))
 async def rotate(wanted: RotateKey, context: Context) -> IssuedKey:
-    """Replace a key with a new one: the same user, scopes, workspaces and expiry, but another id and token.
+    """Replace a key with a new one: the same user, scopes, workspaces, expiry and authors, but another id and token.
 
     The old token keeps working for `graceSeconds` (0 to 604,800, default 0), unless it expires sooner. Both changes
     happen in one transaction. Forbidden if the caller could not create such a key with `keys.create`. NotFound if the

@@ -7,6 +7,7 @@ from app.filters.sql import KINDS, has_kind
 SCHEMA = (
     "DROP TABLE intent_start, intent, tree_head, tree_leaf, witness, witnessed_log",
     "ALTER TABLE install DROP COLUMN headed_at",
+    "ALTER TABLE api_key DROP COLUMN authors, DROP COLUMN author_required",
     "DROP INDEX event_kinds_ix",
     "DROP STATISTICS event_kinds_st",
     "CREATE UNIQUE INDEX event_workspace_id_recorded_at_ix ON event (workspace_id, recorded_at)",

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from app.ledger.verify import verify_bundle
 from tests.kit import authors, web
 from tests.kit.authors import AUTHOR, OTHER, RIGHT, changed
 from tests.kit.bundles import Record
+from tests.kit.hostile import NEUTRAL, kid_of, written
 from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
 
@@ -34,6 +36,11 @@ class Agents(Struct, frozen=True):
     def signed(self, name: str = "an intent", author: Any = AUTHOR, **header: str) -> Record:
         """The same, signed."""
         return authors.signed(self.event(name, **header), author)
+
+    @property
+    def manager(self) -> Server:
+        """The server as a key calls it that may make every key of the workspace."""
+        return self.keyed.key("*", "intents:decide-own", user="manager", workspaces=(self.workspace,))[1]
 
     def export(self) -> bytes:
         """The export of the log."""
@@ -162,6 +169,121 @@ def test_events_are_filtered_by_their_author(agents: Agents) -> None:
     found = answered(agents.agent.query("events.page", {"filter": {"metadata.synap.author.did": OTHER.did}}))
 
     assert [event["metadata"]["synap"]["author"]["did"] for event in found["events"]] == [OTHER.did]
+
+
+BOUND = {"scopes": ["events:write", "events:read-own", "keys:manage"], "userId": "agent", "authors": [AUTHOR.did]}
+
+
+def bound(agents: Agents, **members: Any) -> Any:
+    """The server as called with a key that only one author may use, and that key."""
+    made = answered(agents.manager.mutate("keys.create", BOUND | {"workspaces": [agents.workspace]} | members))
+    return msgspec.structs.replace(agents.agent, token=made["token"]), made
+
+
+def test_a_key_logs_only_what_its_authors_sign(agents: Agents) -> None:
+    server, _ = bound(agents)
+    required, _ = bound(agents, authorRequired=True)
+    plain = {"type": "note.created", "data": {}}
+    shown = {"type": "note.created", "source": "bot", "data": {}}
+
+    answered(log(server, agents.signed()))
+    answered(log(required, agents.signed()))
+    answered(server.mutate("events.log", plain))
+    others = [failed(log(each, agents.signed(author=OTHER)), 400) for each in (server, required)]
+    unsigned = failed(required.mutate("events.log", plain), 400)
+    published = web.post(f"{required.url}/v1/events", json=shown, headers=required.headers)
+    cloud = {"specversion": "1.0", "id": "1", "type": "note.created", "source": "/bot"}
+    delivered = web.post(
+        f"{required.url}/v1/events",
+        json=cloud,
+        headers=required.headers | {"content-type": "application/cloudevents+json"},
+    )
+
+    assert [each["reason"] for each in others] == ["invalid_signature"] * 2
+    assert [issue["path"] for each in others for issue in each["issues"]] == ["metadata.synap.author.did"] * 2
+    assert (unsigned["reason"], unsigned["issues"][0]["path"]) == ("invalid_signature", "metadata.synap.author")
+    for refused in (published, delivered):
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_signature")
+    assert verify_bundle(agents.export()).count == 3
+
+
+def test_what_follows_an_intent_needs_no_author(agents: Agents) -> None:
+    server, _ = bound(agents, authorRequired=True)
+    intent = answered(log(server, agents.signed()))
+
+    withdrawn = answered(server.mutate("intents.withdraw", {"eventId": intent["id"]}))
+
+    assert withdrawn["type"] == "payment.refund.withdrawn"
+
+
+def test_keys_say_which_authors_they_have_and_a_rotation_copies_them(agents: Agents) -> None:
+    server, made = bound(agents, authorRequired=True)
+
+    rotated = answered(agents.manager.mutate("keys.rotate", {"keyId": made["id"]}))
+    listed = answered(agents.manager.query("keys.list"))["keys"]
+    successor = msgspec.structs.replace(server, token=rotated["token"])
+    current = answered(successor.query("keys.current"))
+    unbound = answered(agents.agent.query("keys.current"))
+
+    for key in (made, rotated, current, *(each for each in listed if each["id"] == rotated["id"])):
+        assert (key["authors"], key["authorRequired"]) == ([AUTHOR.did], True)
+    assert not {"authors", "authorRequired"} & unbound.keys()
+    failed(successor.mutate("events.log", {"type": "note.created", "data": {}}), 400)
+
+
+WIDER: dict[str, tuple[dict[str, Any], str]] = {
+    "another author": ({"authors": [OTHER.did]}, "authors"),
+    "an author more": ({"authors": [AUTHOR.did, OTHER.did]}, "authors"),
+    "without a signature": ({"authorRequired": False}, "authorRequired"),
+}
+
+
+@pytest.mark.parametrize(("wanted", "place"), WIDER.values(), ids=WIDER)
+def test_a_bound_key_grants_no_wider(agents: Agents, wanted: dict[str, Any], place: str) -> None:
+    server, _ = bound(agents, authorRequired=True)
+
+    refused = server.mutate("keys.create", {"scopes": ["events:write"], **wanted})
+    same = answered(server.mutate("keys.create", {"scopes": ["events:write"]}))
+
+    failed(refused, 403)
+    assert f"A key grants at most what it has. {place}: " in refused.json()["error"]["message"]
+    assert (same["authors"], same["authorRequired"]) == ([AUTHOR.did], True)
+
+
+@pytest.mark.parametrize("procedure", ["keys.rotate", "keys.revoke"])
+def test_a_bound_key_does_not_take_over_one_that_is_not(agents: Agents, procedure: str) -> None:
+    server, _ = bound(agents)
+    made = {"scopes": ["events:write"], "userId": "agent", "workspaces": [agents.workspace]}
+    free = answered(agents.manager.mutate("keys.create", made))
+
+    failed(server.mutate(procedure, {"keyId": free["id"]}), 403)
+    answered(agents.manager.mutate(procedure, {"keyId": free["id"]}))
+
+
+NOBODY: dict[str, tuple[list[str], str]] = {
+    "a did of another method": ([AUTHOR.did, "did:web:example.com"], "authors.1"),
+    "a key of small order": ([f"did:key:{kid_of(written(NEUTRAL))}"], "authors.0"),
+    "twice the same": ([AUTHOR.did, AUTHOR.did], "authors.1"),
+    "nobody": ([], "authors"),
+}
+
+
+@pytest.mark.parametrize(("dids", "place"), NOBODY.values(), ids=NOBODY)
+def test_an_author_that_nobody_can_be_is_refused(agents: Agents, dids: list[str], place: str) -> None:
+    refused = failed(agents.manager.mutate("keys.create", BOUND | {"authors": dids}), 400)
+
+    assert [issue["path"] for issue in refused["issues"]] == [place]
+
+
+def test_the_audit_counts_the_authors_of_a_key(agents: Agents) -> None:
+    _, made = bound(agents, authorRequired=True)
+    auditor = agents.keyed.key("audit:read", workspaces=(agents.workspace,))[1]
+
+    entries = answered(auditor.query("audit.list", {"action": "key.created"}))["entries"]
+
+    [detail] = [each["detail"] for each in entries if each["detail"]["keyId"] == made["id"]]
+    assert (detail["authors"], detail["authorRequired"]) == (1, True)
+    assert AUTHOR.did not in str(entries)
 
 
 def test_a_signed_intent_is_approved_and_runs(agents: Agents) -> None:

@@ -8,8 +8,19 @@ import pytest
 from msgspec.structs import asdict
 
 from app.store.audit.log import Act
-from app.store.install.keys import FIND_ISSUED, INSERT_ONCE, ROTATE_KEY, Key, Keys, new_key_id, token_hash
+from app.store.install.key_authors import UNBOUND, Binding
+from app.store.install.keys import (
+    FIND_ISSUED,
+    INSERT_ONCE,
+    ROTATE_KEY,
+    Key,
+    Keys,
+    find_principal,
+    new_key_id,
+    token_hash,
+)
 from app.store.postgres.database import Database
+from schemas.errors import Unavailable
 from schemas.principal import Scope
 
 NOW = datetime.now(UTC)
@@ -60,7 +71,46 @@ def test_a_rotation_that_runs_twice_ends_and_makes_one(database_url: str, grace_
     _run(database_url, run)
 
 
-async def _created(keys: Keys) -> tuple[Key, str]:
+def test_a_rotation_copies_the_authors_of_a_key(database_url: str) -> None:
+    async def run(database: Database) -> None:
+        keys = Keys(database)
+        made, _ = await _created(keys, Binding(["did:key:one", "did:key:two"], author_required=True))
+
+        rotated = await keys.rotate(made.id, new_key_id(), now=NOW, grace_seconds=0, act=_act("key.rotated"))
+
+        assert rotated is not None
+        successor = await keys.principal(rotated[0].id)
+        assert successor is not None
+        for key in (made, rotated[0], successor):
+            assert (list(key.authors), key.author_required) == (["did:key:one", "did:key:two"], True)
+
+    _run(database_url, run)
+
+
+def test_keys_of_a_schema_without_authors_are_not_bound(database_url: str) -> None:
+    async def run(database: Database) -> None:
+        await database.rows_alone("ALTER TABLE api_key DROP COLUMN authors, DROP COLUMN author_required", {})
+        keys = Keys(database)
+        made, token = await _created(keys)
+
+        with pytest.raises(Unavailable, match="synap migrate"):
+            await _created(keys, Binding([], author_required=True))
+
+        found = await find_principal(database, token_hash(token))
+        rotated = await keys.rotate(made.id, new_key_id(), now=NOW, grace_seconds=0, act=_act("key.rotated"))
+        assert found is not None
+        assert rotated is not None
+        for key in (made, found, rotated[0]):
+            assert (list(key.authors), key.author_required) == ([], False)
+
+    _run(database_url, run)
+
+
+def _act(action: str) -> Act:
+    return Act.of(action, "k", {}, [])
+
+
+async def _created(keys: Keys, binding: Binding = UNBOUND) -> tuple[Key, str]:
     return await keys.create(
         new_key_id(),
         user_id="u1",
@@ -68,7 +118,8 @@ async def _created(keys: Keys) -> tuple[Key, str]:
         workspaces=["default"],
         now=NOW,
         until=LATER,
-        act=Act.of("key.created", "k", {}, []),
+        binding=binding,
+        act=_act("key.created"),
     )
 
 

@@ -12,20 +12,33 @@ from msgspec.structs import asdict
 
 from app.ledger.chain import NODE_LOG, instant
 from app.store.audit.log import AUDITED, Act, enter
+from app.store.install.key_authors import (
+    BIND_KEY,
+    COPY_AUTHORS,
+    HAS_AUTHORS,
+    KEY_AUTHORS,
+    TOO_OLD,
+    UNBOUND,
+    Binding,
+)
 from app.store.postgres.database import Database
+from app.store.postgres.pipe import Call
 from schemas.base import Way
+from schemas.errors import Unavailable
 from schemas.keys import ApiKey
 from schemas.principal import EVERY, Principal, Scope
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-KEY_COLUMNS = "id, user_id, scopes, workspaces, created_at, expires_at, revoked_at"
+KEY_COLUMNS = f"id, user_id, scopes, workspaces, created_at, expires_at, revoked_at, {KEY_AUTHORS}"
 """The columns of a `Key`, in its order."""
 
 IS_VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 """True of a key that is neither revoked nor expired."""
 
-_SELECT_PRINCIPAL = f"SELECT id, user_id, scopes, workspaces, expires_at, must_name FROM api_key WHERE {IS_VALID}"
+_SELECT_PRINCIPAL = f"""
+SELECT id, user_id, scopes, workspaces, expires_at, must_name, {KEY_AUTHORS} FROM api_key WHERE {IS_VALID}
+"""
 """The columns of a valid key that make its principal; a condition follows."""
 
 _IF_NEW = "ON CONFLICT (token_sha256) DO NOTHING"
@@ -117,6 +130,8 @@ class Key(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    authors: list[str] = []
+    author_required: bool = False
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Key":
@@ -133,6 +148,8 @@ class Key(Struct, frozen=True, kw_only=True, rename="camel"):
             created_at=instant(self.created_at),
             expires_at=None if self.expires_at is None else instant(self.expires_at),
             revoked_at=None if self.revoked_at is None else instant(self.revoked_at),
+            authors=self.authors or None,
+            author_required=self.author_required or None,
         )
 
 
@@ -165,8 +182,14 @@ def insert_key(
     scopes: Sequence[str],
     workspaces: Sequence[str],
     expires_at: datetime | None = None,
+    authors: Sequence[str] = (),
+    author_required: bool = False,
 ) -> None:
-    """Store a key. It acts in the first workspace unless a call names another. The audit's actor is the node."""
+    """Store a key. It acts in the first workspace unless a call names another. The audit's actor is the node.
+
+    With `authors` or `author_required` the schema must be 0016 or newer.
+    """
+    binding = Binding(list(authors), author_required)
     with connection.transaction():
         connection.execute(
             INSERT_KEY,
@@ -180,15 +203,27 @@ def insert_key(
                 "expires_at": expires_at,
             },
         )
-        enter(connection, "key.created", created(key_id, scopes, workspaces, expires_at), workspaces)
+        if binding:
+            connection.execute(BIND_KEY, binding.of(token_hash(token)))
+        enter(connection, "key.created", created(key_id, scopes, workspaces, expires_at, binding), workspaces)
 
 
 def created(
-    key_id: str, scopes: Sequence[str], workspaces: Sequence[str], expires_at: datetime | None
+    key_id: str,
+    scopes: Sequence[str],
+    workspaces: Sequence[str],
+    expires_at: datetime | None,
+    binding: Binding = UNBOUND,
 ) -> dict[str, object]:
-    """The audit's detail of a new key. It does not contain the user, because the audit stores no personal data."""
+    """The audit's detail of a new key. It contains neither user nor dids: the audit stores no personal data."""
     detail: dict[str, object] = {"keyId": key_id, "scopes": list(scopes), "workspaces": list(workspaces)}
-    return detail if expires_at is None else detail | {"expiresAt": instant(expires_at)}
+    if expires_at is not None:
+        detail["expiresAt"] = instant(expires_at)
+    if binding.authors:
+        detail["authors"] = len(binding.authors)
+    if binding.author_required:
+        detail["authorRequired"] = True
+    return detail
 
 
 def list_keys(connection: psycopg.Connection) -> list[Key]:
@@ -229,6 +264,7 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._can_bind = False
 
     async def principal(self, key_id: str) -> Principal | None:
         """The principal of a key, or None if the key is not valid now."""
@@ -274,6 +310,7 @@ class Keys:
         workspaces: Sequence[str],
         now: datetime,
         until: datetime | None,
+        binding: Binding,
         act: Act,
     ) -> tuple[Key, str]:
         """Store a new key that is created `now` and expires at `until`. Returns the key and its token."""
@@ -286,8 +323,14 @@ class Keys:
             created_at=now,
             expires_at=until,
             revoked_at=None,
+            authors=binding.authors,
+            author_required=binding.author_required,
         )
-        await self._database.atomic([(INSERT_ONCE, asdict(key) | {"token_sha256": token_hash(token)}), act.call])
+        bind: list[Call] = [(BIND_KEY, binding.of(token_hash(token)))] if binding else []
+        if bind and not await self._binds():
+            raise Unavailable(TOO_OLD, retry_after_seconds=60)
+        insert = INSERT_ONCE, asdict(key) | {"token_sha256": token_hash(token)}
+        await self._database.atomic([insert, *bind, act.call])
         return key, token
 
     async def revoke(self, key_id: str, now: datetime, act: Act) -> Key:
@@ -312,12 +355,19 @@ class Keys:
             "revoked_at": None if grace_seconds else now,
             "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
         }
-        _rotated, _entered, found = await self._database.atomic(
+        bind: list[Call] = [(COPY_AUTHORS, rotate)] if await self._binds() else []
+        *_, found = await self._database.atomic(
             # In a second run the first statement inserts nothing, and the last one finds what the first run issued.
-            [(ROTATE_KEY, rotate), (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
+            [(ROTATE_KEY, rotate), *bind, (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
         )
         successor = _key(found)
         return None if successor is None else (successor, token)
+
+    async def _binds(self) -> bool:
+        """Whether the schema can bind keys to authors. Once it can, it always can."""
+        if not self._can_bind:
+            [(self._can_bind,)] = await self._database.rows(HAS_AUTHORS, {})
+        return self._can_bind
 
 
 def _key(rows: Sequence[Sequence[Any]]) -> Key | None:
@@ -329,7 +379,7 @@ def _principal(rows: Sequence[Sequence[Any]]) -> Principal | None:
     """The principal of the only row, if there is one."""
     if not rows:
         return None
-    key_id, user_id, scopes, workspaces, expires_at, must_name = rows[0]
+    key_id, user_id, scopes, workspaces, expires_at, must_name, authors, author_required = rows[0]
     return Principal(
         key_id=key_id,
         user_id=user_id,
@@ -337,4 +387,6 @@ def _principal(rows: Sequence[Sequence[Any]]) -> Principal | None:
         workspaces=tuple(workspaces),
         expires_at=expires_at,
         must_name=must_name,
+        authors=tuple(authors),
+        author_required=author_required,
     )

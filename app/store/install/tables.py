@@ -28,8 +28,9 @@ def _text(*constraints: Any, **options: Any) -> Any:
     return Field(sa_column=Column(Text(collation="C"), *constraints, **{"nullable": False} | options))
 
 
-def _texts() -> Any:
-    return Field(sa_column=Column(ARRAY(Text(collation="C")), nullable=False))
+def _texts(default: str | None = None) -> Any:
+    server_default = default and text(default)
+    return Field(sa_column=Column(ARRAY(Text(collation="C")), nullable=False, server_default=server_default))
 
 
 def _bytes() -> Any:
@@ -93,7 +94,8 @@ class Workspace(SQLModel, table=True):
 class ApiKey(SQLModel, table=True):
     """An API key. Only the SHA-256 of its token is stored. `*` in `workspaces` or `scopes` stands for all.
 
-    If `must_name` is set, each of its calls must name a workspace, because its default workspace was deleted.
+    If `must_name` is set, each of its calls must name a workspace, because its default workspace was deleted. The dids
+    in `authors`, if there are any, are the only ones that may sign its events; `author_required` means that one must.
     """
 
     __tablename__ = "api_key"
@@ -106,6 +108,8 @@ class ApiKey(SQLModel, table=True):
     expires_at: datetime | None = _instant(nullable=True)
     revoked_at: datetime | None = _instant(nullable=True)
     must_name: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    authors: list[str] = _texts("'{}'")
+    author_required: bool = Field(sa_column_kwargs={"server_default": text("false")})
 
 
 class EventTip(SQLModel, table=True):
