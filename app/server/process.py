@@ -92,8 +92,7 @@ class Process:
         self._witness = Witness(audit, self._log, node=install.node)
         self._anchor = Anchor(Heads(self.database, self._trees), self._log, node=install.node)
         self._anchors = settings.witness_policy is not None
-        notes = KeptNotes(settings.data_dir, install.node)
-        self._keeper = Keeper(Comparison(self.database, self._trees, ledger, notes), notes)
+        self._keeper = self._keeping(KeptNotes(settings.data_dir, install.node), ledger)
         self._watcher: asyncio.Task[None] | None = None
         self._delivers = False
         self.services = Services(
@@ -124,6 +123,9 @@ class Process:
             max_event_bytes=settings.max_event_bytes,
             log_calls=settings.log_calls,
         )
+
+    def _keeping(self, notes: KeptNotes, ledger: Ledger) -> Keeper:
+        return Keeper(Comparison(self.database, self._trees, ledger, notes), notes)
 
     async def open(self, *, deliver: bool) -> None:
         """Start. With `deliver` it also does the install's background work: webhooks, intents, the audit's events."""

@@ -13,6 +13,7 @@ from app.ledger import checkpoint
 from app.ledger.chain import Body
 from app.ledger.verify import verify_receipt
 from tests.kit import paths
+from tests.kit.authors import OTHER, event, log_signed, signed
 from tests.kit.bundles import Log, Record, proof_of, write
 
 REFUND = "payment.refund"
@@ -35,7 +36,14 @@ class Writer:
         self.log = log or Log(seed=23)
 
     def event(
-        self, type: str, data: object = None, *, user: str = "agent", cause: str | None = None, **synap: Any
+        self,
+        type: str,
+        data: object = None,
+        *,
+        user: str = "agent",
+        cause: str | None = None,
+        id: str | None = None,
+        **synap: Any,
     ) -> int:
         """Append an event, with `synap` as its metadata of that kind. Returns its seq."""
         body = Body(
@@ -45,7 +53,7 @@ class Writer:
             causation_id=cause,
             metadata=compact({"synap": synap}) if synap else None,
         )
-        self.log.append(type, body=body)
+        self.log.append(type, body=body, id=id)
         return len(self.log.events) - 1
 
     def id(self, seq: int) -> str:
@@ -192,6 +200,18 @@ def _event_erased() -> Told:
     return Told(writer.receipt([seq]), [seq])
 
 
+def _signed() -> Told:
+    """A request that its author signed, caused by an event that another author signed."""
+    writer = Writer()
+    log = writer.log
+    log_signed(log, OTHER, 1)
+    of = {"node": log.node, "log": log.name, "event_id": "01938c1e-0000-7000-8000-000000000002"}
+    asked = signed(event(causationId=writer.id(0), metadata={"synap": {"intent": {"risk": "low"}}}) | of)
+    synap = asked["context"]["metadata"]["synap"]
+    writer.event(f"{REFUND}.requested", asked["payload"], cause=writer.id(0), id=asked["event_id"], **synap)
+    return Told(writer.receipt([1, writer.decide(1)], [0]))
+
+
 def _withheld() -> Told:
     """An ordinary event, with a cause of its own user and a cause of another."""
     writer = Writer()
@@ -224,6 +244,7 @@ SOUND: dict[str, Callable[[], Told]] = {
     "all erased": _all_erased,
     "an erased event": _event_erased,
     "an event with a withheld cause": _withheld,
+    "signed by authors": _signed,
     "hidden characters": _hidden,
     "a long content": _long,
 }

@@ -48,6 +48,7 @@ export const ledger = {
     bundle: (count: string, _: string) => `Every hash, link and signature of ${count} events is right.`,
     proof: (_: string, size: string) => `The event is in the log of ${size} events.`,
     consistency: (_: string, size: string) => `The log of ${size} events begins with it.`,
+    receipt: (count: string, size: string) => `Each of its ${count} events is in the log of ${size} events.`,
   },
   breaks: (count: string) => `${count} changes of the signing key were not signed by the old key.`,
   lost: (count: string) => `${count} losses of events were accepted by an administrator.`,
