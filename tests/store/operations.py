@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import msgspec
 
+from app.ledger.draft import Drafting
 from app.ledger.tiles import Tile
 from app.sealing.cursors import Cursors
 from app.store.audit.log import WAYS, Act, AuditLog
@@ -23,9 +26,14 @@ from app.store.events.trace import CausalTree
 from app.store.events.type_counts import TypeCounts
 from app.store.install.keys import Keys, find_principal, valid_keys
 from app.store.install.rate_windows import lease
+from app.store.intents.acts import Finish, Intents
+from app.store.intents.deadlines import Deadlines
+from app.store.intents.reader import IntentReader, Viewer
+from app.store.intents.standing import Caller, Decision, Start
 from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
 from app.store.ledger.heads import Heads
+from app.store.ledger.receipts import Receipts
 from app.store.ledger.tiles import Tiles
 from app.store.ledger.trees import Trees
 from app.store.webhooks.backlog import backlog_of, logs, owed
@@ -36,10 +44,13 @@ from app.store.webhooks.purge import purge
 from app.store.webhooks.subscriptions import Subscriptions
 from schemas.base import Way
 from schemas.browse import BrowseEvents
+from schemas.errors import NotFound
 from schemas.event import EventQuery, ListEvents
 from schemas.histogram import CountEvents, Grouping
+from schemas.intents import IntentState
 from tests.kit.examples import ALL
-from tests.store.opened import ANY_SKEW_SECONDS, SECRET, Store, draft
+from tests.store.asking import REFUND, synap
+from tests.store.opened import ANY_SKEW_SECONDS, INTENT_IDS, SECRET, Store, draft
 from tests.store.plans import Recording
 
 LIMIT = 20
@@ -166,7 +177,8 @@ class Operations:
         for operation in (
             *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
             self.heads,
-            *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge, self.erase),
+            *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge),
+            *(self.intents, self.list_intents, self.receipts, self.erase),
         ):
             yield operation.__name__, operation
 
@@ -365,6 +377,58 @@ class Operations:
     async def purge(self) -> int:
         await purge(self.database)
         return 0
+
+    async def intents(self) -> int:
+        """Ask, decide, start, finish and withdraw; then one expires, and nobody says how another ended."""
+        intents = Intents(self.database, self.events, INTENT_IDS, Drafting(self.store.node))
+        asker, decider = Caller("u1"), Caller("boss")
+        asked = [draft(REFUND, {"a": 1}, metadata=synap()) for _ in range(4)]
+        for event in (events := await self.events.append(self.workspace, asked))[:3]:
+            await intents.decide(self.workspace, event.id, Decision(event.hash, "approved"), decider)
+        for event in events[:2]:
+            start = Start(event.hash, b'{"a":1}', "r")
+            begun = await intents.start(self.workspace, event.id, start, asker)
+            await intents.start(self.workspace, event.id, start, asker)
+        await intents.withdraw(self.workspace, events[2].id, None, asker)
+        await intents.finish(self.workspace, begun.event.id, Finish("executed", b"{}"), asker)
+        reader = IntentReader(self.database, self.cursors, INTENT_IDS)
+        await reader.state(self.workspace, events[0].id, Viewer("u1", only_own=True))
+        await reader.chain(self.workspace, events[0].id, Viewer("u1", only_own=True))
+        self.store.clock.at = datetime.fromisoformat(begun.event.timestamp) + timedelta(days=2)
+        await self._deadlines().write_due()
+        return 4 * len(events)
+
+    def _deadlines(self) -> Deadlines:
+        clock = self.store.clock
+        return Deadlines(self.database, self.events, INTENT_IDS, node=self.store.node, now=clock)
+
+    async def list_intents(self) -> int:
+        reader = IntentReader(self.database, self.cursors, INTENT_IDS)
+        viewer, ways = Viewer("boss", only_own=False), cast(Sequence[Way], ("forward", "backward"))
+        states: list[tuple[IntentState | None, bool]] = [(None, False), ("rejected", False), (None, True)]
+        shown = 0
+        for state, waiting in states:
+            place = reader.cursor(self.workspace, 1500)
+            for way in ways:
+                found, _ = await reader.page(
+                    self.workspace, viewer, state=state, waiting=waiting, cursor=place, way=way, limit=LIMIT
+                )
+                shown = max(shown, len(found))
+        return shown
+
+    async def receipts(self) -> int:
+        [intent] = await self.events.append(self.workspace, [draft(REFUND, {"a": 1}, metadata=synap())])
+        cause = intent.id
+        for _ in range(5):
+            [event] = await self.events.append(self.workspace, [draft(causation_id=str(cause))])
+            cause = event.id
+        receipts = Receipts(self.database, self.store.ledger(), Trees(self.database), INTENT_IDS)
+        asked: list[UUID | bytes] = [intent.id, self.hash, cause]
+        for reference in asked:
+            for only_user in (None, "u1"):
+                with suppress(NotFound):
+                    await receipts.make(self.workspace, reference, only_user)
+        return 7 * 256  # each proof needs the hashes of a block of the tree
 
     async def erase(self) -> int:
         erasure = self.store.erasure(self.events)

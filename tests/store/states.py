@@ -74,6 +74,21 @@ SELECT workspace_id, id, n, n %% (SELECT seq FROM event_tip WHERE workspace_id =
 FROM subscription AS s, generate_series(1, delivery_seq) AS n WHERE workspace_id = %(workspace)s
 """
 
+INTEND = """
+INSERT INTO intent (workspace_id, id, seq, user_id, expires_at, timeout_seconds, uses, decision, started, state, due_at)
+SELECT workspace_id, id, seq, user_id, timestamptz '2099-01-01Z', 3600, 1, CASE seq %% 4 WHEN 1 THEN 'approved'
+    WHEN 2 THEN 'rejected' WHEN 3 THEN 'expired' END, (seq %% 4 = 1)::int,
+    (ARRAY['open', 'used_up', 'rejected', 'expired'])[seq %% 4 + 1],
+    CASE WHEN seq %% 4 = 0 THEN timestamptz '2099-01-01Z' END
+FROM event WHERE workspace_id = %(workspace)s AND seq BETWEEN 100 AND 3099
+"""
+
+START = """
+INSERT INTO intent_start (workspace_id, intent_id, use, id, request_id, started_at, outcome)
+SELECT workspace_id, id, 1, md5(id::text)::uuid, 'r', now(), 'executed' FROM intent
+WHERE workspace_id = %(workspace)s AND started = 1
+"""
+
 
 class Cluster(Struct, frozen=True):
     """A PostgreSQL with two migrated databases, one `empty` and one `full` of events. `keys` has their signing key."""
@@ -94,7 +109,7 @@ def prepared(url: str, keys: Path) -> Cluster:
         with opened(empty, keys):
             pass
         with psycopg.connect(empty, autocommit=True) as own:
-            for table in ("event", "delivery", "attempt", "subscription"):
+            for table in ("event", "delivery", "attempt", "subscription", "intent", "intent_start"):
                 own.execute(QUIET.format(table))
         connection.execute(f"CREATE DATABASE {cluster.full} TEMPLATE {cluster.empty} STRATEGY file_copy")
     fill(url.replace("/postgres?", f"/{cluster.full}?", 1), 0, EVENTS - 1)
@@ -115,6 +130,15 @@ def subscribe(url: str, workspace: str) -> None:
         for table in ("attempt", "delivery", "subscription", "dispatch"):
             connection.execute(f"DELETE FROM {table}")
         for statement in (SUBSCRIBE, DISPATCH, DELIVER):
+            connection.execute(statement, {"workspace": workspace})
+
+
+def intend(url: str, workspace: str) -> None:
+    """Make the state of thousands of intents, most of which have ended."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in ("DELETE FROM intent_start", "DELETE FROM intent"):
+            connection.execute(statement)
+        for statement in (INTEND, START):
             connection.execute(statement, {"workspace": workspace})
 
 

@@ -31,6 +31,7 @@ from tests.store.states import (
     analyzed,
     analyzed_while_empty,
     fill,
+    intend,
     large_among_small,
     never_analyzed,
     new_among_others,
@@ -133,6 +134,7 @@ def _dear(store: Store, workspace: str, number: int, turn: int) -> list[str]:
     assert isinstance(database, Recording)
     store.clock.at = datetime(2023, 1, 1, tzinfo=UTC)  # a new event gets the time right after the last event's
     subscribe(store.url, workspace)
+    intend(store.url, workspace)
     ids, hashes = zip(*_asked(store.url, SOME, workspace, number), strict=True)
     dear = []
     for name, operation in Operations(store, workspace, ids, hashes[0], 60, turn):
