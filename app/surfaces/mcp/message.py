@@ -55,12 +55,21 @@ def read_message(body: bytes) -> Message:
 
 def limited(arguments: bytes | None, limit: int) -> bytes | None:
     """The arguments with `limit` set, if their own is absent or null. A value that is not an object does not change."""
+    return _with(arguments, "limit", limit, replaces=False)
+
+
+def at_once(arguments: bytes | None) -> bytes | None:
+    """The arguments of a call that waits, so that it does not."""
+    return _with(arguments, "timeoutSeconds", 0, replaces=True)
+
+
+def _with(arguments: bytes | None, name: str, value: int, *, replaces: bool) -> bytes | None:
     try:
         members = msgspec.json.decode(arguments or b"{}", type=dict[str, Raw])
     except UNREADABLE:
         return arguments
-    if bytes(members.get("limit", _NULL)) == b"null":
-        members["limit"] = Raw(b"%d" % limit)
+    if replaces or bytes(members.get(name, _NULL)) == b"null":
+        members[name] = Raw(b"%d" % value)
     return msgspec.json.encode(members)
 
 

@@ -6,19 +6,21 @@ from importlib.metadata import version
 from typing import Any
 
 import mcp_types as types
+from litestar.datastructures import Headers
 from litestar.types import HTTPScope, Receive, Send
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
+from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from msgspec import Struct
 
 from app.capacity import answers
-from app.surfaces.mcp.message import Message, limited
-from app.surfaces.mcp.results import MAX_READ_BYTES, answered, failed
+from app.surfaces.mcp.approvals import WAIT, Approval, Offers, approval_of
+from app.surfaces.mcp.message import Message, at_once, limited
+from app.surfaces.mcp.results import MAX_READ_BYTES, Result, answered, failed
 from app.surfaces.mcp.tools import CAUTION, ToolSpec, tools
-from app.surfaces.shared.requests import header_map
+from app.surfaces.shared.requests import asked_address, header_map
 from app.surfaces.shared.statuses import BAD_REQUEST
 from procedures.call import call, log_call
 from procedures.context import Context
@@ -32,7 +34,9 @@ An append-only log of events that anyone can verify; no event can be changed. Lo
 `metadata.ai.confidence` and `metadata.ai.reasoning` say how sure you were and why. Set `causationId` to the event \
 that made you act, and use one `correlationId` for a run. To retry safely, send an `id` (a UUID) of your own. Check an \
 event with `events_validate`. Find events with `events_list`, or page by page with `events_page`; `events_trace` \
-returns the causes and effects of one, `events_types` and `events_histogram` count them. {CAUTION} The tool `a_b` is \
+returns the causes and effects of one, `events_types` and `events_histogram` count them. Before an act that a person \
+must approve, log an event of type `x.requested` with the exact parameters in `data.parameters` and with \
+`metadata.synap.intent`; then `intents_wait`, `intents_start`, act, `intents_finish`. {CAUTION} The tool `a_b` is \
 the procedure `a.b`."""
 
 _REQUEST = "synap.mcp"
@@ -45,10 +49,11 @@ logging.getLogger("mcp").setLevel(logging.WARNING)
 
 
 class _Request(Struct, frozen=True):
-    """The context of a message and, if it is a call, its arguments."""
+    """The context of a message, if it is a call its arguments, and the address of the server that the client uses."""
 
     context: Context
     arguments: bytes | None
+    address: str
 
 
 class ToolServer:
@@ -56,6 +61,7 @@ class ToolServer:
 
     def __init__(self, procedures: Mapping[str, Procedure], *, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
+        self._offers = Offers()
         self._specs = tools(procedures)
         self._tools = {name: _tool(spec) for name, spec in self._specs.items()}
         self._server: Server[Any] = Server(
@@ -86,7 +92,8 @@ class ToolServer:
                 return {"type": "http.request", "body": unread.pop(), "more_body": False}
             return await receive()
 
-        own = {**scope, "headers": _headers(scope, sent), _REQUEST: _Request(context, sent.arguments)}
+        request = _Request(context, sent.arguments, asked_address(scope["scheme"], Headers.from_scope(scope)))
+        own = {**scope, "headers": _headers(scope, sent), _REQUEST: request}
         async with manager.run():
             await manager.handle_request(own, replay, send)  # type: ignore[arg-type] # ASGI by another's types
 
@@ -101,7 +108,9 @@ class ToolServer:
             ]
         )
 
-    async def _call(self, told: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _call(
+        self, told: Any, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
         """Run one call. Its errors are results, so that the model reads them. Raises MCPError for an unknown tool."""
         request = _request(told)
         spec = self._specs.get(params.name)
@@ -113,16 +122,49 @@ class ToolServer:
             held.budget.limit = MAX_READ_BYTES
         if spec.default_limit is not None:
             arguments = limited(arguments, spec.default_limit)
-        try:
-            output = await call(spec.procedure, request.context, lambda: arguments, size=len(arguments or b""))
-            result = answered(spec, output)
-        except ProcedureError as error:
-            result = failed(error)
-        return types.CallToolResult(
-            content=[types.TextContent(type="text", text=text) for text in result.texts],
-            structured_content=result.structured,
-            is_error=result.is_error,
-        )
+        if spec.procedure.name == WAIT and params.input_responses is None and _shows_links(told, request):
+            now, approval = await _result(spec, request, at_once(arguments))
+            if approval is None:
+                return _told_of(now)
+            if self._offers.is_new(request.context.principal.key_id, approval.intent_id):
+                return _offer(approval)
+        result, _ = await _result(spec, request, arguments)
+        return _told_of(result)
+
+
+async def _result(spec: ToolSpec, request: _Request, arguments: bytes | None) -> tuple[Result, Approval | None]:
+    """The result of a call, and the intent in it on which a person may decide."""
+    try:
+        output = await call(spec.procedure, request.context, lambda: arguments, size=len(arguments or b""))
+        result = answered(spec, output)
+    except ProcedureError as error:
+        return failed(error), None
+    approval = approval_of(spec, result.structured, request.address, request.context.workspace)
+    if approval is not None:
+        result.texts.append(approval.text)
+    return result, approval
+
+
+def _shows_links(told: Any, request: _Request) -> bool:
+    """Whether the client can show a URL to its user between two legs of a call."""
+    if not request.address or told.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        return False
+    able = told.session.client_capabilities
+    return bool(able and able.elicitation and able.elicitation.url)
+
+
+def _offer(approval: Approval) -> types.InputRequiredResult:
+    """Ask the client to show its user the link, and to repeat the call."""
+    shown = types.ElicitRequestURLParams(message=approval.message, url=approval.url)
+    return types.InputRequiredResult(input_requests={"approval": types.ElicitRequest(params=shown)})
+
+
+def _told_of(result: Result) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text) for text in result.texts],
+        structured_content=result.structured,
+        is_error=result.is_error,
+    )
 
 
 async def _refuse_version(version: str, context: Context, send: Send) -> None:

@@ -4,7 +4,6 @@ The page is Swagger UI, with the files of the package `offapi`. Nothing comes fr
 Content-Security-Policy lets the page load only from this server, and no other server validates the document.
 """
 
-import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -14,6 +13,8 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
+
+from app.surfaces.shared.requests import asked_address
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
 """The files of the package that are served, and their media types."""
@@ -60,8 +61,6 @@ PAGE = """\
 ADDRESSES = 16
 """How many addresses of a server have their documents kept. Callers can make up any number."""
 
-_ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
-
 _REVALIDATED = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
 _KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
 
@@ -81,7 +80,7 @@ def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
     @get("/openapi.json", sync_to_thread=True)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
         """The document, or 304 if the caller has it."""
-        content, etag = written(_address(request))
+        content, etag = written(asked_address(request.url.scheme, request.headers) or "/")
         headers = {**_REVALIDATED, "etag": etag}
         if etag in request.headers.get("if-none-match", ""):
             return Response(b"", status_code=304, headers=headers)
@@ -107,11 +106,3 @@ def docs_router(document: Callable[[], dict[str, Any]]) -> Router:
         return Response(content, media_type=ASSETS[asset], headers=_KEPT)
 
     return Router("/", route_handlers=[openapi_json, docs, start, file])
-
-
-def _address(request: Request[Any, Any, Any]) -> str:
-    """The address that was asked, as the proxies before this server saw it."""
-    scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip() or request.url.scheme
-    host = request.headers.get("x-forwarded-host", request.headers.get("host", ""))
-    address = f"{scheme}://{host.partition(',')[0].strip()}"
-    return address if _ADDRESS.fullmatch(address) else "/"

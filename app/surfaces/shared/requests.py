@@ -36,6 +36,7 @@ Name = TypeVar("Name", str, bytes)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")
 
 
@@ -104,6 +105,14 @@ def is_welcome(headers: Mapping[bytes, bytes], origins: Sequence[str]) -> bool:
         return urlsplit(origin).netloc == headers.get(b"host")
     except ValueError:  # it is not a URL
         return False
+
+
+def asked_address(scheme: str, headers: Mapping[str, str]) -> str:
+    """The address that was asked, as the proxies before this server saw it; empty if that is no address."""
+    scheme = headers.get("x-forwarded-proto", "").partition(",")[0].strip() or scheme
+    host = headers.get("x-forwarded-host", headers.get("host", ""))
+    address = f"{scheme}://{host.partition(',')[0].strip()}"
+    return address if _ADDRESS.fullmatch(address) else ""
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
