@@ -1,6 +1,7 @@
 """A server with a log in it, and the console of that server in a browser."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.browser.page import Page
 from tests.browser.spot import Spot
 from tests.console import seed
 from tests.kit.command import SYNAP
+from tests.kit.paths import ROOT
 from tests.kit.servers import Server, cloned, environment, serving
 
 EVENTS = int(os.environ.get("CONSOLE_EVENTS", "2000"))
@@ -25,6 +27,9 @@ WEBHOOKS = {
     "webhook_schedule": "0,3600",
 }
 """Webhooks may call receivers of tests. What fails is tried again in an hour."""
+
+EXAMPLE = ROOT / "examples" / "review.py"
+"""A developer's own kind of metadata."""
 
 __all__ = ["chromium", "page"]
 
@@ -73,13 +78,18 @@ def console_server(
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
-    """A server whose log has `EVENTS` events. Tests only add to it."""
+    """A server whose log has `EVENTS` events, the first of which records a new signing key. Tests only add to it.
+
+    It knows a kind of metadata of a developer.
+    """
     folder = tmp_path_factory.mktemp("console")
-    with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url, **WEBHOOKS) as server:
+    shutil.copy(EXAMPLE, folder)
+    settings = {**WEBHOOKS, "extensions": EXAMPLE.stem}
+    with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url, **settings) as server:
         file = seed.write(folder / "events.ndjson", EVENTS)
-        subprocess.run(
-            [SYNAP, "import", file], env=environment(folder, database_url=url), check=True, capture_output=True
-        )
+        for command in (["node", "rotate-key"], ["import", str(file)]):
+            variables = environment(folder, database_url=url, extensions=EXAMPLE.stem)
+            subprocess.run([SYNAP, *command], env=variables, cwd=folder, check=True, capture_output=True)
         yield server
 
 

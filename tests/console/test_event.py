@@ -79,6 +79,41 @@ def tampered(console_server: Server) -> Iterator[Proxy]:
         yield proxy
 
 
+CARDS = {
+    "Import": (1, ("External id", "page-1", "Transformed", "yes")),
+    "Sync": (2, ("Device id", "phone-1", "Offline", "yes")),
+    "Automation": (4, ("Rule name", "Remind me", "schedule", "0 9 * * *")),
+    "Custom": (4, ("team", "core")),
+}
+"""The name of a section of metadata, the last digit of the events that have it, and what their page says of it."""
+
+
+@pytest.mark.parametrize(("name", "digit", "said"), [(name, *card) for name, card in CARDS.items()], ids=list(CARDS))
+def test_each_section_of_the_metadata_is_a_card(console: Console, name: str, digit: int, said: tuple[str, ...]) -> None:
+    number = next(number for number in range(10, EVENTS) if number % 10 == digit and number % 3)
+    open_event(console, SEEDED[number]["id"])
+    card = console.whole.role("region", name, exact=True)
+    card.text(said[0], exact=True).wait()
+
+    shown = card.content()
+    assert [part for part in said if part not in shown] == []
+
+
+def test_a_kind_of_a_developer_is_shown_by_its_schema(console: Console) -> None:
+    review = {"stars": 4, "verdict": "changes_requested", "wouldRecommend": True, "comment": "a\u202eb"}
+    reviewed = log(console.server, metadata={"review": review})
+    open_event(console, reviewed)
+    card = console.whole.role("region", "review", exact=True)
+    card.text("What a reviewer thought.").wait()
+
+    assert card.role("term").contents() == ["Comment", "Stars", "Verdict", "Would recommend"]
+    assert card.role("definition").contents() == ["aU+202Eb", "4", "changes_requested", "yes"]
+    console.looks_fine("kinds")
+    card.role("button", "4", exact=True).click()
+    console.whole.role("table", "Events").role("row").nth(1).wait()
+    assert "metadata.review.stars" in console.page.url
+
+
 def test_what_was_changed_on_the_way_is_shown_as_not_verified(console: Console, tampered: Proxy) -> None:
     open_event(console, THOUGHT["id"], base=tampered.url)
 

@@ -68,6 +68,24 @@ def test_the_list_shows_first_what_is_undelivered(console: Console, receiver: Re
         server.mutate("subscriptions.delete", {"subscriptionId": each})
 
 
+def test_a_webhook_that_fails_on_events_of_the_past_shows_them_as_undelivered(
+    console: Console, receiver: Receiver
+) -> None:
+    server = console.server
+    wanted = {"eventTypes": ["task.done"], "filter": {"data.number": {"lt": 30}}, "startFrom": "beginning"}
+    asked = wanted | {"webhookUrl": receiver.url("/broken")}
+    webhook = str(server.mutate("subscriptions.create", asked).json()["result"]["data"]["subscriptionId"])
+    until(lambda: attempted(server, webhook))
+    console.open("/default/webhooks")
+    console.whole.role("row", "Failing").role("link").nth(0).click()
+    rows = console.whole.role("table", "Deliveries").role("row")
+    until(lambda: rows.count() == 6)  # with the head
+
+    assert all("Pending" in row for row in rows.contents()[1:])
+    assert console.whole.text("503").count() >= 1
+    server.mutate("subscriptions.delete", {"subscriptionId": webhook})
+
+
 def test_a_delivery_shows_each_attempt_with_what_was_answered_and_is_sent_again(
     console: Console, receiver: Receiver
 ) -> None:
