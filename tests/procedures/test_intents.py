@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from msgspec import Struct
 
+from app.ledger.verify import verify_receipt
 from tests.kit import web
 from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
@@ -333,3 +334,19 @@ def test_large_parameters_are_compared_whole(people: People) -> None:
 
     assert failed(other, 409)["reason"] == "parameters_differ"
     answered(same)
+
+
+def test_an_intent_that_an_erasure_withdrew_is_read_with_its_withdrawal(people: People) -> None:
+    intent = people.ask()
+    assert people.of("admin", "events:erase").mutate("events.erase", {"ids": [intent["id"]]}).status_code == 200
+
+    chain = answered(people.boss.query("intents.get", {"eventId": intent["id"]}))
+    receipt = answered(
+        people.of("auditor", "events:read", "ledger:read").query("ledger.receipt", {"eventId": intent["id"]})
+    )
+
+    assert (chain["state"], chain["event"]["erased"]) == ("withdrawn", True)
+    assert not verify_receipt(json.dumps(receipt).encode()).broken
+    [withdrawal] = answered(people.boss.query("events.list", {"filter": {"id": chain["decisionId"]}}))
+    said = {"intentId": intent["id"], "intentHash": intent["hash"], "decision": "withdrawn"}
+    assert withdrawal["metadata"] == {"synap": {"decision": said}}

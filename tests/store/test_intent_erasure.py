@@ -1,5 +1,6 @@
 """Erasures of any part of a chain: what counts stays, and what nobody can tell any more is refused."""
 
+import msgspec
 import pytest
 
 from app.store.intents.rebuild import Rebuilt
@@ -8,6 +9,7 @@ from schemas.errors import (
     IntentEnded,
     UsedUp,
 )
+from schemas.synap import Synap
 from tests.kit.checks import check_log
 from tests.store.asking import Asking, asking, said
 from tests.store.opened import Store
@@ -33,6 +35,9 @@ def test_an_erasure_withdraws_what_has_not_started(asked: Asking) -> None:
         assert (event["userId"], event["source"], event["data"]) == (asked.store.node, "system", {})
         assert not {"subjectId", "correlationId"} & event.keys()
         assert event["causationId"] in {str(open_.id), str(approved.id)}
+        [said] = msgspec.convert(event["metadata"], dict[str, Synap]).values()
+        assert said.decision is not None
+        assert (said.decision.decision, str(said.decision.intent_id)) == ("withdrawn", event["causationId"])
     assert [asked.state(each) for each in (open_, approved, running)] == ["withdrawn", "withdrawn", "used_up"]
     assert asked.rebuilt() == Rebuilt(3, 0)
     check_log(asked.store.url)

@@ -267,7 +267,7 @@ class _Run:
         return follower_draft(
             followed,
             "withdrawn",
-            {**followed.names, "decision": "withdrawn"},
+            {"decision": {**followed.names, "decision": "withdrawn"}},
             id=self._intent_ids.id(self._workspace, intent.id, step),
             user_id=self._node,
             source="system",
