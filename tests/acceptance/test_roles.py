@@ -40,7 +40,7 @@ def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, s
 
 @contextmanager
 def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
-    """Set up a server as in `docs/operate/deploy.md`: the owner migrates and grants, and another role serves."""
+    """Set up a server as in `docs/operate/postgresql.md`: the owner migrates and grants, and another role serves."""
     data_dir.mkdir()
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"DO $$ BEGIN CREATE ROLE {SERVER} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")

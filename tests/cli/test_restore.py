@@ -40,7 +40,7 @@ def _as_its_owner(owner: str) -> str:
 
 
 def _as_the_role_that_serves(owner: str) -> str:
-    """Set up the role that serves as in `docs/operate/deploy.md`: the owner has migrated, and grants."""
+    """Set up the role that serves as in `docs/operate/postgresql.md`: the owner has migrated, and grants."""
     with psycopg.connect(owner, autocommit=True) as connection:
         make_server_role(connection)
         grant_serving(connection, SERVER)
