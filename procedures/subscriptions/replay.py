@@ -40,7 +40,10 @@ async def replay(wanted: ReplayDeliveries, context: Context) -> Replayed:
 
 
 async def _places(wanted: ReplayDeliveries, context: Context) -> tuple[int, int]:
-    """The first and the last place of the range. Raises InvalidInput unless exactly one range was sent that ends after its start."""
+    """The first and the last place of the range.
+
+    Raises InvalidInput unless exactly one kind of range was sent, and if it ends before its start.
+    """
     follower = context.services.feed.follower
     match wanted.event_id, wanted.from_seq, wanted.to_seq, wanted.from_, wanted.to:
         case str() as name, None, None, None, None:

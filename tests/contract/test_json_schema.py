@@ -35,6 +35,7 @@ from schemas.browse import OrderObject
 from schemas.errors import InvalidInput
 from schemas.event import LogEvent, LogEvents
 from schemas.filter import FilterObject, LiveFilterObject, Operator
+from schemas.intents import FinishIntent
 from schemas.issues import decoded, unwrap
 from schemas.metadata import Ai, metadata_struct
 from schemas.principal import EVERY, Principal
@@ -116,6 +117,8 @@ def _refused(name: str, sent: object) -> list[str] | None:
                 node = parse_filter(held, "filter", FIELDS)
                 if LiveFilterObject in get_args(field.type):
                     refuse_relations(node, "filter")
+            if isinstance(value, FinishIntent) and field.name == "data" and bytes(held) != b"null":
+                DRAFTING.data("x.executed", bytes(held), "data")
             if bare == list[OrderObject] and held is not None:
                 parse_order(held, field.encode_name, FIELDS)
     except InvalidInput as error:
