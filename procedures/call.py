@@ -32,7 +32,7 @@ from schemas.errors import (
 from schemas.issues import decoded
 
 SLOW_SECONDS = 1.0
-"""The server logs calls that take longer."""
+"""The server logs calls that take longer, unless they wait on purpose."""
 
 FAULTS = {Internal.code, Unavailable.code}
 """The errors that are the server's fault, not the caller's."""
@@ -79,7 +79,8 @@ async def call(
     finally:
         elapsed = time.perf_counter() - started
         CALLS.add(procedure.name, procedure.kind, code)
-        CALL_SECONDS.observe(elapsed, procedure.name)
+        if not procedure.waits:
+            CALL_SECONDS.observe(elapsed, procedure.name)
         if span is not None:
             span.end({"synap.code": code}, failed=code in FAULTS)
         noted = procedure.is_administrative or context.services.log_calls
@@ -88,7 +89,7 @@ async def call(
             if procedure.is_audited and code not in FAULTS:
                 refused = Refused(context.principal.key_id, procedure.name, context.workspace)
                 context.services.refusals.count(refused, code)
-        if noted or error is not None or elapsed > SLOW_SECONDS:
+        if noted or error is not None or (elapsed > SLOW_SECONDS and not procedure.waits):
             log_call(procedure.name, context.request_id, elapsed, None if error is None else error.code, context)
         error = None  # otherwise the error and this frame keep each other, and the input, in memory
 

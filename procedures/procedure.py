@@ -70,6 +70,8 @@ class Procedure(Declaration, frozen=True, kw_only=True, eq=False):
     """Whether it takes `Sent`, so that it runs on invalid input too."""
     large_input: bool = False
     """Whether its input may be as large as a request (`SYNAP_MAX_BODY_BYTES`)."""
+    waits: bool = False
+    """Whether it waits for something on purpose, so that a long call is not slow."""
 
     def max_input_bytes(self, max_body_bytes: int) -> int:
         """The maximum size of its input if a request may have `max_body_bytes`."""
@@ -98,13 +100,19 @@ class Procedure(Declaration, frozen=True, kw_only=True, eq=False):
 
 
 def query(
-    name: str, *, scope: Scope | None, errors: tuple[type[ProcedureError], ...] = (), large_input: bool = False
+    name: str,
+    *,
+    scope: Scope | None,
+    errors: tuple[type[ProcedureError], ...] = (),
+    large_input: bool = False,
+    waits: bool = False,
 ) -> Callable[[Any], Procedure]:
     """Declare the decorated function as a query: it reads, and may be called by GET.
 
-    Its input has at most 256 KiB; with `large_input` it may be as large as a request (`SYNAP_MAX_BODY_BYTES`).
+    Its input has at most 256 KiB; with `large_input` it may be as large as a request (`SYNAP_MAX_BODY_BYTES`). With
+    `waits` its duration is neither logged as slow nor measured.
     """
-    return lambda run: _declare(name, Kind.QUERY, scope, errors, run, large_input=large_input)
+    return lambda run: _declare(name, Kind.QUERY, scope, errors, run, large_input=large_input, waits=waits)
 
 
 def mutation(
@@ -139,6 +147,7 @@ def _declare(
     run: Callable[[Any, Context], Awaitable[Any]],
     *,
     large_input: bool = False,
+    waits: bool = False,
 ) -> Procedure:
     hints = get_type_hints(run, include_extras=True)
     output, marker = hints.pop("return"), None
@@ -164,4 +173,5 @@ def _declare(
         optional=not getattr(wanted, "__one_of__", ()) and not any(field.required for field in fields),
         takes_sent=takes_sent,
         large_input=large_input,
+        waits=waits,
     )

@@ -1,7 +1,9 @@
 """Calls that wait for something to happen: how many there may be, and that they end when the server stops."""
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager
+from typing import Any
 
 from app.capacity.openings import Openings
 
@@ -17,14 +19,18 @@ class Waits:
         """Count a waiting call of a key during a block. Raises RateLimited, Unavailable."""
         return self._openings.opened(key_id)
 
-    async def pause(self, seconds: float) -> bool:
-        """Wait. False if the server stops meanwhile: the call is to return what it has."""
+    async def until(self, done: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Wait until `done` ends, the time is up, or the server stops. Raises what `done` raises."""
+        waiting = [asyncio.create_task(done), asyncio.create_task(self._stopping.wait())]
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return True
-        return False
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if waiting[0].done():
+                waiting[0].result()
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     def end(self) -> None:
-        """End every wait, now and from now on, because the server stops."""
+        """End every wait, now and from now on, because the server stops: the calls return what they have."""
         self._stopping.set()

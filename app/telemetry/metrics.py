@@ -110,7 +110,7 @@ FEED_SECONDS = Histogram(
     "From storing an event until the streams of this process could read it, by the clocks of both.",
 )
 FEED_EVENTS = Gauge("synap_feed_lag_events", "Events that the furthest reader of this process is behind its log.")
-STREAMS = Gauge("synap_streams", "Streams that are open, over any door.")
+STREAMS = Gauge("synap_streams", "Streams that are open, over any door, and calls that wait.")
 CONNECTIONS = Gauge("synap_live_connections", "Connections that stay open: event streams and sockets.")
 
 ATTEMPTS = Counter("synap_delivery_attempts", "Posts to webhooks, by outcome.", "outcome")

@@ -1,6 +1,7 @@
 """Intents over two server processes: whoever races and whatever dies, each step happens once."""
 
 import json
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from app.store.install.keys import insert_key, new_token
 from benchmarks.process import free_port
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, synap
+from tests.kit import web
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP
 from tests.kit.servers import Server, environment, serving, until
@@ -69,14 +71,10 @@ def _stored(url: str, word: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _reads(url: str) -> int:
-    """How many connections have last read the state of an intent: somebody waits for it."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND query LIKE '%FROM intent WHERE%'"
-        ).fetchone()
-    return 0 if row is None else int(row[0])
+def _waiting(server: Server) -> bool:
+    """Whether somebody waits at a server: for that it listens to the log, like a stream."""
+    metrics = web.get(f"{server.url}/metrics", headers=server.headers, timeout=60).text
+    return re.search(r"^synap_streams(\{.*\})? 1", metrics, re.MULTILINE) is not None
 
 
 def _other(agent: Server, server: Server) -> Server:
@@ -157,6 +155,7 @@ def test_who_waits_at_one_server_hears_of_a_decision_at_the_other(pair: Pair, wo
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(agent.query, "intents.wait", {"eventId": intent["id"], "timeoutSeconds": 60})
+        until(lambda: _waiting(pair.servers[0]))
         assert _decide(boss, intent, "rejected").status_code == 200
         answer = waiting.result(timeout=60)
 
@@ -170,7 +169,7 @@ def test_a_server_that_stops_answers_who_waits(database_url: str, data_dir: Path
         agent = _as(server, database_url, "agent", "default", "events:write", "events:read-own")
         intent = _ask(agent)
         waiting = pool.submit(agent.query, "intents.wait", {"eventId": intent["id"], "timeoutSeconds": 60})
-        until(lambda: _reads(database_url) > 0)
+        until(lambda: _waiting(server))
         server.process.terminate()
 
         answer = waiting.result(timeout=60)

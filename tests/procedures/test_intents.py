@@ -1,6 +1,7 @@
 """Intents as callers use them: who asks, who decides, who sees what, and what every door refuses."""
 
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from app.ledger.verify import verify_receipt
 from tests.kit import web
-from tests.kit.servers import Server
+from tests.kit.servers import Server, until
 from tests.procedures.conftest import Keyed, answered, failed
 
 ZEROS = f"sha256:{'0' * 64}"
@@ -105,6 +106,18 @@ def test_the_asker_sees_the_last_reason(
     answered(people.agent.mutate("intents.withdraw", {"eventId": intent["id"], "reason": reason}))
 
     assert answered(people.agent.query("intents.get", {"eventId": intent["id"]})).get("reason") == shown
+
+
+def test_a_wait_is_not_logged_as_slow(people: People) -> None:
+    intent, name = people.ask(), str(uuid4())
+    wanted = {"eventId": intent["id"], "timeoutSeconds": 2}
+
+    waited = answered(people.agent.query("intents.wait", wanted, **{"x-request-id": name}))
+
+    assert waited["state"] == "open"
+    failed(people.agent.query("events.get", {"eventId": name}, **{"x-request-id": f"{name}-2"}), 404)
+    log = until(lambda: name in (text := people.agent.log.read_text()) and text)
+    assert re.findall(rf'"request_id": ?"({name}[^"]*)"', log) == [f"{name}-2"]
 
 
 def test_an_event_is_named_by_its_ledger_id_too(people: People) -> None:
