@@ -1,5 +1,7 @@
 """Intents in the console: what waits for whom, exactly what is approved, and what became of it."""
 
+import subprocess
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.console.conftest import Console
+from tests.kit.command import SYNAP
 from tests.kit.servers import Server, until
 
 HIDDEN = "order-7\u202e\u200b"
@@ -88,6 +91,29 @@ def test_an_agent_asks_a_person_approves_and_exactly_that_runs(console: Console,
     assert chain.role("listitem").role("link").contents() == ["Asked", "Approved", "Started", "Executed"]
     assert "No use is left." in chain.content()
     console.looks_fine("intent-ended", height=1000)
+
+
+@pytest.mark.parametrize("altered", [False, True], ids=["kept", "one digit"])
+def test_a_receipt_is_downloaded_and_verified_without_the_server(
+    console: Console, agent: Server, boss: Server, tmp_path: Path, *, altered: bool
+) -> None:
+    intent = ask(agent, summary="Refund order 7")
+    decision = {"eventId": intent["id"], "hash": intent["hash"], "decision": "approved"}
+    assert boss.mutate("intents.decide", decision).status_code == 200
+    assert start(agent, intent).status_code == 200
+    console.open(f"/default/{'events' if altered else 'inbox'}/{intent['id']}", token=boss.token)
+    file = console.whole.role("button", "Receipt").download()
+    receipt = tmp_path / file["name"]
+    receipt.write_text(file["text"].replace("82000", "82001") if altered else file["text"])
+    verified = subprocess.run([SYNAP, "verify", receipt], capture_output=True, text=True, check=False)
+    console.go("/default/ledger")
+    console.whole.label("File").choose(receipt)
+    verdict = console.whole.role("region", "Verify a file").role("alert" if altered else "status")
+    verdict.text(f"{file['name']}: {'not ' * altered}verified").wait()
+
+    assert verified.returncode == int(altered), verified.stdout + verified.stderr
+    assert ("boss" in verdict.content()) == (not altered)
+    console.looks_fine(f"receipt-{altered}", height=1400)
 
 
 def test_the_page_of_each_event_of_a_chain_shows_the_chain(console: Console, agent: Server, boss: Server) -> None:

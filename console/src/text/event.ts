@@ -4,6 +4,8 @@ export const event = {
   newer: 'Newer',
   older: 'Older',
   trace: 'Trace',
+  receipt: 'Receipt',
+  receiptMeans: 'One file that proves this event and what belongs to it, without the server',
   facts: 'Facts',
   logged: 'Logged',
   occurred: 'Occurred',

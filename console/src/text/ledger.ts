@@ -34,7 +34,7 @@ export const ledger = {
   prove: 'Prove it',
   copyProof: 'Copy the proof',
   bundle: 'Verify a file',
-  bundleLead: 'Drop an export or a proof here. It does not leave your browser.',
+  bundleLead: 'Drop an export, a receipt or a proof here. It does not leave your browser.',
   file: 'File',
   fileHint: 'JSON, also compressed by gzip.',
   kept: 'Checkpoint that you kept',

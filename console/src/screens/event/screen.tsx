@@ -20,6 +20,7 @@ import { VerifiedBadge } from './badge'
 import { copies } from './copies'
 import { Facts } from './facts'
 import { MetadataCards } from './metadata'
+import { ReceiptButton } from './receipt'
 
 const words = text.event
 
@@ -77,6 +78,7 @@ function Whole({ event }: { event: SynapEvent }) {
             <Icon name="trace" />
             {words.trace}
           </a>
+          <ReceiptButton eventId={event.id} />
           <Menu label={text.copy} icon="copy">
             {copies(event, workspace).map(([name, value]) => (
               <CopyButton key={name} name={name} label={name} value={value} />

@@ -9,6 +9,7 @@ import { go, to, useRoute } from '../../router'
 import { durationOf, numberOf } from '../../shown'
 import { text } from '../../text'
 import { VerifiedBadge } from '../event/badge'
+import { ReceiptButton } from '../event/receipt'
 import { ChainSection, useStory, type Story } from './chain'
 import { Decide, whyNot, Withdraw } from './decide'
 import { Exact } from './exact'
@@ -56,6 +57,7 @@ function Whole({ story, decides, onDone }: { story: Story; decides: boolean; onD
               {words.event}
             </a>
           )}
+          <ReceiptButton eventId={event.id} />
           <Withdraw of={story} onDone={onDone} />
         </div>
       </header>

@@ -23,6 +23,11 @@ export function VerdictNotice({ of, name }: { of: Verdict; name: string }) {
           </p>
         )}
         {isRight && <p>{words.covers[of.kind](numberOf(of.count), of.size === null ? '' : numberOf(of.size))}</p>}
+        {of.sentences?.map((sentence, place) => (
+          <p key={place}>
+            <Visible>{sentence}</Visible>
+          </p>
+        ))}
         {of.node && (
           <p>
             {words.signedBy} <code>{of.node}</code>
