@@ -8,7 +8,7 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, calls, heads, hostile, importing, ledger, live, publish, soak, verify, workers
+from benchmarks import browse, calls, console, heads, hostile, importing, ledger, live, publish, soak, verify, workers
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
@@ -21,6 +21,7 @@ SUITES = {
     "import": importing,
     "verify": verify,
     "browse": browse,
+    "console": console,
     "hostile": hostile,
     "soak": soak,
 }

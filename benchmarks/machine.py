@@ -11,6 +11,7 @@ from benchmarks.errors import Missing
 INSTALL_HINTS = {
     "wrk": "install it with the system's packages, e.g. `apt-get install wrk`",
     "node": "install Node 20 or later",
+    "chromium": "install it with the system's packages, e.g. `apt-get install chromium`",
     "npm": "install it beside Node 20 or later",
 }
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.browser.conftest import DRIVER
+from tests.browser.page import DRIVER
 from tests.kit.packages import install_client, install_packages, run
 
 

@@ -2,19 +2,17 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.browser.page import Page
+from tests.browser.page import Page, driving
 from tests.browser.site import Site, serving_files
-from tests.kit.packages import install_client, install_packages, npm
+from tests.kit.packages import install_client, npm
 from tests.kit.paths import ROOT
 from tests.kit.servers import Server, cloned, serving
 
-DRIVER = Path(__file__).parent / "node"
 EXAMPLE = ROOT / "examples" / "web"
 
 
@@ -49,15 +47,8 @@ def site(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 @pytest.fixture(scope="package")
 def page(chromium: str) -> Iterator[Page]:
     """A page in a browser, in which each test opens what it needs."""
-    install_packages(DRIVER)
-    driver = subprocess.Popen(
-        ["node", "driver.mjs", chromium], cwd=DRIVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with driver:
-        try:
-            yield Page(driver)
-        finally:
-            driver.communicate(timeout=30)
+    with driving(chromium) as driven:
+        yield driven
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.browser.spot import Spot
+from tests.kit.packages import install_packages
+
+DRIVER = Path(__file__).parent / "node"
 
 
 class Page:
@@ -118,3 +122,17 @@ class Page:
         answer = json.loads(line)
         assert "error" not in answer, f"{command}: {answer['error']}"
         return answer.get("value")
+
+
+@contextmanager
+def driving(chromium: str) -> Iterator[Page]:
+    """Start the browser at this path, whose page the block drives, and end it with the block."""
+    install_packages(DRIVER)
+    driver = subprocess.Popen(
+        ["node", "driver.mjs", chromium], cwd=DRIVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with driver:
+        try:
+            yield Page(driver)
+        finally:
+            driver.communicate(timeout=30)

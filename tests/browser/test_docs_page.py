@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import DRIVER
+from tests.browser.page import DRIVER
 from tests.kit.packages import install_packages
 from tests.kit.servers import Server
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import DRIVER
+from tests.browser.page import DRIVER
 from tests.browser.site import serving_files
 from tests.kit.bundles import build, write
 from tests.kit.packages import install_packages
