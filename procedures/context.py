@@ -27,6 +27,7 @@ from app.store.intents.reader import IntentReader
 from app.store.ledger.export import Exports
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.receipts import Receipts
+from app.store.ledger.travelling import Travelling
 from app.telemetry.metrics import Board
 from schemas.principal import Principal
 
@@ -47,6 +48,7 @@ class Services(Struct, frozen=True, kw_only=True):
     ledger: Ledger
     ledger_feed: Feed
     """The feed of events in the ledger's form."""
+    travelling: Travelling
     exports: Exports
     receipts: Receipts
     audit: AuditLog

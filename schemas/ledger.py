@@ -56,9 +56,13 @@ class ExportLog(Input, frozen=True, kw_only=True):
 
 
 class ProveEvent(Input, frozen=True, kw_only=True):
-    """One event, by its UUID or its ledger id `evt_<hash>`."""
+    """One event, by its UUID or its ledger id `evt_<hash>`. With `tlogProof` the answer also has a proof that travels.
+
+    That proof leads to a checkpoint of the log `_node`, which witnesses cosign.
+    """
 
     event_id: EventName
+    tlog_proof: bool | None = None
 
 
 class ProveConsistency(Input, frozen=True, kw_only=True):
@@ -151,6 +155,8 @@ class InclusionProof(_Shown, frozen=True, kw_only=True, rename=None):
     checkpoint: SignedCheckpoint
     keys: list[SigningKey]
     node_did: str
+    tlog_proof: str | None = None
+    """The content of a file `.tlog-proof` (C2SP tlog-proof). It is present only if it was asked for."""
 
 
 class ConsistencyProof(_Shown, frozen=True, kw_only=True, rename=None):

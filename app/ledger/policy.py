@@ -195,7 +195,7 @@ class _Reader:
         for member in members:
             self._check_defined(member)
             if member in self._members:
-                self._refuse(f"{_shown(member)} is a member of a group already")
+                self._refuse(f"{shown(member)} is a member of a group already")
             self._members.add(member)
         self._groups[name] = Group(self._threshold(threshold, len(members)), members)
 
@@ -220,12 +220,12 @@ class _Reader:
 
     def _new_name(self, name: str) -> str:
         if name == NONE or name in self._witnesses or name in self._groups:
-            self._refuse(f"the name {_shown(name)} is used already")
+            self._refuse(f"the name {shown(name)} is used already")
         return name
 
     def _check_defined(self, name: str) -> None:
         if name not in self._witnesses and name not in self._groups:
-            self._refuse(f"no witness or group before it is called {_shown(name)}")
+            self._refuse(f"no witness or group before it is called {shown(name)}")
 
     def _key(self, text: str, kind: int) -> VerifierKey:
         try:
@@ -244,5 +244,6 @@ class _Reader:
         raise MalformedPolicyError(f"Line {self._number} of the policy: {reason}")
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """A name for a person: at most 256 characters, bytes that are not UTF-8 replaced."""
     return name.encode(errors="surrogateescape").decode(errors="replace")[:256]

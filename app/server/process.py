@@ -44,6 +44,7 @@ from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.receipts import Receipts
 from app.store.ledger.tiles import Tiles
+from app.store.ledger.travelling import Travelling
 from app.store.ledger.trees import Trees
 from app.store.ledger.witness import Witness
 from app.store.postgres.connection_limit import NOTICE_CONNECTIONS
@@ -76,21 +77,14 @@ class Process:
         ledger = Ledger(self.database, self._trees, keys, install.origin)
         self.tiles = Tiles(self.database, self._trees)
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
-        self._webhooks = Webhooks(
-            settings,
-            self.database,
-            self._log,
-            cursors,
-            node=install.node,
-            secret=secret,
-            tell_changed=self._notices.tell_changed,
-        )
+        self._webhooks = self._made_webhooks(settings, cursors, node=install.node, secret=secret)
         intent_ids, drafting = IntentIds(secret), Drafting(install.node)
         self._deadlines = Deadlines(self.database, self._log, intent_ids, node=install.node)
         audit = AuditLog(self.database)
         self._refusals = Refusals(audit)
         self._witness = Witness(audit, self._log, node=install.node)
-        self._anchor = Anchor(Heads(self.database, self._trees), self._log, node=install.node)
+        heads = Heads(self.database, self._trees)
+        self._anchor = Anchor(heads, self._log, node=install.node)
         self._anchors = settings.witness_policy is not None
         self._keeper = self._keeping(KeptNotes(settings.data_dir, install.node), ledger)
         self._watcher: asyncio.Task[None] | None = None
@@ -108,6 +102,7 @@ class Process:
             keys=Keys(self.database),
             ledger=ledger,
             ledger_feed=self._ledger_feed,
+            travelling=Travelling(self._trees, ledger, heads),
             exports=Exports(self.database, ledger, self._trees),
             receipts=Receipts(self.database, ledger, self._trees, intent_ids),
             audit=audit,
@@ -126,6 +121,17 @@ class Process:
 
     def _keeping(self, notes: KeptNotes, ledger: Ledger) -> Keeper:
         return Keeper(Comparison(self.database, self._trees, ledger, notes), notes)
+
+    def _made_webhooks(self, settings: Settings, cursors: Cursors, *, node: str, secret: bytes) -> Webhooks:
+        return Webhooks(
+            settings,
+            self.database,
+            self._log,
+            cursors,
+            node=node,
+            secret=secret,
+            tell_changed=self._notices.tell_changed,
+        )
 
     async def open(self, *, deliver: bool) -> None:
         """Start. With `deliver` it also does the install's background work: webhooks, intents, the audit's events."""

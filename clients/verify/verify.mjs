@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Verifies an export of a log (evlog/1, docs/reference/evlog1.md), a receipt (docs/reference/receipts.md), or a proof: that
-// one event is in a log, or that a log extends an earlier checkpoint. It runs in node 20 or later and in browsers, and needs only this file. It shares no code
-// with the server, so that neither hides the other's mistakes.
+// one event is in a log, that witnesses saw it there (docs/reference/tlog-proof.md), or that a log extends an earlier
+// checkpoint. It runs in node 20 or later and in browsers, and needs only this file. It shares no code with the server, so
+// that neither hides the other's mistakes.
 //
 //   import { verifyBundle, verifyProof } from './verify.mjs';
 //   const { broken } = await verifyBundle(text);
@@ -23,6 +24,11 @@ const EVENT = [...TEXTS, 'seq', 'payload', 'context'];
 const ERASED_EVENT = [...EVENT, 'erased'];
 const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
 const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
+const NODE_LOG = '_node';
+const HEADS = 'synap.tree.heads';
+const ANCHORED = ['v', 'node_did', 'keys', 'event'];
+const ANCHORED_LOG = [...ANCHORED, 'proof', 'head', 'place', 'path', 'heads'];
+const HEAD = ['log', 'size', 'root', 'salt'];
 const ENTRY = ['id', 'action', 'actor', 'timestamp', 'detail', 'log', 'seq', 'prev_hash', 'hash'];
 const KEPT_PART =
   'it is a part: only a whole log, or a consistency proof, shows whether it extends the checkpoint that was kept';
@@ -40,6 +46,10 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 const KID = /^z[2-9A-HJ-NP-Za-km-z][1-9A-HJ-NP-Za-km-z]{46}$/; // no leading 1: one key has one name
 const PLAIN = /^[ !#-[\]-~]*$/; // ASCII that JSON does not escape: servers write nothing else into headers
 const CHECKPOINT = /^([^\s+]+)\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/]{43}=)\n$/;
+const TLOG_PROOF = 'c2sp.org/tlog-proof@v1\n';
+const TLOG_PARTS = /^(?:extra ([A-Za-z0-9+/]+=*)\n)?index (0|[1-9]\d{0,15})\n((?:[A-Za-z0-9+/]{43}=\n){0,63})\n([^]*)$/;
+const VKEY = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/;
+const KIND_BYTES = { 1: 32, 4: 32, 6: 1312 }; // Ed25519, Ed25519 with a time, ML-DSA-44, which we cannot verify
 const SIGNATURE_LINE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+=*)$/;
 
 const MAX_DEPTH = 64; // of payload and of each part of context: servers store nothing deeper
@@ -143,9 +153,20 @@ export async function verifyReceipt(receipt) {
   return judged(receipt, 'receipt', {});
 }
 
-/** Judge any of them. `kind` in the verdict says what it was: 'bundle', 'proof', 'consistency' or 'receipt'. */
-export async function verify(any, { progress, checkpoint, consistency } = {}) {
-  return judged(any, null, { progress, checkpoint, consistency });
+/** Judge any of them. `kind` in the verdict says what it was: 'bundle', 'proof', 'consistency', 'receipt' or 'tlog-proof'. */
+export async function verify(any, { progress, checkpoint, consistency, policy } = {}) {
+  return judged(any, null, { progress, checkpoint, consistency, policy });
+}
+
+/**
+ * Judge a proof that travels (`.tlog-proof`, docs/reference/tlog-proof.md). See `verifyBundle`.
+ *
+ * `policy` is the text or the bytes of a C2SP tlog-policy. A log that it names must have signed the checkpoint of `_node`,
+ * and the witnesses that cosigned it must be its quorum. `cosigned` in the verdict lists them, {name, key, at}, with the
+ * time in seconds since 1970; it is null without a policy. `size` is how many events of `_node` the checkpoint covers.
+ */
+export async function verifyTlogProof(proof, { policy } = {}) {
+  return judged(proof, 'tlog-proof', { policy });
 }
 
 /**
@@ -166,7 +187,8 @@ export async function parseConsistency(input) {
   return value;
 }
 
-async function judged(input, kind, { progress, checkpoint, consistency }) {
+async function judged(input, kind, { progress, checkpoint, consistency, policy }) {
+  const trusted = policy === undefined ? null : parsePolicy(policy);
   const kept = checkpoint === undefined ? null : parseCheckpoint(checkpoint);
   const proof = consistency === undefined ? null : await parseConsistency(consistency);
   const verdict = {
@@ -175,7 +197,15 @@ async function judged(input, kind, { progress, checkpoint, consistency }) {
   };
   await needEd25519();
   try {
-    const { value, written, hasTwice } = parsed(await opened(input));
+    const read = await opened(input);
+    const travelling = travels(read);
+    if (travelling !== null || kind === 'tlog-proof') {
+      verdict.kind = 'tlog-proof';
+      check(travelling !== null, 'its first line is not c2sp.org/tlog-proof@v1');
+      await judgeTravelling(travelling, verdict, trusted);
+      return verdict;
+    }
+    const { value, written, hasTwice } = parsed(read);
     const because = other(value);
     if (because) verdict.unreadable = because;
     verdict.kind = kind ?? kindOf(value);
@@ -297,6 +327,211 @@ async function judgeProof(answer, verdict) {
   check(included, 'its event is not in the tree of its checkpoint');
   judgeBodies(walk, seq, size, verdict);
 }
+
+/** The parts below the first line of a proof that travels; null if the input is something else. */
+function travels(input) {
+  if (typeof input === 'string') return input.startsWith(TLOG_PROOF) ? input.slice(TLOG_PROOF.length) : null;
+  const first = encoder.encode(TLOG_PROOF);
+  if (!(input instanceof Uint8Array) || !begins(input, [...first])) return null;
+  try {
+    return UTF8.decode(input.subarray(first.length));
+  } catch {
+    throw new Broken('it is not UTF-8');
+  }
+}
+
+/** The way from one event over `_node` to its checkpoint, and the witnesses of that. */
+async function judgeTravelling(text, verdict, policy) {
+  const [, encoded, digits, lines, written] = TLOG_PARTS.exec(text) ?? [];
+  check(written !== undefined, 'it is not extra, index, hashes, an empty line and a note');
+  const bytes = encoded === undefined ? null : fromBase64(encoded);
+  check(bytes, 'it has no extra in base64');
+  const { value: extra, hasTwice } = parsed(bytes);
+  check(!hasTwice, TWICE);
+  check(isRecord(extra) && extra.v === 1, 'its extra is not of version 1');
+  check(isRecord(extra.event) && isSeq(extra.event.seq), 'its event is not an object with a seq');
+  const { node_did: node, keys: shownKeys, event } = extra;
+  const names = event.log === NODE_LOG ? ANCHORED : ANCHORED_LOG;
+  check(hasExactly(extra, names), `the members of its extra are not ${names.join(', ')}`);
+  check(isText(node) && Array.isArray(shownKeys) && isLogName(event.log), 'its node_did, keys or log is malformed');
+  Object.assign(verdict, { log: event.log, node, count: 1, firstSeq: event.seq, lastSeq: event.seq, cosigned: null });
+
+  const ring = new Keyring();
+  const keys = await readKeys(shownKeys, node, ring, verdict.breaks);
+  const { walk, leaf } = await walkOne(event, node, keys, ring, verdict.breaks);
+  let [outer, index, size] = [leaf, event.seq, null];
+  if (event.log !== NODE_LOG) ({ outer, index, size } = await judgeAnchor(extra, leaf, keys, ring, verdict.breaks));
+
+  const note = readNote(written);
+  check(isOf(note, NODE_LOG), 'its checkpoint belongs to another log than _node');
+  const path = lines.split('\n').slice(0, -1).map(fromBase64);
+  const included = index === Number(digits) && isIncluded(outer, index, note.size, path, note.root);
+  check(included, 'its event of _node is not in the tree of its checkpoint');
+  const signed = await Promise.all(keys.map(({ kid }) => isNoteSigned(note, kid, ring)));
+  check(signed.includes(true), 'its checkpoint is signed by none of its keys');
+  if (policy) {
+    const kids = new Set(keys.filter((_, place) => signed[place]).map(({ kid }) => kid));
+    verdict.cosigned = await judgePolicy(policy, note, kids, ring);
+  }
+  judgeBodies(walk, event.seq, size ?? note.size, verdict);
+  verdict.size = note.size;
+}
+
+/** An event alone, and the leaf that it is. */
+async function walkOne(event, node, keys, ring, breaks) {
+  const { log, seq } = event;
+  const walk = new Walk({ node_did: node, log, events: [event], first_seq: seq, last_seq: seq, count: 1 }, keys, breaks);
+  const leaf = walk.step(event, seq);
+  const signatures = new Signatures(ring);
+  await signatures.add(event, seq, walk.author);
+  await signatures.settle();
+  return { walk, leaf };
+}
+
+/** The leaf of `_node` that anchors the log of an event, whose own leaf is `leaf`, and the size of that log then. */
+async function judgeAnchor({ node_did: node, event, proof, head, place, path, heads }, leaf, keys, ring, breaks) {
+  check(isRecord(head) && hasExactly(head, HEAD) && isLogName(head.log), `its head is not ${HEAD.join(', ')}`);
+  const { log, size, root, salt } = head;
+  check(isSeq(size) && isHash(root) && /^[0-9a-f]{32}$/.test(salt) && isSeq(place), 'its head is not the head of a log');
+  check(isProof(proof) && isProof(path), 'its proof or its path is not a list of hashes in base64');
+  check(log === event.log, 'its head belongs to another log than its event');
+  const inHead = isIncluded(leaf, event.seq, size, proof.map(fromBase64), unhex(root));
+  check(inHead, 'its event is not in the tree of its head');
+  const right = isRecord(heads) && heads.type === HEADS && heads.log === NODE_LOG && isSeq(heads.seq) && !heads.erased;
+  check(right, 'its heads event does not anchor logs');
+  const { leaf: outer } = await walkOne(heads, node, keys, ring, breaks);
+  const { count, root: anchored } = heads.payload;
+  const said = hasExactly(heads.payload, ['count', 'root']) && isSeq(count) && isHash(anchored);
+  check(said, 'its heads event does not say count and root');
+  const text = `{"log":"${log}","root":"${root}","salt":"${salt}","size":${size}}`;
+  const isThere = isIncluded(sha256(text, 0), place, count, path.map(fromBase64), unhex(anchored));
+  check(isThere, 'its head is not among the heads that _node anchored');
+  return { outer, index: heads.seq, size };
+}
+
+const unhex = (hash) => Uint8Array.from(hash.slice('sha256:'.length).match(/../g), (octet) => parseInt(octet, 16));
+
+/** The witnesses of a policy that cosigned a note, which the keys `kids` signed. */
+async function judgePolicy({ logs, witnesses, groups, quorum }, note, kids, ring) {
+  const cosigned = [];
+  for (const { name, key } of witnesses) {
+    const times = await Promise.all(claimsOf(note, key).map((bytes) => cosignedAt(note, key, bytes, ring)));
+    check(!times.includes(null), `a signature of its checkpoint is wrong: ${key.name}`);
+    if (times.length) cosigned.push({ name: shownName(name), named: name, key: key.name, at: Math.min(...times) });
+  }
+  const known = logs.filter(({ key }) => key.name === note.origin && key.kind === 1);
+  const signed = await Promise.all(known.map(({ key }) => isNoteSigned(note, key.kid, ring)));
+  check(!signed.includes(false), `a signature of its checkpoint is wrong: ${note.origin}`);
+  const isKnown = known.some(({ key }, place) => signed[place] && kids.has(key.kid));
+  check(isKnown, 'its checkpoint is not signed by a log of the policy');
+  const met = new Set(['none', ...cosigned.map(({ named }) => named)]);
+  for (const [name, { threshold, members: inside }] of groups) {
+    if (inside.filter((each) => met.has(each)).length >= threshold) met.add(name);
+  }
+  const who = cosigned.map(({ name }) => name).join(', ') || 'no witness';
+  check(met.has(quorum), `its checkpoint does not have the quorum of the policy: ${who} cosigned`);
+  return cosigned.map(({ name, key, at }) => ({ name, key, at }));
+}
+
+/** What the lines that name a key have behind its id. A key of ML-DSA-44 has none that we can verify. */
+function claimsOf({ signatures }, { name, id, kind }) {
+  const claims = signatures.filter((each) => each.name === name && hex(each.bytes.subarray(0, 4)) === id);
+  return kind === 4 ? claims.map(({ bytes }) => bytes.subarray(4)) : [];
+}
+
+/** When the key cosigned the note (C2SP tlog-cosignature), in seconds since 1970; null if the signature is wrong. */
+async function cosignedAt({ text }, { kid }, bytes, ring) {
+  if (bytes.length !== 8 + 64) return null;
+  const at = BigInt(`0x${hex(bytes.subarray(0, 8))}`);
+  if (at === 0n || at >= 2n ** 63n) return null;
+  const right = await ring.signed(kid, `cosignature/v1\ntime ${at}\n${text}`, bytes.subarray(8));
+  return right ? Number(at) : null;
+}
+
+/**
+ * The logs, witnesses, groups and quorum of a trust policy (C2SP tlog-policy): its text or its bytes. Throws if it is none.
+ *
+ * Names are opaque octets: each character stands for one.
+ */
+export function parsePolicy(input) {
+  const octets = typeof input === 'string' ? encoder.encode(input) : input;
+  const text = Array.from(octets, (octet) => String.fromCharCode(octet)).join('');
+  check(text.endsWith('\n'), 'the last line of the policy has no line feed, so the file may be cut off');
+  const policy = { logs: [], witnesses: [], groups: new Map(), quorum: null };
+  for (const [place, line] of text.split('\n').slice(0, -1).entries()) {
+    try {
+      readPolicyLine(line, policy);
+    } catch (error) {
+      throw new Broken(`line ${place + 1} of the policy: ${error.message}`);
+    }
+  }
+  check(policy.quorum !== null, 'the policy has no quorum line');
+  return policy;
+}
+
+function readPolicyLine(line, policy) {
+  check(!/[\x00-\x08\x0b-\x1f\x7f]/.test(line), 'it has a control character, such as a carriage return');
+  const [kind, ...words] = line.split(/[ \t]+/).filter(Boolean);
+  if (kind === undefined || kind.startsWith('#')) return;
+  const { logs, witnesses, groups } = policy;
+  const isDefined = (name) => groups.has(name) || witnesses.some((each) => each.name === name);
+  const isNew = (name) => check(name !== 'none' && !isDefined(name), `the name ${shownName(name)} is used already`);
+  if (kind === 'log') {
+    check(words.length === 1 || words.length === 2, 'a log line is `log <vkey> [<url>]`');
+    const key = readVkey(words[0], 1);
+    check(!logs.some((each) => each.key.raw === key.raw), 'another log line has the same key');
+    logs.push({ key });
+  } else if (kind === 'witness') {
+    check(words.length === 2 || words.length === 3, 'a witness line is `witness <name> <vkey> [<url>]`');
+    isNew(words[0]);
+    const key = readVkey(words[1], 4);
+    check(!witnesses.some((each) => each.key.raw === key.raw), 'another witness line has the same key');
+    witnesses.push({ name: words[0], key });
+  } else if (kind === 'group') {
+    const [name, count, ...inside] = words;
+    check(inside.length, 'a group line is `group <name> <all, any or a number> <member>...`');
+    isNew(name);
+    const taken = new Set([...groups.values()].flatMap((group) => group.members));
+    for (const [place, member] of inside.entries()) {
+      check(isDefined(member), `no witness or group before it is called ${shownName(member)}`);
+      check(!taken.has(member) && inside.indexOf(member) === place, `${shownName(member)} is a member of a group already`);
+    }
+    const threshold = { all: inside.length, any: 1 }[count] ?? (/^[1-9]\d{0,8}$/.test(count) ? Number(count) : 0);
+    check(threshold >= 1 && threshold <= inside.length, 'the number of a group is all, any, or 1 to its members');
+    groups.set(name, { threshold, members: inside });
+  } else if (kind === 'quorum') {
+    check(words.length === 1, 'a quorum line is `quorum <name>`');
+    check(policy.quorum === null, 'a policy has one quorum line only');
+    check(words[0] === 'none' || isDefined(words[0]), `no witness or group before it is called ${shownName(words[0])}`);
+    policy.quorum = words[0];
+  } else {
+    check(false, 'it begins with none of log, witness, group, quorum and #');
+  }
+}
+
+/** A verifier key (C2SP signed-note), whose kind must be `kind` or ML-DSA-44. */
+function readVkey(text, kind) {
+  const [, octets, id, encoded] = VKEY.exec(text) ?? [];
+  const bytes = encoded === undefined ? null : fromBase64(encoded);
+  check(bytes?.length, 'a verifier key is <name>+<8 digits in hex>+<base64>');
+  let name;
+  try {
+    name = UTF8.decode(Uint8Array.from(octets, (character) => character.charCodeAt(0)));
+  } catch {
+    check(false, 'the name of its key is not UTF-8');
+  }
+  check(!/\s/.test(name), 'the name of its key has white space');
+  const [own, raw] = [bytes[0], bytes.subarray(1)];
+  check(KIND_BYTES[own] === raw.length, 'its key has an unknown kind or a wrong length');
+  check(own === kind || own === 6, `the kind of its key is ${own}, but it must be ${kind}`);
+  check(own === 6 || isKey(raw), 'its key is not a valid Ed25519 key');
+  check(keyId(name, own, raw) === id, 'the id of its key is not that of the key');
+  return { name, id, kind: own, raw: hex(raw), kid: own === 6 ? null : kidOf(raw) };
+}
+
+/** A name for a person. */
+const shownName = (name) =>
+  new TextDecoder().decode(Uint8Array.from(name, (character) => character.charCodeAt(0))).slice(0, 256);
 
 /** `kept` is the earlier checkpoint. The later one, in the answer, is signed by the last key, as in a proof. */
 async function judgeConsistency(answer, verdict, kept) {
@@ -812,8 +1047,12 @@ function tidied(note) {
   return `${lines.join('\n').replace(/^\n+|\n+$/g, '')}\n`;
 }
 
-/** The key hash of signed-note, which names the signer by name and key: 8 hex digits. */
-const keyHash = (name, key) => hex(sha256(joined(encoder.encode(`${name}\n\x01`), key))).slice(0, 8);
+/** The key id of signed-note, which names the signer by name, kind and key: 8 hex digits. */
+function keyId(name, kind, key) {
+  return hex(sha256(joined(encoder.encode(`${name}\n${String.fromCharCode(kind)}`), key))).slice(0, 8);
+}
+
+const keyHash = (name, key) => keyId(name, 1, key);
 
 const verifierKey = (name, key) => `${name}+${keyHash(name, key)}+${base64(joined(Uint8Array.of(1), key))}`;
 
@@ -1666,6 +1905,14 @@ function added([x1, y1, z1, t1], [x2, y2, z2, t2]) {
 
 const imported = (raw) => crypto.subtle.importKey('raw', raw, ED25519, false, ['verify']);
 
+/** The kid of a key: `z`, and base58 of its type and its 32 bytes. */
+function kidOf(key) {
+  let rest = BigInt(`0xed01${hex(key)}`);
+  let text = '';
+  for (; rest > 0n; rest /= 58n) text = BASE58[Number(rest % 58n)] + text;
+  return `z${text}`;
+}
+
 function unbase58(text) {
   let number = 0n;
   for (const digit of text) number = number * 58n + BigInt(BASE58.indexOf(digit));
@@ -1806,7 +2053,7 @@ function compress(start) {
 
 // The command.
 
-const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] FILE|URL
+const USAGE = `usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] [--policy FILE] FILE|URL
 
 FILE is an export in JSON, a receipt, the proof of one event, or a consistency proof, which needs --checkpoint. URL is the
 address of one of these, or of a ledger, to which /events/export is added. The environment variable SYNAP_TOKEN has the token of
@@ -1816,7 +2063,11 @@ the ledger.
 --checkpoint   A file with a checkpoint that was kept elsewhere. The log must begin with all events that it covers.
 --consistency  A file with the consistency proof from that checkpoint to the one in the export. It is needed if the
                export is only a part of the log.
---audit        A file with pages of GET /audit, one on each line. It must agree with what the log says of the audit.`;
+--audit        A file with pages of GET /audit, one on each line. It must agree with what the log says of the audit.
+--policy       A file with the logs and witnesses that you trust (C2SP tlog-policy), for a proof that travels.`;
+
+const NOT_WITNESSED =
+  'no cosignature was verified; name the log and the witnesses that you trust with --policy FILE';
 
 const NOT_PINNED =
   'not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…';
@@ -1828,7 +2079,7 @@ const NOT_PINNED =
 async function command(args, { env, stdout, stderr }) {
   const options = {};
   const rest = [...args];
-  while (['--node', '--checkpoint', '--consistency', '--audit'].includes(rest[0])) {
+  while (['--node', '--checkpoint', '--consistency', '--audit', '--policy'].includes(rest[0])) {
     const [name, value] = rest.splice(0, 2);
     options[name] = value;
   }
@@ -1847,6 +2098,15 @@ async function command(args, { env, stdout, stderr }) {
       await read(given[name]);
     } catch (error) {
       stderr.write(`${file} cannot be read: ${error.message}\n`);
+      return 2;
+    }
+  }
+  if (options['--policy'] !== undefined) {
+    try {
+      given.policy = new Uint8Array(await contents(options['--policy']));
+      parsePolicy(given.policy);
+    } catch (error) {
+      stderr.write(`${options['--policy']} cannot be used: ${error.message}\n`);
       return 2;
     }
   }
@@ -1889,16 +2149,21 @@ async function command(args, { env, stdout, stderr }) {
   }
   for (const seq of kept) stdout.write(`seq ${seq}: it was erased, but its body is here\n`);
   for (const seq of withheld) stdout.write(`seq ${seq}: its body is withheld\n`);
+  for (const { name, key, at } of (!broken && verdict.cosigned) || []) {
+    stdout.write(`cosigned at ${timeOf(at)} by the witness ${name} (${key})\n`);
+  }
   if (broken) return 1;
-  if (wanted === null) stderr.write(`${NOT_PINNED}\n`);
+  if (kind === 'tlog-proof' && !given.policy) stderr.write(`${NOT_WITNESSED}\n`);
+  if (wanted === null && !given.policy) stderr.write(`${NOT_PINNED}\n`);
   const audited = options['--audit'] ? await auditCode(options['--audit'], verdict, { stdout, stderr }) : 0;
   if (audited) return audited;
   return [breaks, lost, unconfirmed, kept, withheld].some((each) => each.length) ? 3 : 0;
 }
 
 /** The message for an option that does not fit the evidence; null if all fit. */
-function misplacedOption(kind, { checkpoint, consistency }, audit) {
-  if (['proof', 'receipt'].includes(kind) && checkpoint !== undefined) {
+function misplacedOption(kind, { checkpoint, consistency, policy }, audit) {
+  if (policy !== undefined && kind !== 'tlog-proof') return '--policy is for a proof that travels (.tlog-proof).';
+  if (['proof', 'receipt', 'tlog-proof'].includes(kind) && checkpoint !== undefined) {
     return '--checkpoint is for an export or a consistency proof, not for the proof of single events.';
   }
   if (consistency !== undefined && (kind !== 'bundle' || checkpoint === undefined)) {
@@ -1944,12 +2209,23 @@ function authorLines({ authors, erased }) {
 
 const numbered = (events) => (events === 1 ? '1 event' : `${events} events`);
 
-function summary({ kind, log, node, count, firstSeq, lastSeq, size }, checkpoint) {
+/** A time in seconds since 1970, which a witness may have set to anything. */
+function timeOf(at) {
+  const time = new Date(at * 1000);
+  return at < 253402300800 ? `${time.toISOString().slice(0, 19)}Z` : `${at} s after 1970`;
+}
+
+function summary({ kind, log, node, count, firstSeq, lastSeq, size, cosigned }, checkpoint) {
   if (kind === 'consistency') {
     const covered = numbered(parseCheckpoint(checkpoint).size);
     return `the log ${log} of ${numbered(size)} extends the kept checkpoint of ${covered}, node ${node}`;
   }
   const of = `${numbered(count)} of the log ${log}`;
+  if (kind === 'tlog-proof') {
+    const witnesses = cosigned && `${cosigned.length === 1 ? '1 witness' : `${cosigned.length} witnesses`} cosigned`;
+    const which = witnesses ? `, which ${witnesses}` : '';
+    return `${of} is under the checkpoint of _node of ${numbered(size)}${which}: seq ${firstSeq}, node ${node}`;
+  }
   if (kind === 'proof') return `${of} is in its tree of ${numbered(size)}: seq ${firstSeq}, node ${node}`;
   if (kind === 'receipt') return `the receipt of ${of} verifies, node ${node}`;
   if (count === 0) return `${of} verify, node ${node}`;

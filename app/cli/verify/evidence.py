@@ -16,14 +16,18 @@ from typing import IO, cast
 
 import msgspec
 
+from app.cli.arguments import UsageError
 from app.cli.first_bytes import BOM, GZIP, HEAD_BYTES, ByteReader, NotReadableError, refuse_other_kinds, unpacked
 from app.cli.terminal import escaped, without_secrets
 from app.cli.tokens import bearer
+from app.ledger import policy
 from app.ledger.checkpoint import Note, parse
 from app.ledger.notes import MalformedNoteError
+from app.ledger.policy import MalformedPolicyError, Policy
 from app.ledger.unreadable import unreadable
 from app.ledger.verify import Verdict
 from app.ledger.verify.consistency import read_consistency
+from app.ledger.verify.proof import EvidenceKind
 from app.ledger.verify.shapes import Consistency
 from app.ledger.verify.verdict import Fault
 from schemas.audit import AuditPage
@@ -103,6 +107,18 @@ def read_consistency_proof(path: Path) -> Consistency:
             return read_consistency(_mapped(file))
         except Fault as fault:
             raise UnreadableError(f"{path} cannot be read: {fault}.") from None
+
+
+def read_policy(path: Path, kind: EvidenceKind) -> Policy:
+    """The policy in a file, for evidence of this kind. Raises UsageError, UnreadableError."""
+    if kind != "tlog-proof":
+        raise UsageError("--policy is for a proof that travels (.tlog-proof).")
+    try:
+        return policy.parse(path.read_bytes())
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from None
+    except MalformedPolicyError as error:
+        raise UnreadableError(f"{path} cannot be used. {error}.") from None
 
 
 def refuse_unreadable(source: str, text: mmap.mmap | bytes, verdict: Verdict) -> None:

@@ -1,10 +1,13 @@
 """A verdict in words, line by line, and as an exit code."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from app.cli.terminal import escaped
 from app.ledger.audit import AuditVerdict
 from app.ledger.checkpoint import Note
+from app.ledger.policy import shown
 from app.ledger.verify import Broken, Verdict
 from app.ledger.verify.proof import EvidenceKind
 
@@ -18,6 +21,9 @@ MAX_AUTHORS = 20
 
 NOT_PINNED = "not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…"
 """What standard error says of a verdict that is not broken, if no `--node` was given."""
+
+NOT_WITNESSED = "no cosignature was verified; name the log and the witnesses that you trust with --policy FILE"
+"""What standard error says of a proof that travels, if no `--policy` was given."""
 
 
 def of_node(verdict: Verdict, node: str | None) -> Verdict:
@@ -47,6 +53,10 @@ def report(verdict: Verdict, kind: EvidenceKind = "bundle", *, extends: Note | N
     ]
     lines += [f"seq {seq}: it was erased, but its body is here" for seq in verdict.kept]
     lines += [f"seq {seq}: its body is withheld" for seq in verdict.withheld]
+    lines += [
+        f"cosigned at {_time(each.at)} by the witness {shown(each.witness.name)} ({each.witness.key.name})"
+        for each in verdict.cosigned or ()
+    ]
     told = verdict.sentences if verdict.broken is None else []
     return [escaped(lines[0]), *told, *map(escaped, lines[1:])]
 
@@ -98,8 +108,10 @@ def _summary(verdict: Verdict, kind: EvidenceKind, extends: Note | None) -> str:
     if kind == "consistency" and extends is not None:
         covered = _events(extends.checkpoint.size)
         return f"the log {verdict.log} of {_events(size)} extends the kept checkpoint of {covered}"
-    if kind == "proof":
-        return f"{of} is in its tree of {_events(size)}: seq {verdict.first_seq}"
+    if kind in {"proof", "tlog-proof"}:
+        witnessed = "" if verdict.cosigned is None else f", which {_witnesses(len(verdict.cosigned))} cosigned"
+        under = "in its tree" if kind == "proof" else "under the checkpoint of _node"
+        return f"{of} is {under} of {_events(size)}{witnessed}: seq {verdict.first_seq}"
     if kind == "receipt":
         return f"the receipt of {of} verifies"
     if verdict.count == 0:
@@ -111,3 +123,15 @@ def _summary(verdict: Verdict, kind: EvidenceKind, extends: Note | None) -> str:
 
 def _events(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
+
+
+def _witnesses(count: int) -> str:
+    return "1 witness" if count == 1 else f"{count} witnesses"
+
+
+def _time(at: int) -> str:
+    """A time in seconds since 1970, which a witness may have set to anything."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat()[:-6] + "Z"
+    except (ValueError, OverflowError, OSError):
+        return f"{at} s after 1970"

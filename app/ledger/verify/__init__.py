@@ -6,6 +6,7 @@ Pure, and made for text from strangers: for any text the answer is a verdict. Th
 it. Numbers are doubles, and no name appears twice in an object (I-JSON), so that all readers agree about each value.
 """
 
+from app.ledger.verify.anchored import verify_anchored
 from app.ledger.verify.bundle import verify_bundle
 from app.ledger.verify.consistency import verify_consistency
 from app.ledger.verify.keys import is_signed
@@ -19,6 +20,7 @@ __all__ = [
     "Verdict",
     "is_signed",
     "kind_of",
+    "verify_anchored",
     "verify_bundle",
     "verify_consistency",
     "verify_proof",

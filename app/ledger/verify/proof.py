@@ -3,6 +3,7 @@
 from typing import Literal
 
 from app.ledger import signer
+from app.ledger.tlogproof import FIRST_LINE
 from app.ledger.verify.bundle import verdict_of
 from app.ledger.verify.checkpoints import check_said, checked_checkpoint
 from app.ledger.verify.keys import Judge, check_keys
@@ -28,11 +29,16 @@ MAX_PROOF_BYTES = 32 * 2**20
 """The maximum of a proof or a receipt, with the indentation that a tool may add. A longer text is a bundle."""
 
 
-EvidenceKind = Literal["bundle", "proof", "consistency", "receipt"]
+EvidenceKind = Literal["bundle", "proof", "consistency", "receipt", "tlog-proof"]
 
 
 def kind_of(source: Source) -> EvidenceKind:
-    """Whether the text is a receipt, or the proof of one event or of consistency, by its members; else a bundle."""
+    """Whether the text is a receipt, or the proof of one event or of consistency, by its members; else a bundle.
+
+    A proof that travels is known by its first line.
+    """
+    if source[: len(FIRST_LINE)] == FIRST_LINE.encode():
+        return "tlog-proof"
     if len(source) > MAX_PROOF_BYTES:
         return "bundle"
     try:

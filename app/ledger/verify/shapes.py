@@ -21,6 +21,7 @@ Source = bytes | memoryview | mmap
 
 _TIMESTAMP = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z"
 _HASH = r"\Asha256:[0-9a-f]{64}\Z"
+_LOG = r"\A[a-z0-9_-]{1,64}\Z"
 _PLAIN = r"\A[ !#-\[\]-~]*\Z"
 """ASCII that JSON does not escape. `header_bytes` is exact for it, and servers write only such headers."""
 
@@ -105,6 +106,36 @@ class Consistency(Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: ProofCheckpoint | UnsetType = UNSET
 
 
+class SaidHead(Struct, frozen=True, forbid_unknown_fields=True):
+    """The leaf of a log in the tree of an event `synap.tree.heads`."""
+
+    log: Annotated[str, Meta(pattern=_LOG)]
+    size: _Place
+    root: _Hash
+    salt: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+
+
+class AnchorProof(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `extra` of a proof that travels. The members after `event` are absent for an event of `_node`."""
+
+    v: int
+    node_did: Annotated[str, Meta(pattern=_PLAIN)]
+    keys: Annotated[list[Key], Meta(min_length=1)]
+    event: Raw
+    proof: list[str] | UnsetType = UNSET
+    head: SaidHead | UnsetType = UNSET
+    place: _Place | UnsetType = UNSET
+    path: list[str] | UnsetType = UNSET
+    heads: Raw | UnsetType = UNSET
+
+
+class HeadsPayload(Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of an event `synap.tree.heads`."""
+
+    count: _Place
+    root: _Hash
+
+
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
     """An event in the ledger's form."""
 
@@ -178,6 +209,8 @@ class Erasures(Struct, frozen=True, forbid_unknown_fields=True):
 bundle_decoder = msgspec.json.Decoder(Bundle)
 proof_decoder = msgspec.json.Decoder(Proof)
 consistency_decoder = msgspec.json.Decoder(Consistency)
+anchor_decoder = msgspec.json.Decoder(AnchorProof)
+heads_decoder = msgspec.json.Decoder(HeadsPayload)
 event_decoder = msgspec.json.Decoder(Event)
 context_decoder = msgspec.json.Decoder(Context)
 member_decoder = msgspec.json.Decoder(dict[str, Raw])

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from app.ledger.audit import AuditTip
 from app.ledger.checkpoint import Checkpoint
+from app.ledger.policy import Cosigned
 
 # All faults of a bundle and of an event.
 SHAPE = "it is not a bundle: {}"
@@ -37,6 +38,18 @@ KEPT_SIZE = "it ends before the checkpoint that was kept, which covers {} events
 KEPT_ROOT = "its first {} events are not those of the checkpoint that was kept"
 CONSISTENCY_SIZES = "the consistency proof is for trees of {} and {} events, but the checkpoints have {} and {}"
 CONSISTENCY = "the consistency proof does not show that the log extends the checkpoint that was kept"
+ANCHOR_SHAPE = "it is not a proof that travels: {}"
+ANCHOR_HEAD = "its head is not the head of a log"
+ANCHOR_LOG = "its head belongs to another log than its event"
+INCLUSION_IN_HEAD = "its event is not in the tree of its head"
+ANCHOR_HEADS = "its heads event does not anchor logs: {}"
+ANCHOR_LEAF = "its head is not among the heads that _node anchored"
+ANCHOR_ORIGIN = "its checkpoint belongs to another log than _node"
+ANCHOR_INDEX = "its event of _node is not in the tree of its checkpoint"
+ANCHOR_KEY = "its checkpoint is signed by none of its keys"
+FALSE_KEYS = "a signature of its checkpoint is wrong: {}"
+UNKNOWN_LOG = "its checkpoint is not signed by a log of the policy"
+NO_QUORUM = "its checkpoint does not have the quorum of the policy: {} cosigned"
 MEMBERS = "it is not an event: {}"
 PLACE = "seq {} is in its place"
 MISSING = "it is not there, but the bundle names it"
@@ -127,7 +140,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     They are true if `broken` is None. `unconfirmed` are the seqs of missing bodies that a later event, outside of this
     part of the log, may name. `kept` are the seqs of bodies that are here although a later event says that they were
     erased. `checkpoint` is None unless it was checked and is valid. `authors` says how many events each author has
-    signed, by did. `erased` is the number of missing bodies, whose authors' signatures are gone with them.
+    signed, by did. `erased` is the number of missing bodies, whose authors' signatures are gone with them. `cosigned`
+    are the witnesses of a policy that cosigned the checkpoint; None without a policy.
 
     Only receipts have `withheld`, the seqs of events of which they show the header only, and `sentences`, which tell a
     person what a sound receipt proves.
@@ -149,6 +163,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     erased: int = 0
     withheld: list[int] = []
     sentences: list[str] = []
+    cosigned: list[Cosigned] | None = None
 
 
 class Fault(Exception):

@@ -12,8 +12,10 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
 from app.surfaces.ledger.export import Download
+from app.surfaces.shared.accept import chosen
 from app.surfaces.shared.called import called
 from app.surfaces.shared.operation import Operation
+from app.surfaces.shared.requests import header_map
 from app.surfaces.shared.rest import Caller, RestDoor, answer, limits, named_by, refusal
 from procedures.audit.list import list_ as list_audit
 from procedures.context import Context
@@ -26,12 +28,14 @@ from procedures.ledger.proof import proof as ledger_proof
 from procedures.ledger.receipt import receipt as ledger_receipt
 from schemas.base import Output
 from schemas.errors import ProcedureError
-from schemas.ledger import LedgerEvent, ProveEvent, SigningKey
+from schemas.ledger import InclusionProof, LedgerEvent, ProveEvent, SigningKey
 from schemas.wire.ledger import LedgerEventsQuery, QueryAudit, QueryConsistency, QueryExport, QueryNothing
 
 MOUNT = "/ledger/v1"
 OWN_MOUNT = "/v1"
 """Its path on a port that serves nothing else."""
+
+TLOG_PROOF = "text/plain; charset=utf-8"
 
 FIELDS = {
     "fromSeq": "from_seq",
@@ -76,7 +80,12 @@ EXPORT = Operation(
     answer=LedgerBundle,
     answer_headers=("content-disposition",),
 )
-PROOF = Operation(procedure=ledger_proof, query=QueryNothing, workspace="log")
+PROOF = Operation(
+    procedure=ledger_proof,
+    query=QueryNothing,
+    workspace="log",
+    other_answers={MediaType.TEXT: str},
+)
 RECEIPT = Operation(procedure=ledger_receipt, query=QueryNothing, workspace="log")
 NODE = Operation(procedure=ledger_node, query=QueryNothing, workspace="log")
 CHECKPOINT = Operation(procedure=ledger_checkpoint, query=QueryNothing, workspace="log")
@@ -112,9 +121,15 @@ async def export(request: Caller, door: RestDoor) -> ASGIApp:
 
 @get("/events/{event_id:str}/proof", operation=PROOF)
 async def read_proof(request: Caller, door: RestDoor, event_id: str) -> Response[bytes]:
-    """Return one event, and the proof that it is in the log."""
+    """Return one event, and the proof that it is in the log. `Accept: text/plain` asks for a proof that travels."""
+    travels = chosen(header_map(request.scope), [MediaType.JSON, MediaType.TEXT]) == MediaType.TEXT
     context, _ = await door.read(request, PROOF)
-    return answer(request, await _called(request, PROOF, context, lambda: ProveEvent(event_id=event_id)), PROOF.status)
+    wanted = ProveEvent(event_id=event_id, tlog_proof=travels)
+    proved: InclusionProof = await _called(request, PROOF, context, lambda: wanted)
+    if proved.tlog_proof is None:
+        return answer(request, proved, PROOF.status, {"vary": "accept"})
+    headers = {"content-type": TLOG_PROOF, "vary": "accept", "x-request-id": context.request_id, **limits(request)}
+    return Response(proved.tlog_proof.encode(), status_code=PROOF.status, headers=headers)
 
 
 @get("/events/{event_id:str}/receipt", operation=RECEIPT)

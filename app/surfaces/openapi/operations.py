@@ -156,6 +156,8 @@ def _shown(schema: Schema) -> str:
     """A type in words: a client whose answer may have several types would have to tell them apart at each call."""
     if schema.get("type") == "array":
         return f"a list of {_shown(schema['items'])}"
+    if schema.get("type") == "string":
+        return "text"
     return f"`{schema['$ref'].rpartition('/')[2]}`"
 
 

@@ -10,7 +10,7 @@ export interface Fault {
 }
 
 export interface Verdict {
-  kind: 'bundle' | 'proof' | 'consistency' | 'receipt'
+  kind: 'bundle' | 'proof' | 'consistency' | 'receipt' | 'tlog-proof'
   /** Null if nothing could be read. */
   log: string | null
   /** The DID of the install that signed it. Compare it with the one that you know. */
@@ -42,6 +42,8 @@ export interface Verdict {
   withheld?: number[]
   /** Only of a receipt: what it proves and what it does not, for a person. Empty if it is broken. */
   sentences?: string[]
+  /** Only of a proof that travels: the witnesses of the policy that cosigned, in seconds since 1970; null without one. */
+  cosigned?: { name: string; key: string; at: number }[] | null
 }
 
 /** The end of an audit. */
@@ -58,6 +60,8 @@ export interface Options {
   checkpoint?: string
   /** A consistency proof from that checkpoint to the one in the export. */
   consistency?: Judged
+  /** The logs and witnesses that you trust (C2SP tlog-policy), for a proof that travels. */
+  policy?: string | Uint8Array
 }
 
 /** Checks whether an export is what its install signed. */
@@ -66,6 +70,13 @@ export function verifyBundle(bundle: Judged, options?: Options): Promise<Verdict
 export function verifyProof(proof: Judged): Promise<Verdict>
 /** Checks whether a log extends a kept checkpoint. */
 export function verifyConsistency(proof: Judged, options?: Pick<Options, 'checkpoint'>): Promise<Verdict>
+/** Checks a proof that travels (`.tlog-proof`): that an event is in its log, and that witnesses saw it there. */
+export function verifyTlogProof(
+  proof: string | Uint8Array,
+  options?: Pick<Options, 'policy'>,
+): Promise<Verdict>
+/** Throws unless the input is a trust policy. */
+export function parsePolicy(input: string | Uint8Array): object
 /** Checks a receipt, and explains it in `sentences`. */
 export function verifyReceipt(receipt: Judged): Promise<Verdict>
 /** Checks an export, a receipt or either proof; `kind` says which it was. */
