@@ -210,6 +210,18 @@ def test_a_chain_of_which_something_is_erased_is_whole(desk: Desk, gone: tuple[i
     assert ids(receipt_of(desk.auditor, chain[2])[0]["chain"]) == ids(receipt["chain"])
 
 
+def test_an_open_intent_that_is_erased_was_withdrawn_by_the_node(desk: Desk) -> None:
+    wanted = {"type": "pay.refund.requested", "data": REFUND, "metadata": {"synap": {"intent": {}}}}
+    intent = answered(desk.agent.mutate("events.log", wanted))
+    desk.erase(intent)
+
+    receipt, verdict = receipt_of(desk.auditor, intent)
+
+    assert len(receipt["chain"]) == 2
+    assert verdict.unconfirmed == [intent["seq"]]
+    assert verdict.sentences[1].startswith("Withdrawn: the node withdrew this request on ")
+
+
 def test_nothing_says_of_what_an_erased_decision_was(desk: Desk) -> None:
     chain = desk.refunded()
     desk.erase(chain[1])
