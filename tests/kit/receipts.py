@@ -260,6 +260,15 @@ def digits(count: int) -> list[bytes]:
     ]
 
 
+def octets(count: int) -> list[bytes]:
+    """The text of a sound receipt with any one octet changed to any other."""
+    text, random = write(refund().receipt), Random(5)
+    places = sorted(random.sample(range(len(text)), count))
+    return [
+        text[:place] + bytes([(text[place] + random.randint(1, 255)) % 256]) + text[place + 1 :] for place in places
+    ]
+
+
 class Forged(Struct, frozen=True):
     """The text of a receipt that verifiers reject, and the seq that they name (None: the receipt itself).
 

@@ -1,6 +1,7 @@
 """A receipt says in sentences what it proves, and every alteration of it is found."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from app.ledger.verify import kind_of, verify_receipt
 from app.ledger.verify.verdict import Broken
 from tests.kit.bundles import write
-from tests.kit.receipts import FORGED, SOUND, VECTORS, digits, refund
+from tests.kit.receipts import FORGED, SOUND, VECTORS, digits, octets, refund
 
 GOLDEN: dict[str, Any] = json.loads(VECTORS.read_text())
 
@@ -44,8 +45,9 @@ def test_a_forged_receipt_is_broken(name: str) -> None:
     assert verdict.sentences == []
 
 
-def test_a_receipt_with_any_other_digit_is_broken() -> None:
-    assert [text for text in digits(100) if verify_receipt(text).broken is None] == []
+@pytest.mark.parametrize("changed", [digits, octets])
+def test_a_receipt_with_any_other_digit_or_octet_is_broken(changed: Callable[[int], list[bytes]]) -> None:
+    assert [text for text in changed(100) if verify_receipt(text).broken is None] == []
 
 
 def test_tools_may_change_the_form_of_a_receipt() -> None:
