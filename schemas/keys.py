@@ -109,9 +109,9 @@ class ShowCurrentKey(Input, frozen=True, kw_only=True):
 class CurrentKey(Output, frozen=True, kw_only=True):
     """The caller's key. It is valid until `expiresAt`; without `expiresAt` it never expires.
 
-    `workspace` is the workspace of this call. `workspaces` are those that a call may name, at most 1,000;
-    `hasMoreWorkspaces` is true if there are more. With `readsOwn` the key reads only events of its own user. If it has
-    `authors`, no other author may sign its events. With `authorRequired` an author must sign each of them.
+    `workspace` is the workspace of this call, and `node` signs its log. `workspaces` are those that a call may name, at
+    most 1,000; `hasMoreWorkspaces` is true if there are more. With `readsOwn` the key reads only events of its own
+    user. If it has `authors`, no other author may sign its events. With `authorRequired` an author must sign each.
     """
 
     id: str
@@ -121,6 +121,7 @@ class CurrentKey(Output, frozen=True, kw_only=True):
     workspaces: list[str]
     has_more_workspaces: bool
     reads_own: bool
+    node: str
     expires_at: InstantText | None = None
     authors: list[str] | None = None
     author_required: bool | None = None

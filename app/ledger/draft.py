@@ -51,7 +51,7 @@ class Drafting:
 
     def __init__(self, node: str) -> None:
         """`node` is the install's id, which the authors of events sign."""
-        self._node = node
+        self.node = node
         self.metadata = metadata_struct()
         self._metadata_decoder = msgspec.json.Decoder(self.metadata)
         self._data_decoders = {name: msgspec.json.Decoder(kind) for name, kind in event_types().items()}
@@ -112,7 +112,7 @@ class Drafting:
         if event.id is None:
             return [Issue(join(path, "id"), "is required, because the author signs it", "missing_required_field")]
         written = body_bytes(body, b"")  # whatever the salt will be: no author signs it
-        found = author_signature(written, node=self._node, log=log, id=str(event.id), type=event.type)
+        found = author_signature(written, node=self.node, log=log, id=str(event.id), type=event.type)
         return [] if found is None else author_faults(found, path)
 
     def _explained(self, error: Exception, event: LogEvent, path: str) -> InvalidInput:

@@ -26,6 +26,7 @@ async def current(_wanted: ShowCurrentKey, context: Context) -> CurrentKey:
         workspaces=workspaces[:MAX_WORKSPACES],
         has_more_workspaces=len(workspaces) > MAX_WORKSPACES,
         reads_own=principal.reads_only is not None,
+        node=context.services.drafting.node,
         expires_at=None if principal.expires_at is None else instant(principal.expires_at),
         authors=list(principal.authors) or None,
         author_required=principal.author_required or None,

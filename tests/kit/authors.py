@@ -25,7 +25,8 @@ ABOUT = (
     "`verifies` is null if the event has no author."
 )
 
-AUTHOR = Signer(bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"))
+SECRET = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+AUTHOR = Signer(bytes.fromhex(SECRET))
 OTHER = signer_of("another author")
 MAX_DEPTH = 64
 GONE = object()
@@ -229,7 +230,7 @@ def _case(name: str, event: Record, *, verifies: bool) -> Record:
 
 def printed() -> str:
     """The file: one case a line."""
-    key = {"secret_hex": "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "did": AUTHOR.did}
+    key = {"secret_hex": SECRET, "did": AUTHOR.did}
     cases = [*right(), *changes(), *hostile(), *without()]
     lines = ",\n".join(json.dumps(case) for case in cases)
     return f'{{\n"about": {json.dumps(ABOUT)},\n"ed25519": {json.dumps(key)},\n"cases": [\n{lines}\n]\n}}\n'

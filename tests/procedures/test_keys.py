@@ -589,6 +589,7 @@ def test_a_key_asks_for_itself(admin: Server, keyed: Keyed, workspace: str) -> N
         "workspaces": [workspace, other],
         "hasMoreWorkspaces": False,
         "readsOwn": True,
+        "node": answered(keyed.key("ledger:read")[1].query("ledger.node"))["node_did"],
         "expiresAt": made["expiresAt"],
     }
     assert answered(admin.query("keys.current"))["scopes"] == ["*"]

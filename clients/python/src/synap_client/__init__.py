@@ -3,6 +3,7 @@
 from synap_client.agents import Agent, AsyncAgent, agent
 from synap_client.aio import AsyncSynap
 from synap_client.approved import Approved, approved
+from synap_client.authors import Author, Place
 from synap_client.client import Synap
 from synap_client.errors import (
     AlreadyStarted,
@@ -52,6 +53,7 @@ __all__ = [
     "AsyncAgent",
     "AsyncRecorder",
     "AsyncSynap",
+    "Author",
     "BrowsedEvent",
     "BrowsedPage",
     "Conflict",
@@ -73,6 +75,7 @@ __all__ = [
     "NotFound",
     "NotReported",
     "PayloadTooLarge",
+    "Place",
     "RateLimited",
     "Recorder",
     "Rejected",

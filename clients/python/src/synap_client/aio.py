@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 
 from synap_client import calls, errors, wire
+from synap_client.authors import Author, Place
 from synap_client.events import (
     BrowsedPage,
     BrowseFields,
@@ -22,7 +23,7 @@ from synap_client.events import (
     Trace,
     Validation,
 )
-from synap_client.quiet import logger
+from synap_client.quiet import at_work, logger
 from synap_client.retry import Patience
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class AsyncSynap:
         *,
         timeout_seconds: float = 30.0,
         retry_seconds: float = 30.0,
+        author: Author | None = None,
+        place: Place | None = None,
         transformer: wire.Transformer = "none",
         http: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
     ) -> None:
@@ -50,6 +53,8 @@ class AsyncSynap:
         self.workspace = workspace
         self.timeout_seconds = timeout_seconds
         self.retry_seconds = retry_seconds
+        self._author = author
+        self._place = place
         self._values = wire.Values(transformer)
         self._bearer = wire.Bearer(token)
         self._make_http = http
@@ -76,11 +81,11 @@ class AsyncSynap:
 
         If the task is cancelled, the outcome is unknown. Log the event again with the same `id`: it is stored once.
         """
-        return await self.send(calls.log(type, data, **more))
+        return await self.send(calls.log(await self.signed(NewEvent(type, data, **more))))
 
     async def log_batch(self, events: Iterable[NewEvent]) -> list[Event]:
         """Log 1 to 1000 events in their order: all or none."""
-        return await self.send(calls.log_batch(events))
+        return await self.send(calls.log_batch([await self.signed(event) for event in events]))
 
     async def get(self, event_id: str | UUID) -> Event:
         """One event, by its UUID or as `evt_` and its hash. Raises NotFound."""
@@ -115,7 +120,7 @@ class AsyncSynap:
 
     async def validate(self, type: str, data: Record, **more: Unpack[EventFields]) -> Validation:
         """What `log` would do with an event: every fault at once, or the event as stored. Changes nothing."""
-        return await self.send(calls.validate(type, data, **more))
+        return await self.send(calls.validate(await self.signed(NewEvent(type, data, **more))))
 
     async def trace(self, event_id: str | UUID, *, limit: int | None = None, depth: int | None = None) -> Trace:
         """The causes and effects of an event. Raises NotFound."""
@@ -167,9 +172,20 @@ class AsyncSynap:
             self.workspace,
             timeout_seconds=self.timeout_seconds,
             retry_seconds=self.retry_seconds,
+            author=self._author,
+            place=self._place,
             transformer=self._values.transformer,
             http=self._make_http,
         )
+
+    async def signed(self, event: NewEvent) -> NewEvent:
+        """The event as `log` sends it. See `Synap.signed`."""
+        if self._author is None:
+            return event
+        if self._place is None:
+            with at_work():  # a log handler may wait for this
+                self._place = await self.send(calls.place())
+        return self._author.sign(event, self._place)
 
     async def send(self, call: wire.Call[T]) -> T:
         """Run a call, and retry it if that may help."""

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from synap_client.authors import Place
 from synap_client.events import (
     BrowsedPage,
     BrowseFields,
     Event,
-    EventFields,
     EventFilters,
     EventPage,
     NewEvent,
@@ -27,14 +27,19 @@ from synap_client.wire import Call, Streamed
 Outcome = Literal["executed", "failed"]
 
 
-def log(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Event]:
+def log(event: NewEvent) -> Call[Event]:
     """`events.log`. The id makes a retry safe."""
-    return Call("events.log", with_id(NewEvent(type, data, **more)), Event, safe=True)
+    return Call("events.log", with_id(event), Event, safe=True)
 
 
 def log_batch(events: Iterable[NewEvent]) -> Call[list[Event]]:
     """`events.logBatch`."""
     return Call("events.logBatch", {"events": [with_id(event) for event in events]}, list[Event], safe=True)
+
+
+def place() -> Call[Place]:
+    """`keys.current`: where the events of the caller's key are stored."""
+    return Call("keys.current", {}, Place, safe=True)
 
 
 def get(event_id: str | UUID) -> Call[Event]:
@@ -57,10 +62,9 @@ def browse(**wanted: Unpack[BrowseFields]) -> Call[BrowsedPage]:
     return Call("events.browse", _input(wanted), BrowsedPage, safe=True)
 
 
-def validate(type: str, data: Record, **more: Unpack[EventFields]) -> Call[Validation]:
+def validate(event: NewEvent) -> Call[Validation]:
     """`events.validate`. It changes nothing, so a retry is safe. Without an id, no id is looked up."""
-    content = written(NewEvent(type, data, **more), judged=True)
-    return Call("events.validate", content, Validation, safe=True)
+    return Call("events.validate", written(event, judged=True), Validation, safe=True)
 
 
 def trace(event_id: str | UUID, limit: int | None, depth: int | None) -> Call[Trace]:

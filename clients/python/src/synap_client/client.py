@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 
 from synap_client import calls, errors, wire
+from synap_client.authors import Author, Place
 from synap_client.events import (
     BrowsedPage,
     BrowseFields,
@@ -22,7 +23,7 @@ from synap_client.events import (
     Trace,
     Validation,
 )
-from synap_client.quiet import logger
+from synap_client.quiet import at_work, logger
 from synap_client.retry import Patience
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Synap:
 
     `token` may be a function, which is called for each request, so that tokens can be renewed. `workspace` defaults to
     the key's first one. One attempt of a call waits `timeout_seconds` for the server at each step. A call that a retry
-    can help is retried for `retry_seconds` in all, with growing, jittered pauses, always with the same event id.
+    can help is retried for `retry_seconds` in all, with growing, jittered pauses, always with the same event id. An
+    `author` signs every event. Where it is stored is signed too: `place`, or what the server says when first asked.
     `transformer` must equal the server's `SYNAP_TRANSFORMER`. `http` makes the HTTP client, for a proxy or certificates
     of your own.
 
@@ -52,6 +54,8 @@ class Synap:
         *,
         timeout_seconds: float = 30.0,
         retry_seconds: float = 30.0,
+        author: Author | None = None,
+        place: Place | None = None,
         transformer: wire.Transformer = "none",
         http: Callable[[], httpx.Client] = httpx.Client,
     ) -> None:
@@ -60,6 +64,8 @@ class Synap:
         self.workspace = workspace
         self.timeout_seconds = timeout_seconds
         self.retry_seconds = retry_seconds
+        self._author = author
+        self._place = place
         self._values = wire.Values(transformer)
         self._bearer = wire.Bearer(token)
         self._make_http = http
@@ -90,11 +96,11 @@ class Synap:
         InvalidInput, Conflict (the id is stored with other content), PayloadTooLarge, Forbidden (another user's
         `user_id`).
         """
-        return self.send(calls.log(type, data, **more))
+        return self.send(calls.log(self.signed(NewEvent(type, data, **more))))
 
     def log_batch(self, events: Iterable[NewEvent]) -> list[Event]:
         """Log 1 to 1000 events in their order: all or none. Raises as `log`; issues have paths like `events.3.type`."""
-        return self.send(calls.log_batch(events))
+        return self.send(calls.log_batch([self.signed(event) for event in events]))
 
     def get(self, event_id: str | UUID) -> Event:
         """One event, by its UUID or as `evt_` and its hash. Raises NotFound."""
@@ -128,7 +134,7 @@ class Synap:
 
     def validate(self, type: str, data: Record, **more: Unpack[EventFields]) -> Validation:
         """What `log` would do with an event: every fault at once, or the event as stored. Changes nothing."""
-        return self.send(calls.validate(type, data, **more))
+        return self.send(calls.validate(self.signed(NewEvent(type, data, **more))))
 
     def trace(self, event_id: str | UUID, *, limit: int | None = None, depth: int | None = None) -> Trace:
         """The causes and effects of an event. Raises NotFound."""
@@ -184,9 +190,20 @@ class Synap:
             self.workspace,
             timeout_seconds=self.timeout_seconds,
             retry_seconds=self.retry_seconds,
+            author=self._author,
+            place=self._place,
             transformer=self._values.transformer,
             http=self._make_http,
         )
+
+    def signed(self, event: NewEvent) -> NewEvent:
+        """The event as `log` sends it: with the signature of the client's author, if it has one."""
+        if self._author is None:
+            return event
+        if self._place is None:
+            with at_work():  # a log handler may wait for this
+                self._place = self.send(calls.place())
+        return self._author.sign(event, self._place)
 
     def send(self, call: wire.Call[T]) -> T:
         """Run a call, and retry it if that may help."""

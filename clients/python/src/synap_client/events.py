@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Literal, TypedDict
 from uuid import UUID
@@ -221,6 +221,12 @@ def new_id() -> str:
 def with_id(event: NewEvent) -> NewEvent:
     """The event with an id."""
     return event if event.id is not None else msgspec.structs.replace(event, id=new_id())
+
+
+def recorded(type: str, data: Record, more: EventFields) -> NewEvent:
+    """The event that a recorder accepts: with an id, and the time at which it was accepted."""
+    fields: dict[str, Any] = {"occurred_at": datetime.now(UTC), **more}
+    return with_id(NewEvent(type, data, **fields))
 
 
 def written(value: object, *, judged: bool = False) -> bytes:

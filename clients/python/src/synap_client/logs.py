@@ -62,7 +62,7 @@ class _RecordWriter:
 
     def _put(self, type: str, data: dict[str, Any], at: datetime) -> None:
         event = NewEvent(type, data, id=new_id(), source=self._source, producer=self._producer, occurred_at=at)
-        self._recorder.put(written(event), 0)
+        self._recorder.put(written(self._recorder.client.signed(event)), 0)
 
 
 class SynapHandler(logging.Handler):

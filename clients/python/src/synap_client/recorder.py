@@ -11,17 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from multiprocessing.util import Finalize, register_after_fork
 from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 from weakref import WeakSet
 
 from synap_client.aio import AsyncSynap
 from synap_client.client import Synap
 from synap_client.courier import ADOPT_SECONDS, Batch, Outbox, Send, Settings, Step, deliver
 from synap_client.errors import SpoolError, SpoolFull, SynapError
-from synap_client.events import EventFields, NewEvent, Record, with_id, written
+from synap_client.events import EventFields, Record, recorded, written
 from synap_client.interrupts import unmasked
 from synap_client.journal import Fsync
 from synap_client.quiet import at_work, logger
@@ -123,13 +122,13 @@ class Recorder(_Recording):
         not be on disk: log it again with the error's `id`), and InvalidInput for data that is not JSON. Events that the
         server rejects go to `on_rejected`.
         """
-        id_, content = _event(type, data, more)
+        event = self.client.signed(recorded(type, data, more))
         try:
-            self.put(content, self.settings.full_wait_seconds)
+            self.put(written(event), self.settings.full_wait_seconds)
         except SpoolError as error:
-            error.id = id_
+            error.id = str(event.id)
             raise
-        return id_
+        return str(event.id)
 
     @unmasked()
     def put(self, content: bytes, wait_seconds: float) -> None:
@@ -272,7 +271,8 @@ class AsyncRecorder(_Recording):
 
     async def log(self, type: str, data: Record, **more: Unpack[EventFields]) -> str:
         """Accept an event and return its id. See `Recorder.log`. Other tasks do not wait for the disk or for room."""
-        id_, content = _event(type, data, more)
+        event = await self.client.signed(recorded(type, data, more))
+        id_, content = str(event.id), written(event)
         deadline = time.monotonic() + self.settings.full_wait_seconds
         while True:
             try:
@@ -361,13 +361,6 @@ class AsyncRecorder(_Recording):
 
 
 _live: WeakSet[Recorder | AsyncRecorder] = WeakSet()
-
-
-def _event(type: str, data: Record, more: EventFields) -> tuple[str, bytes]:
-    """An event's id, and the event in the form in which every attempt sends it."""
-    fields: dict[str, Any] = {"occurred_at": datetime.now(UTC), **more}
-    event = with_id(NewEvent(type, data, **fields))
-    return str(event.id), written(event)
 
 
 def _close_all() -> None:
