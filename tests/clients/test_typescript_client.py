@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from hashlib import sha256
 from inspect import getmembers, isclass
 from pathlib import Path
 from typing import Any, get_args
@@ -9,14 +10,16 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from app.ledger.verify import verify_bundle
 from app.surfaces.shared.statuses import TRPC_CODES
 from schemas import errors
 from schemas.event import Source
 from schemas.metadata import metadata_struct
 from schemas.principal import Scope
-from tests.kit import web
+from tests.kit import authors, web
 from tests.kit.bundles import build, write
 from tests.kit.packages import CLIENT, compile_typescript
+from tests.kit.paths import VECTORS
 from tests.kit.servers import Server
 from tests.kit.trpc import Trpc
 
@@ -110,6 +113,21 @@ def test_a_page_knows_as_the_server_does_which_list_an_event_belongs_to(package:
 
 def test_calls_and_streams_name_the_workspace(package: Path, server: Server) -> None:
     assert _case(package, "workspace", server) == ["NOT_FOUND"] * 3
+
+
+def test_every_event_that_is_logged_is_signed(package: Path, server: Server) -> None:
+    did = _case(package, "signed", server, sha256(package.name.encode()).hexdigest())
+
+    export = web.get(f"{server.url}/ledger/v1/events/export", headers=server.headers).content
+    verdict = verify_bundle(export)
+    assert (verdict.broken, verdict.authors[did]) == (None, 3)
+
+
+def test_what_is_signed_is_what_the_vectors_say(package: Path, server: Server) -> None:
+    signed, wrong = _case(package, "vectors", server, str(VECTORS / "authors.json"), authors.SECRET)
+
+    assert signed >= len(authors.RIGHT)
+    assert wrong == []
 
 
 def test_the_constants_are_those_of_the_server(newest_trpc: Trpc) -> None:

@@ -8,6 +8,7 @@ import {
   type TRPCLink,
 } from '@trpc/client'
 import type { AnyTRPCRouter } from '@trpc/server'
+import { type Author, type Place, Signing } from './author.js'
 import { callsLink } from './calls.js'
 import { ours } from './failures.js'
 import { sse } from './sse.js'
@@ -30,6 +31,10 @@ export type SynapOptions<TRouter extends AnyTRPCRouter> = {
   workspace?: string
   /** How often a read, or a write of events, is repeated if it gets no answer. Default: 3. */
   retries?: number
+  /** Signs every event that the client logs (`metadata.synap.author`). */
+  author?: Author | Promise<Author>
+  /** Where these events are stored, which is signed too. Default: what the server says when the first one is logged. */
+  place?: Place
   /** A `fetch` for runtimes without one, or to observe requests. */
   fetch?: typeof fetch
   /** A `WebSocket` for runtimes without one, such as node 20. */
@@ -73,6 +78,7 @@ export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions
     }),
   }
   const tokens = new Tokens(options.token)
+  const signing = options.author && new Signing(options.author, options.place)
   const streams = async () => {
     if (transport === 'sse') return sse({ ...target, longestUrl: LONGEST_URL })
     const { ws } = await import('./ws.js')
@@ -83,7 +89,7 @@ export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions
       splitLink({
         condition: ({ type }) => type === 'subscription',
         true: streamsLink<TRouter>(tokens, streams),
-        false: [callsLink<TRouter>(tokens, retries), requestsLink<TRouter>(target, options.transformer)],
+        false: [callsLink<TRouter>(tokens, retries, signing), requestsLink<TRouter>(target, options.transformer)],
       }),
     ],
   })

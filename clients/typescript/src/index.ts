@@ -1,3 +1,4 @@
+export { type Author, createAuthor, type Place } from './author.js'
 export { createSynap, type SynapOptions } from './client.js'
 export {
   ERROR_CODES,

@@ -1,6 +1,7 @@
 // Runs one case of `@synap/client`. Usage: package_cases.mjs CASE URL TOKEN [KEY…]. Prints one line of JSON.
 import assert from 'node:assert/strict'
-import { createSynap, follow, newEventId, toFieldErrors } from '@synap/client'
+import { readFile } from 'node:fs/promises'
+import { createAuthor, createSynap, follow, newEventId, toFieldErrors } from '@synap/client'
 import superjson from 'superjson'
 import WebSocket from 'ws'
 
@@ -42,6 +43,54 @@ function heard(api, input, done, live = () => {}) {
 }
 
 const cases = {
+  /** Logs what is hard to sign, in every way. */
+  async signed() {
+    const [secret] = keys
+    const author = await createAuthor(Uint8Array.from(Buffer.from(secret, 'hex')))
+    const { token: bound } = await client().api.keys.create.mutate({
+      scopes: ['events:write', 'events:read-own'], authors: [author.did], authorRequired: true,
+    })
+    const { api, requests } = client({ token: () => bound, author })
+    const data = { one: 1.0, big: 1e21, zero: -0, none: null, gone: undefined, 'nul\0': 'a\0b', '\u{1f600}': 1, '\ufb33': 2 }
+    const [first, other] = await Promise.all([
+      api.events.log.mutate({ type, data, occurredAt: '2026-01-02T05:04:05.5+02:00', subjectId: null }),
+      api.events.logBatch.mutate({ events: [{ type, data: {} }, { type, data: {}, metadata: { custom: { a: null } } }] }),
+    ])
+    const again = await api.events.log.mutate({ type, data, id: first.id.toUpperCase(), occurredAt: '2026-01-02T03:04:05.500Z' })
+    assert.deepEqual(again, first)
+    assert.equal(other.length, 2)
+    assert.equal((await api.events.validate.mutate({ type, data })).valid, true)
+    assert.equal(requests.filter(({ url }) => url.includes('keys.current')).length, 1)
+    return author.did
+  },
+
+  /** Signs the events of the vectors. Returns the names of those that got another signature. */
+  async vectors() {
+    const [file, secret] = keys
+    const cases = JSON.parse(await readFile(file, 'utf8')).cases.filter(({ verifies }) => verifies)
+    const author = createAuthor(Uint8Array.from(Buffer.from(secret, 'hex')))
+    const wrong = []
+    for (const { name, event } of cases) {
+      const { salt: _, metadata, ...context } = event.context
+      const { author: expected, ...synap } = metadata.synap
+      let sent
+      const options = {
+        author,
+        place: { node: event.node, workspace: event.log, userId: context.userId },
+        retries: 0,
+        fetch: async (_address, { body }) => {
+          sent = JSON.parse(body)
+          return new Response('{}', { status: 500 })
+        },
+      }
+      const input = { ...context, metadata: { ...metadata, synap }, data: event.payload, id: event.event_id, type: event.type }
+      await client(options).api.events.log.mutate(input).catch(() => {})
+      const { signature } = (sent[0] ?? sent).metadata.synap.author
+      if (signature !== expected.signature) wrong.push(name)
+    }
+    return [cases.length, wrong]
+  },
+
   async batches() {
     const { api, requests } = client()
     await Promise.all(Array.from({ length: 250 }, () => api.events.page.query({ type, limit: 1 })))
