@@ -7,7 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synap_client import (
     AsyncSynap,
     Author,
@@ -19,10 +22,17 @@ from synap_client import (
     agent,
     new_id,
 )
+from synap_client.events import written
 
+from app.ledger.draft import Drafting
 from app.ledger.verify import verify_bundle
+from schemas.event import LogEvent
 from tests.kit import authors, web
+from tests.kit.examples import examples
 from tests.kit.servers import Server
+from tests.ledger.test_author import RECORDS
+from tests.ledger.test_chain import INSTANTS
+from tests.schemas.drafts import OWNER
 
 WEST = timezone(timedelta(hours=-5))
 
@@ -85,6 +95,21 @@ def test_the_client_signs_what_the_vectors_say(name: str) -> None:
     assert signed.metadata is not None
     assert signed.metadata["synap"]["author"] == event["context"]["metadata"]["synap"]["author"]
     assert (signed.id, signed.user_id, signed.source) == (sent["id"], "agent", "api")
+
+
+@settings(max_examples=examples(100))
+@given(data=RECORDS, custom=RECORDS, at=st.none() | INSTANTS)
+def test_what_the_client_signs_is_what_the_server_stores(
+    data: dict[str, Any], custom: dict[str, Any], at: datetime | None
+) -> None:
+    place = Place(authors.AUTHOR.did, "default", "u1")
+    event = NewEvent("note.created", data, metadata={"custom": custom}, occurred_at=at)
+
+    signed = Author(bytes.fromhex(authors.SECRET)).sign(event, place)
+
+    sent = msgspec.json.decode(written(signed), type=LogEvent)
+    draft = Drafting(place.node).draft(sent, OWNER, "default")
+    assert draft.asked is None, draft.asked
 
 
 def test_every_way_to_log_signs(server: Server, signing: Synap, author: Author, spool: Path) -> None:
