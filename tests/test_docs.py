@@ -45,6 +45,14 @@ VERIFIED = r" events? of the log default verif(?:y|ies): seq 0"
 """A log that verifies. It has one event if no other page has logged any."""
 
 PRINTED = {
+    "docs/guides/agents.md": {
+        r"^\d+ agent.decided$": 1,
+        r"^paid 82000 for invoice-12$": 1,
+        r"^not paid again, because it was executed$": 1,
+        r"^The key 'invoice-12' has asked for other parameters before": 1,
+        r" verifies": 1,
+        r"^forged.json is refused$": 1,
+    },
     "docs/guides/events.md": {r"^data: .*\"note.created\"": 2, r"\"total\":2,": 1},
     # First one event is returned, then a batch, then all events.
     "docs/guides/cloudevents.md": {r'"specversion":"1.0"': 1 + 2 + 4},
