@@ -29,6 +29,7 @@ from synap_client import (
     agent,
     approved,
 )
+from synap_client.asking import asked_id
 
 from tests.clients.conftest import SOURCE
 from tests.kit.servers import Server, until
@@ -186,6 +187,10 @@ def test_a_key_asks_once(people: People, run: str) -> None:
 
     assert intent.event.id == approved_id
     assert people.events() == ["requested", "approved"]
+
+
+def test_the_id_that_a_key_makes_never_changes() -> None:
+    assert asked_id("payment.refund", "job-17") == "fa30d788-e652-8369-818d-72b513a0a8be"
 
 
 def test_a_wait_continues_over_an_outage(people: People, background: ThreadPoolExecutor) -> None:
