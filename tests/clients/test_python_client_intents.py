@@ -457,6 +457,46 @@ def test_a_cancelled_function_is_reported_as_failed(people: People, background: 
     assert (people.events()[-1], people.last().data) == ("failed", {"error": "CancelledError"})
 
 
+def test_a_start_that_is_cancelled_is_reported_as_failed(people: People, background: ThreadPoolExecutor) -> None:
+    class Slow(httpx.AsyncHTTPTransport):
+        """Lets the answer to a start wait until it is released."""
+
+        answered, released = asyncio.Event(), asyncio.Event()
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await super().handle_async_request(request)
+            if request.url.path.endswith("intents.start"):
+                self.answered.set()
+                await self.released.wait()
+            return answer
+
+    async def main() -> None:
+        ran: list[str] = []
+
+        @approved(people.type)
+        async def refund() -> None:
+            ran.append("refund")
+
+        async with (
+            AsyncSynap(people.url, people.token, http=lambda: httpx.AsyncClient(transport=Slow())) as bot,
+            agent("refunds", bot, bounds=False),
+        ):
+            task = asyncio.create_task(refund())
+            await asyncio.wait_for(Slow.answered.wait(), 60)
+            task.cancel()
+            await asyncio.sleep(0)
+            Slow.released.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert ran == []
+
+    deciding = background.submit(people.decide)
+    asyncio.run(main())
+    deciding.result(60)
+
+    assert (people.events()[-1], people.last().data) == ("failed", {"error": "CancelledError"})
+
+
 def test_a_cancelled_wait_starts_nothing(people: People) -> None:
     async def main() -> None:
         async with AsyncSynap(people.url, people.token) as bot, agent("refunds", bot, bounds=False) as a:

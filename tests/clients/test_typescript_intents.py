@@ -100,5 +100,9 @@ def test_lost_answers_lose_no_result(case: Cases) -> None:
     assert case("lost") == ["not_reported", "done", ["requested", "approved", "started", "executed"]]
 
 
+def test_a_start_that_is_aborted_is_reported_as_failed(case: Cases) -> None:
+    assert case("aborts") == [["RangeError", "left"], 0, ["failed", {"error": "RangeError"}]]
+
+
 def test_a_call_that_waits_holds_up_no_other(case: Cases) -> None:
     assert case("apart") == ["got", "waited"]

@@ -59,7 +59,7 @@ export interface CallOptions {
   key?: string
   /** How long to wait for a decision. Default: until there is one, or the intent expires. */
   waitSeconds?: number
-  /** Ends the wait. The intent stays open. */
+  /** Ends the wait: the intent stays open. Once it has started, the function gets the signal. */
   signal?: AbortSignal
 }
 
@@ -172,6 +172,7 @@ export function approved<TClient extends IntentsClient, TParameters, TResult>(
     const startId = await started(client, intent, parameters, call.key)
     let result: TResult
     try {
+      call.signal?.throwIfAborted()
       result = await run(copyOf(parameters) as TParameters, call.signal)
     } catch (error) {
       // The function's own error matters more than a report that fails; the log then says `unknown`.

@@ -117,6 +117,20 @@ const cases = {
     return [error.kind, error.result, await words()]
   },
 
+  /** Is aborted while it starts. */
+  async aborts() {
+    const leaving = new AbortController()
+    const send = async (address, init) => {
+      const answer = await fetch(address, init)
+      if (address.toString().includes('intents.start')) leaving.abort(new RangeError('left'))
+      return answer
+    }
+    const slow = createSynap({ url, token: () => token, fetch: send })
+    let ran = 0
+    const [left] = await Promise.all([caught(approved(slow, type, () => ran++)(REFUND, { signal: leaving.signal })), decide()])
+    return [left, ran, (await events()).at(-1)]
+  },
+
   /** A call of the same tick does not wait for the decision. */
   async apart() {
     const { id } = await api.events.log.mutate({ type: `${type}.requested`, data: {}, metadata: { synap: { intent: {} } } })

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast
 
 from msgspec import Struct
@@ -156,7 +156,7 @@ def _async(work: _Work, key: str | None) -> Callable[..., Coroutine[Any, Any, An
     async def called(*args: Any, **kwargs: Any) -> Any:
         agent, call = work.agent(AsyncAgent), work.call(args, kwargs, key)
         intent = await agent.ask(work.type, call.parameters, **call.terms)
-        started = await agent.start(intent, call.parameters, key=key)
+        started = await _started(agent, agent.start(intent, call.parameters, key=key), work)
         try:
             result = await work.function(*call.arguments.args, **call.arguments.kwargs)
         except BaseException as error:
@@ -171,15 +171,35 @@ def _async(work: _Work, key: str | None) -> Callable[..., Coroutine[Any, Any, An
     return called
 
 
-_reports: set[asyncio.Task[Any]] = set()
-"""Reports under way, because an event loop keeps only weak references to its tasks."""
+_tasks: set[asyncio.Task[Any]] = set()
+"""Calls that continue if their caller is cancelled, because an event loop keeps only weak references to its tasks."""
+
+
+def _task(call: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+    task = asyncio.create_task(call)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+async def _started(agent: AsyncAgent, start: Coroutine[Any, Any, Started], work: _Work) -> Started:
+    """Wait for a start. If the waiting task is cancelled, what has started is reported as failed: it did not run."""
+    starting = _task(start)
+
+    async def undo(error: BaseException) -> None:
+        with suppress(SynapError):  # then nothing has started, or the log will say `unknown`
+            await agent.finish(await starting, "failed", work.raised(error))
+
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError as error:
+        await _reported(undo(error), CANCELLED_SECONDS)
+        raise
 
 
 async def _reported(report: Coroutine[Any, Any, Any], seconds: float | None) -> None:
     """Wait for a report, for so many seconds at most. It continues if the waiting task is cancelled."""
-    task = asyncio.create_task(report)
-    _reports.add(task)
-    task.add_done_callback(_reports.discard)
+    task = _task(report)
     await asyncio.wait([task], timeout=seconds)
     if task.done():
         task.result()
