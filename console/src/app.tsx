@@ -3,10 +3,10 @@ import { useEffect, useMemo } from 'preact/hooks'
 import { createApi } from './api'
 import { LoadNotice } from './components/states'
 import type { CurrentKey } from './contract'
-import { AccessContext, may } from './key'
+import { AccessContext } from './key'
 import { useLoad } from './load'
 import { go, to, useRoute } from './router'
-import { isListed, SCREENS, type Screen } from './screens'
+import { isListed, mayOpen, SCREENS, type Screen } from './screens'
 import { useSession } from './session'
 import { Shell } from './shell'
 import { SignIn } from './signin'
@@ -40,13 +40,13 @@ function SignedIn() {
 function InWorkspace({ current, workspace }: { current: CurrentKey; workspace: string }) {
   const route = useRoute()
   const api = useMemo(() => createApi(workspace), [workspace])
-  const screens = SCREENS.filter(({ scopes }) => may(current, ...scopes))
+  const screens = SCREENS.filter(({ scopes }) => mayOpen(current, scopes))
   const screen = screens.find(({ path }) => path === route.screen)
   const isKnown = current.workspaces.includes(workspace) || current.hasMoreWorkspaces
   return (
     <AccessContext.Provider value={{ api, key: current, workspace }}>
       <Shell screens={screens.filter((each) => isListed(current, each))} active={screen}>
-        {isKnown ? shown(screen && componentOf(current, screen, route.rest.length > 0), screens.length > 0) : <Nothing said={text.states.workspaceMissing(workspace)} />}
+        {isKnown ? <Shown component={screen && componentOf(current, screen, route.rest.length > 0)} /> : <Nothing said={text.states.workspaceMissing(workspace)} />}
       </Shell>
     </AccessContext.Provider>
   )
@@ -57,9 +57,8 @@ function componentOf(key: CurrentKey, screen: Screen, isDetail: boolean): Compon
   return screen.isInner || isListed(key, screen) ? screen.component : undefined
 }
 
-function shown(Component: ComponentType | undefined, hasScreens: boolean) {
-  if (Component) return <Component />
-  return <Nothing said={hasScreens ? text.states.notHere : text.states.noScreens} />
+function Shown({ component: Component }: { component: ComponentType | undefined }) {
+  return Component ? <Component /> : <Nothing said={text.states.notHere} />
 }
 
 function Nothing({ said }: { said: string }) {

@@ -1,10 +1,13 @@
 import { audit } from './text/audit'
+import { compose } from './text/compose'
+import { erase } from './text/erase'
 import { event, metadata, verify } from './text/event'
 import { events, filter, histogram, live, saved, columns, exporting } from './text/events'
 import { inbox } from './text/inbox'
 import { keys } from './text/keys'
 import { ledger } from './text/ledger'
 import { operate } from './text/operate'
+import { procedures } from './text/procedures'
 import { trace } from './text/trace'
 import { webhooks } from './text/webhooks'
 
@@ -57,7 +60,6 @@ export const text = {
     missing: 'Not found',
     retry: 'Try again',
     notHere: 'There is no such page.',
-    noScreens: 'Your key can open no screen of the console. It needs one of these scopes: events:read, events:read-own, subscriptions:manage, ledger:read, audit:read, keys:manage.',
     workspaceMissing: (name: string) => `Your key has no workspace “${name}”.`,
     toEvents: 'Go to the first screen',
   },
@@ -114,5 +116,8 @@ export const text = {
   keys,
   audit,
   operate,
+  compose,
+  procedures,
+  erase,
   ledger,
 }

@@ -91,7 +91,7 @@ def test_a_key_for_own_events_sees_its_own_and_no_button_that_fails(console: Con
     table.role("row").nth(1).wait()
     console.whole.role("img", "events over time").wait()
 
-    assert console.whole.role("navigation", "Screens").role("link").contents() == ["Events"]
+    assert console.whole.role("navigation", "Screens").role("link").contents() == ["Events", "API"]
     assert {row.split("\t")[3].strip() for row in table.role("row").contents()[1:]} == {"ann"}
     table.role("row").nth(1).role("link").click()
     console.whole.role("region", "Facts").wait()

@@ -204,7 +204,7 @@ def test_who_asks_follows_a_link_and_has_no_inbox(console: Console, agent: Serve
     console.open(f"/default/inbox/{intent['id']}", token=agent.token)
     console.whole.role("region", "What is asked").wait()
 
-    assert console.whole.role("navigation", "Screens").role("link").contents() == ["Events"]
+    assert console.whole.role("navigation", "Screens").role("link").contents() == ["Events", "Compose", "API"]
     assert console.whole.role("button", "Approve").count() == 0
     assert console.whole.role("button", "Withdraw").count() == 1
     console.go("/default/inbox")

@@ -69,11 +69,11 @@ def test_a_key_that_ended_is_told_and_another_goes_on_where_it_was(console: Cons
     console.page.problems()  # the browser writes down that a request was refused
 
 
-def test_a_key_without_a_scope_of_the_console_is_told_so(console: Console) -> None:
+def test_a_key_that_may_only_log_begins_with_composing(console: Console) -> None:
     console.open(token=new_key(console.server, "events:write")["token"])
 
-    console.whole.text("Your key can open no screen").wait()
-    assert console.whole.role("navigation").role("link").count() == 0
+    console.whole.role("heading", "Compose").wait()
+    assert console.whole.role("navigation").role("link").contents() == ["Compose", "API"]
 
 
 def test_the_theme_is_the_systems_or_chosen_and_stays(console: Console) -> None:

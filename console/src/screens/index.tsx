@@ -4,7 +4,10 @@ import type { IconName } from '../components/icon'
 import type { CurrentKey } from '../contract'
 import { may } from '../key'
 import { text } from '../text'
+import { ApiScreen } from './api/screen'
 import { AuditScreen } from './audit/screen'
+import { ComposeScreen } from './compose/screen'
+import { EraseScreen } from './erase/screen'
 import { EventScreen } from './event/screen'
 import { EventsScreen } from './events/screen'
 import { IntentScreen } from './inbox/intent'
@@ -20,6 +23,7 @@ export interface Screen {
   path: string
   name: string
   icon: IconName
+  /** None: any key sees it. */
   scopes: Scope[]
   /** What is shown, and with more segments behind the path, what is shown of that. */
   component: ComponentType
@@ -30,9 +34,14 @@ export interface Screen {
   listNeeds?: Scope
 }
 
+/** Whether a key has one of the scopes, if there are any. */
+export function mayOpen(key: CurrentKey, scopes: Scope[]): boolean {
+  return scopes.length === 0 || may(key, ...scopes)
+}
+
 /** Whether the navigation has the screen: some are reached only with a link to a detail. */
 export function isListed(key: CurrentKey, { scopes, isInner, listNeeds }: Screen): boolean {
-  return !isInner && may(key, ...scopes) && (!listNeeds || may(key, listNeeds))
+  return !isInner && mayOpen(key, scopes) && (!listNeeds || may(key, listNeeds))
 }
 
 export const SCREENS: Screen[] = [
@@ -62,9 +71,12 @@ export const SCREENS: Screen[] = [
     detail: IntentScreen,
     listNeeds: 'intents:decide',
   },
+  { path: 'compose', name: text.compose.title, icon: 'plus', scopes: ['events:write'], component: ComposeScreen },
   { path: 'webhooks', name: text.webhooks.title, icon: 'webhooks', scopes: ['subscriptions:manage'], component: WebhooksScreen, detail: WebhookScreen },
   { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
   { path: 'audit', name: text.audit.title, icon: 'audit', scopes: ['audit:read'], component: AuditScreen },
   { path: 'ledger', name: text.ledger.title, icon: 'ledger', scopes: ['ledger:read'], component: LedgerScreen },
   { path: 'operate', name: text.operate.title, icon: 'operate', scopes: ['audit:read'], component: OperateScreen },
+  { path: 'api', name: text.procedures.title, icon: 'more', scopes: [], component: ApiScreen },
+  { path: 'erase', name: text.erase.title, icon: 'cross', scopes: ['events:erase'], component: EraseScreen },
 ]

@@ -4,6 +4,7 @@ import { Visible } from '../../components/visible'
 import type { Ai, Metadata, MetadataKind } from '../../contract'
 import { to } from '../../router'
 import { durationOf, numberOf } from '../../shown'
+import { propertiesOf } from '../../skeleton'
 import { text } from '../../text'
 import { Confidence } from '../events/columns'
 import { Time } from '../../components/time'
@@ -44,16 +45,6 @@ function Section({ name, value, kind, onPick }: { name: string; value: Record<st
       </dl>
     </>
   )
-}
-
-type Schema = Record<string, unknown>
-
-/** The properties of a JSON Schema, or of what it refers to in its own `$defs`. */
-function propertiesOf(schema: Schema | undefined): Record<string, Schema> {
-  if (!schema) return {}
-  const reference = typeof schema['$ref'] === 'string' ? /^#\/\$defs\/([^/]+)$/.exec(schema['$ref']) : null
-  const target = reference ? (schema['$defs'] as Record<string, Schema> | undefined)?.[reference[1] ?? ''] : schema
-  return (target?.['properties'] as Record<string, Schema> | undefined) ?? {}
 }
 
 /** `externalUrl` is "External url". */
