@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -43,7 +44,7 @@ def test_kustomize_builds_every_resource() -> None:
 
     made = {(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(built)}
     assert made == {(each["kind"], each["metadata"]["name"]) for each in RESOURCES}
-    assert built.count("image: synap-events:0.1.0") == len(list(pods()))
+    assert built.count(f"image: synap-events:{version('synap-events')}\n") == len(list(pods()))
 
 
 @pytest.mark.parametrize("pod", [*pods()], ids=["Job", "StatefulSet"])

@@ -6,6 +6,7 @@ import sys
 import tarfile
 import zipfile
 from email.parser import BytesParser
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,12 @@ def test_the_sdist_builds_the_same_wheel(built: Built, tmp_path: Path) -> None:
 def test_the_wheel_has_only_the_server(built: Built) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(built.wheel).namelist()}
 
-    assert tops - {"synap_events.py"} == {"app", "procedures", "schemas", "synap_events-0.1.0.dist-info"}
+    assert tops - {"synap_events.py"} == {
+        "app",
+        "procedures",
+        "schemas",
+        f"synap_events-{version('synap-events')}.dist-info",
+    }
 
 
 def test_an_index_accepts_the_package_and_shows_no_dead_link(built: Built) -> None:

@@ -1,8 +1,9 @@
 """Follows a Dockerfile without Docker, in namespaces and folders that vanish when it ends.
 
-`python -m tests.kit.images DOCKERFILE CONTEXT FOLDER NAME=VALUE...` makes each stage of a copy of this machine's files
-that keeps its changes for itself (overlayfs), in place of the image that `FROM` names. It ends as the program that the
-image starts: on read-only files, as the image's user, without capabilities. It needs root.
+`python -m tests.kit.images DOCKERFILE CONTEXT FOLDER NAME=VALUE... -- COMMAND...` makes each stage of a copy of this
+machine's files that keeps its changes for itself (overlayfs), in place of the image that `FROM` names. It ends as the
+command, or as the program that the image starts: on read-only files, as the image's user, without capabilities. It
+needs root.
 
 pip is replaced by uv, which installs the same packages in a tenth of the time; `make soak` keeps pip.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from deploy.first_run import NETWORK
 from tests.kit.examples import ALL
 from tests.kit.paths import ROOT
 
@@ -27,13 +29,13 @@ BIN = Path("/usr/local/image/bin")
 
 PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PYTHON = f'#!/bin/sh\nexec {BASE} "$@"\n'
-PIP = f'#!/bin/sh\nexec {ROOT}/.venv/bin/python -m pip "$@"\n'
+PIP = f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n'
 UV_AS_PIP = f"""\
 #!/bin/sh
 [ "$1 $3" = "--python install" ] || exit 2
 python=$2
 shift 3
-exec {ROOT}/.venv/bin/uv --quiet --system-certs pip install --link-mode copy --python "$python" "$@"
+exec {Path(sys.executable).with_name("uv")} --quiet --system-certs pip install --link-mode copy --python "$python" "$@"
 """
 
 
@@ -73,8 +75,9 @@ class Stage(Struct):
         return ["chroot", str(self.root), *become, *bounded, "env", "-i", "-C", self.workdir, *given, *command]
 
     def run(self, command: str) -> None:
-        """Run a command, which must succeed."""
-        subprocess.run(self.enter("sh", "-c", command), check=True)
+        """Run a command, which must succeed. It may reach the network as we do."""
+        network = [f"{name}={os.environ[name]}" for name in NETWORK if name in os.environ]
+        subprocess.run(self.enter(*network, "sh", "-c", command), check=True)
 
 
 def parsed(dockerfile: str) -> list[Step]:
@@ -169,8 +172,8 @@ def _make_read_only(stage: Stage) -> None:
     subprocess.run(["mount", "-o", "remount,ro", stage.root], check=True)
 
 
-def main(dockerfile: Path, source: Path, folder: Path, *given: str) -> None:
-    """Make the image, and become the program that it starts."""
+def main(dockerfile: Path, source: Path, folder: Path, variables: list[str], command: list[str]) -> None:
+    """Make the image, and become `command`, or the program that the image starts."""
     _mount("tmpfs", folder)
     sources, stage = {"context": source}, Stage(folder)
     for number, step in enumerate(parsed(dockerfile.read_text())):
@@ -180,11 +183,12 @@ def main(dockerfile: Path, source: Path, folder: Path, *given: str) -> None:
         else:
             _follow(step, stage, sources)
     _make_read_only(stage)
-    stage.variables |= dict(each.split("=", 1) for each in given)
-    command = stage.enter(*stage.command)
-    os.execvp(command[0], command)
+    stage.variables |= dict(each.split("=", 1) for each in variables)
+    entered = stage.enter(*(command or stage.command))
+    os.execvp(entered[0], entered)
 
 
 if __name__ == "__main__":
     _, dockerfile, source, folder, *given = sys.argv
-    main(Path(dockerfile), Path(source), Path(folder), *given)
+    end = given.index("--")
+    main(Path(dockerfile), Path(source), Path(folder), given[:end], given[end + 1 :])
