@@ -22,6 +22,8 @@ MAX_CALLS = 10_000
 MIN_CONNECTIONS, MAX_CONNECTIONS = 4, 1000
 """The limits of a process's database connections. Two are for notices, and no call should wait for another one."""
 
+MAX_GRACE_DAYS = 3650
+
 MAX_RATE = 1_000_000_000
 """The maximum of calls per minute: far beyond any use, and within what the database can count."""
 
@@ -65,7 +67,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_logs: tuple[str, ...] = ()
     """Logs whose checkpoints and tiles anyone may read without a key, separated by commas. Tiles have no bodies."""
     witness_policy: Path | None = None
-    """The tlog-policy file of the log `_node`. If it is set, `_node` anchors the other logs, at most once a minute."""
+    """The tlog-policy file of the log `_node`: its keys, its witnesses, their quorum. Default: no witnesses."""
+    witness_fail: Literal["open", "closed"] = "open"
+    """Whether appends go on (`open`) or stop (`closed`) while a witness says that `_node` has another history."""
+    witness_grace_days: float = 30
+    """For how many days after a change of keys the old key signs the checkpoints of `_node` too."""
     cors_headers: tuple[str, ...] = ()
     """Request headers that these pages may also send, separated by commas; `*` allows every header."""
     transformer: Literal["none", "superjson"] = "none"
@@ -176,6 +182,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         ):
             if not 0 <= getattr(self, name) <= MAX_RATE:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_RATE}.")
+        if not 0 <= self.witness_grace_days <= MAX_GRACE_DAYS:
+            raise SettingsError(f"{PREFIX}WITNESS_GRACE_DAYS must be from 0 to {MAX_GRACE_DAYS}.")
         if not 0 < self.sse_ping_seconds < float("inf"):
             raise SettingsError(f"{PREFIX}SSE_PING_SECONDS must be more than 0.")
         if not self.sse_ping_seconds < self.sse_reconnect_seconds < float("inf"):

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
+from app.ledger.policy import Policy
+from app.server.policy import read_policy
 from app.settings import Settings
 from app.store.audit.log import enter
 from app.store.install.idempotency import begin_secret_ids
@@ -51,6 +53,8 @@ class ReadyInstall(Struct, frozen=True):
     urls: Urls
     node: str
     origin: str
+    policy: Policy | None = None
+    """The policy of the log `_node`, if it is witnessed."""
 
     @property
     def database_url(self) -> str:
@@ -80,7 +84,10 @@ def ready(settings: Settings, *, serving: bool, init: bool = False, recovering: 
         with connect(urls.server) as connection:
             require_schema(connection)
             identity = set_up(connection, files, settings.origin, recovering=recovering, creating=init or migrates)
+            policy = None
             if serving:
+                if settings.witness_policy is not None:
+                    policy = read_policy(settings.witness_policy, identity.origin)
                 begin_secret_ids(connection)
                 register_types(connection, registered_kinds(), event_types())
                 notes = KeptNotes(settings.data_dir, identity.node)
@@ -88,7 +95,7 @@ def ready(settings: Settings, *, serving: bool, init: bool = False, recovering: 
                 enter(connection, "server.started", _started(settings), [EVERY])
                 stack.enter_context(_announced(settings, identity.node, connection))
                 _warn(settings, connection)
-        yield ReadyInstall(urls, identity.node, identity.origin)
+        yield ReadyInstall(urls, identity.node, identity.origin, policy)
 
 
 @contextmanager

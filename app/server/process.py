@@ -12,6 +12,7 @@ from app.capacity.openings import Openings, max_connections
 from app.capacity.rates import Rates
 from app.capacity.waits import Waits
 from app.delivery.webhooks import Webhooks
+from app.delivery.witnesses import Served, Witnessing
 from app.feed import Feed
 from app.ledger.draft import Drafting
 from app.ledger.kept import KeptNotes
@@ -42,6 +43,8 @@ from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
 from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
+from app.store.ledger.node_notes import NodeNotes, Signing
+from app.store.ledger.node_witnesses import NodeWitnesses
 from app.store.ledger.receipts import Receipts
 from app.store.ledger.tiles import Tiles
 from app.store.ledger.travelling import Travelling
@@ -74,7 +77,7 @@ class Process:
         self._feed = Feed(EventFollower(self.database), cursors, self._listen_as_needed)
         self._ledger_feed = Feed(EventFollower(self.database, LEDGER_JSON), cursors, self._listen_as_needed)
         self._trees = Trees(self.database)
-        ledger = Ledger(self.database, self._trees, keys, install.origin)
+        ledger = self._ledger(settings, install, keys)
         self.tiles = Tiles(self.database, self._trees)
         self._log = EventLog(self.database, keys, install.node, committed=self._committed)
         self._webhooks = self._made_webhooks(settings, cursors, node=install.node, secret=secret)
@@ -84,8 +87,7 @@ class Process:
         self._refusals = Refusals(audit)
         self._witness = Witness(audit, self._log, node=install.node)
         heads = Heads(self.database, self._trees)
-        self._anchor = Anchor(heads, self._log, node=install.node)
-        self._anchors = settings.witness_policy is not None
+        self._witnessing = self._witnessed(settings, install, ledger, heads)
         self._keeper = self._keeping(KeptNotes(settings.data_dir, install.node), ledger)
         self._watcher: asyncio.Task[None] | None = None
         self._delivers = False
@@ -151,8 +153,8 @@ class Process:
             self._witness.open()
             self._keeper.open()
             self._deadlines.open()
-            if self._anchors:
-                self._anchor.open()
+            if self._witnessing is not None:
+                await self._witnessing.open()
         self._watcher = exit_with_parent()
 
     async def say_goodbye(self) -> None:
@@ -167,7 +169,8 @@ class Process:
         await self.board.close()
         await self._refusals.close()  # before the witness logs the end of the audit
         if self._delivers:
-            await self._anchor.close()
+            if self._witnessing is not None:
+                await self._witnessing.close()
             await self._deadlines.close()
             await self._webhooks.close()
             await self._witness.close()
@@ -180,6 +183,26 @@ class Process:
         await self._trees.close()
         await self.database.close()
         await asyncio.to_thread(tracing.stop)
+
+    def _ledger(self, settings: Settings, install: ReadyInstall, keys: Keyring) -> Ledger:
+        if install.policy is None:
+            return Ledger(self.database, self._trees, keys, install.origin)
+        signing = Signing(keys=keys, origin=install.origin, grace_days=settings.witness_grace_days)
+        notes = NodeNotes(self.database, NodeWitnesses(self.database), signing)
+        return Ledger(self.database, self._trees, keys, install.origin, node_notes=notes)
+
+    def _witnessed(self, settings: Settings, install: ReadyInstall, ledger: Ledger, heads: Heads) -> Witnessing | None:
+        if install.policy is None:
+            return None
+        served = Served(
+            ledger=ledger,
+            log=self._log,
+            heads=heads,
+            anchor=Anchor(heads, self._log, node=install.node),
+            witnesses=NodeWitnesses(self.database),
+            node=install.node,
+        )
+        return Witnessing(install.policy, served, fails_closed=settings.witness_fail == "closed")
 
     def _measure(self) -> None:
         """Set the gauges of all services."""

@@ -100,6 +100,11 @@ DECIDED_SECONDS = Histogram(
     "decision",
     bounds=WAITS,
 )
+WITNESS_ANSWERS = Counter(
+    "synap_witness_answers", "Answers of the witnesses of _node, by witness and answer.", "witness", "answer"
+)
+WITNESS_ALARMS = Gauge("synap_witness_alarms", "Witnesses that say that _node has another history.")
+WITNESS_BEHIND = Gauge("synap_witness_behind_events", "Events of _node that no quorum of witnesses has cosigned yet.")
 OUTCOMES = Counter("synap_intent_outcomes", "Outcomes of started intents, by outcome.", "outcome")
 
 QUEUED_EVENTS = Gauge("synap_append_queue_events", "Events that are accepted but not yet committed.")
@@ -137,6 +142,9 @@ INSTRUMENTS: tuple[Counter | Histogram, ...] = (
     GROUP_SECONDS,
     DECIDED_SECONDS,
     OUTCOMES,
+    WITNESS_ANSWERS,
+    WITNESS_ALARMS,
+    WITNESS_BEHIND,
     QUEUED_EVENTS,
     QUEUED_BYTES,
     FEED_SECONDS,

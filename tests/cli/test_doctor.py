@@ -16,10 +16,12 @@ from app.cli.doctor.finding import Finding
 from app.cli.main import cli
 from app.cli.verify.evidence import UnreadableError
 from app.ledger import checkpoint
+from app.ledger.chain import NODE_LOG
 from app.ledger.checkpoint import Checkpoint, parse
 from app.ledger.keyring import Keyring
 from app.ledger.merkle import Frontier
 from app.ledger.signer import Signer
+from app.ledger.vkeys import COSIGNATURE, of_kid
 from app.sealing.webhook_secrets import Sealer
 from app.server.install import ready
 from app.settings import Settings
@@ -231,6 +233,45 @@ def test_a_good_install_has_a_line_for_each_check(store: Store) -> None:
 
     assert [str(finding)[:4] for finding in findings] == ["ok: "] * 18
     assert {path: path.read_bytes() for path in store.keys.path.parent.iterdir()} == before
+
+
+def test_what_witnesses_say_is_reported(store: Store, tmp_path: Path) -> None:
+    with _reopened(store) as again:
+        node = again.run(again.ledger().current(NODE_LOG))
+    file = tmp_path / "policy"
+    keys = [of_kid(f"w{number}", Signer(bytes([number]) * 32).kid, COSIGNATURE).spelled() for number in range(4)]
+    witnesses = "".join(f"witness w{number} {key} https://w.example\n" for number, key in enumerate(keys[:3]))
+    file.write_text(f"log {node.vkey}\n{witnesses}witness w3 {keys[3]}\nquorum w0\n")
+    stands = [(keys[0], 0, None, None), (keys[1], 2, "It answered 500", None), (keys[2], 1, "It said", "It said")]
+    with connect(store.url) as connection:
+        for key, failures, problem, alarm in stands:
+            connection.execute(
+                "INSERT INTO node_witness (workspace_id, key, size, due_at, failures, problem, alarm) "
+                "VALUES ('_node', %s, 1, now(), %s, %s, %s)",
+                [key, failures, problem, alarm],
+            )
+
+    def said(**more: object) -> list[str]:
+        found = examine(_settings(store, witness_policy=file, **more))
+        about = ("The witness ", "The policy ", "No quorum ")
+        return [str(each) for each in found if each.sentence.startswith(about)]
+
+    expected = (
+        "hint: The witness w3 is not asked: it has no URL, or its key is not of Ed25519.",
+        "hint: The witness w1 failed 2 times since it cosigned. It answered 500.",
+        "wrong: The witness w2 does not vouch for _node. It said. If this database is a restored",
+        "hint: No quorum of witnesses has cosigned _node yet.",
+    )
+    for line, beginning in zip(said(), expected, strict=True):
+        assert line.startswith(beginning)
+    file.write_text(f"log {of_kid('another', Signer(bytes(32)).kid).spelled()}\nquorum none\n")
+    [line] = said()
+    assert line.startswith(f"wrong: The policy {file} in SYNAP_WITNESS_POLICY names the log another; its log lines")
+    file.write_text("quorum none\n")
+    assert said()[0] == (
+        "hint: The policy lacks the key of _node that is in force, so its readers will reject checkpoints: "
+        f"{node.vkey}."
+    )
 
 
 def test_a_role_that_could_switch_off_the_triggers_is_a_hint(store: Store) -> None:

@@ -297,13 +297,19 @@ class Operations:
     async def heads(self) -> int:
         """Anchor one event more. It looks at every log, so it shows as many."""
         heads = Heads(self.database, Trees(self.database))
-        anchor = Anchor(heads, self.events, node=self.store.node, anchor_seconds=0)
-        logs = await anchor.anchor()
+        anchor = Anchor(heads, self.events, node=self.store.node)
+        logs = await anchor.anchor(await self._turn(heads))
         self.database.seen.clear()  # the whole logs, the first time
         await self.events.append(self.workspace, [draft("common.type1", user_id="common")])
-        await anchor.anchor()
+        await anchor.anchor(await self._turn(heads))
         assert await heads.anchored(self.workspace, self.place) is not None
         return logs
+
+    @staticmethod
+    async def _turn(heads: Heads) -> datetime:
+        leased_at = await heads.lease(0)
+        assert leased_at is not None
+        return leased_at
 
     async def keys(self) -> int:
         keys = Keys(self.database)

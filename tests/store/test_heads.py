@@ -42,8 +42,11 @@ def _heads(store: Store) -> Heads:
 
 def _anchor(store: Store, heads: Heads | None = None, *, seconds: float = 0) -> int:
     """Anchor, as a process does that has no memory of what was anchored before."""
-    anchor = Anchor(heads or _heads(store), store.log, node=store.node, anchor_seconds=seconds)
-    found: int = store.run(anchor.anchor())
+    heads = heads or _heads(store)
+    leased_at = store.run(heads.lease(seconds))
+    if leased_at is None:
+        return 0
+    found: int = store.run(Anchor(heads, store.log, node=store.node).anchor(leased_at))
     return found
 
 

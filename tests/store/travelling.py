@@ -35,7 +35,7 @@ class Proved:
     def anchor(self) -> None:
         """Anchor what has grown."""
         heads = Heads(self.store.database, Trees(self.store.database))
-        self.store.run(Anchor(heads, self.store.log, node=self.store.node, anchor_seconds=0).anchor())
+        self.store.run(Anchor(heads, self.store.log, node=self.store.node).anchor(self.store.run(heads.lease(0))))
 
     def proof(self, seq: int, workspace: str | None = None) -> TlogProof:
         """The proof of the event at a seq."""

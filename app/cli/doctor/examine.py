@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from app.cli.doctor.checkpoints import examine_kept
 from app.cli.doctor.finding import MAX_NAMED, Finding, wrong
 from app.cli.doctor.machine import files, machine
+from app.cli.doctor.witnesses import examine_witnesses
 from app.cli.tokens import token_in
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
@@ -91,6 +92,7 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
     else:
         yield Finding(is_right=True, sentence="Every audit is complete, and agrees with the signed logs.")
     yield from _heads(connection)
+    yield from examine_witnesses(settings, connection, identity)
     yield from _safety(connection)
     if settings.database_url is not None:
         yield from _advice(settings, connection)

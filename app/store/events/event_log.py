@@ -18,7 +18,14 @@ from datetime import datetime
 from app.ledger.chain import instant
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
-from app.store.events.commits import Commits, GroupAnswers, OutcomeUnknownError, roll_back, tip_of
+from app.store.events.commits import (
+    STOPPED_SECONDS,
+    Commits,
+    GroupAnswers,
+    OutcomeUnknownError,
+    roll_back,
+    tip_of,
+)
 from app.store.events.groups import Group, Submission
 from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, conflict, next_place, placed, stored, unmet
 from app.store.postgres.clock import MAX_SKEW_SECONDS, Clock, utc_now
@@ -57,6 +64,7 @@ class EventLog:
         self._commits = Commits(keys, node, Clock(now, max_skew_seconds))
         self._committed = committed
         self._now = now
+        self._refusal: str | None = None
         self._waiting: dict[str, deque[Submission]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
         self._queued_events = 0
@@ -67,6 +75,10 @@ class EventLog:
         """The number and the size in bytes of the events that were accepted and are not yet committed."""
         return self._queued_events, self._queued_bytes
 
+    def refuse(self, reason: str | None) -> None:
+        """Append nothing from now on, for this reason; None: append again. What is accepted already is still stored."""
+        self._refusal = reason
+
     async def append(self, workspace: str, drafts: Sequence[Draft]) -> list[SynapEvent]:
         """Append `drafts`, all or nothing, and return them as stored, in their order. Some may be stored already.
 
@@ -74,6 +86,7 @@ class EventLog:
         Conflict if the stored event has other content, InvalidInput if two drafts of one call have the same id and
         different content, NotFound for an unknown workspace, and Unavailable (retriable).
         """
+        self._check_open()
         size = sum(draft.size for draft in drafts)
         if self._queued_events + len(drafts) > MAX_QUEUED_EVENTS or self._queued_bytes + size > MAX_QUEUED_BYTES:
             raise Unavailable("Too many events wait to be stored; nothing was stored, retry")
@@ -123,6 +136,7 @@ class EventLog:
         events gets. If it returns no drafts, nothing is done. Raises what `prepare` raises, NotFound, and Unavailable
         (retriable; if the connection was lost during the commit, the transaction may have been committed).
         """
+        self._check_open()
         key = {"workspace": workspace}
         try:
             async with self._database.pool.connection() as connection:
@@ -148,6 +162,10 @@ class EventLog:
         """Wait until everything that was accepted is committed or rejected."""
         while self._lanes:
             await asyncio.wait(self._lanes)
+
+    def _check_open(self) -> None:
+        if self._refusal is not None:
+            raise Unavailable(self._refusal, retry_after_seconds=STOPPED_SECONDS)
 
     async def _run(self, workspace: str, waiting: deque[Submission]) -> None:
         """Commit the submissions that wait for one workspace, group by group, until none waits."""

@@ -50,6 +50,12 @@ CONTINUE_LOG = "UPDATE event_tip SET lost_size = NULL, lost_root = NULL WHERE wo
 DELETE_TREE = "DELETE FROM merkle_node WHERE workspace_id = %(workspace)s"
 """Deletes the stored tree of a log, which may cover events that are lost. It grows again from the events that exist."""
 
+FORGET_COSIGNED = (
+    "UPDATE install SET cosigned_size = NULL",
+    "DELETE FROM cosignature",
+)
+"""Makes the log `_node` forget its cosigned checkpoints, which it no longer extends."""
+
 FORGET_HEAD = "DELETE FROM tree_head WHERE workspace_id = %(workspace)s"
 """Makes `_node` anchor the log anew: its tree is no longer the one that was anchored last."""
 
@@ -150,7 +156,7 @@ class Comparison:
 
     async def _keep(self, log: str, accepted: list[str]) -> None:
         try:
-            signed = await self._ledger.checkpoint(log)
+            signed = await self._ledger.current(log)
         except NotFound:
             return  # the workspace was deleted just now
         except KeyError:
@@ -217,6 +223,7 @@ def _append(connection: psycopg.Connection, node: str, log: str, tip: Tip, lost:
     calls = [*linker.writes(linker.kinds()), (CONTINUE_LOG, {"workspace": log}), (DELETE_TREE, {"workspace": log})]
     if connection.execute(HAS_HEADS).fetchone() == (True,):
         calls.append((FORGET_HEAD, {"workspace": log}))
+        calls += [(statement, {}) for statement in FORGET_COSIGNED if log == NODE_LOG]
     for statement, parameters in calls:
         connection.execute(statement, parameters)
 

@@ -55,7 +55,7 @@ class Install(SQLModel, table=True):
     `witnessed_at` is when the audit's tips were last written into the log `_node`. `secret_fingerprint` identifies the
     install secret; an install of an earlier version has none until its next start. From `idempotency_since` on, events
     with an idempotency key get secret ids. While it is null they get those of version 0.1. `headed_at` is when a
-    process last began to anchor the logs in `_node`.
+    process last began to anchor the logs in `_node`, `cosigned_size` the last size of it that a quorum cosigned.
     """
 
     __tablename__ = "install"
@@ -68,6 +68,7 @@ class Install(SQLModel, table=True):
     secret_fingerprint: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
     idempotency_since: datetime | None = _instant(nullable=True)
     headed_at: datetime = _instant(server_default=text("'epoch'"))
+    cosigned_size: int | None = _count(nullable=True)
 
 
 class KeyRotation(SQLModel, table=True):

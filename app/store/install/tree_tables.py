@@ -1,8 +1,12 @@
-"""The tables of what `_node` says about the other logs. See `app/store/ledger/heads.py`."""
+"""The tables of what `_node` says about the other logs, and of its witnesses.
 
+See `app/store/ledger/heads.py` and `app/store/ledger/node_witnesses.py`.
+"""
+
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 import app.store.install.tables  # noqa: F401 - says how constraints and indexes are named
@@ -49,3 +53,36 @@ class TreeLeaf(SQLModel, table=True):
     size: int | None = _count(nullable=True)
     root: bytes | None = _bytes(nullable=True)
     salt: bytes | None = _bytes(nullable=True)
+
+
+class NodeWitness(SQLModel, table=True):
+    """A witness of `_node`, which is its `workspace_id`, by its verifier key: the size that it cosigned, and when.
+
+    It is asked again at `due_at`. `failures` counts those since it last cosigned, `problem` is the last of them. If it
+    has an `alarm`, it does not vouch for the log.
+    """
+
+    __tablename__ = "node_witness"
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}
+    workspace_id: str = _text(primary_key=True)
+    key: str = _text(primary_key=True)
+    size: int | None = _count(nullable=True)
+    cosigned_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True), nullable=True))
+    due_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    failures: int
+    problem: str | None = _text(nullable=True)
+    alarm: str | None = _text(nullable=True)
+
+
+class Cosignature(SQLModel, table=True):
+    """The line by which a witness cosigned a checkpoint of `_node`, which is its `workspace_id`.
+
+    There are none below the newest size that a quorum cosigned (`install.cosigned_size`).
+    """
+
+    __tablename__ = "cosignature"
+    workspace_id: str = _text(primary_key=True)
+    size: int = _count(primary_key=True, autoincrement=False)
+    key: str = _text(primary_key=True)
+    root: bytes = _bytes()
+    line: str = _text()

@@ -204,9 +204,13 @@ class Export:
         # If the bundle contains the whole log, the checkpoint covers exactly that, so a verifier can compute its root.
         is_whole = self._to_end and not sealed.erased_since
         size, kid = (self.last + 1, sealed.kid) if is_whole else (sealed.log_seq + 1, sealed.log_kid)
+        cosigned = None if sealed.erased_since else await self._ledger.cosigned(self.workspace, count and self.last + 1)
+        if cosigned is not None:
+            size, kid = cosigned.size, sealed.kid if cosigned.size == self.last + 1 else sealed.log_kid
         nodes = await self._trees.nodes(self.workspace, size, [self.last, size - 1] if count else [])
         proof = merkle.inclusion_proof(self.last, size, nodes) if count else []
-        checkpoint = self._ledger.sign(self.workspace, size, merkle.root(size, nodes), kid)
+        lines = "" if cosigned is None else cosigned.lines
+        checkpoint = await self._ledger.signed(self.workspace, size, merkle.root(size, nodes), kid, lines)
         end = {
             "last_seq": self.last,
             "count": count,

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from app.capacity.answers import keep
 from app.ledger import checkpoint, merkle
+from app.ledger.chain import NODE_LOG
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring
 from app.ledger.signer import Signer, public_key
@@ -17,6 +18,8 @@ from app.store.events.query import EventConditions
 from app.store.events.reader import counted
 from app.store.events.rows import LEDGER_JSON
 from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
+from app.store.ledger.node_notes import NodeNotes
+from app.store.ledger.node_witnesses import Cosigned
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from app.store.postgres.walk import one_sql
@@ -67,12 +70,15 @@ class FoundEntry(Struct, frozen=True):
 class Ledger:
     """Reads entries and makes proofs, for one process. For any number of tasks. Every method may raise Unavailable."""
 
-    def __init__(self, database: Database, trees: Trees, keys: Keyring, origin: str) -> None:
-        """`origin` is the first part of the checkpoints' origins."""
+    def __init__(
+        self, database: Database, trees: Trees, keys: Keyring, origin: str, *, node_notes: NodeNotes | None = None
+    ) -> None:
+        """`origin` is the first part of the checkpoints' origins. `node_notes` makes those of a witnessed `_node`."""
         self._database = database
         self._trees = trees
         self._keys = keys
         self._origin = origin
+        self._node_notes = node_notes
 
     async def entries(
         self, workspace: str, query: EventQuery, limit: int, only_user: str | None
@@ -127,20 +133,36 @@ class Ledger:
         return rows[0][0], rows[0][1]
 
     async def checkpoint(self, workspace: str) -> SignedCheckpoint:
-        """A signed checkpoint of a log as it is now. Raises NotFound."""
+        """A signed checkpoint of a log as it is now; of `_node` the newest that its witnesses cosigned. NotFound."""
+        cosigned = await self.cosigned(workspace)
+        if cosigned is None:
+            return await self.current(workspace)
+        _, kid = await self.tip(workspace)
+        return await self.signed(workspace, cosigned.size, cosigned.root, kid, cosigned.lines)
+
+    async def current(self, workspace: str) -> SignedCheckpoint:
+        """A signed checkpoint of a log as it is now, whether it is cosigned or not. Raises NotFound."""
         seq, kid = await self.tip(workspace)
         nodes = await self._trees.nodes(workspace, seq + 1, [seq] if seq >= 0 else [])
-        return self.sign(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
+        return await self.signed(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
+
+    async def cosigned(self, workspace: str, at_least: int = 0) -> Cosigned | None:
+        """The newest checkpoint of a log that a quorum of witnesses cosigned, if it covers `at_least` events."""
+        if self._node_notes is None or workspace != NODE_LOG:
+            return None
+        return await self._node_notes.cosigned(at_least)
 
     async def inclusion(self, workspace: str, entry: FoundEntry) -> InclusionProof:
         """The proof that the current tree of a log contains an event."""
         last, kid = await self.tip(workspace)
-        nodes = await self._trees.nodes(workspace, last + 1, [entry.seq, last])
+        cosigned = await self.cosigned(workspace, entry.seq + 1)
+        size, lines = (last + 1, "") if cosigned is None else (cosigned.size, cosigned.lines)
+        nodes = await self._trees.nodes(workspace, size, [entry.seq, size - 1])
         node = await self.node()
         return InclusionProof(
             event=msgspec.json.decode(entry.json, type=LedgerEvent),
-            proof=_texts(merkle.inclusion_proof(entry.seq, last + 1, nodes)),
-            checkpoint=self.sign(workspace, last + 1, merkle.root(last + 1, nodes), kid),
+            proof=_texts(merkle.inclusion_proof(entry.seq, size, nodes)),
+            checkpoint=await self.signed(workspace, size, merkle.root(size, nodes), kid, lines),
             keys=keys_up_to(node, kid),
             node_did=node.node_did,
         )
@@ -158,13 +180,24 @@ class Ledger:
             from_size=old,
             to_size=new,
             proof=_texts(merkle.consistency_proof(old, new, nodes)),
-            checkpoint=self.sign(workspace, new, merkle.root(new, nodes), kid) if is_now else None,
+            checkpoint=await self.signed(workspace, new, merkle.root(new, nodes), kid) if is_now else None,
             keys=keys_up_to(node, kid),
             node_did=node.node_did,
         )
 
-    def sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
-        """Sign a checkpoint with the key `kid`."""
+    async def path(self, workspace: str, old: int, new: int) -> list[bytes]:
+        """The consistency proof from the tree of `old` events of a log, which has both, to that of `new`."""
+        nodes = await self._trees.nodes(workspace, new, [size - 1 for size in (old, new) if size])
+        return merkle.consistency_proof(old, new, nodes)
+
+    async def signed(self, workspace: str, size: int, root: bytes, kid: str, lines: str = "") -> SignedCheckpoint:
+        """A checkpoint signed with the key `kid`; one of a witnessed `_node` also by former keys, and with `lines`."""
+        plain = self._sign(workspace, size, root, kid)
+        if self._node_notes is None or workspace != NODE_LOG:
+            return plain
+        return await self._node_notes.add_signatures(plain, lines)
+
+    def _sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
         origin = f"{self._origin}/{workspace}"
         note = checkpoint.sign(Checkpoint(origin, size, root), self.signer(kid))
         [encoded] = _texts([root])

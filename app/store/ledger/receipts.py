@@ -208,7 +208,7 @@ class Receipts:
             node = cache(await self._trees.nodes(workspace, size, [*some, last]))  # proofs share most of their nodes
             proofs |= {seq: _texts(merkle.inclusion_proof(seq, size, node)) for seq in some}
             root = merkle.root(size, node)
-        return self._ledger.sign(workspace, size, root, kid), kid, proofs
+        return await self._ledger.signed(workspace, size, root, kid), kid, proofs
 
 
 def _withheld(entry: ReceiptEntry) -> ReceiptEntry:

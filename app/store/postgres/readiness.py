@@ -23,12 +23,12 @@ is read-only (a standby, or one with `default_transaction_read_only`), and its c
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install", "intent"),
-    *("intent_start", "producer_count", "rate_window", "subscription", "tree_head", "witnessed_log"),
+    *("intent_start", "node_witness", "producer_count", "rate_window", "subscription", "tree_head", "witnessed_log"),
 )
 """The tables whose rows change while the server runs."""
 
 GROWING = (
-    *(*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "registered_type", "tree_leaf"),
+    *(*UPDATED, "audit_entry", "cosignature", "event", "key_rotation", "merkle_node", "registered_type", "tree_leaf"),
     *("witness", "workspace"),
 )
 """The tables to which rows are added."""
@@ -36,7 +36,7 @@ GROWING = (
 ERASED = ("event",)
 """The tables whose rows can lose their bodies. A trigger allows no other change."""
 
-DELETED = ("attempt", "delivery", "event_count", "producer_count", "subscription")
+DELETED = ("attempt", "cosignature", "delivery", "event_count", "producer_count", "subscription")
 """The tables from which a server deletes rows while it runs."""
 
 NEEDED = [

@@ -1,0 +1,63 @@
+"""The notes of `_node`: signed by every key that readers may know it by, with the cosignatures of its witnesses."""
+
+import base64
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+from app.ledger import checkpoint
+from app.ledger.checkpoint import Checkpoint
+from app.ledger.keyring import Keyring
+from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
+from app.store.ledger.node_witnesses import Cosigned, NodeWitnesses
+from app.store.postgres.database import Database
+from schemas.ledger import Rotation, SignedCheckpoint
+
+
+class Signing(Struct, frozen=True, kw_only=True):
+    """With what checkpoints are signed: the keys, the first part of origins, and how long an old key signs too."""
+
+    keys: Keyring
+    origin: str
+    grace_days: float
+
+
+class NodeNotes:
+    """Signs the notes of `_node`, for one process. Every method may raise Unavailable."""
+
+    def __init__(self, database: Database, witnesses: NodeWitnesses, signing: Signing) -> None:
+        self._database = database
+        self._witnesses = witnesses
+        self._signing = signing
+
+    async def cosigned(self, at_least: int = 0) -> Cosigned | None:
+        """The newest checkpoint that a quorum cosigned; None if it covers fewer than `at_least` events."""
+        found = await self._witnesses.newest()
+        return found if found is not None and found.size >= at_least else None
+
+    async def add_signatures(self, signed: SignedCheckpoint, lines: str = "") -> SignedCheckpoint:
+        """The checkpoint with the signatures of keys that were replaced lately, and with cosignatures."""
+        rotations = [to_rotation(row) for row in await self._database.rows(LIST_ROTATIONS, {})]
+        return SignedCheckpoint(
+            note=signed.note + "".join(self._former_signatures(signed, rotations)) + lines,
+            origin=signed.origin,
+            size=signed.size,
+            root=signed.root,
+            vkey=signed.vkey,
+        )
+
+    def _former_signatures(self, signed: SignedCheckpoint, rotations: Iterable[Rotation]) -> Iterable[str]:
+        """The lines of keys whose successor is younger than the grace. A key without a file signs nothing any more."""
+        since = datetime.now(UTC) - timedelta(days=self._signing.grace_days)
+        plain = Checkpoint(signed.origin, signed.size, base64.b64decode(signed.root))
+        for rotation in rotations:
+            if datetime.fromisoformat(rotation.rotated_at) <= since:
+                continue
+            try:
+                signer = self._signing.keys.signer(rotation.kid_old)
+            except (ValueError, OSError):
+                signer = None
+            line = "" if signer is None else checkpoint.sign(plain, signer).partition("\n\n")[2]
+            if line not in signed.note:
+                yield line

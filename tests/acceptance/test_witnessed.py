@@ -1,0 +1,43 @@
+"""A real server has its log `_node` cosigned by a real witness, and readers get the cosignature over every door."""
+
+from pathlib import Path
+
+from app.ledger import checkpoint, policy
+from app.ledger.chain import NODE_LOG
+from app.ledger.policy import judge
+from tests.kit import web
+from tests.kit.servers import cloned, serving, until
+from tests.kit.witness import make_witness, witnessing
+from tests.procedures.conftest import answered
+from tests.store.opened import opened
+
+
+def test_a_server_is_cosigned_by_a_witness_of_another_install(postgres_url: str, template: str, tmp_path: Path) -> None:
+    with (
+        cloned(postgres_url, template, "test_witnessed") as url,
+        cloned(postgres_url, template, "test_its_witness") as its,
+    ):
+        data_dir = tmp_path / "data"
+        data_dir.mkdir()
+        with opened(url, data_dir) as store:
+            key = store.run(store.ledger().current(NODE_LOG)).vkey
+        (tmp_path / "logs").write_text(f"log {key}\nquorum none\n")
+        witness_key = make_witness(tmp_path / "witness", "witness.example/w", database_url=its)
+        with witnessing(tmp_path / "witness", witness_key, tmp_path / "logs", database_url=its) as witness:
+            text = f"log {key}\nwitness w {witness_key.spelled()} {witness.url}/\nquorum w\n"
+            (tmp_path / "policy").write_text(text)
+            with serving(
+                data_dir, database_url=url, witness_policy=tmp_path / "policy", public_logs=NODE_LOG
+            ) as server:
+                answered(server.mutate("events.log", {"type": "note.created", "data": {}}))
+
+                def served() -> str:
+                    return web.get(f"{server.url}/tiles/{NODE_LOG}/checkpoint", timeout=30).text
+
+                def is_cosigned() -> bool:
+                    return judge(policy.parse(text.encode()), checkpoint.parse(served())).is_accepted
+
+                until(is_cosigned, seconds=120)
+                lines = web.get(f"{server.url}/metrics", timeout=30).text.splitlines()
+
+        assert [line.split()[-1] for line in lines if line.startswith("synap_witness_answers_total")] == ["1.0"]
