@@ -49,6 +49,7 @@ export const ledger = {
     proof: (_: string, size: string) => `The event is in the log of ${size} events.`,
     consistency: (_: string, size: string) => `The log of ${size} events begins with it.`,
     receipt: (count: string, size: string) => `Each of its ${count} events is in the log of ${size} events.`,
+    'tlog-proof': () => 'The event is in its log. This page does not check who witnessed that: use synap verify with a policy.',
   },
   breaks: (count: string) => `${count} changes of the signing key were not signed by the old key.`,
   lost: (count: string) => `${count} losses of events were accepted by an administrator.`,
