@@ -27,6 +27,7 @@ from app.store.install.workspaces import WorkspaceError
 from app.store.postgres.data_directory import DataDirectoryError
 from benchmarks.process import free_port
 from tests.kit import web
+from tests.kit.authors import AUTHOR
 from tests.kit.command import SYNAP, synap
 from tests.kit.installs import initialised
 from tests.kit.paths import ROOT
@@ -99,6 +100,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path, database_url: str) -> 
             tmp_path,
             *("keys", "create", "--user", "ann é", "--scope", "events:read", "--scope", "events:write"),
             *("--workspace", "a-1_b", "--workspace", "default", "--expires-in-seconds", "60"),
+            *("--author", AUTHOR.did, "--author-required"),
             database_url=database_url,
         )
     )
@@ -113,6 +115,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path, database_url: str) -> 
     assert made[2] not in listed
     assert (key["userId"], key["scopes"]) == ("ann é", ["events:read", "events:write"])
     assert key["workspaces"] == ["a-1_b", "default"]
+    assert (key["authors"], key["authorRequired"]) == ([AUTHOR.did], True)
     assert key["createdAt"] < key["revokedAt"] < key["expiresAt"]
     assert _keys(listed)["control"]["revokedAt"] is None
 
@@ -222,6 +225,10 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "an end that no clock reaches": (
         ["keys", "create", "--user", "u", "--scope", "*", "--expires-in-seconds", "2147483648"],
         "--expires-in-seconds must be from 1 to 2147483647.",
+    ),
+    "an author that is none": (
+        ["keys", "create", "--user", "u", "--scope", "*", "--author", "did:web:example.com"],
+        "--author 'did:web:example.com' must be the did:key of an Ed25519 key, in its only form.",
     ),
     "a key that is none": (["keys", "revoke", "nosuch"], "There is no key 'nosuch'; see: synap keys list."),
     "a workspace that exists": (["workspaces", "create", "default"], "The workspace 'default' exists already."),
