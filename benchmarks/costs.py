@@ -73,6 +73,8 @@ def _calls(early: datetime, late: datetime) -> list[Call]:
         CALLS["list"],
         Call(name="events.page of 1,000", path=query("events.page", limit=1000)),
         CALLS["browse"],
+        CALLS["tile"],
+        CALLS["entries"],
         Call(name="total of a type", path=query("events.page", limit=1, type=TYPES[0])),
         Call(name="total of a time range", path=query("events.page", limit=1, **between)),
         CALLS["log"],

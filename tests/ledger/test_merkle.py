@@ -16,6 +16,7 @@ from sigstore_models.rekor.v1 import InclusionProof
 
 from app.ledger.merkle import (
     EMPTY_ROOT,
+    HASH_BYTES,
     Frontier,
     NodeHash,
     Range,
@@ -391,6 +392,15 @@ class TestStored:
     def test_blocks_side_by_side_are_one_range(self) -> None:
         assert ranges([0, 255, 256, 600], 1000) == [Range(0, 0, 767), Range(8, 0, 2)]
         assert ranges([0, 999], 1000) == [Range(0, 0, 255), Range(0, 768, 999), Range(8, 0, 2)]
+
+    @settings(max_examples=examples(200), deadline=None)
+    @given(st.data(), st.integers(1, 2**24 - 1))
+    def test_a_proof_needs_at_most_40_kib_of_tiles(self, data: st.DataObject, size: int) -> None:
+        seq = data.draw(st.integers(0, size - 1))
+
+        hashes = sum(each.last - each.first + 1 for each in ranges([seq, size - 1], size))
+
+        assert hashes * HASH_BYTES <= 40 * 1024
 
     def test_only_complete_subtrees_are_fetched(self) -> None:
         assert ranges([255], 256) == [Range(0, 0, 255), Range(8, 0, 0)]

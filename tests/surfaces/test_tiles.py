@@ -213,4 +213,5 @@ def test_a_strangers_library_reads_and_verifies_a_log(keyed: Keyed, strangers: P
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert found["sizes"] == [COUNT, COUNT + 1]
+    assert 0 < found["most"] <= 40 * 1024
     assert [json.loads(entry)["seq"] for entry in found["entries"].values()] == [0, 300, COUNT]
