@@ -35,7 +35,7 @@ bench: dev ## Measure every call beside a plain node server and UmaDB (needs nod
 	$(BIN)/python -m benchmarks calls --json bench-$(shell date -u +%Y%m%dT%H%M%SZ).json $(if $(COMPARE),--compare $(COMPARE))
 
 .PHONY: soak
-soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 10,000 in a browser, 20 stops in each state, every door called at random, 1,000 checkpoints of an independent log cosigned while both sides are killed, pages in a log of 20,000 events (needs wrk), every example of every test.
+soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 10,000 in a browser, 20 stops in each state, every door called at random, 1,000 checkpoints cosigned for and by independent programs while both sides are killed, pages in a log of 20,000 events (needs wrk), every example of every test.
 	$(BIN)/python -m benchmarks soak $(SOAK)
 	WEBHOOK_EVENTS=$(or $(WEBHOOK_EVENTS),20000) $(PYTEST) -s tests/acceptance/test_webhooks.py
 	TAIL_EVENTS=$(or $(TAIL_EVENTS),10000) $(PYTEST) -s --timeout 3600 tests/browser/test_tail.py
@@ -43,7 +43,7 @@ soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20
 	IMPORT_LINES=$(or $(IMPORT_LINES),200000) $(PYTEST) -s tests/acceptance/test_import.py
 	STOP_ROUNDS=$(or $(STOP_ROUNDS),20) $(PYTEST) --timeout 3600 tests/acceptance/test_stop.py
 	CONSOLE_EVENTS=$(or $(CONSOLE_EVENTS),200000) CONSOLE_TAIL_SECONDS=60 $(PYTEST) -s --timeout 3600 tests/console/test_events.py tests/console/test_pace.py
-	WITNESS_CHECKPOINTS=$(or $(WITNESS_CHECKPOINTS),1000) $(PYTEST) -s --timeout 3600 tests/surfaces/test_strange_witnesses.py
+	WITNESS_CHECKPOINTS=$(or $(WITNESS_CHECKPOINTS),1000) $(PYTEST) -s --timeout 3600 tests/surfaces/test_strange_witnesses.py tests/delivery/test_strange_witness.py
 	SCHEMATHESIS_EXAMPLES=$(or $(SCHEMATHESIS_EXAMPLES),50) $(PYTEST) tests/surfaces/test_openapi_fuzz.py
 	$(BIN)/python -m benchmarks browse --sizes 1000 20000 --seconds 1
 	EXAMPLES=all $(PYTEST) $(AT_ONCE)

@@ -14,7 +14,7 @@ import pytest
 from app.store.install.install import migrate
 from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
-from tests.kit.packages import install_packages
+from tests.kit.packages import STRANGERS_PYTHON, install_packages, strangers_python
 from tests.kit.servers import Server, cloned, serving
 from tests.kit.trpc import SCRIPTS, Trpc, newest, oldest
 
@@ -122,3 +122,12 @@ def newest_trpc(node: Path) -> Trpc:  # noqa: ARG001 # without node it is skippe
 def trpc(request: pytest.FixtureRequest, newest_trpc: Trpc, tmp_path_factory: pytest.TempPathFactory) -> Trpc:
     """The node scripts with the newest packages of tRPC, and with the oldest that are supported."""
     return newest_trpc if request.param == "newest" else oldest(tmp_path_factory.mktemp("oldest"))
+
+
+@pytest.fixture(scope="session")
+def strangers() -> Path:
+    """The Python that has other people's readers of logs. A machine without one that is new enough skips the tests."""
+    python = strangers_python()
+    if python is None:
+        pytest.skip(f"no Python {'.'.join(map(str, STRANGERS_PYTHON))} or later found: these programs cannot run")
+    return python

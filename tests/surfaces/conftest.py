@@ -1,12 +1,10 @@
 """A server for browsers that logs every call, and whose database the tests can reach."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from msgspec import Struct
 
-from tests.kit.packages import STRANGERS_PYTHON, strangers_python
 from tests.kit.servers import Server, cloned, serving
 
 ORIGINS = ("https://app.example", "http://localhost:3000")
@@ -33,12 +31,3 @@ def observed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPath
         ) as server,
     ):
         yield Observed(server, url)
-
-
-@pytest.fixture(scope="session")
-def strangers() -> Path:
-    """The Python that has other people's readers of logs. A machine without one that is new enough skips the tests."""
-    python = strangers_python()
-    if python is None:
-        pytest.skip(f"no Python {'.'.join(map(str, STRANGERS_PYTHON))} or later found: these programs cannot run")
-    return python

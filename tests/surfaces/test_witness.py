@@ -16,7 +16,6 @@ from app.ledger import notes
 from app.ledger.checkpoint import parse_foreign
 from app.ledger.cosignature import cosigned_at
 from app.ledger.signer import Signer
-from benchmarks.process import free_port
 from tests.kit import web
 from tests.kit.command import synap
 from tests.kit.servers import cloned, environment, until
@@ -176,15 +175,6 @@ def test_a_witness_that_is_killed_goes_on_where_it_was(url: str, logs: Path, wit
         third.process.terminate()
         assert third.process.wait(timeout=60) == 0
     assert witness.checkpoint(log.origin).text.startswith(log.note(32))
-
-
-def test_a_witness_has_an_embedded_database_of_its_own(logs: Path, tmp_path: Path) -> None:
-    key = make_witness(tmp_path, NAME)
-
-    with witnessing(tmp_path, key, logs) as server:
-        assert is_cosigned(server, LOG.note(3), server.add(LOG.request(0, 3)))
-        assert "Another server uses the data directory" in run(tmp_path, "serve", "--logs", logs, "--port", free_port())
-        until(lambda: f"Its key is {key.spelled()}" in server.log.read_text())
 
 
 def run(data_dir: Path, *arguments: object, **settings: object) -> str:
