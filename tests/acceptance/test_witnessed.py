@@ -5,8 +5,10 @@ from pathlib import Path
 from app.ledger import checkpoint, policy
 from app.ledger.chain import NODE_LOG
 from app.ledger.policy import judge
+from app.store.install.install import connect
 from tests.kit import web
-from tests.kit.servers import cloned, serving, until
+from tests.kit.command import synap
+from tests.kit.servers import Server, cloned, environment, serving, until
 from tests.kit.witness import make_witness, witnessing
 from tests.procedures.conftest import answered
 from tests.store.opened import opened
@@ -29,7 +31,9 @@ def test_a_server_is_cosigned_by_a_witness_of_another_install(postgres_url: str,
             with serving(
                 data_dir, database_url=url, witness_policy=tmp_path / "policy", public_logs=NODE_LOG
             ) as server:
-                answered(server.mutate("events.log", {"type": "note.created", "data": {}}))
+                event = answered(server.mutate("events.log", {"type": "note.created", "data": {}}))
+                with connect(url) as connection:
+                    connection.execute("UPDATE install SET headed_at = 'epoch'")  # the next turn is now
 
                 def served() -> str:
                     return web.get(f"{server.url}/tiles/{NODE_LOG}/checkpoint", timeout=30).text
@@ -38,6 +42,22 @@ def test_a_server_is_cosigned_by_a_witness_of_another_install(postgres_url: str,
                     return judge(policy.parse(text.encode()), checkpoint.parse(served())).is_accepted
 
                 until(is_cosigned, seconds=120)
+                (tmp_path / "event.tlog-proof").write_text(until(lambda: proof(server, event["id"]), seconds=120))
+                verified = synap(
+                    "verify", "event.tlog-proof", "--policy", "policy", env=environment(tmp_path), cwd=tmp_path
+                )
                 lines = web.get(f"{server.url}/metrics", timeout=30).text.splitlines()
 
-        assert [line.split()[-1] for line in lines if line.startswith("synap_witness_answers_total")] == ["1.0"]
+        [answers] = [float(line.split()[-1]) for line in lines if line.startswith("synap_witness_answers_total")]
+        assert answers >= 1
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "which 1 witness cosigned: seq 0, node did:key:" in verified.stdout
+    assert "by the witness w (witness.example/w)" in verified.stdout
+
+
+def proof(server: Server, event_id: str) -> str | None:
+    """The proof of an event that travels; None until `_node` covers it."""
+    wanted = server.headers | {"accept": "text/plain"}
+    answer = web.get(f"{server.url}/ledger/v1/events/{event_id}/proof", headers=wanted, timeout=30)
+    assert answer.status_code in {200, 404}, answer.text
+    return answer.text if answer.status_code == 200 else None

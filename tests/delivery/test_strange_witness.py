@@ -45,7 +45,7 @@ class StrangeWitness:
         folder.mkdir()
         self.folder = folder
         self.port = free_port()
-        self._program = python.with_name("aics-witness")
+        self._program = str(python.with_name("aics-witness"))
         self._config = folder / "witness.json"
         made = [self._program, "init", "--name", NAME]
         ran = subprocess.run(made, cwd=folder, capture_output=True, text=True, timeout=60, check=True)

@@ -27,4 +27,5 @@ def main(url: str, folder: str, policy: str, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], last=int(sys.argv[4]))
+    url, folder, policy, last = sys.argv[1:]
+    main(url, folder, policy, int(last))
