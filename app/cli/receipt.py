@@ -1,11 +1,13 @@
 """`synap receipt`: an event of this install with all that belongs to it, as one file that anyone can verify."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 from cyclopts import Parameter
+from msgspec import Struct
 
 from app.cli.arguments import Flag, UsageError, check_workspace
 from app.cli.output import OutputError, written
@@ -15,8 +17,12 @@ from app.server.install import ReadyInstall, ready
 from app.settings import Settings
 from app.store.install.secret import read_secret
 from app.store.install.workspaces import DEFAULT_WORKSPACE, no_workspace
+from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
+from app.store.ledger.node_notes import NodeNotes, Signing
+from app.store.ledger.node_witnesses import NodeWitnesses
 from app.store.ledger.receipts import Receipts
+from app.store.ledger.travelling import NOT_YET, Travelling
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from schemas.errors import NotFound, ProcedureError
@@ -28,6 +34,7 @@ def receipt(
     /,
     *,
     workspace: str = DEFAULT_WORKSPACE,
+    tlog_proof: Flag = False,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     force: Flag = False,
 ) -> None:
@@ -42,6 +49,8 @@ def receipt(
         The id of the event, or its `evt_<hash>`.
     workspace
         The workspace.
+    tlog_proof
+        Write the proof of the event alone that leads to the witnesses of _node (C2SP tlog-proof).
     output
         The file to write. It appears only when it is complete. Default: standard output.
     force
@@ -52,26 +61,63 @@ def receipt(
     if reference is None:
         raise UsageError("EVENT_ID must be the UUID of an event, or its evt_<hash>.")
     settings = Settings.from_environment()
+    make = _travelling if tlog_proof else _receipt
     with written(output, force=force) as file, ready(settings, serving=False) as install:
         try:
-            file.write(asyncio.run(_made(settings, install, workspace, reference)) + b"\n")
+            file.write(asyncio.run(_made(settings, install, make, workspace, reference)))
         except NotFound as error:
             if error.field == "workspace":
                 raise no_workspace(workspace) from None
+            if error.message == NOT_YET:
+                raise OutputError(f"{NOT_YET}.") from None
             raise OutputError(f"There is no event {event_id} in the workspace {workspace}.") from None
         except ProcedureError as error:
             raise OutputError(f"The receipt cannot be made: {error.message}.") from None
 
 
-async def _made(settings: Settings, install: ReadyInstall, workspace: str, reference: UUID | bytes) -> bytes:
+class _Reading(Struct, frozen=True):
+    """What a receipt is read from."""
+
+    settings: Settings
+    database: Database
+    trees: Trees
+    ledger: Ledger
+
+
+async def _made(
+    settings: Settings,
+    install: ReadyInstall,
+    make: Callable[[_Reading, str, UUID | bytes], Awaitable[bytes]],
+    workspace: str,
+    reference: UUID | bytes,
+) -> bytes:
     database = Database(install.database_url)
     await database.open()
     trees = Trees(database)
     try:
-        ledger = Ledger(database, trees, Keyring(settings.node_key_path), install.origin)
-        receipts = Receipts(database, ledger, trees, IntentIds(read_secret(settings.secret_path)))
+        keys = Keyring(settings.node_key_path)
+        notes = NodeNotes(
+            database,
+            NodeWitnesses(database),
+            Signing(keys=keys, origin=install.origin, grace_days=settings.witness_grace_days),
+        )
+        ledger = Ledger(database, trees, keys, install.origin, node_notes=notes)
         await ledger.tip(workspace)  # tells a workspace that does not exist from an event
-        return (await receipts.make(workspace, reference, None)).json
+        return await make(_Reading(settings, database, trees, ledger), workspace, reference)
     finally:
         await trees.close()
         await database.close()
+
+
+async def _receipt(reading: _Reading, workspace: str, reference: UUID | bytes) -> bytes:
+    ids = IntentIds(read_secret(reading.settings.secret_path))
+    receipts = Receipts(reading.database, reading.ledger, reading.trees, ids)
+    return (await receipts.make(workspace, reference, None)).json + b"\n"
+
+
+async def _travelling(reading: _Reading, workspace: str, reference: UUID | bytes) -> bytes:
+    found = await reading.ledger.find(workspace, reference)
+    if found is None:
+        raise NotFound("Event not found", field="eventId")
+    heads = Heads(reading.database, reading.trees)
+    return (await Travelling(reading.trees, reading.ledger, heads).proof(workspace, found)).encode()

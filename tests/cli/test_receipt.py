@@ -18,6 +18,7 @@ from tests.kit.receipts import SOUND, VECTORS, refund
 from tests.kit.servers import environment
 from tests.store.asking import asking
 from tests.store.opened import SECRET, opened
+from tests.store.travelling import Proved
 
 NOBODY = "01938c1e-0000-7000-8000-000000000001"
 
@@ -69,6 +70,22 @@ def test_a_receipt_of_this_install_is_explained(intents: list[UUID], capfd: pyte
     assert code == 3
     assert lines[1].startswith("Asked: seq 1, logged as ")
     assert lines[-1] == "seq 1: its body is missing; its erasure may be recorded after this part"
+
+
+def test_a_proof_that_travels_is_written_once_the_event_is_anchored(
+    intents: list[UUID], database_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(OutputError, match="no proof that travels yet"):
+        _run("receipt", str(intents[0]), "--tlog-proof")
+
+    with opened(database_url, Path("data")) as store:
+        Proved(store).anchor()
+    _run("receipt", str(intents[0]), "--tlog-proof", "-o", "event.tlog-proof")
+
+    code, [line], beside = _verified(capfd, "event.tlog-proof", "--node", store.node)
+    assert code == 0
+    assert line.startswith("1 event of the log default is under the checkpoint of _node of ")
+    assert beside.startswith("synap: no cosignature was verified")
 
 
 def test_what_cannot_be_written_is_one_sentence(intents: list[UUID]) -> None:
