@@ -182,10 +182,10 @@ class Dispatcher:
         except Unavailable:
             self._survey_at = 0.0
             raise
-        for workspace in self._subscribed - ends.keys():
+        for workspace in self._subscribed - ends.of.keys() - ends.unknown:
             self.changed(workspace)  # its subscriptions have ended, or are too new for the query
-        self._subscribed |= ends.keys()
-        for workspace, end in ends.items():
+        self._subscribed |= ends.of.keys()
+        for workspace, end in ends.of.items():
             self._reach(workspace, end)
 
     async def _look(self) -> float:
@@ -205,11 +205,13 @@ class Dispatcher:
             await self._has_changed.wait()
             self._has_changed.clear()
             while self._changed:
-                workspace = self._changed.pop()
-                try:
-                    await self._look_at(workspace)
-                except Unavailable:
-                    self._changed.add(workspace)
+                changed, self._changed = self._changed, set()
+                for workspace in changed:
+                    try:
+                        await self._look_at(workspace)
+                    except Unavailable:  # it is looked at again behind the others, whose nodes may answer
+                        self._changed.add(workspace)
+                if self._changed & changed:
                     await asyncio.sleep(RETRY_SECONDS)
 
     async def _look_at(self, workspace: str) -> None:

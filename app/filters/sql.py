@@ -127,8 +127,8 @@ def place_of(at: str, *, before: str = "<") -> str:
     primary key: it reads twenty of a million events.
     """
     return f"""(
-        WITH RECURSIVE part (low, high) AS (
-            SELECT 0::bigint, (SELECT seq + 1 FROM event_tip WHERE workspace_id = %(workspace)s)
+        WITH RECURSIVE part AS (
+            SELECT 0::bigint AS low, (SELECT seq + 1 FROM event_tip WHERE workspace_id = %(workspace)s) AS high
             UNION ALL
             SELECT CASE WHEN recorded_at {before} {at} THEN seq + 1 ELSE low END,
                 CASE WHEN recorded_at {before} {at} THEN high ELSE seq END

@@ -18,8 +18,10 @@ from app.ledger.policy import Policy
 from app.server.policy import read_policy
 from app.settings import Settings
 from app.store.audit.log import enter
+from app.store.install.distribution import distribute
 from app.store.install.idempotency import begin_secret_ids
-from app.store.install.install import Files, connect, migrate, require_schema, set_up
+from app.store.install.install import Files, connect, is_newest, migrate, require_schema, set_up
+from app.store.install.parts import is_distributed
 from app.store.install.registered import register_types
 from app.store.install.rollback import compare_at_start
 from app.store.postgres import embedded
@@ -126,9 +128,15 @@ def migrated_to_serve(settings: Settings) -> Iterator[str]:
 
 
 def _migrate(urls: Urls) -> None:
-    """Migrate, and prepare the role that serves the embedded database. Raises InstallError."""
+    """Migrate, and prepare the role that serves the embedded database. Raises InstallError.
+
+    In a distributed database the tables that the migration made are distributed too.
+    """
     if urls.owner == urls.server:
         migrate(urls.owner)
+        with connect(urls.owner) as connection:
+            if is_distributed(connection) and is_newest(connection):
+                distribute(connection)
         return
     with connect(urls.owner) as connection:
         make_server_role(connection)

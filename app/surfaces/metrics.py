@@ -174,6 +174,10 @@ class _Told(Collector):
 
 def _standing(known: Standing) -> Iterator[Metric]:
     """The numbers that the database knows."""
+    nodes = GaugeMetricFamily("synap_node_up", "Whether a node of a distributed database answers.", labels=["node"])
+    for node, is_up in known.nodes.items():
+        nodes.add_metric([node], int(is_up))
+    yield nodes
     yield GaugeMetricFamily("synap_workspaces", "Workspaces.", known.workspaces)
     yield GaugeMetricFamily("synap_events", "Events in all logs.", known.events)
     states = GaugeMetricFamily("synap_subscriptions", "Webhook subscriptions.", labels=["state"])

@@ -6,11 +6,11 @@ times it asked the database.
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from app.access.rate_limits import RateLimits
 from app.store.postgres.database import Database
-from app.store.postgres.pipe import Row
+from app.store.postgres.pipe import Call, Row
 from schemas.errors import RateLimited
 
 WINDOW_SECONDS = 600
@@ -21,10 +21,10 @@ class Counting(Database):
 
     asked = 0
 
-    async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
+    async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
         """Count the statement, and run it."""
         self.asked += 1
-        return await super().rows_alone(query, parameters)
+        return await super().atomic(calls)
 
 
 async def main(url: str, limit: int, calls: int, seconds: float) -> None:

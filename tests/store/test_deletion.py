@@ -14,10 +14,11 @@ from psycopg.sql import SQL, Identifier
 
 from app.ledger.chain import NODE_LOG
 from app.store.audit.log import Act
-from app.store.install.deletion import CUSTODIAN, delete_workspace
+from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
 from app.store.install.keys import Keys, insert_key, list_keys
 from app.store.install.workspaces import WorkspaceError, create_workspace, list_workspaces
+from app.store.postgres.roles import CUSTODIAN
 from schemas.errors import NotFound
 from tests.kit.checks import check_log
 from tests.kit.servers import cloned

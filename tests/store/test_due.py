@@ -119,7 +119,7 @@ def test_a_survey_finds_every_log_with_active_subscriptions(many: Many) -> None:
     many.execute("UPDATE subscription SET cursor = 0 WHERE workspace_id = 'ws-2'")
     many.execute("UPDATE event_tip SET seq = 5 WHERE workspace_id = 'ws-3'")
 
-    ends = many.store.run(logs(many.database))
+    ends = many.store.run(logs(many.database)).of
 
     assert len(ends) == WORKSPACES - 1
     assert "ws-1" not in ends

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,7 +20,7 @@ from app.access.rate_limits import WINDOW_SECONDS, RateLimits, seconds_since_boo
 from app.capacity.allowance import Allowance
 from app.store.install import rate_windows
 from app.store.postgres.database import Database
-from app.store.postgres.pipe import Row
+from app.store.postgres.pipe import Call, Row
 from benchmarks.process import free_port
 from schemas.errors import RateLimited, Unavailable
 from tests.kit.examples import examples
@@ -68,9 +68,9 @@ class Slow(Counting):
     clock: HeldClock
     late_seconds = 0.0
 
-    async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
-        """Run the statement, and delay its answer once."""
-        rows = await super().rows_alone(query, parameters)
+    async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
+        """Run the statements, and delay their answer once."""
+        rows = await super().atomic(calls)
         self.clock.at += self.late_seconds
         self.late_seconds = 0.0
         return rows

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.kit.paths import ROOT
 
-_STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|SET|LOCK|GRANT|REVOKE|CREATE|ALTER)\s")
+STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|SET|LOCK|GRANT|REVOKE|CREATE|ALTER)\s")
 
 
 class Named(Struct, frozen=True):
@@ -40,7 +40,7 @@ def _named() -> Iterator[Named]:
 
 
 def _is_statement(value: ast.expr) -> bool:
-    return _STATEMENT.match(_text(value)) is not None
+    return STATEMENT.match(_text(value)) is not None
 
 
 def test_every_statement_has_a_sentence() -> None:

@@ -43,6 +43,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
     """A database with the workspace `w`, whose log is empty."""
     with psycopg.connect(database_url, autocommit=True) as opened:
         opened.execute("INSERT INTO workspace (id, created_at) VALUES ('w', now())")
+        opened.execute("INSERT INTO event_tip VALUES ('w', -1, '', 'epoch', 'k')")
         yield opened
 
 

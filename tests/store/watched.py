@@ -52,6 +52,8 @@ class Watched(Database):
         """What happens, once, when a process in line has linked its group under the lock."""
         self.after: list[Interruption] = []
         """What happens, once, when the group is committed and the process does not know it yet."""
+        self.is_many_nodes = False
+        """Whether its connections take the database for a distributed one."""
         self.pool.connection_class = type("_Watched", (_Watched,), {"database": self})
 
     def ways(self) -> list[str]:
@@ -76,6 +78,14 @@ def _way(trip: tuple[str, ...]) -> str | None:
 
 class _Watched(PipedConnection):
     database: Watched
+
+    @property
+    def is_distributed(self) -> bool:
+        return self.database.is_many_nodes
+
+    @is_distributed.setter
+    def is_distributed(self, value: bool) -> None:
+        pass
 
     async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
         trip = tuple(sql for sql, _ in calls)

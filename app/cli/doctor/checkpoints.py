@@ -1,6 +1,6 @@
 """Checks whether logs still extend their kept checkpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.cli.doctor.finding import MAX_NAMED, Finding, wrong
 from app.ledger.checkpoint import Note, is_signed_by, parse
@@ -9,6 +9,7 @@ from app.store.install import inspection
 from app.store.install.install import Identity, find_identity
 from app.store.ledger.key_history import kids
 from app.store.postgres.driver import Connection
+from app.store.postgres.nodes import WHOLE, Part, workspaces_of
 
 
 def prove(connection: Connection, note: Note) -> Finding:
@@ -29,9 +30,15 @@ def prove(connection: Connection, note: Note) -> Finding:
     return Finding(is_right=True, sentence=f"The log {log} extends the checkpoint of its first {tree.size} events.")
 
 
-def examine_kept(notes: KeptNotes, connection: Connection) -> Iterator[Finding]:
-    """Whether each log extends the checkpoint that this machine keeps of it. Reads every hash."""
-    kept = notes.read()
+def examine_kept(
+    notes: KeptNotes, connection: Connection, part: Part = WHOLE, missing: Sequence[Part] = ()
+) -> Iterator[Finding]:
+    """Whether each log extends the checkpoint that this machine keeps of it. Reads every hash.
+
+    It checks the logs of a part, without those of nodes that are `missing`.
+    """
+    unknown = workspaces_of(missing)
+    kept = {log: note for log, note in notes.read().items() if log not in unknown}
     if not kept:
         yield Finding(
             is_right=True,
@@ -39,7 +46,7 @@ def examine_kept(notes: KeptNotes, connection: Connection) -> Iterator[Finding]:
         )
         return
     faults = [fault for log, note in kept.items() if (fault := _kept_fault(connection, log, note)) is not None]
-    stopped = inspection.stopped_logs(connection)
+    stopped = inspection.stopped_logs(connection, part)
     if stopped:
         faults.append(
             f"These logs lost events, so no server appends to them: {', '.join(stopped[:MAX_NAMED])}; restore the "

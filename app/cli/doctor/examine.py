@@ -17,10 +17,12 @@ from app.store.install import inspection
 from app.store.install.heads_check import examine_heads
 from app.store.install.idempotency import has_secret_ids
 from app.store.install.install import Identity, InstallError, connect, find_identity, head
+from app.store.install.parts import reachable
 from app.store.install.secret import SecretError, read_secret, require_secret, unopened
 from app.store.postgres.connection_limit import connected_processes, shortage
 from app.store.postgres.data_directory import DataDirectoryError
 from app.store.postgres.driver import Connection, DatabaseError, refusal
+from app.store.postgres.nodes import Part
 from app.store.postgres.roles import power
 from app.store.postgres.tuning import advice
 
@@ -79,15 +81,17 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
     yield _key(settings, identity)
     yield _writable(connection)
     yield _role(connection)
-    if loose := inspection.loose_tips(connection):
+    part, missing = reachable(connection)
+    yield from map(_missing, missing)
+    if loose := inspection.loose_tips(connection, part):
         yield wrong(
             f"The tips of these logs are not their last events under the signing key in force: {', '.join(loose)}; "
             "restore the database from a backup."
         )
     else:
         yield Finding(is_right=True, sentence="The tip of every log is its last event, under the signing key in force.")
-    yield from examine_kept(KeptNotes(settings.data_dir, identity.node), connection)
-    if faults := audit_faults(connection):
+    yield from examine_kept(KeptNotes(settings.data_dir, identity.node), connection, part, missing)
+    if faults := audit_faults(connection, part):
         yield from map(wrong, faults[:MAX_NAMED])
     else:
         yield Finding(is_right=True, sentence="Every audit is complete, and agrees with the signed logs.")
@@ -98,10 +102,20 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
         yield from _advice(settings, connection)
     if not has_secret_ids(connection):
         yield Finding(is_right=True, sentence=FORMER_IDS, is_hint=True)
-    yield _clock(connection)
-    yield _webhooks(connection)
-    yield from _secret(settings, connection)
+    yield _clock(connection, part)
+    yield _webhooks(connection, part)
+    yield from _secret(settings, connection, part)
     yield _keys(settings, connection)
+
+
+def _missing(part: Part) -> Finding:
+    """A node of a distributed database that does not answer. The checks leave out its workspaces."""
+    logs = list(part.workspaces or ())
+    more = f" and {len(logs) - MAX_NAMED} others" if len(logs) > MAX_NAMED else ""
+    return wrong(
+        f"The node {part.node} of the database does not answer, so these workspaces are not served and not checked: "
+        f"{', '.join(logs[:MAX_NAMED])}{more}; start it."
+    )
 
 
 def _answers(settings: Settings, version: str | None) -> str:
@@ -168,7 +182,7 @@ def _advice(settings: Settings, connection: Connection) -> Iterator[Finding]:
         yield Finding(is_right=True, sentence="The settings of PostgreSQL suit this server.")
 
 
-def _clock(connection: Connection) -> Finding:
+def _clock(connection: Connection, part: Part) -> Finding:
     ahead = inspection.clock_ahead_seconds(connection)
     if abs(ahead) > MAX_CLOCK_SECONDS:
         return wrong(
@@ -176,7 +190,7 @@ def _clock(connection: Connection) -> Finding:
             "synchronise both by NTP: keys expire and webhooks fall due by the database's clock, and events get their "
             "times from the server's."
         )
-    if late := inspection.late_tips(connection):
+    if late := inspection.late_tips(connection, part):
         return wrong(
             f"The last event of these logs has a time in the future: {', '.join(late)}; until that time, each new "
             "event gets a time one microsecond after the event before it. A clock was wrong, or still is."
@@ -184,13 +198,13 @@ def _clock(connection: Connection) -> Finding:
     return Finding(is_right=True, sentence="The clocks of this machine and of the database agree.")
 
 
-def _webhooks(connection: Connection) -> Finding:
-    if disabled := inspection.disabled_subscriptions(connection):
+def _webhooks(connection: Connection, part: Part) -> Finding:
+    if disabled := inspection.disabled_subscriptions(connection, part):
         return wrong(
             f"The server disabled these webhooks: {', '.join(disabled)}; subscriptions.get returns the reason. Remove "
             "it and call subscriptions.resume, or call subscriptions.delete."
         )
-    pending, overdue_seconds = inspection.owed_deliveries(connection)
+    pending, overdue_seconds = inspection.owed_deliveries(connection, part)
     if overdue_seconds > MAX_OVERDUE_SECONDS:
         return wrong(
             f"Webhook deliveries are overdue ({pending} wait), the oldest by {overdue_seconds:.0f} s: only a running "
@@ -199,7 +213,7 @@ def _webhooks(connection: Connection) -> Finding:
     return Finding(is_right=True, sentence=f"No webhook delivery is late ({pending} wait for their time).")
 
 
-def _secret(settings: Settings, connection: Connection) -> Iterator[Finding]:
+def _secret(settings: Settings, connection: Connection, part: Part) -> Iterator[Finding]:
     """Whether the install secret is the database's. If it cannot be read, `files` reports that."""
     with suppress(SecretError):
         secret = read_secret(settings.secret_path)
@@ -209,7 +223,7 @@ def _secret(settings: Settings, connection: Connection) -> Iterator[Finding]:
             yield wrong(str(error))
             return
         yield Finding(is_right=True, sentence="The install secret is that of the database.")
-        if shut := unopened(connection, secret):
+        if shut := unopened(connection, secret, part):
             yield wrong(
                 f"The install secret in {settings.secret_path} does not open the secrets of these webhooks: "
                 f"{', '.join(shut[:MAX_NAMED])}; call subscriptions.rotateSecret for each."

@@ -2,7 +2,7 @@
 
 The format is in `docs/reference/evlog1.md`, The audit chain.
 
-One statement or transaction does an act and writes its entry, so neither exists without the other. The entry locks the
+One transaction does an act and writes its entry, so neither exists without the other. The entry locks the
 tip of its chain; that is the last lock that such a transaction takes.
 """
 
@@ -18,8 +18,10 @@ from app.capacity.answers import keep
 from app.ledger.canonical import canonical
 from app.ledger.chain import AUDIT_TIP_TYPE, NODE_LOG
 from app.ledger.draft import new_id
+from app.store.postgres import nodes
 from app.store.postgres.database import Database
 from app.store.postgres.instants import INSTANT
+from app.store.postgres.nodes import limited, spanning
 from app.store.postgres.pipe import Call, PipedConnection
 from app.store.postgres.walk import one_sql
 from schemas.audit import AuditPage
@@ -28,8 +30,7 @@ from schemas.principal import EVERY
 from schemas.written import Written
 
 AUDITED = "audit_append(%(audit_logs)s::text[], %(audit_id)s, %(audit_action)s, %(audit_actor)s, %(audit_detail)s)"
-"""Enters an act, with its `parameters`. It stands in the RETURNING clause of the statement that does the act, so an act
-that changes no row has no entry."""
+"""Enters an act, with its `parameters`."""
 
 ENTRY_JSON = f"""concat(
     '{{"id":"', id, '","action":', to_json(action), ',"actor":', to_json(actor),
@@ -107,30 +108,31 @@ SELECT workspace_id, seq, hash FROM audit_tip WHERE seq > witnessed ORDER BY wor
 """
 """The ends of the audits that have grown since the log `_node` reported them."""
 
-LIST_UNTOLD_ENDS = f"""
+_UNTOLD_ENDS = f"""
 SELECT tip.workspace_id, tip.seq, tip.hash FROM audit_tip AS tip JOIN event_tip AS log USING (workspace_id)
 LEFT JOIN LATERAL (
     SELECT (data::jsonb #>> '{{tips,0,seq}}')::bigint AS told FROM event
-    WHERE workspace_id = tip.workspace_id AND type = '{AUDIT_TIP_TYPE}' ORDER BY event.seq DESC LIMIT 1) AS said ON true
+    WHERE workspace_id = tip.workspace_id AND type = '{AUDIT_TIP_TYPE}' AND {{part}} ORDER BY event.seq DESC LIMIT 1
+) AS said ON true
 WHERE tip.workspace_id <> '{NODE_LOG}' AND log.lost_size IS NULL
-    AND (%(workspace)s::text IS NULL OR tip.workspace_id = %(workspace)s) AND EXISTS (
-        SELECT FROM audit_entry WHERE workspace_id = tip.workspace_id AND seq = coalesce(said.told, -1) + 1
+    AND {{part:tip}} AND {{part:log}} AND EXISTS (
+        SELECT 1 FROM audit_entry WHERE workspace_id = tip.workspace_id AND {{part}}
+            AND seq = coalesce(said.told, -1) + 1
             AND recorded_at <= now() - make_interval(secs => %(seconds)s::float8))
 ORDER BY tip.workspace_id
 """
-"""The ends of the audits with an entry of that age which their own log has not reported."""
+"""The ends of some audits with an entry of an age which their own log has not reported."""
+
+LIST_UNTOLD_ENDS = spanning(_UNTOLD_ENDS)
+"""Those of all audits."""
+
+GET_UNTOLD_END = limited(_UNTOLD_ENDS, "= %(workspace)s")
+"""That of the audit of one workspace."""
 
 RECORD_WITNESSED = """
-WITH tips AS (
-    SELECT * FROM unnest(%(logs)s::text[], %(seqs)s::bigint[]) AS tip (log, seq)
-), locked AS (
-    SELECT workspace_id FROM audit_tip WHERE workspace_id IN (SELECT log FROM tips) ORDER BY workspace_id FOR UPDATE
-)
-UPDATE audit_tip SET witnessed = greatest(witnessed, tips.seq)
-FROM tips JOIN locked ON locked.workspace_id = tips.log WHERE audit_tip.workspace_id = tips.log
+UPDATE audit_tip SET witnessed = greatest(witnessed, %(seq)s::bigint) WHERE workspace_id = %(log)s
 """
-"""Records up to where the log `_node` has reported audits. It locks the rows in the order in which an act of several
-workspaces does."""
+"""Records up to where the log `_node` has reported an audit."""
 
 GET_AUDITING_NODE = "SELECT node FROM install"
 """The node of the install, which acts for administrators at the machine itself."""
@@ -234,7 +236,7 @@ class AuditLog:
 
     async def logs_to_tell(self, seconds: float) -> list[str]:
         """The workspaces with an audit entry older than `seconds` that their own log has not reported."""
-        rows = await self._database.rows_alone(LIST_UNTOLD_ENDS, {"workspace": None, "seconds": seconds})
+        rows = await nodes.rows(self._database, LIST_UNTOLD_ENDS, {"seconds": seconds})
         return [workspace for workspace, *_ in rows]
 
 
@@ -254,10 +256,13 @@ async def claim_untold(connection: PipedConnection, workspace: str, seconds: flo
     Call it in a transaction that holds the lock on that log and appends the report. The log itself shows what was
     reported.
     """
-    [tips] = await connection.trip([(LIST_UNTOLD_ENDS, {"workspace": workspace, "seconds": seconds})])
+    [tips] = await connection.trip([(GET_UNTOLD_END, {"workspace": workspace, "seconds": seconds})])
     return [AuditEnd(*row) for row in tips]
 
 
-def witnessed(tips: Sequence[AuditEnd]) -> Call:
-    """The statement that records that the log `_node` reports these ends."""
-    return RECORD_WITNESSED, {"logs": [tip.log for tip in tips], "seqs": [tip.seq for tip in tips]}
+def witnessed(tips: Sequence[AuditEnd]) -> list[Call]:
+    """The statements that record that the log `_node` reports these ends.
+
+    They lock the rows in the order in which an act of several workspaces does.
+    """
+    return [(RECORD_WITNESSED, {"log": tip.log, "seq": tip.seq}) for tip in sorted(tips, key=lambda tip: tip.log)]

@@ -54,7 +54,6 @@ class Ends:
         """How many groups this process appended to a log since it last found another process's events there."""
         self._repeated: set[str] = set()
         """The logs to which callers send events again."""
-        self._is_supported = True
 
     def own(self, workspace: str, groups: int = ALONE_AFTER) -> Tip | None:
         """The tip of a log to which only this process seems to append, after so many groups; None if others do."""
@@ -63,7 +62,7 @@ class Ends:
 
     def suffices(self, workspace: str) -> bool:
         """Whether one statement can store a group. It cannot if callers send events again."""
-        return self._is_supported and workspace not in self._repeated
+        return workspace not in self._repeated
 
     def left(self, workspace: str, tip: Tip, *, found: Tip, ids_are_new: bool = True) -> None:
         """Record that this process moved the tip of a log from `found` to `tip`.
@@ -79,7 +78,3 @@ class Ends:
         self._in_a_row[workspace] = 0
         if not ids_are_new:
             self._repeated.add(workspace)
-
-    def give_up(self) -> None:
-        """Record that the database rejects such a statement, as a distributed database may."""
-        self._is_supported = False

@@ -13,7 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from psycopg import Error
-from psycopg.errors import FeatureNotSupported, UniqueViolation
+from psycopg.errors import UniqueViolation
 
 from app.ledger.draft import Draft
 from app.ledger.keyring import Keyring
@@ -68,9 +68,11 @@ class Commits:
         """Append each caller's drafts in one transaction. Returns the linker, and the result for each caller.
 
         More calls may join the group while it waits for the lock. With `finds_all` it looks up every id, also one that
-        the server has just made, because this is a retry. Raises NotFound, Unavailable, OutcomeUnknownError, and
+        the server has just made, because this is a retry. A distributed database always needs that, and the complete
+        way: its nodes do not say which error a duplicate is. Raises NotFound, Unavailable, OutcomeUnknownError, and
         psycopg's errors if nothing was stored.
         """
+        finds_all = finds_all or connection.is_distributed
         try:
             done = None
             if not finds_all:
@@ -170,9 +172,6 @@ class Commits:
         try:
             call = append_call(linker, ids, self._clock.around(linker.now))
             moved, *_ = await connection.trip([call, *after])
-        except FeatureNotSupported:
-            self._ends.give_up()
-            return False
         except Error as error:
             self._ends.lost(linker.workspace)
             if is_broken(error):
@@ -218,7 +217,8 @@ class Commits:
             await roll_back(connection)
             raise
         await self._write(connection, linker)
-        self._ends.left(workspace, linker.tip, found=linker.behind, ids_are_new=not rows)
+        if not connection.is_distributed:
+            self._ends.left(workspace, linker.tip, found=linker.behind, ids_are_new=not rows)
         self._counted.update(linker.kinds())
         return linker, answers
 

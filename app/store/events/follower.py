@@ -12,6 +12,7 @@ from app.filters.sql import place_of
 from app.store.events.query import EventConditions
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON, FOUND, to_found
 from app.store.postgres.database import Database, SlowReadError
+from app.store.postgres.nodes import Part, each
 from app.store.postgres.pipe import Row
 from app.store.postgres.walk import Walk, one_sql
 from schemas.errors import NotFound
@@ -85,8 +86,12 @@ class EventFollower:
         return seq
 
     async def tips(self, workspaces: Sequence[str]) -> dict[str, int]:
-        """The last seq of each log, by workspace."""
-        return dict(await self._database.rows(LIST_LAST_SEQS, {"workspaces": list(workspaces)}))
+        """The last seq of each log, by workspace, of the logs whose nodes answer."""
+        tips = await each(self._database, self._tips, among=workspaces)
+        return dict(row for found in tips.found for row in found)
+
+    async def _tips(self, part: Part) -> list[Row]:
+        return await self._database.rows(LIST_LAST_SEQS, {"workspaces": list(part.workspaces or ())})
 
     async def place(self, workspace: str, reference: UUID | bytes) -> tuple[int, str] | None:
         """The seq and the user of the event with this id, or with this hash (32 bytes), or None."""

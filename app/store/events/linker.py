@@ -35,6 +35,9 @@ LOCK_TIP = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
 """Serialises appends to one workspace. Each statement after it has a newer snapshot, and so reads the current state
 that the lock protects."""
 
+LIST_LOGS = "SELECT workspace_id FROM event_tip ORDER BY workspace_id"
+"""All logs, in the order in which their tips are locked."""
+
 GET_TIP = """
 SELECT seq, hash, recorded_at, kid, counted, lost_size, clock_timestamp() FROM event_tip
 WHERE workspace_id = %(workspace)s

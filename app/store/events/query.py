@@ -302,7 +302,7 @@ def _one_of(column: str, values: str) -> Entry:
     """An entry of an index for several values."""
     return Entry(
         column=PRODUCER if column == "producer" else column,
-        asked=f"asked (value) AS MATERIALIZED (SELECT DISTINCT unnest({values}::text[]))",
+        asked=f"asked AS MATERIALIZED (SELECT DISTINCT unnest({values}::text[]) AS value)",
         where=f"{column} IS NOT NULL" if column in NULLABLE else None,
     )
 

@@ -98,8 +98,8 @@ def _trace_sql(named: str) -> str:
             FROM (
                 SELECT seq FROM ({others}) AS event
             ) AS oldest
-        ), shown (part, place, depth, line) AS (
-            SELECT * FROM causal
+        ), shown AS (
+            SELECT part, seq AS place, depth, line FROM causal
             UNION ALL SELECT 'correlated', seq, NULL, line FROM beside
             WHERE line <= %(limit)s::int + 1 - (SELECT count(*) FROM causal)
         )

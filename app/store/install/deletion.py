@@ -10,11 +10,9 @@ from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolati
 from app.ledger.chain import NODE_LOG
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK_TIP
+from app.store.install.parts import is_distributed
 from app.store.install.workspaces import WorkspaceError, no_workspace
-from app.store.postgres.roles import power
-
-CUSTODIAN = "synap_custodian"
-"""The only role that may delete events, as the trigger `event_kept` checks. Nobody logs in as it."""
+from app.store.postgres.roles import CUSTODIAN, power
 
 HAS_CUSTODIAN = f"SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}'"
 """Returns a row if the custodian's role exists."""
@@ -95,6 +93,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
     of = {"workspace": slug, "now": datetime.now(UTC)}
     try:
         _make_custodian(connection)
+        _require_login(connection)
         with connection.transaction():
             connection.execute(LOCK_DELETION)
             connection.execute(LOCK_TIP, {"workspace": NODE_LOG})  # so that no event anchors the log meanwhile
@@ -141,12 +140,25 @@ def _make_custodian(connection: psycopg.Connection) -> None:
             return
 
 
+def _require_login(connection: psycopg.Connection) -> None:
+    """Raise WorkspaceError if the database is distributed and this is not the custodian's own login."""
+    if connection.info.user != CUSTODIAN and is_distributed(connection):
+        raise WorkspaceError(
+            "The database is distributed, so a workspace is deleted by a login of its own: run ALTER ROLE "
+            f"{CUSTODIAN} LOGIN PASSWORD '...', then synap migrate --grant {CUSTODIAN}, and this with the "
+            "SYNAP_DATABASE_URL of that role."
+        )
+
+
 @contextmanager
 def _as_custodian(connection: psycopg.Connection) -> Iterator[None]:
     """Act as the custodian during the block.
 
     Only the caller's transaction sees the rights that are granted for that.
     """
+    if connection.info.user == CUSTODIAN:
+        yield
+        return
     as_member = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     may_be = _is_true(connection, MAY_BE_CUSTODIAN, as_member)
     connection.execute(f"GRANT SELECT, DELETE ON event TO {CUSTODIAN}")

@@ -5,7 +5,7 @@ import psycopg
 from app.ledger.chain import NODE_LOG
 from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE
 from app.store.events.linker import LOCK_TIP
-from app.store.install.rotation import LOCK_ALL_TIPS, LOCK_INSTALL
+from app.store.install.rotation import LOCK_INSTALL, lock_all_tips
 from app.store.postgres.database import FORMER_APPLICATIONS
 
 FIND_OLDER_SERVER = f"""
@@ -14,12 +14,13 @@ WHERE datname = current_database() AND application_name IN ({FORMER_APPLICATIONS
 """
 """Returns a row if a server of an earlier version is connected; it is recognised by its application name."""
 
+GET_TIME_AFTER_ALL = "SELECT greatest(clock_timestamp(), max(recorded_at)) FROM event_tip"
+"""The database's time, but not earlier than any event: the clock of the server that wrote an event may be ahead."""
+
 SET_IDEMPOTENCY_SINCE = """
-UPDATE install SET idempotency_since = greatest(clock_timestamp(), (SELECT max(recorded_at) FROM event_tip))
-WHERE idempotency_since IS NULL
+UPDATE install SET idempotency_since = %(since)s WHERE idempotency_since IS NULL
 """
-"""Stores the time from which ids depend on the install secret. It is not earlier than any event, because the clock of
-the server that wrote an event may be ahead."""
+"""Stores the time from which ids depend on the install secret."""
 
 
 def has_secret_ids(connection: psycopg.Connection) -> bool:
@@ -34,9 +35,10 @@ def begin_secret_ids(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute(LOCK_TIP, {"workspace": NODE_LOG})
         connection.execute(LOCK_INSTALL)
-        connection.execute(LOCK_ALL_TIPS)
+        lock_all_tips(connection)
         if not _is_older_connected(connection):
-            connection.execute(SET_IDEMPOTENCY_SINCE)
+            [(since,)] = connection.execute(GET_TIME_AFTER_ALL)
+            connection.execute(SET_IDEMPOTENCY_SINCE, {"since": since})
 
 
 def _is_older_connected(connection: psycopg.Connection) -> bool:

@@ -14,6 +14,7 @@ from app.store.install.keys import IS_VALID
 from app.store.install.totals import COUNT_PENDING_DELIVERIES
 from app.store.install.workspaces import IS_WORKSPACE_DELETED
 from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
+from app.store.postgres.nodes import WHOLE, Part, spanning
 from app.store.postgres.pipe import Row
 from app.store.postgres.readiness import FIND_MISSING_RIGHT, GET_STATE, RIGHTS, works_with
 
@@ -26,18 +27,22 @@ GET_LOG_SIZE = "SELECT seq + 1 FROM event_tip WHERE workspace_id = %(log)s"
 LIST_LEAVES = "SELECT hash FROM event WHERE workspace_id = %(log)s AND seq < %(size)s ORDER BY seq"
 """The hashes of the first events of a log, which are the leaves of its tree."""
 
-LIST_LOOSE_TIPS = """
+LIST_LOOSE_TIPS = spanning(
+    """
 SELECT t.workspace_id FROM event_tip AS t LEFT JOIN LATERAL (
-    SELECT seq, hash FROM event WHERE workspace_id = t.workspace_id ORDER BY seq DESC LIMIT 1) AS last ON true
-WHERE (t.seq, t.hash) IS DISTINCT FROM (coalesce(last.seq, -1), coalesce(last.hash, decode(repeat('00', 32), 'hex')))
-    OR t.kid <> (SELECT kid FROM install)
+    SELECT seq, hash FROM event WHERE workspace_id = t.workspace_id AND {part} ORDER BY seq DESC LIMIT 1
+) AS last ON true
+WHERE ((t.seq, t.hash) IS DISTINCT FROM (coalesce(last.seq, -1), coalesce(last.hash, decode(repeat('00', 32), 'hex')))
+    OR t.kid <> (SELECT kid FROM install)) AND {part:t}
 ORDER BY t.workspace_id
 """
+)
 """The logs whose tip is not their last event, or does not name the key in force."""
 
-LIST_LATE_TIPS = """
-SELECT workspace_id FROM event_tip WHERE recorded_at > clock_timestamp() + interval '1 minute' ORDER BY workspace_id
-"""
+LIST_LATE_TIPS = spanning("""
+SELECT workspace_id FROM event_tip WHERE recorded_at > clock_timestamp() + interval '1 minute' AND {part}
+ORDER BY workspace_id
+""")
 """The logs whose last event has a time in the future."""
 
 LIST_UNSAFE_SETTINGS = (
@@ -46,13 +51,13 @@ LIST_UNSAFE_SETTINGS = (
 """The settings that are off, and without which a power cut can lose what was committed. `synchronous_commit` is not one
 of them: each of our connections sets it."""
 
-LIST_DISABLED_SUBSCRIPTIONS = (
-    "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' ORDER BY workspace_id, id LIMIT 10"
+LIST_DISABLED_SUBSCRIPTIONS = spanning(
+    "SELECT workspace_id, id FROM subscription WHERE state = 'disabled' AND {part} ORDER BY workspace_id, id LIMIT 10"
 )
 """Some of the subscriptions that were disabled."""
 
-LIST_SEALED_SECRETS = (
-    "SELECT workspace_id, id, secret FROM subscription WHERE state <> 'deleted' ORDER BY workspace_id, id"
+LIST_SEALED_SECRETS = spanning(
+    "SELECT workspace_id, id, secret FROM subscription WHERE state <> 'deleted' AND {part} ORDER BY workspace_id, id"
 )
 """The sealed secret of every subscription that is not deleted."""
 
@@ -74,10 +79,10 @@ WHERE workspace_id = '_node' AND action = 'workspace.deleted'
 """
 """Returns a row if the audit says that an administrator deleted the workspace."""
 
-LIST_STOPPED_LOGS = """
+LIST_STOPPED_LOGS = spanning("""
 SELECT workspace_id, lost_size, lost_root, seq, hash, recorded_at, kid, counted FROM event_tip
-WHERE lost_size IS NOT NULL ORDER BY workspace_id
-"""
+WHERE lost_size IS NOT NULL AND {part} ORDER BY workspace_id
+""")
 """The logs that were stopped because they lost events, with their tips."""
 
 LEAVES_AT_ONCE = 10_000
@@ -98,14 +103,14 @@ def serves(connection: psycopg.Connection, code: str) -> bool:
     return works_with(code, revision, serves_from)
 
 
-def loose_tips(connection: psycopg.Connection) -> list[str]:
+def loose_tips(connection: psycopg.Connection, part: Part) -> list[str]:
     """The logs whose tip is not their last event, or that another key than the install's signs. Safe beside appends."""
-    return [log for (log,) in connection.execute(LIST_LOOSE_TIPS)]
+    return [log for (log,) in connection.execute(*part.call(LIST_LOOSE_TIPS))]
 
 
-def late_tips(connection: psycopg.Connection) -> list[str]:
+def late_tips(connection: psycopg.Connection, part: Part) -> list[str]:
     """The logs whose last event has a time that is more than a minute in the future."""
-    return [log for (log,) in connection.execute(LIST_LATE_TIPS)]
+    return [log for (log,) in connection.execute(*part.call(LIST_LATE_TIPS))]
 
 
 def is_read_only(connection: psycopg.Connection) -> bool:
@@ -131,19 +136,19 @@ def clock_ahead_seconds(connection: psycopg.Connection) -> float:
     return -skew_seconds(asked_at, database_time, utc_now())
 
 
-def disabled_subscriptions(connection: psycopg.Connection) -> list[str]:
+def disabled_subscriptions(connection: psycopg.Connection, part: Part) -> list[str]:
     """Some of the disabled webhooks: workspace and id."""
-    return [f"{log}/{id_}" for log, id_ in connection.execute(LIST_DISABLED_SUBSCRIPTIONS)]
+    return [f"{log}/{id_}" for log, id_ in connection.execute(*part.call(LIST_DISABLED_SUBSCRIPTIONS))]
 
 
-def sealed_secrets(connection: psycopg.Connection) -> list[tuple[str, str, bytes]]:
+def sealed_secrets(connection: psycopg.Connection, part: Part = WHOLE) -> list[tuple[str, str, bytes]]:
     """The sealed secret of each webhook: workspace, id, secret."""
-    return list(connection.execute(LIST_SEALED_SECRETS))
+    return list(connection.execute(*part.call(LIST_SEALED_SECRETS)))
 
 
-def owed_deliveries(connection: psycopg.Connection) -> tuple[int, float]:
+def owed_deliveries(connection: psycopg.Connection, part: Part) -> tuple[int, float]:
     """The deliveries that have not ended, and for how many seconds the oldest has been due."""
-    [(pending, overdue_seconds)] = connection.execute(COUNT_PENDING_DELIVERIES)
+    [(pending, overdue_seconds)] = connection.execute(*part.call(COUNT_PENDING_DELIVERIES))
     return pending, overdue_seconds
 
 
@@ -168,9 +173,9 @@ def is_deleted_by_audit(connection: psycopg.Connection, log: str) -> bool:
     return connection.execute(IS_DELETED_BY_AUDIT, {"workspace": log}).fetchone() is not None
 
 
-def stopped_logs(connection: psycopg.Connection) -> list[str]:
+def stopped_logs(connection: psycopg.Connection, part: Part = WHOLE) -> list[str]:
     """The stopped logs: they lost events, so nothing is appended to them."""
-    return [log for log, *_ in connection.execute(LIST_STOPPED_LOGS)]
+    return [log for log, *_ in connection.execute(*part.call(LIST_STOPPED_LOGS))]
 
 
 def accepted_losses(connection: psycopg.Connection, log: str) -> list[tuple[str, RolledBack]]:

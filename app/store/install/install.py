@@ -82,6 +82,9 @@ WHERE datname = current_database()
 """The schema revision for which the oldest connected server was written. Since 0014, servers write it into their
 application names."""
 
+ONE_AFTER_THE_OTHER = "SET citus.multi_shard_modify_mode = 'sequential'"
+"""Lets a session change distributed tables that have foreign keys to reference tables. PostgreSQL alone ignores it."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 """The folder of the migrations. A file's name begins with its revision, a number: `0001_the_event_log.py`."""
 
@@ -328,6 +331,8 @@ def _upgrade(url: str, target: str) -> None:
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
     try:
         with engine.connect() as migrating:
+            migrating.exec_driver_sql(ONE_AFTER_THE_OTHER)
+            migrating.commit()
             config.attributes["connection"] = migrating
             alembic.command.upgrade(config, target)
     except sqlalchemy.exc.DBAPIError as error:

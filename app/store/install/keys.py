@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.ledger.chain import NODE_LOG, instant
-from app.store.audit.log import AUDITED, Act, enter
+from app.store.audit.acting import acted
+from app.store.audit.log import Act, enter
 from app.store.install.key_authors import (
     BIND_KEY,
     COPY_AUTHORS,
@@ -68,14 +69,10 @@ ORDER BY created_at {{1}}, id {{1}} LIMIT %(limit)s
 LIST_KEYS: Mapping[Way, str] = {"forward": _LIST_KEYS.format(">", "ASC"), "backward": _LIST_KEYS.format("<", "DESC")}
 """A page of the keys that act only in the given workspaces, after a place or before it."""
 
-_REVOKE_KEY = "UPDATE api_key SET revoked_at = %(revoked_at)s WHERE id = %(id)s AND revoked_at IS NULL"
-"""Revokes a key that is not revoked yet."""
-
-REVOKE_KEY = f"{_REVOKE_KEY} RETURNING {AUDITED}"
-"""Revokes a key that is not revoked yet, and enters that."""
-
-REVOKE_KEY_AT_MACHINE = f"{_REVOKE_KEY} RETURNING workspaces"
-"""Revokes a key that is not revoked yet. Returns its workspaces, for the entry that an administrator makes."""
+REVOKE_KEY = """
+UPDATE api_key SET revoked_at = %(revoked_at)s WHERE id = %(id)s AND revoked_at IS NULL RETURNING workspaces
+"""
+"""Revokes a key that is not revoked yet. Returns its workspaces, whose audits enter that."""
 
 ROTATE_KEY = f"""
 WITH held AS (
@@ -87,7 +84,7 @@ WITH held AS (
 )
 INSERT INTO api_key (id, token_sha256, user_id, scopes, workspaces, created_at, expires_at, must_name)
 SELECT %(new_id)s, %(token_sha256)s, user_id, scopes, workspaces, %(created_at)s, expires_at, must_name FROM held
-{_IF_NEW} RETURNING {KEY_COLUMNS}
+{_IF_NEW} RETURNING id
 """
 """Ends a valid key and inserts its successor, which expires when the key would have. If the key is not valid, it does
 nothing. `least` ignores NULL, so a key that never expires ends now too. A second run changes nothing more."""
@@ -103,9 +100,6 @@ FIND_KEY = f"SELECT {KEY_COLUMNS} FROM api_key WHERE id = %(id)s"
 
 FIND_ISSUED = f"SELECT {KEY_COLUMNS} FROM api_key WHERE token_sha256 = %(token_sha256)s"
 """The key with this token, valid or not."""
-
-AUDIT_ISSUED = f"SELECT {AUDITED} FROM api_key WHERE token_sha256 = %(token_sha256)s"
-"""Enters that a key was issued, if the statement before has issued it."""
 
 LIST_VALID_KEYS = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s::text[]) AND {IS_VALID}"
 """The given keys that are valid."""
@@ -237,7 +231,7 @@ def revoke_key(connection: psycopg.Connection, key_id: str) -> bool:
     Servers notice this within seconds. The audit's actor is the node.
     """
     with connection.transaction():
-        revoked = connection.execute(REVOKE_KEY_AT_MACHINE, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
+        revoked = connection.execute(REVOKE_KEY, {"id": key_id, "revoked_at": datetime.now(UTC)}).fetchone()
         if revoked is not None:
             enter(connection, "key.revoked", {"keyId": key_id}, revoked[0])
             return True
@@ -335,8 +329,8 @@ class Keys:
 
     async def revoke(self, key_id: str, now: datetime, act: Act) -> Key:
         """Revoke a key, which must exist, permanently. If it was revoked before, nothing changes."""
-        revoke = {"id": key_id, "revoked_at": now} | act.parameters
-        _, [row] = await self._database.atomic([(REVOKE_KEY, revoke), (FIND_KEY, {"id": key_id})])
+        revoke = REVOKE_KEY, {"id": key_id, "revoked_at": now}
+        _, [[row]] = await acted(self._database, act, revoke, then=[(FIND_KEY, {"id": key_id})])
         return Key.of(row)
 
     async def rotate(
@@ -356,10 +350,8 @@ class Keys:
             "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
         }
         bind: list[Call] = [(COPY_AUTHORS, rotate)] if await self._binds() else []
-        *_, found = await self._database.atomic(
-            # In a second run the first statement inserts nothing, and the last one finds what the first run issued.
-            [(ROTATE_KEY, rotate), *bind, (AUDIT_ISSUED, issued | act.parameters), (FIND_ISSUED, issued)]
-        )
+        # In a second run ROTATE_KEY inserts nothing, and FIND_ISSUED finds what the first run issued.
+        found, _ = await acted(self._database, act, (FIND_ISSUED, issued), first=[(ROTATE_KEY, rotate), *bind])
         successor = _key(found)
         return None if successor is None else (successor, token)
 

@@ -25,22 +25,23 @@ def _grant(left: str, share: str) -> str:
 
 LEASE_CALLS = f"""
 INSERT INTO rate_window AS held (workspace_id, kind, start_seconds, leased, lease)
-SELECT %(workspace)s, %(kind)s, floor(extract(epoch FROM now()) / %(length)s::bigint)::bigint * %(length)s::bigint,
-    {_grant("%(limit)s::bigint", "%(limit)s::bigint")}, {_grant("%(limit)s::bigint", "%(limit)s::bigint")}
+VALUES (%(workspace)s, %(kind)s, floor(extract(epoch FROM now()) / %(length)s::bigint)::bigint * %(length)s::bigint,
+    {_grant("%(limit)s::bigint", "%(limit)s::bigint")}, {_grant("%(limit)s::bigint", "%(limit)s::bigint")})
 ON CONFLICT (workspace_id, kind) DO UPDATE SET
     start_seconds = CASE WHEN {_IS_CURRENT} THEN held.start_seconds ELSE EXCLUDED.start_seconds END,
     leased = CASE WHEN {_IS_CURRENT} THEN held.leased + {_grant(_LEFT, _SHARE)} ELSE EXCLUDED.leased END,
     lease = CASE WHEN {_IS_CURRENT} THEN {_grant(_LEFT, _SHARE)} ELSE EXCLUDED.lease END
-RETURNING lease, leased, start_seconds + %(length)s::bigint,
-    (start_seconds + %(length)s::bigint - extract(epoch FROM now()))::float8
+RETURNING lease, leased, start_seconds + %(length)s::bigint
 """
 """Leases a part of the current window, by the database's clock. The current window's row replaces that of the window
 before.
 
 A statement that waited for the row's lock beyond the end of its window finds that the next window has begun, and does
-not set it back. A window that begins even later was written by a wrong clock, and is replaced. The assigned values
-depend only on the row and on constants, so the statement also works in a database that is distributed by workspace.
+not set it back. A window that begins even later was written by a wrong clock, and is replaced.
 """
+
+GET_SECONDS = "SELECT extract(epoch FROM now())::float8"
+"""The database's time at the start of the transaction, in seconds since 1970."""
 
 
 class Lease(Struct, frozen=True):
@@ -63,11 +64,8 @@ async def lease(
 
     `own` is what the process has leased of the newest window that it knows. The processes never lease more than
     `limit`. A lease is committed when it is returned. If its answer is lost, another lease is requested, and the first
-    counts as used. The statement has a round trip of its own, because another failing statement in it would undo the
-    lease.
+    counts as used. No other caller's statement is in its round trip, because a failing one would undo the lease.
     """
-    [(size, leased, reset, seconds_left)] = await database.rows_alone(
-        LEASE_CALLS,
-        {"workspace": workspace, "kind": kind, "limit": limit, "length": length, "wanted": wanted, "own": own},
-    )
-    return Lease(size=size, leased=leased, reset=reset, seconds_left=seconds_left)
+    asked = {"workspace": workspace, "kind": kind, "limit": limit, "length": length, "wanted": wanted, "own": own}
+    [(size, leased, reset)], [(begun,)] = await database.atomic([(LEASE_CALLS, asked), (GET_SECONDS, {})])
+    return Lease(size=size, leased=leased, reset=reset, seconds_left=reset - begun)

@@ -39,8 +39,9 @@ INSERT_SHAPE = "INSERT INTO registered_type (sort, name, number, shape, register
 
 
 HAS_TYPE = """
-SELECT EXISTS (SELECT FROM workspace WHERE EXISTS (
-    SELECT FROM event WHERE workspace_id = workspace.id AND type = %(name)s AND NOT erased AND recorded_at >= %(since)s
+SELECT EXISTS (SELECT 1 FROM event_tip AS t WHERE EXISTS (
+    SELECT 1 FROM event
+    WHERE workspace_id = t.workspace_id AND type = %(name)s AND NOT erased AND recorded_at >= %(since)s
 ))
 """
 """Whether an event of a type has been stored since a time, by the index of each workspace. Erased events do not count,
@@ -102,6 +103,6 @@ def _is_stored(connection: psycopg.Connection, sort: str, name: str, since: date
 def _has_kind(kind: str) -> str:
     # No index serves this. It reads all events with metadata, but only if a kind has changed incompatibly.
     return f"""
-SELECT EXISTS (SELECT FROM event WHERE metadata IS NOT NULL AND recorded_at >= %(since)s
+SELECT EXISTS (SELECT 1 FROM event WHERE metadata IS NOT NULL AND recorded_at >= %(since)s
     AND CASE WHEN {has_kind(kind)} THEN jsonb_exists({projection("metadata")}, %(name)s) ELSE false END)
 """

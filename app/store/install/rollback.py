@@ -21,16 +21,24 @@ from app.ledger.kept import KeptNote, KeptNoteError, KeptNotes, RolledBack
 from app.ledger.keyring import Keyring
 from app.store.audit.log import enter
 from app.store.events.linker import LOCK_TIP, Linker, Tip
-from app.store.install.inspection import IS_DELETED_BY_AUDIT, LIST_ACCEPTED_LOSSES, LIST_STOPPED_LOGS, to_accepted
+from app.store.install.inspection import (
+    IS_DELETED_BY_AUDIT,
+    LIST_ACCEPTED_LOSSES,
+    LIST_STOPPED_LOGS,
+    stopped_logs,
+    to_accepted,
+)
 from app.store.install.install import Identity, InstallError
+from app.store.install.rotation import lock_tips
 from app.store.ledger.heads import HAS_HEADS
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.clock import GET_CLOCK
 from app.store.postgres.database import Database
+from app.store.postgres.nodes import WHOLE, each, spanning
 from schemas.errors import NotFound, Unavailable
 
-LIST_LOG_ENDS = "SELECT workspace_id, seq + 1, hash FROM event_tip"
+LIST_LOG_ENDS = spanning("SELECT workspace_id, seq + 1, hash FROM event_tip WHERE {part}")
 """The size and the last hash of each log."""
 
 STOP_LOG = f"""
@@ -40,9 +48,6 @@ WHERE workspace_id = %(workspace)s AND coalesce(lost_size, -1) < %(size)s AND NO
     WHERE workspace_id = %(workspace)s AND type = '{ROLLED_BACK_TYPE}' AND id <> ALL(%(seen)s::uuid[]))
 """
 """Stops a log, unless an administrator has accepted a loss since the comparison read the accepted losses."""
-
-LOCK_STOPPED_LOGS = "SELECT FROM event_tip WHERE lost_size IS NOT NULL ORDER BY workspace_id FOR UPDATE"
-"""Locks the tips of the stopped logs."""
 
 CONTINUE_LOG = "UPDATE event_tip SET lost_size = NULL, lost_root = NULL WHERE workspace_id = %(workspace)s"
 """Lets a stopped log continue."""
@@ -92,9 +97,10 @@ class Comparison:
     async def run(self, *, keep: bool) -> list[Loss]:
         """Stop and return the logs that lost events. If `keep`, store new checkpoints of the others."""
         notes = await asyncio.to_thread(self._notes.read)
-        ends = {log: (size, hash_) for log, size, hash_ in await self._database.rows(LIST_LOG_ENDS, {})}
+        tips = await each(self._database, lambda part: self._database.rows(*part.call(LIST_LOG_ENDS)))
+        ends = {log: (size, hash_) for found in tips.found for log, size, hash_ in found}
         losses = []
-        for log in sorted(notes.keys() | ends.keys()):
+        for log in sorted((notes.keys() | ends.keys()) - tips.unknown):
             note = notes.get(log)
             if isinstance(note, KeptNoteError):
                 logger.error("a kept checkpoint cannot be read", log=log, reason=str(note))
@@ -200,10 +206,10 @@ def accept_losses(url: str, connection: psycopg.Connection, notes: KeptNotes, ke
 def _accept(connection: psycopg.Connection, keys: Keyring) -> list[Loss]:
     with connection.transaction():
         connection.execute(LOCK_TIP, {"workspace": NODE_LOG})
-        connection.execute(LOCK_STOPPED_LOGS)
+        lock_tips(connection, stopped_logs(connection))
         [(node,)] = connection.execute(GET_ACCEPTING_NODE)
         losses = []
-        for log, size, root, *tip in connection.execute(LIST_STOPPED_LOGS).fetchall():
+        for log, size, root, *tip in connection.execute(*WHOLE.call(LIST_STOPPED_LOGS)).fetchall():
             _append(connection, node, log, Tip(*tip), RolledBack(size, f"sha256:{root.hex()}"), keys)
             losses.append(Loss(log, Checkpoint(log, size, root)))
         _enter(connection, losses)

@@ -7,6 +7,7 @@ nothing refers to.
 """
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 
 import psycopg
@@ -16,7 +17,7 @@ from app.ledger.keyring import Keyring
 from app.ledger.rotation import rotated, rotation_draft
 from app.ledger.signer import Signer
 from app.store.audit.log import enter
-from app.store.events.linker import LOCK_TIP, Linker, Tip
+from app.store.events.linker import LIST_LOGS, LOCK_TIP, Linker, Tip
 from app.store.install.install import InstallError
 from app.store.ledger.key_history import kids
 from app.store.postgres.clock import GET_CLOCK
@@ -27,9 +28,6 @@ LOCK_INSTALL = "SELECT FROM install FOR UPDATE"
 
 GET_NODE_AND_KEY = "SELECT node, kid FROM install"
 """The node, and its key in force."""
-
-LOCK_ALL_TIPS = "SELECT FROM event_tip ORDER BY workspace_id FOR UPDATE"
-"""Locks the tip of every log, so that no event is appended meanwhile."""
 
 LIST_TIPS = "SELECT workspace_id, seq, hash, recorded_at, kid, counted FROM event_tip ORDER BY workspace_id"
 """The tip of every log."""
@@ -101,6 +99,21 @@ def _change(connection: psycopg.Connection, keys: Keyring, *, adopting: bool) ->
     return rotation
 
 
+def lock_all_tips(connection: psycopg.Connection) -> None:
+    """Lock the tip of every log, one after the other, so that no event is appended until the transaction ends.
+
+    The caller holds the lock on the install, so no log is created meanwhile.
+    """
+    lock_tips(connection, [log for (log,) in connection.execute(LIST_LOGS)])
+
+
+def lock_tips(connection: psycopg.Connection, logs: Sequence[str]) -> None:
+    """Lock the tips of these logs, in this order. The tips may be on several nodes, so each has its own statement."""
+    with connection.pipeline():
+        for log in logs:
+            connection.execute(LOCK_TIP, {"workspace": log})
+
+
 def _made(keys: Keyring, kid: str, old: Signer | None) -> Signer:
     if old is None:
         raise InstallError(
@@ -126,7 +139,7 @@ def _adopted(connection: psycopg.Connection, keys: Keyring, node: str, kid: str,
 
 def _append(connection: psycopg.Connection, rotation: Rotation, node: str, signer: Signer, now: datetime) -> None:
     """Append the event to every log, under the locks. The statements are pipelined, because there may be many logs."""
-    connection.execute(LOCK_ALL_TIPS)
+    lock_all_tips(connection)
     tips = connection.execute(LIST_TIPS).fetchall()
     with connection.pipeline(), connection.cursor() as cursor:
         for workspace, *tip in tips:

@@ -15,6 +15,7 @@ from app.ledger.signer import write_secret
 from app.sealing.webhook_secrets import Sealer, SealError
 from app.store.audit.log import enter
 from app.store.install import inspection
+from app.store.postgres.nodes import WHOLE, Part
 from schemas.principal import EVERY
 
 LABEL = b"synap/install-secret/fingerprint/v1\n"
@@ -96,10 +97,10 @@ def adopt_secret(connection: psycopg.Connection, path: Path) -> None:
         enter(connection, "secret.adopted", {}, [EVERY])
 
 
-def unopened(connection: psycopg.Connection, secret: bytes) -> list[str]:
+def unopened(connection: psycopg.Connection, secret: bytes, part: Part = WHOLE) -> list[str]:
     """The webhooks whose secrets do not open with the install secret: workspace and id."""
     sealer, shut = Sealer(secret), []
-    for workspace, id_, sealed in inspection.sealed_secrets(connection):
+    for workspace, id_, sealed in inspection.sealed_secrets(connection, part):
         try:
             sealer.open(sealed, workspace, id_)
         except SealError:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import psycopg
 from msgspec import Struct
 
+from app.filters.sql import place_of
+from app.store.events.linker import LIST_LOGS
 from app.store.postgres.pipe import Row
 
 LIST_SIZES = """
@@ -16,19 +18,11 @@ ORDER BY 3 DESC, 1, 2
 """
 """The bytes of each table with its large values, and of each index; the largest comes first."""
 
-COUNT_GROWTH = """
-WITH RECURSIVE search (workspace_id, low, high, size) AS (
-    SELECT workspace_id, 0::bigint, seq + 1, seq + 1 FROM event_tip
-    UNION ALL
-    SELECT halved.workspace_id, CASE WHEN e.recorded_at < cutoff THEN middle + 1 ELSE low END,
-        CASE WHEN e.recorded_at < cutoff THEN high ELSE middle END, size
-    FROM (SELECT *, (low + high) / 2 AS middle, now() - interval '1 day' AS cutoff FROM search WHERE low < high)
-        AS halved JOIN event AS e ON e.workspace_id = halved.workspace_id AND e.seq = middle
-)
-SELECT coalesce(sum(size), 0)::bigint, coalesce(sum(size - low), 0)::bigint FROM search WHERE low = high
+COUNT_GROWTH = f"""
+SELECT seq + 1, seq + 1 - {place_of("now() - interval '1 day'")} FROM event_tip WHERE workspace_id = %(workspace)s
 """
-"""How many events all logs have, and how many of them are from the last 24 hours. Times increase with seq, so a binary
-search finds the first of these in each log."""
+"""How many events a log has, and how many of them are from the last 24 hours. Times increase with seq, so a binary
+search finds the first of these."""
 
 
 class RelationSize(Struct, frozen=True):
@@ -59,5 +53,6 @@ def relation_sizes(connection: psycopg.Connection) -> list[RelationSize]:
 
 def growth(connection: psycopg.Connection) -> Growth:
     """How many events there are, and how many of the last 24 hours."""
-    [row] = connection.execute(COUNT_GROWTH)
-    return Growth(*row)
+    logs = [log for (log,) in connection.execute(LIST_LOGS)]
+    counted = [connection.execute(COUNT_GROWTH, {"workspace": log}).fetchone() or (0, 0) for log in logs]
+    return Growth(sum(events for events, _ in counted), sum(last_day for _, last_day in counted))

@@ -1,6 +1,9 @@
 """Counts what an install contains and still has to deliver, over all processes and machines, for its operator."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -9,19 +12,23 @@ from app.store.events.intents import HAS_INTENTS
 from app.store.install.sizes import LIST_SIZES, RelationSize, to_sizes
 from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
 from app.store.postgres.database import PLANNER_DECIDES, Database
+from app.store.postgres.nodes import OWN, Part, Spanning, each, spanning
 from app.store.webhooks.backlog import JOIN_STATE, WITH_FIRST_OPEN
 from schemas.errors import Unavailable
 
-COUNT_WORKSPACES_AND_EVENTS = """
-SELECT count(*), coalesce(sum(seq + 1), 0)::bigint FROM event_tip JOIN workspace AS w ON w.id = workspace_id
-WHERE w.deleted_at IS NULL AND w.id <> %(node_log)s
-"""
+COUNT_WORKSPACES_AND_EVENTS = spanning("""
+SELECT count(*), coalesce(sum(seq + 1), 0)::bigint FROM event_tip AS t JOIN workspace AS w ON w.id = workspace_id
+WHERE w.deleted_at IS NULL AND w.id <> %(node_log)s AND {part:t}
+""")
 """How many workspaces there are, and how many events they have together."""
 
-COUNT_SUBSCRIPTIONS = "SELECT state, count(*) FROM subscription WHERE state <> 'deleted' GROUP BY state"
+COUNT_SUBSCRIPTIONS = spanning(
+    "SELECT state, count(*) FROM subscription WHERE state <> 'deleted' AND {part} GROUP BY state"
+)
 """How many subscriptions each state has."""
 
-COUNT_PENDING_DELIVERIES = f"""
+COUNT_PENDING_DELIVERIES = Spanning(
+    whole=f"""
 {WITH_FIRST_OPEN}
 SELECT coalesce(sum(open.deliveries), 0)::bigint,
     greatest(coalesce(extract(epoch FROM now() - min(owed.due_at)), 0), 0)::float8
@@ -30,18 +37,29 @@ FROM owed {JOIN_STATE} CROSS JOIN LATERAL (
     WHERE workspace_id = owed.workspace_id AND subscription_id = owed.subscription_id AND due_at IS NOT NULL
 ) AS open
 WHERE s.state = 'active'
-"""
+""",
+    part=f"""
+SELECT coalesce(sum(open.deliveries), 0)::bigint,
+    greatest(coalesce(extract(epoch FROM now() - min(open.due_at)), 0), 0)::float8
+FROM subscription AS s CROSS JOIN LATERAL (
+    SELECT count(*) AS deliveries, min(due_at) AS due_at FROM delivery
+    WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at IS NOT NULL AND {OWN}
+) AS open
+WHERE s.state = 'active' AND s.workspace_id = ANY(%(workspaces)s::text[])
+""",
+)
 """How many deliveries of active subscriptions have not ended, and for how many seconds the oldest has been due."""
 
-COUNT_EVENTS_BEHIND = """
+COUNT_EVENTS_BEHIND = spanning("""
 SELECT greatest(0,
     (SELECT max(t.seq - s.cursor) FROM subscription AS s JOIN event_tip AS t USING (workspace_id)
-        WHERE s.state = 'active' AND s.cursor IS NOT NULL),
+        WHERE s.state = 'active' AND s.cursor IS NOT NULL AND {part:s} AND {part:t}),
     (SELECT max(t.seq - d.seq) FROM dispatch AS d JOIN event_tip AS t USING (workspace_id)
-        WHERE t.seq > d.seq AND EXISTS (
-            SELECT FROM subscription WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor IS NULL))
+        WHERE t.seq > d.seq AND {part:d} AND {part:t} AND EXISTS (
+            SELECT 1 FROM subscription
+            WHERE workspace_id = d.workspace_id AND state = 'active' AND cursor IS NULL AND {part}))
 )::bigint
-"""
+""")
 """How many events the slowest active subscription is behind its log."""
 
 MEASURE_DATABASE = """
@@ -50,11 +68,13 @@ SELECT pg_database_size(current_database()), (SELECT sum(numbackends)::int FROM 
 """
 """The size of the database in bytes, the connections of its server, and how many it allows."""
 
-COUNT_WAITING_INTENTS = """
+COUNT_WAITING_INTENTS = spanning(
+    """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(e.recorded_at)), 0)::float8
 FROM intent AS i JOIN event AS e ON e.workspace_id = i.workspace_id AND e.id = i.id
-WHERE i.due_at IS NOT NULL AND i.state = 'open'
+WHERE i.due_at IS NOT NULL AND i.state = 'open' AND {part:i} AND {part:e}
 """
+)
 """How many intents wait for a decision, and for how many seconds the oldest has waited."""
 
 ANSWER_SECONDS = 5.0
@@ -86,6 +106,21 @@ class Standing(Struct, frozen=True):
     """How many intents nobody has decided."""
     oldest_seconds: float = 0.0
     """For how many seconds the oldest of these intents has waited."""
+    nodes: Mapping[str, bool] = {}
+    """Whether each node of a distributed database answers. The numbers are those of the nodes that do."""
+
+
+class _Count(Struct, frozen=True, kw_only=True):
+    """The totals of a part of the workspaces, as `Standing` has them."""
+
+    workspaces: int
+    events: int
+    subscriptions: dict[str, int]
+    pending: int
+    overdue_seconds: float
+    behind: int
+    waiting: int
+    oldest_seconds: float
 
 
 class Totals:
@@ -112,43 +147,55 @@ class Totals:
 
 
 async def _standing(database: Database) -> Standing:
-    waiting = await _waiting_intents(database)
+    counts_intents = await database.rows(HAS_INTENTS, {}) == [(True,)]
     asked_at = utc_now()
-    clock, owed, _, logs, subscriptions, behind, measured, sizes = await database.atomic(
-        [
-            (GET_CLOCK, {}),
-            (COUNT_PENDING_DELIVERIES, {}),
-            PLANNER_DECIDES,
-            (COUNT_WORKSPACES_AND_EVENTS, {"node_log": NODE_LOG}),
-            (COUNT_SUBSCRIPTIONS, {}),
-            (COUNT_EVENTS_BEHIND, {}),
-            (MEASURE_DATABASE, {}),
-            (LIST_SIZES, {}),
-        ]
+    clock, _, measured, sizes = await database.atomic(
+        [(GET_CLOCK, {}), PLANNER_DECIDES, (MEASURE_DATABASE, {}), (LIST_SIZES, {})]
     )
-    [(pending, overdue_seconds)] = owed
-    [(workspaces, events)] = logs
+    answered_at = utc_now()
+    answers = await each(database, partial(_count, database, counts_intents=counts_intents))
+    counts, subscriptions = answers.found, Counter[str]()
+    for count in counts:
+        subscriptions.update(count.subscriptions)
     [(database_bytes, connections, max_connections)] = measured
     return Standing(
-        workspaces=workspaces,
-        events=events,
+        workspaces=sum(count.workspaces for count in counts),
+        events=sum(count.events for count in counts),
         subscriptions=dict(subscriptions),
-        pending=pending,
-        overdue_seconds=overdue_seconds,
-        behind=behind[0][0],
+        pending=sum(count.pending for count in counts),
+        overdue_seconds=max(count.overdue_seconds for count in counts),
+        behind=max(count.behind for count in counts),
         database_bytes=database_bytes,
         connections=connections,
         max_connections=max_connections,
         sizes=to_sizes(sizes),
-        clock_skew_seconds=skew_seconds(asked_at, clock[0][0], utc_now()),
-        waiting=waiting[0],
-        oldest_seconds=max(waiting[1], 0.0),
+        clock_skew_seconds=skew_seconds(asked_at, clock[0][0], answered_at),
+        waiting=sum(count.waiting for count in counts),
+        oldest_seconds=max(count.oldest_seconds for count in counts),
+        nodes=answers.nodes,
     )
 
 
-async def _waiting_intents(database: Database) -> tuple[int, float]:
-    """How many intents wait, and for how long the oldest has. None wait if the schema does not know intents."""
-    if await database.rows(HAS_INTENTS, {}) != [(True,)]:
-        return 0, 0.0
-    [(intents, seconds)] = (await database.atomic([PLANNER_DECIDES, (COUNT_WAITING_INTENTS, {})]))[1]
-    return intents, seconds
+async def _count(database: Database, part: Part, *, counts_intents: bool) -> _Count:
+    """The totals of a part. No intents wait if the schema does not know intents."""
+    calls = [
+        part.call(COUNT_PENDING_DELIVERIES),
+        PLANNER_DECIDES,
+        part.call(COUNT_WORKSPACES_AND_EVENTS, {"node_log": NODE_LOG}),
+        part.call(COUNT_SUBSCRIPTIONS),
+        part.call(COUNT_EVENTS_BEHIND),
+    ]
+    if counts_intents:
+        calls.append(part.call(COUNT_WAITING_INTENTS))
+    [owed], _, [logs], subscriptions, [behind], *intents = await database.atomic(calls)
+    [waiting] = intents[0] if intents else [(0, 0.0)]
+    return _Count(
+        workspaces=logs[0],
+        events=logs[1],
+        subscriptions=dict(subscriptions),
+        pending=owed[0],
+        overdue_seconds=owed[1],
+        behind=behind[0],
+        waiting=waiting[0],
+        oldest_seconds=max(waiting[1], 0.0),
+    )

@@ -28,7 +28,9 @@ from app.store.events.intents import (
     put_intents,
     put_starts,
 )
+from app.store.postgres import nodes
 from app.store.postgres.database import Database
+from app.store.postgres.nodes import spanning
 from app.store.postgres.pipe import Call, PipedConnection, Row
 from app.store.postgres.walk import one_sql
 from app.telemetry.metrics import OUTCOMES
@@ -40,10 +42,10 @@ LOOK_SECONDS = 2.0
 MAX_EVENTS = 100
 """Of each kind in one transaction. Appends wait for it as they wait for each other."""
 
-LIST_DUE_WORKSPACES = """
-SELECT workspace_id FROM intent WHERE due_at <= %(now)s
-UNION SELECT workspace_id FROM intent_start WHERE due_at <= %(now)s
-"""
+LIST_DUE_WORKSPACES = spanning("""
+SELECT workspace_id FROM intent WHERE due_at <= %(now)s AND {part}
+UNION SELECT workspace_id FROM intent_start WHERE due_at <= %(now)s AND {part}
+""")
 """The workspaces in which something is due."""
 
 _FOLLOWED = "followed.id, followed.type, followed.hash, followed.subject_id, followed.correlation_id"
@@ -105,7 +107,7 @@ class Deadlines:
             self._has_intents = await self._database.rows(HAS_INTENTS, {}) == [(True,)]
         if not self._has_intents:
             return
-        for (workspace,) in await self._database.rows(LIST_DUE_WORKSPACES, {"now": self._now()}):
+        for (workspace,) in await nodes.rows(self._database, LIST_DUE_WORKSPACES, {"now": self._now()}):
             with suppress(NotFound, Unavailable):  # one log that takes no event holds up no other
                 while await self._write_some(workspace) >= MAX_EVENTS:
                     pass

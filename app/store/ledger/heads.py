@@ -34,8 +34,8 @@ HAS_HEADS = "SELECT to_regclass('tree_leaf') IS NOT NULL"
 """Whether the schema has the tables of heads, which an older one lacks."""
 
 LEASE_HEADS = """
-UPDATE install SET headed_at = clock_timestamp()
-WHERE headed_at <= clock_timestamp() - make_interval(secs => %(seconds)s::float8) RETURNING headed_at
+UPDATE install SET headed_at = now()
+WHERE headed_at <= now() - make_interval(secs => %(seconds)s::float8) RETURNING headed_at
 """
 """Lets this process append the next event, unless one had its turn less than `seconds` ago. The time that it returns
 shows later that no other process has had a turn since."""
@@ -47,7 +47,7 @@ LEFT JOIN LATERAL (
     SELECT string_agg(hash, ''::bytea ORDER BY seq) AS hashes FROM event
     WHERE workspace_id = tip.workspace_id AND seq BETWEEN coalesce(head.size, 0) AND tip.seq
 ) AS new ON tip.seq + 1 - coalesce(head.size, 0) <= {MAX_NEW} AND (head.size IS NULL OR EXISTS (
-    SELECT FROM event WHERE workspace_id = tip.workspace_id AND seq = head.size - 1 AND hash = head.hash))
+    SELECT 1 FROM event WHERE workspace_id = tip.workspace_id AND seq = head.size - 1 AND hash = head.hash))
 WHERE tip.workspace_id > %(after)s AND tip.workspace_id <> '{NODE_LOG}' AND tip.lost_size IS NULL
     AND tip.seq >= coalesce(head.size, 0)
 ORDER BY tip.workspace_id LIMIT {PAGE_LOGS}

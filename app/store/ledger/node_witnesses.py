@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
-from app.store.audit.log import AUDITED, Act
+from app.store.audit.acting import acted
+from app.store.audit.log import Act
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call
 
@@ -34,7 +35,7 @@ WHERE {_OF_KEY}
 """
 """Records that a witness cosigned a size."""
 
-END_ALARM = f"UPDATE node_witness SET alarm = NULL WHERE {_OF_KEY} AND alarm IS NOT NULL RETURNING {AUDITED}"
+END_ALARM = f"UPDATE node_witness SET alarm = NULL WHERE {_OF_KEY} AND alarm IS NOT NULL RETURNING key"
 """Ends the alarm of a witness that vouches for the log again."""
 
 RECORD_FAILURE = f"""
@@ -44,7 +45,7 @@ WHERE {_OF_KEY}
 """
 """Records that a witness did not cosign, and is asked again after some seconds."""
 
-RAISE_ALARM = f"UPDATE node_witness SET alarm = %(problem)s WHERE {_OF_KEY} AND alarm IS NULL RETURNING {AUDITED}"
+RAISE_ALARM = f"UPDATE node_witness SET alarm = %(problem)s WHERE {_OF_KEY} AND alarm IS NULL RETURNING key"
 """Raises an alarm, unless there is one."""
 
 ADD_COSIGNATURE = f"""
@@ -118,13 +119,12 @@ class NodeWitnesses:
     async def cosigned(self, key: str, size: int, root: bytes, line: str, act: Act) -> list[str]:
         """Record a cosignature, and with `act` the end of an alarm. Returns the keys that cosigned that size."""
         of = {"key": key, "size": size}
-        *_, keys = await self._database.atomic(
-            [
-                (ADD_COSIGNATURE, of | {"root": root, "line": line}),
-                (RECORD_COSIGNED, of),
-                (END_ALARM, of | act.parameters),
-                (LIST_COSIGNERS, of),
-            ]
+        _, [keys] = await acted(
+            self._database,
+            act,
+            (END_ALARM, of),
+            first=[(ADD_COSIGNATURE, of | {"root": root, "line": line}), (RECORD_COSIGNED, of)],
+            then=[(LIST_COSIGNERS, of)],
         )
         return [each for (each,) in keys]
 
@@ -134,11 +134,12 @@ class NodeWitnesses:
 
     async def failed(self, key: str, problem: str, seconds: float, *, alarm: Act | None = None) -> bool:
         """Record a failure; the witness is due again after `seconds`. Returns whether it raised the `alarm`."""
-        calls: list[Call] = [(RECORD_FAILURE, {"key": key, "problem": problem, "seconds": seconds})]
-        if alarm is not None:
-            calls.append((RAISE_ALARM, {"key": key, "problem": problem} | alarm.parameters))
-        *_, raised = await self._database.atomic(calls)
-        return alarm is not None and bool(raised)
+        failure: Call = RECORD_FAILURE, {"key": key, "problem": problem, "seconds": seconds}
+        if alarm is None:
+            await self._database.atomic([failure])
+            return False
+        raised, _ = await acted(self._database, alarm, (RAISE_ALARM, {"key": key, "problem": problem}), first=[failure])
+        return bool(raised)
 
     async def newest(self) -> Cosigned | None:
         """The newest checkpoint that a quorum cosigned."""

@@ -92,7 +92,7 @@ class Witness:
 
         async def prepare(connection: PipedConnection, _at: datetime) -> tuple[Sequence[Draft], Sequence[Call]]:
             tips.extend(await claim_unwitnessed(connection, only_if_due=only_if_due))
-            return ([self._draft(tips)], [witnessed(tips)]) if tips else ([], [])
+            return ([self._draft(tips)], witnessed(tips)) if tips else ([], [])
 
         await self._log.append_with(NODE_LOG, prepare)
         return len(tips)

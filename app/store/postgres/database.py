@@ -1,7 +1,10 @@
 """Access to PostgreSQL: a pool whose connections have timeouts. Only this module translates the driver's failures."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct
 from psycopg import InterfaceError, OperationalError
@@ -23,9 +26,10 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from app.store.postgres.pipe import Call, CallResult, NoAnswerError, Once, PipedConnection, Row
 from app.store.postgres.searches import FairQueue, Searches
+from app.store.postgres.session import INDEXED, configure
 from schemas.errors import Internal, Unavailable
 
-STATEMENT_TIMEOUT_MS = 8500
+T = TypeVar("T")
 
 APPLICATION = "synap server 0018"
 """The application name of a server process's connections. It contains the schema revision that the server was written
@@ -34,19 +38,6 @@ for, so a migration removes nothing that a connected server needs."""
 FORMER_APPLICATIONS = "'synap', 'synap admin', 'synap notices'"
 """The application names that version 0.1 uses. `app/store/install/idempotency.py` finds connections of that version by
 them."""
-
-INDEXED = {
-    "random_page_cost": "1.1",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_sort": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-    "plan_cache_mode": "force_generic_plan",
-}
-"""Planner settings: a statement uses the index that has its order, whatever the table's statistics say. So a plan that
-was made when the table was empty is as good as a later one. See `docs/decisions/0010`."""
 
 PLANNER_DECIDES: Call = (
     "SELECT "
@@ -59,28 +50,6 @@ PLANNER_DECIDES: Call = (
 )
 """Lets the planner choose any plan, anew for each execution. It applies to the rest of the transaction, or of the round
 trip if there is no transaction."""
-
-SESSION = INDEXED | {
-    "timezone": "UTC",
-    "synchronous_commit": "on",
-    "idle_in_transaction_session_timeout": "5s",
-    "lock_timeout": "8s",
-    "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
-}
-"""The settings of every connection. A process that freezes inside a transaction holds its locks until the idle timeout,
-so that timeout is shorter than the lock timeout. `synchronous_commit` is on because we promise durability, whatever the
-cluster's default is. If the URL, the role or the database sets a shorter `statement_timeout`, that value stays."""
-
-CONFIGURE = f"""
-SELECT set_config(given.name, given.value, false) FROM unnest(%s::text[], %s::text[]) AS given (name, value)
-WHERE given.name <> 'statement_timeout'
-    OR (SELECT setting::int NOT BETWEEN 1 AND {STATEMENT_TIMEOUT_MS} FROM pg_settings WHERE name = 'statement_timeout')
-"""
-"""Applies the settings to a connection. A shorter `statement_timeout` of the role or the database stays."""
-
-TRANSACTION_TIMEOUT = "9s"
-"""PostgreSQL 17 and later also end a transaction whose client froze in the middle of a message. This timeout ends the
-connection too, so it is longer than the statement timeout."""
 
 LOST = (
     OperationalError,
@@ -194,7 +163,7 @@ class Database:
             timeout=wait_seconds,
             max_waiting=5000,
             reconnect_timeout=1,
-            configure=_configure,
+            configure=configure,
             # UTF-8, whatever the environment, the role or the database sets: no other encoding can hold every text.
             kwargs={
                 "autocommit": True,
@@ -207,6 +176,7 @@ class Database:
         self._searches = Searches(
             places=max(1, max_connections // 2), wait_seconds=search_wait_seconds, seconds_a_minute=search_seconds
         )
+        self._is_distributed: bool | None = None
         self._waiting: FairQueue[_Read] = FairQueue()
         self._lanes: set[asyncio.Task[None] | None] = set()
 
@@ -226,6 +196,17 @@ class Database:
             waited_seconds=told.get("requests_wait_ms", 0) / 1000,
             refused=told.get("requests_errors", 0),
         )
+
+    async def is_distributed(self) -> bool:
+        """Whether the events are distributed over several nodes, as the first connection finds. Raises Unavailable."""
+
+        async def ask() -> bool:
+            async with self.pool.connection() as connection:
+                return connection.is_distributed
+
+        if self._is_distributed is None:
+            self._is_distributed = await self.retried(ask)
+        return self._is_distributed
 
     async def close(self) -> None:
         """Close every connection."""
@@ -257,8 +238,12 @@ class Database:
         at more rows than it returns: then its time counts against the workspace's limit. Raises RateLimited too.
         """
         calls = [PLANNER_DECIDES, (Once(query), parameters)] if is_planned else [(query, parameters)]
-        async with self._searches.turn(_workspace_of(parameters), is_metered=is_metered):
+        async with self.searching(_workspace_of(parameters), is_metered=is_metered):
             return _rows_of_last(await self._trip(calls, while_wanted=True))
+
+    def searching(self, workspace: str, *, is_metered: bool = True) -> AbstractAsyncContextManager[None]:
+        """A turn among the searches, which lasts to the end of the block. Raises what `search` raises of turns."""
+        return self._searches.turn(workspace, is_metered=is_metered)
 
     async def atomic(self, calls: Sequence[Call]) -> list[list[Row]]:
         """Run these statements as one transaction in one round trip, and return the rows of each.
@@ -308,18 +293,21 @@ class Database:
         """Take up to `most` reads whose turn it is."""
         return [turn[1] for _ in range(most) if (turn := self._waiting.take()) is not None]
 
-    async def _trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> Sequence[CallResult]:
-        """Run reads, and run them again on another connection if the first had died unnoticed. Raises Unavailable."""
+    async def retried(self, run: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `run`. It runs again if its connection had died unnoticed. Raises Unavailable."""
         try:
             try:
-                return await self._outcomes(calls, while_wanted=while_wanted)
+                return await run()
             except LOST as error:
                 if not is_broken(error) or isinstance(error, NoAnswerError):
                     raise
             await self.discard_broken()
-            return await self._outcomes(calls, while_wanted=while_wanted)
+            return await run()
         except LOST as error:
             raise unavailable(error) from error
+
+    async def _trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> Sequence[CallResult]:
+        return await self.retried(partial(self._outcomes, calls, while_wanted=while_wanted))
 
     async def _outcomes(self, calls: Sequence[Call], *, while_wanted: bool) -> Sequence[CallResult]:
         async with self.pool.connection() as connection:
@@ -366,10 +354,3 @@ def unavailable(error: Exception) -> Unavailable:
         if isinstance(error, kinds):
             return Unavailable(message)
     return Unavailable("The database is unavailable or took too long; retry")
-
-
-async def _configure(connection: PipedConnection) -> None:
-    settings = dict(SESSION)
-    if connection.info.server_version >= 170000:
-        settings["transaction_timeout"] = TRANSACTION_TIMEOUT
-    await connection.execute(CONFIGURE, (list(settings), list(settings.values())))

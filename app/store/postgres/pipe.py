@@ -65,6 +65,8 @@ class PipedConnection(AsyncConnection[Row]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.is_distributed = False
+        """Whether the events of its database are distributed over several nodes."""
         self._names: dict[_Key, bytes] = {}
         """The names of the prepared statements; the least recently used comes first."""
         self._made = 0
@@ -72,9 +74,12 @@ class PipedConnection(AsyncConnection[Row]):
         """The names of statements that the next round trip closes. It closes them first, because an error makes the
         database skip all that follows it."""
 
-    async def trip(self, calls: Sequence[Call]) -> list[list[Row]]:
-        """Return the rows of each call, in one round trip. Raises the first error; the calls behind it did not run."""
-        outcomes = await self.outcomes(calls)
+    async def trip(self, calls: Sequence[Call], *, while_wanted: bool = False) -> list[list[Row]]:
+        """Return the rows of each call, in one round trip. Raises the first error; the calls behind it did not run.
+
+        With `while_wanted` the database ends the calls if this is cancelled.
+        """
+        outcomes = await (self.outcomes_while_wanted if while_wanted else self.outcomes)(calls)
         rows: list[list[Row]] = []
         for outcome in outcomes:
             if isinstance(outcome, Error):

@@ -19,6 +19,16 @@ OWNER = "postgres"
 SERVER = "synap"
 """The role that serves the embedded database."""
 
+CUSTODIAN = "synap_custodian"
+"""The only role that may delete events, as the trigger `event_kept` checks. Nobody logs in as it, unless the database
+is distributed: a transaction over several nodes cannot change its role."""
+
+CUSTODIANS = [
+    *((table, "DELETE") for table in ("event", "event_tip", "rate_window")),
+    ("workspace", "UPDATE"),
+]
+"""What the custodian needs besides the rights of a server, to delete a workspace as a login of its own."""
+
 GRANTS = [
     *NEEDED,
     *((table, "DELETE") for table in ("intent", "intent_start", "merkle_node", "registered_type", "tree_head")),
@@ -66,9 +76,11 @@ def make_server_role(connection: psycopg.Connection) -> None:
 def grant_serving(connection: psycopg.Connection, role: str) -> None:
     """Grant a role the rights that a server needs, and no other rights. Changes nothing if the role has them already.
 
+    The custodian also gets those that it needs to delete a workspace.
+
     Raises psycopg's error if there is no such role, or if we may not grant these rights.
     """
-    tables, rights = zip(*GRANTS, strict=True)
+    tables, rights = zip(*(GRANTS + (CUSTODIANS if role == CUSTODIAN else [])), strict=True)
     missing = connection.execute(
         LIST_MISSING_RIGHTS, {"role": role, "tables": list(tables), "rights": list(rights)}
     ).fetchall()

@@ -2,7 +2,7 @@
 
 PostgreSQL chooses an index by its statistics, which are wrong for a table that is new, restored or seldom analyzed. So
 every statement here asks for an order that only one index has, and connections do not sort (`SESSION` in
-`database.py`): only one plan is possible. A condition on one value is written as a range for the same reason: if a
+`session.py`): only one plan is possible. A condition on one value is written as a range for the same reason: if a
 column equals a value, PostgreSQL drops the column from the order. See `docs/decisions/0010`.
 
 Bounds are SQL expressions of seqs, and both are included.
@@ -25,9 +25,9 @@ IN_WORKSPACE = "workspace_id = %(workspace)s"
 class Entry(Struct, frozen=True, kw_only=True):
     """An index on (workspace, `column`, seq), and the value to find in it (`value`), or several values (`asked`).
 
-    `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked (value)`. `where` is the condition of a
-    partial index. `too_many` is true if `asked` is empty because there are too many values. `rest` is a condition that
-    the events found by the index must also meet, if the index finds others as well.
+    `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked` with the column `value`. `where` is the
+    condition of a partial index. `too_many` is true if `asked` is empty because there are too many values. `rest` is a
+    condition that the events found by the index must also meet, if the index finds others as well.
     """
 
     column: str
@@ -184,7 +184,7 @@ def existing(column: str, where: str, wanted: str, *, rest: str | None = None) -
             SELECT value FROM ({first} {order}) AS first
             UNION ALL
             SELECT next.value FROM found CROSS JOIN LATERAL ({first} AND {column} > found.value {order}) AS next
-        ), asked (value) AS MATERIALIZED (SELECT value FROM found WHERE {wanted})"""
+        ), asked AS MATERIALIZED (SELECT value FROM found WHERE {wanted})"""
     return Entry(column=column, asked=asked, where=where, rest=rest)
 
 
@@ -204,7 +204,7 @@ def fitting_types(pattern: str | None, *, start: str | None = None, end: str | N
             UNION ALL
             SELECT next.type, number + 1
             FROM kind CROSS JOIN LATERAL ({next_} ORDER BY type, seq LIMIT 1) AS next WHERE number <= {MAX_KINDS}
-        ), asked (value) AS MATERIALIZED (
-            SELECT type FROM kind WHERE {fits}NOT {too_many}
+        ), asked AS MATERIALIZED (
+            SELECT type AS value FROM kind WHERE {fits}NOT {too_many}
         )"""
     return Entry(column="type", asked=asked, too_many=too_many)

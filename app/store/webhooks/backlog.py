@@ -7,21 +7,25 @@ that have subscriptions is read as a whole, and therefore seldom.
 from msgspec import Struct
 
 from app.store.postgres.database import PLANNER_DECIDES, Database
+from app.store.postgres.nodes import OWN, Spanning, each, spanning
 from app.store.webhooks.dispatch import MAX_UNTRIED
 
-LIST_SUBSCRIBED_LOGS = """
+LIST_SUBSCRIBED_LOGS = spanning("""
 SELECT workspace_id, CASE WHEN bool_or(s.cursor IS NULL) THEN max(t.seq) ELSE -1 END
-FROM subscription AS s JOIN event_tip AS t USING (workspace_id) WHERE s.state = 'active' GROUP BY workspace_id
-"""
+FROM subscription AS s JOIN event_tip AS t USING (workspace_id)
+WHERE s.state = 'active' AND {part:s} AND {part:t} GROUP BY workspace_id
+""")
 """The logs with active subscriptions, and the seq up to which each must be dispatched; -1 if all its subscriptions are
 behind."""
 
-LIST_SUBSCRIPTIONS_BEHIND = f"""
+LIST_SUBSCRIPTIONS_BEHIND = spanning(
+    f"""
 SELECT s.workspace_id, s.id FROM subscription AS s JOIN dispatch AS d USING (workspace_id)
 WHERE s.state = 'active' AND s.cursor IS NOT NULL AND s.cursor <= d.seq
-    AND s.delivery_seq - s.attempted <= {MAX_UNTRIED // 2}
+    AND s.delivery_seq - s.attempted <= {MAX_UNTRIED // 2} AND {{part:s}} AND {{part:d}}
 ORDER BY s.cursor
 """
+)
 """The active subscriptions with a place of their own that can be brought forward, the furthest behind first."""
 
 WITH_FIRST_OPEN = """
@@ -48,11 +52,17 @@ CROSS JOIN LATERAL (
 """
 """Joins the state of the subscription to each row of `owed`."""
 
-LIST_SUBSCRIPTIONS_DUE = f"""
+LIST_SUBSCRIPTIONS_DUE = Spanning(
+    whole=f"""
 {WITH_FIRST_OPEN}
 SELECT workspace_id, subscription_id FROM owed {JOIN_STATE} WHERE owed.due_at <= now() AND s.state = 'active'
-"""
-"""The active subscriptions that have a delivery which is due."""
+""",
+    part=f"""
+SELECT workspace_id, id FROM subscription AS s WHERE state = 'active' AND {OWN} AND EXISTS (
+    SELECT 1 FROM delivery WHERE workspace_id = s.workspace_id AND subscription_id = s.id AND due_at <= now() AND {OWN})
+""",
+)
+"""The active subscriptions that have a delivery which is due. A recursion cannot span the parts of a node."""
 
 GET_BACKLOG = f"""
 SELECT CASE WHEN EXISTS (
@@ -84,15 +94,28 @@ class Backlog(Struct, frozen=True):
     """The subscriptions that have deliveries that are due."""
 
 
-async def logs(database: Database) -> dict[str, int]:
-    """The workspaces with active subscriptions, and the seq up to which to dispatch each log (-1: not at all)."""
-    _planned, rows = await database.atomic([PLANNER_DECIDES, (LIST_SUBSCRIBED_LOGS, {})])
-    return dict(rows)
+class Ends(Struct, frozen=True):
+    """The logs that have active subscriptions, and the workspaces of which nothing is known now."""
+
+    of: dict[str, int]
+    """The seq up to which to dispatch each log (-1: not at all)."""
+    unknown: set[str]
+    """The workspaces of nodes that do not answer."""
+
+
+async def logs(database: Database) -> Ends:
+    """The workspaces with active subscriptions, and the seq up to which to dispatch each log."""
+    answers = await each(database, lambda part: database.atomic([PLANNER_DECIDES, part.call(LIST_SUBSCRIBED_LOGS)]))
+    return Ends({workspace: end for _planned, found in answers.found for workspace, end in found}, answers.unknown)
 
 
 async def owed(database: Database) -> tuple[list[Named], list[Named]]:
     """The subscriptions of all workspaces that may be brought forward, and those that have deliveries due."""
-    behind, due = await database.atomic([(LIST_SUBSCRIPTIONS_BEHIND, {}), (LIST_SUBSCRIPTIONS_DUE, {})])
+    answers = await each(
+        database,
+        lambda part: database.atomic([part.call(LIST_SUBSCRIPTIONS_BEHIND), part.call(LIST_SUBSCRIPTIONS_DUE)]),
+    )
+    behind, due = ([named for found in answers.found for named in found[place]] for place in (0, 1))
     return [(workspace, id_) for workspace, id_ in behind], [(workspace, id_) for workspace, id_ in due]
 
 

@@ -42,40 +42,55 @@ CROSS JOIN LATERAL (
 """
 """Locks the deliveries that were attempted, before their subscriptions."""
 
-RECORD_ATTEMPTS = f"""
-WITH made AS (
-    SELECT * FROM json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint, attempts int,
-        at timestamptz, elapsed_ms int, status int, error text, body text, wait_seconds float8)
-), moved AS (
-    UPDATE delivery AS d SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => made.wait_seconds),
-        ended_at = CASE WHEN made.wait_seconds IS NULL THEN now() END, state = CASE
-            WHEN made.error IS NULL THEN 'delivered' WHEN made.wait_seconds IS NULL THEN 'failed' ELSE 'pending' END
-    FROM made JOIN subscription AS s
-        ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
-    CROSS JOIN LATERAL {_FIND_DELIVERY.format("made")} AS found
-    WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = made.attempts
-        AND d.due_at IS NOT NULL
-    RETURNING made.*, d.seq
-), written AS (
-    INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, elapsed_ms, status, error, body)
-    SELECT %(workspace)s, subscription_id, delivery_seq, attempts + 1, at, elapsed_ms, status, error,
-        CASE WHEN e.erased THEN '' ELSE decode(body, 'hex') END
-    FROM moved CROSS JOIN LATERAL ({one_sql("seq", "moved.seq")}) AS e
-)
-UPDATE subscription AS s SET attempted = s.attempted + told.firsts,
-    failing_since = CASE WHEN told.is_delivered THEN NULL ELSE coalesce(s.failing_since, told.first_at) END
-FROM (
-    SELECT subscription_id, count(*) FILTER (WHERE attempts = 0) AS firsts, bool_or(error IS NULL) AS is_delivered,
-        min(at) AS first_at
-    FROM moved GROUP BY subscription_id
-) AS told
-WHERE s.workspace_id = %(workspace)s AND s.id = told.subscription_id
-RETURNING s.id, extract(epoch FROM now() - s.failing_since)::float8
+_MADE = """
+json_to_recordset(%(made)s::json) AS made (subscription_id text, delivery_seq bigint, attempts int, at timestamptz,
+    elapsed_ms int, status int, error text, body text, wait_seconds float8)
+JOIN subscription AS s ON s.workspace_id = %(workspace)s AND s.id = made.subscription_id AND s.state <> 'deleted'
 """
-"""Records attempts, if each delivery is still in the state in which it was attempted. Returns for how long each
-subscription has seen only failures. The answer to an event that was erased meanwhile is not stored, because the
-receiver may have repeated the event. Erasure locks the subscription too, so it ran before this, or finds what this
-wrote."""
+"""The attempts whose subscriptions still exist."""
+
+WRITE_ATTEMPTS = f"""
+INSERT INTO attempt (workspace_id, subscription_id, delivery_seq, number, at, elapsed_ms, status, error, body)
+SELECT %(workspace)s, made.subscription_id, made.delivery_seq, made.attempts + 1, made.at, made.elapsed_ms, made.status,
+    made.error, CASE WHEN e.erased THEN '' ELSE decode(made.body, 'hex') END
+FROM {_MADE} CROSS JOIN LATERAL (
+    SELECT seq FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = made.subscription_id
+        AND delivery_seq >= made.delivery_seq AND delivery_seq <= made.delivery_seq AND attempts = made.attempts
+        AND due_at IS NOT NULL
+    ORDER BY delivery_seq LIMIT 1
+) AS d CROSS JOIN LATERAL ({one_sql("seq", "d.seq")}) AS e
+"""
+"""Stores attempts, if each delivery is still in the state in which it was attempted. The answer to an event that was
+erased meanwhile is not stored, because the receiver may have repeated the event. Erasure locks the subscription too, so
+it ran before this, or finds what this wrote."""
+
+RECORD_ATTEMPTS = f"""
+WITH tried AS (
+    SELECT made.*, now() + make_interval(secs => wait_seconds) AS due_at,
+        CASE WHEN wait_seconds IS NULL THEN now() END AS ended_at
+    FROM {_MADE}
+), moved AS (
+    UPDATE delivery AS d SET attempts = d.attempts + 1, due_at = tried.due_at, ended_at = tried.ended_at, state = CASE
+        WHEN tried.error IS NULL THEN 'delivered' WHEN tried.wait_seconds IS NULL THEN 'failed' ELSE 'pending' END
+    FROM tried CROSS JOIN LATERAL {_FIND_DELIVERY.format("tried")} AS found
+    WHERE d.workspace_id = %(workspace)s AND d.ctid = found.ctid AND d.attempts = tried.attempts
+        AND d.due_at IS NOT NULL
+    RETURNING tried.subscription_id, tried.attempts, tried.error, tried.at
+), judged AS (
+    UPDATE subscription AS s SET attempted = s.attempted + told.firsts,
+        failing_since = CASE WHEN told.is_delivered THEN NULL ELSE coalesce(s.failing_since, told.first_at) END
+    FROM (
+        SELECT subscription_id, count(*) FILTER (WHERE attempts = 0) AS firsts, bool_or(error IS NULL) AS is_delivered,
+            min(at) AS first_at
+        FROM moved GROUP BY subscription_id
+    ) AS told
+    WHERE s.workspace_id = %(workspace)s AND s.id = told.subscription_id
+    RETURNING s.id, s.failing_since
+)
+SELECT id, extract(epoch FROM now() - failing_since)::float8 FROM judged
+"""
+"""Moves deliveries on after their attempts, each if it is still in the state in which it was attempted. Returns for how
+long each subscription has seen only failures."""
 
 RELEASE_CLAIMS = f"""
 UPDATE delivery AS d SET due_at = now()
@@ -201,6 +216,7 @@ class Claims:
             record = key | {"made": msgspec.json.encode(made).decode()}
             calls["lock subscriptions"] = LOCK_SUBSCRIPTIONS, key | attempted
             calls["lock deliveries"] = LOCK_ATTEMPTED, record
+            calls["write"] = WRITE_ATTEMPTS, record
             calls["record"] = RECORD_ATTEMPTS, record
         if capacity:
             asked = {"ids": array(capacity), "capacity": array(capacity.values()), "max_bytes": max_bytes}

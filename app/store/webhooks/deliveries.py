@@ -1,16 +1,17 @@
 """Shows the deliveries of a subscription, and replays events to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from app.filters.sql import condition
-from app.store.audit.log import AUDITED, Act
+from app.store.audit.acting import acted
+from app.store.audit.log import Act
 from app.store.postgres.database import Database
 from app.store.postgres.instants import INSTANT
 from app.store.postgres.pipe import Once, Row
 from app.store.postgres.walk import one_sql
-from app.store.webhooks.dispatch import MAX_UNTRIED
+from app.store.webhooks.dispatch import MAX_UNTRIED, write_deliveries
 from app.store.webhooks.subscribers import Subscriber
 from app.store.webhooks.subscriptions import IS_VISIBLE, not_found, subscription_key
 from schemas.base import Way
@@ -31,22 +32,16 @@ GET_SUBSCRIBER = f"SELECT event_types, only_user, filter FROM subscription WHERE
 
 REPLAY_EVENTS = f"""
 WITH matched AS (
-    SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM event
+    SELECT coalesce(array_agg(seq ORDER BY seq), '{{{{}}}}') AS seqs FROM event
     WHERE workspace_id = %(workspace)s AND seq BETWEEN %(first)s AND %(last)s AND type ~ %(types)s
         AND (%(only_user)s::text IS NULL OR user_id = %(only_user)s) AND ({{meets}})
-), advanced AS (
-    UPDATE subscription SET delivery_seq = delivery_seq + (SELECT count(*) FROM matched)
-    WHERE workspace_id = %(workspace)s AND id = %(id)s AND state <> 'deleted'
-        AND delivery_seq - attempted <= {MAX_UNTRIED}
-    RETURNING delivery_seq - (SELECT count(*) FROM matched) AS before, delivery_seq, ordered
-), written AS (
-    INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, replay, created_at, due_at)
-    SELECT %(workspace)s, %(id)s, before + place, seq, ordered, true, now(), now() FROM matched, advanced
 )
-SELECT delivery_seq - before, delivery_seq, CASE WHEN delivery_seq > before THEN {AUDITED} END FROM advanced
+UPDATE subscription SET delivery_seq = delivery_seq + cardinality(matched.seqs) FROM matched
+WHERE workspace_id = %(workspace)s AND id = %(id)s AND state <> 'deleted' AND delivery_seq - attempted <= {MAX_UNTRIED}
+RETURNING id, delivery_seq - cardinality(matched.seqs), ordered, matched.seqs, delivery_seq
 """
-"""Writes a delivery for each matching event of a part of the log, numbered on from the subscription's last, and enters
-that. Does nothing if too many deliveries wait for their first attempt."""
+"""Numbers the matching events of a part of the log on from the subscription's last delivery. Does nothing if too many
+deliveries wait for their first attempt."""
 
 _SHOWN_ATTEMPTS = f"""
 FROM attempt AS a WHERE a.workspace_id = %(workspace)s AND a.subscription_id = %(id)s
@@ -121,8 +116,15 @@ class Deliveries:
         }
         node = subscriber.node
         sql = Once(REPLAY_EVENTS.format(meets="true" if node is None else condition(node, parameters)))
-        rows = await self._database.search(sql, parameters | act.parameters, is_planned=False)
-        return None if not rows else (rows[0][0], rows[0][1])
+        async with self._database.searching(workspace):
+            rows, _ = await acted(
+                self._database,
+                act,
+                (sql, parameters),
+                is_done=_has_matches,
+                done=lambda advanced: [write_deliveries(parameters, advanced, 0, replay=True)],
+            )
+        return (len(rows[0][3]), rows[0][4]) if rows else None
 
     async def page(
         self, workspace: str, id: str, *, state: DeliveryState | None, place: int | None, way: Way, limit: int
@@ -136,6 +138,11 @@ class Deliveries:
         page = [_delivery(row[1:]) for row in rows[:limit]]
         more = bool(rows) and rows[0][0] > len(page)
         return page if way == "forward" else page[::-1], more
+
+
+def _has_matches(rows: Sequence[Row]) -> bool:
+    """Whether a replay has found events."""
+    return any(seqs for _, _, _, seqs, _ in rows)
 
 
 def _delivery(row: Row) -> Delivery:

@@ -69,31 +69,34 @@ WHERE workspace_id = %(workspace)s AND state = 'active' AND (cursor IS NULL OR %
 """
 """The active subscriptions that take part in the dispatch; with `all` also those that are behind."""
 
-_WRITE_DELIVERIES = """
-advanced AS (
-    UPDATE subscription AS s SET delivery_seq = s.delivery_seq + counted.matches, cursor = {cursor}
-    FROM (SELECT id, count(*) AS matches, array_agg(seq ORDER BY seq) AS seqs FROM matched GROUP BY id) AS counted
-    WHERE s.workspace_id = %(workspace)s AND s.id = counted.id AND s.state = 'active'
-    RETURNING s.id, s.delivery_seq - counted.matches AS before, s.ordered, s.cursor, counted.seqs
-), written AS (
-    INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, created_at, due_at)
-    SELECT %(workspace)s, id, before + place, seq, ordered, now(),
-        now() + make_interval(secs => %(first_seconds)s::float8)
-    FROM advanced CROSS JOIN LATERAL unnest(seqs) WITH ORDINALITY AS matched (seq, place)
-)
+_ADVANCE = """
+UPDATE subscription AS s SET delivery_seq = s.delivery_seq + counted.matches, cursor = {cursor}
+FROM (SELECT id, count(*) AS matches, array_agg(seq ORDER BY seq) AS seqs FROM matched GROUP BY id) AS counted
+WHERE s.workspace_id = %(workspace)s AND s.id = counted.id AND s.state = 'active'
+RETURNING s.id, s.delivery_seq - counted.matches, s.ordered, counted.seqs, s.cursor IS NOT NULL
 """
-"""Numbers the matches on from each subscription's last delivery, and writes a delivery for each."""
+"""Numbers the matches on from each subscription's last delivery."""
+
+WRITE_DELIVERIES = """
+INSERT INTO delivery (workspace_id, subscription_id, delivery_seq, seq, ordered, replay, created_at, due_at)
+SELECT %(workspace)s, id, number, seq, ordered, %(replay)s::boolean, now(),
+    now() + make_interval(secs => %(first_seconds)s::float8)
+FROM unnest(%(ids)s::text[], %(numbers)s::bigint[], %(seqs)s::bigint[], %(ordered)s::boolean[])
+    AS owed (id, number, seq, ordered)
+"""
+"""Writes deliveries. It is a statement of its own: beside an UPDATE in a WITH clause, a distributed database would need
+nodes that do not have the workspace."""
 
 _PLACE_IF_BEHIND = f"CASE WHEN s.delivery_seq + counted.matches - s.attempted > {MAX_UNTRIED} THEN %(seq)s::bigint END"
 """The place of its own that a subscription gets if too many of its deliveries wait for a first attempt."""
 
-OWE_ALL = f"""
+ADVANCE_ALL = f"""
 WITH matched AS (
     SELECT * FROM unnest(%(ids)s::text[], %(seqs)s::bigint[]) AS matched (id, seq)
-), {_WRITE_DELIVERIES.format(cursor=_PLACE_IF_BEHIND)}
-SELECT count(*) FROM advanced WHERE cursor IS NOT NULL
-"""
-"""Writes a delivery for each match. Returns how many subscriptions have fallen behind by that."""
+)
+{_ADVANCE.format(cursor=_PLACE_IF_BEHIND)}"""
+"""Numbers the matches of a step. Returns of each subscription the number of its last delivery before, whether it is
+ordered, the seqs that it gets, and whether it has fallen behind."""
 
 MOVE_PLACE = "UPDATE dispatch SET seq = %(seq)s, version = version + %(changes)s WHERE workspace_id = %(workspace)s"
 """Moves the place of a dispatch, and its version if subscriptions have fallen behind."""
@@ -126,13 +129,12 @@ LIST_MATCHES, LIST_MATCHES_OF_USER = (
 )
 """The seqs of events whose type matches: of all users, and of one user."""
 
-OWE_ONE = f"""
+ADVANCE_ONE = f"""
 WITH matched AS (
     SELECT %(id)s::text AS id, seq FROM unnest(%(seqs)s::bigint[]) AS matched (seq)
-), {_WRITE_DELIVERIES.format(cursor="s.cursor")}
-SELECT count(*) FROM advanced
-"""
-"""Writes the deliveries of one subscription that is behind."""
+)
+{_ADVANCE.format(cursor="s.cursor")}"""
+"""Numbers the matches of one subscription that is behind, and returns the same."""
 
 MOVE_SUBSCRIPTION = "UPDATE subscription SET cursor = %(cursor)s WHERE workspace_id = %(workspace)s AND id = %(id)s"
 """Moves the place of a subscription that is behind."""
@@ -202,12 +204,16 @@ class Dispatch:
             _, locked = await connection.trip([BEGIN, (LOCK_PLACE, key)])
             if locked != place:
                 return None
-            changes = 0
+            advanced: list[Row] = []
             if owed:
-                owing = key | matches.written() | {"first_seconds": self._first_seconds}
-                calls: list[Call] = [(LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}), (OWE_ALL, owing)]
-                _, [(changes,)] = await connection.trip(calls)
-            await connection.trip([(MOVE_PLACE, key | {"seq": matches.end, "changes": changes}), COMMIT])
+                calls: list[Call] = [
+                    (LOCK_SUBSCRIPTIONS, key | {"ids": array(owed)}),
+                    (ADVANCE_ALL, key | matches.written()),
+                ]
+                _, advanced = await connection.trip(calls)
+            changes = sum(is_behind for *_, is_behind in advanced)
+            written = [write_deliveries(key, advanced, self._first_seconds)] if advanced else []
+            await connection.trip([*written, (MOVE_PLACE, key | {"seq": matches.end, "changes": changes}), COMMIT])
         return DispatchResult(matches.end, owed)
 
     async def _matches(self, key: Mapping[str, str], place: Row, events: Sequence[Row]) -> "_Matches":
@@ -245,8 +251,8 @@ class Dispatch:
                 return bool(found)
             calls: list[Call] = []
             if matches:
-                seqs = {"seqs": array(matches), "first_seconds": self._first_seconds}
-                calls.append((OWE_ONE, key | seqs))
+                [advanced] = await connection.trip([(ADVANCE_ONE, key | {"seqs": array(matches)})])
+                calls += [write_deliveries(key, advanced, self._first_seconds)] if advanced else []
             has_joined = until == end
             calls.append((MOVE_SUBSCRIPTION, key | {"cursor": None if has_joined else until}))
             if has_joined:
@@ -298,6 +304,20 @@ class Dispatch:
             if is_broken(error):
                 await self._database.discard_broken()
             raise unavailable(error) from error
+
+
+def write_deliveries(
+    key: Mapping[str, object], advanced: Sequence[Row], first_seconds: float, *, replay: bool = False
+) -> Call:
+    """The statement that writes the deliveries of subscriptions that a statement has advanced, with its rows."""
+    owed = [
+        (id_, number, seq, "t" if ordered else "f")
+        for id_, before, ordered, seqs, _ in advanced
+        for number, seq in enumerate(seqs, before + 1)
+    ]
+    ids, numbers, seqs, ordered = (array([each[place] for each in owed]) for place in range(4))
+    arrays = {"ids": ids, "numbers": numbers, "seqs": seqs, "ordered": ordered}
+    return WRITE_DELIVERIES, {"workspace": key["workspace"], "first_seconds": first_seconds, "replay": replay, **arrays}
 
 
 def _subscribers(rows: Sequence[Row], workspace: str) -> Subscribers:

@@ -6,15 +6,18 @@ with the same result.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import UNSET, Raw, Struct
 
-from app.store.audit.log import AUDITED, Act
+from app.store.audit.acting import acted
+from app.store.audit.log import Act
+from app.store.postgres import nodes
 from app.store.postgres.database import Database
 from app.store.postgres.instants import INSTANT
-from app.store.postgres.pipe import PipedConnection, Row
+from app.store.postgres.nodes import spanning
+from app.store.postgres.pipe import Call, PipedConnection, Row
 from app.store.postgres.walk import one_sql
 from schemas.errors import NotFound
 from schemas.subscription import Subscription
@@ -69,7 +72,7 @@ SELECT %(workspace)s, %(id)s, %(event_types)s, %(filter)s, %(url)s, %(descriptio
     'active', %(secret)b, %(weak_secret)s, coalesce(%(cursor)s::bigint,
     (SELECT seq FROM event_tip WHERE workspace_id = %(workspace)s)), now()
 WHERE {_HAS_ROOM} AND (%(max_active)s::bigint = 0 OR {_KNOWN_COUNT} < {MAX_FOR_EACH_ACTIVE} * %(max_active)s::bigint)
-ON CONFLICT DO NOTHING RETURNING {AUDITED}
+ON CONFLICT DO NOTHING RETURNING id
 """
 """Creates a subscription, unless the workspace has too many. It begins with a place of its own, and joins the others
 when it has caught up."""
@@ -103,44 +106,45 @@ LIST_URLS = f"SELECT id, url FROM subscription WHERE {_VISIBLE} AND id = ANY(%(i
 
 DELETE_SUBSCRIPTION = f"""
 UPDATE subscription SET state = 'deleted', secret = '', previous_secret = NULL, stopped_at = now(), cursor = -1
-WHERE {IS_VISIBLE} RETURNING {AUDITED}
+WHERE {IS_VISIBLE} RETURNING id
 """
 """Marks a subscription as deleted. The row itself goes when its deliveries are purged, which can be many."""
 
 PAUSE_SUBSCRIPTION = f"""
 UPDATE subscription SET state = 'paused', stopped_at = now(), reason = NULL,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
-WHERE {IS_VISIBLE} AND state = 'active' RETURNING {AUDITED}
+WHERE {IS_VISIBLE} AND state = 'active' RETURNING id
 """
 """Pauses a subscription. To keep its place in the log, it gets a cursor of its own at the dispatch's seq."""
 
 RESUME_SUBSCRIPTION = f"""
-WITH resumed AS (
-    UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
-    WHERE {IS_VISIBLE} AND state <> 'active' AND {_HAS_ROOM} RETURNING id, {AUDITED}
-)
-UPDATE delivery SET due_at = now() FROM resumed CROSS JOIN LATERAL (
-    SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = resumed.id
+UPDATE subscription SET state = 'active', stopped_at = NULL, reason = NULL, failing_since = NULL
+WHERE {IS_VISIBLE} AND state <> 'active' AND {_HAS_ROOM} RETURNING id
+"""
+"""Resumes a subscription, if the workspace may have another active one."""
+
+HASTEN_DELIVERIES = f"""
+UPDATE delivery SET due_at = now() FROM (
+    SELECT ctid FROM delivery WHERE workspace_id = %(workspace)s AND subscription_id = %(id)s
         AND due_at > now() + interval '{RESUME_SECONDS} seconds' ORDER BY due_at
 ) AS waiting
 WHERE workspace_id = %(workspace)s AND delivery.ctid = waiting.ctid
 """
-"""Resumes a subscription, if the workspace may have another active one. Deliveries that wait for a later attempt become
-due now, without those that are claimed."""
+"""Makes deliveries that wait for a later attempt due now, without those that are claimed."""
 
-DISABLE_SUBSCRIPTION = f"""
+DISABLE_SUBSCRIPTION = """
 UPDATE subscription SET state = 'disabled', stopped_at = now(), reason = %(reason)s, announced = false,
     cursor = coalesce(cursor, (SELECT seq FROM dispatch WHERE workspace_id = %(workspace)s))
 WHERE workspace_id = %(workspace)s AND id = %(id)s AND state = 'active'
     AND (%(failing_seconds)s::float8 IS NULL OR failing_since <= now() - make_interval(secs => %(failing_seconds)s))
-RETURNING {AUDITED}
+RETURNING id
 """
 """Disables an active subscription, if it has seen only failures for a time, or for another reason."""
 
-LIST_UNANNOUNCED = """
-SELECT workspace_id, id, reason, stopped_at FROM subscription WHERE NOT announced AND state = 'disabled'
+LIST_UNANNOUNCED = spanning("""
+SELECT workspace_id, id, reason, stopped_at FROM subscription WHERE NOT announced AND state = 'disabled' AND {part}
 ORDER BY stopped_at LIMIT 100
-"""
+""")
 """Disabled subscriptions of which the log has no event yet."""
 
 RECORD_ANNOUNCED = """
@@ -152,16 +156,14 @@ RETURNING id
 
 ROTATE_SECRET = f"""
 UPDATE subscription SET secret = %(secret)b, weak_secret = %(weak_secret)s,
-    previous_secret = CASE WHEN %(grace_seconds)s::int > 0 THEN secret END,
-    previous_until = CASE WHEN %(grace_seconds)s::int > 0 THEN now() + make_interval(secs => %(grace_seconds)s::int) END
-WHERE {IS_VISIBLE} AND secret <> %(secret)b RETURNING {AUDITED}
+    previous_secret = CASE WHEN %(grace_seconds)s::int IS NOT NULL THEN secret END,
+    previous_until = now() + make_interval(secs => %(grace_seconds)s::int)
+WHERE {IS_VISIBLE} AND secret <> %(secret)b RETURNING id
 """
-"""Replaces the secret of a subscription. The old one stays valid for the grace time."""
+"""Replaces the secret of a subscription. The old one stays valid for the grace time, if there is one."""
 
-GET_SECRETS = (
-    f"SELECT url, secret, previous_secret, previous_until > now(), {AUDITED} FROM subscription WHERE {IS_VISIBLE}"
-)
-"""The URL and the sealed secrets of a subscription, and enters that they are used."""
+GET_SECRETS = f"SELECT url, secret, previous_secret, previous_until > now() FROM subscription WHERE {IS_VISIBLE}"
+"""The URL and the sealed secrets of a subscription."""
 
 
 class Secrets(Struct, frozen=True):
@@ -229,14 +231,12 @@ class Subscriptions:
             "cursor": cursor,
             "max_active": max_active,
         }
-        _opened, _locked, _created, _noted, found = await self._database.atomic(
-            [
-                (OPEN_DISPATCH, key),
-                (LOCK_DISPATCH, key),
-                (CREATE_SUBSCRIPTION, key | values | act.parameters),
-                (NOTE_CHANGE, key),
-                (GET_SUBSCRIPTION, key),
-            ]
+        _, (_noted, found) = await acted(
+            self._database,
+            act,
+            (CREATE_SUBSCRIPTION, key | values),
+            first=[(OPEN_DISPATCH, key), (LOCK_DISPATCH, key)],
+            then=[(NOTE_CHANGE, key), (GET_SUBSCRIPTION, key)],
         )
         return _subscription(found[0]) if found else None
 
@@ -264,23 +264,14 @@ class Subscriptions:
     async def delete(self, workspace: str, id: str, reads_only: str | None, act: Act) -> None:
         """Delete a subscription. None of its deliveries is claimed any more. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
-        _, deleted, _ = await self._database.atomic(
-            [(LOCK_DISPATCH, key), (DELETE_SUBSCRIPTION, key | act.parameters), (NOTE_CHANGE, key)]
-        )
+        deleted, _ = await self._changed(key, DELETE_SUBSCRIPTION, act)
         if not deleted:
             raise not_found()
 
     async def pause(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Subscription:
         """Pause a subscription. It keeps its place in the log. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
-        _locked, _changed, _noted, found = await self._database.atomic(
-            [
-                (LOCK_DISPATCH, key),
-                (PAUSE_SUBSCRIPTION, key | act.parameters),
-                (NOTE_CHANGE, key),
-                (GET_SUBSCRIPTION, key),
-            ]
-        )
+        _, found = await self._changed(key, PAUSE_SUBSCRIPTION, act)
         return _one(found)
 
     async def resume(self, workspace: str, id: str, reads_only: str | None, max_active: int, act: Act) -> Subscription:
@@ -289,27 +280,17 @@ class Subscriptions:
         Raises NotFound.
         """
         key = subscription_key(workspace, id, reads_only) | {"max_active": max_active}
-        _locked, _changed, _noted, found = await self._database.atomic(
-            [
-                (LOCK_DISPATCH, key),
-                (RESUME_SUBSCRIPTION, key | act.parameters),
-                (NOTE_CHANGE, key),
-                (GET_SUBSCRIPTION, key),
-            ]
-        )
+        _, found = await self._changed(key, RESUME_SUBSCRIPTION, act, done=[(HASTEN_DELIVERIES, key)])
         return _one(found)
 
     async def disable(self, workspace: str, id: str, reason: str, failing_seconds: float | None, act: Act) -> None:
         """Disable a subscription for `reason`; with `failing_seconds`, only if it has failed for that time."""
-        key = {"workspace": workspace, "id": id}
-        stopping = key | {"reason": reason, "failing_seconds": failing_seconds}
-        await self._database.atomic(
-            [(LOCK_DISPATCH, key), (DISABLE_SUBSCRIPTION, stopping | act.parameters), (NOTE_CHANGE, key)]
-        )
+        key = subscription_key(workspace, id, None)
+        await self._changed(key | {"reason": reason, "failing_seconds": failing_seconds}, DISABLE_SUBSCRIPTION, act)
 
     async def unannounced(self) -> list[Disabled]:
         """The disabled subscriptions that the log does not report yet."""
-        return [Disabled(*row) for row in await self._database.rows_alone(LIST_UNANNOUNCED, {})]
+        return [Disabled(*row) for row in await nodes.rows(self._database, LIST_UNANNOUNCED)]
 
     async def rotate(
         self,
@@ -324,21 +305,31 @@ class Subscriptions:
     ) -> Subscription:
         """Replace the secret of a subscription. The old one stays valid for `grace_seconds`. Raises NotFound."""
         key = subscription_key(workspace, id, reads_only)
-        values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds}
-        _, found = await self._database.atomic(
-            [(ROTATE_SECRET, key | values | act.parameters), (GET_SUBSCRIPTION, key)]
-        )
+        values = {"secret": secret, "weak_secret": weak_secret, "grace_seconds": grace_seconds or None}
+        _, [found] = await acted(self._database, act, (ROTATE_SECRET, key | values), then=[(GET_SUBSCRIPTION, key)])
         return _one(found)
 
     async def secrets(self, workspace: str, id: str, reads_only: str | None, act: Act) -> Secrets:
         """The URL and the secrets of a subscription, for the `act` of sending a delivery. Raises NotFound."""
-        rows = await self._database.rows_alone(
-            GET_SECRETS, subscription_key(workspace, id, reads_only) | act.parameters
-        )
+        rows, _ = await acted(self._database, act, (GET_SECRETS, subscription_key(workspace, id, reads_only)))
         if not rows:
             raise not_found()
-        url, secret, previous, is_valid, _ = rows[0]
+        url, secret, previous, is_valid = rows[0]
         return Secrets(url, secret, previous if is_valid else None)
+
+    async def _changed(
+        self, key: Mapping[str, object], change: str, act: Act, *, done: Sequence[Call] = ()
+    ) -> tuple[list[Row], list[Row]]:
+        """Change which subscriptions take part. Returns what the change returned, and the subscription."""
+        changed, (_noted, found) = await acted(
+            self._database,
+            act,
+            (change, key),
+            first=[(LOCK_DISPATCH, key)],
+            done=lambda _changed: done,
+            then=[(NOTE_CHANGE, key), (GET_SUBSCRIPTION, key)],
+        )
+        return changed, found
 
 
 async def claim_announcement(connection: PipedConnection, disabled: Disabled) -> bool:
