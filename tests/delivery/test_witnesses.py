@@ -268,6 +268,11 @@ def test_a_second_history_raises_an_alarm_until_the_witness_vouches(
         with pytest.raises(Unavailable, match=REFUSED.split(",")[0]):
             store.append(draft())
         assert install.served().size == 1, "the last cosigned checkpoint is served"
+        store.log.refuse(None)  # as after a restart
+        store.run(install.witnessing.open())
+        store.run(install.witnessing.close())
+        with pytest.raises(Unavailable, match=REFUSED.split(",", maxsplit=1)[0]):
+            store.append(draft())
 
         first.cosigned = right
         install.turn(grow=False)

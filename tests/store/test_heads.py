@@ -14,9 +14,11 @@ import pytest
 
 from app.ledger.chain import NODE_LOG, TREE_HEADS_TYPE
 from app.ledger.heads import SALT_BYTES, Head, is_anchored, root_of
+from app.ledger.kept import KeptNotes
 from app.store.install.deletion import delete_workspace
 from app.store.install.heads_check import HeadsFound, examine_heads
 from app.store.install.install import connect
+from app.store.install.rollback import Comparison, accept_losses
 from app.store.install.workspaces import create_workspace
 from app.store.ledger.anchor import Anchor
 from app.store.ledger.heads import MAX_NEW, Heads
@@ -289,3 +291,47 @@ def test_a_doctor_finds_what_was_changed(store: Store, statement: str, fault: st
         connection.execute(statement)
 
     assert [found[: len(fault)] for found in _faults(store)][:1] == [fault]
+
+
+CUT = (
+    "ALTER TABLE event DISABLE TRIGGER ALL",
+    "DELETE FROM event WHERE workspace_id = %(log)s AND seq >= 2",
+    """UPDATE event_tip AS t SET seq = 1, hash = e.hash FROM event AS e
+    WHERE t.workspace_id = %(log)s AND e.workspace_id = t.workspace_id AND e.seq = 1""",
+)
+"""A log goes back to its first two events, as in a restored backup."""
+
+
+@pytest.mark.parametrize("log", ["acme", NODE_LOG])
+def test_after_an_accepted_loss_a_log_is_anchored_as_it_is_then(store: Store, tmp_path: Path, log: str) -> None:
+    for _ in range(4):
+        store.append(draft(), workspace=log)
+    assert _anchor(store) == (log != NODE_LOG)
+    notes, origin = KeptNotes(tmp_path, store.node), store.node.removeprefix("did:key:")
+    comparison = Comparison(store.database, Trees(store.database), store.ledger(), notes)
+    assert store.run(comparison.run(keep=True)) == []
+    with _connected(store) as connection:
+        connection.execute("UPDATE install SET cosigned_size = 4")
+        for statement in CUT:
+            connection.execute(statement, {"log": log})
+        store.run(comparison.run(keep=True))
+        lost = accept_losses(store.url, connection, notes, store.keys, origin)
+
+        assert [(each.log, each.checkpoint.size) for each in lost] == [(log, 4)]
+        [(cosigned,)] = connection.execute("SELECT cosigned_size FROM install").fetchall()
+        assert cosigned == (None if log == NODE_LOG else 4)
+        assert _faults(store) == []
+    assert _anchor(store) == (log != NODE_LOG)
+    if log != NODE_LOG:
+        assert _said_of(store, log) == 3
+        assert _faults(store) == []
+
+
+def _said_of(store: Store, log: str) -> int:
+    """The size of a log in its newest leaf, whose root is that of the log."""
+    with _connected(store) as connection:
+        [(size, root)] = connection.execute(
+            "SELECT size, root FROM tree_leaf WHERE log = %s ORDER BY seq DESC LIMIT 1", [log]
+        ).fetchall()
+        assert root == root_of([hash_ for (hash_,) in connection.execute(HASHES, [log, size])])
+    return int(size)

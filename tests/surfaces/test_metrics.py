@@ -237,7 +237,7 @@ def test_calls_to_two_processes_add_up(postgres_url: str, template: str, data_di
         with ThreadPoolExecutor(8) as pool:
             assert {answer.status_code for answer in pool.map(lambda _: log(server), range(60))} == {200}
 
-        # From any process, with the event of `_node` on the audit, which the first process to start may have written.
+        # From any process; one more if the first process to start logged in `_node` where the audit ends.
         until(lambda: {total(server, "synap_events_appended_total") for _ in range(20)} in ({60}, {61}))
         assert total(server, "synap_calls_total", procedure="events.log", code="ok") == 60
         shares = [each.value for each in samples(server) if each.name == "synap_events_appended_total"]
