@@ -12,6 +12,7 @@ from app.store.audit.log import enter
 from app.store.events.linker import LOCK_TIP
 from app.store.install.parts import is_distributed
 from app.store.install.workspaces import WorkspaceError, no_workspace
+from app.store.ledger.heads import FORGET_LEAVES
 from app.store.postgres.roles import CUSTODIAN, power
 
 HAS_CUSTODIAN = f"SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}'"
@@ -55,13 +56,6 @@ another log."""
 
 HAS_TABLE = "SELECT to_regclass(%s) IS NOT NULL"
 """Whether a table exists. An older schema, with which this version works too, lacks some."""
-
-FORGET_LEAVES = f"""
-UPDATE tree_leaf SET log = NULL, size = NULL, root = NULL, salt = NULL
-WHERE workspace_id = '{NODE_LOG}' AND log = %(workspace)s
-"""
-"""Leaves only the hashes of what `_node` said about the workspace. They do not tell its name, and other proofs need
-them."""
 
 DELETE_FROM = "DELETE FROM {} WHERE workspace_id = %(workspace)s"
 """Deletes the rows that a table has of the workspace."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG, TREE_HEADS_TYPE
 from app.ledger.heads import Head, root_of, said
-from app.store.install.inspection import accepted_losses, log_size, tree
+from app.store.install.inspection import log_size, tree
 from app.store.ledger.heads import HAS_HEADS
 
 COUNT_HEADS = f"SELECT count(*) FROM event WHERE workspace_id = '{NODE_LOG}' AND type = '{TREE_HEADS_TYPE}'"
@@ -69,8 +69,6 @@ def _changed_logs(connection: psycopg.Connection) -> Iterator[str]:
         found = tree(connection, log, size)
         if (found.size, found.root()) == (size, root):
             continue
-        if any(lost.size >= size for _, lost in accepted_losses(connection, log)):
-            continue  # an administrator accepted that; the next event anchors the log as it is now
         yield (
             f"The log {log} does not begin with the {size} events that {NODE_LOG} anchored, it has {has or 0}: it lost "
             "or changed events; restore the database."

@@ -30,7 +30,7 @@ from app.store.install.inspection import (
 )
 from app.store.install.install import Identity, InstallError
 from app.store.install.rotation import lock_tips
-from app.store.ledger.heads import HAS_HEADS
+from app.store.ledger.heads import FORGET_HEAD, FORGET_HEADS, FORGET_LEAVES, FORGET_LOST_LEAVES, HAS_HEADS
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.trees import Trees
 from app.store.postgres.clock import GET_CLOCK
@@ -55,14 +55,14 @@ CONTINUE_LOG = "UPDATE event_tip SET lost_size = NULL, lost_root = NULL WHERE wo
 DELETE_TREE = "DELETE FROM merkle_node WHERE workspace_id = %(workspace)s"
 """Deletes the stored tree of a log, which may cover events that are lost. It grows again from the events that exist."""
 
-FORGET_COSIGNED = (
+FORGET_NODE = (
     "UPDATE install SET cosigned_size = NULL",
     "DELETE FROM cosignature",
+    FORGET_LOST_LEAVES,
+    FORGET_HEADS,
 )
-"""Makes the log `_node` forget its cosigned checkpoints, which it no longer extends."""
-
-FORGET_HEAD = "DELETE FROM tree_head WHERE workspace_id = %(workspace)s"
-"""Makes `_node` anchor the log anew: its tree is no longer the one that was anchored last."""
+"""Makes the log `_node` forget its cosigned checkpoints and its leaves, as far as it lost what they are about. Another
+log forgets all of its leaves: some are of a history that it no longer has, and it is anchored anew."""
 
 GET_ACCEPTING_NODE = "SELECT node FROM install"
 """The node of the install, which signs the event about the loss."""
@@ -226,12 +226,11 @@ def _append(connection: psycopg.Connection, node: str, log: str, tip: Tip, lost:
     [(now,)] = connection.execute(GET_CLOCK)
     linker = Linker(signer, node, log, tip, {}, now)
     linker.link([server_draft(ROLLED_BACK_TYPE, msgspec.structs.asdict(lost), id=new_id(), node=node)])
-    calls = [*linker.writes(linker.kinds()), (CONTINUE_LOG, {"workspace": log}), (DELETE_TREE, {"workspace": log})]
     if connection.execute(HAS_HEADS).fetchone() == (True,):
-        calls.append((FORGET_HEAD, {"workspace": log}))
-        calls += [(statement, {}) for statement in FORGET_COSIGNED if log == NODE_LOG]
-    for statement, parameters in calls:
-        connection.execute(statement, parameters)
+        for statement in FORGET_NODE if log == NODE_LOG else (FORGET_HEAD, FORGET_LEAVES):
+            connection.execute(statement, {"workspace": log})
+    for statement, parameters in (*linker.writes(linker.kinds()), (CONTINUE_LOG, None), (DELETE_TREE, None)):
+        connection.execute(statement, parameters or {"workspace": log})
 
 
 def _enter(connection: psycopg.Connection, losses: Sequence[Loss]) -> None:

@@ -80,6 +80,24 @@ ON CONFLICT (workspace_id) DO UPDATE SET size = excluded.size, hash = excluded.h
 """
 """Stores how far logs are anchored."""
 
+FORGET_LEAVES = f"""
+UPDATE tree_leaf SET log = NULL, size = NULL, root = NULL, salt = NULL
+WHERE workspace_id = '{NODE_LOG}' AND log = %(workspace)s
+"""
+"""Leaves only the hashes of what `_node` said about a log. They do not tell its name, and other proofs need them."""
+
+FORGET_HEAD = "DELETE FROM tree_head WHERE workspace_id = %(workspace)s"
+"""Makes `_node` anchor a log anew."""
+
+FORGET_LOST_LEAVES = f"""
+DELETE FROM tree_leaf
+WHERE workspace_id = '{NODE_LOG}' AND seq > (SELECT seq FROM event_tip WHERE workspace_id = '{NODE_LOG}')
+"""
+"""Deletes the leaves of events that `_node` lost."""
+
+FORGET_HEADS = "DELETE FROM tree_head"
+"""Makes `_node` anchor all logs anew."""
+
 FIND_LEAF = f"""
 SELECT seq, place, log, size, root, salt FROM tree_leaf
 WHERE workspace_id = '{NODE_LOG}' AND log = %(log)s AND size > %(seq)s ORDER BY size LIMIT 1

@@ -32,6 +32,7 @@ CUSTODIANS = [
 GRANTS = [
     *NEEDED,
     *((table, "DELETE") for table in ("intent", "intent_start", "merkle_node", "registered_type", "tree_head")),
+    *(("tree_leaf", right) for right in ("UPDATE", "DELETE")),
     ("alembic_version", "SELECT"),
 ]
 """All rights that a server and its commands need: a table and a right on it."""
