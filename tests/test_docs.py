@@ -56,6 +56,7 @@ PRINTED = {
     "docs/guides/events.md": {r"^data: .*\"note.created\"": 2, r"\"total\":2,": 1},
     # First one event is returned, then a batch, then all events.
     "docs/guides/cloudevents.md": {r'"specversion":"1.0"': 1 + 2 + 4},
+    "docs/guides/authors.md": {r"signed by the author did:key:z6Mk\w+: 1 event": 1},
     "docs/guides/intents.md": {rf'"type":"payment.refund.{word}"': 1 for word in ("approved", "executed", "withdrawn")},
     "docs/reference/ledger.md": {
         VERIFIED: 1,
