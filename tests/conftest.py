@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store.install.install import migrate
 from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
+from tests.kit import databases
 from tests.kit.packages import STRANGERS_PYTHON, install_packages, strangers_python
 from tests.kit.servers import Server, cloned, serving
 from tests.kit.trpc import SCRIPTS, Trpc, newest, oldest
@@ -41,8 +41,11 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of this run's PostgreSQL, database `postgres`. The user of the tests may log in as any role.
 
     It does not wait for the disk, so that a database is created and dropped ten times as fast. Tests of crashes have a
-    PostgreSQL of their own.
+    PostgreSQL of their own. If `TEST_DATABASE_URL` is set, it is that PostgreSQL, as it is.
     """
+    if (given := databases.admin_url()) is not None:
+        yield given
+        return
     data_dir = tmp_path_factory.mktemp("pg")
     with postgres(data_dir, ours=True) as url:
         with (data_dir / "postgres" / IDENT).open("a") as users:
@@ -57,10 +60,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(postgres_url: str) -> str:
     """The name of a migrated database."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_synap")
-    migrate(postgres_url.replace("/postgres?", "/template_synap?", 1))
-    return "template_synap"
+    return databases.make(postgres_url, "template_synap")
 
 
 @pytest.fixture

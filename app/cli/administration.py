@@ -8,10 +8,12 @@ import msgspec
 
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
-from app.server.install import migrated, ready
+from app.server.install import database, migrated, ready
 from app.settings import Settings
+from app.store.install.distribution import data_nodes
+from app.store.install.distribution import distribute as distribute_tables
 from app.store.install.idempotency import has_secret_ids
-from app.store.install.install import connect, is_held_back, is_newest
+from app.store.install.install import connect, is_held_back, is_newest, require_schema
 from app.store.postgres.driver import Connection
 from app.store.postgres.roles import grant_serving
 
@@ -72,3 +74,16 @@ def migrate(*, grant: str | None = None) -> None:
             print("The schema is not at its newest version; run this as the role that owns the tables.")
         if is_held_back(connection) or not has_secret_ids(connection):
             print("A server of an earlier version still uses this database; run this again when it has stopped.")
+
+
+def distribute() -> None:
+    """Distribute the tables over the nodes of a Citus cluster, by workspace. Stop all servers before.
+
+    Tables that are distributed already stay as they are.
+    """
+    settings = Settings.from_environment()
+    with database(settings, serving=False, creating=False) as urls, connect(urls.owner) as connection:
+        require_schema(connection)
+        made = distribute_tables(connection)
+        print(f"{len(made)} tables were distributed." if made else "Every table is distributed already.")
+        print(f"Nodes with rows of workspaces: {data_nodes(connection)}.")

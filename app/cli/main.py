@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-from app.cli.administration import init, migrate
+from app.cli.administration import distribute, init, migrate
 from app.cli.arguments import UsageError
 from app.cli.console import console
 from app.cli.contract import contract
@@ -46,6 +46,7 @@ cli = App(
 cli.command(serve)
 cli.command(init)
 cli.command(migrate)
+cli.command(distribute)
 cli.command(contract)
 cli.command(keys)
 cli.command(console)

@@ -11,12 +11,11 @@ from typing import Any
 import httpx
 import msgspec
 import psutil
-import psycopg
 from msgspec import Struct
 
 from benchmarks.process import free_port
 from deploy.environment import description, read_ready
-from tests.kit import web
+from tests.kit import databases, web
 from tests.kit.command import Process, start
 from tests.kit.paths import ROOT
 
@@ -109,10 +108,7 @@ def serving(data_dir: Path, options: Sequence[str] = ("--init",), /, **settings:
 @contextmanager
 def cloned(admin_url: str, template: str, name: str) -> Iterator[str]:
     """Create a database as a copy of `template`, and yield its URL."""
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
-        yield admin_url.replace("/postgres?", f"/{name}?", 1)
+        yield databases.copy(admin_url, template, name)
     finally:
-        with psycopg.connect(admin_url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        databases.drop(admin_url, name)

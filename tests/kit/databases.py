@@ -1,0 +1,113 @@
+"""The databases of the tests: on an embedded PostgreSQL, or on the one that `TEST_DATABASE_URL` names.
+
+That URL is a superuser's, of any database. If that database has Citus, it is the coordinator's, and knows the other
+nodes: then every database of the tests is made on all nodes, and distributed.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from functools import cache
+from urllib.parse import urlsplit
+
+import psycopg
+
+from app.store.install.distribution import distribute
+from app.store.install.install import migrate
+from app.store.install.parts import citus_version
+
+GIVEN = os.environ.get("TEST_DATABASE_URL")
+
+NODES = "SELECT nodename, nodeport FROM pg_dist_node WHERE isactive ORDER BY groupid"
+"""The nodes of a cluster, the coordinator first."""
+
+LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+"""Ends the connections of a database, also that of the extension itself."""
+
+
+def admin_url() -> str | None:
+    """The URL of the database `postgres` of the given PostgreSQL. None if the tests have their own."""
+    return None if GIVEN is None else named(GIVEN, "postgres")
+
+
+def named(url: str, database: str) -> str:
+    """The URL of another database of the same PostgreSQL."""
+    parts = urlsplit(url)
+    return parts._replace(path=f"/{database}", query=parts.query or "connect_timeout=30").geturl()
+
+
+def make(admin: str, name: str) -> str:
+    """Make a migrated database to copy, and return its name. On a cluster it is distributed."""
+    nodes, name = _nodes(admin), _own(name)
+    for node in nodes:
+        _run(node, f"CREATE DATABASE {name}")
+    url = named(admin, name)
+    if is_cluster(admin):
+        _join(url, [named(node, name) for node in nodes])
+    migrate(url)
+    if is_cluster(admin):
+        with psycopg.connect(url, autocommit=True) as connection:
+            distribute(connection)
+        for node in nodes:  # so that the extension lets the database be copied
+            _run(node, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    return name
+
+
+def copy(admin: str, template: str, name: str) -> str:
+    """Make a database as a copy of `template`, and return its URL."""
+    own = _own(name)
+    for node in _nodes(admin):
+        if is_cluster(admin):
+            _run(node, LEAVE, template)
+        _run(node, f"CREATE DATABASE {own} TEMPLATE {template} STRATEGY file_copy")
+    return named(admin, own)
+
+
+def drop(admin: str, name: str) -> None:
+    """Remove a database that `copy` made."""
+    for node in _nodes(admin):
+        _run(node, f"DROP DATABASE {_own(name)} WITH (FORCE)")
+
+
+@cache
+def is_cluster(admin: str) -> bool:
+    """Whether the tests run on a cluster."""
+    if GIVEN is None or admin != admin_url():
+        return False
+    with psycopg.connect(GIVEN) as connection:
+        return citus_version(connection) is not None
+
+
+@cache
+def _nodes(admin: str) -> Sequence[str]:
+    """The URLs of the database `postgres` of all nodes."""
+    if GIVEN is None or not is_cluster(admin):
+        return [admin]
+    with psycopg.connect(GIVEN) as connection:
+        return [_at(admin, host, port) for host, port in connection.execute(NODES)]
+
+
+def _own(name: str) -> str:
+    """The name of a database. Several processes of one run may share a given PostgreSQL."""
+    return f"{name}_{os.environ['PYTEST_XDIST_WORKER']}" if GIVEN and "PYTEST_XDIST_WORKER" in os.environ else name
+
+
+def _at(url: str, host: str, port: int) -> str:
+    """The URL for another node, with the same user."""
+    user = urlsplit(url).netloc.rpartition("@")[0]
+    return re.sub(r"//[^/?]*", f"//{user}@{host}:{port}", url, count=1)
+
+
+def _join(url: str, databases: Sequence[str]) -> None:
+    """Make the databases of all nodes one cluster."""
+    for database in databases:
+        _run(database, "CREATE EXTENSION citus")
+    first, *others = [urlsplit(database) for database in databases]
+    _run(url, "SELECT citus_set_coordinator_host(%s, %s)", first.hostname, first.port)
+    for other in others:
+        _run(url, "SELECT citus_add_node(%s, %s)", other.hostname, other.port)
+
+
+def _run(url: str, statement: str, *values: object) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement, values or None)
