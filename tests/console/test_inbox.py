@@ -1,6 +1,5 @@
 """Intents in the console: what waits for whom, exactly what is approved, and what became of it."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,7 +8,6 @@ import msgspec
 import pytest
 
 from tests.console.conftest import Console
-from tests.kit.command import SYNAP
 from tests.kit.servers import Server, until
 
 HIDDEN = "order-7\u202e\u200b"
@@ -43,9 +41,14 @@ def agent(console_server: Server) -> Server:
     return person(console_server, f"agent-{uuid4()}", "events:write", "events:read-own")
 
 
+def parameters(amount: int) -> dict[str, object]:
+    """What the refund runs with."""
+    return {"orderId": HIDDEN, "amount": amount, "__proto__": {"x": 1}}
+
+
 def ask(agent: Server, amount: int = 82_000, **intent: object) -> dict[str, Any]:
     """Ask for a refund."""
-    data = {"parameters": {"orderId": HIDDEN, "amount": amount}, "note": "not part of it"}
+    data = {"parameters": parameters(amount), "note": "not part of it"}
     asked = {"type": "payment.refund.requested", "data": data, "metadata": {"synap": {"intent": intent}}}
     answer = agent.mutate("events.log", asked)
     assert answer.status_code == 200, answer.text
@@ -54,8 +57,8 @@ def ask(agent: Server, amount: int = 82_000, **intent: object) -> dict[str, Any]
 
 def start(agent: Server, intent: dict[str, Any], amount: int = 82_000, *, request: str = "refund-1") -> Any:
     """Start it with an amount."""
-    parameters = {"orderId": HIDDEN, "amount": amount}
-    wanted = {"eventId": intent["id"], "hash": intent["hash"], "parameters": parameters, "requestId": request}
+    named = {"eventId": intent["id"], "hash": intent["hash"]}
+    wanted = {**named, "parameters": parameters(amount), "requestId": request}
     return agent.mutate("intents.start", wanted)
 
 
@@ -70,7 +73,7 @@ def test_an_agent_asks_a_person_approves_and_exactly_that_runs(console: Console,
     console.whole.role("link", summary).click()
     exact = console.whole.role("region", "Exactly what would be approved")
     exact.text("U+202E", exact=True).wait()
-    assert '{"amount":82000,"orderId":"order-7U+202EU+200B"}' in exact.content()
+    assert '{"__proto__":{"x":1},"amount":82000,"orderId":"order-7U+202EU+200B"}' in exact.content()
     assert "2 characters that you would not see" in exact.content()
     console.whole.role("button", "verified", exact=True).wait()
     console.looks_fine("intent", height=1000)
@@ -90,30 +93,25 @@ def test_an_agent_asks_a_person_approves_and_exactly_that_runs(console: Console,
     chain.role("link", "Executed").wait()
     assert chain.role("listitem").role("link").contents() == ["Asked", "Approved", "Started", "Executed"]
     assert "No use is left." in chain.content()
-    console.looks_fine("intent-ended", height=1000)
 
 
-@pytest.mark.parametrize("altered", [False, True], ids=["kept", "one digit"])
-def test_a_receipt_is_downloaded_and_verified_without_the_server(
-    console: Console, agent: Server, boss: Server, tmp_path: Path, *, altered: bool
+def test_a_receipt_is_saved_on_the_page_of_an_event_and_explained(
+    console: Console, agent: Server, boss: Server, tmp_path: Path
 ) -> None:
     intent = ask(agent, summary="Refund order 7")
     decision = {"eventId": intent["id"], "hash": intent["hash"], "decision": "approved"}
     assert boss.mutate("intents.decide", decision).status_code == 200
-    assert start(agent, intent).status_code == 200
-    console.open(f"/default/{'events' if altered else 'inbox'}/{intent['id']}", token=boss.token)
+    console.open(f"/default/events/{intent['id']}", token=boss.token)
     file = console.whole.role("button", "Receipt").download()
     receipt = tmp_path / file["name"]
-    receipt.write_text(file["text"].replace("82000", "82001") if altered else file["text"])
-    verified = subprocess.run([SYNAP, "verify", receipt], capture_output=True, text=True, check=False)
+    receipt.write_text(file["text"])
     console.go("/default/ledger")
     console.whole.label("File").choose(receipt)
-    verdict = console.whole.role("region", "Verify a file").role("alert" if altered else "status")
-    verdict.text(f"{file['name']}: {'not ' * altered}verified").wait()
+    verdict = console.whole.role("region", "Verify a file").role("status")
+    verdict.text(f"{file['name']}: verified").wait()
 
-    assert verified.returncode == int(altered), verified.stdout + verified.stderr
-    assert ("boss" in verdict.content()) == (not altered)
-    console.looks_fine(f"receipt-{altered}", height=1400)
+    assert '"boss" approved exactly this request' in verdict.content()
+    console.looks_fine("receipt", height=1400)
 
 
 def test_the_page_of_each_event_of_a_chain_shows_the_chain(console: Console, agent: Server, boss: Server) -> None:
