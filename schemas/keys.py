@@ -41,8 +41,9 @@ class CreateKey(Input, frozen=True, kw_only=True):
     The first of `workspaces` is the default of the key's calls; `*` stands for every workspace. No scope and no
     workspace may appear twice. Without `expiresInSeconds` the key expires when the caller's key does.
 
-    `authors` are the dids of Ed25519 keys: an event with `metadata.synap.author` must then be signed by one of them.
-    With `authorRequired` each event must be signed. Both default to those of the caller's key.
+    `authors` are the dids of Ed25519 keys: one of them must sign each event (`metadata.synap.author`). With
+    `authorRequired: false` they also may leave it unsigned; `true` without `authors` means that any author must sign.
+    Both default to those of the caller's key.
     """
 
     user_id: ShortText | None = None

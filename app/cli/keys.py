@@ -42,9 +42,10 @@ def create_key(
     expires_in_seconds
         The key expires after this time. Default: never.
     author
-        The did (`did:key:z…`) of an author that may sign the key's events; repeat for more. Default: any author may.
+        The did (`did:key:z…`) of an author; repeat for more. One of them must sign each event of the key. Default: any
+        author may sign, and none must.
     author_required
-        An author must sign each event of the key.
+        Any author must sign each event of the key.
     """
     names = workspace or [DEFAULT_WORKSPACE]
     check_user(user)
@@ -69,7 +70,7 @@ def create_key(
             workspaces=names,
             expires_at=expires_at or None,
             authors=author or (),
-            author_required=author_required,
+            author_required=author_required or author is not None,
         )
     print(token)
 

@@ -44,7 +44,11 @@ async def create(wanted: CreateKey, context: Context) -> IssuedKey:
         raise InvalidInput(issues[:MAX_ISSUES])
     binding = Binding(
         authors=list(wanted.authors or caller.authors),
-        author_required=caller.author_required if wanted.author_required is None else wanted.author_required,
+        author_required=(
+            caller.author_required or wanted.authors is not None
+            if wanted.author_required is None
+            else wanted.author_required
+        ),
     )
     refusals = [*_refusals(caller, user_id, wanted.scopes, workspaces, until), *_unbound(caller, binding)]
     if refusals:

@@ -100,7 +100,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path, database_url: str) -> 
             tmp_path,
             *("keys", "create", "--user", "ann é", "--scope", "events:read", "--scope", "events:write"),
             *("--workspace", "a-1_b", "--workspace", "default", "--expires-in-seconds", "60"),
-            *("--author", AUTHOR.did, "--author-required"),
+            *("--author", AUTHOR.did),
             database_url=database_url,
         )
     )

@@ -51,7 +51,9 @@ DATA: dict[str, Any] = {
 
 def signers(server: Server) -> dict[str, int]:
     """How many events of the log each author has signed. The log verifies."""
-    verdict = verify_bundle(web.get(f"{server.url}/ledger/v1/events/export", headers=server.headers).content)
+    verdict = verify_bundle(
+        web.get(f"{server.url}/ledger/v1/events/export", headers=server.headers, timeout=60).content
+    )
     assert verdict.broken is None
     return verdict.authors
 

@@ -118,7 +118,7 @@ def test_calls_and_streams_name_the_workspace(package: Path, server: Server) -> 
 def test_every_event_that_is_logged_is_signed(package: Path, server: Server) -> None:
     did = _case(package, "signed", server, sha256(package.name.encode()).hexdigest())
 
-    export = web.get(f"{server.url}/ledger/v1/events/export", headers=server.headers).content
+    export = web.get(f"{server.url}/ledger/v1/events/export", headers=server.headers, timeout=60).content
     verdict = verify_bundle(export)
     assert (verdict.broken, verdict.authors[did]) == (None, 3)
 

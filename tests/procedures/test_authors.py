@@ -1,6 +1,7 @@
 """Events that their authors sign: what every door stores, and what it refuses."""
 
 import copy
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
 
 PATH = "context.metadata.synap.author"
+
+get, post = (partial(each, timeout=60) for each in (web.get, web.post))
 
 
 class Agents(Struct, frozen=True):
@@ -45,7 +48,7 @@ class Agents(Struct, frozen=True):
     def export(self) -> bytes:
         """The export of the log."""
         reader = self.keyed.key("ledger:read", "events:read", workspaces=(self.workspace,))[1]
-        return web.get(f"{reader.url}/ledger/v1/events/export", headers=reader.headers).content
+        return get(f"{reader.url}/ledger/v1/events/export", headers=reader.headers).content
 
 
 @pytest.fixture
@@ -105,7 +108,7 @@ def test_a_false_author_is_refused_at_every_door(agents: Agents, path: str, valu
     logged = failed(agents.agent.mutate("events.log", false), 400)
     batch = failed(agents.agent.mutate("events.logBatch", {"events": [right, false]}), 400)
     checked = answered(agents.agent.mutate("events.validate", false))
-    by_tool = web.post(f"{agents.agent.url}/mcp", json=tool, headers=agents.agent.headers | accept)
+    by_tool = post(f"{agents.agent.url}/mcp", json=tool, headers=agents.agent.headers | accept)
 
     place = f"metadata.synap.author.{member}"
     assert (logged["code"], logged["reason"]) == ("BAD_REQUEST", "invalid_signature")
@@ -181,8 +184,8 @@ def bound(agents: Agents, **members: Any) -> Any:
 
 
 def test_a_key_logs_only_what_its_authors_sign(agents: Agents) -> None:
-    server, _ = bound(agents)
-    required, _ = bound(agents, authorRequired=True)
+    server, _ = bound(agents, authorRequired=False)
+    required, made = bound(agents)
     plain = {"type": "note.created", "data": {}}
     shown = {"type": "note.created", "source": "bot", "data": {}}
 
@@ -191,14 +194,15 @@ def test_a_key_logs_only_what_its_authors_sign(agents: Agents) -> None:
     answered(server.mutate("events.log", plain))
     others = [failed(log(each, agents.signed(author=OTHER)), 400) for each in (server, required)]
     unsigned = failed(required.mutate("events.log", plain), 400)
-    published = web.post(f"{required.url}/v1/events", json=shown, headers=required.headers)
+    published = post(f"{required.url}/v1/events", json=shown, headers=required.headers)
     cloud = {"specversion": "1.0", "id": "1", "type": "note.created", "source": "/bot"}
-    delivered = web.post(
+    delivered = post(
         f"{required.url}/v1/events",
         json=cloud,
         headers=required.headers | {"content-type": "application/cloudevents+json"},
     )
 
+    assert made["authorRequired"] is True
     assert [each["reason"] for each in others] == ["invalid_signature"] * 2
     assert [issue["path"] for each in others for issue in each["issues"]] == ["metadata.synap.author.did"] * 2
     assert (unsigned["reason"], unsigned["issues"][0]["path"]) == ("invalid_signature", "metadata.synap.author")
@@ -207,8 +211,19 @@ def test_a_key_logs_only_what_its_authors_sign(agents: Agents) -> None:
     assert verify_bundle(agents.export()).count == 3
 
 
+def test_a_key_may_need_any_author(agents: Agents) -> None:
+    wanted = {"scopes": ["events:write"], "userId": "agent", "workspaces": [agents.workspace], "authorRequired": True}
+    made = answered(agents.manager.mutate("keys.create", wanted))
+    server = msgspec.structs.replace(agents.agent, token=made["token"])
+
+    refused = failed(server.mutate("events.log", {"type": "note.created", "data": {}}), 400)
+
+    assert (refused["reason"], made.get("authors")) == ("invalid_signature", None)
+    answered(log(server, agents.signed(author=OTHER)))
+
+
 def test_what_follows_an_intent_needs_no_author(agents: Agents) -> None:
-    server, _ = bound(agents, authorRequired=True)
+    server, _ = bound(agents)
     intent = answered(log(server, agents.signed()))
 
     withdrawn = answered(server.mutate("intents.withdraw", {"eventId": intent["id"]}))
