@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import msgspec
 
 from app.ledger.draft import Drafting
+from app.ledger.signer import Signer
 from app.ledger.tiles import Tile
+from app.ledger.vkeys import of_kid
 from app.sealing.cursors import Cursors
 from app.store.audit.log import WAYS, Act, AuditLog
 from app.store.events.browser import Browser
@@ -31,6 +34,7 @@ from app.store.intents.deadlines import Deadlines
 from app.store.intents.reader import IntentReader, Viewer
 from app.store.intents.standing import Caller, Decision, Start
 from app.store.ledger.anchor import Anchor
+from app.store.ledger.cosigner import Cosigner
 from app.store.ledger.export import Exports
 from app.store.ledger.heads import Heads
 from app.store.ledger.receipts import Receipts
@@ -49,6 +53,7 @@ from schemas.event import EventQuery, ListEvents
 from schemas.histogram import CountEvents, Grouping
 from schemas.intents import IntentState
 from tests.kit.examples import ALL
+from tests.kit.witness import StrangeLog
 from tests.store.asking import REFUND, synap
 from tests.store.opened import ANY_SKEW_SECONDS, INTENT_IDS, SECRET, Store, draft
 from tests.store.plans import Recording
@@ -177,6 +182,7 @@ class Operations:
         for operation in (
             *(self.get, self.log, self.follow, self.trace_by_hash, self.export, self.ledger, self.keys, self.limits),
             self.heads,
+            self.cosigner,
             *(self.audit, self.dispatch, self.catch_up, self.deliver, self.subscriptions, self.purge),
             *(self.intents, self.list_intents, self.receipts, self.erase),
         ):
@@ -292,6 +298,15 @@ class Operations:
         await tiles.read(self.workspace, Tile(None, 0))
         await tiles.read(self.workspace, Tile(0, 0))
         await tiles.read(self.workspace, Tile(1, 0, 1))
+        return 1
+
+    async def cosigner(self) -> int:
+        signer = Signer(bytes(32))
+        log = StrangeLog(f"log.example/{uuid4()}", signer)
+        cosigner = Cosigner(self.database, "witness.example", signer, lambda origin: [of_kid(origin, signer.kid)])
+        await cosigner.add(log.request(0, 1))
+        await cosigner.add(log.request(1, 2))
+        assert (await cosigner.note(sha256(log.origin.encode()).digest())).startswith(log.note(2))
         return 1
 
     async def heads(self) -> int:

@@ -21,7 +21,7 @@ from schemas.errors import NotFound, Unavailable
 ATTEMPTS = 3
 """How often a request is decided anew because another one changed the log's row meanwhile."""
 
-GET_COSIGNED = """
+GET_LAST_COSIGNED = """
 SELECT floor(extract(epoch FROM clock_timestamp()))::bigint, size, root
 FROM (VALUES (1)) AS always LEFT JOIN witnessed_log ON origin_hash = %(origin_hash)s
 """
@@ -85,7 +85,7 @@ class Cosigner:
 
     async def _last(self, origin: str) -> tuple[int, Cosigned | None]:
         """The time, and what was last cosigned of a log."""
-        rows = await self._database.rows(GET_COSIGNED, {"origin_hash": _hash(origin)})
+        rows = await self._database.rows(GET_LAST_COSIGNED, {"origin_hash": _hash(origin)})
         [(at, size, root)] = rows
         return at, None if size is None else Cosigned(size, root)
 
