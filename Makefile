@@ -1,8 +1,8 @@
 BIN := .venv/bin
 # Some containers set this variable. Each of the hundreds of Python processes of a run would then compile its imports.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
-# Three tests run at once: while two compute, a third waits for a server.
-AT_ONCE = --numprocesses $(or $(JOBS),3) --dist worksteal
+# Four tests run at once: while two compute, two wait for a server, a browser or a limit.
+AT_ONCE = --numprocesses $(or $(JOBS),4) --dist worksteal
 
 .DEFAULT_GOAL := help
 
