@@ -11,6 +11,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 
 from app.store.install.distribution import distribute
 from app.store.install.install import migrate
@@ -28,6 +29,12 @@ LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 
 def admin_url() -> str | None:
     """The URL of the database `postgres` of the given PostgreSQL. None if the tests have their own."""
     return None if GIVEN is None else named(GIVEN, "postgres")
+
+
+def require_own(what: str) -> None:
+    """Skip a test of what another PostgreSQL than the embedded one may do in another way."""
+    if GIVEN is not None:
+        pytest.skip(f"{what} of the PostgreSQL of TEST_DATABASE_URL may be others")
 
 
 def named(url: str, database: str) -> str:

@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, CallResult, PipedConnection, _compiled
+from tests.kit.databases import require_own
 
 UTILITY = {"BEGIN", "COMMIT", "ROLLBACK"}
 
@@ -73,6 +74,7 @@ class Recording(Database):
     """
 
     def __init__(self, url: str, *, plans: str | None = None) -> None:
+        require_own("the plans")
         super().__init__(url, wait_seconds=60)
         self.seen: list[Seen] = []
         self.pool.connection_class = type("Watched", (_Watched,), {"seen": self.seen, "plans": plans})
