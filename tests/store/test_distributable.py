@@ -75,6 +75,7 @@ ON_ONE_DATABASE = {
 """The statements that are sent only to a database that is not distributed, because it refuses them."""
 
 OVER_ALL = {
+    "heads.FORGET_HEADS",
     "heads.LIST_GROWN",
     "idempotency.GET_TIME_AFTER_ALL",
     "linker.LIST_LOGS",
