@@ -141,7 +141,8 @@ def test_both_verifiers_say_the_same_of_a_file(tmp_path: Path, node: Path, conte
     assert (ours.returncode, javascript.returncode) == (code, code), (ours, javascript)
     for said in (ours, javascript):
         told, silent = (said.stderr, said.stdout) if code == 2 else (said.stdout, said.stderr)
-        assert len(told.splitlines()) == 1, said
+        _, *more = told.splitlines()
+        assert more in ([], ["4 events are erased: if their authors had signed them, those signatures are gone"]), said
         assert silent == ""
         assert code == 1 or ("broken" not in told and "forged" not in told)
 
@@ -195,12 +196,12 @@ def test_a_checkpoint_that_tools_touched_is_read(tmp_path: Path, content: bytes)
 
 
 NO_NOTES: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "A note is an origin"),
+    "nothing": (b"", "A note is a text"),
     "UTF-16": (NOTE.encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
     "another character set": (NOTE.encode().replace("—".encode(), b"\x97"), "cannot be read"),
     "JSON of something else": (b'{"size": 1}', "It is JSON without a checkpoint"),
     "half of its JSON": (b'{"note": "a', "It begins like JSON, but is not valid JSON"),
-    "a hash": (b"sha256:00", "A note is an origin"),
+    "a hash": (b"sha256:00", "A note is a text"),
     "zip": (zipped(NOTE.encode()), "is a zip archive"),
 }
 

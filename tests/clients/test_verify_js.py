@@ -805,7 +805,8 @@ def test_the_command_prints_its_usage(arguments: list[str]) -> None:
 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(
-        "usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] FILE|URL\n"
+        "usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] [--policy FILE] "
+        "FILE|URL\n"
     )
 
 
