@@ -46,14 +46,17 @@ FROM event_tip AS tip LEFT JOIN tree_head AS head ON head.workspace_id = tip.wor
 LEFT JOIN LATERAL (
     SELECT string_agg(hash, ''::bytea ORDER BY seq) AS hashes FROM event
     WHERE workspace_id = tip.workspace_id AND seq BETWEEN coalesce(head.size, 0) AND tip.seq
-) AS new ON tip.seq + 1 - coalesce(head.size, 0) <= {MAX_NEW} AND (head.size IS NULL OR EXISTS (
-    SELECT 1 FROM event WHERE workspace_id = tip.workspace_id AND seq = head.size - 1 AND hash = head.hash))
+) AS new ON tip.seq + 1 - coalesce(head.size, 0) <= {MAX_NEW} AND (head.size IS NULL OR head.hash = (
+    SELECT hash FROM event WHERE workspace_id = tip.workspace_id AND seq = head.size - 1))
 WHERE tip.workspace_id > %(after)s AND tip.workspace_id <> '{NODE_LOG}' AND tip.lost_size IS NULL
     AND tip.seq >= coalesce(head.size, 0)
 ORDER BY tip.workspace_id LIMIT {PAGE_LOGS}
 """
 """The logs that have grown since their last leaf: name, size, last hash, the tree of that leaf, and the hashes since.
-The hashes are null if there are many, or if the log no longer extends that tree. A stopped log is not anchored."""
+The hashes are null if there are many, or if the log no longer extends that tree. A stopped log is not anchored.
+
+The last hash is looked up as a value. With EXISTS, PostgreSQL may read all events first, to answer from a table of
+their hashes."""
 
 GET_PLACE_OF_HEADS = f"""
 SELECT seq + 1 FROM event_tip WHERE workspace_id = '{NODE_LOG}'
