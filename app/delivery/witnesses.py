@@ -97,6 +97,8 @@ class Witnessing:
         self._answer_seconds = answer_seconds
         self._guard = Guard(allow_http=True, allow_networks=ANYWHERE)
         self._asked = {each.key.spelled(): each for each in policy.witnesses if is_asked(each)}
+        self._recording = asyncio.Lock()
+        """Held from a witness's line to the count of all lines. Two at once would each miss the other's line."""
         self._looking = Repeating(self._look, logger, seconds=look_seconds)
 
     async def open(self) -> None:
@@ -147,9 +149,10 @@ class Witnessing:
         signed, answer = await self._converse(witness, standing, signed)
         if isinstance(answer, Cosigned):
             act = self._act("witness.recovered", witness=name)
-            keys = await stored.cosigned(key, signed.size, hash_of(signed.root), answer.line, act)
-            if is_met(self._policy, [self._asked[each].name for each in keys if each in self._asked]):
-                await stored.met(signed.size)
+            async with self._recording:
+                keys = await stored.cosigned(key, signed.size, hash_of(signed.root), answer.line, act)
+                if is_met(self._policy, [self._asked[each].name for each in keys if each in self._asked]):
+                    await stored.met(signed.size)
             WITNESS_ANSWERS.add(name, "cosigned")
             return
         wait = min(self._turn_seconds * 2**standing.failures, MAX_WAIT_SECONDS) - LOOK_SECONDS
