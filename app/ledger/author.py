@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from app.ledger.canonical import canonical_object
-from app.ledger.signer import public_key, unbase64, verify
+from app.ledger.notes import from_base64
+from app.ledger.signer import public_key, verify
 from schemas.errors import Issue, IssueCode
 from schemas.jsontext import join
 from schemas.principal import Principal
@@ -85,7 +86,7 @@ def author_signature(body: bytes, *, node: str, log: str, id: str, type: str) ->
         did=author.did,
         kid=_kid(author.did),
         text=f"evlog/author/v1\n{sha256(canonical_object(members)).hexdigest()}\n".encode(),
-        signature=unbase64(author.signature) or b"",
+        signature=from_base64(author.signature) or b"",
     )
 
 
@@ -121,7 +122,7 @@ def _kid(did: str) -> str:
 
 
 def _members_of(text: bytes | Raw) -> dict[str, bytes]:
-    """The members of a canonical JSON object as canonical text. None for any other JSON."""
+    """The members of a canonical JSON object as canonical text. Empty for any other JSON."""
     if not bytes(text).startswith(b"{"):
         return {}
     return {name: bytes(part) for name, part in _members.decode(text).items()}

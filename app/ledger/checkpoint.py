@@ -5,6 +5,7 @@ name is its origin.
 """
 
 import re
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ MAX_NOTE_BYTES = 65_536
 """The maximum of a checkpoint of ours."""
 
 MAX_FOREIGN_SIZE = 2**63 - 1
+
+MAX_PROOF_LINES = 63
+"""The maximum of hashes in a proof that C2SP's formats have."""
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -99,6 +103,18 @@ def hash_of(text: str) -> bytes:
     if found is None or len(found) != HASH_BYTES:
         raise MalformedNoteError("A hash is 32 bytes in base64")
     return found
+
+
+def proof_hashes(lines: Sequence[str]) -> list[bytes]:
+    """The hashes of a proof, a line for each. Raises MalformedNoteError."""
+    if len(lines) > MAX_PROOF_LINES:
+        raise MalformedNoteError(f"A proof has at most {MAX_PROOF_LINES} hashes")
+    return [hash_of(line) for line in lines]
+
+
+def claimed_keys(note: Note, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
+    """Those of a log's `keys` that some signature names. The origin is the name of each."""
+    return [key for key in keys if key.kind == ED25519 and note.claimed_by(key.name, key.id)]
 
 
 def _parse(note: SignedNote, largest: int) -> Note:

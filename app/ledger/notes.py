@@ -2,6 +2,7 @@
 
 import binascii
 import re
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -70,6 +71,11 @@ def utf8(text: str) -> bytes:
 def to_base64(raw: bytes) -> str:
     """The bytes in base64, with padding."""
     return binascii.b2a_base64(raw, newline=False).decode()
+
+
+def to_texts(hashes: Iterable[bytes]) -> list[str]:
+    """Each hash in base64, as proofs in JSON have them."""
+    return [to_base64(each) for each in hashes]
 
 
 def from_base64(text: str) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from app.ledger import vkeys
-from app.ledger.checkpoint import Note, is_signed_by
+from app.ledger.checkpoint import Note, claimed_keys, is_signed_by
 from app.ledger.cosignature import FalseSignatureError, cosigned_at
 from app.ledger.vkeys import COSIGNATURE, ED25519, ML_DSA_44, MalformedKeyError, VerifierKey
 
@@ -95,7 +95,7 @@ def judge(policy: Policy, note: Note) -> Judgement:
             continue
         if at is not None:
             cosigned.append(Cosigned(witness, at))
-    signed = [is_signed_by(note, key.kid) for key in _claimed(policy, note)]
+    signed = [is_signed_by(note, key.kid) for key in claimed_keys(note, policy.keys_of(note.checkpoint.origin))]
     if not all(signed):
         false_keys.append(note.checkpoint.origin)
     names = (each.witness.name for each in cosigned)
@@ -121,12 +121,6 @@ def parse(text: bytes) -> Policy:
     for number, line in enumerate(text.split(b"\n")[:-1], 1):
         reader.read(number, line)
     return reader.policy()
-
-
-def _claimed(policy: Policy, note: Note) -> list[VerifierKey]:
-    """The keys of the note's log that some signature names."""
-    keys = policy.keys_of(note.checkpoint.origin)
-    return [key for key in keys if key.kind == ED25519 and note.claimed_by(key.name, key.id)]
 
 
 class _Reader:

@@ -1,7 +1,6 @@
 """The install's Ed25519 key: created once, in a file that only its owner may read, named by its `did:key`."""
 
 import base64
-import binascii
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -105,15 +104,6 @@ def verify(kid: str, text: bytes, signature: bytes) -> bool:
     except BadSignatureError:
         return False
     return True
-
-
-def unbase64(text: str) -> bytes | None:
-    """The bytes, if the text is their only valid base64 spelling."""
-    try:
-        raw = binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        return None
-    return raw if binascii.b2a_base64(raw, newline=False).decode() == text else None
 
 
 @lru_cache(maxsize=256)

@@ -15,10 +15,9 @@ OK, CONFLICT, UNPROCESSABLE = 200, 409, 422
 
 
 class Cosigned(Struct, frozen=True):
-    """The witness cosigned: its signature line, and its time in seconds since 1970."""
+    """The witness cosigned. `line` is its signature line."""
 
     line: str
-    at: int
 
 
 class Moved(Struct, frozen=True):
@@ -64,16 +63,12 @@ def _cosigned(body: bytes, note: str, key: VerifierKey) -> Answer:
     """The cosignature in an answer. Signatures by other keys are ignored."""
     try:
         signed = parse(note + body.decode())
-        at = cosigned_at(signed, key)
+        is_cosigned = cosigned_at(signed, key) is not None
     except (MalformedNoteError, UnicodeDecodeError):
         return Failed("It answered 200 with a body that is not signature lines")
     except FalseSignatureError:
         return Failed("It answered 200 with a wrong cosignature")
-    if at is None:
+    if not is_cosigned:
         return Failed("It answered 200 without a cosignature by the key in the policy")
-    signature = next(each for each in signed.claimed_by(key.name, key.id) if _time(each) == at)
-    return Cosigned(signature_line(key.name, key.id + signature), at)
-
-
-def _time(signature: bytes) -> int:
-    return int.from_bytes(signature[:8], "big")
+    first = min(signed.claimed_by(key.name, key.id))  # a cosignature begins with its time
+    return Cosigned(signature_line(key.name, key.id + first))

@@ -4,12 +4,11 @@ import re
 
 from msgspec import Struct
 
-from app.ledger.checkpoint import MAX_NOTE_BYTES, hash_of, size_of
+from app.ledger.checkpoint import MAX_NOTE_BYTES, proof_hashes, size_of
 from app.ledger.notes import MalformedNoteError, from_base64, to_base64
 
 FIRST_LINE = "c2sp.org/tlog-proof@v1"
 
-MAX_PROOF_LINES = 63
 MAX_TEXT_BYTES = 8 * 2**20
 """The maximum of a proof. It contains at most two events, in base64."""
 
@@ -48,11 +47,9 @@ def parse(text: str) -> TlogProof:
         )
     try:
         index = size_of(head["index"])
-        hashes = [hash_of(line) for line in head["hashes"].split("\n")[:-1]]
+        hashes = proof_hashes(head["hashes"].split("\n")[:-1])
     except MalformedNoteError as error:
         raise MalformedProofError(str(error)) from None
-    if len(hashes) > MAX_PROOF_LINES:
-        raise MalformedProofError(f"A proof has at most {MAX_PROOF_LINES} hashes")
     extra = None if head["extra"] is None else from_base64(head["extra"])
     if head["extra"] is not None and extra is None:
         raise MalformedProofError("What follows `extra` is not base64")

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from app.ledger.checkpoint import Note, hash_of, is_signed_by, parse_foreign, size_of
+from app.ledger.checkpoint import (
+    MAX_PROOF_LINES,
+    Note,
+    claimed_keys,
+    is_signed_by,
+    parse_foreign,
+    proof_hashes,
+    size_of,
+)
 from app.ledger.merkle import EMPTY_ROOT, verify_consistency
 from app.ledger.notes import KEY_ID_BYTES, MAX_NOTE_BYTES, MalformedNoteError, signature_line
-from app.ledger.vkeys import ED25519, VerifierKey
+from app.ledger.vkeys import VerifierKey
 
-MAX_PROOF_LINES = 63
 _PROOF_LINE_BYTES = 45
 
 MAX_REQUEST_BYTES = MAX_NOTE_BYTES + (MAX_PROOF_LINES + 1) * _PROOF_LINE_BYTES
@@ -63,10 +70,8 @@ def parse(body: bytes) -> AddCheckpoint:
     first, *proof = head.split("\n")
     if not empty_line or not first.startswith("old "):
         raise MalformedNoteError("A request is a line `old <size>`, the hashes of a proof, an empty line and a note")
-    if len(proof) > MAX_PROOF_LINES:
-        raise MalformedNoteError(f"A proof has at most {MAX_PROOF_LINES} hashes")
     old = size_of(first.removeprefix("old "))
-    added = AddCheckpoint(old=old, proof=[hash_of(line) for line in proof], note=parse_foreign(note))
+    added = AddCheckpoint(old=old, proof=proof_hashes(proof), note=parse_foreign(note))
     if old > added.note.checkpoint.size:
         raise MalformedNoteError("The old size is at most the size of the checkpoint")
     return added
@@ -76,7 +81,7 @@ def check_signed(note: Note, keys: Sequence[VerifierKey]) -> None:
     """Check that one of its log's known keys signed the note. Raises UnknownLogError, UnsignedError."""
     if not keys:
         raise UnknownLogError("The log of this checkpoint is not known here")
-    claimed = _claimed(note, keys)
+    claimed = claimed_keys(note, keys)
     if not claimed:
         raise UnsignedError("No signature is by a known key of this log")
     if not all(is_signed_by(note, key.kid) for key in claimed):
@@ -98,15 +103,10 @@ def check_extends(added: AddCheckpoint, cosigned: Cosigned) -> None:
 
 def kept_note(note: Note, keys: Sequence[VerifierKey], cosignature: str) -> str:
     """The note that the witness serves: the signatures by known keys of the log, and its own cosignature."""
-    known = {(key.name, key.id) for key in _claimed(note, keys)}
+    known = {(key.name, key.id) for key in claimed_keys(note, keys)}
     lines = [
         signature_line(name, signature)
         for name, signature in dict.fromkeys(note.signatures)
         if (name, signature[:KEY_ID_BYTES]) in known
     ]
     return f"{note.text.decode()}\n{''.join(lines)}{cosignature}"
-
-
-def _claimed(note: Note, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
-    """The keys that some signature names. The origin is the name of each."""
-    return [key for key in keys if key.kind == ED25519 and note.claimed_by(key.name, key.id)]

@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from app.ledger import signer
 from app.ledger.chain import export_text, rotation_text
-from app.ledger.signer import unbase64
+from app.ledger.notes import from_base64
 from app.ledger.verify.shapes import Bundle, Key, Rotation, is_timestamp
 from app.ledger.verify.verdict import KEY_CHAIN, KEY_POINT, NODE_KEY, SEAL, SEALING_KEY, Break, Fault, check
 
@@ -69,5 +69,5 @@ def check_seal(bundle: Bundle, judge: Judge) -> None:
 
 def is_signed(kid: str, text: bytes, signature: str, judge: Judge = signer.verify) -> bool:
     """Whether the signature, in base64, over the text is by the key of this kid."""
-    raw = unbase64(signature)
+    raw = from_base64(signature)
     return raw is not None and judge(kid, text, raw)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from app.ledger.canonical import canonical, canonical_object
-from app.ledger.signer import unbase64
+from app.ledger.notes import from_base64
 from app.ledger.verify.verdict import BODY_LIMITS, CONTEXT, Fault
 from schemas.errors import InvalidInput
 from schemas.jsontext import MAX_SAFE_INTEGER, UNREADABLE
@@ -231,7 +231,7 @@ def decoded(text: Any, decoder: msgspec.json.Decoder[T], message: str) -> T:
 
 def hashes_of(texts: Iterable[str]) -> list[bytes]:
     """The hashes of a proof. Text that is not base64 becomes empty, so that no proof with it verifies."""
-    return [unbase64(text) or b"" for text in texts]
+    return [from_base64(text) or b"" for text in texts]
 
 
 def members_of(text: bytes) -> int:

@@ -8,7 +8,6 @@ the missing body unconfirmed, not forged.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from msgspec import Struct
 from app.capacity.answers import hold, taken
 from app.ledger import merkle
 from app.ledger.chain import ERASED_TYPE, GENESIS, ROTATED_TYPE, export_text, instant
+from app.ledger.notes import to_base64, to_texts
 from app.store.events.rows import EVENT_BYTES, LEDGER_JSON
 from app.store.ledger.ledger import Ledger, keys_up_to
 from app.store.ledger.trees import Trees
@@ -220,8 +220,8 @@ class Export:
             "kid": sealed.kid,
             "keys": keys_up_to(node, kid),
             "checkpoint": checkpoint.note,
-            "inclusion_proof": [base64.b64encode(hash_).decode() for hash_ in proof],
-            "bundle_signature": base64.b64encode(self._ledger.signer(sealed.kid).sign(signed)).decode(),
+            "inclusion_proof": to_texts(proof),
+            "bundle_signature": to_base64(self._ledger.signer(sealed.kid).sign(signed)),
         }
         return b"\n]," + msgspec.json.encode(end)[1:] + b"\n"
 

@@ -1,6 +1,5 @@
 """The ledger's read side: events as verifiers read them, the install's keys, checkpoints and proofs."""
 
-import base64
 from uuid import UUID
 
 import msgspec
@@ -11,6 +10,7 @@ from app.ledger import checkpoint, merkle
 from app.ledger.chain import NODE_LOG
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.keyring import Keyring
+from app.ledger.notes import to_base64, to_texts
 from app.ledger.signer import Signer, public_key
 from app.store.events import pieces
 from app.store.events.pieces import ANSWERED, fitting, measured
@@ -120,7 +120,7 @@ class Ledger:
         return LedgerNode(
             node_did=node,
             kid=kid,
-            public_identity=base64.b64encode(public_key(kid) or b"").decode(),
+            public_identity=to_base64(public_key(kid) or b""),
             origin=self._origin,
             keys=[first, *(SigningKey(kid=each.kid_new, rotation=each) for each in history)],
         )
@@ -161,7 +161,7 @@ class Ledger:
         node = await self.node()
         return InclusionProof(
             event=msgspec.json.decode(entry.json, type=LedgerEvent),
-            proof=_texts(merkle.inclusion_proof(entry.seq, size, nodes)),
+            proof=to_texts(merkle.inclusion_proof(entry.seq, size, nodes)),
             checkpoint=await self.signed(workspace, size, merkle.root(size, nodes), kid, lines),
             keys=keys_up_to(node, kid),
             node_did=node.node_did,
@@ -179,7 +179,7 @@ class Ledger:
         return ConsistencyProof(
             from_size=old,
             to_size=new,
-            proof=_texts(merkle.consistency_proof(old, new, nodes)),
+            proof=to_texts(merkle.consistency_proof(old, new, nodes)),
             checkpoint=await self.signed(workspace, new, merkle.root(new, nodes), kid) if is_now else None,
             keys=keys_up_to(node, kid),
             node_did=node.node_did,
@@ -200,7 +200,7 @@ class Ledger:
     def _sign(self, workspace: str, size: int, root: bytes, kid: str) -> SignedCheckpoint:
         origin = f"{self._origin}/{workspace}"
         note = checkpoint.sign(Checkpoint(origin, size, root), self.signer(kid))
-        [encoded] = _texts([root])
+        encoded = to_base64(root)
         return SignedCheckpoint(note=note, origin=origin, size=size, root=encoded, vkey=checkpoint.vkey(origin, kid))
 
     def signer(self, kid: str) -> Signer:
@@ -218,7 +218,3 @@ def keys_up_to(node: LedgerNode, kid: str) -> list[SigningKey]:
     """The install's keys up to the one that signed a checkpoint, without keys that came later."""
     place = next(place for place, key in enumerate(node.keys) if key.kid == kid)
     return node.keys[: place + 1]
-
-
-def _texts(hashes: list[bytes]) -> list[str]:
-    return [base64.b64encode(hash_).decode() for hash_ in hashes]

@@ -1,13 +1,12 @@
 """The notes of `_node`: signed by every key that readers may know it by, with the cosignatures of its witnesses."""
 
-import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
 from app.ledger import checkpoint
-from app.ledger.checkpoint import Checkpoint
+from app.ledger.checkpoint import Checkpoint, hash_of
 from app.ledger.keyring import Keyring
 from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
 from app.store.ledger.node_witnesses import Cosigned, NodeWitnesses
@@ -50,7 +49,7 @@ class NodeNotes:
     def _former_signatures(self, signed: SignedCheckpoint, rotations: Iterable[Rotation]) -> Iterable[str]:
         """The lines of keys whose successor is younger than the grace. A key without a file signs nothing any more."""
         since = datetime.now(UTC) - timedelta(days=self._signing.grace_days)
-        plain = Checkpoint(signed.origin, signed.size, base64.b64decode(signed.root))
+        plain = Checkpoint(signed.origin, signed.size, hash_of(signed.root))
         for rotation in rotations:
             if datetime.fromisoformat(rotation.rotated_at) <= since:
                 continue

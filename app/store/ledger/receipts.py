@@ -4,8 +4,7 @@ An event of an intent brings the whole chain: the intent, its decision, every st
 stands for itself. Both bring their causes. The size is known before the events are read.
 """
 
-import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from app.capacity.answers import hold
 from app.filters.sql import USUAL_UUID
 from app.ledger import merkle
 from app.ledger.intents import intent_named_in
+from app.ledger.notes import to_texts
 from app.sealing.intent_ids import IntentIds
 from app.store.events.intents import (
     HAS_INTENTS,
@@ -206,7 +206,7 @@ class Receipts:
         for at in range(0, len(seqs), PROOFS_AT_ONCE):
             some = seqs[at : at + PROOFS_AT_ONCE]
             node = cache(await self._trees.nodes(workspace, size, [*some, last]))  # proofs share most of their nodes
-            proofs |= {seq: _texts(merkle.inclusion_proof(seq, size, node)) for seq in some}
+            proofs |= {seq: to_texts(merkle.inclusion_proof(seq, size, node)) for seq in some}
             root = merkle.root(size, node)
         return await self._ledger.signed(workspace, size, root, kid), kid, proofs
 
@@ -228,7 +228,3 @@ def _require_small(size: int) -> None:
 
 def _not_found() -> NotFound:
     return NotFound("Event not found", field="eventId")
-
-
-def _texts(hashes: Iterable[bytes]) -> list[str]:
-    return [base64.b64encode(hash_).decode() for hash_ in hashes]

@@ -9,7 +9,7 @@ from msgspec import Raw
 from app.ledger import merkle
 from app.ledger.chain import NODE_LOG
 from app.ledger.checkpoint import parse
-from app.ledger.notes import to_base64
+from app.ledger.notes import to_texts
 from app.ledger.tlogproof import TlogProof
 from app.ledger.verify.anchored import VERSION
 from app.store.ledger.heads import Anchored, Heads
@@ -54,9 +54,9 @@ class Travelling:
         head = anchored.head
         nodes = await self._trees.nodes(workspace, head.size, [seq, head.size - 1])
         return {
-            "proof": [to_base64(each) for each in merkle.inclusion_proof(seq, head.size, nodes)],
+            "proof": to_texts(merkle.inclusion_proof(seq, head.size, nodes)),
             "head": Raw(head.text),
             "place": anchored.place,
-            "path": [to_base64(each) for each in anchored.path],
+            "path": to_texts(anchored.path),
             "heads": anchored.event,
         }
