@@ -147,7 +147,7 @@ class Totals:
 
 
 async def _standing(database: Database) -> Standing:
-    counts_intents = await database.rows(HAS_INTENTS, {}) == [(True,)]
+    counts_intents = await database.holds(HAS_INTENTS)
     asked_at = utc_now()
     clock, _, measured, sizes = await database.atomic(
         [(GET_CLOCK, {}), PLANNER_DECIDES, (MEASURE_DATABASE, {}), (LIST_SIZES, {})]

@@ -72,7 +72,6 @@ class Intents:
         self._log = log
         self._ids = ids
         self._drafting = drafting
-        self._has_intents = False
 
     async def decide(self, workspace: str, intent_id: UUID, decision: Decision, caller: Caller) -> SynapEvent:
         """Approve or reject an intent. Returns the event.
@@ -120,9 +119,7 @@ class Intents:
 
     async def require_schema(self) -> None:
         """Raise Unavailable if the schema does not know intents yet."""
-        if not self._has_intents:
-            require_intents(await self._database.rows(HAS_INTENTS, {}))
-            self._has_intents = True
+        require_intents([(await self._database.holds(HAS_INTENTS),)])
 
     async def _appended(
         self, workspace: str, prepare: Callable[[PipedConnection, datetime], Awaitable[Writes | SynapEvent]]

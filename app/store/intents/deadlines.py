@@ -90,7 +90,6 @@ class Deadlines:
         self._ids = ids
         self._node = node
         self._now = now
-        self._has_intents = False
         self._looking = Repeating(self.write_due, logger, seconds=look_seconds)
 
     def open(self) -> None:
@@ -103,9 +102,7 @@ class Deadlines:
 
     async def write_due(self) -> None:
         """Append all that is due. Raises Unavailable."""
-        if not self._has_intents:
-            self._has_intents = await self._database.rows(HAS_INTENTS, {}) == [(True,)]
-        if not self._has_intents:
+        if not await self._database.holds(HAS_INTENTS):
             return
         for (workspace,) in await nodes.rows(self._database, LIST_DUE_WORKSPACES, {"now": self._now()}):
             with suppress(NotFound, Unavailable):  # one log that takes no event holds up no other

@@ -141,11 +141,10 @@ class Heads:
     def __init__(self, database: Database, trees: Trees) -> None:
         self._database = database
         self._trees = trees
-        self._has_heads = False
 
     async def lease(self, seconds: float) -> datetime | None:
         """The time of this process's turn to append; None if a turn was less than `seconds` ago."""
-        if not await self._are_known():
+        if not await self._database.holds(HAS_HEADS):
             return None
         rows = await self._database.rows_alone(LEASE_HEADS, {"seconds": seconds})
         return rows[0][0] if rows else None
@@ -162,7 +161,7 @@ class Heads:
 
     async def anchored(self, log: str, seq: int) -> Anchored | None:
         """The first proof that covers the event at `seq` of a log; None if `_node` has not anchored it yet."""
-        if not await self._are_known():
+        if not await self._database.holds(HAS_HEADS):
             return None
         rows = await self._database.rows(FIND_LEAF, {"workspace": NODE_LOG, "log": log, "seq": seq})
         if not rows:
@@ -174,10 +173,6 @@ class Heads:
         hashes = [leaf for (leaf,) in leaves]
         path = await asyncio.to_thread(path_of, hashes, place)
         return Anchored(Head(*head), place, len(hashes), path, msgspec.json.decode(event, type=LedgerEvent))
-
-    async def _are_known(self) -> bool:
-        self._has_heads = self._has_heads or await self._database.rows(HAS_HEADS, {}) == [(True,)]
-        return self._has_heads
 
     async def _stored(self, row: Row) -> Frontier | None:
         """The tree of a log from its stored nodes; None if the log lacks events that its tip counts."""

@@ -101,18 +101,17 @@ class NodeWitnesses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._has_witnesses = False
 
     async def standing(self, keys: Sequence[str]) -> dict[str, Standing]:
         """How each witness stands, by its verifier key. Empty if the schema has no witnesses yet."""
-        if not await self._are_known():
+        if not await self._database.holds(HAS_WITNESSES):
             return {}
         _, rows = await self._database.atomic([(ADD_WITNESSES, {"keys": keys}), (LIST_WITNESSES, {"keys": keys})])
         return {key: Standing(*row) for key, *row in rows}
 
     async def alarms(self, keys: Sequence[str]) -> list[str]:
         """The alarms of these witnesses."""
-        if not await self._are_known():
+        if not await self._database.holds(HAS_WITNESSES):
             return []
         return [alarm for (alarm,) in await self._database.rows(LIST_ALARMS, {"keys": keys})]
 
@@ -143,11 +142,7 @@ class NodeWitnesses:
 
     async def newest(self) -> Cosigned | None:
         """The newest checkpoint that a quorum cosigned."""
-        if not await self._are_known():
+        if not await self._database.holds(HAS_WITNESSES):
             return None
         rows = await self._database.rows(GET_COSIGNED, {})
         return Cosigned(*rows[0]) if rows else None
-
-    async def _are_known(self) -> bool:
-        self._has_witnesses = self._has_witnesses or await self._database.rows(HAS_WITNESSES, {}) == [(True,)]
-        return self._has_witnesses

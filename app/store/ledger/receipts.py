@@ -144,12 +144,11 @@ class Receipts:
     async def _chain(self, workspace: str, reference: UUID | bytes, only_user: str | None) -> tuple[_Asked, list[UUID]]:
         """The event, and the ids of all events that can be in its chain. Raises NotFound."""
         sql = FIND_ASKED_BY_ID if isinstance(reference, UUID) else FIND_ASKED_BY_HASH
-        named = {"workspace": workspace, "named": reference}
-        found, has_intents = await self._database.atomic([(sql, named), (HAS_INTENTS, {})])
+        found = await self._database.rows(sql, {"workspace": workspace, "named": reference})
         if not found:
             raise _not_found()
         asked = _Asked(*found[0])
-        if has_intents == [(True,)] and (ids := await self._intent_chain(workspace, asked, only_user)):
+        if await self._database.holds(HAS_INTENTS) and (ids := await self._intent_chain(workspace, asked, only_user)):
             return asked, ids
         if only_user not in {None, asked.user_id}:
             raise _not_found()

@@ -177,6 +177,7 @@ class Database:
             places=max(1, max_connections // 2), wait_seconds=search_wait_seconds, seconds_a_minute=search_seconds
         )
         self._is_distributed: bool | None = None
+        self._held: set[str] = set()
         self._waiting: FairQueue[_Read] = FairQueue()
         self._lanes: set[asyncio.Task[None] | None] = set()
 
@@ -222,6 +223,16 @@ class Database:
         if len(self._lanes) < MAX_LANES:
             self._lanes.add(asyncio.create_task(self._lane()))
         return await read.rows
+
+    async def holds(self, question: str) -> bool:
+        """Whether the schema has what a statement asks about, such as a table that an older schema lacks.
+
+        A true answer is remembered, because nothing that a server uses is removed from the schema while it runs.
+        Raises Unavailable.
+        """
+        if question not in self._held and await self.rows(question, {}) == [(True,)]:
+            self._held.add(question)
+        return question in self._held
 
     async def rows_alone(self, query: str, parameters: Mapping[str, object]) -> list[Row]:
         """Return all rows of one read that may be slow. It has a connection of its own, so it delays no other read."""
