@@ -9,17 +9,14 @@ from msgspec import Struct
 
 from app.cli.arguments import Flag, UsageError, check_workspace
 from app.cli.output import OutputError, written
+from app.cli.reading import reading
 from app.cli.terminal import Bar
-from app.ledger.keyring import Keyring
 from app.server.install import ReadyInstall, ready
 from app.settings import Settings
 from app.store.audit.log import enter
 from app.store.install.install import connect
 from app.store.install.workspaces import DEFAULT_WORKSPACE, no_workspace
 from app.store.ledger.export import Export, Exports
-from app.store.ledger.ledger import Ledger
-from app.store.ledger.trees import Trees
-from app.store.postgres.database import Database
 from schemas.errors import InvalidInput, NotFound, ProcedureError
 
 OPTIONS = {"fromSeq": "--from-seq", "toSeq": "--to-seq"}
@@ -53,19 +50,13 @@ def export_log(settings: Settings, part: Part, path: Path | None, *, force: bool
 
 
 async def _export(settings: Settings, install: ReadyInstall, part: Part, file: IO[bytes]) -> int:
-    database = Database(install.database_url)
-    await database.open()
-    trees = Trees(database)
-    try:
-        ledger = Ledger(database, trees, Keyring(settings.node_key_path), install.origin)
-        export = await Exports(database, ledger, trees).open(part.workspace, part.from_seq, part.to_seq)
+    async with reading(settings, install) as read:
+        exports = Exports(read.database, read.ledger, read.trees)
+        export = await exports.open(part.workspace, part.from_seq, part.to_seq)
         detail = {"exportId": export.id, "fromSeq": export.first, "toSeq": export.last}
         with connect(install.database_url) as connection:
             enter(connection, "log.exported", detail, [part.workspace])
         return await _write(export, file)
-    finally:
-        await trees.close()
-        await database.close()
 
 
 async def _write(export: Export, file: IO[bytes]) -> int:

@@ -7,24 +7,18 @@ from typing import Annotated
 from uuid import UUID
 
 from cyclopts import Parameter
-from msgspec import Struct
 
 from app.cli.arguments import Flag, UsageError, check_workspace
 from app.cli.output import OutputError, written
-from app.ledger.keyring import Keyring
+from app.cli.reading import Reading, reading
 from app.sealing.intent_ids import IntentIds
 from app.server.install import ReadyInstall, ready
 from app.settings import Settings
 from app.store.install.secret import read_secret
 from app.store.install.workspaces import DEFAULT_WORKSPACE, no_workspace
 from app.store.ledger.heads import Heads
-from app.store.ledger.ledger import Ledger
-from app.store.ledger.node_notes import NodeNotes, Signing
-from app.store.ledger.node_witnesses import NodeWitnesses
 from app.store.ledger.receipts import Receipts
 from app.store.ledger.travelling import NOT_YET, Travelling
-from app.store.ledger.trees import Trees
-from app.store.postgres.database import Database
 from schemas.errors import NotFound, ProcedureError
 from schemas.reference import named_event
 
@@ -75,49 +69,27 @@ def receipt(
             raise OutputError(f"The receipt cannot be made: {error.message}.") from None
 
 
-class _Reading(Struct, frozen=True):
-    """What a receipt is read from."""
-
-    settings: Settings
-    database: Database
-    trees: Trees
-    ledger: Ledger
-
-
 async def _made(
     settings: Settings,
     install: ReadyInstall,
-    make: Callable[[_Reading, str, UUID | bytes], Awaitable[bytes]],
+    make: Callable[[Settings, Reading, str, UUID | bytes], Awaitable[bytes]],
     workspace: str,
     reference: UUID | bytes,
 ) -> bytes:
-    database = Database(install.database_url)
-    await database.open()
-    trees = Trees(database)
-    try:
-        keys = Keyring(settings.node_key_path)
-        notes = NodeNotes(
-            database,
-            NodeWitnesses(database),
-            Signing(keys=keys, origin=install.origin, grace_days=settings.witness_grace_days),
-        )
-        ledger = Ledger(database, trees, keys, install.origin, node_notes=notes)
-        await ledger.tip(workspace)  # tells a workspace that does not exist from an event
-        return await make(_Reading(settings, database, trees, ledger), workspace, reference)
-    finally:
-        await trees.close()
-        await database.close()
+    async with reading(settings, install) as read:
+        await read.ledger.tip(workspace)  # tells a workspace that does not exist from an event
+        return await make(settings, read, workspace, reference)
 
 
-async def _receipt(reading: _Reading, workspace: str, reference: UUID | bytes) -> bytes:
-    ids = IntentIds(read_secret(reading.settings.secret_path))
-    receipts = Receipts(reading.database, reading.ledger, reading.trees, ids)
+async def _receipt(settings: Settings, read: Reading, workspace: str, reference: UUID | bytes) -> bytes:
+    ids = IntentIds(read_secret(settings.secret_path))
+    receipts = Receipts(read.database, read.ledger, read.trees, ids)
     return (await receipts.make(workspace, reference, None)).json + b"\n"
 
 
-async def _travelling(reading: _Reading, workspace: str, reference: UUID | bytes) -> bytes:
-    found = await reading.ledger.find(workspace, reference)
+async def _travelling(_settings: Settings, read: Reading, workspace: str, reference: UUID | bytes) -> bytes:
+    found = await read.ledger.find(workspace, reference)
     if found is None:
         raise NotFound("Event not found", field="eventId")
-    heads = Heads(reading.database, reading.trees)
-    return (await Travelling(reading.trees, reading.ledger, heads).proof(workspace, found)).encode()
+    heads = Heads(read.database, read.trees)
+    return (await Travelling(read.trees, read.ledger, heads).proof(workspace, found)).encode()

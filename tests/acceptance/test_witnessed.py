@@ -1,5 +1,6 @@
 """A real server has its log `_node` cosigned by a real witness, and readers get the cosignature over every door."""
 
+import json
 from pathlib import Path
 
 from app.ledger import checkpoint, policy
@@ -46,8 +47,12 @@ def test_a_server_is_cosigned_by_a_witness_of_another_install(postgres_url: str,
                 verified = synap(
                     "verify", "event.tlog-proof", "--policy", "policy", env=environment(tmp_path), cwd=tmp_path
                 )
+                whole = environment(data_dir, database_url=url)
+                exported = synap("export", "--workspace", NODE_LOG, "--to-seq", "0", env=whole, cwd=tmp_path)
                 lines = web.get(f"{server.url}/metrics", timeout=30).text.splitlines()
 
+        note = checkpoint.parse(json.loads(exported.stdout)["checkpoint"])
+        assert judge(policy.parse(text.encode()), note).is_accepted
         [answers] = [float(line.split()[-1]) for line in lines if line.startswith("synap_witness_answers_total")]
         assert answers >= 1
     assert (verified.returncode, verified.stderr) == (0, "")
