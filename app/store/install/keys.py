@@ -258,7 +258,6 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._can_bind = False
 
     async def principal(self, key_id: str) -> Principal | None:
         """The principal of a key, or None if the key is not valid now."""
@@ -321,7 +320,7 @@ class Keys:
             author_required=binding.author_required,
         )
         bind: list[Call] = [(BIND_KEY, binding.of(token_hash(token)))] if binding else []
-        if bind and not await self._binds():
+        if bind and not await self._database.holds(HAS_AUTHORS):
             raise Unavailable(TOO_OLD, retry_after_seconds=60)
         insert = INSERT_ONCE, asdict(key) | {"token_sha256": token_hash(token)}
         await self._database.atomic([insert, *bind, act.call])
@@ -349,17 +348,11 @@ class Keys:
             "revoked_at": None if grace_seconds else now,
             "ends_at": now + timedelta(seconds=grace_seconds) if grace_seconds else None,
         }
-        bind: list[Call] = [(COPY_AUTHORS, rotate)] if await self._binds() else []
+        bind: list[Call] = [(COPY_AUTHORS, rotate)] if await self._database.holds(HAS_AUTHORS) else []
         # In a second run ROTATE_KEY inserts nothing, and FIND_ISSUED finds what the first run issued.
         found, _ = await acted(self._database, act, (FIND_ISSUED, issued), first=[(ROTATE_KEY, rotate), *bind])
         successor = _key(found)
         return None if successor is None else (successor, token)
-
-    async def _binds(self) -> bool:
-        """Whether the schema can bind keys to authors. Once it can, it always can."""
-        if not self._can_bind:
-            [(self._can_bind,)] = await self._database.rows(HAS_AUTHORS, {})
-        return self._can_bind
 
 
 def _key(rows: Sequence[Sequence[Any]]) -> Key | None:
