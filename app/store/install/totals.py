@@ -81,8 +81,8 @@ ANSWER_SECONDS = 5.0
 """The time that the database may take. Prometheus waits for ten seconds, and otherwise gets no numbers at all."""
 
 
-class Standing(Struct, frozen=True):
-    """The totals of an install."""
+class Counts(Struct, frozen=True, kw_only=True):
+    """What is counted in the logs of an install, or of some of its workspaces."""
 
     workspaces: int
     events: int
@@ -94,6 +94,15 @@ class Standing(Struct, frozen=True):
     """For how many seconds the oldest of these deliveries has been due."""
     behind: int
     """How many events the slowest active subscription is behind its log."""
+    waiting: int
+    """How many intents nobody has decided."""
+    oldest_seconds: float
+    """For how many seconds the oldest of these intents has waited."""
+
+
+class Standing(Counts, frozen=True, kw_only=True):
+    """The totals of an install."""
+
     database_bytes: int
     connections: int
     """How many connections the database server has, from all of its clients."""
@@ -102,25 +111,8 @@ class Standing(Struct, frozen=True):
     """Of every table and index."""
     clock_skew_seconds: float
     """By how much this machine's clock is ahead of the database's; 0 if it may be right."""
-    waiting: int = 0
-    """How many intents nobody has decided."""
-    oldest_seconds: float = 0.0
-    """For how many seconds the oldest of these intents has waited."""
-    nodes: Mapping[str, bool] = {}
+    nodes: Mapping[str, bool]
     """Whether each node of a distributed database answers. The numbers are those of the nodes that do."""
-
-
-class _Count(Struct, frozen=True, kw_only=True):
-    """The totals of a part of the workspaces, as `Standing` has them."""
-
-    workspaces: int
-    events: int
-    subscriptions: dict[str, int]
-    pending: int
-    overdue_seconds: float
-    behind: int
-    waiting: int
-    oldest_seconds: float
 
 
 class Totals:
@@ -176,7 +168,7 @@ async def _standing(database: Database) -> Standing:
     )
 
 
-async def _count(database: Database, part: Part, *, counts_intents: bool) -> _Count:
+async def _count(database: Database, part: Part, *, counts_intents: bool) -> Counts:
     """The totals of a part. No intents wait if the schema does not know intents."""
     calls = [
         part.call(COUNT_PENDING_DELIVERIES),
@@ -189,7 +181,7 @@ async def _count(database: Database, part: Part, *, counts_intents: bool) -> _Co
         calls.append(part.call(COUNT_WAITING_INTENTS))
     [owed], _, [logs], subscriptions, [behind], *intents = await database.atomic(calls)
     [waiting] = intents[0] if intents else [(0, 0.0)]
-    return _Count(
+    return Counts(
         workspaces=logs[0],
         events=logs[1],
         subscriptions=dict(subscriptions),
