@@ -35,7 +35,7 @@ def receipt(
     """Write the receipt of an event of this install, which `synap verify` explains without the server.
 
     If the event belongs to an intent, the receipt has who asked, for what, who decided, what started and how it ended.
-    Any other event comes alone. Both come with up to 64 causes.
+    For any other event, the receipt has that event only. In both cases it has up to 64 causes as well.
 
     Parameters
     ----------
