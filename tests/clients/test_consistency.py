@@ -11,7 +11,7 @@ from app.ledger import checkpoint
 from app.ledger.verify import Verdict, verify_bundle, verify_consistency
 from app.ledger.verify.consistency import read_consistency
 from tests.clients.test_verify_js import VERIFY
-from tests.kit import checks, consistency
+from tests.kit import consistency
 from tests.kit.bundles import Record, signer_of, write
 from tests.kit.command import synap
 from tests.kit.examples import examples
@@ -22,15 +22,6 @@ CASES: list[Record] = json.loads(FILE.read_text())["cases"]
 SCRIPT = Path(__file__).with_name("kept.mjs")
 MOST = 40
 """The largest tree for which every pair of sizes is tested."""
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Without node the tests that need it are skipped; in CI they fail."""
-    found = checks.node()
-    if found is None:
-        pytest.skip("node not found: no stranger's verifier can run")
-    return found
 
 
 def _said(node: str, given: Iterable[Record]) -> list[Record]:
@@ -65,8 +56,8 @@ def test_synap_verify_judges_a_consistency_proof(case: Record) -> None:
     assert broken is None or broken.message.startswith(case["broken"])
 
 
-def test_the_independent_verifier_agrees_on_each_proof(node: str) -> None:
-    found = [verdict["broken"] for verdict in _said(node, map(_given, CASES))]
+def test_the_independent_verifier_agrees_on_each_proof(node_command: str) -> None:
+    found = [verdict["broken"] for verdict in _said(node_command, map(_given, CASES))]
 
     wrong = {
         case["name"]: broken
@@ -105,19 +96,19 @@ def test_every_pair_of_trees_is_judged_as_their_roots_are_made_anew() -> None:
         assert (_judged(given).broken is None) is verifies, given
 
 
-def test_the_independent_verifier_agrees_on_every_pair_of_trees(node: str) -> None:
+def test_the_independent_verifier_agrees_on_every_pair_of_trees(node_command: str) -> None:
     pairs = _pairs(examples(MOST))
 
-    found = [verdict["broken"] is None for verdict in _said(node, (given for _, given in pairs))]
+    found = [verdict["broken"] is None for verdict in _said(node_command, (given for _, given in pairs))]
 
     assert found == [verifies for verifies, _ in pairs]
 
 
-def test_a_proof_with_a_name_twice_is_broken(node: str) -> None:
+def test_a_proof_with_a_name_twice_is_broken(node_command: str) -> None:
     text = _given(CASES[0])["text"].replace('"to_size"', '"to_size":12,"to_size"')
     given = {"text": text, "checkpoint": CASES[0]["checkpoint"]}
 
-    found = [str(_judged(given).broken), _said(node, [given])[0]["broken"]["message"]]
+    found = [str(_judged(given).broken), _said(node_command, [given])[0]["broken"]["message"]]
 
     assert found == ["bundle: it has a member name twice", "it has a member name twice"]
 
@@ -172,7 +163,7 @@ COMMANDS: dict[str, tuple[Record, list[str], int, str]] = {
 
 @pytest.mark.parametrize(("evidence", "options", "code", "line"), COMMANDS.values(), ids=list(COMMANDS))
 def test_both_commands_say_the_same(
-    tmp_path: Path, node: str, evidence: Record, options: list[str], code: int, line: str
+    tmp_path: Path, node_command: str, evidence: Record, options: list[str], code: int, line: str
 ) -> None:
     file = tmp_path / "evidence.json"
     file.write_bytes(write(evidence))
@@ -183,7 +174,9 @@ def test_both_commands_say_the_same(
         arguments += [name, value if name == "--node" else str(tmp_path / name[2:])]
 
     ours = synap("verify", *arguments, file, env={})
-    theirs = subprocess.run([node, VERIFY, *arguments, file], capture_output=True, text=True, timeout=120, check=False)
+    theirs = subprocess.run(
+        [node_command, VERIFY, *arguments, file], capture_output=True, text=True, timeout=120, check=False
+    )
 
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), (ours, theirs)
     assert (ours.returncode, ours.stdout[: len(line)]) == (code, line)

@@ -11,23 +11,15 @@ import pytest
 
 from app.cli.verify.report import exit_code, report
 from app.ledger.verify import verify_receipt
-from tests.kit import checks
 from tests.kit.bundles import Record, write
 from tests.kit.paths import ROOT
 from tests.kit.receipts import FORGED, VECTORS, digits, octets
 
+pytestmark = pytest.mark.usefixtures("node_command")
+
 VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
 VERDICTS = Path(__file__).with_name("verdicts.mjs")
 GOLDEN: dict[str, Any] = json.loads(VECTORS.read_text())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def node() -> str:
-    """Without node the tests are skipped; in CI they fail."""
-    found = checks.node()
-    if found is None:
-        pytest.skip("node not found: no stranger's verifier can run")
-    return found
 
 
 def judged(node: str, texts: Sequence[bytes]) -> list[Record]:
@@ -40,8 +32,8 @@ def judged(node: str, texts: Sequence[bytes]) -> list[Record]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def test_sound_receipts_are_explained_in_the_same_sentences(node: str) -> None:
-    verdicts = judged(node, [write(vector["receipt"]) for vector in GOLDEN.values()])
+def test_sound_receipts_are_explained_in_the_same_sentences(node_command: str) -> None:
+    verdicts = judged(node_command, [write(vector["receipt"]) for vector in GOLDEN.values()])
 
     for verdict, (name, vector) in zip(verdicts, GOLDEN.items(), strict=True):
         assert (verdict["kind"], verdict["broken"], verdict["breaks"]) == ("receipt", None, []), name
@@ -50,10 +42,10 @@ def test_sound_receipts_are_explained_in_the_same_sentences(node: str) -> None:
         assert (verdict["log"], verdict["node"]) == ("default", vector["receipt"]["node_did"]), name
 
 
-def test_forged_receipts_are_broken_at_the_same_place(node: str) -> None:
+def test_forged_receipts_are_broken_at_the_same_place(node_command: str) -> None:
     forged = {name: make() for name, make in FORGED.items()}
 
-    verdicts = judged(node, [each.text for each in forged.values()])
+    verdicts = judged(node_command, [each.text for each in forged.values()])
 
     for verdict, (name, each) in zip(verdicts, forged.items(), strict=True):
         assert verdict["broken"] is not None, name
@@ -62,19 +54,23 @@ def test_forged_receipts_are_broken_at_the_same_place(node: str) -> None:
         assert "unreadable" not in verdict, name
 
 
-def test_a_receipt_with_any_other_digit_or_octet_is_broken(node: str) -> None:
+def test_a_receipt_with_any_other_digit_or_octet_is_broken(node_command: str) -> None:
     texts = [*digits(60), *octets(60)]
 
-    assert [text for text, verdict in zip(texts, judged(node, texts), strict=True) if verdict["broken"] is None] == []
+    assert [
+        text for text, verdict in zip(texts, judged(node_command, texts), strict=True) if verdict["broken"] is None
+    ] == []
 
 
-def test_the_command_prints_what_synap_verify_prints(node: str, tmp_path: Path) -> None:
+def test_the_command_prints_what_synap_verify_prints(node_command: str, tmp_path: Path) -> None:
     for number, name in enumerate(("a refund", "an erased request and start", "an event with a withheld cause")):
         file = tmp_path / f"{number}.json"
         file.write_bytes(text := write(GOLDEN[name]["receipt"]))
         verdict = verify_receipt(text)
 
-        ran = subprocess.run([node, str(VERIFY), str(file)], capture_output=True, text=True, timeout=60, check=False)
+        ran = subprocess.run(
+            [node_command, str(VERIFY), str(file)], capture_output=True, text=True, timeout=60, check=False
+        )
 
         assert ran.stdout.splitlines() == report(verdict, "receipt"), name
         assert ran.returncode == exit_code(verdict), name
