@@ -48,16 +48,18 @@ async def _seconds_of_rounds(url: str, notices: Notices) -> float:
 
 
 def test_notices_are_gathered_longer_while_nobody_else_listens(url: str) -> None:
-    async def run() -> tuple[float, float]:
-        async with _telling(url) as teller, _telling(url) as other:
-            teller.listen(lambda _workspace, _seq: None, lambda _workspace: None, lambda: None)  # hears itself
-            unheard = await _seconds_of_rounds(url, teller)
-            connected = asyncio.Event()
-            other.listen(lambda _workspace, _seq: None, lambda _workspace: None, connected.set)
-            await connected.wait()
-            return unheard, await _seconds_of_rounds(url, teller)
+    seconds: list[float] = []
 
-    unheard, heard = asyncio.run(run())
+    async def run() -> None:
+        async with _telling(url) as teller, _telling(url) as other:
+            for process in (teller, other):  # the teller hears itself first
+                connected = asyncio.Event()
+                process.listen(lambda _workspace, _seq: None, lambda _workspace: None, connected.set)
+                await connected.wait()
+                seconds.append(await _seconds_of_rounds(url, teller))
+
+    asyncio.run(run())
+    unheard, heard = seconds
 
     assert unheard > (ROUNDS - 2) / 2 * UNHEARD_SECONDS
     assert heard < unheard

@@ -1,6 +1,7 @@
 """Searches take turns, so that one workspace's searches never delay another's beyond their share."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -44,8 +45,12 @@ class Scene:
     async def end(self, *names: str) -> None:
         """End running searches."""
         for name in names:
-            self._ends[name].set()
+            self.end_soon(name)
         await settled()
+
+    def end_soon(self, name: str) -> None:
+        """End a running search when the event loop goes on."""
+        self._ends[name].set()
 
     async def cancel(self, *names: str) -> None:
         """Cancel the callers of searches."""
@@ -74,6 +79,11 @@ async def settled() -> None:
     """Let every task go as far as it can."""
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+def stall() -> None:
+    """Keep the event loop from going on for a while."""
+    time.sleep(0.02)
 
 
 def played(play: Callable[[], Awaitable[None]]) -> None:
@@ -159,6 +169,27 @@ def test_a_search_that_waits_too_long_for_others_is_unavailable() -> None:
         await asyncio.wait([scene.tasks["c1"]])
 
         assert isinstance(scene.refusal("c1"), Unavailable)
+
+    played(play)
+
+
+@pytest.mark.parametrize("is_given", [True, False], ids=["after it was given the place", "before"])
+def test_a_search_whose_time_ends_in_the_instant_in_which_a_place_is_free_takes_it(*, is_given: bool) -> None:
+    async def play() -> None:
+        scene = Scene(places=1, wait_seconds=0.01)
+        await scene.ask("a1", "a2")
+
+        if is_given:
+            scene.end_soon("a1")
+        else:
+            asyncio.get_running_loop().call_later(0, scene.end_soon, "a1")
+        stall()  # the time of a2 ends meanwhile
+        await settled()
+
+        assert scene.begun == ["a1", "a2"]
+        await scene.end("a2")
+        await scene.ask("b1")
+        assert scene.begun[-1] == "b1"
 
     played(play)
 

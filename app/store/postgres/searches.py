@@ -161,13 +161,17 @@ class Searches:
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await place
-        except BaseException as error:
+        except TimeoutError as error:
+            if place.cancelled():
+                self._waiting.discard(workspace, place)
+                if not self._free or not self._may_run(workspace):
+                    raise (Unavailable(BUSY) if self._may_run(workspace) else _too_many()) from error
+                self._occupy(workspace)  # another search ended in the same instant
+        except BaseException:
             if place.cancelled():
                 self._waiting.discard(workspace, place)
             else:  # the place was given when the caller was already leaving
                 self._leave(workspace)
-            if isinstance(error, TimeoutError):
-                raise (Unavailable(BUSY) if self._may_run(workspace) else _too_many()) from error
             raise
 
     def _leave(self, workspace: str) -> None:
