@@ -40,14 +40,14 @@ def pytest_collection() -> Generator[None, object, object]:
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of this run's PostgreSQL, database `postgres`. The user of the tests may log in as any role.
 
-    It does not wait for the disk, so that a database is created and dropped ten times as fast. Tests of crashes have a
-    PostgreSQL of their own. If `TEST_DATABASE_URL` is set, it is that PostgreSQL, as it is.
+    It does not wait for the disk, and has its files in memory if there is room, so that a database is created and
+    dropped many times as fast. Tests of crashes have a PostgreSQL of their own. If `TEST_DATABASE_URL` is set, it is
+    that PostgreSQL, as it is.
     """
     if (given := databases.admin_url()) is not None:
         yield given
         return
-    data_dir = tmp_path_factory.mktemp("pg")
-    with postgres(data_dir, ours=True) as url:
+    with databases.folder(tmp_path_factory) as data_dir, postgres(data_dir, ours=True) as url:
         with (data_dir / "postgres" / IDENT).open("a") as users:
             users.write(f"{MAP} {pwd.getpwuid(os.geteuid()).pw_name} all\n")
         with psycopg.connect(url, autocommit=True) as connection:

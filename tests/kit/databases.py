@@ -4,10 +4,15 @@ That URL is a superuser's, of any database. If that database has Citus, it is th
 nodes: then every database of the tests is made on all nodes, and distributed.
 """
 
+import fcntl
 import os
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,6 +29,43 @@ NODES = "SELECT nodename, nodeport FROM pg_dist_node WHERE isactive ORDER BY gro
 
 LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 """Ends the connections of a database, also that of the extension itself."""
+
+
+PREFIX = "synap-tests-"
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory, as Linux has it."""
+
+ROOM_BYTES = 4 * 2**30
+"""How much of it must be free: a run's databases and their log take less than a quarter of it for each worker."""
+
+
+@contextmanager
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for a PostgreSQL, in memory if there is room, else on the disk.
+
+    A database has four hundred files. A disk's file system looks at each file that was deleted in the last seconds
+    before it makes another, which takes most of the time in which a database is copied.
+    """
+    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield tmp_path_factory.mktemp("pg")
+        return
+    _remove_abandoned()
+    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY))
+    try:
+        with (path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of runs that were killed. A run that goes on holds the lock in its folder."""
+    for lock in MEMORY.glob(f"{PREFIX}*/lock"):
+        with suppress(OSError), lock.open() as file:  # another worker may be removing it
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent)
 
 
 def admin_url() -> str | None:
