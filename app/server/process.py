@@ -1,13 +1,13 @@
 """The services behind the doors of one server process: made from the settings, opened and closed in order."""
 
 import asyncio
-import gc
 import shutil
 from contextlib import suppress
 
 from app.access.authenticator import Authenticator
 from app.access.refusals import Refusals
 from app.capacity.bodies import Bodies
+from app.capacity.garbage import collect_rarely
 from app.capacity.openings import Openings, max_connections
 from app.capacity.rates import Rates
 from app.capacity.waits import Waits
@@ -139,10 +139,7 @@ class Process:
         """Start. With `deliver` it also does the install's background work: webhooks, intents, the audit's events."""
         tracing.start()
         await self.database.open()
-        # Objects that live now live on; new ones belong to calls and die with them. Rare collections save 7 % of
-        # `events.log`.
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        collect_rarely()  # new objects belong to calls and die with them
         self._notices.open()
         self._delivers = deliver
         self._listen_as_needed()

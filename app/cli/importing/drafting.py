@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from app.capacity.garbage import collect_rarely
 from app.ledger.draft import Draft, Drafting
 from schemas.errors import InvalidInput, Issue
 from schemas.event import LogEvent
@@ -119,6 +120,7 @@ def work(pieces: Connection, origin: Origin, extensions: Sequence[str]) -> None:
     decoder = msgspec.msgpack.Decoder(LinePiece)
     with suppress(EOFError, OSError):  # nobody waits any longer
         lines = LineDrafts(origin, pieces.recv_bytes().decode())
+        collect_rarely()
         while sent := pieces.recv_bytes():
             pieces.send_bytes(msgspec.msgpack.encode(lines.drafted(decoder.decode(sent))))
         pieces.send_bytes(b"")

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import IO
 
+from app.capacity.garbage import collect_rarely
 from app.cli.importing.drafting import LINE_ID_VERSION, Drafted, LinePiece, Origin, RefusedLine, work
 from app.cli.importing.options import ImportOptions, ImportResult, called
 from app.cli.importing.reader import DraftedLines, ImportingError, opened, size_of, text_of
@@ -108,6 +109,7 @@ class _Import:
         await database.open()
         notices.open()
         self._log = EventLog(database, keys, install.node, committed=notices.tell)
+        collect_rarely()  # new objects belong to a piece and die with it
         started = time.monotonic()
         try:
             self._lines.open()
