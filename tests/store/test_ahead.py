@@ -1,6 +1,7 @@
 """Events that were linked while those before them were stored: whatever happens in between, the log is right."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -35,15 +36,16 @@ def _piece(*first: Draft) -> list[Draft]:
 
 
 def _imported(store: Store, *pieces: list[Draft]) -> list[list[SynapEvent] | Exception]:
-    """The answer or error of each piece: one after the other, and the next is foreseen while one is stored."""
+    """The answer or error of each piece: one after the other, and the next two are foreseen while one is stored."""
 
     async def append() -> list[Any]:
         answers: list[Any] = []
-        for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+        following = deque(pieces[1:])
+        for place, piece in enumerate(pieces):
             appending = asyncio.create_task(store.log.append("default", piece))
             await asyncio.sleep(0)
-            if following is not None:
-                store.log.foresee("default", following)
+            while following and len(pieces) - len(following) <= place + 2:
+                store.log.foresee("default", following.popleft())
             answers += await asyncio.gather(appending, return_exceptions=True)
         return answers
 
@@ -86,6 +88,23 @@ def test_what_was_foreseen_and_does_not_come_is_not_stored(store: Store, end: in
 
     assert watched(store).ways() == ["locked", "locked"]
     assert log_of(store)[end + PIECE :] == [str(each.id) for each in sent]
+
+
+def test_what_was_foreseen_is_linked_again_if_others_come_first(store: Store, end: int) -> None:
+    first, others, foreseen = _piece(), _piece(), _piece()
+
+    async def append() -> None:
+        appending = asyncio.create_task(store.log.append("default", first))
+        await asyncio.sleep(0)
+        store.log.foresee("default", foreseen)
+        await appending
+        await store.log.append("default", others)
+        await store.log.append("default", foreseen)
+
+    store.run(append())
+
+    assert watched(store).ways() == ["locked", "locked", "alone"]
+    assert log_of(store)[end:] == [str(each.id) for piece in (first, others, foreseen) for each in piece]
 
 
 def test_new_types_are_counted(store: Store, end: int) -> None:

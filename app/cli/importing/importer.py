@@ -7,6 +7,7 @@ However an import ends, the same command run again stores what is missing, and n
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
@@ -44,6 +45,9 @@ PATIENCE_SECONDS = 60.0
 """How long the database may be unavailable before the import fails."""
 
 RETRY_SECONDS = 0.5
+
+PIECES_AHEAD = 2
+"""How many pieces are read and linked while one is stored."""
 
 
 def import_file(settings: Settings, options: ImportOptions) -> ImportResult:
@@ -94,6 +98,7 @@ class _Import:
         self._refusals = refusals
         self._end = end
         self._stopped = asyncio.Event()
+        self._reading = asyncio.Lock()
 
     async def run(self, install: ReadyInstall, keys: Keyring) -> None:
         """Import to the end, to the first rejected line, or until a signal stops this process.
@@ -129,33 +134,35 @@ class _Import:
 
     async def _import(self, bar: Bar) -> None:
         stopping = asyncio.create_task(self._stopped.wait())
-        following = asyncio.create_task(self._lines.next())
+        following = deque(asyncio.create_task(self._following()) for _ in range(PIECES_AHEAD))
         done_bytes, done_before = 0, self.result.last_line
         try:
             while self.result.bad is None:
-                await asyncio.wait([following, stopping], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([following[0], stopping], return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     self.result.is_interrupted = True
                     return
-                found = await following
+                found = await following.popleft()
                 if found is None:
                     return
                 piece, drafted = found
                 self.result.unit = self._lines.unit
-                following = asyncio.create_task(self._following())  # read and linked while this one is stored
+                following.append(asyncio.create_task(self._following()))  # read and linked while this one is stored
                 await self._store(piece, drafted)
                 done_bytes += size_of(piece.lines)
                 bar.show(self._lines.skipped_bytes + done_bytes, self.result.last_line - done_before)
         finally:
-            for task in (stopping, following):
+            for task in (stopping, *following):
                 task.cancel()
-            await asyncio.gather(stopping, following, return_exceptions=True)
+            await asyncio.gather(stopping, *following, return_exceptions=True)
 
     async def _following(self) -> tuple[LinePiece, Drafted] | None:
-        found = await self._lines.next()
-        if found is not None and not found[1].refused:
-            self._log.foresee(self._options.workspace, found[1].drafts)
-        return found
+        """The next piece, which is then linked ahead. Those who ask get the pieces in the order in which they ask."""
+        async with self._reading:
+            found = await self._lines.next()
+            if found is not None and not found[1].refused:
+                self._log.foresee(self._options.workspace, found[1].drafts)
+            return found
 
     async def _store(self, piece: LinePiece, drafted: Drafted) -> None:
         numbers, drafts, refused = drafted.numbers, drafted.drafts, drafted.refused

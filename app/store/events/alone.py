@@ -37,7 +37,7 @@ def append_call(linker: Linker, ids: Iterable[UUID], around: dict[str, object]) 
 
     The database's clock must be between the times of `around`.
     """
-    return APPEND, linker.whole() | {"expected": linker.behind.hash, "ids": uuid_array(ids)} | around
+    return APPEND, linker.whole | {"expected": linker.behind.hash, "ids": uuid_array(ids)} | around
 
 
 ALONE_AFTER = 8

@@ -119,7 +119,10 @@ class Commits:
         It looks up no ids: in an import hardly any is taken, and the unique index finds those.
         """
         linked = await self._ahead.take(workspace, group.calls)
-        if linked is None or linked.linker.behind != self._ends.own(workspace, 1):
+        if linked is None:
+            return None
+        if linked.linker.behind != self._ends.own(workspace, 1):
+            self._ahead.unlink(workspace)
             return None
         return await self._one_statement(connection, linked.linker, [linked.answer], set())
 
@@ -140,7 +143,7 @@ class Commits:
         """Append without the lock. Returns None if nothing was stored, for example if one of the `ids` is taken."""
         if linker.rows and await self._moves(connection, linker, ids):
             return linker, answers
-        self._ends.lost(linker.workspace, ids_are_new=not ids)
+        self._lost(linker.workspace, ids_are_new=not ids)
         return None
 
     async def _in_line(
@@ -173,13 +176,18 @@ class Commits:
             call = append_call(linker, ids, self._clock.around(linker.now))
             moved, *_ = await connection.trip([call, *after])
         except Error as error:
-            self._ends.lost(linker.workspace)
+            self._lost(linker.workspace)
             if is_broken(error):
                 raise OutcomeUnknownError from error
             raise
         if moved:
             self._ends.left(linker.workspace, linker.tip, found=linker.behind)
         return bool(moved)
+
+    def _lost(self, workspace: str, *, ids_are_new: bool = True) -> None:
+        """Record that the tip of a log is not, or may not be, the one that a statement was to leave."""
+        self._ends.lost(workspace, ids_are_new=ids_are_new)
+        self._ahead.unlink(workspace)
 
     def _is_plain(self, workspace: str, group: Group) -> bool:
         """Whether the one statement suffices for a group: it is small, and its drafts are plain."""

@@ -6,6 +6,7 @@ An append locks the tip, reads it, links a group of drafts, runs the statements 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from uuid import UUID
 
 import msgspec
@@ -216,6 +217,13 @@ class Linker:
                 writes.append((STOP_COUNTING, {"workspace": self.workspace}))
         return writes
 
+    def link_whole(self, drafts: Sequence[Draft]) -> list[SynapEvent] | ProcedureError:
+        """Link one caller's drafts, which are the whole group, and prepare `whole`. Returns what `link` returns."""
+        answer = self.link(drafts)
+        _ = self.whole
+        return answer
+
+    @cached_property
     def whole(self) -> dict[str, object]:
         """The parameters of one statement that stores and counts the linked events, and moves the tip."""
         return self._insert()[1] | self._tip_move() | self._counts() | self._producer_counts()
