@@ -1,5 +1,6 @@
 """The pipeline that every door shares: check permission, read the input, run the procedure, report failures."""
 
+import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -30,12 +31,19 @@ from schemas.errors import (
     UnsupportedMedia,
 )
 from schemas.issues import decoded
+from schemas.principal import holds_token
 
 SLOW_SECONDS = 1.0
 """The server logs calls that take longer, unless they wait on purpose."""
 
 FAULTS = {Internal.code, Unavailable.code}
 """The errors that are the server's fault, not the caller's."""
+
+UNKNOWN = "(unknown)"
+"""What the log calls a procedure whose name could hold a part of a payload, or a token."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}|\([a-z]+\)")
+"""The names of procedures and of tools; of the server's own names, those in brackets."""
 
 logger = structlog.get_logger("synap.calls")
 
@@ -139,11 +147,14 @@ def _span(procedure: Procedure, context: Context) -> OpenSpan | None:
 def log_call(
     name: str, request_id: str, elapsed_seconds: float, error: str | None, context: Context | None = None
 ) -> None:
-    """Log one line about one call. `error` is a code, because a message may repeat what the caller sent."""
+    """Log one line about one call. `error` is a code, because a message may repeat what the caller sent.
+
+    `name` may be what a caller sent in place of a procedure's name, such as a whole query in a path.
+    """
     logger.log(
         30 if error is not None else 20,
         "call",
-        procedure=name[:128],
+        procedure=name if _NAME.fullmatch(name) and not holds_token(name) else UNKNOWN,
         request_id=request_id,
         principal=context.principal.key_id if context else None,
         workspace=context.workspace if context else None,

@@ -1,5 +1,6 @@
 """Who calls: a key becomes a principal with scopes and workspaces."""
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,9 @@ WorkspaceSlug = Annotated[
         extra={"message": "must have 1 to 63 characters of a-z, 0-9, '_' and '-', and begin with a letter or digit"},
     ),
 ]
+
+_TOKEN = re.compile(r"sk_[A-Za-z0-9]+_[A-Za-z0-9]{43}")
+"""A token as `new_token` makes it."""
 
 EVERY = "*"
 """Stands for every scope, or for every workspace, present and future."""
@@ -96,3 +100,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     def reaches(self, workspace: str) -> bool:
         """Whether the key may act in `workspace`."""
         return workspace in self.workspaces or EVERY in self.workspaces
+
+
+def holds_token(text: str) -> bool:
+    """Whether a token stands somewhere in a text, so that the text must not be logged."""
+    return _TOKEN.search(text) is not None

@@ -9,6 +9,7 @@ import uuid_utils
 from litestar.types import HTTPScope, WebSocketScope
 
 from schemas.errors import InvalidInput, Issue
+from schemas.principal import holds_token
 from schemas.tracecontext import trace_id_of
 
 SINGLE = {
@@ -34,7 +35,7 @@ ATTRIBUTE_PREFIX = b"ce-"
 
 Name = TypeVar("Name", str, bytes)
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")
@@ -139,9 +140,12 @@ def token_of(headers: Mapping[bytes, bytes], parameters: Mapping[str, str]) -> s
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:
-    """The caller's `x-request-id` if it is harmless text of at most 128 characters, otherwise a new id."""
-    given = headers.get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+    """The caller's `x-request-id` if it is harmless text of at most 128 characters, otherwise a new id.
+
+    The id is logged, so a token in it is not harmless.
+    """
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) and not holds_token(given) else str(uuid_utils.uuid7())
 
 
 def traceparent_of(headers: Mapping[bytes, bytes]) -> str | None:
