@@ -11,6 +11,7 @@ import sys
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,10 +98,9 @@ def wheel(folder: Path, name: str, tag: str = "py3-none-any") -> str:
     return f"{name}==1 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+def checkout(folder: Path) -> Project:
     """A checkout without an environment."""
-    made = Project(tmp_path / "checkout", tmp_path / "wheels")
+    made = Project(folder / "checkout", folder / "wheels")
     shutil.copytree(ROOT / "deploy", made.folder / "deploy")
     shutil.copy(ROOT / "Makefile", made.folder)
     (made.folder / "pyproject.toml").write_text(PROJECT)
@@ -112,61 +112,93 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def test_two_makes_at_once_set_up_one_environment(project: Project) -> None:
+@pytest.fixture(scope="module")
+def two_makes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[tuple[int, str]]]:
+    """A checkout in which two `make server` ran at once, and the exit code and the output of each.
+
+    Most of a `make` is Python's copy of pip, so the tests share this environment and those of its copies.
+    """
+    project = checkout(tmp_path_factory.mktemp("made"))
     both = [project.start(), project.start()]
-
     outputs = [process.communicate(timeout=240)[0] for process in both]
+    return project, [(process.returncode, output) for process, output in zip(both, outputs, strict=True)]
 
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert sorted("Setting up" in output for output in outputs) == [False, True]
+
+@pytest.fixture
+def ready(two_makes: tuple[Project, list[tuple[int, str]]]) -> Iterator[Project]:
+    """A checkout that has what the server needs, and not what the tests need. It is put back after the test."""
+    project, _ = two_makes
+    kept = {path: path.read_text() for path in (project.folder / ".venv/.ready", *project.folder.glob("*.lock"))}
+    yield project
+    for path, text in kept.items():
+        path.write_text(text)
+
+
+def test_two_makes_at_once_set_up_one_environment(two_makes: tuple[Project, list[tuple[int, str]]]) -> None:
+    project, both = two_makes
+
+    assert [code for code, _ in both] == [0, 0], both
+    assert sorted("Setting up" in output for _, output in both) == [False, True]
     assert project.make() == "", "the next run has nothing to do"
-    assert project.make("dev").startswith("Adding to .venv what the tests need.")
-    project.python("import pinned, tool")
-    assert project.make("server") + project.make("dev") == "", "it has the server's packages, and the others"
 
 
-def test_what_is_there_but_wrong_is_made_anew(project: Project, tmp_path: Path) -> None:
-    killed = project.start()
-    until((project.folder / ".venv" / "bin" / "python").exists, seconds=60)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
+def test_what_the_tests_need_is_added_to_what_the_server_needs(ready: Project) -> None:
+    assert ready.make("dev").startswith("Adding to .venv what the tests need.")
 
-    assert "anew: it was not finished." in project.make()
-
-    moved = Project(project.folder.rename(tmp_path / "moved here"), project.wheels)
-    assert "anew: the folder was moved." in moved.make()
-
-    ready = moved.folder / ".venv" / ".ready"
-    ready.write_text(json.dumps(json.loads(ready.read_text()) | {"python": "/usr/bin/python3.10"}))
-    assert "anew: another Python made it." in moved.make()
+    ready.python("import pinned, tool")
+    assert ready.make("server") + ready.make("dev") == "", "it has the server's packages, and the others"
 
 
-def test_settings_of_pip_do_not_change_what_is_installed(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "constraints.txt").write_text("pinned==2\n")
+def test_what_is_there_but_wrong_is_made_anew(ready: Project, tmp_path: Path) -> None:
+    moved = Project(tmp_path / "moved here", ready.wheels)
+    shutil.copytree(ready.folder, moved.folder, symlinks=True)
+    assert "anew: the folder was moved." in killed(moved)
+
+    described = json.loads((ready.folder / ".venv" / ".ready").read_text()) | {"folder": str(moved.folder)}
+    (moved.folder / ".venv" / ".ready").write_text(json.dumps(described | {"python": "/usr/bin/python3.10"}))
+    assert "anew: another Python made it." in killed(moved)
+
+    assert "anew: it was not finished." in moved.make()
+
+
+def killed(project: Project) -> str:
+    """Kill `make` as soon as it changes the environment. Returns its output."""
+    process = project.start()
+    until(lambda: not (project.folder / ".venv" / ".ready").exists())
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()[0]
+
+
+def test_settings_of_pip_do_not_change_what_is_installed(ready: Project, tmp_path: Path) -> None:
+    (tmp_path / "constraints.txt").write_text("other==2\n")
     (tmp_path / "pip.conf").write_text(f"[global]\nconstraint = {tmp_path}/constraints.txt\nuser = true\n")
     settings = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_TARGET": str(tmp_path / "elsewhere")}
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(ready.wheels)}
+    ready.lock("requirements-dev.lock", wheel(ready.wheels, "other"))
 
-    project.make(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(project.wheels), PYTHONPATH=str(tmp_path), **settings)
+    ready.make("dev", PYTHONPATH=str(tmp_path), **index, **settings)
 
+    ready.python("import pinned, other")
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_an_index_that_cannot_be_reached_is_one_sentence(project: Project) -> None:
-    process = project.start(PIP_INDEX_URL=f"http://127.0.0.1:{free_port()}/", PIP_RETRIES="1")
+def test_an_index_that_cannot_be_reached_is_one_sentence(ready: Project) -> None:
+    ready.lock("requirements-dev.lock", wheel(ready.wheels, "far"))
+    process = ready.start("dev", PIP_INDEX_URL=f"http://127.0.0.1:{free_port()}/", PIP_RETRIES="1")
 
     lines = process.communicate(timeout=240)[0].splitlines()
 
     assert process.returncode == 2
-    [sentence] = [line for line in lines if not line.startswith(("Setting up", "make: "))]
+    [sentence] = [line for line in lines if not line.startswith(("Adding to .venv", "make: "))]
     assert sentence.startswith(
         "No environment: the package index cannot be reached: check the network, or name a proxy"
     )
 
 
-def test_a_package_without_a_file_for_this_machine_is_one_sentence(project: Project) -> None:
-    project.lock("requirements.lock", wheel(project.wheels, "elsewhere", "cp311-cp311-win_arm64"))
+def test_a_package_without_a_file_for_this_machine_is_one_sentence(ready: Project) -> None:
+    ready.lock("requirements-dev.lock", wheel(ready.wheels, "elsewhere", "cp311-cp311-win_arm64"))
 
-    output = project.start().communicate(timeout=240)[0]
+    output = ready.start("dev").communicate(timeout=240)[0]
 
     assert "\nNo environment: the package index has no file of elsewhere==1 for this machine: check that" in output
     assert "Traceback" not in output
@@ -201,12 +233,12 @@ def test_a_missing_python_is_one_sentence(tmp_path: Path, script: str | None, fo
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_python_without_ensurepip_is_one_sentence(project: Project, tmp_path: Path) -> None:
+def test_a_python_without_ensurepip_is_one_sentence(tmp_path: Path) -> None:
     venv.create(tmp_path / "debian", symlinks=True)
     [packages] = (tmp_path / "debian" / "lib").glob("python3.*/site-packages")
     (packages / "debian.pth").write_text("import sys; sys.modules['ensurepip'] = None\n")
 
-    refused = project.start(PYTHON=str(tmp_path / "debian" / "bin" / "python3"))
+    refused = checkout(tmp_path).start(PYTHON=str(tmp_path / "debian" / "bin" / "python3"))
 
     output = refused.communicate(timeout=60)[0]
     assert re.search(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from app.surfaces.console.door import STATIC
 from benchmarks.process import free_port
 from deploy.index_page import index_page
 from tests.kit import web
@@ -79,6 +80,14 @@ def test_the_wheel_has_only_the_server(built: Built) -> None:
         "procedures",
         "schemas",
         f"synap_events-{version('synap-events')}.dist-info",
+    }
+
+
+def test_the_wheel_contains_the_files_of_the_console(built: Built) -> None:
+    names = zipfile.ZipFile(built.wheel).namelist()
+
+    assert {name for name in names if "console/static/" in name} == {
+        f"app/surfaces/console/static/{path.name}" for path in STATIC.iterdir()
     }
 
 

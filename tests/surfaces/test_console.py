@@ -1,19 +1,14 @@
-"""The console's files: what the browser may keep, what the page may load, and that they are in the package."""
+"""The console's files: what the browser may keep, and what the page may load."""
 
 import gzip
 import re
-import subprocess
-import sys
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from app.surfaces.console.door import POLICY, STATIC
 from tests.kit import web
-from tests.kit.paths import ROOT
 from tests.kit.servers import Server, serving
 
 FILES = sorted(path.name for path in STATIC.iterdir() if path.name != "index.html")
@@ -92,22 +87,3 @@ def server_without(tmp_path_factory: pytest.TempPathFactory, database_url: str) 
 def test_the_console_can_be_turned_off(server_without: Server) -> None:
     assert web.get(f"{server_without.url}/console").status_code == 404
     assert web.get(f"{server_without.url}/console/{FILES[0]}").status_code == 404
-
-
-def test_the_wheel_contains_the_files(tmp_path: Path) -> None:
-    built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-    assert built.returncode == 0, built.stderr
-    [wheel] = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        names = packed.namelist()
-    assert {name for name in names if "console/static/" in name} == {
-        f"app/surfaces/console/static/{path.name}" for path in STATIC.iterdir()
-    }
