@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from app.settings import Settings
+from app.store.install.parts import reachable
 from app.store.install.sizes import Growth, RelationSize, growth, relation_sizes
 from app.store.postgres.driver import Connection
 
@@ -12,10 +13,13 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 def report(settings: Settings, connection: Connection) -> Iterator[str]:
     """The lines of the report: a table, then what follows from it."""
-    sizes, grown = relation_sizes(connection), growth(connection)
+    part, missing = reachable(connection)
+    sizes, grown = relation_sizes(connection), growth(connection, part)
     free = None if settings.database_url is not None else shutil.disk_usage(settings.data_dir).free
     yield from _table(sizes, grown.events)
     yield from outlook(sum(each.bytes for each in sizes), grown, free)
+    for each in missing:
+        yield f"The node {each.node} of the database does not answer: its bytes and its events are not counted."
 
 
 def outlook(total: int, grown: Growth, free: int | None) -> Iterator[str]:

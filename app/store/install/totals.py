@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.ledger.chain import NODE_LOG
 from app.store.events.intents import HAS_INTENTS
-from app.store.install.sizes import LIST_SIZES, RelationSize, to_sizes
+from app.store.install.sizes import MEASURES, RelationSize, to_sizes
 from app.store.postgres.clock import GET_CLOCK, skew_seconds, utc_now
 from app.store.postgres.database import PLANNER_DECIDES, Database
 from app.store.postgres.nodes import OWN, Part, Spanning, each, spanning
@@ -62,11 +62,10 @@ SELECT greatest(0,
 """)
 """How many events the slowest active subscription is behind its log."""
 
-MEASURE_DATABASE = """
-SELECT pg_database_size(current_database()), (SELECT sum(numbackends)::int FROM pg_stat_database),
-    current_setting('max_connections')::int
+COUNT_CONNECTIONS = """
+SELECT sum(numbackends)::int, current_setting('max_connections')::int FROM pg_stat_database
 """
-"""The size of the database in bytes, the connections of its server, and how many it allows."""
+"""The connections of the database's server, and how many it allows."""
 
 COUNT_WAITING_INTENTS = spanning(
     """
@@ -104,6 +103,7 @@ class Standing(Counts, frozen=True, kw_only=True):
     """The totals of an install."""
 
     database_bytes: int
+    """On all nodes that answer, as `sizes`."""
     connections: int
     """How many connections the database server has, from all of its clients."""
     max_connections: int
@@ -140,16 +140,16 @@ class Totals:
 
 async def _standing(database: Database) -> Standing:
     counts_intents = await database.holds(HAS_INTENTS)
+    get_bytes, list_sizes = MEASURES[await database.is_distributed()]
     asked_at = utc_now()
-    clock, _, measured, sizes = await database.atomic(
-        [(GET_CLOCK, {}), PLANNER_DECIDES, (MEASURE_DATABASE, {}), (LIST_SIZES, {})]
+    clock, _, [connected], [measured], sizes = await database.atomic(
+        [(GET_CLOCK, {}), PLANNER_DECIDES, (COUNT_CONNECTIONS, {}), (get_bytes, {}), (list_sizes, {})]
     )
     answered_at = utc_now()
     answers = await each(database, partial(_count, database, counts_intents=counts_intents))
     counts, subscriptions = answers.found, Counter[str]()
     for count in counts:
         subscriptions.update(count.subscriptions)
-    [(database_bytes, connections, max_connections)] = measured
     return Standing(
         workspaces=sum(count.workspaces for count in counts),
         events=sum(count.events for count in counts),
@@ -157,9 +157,9 @@ async def _standing(database: Database) -> Standing:
         pending=sum(count.pending for count in counts),
         overdue_seconds=max(count.overdue_seconds for count in counts),
         behind=max(count.behind for count in counts),
-        database_bytes=database_bytes,
-        connections=connections,
-        max_connections=max_connections,
+        database_bytes=measured[0],
+        connections=connected[0],
+        max_connections=connected[1],
         sizes=to_sizes(sizes),
         clock_skew_seconds=skew_seconds(asked_at, clock[0][0], answered_at),
         waiting=sum(count.waiting for count in counts),
