@@ -48,6 +48,11 @@ soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20
 	$(BIN)/python -m benchmarks browse --sizes 1000 20000 --seconds 1
 	EXAMPLES=all $(PYTEST) $(AT_ONCE)
 
+.PHONY: cluster
+cluster: dev ## Run the tests of the store and of whole servers on a Citus cluster, and with one of its nodes dead. CLUSTER=postgresql://... is a superuser's URL of its coordinator, on this machine.
+	@test -n "$(CLUSTER)" || { echo "Name the coordinator: make cluster CLUSTER=postgresql://postgres@127.0.0.1:5432/postgres" >&2; exit 2; }
+	TEST_DATABASE_URL=$(CLUSTER) $(PYTEST) --timeout 600 $(or $(TESTS),tests/store tests/acceptance tests/cli/test_distribute.py tests/cli/test_sizes.py)
+
 .PHONY: console
 console: dev ## Build the console from its sources (needs node); its files are committed.
 	$(BIN)/synap contract --typescript > console/src/contract.ts

@@ -33,8 +33,8 @@ class Proxy:
         return list(self._open.values())
 
     async def listen(self) -> None:
-        """Start to accept connections at a free port."""
-        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        """Start to accept connections, at a free port the first time, and then at the same one again."""
+        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def close(self) -> None:
@@ -49,6 +49,11 @@ class Proxy:
         for task in carrying:
             task.cancel()
         await asyncio.gather(*carrying)
+
+    async def die(self) -> None:
+        """Refuse connections, and cut those that are open."""
+        self.close()
+        await self.cut()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection, until either side ends it or it is cut."""
@@ -102,6 +107,15 @@ class Network:
         """Cut every connection of these proxies, or of all if none is given."""
         for proxy in proxies or self._proxies:
             self._run(proxy.cut())
+
+    @contextmanager
+    def dead(self, proxy: Proxy) -> Iterator[None]:
+        """What is behind a proxy is as if it were not there, during the block."""
+        self._run(proxy.die())
+        try:
+            yield
+        finally:
+            self._run(proxy.listen())
 
     def work(self) -> None:
         """Carry connections until `end` is called."""

@@ -79,6 +79,18 @@ def require_own(what: str) -> None:
         pytest.skip(f"{what} of the PostgreSQL of TEST_DATABASE_URL may be others")
 
 
+def require_cluster() -> None:
+    """Skip a test of what only a cluster does."""
+    if GIVEN is None or not is_cluster(named(GIVEN, "postgres")):
+        pytest.skip("TEST_DATABASE_URL names no cluster")
+
+
+def require_one_postgresql(what: str) -> None:
+    """Skip a test of what only one PostgreSQL does."""
+    if GIVEN is not None and is_cluster(named(GIVEN, "postgres")):
+        pytest.skip(f"{what} happens only on one PostgreSQL")
+
+
 def named(url: str, database: str) -> str:
     """The URL of another database of the same PostgreSQL."""
     parts = urlsplit(url)
@@ -86,7 +98,11 @@ def named(url: str, database: str) -> str:
 
 
 def make(admin: str, name: str) -> str:
-    """Make a migrated database to copy, and return its name. On a cluster it is distributed."""
+    """Make a migrated database to copy, and return its name. On a cluster it is distributed.
+
+    An earlier run may have left one in a given PostgreSQL: it is removed.
+    """
+    drop(admin, name)
     nodes, name = _nodes(admin), _own(name)
     for node in nodes:
         _run(node, f"CREATE DATABASE {name}")
@@ -103,7 +119,8 @@ def make(admin: str, name: str) -> str:
 
 
 def copy(admin: str, template: str, name: str) -> str:
-    """Make a database as a copy of `template`, and return its URL."""
+    """Make a database as a copy of `template`, and return its URL. An earlier one of this name is removed."""
+    drop(admin, name)
     own = _own(name)
     for node in _nodes(admin):
         if is_cluster(admin):
@@ -113,9 +130,9 @@ def copy(admin: str, template: str, name: str) -> str:
 
 
 def drop(admin: str, name: str) -> None:
-    """Remove a database that `copy` made."""
+    """Remove a database of a test, if it is there."""
     for node in _nodes(admin):
-        _run(node, f"DROP DATABASE {_own(name)} WITH (FORCE)")
+        _run(node, f"DROP DATABASE IF EXISTS {_own(name)} WITH (FORCE)")
 
 
 @cache

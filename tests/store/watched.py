@@ -14,6 +14,7 @@ from app.store.events.linker import COUNT_TYPES
 from app.store.postgres.database import BEGIN, COMMIT, Database
 from app.store.postgres.pipe import Call, CallResult, PipedConnection
 from tests.kit.checks import check_log
+from tests.kit.databases import require_one_postgresql
 from tests.store.opened import Store, draft, opened
 
 BEFORE = {"alone": ALONE_AFTER + 1, "in line": 2}
@@ -106,6 +107,7 @@ def way(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def store(database_url: str, tmp_path: Path, way: str) -> Iterator[Store]:
     """An install of the test's own, whose process has appended to the log `default`."""
+    require_one_postgresql("an append without the lock on the end of the log")
     with opened(database_url, tmp_path, connected=Watched) as store:
         for _ in range(BEFORE[way]):
             store.append(draft())
