@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from benchmarks.hostile.target import Target
 from benchmarks.trpc import Client
 
 PAUSE_SECONDS = 0.005
-"""The pause between two requests of one watcher."""
+"""The pause between two requests of one watcher, if the times matter."""
 
 GIVEN_UP_SECONDS = 60
 """The watcher does not wait longer for a freeze to end."""
@@ -57,8 +59,7 @@ class Watched(Struct, frozen=True, kw_only=True):
 
 def idle_bytes(pid: int) -> int:
     """The memory of the server's processes now."""
-    server = psutil.Process(pid)
-    return int(sum(_resident(process) for process in (server, *server.children(recursive=True))))
+    return sum(map(_resident, _processes_of(pid)))
 
 
 class Watch:
@@ -77,11 +78,13 @@ class Watch:
 
 
 @contextmanager
-def watching(attacked: Target) -> Iterator[Watch]:
-    """Watch during the block, within which the result must be requested."""
+def watching(attacked: Target, *, pause: float = PAUSE_SECONDS) -> Iterator[Watch]:
+    """Watch during the block, within which the result must be requested.
+
+    `pause` is the time between two requests of one watcher.
+    """
     ours, theirs = multiprocessing.Pipe()
-    asked = (theirs, attacked.url, attacked.neighbour, attacked.pid, attacked.event_id)
-    process = multiprocessing.get_context("spawn").Process(target=_watch, args=asked)
+    process = _processes().Process(target=_watch, args=(theirs, attacked, pause))
     process.start()
     try:
         ours.recv()
@@ -94,7 +97,8 @@ def watching(attacked: Target) -> Iterator[Watch]:
 class _Watchers:
     """The threads of the watching process."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float) -> None:
+        self.pause = pause
         self.ended = threading.Event()
         self.waits = [0.0]
         self.held = [0]
@@ -115,12 +119,13 @@ class _Watchers:
             finally:
                 connection.close()
             self.waits.append(time.perf_counter() - asked)
-            time.sleep(PAUSE_SECONDS)
+            self.ended.wait(self.pause)
 
     def weigh(self, pid: int) -> None:
-        """Measure the memory repeatedly."""
+        """Measure the memory repeatedly. The processes are looked up once, because that reads all of the machine's."""
+        processes = _processes_of(pid)
         while not self.ended.is_set():
-            self.held.append(idle_bytes(pid))
+            self.held.append(sum(map(_resident, processes)))
             time.sleep(4 * PAUSE_SECONDS)
 
     def work(self, kind: str, call: Callable[[], object]) -> None:
@@ -131,22 +136,29 @@ class _Watchers:
                 self.done[kind] += 1
             except (BenchmarkError, OSError, http.client.HTTPException):
                 self.refused += 1
-            time.sleep(PAUSE_SECONDS)
+            self.ended.wait(self.pause)
 
 
-def _watch(pipe: Connection, url: str, token: str, pid: int, event_id: str) -> None:
+@cache
+def _processes() -> ForkServerContext:
+    """Starts processes from one that has imported this module, and has no threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _watch(pipe: Connection, attacked: Target, pause: float) -> None:
     """Run the watchers in a process of their own."""
-    watchers = _Watchers()
-    writer, reader = (Client(f"{url}/trpc", token) for _ in range(2))
+    watchers = _Watchers(pause)
+    writer, reader = (Client(f"{attacked.url}/trpc", attacked.neighbour) for _ in range(2))
+    asked = {"eventId": attacked.event_id}
     threads = [
-        threading.Thread(target=watchers.probe, args=(url,), daemon=True),
-        threading.Thread(target=watchers.weigh, args=(pid,), daemon=True),
+        threading.Thread(target=watchers.probe, args=(attacked.url,), daemon=True),
+        threading.Thread(target=watchers.weigh, args=(attacked.pid,), daemon=True),
         threading.Thread(
             target=watchers.work, args=("write", lambda: writer.mutation("events.log", EVENT)), daemon=True
         ),
-        threading.Thread(
-            target=watchers.work, args=("read", lambda: reader.query("events.get", {"eventId": event_id})), daemon=True
-        ),
+        threading.Thread(target=watchers.work, args=("read", lambda: reader.query("events.get", asked)), daemon=True),
     ]
     writer.mutation("events.log", EVENT)
     started = time.perf_counter()
@@ -168,6 +180,11 @@ def _watch(pipe: Connection, url: str, token: str, pid: int, event_id: str) -> N
             refused=watchers.refused,
         )
     )
+
+
+def _processes_of(pid: int) -> list[psutil.Process]:
+    server = psutil.Process(pid)
+    return [server, *server.children(recursive=True)]
 
 
 def _resident(process: psutil.Process) -> int:
