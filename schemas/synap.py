@@ -32,6 +32,8 @@ LongText = Annotated[
 
 MAX_USES = 1000
 
+MAX_TIMEOUT_SECONDS = 604_800
+
 Use = Annotated[int, Meta(ge=1, le=MAX_USES, extra={"message": "must be a whole number from 1 to 1000"})]
 
 DecisionKind = Literal["approved", "rejected", "expired", "withdrawn"]
@@ -51,7 +53,10 @@ class Intent(Section, frozen=True, kw_only=True):
 
     expires_at: Instant | None = None
     timeout_seconds: (
-        Annotated[int, Meta(ge=1, le=604_800, extra={"message": "must be a whole number of seconds from 1 to 604800"})]
+        Annotated[
+            int,
+            Meta(ge=1, le=MAX_TIMEOUT_SECONDS, extra={"message": "must be a whole number of seconds from 1 to 604800"}),
+        ]
         | None
     ) = None
     uses: Use | None = None

@@ -1147,6 +1147,13 @@ const OTHER_REQUEST = 'it belongs to another request';
 
 // Characters that are invisible or change the direction of a text. The list is part of the format, so that it does not
 // depend on the version of Unicode that a platform knows.
+const EXPIRED = 'it came after the request had expired';
+const EARLY = 'it says that a time is over, but it was not';
+const NOT_NODE = 'its user is not the node';
+const NOT_ASKER = 'its user is not the user who asked';
+const DAY_SECONDS = 86_400;
+const MAX_TIMEOUT_SECONDS = 604_800;
+const INSTANT = /^((?!0000)\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))$/;
 const HIDDEN = new RegExp(
   '[\\u{0}-\\u{1f}\\u{7f}-\\u{a0}\\u{ad}\\u{34f}\\u{61c}\\u{115f}\\u{1160}\\u{1680}\\u{17b4}\\u{17b5}\\u{180b}-\\u{180f}'
     + '\\u{2000}-\\u{200f}\\u{2028}-\\u{202f}\\u{205f}-\\u{206f}\\u{2800}\\u{3000}\\u{3164}\\u{d800}-\\u{f8ff}'
@@ -1321,6 +1328,8 @@ class Story {
       return intent[name];
     };
     const uses = said('uses', isUse) ?? 1;
+    const timeoutSeconds = said('timeoutSeconds', isTimeout) ?? 3600;
+    const expiresAt = said('expiresAt', isText);
     const approvers = said('approvers', (value) => Array.isArray(value) && value.every(isText));
     const risk = said('risk', (value) => ['low', 'medium', 'high'].includes(value));
     const reversible = said('reversible', (value) => typeof value === 'boolean');
@@ -1328,7 +1337,8 @@ class Story {
     const isAll = parameters === null || content.data === `{"parameters":${parameters}}`;
     this.asked = {
       parameters: parameters ?? content.data, more: isAll ? null : content.data, uses, approvers, risk, reversible,
-      expiresAt: said('expiresAt', isText), summary: said('summary', isText),
+      expiresAt, endsAt: expiresAt === null ? after(this.first.timestamp, DAY_SECONDS) : after(expiresAt, 0),
+      timeoutSeconds, summary: said('summary', isText),
     };
   }
 
@@ -1350,9 +1360,12 @@ class Story {
       check(said.intentHash === this.first.hash, OTHER_REQUEST);
       check(said.decision === word, SYNAP);
       check(!Object.hasOwn(said, 'reason') || isText(said.reason), SYNAP);
-      const approvers = ['approved', 'rejected'].includes(word) ? (this.asked?.approvers ?? null) : null;
-      const may = approvers === null || approvers.includes(entry.content.user);
-      check(may, 'its user is not among the approvers that the request names');
+      this.#checkDecider(entry.content, word);
+    }
+    if (this.asked !== null) {
+      const isOver = entry.timestamp >= this.asked.endsAt;
+      if (word === 'expired') check(isOver, EARLY);
+      else check(!isOver, EXPIRED);
     }
     if (this.decision === null) this.decision = entry;
     else {
@@ -1362,11 +1375,25 @@ class Story {
     }
   }
 
+  /** Check that the user of a decision is one who may take it. */
+  #checkDecider({ user, byNode }, word) {
+    const { asked, first } = this;
+    if (word === 'expired') check(byNode, NOT_NODE);
+    else if (word === 'withdrawn') check(first.content === null || first.content.user === user, NOT_ASKER);
+    else {
+      check(asked?.approvers?.includes(user) ?? true, 'its user is not among the approvers that the request names');
+    }
+  }
+
   #start(entry) {
     const { decision, asked, first } = this;
     const notApproved = 'it started, but the approval that it names is not before it';
     check(decision !== null && this.wordOf(decision) === 'approved', notApproved);
     check(this.end === null, 'it started after the approval had ended');
+    check(asked === null || entry.timestamp < asked.endsAt, EXPIRED);
+    const notAllowed = 'it started a use that the request does not allow, or that started before';
+    const uses = asked?.uses ?? MAX_USES;
+    check(this.uses.length < uses, notAllowed);
     let number = null;
     if (entry.content !== null) {
       const said = this.#said(entry.content, 'start');
@@ -1374,10 +1401,8 @@ class Story {
       check(said.decisionId === decision.id, notApproved);
       number = said.use;
       check(isUse(number), SYNAP);
-      const allowed = number <= (asked?.uses ?? MAX_USES) && this.uses.every((use) => use.number !== number);
-      check(allowed, 'it started a use that the request does not allow, or that started before');
-      const isAsker = first.content === null || first.content.user === entry.content.user;
-      check(isAsker, 'its user is not the user who asked');
+      check(number <= uses && this.uses.every((use) => use.number !== number), notAllowed);
+      check(first.content === null || first.content.user === entry.content.user, NOT_ASKER);
     }
     this.uses.push({ start: entry, number, outcomes: [] });
   }
@@ -1391,12 +1416,24 @@ class Story {
     check(said.outcome === word, SYNAP);
     const use = this.uses.find(({ start }) => start.id === said.startId);
     check(use !== undefined, 'the start that it names is not before it');
+    this.#checkReporter(entry, word, use.start);
     const { outcomes } = use;
     const isLate = outcomes.length === 1 && outcomes[0].word === 'unknown' && word !== 'unknown';
     check(outcomes.length === 0 || isLate, 'its start has an outcome already');
     const reported = parametersOf(entry.content);
     const differs = reported !== null && this.asked !== null && reported !== this.asked.parameters;
     outcomes.push({ entry, word, isLate, differs: said.differs === true || differs });
+  }
+
+  /** Check that who says how a start ended is the user who started it; that it is unknown, the node says in time. */
+  #checkReporter({ content, timestamp }, word, start) {
+    if (word !== 'unknown') {
+      const starter = start.content ?? this.first.content;
+      check(starter === null || starter.user === content.user, 'its user is not the user who started it');
+      return;
+    }
+    check(content.byNode, NOT_NODE);
+    check(this.asked === null || timestamp >= after(start.timestamp, this.asked.timeoutSeconds), EARLY);
   }
 
   /** What an event says of the request that it follows. */
@@ -1416,6 +1453,21 @@ class Story {
 }
 
 const isUse = (value) => Number.isInteger(value) && value >= 1 && value <= MAX_USES;
+const isTimeout = (value) => Number.isInteger(value) && value >= 1 && value <= MAX_TIMEOUT_SECONDS;
+
+/** The time so many seconds after the one that a text names, as a header prints it. Rounds a seventh digit as servers do. */
+function after(text, seconds) {
+  const [, day, clock, digits = '', sign, hours = 0, minutes = 0] = INSTANT.exec(text) ?? [];
+  const whole = `${day}T${clock}.000Z`;
+  const at = new Date(whole);
+  check(!isNaN(at) && at.toISOString() === whole && hours < 24 && minutes < 60, SYNAP);
+  const micros = Number(digits.slice(0, 6).padEnd(6, '0')) + (digits[6] >= '5');
+  const offset = (hours * 60 + +minutes) * (sign === '-' ? 60 : -60);
+  at.setTime(+at + (offset + seconds + Math.floor(micros / 1e6)) * 1000);
+  const moved = at.toISOString();
+  check(INSTANT.test(moved), SYNAP);
+  return `${moved.slice(0, 20)}${String(micros % 1e6).padStart(6, '0')}Z`;
+}
 
 const parametersOf = ({ payload }) =>
   (Object.hasOwn(payload, 'parameters') ? canonical(payload.parameters) : null);

@@ -11,6 +11,7 @@ import pytest
 
 from app.cli.verify.report import exit_code, report
 from app.ledger.verify import verify_receipt
+from app.ledger.verify.verdict import EARLY, EXPIRED, NOT_NODE, REPORTER, STARTER, USE
 from tests.kit.bundles import Record, write
 from tests.kit.paths import ROOT
 from tests.kit.receipts import FORGED, VECTORS, digits, octets
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("node_command")
 
 VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
 VERDICTS = Path(__file__).with_name("verdicts.mjs")
+SAME = {EARLY, EXPIRED, NOT_NODE, REPORTER, STARTER, USE}
+"""Faults of which both verifiers say the same sentence."""
 GOLDEN: dict[str, Any] = json.loads(VECTORS.read_text())
 
 
@@ -52,6 +55,9 @@ def test_forged_receipts_are_broken_at_the_same_place(node_command: str) -> None
         assert verdict["broken"]["seq"] in each.seqs, (name, verdict["broken"])
         assert verdict["sentences"] == [], name
         assert "unreadable" not in verdict, name
+        said = verify_receipt(each.text).broken
+        assert said is not None
+        assert said.message not in SAME or verdict["broken"]["message"] == said.message, name
 
 
 def test_a_receipt_with_any_other_digit_or_octet_is_broken(node_command: str) -> None:

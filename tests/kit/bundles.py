@@ -75,6 +75,7 @@ class Log:
         """
         self.random = Random(seed)
         self.seed, self.name, self.lost = seed, name, lost
+        self.opened = OPENED
         self.signers = [signer_of(seed, 0)]
         self.rotations: list[Record] = []
         self.events: list[Record] = []
@@ -116,7 +117,7 @@ class Log:
             body = self._client_body() if data is None else self.server_body(data)
         seq = len(self.events)
         body_text = body_bytes(body, self.random.randbytes(16))
-        at = OPENED + timedelta(seconds=seq, microseconds=self.random.randrange(1_000_000))
+        at = self.opened + timedelta(seconds=seq, microseconds=self.random.randrange(1_000_000))
         last = bytes.fromhex(self.events[-1]["hash"].removeprefix("sha256:")) if self.events else GENESIS
         context = json.loads(body_text)
         signer = signer or self.signers[-1]
@@ -143,6 +144,10 @@ class Log:
         self.replace_key()
         signer = self.signers[-1] if len(self.rotations) - 1 in self.lost else old
         self.append(ROTATED, {"rotations": [self.rotations[-1]]}, signer=signer)
+
+    def wait(self, seconds: int) -> None:
+        """Let so much time pass before the next event."""
+        self.opened += timedelta(seconds=seconds)
 
     def erase(self, seqs: Iterable[int]) -> None:
         """Remove these bodies, and append the event that names them."""

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.ledger import checkpoint
-from app.ledger.chain import Body
+from app.ledger.chain import Body, instant
 from app.ledger.verify import verify_receipt
 from tests.kit import paths
 from tests.kit.authors import OTHER, event, log_signed, signed
@@ -20,6 +21,9 @@ REFUND = "payment.refund"
 AMOUNT: Record = {"parameters": {"amount": 82000, "orderId": "order-7"}}
 VECTORS = paths.VECTORS / "receipts.json"
 """Sound receipts, and what verifiers say of them. `python -m tests.kit.receipts` writes the file."""
+
+HOUR, DAY = 3600, 86_400
+"""The seconds to the end of a start, and to that of a request, which say nothing else."""
 
 NOBODY = "01938c1e-0000-7000-8000-0000000000ff"
 
@@ -43,9 +47,10 @@ class Writer:
         user: str = "agent",
         cause: str | None = None,
         id: str | None = None,
+        at: str | None = None,
         **synap: Any,
     ) -> int:
-        """Append an event, with `synap` as its metadata of that kind. Returns its seq."""
+        """Append an event, with `synap` as its metadata of that kind. Returns its seq. `at` is its time."""
         body = Body(
             user_id=user,
             source="system" if user == self.log.node else "api",
@@ -53,7 +58,7 @@ class Writer:
             causation_id=cause,
             metadata=compact({"synap": synap}) if synap else None,
         )
-        self.log.append(type, body=body, id=id)
+        self.log.append(type, body=body, id=id, timestamp=at)
         return len(self.log.events) - 1
 
     def id(self, seq: int) -> str:
@@ -61,25 +66,42 @@ class Writer:
         found: str = self.log.events[seq]["event_id"]
         return found
 
-    def ask(self, data: object = None, cause: str | None = None, **intent: Any) -> int:
+    def ask(self, data: object = None, cause: str | None = None, at: str | None = None, **intent: Any) -> int:
         """Ask for a refund."""
-        return self.event(f"{REFUND}.requested", data or AMOUNT, cause=cause, intent=intent)
+        return self.event(f"{REFUND}.requested", data or AMOUNT, cause=cause, at=at, intent=intent)
 
-    def decide(self, intent: int, decision: str = "approved", user: str = "ann", **more: Any) -> int:
-        """Decide on it, or end it."""
+    def decide(
+        self,
+        intent: int,
+        decision: str = "approved",
+        user: str | None = None,
+        at: str | None = None,
+        **more: Any,
+    ) -> int:
+        """Decide on it, or end it: by who does that, unless another `user` is named."""
         said = {**self.names(intent), "decision": decision, **more}
-        return self.event(f"{REFUND}.{decision}", user=user, cause=self.id(intent), decision=said)
+        user = user or {"expired": self.log.node, "withdrawn": "agent"}.get(decision, "ann")
+        return self.event(f"{REFUND}.{decision}", user=user, cause=self.id(intent), at=at, decision=said)
 
-    def start(self, intent: int, decision: int, use: int = 1, **more: Any) -> int:
+    def start(self, intent: int, decision: int, use: int = 1, at: str | None = None, **more: Any) -> int:
         """Start a use."""
         said = {**self.names(intent), "decisionId": self.id(decision), "use": use, "requestId": f"r{use}", **more}
-        return self.event(f"{REFUND}.started", cause=self.id(intent), start=said)
+        return self.event(f"{REFUND}.started", cause=self.id(intent), at=at, start=said)
 
-    def finish(self, start: int, intent: int, outcome: str = "executed", data: object = None, **more: Any) -> int:
-        """Report how it ended."""
+    def finish(
+        self,
+        start: int,
+        intent: int,
+        outcome: str = "executed",
+        data: object = None,
+        user: str | None = None,
+        at: str | None = None,
+        **more: Any,
+    ) -> int:
+        """Report how it ended: by who does that, unless another `user` is named."""
         said = {"startId": self.id(start), "intentId": self.id(intent), "outcome": outcome, **more}
-        user = self.log.node if outcome == "unknown" else "agent"
-        return self.event(f"{REFUND}.{outcome}", data, user=user, cause=self.id(intent), outcome=said)
+        user = user or (self.log.node if outcome == "unknown" else "agent")
+        return self.event(f"{REFUND}.{outcome}", data, user=user, cause=self.id(intent), at=at, outcome=said)
 
     def names(self, intent: int) -> Record:
         """How the events that follow name an intent."""
@@ -131,7 +153,7 @@ def refund() -> Told:
     writer = Writer()
     writer.log.write(1)
     cause = writer.event("order.complained", {"order": 7}, user="bob")
-    terms = {"risk": "high", "reversible": False, "summary": "Refund order 7", "approvers": ["ann", "bob"]}
+    terms: Record = {"risk": "high", "reversible": False, "summary": "Refund order 7", "approvers": ["ann", "bob"]}
     asked = {"note": "see the complaint", **AMOUNT}
     intent = writer.ask(asked, cause=writer.id(cause), expiresAt="2027-01-01T00:00:00Z", **terms)
     decision = writer.decide(intent, reason='Agreed "by phone"')
@@ -155,7 +177,19 @@ def _open() -> Told:
 def _expired() -> Told:
     writer = Writer()
     intent = writer.ask()
-    return Told(writer.receipt([intent, writer.decide(intent, "expired", user=writer.log.node)]))
+    writer.log.wait(DAY)
+    return Told(writer.receipt([intent, writer.decide(intent, "expired")]))
+
+
+def _in_time() -> Told:
+    """An approval and a start in the last moments that the request allows, and an end in the first one after it."""
+    writer = Writer()
+    intent = writer.ask(at="2026-01-02T03:04:05.000000Z", expiresAt="2026-01-02 04:04:05.1234564+01:00", uses=2)
+    decision = writer.decide(intent, at="2026-01-02T03:04:05.123454Z")
+    start = writer.start(intent, decision, at="2026-01-02T03:04:05.123455Z")
+    end = writer.decide(intent, "expired", at="2026-01-02T03:04:05.123456Z")
+    unknown = writer.finish(start, intent, "unknown", at="2026-01-02T04:04:05.123455Z")
+    return Told(writer.receipt([intent, decision, start, end, unknown]))
 
 
 def _uses() -> Told:
@@ -164,11 +198,12 @@ def _uses() -> Told:
     intent = writer.ask(uses=3)
     decision = writer.decide(intent)
     starts = [writer.start(intent, decision, use) for use in (1, 2, 3)]
+    writer.log.wait(HOUR)
     unknown = writer.finish(starts[0], intent, "unknown")
     late = writer.finish(starts[0], intent, "failed", late=True)
     differs = writer.finish(starts[1], intent, data={"parameters": {"amount": 1}}, differs=True)
     writer.log.rotate()
-    end = writer.decide(intent, "withdrawn", user="agent", reason="Enough")
+    end = writer.decide(intent, "withdrawn", reason="Enough")
     return Told(writer.receipt([intent, decision, *starts, unknown, late, differs, end]))
 
 
@@ -239,6 +274,7 @@ SOUND: dict[str, Callable[[], Told]] = {
     "rejected by the one who asked": _rejected,
     "open": _open,
     "expired": _expired,
+    "in the last moment": _in_time,
     "three uses": _uses,
     "an erased request and start": _erased,
     "all erased": _all_erased,
@@ -340,7 +376,8 @@ def _twice(writer: Writer, name: str) -> list[int]:
         return [intent, decision, start, writer.start(intent, decision)]
     if name == "finished":
         return [intent, decision, start, writer.finish(start, intent), writer.finish(start, intent, "failed")]
-    ended = writer.decide(intent, "withdrawn", user="agent")
+    ended = writer.decide(intent, "withdrawn")
+    writer.log.wait(DAY)
     return [intent, decision, start, ended, writer.decide(intent, "expired")]
 
 
@@ -351,6 +388,48 @@ def _after(writer: Writer, decision: str, user: str = "agent") -> list[int]:
     chain.append(writer.decide(intent, decision))
     said = {**writer.names(intent), "decisionId": writer.id(chain[1]), "use": 1, "requestId": "r"}
     return [*chain, writer.event(f"{REFUND}.started", user=user, cause=writer.id(intent), start=said)]
+
+
+def _late(writer: Writer, word: str, *, expires_at: str | None = None) -> list[int]:
+    """A decision or a start that comes when the request is over."""
+    intent = writer.ask(**{"expiresAt": expires_at} if expires_at else {})
+    chain = [intent]
+    if word != "approved":
+        chain.append(writer.decide(intent))
+    at = expires_at or instant(datetime.fromisoformat(writer.log.events[intent]["timestamp"]) + timedelta(days=1))
+    if word == "started":
+        return [*chain, writer.start(intent, chain[1], at=at)]
+    return [*chain, writer.decide(intent, word, at=at)]
+
+
+def _early(writer: Writer, word: str, **by: str) -> list[int]:
+    """An event that says that a time is over: a moment too early, or (`by`) in time, but of another user."""
+    intent = writer.ask(timeoutSeconds=5, expiresAt="2026-01-02T03:04:10Z")
+    if word == "expired":
+        return [intent, writer.decide(intent, word, at=f"2026-01-02T03:04:{'10.00' if by else '09.99'}0000Z", **by)]
+    decision = writer.decide(intent)
+    start = writer.start(intent, decision, at="2026-01-02T03:04:09.000000Z")
+    at = f"2026-01-02T03:04:{'14.00' if by else '13.99'}0000Z"
+    return [intent, decision, start, writer.finish(start, intent, word, at=at, **by)]
+
+
+def _used(writer: Writer) -> list[int]:
+    """Two starts of one use, of which the first is erased."""
+    intent = writer.ask()
+    decision = writer.decide(intent)
+    starts = [writer.start(intent, decision), writer.start(intent, decision)]
+    writer.log.erase(starts[:1])
+    return [intent, decision, *starts]
+
+
+def _by_another(writer: Writer, word: str) -> list[int]:
+    """A withdrawal or a report by a user who did not ask."""
+    intent = writer.ask()
+    decision = writer.decide(intent)
+    if word == "withdrawn":
+        return [intent, decision, writer.decide(intent, word, user="bob")]
+    start = writer.start(intent, decision)
+    return [intent, decision, start, writer.finish(start, intent, word, user="bob")]
 
 
 def _decided(writer: Writer, type: str = "approved", cause: bool = True, **said: Any) -> list[int]:  # noqa: FBT001, FBT002
@@ -440,6 +519,26 @@ FORGED: dict[str, Callable[[], Forged]] = {
     "a use that is true": lambda: _chained(lambda writer: _said(writer, use=True)),
     "a use of a half": lambda: _chained(lambda writer: _said(writer, use=1.5)),
     "a use that started twice": lambda: _chained(lambda writer: _twice(writer, "started")),
+    "a use that started twice, once erased": lambda: _chained(_used),
+    **{
+        f"{word} when it is over": partial(_chained, partial(_late, word=word))
+        for word in ("approved", "withdrawn", "started")
+    },
+    **{
+        f"{word} at the moment that it names": partial(
+            _chained, partial(_late, word=word, expires_at="2026-01-02T03:04:08.000000Z")
+        )
+        for word in ("approved", "withdrawn", "started")
+    },
+    **{f"{word} too early": partial(_chained, partial(_early, word=word)) for word in ("expired", "unknown")},
+    **{
+        f"{word} by a user": partial(_chained, partial(_early, word=word, user="bob"))
+        for word in ("expired", "unknown")
+    },
+    **{
+        f"{word} by another user": partial(_chained, partial(_by_another, word=word))
+        for word in ("withdrawn", "executed", "failed")
+    },
     "two decisions": lambda: _chained(lambda writer: _twice(writer, "decided")),
     "two ends": lambda: _chained(lambda writer: _twice(writer, "ended")),
     "two outcomes": lambda: _chained(lambda writer: _twice(writer, "finished")),
@@ -455,7 +554,23 @@ FORGED: dict[str, Callable[[], Forged]] = {
             "reversible": "yes",
             "summary": None,
             "expiresAt": 5,
+            "timeoutSeconds": 604_801,
         }.items()
+    },
+    **{
+        f"a request until {text!r}": partial(_misasked, "expiresAt", text)
+        for text in (
+            "tomorrow",
+            "2026-02-29T00:00:00Z",
+            "2026-01-02T24:00:00Z",
+            "2026-01-02T03:04:60Z",
+            "2026-01-02T03:04:05",
+            "2026-01-02T03:04:05+24:00",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
+            "2026-01-02T03:04:05.Z",
+            "\u06622026-01-02T03:04:05Z",
+        )
     },
     "synap that is no object": lambda: _chained(
         lambda writer: [intent := writer.ask(), writer.event(f"{REFUND}.approved", cause=writer.id(intent), decision=5)]

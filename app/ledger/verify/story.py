@@ -6,33 +6,40 @@ only the type says what it is.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import Raw, Struct
 
-from app.ledger.intents import DEFAULT_USES, REQUESTED
+from app.ledger.chain import instant
+from app.ledger.intents import DEFAULT_OPEN, DEFAULT_TIMEOUT_SECONDS, DEFAULT_USES, REQUESTED
 from app.ledger.verify.entries import Content, Entry, as_record
 from app.ledger.verify.shapes import is_hash
 from app.ledger.verify.verdict import (
     CAUSE,
     DECIDED,
+    EARLY,
     ENDED,
+    EXPIRED,
     FINISHED,
     FOLLOWS,
     NO_START,
     NOT_AFTER,
     NOT_APPROVED,
     NOT_APPROVER,
+    NOT_NODE,
     NOT_REQUEST,
     OTHER_REQUEST,
+    REPORTER,
     STARTER,
     SYNAP,
     USE,
     Fault,
     check,
 )
-from schemas.synap import MAX_USES
+from schemas.base import Instant
+from schemas.synap import MAX_TIMEOUT_SECONDS, MAX_USES
 
 DECISIONS = ("approved", "rejected", "expired", "withdrawn")
 ENDS = ("expired", "withdrawn")
@@ -42,11 +49,16 @@ RISKS = ("low", "medium", "high")
 
 
 class Asked(Struct, frozen=True):
-    """What a request says. Absent members are None. `more` is its whole data, if that is more than the parameters."""
+    """What a request says. Absent members are None. `more` is its whole data, if that is more than the parameters.
+
+    `ends_at` is when it expires, as a header prints a time.
+    """
 
     parameters: str
     more: str | None
     expires_at: str | None
+    ends_at: str
+    timeout_seconds: int
     uses: int
     approvers: list[str] | None
     risk: str | None
@@ -124,14 +136,15 @@ def _begin(story: Story) -> None:
     first = story.first
     check(first.type.endswith(REQUESTED), NOT_REQUEST)
     if first.content is not None:
-        story.asked = _asked(first.content)
+        story.asked = _asked(first.content, first.timestamp)
 
 
-def _asked(content: Content) -> Asked:
+def _asked(content: Content, timestamp: str) -> Asked:
     intent = content.said("intent")
     uses, approvers = intent.get("uses", DEFAULT_USES), intent.get("approvers")
     risk, reversible = intent.get("risk"), intent.get("reversible")
-    check(_is_use(uses), SYNAP)
+    expires_at, timeout = _text(intent, "expiresAt"), intent.get("timeoutSeconds", DEFAULT_TIMEOUT_SECONDS)
+    check(_is_whole(uses, MAX_USES) and _is_whole(timeout, MAX_TIMEOUT_SECONDS), SYNAP)
     if "approvers" in intent:
         check(isinstance(approvers, list) and all(isinstance(each, str) for each in approvers), SYNAP)
     check("risk" not in intent or risk in RISKS, SYNAP)
@@ -141,7 +154,9 @@ def _asked(content: Content) -> Asked:
     return Asked(
         parameters=parameters or content.data,
         more=None if is_all else content.data,
-        expires_at=_text(intent, "expiresAt"),
+        expires_at=expires_at,
+        ends_at=_after(timestamp, DEFAULT_OPEN) if expires_at is None else _after(expires_at),
+        timeout_seconds=timeout,
         uses=uses,
         approvers=approvers,
         risk=risk,
@@ -170,8 +185,10 @@ def _decide(story: Story, entry: Entry, word: str) -> None:
         check(said.get("intentHash") == story.first.hash, OTHER_REQUEST)
         check(said.get("decision") == word, SYNAP)
         _text(said, "reason")
-        if word in {"approved", "rejected"} and story.asked is not None and story.asked.approvers is not None:
-            check(entry.content.user in story.asked.approvers, NOT_APPROVER)
+        _check_decider(story, entry.content, word)
+    if story.asked is not None:
+        is_over, says_so = entry.timestamp >= story.asked.ends_at, word == "expired"
+        check(is_over == says_so, EARLY if says_so else EXPIRED)
     if story.decision is None:
         story.decision = entry
         return
@@ -179,20 +196,34 @@ def _decide(story: Story, entry: Entry, word: str) -> None:
     story.end = entry
 
 
+def _check_decider(story: Story, content: Content, word: str) -> None:
+    """Check that the user of a decision is one who may take it."""
+    asker, asked = story.first.content, story.asked
+    if word == "expired":
+        check(content.by_node, NOT_NODE)
+    elif word == "withdrawn":
+        check(asker is None or asker.user == content.user, STARTER)
+    elif asked is not None and asked.approvers is not None:
+        check(content.user in asked.approvers, NOT_APPROVER)
+
+
 def _start(story: Story, entry: Entry) -> None:
     decision = story.decision
     if decision is None or story.word_of(decision) != "approved":
         raise Fault(NOT_APPROVED)
     check(story.end is None, ENDED)
+    asked = story.asked
+    allowed = MAX_USES if asked is None else asked.uses
+    check(asked is None or entry.timestamp < asked.ends_at, EXPIRED)
+    check(len(story.uses) < allowed, USE)
     number = None
     if entry.content is not None:
         said = _said(story, entry.content, "start")
         check(said.get("intentHash") == story.first.hash, OTHER_REQUEST)
         check(said.get("decisionId") == decision.id, NOT_APPROVED)
         number = said.get("use")
-        if not _is_use(number):
+        if not _is_whole(number, MAX_USES):
             raise Fault(SYNAP)
-        allowed = MAX_USES if story.asked is None else story.asked.uses
         check(number <= allowed and all(use.number != number for use in story.uses), USE)
         asker = story.first.content
         check(asker is None or asker.user == entry.content.user, STARTER)
@@ -207,12 +238,25 @@ def _finish(story: Story, entry: Entry, word: str) -> None:
     check(said.get("outcome") == word, SYNAP)
     found = [use for use in story.uses if use.start.id == said.get("startId")]
     check(found, NO_START)
+    _check_reporter(story, entry, entry.content, found[0].start)
     outcomes = found[0].outcomes
     is_late = [each.word for each in outcomes] == ["unknown"] and word != "unknown"
     check(not outcomes or is_late, FINISHED)
     reported = _parameters(entry.content.data)
     differs = reported is not None and story.asked is not None and reported != story.asked.parameters
     outcomes.append(Outcome(entry, word, is_late, said.get("differs") is True or differs))
+
+
+def _check_reporter(story: Story, entry: Entry, content: Content, start: Entry) -> None:
+    """Check that who says how a start ended is the user who started it; that it is unknown, the node says in time."""
+    if story.word_of(entry) != "unknown":
+        starter = start.content or story.first.content
+        check(starter is None or starter.user == content.user, REPORTER)
+        return
+    check(content.by_node, NOT_NODE)
+    if story.asked is not None:
+        due_at = _after(start.timestamp, timedelta(seconds=story.asked.timeout_seconds))
+        check(entry.timestamp >= due_at, EARLY)
 
 
 def _said(story: Story, content: Content, name: str) -> Mapping[str, Any]:
@@ -236,5 +280,13 @@ def _text(said: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _is_use(value: object) -> TypeGuard[int]:
-    return type(value) is int and 1 <= value <= MAX_USES
+def _after(text: str, by: timedelta = timedelta()) -> str:
+    """The time `by` after the one that a text names, as a header prints it."""
+    try:
+        return instant(msgspec.convert(text, Instant) + by)
+    except (msgspec.ValidationError, OverflowError):
+        raise Fault(SYNAP) from None
+
+
+def _is_whole(value: object, largest: int) -> TypeGuard[int]:
+    return type(value) is int and 1 <= value <= largest
