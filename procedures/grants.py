@@ -64,6 +64,14 @@ def lacking_for(caller: Principal, user_id: str, scopes: Collection[str]) -> lis
     return lacking + [Scope.INTENTS_DECIDE_OWN] * (decides and not caller.allows(Scope.INTENTS_DECIDE_OWN))
 
 
+def remedy_for(caller: Principal, needed: Collection[Scope]) -> str:
+    """How `caller` gets to act with scopes that it lacks: `*` does not stand for all of them, but may grant them."""
+    if all(caller.grants(scope) for scope in needed):
+        scopes = " and ".join([EVERY, *needed] if EVERY in caller.scopes else needed)
+        return f"create a key of your own with {scopes}, and call with that key"
+    return "call with a key that has it"
+
+
 def escapes(caller: Principal, scopes: Collection[str]) -> bool:
     """Whether a key with `scopes` would see every user's events although `caller` sees only its own user's."""
     is_confined = Scope.EVENTS_READ_OWN in caller.scopes and caller.reads_only is not None

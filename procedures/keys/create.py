@@ -8,7 +8,7 @@ from app.ledger.chain import instant
 from app.store.install.key_authors import Binding
 from app.store.install.keys import created, new_key_id
 from procedures.context import Context
-from procedures.grants import current_caller, escapes, lacking_for, outlives
+from procedures.grants import current_caller, escapes, lacking_for, outlives, remedy_for
 from procedures.procedure import mutation
 from schemas.errors import Forbidden, InvalidInput, Issue, Unauthorized
 from schemas.jsontext import MAX_ISSUES
@@ -109,7 +109,8 @@ def _refusals(
 ) -> Iterator[Issue]:
     """Every place that asks for more than `caller` has."""
     for needed in lacking_for(caller, user_id, scopes):
-        yield Issue("userId", f"another user's key with these scopes needs a caller with {needed}; omit userId")
+        remedy = remedy_for(caller, [needed])
+        yield Issue("userId", f"another user's key with these scopes needs a caller with {needed}; {remedy}")
     for place, scope in enumerate(scopes):
         if not caller.grants(scope):
             yield Issue(f"scopes.{place}", f"the caller lacks {scope}; omit it, or call with a key that has it")

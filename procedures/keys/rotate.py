@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from app.store.install.keys import new_key_id
 from procedures.context import Context
-from procedures.grants import current_caller, escapes, lacking_for, managed_key, outlives, refuse_wider
+from procedures.grants import current_caller, escapes, lacking_for, managed_key, outlives, refuse_wider, remedy_for
 from procedures.procedure import mutation
 from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, Unauthorized
 from schemas.keys import IssuedKey, RotateKey
@@ -24,7 +24,8 @@ async def rotate(wanted: RotateKey, context: Context) -> IssuedKey:
     key = await managed_key(wanted.key_id, caller, context)
     refuse_wider(caller, key)
     if lacking := lacking_for(caller, key.user_id, key.scopes):
-        raise Forbidden(f"The key is another user's; to rotate it the caller needs {', '.join(lacking)}", field="keyId")
+        needed, remedy = ", ".join(lacking), remedy_for(caller, lacking)
+        raise Forbidden(f"The key is another user's; to rotate it the caller needs {needed}; {remedy}", field="keyId")
     if escapes(caller, key.scopes):
         raise Forbidden("The key sees every user's events, the caller only its own user's", field="keyId")
     if outlives(caller, key.expires_at):

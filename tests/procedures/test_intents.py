@@ -213,6 +213,29 @@ def test_who_may_let_others_decide(
         assert audit["entries"][-1]["detail"]["scopes"] == granted
 
 
+def test_who_may_not_let_others_decide_learns_which_key_may(people: People) -> None:
+    every, reader = people.of("admin", "*"), people.of("reader", "keys:manage", "intents:decide", "events:read")
+    key_id, _ = people.keyed.key("intents:decide", user="bob", workspaces=(people.workspace,))
+    wanted = {"scopes": ["intents:decide"], "userId": "bob"}
+
+    by_every = [
+        every.mutate(*call).json()["error"]["message"]
+        for call in (("keys.create", wanted), ("keys.rotate", {"keyId": key_id}))
+    ]
+    by_reader = reader.mutate("keys.create", wanted).json()["error"]["message"]
+
+    remedy = "create a key of your own with * and intents:decide-own, and call with that key"
+    assert [message.endswith(f"intents:decide-own; {remedy}") for message in by_every] == [True, True], by_every
+    assert by_reader.endswith("intents:decide-own; call with a key that has it")
+    own = answered(every.mutate("keys.create", {"scopes": ["*", "intents:decide-own"]}))["token"]
+    obeyed = web.post(
+        f"{every.url}/trpc/keys.create",
+        json=wanted,
+        headers={"authorization": f"Bearer {own}", "x-workspace-id": people.workspace},
+    )
+    assert obeyed.status_code == 200, obeyed.text
+
+
 def test_everybody_sees_their_own_intents_and_those_that_they_are_to_decide(people: People) -> None:
     mine, named = people.ask(), people.ask(approvers=["ann"])
     other = People(people.keyed, people.workspace, people.of("other", "events:write", "events:read-own"), people.boss)
