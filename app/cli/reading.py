@@ -9,8 +9,7 @@ from app.ledger.keyring import Keyring
 from app.server.install import ReadyInstall
 from app.settings import Settings
 from app.store.ledger.ledger import Ledger
-from app.store.ledger.node_notes import NodeNotes, Signing
-from app.store.ledger.node_witnesses import NodeWitnesses
+from app.store.ledger.node_notes import NodeNotes
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 
@@ -30,8 +29,8 @@ async def reading(settings: Settings, install: ReadyInstall) -> AsyncIterator[Re
     await database.open()
     trees = Trees(database)
     keys = Keyring(settings.node_key_path)
-    signing = Signing(keys=keys, origin=install.origin, grace_days=settings.witness_grace_days)
-    notes = NodeNotes(database, NodeWitnesses(database), signing)
+    # Also without the server's SYNAP_WITNESS_POLICY: the cosignatures in the database belong to what a command writes.
+    notes = NodeNotes(database, keys, grace_days=settings.witness_grace_days)
     try:
         yield Reading(database, trees, Ledger(database, trees, keys, install.origin, node_notes=notes))
     finally:

@@ -14,7 +14,7 @@ from app.ledger.signer import Signer
 from app.server.install import migrated, migrated_to_serve
 from app.settings import Settings
 from app.store.install.install import connect
-from app.store.install.witness import Witness, WitnessError, find_witness, make_witness, require_witness
+from app.store.install.witness import OwnWitness, WitnessError, find_witness, make_witness, require_witness
 from app.store.postgres.driver import Connection
 
 KEY_FILE = "witness.key"
@@ -40,7 +40,7 @@ def init(name: str, /, *, yes: Flag = False) -> None:
     path = settings.data_dir / KEY_FILE
     with migrated(settings) as connection:
         signer = _first_key(connection, path, name, yes=yes)
-        make_witness(connection, Witness(name, signer.kid))
+        make_witness(connection, OwnWitness(name, signer.kid))
     print(key_of(name, signer).spelled())
 
 
@@ -59,7 +59,7 @@ def serve(*, logs: Path, host: str = "127.0.0.1", port: int = 7380, rate: int = 
     rate
         Calls a minute of one IPv4 address, or of one IPv6 network of 64 bits; more is 429. 0: no limit.
     """
-    from app.server.witness import Witnessing, run_witness  # noqa: PLC0415 - takes longer than most other commands
+    from app.server.witness import WitnessOptions, run_witness  # noqa: PLC0415 - takes longer than most other commands
     from app.server.workers import Listening  # noqa: PLC0415 - likewise
 
     settings = Settings.from_environment()
@@ -74,7 +74,7 @@ def serve(*, logs: Path, host: str = "127.0.0.1", port: int = 7380, rate: int = 
         listening, key = Listening(host=host, port=port), key_of(name, signer).spelled()
         run_witness(
             listening,
-            Witnessing(
+            WitnessOptions(
                 name=name,
                 key_file=path.absolute(),
                 logs_file=logs.absolute(),

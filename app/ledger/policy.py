@@ -59,7 +59,7 @@ class Policy(Struct, frozen=True):
         return [log.key for log in self.logs if log.key.name == origin]
 
 
-class Cosigned(Struct, frozen=True):
+class Cosignature(Struct, frozen=True):
     """A witness cosigned a note, at a time in seconds since 1970."""
 
     witness: Witness
@@ -72,7 +72,7 @@ class Judgement(Struct, frozen=True):
     is_log_known: bool
     """Whether the policy has a key for the origin that signed the note."""
 
-    cosigned: list[Cosigned]
+    cosigned: list[Cosignature]
     is_quorum_met: bool
     false_keys: list[str]
     """The names of known keys whose signatures are wrong. Such a note is malformed."""
@@ -85,7 +85,7 @@ class Judgement(Struct, frozen=True):
 
 def judge(policy: Policy, note: Note) -> Judgement:
     """Verify the signatures that the policy knows, and count the witnesses. All other signatures are ignored."""
-    cosigned: list[Cosigned] = []
+    cosigned: list[Cosignature] = []
     false_keys: list[str] = []
     for witness in policy.witnesses:
         try:
@@ -94,7 +94,7 @@ def judge(policy: Policy, note: Note) -> Judgement:
             false_keys.append(witness.key.name)
             continue
         if at is not None:
-            cosigned.append(Cosigned(witness, at))
+            cosigned.append(Cosignature(witness, at))
     signed = [is_signed_by(note, key.kid) for key in claimed_keys(note, policy.keys_of(note.checkpoint.origin))]
     if not all(signed):
         false_keys.append(note.checkpoint.origin)

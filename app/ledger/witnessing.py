@@ -54,7 +54,7 @@ class AddCheckpoint(Struct, frozen=True):
     note: Note
 
 
-class Cosigned(Struct, frozen=True):
+class LastCosigned(Struct, frozen=True):
     """The last checkpoint of a log that the witness cosigned; of a log that is new to it, the empty tree."""
 
     size: int = 0
@@ -88,7 +88,7 @@ def check_signed(note: Note, keys: Sequence[VerifierKey]) -> None:
         raise UnsignedError("A signature that names a known key of this log is wrong")
 
 
-def check_extends(added: AddCheckpoint, cosigned: Cosigned) -> None:
+def check_extends(added: AddCheckpoint, cosigned: LastCosigned) -> None:
     """Check that the checkpoint extends the last cosigned one. Raises MovedError, InconsistentError."""
     new = added.note.checkpoint
     if added.old != cosigned.size:

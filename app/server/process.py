@@ -43,7 +43,7 @@ from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
 from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
-from app.store.ledger.node_notes import NodeNotes, Signing
+from app.store.ledger.node_notes import NodeNotes
 from app.store.ledger.node_witnesses import NodeWitnesses
 from app.store.ledger.receipts import Receipts
 from app.store.ledger.tiles import Tiles
@@ -182,10 +182,9 @@ class Process:
         await asyncio.to_thread(tracing.stop)
 
     def _ledger(self, settings: Settings, install: ReadyInstall, keys: Keyring) -> Ledger:
-        if install.policy is None:
-            return Ledger(self.database, self._trees, keys, install.origin)
-        signing = Signing(keys=keys, origin=install.origin, grace_days=settings.witness_grace_days)
-        notes = NodeNotes(self.database, NodeWitnesses(self.database), signing)
+        # Without a policy `_node` is not witnessed any more, so what was once cosigned would hide all later events.
+        is_witnessed = install.policy is not None
+        notes = NodeNotes(self.database, keys, grace_days=settings.witness_grace_days) if is_witnessed else None
         return Ledger(self.database, self._trees, keys, install.origin, node_notes=notes)
 
     def _witnessed(self, settings: Settings, install: ReadyInstall, ledger: Ledger, heads: Heads) -> Witnessing | None:

@@ -28,7 +28,7 @@ from app.telemetry.logs import configure_logs
 logger = structlog.get_logger("synap.cosigner")
 
 
-class Witnessing(Struct, frozen=True, kw_only=True):
+class WitnessOptions(Struct, frozen=True, kw_only=True):
     """What the process of a witness is started with."""
 
     name: str
@@ -40,29 +40,29 @@ class Witnessing(Struct, frozen=True, kw_only=True):
     """Of one network; 0 means no limit."""
 
 
-def run_witness(listening: Listening, witnessing: Witnessing, announce: Callable[[], None]) -> None:
+def run_witness(listening: Listening, options: WitnessOptions, announce: Callable[[], None]) -> None:
     """Serve until interrupted. `announce` is called once it answers."""
-    serve(listening, partial(load_witness, witnessing=witnessing), announce)
+    serve(listening, partial(load_witness, options=options), announce)
 
 
-def load_witness(_target: str, witnessing: Witnessing) -> ASGIApp:
+def load_witness(_target: str, options: WitnessOptions) -> ASGIApp:
     """Load what the process needs first: its logs and its application. Granian calls this."""
     end_when_told()
     configure_logs()
-    app = create_witness(witnessing)
+    app = create_witness(options)
     return Edge(app, lambda _: False, app.exception_handlers[Exception])
 
 
-def create_witness(witnessing: Witnessing) -> Litestar:
+def create_witness(options: WitnessOptions) -> Litestar:
     """The application. It owns its connection pool from start to stop."""
-    signer = Signer.load(witnessing.key_file)
+    signer = Signer.load(options.key_file)
     if signer is None:
-        raise FileNotFoundError(witnessing.key_file)
-    database = Database(witnessing.database_url, max_connections=witnessing.database_connections)
-    known = KnownLogs(witnessing.logs_file)
+        raise FileNotFoundError(options.key_file)
+    database = Database(options.database_url, max_connections=options.database_connections)
+    known = KnownLogs(options.logs_file)
     door = WitnessDoor(
-        cosigner=Cosigner(database, witnessing.name, signer, known.keys_of),
-        rates=Rates({"write": witnessing.calls_a_minute}),
+        cosigner=Cosigner(database, options.name, signer, known.keys_of),
+        rates=Rates({"write": options.calls_a_minute}),
         bodies=Bodies(),
     )
     return Litestar(

@@ -20,14 +20,14 @@ from app.ledger.notes import from_base64, signature_line
 from app.ledger.policy import Policy, judge
 from app.ledger.signer import Signer
 from app.ledger.verify import verify_bundle, verify_proof
-from app.ledger.witnessing import Cosigned
+from app.ledger.witnessing import LastCosigned
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
 from app.store.ledger.anchor import Anchor
 from app.store.ledger.export import Exports
 from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
-from app.store.ledger.node_notes import NodeNotes, Signing
+from app.store.ledger.node_notes import NodeNotes
 from app.store.ledger.node_witnesses import NodeWitnesses, Standing
 from app.store.ledger.trees import Trees
 from schemas.errors import Unavailable
@@ -55,7 +55,7 @@ class Witnessed(Struct, frozen=True):
         """A process of an install, with the policy `text`."""
         origin, trees = store.node.removeprefix("did:key:"), Trees(store.database)
         witnesses, heads = NodeWitnesses(store.database), Heads(store.database, trees)
-        notes = NodeNotes(store.database, witnesses, Signing(keys=store.keys, origin=origin, grace_days=grace_days))
+        notes = NodeNotes(store.database, store.keys, grace_days=grace_days)
         read = ledger(store.database, trees, store.keys, origin, node_notes=notes)
         parsed = policy.parse(text.encode())
         served = Served(
@@ -239,11 +239,11 @@ def test_a_process_that_was_overtaken_submits_the_newest_checkpoint(store: Store
 
 
 def _has_another_history(witness: HonestWitness, _install: Witnessed) -> None:
-    witness.cosigned = Cosigned(1, bytes(32))
+    witness.cosigned = LastCosigned(1, bytes(32))
 
 
 def _has_more(witness: HonestWitness, _install: Witnessed) -> None:
-    witness.cosigned = Cosigned(999, bytes(32))
+    witness.cosigned = LastCosigned(999, bytes(32))
 
 
 ALARMS: dict[str, tuple[Callable[[HonestWitness, Witnessed], None], str]] = {

@@ -10,7 +10,7 @@ from app.ledger import vkeys, witnessing
 from app.ledger.cosignature import cosign, key_of
 from app.ledger.signer import Signer
 from app.ledger.vkeys import VerifierKey
-from app.ledger.witnessing import Cosigned
+from app.ledger.witnessing import LastCosigned
 
 Response = tuple[int, bytes] | None
 """A status and a body; None if it never answers."""
@@ -24,7 +24,7 @@ class HonestWitness:
         self.name = name
         self.signer = Signer(name.encode().ljust(32)[:32])
         self.keys = [vkeys.parse(key) for key in keys]
-        self.cosigned = Cosigned()
+        self.cosigned = LastCosigned()
         self.asked: list[tuple[int, int, int]] = []
         """For each submission the old size, the length of the proof, and the new size."""
 
@@ -47,7 +47,7 @@ class HonestWitness:
             return 409, b"%d\n" % error.size
         except witnessing.InconsistentError:
             return 422, b""
-        self.cosigned = Cosigned(new.size, new.root)
+        self.cosigned = LastCosigned(new.size, new.root)
         return 200, cosign(added.note.text, self.name, self.signer, int(time.time())).encode()
 
 

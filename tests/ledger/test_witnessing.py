@@ -11,8 +11,8 @@ from app.ledger.notes import MalformedNoteError
 from app.ledger.signer import Signer
 from app.ledger.vkeys import ML_DSA_44, VerifierKey, of_kid
 from app.ledger.witnessing import (
-    Cosigned,
     InconsistentError,
+    LastCosigned,
     MovedError,
     UnknownLogError,
     UnsignedError,
@@ -141,7 +141,7 @@ class TestSignatures:
 
 def check(body: bytes, size: int, log: StrangeLog = LOG) -> None:
     """Check a request against the cosigned size of a log."""
-    check_extends(witnessing.parse(body), Cosigned(size, log.root(size)))
+    check_extends(witnessing.parse(body), LastCosigned(size, log.root(size)))
 
 
 @pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 1), (0, 7), (1, 2), (3, 7), (4, 7), (7, 7), (7, 64), (64, 100)])
@@ -179,7 +179,7 @@ def test_a_checkpoint_that_does_not_extend_the_last_one_is_rejected(body: bytes,
 
 
 def test_a_new_log_begins_empty() -> None:
-    assert Cosigned() == Cosigned(0, EMPTY_ROOT)
+    assert LastCosigned() == LastCosigned(0, EMPTY_ROOT)
 
 
 def test_the_kept_note_has_what_was_verified() -> None:
@@ -199,7 +199,7 @@ def test_hostile_requests_raise_only_our_errors(body: bytes) -> None:
     try:
         added = witnessing.parse(body)
         check_signed(added.note, KEYS)
-        check_extends(added, Cosigned())
+        check_extends(added, LastCosigned())
     except (MalformedNoteError, UnknownLogError, UnsignedError, MovedError, InconsistentError):
         return
     assert added.old == 0

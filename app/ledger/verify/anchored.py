@@ -13,7 +13,7 @@ from app.ledger.chain import NODE_LOG, TREE_HEADS_TYPE
 from app.ledger.checkpoint import Checkpoint, Note, is_signed_by
 from app.ledger.heads import Head, is_anchored
 from app.ledger.merkle import verify_inclusion
-from app.ledger.policy import Cosigned, Judgement, Policy, shown
+from app.ledger.policy import Cosignature, Judgement, Policy, shown
 from app.ledger.tlogproof import MalformedProofError, TlogProof, parse
 from app.ledger.verify.bundle import verdict_of
 from app.ledger.verify.checkpoints import read_checkpoint
@@ -171,7 +171,7 @@ def _check_outer(proof: TlogProof, checkpoint: Checkpoint, anchored: Anchored) -
     check(included, ANCHOR_INDEX)
 
 
-def _check_signers(note: Note, extra: AnchorProof, policy: Policy | None) -> list[Cosigned] | None:
+def _check_signers(note: Note, extra: AnchorProof, policy: Policy | None) -> list[Cosignature] | None:
     """The witnesses of a policy that cosigned. The log's key must also be a key of the proof: both have one node."""
     check(any(is_signed_by(note, key.kid) for key in extra.keys), ANCHOR_KEY)
     if policy is None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from app.ledger import signer
 from app.ledger.checkpoint import Checkpoint, Note
-from app.ledger.policy import Cosigned
+from app.ledger.policy import Cosignature
 from app.ledger.verify.checkpoints import check_consistency, check_extends, checked_checkpoint
 from app.ledger.verify.keys import Judge, check_keys, check_seal
 from app.ledger.verify.shapes import Bundle, Consistency, Source, hash_text, members_of, members_of_keys
@@ -72,7 +72,7 @@ def verdict_of(
     checkpoint: Checkpoint | None,
     broken: Broken | None,
     unconfirmed: list[int],
-    cosigned: list[Cosigned] | None = None,
+    cosigned: list[Cosignature] | None = None,
 ) -> Verdict:
     """The verdict on the events that were walked."""
     frame = tally.frame

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from app.ledger.audit import AuditTip
 from app.ledger.checkpoint import Checkpoint
-from app.ledger.policy import Cosigned
+from app.ledger.policy import Cosignature
 
 # All faults of a bundle and of an event.
 SHAPE = "it is not a bundle: {}"
@@ -167,7 +167,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     erased: int = 0
     withheld: list[int] = []
     sentences: list[str] = []
-    cosigned: list[Cosigned] | None = None
+    cosigned: list[Cosignature] | None = None
 
 
 class Fault(Exception):

@@ -16,7 +16,7 @@ SELECT EXISTS (SELECT FROM install WHERE kid = %(kid)s)
 """Whether the install of this database has or had this key."""
 
 
-class Witness(Struct, frozen=True):
+class OwnWitness(Struct, frozen=True):
     """The witness of a database."""
 
     name: str
@@ -27,13 +27,13 @@ class WitnessError(Exception):
     """The witness cannot be used as it is. The message is one sentence for the operator."""
 
 
-def find_witness(connection: psycopg.Connection) -> Witness | None:
+def find_witness(connection: psycopg.Connection) -> OwnWitness | None:
     """The witness that keeps its state here, or None."""
     row = connection.execute(GET_WITNESS).fetchone()
-    return None if row is None else Witness(*row)
+    return None if row is None else OwnWitness(*row)
 
 
-def make_witness(connection: psycopg.Connection, witness: Witness) -> None:
+def make_witness(connection: psycopg.Connection, witness: OwnWitness) -> None:
     """Let a witness keep its state here. Raises WitnessError if another one does, or if its key is the install's."""
     if connection.execute(IS_KEY_OF_INSTALL, {"kid": witness.kid}).fetchone() == (True,):
         raise WitnessError("The key is the signing key of this install; a witness needs a key of its own.")
@@ -43,7 +43,7 @@ def make_witness(connection: psycopg.Connection, witness: Witness) -> None:
         raise WitnessError(f"This database belongs to the witness {known.name}; a witness never changes its name.")
 
 
-def require_witness(connection: psycopg.Connection, kid: str) -> Witness:
+def require_witness(connection: psycopg.Connection, kid: str) -> OwnWitness:
     """The witness that keeps its state here. Raises WitnessError if there is none, or if this is not its key."""
     known = find_witness(connection)
     if known is None:

@@ -14,7 +14,7 @@ from app.ledger import witnessing
 from app.ledger.cosignature import cosign
 from app.ledger.signer import Signer
 from app.ledger.vkeys import VerifierKey
-from app.ledger.witnessing import AddCheckpoint, Cosigned, InconsistentError
+from app.ledger.witnessing import AddCheckpoint, InconsistentError, LastCosigned
 from app.store.postgres.database import Database
 from schemas.errors import NotFound, Unavailable
 
@@ -69,7 +69,7 @@ class Cosigner:
         witnessing.check_signed(added.note, keys)
         for _ in range(ATTEMPTS):
             at, last = await self._last(checkpoint.origin)
-            self._check(added, last or Cosigned())
+            self._check(added, last or LastCosigned())
             line = cosign(added.note.text, self._name, self._signer, at)
             if await self._remember(added, last, witnessing.kept_note(added.note, keys, line)):
                 return line
@@ -83,14 +83,14 @@ class Cosigner:
         note: str = rows[0][0]
         return note
 
-    async def _last(self, origin: str) -> tuple[int, Cosigned | None]:
+    async def _last(self, origin: str) -> tuple[int, LastCosigned | None]:
         """The time, and what was last cosigned of a log."""
         rows = await self._database.rows(GET_LAST_COSIGNED, {"origin_hash": _hash(origin)})
         [(at, size, root)] = rows
-        return at, None if size is None else Cosigned(size, root)
+        return at, None if size is None else LastCosigned(size, root)
 
     @staticmethod
-    def _check(added: AddCheckpoint, last: Cosigned) -> None:
+    def _check(added: AddCheckpoint, last: LastCosigned) -> None:
         try:
             witnessing.check_extends(added, last)
         except InconsistentError as error:
@@ -108,7 +108,7 @@ class Cosigner:
             )
             raise
 
-    async def _remember(self, added: AddCheckpoint, last: Cosigned | None, note: str) -> bool:
+    async def _remember(self, added: AddCheckpoint, last: LastCosigned | None, note: str) -> bool:
         """Whether the checkpoint is remembered now: nobody has changed the log's row since it was read."""
         new = added.note.checkpoint
         parameters = {

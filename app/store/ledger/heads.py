@@ -125,7 +125,7 @@ class Grown(Struct, frozen=True):
     leaf: bytes
 
 
-class Anchored(Struct, frozen=True):
+class AnchoredHead(Struct, frozen=True):
     """The proof that `_node` anchored a log: its head, the place of that among `count` leaves, the path, the event."""
 
     head: Head
@@ -159,7 +159,7 @@ class Heads:
             found += await asyncio.to_thread(_extended, rows, stored)
         return found
 
-    async def anchored(self, log: str, seq: int) -> Anchored | None:
+    async def anchored(self, log: str, seq: int) -> AnchoredHead | None:
         """The first proof that covers the event at `seq` of a log; None if `_node` has not anchored it yet."""
         if not await self._database.holds(HAS_HEADS):
             return None
@@ -172,7 +172,7 @@ class Heads:
         )
         hashes = [leaf for (leaf,) in leaves]
         path = await asyncio.to_thread(path_of, hashes, place)
-        return Anchored(Head(*head), place, len(hashes), path, msgspec.json.decode(event, type=LedgerEvent))
+        return AnchoredHead(Head(*head), place, len(hashes), path, msgspec.json.decode(event, type=LedgerEvent))
 
     async def _stored(self, row: Row) -> Frontier | None:
         """The tree of a log from its stored nodes; None if the log lacks events that its tip counts."""

@@ -19,7 +19,7 @@ from app.store.events.reader import counted
 from app.store.events.rows import LEDGER_JSON
 from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
 from app.store.ledger.node_notes import NodeNotes
-from app.store.ledger.node_witnesses import Cosigned
+from app.store.ledger.node_witnesses import CosignedCheckpoint
 from app.store.ledger.trees import Trees
 from app.store.postgres.database import Database
 from app.store.postgres.walk import one_sql
@@ -146,7 +146,7 @@ class Ledger:
         nodes = await self._trees.nodes(workspace, seq + 1, [seq] if seq >= 0 else [])
         return await self.signed(workspace, seq + 1, merkle.root(seq + 1, nodes), kid)
 
-    async def cosigned(self, workspace: str, at_least: int = 0) -> Cosigned | None:
+    async def cosigned(self, workspace: str, at_least: int = 0) -> CosignedCheckpoint | None:
         """The newest checkpoint of a log that a quorum of witnesses cosigned, if it covers `at_least` events."""
         if self._node_notes is None or workspace != NODE_LOG:
             return None

@@ -3,34 +3,26 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct
-
 from app.ledger import checkpoint
 from app.ledger.checkpoint import Checkpoint, hash_of
 from app.ledger.keyring import Keyring
 from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
-from app.store.ledger.node_witnesses import Cosigned, NodeWitnesses
+from app.store.ledger.node_witnesses import CosignedCheckpoint, NodeWitnesses
 from app.store.postgres.database import Database
 from schemas.ledger import Rotation, SignedCheckpoint
-
-
-class Signing(Struct, frozen=True, kw_only=True):
-    """With what checkpoints are signed: the keys, the first part of origins, and how long an old key signs too."""
-
-    keys: Keyring
-    origin: str
-    grace_days: float
 
 
 class NodeNotes:
     """Signs the notes of `_node`, for one process. Every method may raise Unavailable."""
 
-    def __init__(self, database: Database, witnesses: NodeWitnesses, signing: Signing) -> None:
+    def __init__(self, database: Database, keys: Keyring, *, grace_days: float) -> None:
+        """A key that was replaced signs too for `grace_days`."""
         self._database = database
-        self._witnesses = witnesses
-        self._signing = signing
+        self._witnesses = NodeWitnesses(database)
+        self._keys = keys
+        self._grace_days = grace_days
 
-    async def cosigned(self, at_least: int = 0) -> Cosigned | None:
+    async def cosigned(self, at_least: int = 0) -> CosignedCheckpoint | None:
         """The newest checkpoint that a quorum cosigned; None if it covers fewer than `at_least` events."""
         found = await self._witnesses.newest()
         return found if found is not None and found.size >= at_least else None
@@ -48,13 +40,13 @@ class NodeNotes:
 
     def _former_signatures(self, signed: SignedCheckpoint, rotations: Iterable[Rotation]) -> Iterable[str]:
         """The lines of keys whose successor is younger than the grace. A key without a file signs nothing any more."""
-        since = datetime.now(UTC) - timedelta(days=self._signing.grace_days)
+        since = datetime.now(UTC) - timedelta(days=self._grace_days)
         plain = Checkpoint(signed.origin, signed.size, hash_of(signed.root))
         for rotation in rotations:
             if datetime.fromisoformat(rotation.rotated_at) <= since:
                 continue
             try:
-                signer = self._signing.keys.signer(rotation.kid_old)
+                signer = self._keys.signer(rotation.kid_old)
             except (ValueError, OSError):
                 signer = None
             line = "" if signer is None else checkpoint.sign(plain, signer).partition("\n\n")[2]

@@ -88,7 +88,7 @@ class Standing(Struct, frozen=True):
     alarm: str | None = None
 
 
-class Cosigned(Struct, frozen=True):
+class CosignedCheckpoint(Struct, frozen=True):
     """A checkpoint of `_node` that a quorum cosigned, and the signature lines of the witnesses."""
 
     size: int
@@ -140,9 +140,9 @@ class NodeWitnesses:
         raised, _ = await acted(self._database, alarm, (RAISE_ALARM, {"key": key, "problem": problem}), first=[failure])
         return bool(raised)
 
-    async def newest(self) -> Cosigned | None:
+    async def newest(self) -> CosignedCheckpoint | None:
         """The newest checkpoint that a quorum cosigned."""
         if not await self._database.holds(HAS_WITNESSES):
             return None
         rows = await self._database.rows(GET_COSIGNED, {})
-        return Cosigned(*rows[0]) if rows else None
+        return CosignedCheckpoint(*rows[0]) if rows else None

@@ -12,7 +12,7 @@ from app.ledger.checkpoint import parse
 from app.ledger.notes import to_texts
 from app.ledger.tlogproof import TlogProof
 from app.ledger.verify.anchored import VERSION
-from app.store.ledger.heads import Anchored, Heads
+from app.store.ledger.heads import AnchoredHead, Heads
 from app.store.ledger.ledger import FoundEntry, Ledger
 from app.store.ledger.trees import Trees
 from schemas.errors import NotFound
@@ -49,7 +49,7 @@ class Travelling:
         hashes = merkle.inclusion_proof(index, size, await self._trees.nodes(NODE_LOG, size, [index, size - 1]))
         return TlogProof(index=index, hashes=hashes, note=note, extra=msgspec.json.encode(extra)).written()
 
-    async def _way(self, workspace: str, seq: int, anchored: Anchored) -> dict[str, object]:
+    async def _way(self, workspace: str, seq: int, anchored: AnchoredHead) -> dict[str, object]:
         """The members of the way from an event to the event of `_node` that anchors its log."""
         head = anchored.head
         nodes = await self._trees.nodes(workspace, head.size, [seq, head.size - 1])
