@@ -45,6 +45,9 @@ ANSWER_SECONDS = 10.0
 MAX_WAIT_SECONDS = 3600.0
 """The longest time after which a witness that fails is asked again."""
 
+MAX_DOUBLINGS = 16
+"""How often the wait doubles: enough for the longest one. Without a maximum, no float could hold it after weeks."""
+
 MAX_ASKED = 4
 """How often a witness is asked in one turn, because it names another size each time."""
 
@@ -140,7 +143,14 @@ class Witnessing:
         standing = await self._served.witnesses.standing(list(self._asked))
         due = [key for key, has in standing.items() if has.due and (has.size != signed.size or has.alarm is not None)]
         if signed.size:
+            await self._count(signed.size)  # a process that ended may have left this to do, or the quorum is a new one
             await asyncio.gather(*(self._have_cosigned(key, standing[key], signed) for key in due))
+
+    async def _count(self, size: int) -> None:
+        """Record that a quorum cosigned a size, if one did."""
+        keys = await self._served.witnesses.cosigners(size)
+        if is_met(self._policy, [self._asked[key].name for key in keys if key in self._asked]):
+            await self._served.witnesses.met(size)
 
     async def _have_cosigned(self, key: str, standing: Standing, signed: SignedCheckpoint) -> None:
         """Ask one witness, and record what it says."""
@@ -150,12 +160,11 @@ class Witnessing:
         if isinstance(answer, Cosigned):
             act = self._act("witness.recovered", witness=name)
             async with self._recording:
-                keys = await stored.cosigned(key, signed.size, hash_of(signed.root), answer.line, act)
-                if is_met(self._policy, [self._asked[each].name for each in keys if each in self._asked]):
-                    await stored.met(signed.size)
+                await stored.cosigned(key, signed.size, hash_of(signed.root), answer.line, act)
+                await self._count(signed.size)
             WITNESS_ANSWERS.add(name, "cosigned")
             return
-        wait = min(self._turn_seconds * 2**standing.failures, MAX_WAIT_SECONDS) - LOOK_SECONDS
+        wait = min(self._turn_seconds * 2 ** min(standing.failures, MAX_DOUBLINGS), MAX_WAIT_SECONDS) - LOOK_SECONDS
         alarm = self._act("witness.alarmed", witness=name, problem=answer.reason) if isinstance(answer, Alarm) else None
         is_new = await stored.failed(key, answer.reason, wait, alarm=alarm)
         WITNESS_ANSWERS.add(name, "failed" if alarm is None else "alarm")

@@ -165,6 +165,22 @@ def test_a_quorum_cosigns_what_is_served_as_the_log_grows(store: Store) -> None:
         assert first.asked == second.asked
 
 
+def test_a_quorum_is_counted_though_nobody_has_to_be_asked(store: Store) -> None:
+    first, second = HonestWitness("w0", vkey(store)), HonestWitness("w1", vkey(store))
+    with listening(second) as gone:
+        pass
+    with listening(first) as url:
+        known = (first, url), (second, gone)
+        Witnessed.of(store, lines(store, "all", *known)).turn()
+        later = Witnessed.of(store, lines(store, "any", *known))
+        assert later.cosigners() == []
+
+        later.turn(grow=False)
+
+    assert later.cosigners() == ["w0"]
+    assert len(first.asked) == 1
+
+
 def test_a_witness_is_not_asked_about_what_it_cosigned(store: Store) -> None:
     with two(store) as (install, [first, _]):
         install.turn()
@@ -343,18 +359,19 @@ def test_a_witness_that_is_down_is_asked_less_and_less_often(store: Store) -> No
     witness = HonestWitness("w0", vkey(store))
     with listening(witness) as url:
         pass
-    install = Witnessed.of(store, lines(store, "all", (witness, url)), turn_seconds=60)
+    install = Witnessed.of(store, lines(store, "all", (witness, url)), turn_seconds=60.0)
     waits = []
     with connect(store.url) as connection:
-        for _ in range(8):
+        for failures in (*range(8), 5000):
             connection.execute("UPDATE install SET headed_at = 'epoch'")
-            connection.execute("UPDATE node_witness SET due_at = now()")
+            install.standing(witness)
+            connection.execute("UPDATE node_witness SET due_at = now(), failures = %s", (failures,))
             install.turn()
             [(wait,)] = connection.execute("SELECT extract(epoch FROM due_at - now())::float8 FROM node_witness")
             waits.append(wait)
 
     assert install.standing(witness).problem == "The connection was refused"
-    for wait, expected in zip(waits, (60, 120, 240, 480, 960, 1920, 3600, 3600), strict=True):
+    for wait, expected in zip(waits, (60, 120, 240, 480, 960, 1920, 3600, 3600, 3600), strict=True):
         assert expected - 40 < wait < expected, waits
 
 

@@ -115,17 +115,15 @@ class NodeWitnesses:
             return []
         return [alarm for (alarm,) in await self._database.rows(LIST_ALARMS, {"keys": keys})]
 
-    async def cosigned(self, key: str, size: int, root: bytes, line: str, act: Act) -> list[str]:
-        """Record a cosignature, and with `act` the end of an alarm. Returns the keys that cosigned that size."""
+    async def cosigned(self, key: str, size: int, root: bytes, line: str, act: Act) -> None:
+        """Record a cosignature, and with `act` the end of an alarm."""
         of = {"key": key, "size": size}
-        _, [keys] = await acted(
-            self._database,
-            act,
-            (END_ALARM, of),
-            first=[(ADD_COSIGNATURE, of | {"root": root, "line": line}), (RECORD_COSIGNED, of)],
-            then=[(LIST_COSIGNERS, of)],
-        )
-        return [each for (each,) in keys]
+        recorded: list[Call] = [(ADD_COSIGNATURE, of | {"root": root, "line": line}), (RECORD_COSIGNED, of)]
+        await acted(self._database, act, (END_ALARM, of), first=recorded)
+
+    async def cosigners(self, size: int) -> list[str]:
+        """The keys that cosigned a size."""
+        return [key for (key,) in await self._database.rows(LIST_COSIGNERS, {"size": size})]
 
     async def met(self, size: int) -> None:
         """Record that a quorum cosigned a size."""
