@@ -74,7 +74,7 @@ class TilesDoor(Struct, frozen=True, kw_only=True):
 
 @get("/{log:str}/checkpoint")
 async def checkpoint(request: Caller, door: TilesDoor, log: str) -> Response[bytes]:
-    """Return the log's checkpoint as it is now: the note itself."""
+    """Return the log's newest checkpoint: the note itself."""
     await door.admit(request, log)
     note = (await door.ledger.checkpoint(log)).note
     return Response(note.encode(), headers={"content-type": NOTE, **_of_call(request)})

@@ -9,8 +9,9 @@ from schemas.principal import Scope
 
 @query("ledger.checkpoint", scope=Scope.LEDGER_READ, errors=(NotFound,))
 async def checkpoint(_wanted: DescribeLedger, context: Context) -> SignedCheckpoint:
-    """Return a signed checkpoint of the log as it is now. Keep it elsewhere: it reveals any later change of the log.
+    """Return the newest signed checkpoint of the log. Keep it elsewhere: it reveals any later change of the log.
 
-    Source: C2SP tlog-checkpoint.
+    It covers all events of now. That of a witnessed `_node` is the newest that a quorum of its witnesses cosigned, and
+    may cover fewer. Source: C2SP tlog-checkpoint.
     """
     return await context.services.ledger.checkpoint(context.workspace)

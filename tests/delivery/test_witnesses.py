@@ -19,8 +19,9 @@ from app.ledger.cosignature import cosign
 from app.ledger.notes import from_base64, signature_line
 from app.ledger.policy import Policy, judge
 from app.ledger.signer import Signer
-from app.ledger.verify import verify_bundle, verify_proof
+from app.ledger.verify import verify_bundle, verify_proof, verify_receipt
 from app.ledger.witnessing import LastCosigned
+from app.sealing.intent_ids import IntentIds
 from app.store.install.install import connect
 from app.store.install.rotation import rotate_key
 from app.store.ledger.anchor import Anchor
@@ -29,12 +30,13 @@ from app.store.ledger.heads import Heads
 from app.store.ledger.ledger import Ledger
 from app.store.ledger.node_notes import NodeNotes
 from app.store.ledger.node_witnesses import NodeWitnesses, Standing
+from app.store.ledger.receipts import Receipts
 from app.store.ledger.trees import Trees
 from schemas.errors import Unavailable
 from schemas.ledger import SignedCheckpoint
 from tests.kit.cosigners import HonestWitness, Response, listening
 from tests.kit.servers import cloned
-from tests.store.opened import Store, draft, opened
+from tests.store.opened import SECRET, Store, draft, opened
 
 QUICK_SECONDS = 2.0
 """How long a witness may take in these tests."""
@@ -407,11 +409,12 @@ def test_both_keys_sign_for_witnesses_that_know_only_the_old_one(store: Store) -
         assert signed == [[True, True], [False, True]]
 
 
-def test_exports_and_proofs_have_the_cosigned_checkpoint(store: Store) -> None:
+def test_exports_proofs_and_receipts_have_the_cosigned_checkpoint(store: Store) -> None:
     with two(store) as (install, _):
         install.turn()
         install.turn()
         cosigned = install.served()
+        extended = store.run(install.ledger.consistency(NODE_LOG, 1, 2, store.run(install.ledger.tip(NODE_LOG))))
         store.append(draft(), workspace=NODE_LOG)
         exports = Exports(store.database, install.ledger, Trees(store.database))
 
@@ -421,9 +424,13 @@ def test_exports_and_proofs_have_the_cosigned_checkpoint(store: Store) -> None:
         part, whole = store.run(exported(0)), store.run(exported(None))
         entry = store.run(install.ledger.find(NODE_LOG, UUID(json.loads(part)["events"][0]["event_id"])))
         proof = store.run(install.ledger.inclusion(NODE_LOG, entry))
+        receipts = Receipts(store.database, install.ledger, Trees(store.database), IntentIds(SECRET))
+        receipt = store.run(receipts.make(NODE_LOG, entry.hash, None)).json
 
         assert json.loads(part)["checkpoint"] == cosigned.note
-        assert proof.checkpoint == cosigned
+        assert proof.checkpoint == extended.checkpoint == cosigned
+        assert json.loads(receipt)["checkpoint"]["note"] == cosigned.note
+        assert verify_receipt(receipt).broken is None
         assert json.loads(whole)["checkpoint"].split("\n")[1] == "3", "it covers the whole log"
         for text in (part, whole):
             assert verify_bundle(text).broken is None

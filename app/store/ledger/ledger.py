@@ -133,7 +133,7 @@ class Ledger:
         return rows[0][0], rows[0][1]
 
     async def checkpoint(self, workspace: str) -> SignedCheckpoint:
-        """A signed checkpoint of a log as it is now; of `_node` the newest that its witnesses cosigned. NotFound."""
+        """The newest checkpoint of a log; of a witnessed `_node` the newest that a quorum cosigned. Raises NotFound."""
         cosigned = await self.cosigned(workspace)
         if cosigned is None:
             return await self.current(workspace)
@@ -152,11 +152,18 @@ class Ledger:
             return None
         return await self._node_notes.cosigned(at_least)
 
-    async def inclusion(self, workspace: str, entry: FoundEntry) -> InclusionProof:
-        """The proof that the current tree of a log contains an event."""
+    async def proved_tree(self, workspace: str, seq: int) -> tuple[int, str, str]:
+        """The tree to which proofs of events up to `seq` of a log lead: its size, its key, and its cosignatures.
+
+        It is the newest one that witnesses cosigned, if that has the events; otherwise that of the log now.
+        """
         last, kid = await self.tip(workspace)
-        cosigned = await self.cosigned(workspace, entry.seq + 1)
-        size, lines = (last + 1, "") if cosigned is None else (cosigned.size, cosigned.lines)
+        cosigned = await self.cosigned(workspace, seq + 1)
+        return (last + 1, kid, "") if cosigned is None else (cosigned.size, kid, cosigned.lines)
+
+    async def inclusion(self, workspace: str, entry: FoundEntry) -> InclusionProof:
+        """The proof that a log contains an event."""
+        size, kid, lines = await self.proved_tree(workspace, entry.seq)
         nodes = await self._trees.nodes(workspace, size, [entry.seq, size - 1])
         node = await self.node()
         return InclusionProof(
@@ -176,11 +183,13 @@ class Ledger:
         nodes = await self._trees.nodes(workspace, new, [size - 1 for size in (old, new) if size])
         node = await self.node()
         is_now = new == last + 1
+        cosigned = await self.cosigned(workspace, new)
+        lines = "" if cosigned is None or cosigned.size != new else cosigned.lines
         return ConsistencyProof(
             from_size=old,
             to_size=new,
             proof=to_texts(merkle.consistency_proof(old, new, nodes)),
-            checkpoint=await self.signed(workspace, new, merkle.root(new, nodes), kid) if is_now else None,
+            checkpoint=await self.signed(workspace, new, merkle.root(new, nodes), kid, lines) if is_now else None,
             keys=keys_up_to(node, kid),
             node_did=node.node_did,
         )

@@ -199,15 +199,17 @@ class Receipts:
         return {id_: msgspec.json.decode(json, type=LedgerEvent) for id_, json in rows}
 
     async def _proofs(self, workspace: str, seqs: Sequence[int]) -> tuple[SignedCheckpoint, str, dict[int, list[str]]]:
-        """A checkpoint of the log now, its key, and for each seq the proof that its tree has that event."""
-        last, kid = await self._ledger.tip(workspace)
-        size, root, proofs = last + 1, b"", dict[int, list[str]]()
+        """A checkpoint of the log, its key, and for each seq the proof that its tree has that event."""
+        size, kid, lines = await self._ledger.proved_tree(workspace, max(seqs))
+        root, proofs = b"", dict[int, list[str]]()
         for at in range(0, len(seqs), PROOFS_AT_ONCE):
             some = seqs[at : at + PROOFS_AT_ONCE]
-            node = cache(await self._trees.nodes(workspace, size, [*some, last]))  # proofs share most of their nodes
+            node = cache(
+                await self._trees.nodes(workspace, size, [*some, size - 1])
+            )  # proofs share most of their nodes
             proofs |= {seq: to_texts(merkle.inclusion_proof(seq, size, node)) for seq in some}
             root = merkle.root(size, node)
-        return await self._ledger.signed(workspace, size, root, kid), kid, proofs
+        return await self._ledger.signed(workspace, size, root, kid, lines), kid, proofs
 
 
 def _withheld(entry: ReceiptEntry) -> ReceiptEntry:

@@ -149,7 +149,7 @@ async def read_node(request: Caller, door: RestDoor) -> Response[bytes]:
 
 @get("/checkpoint", operation=CHECKPOINT)
 async def read_checkpoint(request: Caller, door: RestDoor) -> Response[bytes]:
-    """Return a signed checkpoint of the log as it is now."""
+    """Return the newest signed checkpoint of the log."""
     context, wanted = await door.read(request, CHECKPOINT)
     return answer(request, await _called(request, CHECKPOINT, context, wanted.to_describe), CHECKPOINT.status)
 
