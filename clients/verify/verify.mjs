@@ -45,12 +45,13 @@ const HASH = /^sha256:[0-9a-f]{64}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 const KID = /^z[2-9A-HJ-NP-Za-km-z][1-9A-HJ-NP-Za-km-z]{46}$/; // no leading 1: one key has one name
 const PLAIN = /^[ !#-[\]-~]*$/; // ASCII that JSON does not escape: servers write nothing else into headers
-const CHECKPOINT = /^([^\s+]+)\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/]{43}=)\n$/;
+// Of white space only what Unicode says: `\s` takes U+FEFF for some, and not U+0085.
+const CHECKPOINT = /^([^\p{White_Space}\p{Cs}\x00-\x1f\x7f+]+)\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/]{43}=)\n$/u;
 const TLOG_PROOF = 'c2sp.org/tlog-proof@v1\n';
 const TLOG_PARTS = /^(?:extra ([A-Za-z0-9+/]+=*)\n)?index (0|[1-9]\d{0,15})\n((?:[A-Za-z0-9+/]{43}=\n){0,63})\n([^]*)$/;
 const VKEY = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/;
 const KIND_BYTES = { 1: 32, 4: 32, 6: 1312 }; // Ed25519, Ed25519 with a time, ML-DSA-44, which we cannot verify
-const SIGNATURE_LINE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+=*)$/;
+const SIGNATURE_LINE = /^\u2014 ([^\p{White_Space}\p{Cs}\x00-\x1f+]+) ([A-Za-z0-9+/]+=*)$/u;
 
 const MAX_DEPTH = 64; // of payload and of each part of context: servers store nothing deeper
 const MAX_NOTE = 65_536;
@@ -520,7 +521,7 @@ function readVkey(text, kind) {
   } catch {
     check(false, 'the name of its key is not UTF-8');
   }
-  check(!/\s/.test(name), 'the name of its key has white space');
+  check(!/\p{White_Space}/u.test(name), 'the name of its key has white space');
   const [own, raw] = [bytes[0], bytes.subarray(1)];
   check(KIND_BYTES[own] === raw.length, 'its key has an unknown kind or a wrong length');
   check(own === kind || own === 6, `the kind of its key is ${own}, but it must be ${kind}`);
@@ -1006,7 +1007,7 @@ function readNote(checkpoint) {
   const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
   const [, origin, digits, encoded] = CHECKPOINT.exec(text) ?? [];
   const lines = checkpoint.slice(text.length + 1).split('\n');
-  const whole = checkpoint.length <= MAX_NOTE && lines.pop() === '';
+  const whole = encoder.encode(checkpoint).length <= MAX_NOTE && lines.pop() === '';
   const signatures = lines.map((line) => SIGNATURE_LINE.exec(line) ?? []).map(([, name, signature]) => ({
     name, bytes: signature ? fromBase64(signature) : null,
   }));

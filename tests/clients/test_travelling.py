@@ -14,8 +14,10 @@ from msgspec import Struct
 from app.ledger import policy
 from app.ledger.chain import NODE_LOG
 from app.ledger.policy import MalformedPolicyError
+from app.ledger.signer import Signer
 from app.ledger.tlogproof import TlogProof
 from app.ledger.verify import verify_anchored
+from app.ledger.vkeys import of_kid
 from tests.kit.command import synap
 from tests.kit.paths import ROOT
 from tests.kit.servers import cloned, environment
@@ -125,6 +127,10 @@ def test_signatures_are_judged_the_same_by_both(node: Path, made: Made) -> None:
         "a false one of a known witness": ([*lines, false], False),
         "no log": (lines[1:], False),
         "a log's twice": ([lines[0], *lines], True),
+        "a stranger whose name has a byte order mark": ([*lines, stranger.replace(".", "\ufeff")], True),
+        "a stranger whose name has white space": ([*lines, stranger.replace(".", "\x85")], False),
+        "a stranger whose name has a control character": ([*lines, stranger.replace(".", "\x00")], False),
+        "more bytes than characters": ([*lines, stranger.replace(".", "é" * 40_000)], False),
     }
     proofs = [
         msgspec.structs.replace(made.proof, note=f"{text}\n\n{''.join(each)}").written().encode()
@@ -140,10 +146,23 @@ def test_signatures_are_judged_the_same_by_both(node: Path, made: Made) -> None:
     assert theirs == ours
 
 
+def test_a_version_is_a_number_for_both(node: Path, made: Made) -> None:
+    assert node
+    extras = [(made.proof.extra or b"").replace(b'{"v":1', b'{"v":' + text, 1) for text in (b"1.0", b"1.5", b"true")]
+    texts = [msgspec.structs.replace(made.proof, extra=extra).written().encode() for extra in extras]
+
+    answers = judged([(text, made.policy.encode()) for text in texts])
+
+    assert [answer["broken"] is None for answer in answers] == [True, False, False]
+    assert [verify_anchored(text).broken is None for text in texts] == [True, False, False]
+
+
 def test_policies_are_read_the_same_by_both(node: Path) -> None:
     assert node
     texts = [text.encode() for text, _ in MALFORMED_POLICIES.values() if len(text) < 2**20]
     texts += [POLICY.encode(), b"quorum none\n", b"# \xff\n\tquorum  none \n"]
+    names = ["w\x85x", "w\ufeffx", "w\u2003x", "w\u200bx", "wéx"]
+    texts += [f"log {of_kid(name, Signer(bytes(32)).kid).spelled()}\nquorum none\n".encode() for name in names]
 
     answers = judged([(None, text) for text in texts])
 

@@ -109,7 +109,7 @@ def _parsed(source: Source) -> TlogProof:
 def _extra(proof: TlogProof) -> AnchorProof:
     check(proof.extra is not None, ANCHOR_SHAPE.format("It has no `extra`"))
     extra = decoded(proof.extra, anchor_decoder, ANCHOR_SHAPE)
-    check(extra.v == VERSION, ANCHOR_SHAPE.format(f"Its version is {extra.v}, not {VERSION}"))
+    check(extra.v == VERSION, ANCHOR_SHAPE.format(f"Its version is {extra.v:g}, not {VERSION}"))
     return extra
 
 

@@ -118,7 +118,7 @@ class SaidHead(Struct, frozen=True, forbid_unknown_fields=True):
 class AnchorProof(Struct, frozen=True, forbid_unknown_fields=True):
     """The `extra` of a proof that travels. The members after `event` are absent for an event of `_node`."""
 
-    v: int
+    v: float
     node_did: Annotated[str, Meta(pattern=_PLAIN)]
     keys: Annotated[list[Key], Meta(min_length=1)]
     event: Raw
