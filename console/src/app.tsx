@@ -10,7 +10,7 @@ import { isListed, mayOpen, SCREENS, type Screen } from './screens'
 import { useSession } from './session'
 import { Shell } from './shell'
 import { SignIn } from './signin'
-import { text } from './text'
+import * as statesWords from './text/states'
 
 /** The page to sign in on, or what the key may see. */
 export function App() {
@@ -46,7 +46,7 @@ function InWorkspace({ current, workspace }: { current: CurrentKey; workspace: s
   return (
     <AccessContext.Provider value={{ api, key: current, workspace }}>
       <Shell screens={screens.filter((each) => isListed(current, each))} active={screen}>
-        {isKnown ? <Shown component={screen && componentOf(current, screen, route.rest.length > 0)} /> : <Nothing said={text.states.workspaceMissing(workspace)} />}
+        {isKnown ? <Shown component={screen && componentOf(current, screen, route.rest.length > 0)} /> : <Nothing said={statesWords.workspaceMissing(workspace)} />}
       </Shell>
     </AccessContext.Provider>
   )
@@ -58,16 +58,16 @@ function componentOf(key: CurrentKey, screen: Screen, isDetail: boolean): Compon
 }
 
 function Shown({ component: Component }: { component: ComponentType | undefined }) {
-  return Component ? <Component /> : <Nothing said={text.states.notHere} />
+  return Component ? <Component /> : <Nothing said={statesWords.notHere} />
 }
 
 function Nothing({ said }: { said: string }) {
   return (
     <div class="empty">
-      <h1>{text.states.missing}</h1>
+      <h1>{statesWords.missing}</h1>
       <p>{said}</p>
       <p>
-        <a href="#/">{text.states.toEvents}</a>
+        <a href="#/">{statesWords.toEvents}</a>
       </p>
     </div>
   )

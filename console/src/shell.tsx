@@ -12,7 +12,8 @@ import type { Screen } from './screens'
 import { forget, useSession } from './session'
 import { ZONE } from './shown'
 import { revokeOwnKey } from './signin'
-import { text } from './text'
+import * as text from './text/common'
+import * as signInWords from './text/sign-in'
 import { nextTheme, theme } from './theme'
 
 interface ShellProps {
@@ -99,30 +100,30 @@ function Account() {
     forget('out')
   }
   return (
-    <Menu label={text.signIn.account} icon="person" compact>
+    <Menu label={signInWords.account} icon="person" compact>
       <dl class="facts">
-        <dt>{text.signIn.user}</dt>
+        <dt>{signInWords.user}</dt>
         <dd>
           <Visible>{key.userId}</Visible>
         </dd>
-        <dt>{text.signIn.keyId}</dt>
+        <dt>{signInWords.keyId}</dt>
         <dd class="mono">{key.id}</dd>
-        <dt>{text.signIn.scopes}</dt>
+        <dt>{signInWords.scopes}</dt>
         <dd>{key.scopes.join(', ')}</dd>
       </dl>
       <p class="hint">
-        {key.readsOwn && text.signIn.readsOwn} {key.expiresAt ? <Expiry at={key.expiresAt} /> : text.signIn.never}
+        {key.readsOwn && signInWords.readsOwn} {key.expiresAt ? <Expiry at={key.expiresAt} /> : signInWords.never}
       </p>
-      <p class="hint">{text.time.zone(ZONE)}</p>
+      <p class="hint">{text.zone(ZONE)}</p>
       <button type="button" class="button" onClick={out}>
-        {isTemporary ? text.signIn.outTemporary : text.signIn.out}
+        {isTemporary ? signInWords.outTemporary : signInWords.out}
       </button>
     </Menu>
   )
 }
 
 function Expiry({ at }: { at: string }) {
-  const [before, after] = text.signIn.expires('|').split('|')
+  const [before, after] = signInWords.expires('|').split('|')
   return (
     <>
       {before}
@@ -134,9 +135,9 @@ function Expiry({ at }: { at: string }) {
 
 function Help({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title={text.keyboard.title} onClose={onClose}>
+    <Dialog title={text.help} onClose={onClose}>
       <dl class="keys">
-        {text.keyboard.keys.map(([key, means]) => (
+        {text.hotkeys.map(([key, means]) => (
           <div key={key}>
             <dt>
               <kbd>{key}</kbd>

@@ -3,7 +3,8 @@ import { createApi, failureOf } from './api'
 import { Field } from './components/field'
 import { Icon } from './components/icon'
 import { signIn } from './session'
-import { text } from './text'
+import * as text from './text/common'
+import * as signInWords from './text/sign-in'
 
 const TOKEN = /^sk_[A-Za-z0-9]+_[A-Za-z0-9]+$/
 
@@ -14,7 +15,7 @@ export function SignIn({ ended }: { ended: boolean }) {
   const submit = (event: Event) => {
     event.preventDefault()
     const given = token.trim()
-    if (!TOKEN.test(given)) setProblem(text.signIn.malformed)
+    if (!TOKEN.test(given)) setProblem(signInWords.malformed)
     else signIn({ token: given, temporary: false })
   }
   return (
@@ -24,9 +25,9 @@ export function SignIn({ ended }: { ended: boolean }) {
           <Icon name="events" />
           {text.product}
         </h1>
-        <h2>{ended ? text.signIn.endedTitle : text.signIn.title}</h2>
-        <p role={ended ? 'status' : undefined}>{ended ? text.signIn.ended : text.signIn.lead}</p>
-        <Field label={text.signIn.key} hint={text.signIn.hint}>
+        <h2>{ended ? signInWords.endedTitle : signInWords.title}</h2>
+        <p role={ended ? 'status' : undefined}>{ended ? signInWords.ended : signInWords.lead}</p>
+        <Field label={signInWords.key} hint={signInWords.hint}>
           {(control) => (
             <input
               {...control}
@@ -45,7 +46,7 @@ export function SignIn({ ended }: { ended: boolean }) {
           </p>
         )}
         <button type="submit" class="button primary">
-          {text.signIn.submit}
+          {signInWords.submit}
         </button>
       </form>
     </main>

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useAction } from '../load'
-import { text } from '../text'
+import * as text from '../text/common'
 import { Dialog } from './dialog'
 import { FailureNotice } from './states'
 

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { text } from '../text'
+import * as text from '../text/common'
 import { Icon } from './icon'
 
 const SHOWN_MS = 1_500

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import { durationOf } from '../shown'
-import { text } from '../text'
+import * as inboxWords from '../text/inbox'
 
 const SOON_MS = 300_000
 
@@ -15,7 +15,7 @@ export function Countdown({ until }: { until: string }) {
   }, [left <= 0])
   return (
     <span class={left < SOON_MS ? 'badge warn' : undefined} role="timer" title={until}>
-      {left <= 0 ? text.inbox.over : durationOf(Math.max(1_000, Math.floor(left / 1_000) * 1_000))}
+      {left <= 0 ? inboxWords.over : durationOf(Math.max(1_000, Math.floor(left / 1_000) * 1_000))}
     </span>
   )
 }

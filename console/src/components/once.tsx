@@ -1,4 +1,4 @@
-import { text } from '../text'
+import * as text from '../text/common'
 import { CopyButton } from './copy'
 import { Dialog } from './dialog'
 import { Icon } from './icon'
@@ -18,7 +18,7 @@ export function ShownOnce({ title, secrets, children, onClose }: OnceProps) {
     <Dialog title={title} stays wide onClose={onClose}>
       <p class="notice warn" role="status">
         <Icon name="warning" />
-        {text.once.warning}
+        {text.copyNow}
       </p>
       <dl class="secrets">
         {given.map(([name, value]) => (
@@ -34,7 +34,7 @@ export function ShownOnce({ title, secrets, children, onClose }: OnceProps) {
       {children}
       <div class="actions end">
         <button type="button" class="button primary" onClick={onClose}>
-          {text.once.done}
+          {text.copiedIt}
         </button>
       </div>
     </Dialog>

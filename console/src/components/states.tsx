@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import type { Failure } from '../api'
 import type { Load } from '../load'
-import { text } from '../text'
+import * as signInWords from '../text/sign-in'
+import * as statesWords from '../text/states'
 import { Icon } from './icon'
 import { Visible } from './visible'
 
@@ -22,18 +23,18 @@ export function LoadNotice({ load }: { load: Load<unknown> }) {
   return (
     <p class="notice quiet" role="status">
       <span class="spinner" aria-hidden="true" />
-      {load.slow ? text.states.slow : text.states.loading}
+      {load.slow ? statesWords.slow : statesWords.loading}
     </p>
   )
 }
 
 const TITLES: Record<Failure['kind'], string> = {
-  offline: text.states.offline,
-  busy: text.states.busy,
-  ended: text.signIn.endedTitle,
-  forbidden: text.states.forbidden,
-  missing: text.states.missing,
-  refused: text.states.failed,
+  offline: statesWords.offline,
+  busy: statesWords.busy,
+  ended: signInWords.endedTitle,
+  forbidden: statesWords.forbidden,
+  missing: statesWords.missing,
+  refused: statesWords.failed,
 }
 
 /** A refusal. `fields` are the paths whose issues are shown at their fields: they are not repeated here. */
@@ -67,7 +68,7 @@ export function FailureNotice({ failure, retry, fields = [] }: { failure: Failur
       </div>
       {retry && (
         <button type="button" class="button" onClick={retry}>
-          {text.states.retry}
+          {statesWords.retry}
         </button>
       )}
     </div>

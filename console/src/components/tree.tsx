@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { bytesOf, numberOf } from '../shown'
-import { text } from '../text'
+import * as text from '../text/common'
 import { visible } from '../visible'
 import { Visible } from './visible'
 
@@ -70,7 +70,7 @@ function Node({ name, value, path, depth, onPick }: NodeProps) {
           <path d="m6 3.5 4.5 4.5L6 12.5" />
         </svg>
         {label}
-        <span class="tree-count">{Array.isArray(value) ? text.tree.items(count, size) : text.tree.members(count, size)}</span>
+        <span class="tree-count">{Array.isArray(value) ? text.items(count, size) : text.members(count, size)}</span>
       </button>
       {open && <Members value={value} path={path} depth={depth + 1} onPick={onPick} label={said} />}
     </li>
@@ -119,7 +119,7 @@ function Leaf({ value, path, onPick }: { value: string | number | boolean | null
   return (
     <>
       {path !== undefined && onPick && !isLong ? (
-        <button type="button" class={`tree-value ${kind}`} title={text.tree.pick} onClick={(event) => onPick(path, value, event.altKey)}>
+        <button type="button" class={`tree-value ${kind}`} title={text.pick} onClick={(event) => onPick(path, value, event.altKey)}>
           {content}
         </button>
       ) : (

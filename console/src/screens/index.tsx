@@ -3,7 +3,17 @@ import type { Scope } from '../api'
 import type { IconName } from '../components/icon'
 import type { CurrentKey } from '../contract'
 import { may } from '../key'
-import { text } from '../text'
+import * as auditWords from '../text/audit'
+import * as composeWords from '../text/compose'
+import * as eraseWords from '../text/erase'
+import * as eventWords from '../text/event'
+import * as eventsWords from '../text/events'
+import * as inboxWords from '../text/inbox'
+import * as keysWords from '../text/keys'
+import * as ledgerWords from '../text/ledger'
+import * as operateWords from '../text/operate'
+import * as proceduresWords from '../text/procedures'
+import * as webhooksWords from '../text/webhooks'
 import { ApiScreen } from './api/screen'
 import { AuditScreen } from './audit/screen'
 import { ComposeScreen } from './compose/screen'
@@ -47,7 +57,7 @@ export function isListed(key: CurrentKey, { scopes, isInner, listNeeds }: Screen
 export const SCREENS: Screen[] = [
   {
     path: 'events',
-    name: text.screens.events,
+    name: eventsWords.title,
     icon: 'events',
     scopes: ['events:read', 'events:read-own'],
     component: EventsScreen,
@@ -55,7 +65,7 @@ export const SCREENS: Screen[] = [
   },
   {
     path: 'trace',
-    name: text.screens.trace,
+    name: eventWords.trace,
     icon: 'trace',
     scopes: ['events:read', 'events:read-own'],
     component: EventsScreen,
@@ -64,19 +74,19 @@ export const SCREENS: Screen[] = [
   },
   {
     path: 'inbox',
-    name: text.inbox.title,
+    name: inboxWords.title,
     icon: 'inbox',
     scopes: ['events:read', 'events:read-own'],
     component: InboxScreen,
     detail: IntentScreen,
     listNeeds: 'intents:decide',
   },
-  { path: 'compose', name: text.compose.title, icon: 'plus', scopes: ['events:write'], component: ComposeScreen },
-  { path: 'webhooks', name: text.webhooks.title, icon: 'webhooks', scopes: ['subscriptions:manage'], component: WebhooksScreen, detail: WebhookScreen },
-  { path: 'keys', name: text.keys.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
-  { path: 'audit', name: text.audit.title, icon: 'audit', scopes: ['audit:read'], component: AuditScreen },
-  { path: 'ledger', name: text.ledger.title, icon: 'ledger', scopes: ['ledger:read'], component: LedgerScreen },
-  { path: 'operate', name: text.operate.title, icon: 'operate', scopes: ['audit:read'], component: OperateScreen },
-  { path: 'api', name: text.procedures.title, icon: 'more', scopes: [], component: ApiScreen },
-  { path: 'erase', name: text.erase.title, icon: 'cross', scopes: ['events:erase'], component: EraseScreen },
+  { path: 'compose', name: composeWords.title, icon: 'plus', scopes: ['events:write'], component: ComposeScreen },
+  { path: 'webhooks', name: webhooksWords.title, icon: 'webhooks', scopes: ['subscriptions:manage'], component: WebhooksScreen, detail: WebhookScreen },
+  { path: 'keys', name: keysWords.title, icon: 'keys', scopes: ['keys:manage'], component: KeysScreen },
+  { path: 'audit', name: auditWords.title, icon: 'audit', scopes: ['audit:read'], component: AuditScreen },
+  { path: 'ledger', name: ledgerWords.title, icon: 'ledger', scopes: ['ledger:read'], component: LedgerScreen },
+  { path: 'operate', name: operateWords.title, icon: 'operate', scopes: ['audit:read'], component: OperateScreen },
+  { path: 'api', name: proceduresWords.title, icon: 'more', scopes: [], component: ApiScreen },
+  { path: 'erase', name: eraseWords.title, icon: 'cross', scopes: ['events:erase'], component: EraseScreen },
 ]

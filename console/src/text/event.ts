@@ -1,87 +1,23 @@
-export const event = {
-  way: 'Way through the list',
-  back: 'All events',
-  newer: 'Newer',
-  older: 'Older',
-  trace: 'Trace',
-  receipt: 'Receipt',
-  receiptMeans: 'One file that proves this event and what belongs to it, without the server',
-  facts: 'Facts',
-  logged: 'Logged',
-  occurred: 'Occurred',
-  cause: 'Caused by',
-  id: 'Id',
-  hash: 'Hash',
-  data: 'Data',
-  tree: 'Tree',
-  raw: 'Raw',
-  download: 'Download',
-  showTree: 'Show the tree',
-  large: (size: string) => `This is ${size}. Download it, or unfold it here part by part.`,
-  erased: 'erased',
-  erasedTitle: 'This event was erased.',
-  erasedSaid: 'Its data, metadata, user and ids are gone for good. Its place, type, source, times and hashes remain, and the log still verifies.',
-  copies: { id: 'id', hash: 'hash', link: 'link', json: 'JSON', curl: 'curl', typescript: 'TypeScript' },
-}
-
-export const metadata = {
-  names: { ai: 'AI', import: 'Import', sync: 'Sync', automation: 'Automation', custom: 'Custom' } as Record<string, string>,
-  agent: 'Agent',
-  confidence: 'Confidence',
-  duration: 'Duration',
-  tokens: 'Tokens',
-  reasoning: 'Reasoning',
-  steps: { thinking: 'Thought', tool_call: 'Tool call', tool_result: 'Tool result', decision: 'Decision', observation: 'Observation' },
-  outcome: 'Outcome',
-  alternatives: 'Instead of:',
-  extraction: 'Extracted from',
-  method: 'Method',
-  message: 'Message',
-  thread: 'Thread',
-  classification: 'Classification',
-  tags: 'Tags',
-  relationships: 'Relationships',
-  inferred: 'Inferred properties',
-  yes: 'yes',
-  no: 'no',
-}
-
-export const verify = {
-  title: 'What this browser verified',
-  lead: 'Your browser computed this itself, with code that is not the server’s. It asked the server only for the evidence.',
-  states: { verifying: 'verifying…', verified: 'verified', broken: 'not verified', cannot: 'cannot verify' },
-  results: { good: 'right', bad: 'wrong', quiet: 'not compared' },
-  insecure: 'This browser verifies signatures only on pages with https, or on this machine itself (localhost).',
-  shown: 'What you see is what was signed',
-  shownRight: 'Every member that this page shows equals the signed event.',
-  shownWrong: (names: string) => `The page and the signed event differ in: ${names}.`,
-  body: 'Content',
-  bodySaid: 'The hash of the content is the one in the event’s header.',
-  bodyErased: 'The content was erased. Only its hash remains.',
-  header: 'Header',
-  headerSaid: 'The hash of the header is the hash of the event.',
-  before: 'Link to the event before it',
-  beforeSaid: (seq: number) => `It names the hash of the event at seq ${seq}.`,
-  first: 'It is the first event of the log, and names no other.',
-  after: 'Link from the event after it',
-  afterSaid: (seq: number) => `The event at seq ${seq} names its hash.`,
-  last: 'No event after it is to be seen: it is the last one, or your key does not see the next.',
-  hiddenNeighbour: 'Your key does not see the event before it.',
-  signature: 'Signature',
-  signatureRight: 'The key of the node signed the hash (Ed25519).',
-  signatureWrong: 'The signature is not by the key that it names.',
-  inclusion: 'Place in the checkpoint',
-  inclusionSaid: (size: string, hashes: string) => `With ${hashes} hashes it leads to the root of the signed checkpoint of ${size} events.`,
-  noRoot: 'no root',
-  whole: 'The proof as a whole',
-  unreadable: 'It cannot be read.',
-  differs: (said: string) => `This does not hold: ${said}`,
-  found: 'computed',
-  expected: 'compared with',
-  signedBy: 'by the key',
-  node: 'Node',
-  checkpoint: 'Checkpoint',
-  pin: 'This shows that the log of this node contains the event unchanged. Compare the node with the one that you know.',
-  proof: 'proof',
-  copyProof: 'Copy proof',
-}
+export const way = 'Way through the list'
+export const back = 'All events'
+export const newer = 'Newer'
+export const older = 'Older'
+export const trace = 'Trace'
+export const receipt = 'Receipt'
+export const receiptMeans = 'One file that proves this event and what belongs to it, without the server'
+export const facts = 'Facts'
+export const logged = 'Logged'
+export const occurred = 'Occurred'
+export const cause = 'Caused by'
+export const id = 'Id'
+export const hash = 'Hash'
+export const data = 'Data'
+export const tree = 'Tree'
+export const raw = 'Raw'
+export const download = 'Download'
+export const showTree = 'Show the tree'
+export const large = (size: string) => `This is ${size}. Download it, or unfold it here part by part.`
+export const erased = 'erased'
+export const erasedTitle = 'This event was erased.'
+export const erasedSaid = 'Its data, metadata, user and ids are gone for good. Its place, type, source, times and hashes remain, and the log still verifies.'
+export const copies = { id: 'id', hash: 'hash', link: 'link', json: 'JSON', curl: 'curl', typescript: 'TypeScript' }

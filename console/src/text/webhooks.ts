@@ -1,82 +1,80 @@
-export const webhooks = {
-  title: 'Webhooks',
-  make: 'New webhook',
-  makeIt: 'Make the webhook',
-  madeTitle: 'The secret of the new webhook',
-  none: 'No webhooks',
-  noneMore: 'A webhook gets every matching event as a signed POST.',
-  back: 'All webhooks',
-  url: 'URL',
-  urlHint: 'Where the server posts the events.',
-  state: 'Health',
-  health: { disabled: 'Disabled', failing: 'Failing', waiting: 'Undelivered', paused: 'Paused', healthy: 'Healthy' },
-  untried: 'Waiting',
-  untriedOf: (count: string, all: string) => `${count} of ${all} deliveries wait for their first attempt`,
-  sent: 'Deliveries',
-  types: 'Event types',
-  typesHint: 'Patterns with commas between them. * stands for one segment, and at the end for one or more.',
-  filter: 'Filter',
-  filterHint: 'In the filter language, such as {"data.amount": {"gte": 100}}. Without it every event of the types matches.',
-  filterBroken: 'This is no JSON.',
-  filtered: 'filtered',
-  description: 'Description',
-  start: 'Start from',
-  startHint: 'now, beginning, a time, or the id of an event.',
-  order: 'Order',
-  ordered: 'In order: an event is sent only after the delivery before it has ended',
-  unordered: 'A delivery does not wait for the one before it',
-  created: 'Created',
-  secret: 'Secret',
-  weak: 'Its key is shorter than the 24 bytes that Standard Webhooks requires. Rotate it.',
-  oldSecret: 'Previous secret',
-  until: 'signs too, until',
-  look: 'Try it on the last 1,000 events',
-  found: (count: string, all: string) => `It would have got ${count} of the last ${all} events.`,
-  samples: 'The newest of them',
-  pause: 'Pause',
-  pauseTitle: 'Pause this webhook?',
-  pauseLead: 'It gets no events until it is resumed. Then it gets what was logged meanwhile.',
-  resume: 'Resume',
-  test: 'Send a test',
-  testRight: 'The receiver accepted it.',
-  testWrong: 'The receiver did not accept it.',
-  rotate: 'Rotate secret',
-  rotateTitle: 'Rotate the secret?',
-  rotateLead: 'The server makes a new secret. Until the old one ends, both sign.',
-  rotatedTitle: 'The new secret',
-  grace: 'The old secret ends',
-  plainSecret: 'Secret',
-  standardSecret: 'Secret for libraries of Standard Webhooks',
-  secretsMean: 'Both are the same secret, in two forms.',
-  remove: 'Delete',
-  removeTitle: 'Delete this webhook?',
-  removeLead: 'Its pending deliveries are deleted too. Nobody can undo that.',
-  replay: 'Replay…',
-  replayTitle: 'Replay from a place',
-  replayLead: 'The matching events between two places of the log are delivered again, after those that wait.',
-  replayIt: 'Replay',
-  replayed: (count: string) => `${count} deliveries were added.`,
-  fromSeq: 'From place',
-  toSeq: 'To place',
-  deliveries: 'Deliveries',
-  noDeliveries: 'No deliveries',
-  everyStatus: 'Every status',
-  status: 'Status',
-  statuses: { pending: 'Pending', delivered: 'Delivered', failed: 'Failed' },
-  again: 'replay',
-  number: 'No.',
-  type: 'Type',
-  event: 'Event',
-  place: 'Place in the log',
-  next: 'Next attempt',
-  attempts: 'Attempts',
-  attempt: (number: number) => `Attempt ${number}`,
-  noAttempt: 'It was not tried yet.',
-  noStatus: 'no answer',
-  answer: 'Last answer',
-  delivery: (number: number) => `Delivery ${number}`,
-  resend: 'Send again',
-  resent: 'It was added as a new delivery.',
-  older: 'Older',
-  newer: 'Newer',
-}
+export const title = 'Webhooks'
+export const make = 'New webhook'
+export const makeIt = 'Make the webhook'
+export const madeTitle = 'The secret of the new webhook'
+export const none = 'No webhooks'
+export const noneMore = 'A webhook gets every matching event as a signed POST.'
+export const back = 'All webhooks'
+export const url = 'URL'
+export const urlHint = 'Where the server posts the events.'
+export const state = 'Health'
+export const health = { disabled: 'Disabled', failing: 'Failing', waiting: 'Undelivered', paused: 'Paused', healthy: 'Healthy' }
+export const untried = 'Waiting'
+export const untriedOf = (count: string, all: string) => `${count} of ${all} deliveries wait for their first attempt`
+export const sent = 'Deliveries'
+export const types = 'Event types'
+export const typesHint = 'Patterns with commas between them. * stands for one segment, and at the end for one or more.'
+export const filter = 'Filter'
+export const filterHint = 'In the filter language, such as {"data.amount": {"gte": 100}}. Without it every event of the types matches.'
+export const filterBroken = 'This is no JSON.'
+export const filtered = 'filtered'
+export const description = 'Description'
+export const start = 'Start from'
+export const startHint = 'now, beginning, a time, or the id of an event.'
+export const order = 'Order'
+export const ordered = 'In order: an event is sent only after the delivery before it has ended'
+export const unordered = 'A delivery does not wait for the one before it'
+export const created = 'Created'
+export const secret = 'Secret'
+export const weak = 'Its key is shorter than the 24 bytes that Standard Webhooks requires. Rotate it.'
+export const oldSecret = 'Previous secret'
+export const until = 'signs too, until'
+export const look = 'Try it on the last 1,000 events'
+export const found = (count: string, all: string) => `It would have got ${count} of the last ${all} events.`
+export const samples = 'The newest of them'
+export const pause = 'Pause'
+export const pauseTitle = 'Pause this webhook?'
+export const pauseLead = 'It gets no events until it is resumed. Then it gets what was logged meanwhile.'
+export const resume = 'Resume'
+export const test = 'Send a test'
+export const testRight = 'The receiver accepted it.'
+export const testWrong = 'The receiver did not accept it.'
+export const rotate = 'Rotate secret'
+export const rotateTitle = 'Rotate the secret?'
+export const rotateLead = 'The server makes a new secret. Until the old one ends, both sign.'
+export const rotatedTitle = 'The new secret'
+export const grace = 'The old secret ends'
+export const plainSecret = 'Secret'
+export const standardSecret = 'Secret for libraries of Standard Webhooks'
+export const secretsMean = 'Both are the same secret, in two forms.'
+export const remove = 'Delete'
+export const removeTitle = 'Delete this webhook?'
+export const removeLead = 'Its pending deliveries are deleted too. Nobody can undo that.'
+export const replay = 'Replay…'
+export const replayTitle = 'Replay from a place'
+export const replayLead = 'The matching events between two places of the log are delivered again, after those that wait.'
+export const replayIt = 'Replay'
+export const replayed = (count: string) => `${count} deliveries were added.`
+export const fromSeq = 'From place'
+export const toSeq = 'To place'
+export const deliveries = 'Deliveries'
+export const noDeliveries = 'No deliveries'
+export const everyStatus = 'Every status'
+export const status = 'Status'
+export const statuses = { pending: 'Pending', delivered: 'Delivered', failed: 'Failed' }
+export const again = 'replay'
+export const number = 'No.'
+export const type = 'Type'
+export const event = 'Event'
+export const place = 'Place in the log'
+export const next = 'Next attempt'
+export const attempts = 'Attempts'
+export const attempt = (number: number) => `Attempt ${number}`
+export const noAttempt = 'It was not tried yet.'
+export const noStatus = 'no answer'
+export const answer = 'Last answer'
+export const delivery = (number: number) => `Delivery ${number}`
+export const resend = 'Send again'
+export const resent = 'It was added as a new delivery.'
+export const older = 'Older'
+export const newer = 'Newer'

@@ -12,9 +12,8 @@ import { changeQuery, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { bytesOf, durationOf } from '../../shown'
 import { optionalOf, skeleton } from '../../skeleton'
-import { text } from '../../text'
+import * as words from '../../text/procedures'
 
-const words = text.procedures
 const LARGE = 256_000
 
 /** Every procedure of the server, and one of them to call. */

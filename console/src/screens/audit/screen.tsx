@@ -9,9 +9,9 @@ import { useLoad } from '../../load'
 import { changeQuery, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/audit'
+import * as keysWords from '../../text/keys'
 
-const words = text.audit
 const PAGE = 1_000
 const DAY_MS = 86_400_000
 const DAYS: Record<string, number> = { day: 1, week: 7, month: 30 }
@@ -134,7 +134,7 @@ const columns = (own: string): Column<AuditEntry>[] => [
     name: words.who,
     cell: ({ actor }) => (
       <>
-        <code title={actor}>{actor.startsWith('did:') ? words.node : actor}</code> {actor === own && <span class="badge good">{text.keys.own}</span>}
+        <code title={actor}>{actor.startsWith('did:') ? words.node : actor}</code> {actor === own && <span class="badge good">{keysWords.own}</span>}
       </>
     ),
   },

@@ -9,14 +9,15 @@ import { useAction, useLoad } from '../../load'
 import { to } from '../../router'
 import { bytesOf } from '../../shown'
 import { skeleton } from '../../skeleton'
-import { text } from '../../text'
+import * as words from '../../text/compose'
+import * as eventWords from '../../text/event'
+import * as eventsWords from '../../text/events'
 
-const words = text.compose
 const SETTLED_MS = 300
 const TEXTS = [
-  ['subjectId', text.events.subject],
-  ['correlationId', text.events.correlation],
-  ['causationId', text.event.cause],
+  ['subjectId', eventsWords.subject],
+  ['correlationId', eventsWords.correlation],
+  ['causationId', eventWords.cause],
 ] as const
 
 type Written = Record<'type' | 'subjectId' | 'correlationId' | 'causationId' | 'userId' | 'data' | 'metadata', string>
@@ -54,7 +55,7 @@ export function ComposeScreen() {
       <h1>{words.title}</h1>
       <p class="quiet-text">{words.lead}</p>
       <form class="card group" onSubmit={submit} novalidate>
-        <Field label={text.events.type} {...at('type')}>
+        <Field label={eventsWords.type} {...at('type')}>
           {(control) => <input {...control} {...input('type')} class="mono" />}
         </Field>
         <Field label={words.data} hint={data ? words.dataHint : words.notObject} {...at('data')}>

@@ -6,9 +6,7 @@ import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
 import { to } from '../../router'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
-
-const words = text.erase
+import * as words from '../../text/erase'
 
 type By = keyof typeof words.kinds
 
@@ -64,7 +62,7 @@ export function EraseScreen() {
             </select>
           )}
         </Field>
-        <Field label={words[by]} hint={by === 'ids' ? words.idsHint : undefined} paths={[by]} failure={failure}>
+        <Field label={words.fields[by]} hint={by === 'ids' ? words.idsHint : undefined} paths={[by]} failure={failure}>
           {(control) =>
             by === 'ids' ? (
               <textarea {...control} rows={4} required spellcheck={false} value={value} onInput={write} />

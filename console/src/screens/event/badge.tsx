@@ -7,10 +7,8 @@ import { Visible } from '../../components/visible'
 import type { SynapEvent } from '../../contract'
 import { may, useAccess } from '../../key'
 import { useLoad } from '../../load'
-import { text } from '../../text'
+import * as words from '../../text/verify'
 import { verified, type Step, type Verdict } from './verify'
-
-const words = text.verify
 
 /** Whether this browser found the event to be what was signed. Pressing it shows each step. */
 export function VerifiedBadge({ event }: { event: SynapEvent }) {

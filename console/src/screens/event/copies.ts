@@ -1,7 +1,7 @@
 import type { SynapEvent } from '../../contract'
-import { text } from '../../text'
+import * as eventWords from '../../text/event'
 
-const words = text.event.copies
+const words = eventWords.copies
 
 /** What can be copied of an event, by name. */
 export function copies(event: SynapEvent, workspace: string): [string, string][] {

@@ -5,9 +5,10 @@ import type { Pick } from '../../components/tree'
 import type { SynapEvent } from '../../contract'
 import { to } from '../../router'
 import { localOf, numberOf, offsetOf, relativeOf, ZONE } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/event'
+import * as eventsWords from '../../text/events'
 
-const words = text.event
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Who, what and when. */
@@ -15,7 +16,7 @@ export function Facts({ event, onPick }: { event: SynapEvent; onPick: Pick }) {
   const value = (name: string, path: string, content: string | undefined) =>
     content ? (
       <Fact name={name}>
-        <button type="button" class="cell-value wrap" title={text.tree.pick} onClick={(click) => onPick(path, content, click.altKey)}>
+        <button type="button" class="cell-value wrap" title={text.pick} onClick={(click) => onPick(path, content, click.altKey)}>
           <Visible>{content}</Visible>
         </button>
       </Fact>
@@ -26,11 +27,11 @@ export function Facts({ event, onPick }: { event: SynapEvent; onPick: Pick }) {
       <dl class="facts">
         <Moment name={words.logged} at={event.timestamp} />
         {event.occurredAt && <Moment name={words.occurred} at={event.occurredAt} />}
-        {value(text.events.user, 'userId', event.userId)}
-        {value(text.events.subject, 'subjectId', event.subjectId)}
-        {value(text.events.source, 'source', event.source)}
-        {value(text.events.producer, 'producer', event.producer)}
-        {value(text.events.correlation, 'correlationId', event.correlationId)}
+        {value(eventsWords.user, 'userId', event.userId)}
+        {value(eventsWords.subject, 'subjectId', event.subjectId)}
+        {value(eventsWords.source, 'source', event.source)}
+        {value(eventsWords.producer, 'producer', event.producer)}
+        {value(eventsWords.correlation, 'correlationId', event.correlationId)}
         {cause && (
           <Fact name={words.cause}>
             {UUID.test(cause) ? (
@@ -42,7 +43,7 @@ export function Facts({ event, onPick }: { event: SynapEvent; onPick: Pick }) {
             )}
           </Fact>
         )}
-        <Fact name={text.events.seq}>{numberOf(event.seq)}</Fact>
+        <Fact name={eventsWords.seq}>{numberOf(event.seq)}</Fact>
         <Fact name={words.id}>
           <span class="mono">{event.id}</span>
           <CopyButton name={words.copies.id} value={event.id} />
@@ -64,7 +65,7 @@ function Moment({ name, at }: { name: string; at: string }) {
       <time datetime={at}>
         <span class="mono">{localOf(date)}</span> <span class="quiet-text">{`${ZONE} (${offsetOf(date)})`}</span>
         <br />
-        <span class="mono">{at.replace('T', ' ').replace('Z', '')}</span> <span class="quiet-text">{text.time.utc}</span>
+        <span class="mono">{at.replace('T', ' ').replace('Z', '')}</span> <span class="quiet-text">{text.utc}</span>
         <br />
         <span class="quiet-text">{relativeOf(date)}</span>
       </time>

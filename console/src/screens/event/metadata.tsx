@@ -5,11 +5,10 @@ import type { Ai, Metadata, MetadataKind } from '../../contract'
 import { to } from '../../router'
 import { durationOf, numberOf } from '../../shown'
 import { propertiesOf } from '../../skeleton'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/metadata'
 import { Confidence } from '../events/columns'
 import { Time } from '../../components/time'
-
-const words = text.metadata
 
 /** Each section of the metadata as a person reads it. A developer's own kind is read by its schema. */
 export function MetadataCards({ metadata, kinds, onPick }: { metadata: Metadata; kinds: MetadataKind[]; onPick: Pick }) {
@@ -59,7 +58,7 @@ function Content({ value, name, path, onPick }: { value: unknown; name: string; 
   const shown = String(value)
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(shown) && !Number.isNaN(Date.parse(shown))) return <Time at={shown} />
   return (
-    <button type="button" class="cell-value wrap" title={text.tree.pick} onClick={(event) => onPick(path, value as string, event.altKey)}>
+    <button type="button" class="cell-value wrap" title={text.pick} onClick={(event) => onPick(path, value as string, event.altKey)}>
       <Visible multiline>{shown}</Visible>
     </button>
   )

@@ -2,7 +2,7 @@ import { Icon } from '../../components/icon'
 import { FailureNotice } from '../../components/states'
 import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
-import { text } from '../../text'
+import * as eventWords from '../../text/event'
 import { save } from '../events/export'
 
 /** One file that proves an event and all that belongs to it, to somebody without access to the server. */
@@ -15,9 +15,9 @@ export function ReceiptButton({ eventId }: { eventId: string }) {
   if (!may(key, 'ledger:read')) return null
   return (
     <>
-      <button type="button" class="button" title={text.event.receiptMeans} disabled={action.running} onClick={() => action.run()}>
+      <button type="button" class="button" title={eventWords.receiptMeans} disabled={action.running} onClick={() => action.run()}>
         <Icon name="download" />
-        {text.event.receipt}
+        {eventWords.receipt}
       </button>
       {action.failure && <FailureNotice failure={action.failure} />}
     </>

@@ -11,7 +11,8 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { go, to, useRoute } from '../../router'
 import { bytesOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/event'
 import { save } from '../events/export'
 import { lastList } from '../events/list'
 import { picked } from '../events/view'
@@ -21,8 +22,6 @@ import { copies } from './copies'
 import { Facts } from './facts'
 import { MetadataCards } from './metadata'
 import { ReceiptButton } from './receipt'
-
-const words = text.event
 
 /** Above this a payload is offered as a file. */
 const LARGE = 256_000

@@ -3,7 +3,7 @@ import { bodyHash, canonical, headerHash, isSignedBy, provenRoot, verifyProof } 
 import type { Api } from '../../api'
 import type { InclusionProof, LedgerEvent, SynapEvent } from '../../contract'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/verify'
 
 export interface Step {
   name: string
@@ -21,8 +21,6 @@ export interface Verdict {
   steps: Step[]
   proof: InclusionProof
 }
-
-const words = text.verify
 
 /** Ask for the proof of an event and its neighbours, and judge them. Throws if this browser cannot judge. */
 export async function verified(api: Api, shown: SynapEvent, signal: AbortSignal): Promise<Verdict> {

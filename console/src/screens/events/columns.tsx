@@ -3,7 +3,9 @@ import type { Column } from '../../components/table'
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
 import { to } from '../../router'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as eventWords from '../../text/event'
+import * as eventsWords from '../../text/events'
 import { visible } from '../../visible'
 import { memberOf, type Row } from './rows'
 import type { Scalar } from './view'
@@ -12,17 +14,17 @@ import type { Scalar } from './view'
 export type OnPick = (field: string, value: Scalar, exclude: boolean) => void
 
 export const COLUMN_NAMES: Record<string, string> = {
-  seq: text.events.seq,
-  time: text.events.time,
-  type: text.events.type,
-  subject: text.events.subject,
-  user: text.events.user,
-  source: text.events.source,
-  producer: text.events.producer,
-  correlation: text.events.correlation,
-  agent: text.events.agent,
-  confidence: text.events.confidence,
-  data: text.events.data,
+  seq: eventsWords.seq,
+  time: eventsWords.time,
+  type: eventsWords.type,
+  subject: eventsWords.subject,
+  user: eventsWords.user,
+  source: eventsWords.source,
+  producer: eventsWords.producer,
+  correlation: eventsWords.correlation,
+  agent: eventsWords.agent,
+  confidence: eventsWords.confidence,
+  data: eventsWords.data,
 }
 
 /** The columns that an address names. Those that begin with `data.` show a member of the data. */
@@ -65,7 +67,7 @@ const CELLS = (onPick: OnPick): Record<string, Cell> => {
     data: {
       kind: 'wide',
       cell: ({ event, snippet }) =>
-        event.erased ? <em class="erased">{text.event.erased}</em> : <span class="snippet"><Visible>{snippet}</Visible></span>,
+        event.erased ? <em class="erased">{eventWords.erased}</em> : <span class="snippet"><Visible>{snippet}</Visible></span>,
     },
   }
 }
@@ -87,7 +89,7 @@ function Value({ field, value, onPick }: { field: string; value: Scalar | undefi
       type="button"
       class="cell-value"
       tabIndex={-1}
-      title={`${visible(shown.slice(0, 500))}\n${text.tree.pick}`}
+      title={`${visible(shown.slice(0, 500))}\n${text.pick}`}
       onClick={(event) => onPick(field, value, event.altKey)}
     >
       <Visible>{shown.slice(0, 500)}</Visible>

@@ -1,4 +1,4 @@
-import { text } from '../../text'
+import * as filterWords from '../../text/filter'
 
 const LONGEST = 120
 
@@ -7,11 +7,11 @@ export function described(field: string, condition: unknown): string {
   if (field === 'AND' || field === 'OR' || field === 'NOT' || field === 'parent' || field === 'children') {
     return `${field} ${brief(condition)}`
   }
-  if (condition === null) return `${field} ${text.filter.missing}`
-  if (typeof condition !== 'object') return `${field} ${text.filter.operators['eq']} ${brief(condition)}`
+  if (condition === null) return `${field} ${filterWords.missing}`
+  if (typeof condition !== 'object') return `${field} ${filterWords.operators['eq']} ${brief(condition)}`
   const parts = Object.entries(condition).map(([operator, value]) => {
-    if (operator === 'isNull') return value ? text.filter.missing : text.filter.present
-    return `${text.filter.operators[operator] ?? operator} ${brief(value)}`
+    if (operator === 'isNull') return value ? filterWords.missing : filterWords.present
+    return `${filterWords.operators[operator] ?? operator} ${brief(value)}`
   })
   return `${field} ${parts.join(', ')}`
 }

@@ -5,7 +5,8 @@ import { FailureNotice } from '../../components/states'
 import type { EventFilter, SynapEvent } from '../../contract'
 import { useAccess } from '../../key'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as exportWords from '../../text/export'
 import { csvHead, csvLine } from './csv'
 import type { Row } from './rows'
 import type { Wanted } from './view'
@@ -45,10 +46,10 @@ export function ExportMenu({ rows, total, wanted }: ExportProps) {
     return { ...others, filter: filter ? ({ AND: [filter, places] } as EventFilter) : places }
   }
   return (
-    <Menu label={text.export.title} icon="download">
+    <Menu label={exportWords.title} icon="download">
       {done !== undefined ? (
         <>
-          <p role="status">{text.export.running(numberOf(done))}</p>
+          <p role="status">{exportWords.running(numberOf(done))}</p>
           <button type="button" class="button" onClick={() => running.current?.abort()}>
             {text.cancel}
           </button>
@@ -57,15 +58,15 @@ export function ExportMenu({ rows, total, wanted }: ExportProps) {
         <>
           {FORMATS.map((format) => (
             <button key={format} type="button" class="button" disabled={rows.length === 0} onClick={() => write(shown(), format, `seq-${oldest}-${newest}`)}>
-              {text.export.page(numberOf(rows.length), format)}
+              {exportWords.page(numberOf(rows.length), format)}
             </button>
           ))}
           {FORMATS.map((format) => (
             <button key={format} type="button" class="button" disabled={!total} onClick={() => write(wanted(), format, 'all-matches')}>
-              {text.export.all(numberOf(total ?? 0), format)}
+              {exportWords.all(numberOf(total ?? 0), format)}
             </button>
           ))}
-          <p class="hint">{text.export.hint}</p>
+          <p class="hint">{exportWords.hint}</p>
         </>
       )}
       {failure && <FailureNotice failure={failure} />}

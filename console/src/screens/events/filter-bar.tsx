@@ -6,7 +6,8 @@ import { Visible } from '../../components/visible'
 import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { fieldOf, numberOf } from '../../shown'
-import { text } from '../../text'
+import * as eventsWords from '../../text/events'
+import * as filterWords from '../../text/filter'
 import { described } from './described'
 import { parsedFilter, RANGES, simple, typed, without, type Filter, type View } from './view'
 
@@ -30,35 +31,35 @@ export function FilterBar({ view, failure, onChange }: FilterBarProps) {
   const hasAny = Object.keys(filter).length > 0 || view.range || view.from || view.to
   const field = (path: string) => ({ path: `filter.${path}`, failure, value: simple(filter, path), onSet: set(path) })
   return (
-    <search class="filters" aria-label={text.filter.title}>
+    <search class="filters" aria-label={filterWords.title}>
       <div class="filter-fields">
         <TypeField {...field('type')} />
-        <Choice label={text.events.source} value={simple(filter, 'source')} onSet={set('source')} options={[['', text.filter.any], ...SOURCES.map((name) => [name, name] as const)]} />
-        <TextField label={text.events.user} {...field('userId')} />
-        <TextField label={text.events.subject} {...field('subjectId')} />
-        <TextField label={text.events.agent} {...field('metadata.ai.agent')} />
+        <Choice label={eventsWords.source} value={simple(filter, 'source')} onSet={set('source')} options={[['', filterWords.any], ...SOURCES.map((name) => [name, name] as const)]} />
+        <TextField label={eventsWords.user} {...field('userId')} />
+        <TextField label={eventsWords.subject} {...field('subjectId')} />
+        <TextField label={eventsWords.agent} {...field('metadata.ai.agent')} />
         <Choice
-          label={text.filter.metadata}
+          label={filterWords.metadata}
           value={metadataOf(filter)}
           onSet={(value) => change(value ? { ...filter, metadata: { isNull: value === 'none' } } : without(filter, 'metadata'))}
-          options={[['', text.filter.any], ['some', text.filter.hasMetadata], ['none', text.filter.hasNone]]}
+          options={[['', filterWords.any], ['some', filterWords.hasMetadata], ['none', filterWords.hasNone]]}
         />
         <TimeRange view={view} onChange={onChange} failure={failure} />
         <button type="button" class="button" aria-expanded={json} onClick={() => setJson(!json)}>
-          {text.filter.json}
+          {filterWords.json}
         </button>
         {hasAny && (
           <button type="button" class="button quiet" onClick={() => onChange({ filter: {}, range: undefined, from: undefined, to: undefined })}>
-            {text.filter.clear}
+            {filterWords.clear}
           </button>
         )}
       </div>
       {others.length > 0 && (
-        <ul class="chips" aria-label={text.filter.conditions}>
+        <ul class="chips" aria-label={filterWords.conditions}>
           {others.map((name) => (
             <li key={name} class="chip">
               <Visible>{described(name, filter[name])}</Visible>
-              <button type="button" aria-label={text.filter.remove(name)} onClick={() => change(without(filter, name))}>
+              <button type="button" aria-label={filterWords.remove(name)} onClick={() => change(without(filter, name))}>
                 <Icon name="cross" />
               </button>
             </li>
@@ -106,7 +107,7 @@ function TextField({ label, value, onSet, path, failure, list, onTyping }: TextF
           list={list}
           autocomplete="off"
           spellcheck={false}
-          placeholder={text.filter.any}
+          placeholder={filterWords.any}
           value={draft}
           onInput={(event) => {
             setDraft(event.currentTarget.value)
@@ -136,10 +137,10 @@ function TypeField(props: Omit<TextFieldProps, 'label'>) {
   const load = useLoad(`${workspace} ${asked}`, (signal) => api.events.types.query({ prefix: asked, limit: TYPES }, { signal }))
   return (
     <>
-      <TextField {...props} label={text.events.type} list={list} onTyping={setPrefix} />
+      <TextField {...props} label={eventsWords.type} list={list} onTyping={setPrefix} />
       <datalist id={list}>
         {load.value?.types.map(({ type, count }) => (
-          <option key={type} value={type} label={text.events.count(numberOf(count), count)} />
+          <option key={type} value={type} label={eventsWords.count(numberOf(count), count)} />
         ))}
       </datalist>
     </>
@@ -178,13 +179,13 @@ function TimeRange({ view, onChange, failure }: FilterBarProps) {
     if (value !== 'custom') onChange({ range: value || undefined, from: undefined, to: undefined })
     else if (view.range) onChange({ range: undefined, from: new Date(Date.now() - (RANGES[view.range] ?? 0) * 1_000).toISOString() })
   }
-  const options = [['', text.filter.anyTime], ...Object.keys(RANGES).map((name) => [name, text.filter.ranges[name] ?? name] as const), ['custom', text.filter.custom]] as const
+  const options = [['', filterWords.anyTime], ...Object.keys(RANGES).map((name) => [name, filterWords.ranges[name] ?? name] as const), ['custom', filterWords.custom]] as const
   return (
     <>
-      <Choice label={text.events.time} value={custom ? 'custom' : (view.range ?? '')} options={options} onSet={choose} />
+      <Choice label={eventsWords.time} value={custom ? 'custom' : (view.range ?? '')} options={options} onSet={choose} />
       {custom &&
         (['from', 'to'] as const).map((end) => (
-          <Field key={end} label={text.filter[end]} paths={[end]} failure={failure}>
+          <Field key={end} label={filterWords.ends[end]} paths={[end]} failure={failure}>
             {(control) => (
               <input
                 {...control}
@@ -229,7 +230,7 @@ function JsonFilter({ filter, failure, onApply }: JsonFilterProps) {
         apply()
       }}
     >
-      <Field label={text.filter.jsonLabel} hint={text.filter.jsonHint} paths={['filter']} failure={failure}>
+      <Field label={filterWords.jsonLabel} hint={filterWords.jsonHint} paths={['filter']} failure={failure}>
         {(control) => (
           <textarea
             {...control}
@@ -243,11 +244,11 @@ function JsonFilter({ filter, failure, onApply }: JsonFilterProps) {
       </Field>
       {invalid && (
         <p class="issues" role="alert">
-          {text.filter.notJson}
+          {filterWords.notJson}
         </p>
       )}
       <button type="submit" class="button primary">
-        {text.filter.apply}
+        {filterWords.apply}
       </button>
     </form>
   )

@@ -5,7 +5,9 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { localOf, numberOf } from '../../shown'
-import { text } from '../../text'
+import * as eventsWords from '../../text/events'
+import * as filterWords from '../../text/filter'
+import * as histogramWords from '../../text/histogram'
 import type { Wanted } from './view'
 
 const BUCKETS = 80
@@ -37,13 +39,13 @@ export function Histogram({ id, wanted, isLive, onNarrow }: HistogramProps) {
   useRefresh(load, isLive ? REFRESH_MS : undefined)
   const bars = load.value?.buckets ?? []
   return (
-    <section class="histogram" aria-label={text.histogram.title} aria-busy={load.loading}>
+    <section class="histogram" aria-label={histogramWords.title} aria-busy={load.loading}>
       {load.failure ? <LoadNotice load={load} /> : <Bars bars={bars} onNarrow={onNarrow} />}
       {bars.length > 0 && (
         <div class="histogram-foot">
           <Time at={bars[0]?.from ?? ''} />
           <button type="button" class="button quiet" aria-expanded={asTable} onClick={() => setAsTable(!asTable)}>
-            {text.histogram.table}
+            {histogramWords.table}
           </button>
           <Time at={bars.at(-1)?.to ?? ''} />
         </div>
@@ -84,7 +86,7 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
       viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={text.histogram.said(numberOf(total), total)}
+      aria-label={histogramWords.said(numberOf(total), total)}
       onPointerDown={start}
       onPointerMove={(event) => drag && setDrag([drag[0], placeOf(event)])}
       onPointerUp={end}
@@ -95,7 +97,7 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
         return (
           <g key={from}>
             <rect class="bar-space" x={place * width} y={0} width={width} height={HEIGHT}>
-              <title>{`${localOf(new Date(from))}\n${text.events.count(numberOf(count), count)}`}</title>
+              <title>{`${localOf(new Date(from))}\n${eventsWords.count(numberOf(count), count)}`}</title>
             </rect>
             <rect class="bar-count" x={place * width + width * 0.1} y={HEIGHT - height} width={width * 0.8} height={height} />
           </g>
@@ -108,17 +110,17 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
 
 function BarTable({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarrow'>) {
   return (
-    <div class="table-box bar-table" tabindex={0} role="region" aria-label={text.histogram.asTable}>
+    <div class="table-box bar-table" tabindex={0} role="region" aria-label={histogramWords.asTable}>
       <table>
-        <caption class="hidden">{text.histogram.asTable}</caption>
+        <caption class="hidden">{histogramWords.asTable}</caption>
         <thead>
           <tr>
-            <th scope="col">{text.filter.from}</th>
+            <th scope="col">{filterWords.ends.from}</th>
             <th scope="col" class="number">
-              {text.screens.events}
+              {eventsWords.title}
             </th>
             <th scope="col">
-              <span class="hidden">{text.histogram.narrow}</span>
+              <span class="hidden">{histogramWords.narrow}</span>
             </th>
           </tr>
         </thead>
@@ -131,7 +133,7 @@ function BarTable({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'on
               <td class="number">{numberOf(count)}</td>
               <td>
                 <button type="button" class="button quiet" onClick={() => onNarrow(from, to)}>
-                  {text.histogram.narrow}
+                  {histogramWords.narrow}
                 </button>
               </td>
             </tr>

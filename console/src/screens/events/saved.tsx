@@ -5,7 +5,8 @@ import { Menu } from '../../components/menu'
 import { Visible } from '../../components/visible'
 import { changeQuery, currentRoute, go, to, type Query } from '../../router'
 import { remembered } from '../../store'
-import { text } from '../../text'
+import * as columnsWords from '../../text/columns'
+import * as savedWords from '../../text/saved'
 import { queryOf, viewOf } from './view'
 
 interface Saved {
@@ -32,10 +33,10 @@ export function SavedViews() {
     setName('')
   }
   return (
-    <Menu label={text.saved.title} icon="bookmark">
+    <Menu label={savedWords.title} icon="bookmark">
       {(close) => (
         <>
-          {saved.length === 0 && <p class="hint">{text.saved.none}</p>}
+          {saved.length === 0 && <p class="hint">{savedWords.none}</p>}
           <ul class="saved">
             {saved.map((each) => (
               <li key={each.name}>
@@ -52,7 +53,7 @@ export function SavedViews() {
                 <button
                   type="button"
                   class="button quiet icon-only"
-                  aria-label={text.saved.remove(each.name)}
+                  aria-label={savedWords.remove(each.name)}
                   onClick={() => views.set(saved.filter((other) => other !== each))}
                 >
                   <Icon name="cross" />
@@ -61,11 +62,11 @@ export function SavedViews() {
             ))}
           </ul>
           <form onSubmit={save}>
-            <Field label={text.saved.name}>
+            <Field label={savedWords.name}>
               {(control) => <input {...control} value={name} maxLength={100} onInput={(event) => setName(event.currentTarget.value)} />}
             </Field>
             <button type="submit" class="button">
-              {text.saved.save}
+              {savedWords.save}
             </button>
           </form>
         </>
@@ -92,7 +93,7 @@ export function ColumnsMenu({ columns, names }: { columns: string[]; names: Reco
     setPath('')
   }
   return (
-    <Menu label={text.columns.title} icon="columns">
+    <Menu label={columnsWords.title} icon="columns">
       <ul>
         {[...Object.keys(names), ...columns.filter((name) => !(name in names))].map((name) => (
           <li key={name}>
@@ -104,11 +105,11 @@ export function ColumnsMenu({ columns, names }: { columns: string[]; names: Reco
         ))}
       </ul>
       <form onSubmit={add}>
-        <Field label={text.columns.member} hint={text.columns.hint}>
+        <Field label={columnsWords.member} hint={columnsWords.hint}>
           {(control) => <input {...control} value={path} maxLength={256} onInput={(event) => setPath(event.currentTarget.value)} />}
         </Field>
         <button type="submit" class="button">
-          {text.columns.add}
+          {columnsWords.add}
         </button>
       </form>
     </Menu>

@@ -6,7 +6,10 @@ import { useHotkeys } from '../../hotkeys'
 import { useAccess } from '../../key'
 import { changeQuery, to, useRoute } from '../../router'
 import { numberOf, offsetOf, ZONE } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as eventsWords from '../../text/events'
+import * as liveWords from '../../text/live'
+import * as statesWords from '../../text/states'
 import { COLUMN_NAMES, columnsOf, type OnPick } from './columns'
 import { ExportMenu } from './export'
 import { FilterBar } from './filter-bar'
@@ -64,13 +67,13 @@ export function EventsScreen() {
   }
   return (
     <div class="events">
-      <h1 class="hidden">{text.screens.events}</h1>
+      <h1 class="hidden">{eventsWords.title}</h1>
       <FilterBar view={view} failure={rows.failure} onChange={change} />
       <Histogram id={id} isLive={isLive} wanted={() => wantedOf(view)} onNarrow={(from, to) => change({ range: undefined, from, to })} />
       <div class="events-bar">
         <p aria-live="polite">
-          <strong>{rows.total === undefined ? text.none : numberOf(rows.total)}</strong> {text.events.matches(rows.total ?? 0)}
-          <span class="zone"> · {text.time.zone(`${ZONE} (${offsetOf(new Date())})`)}</span>
+          <strong>{rows.total === undefined ? text.none : numberOf(rows.total)}</strong> {eventsWords.matches(rows.total ?? 0)}
+          <span class="zone"> · {text.zone(`${ZONE} (${offsetOf(new Date())})`)}</span>
         </p>
         <LiveButton live={live} isLive={isLive} onToggle={() => change({ live: !isLive })} />
         <SavedViews />
@@ -90,13 +93,13 @@ export function EventsScreen() {
             }}
           >
             <Icon name="up" />
-            {text.live.waiting(numberOf(live.waiting), live.waiting)}
+            {liveWords.waiting(numberOf(live.waiting), live.waiting)}
           </button>
         )}
         <Table
           fixed
           box={box}
-          caption={text.screens.events}
+          caption={eventsWords.title}
           columns={columns}
           rows={rows.rows}
           keyOf={({ event }) => event.id}
@@ -116,23 +119,23 @@ function TableEnd({ rows, isLive, hasFilter }: { rows: Rows; isLive: boolean; ha
     return (
       <p class="notice quiet" role="status">
         <span class="spinner" aria-hidden="true" />
-        {rows.slow ? text.states.slow : text.states.loading}
+        {rows.slow ? statesWords.slow : statesWords.loading}
       </p>
     )
   }
   if (rows.failure) return null
   if (rows.rows.length === 0) {
     return (
-      <Empty title={hasFilter ? text.events.noMatches : text.events.noEvents}>
-        <p>{isLive ? text.live.empty : hasFilter ? text.events.noMatchesHint : text.events.noEventsHint}</p>
+      <Empty title={hasFilter ? eventsWords.noMatches : eventsWords.noEvents}>
+        <p>{isLive ? liveWords.empty : hasFilter ? eventsWords.noMatchesHint : eventsWords.noEventsHint}</p>
       </Empty>
     )
   }
-  if (!rows.older) return <p class="notice quiet">{isLive ? text.live.end : text.events.end}</p>
+  if (!rows.older) return <p class="notice quiet">{isLive ? liveWords.end : eventsWords.end}</p>
   return (
     <p class="notice">
       <button type="button" class="button" onClick={rows.older}>
-        {text.events.older}
+        {eventsWords.older}
       </button>
     </p>
   )
@@ -144,11 +147,11 @@ function LiveButton({ live, isLive, onToggle }: { live: Live; isLive: boolean; o
     <>
       <button type="button" class={`button live-button ${state}`} aria-pressed={isLive} onClick={onToggle}>
         <span class="live-dot" aria-hidden="true" />
-        {text.live.title}
-        {isLive && state !== 'live' && <span aria-hidden="true">{text.live.states[state]}</span>}
+        {liveWords.title}
+        {isLive && state !== 'live' && <span aria-hidden="true">{liveWords.states[state]}</span>}
       </button>
       <span class="hidden" role="status">
-        {text.live.states[state]}
+        {liveWords.states[state]}
       </span>
     </>
   )

@@ -8,10 +8,9 @@ import { useAccess } from '../../key'
 import { useLoad, type Load } from '../../load'
 import { useRefresh } from '../../refresh'
 import { to } from '../../router'
-import { text } from '../../text'
+import * as words from '../../text/inbox'
 import { isMoving, StateBadge } from './state'
 
-const words = text.inbox
 const REFRESH_MS = 2_000
 /** With two events each, not more than a filter may name. */
 const SHOWN_RUNS = 30

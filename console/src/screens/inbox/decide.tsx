@@ -5,9 +5,8 @@ import { FailureNotice } from '../../components/states'
 import type { IntentChain } from '../../contract'
 import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
-import { text } from '../../text'
+import * as words from '../../text/inbox'
 
-const words = text.inbox
 const LONGEST_REASON = 1_024
 
 interface Props {

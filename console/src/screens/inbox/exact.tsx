@@ -5,11 +5,11 @@ import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import type { IntentChain, SynapEvent } from '../../contract'
 import { bytesOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as eventWords from '../../text/event'
+import * as words from '../../text/inbox'
 import { pieces } from '../../visible'
 import { save } from '../events/export'
-
-const words = text.inbox
 
 /** Above this the bytes are offered as a file. */
 const LARGE = 256_000
@@ -35,7 +35,7 @@ export function Exact({ of: { event, state } }: { of: IntentChain }) {
           <CopyButton name={words.bytes} value={written} />
           <button type="button" class="button" onClick={() => save(new Blob([written], { type: 'application/json' }), `${event.id}-approved.json`)}>
             <Icon name="download" />
-            {text.event.download}
+            {eventWords.download}
           </button>
         </div>
       </header>

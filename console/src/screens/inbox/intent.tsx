@@ -7,7 +7,7 @@ import { useHotkeys } from '../../hotkeys'
 import { may, useAccess } from '../../key'
 import { go, to, useRoute } from '../../router'
 import { durationOf, numberOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/inbox'
 import { VerifiedBadge } from '../event/badge'
 import { ReceiptButton } from '../event/receipt'
 import { ChainSection, useStory, type Story } from './chain'
@@ -15,7 +15,6 @@ import { Decide, whyNot, Withdraw } from './decide'
 import { Exact } from './exact'
 import { isMoving, Risks, StateBadge } from './state'
 
-const words = text.inbox
 const DEFAULT_TIMEOUT_SECONDS = 3_600
 
 /** One intent: what is asked, on which terms, the decision, and what became of it. */

@@ -12,10 +12,10 @@ import { useRefresh } from '../../refresh'
 import { changeQuery, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/inbox'
 import { isMoving, Risks, StateBadge, STATES, type State } from './state'
 
-const words = text.inbox
 const REFRESH_MS = 5_000
 
 /** The intents that wait for the key's user, or all of them. */

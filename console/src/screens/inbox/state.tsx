@@ -1,7 +1,5 @@
 import type { IntentChain, ListedIntent } from '../../contract'
-import { text } from '../../text'
-
-const words = text.inbox
+import * as words from '../../text/inbox'
 
 export type State = IntentChain['state']
 

@@ -7,10 +7,10 @@ import { FailureNotice } from '../../components/states'
 import type { CurrentKey, IssuedKey } from '../../contract'
 import { grants, may, useAccess } from '../../key'
 import { useAction } from '../../load'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/keys'
 import { SCOPES } from './rights'
 
-const words = text.keys
 const FIELDS = ['userId', 'scopes', 'workspaces', 'expiresInSeconds']
 const DAY = 86_400
 const TIMES = [3_600, 8 * 3_600, DAY, 30 * DAY, 90 * DAY, 365 * DAY]

@@ -6,9 +6,8 @@ import { Visible } from '../../components/visible'
 import type { ApiKey, IssuedKey } from '../../contract'
 import { useAccess } from '../../key'
 import { currentTemporary, forget, signIn } from '../../session'
-import { text } from '../../text'
+import * as words from '../../text/keys'
 
-const words = text.keys
 const GRACES = [0, 300, 3_600, 86_400, 604_800]
 
 interface ReplaceProps {

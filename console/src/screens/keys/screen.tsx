@@ -10,12 +10,11 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { changeQuery, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
-import { text } from '../../text'
+import * as words from '../../text/keys'
 import { NewKey } from './new-key'
 import { mayRevoke, mayRotate, stateOf } from './rights'
 import { RevokeKey, RotateKey } from './replace'
 
-const words = text.keys
 const PAGE = 100
 
 type Open = { what: 'new' } | { what: 'rotate' | 'revoke'; key: ApiKey }

@@ -5,12 +5,10 @@ import { FailureNotice } from '../../components/states'
 import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { bytesOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/ledger'
 import { judgeCheckpoints, judgeEvent, judgeFile, Unusable } from './judge'
 import { Card } from './screen'
 import { VerdictNotice } from './verdict'
-
-const words = text.ledger
 
 /** An action that this browser may also refuse, with what it says then. */
 function useJudge<T, TArguments extends unknown[]>(judge: (...values: TArguments) => Promise<T>) {

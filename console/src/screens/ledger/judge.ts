@@ -2,9 +2,7 @@
 import { parseCheckpoint, verify, verifyConsistency, verifyProof, type Verdict } from 'synap-verify'
 import type { Api } from '../../api'
 import type { InclusionProof } from '../../contract'
-import { text } from '../../text'
-
-const words = text.ledger
+import * as words from '../../text/ledger'
 
 /** Something that a person gave is no checkpoint, or this browser cannot judge. */
 export class Unusable extends Error {}

@@ -8,10 +8,9 @@ import type { LedgerNode, SigningKey } from '../../contract'
 import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/ledger'
 import { Bundle, Consistency, Proof } from './forms'
-
-const words = text.ledger
 
 /** Who signs the log, what it signed, and whether it holds: judged by this browser. */
 export function LedgerScreen() {

@@ -2,9 +2,7 @@ import type { Verdict } from 'synap-verify'
 import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
-
-const words = text.ledger
+import * as words from '../../text/ledger'
 
 /** What the browser found: that it holds, or what is broken, and what nobody should overlook. */
 export function VerdictNotice({ of, name }: { of: Verdict; name: string }) {

@@ -7,10 +7,10 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { bytesOf, durationOf, numberOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/operate'
 import { Line } from './line'
 
-const words = text.operate
 const REFRESH_MS = 5_000
 const KEPT = 120
 

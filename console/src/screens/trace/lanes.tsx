@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { Time } from '../../components/time'
 import type { TracedEvent } from '../../contract'
 import { durationOf } from '../../shown'
-import { text } from '../../text'
+import * as traceWords from '../../text/trace'
 import { visible } from '../../visible'
 import { microsecondsOf, type Dot, type Lanes } from './model'
 
@@ -38,14 +38,14 @@ export function LanesView({ lanes, current, asked, onMove, onOpen }: LanesProps)
   }
   return (
     <div class="lanes">
-      <ul class="lane-names" aria-label={text.trace.lanes}>
+      <ul class="lane-names" aria-label={traceWords.lanes}>
         {names.map((name, place) => (
           <li key={name} class={`lane-${place % COLOURS}`}>
             {visible(name)}
           </li>
         ))}
       </ul>
-      <div class="lane-box" ref={box} tabindex={0} role="application" aria-label={text.trace.lanesSaid} onKeyDown={move}>
+      <div class="lane-box" ref={box} tabindex={0} role="application" aria-label={traceWords.lanesSaid} onKeyDown={move}>
         <svg width={width} height={height} aria-hidden="true">
           {names.map((name, place) => (
             <line key={name} class="lane-line" x1={0} x2={width} y1={place * LANE + LANE / 2} y2={place * LANE + LANE / 2} />

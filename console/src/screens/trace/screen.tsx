@@ -9,13 +9,14 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { changeQuery, go, to, useRoute } from '../../router'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as eventsWords from '../../text/events'
+import * as words from '../../text/trace'
 import { Confidence } from '../events/columns'
 import { LanesView } from './lanes'
 import { lanesOf, treeOf } from './model'
 import { CausalTree } from './tree'
 
-const words = text.trace
 const LIMIT = 500
 const DEPTH = 1_000
 const CHUNK = 100
@@ -117,17 +118,17 @@ function Chosen({ event }: { event: TracedEvent }) {
         <Visible>{event.type}</Visible>
       </h2>
       <dl class="facts">
-        <dt>{text.events.time}</dt>
+        <dt>{eventsWords.time}</dt>
         <dd class="mono">
           <Time at={event.timestamp} />
         </dd>
-        <dt>{text.events.user}</dt>
+        <dt>{eventsWords.user}</dt>
         <dd>
           <Visible>{event.userId || text.none}</Visible>
         </dd>
         {event.agent && (
           <>
-            <dt>{text.events.agent}</dt>
+            <dt>{eventsWords.agent}</dt>
             <dd>
               <Visible>{event.agent}</Visible>
             </dd>
@@ -135,7 +136,7 @@ function Chosen({ event }: { event: TracedEvent }) {
         )}
         {event.confidence !== undefined && (
           <>
-            <dt>{text.events.confidence}</dt>
+            <dt>{eventsWords.confidence}</dt>
             <dd>
               <Confidence score={event.confidence} />
             </dd>
@@ -143,7 +144,7 @@ function Chosen({ event }: { event: TracedEvent }) {
         )}
         {event.subjectId && (
           <>
-            <dt>{text.events.subject}</dt>
+            <dt>{eventsWords.subject}</dt>
             <dd>
               <Visible>{event.subjectId}</Visible>
             </dd>

@@ -3,7 +3,8 @@ import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import type { TracedEvent } from '../../contract'
 import { clockOf } from '../../shown'
-import { text } from '../../text'
+import * as eventWords from '../../text/event'
+import * as traceWords from '../../text/trace'
 import { Confidence } from '../events/columns'
 import { unfolded, type Branch } from './model'
 
@@ -50,7 +51,7 @@ export function CausalTree({ root, current, asked, onMove, onOpen }: TreeProps) 
     <ul
       ref={list}
       role="tree"
-      aria-label={text.trace.tree}
+      aria-label={traceWords.tree}
       class="causes"
       onKeyDown={press}
       onFocusIn={() => (hasFocus.current = true)}
@@ -111,8 +112,8 @@ function TreeRow({ branch: { event, level, children }, isHere, isAsked, isFolded
       <span class="cause-type">
         <Visible>{event.type}</Visible>
       </span>
-      {isAsked && <span class="badge">{text.trace.asked}</span>}
-      {event.erased && <em class="erased">{text.event.erased}</em>}
+      {isAsked && <span class="badge">{traceWords.asked}</span>}
+      {event.erased && <em class="erased">{eventWords.erased}</em>}
       <span class="cause-who">
         <Visible>{event.agent ?? event.userId}</Visible>
       </span>

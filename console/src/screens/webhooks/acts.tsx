@@ -9,11 +9,10 @@ import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { go, to } from '../../router'
 import { durationOf } from '../../shown'
-import { text } from '../../text'
+import * as keysWords from '../../text/keys'
+import * as words from '../../text/webhooks'
 import { Answer } from './attempts'
 import { Replay } from './replay'
-
-const words = text.webhooks
 
 type Open = 'pause' | 'rotate' | 'replay' | 'delete'
 
@@ -128,7 +127,7 @@ function Rotate({ id, onClose, onDone }: { id: string; onClose: () => void; onDo
           <select {...control} value={grace} onChange={(event) => setGrace(Number(event.currentTarget.value))}>
             {GRACES.map((time) => (
               <option key={time} value={time}>
-                {time ? text.keys.after(time) : text.keys.atOnce}
+                {time ? keysWords.after(time) : keysWords.atOnce}
               </option>
             ))}
           </select>

@@ -7,9 +7,7 @@ import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { to } from '../../router'
 import { durationOf, numberOf } from '../../shown'
-import { text } from '../../text'
-
-const words = text.webhooks
+import * as words from '../../text/webhooks'
 
 /** One delivery: every attempt, what the receiver answered, and a button that sends it again. */
 export function Attempts({ id, of, onSent }: { id: string; of: Delivery; onSent: () => void }) {

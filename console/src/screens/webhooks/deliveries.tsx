@@ -9,10 +9,10 @@ import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { changeQuery, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
-import { text } from '../../text'
+import * as text from '../../text/common'
+import * as words from '../../text/webhooks'
 import { Attempts } from './attempts'
 
-const words = text.webhooks
 const REFRESH_MS = 5_000
 const STATES = ['pending', 'delivered', 'failed'] as const
 const KINDS = { pending: 'warn', delivered: 'good', failed: 'bad' }

@@ -1,9 +1,7 @@
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
 import type { Subscription } from '../../contract'
-import { text } from '../../text'
-
-const words = text.webhooks
+import * as words from '../../text/webhooks'
 
 export type Health = 'disabled' | 'failing' | 'waiting' | 'paused' | 'healthy'
 

@@ -9,11 +9,10 @@ import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
 import { go, to } from '../../router'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/webhooks'
 import { Secrets } from './acts'
 import { dryRun, type DryRun } from './dry-run'
 
-const words = text.webhooks
 const FIELDS = ['webhookUrl', 'eventTypes', 'filter', 'description', 'startFrom']
 const SAMPLES = 5
 

@@ -5,9 +5,8 @@ import { FailureNotice } from '../../components/states'
 import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
-
-const words = text.webhooks
+import * as text from '../../text/common'
+import * as words from '../../text/webhooks'
 
 /** Deliver the events of a range of the log again. */
 export function Replay({ id, onClose, onDone }: { id: string; onClose: () => void; onDone: () => void }) {

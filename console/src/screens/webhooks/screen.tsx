@@ -11,12 +11,11 @@ import { useRefresh } from '../../refresh'
 import { go, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/webhooks'
 import { byHealth, HealthBadge } from './health'
 import { NewWebhook } from './new-webhook'
 import { Webhook } from './webhook'
 
-const words = text.webhooks
 const PAGE = 200
 const REFRESH_MS = 5_000
 

@@ -8,12 +8,11 @@ import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { go, to } from '../../router'
 import { numberOf } from '../../shown'
-import { text } from '../../text'
+import * as words from '../../text/webhooks'
 import { Acts } from './acts'
 import { Deliveries } from './deliveries'
 import { HealthBadge } from './health'
 
-const words = text.webhooks
 const REFRESH_MS = 5_000
 
 /** One webhook: what it gets, how it fares, what can be done, and its deliveries. */

@@ -1,0 +1,11 @@
+export const loading = 'Loading…'
+export const slow = 'The server takes longer than usual…'
+export const offline = 'No answer from the server. Trying again…'
+export const busy = 'The server cannot answer now. Trying again…'
+export const failed = 'That did not work'
+export const forbidden = 'Your key may not do this'
+export const missing = 'Not found'
+export const retry = 'Try again'
+export const notHere = 'There is no such page.'
+export const workspaceMissing = (name: string) => `Your key has no workspace “${name}”.`
+export const toEvents = 'Go to the first screen'
