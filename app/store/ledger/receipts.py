@@ -204,9 +204,8 @@ class Receipts:
         root, proofs = b"", dict[int, list[str]]()
         for at in range(0, len(seqs), PROOFS_AT_ONCE):
             some = seqs[at : at + PROOFS_AT_ONCE]
-            node = cache(
-                await self._trees.nodes(workspace, size, [*some, size - 1])
-            )  # proofs share most of their nodes
+            nodes = await self._trees.nodes(workspace, size, [*some, size - 1])
+            node = cache(nodes)  # proofs share most of their nodes
             proofs |= {seq: to_texts(merkle.inclusion_proof(seq, size, node)) for seq in some}
             root = merkle.root(size, node)
         return await self._ledger.signed(workspace, size, root, kid, lines), kid, proofs
