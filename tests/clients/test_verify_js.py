@@ -23,7 +23,9 @@ from app.ledger.verify import verify_bundle
 from app.ledger.verify.verdict import Broken
 from tests.kit import checks, paths
 from tests.kit.bundles import (
+    LONG,
     ORIGIN,
+    SMALL,
     Log,
     Record,
     build,
@@ -37,7 +39,7 @@ from tests.kit.bundles import (
     whole,
     write,
 )
-from tests.kit.examples import ALL, examples
+from tests.kit.examples import examples
 from tests.kit.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("node_command")
@@ -88,8 +90,6 @@ def parts_of(size: int) -> list[Record]:
 VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
 VERDICTS = Path(__file__).with_name("verdicts.mjs")
 VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
-LONG = 1000 if ALL else 60
-"""The events of a long log."""
 TOKEN = "sk_of_the_ledger"
 NOT_PINNED = "not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…\n"
 NODE = f"node {build(1)['node_did']}"
@@ -505,7 +505,7 @@ def test_both_verifiers_find_every_tampering_at_its_place() -> None:
     judge = lru_cache(maxsize=None)(signer.verify)
 
     def texts() -> Iterator[bytes]:  # one at a time, because together they take gigabytes
-        for tampering in tamperings(events=LONG, changes=changes):
+        for tampering in tamperings(changes):
             yield tampering.text
             ours = verify_bundle(tampering.text, judge=judge).broken
             right.append((tampering.name, tampering.seqs, ours, _is_json(tampering.text)))
@@ -867,7 +867,7 @@ def verdicts(texts: Iterable[bytes]) -> list[Record]:
 @lru_cache
 def _wholes() -> list[bytes]:
     """The texts from which most others differ little."""
-    return [write(whole(events)) for events in (LONG, 60)]
+    return [write(whole(events)) for events in {LONG, SMALL}]
 
 
 def _is_json(text: bytes) -> bool:

@@ -25,6 +25,7 @@ from app.ledger.chain import GENESIS, Body, body_bytes, header_bytes, instant, l
 from app.ledger.checkpoint import Checkpoint
 from app.ledger.merkle import Frontier, NodeHash, inclusion_proof
 from app.ledger.signer import Signer
+from tests.kit.examples import ALL
 
 Record = dict[str, Any]
 
@@ -310,6 +311,12 @@ def rotation(node: str, old: Signer, new: Signer, *, at: str, lost: bool = False
 SEED = 7
 """The seed of the install whose bundle is altered."""
 
+SMALL = 60 if ALL else 24
+"""The events of the bundle in which single members are changed. Every change makes a whole text, so it is small."""
+
+LONG = 1000 if ALL else SMALL
+"""The events of a long log."""
+
 
 class Tampering(NamedTuple):
     """The text of a bundle that a verifier must reject, naming one of `seqs` (None is the bundle itself)."""
@@ -330,12 +337,9 @@ def whole(events: int = 1000) -> Record:
     return build(events, rotations=(third, 2 * third), erased=(0, 5, third + 1, events - 3), seed=SEED)
 
 
-def tamperings(events: int = 1000, changes: int = 2000) -> Iterator[Tampering]:
-    """All tamperings: first `changes` random ones of a bundle with so many `events`, then deliberate ones.
-
-    The changes of single members are made to a bundle of 60 events.
-    """
-    bundle, small = whole(events), whole(60)
+def tamperings(changes: int = 2000) -> Iterator[Tampering]:
+    """All tamperings: first `changes` random ones of a long bundle, then deliberate ones."""
+    bundle, small = whole(LONG), whole(SMALL)
     yield from random_changes(bundle, changes)
     for make in (moved, resigned, cut):
         yield from make(bundle)

@@ -25,8 +25,20 @@ from app.ledger.signer import Signer
 from app.ledger.verify import Broken, kind_of, verify_bundle, verify_proof
 from app.ledger.verify.verdict import KEPT_PART
 from tests.kit import bundles, paths
-from tests.kit.bundles import ERASED, ROTATED, Log, Record, Tampering, build, value_of, whole, write
-from tests.kit.examples import ALL, examples
+from tests.kit.bundles import (
+    ERASED,
+    LONG,
+    ROTATED,
+    SMALL,
+    Log,
+    Record,
+    Tampering,
+    build,
+    value_of,
+    whole,
+    write,
+)
+from tests.kit.examples import examples
 
 VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 OLD_KEY = Signer(bytes.fromhex(VECTORS["ed25519"]["secret_hex"]))
@@ -66,10 +78,6 @@ def _members(entry: Record) -> Record:
     shown = {name: header[name] for name in header if name not in ("v", "id")}
     proof = {"id": entry["ledger_id"], "hash": f"sha256:{entry['hash']}", "signature": entry["signature"]}
     return {**shown, **proof, "event_id": header["id"], "payload": body.pop("data"), "context": body}
-
-
-LONG = 1000 if ALL else 60
-"""The events of a long log."""
 
 
 def _wrong(tamperings: Iterable[Tampering]) -> list[str]:
@@ -174,7 +182,7 @@ def test_events_out_of_their_place_are_found_in_a_long_log(make: Callable[[Recor
     ],
 )
 def test_what_is_done_to_one_member_is_found(make: Callable[[Record], Iterator[Tampering]]) -> None:
-    assert _wrong(make(whole(60))) == []
+    assert _wrong(make(whole(SMALL))) == []
 
 
 @pytest.mark.parametrize(
