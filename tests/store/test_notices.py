@@ -11,11 +11,16 @@ import psycopg
 import pytest
 from websockets.sync.client import connect
 
-from app.store.postgres.notices import CHANNEL, LISTENER, PATIENT_LISTENER, UNHEARD_SECONDS, Notices
+from app.store.postgres.notices import CHANNEL, LISTENER, PATIENT_LISTENER, TELLER, Notices
 from benchmarks.process import free_port
 from tests.kit.servers import cloned, serving, until
 
 ROUNDS = 20
+
+UNHEARD_SECONDS = 0.1
+
+NEVER_SECONDS = 3600.0
+"""A process that gathers its notices for so long tells nothing in a test, unless something makes it hurry."""
 
 
 @pytest.fixture
@@ -26,8 +31,8 @@ def url(postgres_url: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _telling(url: str) -> AsyncIterator[Notices]:
-    notices = Notices(url)
+async def _telling(url: str, unheard_seconds: float = UNHEARD_SECONDS) -> AsyncIterator[Notices]:
+    notices = Notices(url, unheard_seconds)
     notices.open()
     try:
         yield notices
@@ -83,6 +88,47 @@ def test_a_process_receives_notices_while_it_listens(url: str) -> None:
                 await eventually(lambda: _listeners(url) == 0)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("begins", ["listens", "hurries", "changes"])
+def test_a_process_that_gathers_notices_hurries_if_another_begins_to(url: str, begins: str) -> None:
+    heard: list[int] = []
+    hurries: list[bool] = []
+
+    def listen(notices: Notices, *, is_hurried: Callable[[], bool]) -> None:
+        notices.listen(lambda _, seq: heard.append(seq), lambda _: None, lambda: None, is_hurried=is_hurried)
+
+    async def run() -> None:
+        async with _telling(url, NEVER_SECONDS) as teller, _telling(url, NEVER_SECONDS) as other:
+            listen(teller, is_hurried=lambda: False)
+            if begins != "listens":
+                listen(other, is_hurried=lambda: bool(hurries))
+            await asyncio.to_thread(until, lambda: _listeners(url, PATIENT_LISTENER) == 1 + (begins != "listens"))
+            teller.tell("default", 0)
+            await asyncio.to_thread(until, lambda: _sent(url))
+
+            hurries.append(True)
+            if begins == "changes":
+                other.tell_changed("default")
+            else:
+                listen(other, is_hurried=lambda: True)
+            await asyncio.to_thread(until, lambda: _listeners(url) == 1)
+            teller.tell("default", 1)
+
+            await asyncio.to_thread(until, lambda: 1 in heard)
+
+    asyncio.run(run())
+
+
+def _sent(url: str) -> bool:
+    """Whether the process that tells first has sent, and then has asked whether anybody hears it."""
+    with psycopg.connect(url) as connection:
+        asked = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND query LIKE '%%EXISTS%%'"
+            " AND state = 'idle' AND datname = current_database()",
+            [TELLER],
+        ).fetchone()
+    return asked == (1,)
 
 
 def _listeners(url: str, name: str = LISTENER) -> int:

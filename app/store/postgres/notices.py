@@ -2,7 +2,7 @@
 
 A notice may be lost, so code that must not miss a commit also looks at the log itself now and then. A process listens
 only while something in it waits for notices. While no other process listens in a hurry, it gathers its own notices for
-longer.
+longer. One that begins to listen in a hurry says so, by a notice.
 """
 
 import asyncio
@@ -23,6 +23,9 @@ SEND_NOTICES = f"SELECT pg_notify('{CHANNEL}', notice) FROM json_array_elements_
 
 CHANGED = "changed"
 """Stands in a notice in place of the seq if a workspace's subscriptions were changed."""
+
+LISTENING = "listening"
+"""Stands in a notice in place of the seq if a process begins to listen in a hurry. It has no workspace."""
 
 TELLER = "synap teller"
 """What PostgreSQL calls the connection by which a process tells of its commits. Each server process has one."""
@@ -47,12 +50,11 @@ RENAME = "SELECT set_config('application_name', %s, false)"
 COALESCE_SECONDS = 0.005
 """The pause between two messages of one process. The commits of the pause share the next message."""
 
-UNHEARD_SECONDS = 0.1
-"""The pause between two messages while no other process listens in a hurry."""
+UNHEARD_SECONDS = 1.0
+"""The pause between two messages while no other process listens in a hurry. Each message wakes all processes."""
 
 COUNT_SECONDS = 1.0
-"""The time between two checks whether another process listens in a hurry, and whether this one does. So a new listener
-may get its first notices late."""
+"""The time between two checks whether another process listens in a hurry, and whether this one does."""
 
 RETRY_SECONDS = 1.0
 
@@ -62,8 +64,9 @@ logger = structlog.get_logger("synap.notices")
 class Notices:
     """Notifies the other processes of this one's commits, and receives their notices. For one event loop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, unheard_seconds: float = UNHEARD_SECONDS) -> None:
         self._url = url
+        self._unheard_seconds = unheard_seconds
         self._untold: dict[tuple[str, bool], str] = {}
         """The unsent notices. A key is a workspace and whether the notice is about its subscriptions (else about its
         log)."""
@@ -72,6 +75,10 @@ class Notices:
         self._listening: asyncio.Task[None] | None = None
         self._own_pid = 0
         """The process id of the backend of this process's listener; 0 if it does not listen."""
+        self._teller_pid = 0
+        """The process id of the backend that sends this process's notices."""
+        self._hurry = asyncio.Event()
+        """Ends the pause of a process that nobody seemed to hear."""
         self._is_heard = True
         self._counted_at = float("-inf")
 
@@ -87,12 +94,14 @@ class Notices:
         *,
         is_hurried: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Begin to listen, unless this process listens already.
+        """Begin to listen, unless this process listens already. Call it again when this process begins to hurry.
 
         `heard` is called with a workspace and the seq that its log has reached, `changed` with a workspace whose
         subscriptions were changed. `missed` is called after each connect, because notices may have been missed before.
         While it is not `is_hurried`, other processes gather their notices for longer.
         """
+        if is_hurried():
+            self._tell_at_once("", LISTENING)
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen(heard, changed, missed, is_hurried))
 
@@ -116,8 +125,12 @@ class Notices:
         self._wake.set()
 
     def tell_changed(self, workspace: str) -> None:
-        """Notify the other processes soon that a workspace's subscriptions were changed."""
-        self._untold[workspace, True] = CHANGED
+        """Notify the other processes that a workspace's subscriptions were changed."""
+        self._tell_at_once(workspace, CHANGED)
+
+    def _tell_at_once(self, workspace: str, said: str) -> None:
+        self._untold[workspace, True] = said
+        self._hurry.set()
         self._wake.set()
 
     async def _listen(
@@ -139,12 +152,21 @@ class Notices:
                             workspace, _, said = notice.payload.partition(" ")
                             if said.isdigit():
                                 heard(workspace, int(said))
-                            elif said == CHANGED:
+                                continue
+                            if notice.pid != self._teller_pid:
+                                self._assume_heard()
+                            if said == CHANGED:
                                 changed(workspace)
                         if name != (name := _listener(is_hurried)):
                             await connection.execute(RENAME, (name,))
             logger.warning("listening for commits of other processes was interrupted")
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _assume_heard(self) -> None:
+        """Another process listens in a hurry, or may do so soon. It may not have the name of such a listener yet."""
+        self._is_heard = True
+        self._counted_at = asyncio.get_running_loop().time() + COUNT_SECONDS
+        self._hurry.set()
 
     async def _tell(self) -> None:
         while True:
@@ -152,6 +174,7 @@ class Notices:
                 async with await self._connect(TELLER) as connection:
                     # A notice has no value after a crash, so its commit need not wait for the disk.
                     await connection.execute("SET synchronous_commit = off")
+                    self._teller_pid = connection.info.backend_pid
                     while True:
                         await self._wake.wait()
                         self._wake.clear()
@@ -163,16 +186,20 @@ class Notices:
                             self._untold = untold | self._untold  # the next connection sends them
                             self._wake.set()
                             raise
-                        await asyncio.sleep(await self._pause(connection))
+                        await self._pause(connection)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _pause(self, connection: PipedConnection) -> float:
-        """How long to gather notices before the next message."""
+    async def _pause(self, connection: PipedConnection) -> None:
+        """Gather notices before the next message."""
         now = asyncio.get_running_loop().time()
         if now - self._counted_at > COUNT_SECONDS:
             self._counted_at = now
             [[(self._is_heard,)]] = await connection.trip([(HAS_LISTENERS, {"own": self._own_pid})])
-        return COALESCE_SECONDS if self._is_heard else UNHEARD_SECONDS
+        if not self._is_heard:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._unheard_seconds)
+            self._hurry.clear()
+        await asyncio.sleep(COALESCE_SECONDS)
 
     async def _connect(self, name: str) -> PipedConnection:
         return await PipedConnection.connect(self._url, autocommit=True, connect_timeout=3, application_name=name)
