@@ -35,8 +35,10 @@ def is_meant(text: str) -> bool:
 def fault_of(text: str) -> str:
     """The message for a text that is not a valid instant: the mistake, and how to mend it."""
     parts = _PARTS.fullmatch(text)
-    known = parts and (_day_fault(parts) or _time_fault(parts) or _offset_fault(parts["offset"]))
-    return f"{FORM}: {known}" if known else f"{FORM}, such as 2026-01-31T12:00:00Z"
+    if parts is None:
+        return f"{FORM}, such as 2026-01-31T12:00:00Z"
+    known = _day_fault(parts) or _time_fault(parts) or _offset_fault(parts["offset"])
+    return f"{FORM}: {known}" if known else FAR  # its fraction is rounded up into the year 10000
 
 
 def _day_fault(parts: re.Match[str]) -> str | None:

@@ -200,10 +200,12 @@ def _walk_members(
 ) -> Iterator[Issue]:
     looks.take(len(value))
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
-    typed = typed_data(wanted, value)
+    typed, server_only = typed_data(wanted, value), getattr(wanted, "__server_only__", {})
     for name, field in fields.items():
         member = value.get(name)
-        if typed is not None and name == typed[0] and isinstance(member, dict):
+        if member is not None and name in server_only:  # whatever it is: the remedy is not to correct it
+            yield Issue(join(path, name), server_only[name])
+        elif typed is not None and name == typed[0] and isinstance(member, dict):
             yield from _walk_stored(member, typed[1], join(path, name), looks)
         elif member is not None:
             yield from _walk(member, field.type, metadata, join(path, name), looks)

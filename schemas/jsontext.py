@@ -48,6 +48,11 @@ def read_json(text: bytes, path: str = "") -> Any:
         raise InvalidInput([Issue(path, f"JSON is malformed: {_fault(text, error)}", "malformed_json")]) from None
 
 
+def read_parameter(text: str, path: str) -> Any:
+    """JSON in a parameter of a URL, as Python values, without a byte order mark before it. Raises InvalidInput."""
+    return read_json(text.removeprefix("\ufeff").encode(), path)
+
+
 def _fault(text: bytes, error: Exception) -> str:
     """What is wrong with JSON text. msgspec's messages name the byte and the fault, and quote no content."""
     if not isinstance(error, msgspec.DecodeError):
@@ -55,10 +60,10 @@ def _fault(text: bytes, error: Exception) -> str:
     said = str(error).removeprefix("JSON is malformed: ")
     if said.startswith("Invalid UTF-8"):
         return "it is not UTF-8"
-    if "truncated" not in said:
-        return said
-    # msgspec has one message for this and for a string that contains half a surrogate pair.
-    return "a string contains half of a surrogate pair" if _SURROGATE.search(text) else "it ends too early"
+    # msgspec also says that the text is truncated if it ends soon after half a pair.
+    if "surrogate" in said or ("truncated" in said and _SURROGATE.search(text)):
+        return "a string contains half of a surrogate pair"
+    return "it ends too early" if "truncated" in said else said
 
 
 def utf8_json(text: bytes, path: str = "") -> bytes:

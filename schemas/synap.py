@@ -3,6 +3,7 @@
 The server stores the members as they were sent. It stores no defaults: readers apply them.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -114,8 +115,12 @@ class EventAuthor(Section, frozen=True, kw_only=True):
 class Synap(Section, frozen=True, kw_only=True):
     """What the server itself reads. Callers send `intent` and `author` only."""
 
-    __server_only__: ClassVar[tuple[str, ...]] = ("decision", "start", "outcome")
-    """The members that no caller may send. The contract leaves them out of inputs."""
+    __server_only__: ClassVar[Mapping[str, str]] = {
+        "decision": "is written by the server: call intents.decide or intents.withdraw",
+        "start": "is written by the server: call intents.start",
+        "outcome": "is written by the server: call intents.finish",
+    }
+    """The members that no caller may send, and the remedies. The contract leaves them out of inputs."""
 
     intent: Intent | None = None
     decision: IntentDecision | None = None

@@ -28,12 +28,6 @@ DEFAULT_USES = 1
 WITHOUT_DATA = ("approved", "rejected", "expired", "withdrawn", "started", "unknown")
 """The last words of the types that follow an intent with `data` that is `{}`."""
 
-_FROM_THE_SERVER = {
-    "decision": "is written by the server: call intents.decide or intents.withdraw",
-    "start": "is written by the server: call intents.start",
-    "outcome": "is written by the server: call intents.finish",
-}
-
 
 class Asked(Struct, frozen=True):
     """What a caller sent under `metadata.synap`, at `path` of the input, and what is wrong with it.
@@ -113,7 +107,7 @@ def faults_of(
     place = join(path, "metadata.synap")
     faults = [
         Issue(join(place, name), message)
-        for name, message in _FROM_THE_SERVER.items()
+        for name, message in Synap.__server_only__.items()
         if getattr(synap, name) is not None
     ]
     if synap.intent is None:

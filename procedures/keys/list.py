@@ -20,7 +20,8 @@ async def list_(wanted: ListKeys, context: Context) -> KeyPage:
     if wanted.cursor is not None:
         place = await keys.find(wanted.cursor)
         if place is None or not sees(context.principal, place):
-            raise InvalidInput([Issue("cursor", "is not a cursor of this list; send one from an earlier page")])
+            message = "is not a cursor of this list; send one from an earlier page, unchanged"
+            raise InvalidInput([Issue("cursor", message, "invalid_cursor")])
     way = way_from(wanted.cursor, wanted.direction)
     found, more = await keys.page(
         context.principal.workspaces,

@@ -4,12 +4,12 @@ from schemas.base import Input, Instant, ShortText
 from schemas.browse import DEFAULT_LIMIT, MAX_IDS, BrowsedEvent, BrowseEvents, Limit
 from schemas.errors import InvalidInput, Issue
 from schemas.event import SynapEvent, TypePattern
-from schemas.jsontext import read_json
+from schemas.jsontext import read_parameter
 from schemas.trace import DEFAULT_DEPTH, DEFAULT_NODES, NodeLimit, TraceEvent
 
 
 class BrowseQuery(Input, frozen=True, kw_only=True, rename=None):
-    """The parameter of every call: `workspaceId` names the workspace."""
+    """The parameter of every call: `workspace_id` names the workspace."""
 
     workspace_id: ShortText | None = None
 
@@ -37,8 +37,8 @@ class BrowsedEventsQuery(BrowseQuery, frozen=True, kw_only=True, rename={"order_
             after=self.after,
             before=self.before,
             ids=None if self.ids is None else _ids(self.ids),
-            filter=None if self.filter is None else read_json(self.filter.encode(), "filter"),
-            order_by=None if self.order_by is None else read_json(self.order_by.encode(), "orderBy"),
+            filter=None if self.filter is None else read_parameter(self.filter, "filter"),
+            order_by=None if self.order_by is None else read_parameter(self.order_by, "orderBy"),
             type=self.type,
             subject_id=self.subject_id,
             parent_id=self.parent_id,

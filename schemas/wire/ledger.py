@@ -7,7 +7,7 @@ from msgspec import Meta
 from schemas.audit import DEFAULT_ACTS, Action, ListAudit
 from schemas.base import Count, Input, Instant, ShortText
 from schemas.event import TypePattern
-from schemas.jsontext import read_json
+from schemas.jsontext import read_parameter
 from schemas.ledger import (
     DEFAULT_ENTRIES,
     DescribeLedger,
@@ -96,4 +96,4 @@ class QueryAudit(LedgerQuery, frozen=True, kw_only=True, rename=None):
 
 
 def _json(text: str | None) -> Any:
-    return None if text is None else read_json(text.encode(), "filter")
+    return None if text is None else read_parameter(text, "filter")

@@ -21,6 +21,8 @@ from tests.kit.servers import cloned
 
 NOTES = list(notes(5))
 LINES = "".join(json.dumps(each) + "\n" for each in NOTES).encode()
+SECOND = LINES.index(b"\n") + 1
+"""The place of the second line."""
 ARRAY = json.dumps(NOTES).encode()
 INDENTED = json.dumps(NOTES, indent=2, ensure_ascii=False).encode()
 BOM = b"\xef\xbb\xbf"
@@ -47,6 +49,8 @@ IMPORTED = {
     "an array behind a mark and white space": BOM + b"\r\n " + ARRAY + b"\r\n",
     "a mark": BOM + LINES,
     "a mark in gzip": gzip.compress(BOM + LINES),
+    "two files with marks, one behind the other": BOM + LINES[:SECOND] + BOM + LINES[SECOND:],
+    "lines behind a long line of white space": b" " * 2**21 + b"\n" + LINES,
     "lines that end in CRLF": LINES.replace(b"\n", b"\r\n"),
     "objects over many lines": "\n".join(json.dumps(each, indent=2) for each in NOTES).encode(),
     "no line end at the end": LINES.removesuffix(b"\n"),

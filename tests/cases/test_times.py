@@ -12,7 +12,11 @@ from tests.cases.conftest import Doors, Pairs
 
 FAR = "must be a time from year 1 to 9999 in UTC"
 
-BEYOND = ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+00:01"]
+BEYOND = [
+    "9999-12-31T23:59:59-01:00",
+    "9999-12-31T23:59:59.9999999Z",  # the seventh digit is rounded up
+    "0001-01-01T00:00:00+00:01",
+]
 
 WITHIN = [
     "9999-12-31T23:59:59.999999Z",

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.capacity.garbage import collect_rarely
+from app.cli.first_bytes import BOM
 from app.ledger.draft import Draft, Drafting
 from schemas.errors import InvalidInput, Issue
 from schemas.event import LogEvent
@@ -96,7 +97,7 @@ class LineDrafts:
     def _draft(self, number: int, line: bytes) -> Draft:
         if len(line) > self._max_event_bytes:
             raise InvalidInput([Issue("", f"is larger than {self._max_event_bytes} bytes")])
-        event = decoded(line, self._decoder, self._drafting.metadata)
+        event = decoded(line.removeprefix(BOM), self._decoder, self._drafting.metadata)
         made_id = self._id(number, line) if event.id is None else None
         return self._drafting.draft(event, self._owner, self._workspace, default_id=made_id)
 

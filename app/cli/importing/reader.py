@@ -144,7 +144,7 @@ class DraftedLines:
             head = b""
             while chunk := self._text.read(READ_BYTES):
                 head += chunk if self._splitter is None else b""
-                if self._splitter is None and head.strip():
+                if self._splitter is None and (len(head) > self._max_line_bytes or head.strip()):
                     self._splitter, chunk = splitter(head, self._max_line_bytes), head
                 if self._splitter is not None:
                     yield self._splitter.feed(chunk)

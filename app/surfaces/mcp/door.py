@@ -14,6 +14,7 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 from litestar.types import Message as Event
 
+from app.capacity.parsing import parse
 from app.surfaces.mcp.message import Message, MessageError, read_message
 from app.surfaces.shared.body import Body
 from app.surfaces.shared.requests import header_map, is_loopback, refuse_malformed
@@ -146,12 +147,13 @@ def _check_method(method: str) -> None:
 
 async def _message(headers: dict[bytes, bytes], body: Body) -> Message:
     """The message that was sent. Raises PayloadTooLarge, UnsupportedMedia, InvalidInput, MessageError."""
-    if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
         raise MessageError(UNSUPPORTED_MEDIA_TYPE, "Send JSON: content-type must be application/json")
     try:
-        message = read_message(await body.json() or b"")
+        sent = await body.json() or b""
+        message = await parse(len(sent), read_message, sent)
     except InvalidInput as error:
-        if error.reason == "malformed_json":
+        if error.reason in {"malformed_json", "too_deep"}:
             raise MessageError(PARSE_ERROR, error.message) from None
         raise
     if len(message.body) > SMALL_INPUT_BYTES:  # without the arguments of its call

@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from app.surfaces.shared.statuses import BAD_REQUEST, PARSE_ERROR, Status
-from schemas.jsontext import UNREADABLE
+from app.surfaces.shared.statuses import BAD_REQUEST, Status
+from schemas.jsontext import UNREADABLE, read_json
 
 
 class Message(Struct, frozen=True):
@@ -39,14 +39,13 @@ class _Envelope(Struct, frozen=True):
 def read_message(body: bytes) -> Message:
     """Take a call's arguments out of a message. A procedure reads their bytes, so that numbers stay as sent.
 
-    Raises MessageError for a body that is not JSON, or is neither a request nor a notification.
+    Raises InvalidInput for a body that is not JSON, MessageError for one that is neither a request nor a notification.
     """
     try:
         envelope = _decoder.decode(body)
-    except msgspec.ValidationError:
-        raise MessageError(BAD_REQUEST, _EXPECTED) from None
     except UNREADABLE:
-        raise MessageError(PARSE_ERROR, "The body cannot be read as JSON") from None
+        read_json(body)
+        raise MessageError(BAD_REQUEST, _EXPECTED) from None
     if envelope.method != "tools/call" or not envelope.params:
         return Message(envelope.method, body)
     arguments = bytes(envelope.params.pop("arguments", _NULL))

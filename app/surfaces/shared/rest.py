@@ -92,7 +92,7 @@ class RestDoor(Struct, frozen=True, kw_only=True):
         try:
             workspace = await self.authenticator.workspace(principal, named)
         except (Forbidden, NotFound) as error:
-            raise Forbidden("The key does not belong to the workspace that the call names", field=field) from error
+            raise Forbidden(error.message, field=field) from error
         return Context(self.services, principal, workspace, request_id(request), traceparent_of(headers))
 
     def body(self, request: Caller, procedure: Procedure, room: Room) -> Body:

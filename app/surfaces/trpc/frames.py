@@ -13,9 +13,16 @@ from app.contract.operation import Kind
 from app.surfaces.shared.statuses import PARSE_ERROR
 from app.surfaces.trpc.request import RequestError, connection_params
 from app.surfaces.trpc.transformer import Transformer
+from schemas.errors import InvalidInput
+from schemas.jsontext import UNREADABLE, read_json
 
 MAX_ECHOED = 8192
 """The maximum of characters in a path, and of bytes in an id, because answers repeat both."""
+
+_EXPECTED = (
+    "The frame must be a message of tRPC, or an array of them. A message has an `id` (a number or text), a `method`, "
+    "and `params` with a `path`; a `lastEventId` must be text"
+)
 
 _METHODS = {str(kind): kind for kind in Kind}
 
@@ -47,7 +54,7 @@ def hello_params(hello: bytes) -> dict[str, str]:
         message = msgspec.json.decode(hello, type=_Hello)
         if message.method == "connectionParams":
             return connection_params(bytes(message.data))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNREADABLE:
         pass
     raise RequestError(PARSE_ERROR, 'The first message must be {"method":"connectionParams","data":…}')
 
@@ -65,8 +72,17 @@ def messages_of(text: bytes, transformer: Transformer, most: int) -> list[Messag
         except msgspec.ValidationError:  # the frame is well-formed so far, and any array of up to `most` values fits
             raise CrowdedFrameError from None
         return [_message(one, transformer) for one in msgspec.structs.astuple(several) if one is not UNSET]
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise MalformedFrameError("The frame is neither a message of tRPC nor an array of them") from None
+    except UNREADABLE:
+        raise MalformedFrameError(_fault(text)) from None
+
+
+def _fault(text: bytes) -> str:
+    """Why a frame has no messages."""
+    try:
+        read_json(text)
+    except InvalidInput as error:
+        return f"The frame cannot be read: {error.message}"
+    return _EXPECTED
 
 
 @cache

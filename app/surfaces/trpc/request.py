@@ -1,6 +1,7 @@
 """Reads a tRPC request: its calls, its inputs, and the errors that reject all of it. Pure."""
 
 import re
+from codecs import BOM_UTF8
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -10,6 +11,7 @@ from app.surfaces.shared.accept import named_quality
 from app.surfaces.shared.requests import repeated
 from app.surfaces.shared.statuses import BAD_REQUEST, METHOD_NOT_SUPPORTED, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE, Status
 from schemas.errors import InvalidInput, Issue
+from schemas.jsontext import UNREADABLE, read_json
 
 JSON_LINES = "application/jsonl"
 _LINES = JSON_LINES.encode()
@@ -63,7 +65,7 @@ def read_request(
         paths=paths,
         batch=batch,
         stream=_wants_lines(headers),
-        input=query.get(b"input") or None,
+        input=query.get(b"input", b"").removeprefix(BOM_UTF8) or None,
         params=query.get(b"connectionParams"),
         last_event_id=last or None,
     )
@@ -75,7 +77,7 @@ def connection_params(sent: bytes | None) -> dict[str, str]:
         return {}
     try:
         return msgspec.json.decode(sent, type=dict[str, str] | None) or {}
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNREADABLE:
         raise RequestError(PARSE_ERROR, "connectionParams must be JSON: null, or an object of texts") from None
 
 
@@ -85,7 +87,7 @@ def resumed(content: bytes | None, last_event_id: str | None) -> bytes | None:
         return content
     try:
         members = msgspec.json.decode(content or b"{}", type=dict[str, Raw] | None) or {}
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNREADABLE:
         return content
     members["lastEventId"] = Raw(msgspec.json.encode(last_event_id))
     return msgspec.json.encode(members)
@@ -97,7 +99,8 @@ def batch_inputs(content: bytes | None) -> dict[str, bytes]:
         return {}
     try:
         return {index: bytes(raw) for index, raw in _inputs.decode(content).items()}
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNREADABLE:
+        read_json(content)
         raise InvalidInput(
             [Issue("", "the inputs of a batch must be a JSON object, by index", "malformed_json")]
         ) from None

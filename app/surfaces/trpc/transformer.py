@@ -83,12 +83,12 @@ class SuperJson:
         except UNREADABLE:
             read_json(content)
             envelope = _Envelope()
+        meta = _meta_of(envelope.meta)
         if envelope.json is UNSET:
-            if isinstance(envelope.meta, _Meta) and envelope.meta.values == ["undefined"]:
+            if meta.values == ["undefined"]:
                 return None
             raise InvalidInput([Issue("", SUPERJSON_EXPECTED, _MISMATCH)])
-        meta = envelope.meta
-        if meta is UNSET or meta is None or (meta.values is None and meta.referential_equalities is None):
+        if meta.values is None and meta.referential_equalities is None:
             return bytes(envelope.json)
         value = read_json(bytes(envelope.json))
         refuse_limits(value, "")
@@ -110,12 +110,11 @@ TRANSFORMERS: dict[Literal["none", "superjson"], Transformer] = {"none": Plain()
 class _Meta(Struct, frozen=True, rename="camel"):
     values: Any = None
     referential_equalities: Any = None
-    v: int = 0
 
 
 class _Envelope(Struct, frozen=True):
     json: Raw | UnsetType = UNSET
-    meta: _Meta | UnsetType | None = UNSET
+    meta: Raw = Raw(b"null")
 
 
 class _StrictEnvelope(_Envelope, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +123,7 @@ class _StrictEnvelope(_Envelope, frozen=True, forbid_unknown_fields=True):
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _strict_envelope = msgspec.json.Decoder(_StrictEnvelope)
+_meta_decoder = msgspec.json.Decoder(_Meta | None)
 _INDEX = re.compile(r"[0-9]{1,9}")
 _STEP = re.compile(r"(?:\A|(?<=\.))(?:[^.\\]|\\.)*", re.DOTALL)
 
@@ -141,6 +141,15 @@ def _for_both(error: bytes) -> bytes:
 @cache
 def _has_json(wanted: type[Input]) -> bool:
     return any(field.encode_name == "json" for field in msgspec.structs.fields(wanted))
+
+
+def _meta_of(sent: Raw) -> _Meta:
+    """What the envelope's `meta` says. Its version says nothing about the value. Raises InvalidInput."""
+    try:
+        return _meta_decoder.decode(sent) or _Meta()
+    except UNREADABLE:
+        message = "superjson's `meta` must be an object, whose `values` hold names, objects and arrays only"
+        raise InvalidInput([Issue("", message)]) from None
 
 
 def _restore(value: Any, meta: _Meta) -> Any:
