@@ -11,10 +11,13 @@ import httpx
 _CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """It contains no authority, because the tests use plain HTTP."""
 
-request = partial(httpx.request, verify=_CONTEXT)
-stream = partial(httpx.stream, verify=_CONTEXT)
-get = partial(httpx.get, verify=_CONTEXT)
-head = partial(httpx.head, verify=_CONTEXT)
-options = partial(httpx.options, verify=_CONTEXT)
-post = partial(httpx.post, verify=_CONTEXT)
-put = partial(httpx.put, verify=_CONTEXT)
+SECONDS = 60.0
+"""How long an answer may take. On a busy machine the first call of the MCP door loads its package for 10 s and more."""
+
+request = partial(httpx.request, verify=_CONTEXT, timeout=SECONDS)
+stream = partial(httpx.stream, verify=_CONTEXT, timeout=SECONDS)
+get = partial(httpx.get, verify=_CONTEXT, timeout=SECONDS)
+head = partial(httpx.head, verify=_CONTEXT, timeout=SECONDS)
+options = partial(httpx.options, verify=_CONTEXT, timeout=SECONDS)
+post = partial(httpx.post, verify=_CONTEXT, timeout=SECONDS)
+put = partial(httpx.put, verify=_CONTEXT, timeout=SECONDS)
