@@ -91,6 +91,14 @@ def test_the_wheel_contains_the_files_of_the_console(built: Built) -> None:
     }
 
 
+def test_no_page_installs_what_pip_or_an_index_rejects() -> None:
+    """Of a wheel: pip rejects one beside constraints that have hashes, and no index has the package."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.service")]
+
+    wrong = re.compile(r"--constraint[ =]requirements|pip install (--upgrade |-U )?synap-events\b")
+    assert [path.name for path in pages if wrong.search(path.read_text())] == []
+
+
 def test_an_index_accepts_the_package_and_shows_no_dead_link(built: Built) -> None:
     run(ROOT, deploy_tools() / "twine", "check", "--strict", built.wheel, built.sdist)
 
