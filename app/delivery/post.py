@@ -21,7 +21,7 @@ from app.delivery.guard import Address, Guard, Target, TargetRefused, Unresolved
 from app.delivery.retry import parse_retry_after
 
 MAX_BODY_BYTES = 20_000
-"""The maximum of an answer's body that is stored."""
+"""The maximum of an answer's body that is returned, unless the caller names another one."""
 MAX_HEAD_BYTES = 32_768
 """The maximum of an answer's status line and headers, or of one piece of framing. A single read may exceed it."""
 MAX_RECEIVED_BYTES = 262_144
@@ -58,7 +58,7 @@ class PostResult(Struct, frozen=True, kw_only=True):
     It may name the URL's host or literal address, but not what the host resolves to, nor anything that was sent.
     """
     body: bytes = b""
-    """The first 20,000 bytes of the answer's body, not decoded, and incomplete if the answer broke off."""
+    """The first bytes of the answer's body, not decoded, and incomplete if the answer broke off."""
     retry_after_seconds: int | None = None
     """The seconds in the answer's `Retry-After`, from 0 to 86,400."""
     elapsed_seconds: float
@@ -67,6 +67,7 @@ class PostResult(Struct, frozen=True, kw_only=True):
 class _Answer(Struct):
     """The parts of the answer that are known so far."""
 
+    max_body_bytes: int
     stage: str = "looking up its host"
     status: int | None = None
     is_read: bool = False
@@ -90,7 +91,7 @@ class _Answer(Struct):
         if (final := _final(self.head)) is not None and not self.is_read:
             head, *body = _BLANK_LINE.split(self.head[final[1] :], maxsplit=1)
             self.retry_after_seconds = _retry_after(_RETRY_AFTER.findall(head))
-            self.body += b"".join(body)[:MAX_BODY_BYTES]
+            self.body += b"".join(body)[: self.max_body_bytes]
 
 
 class _NoAnswer(Exception):
@@ -104,18 +105,20 @@ async def post(
     *,
     guard: Guard,
     timeout_seconds: float = 15.0,
+    max_body_bytes: int = MAX_BODY_BYTES,
     party: str = "",
     tls: ssl.SSLContext | None = None,
 ) -> PostResult:
     """POST `body` to `url` once, by HTTP/1.1 (RFC 9112), within `timeout_seconds` for all of it.
 
     Failures are outcomes. `url` is checked again. The first four addresses are tried until one connects; the call is
-    then made once. Over https the certificate must be for the URL's host, by the system's trust unless `tls` is given.
-    Raises ValueError for `headers` that HTTP does not allow or that this function sets (`Host` and framing). `party` is
-    the workspace on whose behalf the host is looked up.
+    then made once. Of its answer's body at most `max_body_bytes` are returned. Over https the certificate must be for
+    the URL's host, by the system's trust unless `tls` is given. Raises ValueError for `headers` that HTTP does not
+    allow or that this function sets (`Host` and framing). `party` is the workspace on whose behalf the host is looked
+    up.
     """
     started = time.monotonic()
-    answer = _Answer()
+    answer = _Answer(max_body_bytes)
     error: str | None = None
     own = _OWN_HEADERS & {name.lower() for name in headers}
     if own:
@@ -201,7 +204,7 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
     received = pieces = 0
     deadline: asyncio.Timeout
     async with asyncio.timeout(None) as deadline:
-        while len(answer.body) < MAX_BODY_BYTES:
+        while len(answer.body) < answer.max_body_bytes:
             try:
                 event = http.next_event()
             except h11.RemoteProtocolError:
@@ -219,7 +222,7 @@ async def _read(http: h11.Connection, reader: StreamReader, answer: _Answer) -> 
                 answer.is_read = True
                 answer.retry_after_seconds = _retry_after(value for name, value in event.headers if name == _RETRY)
             elif isinstance(event, h11.Data):
-                answer.body += event.data[: MAX_BODY_BYTES - len(answer.body)]
+                answer.body += event.data[: answer.max_body_bytes - len(answer.body)]
                 pieces += 1
             elif isinstance(event, h11.InformationalResponse):
                 pieces += 1

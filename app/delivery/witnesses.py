@@ -17,7 +17,7 @@ from msgspec import Struct
 from app.delivery.guard import Guard
 from app.delivery.post import post
 from app.ledger.chain import NODE_LOG
-from app.ledger.checkpoint import hash_of
+from app.ledger.checkpoint import MAX_NOTE_BYTES, hash_of
 from app.ledger.policy import Policy, Witness, is_met
 from app.ledger.submission import ADD_CHECKPOINT, Answer, Contradicted, Cosigned, Failed, Moved, answered, request
 from app.ledger.vkeys import COSIGNATURE
@@ -201,6 +201,7 @@ class Witnessing:
             {"content-type": "text/plain; charset=utf-8"},
             guard=self._guard,
             timeout_seconds=self._answer_seconds,
+            max_body_bytes=MAX_NOTE_BYTES,
         )
         if result.status is None:
             return Failed(result.error or "It did not answer")

@@ -357,6 +357,21 @@ def test_a_witness_that_lies_or_is_slow_delays_no_other(
     assert install.standing(bad).alarm is None
 
 
+def test_a_witness_with_many_keys_of_other_kinds_cosigns(store: Store) -> None:
+    witness = HonestWitness("w0", vkey(store))
+    others = signature_line("w0", bytes(4) + bytes(8 + 2420)) * 15  # the longest kind, of ML-DSA-44
+
+    def answer(body: bytes) -> Response:
+        status, line = witness(body) or (500, b"")
+        return status, others.encode() + line
+
+    with listening(answer) as url:
+        install = Witnessed.of(store, lines(store, "all", (witness, url)))
+        install.turn()
+
+    assert install.cosigners() == ["w0"]
+
+
 def test_a_witness_that_is_down_is_asked_less_and_less_often(store: Store) -> None:
     witness = HonestWitness("w0", vkey(store))
     with listening(witness) as url:
