@@ -30,7 +30,7 @@ from tests.kit.servers import until
 from tests.store.opened import Store, opened
 from tests.store.travelling import HASH_AT
 
-CHECKPOINTS = int(os.environ.get("WITNESS_CHECKPOINTS", "20"))
+CHECKPOINTS = int(os.environ.get("WITNESS_CHECKPOINTS", "6"))
 KILLS = max(2, CHECKPOINTS // 50)
 """The log and the witness are killed in turns. After the first two, the log changes its key."""
 

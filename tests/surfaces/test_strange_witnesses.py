@@ -16,7 +16,7 @@ from tests.kit.paths import ROOT
 from tests.kit.servers import cloned, until
 from tests.kit.witness import StrangeLog, make_witness, witnessing
 
-CHECKPOINTS = int(os.environ.get("WITNESS_CHECKPOINTS", "20"))
+CHECKPOINTS = int(os.environ.get("WITNESS_CHECKPOINTS", "6"))
 KILLS = max(2, CHECKPOINTS // 50)
 """The client and the witness are killed in turns."""
 
