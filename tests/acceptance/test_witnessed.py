@@ -7,6 +7,7 @@ from app.ledger import checkpoint, policy
 from app.ledger.chain import NODE_LOG
 from app.ledger.policy import judge
 from app.store.install.install import connect
+from app.store.postgres.roles import OWNER, SERVER, grant_serving, make_server_role
 from tests.kit import web
 from tests.kit.command import synap
 from tests.kit.servers import Server, cloned, environment, serving, until
@@ -26,11 +27,12 @@ def test_a_server_is_cosigned_by_a_witness_of_another_install(postgres_url: str,
             key = store.run(store.ledger().current(NODE_LOG)).vkey
         (tmp_path / "logs").write_text(f"log {key}\nquorum none\n")
         witness_key = make_witness(tmp_path / "witness", "witness.example/w", database_url=its)
-        with witnessing(tmp_path / "witness", witness_key, tmp_path / "logs", database_url=its) as witness:
+        served_url, its_url = (for_the_role_that_serves(each) for each in (url, its))
+        with witnessing(tmp_path / "witness", witness_key, tmp_path / "logs", database_url=its_url) as witness:
             text = f"log {key}\nwitness w {witness_key.spelled()} {witness.url}/\nquorum w\n"
             (tmp_path / "policy").write_text(text)
             with serving(
-                data_dir, database_url=url, witness_policy=tmp_path / "policy", public_logs=NODE_LOG
+                data_dir, database_url=served_url, witness_policy=tmp_path / "policy", public_logs=NODE_LOG
             ) as server:
                 event = answered(server.mutate("events.log", {"type": "note.created", "data": {}}))
                 with connect(url) as connection:
@@ -58,6 +60,14 @@ def test_a_server_is_cosigned_by_a_witness_of_another_install(postgres_url: str,
     assert (verified.returncode, verified.stderr) == (0, "")
     assert "which 1 witness cosigned: seq 0, node did:key:" in verified.stdout
     assert "by the witness w (witness.example/w)" in verified.stdout
+
+
+def for_the_role_that_serves(url: str) -> str:
+    """The URL of a database for a role with the rights of a server only, as the embedded database has it."""
+    with connect(url) as owner:
+        make_server_role(owner)
+        grant_serving(owner, SERVER)
+    return url.replace(f"{OWNER}:@", f"{SERVER}:@")
 
 
 def proof(server: Server, event_id: str) -> str | None:

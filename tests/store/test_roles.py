@@ -22,6 +22,9 @@ WRITES = {
     "UPDATE": r"\bUPDATE (?!SET\b|SKIP\b|OF\b)(\w+)",
 }
 
+UPSERT = r"\bINSERT INTO (\w+)[^\"]*\bON CONFLICT[^\"]*\bDO UPDATE\b"
+"""A statement that inserts or updates, and needs both rights."""
+
 HOSTILE = {
     "a trigger is switched off": "ALTER TABLE event DISABLE TRIGGER event_kept",
     "all triggers are": "ALTER TABLE event DISABLE TRIGGER ALL",
@@ -79,6 +82,7 @@ def _statements() -> Iterator[tuple[str, str]]:
         if path.name not in ADMINISTRATION:
             for right, pattern in WRITES.items():
                 yield from ((table, right) for table in re.findall(pattern, path.read_text()))
+            yield from ((table, "UPDATE") for table in re.findall(UPSERT, path.read_text()))
 
 
 def test_every_write_in_the_source_is_granted() -> None:
@@ -86,6 +90,7 @@ def test_every_write_in_the_source_is_granted() -> None:
 
     assert ("event", "UPDATE") in written
     assert ("delivery", "DELETE") in written
+    assert ("cosignature", "UPDATE") in written
     assert written <= set(GRANTS)
 
 

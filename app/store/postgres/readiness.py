@@ -22,14 +22,15 @@ FROM alembic_version
 is read-only (a standby, or one with `default_transaction_read_only`), and its clock."""
 
 UPDATED = (
-    *("api_key", "attempt", "audit_tip", "delivery", "dispatch", "event_count", "event_tip", "install", "intent"),
-    *("intent_start", "node_witness", "producer_count", "rate_window", "subscription", "tree_head", "witnessed_log"),
+    *("api_key", "attempt", "audit_tip", "cosignature", "delivery", "dispatch", "event_count", "event_tip", "install"),
+    *("intent", "intent_start", "node_witness", "producer_count", "rate_window", "subscription", "tree_head"),
+    "witnessed_log",
 )
 """The tables whose rows change while the server runs."""
 
 GROWING = (
-    *(*UPDATED, "audit_entry", "cosignature", "event", "key_rotation", "merkle_node", "registered_type", "tree_leaf"),
-    *("witness", "workspace"),
+    *(*UPDATED, "audit_entry", "event", "key_rotation", "merkle_node", "registered_type", "tree_leaf", "witness"),
+    "workspace",
 )
 """The tables to which rows are added."""
 
