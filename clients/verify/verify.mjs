@@ -21,7 +21,6 @@ const TEXTS = [
   'id', 'event_id', 'type', 'timestamp', 'log', 'node', 'kid', 'prev_hash', 'body_hash', 'hash', 'signature',
 ];
 const EVENT = [...TEXTS, 'seq', 'payload', 'context'];
-const ERASED_EVENT = [...EVENT, 'erased'];
 const EVENT_MEMBERS = `its members are not ${EVENT.join(', ')}`;
 const ROTATION = ['kid_old', 'kid_new', 'rotated_at', 'signature_old', 'signature_new'];
 const NODE_LOG = '_node';
@@ -67,15 +66,14 @@ const ED25519 = { name: 'Ed25519' };
 // Edwards25519 (RFC 8032, section 5.1): the field, the order of the base point, d, and a square root of -1.
 const FIELD = 2n ** 255n - 19n;
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
-const CURVE_D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
-const ROOT_OF_MINUS_1 = 19681161376707505956807079304988542015446066515923890162744021073123829784752n;
+const CURVE_D = modulo(-121665n * power(121666n, FIELD - 2n));
+const ROOT_OF_MINUS_1 = power(2n, (FIELD - 1n) / 4n);
 
 // The y coordinates of the eight points of small order; ORDER_8 is one of those of order 8.
 const ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n;
 const SMALL_ORDER = new Set([0n, 1n, FIELD - 1n, ORDER_8, FIELD - ORDER_8]);
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-const DIGITS64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 const encoder = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -162,8 +160,8 @@ export async function verify(any, { progress, checkpoint, consistency, policy } 
 /**
  * Judge a proof that travels (`.tlog-proof`, docs/reference/tlog-proof.md). See `verifyBundle`.
  *
- * `policy` is the text or the bytes of a C2SP tlog-policy. A log that it names must have signed the checkpoint of `_node`,
- * and the witnesses that cosigned it must be its quorum. `cosigned` in the verdict lists them, {name, key, at}, with the
+ * `policy` is what `parsePolicy` returned. A log that it names must have signed the checkpoint of `_node`, and the
+ * witnesses that cosigned it must be its quorum. `cosigned` in the verdict lists them, {name, key, at}, with the
  * time in seconds since 1970; it is null without a policy. `size` is how many events of `_node` the checkpoint covers.
  */
 export async function verifyTlogProof(proof, { policy } = {}) {
@@ -189,7 +187,7 @@ export async function parseConsistency(input) {
 }
 
 async function judged(input, kind, { progress, checkpoint, consistency, policy }) {
-  const trusted = policy === undefined ? null : parsePolicy(policy);
+  if (policy && !policy.cosigned) throw new TypeError('the policy is not one that parsePolicy returned');
   const kept = checkpoint === undefined ? null : parseCheckpoint(checkpoint);
   const proof = consistency === undefined ? null : await parseConsistency(consistency);
   const verdict = {
@@ -203,7 +201,7 @@ async function judged(input, kind, { progress, checkpoint, consistency, policy }
     if (travelling !== null || kind === 'tlog-proof') {
       verdict.kind = 'tlog-proof';
       check(travelling !== null, 'its first line is not c2sp.org/tlog-proof@v1');
-      await judgeTravelling(travelling, verdict, trusted);
+      await judgeTravelling(travelling, verdict, policy);
       return verdict;
     }
     const { value, written, hasTwice } = parsed(read);
@@ -300,7 +298,7 @@ async function judgeBundle(bundle, written, verdict, { progress, kept, proof }) 
 
 /** Like a part of the log with only this event. It cannot tell which key was in force there. */
 async function judgeProof(answer, verdict) {
-  check(isRecord(answer) && hasExactly(answer, PROOF), `its members are not ${PROOF.join(', ')}`);
+  checkMembers(answer, PROOF);
   const { event, proof, checkpoint, keys: shownKeys, node_did: node } = answer;
   check(isRecord(event) && isSeq(event.seq), 'its event is not an object with a seq');
   check(isText(node), 'its node_did is not a text');
@@ -313,13 +311,7 @@ async function judgeProof(answer, verdict) {
 
   const ring = new Keyring();
   const keys = await readKeys(shownKeys, node, ring, verdict.breaks);
-  const part = { node_did: node, log, events: [event], first_seq: seq, last_seq: seq, count: 1 };
-  const walk = new Walk(part, keys, verdict.breaks);
-  const leaf = walk.step(event, seq);
-  const signatures = new Signatures(ring);
-  await signatures.add(event, seq, walk.author);
-  await signatures.settle();
-
+  const { walk, leaf } = await walkSigned(event, node, keys, ring, verdict.breaks);
   const { kid } = keys.at(-1);
   const note = await readCheckpoint(checkpoint.note, log, seq, kid, ring);
   checkSaid(checkpoint, note, ring.bytes(kid));
@@ -353,13 +345,13 @@ async function judgeTravelling(text, verdict, policy) {
   check(isRecord(extra.event) && isSeq(extra.event.seq), 'its event is not an object with a seq');
   const { node_did: node, keys: shownKeys, event } = extra;
   const names = event.log === NODE_LOG ? ANCHORED : ANCHORED_LOG;
-  check(hasExactly(extra, names), `the members of its extra are not ${names.join(', ')}`);
+  checkMembers(extra, names, 'the members of its extra');
   check(isText(node) && Array.isArray(shownKeys) && isLogName(event.log), 'its node_did, keys or log is malformed');
   Object.assign(verdict, { log: event.log, node, count: 1, firstSeq: event.seq, lastSeq: event.seq, cosigned: null });
 
   const ring = new Keyring();
   const keys = await readKeys(shownKeys, node, ring, verdict.breaks);
-  const { walk, leaf } = await walkOne(event, node, keys, ring, verdict.breaks);
+  const { walk, leaf } = await walkSigned(event, node, keys, ring, verdict.breaks);
   let [outer, index, size] = [leaf, event.seq, null];
   if (event.log !== NODE_LOG) ({ outer, index, size } = await judgeAnchor(extra, leaf, keys, ring, verdict.breaks));
 
@@ -372,21 +364,26 @@ async function judgeTravelling(text, verdict, policy) {
   check(signed.includes(true), 'its checkpoint is signed by none of its keys');
   if (policy) {
     const kids = new Set(keys.filter((_, place) => signed[place]).map(({ kid }) => kid));
-    verdict.cosigned = await judgePolicy(policy, note, kids, ring);
+    verdict.cosigned = await policy.cosigned(note, kids, ring);
   }
   judgeBodies(walk, event.seq, size ?? note.size, verdict);
   verdict.size = note.size;
 }
 
-/** An event alone, and the leaf that it is. */
-async function walkOne(event, node, keys, ring, breaks) {
-  const { log, seq } = event;
+/** An event alone, as a part of the log `log`, and the leaf that it is. It checks everything but signatures. */
+function walkAlone(event, node, log, keys, breaks) {
+  const { seq } = event;
   const walk = new Walk({ node_did: node, log, events: [event], first_seq: seq, last_seq: seq, count: 1 }, keys, breaks);
-  const leaf = walk.step(event, seq);
+  return { walk, leaf: walk.step(event, seq) };
+}
+
+/** The same, with its signatures. */
+async function walkSigned(event, node, keys, ring, breaks) {
+  const alone = walkAlone(event, node, event.log, keys, breaks);
   const signatures = new Signatures(ring);
-  await signatures.add(event, seq, walk.author);
+  await signatures.add(event, event.seq, alone.walk.author);
   await signatures.settle();
-  return { walk, leaf };
+  return alone;
 }
 
 /** The leaf of `_node` that anchors the log of an event, whose own leaf is `leaf`, and the size of that log then. */
@@ -396,42 +393,18 @@ async function judgeAnchor({ node_did: node, event, proof, head, place, path, he
   check(isSeq(size) && isHash(root) && /^[0-9a-f]{32}$/.test(salt) && isSeq(place), 'its head is not the head of a log');
   check(isProof(proof) && isProof(path), 'its proof or its path is not a list of hashes in base64');
   check(log === event.log, 'its head belongs to another log than its event');
-  const inHead = isIncluded(leaf, event.seq, size, proof.map(fromBase64), unhex(root));
+  const inHead = isIncluded(leaf, event.seq, size, proof.map(fromBase64), unhex(root.slice(7)));
   check(inHead, 'its event is not in the tree of its head');
   const right = isRecord(heads) && heads.type === HEADS && heads.log === NODE_LOG && isSeq(heads.seq) && !heads.erased;
   check(right, 'its heads event does not anchor logs');
-  const { leaf: outer } = await walkOne(heads, node, keys, ring, breaks);
+  const { leaf: outer } = await walkSigned(heads, node, keys, ring, breaks);
   const { count, root: anchored } = heads.payload;
   const said = hasExactly(heads.payload, ['count', 'root']) && isSeq(count) && isHash(anchored);
   check(said, 'its heads event does not say count and root');
   const text = `{"log":"${log}","root":"${root}","salt":"${salt}","size":${size}}`;
-  const isThere = isIncluded(sha256(text, 0), place, count, path.map(fromBase64), unhex(anchored));
+  const isThere = isIncluded(sha256(text, 0), place, count, path.map(fromBase64), unhex(anchored.slice(7)));
   check(isThere, 'its head is not among the heads that _node anchored');
   return { outer, index: heads.seq, size };
-}
-
-const unhex = (hash) => Uint8Array.from(hash.slice('sha256:'.length).match(/../g), (octet) => parseInt(octet, 16));
-
-/** The witnesses of a policy that cosigned a note, which the keys `kids` signed. */
-async function judgePolicy({ logs, witnesses, groups, quorum }, note, kids, ring) {
-  const cosigned = [];
-  for (const { name, key } of witnesses) {
-    const times = await Promise.all(claimsOf(note, key).map((bytes) => cosignedAt(note, key, bytes, ring)));
-    check(!times.includes(null), `a signature of its checkpoint is wrong: ${key.name}`);
-    if (times.length) cosigned.push({ name: shownName(name), named: name, key: key.name, at: Math.min(...times) });
-  }
-  const known = logs.filter(({ key }) => key.name === note.origin && key.kind === 1);
-  const signed = await Promise.all(known.map(({ key }) => isNoteSigned(note, key.kid, ring)));
-  check(!signed.includes(false), `a signature of its checkpoint is wrong: ${note.origin}`);
-  const isKnown = known.some(({ key }, place) => signed[place] && kids.has(key.kid));
-  check(isKnown, 'its checkpoint is not signed by a log of the policy');
-  const met = new Set(['none', ...cosigned.map(({ named }) => named)]);
-  for (const [name, { threshold, members: inside }] of groups) {
-    if (inside.filter((each) => met.has(each)).length >= threshold) met.add(name);
-  }
-  const who = cosigned.map(({ name }) => name).join(', ') || 'no witness';
-  check(met.has(quorum), `its checkpoint does not have the quorum of the policy: ${who} cosigned`);
-  return cosigned.map(({ name, key, at }) => ({ name, key, at }));
 }
 
 /** What the lines that name a key have behind its id. A key of ML-DSA-44 has none that we can verify. */
@@ -450,7 +423,7 @@ async function cosignedAt({ text }, { kid }, bytes, ring) {
 }
 
 /**
- * The logs, witnesses, groups and quorum of a trust policy (C2SP tlog-policy): its text or its bytes. Throws if it is none.
+ * A trust policy (C2SP tlog-policy), of its text or its bytes. Throws if it is none.
  *
  * Names are opaque octets: each character stands for one.
  */
@@ -458,10 +431,10 @@ export function parsePolicy(input) {
   const octets = typeof input === 'string' ? encoder.encode(input) : input;
   const text = Array.from(octets, (octet) => String.fromCharCode(octet)).join('');
   check(text.endsWith('\n'), 'the last line of the policy has no line feed, so the file may be cut off');
-  const policy = { logs: [], witnesses: [], groups: new Map(), quorum: null };
+  const policy = new Policy();
   for (const [place, line] of text.split('\n').slice(0, -1).entries()) {
     try {
-      readPolicyLine(line, policy);
+      policy.read(line);
     } catch (error) {
       throw new Broken(`line ${place + 1} of the policy: ${error.message}`);
     }
@@ -470,43 +443,75 @@ export function parsePolicy(input) {
   return policy;
 }
 
-function readPolicyLine(line, policy) {
-  check(!/[\x00-\x08\x0b-\x1f\x7f]/.test(line), 'it has a control character, such as a carriage return');
-  const [kind, ...words] = line.split(/[ \t]+/).filter(Boolean);
-  if (kind === undefined || kind.startsWith('#')) return;
-  const { logs, witnesses, groups } = policy;
-  const isDefined = (name) => groups.has(name) || witnesses.some((each) => each.name === name);
-  const isNew = (name) => check(name !== 'none' && !isDefined(name), `the name ${shownName(name)} is used already`);
-  if (kind === 'log') {
-    check(words.length === 1 || words.length === 2, 'a log line is `log <vkey> [<url>]`');
-    const key = readVkey(words[0], 1);
-    check(!logs.some((each) => each.key.raw === key.raw), 'another log line has the same key');
-    logs.push({ key });
-  } else if (kind === 'witness') {
-    check(words.length === 2 || words.length === 3, 'a witness line is `witness <name> <vkey> [<url>]`');
-    isNew(words[0]);
-    const key = readVkey(words[1], 4);
-    check(!witnesses.some((each) => each.key.raw === key.raw), 'another witness line has the same key');
-    witnesses.push({ name: words[0], key });
-  } else if (kind === 'group') {
-    const [name, count, ...inside] = words;
-    check(inside.length, 'a group line is `group <name> <all, any or a number> <member>...`');
-    isNew(name);
-    const taken = new Set([...groups.values()].flatMap((group) => group.members));
-    for (const [place, member] of inside.entries()) {
-      check(isDefined(member), `no witness or group before it is called ${shownName(member)}`);
-      check(!taken.has(member) && inside.indexOf(member) === place, `${shownName(member)} is a member of a group already`);
+/** Which logs and witnesses somebody trusts. Only `parsePolicy` makes one: a page without policies needs none of this. */
+class Policy {
+  logs = [];
+  witnesses = [];
+  groups = new Map(); // name -> how many of its members it needs, and its members
+  quorum = null;
+
+  /** Read one line. */
+  read(line) {
+    check(!/[\x00-\x08\x0b-\x1f\x7f]/.test(line), 'it has a control character, such as a carriage return');
+    const [kind, ...words] = line.split(/[ \t]+/).filter(Boolean);
+    if (kind === undefined || kind.startsWith('#')) return;
+    const { logs, witnesses, groups } = this;
+    const isDefined = (name) => groups.has(name) || witnesses.some((each) => each.name === name);
+    const isNew = (name) => check(name !== 'none' && !isDefined(name), `the name ${shownName(name)} is used already`);
+    if (kind === 'log') {
+      check(words.length === 1 || words.length === 2, 'a log line is `log <vkey> [<url>]`');
+      const key = readVkey(words[0], 1);
+      check(!logs.some((each) => each.key.raw === key.raw), 'another log line has the same key');
+      logs.push({ key });
+    } else if (kind === 'witness') {
+      check(words.length === 2 || words.length === 3, 'a witness line is `witness <name> <vkey> [<url>]`');
+      isNew(words[0]);
+      const key = readVkey(words[1], 4);
+      check(!witnesses.some((each) => each.key.raw === key.raw), 'another witness line has the same key');
+      witnesses.push({ name: words[0], key });
+    } else if (kind === 'group') {
+      const [name, count, ...inside] = words;
+      check(inside.length, 'a group line is `group <name> <all, any or a number> <member>...`');
+      isNew(name);
+      const taken = new Set([...groups.values()].flatMap((group) => group.members));
+      for (const [place, member] of inside.entries()) {
+        check(isDefined(member), `no witness or group before it is called ${shownName(member)}`);
+        check(!taken.has(member) && inside.indexOf(member) === place, `${shownName(member)} is a member of a group already`);
+      }
+      const threshold = { all: inside.length, any: 1 }[count] ?? (/^[1-9]\d{0,8}$/.test(count) ? Number(count) : 0);
+      check(threshold >= 1 && threshold <= inside.length, 'the number of a group is all, any, or 1 to its members');
+      groups.set(name, { threshold, members: inside });
+    } else if (kind === 'quorum') {
+      check(words.length === 1, 'a quorum line is `quorum <name>`');
+      check(this.quorum === null, 'a policy has one quorum line only');
+      check(words[0] === 'none' || isDefined(words[0]), `no witness or group before it is called ${shownName(words[0])}`);
+      this.quorum = words[0];
+    } else {
+      check(false, 'it begins with none of log, witness, group, quorum and #');
     }
-    const threshold = { all: inside.length, any: 1 }[count] ?? (/^[1-9]\d{0,8}$/.test(count) ? Number(count) : 0);
-    check(threshold >= 1 && threshold <= inside.length, 'the number of a group is all, any, or 1 to its members');
-    groups.set(name, { threshold, members: inside });
-  } else if (kind === 'quorum') {
-    check(words.length === 1, 'a quorum line is `quorum <name>`');
-    check(policy.quorum === null, 'a policy has one quorum line only');
-    check(words[0] === 'none' || isDefined(words[0]), `no witness or group before it is called ${shownName(words[0])}`);
-    policy.quorum = words[0];
-  } else {
-    check(false, 'it begins with none of log, witness, group, quorum and #');
+  }
+
+  /** The witnesses that cosigned a note, which the keys `kids` signed. Throws Broken without the quorum. */
+  async cosigned(note, kids, ring) {
+    const { logs, witnesses, groups, quorum } = this;
+    const cosigned = [];
+    for (const { name, key } of witnesses) {
+      const times = await Promise.all(claimsOf(note, key).map((bytes) => cosignedAt(note, key, bytes, ring)));
+      check(!times.includes(null), `a signature of its checkpoint is wrong: ${key.name}`);
+      if (times.length) cosigned.push({ name: shownName(name), named: name, key: key.name, at: Math.min(...times) });
+    }
+    const known = logs.filter(({ key }) => key.name === note.origin && key.kind === 1);
+    const signed = await Promise.all(known.map(({ key }) => isNoteSigned(note, key.kid, ring)));
+    check(!signed.includes(false), `a signature of its checkpoint is wrong: ${note.origin}`);
+    const isKnown = known.some(({ key }, place) => signed[place] && kids.has(key.kid));
+    check(isKnown, 'its checkpoint is not signed by a log of the policy');
+    const met = new Set(['none', ...cosigned.map(({ named }) => named)]);
+    for (const [name, { threshold, members: inside }] of groups) {
+      if (inside.filter((each) => met.has(each)).length >= threshold) met.add(name);
+    }
+    const who = cosigned.map(({ name }) => name).join(', ') || 'no witness';
+    check(met.has(quorum), `its checkpoint does not have the quorum of the policy: ${who} cosigned`);
+    return cosigned.map(({ name, key, at }) => ({ name, key, at }));
   }
 }
 
@@ -517,7 +522,7 @@ function readVkey(text, kind) {
   check(bytes?.length, 'a verifier key is <name>+<8 digits in hex>+<base64>');
   let name;
   try {
-    name = UTF8.decode(Uint8Array.from(octets, (character) => character.charCodeAt(0)));
+    name = UTF8.decode(bytesOf(octets));
   } catch {
     check(false, 'the name of its key is not UTF-8');
   }
@@ -531,8 +536,7 @@ function readVkey(text, kind) {
 }
 
 /** A name for a person. */
-const shownName = (name) =>
-  new TextDecoder().decode(Uint8Array.from(name, (character) => character.charCodeAt(0))).slice(0, 256);
+const shownName = (name) => new TextDecoder().decode(bytesOf(name)).slice(0, 256);
 
 /** `kept` is the earlier checkpoint. The later one, in the answer, is signed by the last key, as in a proof. */
 async function judgeConsistency(answer, verdict, kept) {
@@ -555,7 +559,7 @@ async function judgeConsistency(answer, verdict, kept) {
 function checkConsistencyShape(answer) {
   check(isRecord(answer), 'it is not a JSON object');
   const names = CONSISTENCY.filter((name) => name !== 'checkpoint' || Object.hasOwn(answer, name));
-  check(hasExactly(answer, names), `its members are not ${names.join(', ')}`);
+  checkMembers(answer, names);
   check(['from_size', 'to_size'].every((name) => isSeq(answer[name])), 'its sizes are not whole numbers');
   check(isText(answer.node_did), 'its node_did is not a text');
   check(Array.isArray(answer.keys), 'its keys is not a list');
@@ -647,7 +651,7 @@ function mostFirst(authors) {
 
 function checkShape(bundle) {
   check(isRecord(bundle), 'it is not a JSON object');
-  check(hasExactly(bundle, BUNDLE), `its members are not ${BUNDLE.join(', ')}`);
+  checkMembers(bundle, BUNDLE);
   const { first_seq: first, last_seq: last, count } = bundle;
   const texts = ['export_id', 'node_did', 'log', 'generated_at', 'kid', 'checkpoint', 'bundle_signature'];
   checkEach(bundle, texts, isText, 'is not a text');
@@ -667,7 +671,7 @@ async function readKeys(keys, node, ring, breaks) {
   check(keys.length > 0, 'it has no keys');
   for (const [place, key] of keys.entries()) {
     const names = place === 0 ? ['kid'] : ['kid', 'rotation'];
-    check(isRecord(key) && hasExactly(key, names), `the members of key ${place} are not ${names.join(', ')}`);
+    checkMembers(key, names, `the members of key ${place}`);
     check(isText(key.kid) && ring.bytes(key.kid) !== null, `key ${place} is not an Ed25519 key`);
     if (place === 0) {
       check(node === `did:key:${key.kid}`, 'its first key does not name the node');
@@ -691,7 +695,7 @@ async function readKeys(keys, node, ring, breaks) {
 }
 
 function checkRotation(rotation, what) {
-  check(isRecord(rotation) && hasExactly(rotation, ROTATION), `the members of ${what} are not ${ROTATION.join(', ')}`);
+  checkMembers(rotation, ROTATION, `the members of ${what}`);
   const { signature_old: old, ...texts } = rotation;
   check((old === null || isText(old)) && Object.values(texts).every(isText), `${what} is not of texts`);
   check(TIME.test(rotation.rotated_at), `the rotated_at of ${what} is not UTC with six digits`);
@@ -813,7 +817,7 @@ class Walk {
 function checkEvent(event) {
   check(isRecord(event), 'it is not a JSON object');
   const erased = Object.hasOwn(event, 'erased');
-  check(hasExactly(event, erased ? ERASED_EVENT : EVENT), EVENT_MEMBERS);
+  check(hasExactly(event, erased ? [...EVENT, 'erased'] : EVENT), EVENT_MEMBERS);
   checkEach(event, TEXTS, isText, 'is not a text');
   checkEach(event, ['event_id', 'type', 'kid'], isPlain, 'is not plain ASCII');
   checkEach(event, ['prev_hash', 'body_hash', 'hash'], isHash, 'is not a hash');
@@ -1213,7 +1217,7 @@ async function judgeReceipt(receipt, verdict) {
 const byNumber = (one, other) => one - other;
 
 function checkReceiptShape(receipt) {
-  check(isRecord(receipt) && hasExactly(receipt, RECEIPT), `its members are not ${RECEIPT.join(', ')}`);
+  checkMembers(receipt, RECEIPT);
   const { v, event_id: id, log, node_did: node, chain, causes, keys, checkpoint } = receipt;
   check(v === 'evlog/receipt/v1', 'its v is not evlog/receipt/v1');
   check(isText(id) && isText(node), 'its event_id or node_did is not a text');
@@ -1224,7 +1228,7 @@ function checkReceiptShape(receipt) {
   for (const entry of [...chain, ...causes]) {
     check(isRecord(entry), 'an entry is not an object');
     const names = Object.hasOwn(entry, 'withheld') ? ['event', 'proof', 'withheld'] : ['event', 'proof'];
-    check(hasExactly(entry, names), `the members of an entry are not ${names.join(', ')}`);
+    checkMembers(entry, names, 'the members of an entry');
     check(isRecord(entry.event) && isSeq(entry.event.seq), 'an event is not an object with a seq');
     check(isProof(entry.proof), 'a proof is not a list of hashes in base64');
   }
@@ -1239,11 +1243,10 @@ function readEntry({ event, proof, withheld = false }, isOfChain, receipt, { siz
     let [leaf, author] = [null, null];
     if (withheld) leaf = checkWithheld(event, receipt);
     else {
-      const part = { node_did: node, log, events: [event], first_seq: seq, last_seq: seq, count: 1 };
-      const walk = new Walk(part, keys, verdict.breaks);
-      leaf = walk.step(event, seq);
-      verdict.lost.push(...walk.lost);
-      author = walk.author ?? null;
+      const alone = walkAlone(event, node, log, keys, verdict.breaks);
+      verdict.lost.push(...alone.walk.lost);
+      ({ leaf } = alone);
+      ({ author } = alone.walk);
     }
     check(isIncluded(leaf, seq, size, proof.map(fromBase64), root), 'it is not in the tree of the checkpoint');
     const { event_id: id, type, timestamp, hash } = event;
@@ -1829,6 +1832,11 @@ const isLogName = (value) => isPlain(value) && /^[^ /+]+$/.test(value);
 const isProof = (value) => Array.isArray(value) && value.every((one) => isText(one) && fromBase64(one)?.length === 32);
 const isHash = (value) => typeof value === 'string' && HASH.test(value);
 
+function checkMembers(value, names, what = 'its members') {
+  const right = isRecord(value) && hasExactly(value, names);
+  check(right, `${what} are not ${names.join(', ')}`);
+}
+
 function hasExactly(value, names) {
   return Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name));
 }
@@ -1912,7 +1920,9 @@ const coordinate = (bytes) => BigInt.asUintN(255, number(bytes));
 /** Little-endian. */
 const number = (bytes) => BigInt(`0x${hex(bytes.slice().reverse())}`);
 
-const modulo = (value) => ((value % FIELD) + FIELD) % FIELD;
+function modulo(value) {
+  return ((value % FIELD) + FIELD) % FIELD;
+}
 
 /** Whether the points with this y exist, and their multiple by the order is the neutral element. */
 function hasPrimeOrder(y) {
@@ -1971,7 +1981,7 @@ function unbase58(text) {
   for (const digit of text) number = number * 58n + BigInt(BASE58.indexOf(digit));
   const digits = number.toString(16);
   if (!/^ed01[0-9a-f]{64}$/.test(digits)) return null;
-  return Uint8Array.from(digits.slice(4).match(/../g), (octet) => parseInt(octet, 16));
+  return unhex(digits.slice(4));
 }
 
 /** Throws if the platform has no Ed25519, so that this is not reported as wrong signatures. */
@@ -1985,29 +1995,21 @@ async function needEd25519() {
 
 // Bytes.
 
-const SEXTET = new Uint8Array(128).fill(255);
-for (const [value, digit] of [...DIGITS64].entries()) SEXTET[digit.charCodeAt(0)] = value;
-
 /** The bytes of base64 that encodes to the same text again; null for any other text. */
 function fromBase64(text) {
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  const digits = text.length - padding;
-  if (text.length % 4) return null;
-  const bytes = new Uint8Array((digits * 3) >> 2);
-  let [bits, held, at] = [0, 0, 0];
-  for (let place = 0; place < digits; place += 1) {
-    const sextet = SEXTET[text.charCodeAt(place)] ?? 255;
-    if (sextet === 255) return null;
-    bits = ((bits << 6) | sextet) & 0xfff;
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      bytes[at] = bits >> held;
-      at += 1;
-    }
+  try {
+    const octets = atob(text);
+    return btoa(octets) === text ? bytesOf(octets) : null;
+  } catch {
+    return null;
   }
-  return bits & ((1 << held) - 1) ? null : bytes;
 }
+
+/** The bytes of a text in which each character stands for one. */
+const bytesOf = (octets) => Uint8Array.from(octets, (character) => character.charCodeAt(0));
+
+/** The bytes of digits in hex. */
+const unhex = (digits) => Uint8Array.from(digits.match(/../g), (octet) => parseInt(octet, 16));
 
 const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 
@@ -2156,8 +2158,7 @@ async function command(args, { env, stdout, stderr }) {
   }
   if (options['--policy'] !== undefined) {
     try {
-      given.policy = new Uint8Array(await contents(options['--policy']));
-      parsePolicy(given.policy);
+      given.policy = parsePolicy(new Uint8Array(await contents(options['--policy'])));
     } catch (error) {
       stderr.write(`${options['--policy']} cannot be used: ${error.message}\n`);
       return 2;

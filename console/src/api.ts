@@ -45,11 +45,7 @@ export function createApi(workspace?: string): Api {
       splitLink({
         condition: ({ type }) => type === 'subscription',
         true: streamsLink<AppRouter>(new Tokens(currentToken), () => Promise.resolve(transport)),
-        false: splitLink({
-          condition: ({ input }) => encodeURIComponent(JSON.stringify(input) ?? '').length > LONGEST_URL,
-          true: httpLink<AppRouter>({ ...http, methodOverride: 'POST' }),
-          false: httpLink<AppRouter>(http),
-        }),
+        false: httpLink<AppRouter>({ ...http, methodOverride: 'POST' }), // no input is in an address, which proxies log
       }),
     ],
   })

@@ -10,7 +10,8 @@ import { isListed, mayOpen, SCREENS, type Screen } from './screens'
 import { useSession } from './session'
 import { Shell } from './shell'
 import { SignIn } from './signin'
-import * as statesWords from './text/states'
+import * as statesSaid from './text/states'
+import { words as statesWords } from './text/states'
 
 /** The page to sign in on, or what the key may see. */
 export function App() {
@@ -46,7 +47,7 @@ function InWorkspace({ current, workspace }: { current: CurrentKey; workspace: s
   return (
     <AccessContext.Provider value={{ api, key: current, workspace }}>
       <Shell screens={screens.filter((each) => isListed(current, each))} active={screen}>
-        {isKnown ? <Shown component={screen && componentOf(current, screen, route.rest.length > 0)} /> : <Nothing said={statesWords.workspaceMissing(workspace)} />}
+        {isKnown ? <Shown component={screen && componentOf(current, screen, route.rest.length > 0)} /> : <Nothing said={statesSaid.workspaceMissing(workspace)} />}
       </Shell>
     </AccessContext.Provider>
   )

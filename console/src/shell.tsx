@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { Dialog } from './components/dialog'
+import { Fact } from './components/fact'
 import { Icon } from './components/icon'
 import { Menu } from './components/menu'
 import { Time } from './components/time'
@@ -12,8 +13,10 @@ import type { Screen } from './screens'
 import { forget, useSession } from './session'
 import { ZONE } from './shown'
 import { revokeOwnKey } from './signin'
-import * as text from './text/common'
-import * as signInWords from './text/sign-in'
+import * as textSaid from './text/common'
+import { words as text } from './text/common'
+import * as signInSaid from './text/sign-in'
+import { words as signInWords } from './text/sign-in'
 import { nextTheme, theme } from './theme'
 
 interface ShellProps {
@@ -50,7 +53,7 @@ export function Shell({ screens, active, children }: ShellProps) {
           ))}
         </nav>
         <div class="bar-end">
-          <button type="button" class="button quiet icon-only" title={text.theme[chosen]} aria-label={text.theme[chosen]} onClick={nextTheme}>
+          <button type="button" class="button quiet icon-only" title={textSaid.theme[chosen]} aria-label={textSaid.theme[chosen]} onClick={nextTheme}>
             <Icon name="theme" />
           </button>
           <button type="button" class="button quiet icon-only" title={text.help} aria-label={text.help} onClick={() => setHelp(true)}>
@@ -102,19 +105,16 @@ function Account() {
   return (
     <Menu label={signInWords.account} icon="person" compact>
       <dl class="facts">
-        <dt>{signInWords.user}</dt>
-        <dd>
+        <Fact name={signInWords.user}>
           <Visible>{key.userId}</Visible>
-        </dd>
-        <dt>{signInWords.keyId}</dt>
-        <dd class="mono">{key.id}</dd>
-        <dt>{signInWords.scopes}</dt>
-        <dd>{key.scopes.join(', ')}</dd>
+        </Fact>
+        <Fact name={signInWords.keyId} class="mono">{key.id}</Fact>
+        <Fact name={signInWords.scopes}>{key.scopes.join(', ')}</Fact>
       </dl>
       <p class="hint">
         {key.readsOwn && signInWords.readsOwn} {key.expiresAt ? <Expiry at={key.expiresAt} /> : signInWords.never}
       </p>
-      <p class="hint">{text.zone(ZONE)}</p>
+      <p class="hint">{textSaid.zone(ZONE)}</p>
       <button type="button" class="button" onClick={out}>
         {isTemporary ? signInWords.outTemporary : signInWords.out}
       </button>
@@ -123,7 +123,7 @@ function Account() {
 }
 
 function Expiry({ at }: { at: string }) {
-  const [before, after] = signInWords.expires('|').split('|')
+  const [before, after] = signInSaid.expires('|').split('|')
   return (
     <>
       {before}
@@ -137,7 +137,7 @@ function Help({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={text.help} onClose={onClose}>
       <dl class="keys">
-        {text.hotkeys.map(([key, means]) => (
+        {textSaid.hotkeys.map(([key, means]) => (
           <div key={key}>
             <dt>
               <kbd>{key}</kbd>

@@ -66,3 +66,9 @@ export function bytesOf(size: number): string {
   if (size < 1_000) return `${size} B`
   return size < 1_000_000 ? `${(size / 1_000).toFixed(1)} kB` : `${(size / 1_000_000).toFixed(1)} MB`
 }
+
+/** `externalUrl` is "External url". */
+export function labelOf(member: string): string {
+  const words = member.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}

@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks'
 import { createApi, failureOf } from './api'
-import { Field } from './components/field'
+import { TextField } from './components/field'
+import { Form } from './components/form'
 import { Icon } from './components/icon'
 import { signIn } from './session'
-import * as text from './text/common'
-import * as signInWords from './text/sign-in'
+import { words as text } from './text/common'
+import { words } from './text/sign-in'
 
 const TOKEN = /^sk_[A-Za-z0-9]+_[A-Za-z0-9]+$/
 
@@ -12,43 +13,30 @@ const TOKEN = /^sk_[A-Za-z0-9]+_[A-Za-z0-9]+$/
 export function SignIn({ ended }: { ended: boolean }) {
   const [token, setToken] = useState('')
   const [problem, setProblem] = useState('')
-  const submit = (event: Event) => {
-    event.preventDefault()
+  const submit = () => {
     const given = token.trim()
-    if (!TOKEN.test(given)) setProblem(signInWords.malformed)
+    if (!TOKEN.test(given)) setProblem(words.malformed)
     else signIn({ token: given, temporary: false })
   }
   return (
     <main class="sign-in">
-      <form onSubmit={submit} novalidate>
+      <Form onSubmit={submit} novalidate>
         <h1>
           <Icon name="events" />
           {text.product}
         </h1>
-        <h2>{ended ? signInWords.endedTitle : signInWords.title}</h2>
-        <p role={ended ? 'status' : undefined}>{ended ? signInWords.ended : signInWords.lead}</p>
-        <Field label={signInWords.key} hint={signInWords.hint}>
-          {(control) => (
-            <input
-              {...control}
-              type="password"
-              autocomplete="off"
-              spellcheck={false}
-              autofocus
-              value={token}
-              onInput={(event) => setToken(event.currentTarget.value)}
-            />
-          )}
-        </Field>
+        <h2>{ended ? words.endedTitle : words.title}</h2>
+        <p role={ended ? 'status' : undefined}>{ended ? words.ended : words.lead}</p>
+        <TextField label={words.key} hint={words.hint} type="password" autocomplete="off" autofocus value={token} onText={setToken} />
         {problem && (
           <p class="notice bad" role="alert">
             {problem}
           </p>
         )}
         <button type="submit" class="button primary">
-          {signInWords.submit}
+          {words.submit}
         </button>
-      </form>
+      </Form>
     </main>
   )
 }

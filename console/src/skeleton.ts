@@ -1,29 +1,34 @@
-/** The least that a JSON Schema asks for, as a value to begin with. */
-export type Schema = Record<string, unknown>
-
-/** The properties of an object's schema, by name. */
-export function propertiesOf(schema: Schema | undefined): Record<string, Schema> {
-  return (schema && (resolved(schema, schema)['properties'] as Record<string, Schema> | undefined)) || {}
+/** What a JSON Schema says of values: the parts that the server's schemas have. */
+export interface Schema {
+  type?: string | string[]
+  description?: string
+  properties?: Record<string, Schema>
+  patternProperties?: object
+  additionalProperties?: unknown
+  required?: string[]
+  items?: Schema
+  enum?: unknown[]
+  const?: unknown
+  minimum?: number
+  minItems?: number
+  format?: string
+  anyOf?: Schema[]
+  oneOf?: Schema[]
+  allOf?: { if?: Schema; then?: Schema }[]
+  $ref?: string
+  $defs?: Record<string, Schema>
 }
 
-/** The names of its properties that may be absent. */
-export function optionalOf(schema: Schema): string[] {
-  const required = (resolved(schema, schema)['required'] as string[] | undefined) ?? []
-  return Object.keys(propertiesOf(schema)).filter((name) => !required.includes(name))
+/** The schemas of an object's members, by name. Some depend on what the object has in other members. */
+export function membersOf(given: Schema, root: Schema, value: Record<string, unknown> = {}): Record<string, Schema> {
+  const schema = resolved(given, root)
+  const depending = (schema.allOf ?? []).filter(({ if: when }) => Object.entries(when?.properties ?? {}).every(([name, { const: only }]) => value[name] === only))
+  return Object.assign({}, schema.properties, ...depending.map(({ then }) => then?.properties))
 }
 
-export function skeleton(schema: Schema, root: Schema = schema): unknown {
-  const { type, properties = {}, required = [], items, enum: values, minimum, minItems, format, const: only } = resolved(schema, root) as {
-    type?: string | string[]
-    properties?: Record<string, Schema>
-    required?: string[]
-    items?: Schema
-    enum?: unknown[]
-    minimum?: number
-    minItems?: number
-    format?: string
-    const?: unknown
-  }
+/** The least that a schema asks for, as a value to begin with. */
+export function skeleton(given: Schema, root: Schema = given): unknown {
+  const { type, required = [], items, enum: values, minimum, minItems, format, const: only, properties = {} } = resolved(given, root)
   if (only !== undefined || values) return only ?? values?.[0]
   switch (Array.isArray(type) ? type[0] : type) {
     case 'string':
@@ -40,11 +45,10 @@ export function skeleton(schema: Schema, root: Schema = schema): unknown {
   }
 }
 
-/** What a schema refers to, or the first of its alternatives that is not null. */
-function resolved(schema: Schema, root: Schema): Schema {
-  const reference = typeof schema['$ref'] === 'string' ? /^#\/\$defs\/([^/]+)$/.exec(schema['$ref']) : null
-  if (reference) return resolved((root['$defs'] as Record<string, Schema> | undefined)?.[reference[1] ?? ''] ?? {}, root)
-  const choices = (schema['anyOf'] ?? schema['oneOf']) as Schema[] | undefined
-  const choice = choices?.find(({ type }) => type !== 'null')
-  return choice ? resolved(choice, root) : schema
+/** What a schema refers to, or its only alternative that is not null. */
+export function resolved(schema: Schema, root: Schema): Schema {
+  const name = /^#\/\$defs\/([^/]+)$/.exec(schema.$ref ?? '')?.[1]
+  if (name) return resolved(root.$defs?.[name] ?? {}, root)
+  const choices = (schema.anyOf ?? schema.oneOf)?.filter(({ type }) => type !== 'null')
+  return choices?.length === 1 && choices[0] ? resolved(choices[0], root) : schema
 }

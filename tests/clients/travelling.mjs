@@ -7,8 +7,8 @@ const bytes = (encoded) => new Uint8Array(Buffer.from(encoded, 'base64'));
 
 async function judged({ proof, policy }) {
   try {
-    if (proof === null) return parsePolicy(bytes(policy)) && { broken: null };
-    return await verifyTlogProof(bytes(proof), policy === null ? {} : { policy: bytes(policy) });
+    const trusted = policy === null ? {} : { policy: parsePolicy(bytes(policy)) };
+    return proof === null ? { broken: null } : await verifyTlogProof(bytes(proof), trusted);
   } catch (error) {
     return { thrown: error.message };
   }

@@ -28,8 +28,8 @@ WEBHOOKS = {
 }
 """Webhooks may call receivers of tests. What fails is tried again in an hour."""
 
-EXAMPLE = ROOT / "examples" / "review.py"
-"""A developer's own kind of metadata."""
+EXTENSIONS = (ROOT / "examples" / "review.py", Path(__file__).parent / "typed.py")
+"""A developer's own kind of metadata, and data of an event type."""
 
 __all__ = ["chromium", "page"]
 
@@ -80,15 +80,17 @@ def console_server(
 ) -> Iterator[Server]:
     """A server whose log has `EVENTS` events, the first of which records a new signing key. Tests only add to it.
 
-    It knows a kind of metadata of a developer.
+    It knows what a developer registered.
     """
     folder = tmp_path_factory.mktemp("console")
-    shutil.copy(EXAMPLE, folder)
-    settings = {**WEBHOOKS, "extensions": EXAMPLE.stem}
+    for extension in EXTENSIONS:
+        shutil.copy(extension, folder)
+    extensions = ",".join(extension.stem for extension in EXTENSIONS)
+    settings = {**WEBHOOKS, "extensions": extensions}
     with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url, **settings) as server:
         file = seed.write(folder / "events.ndjson", EVENTS)
         for command in (["node", "rotate-key"], ["import", str(file)]):
-            variables = environment(folder, database_url=url, extensions=EXAMPLE.stem)
+            variables = environment(folder, database_url=url, extensions=extensions)
             subprocess.run([SYNAP, *command], env=variables, cwd=folder, check=True, capture_output=True)
         yield server
 

@@ -6,6 +6,8 @@ from tests.console.conftest import Console
 from tests.console.test_sign_in import new_key
 from tests.kit.servers import until
 
+AUTHOR = "did:key:z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw"
+
 TOKEN = re.compile(r"sk_[A-Za-z0-9]+_[A-Za-z0-9]+")
 
 
@@ -22,6 +24,8 @@ def test_a_key_is_made_and_its_token_is_shown_once(console: Console) -> None:
     form.role("checkbox", "events:write log events of its own user").click()
     form.label("User").fill("carla")
     form.label("Expires").select("86400")
+    form.label("Authors").fill(AUTHOR)
+    form.label("Signatures of authors").select("Not required")
     console.looks_fine("key-new")
     form.role("button", "Make the key").click()
 
@@ -31,8 +35,11 @@ def test_a_key_is_made_and_its_token_is_shown_once(console: Console) -> None:
     [token] = TOKEN.findall(shown.content())
     made = console.server.query("keys.current", authorization=f"Bearer {token}").json()["result"]["data"]
     assert (made["userId"], sorted(made["scopes"])) == ("carla", ["events:read", "events:write"])
+    assert (made["authors"], made.get("authorRequired", False)) == ([AUTHOR], False)
     shown.role("button", "I have copied it").click()
-    console.whole.role("row", made["id"]).wait()
+    row = console.whole.role("row", made["id"])
+    row.wait()
+    assert row.text("may sign:").count() == row.text(f"…{AUTHOR[-12:]}").count() == 1
     assert token not in console.page.evaluate("document.body.textContent")
     console.looks_fine("keys")
     console.looks_fine("keys-narrow", width=360)

@@ -60,8 +60,13 @@ export interface Options {
   checkpoint?: string
   /** A consistency proof from that checkpoint to the one in the export. */
   consistency?: Judged
-  /** The logs and witnesses that you trust (C2SP tlog-policy), for a proof that travels. */
-  policy?: string | Uint8Array
+  /** The logs and witnesses that you trust, for a proof that travels. */
+  policy?: Policy
+}
+
+/** A trust policy (C2SP tlog-policy), as `parsePolicy` returns it. */
+export interface Policy {
+  readonly quorum: string | null
 }
 
 /** Checks whether an export is what its install signed. */
@@ -75,8 +80,8 @@ export function verifyTlogProof(
   proof: string | Uint8Array,
   options?: Pick<Options, 'policy'>,
 ): Promise<Verdict>
-/** Throws unless the input is a trust policy. */
-export function parsePolicy(input: string | Uint8Array): object
+/** The policy in a text or its bytes. Throws unless that is a trust policy. */
+export function parsePolicy(input: string | Uint8Array): Policy
 /** Checks a receipt, and explains it in `sentences`. */
 export function verifyReceipt(receipt: Judged): Promise<Verdict>
 /** Checks an export, a receipt or either proof; `kind` says which it was. */

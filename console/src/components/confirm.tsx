@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { useAction } from '../load'
-import * as text from '../text/common'
+import { words as text } from '../text/common'
 import { Dialog } from './dialog'
+import { Form } from './form'
 import { FailureNotice } from './states'
 
 interface ConfirmProps {
@@ -18,15 +19,11 @@ interface ConfirmProps {
 /** Asks before an act, and stays until the server has done it. */
 export function Confirm({ title, yes, danger = false, onClose, act, children }: ConfirmProps) {
   const action = useAction(act)
-  const submit = (event: Event) => {
-    event.preventDefault()
-    action.run()
-  }
   return (
     <Dialog title={title} stays onClose={onClose}>
-      <form onSubmit={submit}>
+      <Form onSubmit={action.run}>
         {children}
-        {action.failure && <FailureNotice failure={action.failure} />}
+        <FailureNotice failure={action.failure} />
         <div class="actions end">
           <button type="button" class="button" onClick={onClose}>
             {text.cancel}
@@ -35,7 +32,7 @@ export function Confirm({ title, yes, danger = false, onClose, act, children }: 
             {yes}
           </button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   )
 }

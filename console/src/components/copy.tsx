@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import * as text from '../text/common'
+import { words as text } from '../text/common'
 import { Icon } from './icon'
 
 const SHOWN_MS = 1_500

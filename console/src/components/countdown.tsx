@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import { durationOf } from '../shown'
-import * as inboxWords from '../text/inbox'
+import { words as inboxWords } from '../text/inbox'
 
 const SOON_MS = 300_000
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
-import * as text from '../text/common'
+import { words as text } from '../text/common'
 import { Icon } from './icon'
 
 interface DialogProps {

@@ -1,14 +1,17 @@
-import type { ComponentChildren, JSX } from 'preact'
+import type { ComponentChildren, FunctionComponent, JSX } from 'preact'
 import { useId } from 'preact/hooks'
 import type { Failure } from '../api'
 import { Visible } from './visible'
 
-interface FieldProps {
+export interface Described {
   label: string
   hint?: ComponentChildren
   /** The paths of the input that this field is for: their issues are shown below it. */
-  paths?: string[]
+  paths?: string[] | undefined
   failure?: Failure | undefined
+}
+
+interface FieldProps extends Described {
   children: (control: { id: string; 'aria-describedby': string | undefined; 'aria-invalid': boolean | undefined }) => JSX.Element
 }
 
@@ -31,9 +34,69 @@ export function Field({ label, hint, paths = [], failure, children }: FieldProps
   )
 }
 
+interface TextFieldProps extends Described {
+  value: string
+  onText: (text: string) => void
+  /** With a number of lines it takes several. */
+  rows?: number
+  /** What is written cannot be used, whatever the server says. */
+  isWrong?: boolean
+  class?: string
+  type?: 'number' | 'password' | 'search' | 'url'
+  min?: number
+  maxLength?: number
+  required?: boolean
+  autofocus?: boolean
+  autocomplete?: 'off'
+  spellcheck?: boolean
+  placeholder?: string
+  list?: string | undefined
+  'data-filter'?: string | boolean
+  onBlur?: () => void
+  onKeyDown?: (event: KeyboardEvent & { currentTarget: HTMLElement }) => void
+}
+
+/** A field for a text. */
+export function TextField({ label, hint, paths, failure, onText, rows, isWrong, ...others }: TextFieldProps) {
+  return (
+    <Field {...{ label, hint, paths, failure }}>
+      {(control) => {
+        const Control = (rows ? 'textarea' : 'input') as unknown as FunctionComponent<Record<string, unknown>>
+        const onInput = (event: { currentTarget: { value: string } }) => onText(event.currentTarget.value)
+        return <Control spellcheck={false} {...{ rows }} {...others} {...control} aria-invalid={isWrong || control['aria-invalid']} onInput={onInput} />
+      }}
+    </Field>
+  )
+}
+
+interface ChoiceProps extends Described {
+  value: string | number
+  /** What can be chosen, and its name. */
+  options: readonly (readonly [value: string | number, name: string])[]
+  onChoose: (value: string) => void
+  'data-filter'?: boolean
+}
+
+/** One of a list. */
+export function Choice({ label, hint, paths, failure, options, onChoose, ...others }: ChoiceProps) {
+  return (
+    <Field {...{ label, hint, paths, failure }}>
+      {(control) => (
+        <select {...control} {...others} onChange={(event) => onChoose(event.currentTarget.value)}>
+          {options.map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  )
+}
+
 interface ChoicesProps {
   legend: string
-  hint?: string
+  hint?: string | undefined
   paths?: string[]
   failure?: Failure | undefined
   /** What can be chosen, and what that means. */
@@ -71,7 +134,8 @@ function issuesAt(paths: string[], failure: Failure | undefined): Failure['issue
   return failure?.issues.filter(({ path }) => paths.some((own) => path === own || path.startsWith(`${own}.`))) ?? []
 }
 
-function Issues({ id, issues }: { id: string; issues: Failure['issues'] }) {
+/** What the server says about one place. */
+export function Issues({ id, issues }: { id?: string; issues: Failure['issues'] }) {
   if (issues.length === 0) return null
   return (
     <div class="issues" id={id} role="alert">

@@ -1,4 +1,4 @@
-import * as text from '../text/common'
+import { words as text } from '../text/common'
 import { CopyButton } from './copy'
 import { Dialog } from './dialog'
 import { Icon } from './icon'

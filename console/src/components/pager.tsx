@@ -1,5 +1,10 @@
 import { changeQuery } from '../router'
 
+/** Which page the address names. */
+export function pageIn(query: URLSearchParams): { cursor: string | undefined; direction: 'backward' | 'forward' } {
+  return { cursor: query.get('cursor') ?? undefined, direction: query.get('direction') === 'backward' ? 'backward' : 'forward' }
+}
+
 interface PagerProps {
   page: { nextCursor?: string; previousCursor?: string }
   /** What the buttons say. */

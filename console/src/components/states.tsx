@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import type { Failure } from '../api'
 import type { Load } from '../load'
-import * as signInWords from '../text/sign-in'
-import * as statesWords from '../text/states'
+import { words as signInWords } from '../text/sign-in'
+import { words as statesWords } from '../text/states'
 import { Icon } from './icon'
 import { Visible } from './visible'
 
@@ -19,11 +19,15 @@ export function Loaded<T>({ load, children }: { load: Load<T>; children: (value:
 /** One line: loading, slow, offline, busy, refused. Nothing if all is well. */
 export function LoadNotice({ load }: { load: Load<unknown> }) {
   if (load.failure) return <FailureNotice failure={load.failure} retry={load.reload} />
-  if (!load.loading) return null
+  return load.loading ? <Waiting slow={load.slow} /> : null
+}
+
+/** Something is on its way. */
+export function Waiting({ slow = false, children = slow ? statesWords.slow : statesWords.loading }: { slow?: boolean; children?: ComponentChildren }) {
   return (
     <p class="notice quiet" role="status">
       <span class="spinner" aria-hidden="true" />
-      {load.slow ? statesWords.slow : statesWords.loading}
+      {children}
     </p>
   )
 }
@@ -37,9 +41,19 @@ const TITLES: Record<Failure['kind'], string> = {
   refused: statesWords.failed,
 }
 
-/** A refusal. `fields` are the paths whose issues are shown at their fields: they are not repeated here. */
-export function FailureNotice({ failure, retry, fields = [] }: { failure: Failure; retry?: () => void; fields?: string[] }) {
-  const others = failure.issues.filter(({ path }) => !fields.includes(path))
+interface FailureProps {
+  failure: Failure | undefined
+  retry?: () => void
+  /** The paths whose issues are shown at their fields: they are not repeated here. */
+  fields?: string[]
+  /** Every issue has a field. */
+  hasFields?: boolean
+}
+
+/** A refusal, if there is one. */
+export function FailureNotice({ failure, retry, fields = [], hasFields = false }: FailureProps) {
+  if (!failure) return null
+  const others = failure.issues.filter(({ path }) => !hasFields && !fields.includes(path))
   const isPassing = failure.retryMs !== undefined
   return (
     <div class={`notice ${isPassing ? 'warn' : 'bad'}`} role="alert">

@@ -1,7 +1,9 @@
 import { useState } from 'preact/hooks'
 import { bytesOf, numberOf } from '../shown'
-import * as text from '../text/common'
+import * as textSaid from '../text/common'
+import { words as text } from '../text/common'
 import { visible } from '../visible'
+import { Icon } from './icon'
 import { Visible } from './visible'
 
 /** Called with the dotted path and the value that was clicked, and whether Alt was held. */
@@ -66,11 +68,9 @@ function Node({ name, value, path, depth, onPick }: NodeProps) {
         aria-expanded={open}
         onClick={() => setOpen(!open)}
       >
-        <svg class="icon" viewBox="0 0 16 16" width="12" height="12" aria-hidden="true">
-          <path d="m6 3.5 4.5 4.5L6 12.5" />
-        </svg>
+        <Icon name="chevron" />
         {label}
-        <span class="tree-count">{Array.isArray(value) ? text.items(count, size) : text.members(count, size)}</span>
+        <span class="tree-count">{Array.isArray(value) ? textSaid.items(count, size) : textSaid.members(count, size)}</span>
       </button>
       {open && <Members value={value} path={path} depth={depth + 1} onPick={onPick} label={said} />}
     </li>
@@ -98,7 +98,7 @@ function Members({ value, path, depth, onPick, label }: { value: object; label: 
       </ul>
       {below > 0 && (
         <button type="button" class="button" onClick={() => setShown(shown + CHUNK * 5)}>
-          {text.showMore(numberOf(Math.min(below, CHUNK * 5)))}
+          {textSaid.showMore(numberOf(Math.min(below, CHUNK * 5)))}
         </button>
       )}
     </>
@@ -127,7 +127,7 @@ function Leaf({ value, path, onPick }: { value: string | number | boolean | null
       )}
       {isLong && !whole && (
         <button type="button" class="button" onClick={() => setWhole(true)}>
-          {text.showAll(bytesOf(value.length))}
+          {textSaid.showAll(bytesOf(value.length))}
         </button>
       )}
     </>

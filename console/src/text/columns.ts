@@ -1,4 +1,6 @@
-export const title = 'Columns'
-export const member = 'A member of the data'
-export const hint = 'Such as title or customer.name'
-export const add = 'Add'
+export enum words {
+  title = 'Columns',
+  member = 'A member of the data',
+  hint = 'Such as title or customer.name',
+  add = 'Add',
+}

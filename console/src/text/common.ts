@@ -1,19 +1,29 @@
-/** Words that several screens show. Every sentence of the console, in English, is in this folder. */
-export const product = 'Synap Events'
-export const skip = 'Skip to the content'
-export const nav = 'Screens'
+/**
+ * Words that several screens show. All of the English is in this folder. Plain words are members of an enum, because the
+ * build then puts each where it is shown; sentences with parts of their own, and tables, are not.
+ */
+export enum words {
+  product = 'Synap Events',
+  skip = 'Skip to the content',
+  nav = 'Screens',
+  workspace = 'Workspace',
+  close = 'Close',
+  cancel = 'Cancel',
+  copy = 'Copy',
+  copied = 'Copied',
+  notCopied = 'Your browser did not copy it. Select the text and copy it yourself.',
+  help = 'Keyboard',
+  none = '—',
+  utc = 'UTC',
+  pick = 'Click to filter by this value. Hold Alt to exclude it.',
+  copyNow = 'Copy it now. Nobody can show it again.',
+  copiedIt = 'I have copied it',
+  notJson = 'This is no JSON.',
+}
+
 export const theme = { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' }
-export const workspace = 'Workspace'
-export const close = 'Close'
-export const cancel = 'Cancel'
-export const copy = 'Copy'
-export const copied = 'Copied'
-export const notCopied = 'Your browser did not copy it. Select the text and copy it yourself.'
-export const help = 'Keyboard'
-export const none = '—'
 export const showMore = (count: string) => `Show ${count} more`
 export const showAll = (size: string) => `Show all (${size})`
-export const utc = 'UTC'
 export const zone = (zone: string) => `Times are in your zone, ${zone}.`
 export const hotkeys = [
   ['/', 'Filter'],
@@ -27,6 +37,5 @@ export const hotkeys = [
 ] as const
 export const members = (shown: string, count: number) => `${shown} ${count === 1 ? 'member' : 'members'}`
 export const items = (shown: string, count: number) => `${shown} ${count === 1 ? 'item' : 'items'}`
-export const pick = 'Click to filter by this value. Hold Alt to exclude it.'
-export const copyNow = 'Copy it now. Nobody can show it again.'
-export const copiedIt = 'I have copied it'
+export const add = (what: string) => `Add ${what}`
+export const remove = (what: string) => `Remove ${what}`

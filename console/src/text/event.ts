@@ -1,23 +1,26 @@
-export const way = 'Way through the list'
-export const back = 'All events'
-export const newer = 'Newer'
-export const older = 'Older'
-export const trace = 'Trace'
-export const receipt = 'Receipt'
-export const receiptMeans = 'One file that proves this event and what belongs to it, without the server'
-export const facts = 'Facts'
-export const logged = 'Logged'
-export const occurred = 'Occurred'
-export const cause = 'Caused by'
-export const id = 'Id'
-export const hash = 'Hash'
-export const data = 'Data'
-export const tree = 'Tree'
-export const raw = 'Raw'
-export const download = 'Download'
-export const showTree = 'Show the tree'
+export enum words {
+  way = 'Way through the list',
+  back = 'All events',
+  newer = 'Newer',
+  older = 'Older',
+  trace = 'Trace',
+  receipt = 'Receipt',
+  receiptMeans = 'One file that proves this event and what belongs to it, without the server',
+  facts = 'Facts',
+  logged = 'Logged',
+  occurred = 'Occurred',
+  cause = 'Caused by',
+  id = 'Id',
+  hash = 'Hash',
+  data = 'Data',
+  tree = 'Tree',
+  raw = 'Raw',
+  download = 'Download',
+  showTree = 'Show the tree',
+  erased = 'erased',
+  erasedTitle = 'This event was erased.',
+  erasedSaid = 'Its data, metadata, user and ids are gone for good. Its place, type, source, times and hashes remain, and the log still verifies.',
+}
+
 export const large = (size: string) => `This is ${size}. Download it, or unfold it here part by part.`
-export const erased = 'erased'
-export const erasedTitle = 'This event was erased.'
-export const erasedSaid = 'Its data, metadata, user and ids are gone for good. Its place, type, source, times and hashes remain, and the log still verifies.'
 export const copies = { id: 'id', hash: 'hash', link: 'link', json: 'JSON', curl: 'curl', typescript: 'TypeScript' }

@@ -1,20 +1,23 @@
-export const title = 'Events'
-export const seq = 'Seq'
-export const time = 'Time'
-export const type = 'Type'
-export const subject = 'Subject'
-export const user = 'User'
-export const source = 'Source'
-export const producer = 'Producer'
-export const correlation = 'Correlation'
-export const agent = 'Agent'
-export const confidence = 'Confidence'
-export const data = 'Data'
+export enum words {
+  title = 'Events',
+  seq = 'Seq',
+  time = 'Time',
+  type = 'Type',
+  subject = 'Subject',
+  user = 'User',
+  source = 'Source',
+  producer = 'Producer',
+  correlation = 'Correlation',
+  agent = 'Agent',
+  confidence = 'Confidence',
+  data = 'Data',
+  older = 'Show older events',
+  end = 'This is the beginning of the log.',
+  noEvents = 'The log is empty',
+  noEventsHint = 'Log an event with a client, curl or synap import. Turn on Live to see it arrive.',
+  noMatches = 'No event matches',
+  noMatchesHint = 'Remove a condition, or choose a longer time.',
+}
+
 export const matches = (count: number) => (count === 1 ? 'event' : 'events')
 export const count = (shown: string, count: number) => `${shown} ${count === 1 ? 'event' : 'events'}`
-export const older = 'Show older events'
-export const end = 'This is the beginning of the log.'
-export const noEvents = 'The log is empty'
-export const noEventsHint = 'Log an event with a client, curl or synap import. Turn on Live to see it arrive.'
-export const noMatches = 'No event matches'
-export const noMatchesHint = 'Remove a condition, or choose a longer time.'

@@ -1,33 +1,60 @@
 import { time } from './words'
 
-export const title = 'Keys'
-export const showEnded = 'Show keys that ended'
-export const make = 'New key'
-export const none = 'No keys'
-export const noneMore = 'No key has only workspaces of your key.'
-export const older = 'Older keys'
-export const newer = 'Newer keys'
-export const id = 'Key'
-export const own = 'yours'
-export const state = 'Expiry'
-export const user = 'User'
-export const scopes = 'Scopes'
-export const workspaces = 'Workspaces'
-export const created = 'Created'
-export const acts = 'Actions'
+export enum words {
+  title = 'Keys',
+  showEnded = 'Show keys that ended',
+  make = 'New key',
+  none = 'No keys',
+  noneMore = 'No key has only workspaces of your key.',
+  older = 'Older keys',
+  newer = 'Newer keys',
+  id = 'Key',
+  own = 'yours',
+  state = 'Expiry',
+  user = 'User',
+  scopes = 'Scopes',
+  workspaces = 'Workspaces',
+  authors = 'Authors',
+  anyAuthor = 'any must sign',
+  mustSign = 'must sign:',
+  maySign = 'may sign:',
+  authorsHint = 'The dids of Ed25519 keys, with commas between them: no other author may sign its events.',
+  signing = 'Signatures of authors',
+  signDefault = 'Required if there are authors',
+  signMust = 'Required',
+  signMay = 'Not required',
+  created = 'Created',
+  acts = 'Actions',
+  never = 'Never expires',
+  ends = 'Expires',
+  everyScope = 'every scope',
+  everyWorkspace = 'every workspace',
+  rotate = 'Rotate',
+  revoke = 'Revoke',
+  makeTitle = 'Make a key',
+  makeIt = 'Make the key',
+  madeTitle = 'The new key',
+  token = 'API key',
+  scopesHint = 'What the key may do. You can grant the scopes that your own key has.',
+  workspacesHint = 'The first one that you choose is the default of the key.',
+  userHint = 'Events that the key logs are of this user.',
+  expiry = 'Expires',
+  expiryHint = 'Not later than your own key.',
+  withOwn = 'When your own key expires',
+  neverExpires = 'Never',
+  rotateTitle = 'Rotate this key?',
+  rotateLead = 'The server makes a new key with the same rights. Whoever uses the old one has to change to the new one.',
+  rotateOwn = 'You are signed in with this key. This tab continues with the new one.',
+  grace = 'The old key ends',
+  atOnce = 'At once',
+  rotatedTitle = 'The new key',
+  revokeTitle = 'Revoke this key?',
+  revokeLead = 'Every call with it fails within five seconds. Nobody can undo that.',
+  revokeOwn = 'You are signed in with this key. You will be signed out.',
+}
+
 export const states = { revoked: 'Revoked', expired: 'Expired' }
-export const never = 'Never expires'
-export const ends = 'Expires'
-export const everyScope = 'every scope'
-export const everyWorkspace = 'every workspace'
-export const rotate = 'Rotate'
-export const revoke = 'Revoke'
-export const makeTitle = 'Make a key'
-export const makeIt = 'Make the key'
-export const madeTitle = 'The new key'
 export const made = (id: string) => `The server stores only a hash of the token. The id of the key is ${id}.`
-export const token = 'API key'
-export const scopesHint = 'What the key may do. You can grant the scopes that your own key has.'
 export const scopeMeans = {
   'events:read': 'read every event',
   'events:read-own': 'read the events of its own user only',
@@ -43,21 +70,6 @@ export const scopeMeans = {
   'intents:decide-own': 'with intents:decide, also those of its own user',
   '*': 'everything, also what later versions add',
 }
-export const workspacesHint = 'The first one that you choose is the default of the key.'
-export const userHint = 'Events that the key logs are of this user.'
-export const expiry = 'Expires'
-export const expiryHint = 'Not later than your own key.'
-export const withOwn = 'When your own key expires'
-export const neverExpires = 'Never'
 export const after = (seconds: number) => `After ${time(seconds)}`
-export const rotateTitle = 'Rotate this key?'
-export const rotateLead = 'The server makes a new key with the same rights. Whoever uses the old one has to change to the new one.'
-export const rotateOwn = 'You are signed in with this key. This tab continues with the new one.'
-export const grace = 'The old key ends'
-export const atOnce = 'At once'
-export const rotatedTitle = 'The new key'
 export const rotated = (old: string, id: string, seconds: number) =>
   `The new key is ${id}. The old one, ${old}, ${seconds ? `still works for ${time(seconds)}` : 'has ended'}.`
-export const revokeTitle = 'Revoke this key?'
-export const revokeLead = 'Every call with it fails within five seconds. Nobody can undo that.'
-export const revokeOwn = 'You are signed in with this key. You will be signed out.'

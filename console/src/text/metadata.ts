@@ -1,19 +1,22 @@
+export enum words {
+  agent = 'Agent',
+  confidence = 'Confidence',
+  duration = 'Duration',
+  tokens = 'Tokens',
+  reasoning = 'Reasoning',
+  outcome = 'Outcome',
+  alternatives = 'Instead of:',
+  extraction = 'Extracted from',
+  method = 'Method',
+  message = 'Message',
+  thread = 'Thread',
+  classification = 'Classification',
+  tags = 'Tags',
+  relationships = 'Relationships',
+  inferred = 'Inferred properties',
+  yes = 'yes',
+  no = 'no',
+}
+
 export const names = { ai: 'AI', import: 'Import', sync: 'Sync', automation: 'Automation', custom: 'Custom' } as Record<string, string>
-export const agent = 'Agent'
-export const confidence = 'Confidence'
-export const duration = 'Duration'
-export const tokens = 'Tokens'
-export const reasoning = 'Reasoning'
 export const steps = { thinking: 'Thought', tool_call: 'Tool call', tool_result: 'Tool result', decision: 'Decision', observation: 'Observation' }
-export const outcome = 'Outcome'
-export const alternatives = 'Instead of:'
-export const extraction = 'Extracted from'
-export const method = 'Method'
-export const message = 'Message'
-export const thread = 'Thread'
-export const classification = 'Classification'
-export const tags = 'Tags'
-export const relationships = 'Relationships'
-export const inferred = 'Inferred properties'
-export const yes = 'yes'
-export const no = 'no'

@@ -1,44 +1,47 @@
 import { plural } from './words'
 
-export const title = 'Operate'
-export const at = 'As of'
-export const pause = 'Pause'
-export const noDatabase = 'The database did not answer in time, so its numbers are missing.'
-export const look = 'look here'
+export enum words {
+  title = 'Operate',
+  at = 'As of',
+  pause = 'Pause',
+  noDatabase = 'The database did not answer in time, so its numbers are missing.',
+  look = 'look here',
+  log = 'Log',
+  rate = 'Append rate',
+  lastMinute = 'Events of the last minute',
+  lastMinuteMeans = 'In this workspace',
+  appended = 'Appended',
+  appendedMeans = 'Since the processes began',
+  queue = 'Queue',
+  processes = 'Processes of this machine',
+  count = 'Processes',
+  streams = 'Streams',
+  feedLag = 'Lag of the feed',
+  feedLagMeans = 'The slowest process, behind the log',
+  loopLag = 'Lag of the event loop',
+  loopLagMeans = 'How late the slowest process is',
+  pool = 'Connections in use',
+  webhooks = 'Webhooks',
+  hooks = 'Active',
+  pending = 'Pending deliveries',
+  pendingMeans = 'Not delivered yet, and not given up',
+  overdue = 'Overdue',
+  overdueMeans = 'How long the oldest has been due',
+  hookLag = 'Lag of webhooks',
+  hookLagMeans = 'The slowest one, behind its log',
+  database = 'Database',
+  workspaces = 'Workspaces',
+  stored = 'Events',
+  storedMeans = 'In all workspaces',
+  size = 'Size',
+  connections = 'Connections',
+  connectionsMeans = 'Of all clients, and the maximum',
+}
+
 export const events = (count: number) => plural(count, 'event')
-export const log = 'Log'
-export const rate = 'Append rate'
 export const perSecond = (rate: string) => `${rate} / s`
 export const rateLine = (count: number) => `The append rate at the last ${plural(count, 'moment')}`
-export const lastMinute = 'Events of the last minute'
-export const lastMinuteMeans = 'In this workspace'
-export const appended = 'Appended'
-export const appendedMeans = 'Since the processes began'
-export const queue = 'Queue'
 export const queueMeans = (bytes: string) => `Accepted and not yet committed, ${bytes}`
-export const processes = 'Processes of this machine'
-export const count = 'Processes'
-export const streams = 'Streams'
 export const streamsMeans = (count: string) => `Over ${count} live connections`
-export const feedLag = 'Lag of the feed'
-export const feedLagMeans = 'The slowest process, behind the log'
-export const loopLag = 'Lag of the event loop'
-export const loopLagMeans = 'How late the slowest process is'
-export const pool = 'Connections in use'
 export const poolMeans = (count: number) => `${count} calls wait for one`
-export const webhooks = 'Webhooks'
-export const hooks = 'Active'
 export const hooksMeans = (paused: number, disabled: number) => `${paused} paused, ${disabled} disabled`
-export const pending = 'Pending deliveries'
-export const pendingMeans = 'Not delivered yet, and not given up'
-export const overdue = 'Overdue'
-export const overdueMeans = 'How long the oldest has been due'
-export const hookLag = 'Lag of webhooks'
-export const hookLagMeans = 'The slowest one, behind its log'
-export const database = 'Database'
-export const workspaces = 'Workspaces'
-export const stored = 'Events'
-export const storedMeans = 'In all workspaces'
-export const size = 'Size'
-export const connections = 'Connections'
-export const connectionsMeans = 'Of all clients, and the maximum'

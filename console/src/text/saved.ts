@@ -1,5 +1,8 @@
-export const title = 'Views'
-export const none = 'This browser remembers no views yet.'
-export const name = 'Name of this view'
-export const save = 'Save'
+export enum words {
+  title = 'Views',
+  none = 'This browser remembers no views yet.',
+  name = 'Name of this view',
+  save = 'Save',
+}
+
 export const remove = (name: string) => `Forget the view ${name}`

@@ -1,11 +1,14 @@
-export const loading = 'Loading…'
-export const slow = 'The server takes longer than usual…'
-export const offline = 'No answer from the server. Trying again…'
-export const busy = 'The server cannot answer now. Trying again…'
-export const failed = 'That did not work'
-export const forbidden = 'Your key may not do this'
-export const missing = 'Not found'
-export const retry = 'Try again'
-export const notHere = 'There is no such page.'
+export enum words {
+  loading = 'Loading…',
+  slow = 'The server takes longer than usual…',
+  offline = 'No answer from the server. Trying again…',
+  busy = 'The server cannot answer now. Trying again…',
+  failed = 'That did not work',
+  forbidden = 'Your key may not do this',
+  missing = 'Not found',
+  retry = 'Try again',
+  notHere = 'There is no such page.',
+  toEvents = 'Go to the first screen',
+}
+
 export const workspaceMissing = (name: string) => `Your key has no workspace “${name}”.`
-export const toEvents = 'Go to the first screen'

@@ -1,17 +1,20 @@
-export const title = 'Causes and effects'
-export const back = 'The event'
+export enum words {
+  title = 'Causes and effects',
+  back = 'The event',
+  by = 'Lanes by',
+  tree = 'Causes and effects',
+  lanes = 'Lanes',
+  lanesSaid = 'Events over time. The arrow keys walk them, Enter opens one.',
+  asked = 'this event',
+  truncated = 'not all are shown',
+  side = 'Beside the tree',
+  chosen = 'Chosen event',
+  open = 'Open',
+  from = 'Trace from here',
+  correlated = 'Same correlation',
+  noOthers = 'No other event has it.',
+}
+
 export const views = { tree: 'Tree', lanes: 'Lanes' }
-export const by = 'Lanes by'
 export const lanesBy = { agent: 'By agent', source: 'By source' }
-export const tree = 'Causes and effects'
-export const lanes = 'Lanes'
-export const lanesSaid = 'Events over time. The arrow keys walk them, Enter opens one.'
-export const asked = 'this event'
 export const counts = (causes: string, effects: string) => `${causes} before it, ${effects} after it`
-export const truncated = 'not all are shown'
-export const side = 'Beside the tree'
-export const chosen = 'Chosen event'
-export const open = 'Open'
-export const from = 'Trace from here'
-export const correlated = 'Same correlation'
-export const noOthers = 'No other event has it.'

@@ -1,6 +1,9 @@
 import { useState } from 'preact/hooks'
 import { CopyButton } from '../../components/copy'
-import { Field } from '../../components/field'
+import { TextField } from '../../components/field'
+import { Form } from '../../components/form'
+import { isWhole, JsonField } from '../../components/json-field'
+import { SchemaForm } from '../../components/schema-form'
 import { Empty, FailureNotice, Loaded } from '../../components/states'
 import { Tree } from '../../components/tree'
 import { Visible } from '../../components/visible'
@@ -11,8 +14,9 @@ import { useAction, useLoad } from '../../load'
 import { changeQuery, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { bytesOf, durationOf } from '../../shown'
-import { optionalOf, skeleton } from '../../skeleton'
-import * as words from '../../text/procedures'
+import { skeleton, type Schema } from '../../skeleton'
+import * as said from '../../text/procedures'
+import { words } from '../../text/procedures'
 
 const LARGE = 256_000
 
@@ -34,9 +38,7 @@ export function ApiScreen() {
           return (
             <div class="beside">
               <div class="group">
-                <Field label={words.find}>
-                  {(control) => <input {...control} data-filter value={find} spellcheck={false} onInput={(event) => changeQuery({ find: event.currentTarget.value }, 'replace')} />}
-                </Field>
+                <TextField label={words.find} data-filter value={find} onText={(text) => changeQuery({ find: text }, 'replace')} />
                 {found.length === 0 && <Empty title={words.none} />}
                 <ul class="group" aria-label={words.list}>
                   {found.map((each) => (
@@ -66,7 +68,7 @@ function Procedure({ of }: { of: DescribedProcedure }) {
     <section class="card group" aria-label={name}>
       <h2 class="mono">{name}</h2>
       <p>
-        <span class="badge">{words.kinds[kind]}</span> <span class="badge">{scope ? words.needs(scope) : words.anyKey}</span>
+        <span class="badge">{said.kinds[kind]}</span> <span class="badge">{scope ? said.needs(scope) : words.anyKey}</span>
       </p>
       <p>
         <Visible multiline>{description}</Visible>
@@ -88,43 +90,37 @@ interface Answer {
 
 function Call({ of: { name, kind, input } }: { of: DescribedProcedure }) {
   const { api } = useAccess()
-  const [written, setWritten] = useState(() => JSON.stringify(skeleton(input), null, 2))
+  const schema = input as Schema
+  const [value, setValue] = useState(() => skeleton(schema))
   const [answer, setAnswer] = useState<Answer>()
-  const given = parsed(written)
   const call = useAction(async () => {
     setAnswer(undefined)
     const began = performance.now()
-    const value = await called(api, name, kind === 'query', given?.value)
-    setAnswer({ written: JSON.stringify(value, null, 2) ?? '', milliseconds: performance.now() - began })
+    const answered = await called(api, name, kind === 'query', value)
+    setAnswer({ written: JSON.stringify(answered, null, 2) ?? '', milliseconds: performance.now() - began })
   })
-  const submit = (event: Event) => {
-    event.preventDefault()
-    if (given) call.run()
-  }
-  const optional = optionalOf(input).join(', ')
   return (
-    <form class="group" onSubmit={submit}>
-      <Field label={words.input} hint={given ? (optional ? words.inputHint(optional) : words.json) : words.notJson}>
-        {(control) => <textarea {...control} rows={6} spellcheck={false} aria-invalid={!given} value={written} onInput={(event) => setWritten(event.currentTarget.value)} />}
-      </Field>
+    <Form class="group" onSubmit={call.run} novalidate>
+      <SchemaForm schema={schema} root={schema} value={value} path="" failure={call.failure} onChange={setValue} />
+      <JsonField label={words.input} hint={words.json} rows={6} value={value} onChange={setValue} />
       {kind === 'mutation' && <p class="notice warn">{words.changes}</p>}
       <div class="actions">
-        <button type="submit" class="button primary" disabled={!given || call.running}>
+        <button type="submit" class="button primary" disabled={!isWhole(value) || call.running}>
           {words.run}
         </button>
       </div>
-      {call.failure && <FailureNotice failure={call.failure} />}
+      <FailureNotice failure={call.failure} hasFields />
       {answer && (
         <section class="group" aria-label={words.answer} role="status">
           <h3>
             {words.answer} <span class="hint">{durationOf(answer.milliseconds)}</span> <CopyButton name={words.answer} value={answer.written} />
           </h3>
           <pre class="answer" tabindex={0}>
-            {answer.written.length > LARGE ? words.large(bytesOf(answer.written.length)) : <Visible multiline>{answer.written}</Visible>}
+            {answer.written.length > LARGE ? said.large(bytesOf(answer.written.length)) : <Visible multiline>{answer.written}</Visible>}
           </pre>
         </section>
       )}
-    </form>
+    </Form>
   )
 }
 
@@ -132,12 +128,4 @@ function Call({ of: { name, kind, input } }: { of: DescribedProcedure }) {
 function called(api: Api, name: string, isQuery: boolean, input: unknown): Promise<unknown> {
   const procedure = name.split('.').reduce<any>((within, part) => within[part], api)
   return isQuery ? procedure.query(input) : procedure.mutate(input)
-}
-
-function parsed(written: string): { value: unknown } | undefined {
-  try {
-    return { value: written.trim() ? JSON.parse(written) : undefined }
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,5 @@
 import { Empty, Loaded } from '../../components/states'
-import { Field } from '../../components/field'
+import { Choice, Field, TextField } from '../../components/field'
 import { Table, type Column } from '../../components/table'
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
@@ -9,8 +9,9 @@ import { useLoad } from '../../load'
 import { changeQuery, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { numberOf } from '../../shown'
-import * as words from '../../text/audit'
-import * as keysWords from '../../text/keys'
+import * as said from '../../text/audit'
+import { words } from '../../text/audit'
+import { words as keysWords } from '../../text/keys'
 
 const PAGE = 1_000
 const DAY_MS = 86_400_000
@@ -68,28 +69,8 @@ export function AuditScreen() {
             <option key={name} value={name} />
           ))}
         </datalist>
-        <Field label={words.who}>
-          {(control) => (
-            <input
-              {...control}
-              value={who}
-              placeholder={words.any}
-              spellcheck={false}
-              onInput={(event) => changeQuery({ who: event.currentTarget.value }, 'replace')}
-            />
-          )}
-        </Field>
-        <Field label={words.within}>
-          {(control) => (
-            <select {...control} value={within} onChange={(event) => changeQuery({ within: event.currentTarget.value, until: undefined })}>
-              {Object.entries(words.ranges).map(([range, name]) => (
-                <option key={range} value={range}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
+        <TextField label={words.who} placeholder={words.any} value={who} onText={(text) => changeQuery({ who: text }, 'replace')} />
+        <Choice label={words.within} value={within} options={Object.entries(said.ranges)} onChoose={(range) => changeQuery({ within: range, until: undefined })} />
       </div>
       <Loaded load={load}>{(page) => <Entries page={page} who={who.trim()} until={until} />}</Loaded>
     </div>
@@ -103,7 +84,7 @@ function Entries({ page, who, until }: { page: AuditPage; who: string; until: st
   return (
     <>
       <p class="quiet-text" role="status">
-        {who ? words.found(numberOf(entries.length), numberOf(page.entries.length)) : words.count(numberOf(page.total))}
+        {who ? said.found(numberOf(entries.length), numberOf(page.entries.length)) : said.count(numberOf(page.total))}
       </p>
       {entries.length === 0 ? (
         <Empty title={words.none}>

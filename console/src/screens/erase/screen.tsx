@@ -1,14 +1,16 @@
 import { useState } from 'preact/hooks'
-import { Field } from '../../components/field'
+import { Choice, TextField } from '../../components/field'
+import { Form } from '../../components/form'
 import { FailureNotice } from '../../components/states'
 import type { Erased } from '../../contract'
 import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
 import { to } from '../../router'
 import { numberOf } from '../../shown'
-import * as words from '../../text/erase'
+import * as said from '../../text/erase'
+import { words } from '../../text/erase'
 
-type By = keyof typeof words.kinds
+type By = keyof typeof said.kinds
 
 /** Erase events: by user, subject or ids, after a look at how many they are, and a word typed. */
 export function EraseScreen() {
@@ -34,13 +36,12 @@ export function EraseScreen() {
     setCount(undefined)
     setWord('')
   }
-  const write = (input: { currentTarget: { value: string } }) => {
+  const write = (text: string) => {
     setErased(undefined)
-    change(by, input.currentTarget.value)
+    change(by, text)
   }
   const failure = erase.failure ?? look.failure
-  const submit = (event: Event) => {
-    event.preventDefault()
+  const submit = () => {
     if (count === undefined) look.run()
     else if (word === words.word) erase.run()
   }
@@ -49,28 +50,14 @@ export function EraseScreen() {
     <div class="page form">
       <h1>{words.title}</h1>
       <p class="quiet-text">{words.lead}</p>
-      <form class="card group" onSubmit={submit}>
-        {failure && <FailureNotice failure={failure} fields={[by]} />}
-        <Field label={words.by}>
-          {(control) => (
-            <select {...control} value={by} onChange={(event) => change(event.currentTarget.value as By, '')}>
-              {Object.entries(words.kinds).map(([kind, name]) => (
-                <option key={kind} value={kind}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label={words.fields[by]} hint={by === 'ids' ? words.idsHint : undefined} paths={[by]} failure={failure}>
-          {(control) =>
-            by === 'ids' ? (
-              <textarea {...control} rows={4} required spellcheck={false} value={value} onInput={write} />
-            ) : (
-              <input {...control} required spellcheck={false} value={value} onInput={write} />
-            )
-          }
-        </Field>
+      <Form class="card group" onSubmit={submit}>
+        <FailureNotice failure={failure} fields={[by]} />
+        <Choice label={words.by} value={by} options={Object.entries(said.kinds)} onChoose={(kind) => change(kind as By, '')} />
+        {by === 'ids' ? (
+          <TextField label={said.fields.ids} hint={words.idsHint} paths={[by]} failure={failure} rows={4} required value={value} onText={write} />
+        ) : (
+          <TextField label={said.fields[by]} paths={[by]} failure={failure} required value={value} onText={write} />
+        )}
         {count === undefined ? (
           <div class="actions">
             {isCounted ? (
@@ -86,12 +73,10 @@ export function EraseScreen() {
         ) : (
           <>
             <p class="notice warn" role="status">
-              {Number.isNaN(count) ? words.unseen : by === 'ids' ? words.given(count) : words.found(count, numberOf(count))}{' '}
+              {Number.isNaN(count) ? words.unseen : by === 'ids' ? said.given(count) : said.found(count, numberOf(count))}{' '}
               {by !== 'ids' && isCounted && <a href={to(['events'], { filter: JSON.stringify(filter) })}>{words.see}</a>}
             </p>
-            <Field label={words.type(words.word)}>
-              {(control) => <input {...control} value={word} autocomplete="off" spellcheck={false} onInput={(event) => setWord(event.currentTarget.value)} />}
-            </Field>
+            <TextField label={said.type(words.word)} autocomplete="off" value={word} onText={setWord} />
             <div class="actions">
               <button type="submit" class="button destroy" disabled={word !== words.word || erase.running}>
                 {words.act}
@@ -100,7 +85,7 @@ export function EraseScreen() {
             </div>
           </>
         )}
-      </form>
+      </Form>
       {erased && <Done of={erased} />}
     </div>
   )
@@ -110,7 +95,7 @@ function Done({ of: { erased, events } }: { of: Erased }) {
   const { key } = useAccess()
   return (
     <p class="notice good" role="status">
-      {words.done(erased, numberOf(erased))}{' '}
+      {said.done(erased, numberOf(erased))}{' '}
       {may(key, 'events:read') && events.map((id) => (
         <a key={id} href={to(['events', id])}>
           {words.record}

@@ -1,13 +1,15 @@
 import { useState } from 'preact/hooks'
 import { CopyButton } from '../../components/copy'
 import { Dialog } from '../../components/dialog'
+import { Fact } from '../../components/fact'
 import { Icon } from '../../components/icon'
 import { FailureNotice } from '../../components/states'
 import { Visible } from '../../components/visible'
 import type { SynapEvent } from '../../contract'
 import { may, useAccess } from '../../key'
 import { useLoad } from '../../load'
-import * as words from '../../text/verify'
+import * as sentences from '../../text/verify'
+import { words } from '../../text/verify'
 import { verified, type Step, type Verdict } from './verify'
 
 /** Whether this browser found the event to be what was signed. Pressing it shows each step. */
@@ -32,19 +34,19 @@ export function VerifiedBadge({ event }: { event: SynapEvent }) {
     <>
       <button type="button" class={`badge ${kind}`} onClick={() => setOpen(true)} disabled={state === 'verifying'} aria-haspopup="dialog">
         {state === 'verifying' ? <span class="spinner" aria-hidden="true" /> : <Icon name={state === 'verified' ? 'check' : 'warning'} />}
-        {words.states[state]}
+        {sentences.states[state]}
       </button>
       <span class="hidden" role="status">
-        {words.states[state]}
+        {sentences.states[state]}
       </span>
       {state === 'broken' && verdict && (
         <p class="notice bad" role="alert">
-          <strong>{words.states.broken}:</strong> <Visible>{verdict.reason}</Visible>
+          <strong>{sentences.states.broken}:</strong> <Visible>{verdict.reason}</Visible>
         </p>
       )}
       {open && (
         <Dialog title={words.title} wide onClose={() => setOpen(false)}>
-          {load.failure && <FailureNotice failure={load.failure} retry={load.reload} />}
+          <FailureNotice failure={load.failure} retry={load.reload} />
           {cannot && <p class="notice warn">{cannot}</p>}
           {verdict && <Steps verdict={verdict} />}
         </Dialog>
@@ -64,16 +66,14 @@ function Steps({ verdict }: { verdict: Verdict }) {
         ))}
       </ol>
       <dl class="facts">
-        <dt>{words.node}</dt>
-        <dd class="mono">
+        <Fact name={words.node} class="mono">
           <Visible>{proof.node_did}</Visible>
-        </dd>
-        <dt>{words.checkpoint}</dt>
-        <dd>
+        </Fact>
+        <Fact name={words.checkpoint}>
           <pre>
             <Visible multiline>{proof.checkpoint.note}</Visible>
           </pre>
-        </dd>
+        </Fact>
       </dl>
       <p class="hint">{words.pin}</p>
       <div class="actions">
@@ -90,7 +90,7 @@ function StepLine({ step: { name, right, said, compared } }: { step: Step }) {
       <Icon name={right === null ? 'more' : right ? 'check' : 'cross'} />
       <div>
         <h3>
-          {name} <span class={`badge ${kind}`}>{words.results[kind]}</span>
+          {name} <span class={`badge ${kind}`}>{sentences.results[kind]}</span>
         </h3>
         <p>
           <Visible>{said}</Visible>
@@ -99,10 +99,9 @@ function StepLine({ step: { name, right, said, compared } }: { step: Step }) {
           <dl class="compared">
             {compared.map(([what, value]) => (
               <div key={what}>
-                <dt>{what}</dt>
-                <dd>
+                <Fact name={what}>
                   <Visible>{value}</Visible>
-                </dd>
+                </Fact>
               </div>
             ))}
           </dl>

@@ -1,7 +1,7 @@
 import type { SynapEvent } from '../../contract'
-import * as eventWords from '../../text/event'
+import * as eventSaid from '../../text/event'
 
-const words = eventWords.copies
+const words = eventSaid.copies
 
 /** What can be copied of an event, by name. */
 export function copies(event: SynapEvent, workspace: string): [string, string][] {

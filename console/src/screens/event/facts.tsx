@@ -1,13 +1,14 @@
-import type { ComponentChildren } from 'preact'
 import { CopyButton } from '../../components/copy'
+import { Fact } from '../../components/fact'
 import { Visible } from '../../components/visible'
 import type { Pick } from '../../components/tree'
 import type { SynapEvent } from '../../contract'
 import { to } from '../../router'
 import { localOf, numberOf, offsetOf, relativeOf, ZONE } from '../../shown'
-import * as text from '../../text/common'
-import * as words from '../../text/event'
-import * as eventsWords from '../../text/events'
+import { words as text } from '../../text/common'
+import * as said from '../../text/event'
+import { words } from '../../text/event'
+import { words as eventsWords } from '../../text/events'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -46,11 +47,11 @@ export function Facts({ event, onPick }: { event: SynapEvent; onPick: Pick }) {
         <Fact name={eventsWords.seq}>{numberOf(event.seq)}</Fact>
         <Fact name={words.id}>
           <span class="mono">{event.id}</span>
-          <CopyButton name={words.copies.id} value={event.id} />
+          <CopyButton name={said.copies.id} value={event.id} />
         </Fact>
         <Fact name={words.hash}>
           <span class="mono">{event.hash}</span>
-          <CopyButton name={words.copies.hash} value={event.hash} />
+          <CopyButton name={said.copies.hash} value={event.hash} />
         </Fact>
       </dl>
     </section>
@@ -70,14 +71,5 @@ function Moment({ name, at }: { name: string; at: string }) {
         <span class="quiet-text">{relativeOf(date)}</span>
       </time>
     </Fact>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
   )
 }

@@ -1,12 +1,13 @@
-import type { ComponentChildren } from 'preact'
+import { Fact } from '../../components/fact'
 import { Tree, type Pick } from '../../components/tree'
 import { Visible } from '../../components/visible'
 import type { Ai, Metadata, MetadataKind } from '../../contract'
 import { to } from '../../router'
-import { durationOf, numberOf } from '../../shown'
-import { propertiesOf } from '../../skeleton'
-import * as text from '../../text/common'
-import * as words from '../../text/metadata'
+import { durationOf, labelOf, numberOf } from '../../shown'
+import { membersOf, type Schema } from '../../skeleton'
+import { words as text } from '../../text/common'
+import * as said from '../../text/metadata'
+import { words } from '../../text/metadata'
 import { Confidence } from '../events/columns'
 import { Time } from '../../components/time'
 
@@ -17,9 +18,9 @@ export function MetadataCards({ metadata, kinds, onPick }: { metadata: Metadata;
     <>
       {ai && <AiCard ai={ai} onPick={onPick} />}
       {Object.entries(others).map(([name, value]) => (
-        <section key={name} class="card" aria-label={words.names[name] ?? name}>
+        <section key={name} class="card" aria-label={said.names[name] ?? name}>
           <h2>
-            <Visible>{words.names[name] ?? name}</Visible>
+            <Visible>{said.names[name] ?? name}</Visible>
           </h2>
           <Section name={name} value={value as Record<string, unknown>} kind={kinds.find((kind) => kind.name === name)} onPick={onPick} />
         </section>
@@ -29,7 +30,8 @@ export function MetadataCards({ metadata, kinds, onPick }: { metadata: Metadata;
 }
 
 function Section({ name, value, kind, onPick }: { name: string; value: Record<string, unknown>; kind: MetadataKind | undefined; onPick: Pick }) {
-  const properties = propertiesOf(kind?.schema)
+  const schema = (kind?.schema ?? {}) as Schema
+  const properties = membersOf(schema, schema)
   const isKnown = Object.keys(value).every((member) => Object.hasOwn(properties, member))
   if (!isKnown) return <Tree value={value} name={name} path={`metadata.${name}`} onPick={onPick} />
   return (
@@ -37,19 +39,13 @@ function Section({ name, value, kind, onPick }: { name: string; value: Record<st
       {kind && !kind.builtIn && <p class="hint">{kind.description}</p>}
       <dl class="facts">
         {Object.entries(value).map(([member, content]) => (
-          <Fact key={member} name={labelOf(member)} hint={properties[member]?.['description']}>
+          <Fact key={member} name={<Visible>{labelOf(member)}</Visible>} hint={properties[member]?.description}>
             <Content value={content} name={member} path={`metadata.${name}.${member}`} onPick={onPick} />
           </Fact>
         ))}
       </dl>
     </>
   )
-}
-
-/** `externalUrl` is "External url". */
-function labelOf(member: string): string {
-  const words = member.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()
-  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 function Content({ value, name, path, onPick }: { value: unknown; name: string; path: string; onPick: Pick }) {
@@ -64,22 +60,11 @@ function Content({ value, name, path, onPick }: { value: unknown; name: string; 
   )
 }
 
-function Fact({ name, hint, children }: { name: string; hint?: unknown; children: ComponentChildren }) {
-  return (
-    <>
-      <dt title={typeof hint === 'string' ? hint : undefined}>
-        <Visible>{name}</Visible>
-      </dt>
-      <dd>{children}</dd>
-    </>
-  )
-}
-
 function AiCard({ ai, onPick }: { ai: Ai; onPick: Pick }) {
   const { agent, confidence, extraction, classification, relationships, reasoning, inferredProperties } = ai
   return (
-    <section class="card" aria-label={words.names['ai']}>
-      <h2>{words.names['ai']}</h2>
+    <section class="card" aria-label={said.names['ai']}>
+      <h2>{said.names['ai']}</h2>
       <dl class="facts">
         <Fact name={words.agent}>
           <Content value={agent} name="agent" path="metadata.ai.agent" onPick={onPick} />
@@ -118,7 +103,7 @@ function ReasoningPart({ reasoning: { steps, outcome } }: { reasoning: NonNullab
       <ol class="timeline">
         {steps.map(({ type, content, timestamp }, place) => (
           <li key={place} class={type}>
-            <span class="timeline-kind">{words.steps[type]}</span>
+            <span class="timeline-kind">{said.steps[type]}</span>
             <span>
               <Visible multiline>{content}</Visible>
             </span>
@@ -180,7 +165,7 @@ function ClassificationPart({ classification: { categories, tags, method } }: { 
       <h3>{words.classification}</h3>
       <dl class="facts">
         {categories.map(({ name, confidence }, place) => (
-          <Fact key={place} name={name}>
+          <Fact key={place} name={<Visible>{name}</Visible>}>
             <Confidence score={confidence} />
           </Fact>
         ))}

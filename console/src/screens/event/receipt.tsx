@@ -2,7 +2,7 @@ import { Icon } from '../../components/icon'
 import { FailureNotice } from '../../components/states'
 import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
-import * as eventWords from '../../text/event'
+import { words as eventWords } from '../../text/event'
 import { save } from '../events/export'
 
 /** One file that proves an event and all that belongs to it, to somebody without access to the server. */
@@ -19,7 +19,7 @@ export function ReceiptButton({ eventId }: { eventId: string }) {
         <Icon name="download" />
         {eventWords.receipt}
       </button>
-      {action.failure && <FailureNotice failure={action.failure} />}
+      <FailureNotice failure={action.failure} />
     </>
   )
 }

@@ -11,8 +11,9 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { go, to, useRoute } from '../../router'
 import { bytesOf } from '../../shown'
-import * as text from '../../text/common'
-import * as words from '../../text/event'
+import { words as text } from '../../text/common'
+import * as said from '../../text/event'
+import { words } from '../../text/event'
 import { save } from '../events/export'
 import { lastList } from '../events/list'
 import { picked } from '../events/view'
@@ -67,7 +68,7 @@ function Whole({ event }: { event: SynapEvent }) {
     go(to(['events'], { filter: JSON.stringify(picked({}, path, value, exclude)) }))
   return (
     <>
-      <header class="event-head">
+      <header class="page-head">
         <h1>
           <Visible>{event.type}</Visible>
         </h1>
@@ -137,7 +138,7 @@ function Payload({ name, value, path, file, onPick }: { name: string; value: obj
       </header>
       {isLarge && !wanted ? (
         <p class="notice">
-          {words.large(bytesOf(written.length))}{' '}
+          {said.large(bytesOf(written.length))}{' '}
           <button type="button" class="button" onClick={() => setWanted(true)}>
             {words.showTree}
           </button>

@@ -3,7 +3,8 @@ import { bodyHash, canonical, headerHash, isSignedBy, provenRoot, verifyProof } 
 import type { Api } from '../../api'
 import type { InclusionProof, LedgerEvent, SynapEvent } from '../../contract'
 import { numberOf } from '../../shown'
-import * as words from '../../text/verify'
+import * as sentences from '../../text/verify'
+import { words } from '../../text/verify'
 
 export interface Step {
   name: string
@@ -57,7 +58,7 @@ function likeShown(shown: SynapEvent, event: LedgerEvent): Step {
   const right = { id: event.event_id, type: event.type, timestamp: event.timestamp, seq: event.seq, hash: event.hash, data: event.payload, ...signed }
   const differing = Object.keys({ ...left, ...right }).filter((name) => !same(left[name as 'id'], right[name as 'id']))
   const isRight = differing.length === 0
-  return { name: words.shown, right: isRight, said: isRight ? words.shownRight : words.shownWrong(differing.join(', ')) }
+  return { name: words.shown, right: isRight, said: isRight ? words.shownRight : sentences.shownWrong(differing.join(', ')) }
 }
 
 function same(one: unknown, other: unknown): boolean {
@@ -80,12 +81,12 @@ function header(event: LedgerEvent): Step {
 function before(event: LedgerEvent, neighbour: LedgerEvent | undefined): Step {
   if (event.seq === 0) return compared(words.before, words.first, () => `sha256:${'0'.repeat(64)}`, event.prev_hash)
   if (!neighbour) return { name: words.before, right: null, said: words.hiddenNeighbour }
-  return compared(words.before, words.beforeSaid(neighbour.seq), () => headerHash(neighbour), event.prev_hash)
+  return compared(words.before, sentences.beforeSaid(neighbour.seq), () => headerHash(neighbour), event.prev_hash)
 }
 
 function after(event: LedgerEvent, neighbour: LedgerEvent | undefined): Step {
   if (!neighbour) return { name: words.after, right: null, said: words.last }
-  return compared(words.after, words.afterSaid(neighbour.seq), () => headerHash(event), neighbour.prev_hash)
+  return compared(words.after, sentences.afterSaid(neighbour.seq), () => headerHash(event), neighbour.prev_hash)
 }
 
 async function signature(event: LedgerEvent): Promise<Step> {
@@ -96,7 +97,7 @@ async function signature(event: LedgerEvent): Promise<Step> {
 
 function inclusion(proof: InclusionProof): Step {
   const { size, root } = proof.checkpoint
-  return compared(words.inclusion, words.inclusionSaid(numberOf(size), numberOf(proof.proof.length)), () => provenRoot(proof) ?? words.noRoot, root)
+  return compared(words.inclusion, sentences.inclusionSaid(numberOf(size), numberOf(proof.proof.length)), () => provenRoot(proof) ?? words.noRoot, root)
 }
 
 function compared(name: string, said: string, find: () => string, expected: string): Step {
@@ -106,5 +107,5 @@ function compared(name: string, said: string, find: () => string, expected: stri
   } catch (error) {
     return { name, right: false, said: error instanceof Error ? error.message : words.unreadable }
   }
-  return { name, right: found === expected, said: found === expected ? said : words.differs(said), compared: [[words.found, found], [words.expected, expected]] }
+  return { name, right: found === expected, said: found === expected ? said : sentences.differs(said), compared: [[words.found, found], [words.expected, expected]] }
 }

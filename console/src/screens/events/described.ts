@@ -1,4 +1,5 @@
-import * as filterWords from '../../text/filter'
+import * as filterSaid from '../../text/filter'
+import { words as filterWords } from '../../text/filter'
 
 const LONGEST = 120
 
@@ -8,10 +9,10 @@ export function described(field: string, condition: unknown): string {
     return `${field} ${brief(condition)}`
   }
   if (condition === null) return `${field} ${filterWords.missing}`
-  if (typeof condition !== 'object') return `${field} ${filterWords.operators['eq']} ${brief(condition)}`
+  if (typeof condition !== 'object') return `${field} ${filterSaid.operators['eq']} ${brief(condition)}`
   const parts = Object.entries(condition).map(([operator, value]) => {
     if (operator === 'isNull') return value ? filterWords.missing : filterWords.present
-    return `${filterWords.operators[operator] ?? operator} ${brief(value)}`
+    return `${filterSaid.operators[operator] ?? operator} ${brief(value)}`
   })
   return `${field} ${parts.join(', ')}`
 }

@@ -5,8 +5,9 @@ import { FailureNotice } from '../../components/states'
 import type { EventFilter, SynapEvent } from '../../contract'
 import { useAccess } from '../../key'
 import { numberOf } from '../../shown'
-import * as text from '../../text/common'
-import * as exportWords from '../../text/export'
+import { words as text } from '../../text/common'
+import * as exportSaid from '../../text/export'
+import { words as exportWords } from '../../text/export'
 import { csvHead, csvLine } from './csv'
 import type { Row } from './rows'
 import type { Wanted } from './view'
@@ -49,7 +50,7 @@ export function ExportMenu({ rows, total, wanted }: ExportProps) {
     <Menu label={exportWords.title} icon="download">
       {done !== undefined ? (
         <>
-          <p role="status">{exportWords.running(numberOf(done))}</p>
+          <p role="status">{exportSaid.running(numberOf(done))}</p>
           <button type="button" class="button" onClick={() => running.current?.abort()}>
             {text.cancel}
           </button>
@@ -58,18 +59,18 @@ export function ExportMenu({ rows, total, wanted }: ExportProps) {
         <>
           {FORMATS.map((format) => (
             <button key={format} type="button" class="button" disabled={rows.length === 0} onClick={() => write(shown(), format, `seq-${oldest}-${newest}`)}>
-              {exportWords.page(numberOf(rows.length), format)}
+              {exportSaid.page(numberOf(rows.length), format)}
             </button>
           ))}
           {FORMATS.map((format) => (
             <button key={format} type="button" class="button" disabled={!total} onClick={() => write(wanted(), format, 'all-matches')}>
-              {exportWords.all(numberOf(total ?? 0), format)}
+              {exportSaid.all(numberOf(total ?? 0), format)}
             </button>
           ))}
           <p class="hint">{exportWords.hint}</p>
         </>
       )}
-      {failure && <FailureNotice failure={failure} />}
+      <FailureNotice failure={failure} />
     </Menu>
   )
 }

@@ -1,13 +1,16 @@
 import { useEffect, useId, useState } from 'preact/hooks'
 import type { Failure } from '../../api'
-import { Field } from '../../components/field'
+import { Choice, Field, TextField } from '../../components/field'
+import { Form } from '../../components/form'
 import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { fieldOf, numberOf } from '../../shown'
-import * as eventsWords from '../../text/events'
-import * as filterWords from '../../text/filter'
+import * as eventsSaid from '../../text/events'
+import { words as eventsWords } from '../../text/events'
+import * as filterSaid from '../../text/filter'
+import { words as filterWords } from '../../text/filter'
 import { described } from './described'
 import { parsedFilter, RANGES, simple, typed, without, type Filter, type View } from './view'
 
@@ -34,14 +37,14 @@ export function FilterBar({ view, failure, onChange }: FilterBarProps) {
     <search class="filters" aria-label={filterWords.title}>
       <div class="filter-fields">
         <TypeField {...field('type')} />
-        <Choice label={eventsWords.source} value={simple(filter, 'source')} onSet={set('source')} options={[['', filterWords.any], ...SOURCES.map((name) => [name, name] as const)]} />
-        <TextField label={eventsWords.user} {...field('userId')} />
-        <TextField label={eventsWords.subject} {...field('subjectId')} />
-        <TextField label={eventsWords.agent} {...field('metadata.ai.agent')} />
+        <Choice label={eventsWords.source} value={simple(filter, 'source')} onChoose={set('source')} options={[['', filterWords.any], ...SOURCES.map((name) => [name, name] as const)]} />
+        <Condition label={eventsWords.user} {...field('userId')} />
+        <Condition label={eventsWords.subject} {...field('subjectId')} />
+        <Condition label={eventsWords.agent} {...field('metadata.ai.agent')} />
         <Choice
           label={filterWords.metadata}
           value={metadataOf(filter)}
-          onSet={(value) => change(value ? { ...filter, metadata: { isNull: value === 'none' } } : without(filter, 'metadata'))}
+          onChoose={(value) => change(value ? { ...filter, metadata: { isNull: value === 'none' } } : without(filter, 'metadata'))}
           options={[['', filterWords.any], ['some', filterWords.hasMetadata], ['none', filterWords.hasNone]]}
         />
         <TimeRange view={view} onChange={onChange} failure={failure} />
@@ -59,7 +62,7 @@ export function FilterBar({ view, failure, onChange }: FilterBarProps) {
           {others.map((name) => (
             <li key={name} class="chip">
               <Visible>{described(name, filter[name])}</Visible>
-              <button type="button" aria-label={filterWords.remove(name)} onClick={() => change(without(filter, name))}>
+              <button type="button" aria-label={filterSaid.remove(name)} onClick={() => change(without(filter, name))}>
                 <Icon name="cross" />
               </button>
             </li>
@@ -82,7 +85,7 @@ function metadataOf({ metadata }: Filter): '' | 'some' | 'none' {
   return isNull === undefined ? '' : isNull ? 'none' : 'some'
 }
 
-interface TextFieldProps {
+interface ConditionProps {
   label: string
   value: string
   onSet: (value: string) => void
@@ -93,39 +96,36 @@ interface TextFieldProps {
 }
 
 /** A text that takes effect with Enter, or when it is left. */
-function TextField({ label, value, onSet, path, failure, list, onTyping }: TextFieldProps) {
+function Condition({ label, value, onSet, path, failure, list, onTyping }: ConditionProps) {
   const [draft, setDraft] = useState(value)
   useEffect(() => setDraft(value), [value])
   const set = () => draft !== value && onSet(draft)
   return (
-    <Field label={label} paths={[path]} failure={failure}>
-      {(control) => (
-        <input
-          {...control}
-          type="search"
-          data-filter={path}
-          list={list}
-          autocomplete="off"
-          spellcheck={false}
-          placeholder={filterWords.any}
-          value={draft}
-          onInput={(event) => {
-            setDraft(event.currentTarget.value)
-            onTyping?.(event.currentTarget.value)
-          }}
-          onBlur={set}
-          onKeyDown={(event) => {
-            if (event.key === 'Enter') set()
-            if (event.key === 'Escape') event.currentTarget.blur()
-          }}
-        />
-      )}
-    </Field>
+    <TextField
+      label={label}
+      paths={[path]}
+      failure={failure}
+      type="search"
+      data-filter={path}
+      list={list}
+      autocomplete="off"
+      placeholder={filterWords.any}
+      value={draft}
+      onText={(text) => {
+        setDraft(text)
+        onTyping?.(text)
+      }}
+      onBlur={set}
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === 'Enter') set()
+        if (key === 'Escape') currentTarget.blur()
+      }}
+    />
   )
 }
 
 /** Completes the types that the log has. */
-function TypeField(props: Omit<TextFieldProps, 'label'>) {
+function TypeField(props: Omit<ConditionProps, 'label'>) {
   const { api, workspace } = useAccess()
   const list = useId()
   const [prefix, setPrefix] = useState('')
@@ -137,36 +137,13 @@ function TypeField(props: Omit<TextFieldProps, 'label'>) {
   const load = useLoad(`${workspace} ${asked}`, (signal) => api.events.types.query({ prefix: asked, limit: TYPES }, { signal }))
   return (
     <>
-      <TextField {...props} label={eventsWords.type} list={list} onTyping={setPrefix} />
+      <Condition {...props} label={eventsWords.type} list={list} onTyping={setPrefix} />
       <datalist id={list}>
         {load.value?.types.map(({ type, count }) => (
-          <option key={type} value={type} label={eventsWords.count(numberOf(count), count)} />
+          <option key={type} value={type} label={eventsSaid.count(numberOf(count), count)} />
         ))}
       </datalist>
     </>
-  )
-}
-
-interface ChoiceProps {
-  label: string
-  value: string
-  options: readonly (readonly [string, string])[]
-  onSet: (value: string) => void
-}
-
-function Choice({ label, value, options, onSet }: ChoiceProps) {
-  return (
-    <Field label={label}>
-      {(control) => (
-        <select {...control} value={value} onChange={(event) => onSet(event.currentTarget.value)}>
-          {options.map(([option, name]) => (
-            <option key={option} value={option}>
-              {name}
-            </option>
-          ))}
-        </select>
-      )}
-    </Field>
   )
 }
 
@@ -179,13 +156,13 @@ function TimeRange({ view, onChange, failure }: FilterBarProps) {
     if (value !== 'custom') onChange({ range: value || undefined, from: undefined, to: undefined })
     else if (view.range) onChange({ range: undefined, from: new Date(Date.now() - (RANGES[view.range] ?? 0) * 1_000).toISOString() })
   }
-  const options = [['', filterWords.anyTime], ...Object.keys(RANGES).map((name) => [name, filterWords.ranges[name] ?? name] as const), ['custom', filterWords.custom]] as const
+  const options = [['', filterWords.anyTime], ...Object.keys(RANGES).map((name) => [name, filterSaid.ranges[name] ?? name] as const), ['custom', filterWords.custom]] as const
   return (
     <>
-      <Choice label={eventsWords.time} value={custom ? 'custom' : (view.range ?? '')} options={options} onSet={choose} />
+      <Choice label={eventsWords.time} value={custom ? 'custom' : (view.range ?? '')} options={options} onChoose={choose} />
       {custom &&
         (['from', 'to'] as const).map((end) => (
-          <Field key={end} label={filterWords.ends[end]} paths={[end]} failure={failure}>
+          <Field key={end} label={filterSaid.ends[end]} paths={[end]} failure={failure}>
             {(control) => (
               <input
                 {...control}
@@ -223,25 +200,17 @@ function JsonFilter({ filter, failure, onApply }: JsonFilterProps) {
     if (next !== undefined) onApply(next)
   }
   return (
-    <form
-      class="filter-json"
-      onSubmit={(event) => {
-        event.preventDefault()
-        apply()
-      }}
-    >
-      <Field label={filterWords.jsonLabel} hint={filterWords.jsonHint} paths={['filter']} failure={failure}>
-        {(control) => (
-          <textarea
-            {...control}
-            rows={Math.min(16, Math.max(4, draft.split('\n').length))}
-            spellcheck={false}
-            value={draft}
-            onInput={(event) => setDraft(event.currentTarget.value)}
-            onKeyDown={(event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && apply()}
-          />
-        )}
-      </Field>
+    <Form class="filter-json" onSubmit={apply}>
+      <TextField
+        label={filterWords.jsonLabel}
+        hint={filterWords.jsonHint}
+        paths={['filter']}
+        failure={failure}
+        rows={Math.min(16, Math.max(4, draft.split('\n').length))}
+        value={draft}
+        onText={setDraft}
+        onKeyDown={(event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && apply()}
+      />
       {invalid && (
         <p class="issues" role="alert">
           {filterWords.notJson}
@@ -250,6 +219,6 @@ function JsonFilter({ filter, failure, onApply }: JsonFilterProps) {
       <button type="submit" class="button primary">
         {filterWords.apply}
       </button>
-    </form>
+    </Form>
   )
 }

@@ -5,9 +5,11 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { localOf, numberOf } from '../../shown'
-import * as eventsWords from '../../text/events'
-import * as filterWords from '../../text/filter'
-import * as histogramWords from '../../text/histogram'
+import * as eventsSaid from '../../text/events'
+import { words as eventsWords } from '../../text/events'
+import * as filterSaid from '../../text/filter'
+import * as histogramSaid from '../../text/histogram'
+import { words as histogramWords } from '../../text/histogram'
 import type { Wanted } from './view'
 
 const BUCKETS = 80
@@ -86,7 +88,7 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
       viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={histogramWords.said(numberOf(total), total)}
+      aria-label={histogramSaid.said(numberOf(total), total)}
       onPointerDown={start}
       onPointerMove={(event) => drag && setDrag([drag[0], placeOf(event)])}
       onPointerUp={end}
@@ -97,7 +99,7 @@ function Bars({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'onNarr
         return (
           <g key={from}>
             <rect class="bar-space" x={place * width} y={0} width={width} height={HEIGHT}>
-              <title>{`${localOf(new Date(from))}\n${eventsWords.count(numberOf(count), count)}`}</title>
+              <title>{`${localOf(new Date(from))}\n${eventsSaid.count(numberOf(count), count)}`}</title>
             </rect>
             <rect class="bar-count" x={place * width + width * 0.1} y={HEIGHT - height} width={width * 0.8} height={height} />
           </g>
@@ -115,7 +117,7 @@ function BarTable({ bars, onNarrow }: { bars: Bar[] } & Pick<HistogramProps, 'on
         <caption class="hidden">{histogramWords.asTable}</caption>
         <thead>
           <tr>
-            <th scope="col">{filterWords.ends.from}</th>
+            <th scope="col">{filterSaid.ends.from}</th>
             <th scope="col" class="number">
               {eventsWords.title}
             </th>

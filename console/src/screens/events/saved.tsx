@@ -1,12 +1,14 @@
 import { useState } from 'preact/hooks'
-import { Field } from '../../components/field'
+import { TextField } from '../../components/field'
+import { Form } from '../../components/form'
 import { Icon } from '../../components/icon'
 import { Menu } from '../../components/menu'
 import { Visible } from '../../components/visible'
 import { changeQuery, currentRoute, go, to, type Query } from '../../router'
 import { remembered } from '../../store'
-import * as columnsWords from '../../text/columns'
-import * as savedWords from '../../text/saved'
+import { words as columnsWords } from '../../text/columns'
+import * as savedSaid from '../../text/saved'
+import { words as savedWords } from '../../text/saved'
 import { queryOf, viewOf } from './view'
 
 interface Saved {
@@ -23,8 +25,7 @@ const views = remembered<Saved[]>('views', [], isSaved)
 export function SavedViews() {
   const saved = views.use()
   const [name, setName] = useState('')
-  const save = (event: Event) => {
-    event.preventDefault()
+  const save = () => {
     const given = name.trim()
     if (!given) return
     const { at: _, ...query } = queryOf(viewOf(currentRoute().query))
@@ -53,7 +54,7 @@ export function SavedViews() {
                 <button
                   type="button"
                   class="button quiet icon-only"
-                  aria-label={savedWords.remove(each.name)}
+                  aria-label={savedSaid.remove(each.name)}
                   onClick={() => views.set(saved.filter((other) => other !== each))}
                 >
                   <Icon name="cross" />
@@ -61,14 +62,12 @@ export function SavedViews() {
               </li>
             ))}
           </ul>
-          <form onSubmit={save}>
-            <Field label={savedWords.name}>
-              {(control) => <input {...control} value={name} maxLength={100} onInput={(event) => setName(event.currentTarget.value)} />}
-            </Field>
+          <Form onSubmit={save}>
+            <TextField label={savedWords.name} maxLength={100} spellcheck value={name} onText={setName} />
             <button type="submit" class="button">
               {savedWords.save}
             </button>
-          </form>
+          </Form>
         </>
       )}
     </Menu>
@@ -84,8 +83,7 @@ export function ColumnsMenu({ columns, names }: { columns: string[]; names: Reco
     const next = columns.includes(name) ? columns.filter((each) => each !== name) : [...columns, name]
     set(next.toSorted((one, other) => order.indexOf(one) - order.indexOf(other)))
   }
-  const add = (event: Event) => {
-    event.preventDefault()
+  const add = () => {
     const name = `data.${path.trim().replace(/^data\./, '')}`
     if (!/^data(\.[^\s.]+)+$/.test(name) || columns.includes(name)) return
     const before = columns.includes('data') ? columns.indexOf('data') : columns.length
@@ -104,14 +102,12 @@ export function ColumnsMenu({ columns, names }: { columns: string[]; names: Reco
           </li>
         ))}
       </ul>
-      <form onSubmit={add}>
-        <Field label={columnsWords.member} hint={columnsWords.hint}>
-          {(control) => <input {...control} value={path} maxLength={256} onInput={(event) => setPath(event.currentTarget.value)} />}
-        </Field>
+      <Form onSubmit={add}>
+        <TextField label={columnsWords.member} hint={columnsWords.hint} maxLength={256} value={path} onText={setPath} />
         <button type="submit" class="button">
           {columnsWords.add}
         </button>
-      </form>
+      </Form>
     </Menu>
   )
 }

@@ -1,15 +1,17 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Icon } from '../../components/icon'
-import { Empty, FailureNotice } from '../../components/states'
+import { Empty, FailureNotice, Waiting } from '../../components/states'
 import { Table } from '../../components/table'
 import { useHotkeys } from '../../hotkeys'
 import { useAccess } from '../../key'
 import { changeQuery, to, useRoute } from '../../router'
 import { numberOf, offsetOf, ZONE } from '../../shown'
-import * as text from '../../text/common'
-import * as eventsWords from '../../text/events'
-import * as liveWords from '../../text/live'
-import * as statesWords from '../../text/states'
+import * as textSaid from '../../text/common'
+import { words as text } from '../../text/common'
+import * as eventsSaid from '../../text/events'
+import { words as eventsWords } from '../../text/events'
+import * as liveSaid from '../../text/live'
+import { words as liveWords } from '../../text/live'
 import { COLUMN_NAMES, columnsOf, type OnPick } from './columns'
 import { ExportMenu } from './export'
 import { FilterBar } from './filter-bar'
@@ -72,16 +74,16 @@ export function EventsScreen() {
       <Histogram id={id} isLive={isLive} wanted={() => wantedOf(view)} onNarrow={(from, to) => change({ range: undefined, from, to })} />
       <div class="events-bar">
         <p aria-live="polite">
-          <strong>{rows.total === undefined ? text.none : numberOf(rows.total)}</strong> {eventsWords.matches(rows.total ?? 0)}
-          <span class="zone"> · {text.zone(`${ZONE} (${offsetOf(new Date())})`)}</span>
+          <strong>{rows.total === undefined ? text.none : numberOf(rows.total)}</strong> {eventsSaid.matches(rows.total ?? 0)}
+          <span class="zone"> · {textSaid.zone(`${ZONE} (${offsetOf(new Date())})`)}</span>
         </p>
         <LiveButton live={live} isLive={isLive} onToggle={() => change({ live: !isLive })} />
         <SavedViews />
         <ColumnsMenu columns={names} names={COLUMN_NAMES} />
         <ExportMenu rows={rows.rows} total={rows.total} wanted={() => wantedOf(view)} />
       </div>
-      {rows.failure && <FailureNotice failure={rows.failure} retry={rows.retry} fields={shownAtFields(rows)} />}
-      {live.failure && <FailureNotice failure={live.failure} fields={[]} />}
+      <FailureNotice failure={rows.failure} retry={rows.retry} fields={shownAtFields(rows)} />
+      <FailureNotice failure={live.failure} />
       <div class="events-table">
         {live.waiting > 0 && (
           <button
@@ -93,7 +95,7 @@ export function EventsScreen() {
             }}
           >
             <Icon name="up" />
-            {liveWords.waiting(numberOf(live.waiting), live.waiting)}
+            {liveSaid.waiting(numberOf(live.waiting), live.waiting)}
           </button>
         )}
         <Table
@@ -115,14 +117,7 @@ export function EventsScreen() {
 }
 
 function TableEnd({ rows, isLive, hasFilter }: { rows: Rows; isLive: boolean; hasFilter: boolean }) {
-  if (rows.loading) {
-    return (
-      <p class="notice quiet" role="status">
-        <span class="spinner" aria-hidden="true" />
-        {rows.slow ? statesWords.slow : statesWords.loading}
-      </p>
-    )
-  }
+  if (rows.loading) return <Waiting slow={rows.slow} />
   if (rows.failure) return null
   if (rows.rows.length === 0) {
     return (
@@ -148,10 +143,10 @@ function LiveButton({ live, isLive, onToggle }: { live: Live; isLive: boolean; o
       <button type="button" class={`button live-button ${state}`} aria-pressed={isLive} onClick={onToggle}>
         <span class="live-dot" aria-hidden="true" />
         {liveWords.title}
-        {isLive && state !== 'live' && <span aria-hidden="true">{liveWords.states[state]}</span>}
+        {isLive && state !== 'live' && <span aria-hidden="true">{liveSaid.states[state]}</span>}
       </button>
       <span class="hidden" role="status">
-        {liveWords.states[state]}
+        {liveSaid.states[state]}
       </span>
     </>
   )

@@ -8,7 +8,8 @@ import { useAccess } from '../../key'
 import { useLoad, type Load } from '../../load'
 import { useRefresh } from '../../refresh'
 import { to } from '../../router'
-import * as words from '../../text/inbox'
+import * as said from '../../text/inbox'
+import { words } from '../../text/inbox'
 import { isMoving, StateBadge } from './state'
 
 const REFRESH_MS = 2_000
@@ -59,7 +60,7 @@ export function ChainCard({ event }: { event: SynapEvent }) {
       {intentId && (
         <p>
           <a class="button" href={to(['inbox', intentId])}>
-            {words.open[load.value?.state === 'open' ? 'decide' : 'look']}
+            {said.open[load.value?.state === 'open' ? 'decide' : 'look']}
           </a>
         </p>
       )}
@@ -94,7 +95,7 @@ function Steps({ story }: { story: Story }) {
         {shown.length < runs.length && (
           <li>
             <button type="button" class="button" onClick={() => setAll(true)}>
-              {words.moreRuns(runs.length - shown.length)}
+              {said.moreRuns(runs.length - shown.length)}
             </button>
           </li>
         )}
@@ -103,19 +104,19 @@ function Steps({ story }: { story: Story }) {
         ))}
         {endId && <Follow kind={state as 'expired' | 'withdrawn'} id={endId} story={story} />}
       </ol>
-      {(state === 'approved' || state === 'used_up') && <p>{words.left(uses - used, uses)}</p>}
+      {(state === 'approved' || state === 'used_up') && <p>{said.left(uses - used, uses)}</p>}
     </>
   )
 }
 
-type Kind = keyof typeof words.steps
+type Kind = keyof typeof said.steps
 
 function Run({ run, story }: { run: IntentRun; story: Story }) {
   const { use, startId, startedAt, requestId, outcome, outcomeId, lateOutcome, lateOutcomeId } = run
   return (
     <>
       <Step kind="started" id={startId} at={startedAt} by={story.event.userId}>
-        {words.use(use, story.uses)}
+        {said.use(use, story.uses)}
         {requestId && (
           <>
             {' '}
@@ -135,7 +136,7 @@ function Follow({ kind, id, story, by, use }: { kind: Kind; id: string; story: S
   const { decision, outcome } = event?.metadata?.synap ?? {}
   return (
     <Step kind={kind} id={id} at={event?.timestamp} by={by ?? event?.userId}>
-      {use !== undefined && words.use(use, story.uses)} {outcome?.late && <span class="badge warn">{words.late}</span>}
+      {use !== undefined && said.use(use, story.uses)} {outcome?.late && <span class="badge warn">{words.late}</span>}
       {decision?.reason && (
         <blockquote>
           <Visible multiline>{decision.reason}</Visible>
@@ -158,7 +159,7 @@ function Step({ kind, id, at, by, children }: StepProps) {
   return (
     <li class={kind}>
       <a class="timeline-kind" href={to(['events', id])}>
-        {words.steps[kind]}
+        {said.steps[kind]}
       </a>
       <span>
         {by && (

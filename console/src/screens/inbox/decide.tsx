@@ -1,11 +1,11 @@
 import { useState } from 'preact/hooks'
 import { Confirm } from '../../components/confirm'
-import { Field } from '../../components/field'
+import { TextField } from '../../components/field'
 import { FailureNotice } from '../../components/states'
 import type { IntentChain } from '../../contract'
 import { may, useAccess } from '../../key'
 import { useAction } from '../../load'
-import * as words from '../../text/inbox'
+import { words } from '../../text/inbox'
 
 const LONGEST_REASON = 1_024
 
@@ -24,10 +24,8 @@ export function Decide({ of: { event }, onDone }: Props) {
   return (
     <section class="card group" aria-label={words.decide}>
       <h2>{words.decide}</h2>
-      <Field label={words.reason} hint={words.reasonHint} paths={['reason']} failure={action.failure}>
-        {(control) => <textarea {...control} rows={2} maxlength={LONGEST_REASON} value={reason} onInput={(input) => setReason(input.currentTarget.value)} />}
-      </Field>
-      {action.failure && <FailureNotice failure={action.failure} fields={['reason']} />}
+      <TextField label={words.reason} hint={words.reasonHint} paths={['reason']} failure={action.failure} rows={2} maxLength={LONGEST_REASON} spellcheck value={reason} onText={setReason} />
+      <FailureNotice failure={action.failure} fields={['reason']} />
       <div class="actions">
         <button type="button" class="button primary" disabled={action.running} onClick={() => action.run('approved')}>
           {words.approve}

@@ -5,9 +5,10 @@ import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import type { IntentChain, SynapEvent } from '../../contract'
 import { bytesOf } from '../../shown'
-import * as text from '../../text/common'
-import * as eventWords from '../../text/event'
-import * as words from '../../text/inbox'
+import * as textSaid from '../../text/common'
+import { words as eventWords } from '../../text/event'
+import * as said from '../../text/inbox'
+import { words } from '../../text/inbox'
 import { pieces } from '../../visible'
 import { save } from '../events/export'
 
@@ -23,7 +24,7 @@ export function exactly({ data }: SynapEvent): string {
 export function Exact({ of: { event, state } }: { of: IntentChain }) {
   const written = useMemo(() => exactly(event), [event.hash])
   const [whole, setWhole] = useState(written.length <= LARGE)
-  const title = words.exact[state === 'open' ? 'would' : state === 'approved' || state === 'used_up' ? 'was' : 'never']
+  const title = said.exact[state === 'open' ? 'would' : state === 'approved' || state === 'used_up' ? 'was' : 'never']
   const parts = useMemo(() => pieces(written), [written])
   const hidden = parts.filter(({ code }) => code !== undefined).length
   return (
@@ -43,7 +44,7 @@ export function Exact({ of: { event, state } }: { of: IntentChain }) {
       {hidden > 0 && (
         <p class="notice warn">
           <Icon name="warning" />
-          {words.hidden(hidden)}
+          {said.hidden(hidden)}
         </p>
       )}
       {whole ? (
@@ -52,9 +53,9 @@ export function Exact({ of: { event, state } }: { of: IntentChain }) {
         </pre>
       ) : (
         <p class="notice">
-          {words.large(bytesOf(written.length))}{' '}
+          {said.large(bytesOf(written.length))}{' '}
           <button type="button" class="button" onClick={() => setWhole(true)}>
-            {text.showAll(bytesOf(written.length))}
+            {textSaid.showAll(bytesOf(written.length))}
           </button>
         </p>
       )}

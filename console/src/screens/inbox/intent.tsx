@@ -1,5 +1,5 @@
-import type { ComponentChildren } from 'preact'
 import { Countdown } from '../../components/countdown'
+import { Fact } from '../../components/fact'
 import { LoadNotice } from '../../components/states'
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
@@ -7,7 +7,7 @@ import { useHotkeys } from '../../hotkeys'
 import { may, useAccess } from '../../key'
 import { go, to, useRoute } from '../../router'
 import { durationOf, numberOf } from '../../shown'
-import * as words from '../../text/inbox'
+import { words } from '../../text/inbox'
 import { VerifiedBadge } from '../event/badge'
 import { ReceiptButton } from '../event/receipt'
 import { ChainSection, useStory, type Story } from './chain'
@@ -44,7 +44,7 @@ function Whole({ story, decides, onDone }: { story: Story; decides: boolean; onD
   const reason = decides && state === 'open' ? whyNot(story, key.userId, may(key, 'intents:decide-own')) : ''
   return (
     <>
-      <header class="event-head">
+      <header class="page-head">
         <h1>
           <Visible>{event.type}</Visible>
         </h1>
@@ -119,14 +119,5 @@ function Terms({ story: { event, state, expiresAt, uses } }: { story: Story }) {
         )}
       </dl>
     </section>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
   )
 }

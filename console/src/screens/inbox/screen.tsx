@@ -1,6 +1,6 @@
 import { Countdown } from '../../components/countdown'
-import { Field } from '../../components/field'
-import { Pager } from '../../components/pager'
+import { Choice } from '../../components/field'
+import { pageIn, Pager } from '../../components/pager'
 import { Empty, Loaded } from '../../components/states'
 import { Table, type Column } from '../../components/table'
 import { Time } from '../../components/time'
@@ -12,9 +12,10 @@ import { useRefresh } from '../../refresh'
 import { changeQuery, to, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
 import { numberOf } from '../../shown'
-import * as text from '../../text/common'
-import * as words from '../../text/inbox'
-import { isMoving, Risks, StateBadge, STATES, type State } from './state'
+import { words as text } from '../../text/common'
+import * as said from '../../text/inbox'
+import { words } from '../../text/inbox'
+import { isMoving, Risks, StateBadge, STATES } from './state'
 
 const REFRESH_MS = 5_000
 
@@ -23,18 +24,25 @@ export function InboxScreen() {
   const { api, workspace } = useAccess()
   const { query } = useRoute()
   const shown = query.get('show') ?? ''
-  const cursor = query.get('cursor') ?? undefined
-  const direction = query.get('direction') === 'backward' ? 'backward' : undefined
+  const page = pageIn(query)
   const wanted = shown === '' ? { waiting: true } : { state: STATES.find((state) => state === shown) }
-  const load = useLoad(JSON.stringify([workspace, shown, cursor, direction]), (signal) =>
-    api.intents.list.query({ ...wanted, cursor, direction }, { signal }),
+  const load = useLoad(JSON.stringify([workspace, shown, page]), (signal) =>
+    api.intents.list.query({ ...wanted, ...page }, { signal }),
   )
   useRefresh(load, REFRESH_MS)
   useRowKeys()
   return (
     <div class="page">
       <h1>{words.title}</h1>
-      <Show value={shown} />
+      <div class="filters">
+        <Choice
+          label={words.show}
+          data-filter
+          value={shown}
+          options={[['', words.waiting], ['all', words.all], ...STATES.map((state) => [state, said.states[state]] as const)]}
+          onChoose={(show) => changeQuery({ show, cursor: undefined, direction: undefined })}
+        />
+      </div>
       <Loaded load={load}>
         {(page) => (
           <>
@@ -49,26 +57,6 @@ export function InboxScreen() {
           </>
         )}
       </Loaded>
-    </div>
-  )
-}
-
-function Show({ value }: { value: State | string }) {
-  return (
-    <div class="filters">
-      <Field label={words.show}>
-        {(control) => (
-          <select {...control} data-filter value={value} onChange={(event) => changeQuery({ show: event.currentTarget.value, cursor: undefined, direction: undefined })}>
-            <option value="">{words.waiting}</option>
-            <option value="all">{words.all}</option>
-            {STATES.map((state) => (
-              <option key={state} value={state}>
-                {words.states[state]}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
     </div>
   )
 }
@@ -91,6 +79,6 @@ const COLUMNS: Column<ListedIntent>[] = [
   { id: 'risk', name: words.risk, cell: (intent) => <Risks of={intent} /> },
   { id: 'user', name: words.user, cell: ({ userId }) => <Visible>{userId}</Visible> },
   { id: 'state', name: words.state, cell: ({ state }) => <StateBadge of={state} /> },
-  { id: 'uses', name: words.uses, kind: 'number', cell: ({ used, uses }) => words.used(numberOf(used), numberOf(uses)) },
+  { id: 'uses', name: words.uses, kind: 'number', cell: ({ used, uses }) => said.used(numberOf(used), numberOf(uses)) },
   { id: 'asked', name: words.asked, cell: ({ timestamp }) => <Time at={timestamp} relative /> },
 ]

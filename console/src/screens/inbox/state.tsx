@@ -1,9 +1,10 @@
 import type { IntentChain, ListedIntent } from '../../contract'
-import * as words from '../../text/inbox'
+import * as said from '../../text/inbox'
+import { words } from '../../text/inbox'
 
 export type State = IntentChain['state']
 
-export const STATES = Object.keys(words.states) as State[]
+export const STATES = Object.keys(said.states) as State[]
 
 const KINDS: Record<State, string> = { open: 'warn', approved: 'good', used_up: 'good', rejected: 'bad', expired: '', withdrawn: '' }
 
@@ -11,14 +12,14 @@ const KINDS: Record<State, string> = { open: 'warn', approved: 'good', used_up: 
 export const isMoving = (state: State): boolean => state === 'open' || state === 'approved'
 
 export function StateBadge({ of }: { of: State }) {
-  return <span class={`badge ${KINDS[of]}`}>{words.states[of]}</span>
+  return <span class={`badge ${KINDS[of]}`}>{said.states[of]}</span>
 }
 
 /** What the one who asked says about the danger. */
 export function Risks({ of: { risk, reversible } }: { of: Pick<ListedIntent, 'risk' | 'reversible'> }) {
   return (
     <>
-      {risk && <span class={`badge ${risk === 'high' ? 'bad' : risk === 'medium' ? 'warn' : ''}`}>{words.risks[risk]}</span>}{' '}
+      {risk && <span class={`badge ${risk === 'high' ? 'bad' : risk === 'medium' ? 'warn' : ''}`}>{said.risks[risk]}</span>}{' '}
       {reversible === false && <span class="badge bad">{words.irreversible}</span>}
     </>
   )

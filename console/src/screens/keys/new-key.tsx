@@ -1,54 +1,57 @@
 import { useState } from 'preact/hooks'
 import type { Scope } from '../../api'
 import { Dialog } from '../../components/dialog'
-import { Choices, Field } from '../../components/field'
+import { Form } from '../../components/form'
+import { Choice, Choices, TextField } from '../../components/field'
 import { ShownOnce } from '../../components/once'
 import { FailureNotice } from '../../components/states'
 import type { CurrentKey, IssuedKey } from '../../contract'
 import { grants, may, useAccess } from '../../key'
 import { useAction } from '../../load'
-import * as text from '../../text/common'
-import * as words from '../../text/keys'
+import { words as text } from '../../text/common'
+import * as said from '../../text/keys'
+import { words } from '../../text/keys'
 import { SCOPES } from './rights'
 
-const FIELDS = ['userId', 'scopes', 'workspaces', 'expiresInSeconds']
+const FIELDS = ['userId', 'scopes', 'workspaces', 'expiresInSeconds', 'authors', 'authorRequired']
 const DAY = 86_400
+const SIGNING = [['', words.signDefault], ['must', words.signMust], ['may', words.signMay]] as const
 const TIMES = [3_600, 8 * 3_600, DAY, 30 * DAY, 90 * DAY, 365 * DAY]
 
 /** Make a key: a form, and then its token, once. */
 export function NewKey({ onClose }: { onClose: () => void }) {
   const [made, setMade] = useState<IssuedKey>()
-  if (!made) return <Form onMade={setMade} onClose={onClose} />
+  if (!made) return <Rights onMade={setMade} onClose={onClose} />
   return (
     <ShownOnce title={words.madeTitle} secrets={[[words.token, made.token]]} onClose={onClose}>
-      <p class="hint">{words.made(made.id)}</p>
+      <p class="hint">{said.made(made.id)}</p>
     </ShownOnce>
   )
 }
 
-function Form({ onMade, onClose }: { onMade: (key: IssuedKey) => void; onClose: () => void }) {
+function Rights({ onMade, onClose }: { onMade: (key: IssuedKey) => void; onClose: () => void }) {
   const { api, key: own, workspace } = useAccess()
   const [userId, setUserId] = useState(own.userId)
   const [scopes, setScopes] = useState<Scope[]>(may(own, 'events:read') ? ['events:read'] : [])
   const [workspaces, setWorkspaces] = useState([workspace])
   const [seconds, setSeconds] = useState('')
+  const [authors, setAuthors] = useState('')
+  const [signing, setSigning] = useState('')
   const action = useAction(async () => {
     const expiresInSeconds = seconds ? Number(seconds) : undefined
-    onMade(await api.keys.create.mutate({ userId: userId || undefined, scopes, workspaces, expiresInSeconds }))
+    const dids = authors.split(/[\s,]+/).filter(Boolean)
+    const bound = { authors: dids.length ? dids : undefined, authorRequired: signing ? signing === 'must' : undefined }
+    onMade(await api.keys.create.mutate({ userId: userId || undefined, scopes, workspaces, expiresInSeconds, ...bound }))
   })
-  const submit = (event: Event) => {
-    event.preventDefault()
-    action.run()
-  }
   const at = (path: string) => ({ paths: [path], failure: action.failure })
   return (
     <Dialog title={words.makeTitle} wide stays onClose={onClose}>
-      <form onSubmit={submit} novalidate>
-        {action.failure && <FailureNotice failure={action.failure} fields={FIELDS} />}
+      <Form onSubmit={action.run} novalidate>
+        <FailureNotice failure={action.failure} fields={FIELDS} />
         <Choices
           legend={words.scopes}
           hint={words.scopesHint}
-          choices={SCOPES.filter((scope) => grants(own, scope)).map((value) => ({ value, means: words.scopeMeans[value] }))}
+          choices={SCOPES.filter((scope) => grants(own, scope)).map((value) => ({ value, means: said.scopeMeans[value] }))}
           chosen={scopes}
           onChange={(chosen) => setScopes(chosen as Scope[])}
           {...at('scopes')}
@@ -62,21 +65,17 @@ function Form({ onMade, onClose }: { onMade: (key: IssuedKey) => void; onClose: 
           {...at('workspaces')}
         />
         <div class="columns">
-          <Field label={words.user} hint={words.userHint} {...at('userId')}>
-            {(control) => <input {...control} value={userId} spellcheck={false} onInput={(event) => setUserId(event.currentTarget.value)} />}
-          </Field>
-          <Field label={words.expiry} hint={own.expiresAt && words.expiryHint} {...at('expiresInSeconds')}>
-            {(control) => (
-              <select {...control} value={seconds} onChange={(event) => setSeconds(event.currentTarget.value)}>
-                <option value="">{own.expiresAt ? words.withOwn : words.neverExpires}</option>
-                {timesOf(own).map((time) => (
-                  <option key={time} value={time}>
-                    {words.after(time)}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <TextField label={words.user} hint={words.userHint} {...at('userId')} value={userId} onText={setUserId} />
+          <Choice
+            label={words.expiry}
+            hint={own.expiresAt && words.expiryHint}
+            {...at('expiresInSeconds')}
+            value={seconds}
+            options={[['', own.expiresAt ? words.withOwn : words.neverExpires], ...timesOf(own).map((time) => [time, said.after(time)] as const)]}
+            onChoose={setSeconds}
+          />
+          <TextField label={words.authors} hint={words.authorsHint} {...at('authors')} value={authors} onText={setAuthors} />
+          <Choice label={words.signing} {...at('authorRequired')} value={signing} options={SIGNING} onChoose={setSigning} />
         </div>
         <div class="actions end">
           <button type="button" class="button" onClick={onClose}>
@@ -86,7 +85,7 @@ function Form({ onMade, onClose }: { onMade: (key: IssuedKey) => void; onClose: 
             {words.makeIt}
           </button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   )
 }

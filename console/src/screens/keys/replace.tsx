@@ -1,12 +1,14 @@
 import { useState } from 'preact/hooks'
 import { Confirm } from '../../components/confirm'
-import { Field } from '../../components/field'
+import { Fact } from '../../components/fact'
+import { Choice } from '../../components/field'
 import { ShownOnce } from '../../components/once'
 import { Visible } from '../../components/visible'
 import type { ApiKey, IssuedKey } from '../../contract'
 import { useAccess } from '../../key'
 import { currentTemporary, forget, signIn } from '../../session'
-import * as words from '../../text/keys'
+import * as said from '../../text/keys'
+import { words } from '../../text/keys'
 
 const GRACES = [0, 300, 3_600, 86_400, 604_800]
 
@@ -25,7 +27,7 @@ export function RotateKey({ old, onClose }: ReplaceProps) {
     const done = () => (isOwn ? signIn({ token: made.token, temporary: currentTemporary() }) : onClose())
     return (
       <ShownOnce title={words.rotatedTitle} secrets={[[words.token, made.token]]} onClose={done}>
-        <p class="hint">{words.rotated(old.id, made.id, grace)}</p>
+        <p class="hint">{said.rotated(old.id, made.id, grace)}</p>
       </ShownOnce>
     )
   }
@@ -35,19 +37,22 @@ export function RotateKey({ old, onClose }: ReplaceProps) {
       <Which of={old} />
       <p>{words.rotateLead}</p>
       {isOwn && <p class="notice warn">{words.rotateOwn}</p>}
-      <Field label={words.grace}>
-        {(control) => (
-          <select {...control} value={grace} onChange={(event) => setGrace(Number(event.currentTarget.value))}>
-            {GRACES.map((time) => (
-              <option key={time} value={time}>
-                {time ? words.after(time) : words.atOnce}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <Grace label={words.grace} times={GRACES} chosen={grace} onChoose={setGrace} />
     </Confirm>
   )
+}
+
+interface GraceProps {
+  label: string
+  times: number[]
+  chosen: number
+  onChoose: (seconds: number) => void
+}
+
+/** For how long an old key or secret is still good. */
+export function Grace({ label, times, chosen, onChoose }: GraceProps) {
+  const options = times.map((time) => [time, time ? said.after(time) : words.atOnce] as const)
+  return <Choice label={label} value={chosen} options={options} onChoose={(time) => onChoose(Number(time))} />
 }
 
 /** The end of a key. If it is the key of this tab, the tab signs out. */
@@ -71,14 +76,11 @@ export function RevokeKey({ old, onClose }: ReplaceProps) {
 function Which({ of }: { of: ApiKey }) {
   return (
     <dl class="facts">
-      <dt>{words.id}</dt>
-      <dd class="mono">{of.id}</dd>
-      <dt>{words.user}</dt>
-      <dd>
+      <Fact name={words.id} class="mono">{of.id}</Fact>
+      <Fact name={words.user}>
         <Visible>{of.userId}</Visible>
-      </dd>
-      <dt>{words.scopes}</dt>
-      <dd>{of.scopes.join(', ')}</dd>
+      </Fact>
+      <Fact name={words.scopes}>{of.scopes.join(', ')}</Fact>
     </dl>
   )
 }

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { Pager } from '../../components/pager'
+import { pageIn, Pager } from '../../components/pager'
 import { Icon } from '../../components/icon'
 import { Empty, Loaded } from '../../components/states'
 import { Table, type Column } from '../../components/table'
@@ -10,7 +10,9 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { changeQuery, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
-import * as words from '../../text/keys'
+import * as said from '../../text/keys'
+import { words as text } from '../../text/common'
+import { words } from '../../text/keys'
 import { NewKey } from './new-key'
 import { mayRevoke, mayRotate, stateOf } from './rights'
 import { RevokeKey, RotateKey } from './replace'
@@ -25,9 +27,8 @@ export function KeysScreen() {
   const { query } = useRoute()
   const [open, setOpen] = useState<Open>()
   const includeEnded = query.has('ended')
-  const cursor = query.get('cursor') ?? undefined
-  const direction = query.get('direction') === 'backward' ? 'backward' : 'forward'
-  const load = useLoad(`${workspace} ${query}`, (signal) => api.keys.list.query({ includeEnded, cursor, direction, limit: PAGE }, { signal }))
+  const page = pageIn(query)
+  const load = useLoad(`${workspace} ${query}`, (signal) => api.keys.list.query({ includeEnded, ...page, limit: PAGE }, { signal }))
   useRowKeys({ n: () => setOpen({ what: 'new' }) })
   const close = () => {
     setOpen(undefined)
@@ -87,6 +88,7 @@ function columns(own: CurrentKey, onOpen: (open: Open) => void): Column<ApiKey>[
     { id: 'user', name: words.user, cell: ({ userId }) => <Visible>{userId}</Visible> },
     { id: 'scopes', name: words.scopes, kind: 'wide', cell: ({ scopes }) => <Tags values={scopes} all={words.everyScope} /> },
     { id: 'workspaces', name: words.workspaces, cell: ({ workspaces }) => <Tags values={workspaces} all={words.everyWorkspace} /> },
+    { id: 'authors', name: words.authors, cell: (key) => <Authors of={key} /> },
     { id: 'created', name: words.created, cell: ({ createdAt }) => <Time at={createdAt} relative /> },
     { id: 'acts', name: <span class="hidden">{words.acts}</span>, kind: 'short', cell: (key) => <Acts of={key} own={own} onOpen={onOpen} /> },
   ]
@@ -94,9 +96,9 @@ function columns(own: CurrentKey, onOpen: (open: Open) => void): Column<ApiKey>[
 
 function State({ of }: { of: ApiKey }) {
   const state = stateOf(of)
-  if (state === 'revoked') return <span class="badge bad">{words.states.revoked}</span>
+  if (state === 'revoked') return <span class="badge bad">{said.states.revoked}</span>
   if (!of.expiresAt) return <span class="quiet-text">{words.never}</span>
-  if (state === 'expired') return <span class="badge">{words.states.expired}</span>
+  if (state === 'expired') return <span class="badge">{said.states.expired}</span>
   return (
     <span>
       {words.ends} <Time at={of.expiresAt} relative />
@@ -112,6 +114,21 @@ function Tags({ values, all }: { values: string[]; all: string }) {
         <span key={value} class="badge">
           {value}
         </span>
+      ))}
+    </span>
+  )
+}
+
+/** Whose signature an event of the key has to have, or may have. */
+function Authors({ of: { authors = [], authorRequired = false } }: { of: ApiKey }) {
+  if (authors.length === 0 && !authorRequired) return <span class="quiet-text">{text.none}</span>
+  return (
+    <span>
+      <span class="quiet-text">{authors.length === 0 ? words.anyAuthor : authorRequired ? words.mustSign : words.maySign}</span>
+      {authors.map((did) => (
+        <code key={did} class="badge" title={did}>
+          …{did.slice(-12)}
+        </code>
       ))}
     </span>
   )

@@ -1,11 +1,13 @@
 import { useState } from 'preact/hooks'
 import { CopyButton } from '../../components/copy'
-import { Field } from '../../components/field'
-import { FailureNotice } from '../../components/states'
+import { Field, TextField } from '../../components/field'
+import { Form } from '../../components/form'
+import { FailureNotice, Waiting } from '../../components/states'
 import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { bytesOf } from '../../shown'
-import * as words from '../../text/ledger'
+import * as said from '../../text/ledger'
+import { words } from '../../text/ledger'
 import { judgeCheckpoints, judgeEvent, judgeFile, Unusable } from './judge'
 import { Card } from './screen'
 import { VerdictNotice } from './verdict'
@@ -31,7 +33,7 @@ function useJudge<T, TArguments extends unknown[]>(judge: (...values: TArguments
           {problem}
         </p>
       )}
-      {action.failure && <FailureNotice failure={action.failure} fields={fields} />}
+      <FailureNotice failure={action.failure} fields={fields} />
     </>
   )
   return { ...action, result, notice }
@@ -43,19 +45,11 @@ export function Consistency() {
   const [one, setOne] = useState('')
   const [other, setOther] = useState('')
   const judge = useJudge(() => judgeCheckpoints(api, [one, other].filter((note) => note.trim())))
-  const submit = (event: Event) => {
-    event.preventDefault()
-    judge.run()
-  }
   return (
     <Card title={words.consistency} lead={words.consistencyLead}>
-      <form class="group" onSubmit={submit}>
-        <Field label={words.earlier}>
-          {(control) => <textarea {...control} rows={5} required spellcheck={false} value={one} onInput={(event) => setOne(event.currentTarget.value)} />}
-        </Field>
-        <Field label={words.later} hint={words.laterHint}>
-          {(control) => <textarea {...control} rows={5} spellcheck={false} value={other} onInput={(event) => setOther(event.currentTarget.value)} />}
-        </Field>
+      <Form class="group" onSubmit={judge.run}>
+        <TextField label={words.earlier} rows={5} required value={one} onText={setOne} />
+        <TextField label={words.later} hint={words.laterHint} rows={5} value={other} onText={setOther} />
         <div class="actions">
           <button type="submit" class="button primary" disabled={judge.running}>
             {words.compare}
@@ -63,7 +57,7 @@ export function Consistency() {
         </div>
         {judge.notice([])}
         {judge.result?.map((verdict, place) => <VerdictNotice key={place} of={verdict} name={place === 0 ? words.earlier : words.later} />)}
-      </form>
+      </Form>
     </Card>
   )
 }
@@ -73,16 +67,10 @@ export function Proof() {
   const { api } = useAccess()
   const [id, setId] = useState('')
   const judge = useJudge(() => judgeEvent(api, id.trim()))
-  const submit = (event: Event) => {
-    event.preventDefault()
-    judge.run()
-  }
   return (
     <Card title={words.proof} lead={words.proofLead}>
-      <form class="group" onSubmit={submit}>
-        <Field label={words.eventId} paths={['eventId']} failure={judge.failure}>
-          {(control) => <input {...control} class="mono" required spellcheck={false} value={id} onInput={(event) => setId(event.currentTarget.value)} />}
-        </Field>
+      <Form class="group" onSubmit={judge.run}>
+        <TextField label={words.eventId} paths={['eventId']} failure={judge.failure} class="mono" required value={id} onText={setId} />
         <div class="actions">
           <button type="submit" class="button primary" disabled={judge.running}>
             {words.prove}
@@ -91,7 +79,7 @@ export function Proof() {
         </div>
         {judge.notice(['eventId'])}
         {judge.result && <VerdictNotice of={judge.result.verdict} name={words.proof} />}
-      </form>
+      </Form>
     </Card>
   )
 }
@@ -119,16 +107,9 @@ export function Bundle() {
           <Field label={words.file} hint={words.fileHint}>
             {(control) => <input {...control} type="file" class="drop" onChange={(event) => take(event.currentTarget.files?.[0])} />}
           </Field>
-          <Field label={words.kept} hint={words.keptHint}>
-            {(control) => <textarea {...control} rows={4} spellcheck={false} value={kept} onInput={(event) => setKept(event.currentTarget.value)} />}
-          </Field>
+          <TextField label={words.kept} hint={words.keptHint} rows={4} value={kept} onText={setKept} />
         </div>
-        {judge.running && file && (
-          <p class="notice quiet" role="status">
-            <span class="spinner" aria-hidden="true" />
-            {words.judging(file.name, bytesOf(file.size), Math.round(done * 100))}
-          </p>
-        )}
+        {judge.running && file && <Waiting>{said.judging(file.name, bytesOf(file.size), Math.round(done * 100))}</Waiting>}
         {judge.notice([])}
         {judge.result && file && <VerdictNotice of={judge.result} name={file.name} />}
       </Card>

@@ -2,7 +2,7 @@
 import { parseCheckpoint, verify, verifyConsistency, verifyProof, type Verdict } from 'synap-verify'
 import type { Api } from '../../api'
 import type { InclusionProof } from '../../contract'
-import * as words from '../../text/ledger'
+import { words } from '../../text/ledger'
 
 /** Something that a person gave is no checkpoint, or this browser cannot judge. */
 export class Unusable extends Error {}

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { CopyButton } from '../../components/copy'
+import { Fact } from '../../components/fact'
 import { Loaded } from '../../components/states'
 import { Table, type Column } from '../../components/table'
 import { Time } from '../../components/time'
@@ -8,8 +9,9 @@ import type { LedgerNode, SigningKey } from '../../contract'
 import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { numberOf } from '../../shown'
-import * as text from '../../text/common'
-import * as words from '../../text/ledger'
+import { words as text } from '../../text/common'
+import * as said from '../../text/ledger'
+import { words } from '../../text/ledger'
 import { Bundle, Consistency, Proof } from './forms'
 
 /** Who signs the log, what it signed, and whether it holds: judged by this browser. */
@@ -59,21 +61,12 @@ function Identity({ of }: { of: LedgerNode }) {
           [words.origin, of.origin],
           [words.publicKey, of.public_identity],
         ].map(([name = '', value = '']) => (
-          <Fact key={name} name={name} value={value} />
+          <Fact key={name} name={name} class="mono">
+            <Visible>{value}</Visible> <CopyButton name={name} value={value} />
+          </Fact>
         ))}
       </dl>
       <Table caption={words.keys} columns={COLUMNS} rows={[...of.keys].reverse()} keyOf={({ kid }) => kid} current={of.kid} />
-    </>
-  )
-}
-
-function Fact({ name, value }: { name: string; value: string }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd class="mono">
-        <Visible>{value}</Visible> <CopyButton name={name} value={value} />
-      </dd>
     </>
   )
 }
@@ -96,7 +89,7 @@ function Checkpoint() {
       <Loaded load={load}>
         {({ note, size, vkey }) => (
           <>
-            <p>{words.size(numberOf(size))}</p>
+            <p>{said.size(numberOf(size))}</p>
             <pre class="answer">
               <Visible multiline>{note}</Visible>
             </pre>

@@ -2,7 +2,8 @@ import type { Verdict } from 'synap-verify'
 import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import { numberOf } from '../../shown'
-import * as words from '../../text/ledger'
+import * as said from '../../text/ledger'
+import { words } from '../../text/ledger'
 
 /** What the browser found: that it holds, or what is broken, and what nobody should overlook. */
 export function VerdictNotice({ of, name }: { of: Verdict; name: string }) {
@@ -16,11 +17,11 @@ export function VerdictNotice({ of, name }: { of: Verdict; name: string }) {
         </strong>
         {of.broken && (
           <p>
-            {of.broken.seq !== null && `${words.at(numberOf(of.broken.seq))} `}
+            {of.broken.seq !== null && `${said.at(numberOf(of.broken.seq))} `}
             <Visible>{of.broken.message}</Visible>
           </p>
         )}
-        {isRight && <p>{words.covers[of.kind](numberOf(of.count), of.size === null ? '' : numberOf(of.size))}</p>}
+        {isRight && <p>{said.covers[of.kind](numberOf(of.count), of.size === null ? '' : numberOf(of.size))}</p>}
         {of.sentences?.map((sentence, place) => (
           <p key={place}>
             <Visible>{sentence}</Visible>
@@ -41,10 +42,10 @@ export function VerdictNotice({ of, name }: { of: Verdict; name: string }) {
 
 function doubts({ breaks, lost, unconfirmed, kept }: Verdict): string[] {
   const found: [number, (count: string) => string][] = [
-    [breaks.length, words.breaks],
-    [lost.length, words.lost],
-    [unconfirmed.length, words.unconfirmed],
-    [kept.length, words.keptBodies],
+    [breaks.length, said.breaks],
+    [lost.length, said.lost],
+    [unconfirmed.length, said.unconfirmed],
+    [kept.length, said.keptBodies],
   ]
   return found.filter(([count]) => count > 0).map(([count, say]) => say(numberOf(count)))
 }

@@ -7,8 +7,9 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { bytesOf, durationOf, numberOf } from '../../shown'
-import * as text from '../../text/common'
-import * as words from '../../text/operate'
+import { words as text } from '../../text/common'
+import * as said from '../../text/operate'
+import { words } from '../../text/operate'
 import { Line } from './line'
 
 const REFRESH_MS = 5_000
@@ -74,12 +75,12 @@ function Log({ now, rates }: { now: CurrentMetrics; rates: Rate[] }) {
   const latest = rates.at(-1)
   return (
     <Group title={words.log}>
-      <Figure name={words.rate} value={latest ? words.perSecond(latest.value.toFixed(1)) : text.none}>
-        <Line values={rates.map(({ value }) => value)} label={words.rateLine(rates.length)} />
+      <Figure name={words.rate} value={latest ? said.perSecond(latest.value.toFixed(1)) : text.none}>
+        <Line values={rates.map(({ value }) => value)} label={said.rateLine(rates.length)} />
       </Figure>
       <Figure name={words.lastMinute} value={numberOf(now.eventsLastMinute)} means={words.lastMinuteMeans} />
       <Figure name={words.appended} value={numberOf(eventsAppended)} means={words.appendedMeans} />
-      <Figure name={words.queue} value={numberOf(queuedEvents)} means={words.queueMeans(bytesOf(queuedBytes))} isBad={queuedEvents > 1_000} />
+      <Figure name={words.queue} value={numberOf(queuedEvents)} means={said.queueMeans(bytesOf(queuedBytes))} isBad={queuedEvents > 1_000} />
     </Group>
   )
 }
@@ -88,13 +89,13 @@ function Processes({ of }: { of: ProcessFigures }) {
   return (
     <Group title={words.processes}>
       <Figure name={words.count} value={numberOf(of.count)} />
-      <Figure name={words.streams} value={numberOf(of.streams)} means={words.streamsMeans(numberOf(of.liveConnections))} />
-      <Figure name={words.feedLag} value={words.events(of.feedLagEvents)} means={words.feedLagMeans} isBad={of.feedLagEvents > 1_000} />
+      <Figure name={words.streams} value={numberOf(of.streams)} means={said.streamsMeans(numberOf(of.liveConnections))} />
+      <Figure name={words.feedLag} value={said.events(of.feedLagEvents)} means={words.feedLagMeans} isBad={of.feedLagEvents > 1_000} />
       <Figure name={words.loopLag} value={durationOf(of.eventLoopLagSeconds * 1_000)} means={words.loopLagMeans} isBad={of.eventLoopLagSeconds > 0.5} />
       <Figure
         name={words.pool}
         value={`${of.connectionsUsed} / ${of.connectionsUsed + of.connectionsIdle}`}
-        means={words.poolMeans(of.connectionsAwaited)}
+        means={said.poolMeans(of.connectionsAwaited)}
         isBad={of.connectionsAwaited > 0}
       />
     </Group>
@@ -106,10 +107,10 @@ function Install({ of }: { of: InstallFigures }) {
   return (
     <>
       <Group title={words.webhooks}>
-        <Figure name={words.hooks} value={numberOf(active)} means={words.hooksMeans(paused, disabled)} isBad={disabled > 0} />
+        <Figure name={words.hooks} value={numberOf(active)} means={said.hooksMeans(paused, disabled)} isBad={disabled > 0} />
         <Figure name={words.pending} value={numberOf(of.deliveriesPending)} means={words.pendingMeans} />
         <Figure name={words.overdue} value={durationOf(of.deliveryOverdueSeconds * 1_000)} means={words.overdueMeans} isBad={of.deliveryOverdueSeconds > 60} />
-        <Figure name={words.hookLag} value={words.events(of.subscriptionLagEvents)} means={words.hookLagMeans} isBad={of.subscriptionLagEvents > 1_000} />
+        <Figure name={words.hookLag} value={said.events(of.subscriptionLagEvents)} means={words.hookLagMeans} isBad={of.subscriptionLagEvents > 1_000} />
       </Group>
       <Group title={words.database}>
         <Figure name={words.workspaces} value={numberOf(of.workspaces)} />

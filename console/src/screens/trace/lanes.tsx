@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { Time } from '../../components/time'
 import type { TracedEvent } from '../../contract'
 import { durationOf } from '../../shown'
-import * as traceWords from '../../text/trace'
+import { words as traceWords } from '../../text/trace'
 import { visible } from '../../visible'
 import { microsecondsOf, type Dot, type Lanes } from './model'
 

@@ -1,4 +1,5 @@
 import { useMemo } from 'preact/hooks'
+import { Fact } from '../../components/fact'
 import { Icon } from '../../components/icon'
 import { LoadNotice, Loaded } from '../../components/states'
 import { Time } from '../../components/time'
@@ -9,9 +10,10 @@ import { useAccess } from '../../key'
 import { useLoad } from '../../load'
 import { changeQuery, go, to, useRoute } from '../../router'
 import { numberOf } from '../../shown'
-import * as text from '../../text/common'
-import * as eventsWords from '../../text/events'
-import * as words from '../../text/trace'
+import { words as text } from '../../text/common'
+import { words as eventsWords } from '../../text/events'
+import * as said from '../../text/trace'
+import { words } from '../../text/trace'
 import { Confidence } from '../events/columns'
 import { LanesView } from './lanes'
 import { lanesOf, treeOf } from './model'
@@ -58,10 +60,10 @@ function Walk({ trace }: { trace: Trace }) {
       <div class="page-head">
         {(['tree', 'lanes'] as const).map((view) => (
           <button key={view} type="button" class="button" aria-pressed={isLanes === (view === 'lanes')} onClick={() => changeQuery({ view: view === 'lanes' ? view : undefined })}>
-            {words.views[view]}
+            {said.views[view]}
           </button>
         ))}
-        <span class="hint">{words.counts(numberOf(trace.ancestors.length), numberOf(trace.descendants.length))}</span>
+        <span class="hint">{said.counts(numberOf(trace.ancestors.length), numberOf(trace.descendants.length))}</span>
         {trace.truncated && <span class="badge warn">{words.truncated}</span>}
       </div>
       <div class="trace-columns">
@@ -100,7 +102,7 @@ function LanesBy({ events, ...props }: { events: TracedEvent[] } & MoveProps) {
       <div class="page-head" role="group" aria-label={words.by}>
         {(['agent', 'source'] as const).map((by) => (
           <button key={by} type="button" class="button" aria-pressed={bySource === (by === 'source')} onClick={() => changeQuery({ by: by === 'source' ? by : undefined })}>
-            {words.lanesBy[by]}
+            {said.lanesBy[by]}
           </button>
         ))}
       </div>
@@ -118,37 +120,26 @@ function Chosen({ event }: { event: TracedEvent }) {
         <Visible>{event.type}</Visible>
       </h2>
       <dl class="facts">
-        <dt>{eventsWords.time}</dt>
-        <dd class="mono">
+        <Fact name={eventsWords.time} class="mono">
           <Time at={event.timestamp} />
-        </dd>
-        <dt>{eventsWords.user}</dt>
-        <dd>
+        </Fact>
+        <Fact name={eventsWords.user}>
           <Visible>{event.userId || text.none}</Visible>
-        </dd>
+        </Fact>
         {event.agent && (
-          <>
-            <dt>{eventsWords.agent}</dt>
-            <dd>
-              <Visible>{event.agent}</Visible>
-            </dd>
-          </>
+          <Fact name={eventsWords.agent}>
+            <Visible>{event.agent}</Visible>
+          </Fact>
         )}
         {event.confidence !== undefined && (
-          <>
-            <dt>{eventsWords.confidence}</dt>
-            <dd>
-              <Confidence score={event.confidence} />
-            </dd>
-          </>
+          <Fact name={eventsWords.confidence}>
+            <Confidence score={event.confidence} />
+          </Fact>
         )}
         {event.subjectId && (
-          <>
-            <dt>{eventsWords.subject}</dt>
-            <dd>
-              <Visible>{event.subjectId}</Visible>
-            </dd>
-          </>
+          <Fact name={eventsWords.subject}>
+            <Visible>{event.subjectId}</Visible>
+          </Fact>
         )}
       </dl>
       <div class="actions">

@@ -3,8 +3,8 @@ import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
 import type { TracedEvent } from '../../contract'
 import { clockOf } from '../../shown'
-import * as eventWords from '../../text/event'
-import * as traceWords from '../../text/trace'
+import { words as eventWords } from '../../text/event'
+import { words as traceWords } from '../../text/trace'
 import { Confidence } from '../events/columns'
 import { unfolded, type Branch } from './model'
 
@@ -105,7 +105,9 @@ function TreeRow({ branch: { event, level, children }, isHere, isAsked, isFolded
       onClick={onMove}
       onDblClick={onOpen}
     >
-      <span class={`indent indent-${Math.min(level, DEEPEST)}`} />
+      {Array.from({ length: Math.min(level, DEEPEST) }, (_, step) => (
+        <span key={step} class="indent" />
+      ))}
       <span class="fold" onClick={(click) => (click.stopPropagation(), hasChildren && onFold(!isFolded))}>
         {hasChildren && <Icon name={isFolded ? 'chevron' : 'down'} />}
       </span>

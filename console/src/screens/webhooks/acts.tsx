@@ -1,6 +1,5 @@
 import { useState } from 'preact/hooks'
 import { Confirm } from '../../components/confirm'
-import { Field } from '../../components/field'
 import { ShownOnce } from '../../components/once'
 import { FailureNotice } from '../../components/states'
 import { Visible } from '../../components/visible'
@@ -9,8 +8,8 @@ import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { go, to } from '../../router'
 import { durationOf } from '../../shown'
-import * as keysWords from '../../text/keys'
-import * as words from '../../text/webhooks'
+import { words } from '../../text/webhooks'
+import { Grace } from '../keys/replace'
 import { Answer } from './attempts'
 import { Replay } from './replay'
 
@@ -62,7 +61,7 @@ export function Acts({ of, onDone }: ActsProps) {
         <button type="button" class="button danger" onClick={() => setOpen('delete')}>
           {words.remove}
         </button>
-        {resume.failure && <FailureNotice failure={resume.failure} />}
+        <FailureNotice failure={resume.failure} />
       </div>
       {open === 'pause' && (
         <Confirm title={words.pauseTitle} yes={words.pause} act={pause} onClose={close}>
@@ -95,7 +94,7 @@ function Test({ id }: { id: string }) {
       <button type="button" class="button" disabled={test.running} onClick={() => test.run()}>
         {words.test}
       </button>
-      {test.failure && <FailureNotice failure={test.failure} />}
+      <FailureNotice failure={test.failure} />
       {result && (
         <div class={`notice ${result.delivered ? 'good' : 'bad'}`} role="status">
           <div>
@@ -122,17 +121,7 @@ function Rotate({ id, onClose, onDone }: { id: string; onClose: () => void; onDo
   return (
     <Confirm title={words.rotateTitle} yes={words.rotate} act={act} onClose={onClose}>
       <p>{words.rotateLead}</p>
-      <Field label={words.grace}>
-        {(control) => (
-          <select {...control} value={grace} onChange={(event) => setGrace(Number(event.currentTarget.value))}>
-            {GRACES.map((time) => (
-              <option key={time} value={time}>
-                {time ? keysWords.after(time) : keysWords.atOnce}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <Grace label={words.grace} times={GRACES} chosen={grace} onChoose={setGrace} />
     </Confirm>
   )
 }

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { Fact } from '../../components/fact'
 import { FailureNotice } from '../../components/states'
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
@@ -7,7 +8,8 @@ import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { to } from '../../router'
 import { durationOf, numberOf } from '../../shown'
-import * as words from '../../text/webhooks'
+import * as said from '../../text/webhooks'
+import { words } from '../../text/webhooks'
 
 /** One delivery: every attempt, what the receiver answered, and a button that sends it again. */
 export function Attempts({ id, of, onSent }: { id: string; of: Delivery; onSent: () => void }) {
@@ -19,33 +21,28 @@ export function Attempts({ id, of, onSent }: { id: string; of: Delivery; onSent:
     onSent()
   })
   return (
-    <section class="card" aria-label={words.delivery(of.deliverySeq)}>
+    <section class="card" aria-label={said.delivery(of.deliverySeq)}>
       <header class="page-head">
-        <h2>{words.delivery(of.deliverySeq)}</h2>
+        <h2>{said.delivery(of.deliverySeq)}</h2>
         <button type="button" class="button push" disabled={resend.running} onClick={() => resend.run()}>
           {words.resend}
         </button>
       </header>
-      {resend.failure && <FailureNotice failure={resend.failure} />}
+      <FailureNotice failure={resend.failure} />
       {isSent && (
         <p class="notice good" role="status">
           {words.resent}
         </p>
       )}
       <dl class="facts">
-        <dt>{words.event}</dt>
-        <dd class="mono">
+        <Fact name={words.event} class="mono">
           <a href={to(['events', of.eventId])}>{of.eventId}</a>
-        </dd>
-        <dt>{words.place}</dt>
-        <dd>{numberOf(of.seq)}</dd>
+        </Fact>
+        <Fact name={words.place}>{numberOf(of.seq)}</Fact>
         {of.nextAttemptAt && (
-          <>
-            <dt>{words.next}</dt>
-            <dd>
-              <Time at={of.nextAttemptAt} /> (<Time at={of.nextAttemptAt} relative />)
-            </dd>
-          </>
+          <Fact name={words.next}>
+            <Time at={of.nextAttemptAt} /> (<Time at={of.nextAttemptAt} relative />)
+          </Fact>
         )}
       </dl>
       {of.attempts.length === 0 && <p class="quiet-text">{words.noAttempt}</p>}
@@ -62,7 +59,7 @@ function AttemptLine({ of }: { of: Attempt }) {
   return (
     <li>
       <p>
-        <span class={`badge ${of.error ? 'bad' : 'good'}`}>{of.status ?? words.noStatus}</span> {words.attempt(of.number)}{' '}
+        <span class={`badge ${of.error ? 'bad' : 'good'}`}>{of.status ?? words.noStatus}</span> {said.attempt(of.number)}{' '}
         <span class="quiet-text">
           <Time at={of.at} />, {durationOf(of.elapsedMs)}
         </span>

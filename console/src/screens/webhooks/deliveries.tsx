@@ -1,4 +1,4 @@
-import { Pager } from '../../components/pager'
+import { pageIn, Pager } from '../../components/pager'
 import { Empty, Loaded } from '../../components/states'
 import { Table, type Column } from '../../components/table'
 import { Time } from '../../components/time'
@@ -9,8 +9,9 @@ import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { changeQuery, useRoute } from '../../router'
 import { useRowKeys } from '../../rows'
-import * as text from '../../text/common'
-import * as words from '../../text/webhooks'
+import { words as text } from '../../text/common'
+import * as said from '../../text/webhooks'
+import { words } from '../../text/webhooks'
 import { Attempts } from './attempts'
 
 const REFRESH_MS = 5_000
@@ -22,10 +23,9 @@ export function Deliveries({ id }: { id: string }) {
   const { api } = useAccess()
   const { query } = useRoute()
   const status = STATES.find((state) => state === query.get('status'))
-  const cursor = query.get('cursor') ?? undefined
-  const direction = query.get('direction') === 'backward' ? 'backward' : 'forward'
-  const load = useLoad(JSON.stringify([id, status, cursor, direction]), (signal) =>
-    api.subscriptions.deliveries.query({ subscriptionId: id, status, cursor, direction }, { signal }),
+  const page = pageIn(query)
+  const load = useLoad(JSON.stringify([id, status, page]), (signal) =>
+    api.subscriptions.deliveries.query({ subscriptionId: id, status, ...page }, { signal }),
   )
   useRefresh(load, REFRESH_MS)
   useRowKeys()
@@ -43,7 +43,7 @@ export function Deliveries({ id }: { id: string }) {
             <option value="">{words.everyStatus}</option>
             {STATES.map((state) => (
               <option key={state} value={state}>
-                {words.statuses[state]}
+                {said.statuses[state]}
               </option>
             ))}
           </select>
@@ -74,7 +74,7 @@ const COLUMNS: Column<Delivery>[] = [
     id: 'number',
     name: words.number,
     cell: ({ deliverySeq }) => (
-      <button type="button" class="link" aria-label={words.delivery(deliverySeq)} onClick={() => changeQuery({ delivery: String(deliverySeq) })}>
+      <button type="button" class="link" aria-label={said.delivery(deliverySeq)} onClick={() => changeQuery({ delivery: String(deliverySeq) })}>
         {deliverySeq}
       </button>
     ),
@@ -84,7 +84,7 @@ const COLUMNS: Column<Delivery>[] = [
     name: words.status,
     cell: ({ status, replay }) => (
       <>
-        <span class={`badge ${KINDS[status]}`}>{words.statuses[status]}</span> {replay && <span class="badge">{words.again}</span>}
+        <span class={`badge ${KINDS[status]}`}>{said.statuses[status]}</span> {replay && <span class="badge">{words.again}</span>}
       </>
     ),
   },

@@ -1,7 +1,7 @@
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
 import type { Subscription } from '../../contract'
-import * as words from '../../text/webhooks'
+import * as said from '../../text/webhooks'
 
 export type Health = 'disabled' | 'failing' | 'waiting' | 'paused' | 'healthy'
 
@@ -26,7 +26,7 @@ export function HealthBadge({ of }: { of: Subscription }) {
   const since = of.failingSince ?? of.stoppedAt
   return (
     <span>
-      <span class={`badge ${KINDS[health]}`}>{words.health[health]}</span>{' '}
+      <span class={`badge ${KINDS[health]}`}>{said.health[health]}</span>{' '}
       {health !== 'healthy' && since && (
         <span class="hint">
           <Time at={since} relative />

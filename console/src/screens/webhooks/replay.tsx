@@ -1,12 +1,14 @@
 import { useState } from 'preact/hooks'
 import { Dialog } from '../../components/dialog'
-import { Field } from '../../components/field'
+import { Form } from '../../components/form'
+import { TextField } from '../../components/field'
 import { FailureNotice } from '../../components/states'
 import { useAccess } from '../../key'
 import { useAction } from '../../load'
 import { numberOf } from '../../shown'
-import * as text from '../../text/common'
-import * as words from '../../text/webhooks'
+import { words as text } from '../../text/common'
+import * as said from '../../text/webhooks'
+import { words } from '../../text/webhooks'
 
 /** Deliver the events of a range of the log again. */
 export function Replay({ id, onClose, onDone }: { id: string; onClose: () => void; onDone: () => void }) {
@@ -19,26 +21,18 @@ export function Replay({ id, onClose, onDone }: { id: string; onClose: () => voi
     setCount((await api.subscriptions.replay.mutate({ subscriptionId: id, ...range })).deliveries)
     onDone()
   })
-  const submit = (event: Event) => {
-    event.preventDefault()
-    action.run()
-  }
   return (
     <Dialog title={words.replayTitle} stays onClose={onClose}>
-      <form onSubmit={submit}>
+      <Form onSubmit={action.run}>
         <p>{words.replayLead}</p>
-        {action.failure && <FailureNotice failure={action.failure} fields={['fromSeq', 'toSeq']} />}
+        <FailureNotice failure={action.failure} fields={['fromSeq', 'toSeq']} />
         <div class="columns">
-          <Field label={words.fromSeq} paths={['fromSeq']} failure={action.failure}>
-            {(control) => <input {...control} type="number" min={0} required value={from} onInput={(event) => setFrom(event.currentTarget.value)} />}
-          </Field>
-          <Field label={words.toSeq} paths={['toSeq']} failure={action.failure}>
-            {(control) => <input {...control} type="number" min={0} required value={to} onInput={(event) => setTo(event.currentTarget.value)} />}
-          </Field>
+          <TextField label={words.fromSeq} paths={['fromSeq']} failure={action.failure} type="number" min={0} required value={from} onText={setFrom} />
+          <TextField label={words.toSeq} paths={['toSeq']} failure={action.failure} type="number" min={0} required value={to} onText={setTo} />
         </div>
         {count !== undefined && (
           <p class="notice good" role="status">
-            {words.replayed(numberOf(count))}
+            {said.replayed(numberOf(count))}
           </p>
         )}
         <div class="actions end">
@@ -49,7 +43,7 @@ export function Replay({ id, onClose, onDone }: { id: string; onClose: () => voi
             {words.replayIt}
           </button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   )
 }

@@ -1,3 +1,4 @@
+import { Fact } from '../../components/fact'
 import { Loaded } from '../../components/states'
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
@@ -8,7 +9,8 @@ import { useLoad } from '../../load'
 import { useRefresh } from '../../refresh'
 import { go, to } from '../../router'
 import { numberOf } from '../../shown'
-import * as words from '../../text/webhooks'
+import * as said from '../../text/webhooks'
+import { words } from '../../text/webhooks'
 import { Acts } from './acts'
 import { Deliveries } from './deliveries'
 import { HealthBadge } from './health'
@@ -49,46 +51,30 @@ function Facts({ of }: { of: Subscription }) {
   return (
     <dl class="facts">
       {of.description && (
-        <>
-          <dt>{words.description}</dt>
-          <dd>
-            <Visible>{of.description}</Visible>
-          </dd>
-        </>
+        <Fact name={words.description}>
+          <Visible>{of.description}</Visible>
+        </Fact>
       )}
-      <dt>{words.types}</dt>
-      <dd class="mono">{of.eventTypes.join(', ')}</dd>
+      <Fact name={words.types} class="mono">{of.eventTypes.join(', ')}</Fact>
       {of.filter && (
-        <>
-          <dt>{words.filter}</dt>
-          <dd>
-            <pre>
-              <Visible multiline>{JSON.stringify(of.filter, null, 2)}</Visible>
-            </pre>
-          </dd>
-        </>
+        <Fact name={words.filter}>
+          <pre>
+            <Visible multiline>{JSON.stringify(of.filter, null, 2)}</Visible>
+          </pre>
+        </Fact>
       )}
-      <dt>{words.untried}</dt>
-      <dd>{words.untriedOf(numberOf(of.untried), numberOf(of.deliverySeq))}</dd>
-      <dt>{words.order}</dt>
-      <dd>{of.ordered ? words.ordered : words.unordered}</dd>
-      <dt>{words.created}</dt>
-      <dd>
+      <Fact name={words.untried}>{said.untriedOf(numberOf(of.untried), numberOf(of.deliverySeq))}</Fact>
+      <Fact name={words.order}>{of.ordered ? words.ordered : words.unordered}</Fact>
+      <Fact name={words.created}>
         <Time at={of.createdAt} />
-      </dd>
+      </Fact>
       {of.previousSecretUntil && (
-        <>
-          <dt>{words.oldSecret}</dt>
-          <dd>
-            {words.until} <Time at={of.previousSecretUntil} />
-          </dd>
-        </>
+        <Fact name={words.oldSecret}>
+          {words.until} <Time at={of.previousSecretUntil} />
+        </Fact>
       )}
       {of.weakSecret && (
-        <>
-          <dt>{words.secret}</dt>
-          <dd>{words.weak}</dd>
-        </>
+        <Fact name={words.secret}>{words.weak}</Fact>
       )}
     </dl>
   )
