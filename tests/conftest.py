@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
@@ -19,6 +20,10 @@ from tests.kit.servers import Server, cloned, serving
 from tests.kit.trpc import SCRIPTS, Trpc, newest, oldest
 
 _numbers = itertools.count()
+
+# A test that is slow beside others is right.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,5 +6,5 @@ ALL = os.environ.get("EXAMPLES") == "all"
 
 
 def examples(count: int) -> int:
-    """`count` if all are requested; by default a tenth of it, but at least 25."""
-    return count if ALL else min(count, max(25, count // 10))
+    """`count` if all are requested; by default a tenth of it, but at least 10."""
+    return count if ALL else min(count, max(10, count // 10))
