@@ -73,7 +73,15 @@ batch have that of `events.log`. With superjson, queries are called by POST inst
 
 PHASES = {"none": "examples,coverage,fuzzing", "superjson": "examples,fuzzing"}
 
-DOORS = [*((door, "none") for door in ("publish", "browse", "ledger", "service", "trpc")), ("trpc", "superjson")]
+REST = ("publish", "browse", "ledger", "service")
+"""The tags of the REST doors. One run of the tool, which names each failing operation, starts faster than four."""
+
+DOORS = {
+    "REST": ("none", [option for tag in REST for option in ("--include-tag", tag)]),
+    "tRPC": ("none", ["--include-path-regex", "^/trpc/"]),
+    "tRPC with superjson": ("superjson", ["--include-path-regex", "^/trpc/"]),
+}
+"""For each run the transformer, and the options that choose its operations."""
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +103,10 @@ def fuzzed(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.timeout(1000)
-@pytest.mark.parametrize(("door", "transformer"), DOORS)
-def test_a_door_keeps_to_its_document(fuzzed: dict[str, Server], tmp_path: Path, door: str, transformer: str) -> None:
+@pytest.mark.parametrize(("transformer", "operations"), DOORS.values(), ids=list(DOORS))
+def test_a_door_keeps_to_its_document(
+    fuzzed: dict[str, Server], tmp_path: Path, transformer: str, operations: list[str]
+) -> None:
     server = fuzzed[transformer]
     document = web.get(f"{server.url}/openapi.json").json()
     path, config = tmp_path / "openapi.json", tmp_path / "schemathesis.toml"
@@ -116,7 +126,7 @@ def test_a_door_keeps_to_its_document(fuzzed: dict[str, Server], tmp_path: Path,
                 "--header",
                 f"Authorization: Bearer {server.token}",
             ),
-            *(("--include-path-regex", "^/trpc/") if door == "trpc" else ("--include-tag", door)),
+            *operations,
             *("--phases", PHASES[transformer], "--max-examples", EXAMPLES),
             *("--exclude-checks", UNSAYABLE, "--exclude-operation-id-regex", f"^({'|'.join(LEFT_OUT[transformer])})$"),
             *(("--generation-database", "none") if ALL else ("--generation-deterministic",)),
