@@ -80,7 +80,7 @@ def test_head_says_how_long_the_body_is(doors: Doors, path: str) -> None:
 
 
 def test_one_connection_takes_heads_and_gets_in_turn(doors: Doors) -> None:
-    with httpx.Client(base_url=doors.server.url, headers=doors.server.headers, timeout=30) as client:
+    with web.client(base_url=doors.server.url, headers=doors.server.headers, timeout=30) as client:
         statuses = [
             client.request(method, path).status_code
             for path in ("/healthz", "/ledger/v1/events/export", "/v1/events", "/ledger/v1/stream")

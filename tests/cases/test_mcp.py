@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.kit import web
 from tests.kit.servers import Server
 
 LATEST_HANDSHAKE = "2025-11-25"
@@ -15,7 +16,7 @@ KNOWN = ["2024-11-05", "2025-03-26", "2025-06-18", LATEST_HANDSHAKE, MODERN]
 
 def _post(server: Server, message: dict[str, Any], *headers: tuple[str, str]) -> httpx.Response:
     """Make a POST with only these headers; httpx would add an `Accept`."""
-    with httpx.Client(timeout=60) as client:
+    with web.client(timeout=60) as client:
         request = client.build_request("POST", f"{server.url}/mcp", json=message, headers=server.headers)
         del request.headers["accept"]
         request.headers = httpx.Headers([*request.headers.multi_items(), *headers])

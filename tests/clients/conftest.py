@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import checks
+from tests.kit import checks, web
 from tests.kit.paths import ROOT
 
 SOURCE = ROOT / "clients" / "python" / "src"
@@ -21,7 +21,7 @@ from tests.kit.servers import Server  # noqa: E402 - as above
 @pytest.fixture
 def client(server: Server) -> Iterator[Synap]:
     """A client of the shared server, with all scopes."""
-    with Synap(server.url, server.token) as made:
+    with Synap(server.url, server.token, http=web.client) as made:
         yield made
 
 
@@ -50,7 +50,7 @@ def run() -> str:
 def tokens(server: Server, client: Synap, run: str) -> tuple[str, str]:
     """The keys of an agent, who asks, and of Ann, who decides. They are users of this test only."""
     made = client.call("keys.create", {"scopes": ["*", "intents:decide-own"]})
-    with Synap(server.url, made["token"]) as admin:
+    with Synap(server.url, made["token"], http=web.client) as admin:
         asks = {"userId": f"bot-{run}", "scopes": ["events:write", "events:read-own"]}
         decides = {"userId": f"ann-{run}", "scopes": ["events:read", "intents:decide"]}
         return admin.call("keys.create", asks)["token"], admin.call("keys.create", decides)["token"]

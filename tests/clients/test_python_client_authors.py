@@ -67,9 +67,9 @@ def author() -> Author:
 @pytest.fixture
 def signing(server: Server, author: Author) -> Synap:
     """A client that signs, of a key that logs nothing unsigned."""
-    with Synap(server.url, server.token) as admin:
+    with Synap(server.url, server.token, http=web.client) as admin:
         made = {"scopes": ["events:write", "events:read-own"], "authors": [author.did], "authorRequired": True}
-        return Synap(server.url, admin.call("keys.create", made)["token"], author=author)
+        return Synap(server.url, admin.call("keys.create", made)["token"], author=author, http=web.client)
 
 
 def test_an_author_is_named_by_its_key() -> None:

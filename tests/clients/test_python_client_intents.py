@@ -32,6 +32,7 @@ from synap_client import (
 from synap_client.asking import asked_id
 
 from tests.clients.conftest import SOURCE
+from tests.kit import web
 from tests.kit.servers import Server, until
 
 REFUND = {"order_id": "order-7", "amount": 82000}
@@ -78,7 +79,10 @@ class People(Struct, frozen=True):
 @pytest.fixture
 def people(server: Server, tokens: tuple[str, str], run: str) -> Iterator[People]:
     """The two, in a workspace that others use too."""
-    with Synap(server.url, tokens[0]) as bot, Synap(server.url, tokens[1]) as ann:
+    with (
+        Synap(server.url, tokens[0], http=web.client) as bot,
+        Synap(server.url, tokens[1], http=web.client) as ann,
+    ):
         yield People(server.url, tokens[0], bot, ann, f"refund.{run}")
 
 

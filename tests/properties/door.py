@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from msgspec import Struct
 
+from tests.kit import web
 from tests.kit.servers import Server
 
 TIMEOUT_SECONDS = 30
@@ -41,7 +42,7 @@ class Door:
     def __init__(self, server: Server, *, superjson: bool, seconds: float = TIMEOUT_SECONDS) -> None:
         self.server = server
         self.superjson = superjson
-        self._client = httpx.Client(base_url=server.url, headers=server.headers, timeout=seconds)
+        self._client = web.client(base_url=server.url, headers=server.headers, timeout=seconds)
 
     def wrapped(self, value: object) -> object:
         """An input as the door's transformer writes it."""

@@ -337,7 +337,7 @@ def test_hostile_parameters_are_answered_and_reach_no_other_workspace(keyed: Key
     [event] = log(keyed.server, mine, {"subjectId": "s", "metadata": {"custom": {"x": 1}}})
     log(keyed.server, theirs, {"subjectId": "s", "causationId": event["id"]})
 
-    with httpx.Client(headers=caller.headers, timeout=30) as client:
+    with web.client(headers=caller.headers, timeout=30) as client:
         for name, value in _hostile(number):
             text = value if isinstance(value, str) else json.dumps(value)
             answer = client.get(f"{caller.url}/api/events", params={name: text})

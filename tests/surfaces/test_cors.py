@@ -150,7 +150,7 @@ OTHER_ANSWERS: dict[str, tuple[int, Ask]] = {
 
 @pytest.mark.parametrize(("status", "ask"), ANSWERS.values(), ids=list(ANSWERS))
 def test_every_answer_of_the_door_is_shown_to_a_page(observed: Observed, status: int, ask: Ask) -> None:
-    with httpx.Client(base_url=observed.server.url, headers={"origin": ORIGIN}, timeout=30) as client:
+    with web.client(base_url=observed.server.url, headers={"origin": ORIGIN}, timeout=30) as client:
         answer = ask(client, observed.server.headers)
 
     assert answer.status_code == status
@@ -162,7 +162,7 @@ def test_every_answer_of_the_door_is_shown_to_a_page(observed: Observed, status:
 
 @pytest.mark.parametrize(("status", "ask"), OTHER_ANSWERS.values(), ids=list(OTHER_ANSWERS))
 def test_every_other_answer_is_shown_to_a_page(observed: Observed, status: int, ask: Ask) -> None:
-    with httpx.Client(base_url=observed.server.url, headers={"origin": ORIGIN}, timeout=30) as client:
+    with web.client(base_url=observed.server.url, headers={"origin": ORIGIN}, timeout=30) as client:
         answer = ask(client, observed.server.headers)
 
     assert answer.status_code == status
@@ -172,7 +172,7 @@ def test_every_other_answer_is_shown_to_a_page(observed: Observed, status: int, 
 
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_no_answer_is_shown_to_a_foreign_page(observed: Observed, origin: str) -> None:
-    with httpx.Client(base_url=observed.server.url, headers={"origin": origin}, timeout=30) as client:
+    with web.client(base_url=observed.server.url, headers={"origin": origin}, timeout=30) as client:
         answers = [ask(client, observed.server.headers) for _, ask in (*ANSWERS.values(), *OTHER_ANSWERS.values())]
 
     assert [answer for answer in answers if "access-control-allow-origin" in answer.headers] == []

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from app.surfaces.mcp.approvals import MAX_OFFERED, Offers
 from app.surfaces.shared.requests import asked_address
+from tests.kit import web
 from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered
 from tests.surfaces.conftest import Observed
@@ -66,7 +67,7 @@ def in_turn(
 
     async def run() -> Any:
         async with (
-            httpx2.AsyncClient(headers=server.headers, timeout=90) as http,
+            httpx2.AsyncClient(headers=server.headers, timeout=90, verify=web.NO_AUTHORITIES) as http,
             Client(
                 streamable_http_client(f"{server.url}/mcp", http_client=http),
                 mode=mode,

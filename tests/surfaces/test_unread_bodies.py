@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from app.surfaces.shared.exchange import Exchange
+from tests.kit import web
 from tests.kit.servers import Server, cloned, serving, until
 from tests.procedures.conftest import Keyed
 from tests.surfaces.conftest import Observed
@@ -103,7 +103,7 @@ def test_a_batch_in_which_no_call_may_run_is_answered_without_its_body(keyed: Ke
 
 @pytest.mark.parametrize("size", [1, 5_000, 300_000, 6_000_000])
 def test_the_connection_of_a_rejected_caller_goes_on_behind_its_body(observed: Observed, size: int) -> None:
-    with httpx.Client(base_url=observed.server.url, timeout=60) as client:
+    with web.client(base_url=observed.server.url, timeout=60) as client:
         answers = [client.post("/v1/events", content=b" " * size) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [401] * 3
@@ -165,8 +165,8 @@ def test_a_key_without_the_scope_uses_up_nobodys_rate(
         _, reader = Keyed(server, url).key("events:read")
         event = {"type": "a.b", "source": "s", "data": {}}
 
-        refused = [httpx.post(f"{server.url}/v1/events", json=event, headers=reader.headers) for _ in range(5)]
-        published = httpx.post(f"{server.url}/v1/events", json=event, headers=server.headers)
+        refused = [web.post(f"{server.url}/v1/events", json=event, headers=reader.headers) for _ in range(5)]
+        published = web.post(f"{server.url}/v1/events", json=event, headers=server.headers)
 
     assert {answer.status_code for answer in refused} == {403}
     assert published.status_code == 201
@@ -176,7 +176,7 @@ def test_the_refusals_of_keys_without_the_scope_are_counted(keyed: Keyed) -> Non
     _, reader = keyed.key("ledger:read")
 
     def forbidden() -> list[str]:
-        text = httpx.get(f"{keyed.server.url}/metrics").text
+        text = web.get(f"{keyed.server.url}/metrics").text
         return [
             line
             for line in text.splitlines()
@@ -184,6 +184,6 @@ def test_the_refusals_of_keys_without_the_scope_are_counted(keyed: Keyed) -> Non
         ]
 
     before = forbidden()
-    httpx.post(f"{keyed.server.url}/v1/events", json={}, headers=reader.headers)
+    web.post(f"{keyed.server.url}/v1/events", json={}, headers=reader.headers)
 
     assert forbidden() != before
