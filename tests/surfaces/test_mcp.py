@@ -5,9 +5,10 @@ import json
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -32,7 +33,7 @@ from app.filters.fields import Fields
 from app.filters.parse import parse_filter
 from app.surfaces.mcp.results import MAX_ANSWER_BYTES, failed
 from app.surfaces.mcp.server import ToolServer
-from app.surfaces.mcp.tools import CAUTION, DEFAULT_LIMIT, EXAMPLE, HINTS, LEFT_OUT, tool_name, tools
+from app.surfaces.mcp.tools import CAUTION, DEFAULT_LIMIT, EXAMPLE, HINTS, LEFT_OUT, ToolSpec, tool_name, tools
 from procedures.context import Context
 from procedures.procedure import mutation
 from procedures.registry import registry
@@ -66,6 +67,12 @@ INTENTS = {"intents_get", "intents_list", "intents_wait"}
 
 OURS = {name for name, each in registry().items() if each.kind is not Kind.SUBSCRIPTION} - LEFT_OUT
 """The procedures that are tools."""
+
+
+@cache
+def our_tools() -> Mapping[str, ToolSpec]:
+    """The specifications of our tools. They take half a second."""
+    return tools(registry())
 
 
 @pytest.fixture
@@ -254,7 +261,7 @@ def test_data_of_others_is_marked_as_no_instruction(keyed: Keyed) -> None:
 
 
 def test_results_of_a_developers_query_are_marked_too() -> None:
-    quoting = {name for name, spec in tools(registry()).items() if spec.quotes}
+    quoting = {name for name, spec in our_tools().items() if spec.quotes}
 
     assert quoting == {tool_name(name) for name in OURS if registry()[name].kind is Kind.QUERY} - {
         *("keys_current", "keys_list", "ledger_checkpoint", "ledger_consistency", "ledger_node", "metadata_kinds"),
@@ -273,7 +280,7 @@ def test_the_tools_leave_room_in_a_context(keyed: Keyed) -> None:
 
 
 def test_a_schema_says_what_an_event_with_metadata_is() -> None:
-    schema = Draft202012Validator(tools(registry())["events_log"].input)
+    schema = Draft202012Validator(our_tools()["events_log"].input)
 
     assert schema.is_valid(THOUGHT)
     for bad in (
@@ -300,7 +307,7 @@ INPUTS: dict[str, dict[str, Any]] = {
 def test_what_fits_the_procedure_fits_its_tool(name: str, arguments: dict[str, Any]) -> None:
     [whole], components = json_schemas([(registry()[name].input, Way.INPUT)])
     procedure = Draft202012Validator(self_contained(whole, components))
-    tool = Draft202012Validator(tools(registry())[tool_name(name)].input)
+    tool = Draft202012Validator(our_tools()[tool_name(name)].input)
 
     fits = procedure.is_valid(arguments)
 
