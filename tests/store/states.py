@@ -1,4 +1,4 @@
-"""Databases with 50,000 events, in every state in which PostgreSQL's statistics are missing or wrong."""
+"""Databases with many events, in every state in which PostgreSQL's statistics are missing or wrong."""
 
 import os
 import pwd
@@ -13,9 +13,14 @@ import psycopg
 from msgspec import Struct
 
 from app.store.install.install import migrate
+from tests.kit.examples import ALL
 from tests.store.opened import opened
 
-EVENTS = 50_000
+EVENTS = 50_000 if ALL else 20_000
+"""The events of a full log. A plan that reads all of them reads a hundred times as many as it may."""
+
+FRESH = 5_000
+"""The events of a new log beside others."""
 
 NEW = "fresh"
 """A workspace that is created after everything was analyzed."""
@@ -38,7 +43,7 @@ SELECT workspace, n, md5(workspace || n)::uuid, CASE WHEN rare THEN 'rare.done' 
             '{"sync":{"deviceId":"d","platform":"ios","syncedAt":"2024-01-01T00:00:00Z"}}'])[n / 250 %% 4 + 1] END,
     CASE WHEN rare AND n / 250 %% 2 = 0 THEN 'rare' WHEN rare OR n %% 3 > 0 THEN 'common' END,
     CASE WHEN rare THEN 'rare' WHEN n %% 3 > 0 THEN 'common' END, NULL
-FROM install, (SELECT workspace, n, n %% 250 = 7 AND n < 30000 AS rare
+FROM install, (SELECT workspace, n, n %% 250 = 7 AND n < %(newer)s AS rare
     FROM generate_series(%(first)s::int, %(last)s::int) AS n, unnest(%(workspaces)s::text[]) AS workspace) AS numbered
 """
 """Fills a log. Rare values are old as well, so an index that is used only for the order would read all newer events."""
@@ -118,7 +123,7 @@ def prepared(url: str, keys: Path) -> Cluster:
 
 def fill(url: str, first: int, last: int, *, workspaces: list[str] | None = None) -> None:
     """Store events from seq `first` to `last` in each of these workspaces (none: the default one)."""
-    given = {"first": first, "last": last, "workspaces": workspaces or ["default"]}
+    given = {"first": first, "last": last, "newer": EVENTS * 3 // 5, "workspaces": workspaces or ["default"]}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL, given)
         connection.execute(END, given)
@@ -168,7 +173,7 @@ def analyzed_while_empty(url: str) -> str:
 
 def large_among_small(url: str) -> str:
     """A database in which one workspace has nine tenths of all events, and a thousand have the rest."""
-    fill(url, 0, 4, workspaces=[f"small{n}" for n in range(EVENTS // 10 // 5)])
+    fill(url, 0, EVENTS // 10 // 1000 - 1, workspaces=[f"small{n}" for n in range(1000)])
     fill(url, 0, EVENTS * 9 // 10 - 1)
     analyze(url)
     return "default"
@@ -180,7 +185,7 @@ def new_among_others(url: str, keys: Path) -> str:
     analyze(url)
     with opened(url, keys, workspaces=[NEW]):
         pass
-    fill(url, 0, EVENTS // 10 - 1, workspaces=[NEW])
+    fill(url, 0, FRESH - 1, workspaces=[NEW])
     return NEW
 
 
