@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from psycopg import Error
 
-from app.store.postgres.pipe import PipedConnection
+from app.store.postgres.pipe import Call, PipedConnection
 
 CHANNEL = "synap_commit"
 """The channel on which processes notify each other of commits."""
@@ -44,7 +44,10 @@ SELECT EXISTS (
 """
 """Whether another process listens in a hurry. Older servers also use this name for the connection that sends."""
 
-RENAME = "SELECT set_config('application_name', %s, false)"
+LISTEN: Call = (f"LISTEN {CHANNEL}", {})
+"""Begins to listen."""
+
+RENAME = "SELECT set_config('application_name', %(name)s, false)"
 """Changes the application name of a connection."""
 
 COALESCE_SECONDS = 0.005
@@ -142,23 +145,23 @@ class Notices:
     ) -> None:
         while True:
             with suppress(Error, OSError):
-                name = _listener(is_hurried)
+                name = PATIENT_LISTENER  # until its pid is known, so that this process does not take it for another's
                 async with await self._connect(name) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
                     self._own_pid = connection.info.backend_pid
+                    await connection.trip([LISTEN])
                     missed()
                     while True:
-                        async for notice in connection.notifies(timeout=COUNT_SECONDS):
-                            workspace, _, said = notice.payload.partition(" ")
+                        if name != (name := _listener(is_hurried)):
+                            await connection.trip([(RENAME, {"name": name})])
+                        for teller_pid, notice in await connection.notices(COUNT_SECONDS):
+                            workspace, _, said = notice.partition(" ")
                             if said.isdigit():
                                 heard(workspace, int(said))
                                 continue
-                            if notice.pid != self._teller_pid:
+                            if teller_pid != self._teller_pid:
                                 self._assume_heard()
                             if said == CHANGED:
                                 changed(workspace)
-                        if name != (name := _listener(is_hurried)):
-                            await connection.execute(RENAME, (name,))
             logger.warning("listening for commits of other processes was interrupted")
             await asyncio.sleep(RETRY_SECONDS)
 

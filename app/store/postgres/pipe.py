@@ -17,7 +17,7 @@ from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import TupleRow
 
 Row = TupleRow
@@ -131,6 +131,28 @@ class PipedConnection(AsyncConnection[Row]):
         finally:
             running.cancel()  # does nothing unless this was cancelled twice
 
+    async def notices(self, seconds: float) -> list[tuple[int, str]]:
+        """Return the notices that have arrived, or that arrive first within so many seconds.
+
+        Each is the process id of the backend that sent it, and its text. psycopg's `notifies` looks ten times a second.
+        Raises OperationalError if the connection was lost.
+        """
+        pgconn, loop = self.pgconn, asyncio.get_running_loop()
+        if not (found := _arrived(pgconn)):
+            awake = asyncio.Event()
+            socket = pgconn.socket
+            loop.add_reader(socket, awake.set)
+            try:
+                async with asyncio.timeout(seconds):
+                    await awake.wait()
+            except TimeoutError:
+                pass  # looks nevertheless, as in `LOOK_SECONDS`
+            finally:
+                loop.remove_reader(socket)
+            pgconn.consume_input()
+            found = _arrived(pgconn)
+        return found
+
     def _close_unneeded(self) -> int:
         """Queue the closing of the statements that are not needed any more. Returns how many there are."""
         for name in self._unneeded:
@@ -232,6 +254,11 @@ class PipedConnection(AsyncConnection[Row]):
         for failed_commit in remaining:
             raise error_from_result(failed_commit)
         return outcomes
+
+
+def _arrived(pgconn: PGconn) -> list[tuple[int, str]]:
+    """The notices that libpq has read."""
+    return [(notice.be_pid, notice.extra.decode()) for notice in iter(pgconn.notifies, None)]
 
 
 def uuid_array(ids: Iterable[UUID]) -> str:
