@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import connect
 
 from app.store.postgres.notices import CHANNEL, LISTENER, PATIENT_LISTENER, TELLER, Notices
-from benchmarks.process import free_port
+from benchmarks.process import answers, free_port
 from tests.kit.servers import cloned, serving, until
 
 ROUNDS = 20
@@ -163,6 +163,7 @@ def test_processes_listen_in_a_hurry_while_they_have_a_reader(database_url: str,
     port = free_port()
     with serving(tmp_path, database_url=database_url, ledger_port=port) as server:
         until(lambda: _listeners(database_url, PATIENT_LISTENER) == 1)
+        until(lambda: answers(f"http://127.0.0.1:{port}/v1/events", 401))  # a process of its own, which may be later
         for place in range(2):
             stream = f"ws://127.0.0.1:{port}/v1/stream"
             with connect(stream, additional_headers=server.headers, proxy=None) as reader:
