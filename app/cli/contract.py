@@ -90,8 +90,10 @@ def _read(path: Path) -> str:
     try:
         text = path.read_text()
         return _formatted(msgspec.json.decode(text)) if path.suffix == ".json" else text
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The file {path} cannot be read ({type(error).__name__}).") from None
+    except OSError as error:
+        raise UsageError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"The file {path} cannot be read: it is not text in UTF-8.") from None
     except msgspec.DecodeError:
         raise UsageError(f"The file {path} is not JSON.") from None
 

@@ -20,8 +20,10 @@ def read_token(file: Path | None) -> str:
         return os.environ.get("SYNAP_TOKEN", "").strip()
     try:
         return token_in(file)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"The token file {file} cannot be read ({type(error).__name__}).") from None
+    except OSError as error:
+        raise UsageError(f"The token file {file} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise UsageError(f"The token file {file} cannot be read: a token is text in ASCII.") from None
 
 
 def bearer(token: str) -> str:

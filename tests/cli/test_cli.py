@@ -242,7 +242,7 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     ),
     "a contract that is not there": (
         ["contract", "--check", "/nosuch.ts"],
-        "The file /nosuch.ts cannot be read (FileNotFoundError).",
+        "The file /nosuch.ts cannot be read: No such file or directory.",
     ),
     "a user that is not UTF-8": (["keys", "create", "--user", "\udcff", "--scope", "*"], ""),
     "a key that is not UTF-8": (["keys", "revoke", "\udcff"], ""),
@@ -256,7 +256,7 @@ WRONG_ARGUMENTS: dict[str, tuple[list[str], str]] = {
     ),
     "a token file that is none": (
         ["verify", "http://127.0.0.1:1/v1", "--token-file", "/nosuch"],
-        "The token file /nosuch cannot be read (FileNotFoundError).",
+        "The token file /nosuch cannot be read: No such file or directory.",
     ),
 }
 

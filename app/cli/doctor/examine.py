@@ -240,8 +240,10 @@ def _keys(settings: Settings, connection: Connection) -> Finding:
         token = token_in(settings.control_token_path)
     except FileNotFoundError:
         token = ""
-    except (OSError, ValueError) as error:
-        return wrong(f"The control token {settings.control_token_path} cannot be read ({type(error).__name__}).")
+    except OSError as error:
+        return wrong(f"The control token {settings.control_token_path} cannot be read: {error.strerror}.")
+    except ValueError:
+        return wrong(f"The control token {settings.control_token_path} cannot be read: a token is text in ASCII.")
     if token and not inspection.is_key(connection, token):
         return wrong(
             f"The control token in {settings.control_token_path} belongs to no valid key; create another key with "

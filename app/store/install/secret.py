@@ -18,6 +18,7 @@ from app.store.install import inspection
 from app.store.postgres.nodes import WHOLE, Part
 from schemas.principal import EVERY
 
+SECRET_BYTES = 32
 LABEL = b"synap/install-secret/fingerprint/v1\n"
 
 REMEDY = (
@@ -46,10 +47,12 @@ def read_secret(path: Path) -> bytes:
         secret = base64.b64decode(path.read_text(encoding="ascii").strip(), validate=True)
     except FileNotFoundError:
         raise SecretError(f"The install secret is not in {path}; {REMEDY}.") from None
-    except (OSError, ValueError) as error:
-        raise SecretError(f"The install secret {path} cannot be read ({type(error).__name__}).") from None
-    if len(secret) != 32:
-        raise SecretError(f"The install secret {path} must hold 32 bytes in base64.")
+    except OSError as error:
+        raise SecretError(f"The install secret {path} cannot be read: {error.strerror}.") from None
+    except ValueError:  # no ASCII, or no base64
+        secret = b""
+    if len(secret) != SECRET_BYTES:
+        raise SecretError(f"{path} does not hold an install secret ({SECRET_BYTES} bytes in base64); {REMEDY}.")
     return secret
 
 
@@ -57,7 +60,7 @@ def first_secret(path: Path) -> bytes:
     """Read the secret from the file, which an operator may have put there, or create one. Raises SecretError."""
     if not path.is_file():
         try:
-            write_secret(path, base64.b64encode(os.urandom(32)).decode())
+            write_secret(path, base64.b64encode(os.urandom(SECRET_BYTES)).decode())
         except FileExistsError:
             pass  # it is no file, or another start has just created it: reading shows which
         except OSError as error:
