@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from schemas.base import Instant, InstantText, ShortText
-from schemas.errors import InvalidInput, Issue
+from schemas.errors import InvalidInput, Issue, UnsupportedMedia
 from schemas.event import EventType, LogEvent, SynapEvent
 from schemas.issues import find_issues, fitted
 from schemas.jsontext import MAX_ISSUES, UNREADABLE, join, read_json, utf8_json
@@ -128,6 +128,14 @@ def of_json(text: bytes, workspace: str, path: str = "") -> LogEvent:
 
     Raises InvalidInput with every invalid place.
     """
+    try:
+        return _of_json(text, workspace, path)
+    except UnsupportedMedia:  # here the type of the data is a member, not the header that the error names
+        message = "names a charset that is unknown, or for JSON another one than UTF-8; send UTF-8"
+        raise InvalidInput([Issue(join(path, "datacontenttype"), message)]) from None
+
+
+def _of_json(text: bytes, workspace: str, path: str) -> LogEvent:
     try:
         members = _members.decode(text)
     except UNREADABLE:

@@ -276,3 +276,23 @@ def test_no_other_sender_is_granted_anything(doors: Doors, origin: str | None) -
 
     assert answer.status_code == 204
     assert "webhook-allowed-origin" not in answer.headers
+
+
+CHARSETS = {
+    "unknown": {"datacontenttype": "text/plain; charset=nope", "data_base64": "/w=="},
+    "unknown, of JSON": {"datacontenttype": "application/json; charset=nope", "data": {}},
+    "two": {"datacontenttype": "text/plain; charset=utf-8; charset=latin1", "data_base64": "/w=="},
+    "another, of JSON as bytes": {"datacontenttype": "application/json; charset=utf-16", "data_base64": "e30="},
+}
+
+
+@pytest.mark.parametrize("data", CHARSETS.values(), ids=list(CHARSETS))
+@pytest.mark.parametrize("mode", [EVENT, BATCH])
+def test_a_charset_in_an_event_is_named_by_its_member(doors: Doors, data: dict[str, Any], mode: str) -> None:
+    event = {**ATTRIBUTES, "id": str(uuid4()), **data}
+
+    answer = doors.http("POST", "/v1/events", [("content-type", mode)], json=event if mode == EVENT else [event])
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_input")
+    assert error["field"] == ("datacontenttype" if mode == EVENT else "0.datacontenttype")
