@@ -231,7 +231,7 @@ def test_a_good_install_has_a_line_for_each_check(store: Store) -> None:
 
     findings = list(examine(_settings(store, database_url=url_of_server(store.url))))
 
-    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 18
+    assert [str(finding)[:4] for finding in findings] == ["ok: "] * 19
     assert {path: path.read_bytes() for path in store.keys.path.parent.iterdir()} == before
 
 
@@ -288,6 +288,31 @@ OPENED = {
     "the token": ("control.token", 0o604, "Other users may read {}; "),
     "a key of before": ("node.key.zOld", 0o640, "Other users may read {}; "),
 }
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        pytest.param(
+            "ALTER TABLE event DISABLE TRIGGER event_kept",
+            "run, as the owner of the tables, ALTER TABLE event ENABLE ALWAYS TRIGGER event_kept. Then",
+            id="off",
+        ),
+        pytest.param(
+            "ALTER TABLE audit_entry ENABLE TRIGGER audit_kept_whole",
+            "ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_kept_whole. Then",
+            id="off for replicas",
+        ),
+        pytest.param("DROP TRIGGER event_kept_whole ON event", "log are missing: event_kept_whole; restore", id="gone"),
+    ],
+)
+def test_a_trigger_that_does_not_protect_is_reported(store: Store, statement: str, sentence: str) -> None:
+    with connect(store.url) as connection:
+        connection.execute(statement)
+
+    [finding] = [each for each in _wrong(store) if "riggers that protect the log" in each]
+
+    assert sentence in finding
 
 
 @pytest.fixture

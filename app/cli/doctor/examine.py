@@ -81,6 +81,7 @@ def _database(settings: Settings, connection: Connection) -> Iterator[Finding]:
     yield _key(settings, identity)
     yield _writable(connection)
     yield _role(connection)
+    yield _guards(connection)
     part, missing = reachable(connection)
     yield from map(_missing, missing)
     if loose := inspection.loose_tips(connection, part):
@@ -180,6 +181,24 @@ def _advice(settings: Settings, connection: Connection) -> Iterator[Finding]:
         yield Finding(is_right=True, sentence=hint, is_hint=True)
     if not hints:
         yield Finding(is_right=True, sentence="The settings of PostgreSQL suit this server.")
+
+
+def _guards(connection: Connection) -> Finding:
+    """Whether the database refuses to change or delete what is stored."""
+    gone, off = inspection.guards_off(connection)
+    if gone:
+        return wrong(
+            f"The triggers that protect the log are missing: {', '.join(gone)}; restore the database from a backup, "
+            "and compare the logs with checkpoints that you kept (synap doctor --checkpoint NOTE)."
+        )
+    if off:
+        statements = (f"ALTER TABLE {inspection.GUARDS[name]} ENABLE ALWAYS TRIGGER {name}" for name in off)
+        return wrong(
+            "Triggers that protect the log are switched off; run, as the owner of the tables, "
+            f"{'; '.join(statements)}. Then compare the logs with checkpoints that you kept (synap doctor --checkpoint "
+            "NOTE)."
+        )
+    return Finding(is_right=True, sentence="The triggers that protect the log are on.")
 
 
 def _clock(connection: Connection, part: Part) -> Finding:

@@ -45,6 +45,17 @@ ORDER BY workspace_id
 """)
 """The logs whose last event has a time in the future."""
 
+LIST_GUARDS = "SELECT tgname, tgenabled = 'A' FROM pg_trigger WHERE tgname = ANY(%(guards)s)"
+"""The triggers that protect the logs, and whether each rejects changes in every session."""
+
+GUARDS = {
+    "event_kept": "event",
+    "event_kept_whole": "event",
+    "audit_kept": "audit_entry",
+    "audit_kept_whole": "audit_entry",
+}
+"""These triggers, each with its table."""
+
 LIST_UNSAFE_SETTINGS = (
     "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on' ORDER BY name"
 )
@@ -101,6 +112,12 @@ def serves(connection: psycopg.Connection, code: str) -> bool:
     """Whether code with the newest revision `code` works with the schema, which may be newer."""
     [(revision, serves_from, *_)] = connection.execute(GET_STATE)
     return works_with(code, revision, serves_from)
+
+
+def guards_off(connection: psycopg.Connection) -> tuple[list[str], list[str]]:
+    """The triggers of `GUARDS` that are missing, and those that are switched off, be it only for some sessions."""
+    found: dict[str, bool] = dict(connection.execute(LIST_GUARDS, {"guards": list(GUARDS)}).fetchall())
+    return [name for name in GUARDS if name not in found], [name for name in GUARDS if found.get(name) is False]
 
 
 def loose_tips(connection: psycopg.Connection, part: Part) -> list[str]:
