@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import psycopg
 
-from app.store.install.install import ONE_AFTER_THE_OTHER, InstallError, is_newest
+from app.store.install.install import InstallError, is_newest
 from app.store.install.parts import citus_version
 from app.store.postgres.connection_limit import connected_processes
 from app.store.postgres.roles import power
+from app.store.postgres.session import ONE_AFTER_THE_OTHER
 
 OLDEST_CITUS = 14
 """The oldest major version of Citus that this code works with."""

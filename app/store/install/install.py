@@ -29,6 +29,7 @@ from app.store.postgres.driver import said
 from app.store.postgres.pooler import hands_out_transactions
 from app.store.postgres.readiness import OLDEST
 from app.store.postgres.roles import grant_serving
+from app.store.postgres.session import ONE_AFTER_THE_OTHER
 from schemas.principal import EVERY
 
 CONTROL_KEY_ID = "control"
@@ -81,9 +82,6 @@ WHERE datname = current_database()
 """
 """The schema revision for which the oldest connected server was written. Since 0014, servers write it into their
 application names."""
-
-ONE_AFTER_THE_OTHER = "SET citus.multi_shard_modify_mode = 'sequential'"
-"""Lets a session change distributed tables that have foreign keys to reference tables. PostgreSQL alone ignores it."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """The folder of the migrations. A file's name begins with its revision, a number: `0001_the_event_log.py`."""

@@ -12,6 +12,7 @@ from psycopg.errors import DuplicateObject, UniqueViolation
 from psycopg.sql import SQL, Identifier
 
 from app.store.postgres.readiness import NEEDED
+from app.store.postgres.session import ONE_AFTER_THE_OTHER
 
 OWNER = "postgres"
 """The superuser of the embedded database: it owns the tables, migrates and administers."""
@@ -90,6 +91,7 @@ def grant_serving(connection: psycopg.Connection, role: str) -> None:
     to = Identifier(role)
     [(schema,)] = connection.execute(GET_SCHEMA).fetchall()
     with connection.transaction():
+        connection.execute(ONE_AFTER_THE_OTHER)
         connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), to))
         connection.execute(SQL("GRANT EXECUTE ON FUNCTION audit_append TO {}").format(to))
         for table, right in missing:

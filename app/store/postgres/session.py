@@ -42,6 +42,9 @@ role or the database stays. Citus has no generic plans for statements that need 
 IS_DISTRIBUTED = "SELECT count(*) > 0 FROM pg_dist_partition WHERE logicalrelid = to_regclass('event')"
 """Whether the events are distributed, in a database that has Citus."""
 
+ONE_AFTER_THE_OTHER = "SET citus.multi_shard_modify_mode = 'sequential'"
+"""Lets a session change distributed tables that have foreign keys to reference tables. PostgreSQL alone ignores it."""
+
 GIVE_UP_SOON = "SET citus.node_connection_timeout = '3s'"
 """Ends the wait for a node that is down before our own timeouts do."""
 
