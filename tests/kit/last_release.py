@@ -5,7 +5,8 @@ import psycopg
 from app.filters.sql import KINDS, has_kind
 
 SCHEMA = (
-    "DROP TABLE intent_start, intent, tree_head, tree_leaf, node_witness, cosignature, witness, witnessed_log",
+    "DROP TABLE intent_party, intent_start, intent",
+    "DROP TABLE tree_head, tree_leaf, node_witness, cosignature, witness, witnessed_log",
     "ALTER TABLE install DROP COLUMN headed_at, DROP COLUMN cosigned_size",
     "ALTER TABLE api_key DROP COLUMN authors, DROP COLUMN author_required",
     "DROP INDEX event_kinds_ix",

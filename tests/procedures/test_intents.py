@@ -255,6 +255,11 @@ def test_everybody_sees_their_own_intents_and_those_that_they_are_to_decide(peop
     failed(people.agent.query("intents.wait", {"eventId": theirs["id"], "timeoutSeconds": 0}), 404)
     answered(decide(ann, named))
     assert seen(people.boss, state="approved") == [named["id"]]
+    assert seen(people.agent, state="approved") == seen(ann) == seen(ann, state="approved") == [named["id"]]
+    assert seen(people.agent) == [named["id"], mine["id"]], "of all states, newest first"
+    page = answered(people.agent.query("intents.list", {"limit": 1}))
+    assert [each["eventId"] for each in page["intents"]] == [named["id"]]
+    assert seen(people.agent, limit=1, cursor=page["nextCursor"]) == [mine["id"]]
     assert seen(people.boss, state="open") == [theirs["id"], mine["id"]]
     issues = failed(people.boss.query("intents.list", {"waiting": True, "state": "expired"}), 400)["issues"]
     assert [issue["path"] for issue in issues] == ["state"]

@@ -103,6 +103,12 @@ class Asking(Struct, frozen=True):
         [row] = self._run(self.store.database.rows(GET_INTENT, {"workspace": self.store.workspace, "id": intent.id}))
         return IntentRow.of(row).state
 
+    def parties(self) -> set[tuple[UUID, str]]:
+        """Whose the intents are, as the database has it."""
+        with connect(self.store.url) as connection:
+            of = "SELECT intent_id, user_id FROM intent_party WHERE workspace_id = %s"
+            return {(id_, user) for id_, user in connection.execute(of, [self.store.workspace])}
+
     def types(self) -> list[str]:
         """The last words of the log's types, oldest first."""
         return [event["type"].rpartition(".")[2] for event in reversed(self.store.list(limit=1000))]

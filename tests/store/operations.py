@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from itertools import product
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -425,16 +426,16 @@ class Operations:
 
     async def list_intents(self) -> int:
         reader = IntentReader(self.database, self.cursors, INTENT_IDS)
-        viewer, ways = Viewer("boss", only_own=False), cast(Sequence[Way], ("forward", "backward"))
         states: list[tuple[IntentState | None, bool]] = [(None, False), ("rejected", False), (None, True)]
-        shown = 0
-        for state, waiting in states:
+        asked = [*product([Viewer("boss", only_own=False), Viewer("rare", only_own=True)], states)]
+        asked += product([Viewer("common", only_own=True)], states[:2])  # they asked for all that waits
+        ways, shown = cast(Sequence[Way], ("forward", "backward")), 0
+        for (viewer, (state, waiting)), way in product(asked, ways):
             place = reader.cursor(self.workspace, 1500)
-            for way in ways:
-                found, _ = await reader.page(
-                    self.workspace, viewer, state=state, waiting=waiting, cursor=place, way=way, limit=LIMIT
-                )
-                shown = max(shown, len(found))
+            found, _ = await reader.page(
+                self.workspace, viewer, state=state, waiting=waiting, cursor=place, way=way, limit=LIMIT
+            )
+            shown = max(shown, len(found))
         return shown
 
     async def receipts(self) -> int:

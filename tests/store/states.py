@@ -94,6 +94,11 @@ SELECT workspace_id, id, 1, md5(id::text)::uuid, 'r', now(), 'executed' FROM int
 WHERE workspace_id = %(workspace)s AND started = 1
 """
 
+INVOLVE = """
+INSERT INTO intent_party (workspace_id, intent_id, user_id, seq, state)
+SELECT workspace_id, id, user_id, seq, state FROM intent WHERE workspace_id = %(workspace)s
+"""
+
 
 class Cluster(Struct, frozen=True):
     """A PostgreSQL with two migrated databases, one `empty` and one `full` of events. `keys` has their signing key."""
@@ -114,7 +119,7 @@ def prepared(url: str, keys: Path) -> Cluster:
         with opened(empty, keys):
             pass
         with psycopg.connect(empty, autocommit=True) as own:
-            for table in ("event", "delivery", "attempt", "subscription", "intent", "intent_start"):
+            for table in ("event", "delivery", "attempt", "subscription", "intent", "intent_party", "intent_start"):
                 own.execute(QUIET.format(table))
         connection.execute(f"CREATE DATABASE {cluster.full} TEMPLATE {cluster.empty} STRATEGY file_copy")
     fill(url.replace("/postgres?", f"/{cluster.full}?", 1), 0, EVENTS - 1)
@@ -141,9 +146,9 @@ def subscribe(url: str, workspace: str) -> None:
 def intend(url: str, workspace: str) -> None:
     """Make the state of thousands of intents, most of which have ended."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for statement in ("DELETE FROM intent_start", "DELETE FROM intent"):
-            connection.execute(statement)
-        for statement in (INTEND, START):
+        for table in ("intent_start", "intent_party", "intent"):
+            connection.execute(f"DELETE FROM {table}")
+        for statement in (INTEND, START, INVOLVE):
             connection.execute(statement, {"workspace": workspace})
 
 

@@ -47,6 +47,8 @@ INSERT INTO intent (workspace_id, id, seq, user_id, timeout_seconds, uses, start
     VALUES (%(id)s, '01938c1e-0000-7000-8000-000000000001', 0, 'u1', 1, 1, 1, 'open');
 INSERT INTO intent_start (workspace_id, intent_id, use, id, started_at) VALUES (
     %(id)s, '01938c1e-0000-7000-8000-000000000001', 1, '01938c1e-0000-7000-8000-000000000002', now());
+INSERT INTO intent_party (workspace_id, intent_id, user_id, seq, state)
+    VALUES (%(id)s, '01938c1e-0000-7000-8000-000000000001', 'u1', 0, 'open');
 INSERT INTO tree_head (workspace_id, size, hash, peaks) VALUES (%(id)s, 3, '', '');
 INSERT INTO tree_leaf (workspace_id, seq, place, hash, log, size, root, salt)
     VALUES ('_node', 9, CASE WHEN %(id)s = 'acme' THEN 0 ELSE 1 END, 'leaf', %(id)s, 3, 'root', 'salt');

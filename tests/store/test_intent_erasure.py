@@ -43,6 +43,16 @@ def test_an_erasure_withdraws_what_has_not_started(asked: Asking) -> None:
     check_log(asked.store.url)
 
 
+def test_an_erasure_forgets_whose_an_intent_was(asked: Asking) -> None:
+    kept, erased = asked.ask(approvers=["ann", "u1"]), asked.ask(approvers=["ann", "bob"])
+    assert asked.parties() == {(kept.id, "ann"), (kept.id, "u1"), *((erased.id, user) for user in ("ann", "bob", "u1"))}
+
+    asked.erase(erased.id)
+
+    assert asked.parties() == {(kept.id, "ann"), (kept.id, "u1")}
+    assert asked.rebuilt() == Rebuilt(2, 0)
+
+
 def test_an_erasure_by_subject_reaches_the_whole_chain(asked: Asking) -> None:
     intent = asked.ask(subject="s")
     asked.decide(intent, reason="Ann is ill")

@@ -303,7 +303,7 @@ def test_a_schema_without_intents_refuses_them_and_nothing_else(
         opened(url, tmp_path_factory.mktemp("no_intents")) as store,
     ):
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("DROP TABLE intent, intent_start")
+            connection.execute("DROP TABLE intent, intent_start, intent_party")
         asked = asking(store)
 
         ordinary, refused = store.append_at_once([draft()], [draft(REFUND, metadata=synap())])

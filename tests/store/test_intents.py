@@ -210,17 +210,18 @@ def test_what_is_due_is_written_once_by_however_many_look(asked: Asking) -> None
 
 
 def test_a_state_that_is_wrong_is_made_again(asked: Asking) -> None:
-    intent = asked.approved(uses=2)
+    intent, lost = asked.approved(uses=2), asked.ask()
     asked.start(intent)
     with psycopg.connect(asked.store.url, autocommit=True) as connection:
         own = (asked.store.workspace,)
         connection.execute("UPDATE intent SET started = 0, state = 'open' WHERE workspace_id = %s", own)
         connection.execute("DELETE FROM intent_start WHERE workspace_id = %s", own)
+        connection.execute("UPDATE intent_party SET user_id = 'x' WHERE intent_id = %s", [lost.id])
         connection.execute(
             "INSERT INTO intent (workspace_id, id, seq, user_id, timeout_seconds, uses, started, state) "
             "VALUES (%s, gen_random_uuid(), 99, 'x', 1, 1, 0, 'open')",
             own,
         )
 
-    assert [asked.rebuilt(), asked.rebuilt()] == [Rebuilt(1, 2), Rebuilt(1, 0)]
+    assert [asked.rebuilt(), asked.rebuilt()] == [Rebuilt(2, 3), Rebuilt(2, 0)]
     assert asked.start(intent).replayed

@@ -15,9 +15,11 @@ import app.store.install.intent_tables
 import app.store.install.tree_tables
 import app.store.install.witness_tables
 from app.store.install.install import InstallError, head, migrate
+from app.store.intents.rebuild import Rebuilt
 from app.store.postgres.database import APPLICATION
 from tests.kit.last_release import LAST_SERVER, indexes, put_back
 from tests.kit.servers import cloned, until
+from tests.store.asking import asking
 from tests.store.opened import draft, opened
 
 assert app.store.install.intent_tables, "the import registers the tables"
@@ -115,6 +117,23 @@ def test_an_index_that_a_killed_upgrade_left_is_made_anew(database_url: str, tmp
 
     assert "event_kinds_ix" in indexes(database_url)
     test_models_and_migrations_agree(database_url)
+
+
+def test_an_upgrade_finds_whose_the_intents_are(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as store:
+        asked = asking(store)
+        intents = [asked.approved(approvers=["boss"]), asked.ask(), asked.ask(approvers=["u1", "ann"])]
+        asked.erase(intents[1].id)
+        parties = asked.parties()
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("DROP TABLE intent_party")
+            connection.execute("UPDATE alembic_version SET version_num = '0018'")
+
+        migrate(database_url)
+
+        assert asked.parties() == parties
+        assert asked.rebuilt() == Rebuilt(3, 0)
+    assert len(parties) == 4
 
 
 @pytest.mark.parametrize("name", [LAST_SERVER, "synap", "synap server 0012"])

@@ -20,7 +20,7 @@ from schemas.errors import Unavailable
 from schemas.intents import IntentState
 from schemas.synap import DecisionKind, Intent, OutcomeKind
 
-HAS_INTENTS = "SELECT to_regclass('intent') IS NOT NULL"
+HAS_INTENTS = "SELECT to_regclass('intent_party') IS NOT NULL"
 """Whether the schema has the tables of intents."""
 
 INTENT_COLUMNS = (
@@ -30,6 +30,9 @@ INTENT_COLUMNS = (
 
 START_COLUMNS = "workspace_id, intent_id, use, id, request_id, started_at, due_at, outcome, late"
 """The columns of `StartRow`, in its order."""
+
+PARTY_COLUMNS = "workspace_id, intent_id, user_id, seq, state"
+"""The columns of `Party`, in its order."""
 
 PUT_INTENTS = f"""
 INSERT INTO intent ({INTENT_COLUMNS}, state, due_at)
@@ -52,6 +55,18 @@ ON CONFLICT (workspace_id, intent_id, use) DO UPDATE SET request_id = excluded.r
     outcome = excluded.outcome, late = excluded.late
 """
 """Stores the state of starts."""
+
+PUT_PARTIES = f"""
+INSERT INTO intent_party ({PARTY_COLUMNS})
+SELECT {PARTY_COLUMNS} FROM json_to_recordset(%(rows)s::json) AS row (
+    workspace_id text, intent_id uuid, user_id text, seq bigint, state text)
+ON CONFLICT (workspace_id, intent_id, user_id) DO UPDATE SET state = excluded.state
+WHERE intent_party.state <> excluded.state
+"""
+"""Stores whose intents are, and in which state."""
+
+FORGET_PARTIES = "DELETE FROM intent_party WHERE workspace_id = %(workspace)s AND intent_id = %(id)s::uuid"
+"""Forgets whose an intent was. It is one intent, because of several the planner may read all rows of the workspace."""
 
 GET_INTENT = one_sql("id", "%(id)s::uuid", columns=INTENT_COLUMNS, table="intent")
 """The state of the intent with this id."""
@@ -131,6 +146,12 @@ class IntentRow(Struct, frozen=True, kw_only=True):
         """When it expires. None if it cannot expire any more."""
         return self.expires_at if self.state in {"open", "approved"} else None
 
+    @property
+    def parties(self) -> list["Party"]:
+        """Whose it is: who asked, and who is named to approve it. None if it is erased."""
+        users = set() if self.is_erased else {self.user_id, *(self.approvers or ())}
+        return [Party(self.workspace_id, self.id, user, self.seq, self.state) for user in sorted(users)]
+
     def stored(self) -> dict[str, object]:
         """What `PUT_INTENTS` stores."""
         return asdict(self) | {"state": self.state, "due_at": self.due_at}
@@ -147,6 +168,16 @@ class IntentRow(Struct, frozen=True, kw_only=True):
             ended=self.ended,
             started=self.started,
         )
+
+
+class Party(Struct, frozen=True):
+    """A user whose an intent is. A row of `PARTY_COLUMNS`."""
+
+    workspace_id: str
+    intent_id: UUID
+    user_id: str
+    seq: int
+    state: IntentState
 
 
 class StartRow(Struct, frozen=True, kw_only=True):
@@ -177,14 +208,20 @@ class StartRow(Struct, frozen=True, kw_only=True):
 
 
 def put_intents(rows: Sequence[IntentRow]) -> list[Call]:
-    """The statements that store these states."""
-    states = [row.stored() for row in rows]
-    return [(PUT_INTENTS, {"rows": msgspec.json.encode(states).decode()})] if rows else []
+    """The statements that store these states, and whose the intents are."""
+    if not rows:
+        return []
+    states, parties = [row.stored() for row in rows], [party for row in rows for party in row.parties]
+    return [(PUT_INTENTS, _rows(states)), (PUT_PARTIES, _rows(parties))]
 
 
 def put_starts(rows: Sequence[StartRow]) -> list[Call]:
     """The statements that store these states."""
-    return [(PUT_STARTS, {"rows": msgspec.json.encode(rows).decode()})] if rows else []
+    return [(PUT_STARTS, _rows(rows))] if rows else []
+
+
+def _rows(rows: Sequence[object]) -> dict[str, object]:
+    return {"rows": msgspec.json.encode(rows).decode()}
 
 
 def require_intents(answer: Sequence[Row]) -> None:
@@ -215,7 +252,10 @@ async def erased_intents(connection: PipedConnection, workspace: str, ids: Seque
         changed[start.id] = replace(changed.get(start.id, start), request_id=None)
     states = [_erased(IntentRow.of(row)) for row in intents]
     withdrawn = [after for after, is_withdrawn in states if is_withdrawn]
-    return ErasedIntents(withdrawn, [*put_intents([after for after, _ in states]), *put_starts(list(changed.values()))])
+    forget = [(FORGET_PARTIES, {"workspace": workspace, "id": after.id}) for after, _ in states]
+    return ErasedIntents(
+        withdrawn, [*put_intents([after for after, _ in states]), *forget, *put_starts(list(changed.values()))]
+    )
 
 
 def _erased(intent: IntentRow) -> tuple[IntentRow, bool]:

@@ -42,6 +42,7 @@ TABLES = (
     *("attempt", "delivery", "subscription"),
     *(
         "intent_start",
+        "intent_party",
         "intent",
         "event_count",
         "producer_count",

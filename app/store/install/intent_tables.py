@@ -47,6 +47,26 @@ class IntentState(SQLModel, table=True):
     due_at: datetime | None = _instant(nullable=True)
 
 
+class IntentPartyState(SQLModel, table=True):
+    """Whose an intent is: one row for the user who asked, and one for each user who is named to approve it.
+
+    `state` is that of the intent, so that each list of one user's intents is in the order of an index. An erased intent
+    has no rows.
+    """
+
+    __tablename__ = "intent_party"
+    __table_args__ = (
+        # It begins with the user, so that the parties of an intent are only ever looked for by the primary key.
+        Index("intent_party_state_ix", "user_id", "workspace_id", "state", "seq"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+    workspace_id: str = _text(primary_key=True)
+    intent_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    user_id: str = _text(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    state: str = _text()
+
+
 class IntentStartState(SQLModel, table=True):
     """Where one use of an intent stands: a projection of the log.
 

@@ -1,6 +1,7 @@
 """Intents as callers read them: their states, and the events that followed."""
 
 from collections.abc import Sequence
+from typing import get_args
 from uuid import UUID
 
 from msgspec import Struct
@@ -31,39 +32,54 @@ from schemas.synap import Intent
 NEWEST_FIRST = "intents"
 """The order that the cursors of lists are bound to."""
 
-_SEEN = """(%(only_user)s::text IS NULL OR user_id = %(only_user)s::text OR %(only_user)s::text = ANY(approvers))"""
-"""True of the intents that the caller may see."""
+LAST_PLACE = 2**63 - 1
 
 _WAITS = """(%(decider)s::text IS NULL OR (
-    (approvers IS NULL OR %(decider)s::text = ANY(approvers)) AND (%(decides_own)s OR user_id <> %(decider)s::text)))"""
+    (intent.approvers IS NULL OR %(decider)s::text = ANY(intent.approvers))
+    AND (%(decides_own)s OR intent.user_id <> %(decider)s::text)))"""
 """True of the intents that the caller may decide on, if only those are wanted."""
 
-_LISTED = f"""
-SELECT found.*, event.hash, event.type, event.recorded_at, event.subject_id, event.metadata FROM (
-    SELECT {INTENT_COLUMNS} FROM intent
-    WHERE workspace_id = %(workspace)s AND {{state}} AND seq {{side}} %(place)s::bigint AND {_SEEN} AND {_WAITS}
-    ORDER BY {{order}} LIMIT %(limit)s
-) AS found CROSS JOIN LATERAL ({one_sql("id", "found.id")}) AS event ORDER BY seq DESC
+_COLUMNS = ", ".join(f"intent.{column}" for column in INTENT_COLUMNS.split(", "))
+
+
+def _page(found: str) -> str:
+    """The intents that are found, with what their events say, newest first."""
+    return f"""
+SELECT found.*, event.hash, event.type, event.recorded_at, event.subject_id, event.metadata
+FROM ({found} LIMIT %(limit)s) AS found CROSS JOIN LATERAL ({one_sql("id", "found.id")}) AS event ORDER BY seq DESC
 """
-"""The first intents behind a place, or before it, whose state is as wanted."""
 
 
-def _listed(way: Way, *, with_state: bool) -> str:
-    side, direction = ("<", "DESC") if way == "forward" else (">", "ASC")
-    if not with_state:
-        return _LISTED.format(state="true", side=side, order=f"seq {direction}")
-    return _LISTED.format(
-        state="state >= %(state)s AND state <= %(state)s", side=side, order=f"state {direction}, seq {direction}"
-    )
+def _walk(way: Way, source: str, table: str, **named: str) -> str:
+    """The intents of an index on these columns and seq, behind the place or before it. `named` has their values."""
+    columns = ", ".join(f"{table}.{column}" for column in [*named, "seq"])
+    low, high, direction = ("0", "%(place)s", "DESC") if way == "forward" else ("%(place)s", str(LAST_PLACE), "ASC")
+    start, end = (">=", "<") if way == "forward" else (">", "<=")
+    low, high = (", ".join([*named.values(), f"{seq}::bigint"]) for seq in (low, high))
+    order = ", ".join(f"{column} {direction}" for column in columns.split(", "))
+    return f"""
+    SELECT {_COLUMNS} FROM {source} WHERE {table}.workspace_id = %(workspace)s
+    AND ({columns}) {start} ({low}) AND ({columns}) {end} ({high}) AND {_WAITS} ORDER BY {order}"""
 
 
-LIST_INTENTS = {way: _listed(way, with_state=False) for way in ("forward", "backward")}
+def _walk_of_user(way: Way) -> str:
+    """The intents of a user: those of each state, merged by their seqs."""
+    intent = one_sql("id", "party.intent_id", columns=INTENT_COLUMNS, table="intent")
+    source = f"intent_party AS party CROSS JOIN LATERAL ({intent}) AS intent"
+    of_state = _walk(way, source, "party", user_id="%(user)s::text", workspace_id="%(workspace)s", state="asked.value")
+    return f"""
+    SELECT met.* FROM unnest(%(states)s::text[]) AS asked (value)
+    CROSS JOIN LATERAL ({of_state} LIMIT %(limit)s) AS met ORDER BY seq {"DESC" if way == "forward" else "ASC"}"""
+
+
+LIST_INTENTS = {way: _page(_walk(way, "intent", "intent")) for way in get_args(Way)}
 """A page of the intents of a workspace, behind a place or right before it."""
 
-LIST_INTENTS_BY_STATE = {way: _listed(way, with_state=True) for way in ("forward", "backward")}
+LIST_INTENTS_BY_STATE = {way: _page(_walk(way, "intent", "intent", state="%(state)s::text")) for way in get_args(Way)}
 """The same of those in one state."""
 
-LAST_PLACE = 2**63 - 1
+LIST_INTENTS_OF_USER = {way: _page(_walk_of_user(way)) for way in get_args(Way)}
+"""The same of those of a user, in some states."""
 
 
 class Viewer(Struct, frozen=True):
@@ -135,16 +151,18 @@ class IntentReader:
         such a list, Unavailable.
         """
         wanted = "open" if waiting else state
-        asked = {
+        asked: dict[str, object] = {
             "workspace": workspace,
-            "only_user": viewer.user_id if viewer.only_own else None,
             "decider": viewer.user_id if waiting else None,
             "decides_own": viewer.decides_own,
             "state": wanted,
             "place": LAST_PLACE if cursor is None else self._place(workspace, cursor),
             "limit": limit + 1,
         }
-        sql = (LIST_INTENTS if wanted is None else LIST_INTENTS_BY_STATE)[way]
+        sql = LIST_INTENTS[way] if wanted is None else LIST_INTENTS_BY_STATE[way]
+        if viewer.only_own:
+            sql = LIST_INTENTS_OF_USER[way]
+            asked |= {"user": viewer.user_id, "states": [wanted] if wanted else list(get_args(IntentState))}
         found = await self._database.search(sql, asked, is_planned=False)
         more = len(found) > limit
         rows = found[:limit] if way == "forward" else found[-limit:]

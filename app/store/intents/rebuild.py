@@ -15,7 +15,16 @@ from msgspec.structs import replace
 
 from app.ledger.intents import intent_in, start_in
 from app.sealing.intent_ids import IntentIds, Step
-from app.store.events.intents import INTENT_COLUMNS, PUT_INTENTS, PUT_STARTS, START_COLUMNS, IntentRow, StartRow
+from app.store.events.intents import (
+    INTENT_COLUMNS,
+    PARTY_COLUMNS,
+    START_COLUMNS,
+    IntentRow,
+    Party,
+    StartRow,
+    put_intents,
+    put_starts,
+)
 from app.store.events.linker import LOCK_TIP
 from app.store.postgres.driver import Connection
 from app.store.postgres.walk import each_sql
@@ -47,14 +56,24 @@ SELECT {START_COLUMNS} FROM intent_start WHERE workspace_id = %(workspace)s AND 
 """
 """The states of the starts of these intents, as they are stored."""
 
+LIST_PARTIES = f"""
+SELECT {PARTY_COLUMNS} FROM intent_party WHERE workspace_id = %(workspace)s AND intent_id = ANY(%(ids)s::uuid[])
+ORDER BY intent_id, user_id
+"""
+"""Whose these intents are, as it is stored."""
+
 LIST_STATE_IDS = """
 SELECT id FROM intent WHERE workspace_id = %(workspace)s
 UNION SELECT intent_id FROM intent_start WHERE workspace_id = %(workspace)s
+UNION SELECT intent_id FROM intent_party WHERE workspace_id = %(workspace)s
 """
 """The ids of all intents that have a state."""
 
 DELETE_STARTS = "DELETE FROM intent_start WHERE workspace_id = %(workspace)s AND intent_id = ANY(%(ids)s::uuid[])"
 """Deletes the states of the starts of these intents."""
+
+DELETE_PARTIES = "DELETE FROM intent_party WHERE workspace_id = %(workspace)s AND intent_id = ANY(%(ids)s::uuid[])"
+"""Deletes whose these intents are."""
 
 DELETE_STATES = "DELETE FROM intent WHERE workspace_id = %(workspace)s AND id = ANY(%(ids)s::uuid[])"
 """Deletes the states of these intents."""
@@ -146,22 +165,25 @@ def _replace(connection: Connection, workspace: str, said: _States) -> int:
     for row in connection.execute(LIST_START_STATES, named):
         start = StartRow.of(row)
         starts.setdefault(start.intent_id, {})[start.use] = start
+    parties: dict[UUID, list[Party]] = {}
+    for row in connection.execute(LIST_PARTIES, named):
+        parties.setdefault(row[1], []).append(Party(*row))
     wrong = [
         id_
         for id_, intent in said.intents.items()
-        if (intent, intent.state, intent.due_at) != intents.get(id_) or said.starts[id_] != starts.get(id_, {})
+        if (intent, intent.state, intent.due_at) != intents.get(id_)
+        or said.starts[id_] != starts.get(id_, {})
+        or intent.parties != parties.get(id_, [])
     ]
     _delete(connection, workspace, wrong)
-    for put, rows in (
-        (PUT_INTENTS, [said.intents[id_].stored() for id_ in wrong]),
-        (PUT_STARTS, [start for id_ in wrong for start in said.starts[id_].values()]),
-    ):
-        connection.execute(put, {"rows": msgspec.json.encode(rows).decode()})
+    made = [start for id_ in wrong for start in said.starts[id_].values()]
+    for put, rows in (*put_intents([said.intents[id_] for id_ in wrong]), *put_starts(made)):
+        connection.execute(put, rows)
     return len(wrong)
 
 
 def _delete(connection: Connection, workspace: str, ids: Sequence[UUID]) -> None:
-    for delete in (DELETE_STARTS, DELETE_STATES):
+    for delete in (DELETE_STARTS, DELETE_PARTIES, DELETE_STATES):
         connection.execute(delete, {"workspace": workspace, "ids": list(ids)})
 
 

@@ -31,7 +31,7 @@ from schemas.errors import Internal, Unavailable
 
 T = TypeVar("T")
 
-APPLICATION = "synap server 0018"
+APPLICATION = "synap server 0019"
 """The application name of a server process's connections. It contains the schema revision that the server was written
 for, so a migration removes nothing that a connected server needs."""
 

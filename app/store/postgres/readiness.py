@@ -23,8 +23,8 @@ is read-only (a standby, or one with `default_transaction_read_only`), and its c
 
 UPDATED = (
     *("api_key", "attempt", "audit_tip", "cosignature", "delivery", "dispatch", "event_count", "event_tip", "install"),
-    *("intent", "intent_start", "node_witness", "producer_count", "rate_window", "subscription", "tree_head"),
-    "witnessed_log",
+    *("intent", "intent_party", "intent_start", "node_witness", "producer_count", "rate_window", "subscription"),
+    *("tree_head", "witnessed_log"),
 )
 """The tables whose rows change while the server runs."""
 
@@ -37,7 +37,7 @@ GROWING = (
 ERASED = ("event",)
 """The tables whose rows can lose their bodies. A trigger allows no other change."""
 
-DELETED = ("attempt", "cosignature", "delivery", "event_count", "producer_count", "subscription")
+DELETED = ("attempt", "cosignature", "delivery", "event_count", "intent_party", "producer_count", "subscription")
 """The tables from which a server deletes rows while it runs."""
 
 NEEDED = [
