@@ -31,8 +31,9 @@ fmt: dev ## Format, and fix what the linter can fix.
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: dev ## Measure every call beside a plain node server and UmaDB (needs node and wrk). COMPARE=old.json prints what changed.
+bench: dev ## Measure every call beside a plain node server and UmaDB, and the tiles of a million events (needs node and wrk). COMPARE=old.json prints what changed.
 	$(BIN)/python -m benchmarks calls --json bench-$(shell date -u +%Y%m%dT%H%M%SZ).json $(if $(COMPARE),--compare $(COMPARE))
+	$(BIN)/python -m benchmarks tiles
 
 .PHONY: soak
 soak: dev ## Run the long forms of tests: 500 readers (SOAK="--seconds 600"), 20,000 webhook deliveries, 20,000 events while servers are killed, 10,000 in a browser, 20 stops in each state, every door called at random, 1,000 checkpoints cosigned for and by independent programs while both sides are killed, pages in a log of 20,000 events (needs wrk), every example of every test.

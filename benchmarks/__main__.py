@@ -8,7 +8,21 @@ Exit codes: 0 measured, 1 a run failed (wrong answers, lost connections), 2 this
 import argparse
 import sys
 
-from benchmarks import browse, calls, console, heads, hostile, importing, ledger, live, publish, soak, verify, workers
+from benchmarks import (
+    browse,
+    calls,
+    console,
+    heads,
+    hostile,
+    importing,
+    ledger,
+    live,
+    publish,
+    soak,
+    tiles,
+    verify,
+    workers,
+)
 from benchmarks.errors import BenchmarkError
 
 SUITES = {
@@ -18,6 +32,7 @@ SUITES = {
     "publish": publish,
     "ledger": ledger,
     "heads": heads,
+    "tiles": tiles,
     "import": importing,
     "verify": verify,
     "browse": browse,

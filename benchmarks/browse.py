@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         cluster = stack.enter_context(database.cluster())
-        logs = [_filled(stack, cluster, workspace, size) for size in sizes]
+        logs = [filled(stack, cluster, workspace, size) for size in sizes]
         found = costs.measure(logs, arguments)
         print(", ".join(f"{name} {value}" for name, value in {**machine.facts(), **cluster.facts()}.items()))
         print("\n".join(costs.table(logs, found)))
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise BenchmarkError(f"More rows were met than three times what was shown, and a page: {', '.join(failed)}.")
 
 
-def _filled(stack: ExitStack, cluster: Cluster, workspace: Path, size: int) -> costs.Log:
+def filled(stack: ExitStack, cluster: Cluster, workspace: Path, size: int) -> costs.Log:
     """Fill a log with so many events, on its own server."""
     name = f"log_{size}"
     cluster.create_database(name)
