@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tests.browser.conftest import chromium, page
 from tests.browser.page import Page
 from tests.browser.spot import Spot
 from tests.console import seed
-from tests.kit.command import SYNAP
+from tests.kit.command import synap
 from tests.kit.paths import ROOT
 from tests.kit.servers import Server, cloned, environment, serving
 
@@ -91,7 +90,8 @@ def console_server(
         file = seed.write(folder / "events.ndjson", EVENTS)
         for command in (["node", "rotate-key"], ["import", str(file)]):
             variables = environment(folder, database_url=url, extensions=extensions)
-            subprocess.run([SYNAP, *command], env=variables, cwd=folder, check=True, capture_output=True)
+            ran = synap(*command, env=variables, cwd=folder)
+            assert ran.returncode == 0, ran.stderr
         yield server
 
 
