@@ -13,6 +13,7 @@ from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import frozen, waiting_for_the_tip
 from tests.acceptance.writers import writing
 from tests.kit.checks import check_log
+from tests.kit.databases import require_one_postgresql
 from tests.kit.servers import until
 
 PATIENCE_SECONDS = 12
@@ -26,6 +27,7 @@ EVENT = {"type": "note.created", "data": {}}
 
 def test_others_continue_without_the_frozen_process(pair: Pair, workspace: str) -> None:
     """In one workspace a server freezes within a transaction, in another a client within a message."""
+    require_one_postgresql("a lock that this connection sees")
     freezing, other = pair.servers
     with (
         writing(pair.servers, clients=2 * CLIENTS, workspace=workspace) as writers,

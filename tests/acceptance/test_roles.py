@@ -14,6 +14,7 @@ from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
 from tests.kit import web
 from tests.kit.checks import check_log
+from tests.kit.databases import require_one_postgresql
 from tests.kit.servers import Server, serving, until
 
 SETTINGS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8"}
@@ -41,6 +42,7 @@ def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, s
 @contextmanager
 def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
     """Set up a server as in `docs/operate/postgresql.md`: the owner migrates and grants, and another role serves."""
+    require_one_postgresql("deleting a workspace without a login of its own")
     data_dir.mkdir()
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"DO $$ BEGIN CREATE ROLE {SERVER} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")

@@ -19,6 +19,7 @@ from app.store.install.workspaces import create_workspace
 from tests.acceptance.writers import Writers, writing
 from tests.kit.checks import check_log
 from tests.kit.command import synap
+from tests.kit.databases import require_one_postgresql
 from tests.kit.installs import initialised
 from tests.kit.servers import Server, environment, serving, until
 
@@ -132,6 +133,7 @@ def _status(server: Server, workspace: str) -> int:
 
 
 def test_a_workspace_is_deleted_under_a_running_server(database_url: str, data_dir: Path) -> None:
+    require_one_postgresql("deleting a workspace without a login of its own")
     initialised(database_url, data_dir)
     _synap(data_dir, "workspaces", "create", "acme", database_url=database_url)
     local = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8"}

@@ -19,6 +19,7 @@ from tests.acceptance.conftest import Pair
 from tests.acceptance.logs import draft, event_log
 from tests.acceptance.processes import waiting_for_the_tip
 from tests.kit.checks import check_log
+from tests.kit.databases import require_one_postgresql
 from tests.kit.servers import until
 
 NEIGHBOURS = 50
@@ -27,6 +28,7 @@ Answer = list[SynapEvent] | BaseException
 
 
 def test_equal_content_shares_one_place(pair: Pair, workspace: str) -> None:
+    require_one_postgresql("a lock that this connection sees")
     event = {"id": str(uuid4()), "type": "note.created", "data": {"n": 1}}
 
     neighbours, twins = _log_at_once(pair, workspace, event, event)
@@ -37,6 +39,7 @@ def test_equal_content_shares_one_place(pair: Pair, workspace: str) -> None:
 
 
 def test_only_the_other_content_conflicts(pair: Pair, workspace: str) -> None:
+    require_one_postgresql("a lock that this connection sees")
     event = {"id": str(uuid4()), "type": "note.created", "data": {"n": 1}}
 
     neighbours, twins = _log_at_once(pair, workspace, event, event | {"data": {"n": 2}})
