@@ -13,6 +13,7 @@ import pytest
 import app.store
 from app.store.postgres.nodes import Spanning
 from app.store.postgres.pipe import Call, CallResult, PipedConnection
+from app.store.postgres.roles import OWNER, SERVER, grant_serving, make_server_role
 from tests.kit.servers import cloned
 from tests.store.distributable import DISTRIBUTED, FORMS, plain, refused, spans_workspaces
 from tests.store.opened import opened
@@ -133,12 +134,20 @@ class Told(Recording):
         self.pool.connection_class = type("_Told", (_Told,), {"seen": self.seen})
 
 
+def _serving(url: str) -> Told:
+    """The database for a role with the rights of a server only."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        make_server_role(owner)
+        grant_serving(owner, SERVER)
+    return Told(url.replace(f"{OWNER}:@", f"{SERVER}:@"))
+
+
 @pytest.fixture(scope="module")
 def sent(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The statements that the store sends in all its operations."""
+    """The statements that the store sends in all its operations, as the role that serves."""
     texts: set[str] = set()
     keys = tmp_path_factory.mktemp("distributable")
-    with cloned(postgres_url, template, "test_distributable") as url, opened(url, keys, connected=Told) as store:
+    with cloned(postgres_url, template, "test_distributable") as url, opened(url, keys, connected=_serving) as store:
         fill(url, 0, 499)
         subscribe(url, "default")
         ids, hashes = _some(url)
