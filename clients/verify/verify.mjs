@@ -1902,10 +1902,17 @@ class Keyring {
 // Platforms disagree about keys and signatures that no signer makes, and many accept a key of small order, for which
 // one signature fits every text. So these are refused here, before the platform is asked.
 
+/** Whether points are of the prime order. To find that out takes milliseconds, and a log has few keys. */
+const ORDERS = new Map();
+const MAX_ORDERS = 1000;
+
 /** Whether 32 bytes are a point of the prime order in its canonical form (y < p). */
 function isKey(bytes) {
   const y = coordinate(bytes);
-  return y < FIELD && !SMALL_ORDER.has(y) && hasPrimeOrder(y);
+  if (y >= FIELD || SMALL_ORDER.has(y)) return false;
+  if (ORDERS.size === MAX_ORDERS) ORDERS.clear();
+  if (!ORDERS.has(y)) ORDERS.set(y, hasPrimeOrder(y));
+  return ORDERS.get(y);
 }
 
 /** Whether R is canonical and not of small order, and S is below the order: another S would fit the same text. */

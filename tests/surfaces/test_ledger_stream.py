@@ -236,7 +236,7 @@ REFUSED = {
     "no token": ("", False, "unauthorized: A token is required"),
     "a wrong token": ("?token=nosuch", False, "unauthorized: The token is unknown"),
     "an empty token": ("?token=", False, "unauthorized: A token is required"),
-    "a log that is not there": ("?log=nosuch", True, "forbidden: The key does not belong"),
+    "a log that is not there": ("?log=nosuch", True, "forbidden: There is no such workspace"),
     "after in words": ("?after=now", True, "invalid_input: after: "),
     "after nothing": ("?after=", True, "invalid_input: after: "),
     "after less than all": ("?after=-2", True, "invalid_input: after: "),
