@@ -355,7 +355,7 @@ def test_each_fault_is_reported(store: Store) -> None:
     key.chmod(0o600)
     secret.write_text("s3cr3t\n")
     (sentence,) = _wrong(store)
-    assert sentence.startswith(f"The install secret {secret} ")
+    assert sentence.startswith(f"{secret} does not hold an install secret")
     assert "s3cr3t" not in sentence
     secret.write_text("B" * 43 + "=\n")
     (sentence,) = _wrong(store)

@@ -1,7 +1,6 @@
 """Reads a tRPC request: its calls, its inputs, and the errors that reject all of it. Pure."""
 
 import re
-from codecs import BOM_UTF8
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -65,7 +64,7 @@ def read_request(
         paths=paths,
         batch=batch,
         stream=_wants_lines(headers),
-        input=query.get(b"input", b"").removeprefix(BOM_UTF8) or None,
+        input=query.get(b"input") or None,
         params=query.get(b"connectionParams"),
         last_event_id=last or None,
     )
