@@ -79,7 +79,7 @@ def console_server(
 ) -> Iterator[Server]:
     """A server whose log has `EVENTS` events, the first of which records a new signing key. Tests only add to it.
 
-    It knows what a developer registered.
+    It knows what a developer registered. The workspace `fast` is for a test that logs thousands of events.
     """
     folder = tmp_path_factory.mktemp("console")
     for extension in EXTENSIONS:
@@ -88,7 +88,7 @@ def console_server(
     settings = {**WEBHOOKS, "extensions": extensions}
     with cloned(postgres_url, template, "test_console") as url, serving(folder, database_url=url, **settings) as server:
         file = seed.write(folder / "events.ndjson", EVENTS)
-        for command in (["node", "rotate-key"], ["import", str(file)]):
+        for command in (["node", "rotate-key"], ["import", str(file)], ["workspaces", "create", "fast"]):
             variables = environment(folder, database_url=url, extensions=extensions)
             ran = synap(*command, env=variables, cwd=folder)
             assert ran.returncode == 0, ran.stderr

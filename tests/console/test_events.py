@@ -175,6 +175,22 @@ def test_scrolling_loads_older_events_and_keeps_a_thousand(console: Console) -> 
     until(lambda: console.page.evaluate(SCROLL_AT_TOP) > 101)
 
 
+def test_newer_events_come_before_a_short_last_page(console: Console) -> None:
+    short = '?filter={"data.number":{"lt":120}}'  # a page of 100, and one of 20
+    open_events(console, short)
+    until(lambda: console.page.evaluate(SCROLL_ON)[0])
+    until(lambda: "at=" in console.page.url)
+    place = console.page.url.partition("#")[2]
+
+    console.page.reload()
+    rows(console).nth(1).wait()
+    assert rows(console).count() == 21  # with the head
+    until(lambda: console.page.evaluate(SCROLL_AT_TOP) == 121)
+
+    console.open(place, width=1280, height=2000)  # so high that nobody can scroll
+    until(lambda: rows(console).count() == 121)
+
+
 def test_the_tail_follows_and_waits_while_a_person_reads(console: Console) -> None:
     open_events(console, "?live=1")
     console.whole.role("status").text("following").wait("attached")

@@ -11,6 +11,9 @@ SECONDS = float(os.environ.get("CONSOLE_TAIL_SECONDS", "5"))
 RATE = 500
 PIECE = 50
 
+FAST = {"x-workspace-id": "fast"}
+"""The workspace of this test, because others look at the newest events."""
+
 WATCH = """
 window.waits = [];
 document.addEventListener('keydown', () => {
@@ -22,7 +25,7 @@ document.addEventListener('keydown', () => {
 
 
 def test_keys_are_answered_while_the_tail_runs(console: Console) -> None:
-    console.open("/default/events?live=1", width=1280, height=800)
+    console.open("/fast/events?live=1", width=1280, height=800)
     console.whole.role("status").text("following").wait("attached")
     console.page.evaluate(WATCH)
 
@@ -49,6 +52,6 @@ def write(console: Console) -> None:
     """Log events at a rate, in batches as agents do."""
     start = time.monotonic()
     for piece in range(int(SECONDS * RATE / PIECE)):
-        events = [{"type": "pace.kept", "data": {"number": piece * PIECE + place}} for place in range(PIECE)]
-        assert console.server.mutate("events.logBatch", {"events": events}).status_code == 200
+        events = [{"type": "pace.kept", "data": {"place": piece * PIECE + place}} for place in range(PIECE)]
+        assert console.server.mutate("events.logBatch", {"events": events}, **FAST).status_code == 200
         time.sleep(max(0.0, start + (piece + 1) * PIECE / RATE - time.monotonic()))

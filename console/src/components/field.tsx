@@ -1,5 +1,5 @@
 import type { ComponentChildren, FunctionComponent, JSX } from 'preact'
-import { useId } from 'preact/hooks'
+import { useEffect, useId, useState } from 'preact/hooks'
 import type { Failure } from '../api'
 import { Visible } from './visible'
 
@@ -66,6 +66,33 @@ export function TextField({ label, hint, paths, failure, onText, rows, isWrong, 
         return <Control spellcheck={false} {...{ rows }} {...others} {...control} aria-invalid={isWrong || control['aria-invalid']} onInput={onInput} />
       }}
     </Field>
+  )
+}
+
+interface DraftFieldProps extends Omit<TextFieldProps, 'onText'> {
+  onSet: (text: string) => void
+  onTyping?: ((text: string) => void) | undefined
+}
+
+/** A field whose text takes effect with Enter, or when it is left. What is typed outlives whatever the page shows meanwhile. */
+export function DraftField({ value, onSet, onTyping, ...others }: DraftFieldProps) {
+  const [draft, setDraft] = useState(value)
+  useEffect(() => setDraft(value), [value])
+  const set = () => draft !== value && onSet(draft)
+  return (
+    <TextField
+      {...others}
+      value={draft}
+      onText={(text) => {
+        setDraft(text)
+        onTyping?.(text)
+      }}
+      onBlur={set}
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === 'Enter') set()
+        if (key === 'Escape') currentTarget.blur()
+      }}
+    />
   )
 }
 

@@ -1,5 +1,5 @@
 import { Empty, Loaded } from '../../components/states'
-import { Choice, Field, TextField } from '../../components/field'
+import { Choice, DraftField, TextField } from '../../components/field'
 import { Table, type Column } from '../../components/table'
 import { Time } from '../../components/time'
 import { Visible } from '../../components/visible'
@@ -51,19 +51,16 @@ export function AuditScreen() {
         <h1>{words.title}</h1>
       </header>
       <div class="filters">
-        <Field label={words.action} paths={['action']} failure={load.failure}>
-          {(control) => (
-            <input
-              {...control}
-              data-filter
-              list="audit-actions"
-              value={action}
-              placeholder={words.any}
-              spellcheck={false}
-              onChange={(event) => changeQuery({ action: event.currentTarget.value.trim(), until: undefined })}
-            />
-          )}
-        </Field>
+        <DraftField
+          label={words.action}
+          paths={['action']}
+          failure={load.failure}
+          data-filter
+          list="audit-actions"
+          value={action}
+          placeholder={words.any}
+          onSet={(text) => changeQuery({ action: text.trim(), until: undefined })}
+        />
         <datalist id="audit-actions">
           {ACTIONS.map((name) => (
             <option key={name} value={name} />

@@ -1,6 +1,6 @@
 import { useEffect, useId, useState } from 'preact/hooks'
 import type { Failure } from '../../api'
-import { Choice, Field, TextField } from '../../components/field'
+import { Choice, DraftField, Field, TextField } from '../../components/field'
 import { Form } from '../../components/form'
 import { Icon } from '../../components/icon'
 import { Visible } from '../../components/visible'
@@ -95,33 +95,8 @@ interface ConditionProps {
   onTyping?: (value: string) => void
 }
 
-/** A text that takes effect with Enter, or when it is left. */
-function Condition({ label, value, onSet, path, failure, list, onTyping }: ConditionProps) {
-  const [draft, setDraft] = useState(value)
-  useEffect(() => setDraft(value), [value])
-  const set = () => draft !== value && onSet(draft)
-  return (
-    <TextField
-      label={label}
-      paths={[path]}
-      failure={failure}
-      type="search"
-      data-filter={path}
-      list={list}
-      autocomplete="off"
-      placeholder={filterWords.any}
-      value={draft}
-      onText={(text) => {
-        setDraft(text)
-        onTyping?.(text)
-      }}
-      onBlur={set}
-      onKeyDown={({ key, currentTarget }) => {
-        if (key === 'Enter') set()
-        if (key === 'Escape') currentTarget.blur()
-      }}
-    />
-  )
+function Condition({ path, ...others }: ConditionProps) {
+  return <DraftField {...others} paths={[path]} type="search" data-filter={path} autocomplete="off" placeholder={filterWords.any} />
 }
 
 /** Completes the types that the log has. */

@@ -46,6 +46,7 @@ export function EventsScreen() {
   const [current, setCurrent] = useCurrent(rows.rows)
   useKeptPlace(box, rows)
   usePlaceInAddress(box, rows, isLive)
+  useFilledBox(box, rows)
 
   const onPick = useStable<OnPick>((field, value, exclude) => change({ filter: picked(view.filter, field, value, exclude) }))
   const columns = useMemo(() => columnsOf(names, onPick), [names.join(' ')])
@@ -63,7 +64,7 @@ export function EventsScreen() {
   })
   const onScroll = () => {
     const { scrollTop = 0, scrollHeight = 0, clientHeight = 0 } = box.current ?? {}
-    if (scrollHeight - scrollTop - clientHeight < NEAR && (!isLive || rows.rows.length < 1_000)) rows.older?.()
+    if (rows.older && scrollHeight - scrollTop - clientHeight < NEAR && (!isLive || rows.rows.length < 1_000)) rows.older()
     else if (scrollTop < ROW_HEIGHT * 5) rows.newer?.()
     if (isLive && scrollTop <= ROW_HEIGHT && live.waiting > 0) live.release()
   }
@@ -208,6 +209,14 @@ function useKeptPlace(box: { current: HTMLDivElement | null }, { rows }: Rows): 
     if (gone > 0) element.scrollTop -= gone * ROW_HEIGHT
     else if (came > 0) element.scrollTop += came * ROW_HEIGHT
   }, [rows[0]])
+}
+
+/** The last page may be too short to scroll. Nobody could scroll up from it to the newer events. */
+function useFilledBox(box: { current: HTMLDivElement | null }, { older, newer, pages, loading, failure }: Rows): void {
+  useEffect(() => {
+    const { scrollHeight = 0, clientHeight = 0 } = box.current ?? {}
+    if (!failure && pages.length > 0 && scrollHeight <= clientHeight) (older ?? newer)?.()
+  }, [pages, loading])
 }
 
 /** The address follows the page that is seen, so that a reload or a copy begins there. */
