@@ -49,7 +49,7 @@ RISKS = ("low", "medium", "high")
 
 
 class Asked(Struct, frozen=True):
-    """What a request says. Absent members are None. `more` is its whole data, if that is more than the parameters.
+    """What a request says. An absent member is None. `more` is the whole data if it has more than the parameters.
 
     `ends_at` is when it expires, as a header prints a time.
     """
