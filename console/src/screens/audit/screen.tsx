@@ -50,7 +50,7 @@ export function AuditScreen() {
       <header class="page-head">
         <h1>{words.title}</h1>
       </header>
-      <div class="filters">
+      <div class="filter-grid">
         <DraftField
           label={words.action}
           paths={['action']}

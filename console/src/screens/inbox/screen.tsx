@@ -34,7 +34,7 @@ export function InboxScreen() {
   return (
     <div class="page">
       <h1>{words.title}</h1>
-      <div class="filters">
+      <div class="filter-grid">
         <Choice
           label={words.show}
           data-filter
