@@ -1,7 +1,9 @@
 """The built files are those of the sources, and the sources are typed against this server's contract."""
 
 import json
+import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,12 @@ def test_characters_that_hide_are_shown(sources: Path, tmp_path: Path) -> None:
     )
 
     assert dict(zip(SHOWN, json.loads(ran.stdout), strict=True)) == {name: shown for name, (_, shown) in SHOWN.items()}
+
+
+def test_one_stylesheet_alone_lays_out_a_class() -> None:
+    folder = CONSOLE / "src" / "style"
+    rules = [
+        set(re.findall(r"(?<!,\n)^(\.[\w-]+) \{", path.read_text(), re.MULTILINE)) for path in folder.glob("*.css")
+    ]
+
+    assert [name for name, files in Counter(name for each in rules for name in each).items() if files > 1] == []
