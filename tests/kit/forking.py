@@ -1,7 +1,7 @@
 """Runs the command `synap` for each request, in a process forked from this one, which has imported the command.
 
 It reads requests from a socket, and writes the process id and the exit code of each run to the pipe that came with the
-request. See `tests/kit/command.py`.
+request. When the tests are gone, however they ended, the runs get SIGTERM. See `tests/kit/command.py`.
 """
 
 import atexit
@@ -19,6 +19,7 @@ from typing import Any
 def _asked(requests: socket.socket) -> dict[str, Any]:
     """Return the next request, in the process that is forked for it. This process ends when its socket is closed."""
     signal.signal(signal.SIGCHLD, lambda *_: _reap())
+    alive, held = os.pipe()  # only this process holds the end that is never written to
     while True:
         size, files, _, _ = socket.recv_fds(requests, 4, 4)
         if not size:
@@ -27,7 +28,8 @@ def _asked(requests: socket.socket) -> dict[str, Any]:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
-            return _run(json.loads(text), files)
+            os.close(held)
+            return _run(json.loads(text), files, alive)
         for file in files:
             os.close(file)
 
@@ -39,18 +41,26 @@ def _reap() -> None:
             pass
 
 
-def _run(asked: dict[str, Any], files: list[int]) -> dict[str, Any]:
+def _run(asked: dict[str, Any], files: list[int], alive: int) -> dict[str, Any]:
     """Fork the run, and report how it ends, because only its parent learns that. The run reports its process id."""
     *own, told = files
     pid = os.fork()
     if pid == 0:
+        os.close(alive)
         return asked | {"files": own, "news": told}
     for file in own:
         os.close(file)
-    with os.fdopen(told, "w") as news:
+    threading.Thread(target=_end_when_alone, args=(pid, alive), daemon=True).start()
+    with suppress(BrokenPipeError), os.fdopen(told, "w") as news:  # the tests may be gone
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), file=news)
     os._exit(0)
+
+
+def _end_when_alone(pid: int, alive: int) -> None:
+    """Ask a run to end as soon as the process that forked for it has ended, because then nobody else will."""
+    os.read(alive, 1)
+    os.kill(pid, signal.SIGTERM)
 
 
 def _become(asked: dict[str, Any]) -> None:
