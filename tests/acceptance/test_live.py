@@ -24,13 +24,14 @@ from tests.kit.examples import ALL
 from tests.kit.servers import Server, serving, until
 
 EVENTS = 10_000 if ALL else 2000
+"""The least number of events. The writers go on until all cuts and kills are done."""
 WRITERS = 8
 PAUSE_SECONDS = 0.04
-"""The pause of each writer after each event. It is long enough that cuts and kills happen while it writes."""
+"""The pause of each writer after each event, so that the cuts have time between the events."""
 CUTS = 20
 
 FIRST = {"type": "load.begun", "data": {"number": -1}}
-LAST = {"type": "load.ended", "data": {"number": EVENTS}}
+LAST = {"type": "load.ended", "data": {"number": -2}}
 
 CLIENTS = ("v11 SSE", "v11 WebSocket", "v10 WebSocket")
 
@@ -115,9 +116,7 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
             written = [_logged(second, FIRST)]
             # An EventSource that has received nothing yet waits for seconds before it reconnects.
             until(lambda: readers.have(0, proxies), seconds=60)
-            writers = work.enter_context(
-                writing([first, second], events=EVENTS, clients=WRITERS, pause_seconds=PAUSE_SECONDS)
-            )
+            writers = work.enter_context(writing([first, second], clients=WRITERS, pause_seconds=PAUSE_SECONDS))
             cuts = work.enter_context(_cutting(network, writers, chance))
 
             until(lambda: len(writers.acknowledged) > EVENTS // 5, seconds=120)
@@ -126,20 +125,22 @@ def test_every_client_gets_each_event_once_and_in_order_whatever_breaks(
             until(lambda: len(writers.acknowledged) > EVENTS // 2, seconds=120)
             _kill(third, wrapped, readers, network)
             stack.enter_context(serving(data_dir, **settings, port=superjson, transformer="superjson"))
-            until(lambda: len(writers.acknowledged) == EVENTS, seconds=180)
+            until(lambda: len(writers.acknowledged) >= EVENTS, seconds=180)
             cuts.result(timeout=180)
+            writers.finish()
+            work.close()
             for id_, event in writers.acknowledged.items():
                 written.append(Receipt(event["seq"], id_, event["data"]["number"]))
             # An event after the last one shows whether a reader can still resume behind that one.
             with suppress(AssertionError):  # readers that are missing events are named below
-                until(lambda: readers.have(EVENTS, proxies), seconds=120)
+                until(lambda: readers.have(len(writers.acknowledged), proxies), seconds=120)
                 network.cut()
                 written.append(_logged(second, LAST))
-                until(lambda: readers.have(EVENTS + 1, proxies), seconds=60)
+                until(lambda: readers.have(len(written) - 1, proxies), seconds=60)
 
     faults = [fault for name in proxies for fault in _faults(name, readers.received[name], written)]
     assert not readers.failures + faults, "\n".join([*readers.failures, *faults])
-    assert sorted(event.seq for event in written) == list(range(EVENTS + 2))
+    assert sorted(event.seq for event in written) == list(range(len(writers.acknowledged) + 2))
     assert all(proxy.cuts >= CUTS for proxy in proxies.values()), "not every cut hit every reader"
     assert set(readers.caught_up) == set(plain), "only readers that asked for markers get them"
 
@@ -182,7 +183,7 @@ def _cutting(network: Network, writers: Writers, chance: Random) -> Iterator[Fut
     def cut() -> None:
         for place in places:
             until(lambda: stopped.is_set() or len(writers.acknowledged) >= place, seconds=300)  # noqa: B023
-            until(lambda: stopped.is_set() or network.is_whole(), seconds=30)
+            until(lambda: stopped.is_set() or network.is_whole(), seconds=120)
             if not stopped.is_set():
                 network.cut()
 

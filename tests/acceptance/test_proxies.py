@@ -235,8 +235,8 @@ def test_an_event_is_streamed_when_it_is_logged(proxy: Proxy) -> None:
 def test_a_browser_opens_a_socket_from_our_own_host(proxy: Proxy) -> None:
     with _socket(proxy, f"https://{HOST}:{proxy.port}") as client:
         client.send('{"id":1,"method":"query","params":{"path":"events.list","input":{"limit":1}}}')
-        heard = json.loads(client.recv(timeout=10))
-        ping = json.loads(client.recv(timeout=10))
+        heard = json.loads(client.recv(timeout=60))
+        ping = json.loads(client.recv(timeout=60))
 
     assert heard["id"] == 1
     assert "data" in heard["result"]

@@ -26,7 +26,7 @@ class Writers:
     def __init__(
         self, servers: Sequence[Server], *, events: int | None, workspace: str = "default", pause_seconds: float = 0
     ) -> None:
-        """`events` are shared out among the clients. If they are None, clients log until `stop` is called.
+        """`events` are shared out among the clients. If they are None, clients log until `finish` or `stop` is called.
 
         Each client waits for `pause_seconds` after each event.
         """
@@ -40,11 +40,16 @@ class Writers:
         self._events = events
         self._workspace = workspace
         self._pause_seconds = pause_seconds
+        self._finished = threading.Event()
         self._stopped = threading.Event()
 
     def by(self, server: Server) -> int:
         """How many events `server` has acknowledged."""
         return sum(event["producer"] == server.url for event in list(self.acknowledged.values()))
+
+    def finish(self) -> None:
+        """Begin no event from now on. Those that were begun are sent until they are acknowledged."""
+        self._finished.set()
 
     def stop(self) -> None:
         """Send nothing from now on. An event that is not acknowledged yet may be stored or not."""
@@ -55,6 +60,8 @@ class Writers:
         server = self._servers[place % len(self._servers)]
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
         for number in itertools.count(place, clients) if self._events is None else range(place, self._events, clients):
+            if self._finished.is_set():
+                break
             event = _event(number, place, server)
             answered = until(lambda: self._stopped.is_set() or self._try(connection, server, event), seconds=60)  # noqa: B023
             if answered is True:

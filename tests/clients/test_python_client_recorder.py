@@ -72,7 +72,7 @@ def test_batches_go_by_count_by_bytes_and_by_time(client: Synap, run: str) -> No
             for n in range(2 + is_by_bytes):
                 recorder.log("recorded.made", {"n": n, "text": text}, correlation_id=run)
             # The last of three events no longer fits, and begins the next batch.
-            until(lambda: recorder.pending == is_by_bytes, seconds=10)  # noqa: B023
+            until(lambda: recorder.pending == is_by_bytes)  # noqa: B023
     with client.recorder(batch_seconds=60.0) as recorder:
         recorder.log("recorded.made", {"n": 2}, correlation_id=run)
         time.sleep(0.3)
@@ -453,7 +453,7 @@ def test_a_flush_that_ends_lets_another_one_go_on(client: Synap, server: Server,
     recorder.log("recorded.flushed", {"n": 1}, correlation_id=run)
 
     flushed: list[bool] = []
-    waiting = threading.Thread(target=lambda: flushed.append(recorder.flush(10)))
+    waiting = threading.Thread(target=lambda: flushed.append(recorder.flush(60)))
     waiting.start()
     assert not recorder.flush(0.2)
     with _forward(port, server):

@@ -95,7 +95,7 @@ class Log:
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it where it stopped."""
-        arguments = [self._url, str(self._folder), str(self._folder / "policy"), str(CHECKPOINTS)]
+        arguments = [self._url, str(self._folder), str(self._folder / "policy")]
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.delivery.witnessed_log", *arguments],
@@ -105,16 +105,29 @@ class Log:
             )
         return self.process
 
-    def reached(self, size: int) -> bool:
-        """Whether this size is cosigned."""
-        lines = self._output.read_text().splitlines()
-        assert self.process.poll() in {None, 0}, lines[-5:]
-        return bool(lines) and lines[-1].isdigit() and int(lines[-1]) >= size
+    @property
+    def size(self) -> int:
+        """The last size that was cosigned."""
+        sizes = [line for line in self._output.read_text().splitlines() if line.isdigit()]
+        return int(sizes[-1]) if sizes else 0
+
+    def grow(self, size: int) -> None:
+        """Wait until this size is cosigned, and at least one size more than now."""
+        until(partial(self._reached, max(size, self.size + 1)), seconds=600)
+
+    def stop(self) -> None:
+        """End it after the size that it has cosigned now."""
+        self.process.terminate()
+        assert self.process.wait(timeout=600) == 0, self._output.read_text()
 
     def kill(self) -> None:
         """End it without notice."""
         self.process.kill()
         self.process.wait(timeout=60)
+
+    def _reached(self, size: int) -> bool:
+        assert self.process.poll() is None, self._output.read_text()
+        return self.size >= size
 
 
 def test_an_independent_witness_cosigns_us(strangers: Path, database_url: str, tmp_path: Path) -> None:
@@ -130,7 +143,7 @@ def test_an_independent_witness_cosigns_us(strangers: Path, database_url: str, t
         process = running.enter_context(witness.serving())
         log = Log(database_url, tmp_path)
         for kill in range(KILLS):
-            until(partial(log.reached, CHECKPOINTS * (kill + 1) // (KILLS + 1)), seconds=600)
+            log.grow(CHECKPOINTS * (kill + 1) // (KILLS + 1))
             if kill % 2:
                 process.kill()
                 process.wait(timeout=60)
@@ -143,7 +156,8 @@ def test_an_independent_witness_cosigns_us(strangers: Path, database_url: str, t
                 process.send_signal(signal.SIGHUP)  # it reads the keys of its logs again
                 policy_file.write_text("".join(f"log {key}\n" for key in keys) + quorum)
             log.start()
-        assert log.process.wait(timeout=600) == 0
+        log.grow(CHECKPOINTS)
+        log.stop()
         known = checkpoint.parse(witness.cosigned(keys[0].partition("+")[0])).checkpoint
 
     with opened(database_url, tmp_path) as store:

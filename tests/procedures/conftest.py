@@ -46,6 +46,11 @@ class Keyed(Struct, frozen=True):
         with connect(self.database_url) as connection:
             assert revoke_key(connection, key_id)
 
+    def expire(self, key_id: str) -> None:
+        """Let a key expire now."""
+        with connect(self.database_url) as connection:
+            connection.execute("UPDATE api_key SET expires_at = now() WHERE id = %s", (key_id,))
+
     def workspace(self) -> str:
         """Create a workspace, and return its slug."""
         slug = f"w{next(_numbers)}"

@@ -309,10 +309,10 @@ def test_a_refusal_says_when_to_come_back(store: Store) -> None:
 def test_a_caller_that_waits_as_told_passes(store: Store) -> None:
     async def body(processes: Processes) -> None:
         for _ in range(3):
-            answers = [await processes.take(0, store.workspace, "query") for _ in range(320)]
-            refused = answers[-1]
-            assert isinstance(refused, RateLimited)
-            await asyncio.sleep(refused.retry_after_seconds)
+            answer: Allowance | RateLimited | None = None
+            while not isinstance(answer, RateLimited):
+                answer = await processes.take(0, store.workspace, "query")
+            await asyncio.sleep(answer.retry_after_seconds)
             assert isinstance(await processes.take(0, store.workspace, "query"), Allowance)
 
     run(store.url, body, window_seconds=3, seconds=1)

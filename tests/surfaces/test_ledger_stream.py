@@ -308,8 +308,9 @@ def test_a_revoked_key_ends_the_stream_with_the_reason(keyed: Keyed, org: str) -
 
 
 def test_a_key_that_expires_ends_the_stream(keyed: Keyed, org: str) -> None:
-    _, holder = keyed.key("ledger:read", workspaces=(org,), seconds=3)
+    key_id, holder = keyed.key("ledger:read", workspaces=(org,), seconds=3600)
     with opened(holder) as client:
+        keyed.expire(key_id)
         assert ending(client)[0] == 1008
 
 

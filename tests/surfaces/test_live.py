@@ -61,7 +61,7 @@ def ask(client: ClientConnection, **message: Any) -> None:
     client.send(json.dumps(message))
 
 
-def told(client: ClientConnection, seconds: float = 15) -> Any:
+def told(client: ClientConnection, seconds: float = 60) -> Any:
     """The next message that is no ping."""
     while True:
         message = json.loads(client.recv(timeout=seconds))
@@ -105,8 +105,9 @@ def test_a_revoked_key_ends_its_open_streams_with_the_reason(keyed: Keyed) -> No
 
 
 def test_a_key_that_expires_ends_its_open_streams(keyed: Keyed) -> None:
-    _, holder = keyed.key("events:read", seconds=3)
+    key_id, holder = keyed.key("events:read", seconds=3600)
     with streaming(holder) as lines:
+        keyed.expire(key_id)
         assert next(lines) == "event: serialized-error"
         assert json.loads(next(lines).removeprefix("data: "))["data"]["code"] == "UNAUTHORIZED"
 

@@ -248,7 +248,7 @@ def test_calls_to_two_processes_add_up(postgres_url: str, template: str, data_di
         until(lambda: one not in workers(server) and len(workers(server)) == 2)
         with suppress(httpx.HTTPError):
             log(server)
-        until(lambda: _numbers(server) == {"0", "1"}, seconds=10)
+        until(lambda: _numbers(server) == {"0", "1"})
         assert total(server, "synap_events_appended_total") < 60, "the counts of the dead process are gone"
     assert not list((data_dir / "metrics").glob("*.json")), "a process that has ended is not shown"
 
