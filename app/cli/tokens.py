@@ -9,21 +9,26 @@ from app.cli.arguments import UsageError
 _TOKEN = re.compile(r"[!-~]+")
 
 
-def token_in(file: Path) -> str:
-    """The token in a file. Raises OSError, ValueError."""
-    return file.read_text(encoding="ascii").strip()
+class MissingTokenFile(UsageError):
+    """There is no such file."""
+
+
+def token_in(file: Path, *, called: str = "token file") -> str:
+    """The token in a file, which errors call so. Raises UsageError; if there is no such file, MissingTokenFile."""
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a token is text in ASCII"
+        failure = MissingTokenFile if isinstance(error, FileNotFoundError) else UsageError
+        raise failure(f"The {called} {file} cannot be read: {reason}.") from None
 
 
 def read_token(file: Path | None) -> str:
-    """The token in a file, or else in the environment variable SYNAP_TOKEN. Empty if there is none."""
-    if file is None:
-        return os.environ.get("SYNAP_TOKEN", "").strip()
-    try:
-        return token_in(file)
-    except OSError as error:
-        raise UsageError(f"The token file {file} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise UsageError(f"The token file {file} cannot be read: a token is text in ASCII.") from None
+    """The token in a file, or else in the environment variable SYNAP_TOKEN; empty if there is none.
+
+    Raises UsageError.
+    """
+    return os.environ.get("SYNAP_TOKEN", "").strip() if file is None else token_in(file)
 
 
 def bearer(token: str) -> str:

@@ -431,12 +431,15 @@ def test_what_will_stop_the_install_is_reported(store: Store, postgres_url: str)
     assert wrong[2] == "No API key is valid, so nobody can call the server; create one: synap keys create."
 
 
-def test_a_control_token_of_another_install_is_reported(store: Store) -> None:
+def test_a_control_token_of_another_install_and_one_that_is_none_are_reported(store: Store) -> None:
     token = store.keys.path.with_name("control.token")
     token.write_text("sk_control_of_another\n")
 
     (sentence,) = _wrong(store)
+    token.write_text("sk_é\n")
+    (unread,) = _wrong(store)
 
+    assert unread == f"The control token {token} cannot be read: a token is text in ASCII."
     assert sentence.startswith(f"The control token in {token} belongs to no valid key; ")
     assert "sk_control" not in sentence
 

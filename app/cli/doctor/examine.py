@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
+from app.cli.arguments import UsageError
 from app.cli.doctor.checkpoints import examine_kept
 from app.cli.doctor.finding import MAX_NAMED, Finding, wrong
 from app.cli.doctor.machine import files, machine
 from app.cli.doctor.witnesses import examine_witnesses
-from app.cli.tokens import token_in
+from app.cli.tokens import MissingTokenFile, token_in
 from app.ledger.kept import KeptNotes
 from app.ledger.keyring import Keyring
 from app.server.install import observed, processes
@@ -256,13 +257,11 @@ def _keys(settings: Settings, connection: Connection) -> Finding:
     if not valid:
         return wrong("No API key is valid, so nobody can call the server; create one: synap keys create.")
     try:
-        token = token_in(settings.control_token_path)
-    except FileNotFoundError:
+        token = token_in(settings.control_token_path, called="control token")
+    except MissingTokenFile:
         token = ""
-    except OSError as error:
-        return wrong(f"The control token {settings.control_token_path} cannot be read: {error.strerror}.")
-    except ValueError:
-        return wrong(f"The control token {settings.control_token_path} cannot be read: a token is text in ASCII.")
+    except UsageError as error:
+        return wrong(str(error))
     if token and not inspection.is_key(connection, token):
         return wrong(
             f"The control token in {settings.control_token_path} belongs to no valid key; create another key with "

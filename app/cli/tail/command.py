@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
-from app.cli.arguments import Flag
+from app.cli.arguments import Flag, UsageError
 from app.cli.tail.follow import TailOptions, follow
 from app.cli.tail.line import printer
 from app.cli.tokens import read_token, token_in
@@ -50,7 +50,7 @@ def tail(
     url = url or settings.url
     token = read_token(token_file)
     if not token and is_local(url):
-        with suppress(OSError, ValueError):
+        with suppress(UsageError):
             token = token_in(settings.control_token_path)
     options = TailOptions(
         url=url,
