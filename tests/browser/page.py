@@ -104,6 +104,10 @@ class Page:
         """The errors on the console and the uncaught exceptions since the last call."""
         return list(self._do("problems"))
 
+    def warnings(self) -> list[str]:
+        """The warnings on the console since the page was opened."""
+        return list(self._do("warnings"))
+
     def evaluate(self, expression: str) -> Any:
         """Evaluate an expression in the page."""
         return self._do("evaluate", expression)

@@ -25,6 +25,10 @@ class Spot:
     def text(self, text: str, *, exact: bool = False) -> "Spot":
         return self._then("getByText", text, {"exact": exact})
 
+    def css(self, selector: str) -> "Spot":
+        """What a CSS selector finds, where a page of others has no better name."""
+        return self._then("locator", selector)
+
     def nth(self, place: int) -> "Spot":
         return self._then("nth", place)
 

@@ -22,6 +22,7 @@ const browser = await chromium.launch({
 })
 let page
 let problems = []
+let warnings = []
 let asked = []
 
 /** The server gets the request, but the page gets no answer. */
@@ -41,9 +42,11 @@ const commands = {
     page = await browser.newPage({ viewport: { width, height }, locale: 'en-GB', timezoneId, ...options })
     page.setDefaultTimeout(PATIENCE_MS)
     problems = []
+    warnings = []
     asked = []
     page.on('request', (request) => asked.push(request.url()))
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
+    page.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()))
     page.on('pageerror', (error) => problems.push(String(error)))
     // The answer of a proxy without a server behind it, which has no headers for other origins.
     for (const pattern of refused) await page.route(pattern, (route) => route.fulfill({ status: 503 }), { times: 1 })
@@ -81,6 +84,7 @@ const commands = {
   notes: () => page.getByRole('list', { name: 'Latest' }).locator('.text').allTextContents(),
   text: (selector) => page.locator(selector).allTextContents(),
   problems: () => problems.splice(0),
+  warnings: () => warnings,
   asked: () => asked,
   evaluate: (expression) => page.evaluate(expression),
   async screenshot(path, { colorScheme, ...viewport }) {
