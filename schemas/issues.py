@@ -1,7 +1,7 @@
 """Finds every invalid place of an input at once. It runs only after the fast decoder has rejected the input."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from types import NoneType, UnionType
@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Raw, Struct, UnsetType
+from msgspec.structs import FieldInfo
 
 from schemas.errors import InvalidInput, Issue
 from schemas.event_data import typed_data
@@ -146,7 +147,7 @@ def _walk(value: object, annotated: Any, metadata: type[Struct] | None, path: st
         if isinstance(value, dict):
             yield from _walk_struct(value, wanted, metadata, path, looks)
         else:
-            yield Issue(path, f"must be an object, not {sent(value)}")
+            yield Issue(path, f"must be an object, not {sent(value)}{_members_of(wanted)}")
     elif "shape" in extra or wanted == dict[str, Any]:
         if not isinstance(value, dict):
             yield Issue(path, f"must be a JSON object, not {sent(value)}")
@@ -215,7 +216,27 @@ def _walk_members(
         known = ", ".join(sorted(fields)) or "none"
         for name in value:
             if name not in fields:
-                yield Issue(join(path, name), f"is not a known field; known are: {known}")
+                yield Issue(join(path, name), f"is not a known field; {_deeper(name, fields)}known are: {known}")
+
+
+def _members_of(wanted: type[Struct]) -> str:
+    """What a caller learns of an object's members who sent something else: many send the only one that matters."""
+    members = [
+        f"{field.encode_name} (required)" if field.required else field.encode_name
+        for field in msgspec.structs.fields(wanted)
+    ]
+    return f"; it has the members: {', '.join(members)}" if members else ""
+
+
+def _deeper(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Where an unknown member is known, one step deeper: callers forget a level."""
+    members = {outer: unwrap(field.type)[0] for outer, field in fields.items()}
+    places = [f"{outer}.{name}" for outer, each in members.items() if is_struct(each) and name in _names(each)]
+    return f"did you mean {' or '.join(places)}? " if places else ""
+
+
+def _names(struct: type[Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
 def _leaf(value: object, wanted: Any, meta: Meta | None, path: str) -> Iterator[Issue]:

@@ -39,7 +39,10 @@ def misfit(value: object, wanted: Any, meta: Meta | None = None) -> str:
     extra = (meta and meta.extra) or {}
     if wanted is str and not isinstance(value, str) and "code" not in extra:  # a published code has its own sentence
         return f"must be text, not {sent(value)}"
-    if own := _own_message(value, extra):
+    own = _own_message(value, extra)
+    if own and _CONTAINERS.get(get_origin(wanted)) not in {None, sent(value)}:  # its own message is of its size
+        return f"must be {named(wanted)}, not {sent(value)}; it {own}"
+    if own:
         return own
     is_alike = named(wanted) == sent(value) and not limits_of(meta)
     return UNFIT if is_alike else f"must be {named(wanted)}{_more(value, wanted, meta)}"

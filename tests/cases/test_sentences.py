@@ -131,6 +131,13 @@ class Own(Input, frozen=True, kw_only=True):
     id: UUID | None = None
     at: Instant | None = None
     part: Part | None = None
+    named: (
+        Annotated[list[str], Meta(min_length=1, max_length=2, extra={"message": "must have 1 to 2 names"})] | None
+    ) = None
+
+
+IN_ORDER = "stars, name, code, sizes, counts, tags, pair, either, colour, on, id, at, part, named"
+OWN = ", ".join(sorted(IN_ORDER.split(", ")))
 
 
 @pytest.mark.parametrize(
@@ -157,8 +164,15 @@ class Own(Input, frozen=True, kw_only=True):
         ({"part": {"low": 2, "high": 1}}, {"part": "low must not be above high"}),
         ({"part": {"low": 2.0, "high": 1.0}}, {"part": "low must not be above high"}),
         ({"part": {"low": "x"}}, {"part.low": "must be a whole number", "part.high": "is required"}),
-        ({"part": []}, {"part": "must be an object, not an array"}),
-        ([], {"": "must be an object, not an array"}),
+        (
+            {"part": []},
+            {"part": "must be an object, not an array; it has the members: low (required), high (required)"},
+        ),
+        ({"named": "ab"}, {"named": "must be an array, not text; it must have 1 to 2 names"}),
+        ({"named": {}}, {"named": "must be an array, not an object; it must have 1 to 2 names"}),
+        ({"named": []}, {"named": "must have 1 to 2 names, not 0"}),
+        ({"low": 1}, {"low": f"is not a known field; did you mean part.low? known are: {OWN}"}),
+        ([], {"": f"must be an object, not an array; it has the members: {IN_ORDER}"}),
     ],
     ids=repr,
 )

@@ -133,7 +133,13 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
             UNSAFE_NUMBER,
         ),
     ),
-    (_note(author=[]), {"data.title": "is required", "data.author": "must be an object, not an array"}),
+    (
+        _note(author=[]),
+        {
+            "data.title": "is required",
+            "data.author": "must be an object, not an array; it has the members: name (required), since",
+        },
+    ),
     ({"type": "note.created", "data": "x"}, {"data": "must be a JSON object, not text"}),
     ({"type": "note.opened", "data": {"size": "1"}}, {"data.size": "must be a whole number"}),
     (

@@ -332,6 +332,38 @@ def test_an_unknown_section_is_rejected_by_name(name: str) -> None:
     assert issue.message == "is not a known field; known are: ai, automation, custom, import, synap, sync"
 
 
+@pytest.mark.parametrize(
+    ("metadata", "path", "message"),
+    [
+        (
+            {"ai": {"agent": "a", "confidence": 0.9}},
+            "metadata.ai.confidence",
+            "must be an object, not a number; it has the members: score (required), reasoning",
+        ),
+        (
+            {"ai": {"agent": "a", "reasoning": "because"}},
+            "metadata.ai.reasoning",
+            "must be an object, not text; it has the members: steps (required), outcome, durationMs, tokenCount",
+        ),
+        (
+            {"intent": {"risk": "high"}},
+            "metadata.intent",
+            "is not a known field; did you mean synap.intent? known are: ai, automation, custom, import, synap, sync",
+        ),
+        (
+            {"synap": {"intent": {"approvers": "ann"}}},
+            "metadata.synap.intent.approvers",
+            "must be an array, not text; it must have 1 to 50 ids of users",
+        ),
+    ],
+    ids=["a score alone", "a reason alone", "a level too high", "one approver"],
+)
+def test_a_first_guess_at_metadata_is_told_what_fits(metadata: Any, path: str, message: str) -> None:
+    (issue,) = issues_of(event(metadata=metadata))
+
+    assert (issue.path, issue.message) == (path, message)
+
+
 @pytest.mark.parametrize("metadata", ["ai", "", 1, 0.5, True, False, [], [{}]], ids=_shown)
 def test_metadata_is_an_object(metadata: object) -> None:
     (issue,) = issues_of(event(metadata=metadata))
