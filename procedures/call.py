@@ -31,10 +31,12 @@ from schemas.errors import (
     UnsupportedMedia,
 )
 from schemas.issues import decoded
-from schemas.principal import holds_token
+from schemas.principal import holds_token, lacking
 
 SLOW_SECONDS = 1.0
 """The server logs calls that take longer, unless they wait on purpose."""
+
+NO_INPUT = "an input is required: send it as JSON, in the body of a POST or as `input` in the URL of a GET"
 
 FAULTS = {Internal.code, Unavailable.code}
 """The errors that are the server's fault, not the caller's."""
@@ -118,7 +120,7 @@ async def next_batch(procedure: Procedure, context: Context, stream: Stream[Any,
 
 def lacks_scope(procedure: Procedure) -> Forbidden:
     """The error for a caller whose key may not call the procedure."""
-    return Forbidden(f"The key lacks the scope {procedure.scope}")
+    return lacking(procedure.scope)
 
 
 def _refuse_unpermitted(procedure: Procedure, context: Context) -> None:
@@ -220,7 +222,7 @@ def _sent(procedure: Procedure, read: Callable[[], Any], context: Context) -> Se
 def _value(procedure: Procedure, source: Any, context: Context) -> Any:
     if source is None:
         if not procedure.optional:
-            raise InvalidInput([Issue("", "an input is required")])
+            raise InvalidInput([Issue("", NO_INPUT)])
         return procedure.input()
     if not isinstance(source, bytes):
         return source

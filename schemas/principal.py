@@ -8,6 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from schemas.errors import Forbidden
+
 WorkspaceSlug = Annotated[
     str,
     Meta(
@@ -39,6 +41,12 @@ class Scope(StrEnum):
     KEYS_MANAGE = "keys:manage"
     WORKSPACES_MANAGE = "workspaces:manage"
     ALL = EVERY
+
+
+def lacking(scope: Scope | None) -> Forbidden:
+    """The error for a key that lacks `scope`. It names the narrower scope too, if that is enough."""
+    narrower = f" or {Scope.EVENTS_READ_OWN}" if scope is Scope.EVENTS_READ else ""
+    return Forbidden(f"The key lacks the scope {scope}{narrower}")
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -100,6 +108,11 @@ class Principal(Struct, frozen=True, kw_only=True):
     def reaches(self, workspace: str) -> bool:
         """Whether the key may act in `workspace`."""
         return workspace in self.workspaces or EVERY in self.workspaces
+
+
+def is_token(text: str) -> bool:
+    """Whether a text has the form of a token."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def holds_token(text: str) -> bool:

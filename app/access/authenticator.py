@@ -11,7 +11,7 @@ from app.store.install.workspaces import DEFAULT_WORKSPACE, workspace_exists
 from app.store.postgres.database import Database
 from app.telemetry.metrics import UNAUTHORIZED
 from schemas.errors import Forbidden, InvalidInput, Issue, NotFound, Unauthorized, Unavailable
-from schemas.principal import EVERY, Principal, Scope
+from schemas.principal import EVERY, Principal, Scope, is_token
 
 REMEMBER_SECONDS = 3.0
 """How long a key is trusted without asking again, and so the time until a revocation works in every process."""
@@ -22,6 +22,8 @@ WATCH_SECONDS = 3.0
 """The time between two checks of the keys of open streams, all in one query."""
 
 INVALID = "The token is unknown, expired or revoked"
+
+MALFORMED = "The token is unknown: this is not a whole token; send exactly what keys.create returned"
 
 
 class Authenticator:
@@ -45,7 +47,7 @@ class Authenticator:
         principal = known[1] if known is not None and known[0] > time.monotonic() else await self._ask(key)
         if principal is None or (principal.expires_at is not None and principal.expires_at <= datetime.now(UTC)):
             UNAUTHORIZED.add()
-            raise Unauthorized(INVALID)
+            raise Unauthorized(INVALID if is_token(token) else MALFORMED)
         return principal
 
     async def workspace(self, principal: Principal, named: str | None) -> str:

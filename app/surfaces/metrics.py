@@ -29,8 +29,8 @@ from app.surfaces.shared.operation import Probe
 from app.surfaces.shared.requests import bearer_token, header_map, is_loopback, refuse_malformed
 from app.surfaces.shared.rest import Caller, refusal
 from app.telemetry.metrics import INSTRUMENTS, Board, Counter, Gauge, Histogram, Snapshot, cumulative
-from schemas.errors import Forbidden, ProcedureError
-from schemas.principal import Scope
+from schemas.errors import ProcedureError
+from schemas.principal import Scope, lacking
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -63,7 +63,7 @@ class MetricsDoor(Struct, frozen=True, kw_only=True):
             return
         principal = await self.authenticator.principal(token)
         if not principal.allows(Scope.AUDIT_READ):
-            raise Forbidden(f"The key lacks the scope {Scope.AUDIT_READ}")
+            raise lacking(Scope.AUDIT_READ)
 
 
 @get("/metrics", operation=Probe({200: Exposition}, (PLAIN, OPENMETRICS), Scope.AUDIT_READ))

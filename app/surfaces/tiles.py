@@ -18,7 +18,7 @@ from app.surfaces.shared.accept import named_quality
 from app.surfaces.shared.requests import header_map, refuse_malformed
 from app.surfaces.shared.rest import Caller, RestDoor, limits, refusal, request_id
 from schemas.errors import Forbidden, NotFound, ProcedureError
-from schemas.principal import Scope
+from schemas.principal import Scope, lacking
 
 MOUNT = "/tiles"
 
@@ -56,7 +56,7 @@ class TilesDoor(Struct, frozen=True, kw_only=True):
             return
         principal = await self.rest.principal(request)
         if not principal.allows(Scope.LEDGER_READ):
-            raise Forbidden(f"The key lacks the scope {Scope.LEDGER_READ}")
+            raise lacking(Scope.LEDGER_READ)
         if headers_too and principal.delivers_only is not None:
             raise Forbidden("Entries are every user's, but the key may read only its own user's")
         await self.rest.context(request, principal, log, "log")

@@ -117,6 +117,28 @@ def test_all_other_scopes_do_not(keyed: Keyed, name: str) -> None:
     assert (data["code"], data["reason"]) == ("FORBIDDEN", "forbidden")
 
 
+def test_the_refusal_names_every_scope_that_would_do(keyed: Keyed) -> None:
+    _, caller = keyed.key("events:write")
+
+    refused = [caller.query("intents.list"), caller.query("ledger.node")]
+
+    assert [answer.json()["error"]["message"] for answer in refused] == [
+        "The key lacks the scope events:read or events:read-own",
+        "The key lacks the scope ledger:read",
+    ]
+
+
+def test_a_call_without_an_input_is_told_how_to_send_one(keyed: Keyed) -> None:
+    answer = keyed.server.query("events.get")
+
+    assert failed(answer, 400)["issues"] == [
+        {
+            "path": "",
+            "message": "an input is required: send it as JSON, in the body of a POST or as `input` in the URL of a GET",
+        }
+    ]
+
+
 @pytest.mark.parametrize("name", OPEN)
 def test_any_valid_key_may_ask_what_there_is(keyed: Keyed, name: str) -> None:
     key_id, bare = keyed.key()
@@ -153,6 +175,23 @@ def test_no_other_authorization_is_accepted(keyed: Keyed, authorization: str) ->
 
     assert failed(response, 401)["code"] == "UNAUTHORIZED"
     assert "sk_" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ("Bearer {token}", "this is not a whole token; send exactly what keys.create returned"),
+        ("{token}x", "this is not a whole token; send exactly what keys.create returned"),
+        ("{other}", "The token is unknown, expired or revoked"),
+    ],
+    ids=["a scheme too many", "a letter too many", "another token"],
+)
+def test_a_token_that_is_not_whole_is_told_from_one_that_ended(keyed: Keyed, sent: str, message: str) -> None:
+    token = sent.format(token=keyed.server.token, other=f"sk_control_{'0' * 43}")
+
+    response = web.get(f"{keyed.server.url}/trpc/keys.current", headers={"authorization": f"Bearer {token}"})
+
+    assert response.json()["error"]["message"].endswith(message)
 
 
 def test_a_revoked_key_ends_within_seconds(keyed: Keyed) -> None:

@@ -580,6 +580,25 @@ def test_what_is_no_request_is_rejected_as_json_rpc_does(
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("events.log", 'did you mean "events_log"?'), ("nosuch", "tools/list returns the tools")],
+    ids=["a procedure", "unknown"],
+)
+def test_a_wrong_name_of_a_tool_leads_to_the_right_one(observed: Observed, name: str, hint: str) -> None:
+    answer = post(observed.server, request("tools/call", name=name))
+
+    assert answer.json()["error"]["message"] == f'There is no tool "{name}"; {hint}'
+
+
+def test_a_call_without_arguments_says_which_it_needs(observed: Observed) -> None:
+    answer = post(observed.server, request("tools/call", name="intents_wait"))
+
+    assert answer.json()["result"]["structuredContent"]["error"]["issues"] == [
+        {"path": "eventId", "message": "is required"}
+    ]
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD", "PUT"])
 def test_there_is_no_stream_to_open_and_no_session_to_end(observed: Observed, method: str) -> None:
     answer = web.request(method, f"{observed.server.url}/mcp", headers=observed.server.headers)

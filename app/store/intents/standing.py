@@ -28,6 +28,12 @@ NO_INTENT = "Intent not found; intents.list returns the intents that the caller 
 ERASED = "The intent was erased; only what has started may be finished"
 
 
+DIFFERENT = (
+    "These are not the parameters that were approved: send `data.parameters` of the intent (all of its `data` if it "
+    "has no such member), or ask with another intent"
+)
+
+
 class Caller(Struct, frozen=True):
     """Who acts."""
 
@@ -117,9 +123,7 @@ class Standing(Struct, frozen=True):
             raise NotApproved("The intent is not approved yet; intents.wait returns when it is decided", hash=self.hash)
         self._require_approved(at)
         if start.parameters != parameters_of(to_body(self.event).data):
-            raise ParametersDiffer(
-                "These are not the parameters that were approved; ask with another intent", field="parameters"
-            )
+            raise ParametersDiffer(DIFFERENT, field="parameters")
 
     def require_finishable(self, start: StartRow, caller: Caller) -> None:
         """Raise Forbidden or IntentEnded if the caller has not started this use."""
@@ -207,7 +211,7 @@ def repeated(draft: Draft, row: Row, caller: Caller, *, with_metadata: bool = Tr
     if erased:
         if type_ == draft.type and caller.sees_erased:
             return stored(row)
-        raise Conflict(f"The event {id_} stands there already, and was erased", id=id_)
+        raise Conflict(f"The event {id_} is stored already, and was erased", id=id_)
     body, mine = to_body(row), draft.body
     if (
         type_ == draft.type
@@ -215,4 +219,5 @@ def repeated(draft: Draft, row: Row, caller: Caller, *, with_metadata: bool = Tr
         and (not with_metadata or body.metadata == mine.metadata)
     ):
         return stored(row)
-    raise Conflict(f"The event {id_} of type {type_} stands there already", hash=f"sha256:{hash_.hex()}", id=id_)
+    message = f"The event {id_} of type {type_} is stored already, and the first one counts"
+    raise Conflict(message, hash=f"sha256:{hash_.hex()}", id=id_)

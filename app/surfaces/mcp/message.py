@@ -52,19 +52,19 @@ def read_message(body: bytes) -> Message:
     return Message(envelope.method, msgspec.json.encode(envelope), None if arguments == b"null" else arguments)
 
 
-def limited(arguments: bytes | None, limit: int) -> bytes | None:
+def limited(arguments: bytes, limit: int) -> bytes:
     """The arguments with `limit` set, if their own is absent or null. A value that is not an object does not change."""
     return _with(arguments, "limit", limit, replaces=False)
 
 
-def at_once(arguments: bytes | None) -> bytes | None:
+def at_once(arguments: bytes) -> bytes:
     """The arguments of a call that waits, so that it does not."""
     return _with(arguments, "timeoutSeconds", 0, replaces=True)
 
 
-def _with(arguments: bytes | None, name: str, value: int, *, replaces: bool) -> bytes | None:
+def _with(arguments: bytes, name: str, value: int, *, replaces: bool) -> bytes:
     try:
-        members = msgspec.json.decode(arguments or b"{}", type=dict[str, Raw])
+        members = msgspec.json.decode(arguments, type=dict[str, Raw])
     except UNREADABLE:
         return arguments
     if replaces or bytes(members.get(name, _NULL)) == b"null":

@@ -19,7 +19,7 @@ from app.capacity import answers
 from app.surfaces.mcp.approvals import WAIT, Approval, Offers, approval_of
 from app.surfaces.mcp.message import Message, at_once, limited
 from app.surfaces.mcp.results import MAX_READ_BYTES, Result, answered, failed
-from app.surfaces.mcp.tools import CAUTION, ToolSpec, tools
+from app.surfaces.mcp.tools import CAUTION, ToolSpec, tool_name, tools
 from app.surfaces.shared.requests import asked_address, header_map
 from app.surfaces.shared.statuses import BAD_REQUEST
 from procedures.call import call, log_call
@@ -108,6 +108,12 @@ class ToolServer:
             ]
         )
 
+    def _unknown(self, name: str) -> str:
+        """The message for a call of a tool that does not exist. Many know the procedure's name only."""
+        own = tool_name(name)
+        hint = f'did you mean "{own}"?' if own in self._specs else "tools/list returns the tools"
+        return f'There is no tool "{name[:MAX_ECHO]}"; {hint}'
+
     async def _call(
         self, told: Any, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
@@ -116,8 +122,8 @@ class ToolServer:
         spec = self._specs.get(params.name)
         if spec is None:
             log_call(params.name, request.context.request_id, 0.0, NotFound.code, request.context)
-            raise MCPError(types.INVALID_PARAMS, f'There is no tool "{params.name[:MAX_ECHO]}"')
-        arguments = request.arguments
+            raise MCPError(types.INVALID_PARAMS, self._unknown(params.name))
+        arguments = request.arguments or b"{}"  # so that a model learns which arguments the tool needs
         if spec.reads_only and (held := answers.request()) is not None:
             held.budget.limit = MAX_READ_BYTES
         if spec.default_limit is not None:
@@ -132,10 +138,10 @@ class ToolServer:
         return _told_of(result)
 
 
-async def _result(spec: ToolSpec, request: _Request, arguments: bytes | None) -> tuple[Result, Approval | None]:
+async def _result(spec: ToolSpec, request: _Request, arguments: bytes) -> tuple[Result, Approval | None]:
     """The result of a call, and the intent in it on which a person may decide."""
     try:
-        output = await call(spec.procedure, request.context, lambda: arguments, size=len(arguments or b""))
+        output = await call(spec.procedure, request.context, lambda: arguments, size=len(arguments))
         result = answered(spec, output)
     except ProcedureError as error:
         return failed(error), None

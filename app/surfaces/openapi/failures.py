@@ -37,7 +37,7 @@ _SAMPLES: list[errors.ProcedureError] = [
     errors.UsedUp("All uses of the intent (1) are started", hash=_HASH),
     errors.IntentEnded("The intent is expired", hash=_HASH),
     errors.ParametersDiffer(
-        "These are not the parameters that were approved; ask with another intent", field="parameters"
+        "These are not the parameters that were approved: send `data.parameters` of the intent", field="parameters"
     ),
     errors.RateLimited("Too many calls in this minute", limit=1000, reset=1705316400, retry_after_seconds=12),
     errors.TimedOut("The body did not arrive within 30 s; send the request again"),

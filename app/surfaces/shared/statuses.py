@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from app.access.authenticator import INVALID
+from app.access.authenticator import INVALID, MALFORMED
 from app.capacity.allowance import Allowance
 from schemas import errors
 
@@ -49,7 +49,8 @@ def headers_of(error: errors.ProcedureError) -> dict[str, str]:
     if isinstance(error, errors.Unavailable | errors.RateLimited):
         return {"retry-after": str(error.retry_after_seconds)}
     if isinstance(error, errors.Unauthorized):
-        return {"www-authenticate": 'Bearer error="invalid_token"' if error.message == INVALID else "Bearer"}
+        fault = ' error="invalid_token"' if error.message in {INVALID, MALFORMED} else ""
+        return {"www-authenticate": f"Bearer{fault}"}
     if isinstance(error, errors.UnsupportedMedia) and error.accept_encoding is not None:
         return {"accept-encoding": error.accept_encoding}
     return {}
