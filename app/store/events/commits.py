@@ -141,7 +141,7 @@ class Commits:
         self, connection: PipedConnection, linker: Linker, answers: GroupAnswers, ids: set[UUID]
     ) -> tuple[Linker, GroupAnswers] | None:
         """Append without the lock. Returns None if nothing was stored, for example if one of the `ids` is taken."""
-        if linker.rows and await self._moves(connection, linker, ids):
+        if linker.linked and await self._moves(connection, linker, ids):
             return linker, answers
         self._lost(linker.workspace, ids_are_new=not ids)
         return None
@@ -161,7 +161,7 @@ class Commits:
             linker = self.linker(workspace, tips, {})
             group.join(partial(self._are_plain, workspace), most=THREAD_FROM - 1)
             answers = [linker.link(drafts) for drafts in group.calls]
-            if linker.rows and await self._moves(connection, linker, _ids(group.calls, with_new=False), COMMIT):
+            if linker.linked and await self._moves(connection, linker, _ids(group.calls, with_new=False), COMMIT):
                 return linker, answers
         except BaseException:
             await roll_back(connection)

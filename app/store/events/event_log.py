@@ -154,7 +154,7 @@ class EventLog:
         except LOST as error:
             raise unavailable(error) from error
         if drafts:
-            APPENDED.add(by=len(linker.rows))
+            APPENDED.add(by=len(linker.linked))
             self._committed(workspace, linker.tip.seq)
         return answer
 
@@ -235,10 +235,10 @@ class EventLog:
         started = time.perf_counter()
         async with self._database.pool.connection() as connection:
             linker, answers = await self._commits.commit(connection, workspace, group, finds_all=finds_all)
-        if linker.rows:
+        if linker.linked:
             GROUP_SECONDS.observe(time.perf_counter() - started)
-            GROUP_EVENTS.observe(len(linker.rows))
-            APPENDED.add(by=len(linker.rows))
+            GROUP_EVENTS.observe(len(linker.linked))
+            APPENDED.add(by=len(linker.linked))
             self._committed(workspace, linker.tip.seq)
         return answers
 

@@ -17,6 +17,7 @@ from app.ledger.draft import Draft
 from app.ledger.signer import Signer
 from app.store.events.intents import TOO_OLD, IntentRow, put_intents
 from app.store.events.rows import BODY, EVENT_JSON, to_body
+from app.store.postgres.arrays import instants, texts, uuids
 from app.store.postgres.pipe import Call, Row
 from app.store.postgres.walk import each_sql
 from schemas.errors import Conflict, InvalidInput, Issue, ProcedureError, Unavailable
@@ -51,18 +52,36 @@ SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id"
 """The events that are stored already under these ids."""
 
 
+JOINED = ((1, 32), (33, 32), (65, 32), (97, 64), (161, 16))
+"""Where an event's bytes begin in the 176 that are joined, and how many they are: prev, body, hash, signature, salt."""
+
+EACH_TEXT = (
+    "user_id",
+    "source",
+    "data",
+    "subject_id",
+    "producer",
+    "metadata",
+    "correlation_id",
+    "causation_id",
+)
+"""The texts of a body that are columns of their own."""
+
+
 def insert_sql(source: str = "") -> str:
     """SQL that stores events. `source` is another FROM item with its comma; if it has no row, nothing is stored."""
+    columns = ", ".join(EACH_TEXT)
     return f"""
-INSERT INTO event (workspace_id, kid, seq, id, type, recorded_at, prev_hash, body_hash, hash, signature, salt, user_id,
-                   source, data, subject_id, producer, metadata, correlation_id, causation_id, occurred_at)
-SELECT %(workspace)s, %(kid)s, seq, id, type, recorded_at,
-    substr(bytes, place * 176 + 1, 32), substr(bytes, place * 176 + 33, 32), substr(bytes, place * 176 + 65, 32),
-    substr(bytes, place * 176 + 97, 64), substr(bytes, place * 176 + 161, 16),
-    user_id, source, data, subject_id, producer, metadata, correlation_id, causation_id, occurred_at
-FROM {source}(SELECT %(bytes)b::bytea AS bytes OFFSET 0) AS joined, json_to_recordset(%(rows)s::json) AS row (
-    place int, seq bigint, id uuid, type text, recorded_at timestamptz, user_id text, source text, data text,
-    subject_id text, producer text, metadata text, correlation_id text, causation_id text, occurred_at timestamptz)
+INSERT INTO event (workspace_id, kid, seq, prev_hash, body_hash, hash, signature, salt,
+                   id, type, recorded_at, occurred_at, {columns})
+SELECT %(workspace)s, %(kid)s, %(first_seq)s::bigint + place - 1,
+    {", ".join(f"substr(bytes, place::int * 176 - {176 - begin}, {size})" for begin, size in JOINED)},
+    id, type, recorded_at, occurred_at, {columns}
+FROM {source}(SELECT %(bytes)b::bytea AS bytes OFFSET 0) AS joined, unnest(
+    %(each_id)b::uuid[], %(each_type)b::text[],
+    %(each_recorded_at)b::timestamptz[], %(each_occurred_at)b::timestamptz[],
+    {", ".join(f"%(each_{name})b::text[]" for name in EACH_TEXT)}
+) WITH ORDINALITY AS row (id, type, recorded_at, occurred_at, {columns}, place)
 """
 
 
@@ -87,9 +106,8 @@ ON CONFLICT (workspace_id, producer) DO UPDATE SET events = stored.events + excl
 
 
 INSERT_EVENTS = insert_sql()
-"""Stores events. It takes one parameter of JSON and one of joined bytes (for each event: prev 32, body 32, hash 32,
-signature 64, salt 16). That takes a tenth of the time that psycopg needs to adapt twenty lists. COPY is not used: a
-process that freezes in the middle of it would hold the tip's lock for ever, since PostgreSQL cannot cancel while it
+"""Stores events. It takes an array for each column (`arrays.py`), and one parameter of joined bytes. COPY is not used:
+a process that freezes in the middle of it would hold the tip's lock for ever, since PostgreSQL cannot cancel while it
 waits for COPY data."""
 
 MOVE_TIP = """
@@ -128,25 +146,6 @@ class Tip(Struct, frozen=True):
     lost_size: int | None = None
 
 
-class _Row(Struct, frozen=True, omit_defaults=True):
-    """The JSON of one event for `INSERT_EVENTS`."""
-
-    place: int
-    seq: int
-    id: UUID
-    type: str
-    recorded_at: datetime
-    user_id: str
-    source: str
-    data: str
-    subject_id: str | None
-    producer: str | None
-    metadata: str | None
-    correlation_id: str | None
-    causation_id: str | None
-    occurred_at: datetime | None
-
-
 class Linker:
     """Links the drafts of one group behind a tip, into one part of the chain."""
 
@@ -176,8 +175,8 @@ class Linker:
         self._intents: list[IntentRow] = []
         self._new: dict[UUID, tuple[Draft, SynapEvent]] = {}
         self._bytes: list[bytes] = []
-        self._part: list[_Row] = []
-        self.rows: list[_Row] = []
+        self._part: list[tuple[Draft, datetime]] = []
+        self.linked: list[Draft] = []
 
     @property
     def at(self) -> datetime:
@@ -208,7 +207,7 @@ class Linker:
 
     def writes(self, known: Container[tuple[str, str, str]] = ()) -> list[Call]:
         """The statements that store the linked events. `known` contains the `kinds` that were counted before."""
-        if not self.rows:
+        if not self.linked:
             return []
         writes: list[Call] = [self._insert(), (MOVE_TIP, self._tip_move()), *put_intents(self._intents)]
         if self.tip.counted:
@@ -230,16 +229,23 @@ class Linker:
 
     def kinds(self) -> set[tuple[str, str, str]]:
         """What the counters distinguish in the linked events: workspace, type and producer."""
-        return {(self.workspace, row.type, row.producer or row.source) for row in self.rows}
+        return {(self.workspace, draft.type, draft.body.producer or draft.body.source) for draft in self.linked}
 
     def _insert(self) -> tuple[str, dict[str, object]]:
         """The statement that stores the events linked since its last call."""
+        bodies = [draft.body for draft, _ in self._part]
         part: dict[str, object] = {
             "workspace": self.workspace,
             "kid": self._signer.kid,
-            "rows": msgspec.json.encode(self._part).decode(),
+            "first_seq": self.tip.seq - len(self._part) + 1,
             "bytes": b"".join(self._bytes),
+            "each_id": uuids([draft.id for draft, _ in self._part]),
+            "each_type": texts([draft.type for draft, _ in self._part]),
+            "each_recorded_at": instants([recorded_at for _, recorded_at in self._part]),
+            "each_occurred_at": instants([body.occurred_at for body in bodies]),
         }
+        for name in EACH_TEXT:
+            part[f"each_{name}"] = texts([getattr(body, name) for body in bodies])
         self._part, self._bytes = [], []
         return INSERT_EVENTS, part
 
@@ -249,7 +255,9 @@ class Linker:
 
     def _counts(self) -> dict[str, object]:
         """Sorted, so that every process changes the counters in the same order."""
-        counted = sorted(Counter((row.type, row.source, row.metadata is not None) for row in self.rows).items())
+        counted = sorted(
+            Counter((each.type, each.body.source, each.body.metadata is not None) for each in self.linked).items()
+        )
         counts = [
             {"type": type_, "source": source, "has_metadata": has_metadata, "events": events}
             for (type_, source, has_metadata), events in counted
@@ -258,7 +266,7 @@ class Linker:
 
     def _producer_counts(self) -> dict[str, object]:
         """Sorted, so that every process changes the counters in the same order."""
-        counted = sorted(Counter(row.producer or row.source for row in self.rows).items())
+        counted = sorted(Counter(each.body.producer or each.body.source for each in self.linked).items())
         counts = [{"producer": producer, "events": events} for producer, events in counted]
         return {"workspace": self.workspace, "producers": msgspec.json.encode(counts).decode()}
 
@@ -301,7 +309,7 @@ class Linker:
             kid=self._signer.kid,
             log=self.workspace,
             seq=seq,
-            id=str(draft.id),
+            id=msgspec.to_builtins(draft.id),  # takes a quarter of the time of `str`
             type=draft.type,
             timestamp=timestamp,
             prev_hash=tip.hash,
@@ -309,24 +317,8 @@ class Linker:
         )
         hash_ = leaf_hash(header)
         self._bytes += (tip.hash, draft.body_hash, hash_, self._signer.sign(signed_text(hash_)), draft.salt)
-        new_row = _Row(
-            place=len(self._part),
-            seq=seq,
-            id=draft.id,
-            type=draft.type,
-            recorded_at=recorded_at,
-            user_id=body.user_id,
-            source=body.source,
-            data=body.data,
-            subject_id=body.subject_id,
-            producer=body.producer,
-            metadata=body.metadata,
-            correlation_id=body.correlation_id,
-            causation_id=body.causation_id,
-            occurred_at=body.occurred_at,
-        )
-        self._part.append(new_row)
-        self.rows.append(new_row)
+        self._part.append((draft, recorded_at))
+        self.linked.append(draft)
         if draft.asked is not None and draft.asked.intent is not None:
             state = IntentRow.new(self.workspace, draft.id, seq, body.user_id, draft.asked.intent, recorded_at)
             self._intents.append(state)
