@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
@@ -256,6 +256,15 @@ def test_urls_and_tokens_that_cannot_be_are_rejected_at_once(url: str, token: st
         Synap(url, token)
 
     assert "é" not in str(raised.value)
+
+
+def test_a_token_that_is_no_text_is_named_by_its_type_only() -> None:
+    unset: Any = None
+
+    with pytest.raises(TypeError, match=r"the text that keys\.create returned, not NoneType"):
+        Synap("http://x", unset)
+    with pytest.raises(TypeError, match="not bytes"):
+        Synap("http://x", lambda: cast("str", b"sk_x")).log("a.b", {})
 
 
 def _secret() -> str:

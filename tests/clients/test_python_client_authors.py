@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -70,6 +71,13 @@ def signing(server: Server, author: Author) -> Synap:
     with Synap(server.url, server.token, http=web.client) as admin:
         made = {"scopes": ["events:write", "events:read-own"], "authors": [author.did], "authorRequired": True}
         return Synap(server.url, admin.call("keys.create", made)["token"], author=author, http=web.client)
+
+
+def test_an_author_without_its_libraries_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nacl.signing", None)
+
+    with pytest.raises(ImportError, match=r"pip install 'synap-client\[authors\]'"):
+        Author(bytes(32))
 
 
 def test_an_author_is_named_by_its_key() -> None:

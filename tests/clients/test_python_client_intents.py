@@ -328,6 +328,27 @@ def test_an_approved_function_needs_a_fitting_agent(people: People) -> None:
         _refund(people)()
 
 
+def test_the_type_is_that_of_the_act(people: People) -> None:
+    with pytest.raises(ValueError, match=f"name what runs, '{people.type}'"):
+        approved(f"{people.type}.requested")(lambda: None)
+    with agent("refunds", people.bot, bounds=False) as a, pytest.raises(ValueError, match="name what runs"):
+        a.ask(f"{people.type}.requested", {})
+
+    assert people.events() == []
+
+
+def test_an_intent_expires_when_its_asker_says(people: People) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+    with agent("refunds", people.bot, bounds=False) as a:
+        with pytest.raises(NotDecided):
+            a.ask(people.type, {}, expires_at=tomorrow, wait_seconds=0)
+        with pytest.raises(InvalidInput, match=r"expiresAt: must be an RFC 3339 time"):
+            a.ask(people.type, {}, expires_at="tomorrow", wait_seconds=0)
+
+    assert people.last().metadata == {"ai": {"agent": "refunds"}, "synap": {"intent": {"expiresAt": tomorrow}}}
+
+
 CRASHING = """
 import os, sys
 from synap_client import Synap, agent, approved

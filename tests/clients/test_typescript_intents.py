@@ -83,6 +83,12 @@ def test_a_parameter_that_is_no_json_is_refused(case: Cases) -> None:
     assert events == []
 
 
+def test_the_type_is_that_of_the_act(case: Cases) -> None:
+    message = f'name what runs, "refund.{case.run}": ".requested" is added to it'
+
+    assert case("names") == [["TypeError", message], ["TypeError", message], []]
+
+
 def test_a_function_that_crashed_does_not_run_again(case: Cases, client: Synap) -> None:
     crashed = case.start("crash")
     still, ended, other, ran = case("again")
@@ -90,7 +96,7 @@ def test_a_function_that_crashed_does_not_run_again(case: Cases, client: Synap) 
     assert (crashed.returncode, crashed.stdout) == (9, '"ran"\n'), crashed.stderr
     assert still == ["already_started", None]
     assert ended == ["already_started", "failed"]
-    assert other[0] == "conflict"
+    assert other == ["conflict", f'The key "{case.run}" has asked for other parameters before; use another key']
     assert ran == 0
     asked = client.get(asked_id(f"refund.{case.run}", case.run))
     assert asked.type == f"refund.{case.run}.requested", "both clients derive the same id from a key"

@@ -21,10 +21,10 @@ export type SynapOptions<TRouter extends AnyTRPCRouter> = {
   /** The address of the server, such as `https://events.example.org`; empty for the page's own. */
   url: string
   /**
-   * Returns a key. It is called when the first call or stream needs one, and again after the server has refused that
+   * A key, or a function that returns one. The function is called when the first call or stream needs one, and again after the server has refused that
    * key, so it should fetch or make a new one each time. A rejection fails the call; a stream asks again later.
    */
-  token: () => string | Promise<string>
+  token: string | (() => string | Promise<string>)
   /** The transport of streams; calls always use HTTP. Default: `sse`. */
   transport?: 'sse' | 'ws'
   /** The workspace to act in. Default: the first one of the key. */
@@ -66,18 +66,18 @@ const LARGE_MUTATION = 65_536
  * unnoticed by callers. Streams resume after the last event, over server-sent events or WebSocket.
  */
 export function createSynap<TRouter extends AnyTRPCRouter>(options: SynapOptions<TRouter>): TRPCClient<TRouter> {
-  const { workspace, transport = 'sse', retries = 3 } = options
+  const { token, workspace, transport = 'sse', retries = 3 } = options
   const url = `${options.url.replace(/\/+$/, '').replace(/\/trpc$/, '')}/trpc`
   const target: Target = {
     url,
     wire: wireOf(options.transformer),
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-    headers: (token) => ({
-      authorization: `Bearer ${token}`,
+    headers: (key) => ({
+      authorization: `Bearer ${key}`,
       ...(workspace === undefined ? {} : { 'x-workspace-id': workspace }),
     }),
   }
-  const tokens = new Tokens(options.token)
+  const tokens = new Tokens(typeof token === 'string' ? () => token : token)
   const signing = options.author && new Signing(options.author, options.place)
   const streams = async () => {
     if (transport === 'sse') return sse({ ...target, longestUrl: LONGEST_URL })

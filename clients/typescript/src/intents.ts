@@ -70,7 +70,9 @@ export interface AskOptions<TClient extends IntentsClient> extends Terms, CallOp
   event?: Partial<DraftOf<TClient>>
 }
 
-export interface ApprovedOptions<TClient extends IntentsClient, TParameters> extends Terms {
+export interface ApprovedOptions<TClient extends IntentsClient, TParameters>
+  extends Terms,
+    Pick<CallOptions, 'waitSeconds'> {
   /** Makes the summary of one call for those who decide. */
   describe?(parameters: TParameters): string
   /** Whether the log gets what the function returned, or its error's message. Default: the outcome and the error's name. */
@@ -135,7 +137,7 @@ export async function ask<TClient extends IntentsClient>(
   const draft = {
     ...more,
     id,
-    type: `${type}.requested`,
+    type: requested(type),
     data: { parameters: wanted },
     metadata: { ...more.metadata, synap: { intent: terms } },
   }
@@ -143,7 +145,10 @@ export async function ask<TClient extends IntentsClient>(
     await client.events.log.mutate(draft, { signal })
   } catch (error) {
     if (key === undefined || failureData(error)?.code !== 'CONFLICT') throw error
-    if (!(await asksFor(client, id, wanted))) throw error
+    if (!(await asksFor(client, id, wanted))) {
+      if (error instanceof Error) error.message = `The key "${key}" has asked for other parameters before; use another key`
+      throw error
+    }
   }
   const intent = await decided(client, id, until, signal)
   const end = endOf(intent)
@@ -165,6 +170,7 @@ export function approved<TClient extends IntentsClient, TParameters, TResult>(
   options: ApprovedOptions<TClient, TParameters> = {},
 ): (parameters: TParameters, call?: CallOptions) => Promise<TResult> {
   const { describe, details = false, ...rest } = options
+  requested(type) // a wrong name is an error where it stands, and not at the first call
   return async (given, call = {}) => {
     const parameters = copyOf(given) as TParameters
     const said = describe ? { summary: describe(parameters) } : {}
@@ -291,6 +297,12 @@ function ordered(value: unknown): string {
 function told(error: unknown, details: boolean): object {
   const { name, message } = error instanceof Error ? error : { name: typeof error, message: String(error) }
   return details ? { error: name, message } : { error: name }
+}
+
+/** The type of the event that asks. Throws TypeError for one that names it already. */
+function requested(type: string): string {
+  if (!type.endsWith('.requested')) return `${type}.requested`
+  throw new TypeError(`name what runs, "${type.slice(0, -10)}": ".requested" is added to it`)
 }
 
 /** The id of the event that asks with a key: always the same, so that it is stored once. The Python client makes the same. */

@@ -2,7 +2,7 @@
 import { approved, ask, createSynap } from '@synap/client'
 
 const [name, url, token, annsToken, type, key] = process.argv.slice(2)
-const api = createSynap({ url, token: () => token })
+const api = createSynap({ url, token })
 const ann = createSynap({ url, token: () => annsToken })
 const REFUND = { orderId: 'order-7', amount: 82000 }
 
@@ -83,6 +83,12 @@ const cases = {
     return [refused, await words()]
   },
 
+  /** Names the type of the event in place of the act. */
+  async names() {
+    const refused = await caught((async () => approved(api, `${type}.requested`, () => 1))())
+    return [refused, await caught(ask(api, `${type}.requested`, REFUND)), await words()]
+  },
+
   /** Dies while the function runs. */
   async crash() {
     const refund = approved(api, type, () => {
@@ -98,7 +104,8 @@ const cases = {
     const still = await refund(REFUND, { key }).catch((error) => error)
     await api.intents.finish.mutate({ startId: still.startId, outcome: 'failed' })
     const other = { ...REFUND, amount: 820000 }
-    return [[still.kind, still.outcome ?? null], await caught(refund(REFUND, { key })), await caught(refund(other, { key })), ran]
+    const taken = await refund(other, { key }).catch((error) => error)
+    return [[still.kind, still.outcome ?? null], await caught(refund(REFUND, { key })), [taken.data.reason, taken.message], ran]
   },
 
   /** Loses the answers to the first start and to every report. */

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast
 from msgspec import Struct
 
 from synap_client.agents import Agent, AsyncAgent, current_agent
-from synap_client.asking import frozen
+from synap_client.asking import asking_type, frozen
 from synap_client.errors import NotReported, SynapError
 from synap_client.events import Record
 from synap_client.intents import AskFields, Started, Terms
@@ -96,6 +96,7 @@ class _Work:
     def __init__(
         self, type: str, function: Callable[..., Any], describe: Callable[..., str] | None, fields: ApprovedFields
     ) -> None:
+        asking_type(type)  # a wrong name is an error where it stands, and not at the first call
         self.type = type
         self.function = function
         self._describe = describe

@@ -7,6 +7,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Generator
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -77,11 +78,18 @@ def asked_id(type: str, key: str) -> str:
     return str(UUID(int=value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62))
 
 
+def asking_type(type: str) -> str:
+    """The type of the event that asks. Raises ValueError for one that names it already."""
+    if type.endswith(".requested"):
+        raise ValueError(f"name what runs, {type.removesuffix('.requested')!r}: '.requested' is added to it")
+    return f"{type}.requested"
+
+
 def terms_of(fields: AskFields) -> dict[str, Any]:
     """`metadata.synap.intent`."""
     expires_at = fields.get("expires_at")
     said = {
-        "expiresAt": None if expires_at is None else expires_at.isoformat(),
+        "expiresAt": expires_at.isoformat() if isinstance(expires_at, datetime) else expires_at,
         "timeoutSeconds": fields.get("timeout_seconds"),
         "uses": fields.get("uses"),
         "approvers": fields.get("approvers"),
@@ -118,9 +126,9 @@ def ask(
 ) -> Steps[Intent]:
     """Log the intent that is `event`, and wait until it is approved. See `Agent.ask`."""
     until = None if wait_seconds is None else time.monotonic() + wait_seconds
-    intent_id = str(event["id"])
+    intent_id, asking = str(event["id"]), asking_type(type)
     try:
-        yield lambda client: client.log(f"{type}.requested", {"parameters": parameters}, **event)
+        yield lambda client: client.log(asking, {"parameters": parameters}, **event)
     except Conflict as conflict:
         if key is None:
             raise

@@ -35,8 +35,12 @@ class Author:
     """An agent's Ed25519 key. Any number of clients and threads may share it."""
 
     def __init__(self, secret: bytes) -> None:
-        """`secret` is the 32 secret bytes of RFC 8032. Raises ValueError for others."""
-        from nacl.signing import SigningKey  # noqa: PLC0415 - only an author needs it
+        """`secret` is the 32 secret bytes of RFC 8032. Raises ValueError for others, ImportError without the extra."""
+        try:
+            import rfc8785  # noqa: F401, PLC0415 - only an author needs both
+            from nacl.signing import SigningKey  # noqa: PLC0415
+        except ImportError as error:
+            raise ImportError("an author needs PyNaCl and rfc8785: pip install 'synap-client[authors]'") from error
 
         if len(secret) != SECRET_BYTES:
             raise ValueError(f"the secret of an author must have {SECRET_BYTES} bytes")

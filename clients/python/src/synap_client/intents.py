@@ -22,14 +22,14 @@ class Terms(TypedDict, total=False):
     """The optional terms of an intent, and the subject of its event.
 
     expires_at: until when it may be approved and started; at most 90 days from now, default 24 hours. It needs a UTC
-        offset.
+        offset, as a datetime or as text (RFC 3339).
     timeout_seconds: the time from a start to its outcome, 1 to 604,800, default 3,600.
     approvers: the ids of the users who may decide; default everybody whose key has `intents:decide`.
     risk, reversible, summary: for the people who decide.
     subject_id: default the agent's.
     """
 
-    expires_at: datetime | None
+    expires_at: datetime | str | None
     timeout_seconds: int | None
     approvers: Sequence[str] | None
     risk: Risk | None

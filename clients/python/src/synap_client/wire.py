@@ -101,8 +101,8 @@ class Bearer(httpx.Auth):
 
     def __init__(self, token: str | Callable[[], str]) -> None:
         """A function is called for the token of each request."""
-        if isinstance(token, str):
-            _check_token(token.strip())
+        if not callable(token):
+            _checked_token(token)
         self._token = token
 
     def token(self) -> str:
@@ -115,7 +115,7 @@ class Bearer(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
         """The request, with its token."""
-        request.headers["authorization"] = "Bearer " + _check_token(self.token().strip())
+        request.headers["authorization"] = "Bearer " + _checked_token(self.token())
         yield request
 
 
@@ -368,7 +368,13 @@ def _foreign(status: int, headers: Mapping[str, str]) -> errors.SynapError:
             return errors.UnexpectedAnswer(f"{message}; is the URL that of a server?", status=status)
 
 
-def _check_token(token: str) -> str:
+def _checked_token(token: object) -> str:
+    if not isinstance(token, str):
+        raise TypeError(f"the token must be the text that keys.create returned, not {type(token).__name__}")
+    token = token.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("the token is not valid: it must be printable ASCII without spaces")
+        raise ValueError(
+            "the token is not valid: it must be printable ASCII without spaces, as keys.create returned it, without "
+            "'Bearer'"
+        )
     return token
