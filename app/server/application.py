@@ -37,6 +37,7 @@ from app.surfaces.mcp.door import McpDoor
 from app.surfaces.mcp.door import refusal as mcp_refusal
 from app.surfaces.metrics import MetricsDoor, metrics_router
 from app.surfaces.openapi.document import openapi
+from app.surfaces.openapi.guide import llms
 from app.surfaces.openapi.page import docs_router
 from app.surfaces.publish.door import PublishDoor, publish_router
 from app.surfaces.service import service_router
@@ -115,6 +116,8 @@ def create_app(
         return openapi(routes(app), served, version=version("synap-events"), transformer=settings.transformer)
 
     app.register(docs_router(document))
+    if not ledger_alone:
+        app.register(llms)
     if settings.console and not ledger_alone:
         app.register(console_router())
     return app

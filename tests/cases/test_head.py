@@ -14,6 +14,7 @@ ROUTES = [
     "/docs",
     "/docs/start.js",
     "/docs/swagger_style.css",
+    "/llms.txt",
     "/trpc/contract.ts",
     "/trpc/contract.d.ts",
     "/v1/events",

@@ -33,6 +33,8 @@ The server answers a URL of more than 64 KiB with 414, without content."""
 
 TRPC = """
 
+`/llms.txt` leads a program from its first event to an act that a person approved.
+
 Every procedure is also an operation over tRPC; the tags `trpc.…` list them by namespace. The TypeScript contract is at
 `/trpc/contract.ts`. A query is sent by POST, or by GET with its input as JSON in `input`. One request may have several
 calls (`?batch=1`, names separated by commas), and a WebSocket at `/trpc` carries every procedure. Any other method

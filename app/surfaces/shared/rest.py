@@ -222,4 +222,5 @@ def unrouted(request: Caller, error: HTTPException) -> Response[bytes]:
     """The answer if no handler was found, or if the framework rejected the request itself."""
     code = error.detail.lower().replace(" ", "_") if error.status_code in {404, 405} else "invalid_input"
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    return answer(request, Refusal(ErrorBody(code, error.detail)), error.status_code, headers)
+    more = "; /openapi.json lists what there is" if error.status_code == 404 else ""
+    return answer(request, Refusal(ErrorBody(code, f"{error.detail}{more}")), error.status_code, headers)
