@@ -170,6 +170,20 @@ def test_a_client_of_the_handshake_gets_the_text_only(desk: Desk) -> None:
     assert in_turn(desk.agent, "legacy", talk, lambda _: pytest.fail("nothing is offered")) == "open"
 
 
+def test_nobody_is_sent_to_an_intent_that_has_expired(desk: Desk) -> None:
+    terms = {"synap": {"intent": {"expiresAt": "2001-01-01T00:00:00+02:00"}}}
+
+    async def talk(client: Client) -> list[str]:
+        return _texts(
+            await client.call_tool("events_log", {"type": "payment.refund.requested", "data": {}, "metadata": terms})
+        )
+
+    texts = in_turn(desk.agent, "legacy", talk)
+
+    assert len(texts) == 1
+    assert "console" not in texts[0]
+
+
 def test_offers_are_remembered_within_a_limit() -> None:
     offers = Offers()
 

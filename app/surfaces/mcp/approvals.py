@@ -6,10 +6,11 @@ link in a text of the result. Does not use the protocol's library.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from app.surfaces.mcp.tools import ToolSpec
 
@@ -45,7 +46,8 @@ def approval_of(spec: ToolSpec, answer: Mapping[str, Any], address: str, workspa
     event: Mapping[str, Any] = answer
     match spec.procedure.name:
         case "events.log":
-            is_open = "intent" in answer.get("metadata", {}).get("synap", {})
+            terms = answer.get("metadata", {}).get("synap", {}).get("intent")
+            is_open = terms is not None and not _is_late(answer["timestamp"], terms.get("expiresAt"))
         case "intents.get" | "intents.wait":
             event, is_open = answer["event"], answer["state"] == "open"
         case _:
@@ -53,6 +55,11 @@ def approval_of(spec: ToolSpec, answer: Mapping[str, Any], address: str, workspa
     if not is_open or not address:
         return None
     return Approval(event["id"], event["type"], f"{address}/console#/{quote(workspace)}/inbox/{event['id']}")
+
+
+def _is_late(timestamp: str, expires_at: str | None) -> bool:
+    """Whether an intent had expired before it was logged: the server stores it, but nobody can decide on it."""
+    return expires_at is not None and convert(timestamp, datetime) >= convert(expires_at, datetime)
 
 
 class Offers:
