@@ -92,6 +92,7 @@ class Cluster:
 
 def waiting_for_the_tip(connection: psycopg.Connection) -> list[int]:
     """The pids of the servers' backends that wait for the lock on a tip."""
+    connection.execute("SELECT pg_stat_clear_snapshot()")  # a transaction would see no backend that came later
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity "
         "WHERE wait_event_type = 'Lock' AND datname = current_database() "

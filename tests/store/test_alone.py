@@ -15,7 +15,7 @@ from app.store.audit.log import Act
 from app.store.events.alone import ALONE_AFTER, append_call
 from app.store.events.commits import tip_of
 from app.store.events.erasure import ErasureRequest
-from app.store.events.event_log import EventLog
+from app.store.events.event_log import SETTLE_SECONDS, EventLog
 from app.store.events.linker import GET_TIP, Linker
 from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
@@ -236,6 +236,20 @@ def test_a_connection_that_is_lost_at_the_commit_is_settled(
 
     assert event.seq == end
     assert watched(store).ways() == [way]
+    assert log_of(store)[end:] == [str(event.id)]
+
+
+def test_a_connection_that_is_lost_late_is_settled_all_the_same(store: Store, end: int) -> None:
+    """A group may wait for seconds until it has the lock."""
+
+    async def lose() -> None:
+        await asyncio.sleep(SETTLE_SECONDS)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    watched(store).after.append(lose)
+
+    [event] = store.append(draft())
+
     assert log_of(store)[end:] == [str(event.id)]
 
 

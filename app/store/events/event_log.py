@@ -41,7 +41,7 @@ MAX_QUEUED_EVENTS = 20_000
 MAX_QUEUED_BYTES = 64 * 2**20
 
 SETTLE_SECONDS = 2.5
-"""How long the server tries to find out an unknown outcome before it reports it to the callers."""
+"""How long after a lost connection the server tries to find out the outcome before it reports that it is unknown."""
 
 
 class EventLog:
@@ -210,24 +210,29 @@ class EventLog:
     async def _settle(self, workspace: str, group: Group) -> GroupAnswers:
         """Commit `group`.
 
-        If the connection was lost, commit it again, which is safe because appends are idempotent by id.
+        If the connection was lost, commit it again, which is safe because appends are idempotent by id. That happens at
+        least once, however long the group had waited for others, unless the database has not answered in time.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + SETTLE_SECONDS
-        unknown = retried = False
+        deadline: float | None = None
+        unknown = False
         while True:
             try:
-                return await self._commit(workspace, group, finds_all=unknown or retried)
-            except OutcomeUnknownError:
+                return await self._commit(workspace, group, finds_all=deadline is not None)
+            except OutcomeUnknownError as error:
                 unknown = True
+                if isinstance(error.__cause__, NoAnswerError):
+                    return _outcomes_unknown(group)
             except LOST as error:
-                if not unknown and (retried or not is_broken(error) or isinstance(error, NoAnswerError)):
+                is_final = deadline is not None or not is_broken(error) or isinstance(error, NoAnswerError)
+                if is_final and not unknown:
                     raise unavailable(error) from error
-            if loop.time() > deadline:
-                return [_outcome_unknown(submission) for submission in group.submissions]
-            if retried:
+            if deadline is None:
+                deadline = loop.time() + SETTLE_SECONDS
+            elif loop.time() > deadline:
+                return _outcomes_unknown(group)
+            else:
                 await asyncio.sleep(0.2)
-            retried = True
             await self._database.discard_broken()
 
     async def _commit(self, workspace: str, group: Group, *, finds_all: bool) -> GroupAnswers:
@@ -249,10 +254,13 @@ def _span(workspace: str, group: Group) -> OpenSpan | None:
     return tracing.begin("commit", "internal", attributes, callers=[each.span for each in group.submissions])
 
 
-def _outcome_unknown(submission: Submission) -> Unavailable:
-    return Unavailable(
-        "The connection to the database was lost during the commit, so it is unknown whether the events are stored. "
-        "Retry with the ids in `data.ids`: each event is stored at most once",
-        retry_after_seconds=5,
-        ids=[str(draft.id) for draft in submission.drafts],
-    )
+def _outcomes_unknown(group: Group) -> GroupAnswers:
+    return [
+        Unavailable(
+            "The connection to the database was lost during the commit, so it is unknown whether the events are "
+            "stored. Retry with the ids in `data.ids`: each event is stored at most once",
+            retry_after_seconds=5,
+            ids=[str(draft.id) for draft in submission.drafts],
+        )
+        for submission in group.submissions
+    ]
