@@ -4,9 +4,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from granian.server import MPServer
 
 from app.signals import SIGNALS, held_back
+from tests.kit.servers import until
 
 WATCHING = """
 import sys, time
@@ -95,7 +96,7 @@ def _process(
 def test_a_signal_ends_a_process_at_once(number: signal.Signals, code: int | None, ended: int) -> None:
     with _process(ANYWHERE, code=code) as process:
         process.send_signal(number)
-        said = process.communicate(timeout=20)
+        said = process.communicate(timeout=60)
 
     assert (process.returncode, *said) == (ended, "", "")
 
@@ -103,7 +104,7 @@ def test_a_signal_ends_a_process_at_once(number: signal.Signals, code: int | Non
 def test_a_block_is_finished_first() -> None:
     with _process(IN_A_BLOCK) as process:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)
+        said = process.communicate(timeout=60)
 
     assert (process.returncode, *said) == (143, "finished\n", "")
 
@@ -114,18 +115,23 @@ def test_a_block_that_does_not_end_is_ended(reason: str, tmp_path: Path) -> None
     with _process(IN_A_BLOCK_WITHOUT_END, str(undone), finish=0.5 if reason == "limit" else 60) as process:
         process.send_signal(signal.SIGINT)
         if reason == "again":
-            time.sleep(0.5)  # an earlier signal counts as the same request
-            process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)
+            until(partial(_ends_when_asked_again, process))
+        said = process.communicate(timeout=60)
 
     assert (process.returncode, *said) == (130, "", "")
     assert undone.read_text() == "last first "
 
 
+def _ends_when_asked_again(process: "subprocess.Popen[str]") -> bool:
+    """Ask a process again. A signal that follows the first one too soon counts as the same request."""
+    process.send_signal(signal.SIGTERM)
+    return process.poll() is not None
+
+
 def test_what_fails_because_the_process_ends_is_not_shown() -> None:
     with _process(WHILE_IT_FAILS) as process:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)
+        said = process.communicate(timeout=60)
 
     assert (process.returncode, *said) == (143, "", "")
 
@@ -136,7 +142,7 @@ def test_a_process_that_outlives_its_terminal_ignores_that_it_closes() -> None:
         with _process(IN_A_BLOCK) as process:
             process.send_signal(signal.SIGHUP)
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -148,7 +154,7 @@ def test_a_spawned_process_gets_no_signal_that_ends_us() -> None:
     with held_back():
         process = get_context("spawn").Process(target=_end_with_what_is_blocked)
         process.start()
-    process.join(20)
+    process.join(60)
 
     assert process.exitcode == 0
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
@@ -162,7 +168,7 @@ def test_granians_handler_waits_for_a_lock_that_its_thread_may_hold() -> None:
         handler.start()
         handler.join(0.5)
         assert handler.is_alive()
-    handler.join(20)
+    handler.join(60)
 
     assert not handler.is_alive()
 

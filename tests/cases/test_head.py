@@ -93,7 +93,7 @@ def test_one_connection_takes_heads_and_gets_in_turn(doors: Doors) -> None:
 
 @pytest.mark.parametrize("path", ["/trpc/events.list", "/trpc/events.stream", "/trpc/nosuch", "/trpc"])
 def test_the_trpc_door_answers_head_as_its_protocol_does(doors: Doors, path: str) -> None:
-    head = web.head(f"{doors.server.url}{path}", headers=doors.server.headers, timeout=10)
+    head = web.head(f"{doors.server.url}{path}", headers=doors.server.headers, timeout=60)
 
     assert (head.status_code, head.content) == (204, b"")
 

@@ -234,7 +234,7 @@ def test_a_pipe_is_stored_as_it_comes(tmp_path: Path, database_url: str) -> None
             importing.stdin.flush()
             until(lambda: len(connection.execute(EVENTS).fetchall()) == number + 1)  # noqa: B023
         importing.send_signal(signal.SIGTERM)
-        assert importing.wait(timeout=20) == 143  # although the pipe is still open
+        assert importing.wait(timeout=60) == 143  # although the pipe is still open
         said, _ = importing.communicate()
 
     assert said.startswith("standard input into default: 3 stored, ")

@@ -151,7 +151,7 @@ def test_each_event_is_shown_once_though_the_server_starts_anew(tmp_path: Path, 
                 _log(again, 3, 4)
                 until(lambda: len(lines) >= 4)
                 process.send_signal(signal.SIGINT)
-                process.wait(timeout=20)
+                process.wait(timeout=60)
                 said = process.stderr.read().splitlines()
 
     assert [json.loads(each)["data"]["number"] for each in lines] == [1, 2, 3, 4]

@@ -527,7 +527,7 @@ def test_a_stream_resumes_over_a_server_that_is_killed(database_url: str, data_d
     with serving(data_dir, database_url=database_url, port=port):
         logged += [event.id for event in client.log_batch([NewEvent("resume.again", {"n": n}) for n in range(20)])]
         logged.append(client.log("resume.last", {}).id)
-        follower.join(timeout=20)
+        follower.join(timeout=60)
 
     assert [event.id for event in seen] == logged
 

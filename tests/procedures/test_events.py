@@ -53,7 +53,7 @@ def test_an_event_is_read_as_it_was_answered(caller: Server) -> None:
 )
 def test_an_unknown_id_is_not_found(caller: Server, reference: str) -> None:
     response = web.post(
-        f"{caller.url}/trpc/events.get", json={"eventId": reference}, headers=caller.headers, timeout=10
+        f"{caller.url}/trpc/events.get", json={"eventId": reference}, headers=caller.headers, timeout=60
     )
 
     data = failed(response, 404)

@@ -55,7 +55,7 @@ def streaming(server: Server, **query: Any) -> Iterator[Iterator[tuple[str, Any]
         f"{server.url}/trpc/ledger.stream",
         params={"input": json.dumps(query)},
         headers=server.headers,
-        timeout=20,
+        timeout=60,
     ) as answer:
         events = _events(answer.iter_lines())
         assert next(events)[0] == "connected"

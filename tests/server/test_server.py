@@ -29,7 +29,7 @@ def test_a_server_stops_if_asked_while_it_starts(
 
             process.send_signal(signal.SIGTERM)
 
-            assert process.wait(timeout=15) == 0
+            assert process.wait(timeout=60) == 0
 
 
 def test_a_process_that_cannot_start_says_why(postgres_url: str, template: str, tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def test_a_read_that_comes_as_every_lane_ends_is_answered(database_url: str) -> 
 
 def test_waiting_reads_fail_together_without_a_database() -> None:
     async def run() -> list[object]:
-        database = Database(f"postgresql://127.0.0.1:{free_port()}/postgres", wait_seconds=0.2)
+        database = Database(f"postgresql://127.0.0.1:{free_port()}/postgres", wait_seconds=1)
         await database.open()
         try:
-            async with asyncio.timeout(4):  # batch after batch it would take 20 s
+            async with asyncio.timeout(60):  # batch after batch it would take 100 s
                 reads = [database.rows("SELECT 1", {}) for _ in range(100 * MAX_LANES * MAX_BATCH)]
                 return list(await asyncio.gather(*reads, return_exceptions=True))
         finally:
@@ -95,17 +95,23 @@ def test_a_restart_is_not_noticed_by_reads(database_url: str) -> None:
     asyncio.run(run())
 
 
+HELD = "SELECT 1 FROM pg_advisory_xact_lock_shared(1)"
+"""A search that runs until the test releases the lock."""
+
+
 def test_searches_leave_connections_to_everything_else(database_url: str) -> None:
     async def run() -> list[object]:
         database = Database(database_url, max_connections=4, search_wait_seconds=0.5)
         await database.open()
         try:
             asked = [{"workspace": f"w{place}"} for place in range(10)]
-            slow = [asyncio.create_task(database.search("SELECT 1 FROM pg_sleep(2)", each)) for each in asked]
-            await asyncio.sleep(0.7)  # waiting reads have been rejected
-            assert await database.rows("SELECT 2", {}) == [(2,)]
-            assert await database.rows_alone("SELECT 3", {}) == [(3,)]
-            assert not all(read.done() for read in slow)
+            with psycopg.connect(database_url) as holder:
+                holder.execute("SELECT pg_advisory_xact_lock(1)")
+                slow = [asyncio.create_task(database.search(HELD, each)) for each in asked]
+                while len(waiting := [each for each in slow if not each.done()]) > 2:  # until the others are rejected
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                assert await database.rows("SELECT 2", {}) == [(2,)]
+                assert await database.rows_alone("SELECT 3", {}) == [(3,)]
             return list(await asyncio.gather(*slow, return_exceptions=True))
         finally:
             await database.close()

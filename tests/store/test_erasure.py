@@ -321,7 +321,7 @@ def test_what_is_logged_meanwhile_is_not_part_of_it(store: Store) -> None:
 
     answer = _erased(store, store.erasure(), _wanted("userId", "u2"), log_another)
 
-    store.run(asyncio.wait_for(_all(tasks), 10))
+    store.run(asyncio.wait_for(_all(tasks), 60))
     assert answer.erased == 1500
     assert store.page(userId="u2")["total"] == len(tasks) == 2
     check_log(store.url, store.workspace)

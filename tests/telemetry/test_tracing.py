@@ -99,11 +99,11 @@ def traced(data_dir: Path, database_url: str, **variables: str) -> Iterator[Serv
         process = start("serve", "--init", env=settings | variables, files=(nothing, output, output), new_session=True)
     server = Server(f"http://127.0.0.1:{port}", "", process, log)
     try:
-        until(server.ready, seconds=40)
+        until(server.ready, seconds=120)
         yield Server(server.url, (data_dir / "control.token").read_text().strip(), process, log)
     finally:
         process.terminate()
-        process.wait(timeout=40)
+        process.wait(timeout=90)
 
 
 def attributes(span: Span) -> dict[str, Any]:
