@@ -125,9 +125,10 @@ def test_what_is_due_is_written_once_though_a_server_is_killed(database_url: str
     with serving(data_dir, database_url=database_url) as first, serving(data_dir, database_url=database_url) as second:
         agent = _as(first, database_url, "agent", "default", "events:write")
         boss = _as(second, database_url, "boss", "default", "intents:decide")
-        soon = (datetime.now(UTC) + timedelta(seconds=8)).isoformat()
+        ends = {}
         for _ in range(5):
-            _ask(agent, expiresAt=soon)
+            soon = datetime.now(UTC) + timedelta(seconds=8)
+            ends[_ask(agent, expiresAt=soon.isoformat())["id"]] = soon
         running = _ask(agent, timeoutSeconds=5)
         assert _decide(boss, running).status_code == 200
         started = _start(agent, running, "r").json()["result"]["data"]["event"]
@@ -144,7 +145,7 @@ def test_what_is_due_is_written_once_though_a_server_is_killed(database_url: str
     assert (words["expired"], words["unknown"], words["failed"]) == (5, 1, 1)
     for event in events:
         if event["type"].endswith(".expired"):
-            assert datetime.fromisoformat(event["timestamp"]) >= datetime.fromisoformat(soon)
+            assert datetime.fromisoformat(event["timestamp"]) >= ends[event["context"]["causationId"]]
 
 
 def test_who_waits_at_one_server_hears_of_a_decision_at_the_other(pair: Pair, workspace: str) -> None:

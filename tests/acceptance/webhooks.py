@@ -5,7 +5,6 @@ import hmac
 import http.client
 import json
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,8 +43,7 @@ PAUSE_SECONDS = 0.05
 HANG_SECONDS = 3.0 * TIMEOUT_SECONDS
 
 LATE_SECONDS = 2.0 * TIMEOUT_SECONDS
-"""How long after its deletion a subscription may get a delivery that was on its way: the timeout, doubled for a busy
-machine."""
+"""How long after its deletion a delivery to a subscription that was on its way may be signed."""
 
 
 class Hook(Struct, frozen=True):
@@ -103,8 +101,8 @@ class Body(Struct, frozen=True, rename="camel"):
 class Arrival(Struct, frozen=True):
     """A request that arrived."""
 
-    at: float
-    """The time by the monotonic clock."""
+    signed_at: int
+    """The Unix time at which the server signed it. Unlike the time of its arrival, it is right on a busy machine."""
     request: Received
     body: Body
     is_answered: bool
@@ -125,12 +123,12 @@ class Fates:
         self._tries: Counter[tuple[str, int]] = Counter()
 
     def __call__(self, request: Received) -> Answer:
-        at = time.monotonic()
         name, body = request.path.removeprefix("/"), msgspec.json.decode(request.body, type=Body)
         place = (name, body.delivery_seq)
         self._tries[place] += 1
         answer = self._fate(*place, self._tries[place])
-        self.arrivals.append(Arrival(at, request, body, is_answered=answer is OK))
+        signed_at = int(request.headers["webhook-timestamp"])
+        self.arrivals.append(Arrival(signed_at, request, body, is_answered=answer is OK))
         if answer is OK:
             self.delivered[name].add(body.event.event_id)
         return answer

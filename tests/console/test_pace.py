@@ -39,13 +39,13 @@ def test_keys_are_answered_while_the_tail_runs(console: Console) -> None:
     writer.join()
     rows = console.whole.role("table", "Events").role("row")
     until(lambda: "pace.kept" in rows.nth(1).content())
+    until(lambda: console.page.evaluate("window.waits.length") == pressed)
 
     waits = sorted(console.page.evaluate("window.waits"))
     heap = console.page.evaluate("performance.memory.usedJSHeapSize") / 1_000_000
     median, slowest = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
     print(f"{pressed} keys: median {median:.0f} ms, 95 % {slowest:.0f} ms, {heap:.0f} MB")  # noqa: T201 - for who takes the time
     assert rows.count() <= 1001
-    assert len(waits) == pressed
 
 
 def write(console: Console) -> None:
