@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import sql
-from psycopg.adapt import Transformer
-from psycopg.pq import TransactionStatus
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import Format, TransactionStatus
 
 from app.store.postgres.database import Database
 from app.store.postgres.pipe import Call, CallResult, PipedConnection, _compiled
@@ -132,11 +132,20 @@ class _Watched(PipedConnection):
         transformer = Transformer(self)
         transformer.dump_sequence([parameters[each] for each in names], formats)
         name = self._names[text, transformer.types or ()].decode()
-        values = sql.SQL(", ").join([sql.Literal(parameters[each]) for each in names])
+        values = sql.SQL(", ").join([sql.Literal(_readable(parameters[each], self)) for each in names])
         arguments = sql.SQL("({})").format(values) if names else sql.SQL("")
         explain = EXPLAIN.format(sql.Identifier(name), arguments)
         [[[explained]]] = await (await self.execute(explain, prepare=False)).fetchall()
         return _cost(explained["Plan"])
+
+
+def _readable(value: object, connection: PipedConnection) -> object:
+    """A value that can be written into a statement: an array of `arrays.py` as a list."""
+    if not isinstance(value, bytes) or type(value) is bytes:
+        return value
+    transformer = Transformer(connection)
+    type_ = transformer.get_dumper(value, PyFormat.BINARY).oid
+    return transformer.get_loader(type_, Format.BINARY).load(value)
 
 
 def _cost(plan: dict[str, Any]) -> Cost:
