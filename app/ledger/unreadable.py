@@ -51,7 +51,9 @@ def _other(names: set[str]) -> str | None:
         return "is a checkpoint, not an export; name it with --checkpoint"
     if "error" in names:
         return "is an error that a server returned; fetch it again"
-    return "is JSON, but neither an export nor a proof"
+    if "result" in names:
+        return "is a whole answer of tRPC or MCP; save only its result.data or result.structuredContent"
+    return "is JSON, but neither an export, a proof nor a receipt"
 
 
 def _is_named(source: bytes | mmap) -> bool:

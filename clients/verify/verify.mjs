@@ -1737,7 +1737,8 @@ function other(value) {
   if (['event', 'proof'].every(has) || isConsistency(value) || isReceipt(value)) return null;
   if (has('note')) return 'is a checkpoint, not an export';
   if (has('error')) return 'is an error that a server returned; fetch it again';
-  return 'is JSON, but neither an export nor a proof';
+  if (has('result')) return 'is a whole answer of tRPC or MCP; save only its result.data or result.structuredContent';
+  return 'is JSON, but neither an export, a proof nor a receipt';
 }
 
 // Small questions about JSON.
@@ -2128,6 +2129,8 @@ the ledger.
 --audit        A file with pages of GET /audit, one on each line. It must agree with what the log says of the audit.
 --policy       A file with the logs and witnesses that you trust (C2SP tlog-policy), for a proof that travels.`;
 
+const OPTIONS = ['--node', '--checkpoint', '--consistency', '--audit', '--policy'];
+
 const NOT_WITNESSED =
   'no cosignature was verified; name the log and the witnesses that you trust with --policy FILE';
 
@@ -2140,10 +2143,14 @@ const NOT_PINNED =
  */
 async function command(args, { env, stdout, stderr }) {
   const options = {};
-  const rest = [...args];
-  while (['--node', '--checkpoint', '--consistency', '--audit', '--policy'].includes(rest[0])) {
-    const [name, value] = rest.splice(0, 2);
-    options[name] = value;
+  const rest = [];
+  for (let place = 0; place < args.length; place++) {
+    if (OPTIONS.includes(args[place]) && place + 1 < args.length) options[args[place]] = args[++place];
+    else rest.push(args[place]);
+  }
+  if (rest.includes('--help')) {
+    stdout.write(`${USAGE}\n`);
+    return 0;
   }
   const wanted = options['--node'] ?? null;
   const [source, ...others] = rest;

@@ -121,6 +121,8 @@ FILES: dict[str, tuple[bytes, int]] = {
     "a page of a ledger": (write({"events": BUNDLE["events"]}), 2),
     "a checkpoint": (write({"note": NOTE, "origin": "x", "size": 60, "root": "", "vkey": ""}), 2),
     "an error": (b'{"error":{"code":"unauthorized","message":"No valid token was sent"}}', 2),
+    "a whole answer of tRPC": (b'{"result":{"data":' + TEXT + b"}}", 2),
+    "a whole answer of MCP": (b'{"jsonrpc":"2.0","id":1,"result":{"structuredContent":' + TEXT + b"}}", 2),
     "an empty object": (b"{}", 2),
     "single quotes": (b"{'export_id': 1}", 2),
     "a comment": (b"// mine\n" + TEXT, 2),
@@ -150,6 +152,13 @@ def test_both_verifiers_say_the_same_of_a_file(tmp_path: Path, node: Path, conte
 @pytest.mark.parametrize("content", [gzip.compress(TEXT), BOM + TEXT], ids=["gzip", "a mark"])
 def test_standard_input_is_read_as_a_file_is(content: bytes) -> None:
     assert ran(SYNAP, "verify", "-", sent=content).returncode == 0
+
+
+def test_an_answer_that_was_saved_whole_says_which_part_to_save() -> None:
+    done = ran(SYNAP, "verify", "-", sent=b'{"result":{"data":{}}}')
+
+    assert done.returncode == 2
+    assert done.stderr.endswith("save only its result.data or result.structuredContent.\n")
 
 
 def test_the_actual_type_of_standard_input_is_named() -> None:

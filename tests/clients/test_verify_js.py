@@ -792,15 +792,33 @@ def test_the_command_prints_each_break(tmp_path: Path) -> None:
     assert broken.startswith(f"break: the key {old} did not sign the rotation to {new} at 2026-")
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--help"]], ids=str)
+USAGE = (
+    "usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] [--policy FILE] FILE|URL\n"
+)
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--nosuch"], ["a", "--node"]], ids=str)
 def test_the_command_prints_its_usage(arguments: list[str]) -> None:
     ran = command(*arguments)
 
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith(
-        "usage: verify.mjs [--node DID] [--checkpoint FILE [--consistency FILE]] [--audit FILE] [--policy FILE] "
-        "FILE|URL\n"
-    )
+    assert ran.stderr.startswith(USAGE)
+
+
+def test_the_command_helps() -> None:
+    ran = command("--help")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(USAGE)
+
+
+def test_an_option_may_follow_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "export.json"
+    file.write_bytes(write(build(3)))
+
+    ran = command(str(file), "--node", "did:key:z6MkOther")
+
+    assert (ran.returncode, ran.stdout) == (1, f"bundle: it is of the {NODE}\n")
 
 
 def test_the_command_names_what_it_cannot_read(tmp_path: Path) -> None:
