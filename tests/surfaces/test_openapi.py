@@ -157,6 +157,25 @@ def test_every_example_is_valid(document: Document) -> None:
     assert shown > 30
 
 
+def test_the_examples_of_intents_tell_one_story(documents: dict[str, Document]) -> None:
+    paths = documents["plain"]["paths"]
+    shown = [
+        paths[f"/trpc/intents.{name}"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
+        for name in ("list", "get", "wait", "decide", "start", "finish", "withdraw")
+    ]
+
+    assert [sorted(set(re.findall(r"payment\.refund\.(\w+)", json.dumps(each)))) for each in shown] == [
+        ["requested"],
+        ["requested"],
+        ["requested"],
+        ["approved"],
+        ["started"],
+        ["executed"],
+        ["withdrawn"],
+    ]
+    assert "note.created" not in json.dumps(shown)
+
+
 def test_an_example_shows_no_unknown_member(documents: dict[str, Document]) -> None:
     schemas = documents["plain"]["components"]["schemas"]
 

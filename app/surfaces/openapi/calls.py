@@ -57,7 +57,7 @@ class TrpcCalls:
         headers = (*(["Last-Event-ID"] if stream else []), *EVERY_CALLS_HEADERS)
         operation.parameters = [self._input(procedure, wanted), *(reference("parameters", name) for name in headers)]
         operation.responses = {
-            "200": self._stream(answers) if stream else self._result(answers[0]),
+            "200": self._stream(answers) if stream else self._result(procedure.name, answers[0]),
             **self._failures.trpc(() if stream else failures_of(procedure), by_post=False),
         }
         return operation
@@ -71,7 +71,7 @@ class TrpcCalls:
             required=not procedure.optional,
         )
         operation.responses = {
-            "200": self._result(answer),
+            "200": self._result(procedure.name, answer),
             **self._failures.trpc((*failures_of(procedure), errors.TimedOut), by_post=True),
         }
         return operation
@@ -96,10 +96,12 @@ class TrpcCalls:
             required=not procedure.optional,
         )
 
-    def _result(self, schema: Schema) -> spec.OpenAPIResponse:
+    def _result(self, procedure: str, schema: Schema) -> spec.OpenAPIResponse:
         """The answer of a procedure, in tRPC's envelope."""
         envelope = obj(result=obj(data=self._enveloped(schema)))
-        example = self._parts.example(schema, lambda value: {"result": {"data": self._wrapped(value)}})
+        example = self._parts.example(
+            schema, lambda value: {"result": {"data": self._wrapped(value)}}, member=procedure
+        )
         content = {JSON: spec.OpenAPIMediaType(Verbatim(json=envelope), example=example)}
         return response(self._parts.title(schema), [], content)
 

@@ -10,6 +10,34 @@ INSTANT = "2026-01-15T10:30:00.000000Z"
 BASE64 = "obLD1OX2BxgpOktcbX6PkKGyw9Tl9gcYKTpLXG1+j5A="
 KEY = "ed25519:2d1f0c9b8a79685746352413021f0e0d"
 
+FOLLOWING = "019ab2c0-5b7e-8c1a-9d57-3f6b1c2d4e61"
+"""The event that follows an intent, whose id is `UUID`."""
+TOMORROW = "2026-01-16T10:30:00.000000Z"
+PARAMETERS = {"amount": 40, "to": "john@example.com"}
+
+
+def _of_intent(word: str, seq: int, user: str, data: dict[str, Any], **synap: dict[str, Any]) -> dict[str, Any]:
+    """An event of the life of an intent."""
+    cause = {} if word == "requested" else {"causationId": UUID}
+    return {
+        "id": FOLLOWING if cause else UUID,
+        "version": "v1",
+        "type": f"payment.refund.{word}",
+        "data": data,
+        "metadata": {"synap": synap},
+        "userId": user,
+        "source": "api",
+        **cause,
+        "timestamp": INSTANT,
+        "seq": seq,
+        "hash": HASH,
+    }
+
+
+def _decision(word: str, user: str) -> dict[str, Any]:
+    return _of_intent(word, 42, user, {}, decision={"intentId": UUID, "intentHash": HASH, "decision": word})
+
+
 VALUES: dict[str, Any] = {
     "action": "key.created",
     "actor": "control",
@@ -56,7 +84,7 @@ VALUES: dict[str, Any] = {
     "note": f"synap.example/default\n42\n{BASE64}\n\n\u2014 synap.example {BASE64}\n",
     "number": 1,
     "origin": "synap.example/default",
-    "parameters": {"to": "john@example.com", "amount": 40},
+    "parameters": PARAMETERS,
     "payload": {"title": "Call John"},
     "prev_hash": HASH,
     "proof": BASE64,
@@ -70,7 +98,7 @@ VALUES: dict[str, Any] = {
     "size": 42,
     "standardWebhooksSecret": "whsec_obLD1OX2BxgpOktcbX6PkKGyw9Tl9gcY",
     "start": "beginning",
-    "startId": UUID,
+    "startId": FOLLOWING,
     "startCursor": "eyJzIjo0MX0",
     "endCursor": "eyJzIjo0Mn0",
     "nextCursor": "eyJzIjo0Mn0",
@@ -124,7 +152,17 @@ VALUES: dict[str, Any] = {
     "IssuedKey.id": "k2f9c1d7",
     "LedgerEvent.id": f"evt_{HASH.removeprefix('sha256:')}",
     "LiveEventFilter": {"subjectId": "entity-456"},
+    "IntentChain.event": _of_intent(
+        "requested", 41, "agent", {"parameters": PARAMETERS}, intent={"risk": "high", "summary": "Refund 40 to John"}
+    ),
+    "IntentChain.expiresAt": TOMORROW,
+    "ListIntents.waiting": True,
+    "ListedIntent.expiresAt": TOMORROW,
+    "ListedIntent.risk": "high",
+    "ListedIntent.summary": "Refund 40 to John",
     "ListedIntent.timeoutSeconds": 3600,
+    "ListedIntent.type": "payment.refund.requested",
+    "ListedIntent.userId": "agent",
     "MetadataKind.description": "What an AI agent did, how sure it was and why.",
     "MetadataKind.builtIn": True,
     "MetadataKind.name": "ai",
@@ -132,10 +170,27 @@ VALUES: dict[str, Any] = {
     "PossibleError.code": "NOT_FOUND",
     "PossibleError.reason": "not_found",
     "PublishEvent.source": "github.action",
+    "StartedIntent.event": _of_intent(
+        "started",
+        43,
+        "agent",
+        {},
+        start={"intentId": UUID, "intentHash": HASH, "decisionId": FOLLOWING, "use": 1, "requestId": "refund-7f3a"},
+    ),
     "TestedSubscription.body": "",
     "TestedSubscription.delivered": True,
     "Unready.reason": "The database is not reachable",
     "Validation.valid": True,
+    # Answers of procedures.
+    ".intents.decide": _decision("approved", "ann"),
+    ".intents.finish": _of_intent(
+        "executed",
+        44,
+        "agent",
+        {"receipt": "R-1"},
+        outcome={"intentId": UUID, "startId": FOLLOWING, "outcome": "executed"},
+    ),
+    ".intents.withdraw": _decision("withdrawn", "agent"),
 }
 
 SHOWN: dict[str, tuple[str, ...]] = {
@@ -152,8 +207,11 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "ExportLog": ("fromSeq",),
     "FollowLedger": ("after",),
     "FoundMetadata": ("correlationId",),
+    "IntentChain": ("expiresAt",),
     "IssuedKey": ("expiresAt",),
     "ListEvents": ("type", "limit"),
+    "ListIntents": ("waiting",),
+    "ListedIntent": ("summary", "risk", "expiresAt"),
     "LogEvent": ("subjectId", "metadata"),
     "Metadata": ("ai",),
     "MetadataInput": ("ai",),
