@@ -185,6 +185,7 @@ def _announce(settings: Settings, console: str | None) -> None:
     if settings.transformer == "superjson":
         event = f'{{"json":{event}}}'
     print(f"Synap Events serves at {url} (tRPC: {url}/trpc, types: {url}/trpc/contract.ts).", flush=True)
+    print(f"The API is described at {url}/docs, and for agents at {url}/llms.txt.", flush=True)
     if settings.ledger_port:
         print(f"The ledger is also at {url.rpartition(':')[0]}:{settings.ledger_port}/v1.", flush=True)
     if console is not None:

@@ -142,6 +142,7 @@ def test_serve_writes_no_token_into_a_log(tmp_path: Path, database_url: str) -> 
         log = server.log.read_text()
 
     assert f"The console is at {server.url}/console\n" in log
+    assert f"at {server.url}/docs, and for agents at {server.url}/llms.txt." in log
     assert "sk_" not in log
     assert _keys(tmp_path, database_url) == []
 
