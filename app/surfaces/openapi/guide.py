@@ -21,7 +21,7 @@ HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
 @cache
 def guide() -> str:
     """The text."""
-    return Path(__file__).with_name("llms.txt").read_text()
+    return Path(__file__).with_name("llms.txt").read_text("utf-8")
 
 
 @get("/llms.txt", sync_to_thread=True)
