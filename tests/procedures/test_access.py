@@ -139,6 +139,22 @@ def test_a_call_without_an_input_is_told_how_to_send_one(keyed: Keyed) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("intents.approve", "known are: intents.decide, intents.finish, intents.get, "),
+        ("keys/create", "known are: keys.create, keys.current, "),
+        ("nosuch", "procedures.list returns the procedures"),
+    ],
+    ids=["another word", "a slash", "another namespace"],
+)
+def test_a_path_without_a_procedure_leads_to_those_beside_it(keyed: Keyed, path: str, hint: str) -> None:
+    answer = keyed.server.mutate(path, {})
+
+    assert failed(answer, 404)["code"] == "NOT_FOUND"
+    assert answer.json()["error"]["message"].startswith(f'No procedure found on path "{path}"; {hint}')
+
+
 @pytest.mark.parametrize("name", OPEN)
 def test_any_valid_key_may_ask_what_there_is(keyed: Keyed, name: str) -> None:
     key_id, bare = keyed.key()

@@ -27,11 +27,11 @@ from app.surfaces.trpc.inputs import CallInput, Inputs, body_bytes
 from app.surfaces.trpc.request import Request, RequestError, connection_params, read_request
 from app.surfaces.trpc.sse import EventStream, Timing
 from app.surfaces.trpc.transformer import Transformer
+from app.surfaces.trpc.unknown import unknown
 from procedures.call import call, is_logged, log_call
 from procedures.context import Context, Services
 from procedures.procedure import Procedure
 from schemas.errors import Internal, NotFound, ProcedureError
-from schemas.jsontext import MAX_ECHO
 
 MOUNT = "/trpc"
 CONTRACTS = (b"/trpc/contract.ts", b"/trpc/contract.d.ts")
@@ -206,7 +206,7 @@ class TrpcDoor(Struct, frozen=True, kw_only=True):
         procedure = self.procedures.get(path)
         if procedure is None:
             log_call(path, request_id, 0.0, NotFound.code)
-            return failure(NotFound(f'No procedure found on path "{path[:MAX_ECHO]}"'), path)
+            return failure(unknown(path, self.procedures), path)
         if method not in _allowed(procedure):
             return _method_refused(procedure, method, request_id)
         if procedure.kind is Kind.SUBSCRIPTION:

@@ -37,11 +37,11 @@ from app.surfaces.trpc.frames import CrowdedFrameError, MalformedFrameError, Mes
 from app.surfaces.trpc.refused import ErrorOf, refuse_calls
 from app.surfaces.trpc.request import RequestError, connection_params, read_query, resumed
 from app.surfaces.trpc.transformer import Transformer
+from app.surfaces.trpc.unknown import unknown
 from procedures.call import call, log_call, next_batch
 from procedures.context import Context, Services
 from procedures.procedure import Procedure
 from schemas.errors import NotFound, PayloadTooLarge, ProcedureError, RateLimited, Unauthorized, Unavailable
-from schemas.jsontext import MAX_ECHO
 
 HELLO_SECONDS = 5.0
 """The time in which a socket must send the `connectionParams` that it announced."""
@@ -377,7 +377,7 @@ class _Socket:
         procedure = self._door.procedures.get(message.path)
         if procedure is None or procedure.kind is not message.kind:
             log_call(message.path, self._request_id, 0.0, NotFound.code, context)
-            raise NotFound(f'No {message.kind} procedure found on path "{message.path[:MAX_ECHO]}"')
+            raise unknown(message.path, self._door.procedures, message.kind)
 
         def source() -> bytes | None:
             content = None if message.input is None else self._door.transformer.input(message.input, procedure.input)
