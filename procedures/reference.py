@@ -10,12 +10,15 @@ from procedures.context import Context
 from schemas.errors import NotFound
 from schemas.reference import named_event
 
+NAMES_NO_EVENT = "Event not found; send its UUID, or evt_ and the 64 digits of its hash"
+"""The message for a text that can name no event. Many send the hash as it is, with `sha256:`."""
+
 
 def event_reference(text: str) -> UUID | bytes:
     """The UUID, or the 32 bytes of the hash, that `text` names. Raises NotFound for any other form."""
     reference = named_event(text)
     if reference is None:
-        raise NotFound("Event not found", field="eventId")
+        raise NotFound(NAMES_NO_EVENT, field="eventId")
     return reference
 
 
@@ -23,7 +26,7 @@ async def one_event_id(name: str, context: Context, *, field: str = "eventId") -
     """The id of the event that `name`, sent in `field`, names. Raises NotFound, Unavailable."""
     found = await _event_id(name, context)
     if found is None:
-        raise NotFound("Event not found", field=field)
+        raise NotFound(NAMES_NO_EVENT if named_event(name) is None else "Event not found", field=field)
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from procedures.reference import NAMES_NO_EVENT
 from tests.kit import web
 from tests.kit.servers import Server
 from tests.procedures.conftest import Keyed, answered, failed
@@ -58,7 +59,16 @@ def test_an_unknown_id_is_not_found(caller: Server, reference: str) -> None:
 
     data = failed(response, 404)
     assert (data["code"], data["path"]) == ("NOT_FOUND", "events.get")
-    assert response.json()["error"]["message"] == "Event not found"
+    assert response.json()["error"]["message"] in {"Event not found", NAMES_NO_EVENT}
+
+
+@pytest.mark.parametrize("name", ["events.get", "events.trace", "intents.get"])
+def test_a_text_that_names_no_event_is_told_what_does(caller: Server, name: str) -> None:
+    hash_ = "sha256:" + "0" * 64
+
+    answers = [caller.query(name, {"eventId": each}) for each in (hash_, hash_.replace("sha256:", "evt_"))]
+
+    assert [each.json()["error"]["message"] for each in answers] == [NAMES_NO_EVENT, "Event not found"]
 
 
 def test_a_retry_returns_the_first_event(caller: Server) -> None:
