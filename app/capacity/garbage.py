@@ -1,6 +1,8 @@
 """Python's garbage collector, in processes that make many objects that die soon."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def collect_rarely() -> None:
@@ -10,3 +12,17 @@ def collect_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@contextmanager
+def collecting_nothing() -> Iterator[None]:
+    """Load modules in the block: no garbage is collected, and their objects are never looked at later.
+
+    That took a tenth of the time of a command's start.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -2,6 +2,7 @@
 
 import sys
 
+from app.capacity.garbage import collecting_nothing
 from app.signals import stop
 
 ENDS_WELL = frozenset({"serve", "tail"})
@@ -11,7 +12,8 @@ ENDS_WELL = frozenset({"serve", "tail"})
 def main() -> None:
     """Entry point of `synap`."""
     stop.watch(exit_code=0 if ENDS_WELL.intersection(sys.argv[1:2]) else None)
-    from app.cli.main import main as run  # noqa: PLC0415 - takes a second, in which a signal may come
+    with collecting_nothing():
+        from app.cli.main import main as run  # noqa: PLC0415 - takes a second, in which a signal may come
 
     try:
         run()

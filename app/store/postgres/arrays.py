@@ -47,7 +47,8 @@ class InstantArray(bytes):
 
 def texts(values: Sequence[str | None]) -> TextArray:
     """An array of texts."""
-    return TextArray(_array(25, [None if value is None else _sized(value.encode()) for value in values]))
+    encoded = [None if value is None else value.encode() for value in values]
+    return TextArray(_array(25, [None if value is None else len(value).to_bytes(4) + value for value in encoded]))
 
 
 def uuids(values: Sequence[UUID]) -> UuidArray:
@@ -59,10 +60,6 @@ def instants(values: Sequence[datetime | None]) -> InstantArray:
     """An array of aware datetimes."""
     elements = [None if value is None else _INSTANT.pack(8, (value - _EPOCH) // _MICROSECOND) for value in values]
     return InstantArray(_array(1184, elements))
-
-
-def _sized(value: bytes) -> bytes:
-    return len(value).to_bytes(4) + value
 
 
 def _array(element: int, elements: Sequence[bytes | None]) -> bytes:
