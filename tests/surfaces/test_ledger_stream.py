@@ -51,7 +51,7 @@ def log(server: Server, org: str, *types: str, **members: object) -> list[dict[s
     return came
 
 
-def texts(client: ClientConnection, count: int, seconds: float = 15) -> list[str]:
+def texts(client: ClientConnection, count: int, seconds: float = 60) -> list[str]:
     """The texts of the next events, each with its newline."""
     found: list[str] = []
     while len(found) < count:
@@ -64,7 +64,7 @@ def texts(client: ClientConnection, count: int, seconds: float = 15) -> list[str
     return found
 
 
-def received(client: ClientConnection, seconds: float = 15) -> dict[str, Any]:
+def received(client: ClientConnection, seconds: float = 60) -> dict[str, Any]:
     """The next event."""
     event: dict[str, Any] = json.loads(texts(client, 1, seconds)[0])
     return event
@@ -75,7 +75,7 @@ def seqs(client: ClientConnection, count: int) -> list[int]:
     return [json.loads(text)["seq"] for text in texts(client, count)]
 
 
-def ending(client: ClientConnection, seconds: float = 15) -> tuple[int, str]:
+def ending(client: ClientConnection, seconds: float = 60) -> tuple[int, str]:
     """The code and the reason with which the server closes a socket, on which it must send nothing more."""
     try:
         while (text := client.recv(timeout=seconds)) == "\n":

@@ -41,7 +41,7 @@ const cases = {
     await decide('rejected', 'Too much')
     const withdrawn = caught(ask(api, type, REFUND))
     await api.intents.withdraw.mutate({ eventId: (await waiting()).eventId })
-    const soon = new Date(Date.now() + 500).toISOString()
+    const soon = new Date(Date.now() + 5000).toISOString()
     const expired = caught(ask(api, type, REFUND, { expiresAt: soon }))
     const undecided = caught(ask(api, type, REFUND, { waitSeconds: 0 }))
     const leaving = new AbortController()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 60_000
 const IDLE_MS = 300
 
 /** The part of the story with subscriptions. `main` of `story.mjs` makes its arguments. */
