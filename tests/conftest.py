@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from app.store.postgres.admission import IDENT, MAP
 from app.store.postgres.embedded import postgres
-from tests.kit import databases
+from tests.kit import databases, installs
 from tests.kit.packages import STRANGERS_PYTHON, install_packages, strangers_python
 from tests.kit.servers import Server, cloned, serving
 from tests.kit.trpc import SCRIPTS, Trpc, newest, oldest
@@ -99,6 +99,18 @@ def superjson_server(postgres_url: str, template: str, tmp_path_factory: pytest.
 def data_dir(tmp_path: Path) -> Path:
     """An empty data directory."""
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def first_started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with an embedded database in which a server has run, to copy."""
+    return installs.first_started(tmp_path_factory)
+
+
+@pytest.fixture
+def started_before(first_started: Path, data_dir: Path) -> None:
+    """A server has run in the test's data directory, so the next start does not make the database."""
+    installs.copy(first_started, data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ class Cluster:
 
     def __init__(self, data_dir: Path) -> None:
         """Start the PostgreSQL in `data_dir`."""
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self.start()
         self.url = self._server.url
 
@@ -86,7 +86,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start it again, and wait until it is ready."""
-        self._server = Postmaster(self._data_dir, {})  # one that was stopped does not wait until it is ready
+        self._server = Postmaster(self.data_dir, {})  # one that was stopped does not wait until it is ready
         self._server.start()
 
 

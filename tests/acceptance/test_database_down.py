@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import LiteralString
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from tests.acceptance.processes import Cluster, waiting_for_the_tip
 from tests.acceptance.writers import writing
 from tests.kit import web
 from tests.kit.checks import check_log
+from tests.kit.installs import copy
 from tests.kit.servers import Server, serving, until
 
 FAIL_SECONDS = 15
@@ -47,17 +49,17 @@ UNANSWERED = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND 
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A PostgreSQL that tests may stop. Each test leaves it running."""
-    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    started = Cluster(copy(first_started, tmp_path_factory.mktemp("cluster") / "data"))
     yield started
     started.stop()
 
 
 @pytest.fixture(scope="module")
-def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(cluster: Cluster) -> Iterator[Server]:
     """A server of that database."""
-    with serving(tmp_path_factory.mktemp("down"), database_url=cluster.url) as started:
+    with serving(cluster.data_dir, database_url=cluster.url) as started:
         yield started
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import psutil
@@ -15,6 +16,7 @@ import pytest
 from app.ledger.verify import verify_bundle
 from tests.acceptance.processes import Cluster
 from tests.kit import web
+from tests.kit.installs import copy
 from tests.kit.servers import Server, serving, until
 
 EVENTS = 2000
@@ -36,17 +38,17 @@ BUSY = (
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A PostgreSQL that tests may stop. Each test leaves it running."""
-    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    started = Cluster(copy(first_started, tmp_path_factory.mktemp("cluster") / "data"))
     yield started
     started.stop()
 
 
 @pytest.fixture(scope="module")
-def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(cluster: Cluster) -> Iterator[Server]:
     """A server of that database, whose log is long."""
-    with serving(tmp_path_factory.mktemp("export"), database_url=cluster.url) as started:
+    with serving(cluster.data_dir, database_url=cluster.url) as started:
         batch = {"events": [{"type": "note.created", "data": {"text": TEXT}} for _ in range(100)]}
         for _ in range(EVENTS // 100):
             assert started.mutate("events.logBatch", batch).status_code == 200

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from app.store.postgres.embedded import postgres
 from benchmarks.process import free_port
 from tests.acceptance.processes import synap
@@ -21,6 +23,7 @@ def _kill(data_dir: Path) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("started_before")
 def test_a_killed_database_is_started_again_and_keeps_what_was_acknowledged(data_dir: Path) -> None:
     with serving(data_dir) as server, writing([server], clients=8) as writers:
         for _ in range(2):
@@ -42,9 +45,8 @@ def test_a_killed_database_is_started_again_and_keeps_what_was_acknowledged(data
     assert {id_: event["hash"] for id_, event in writers.acknowledged.items()}.items() <= stored.items()
 
 
+@pytest.mark.usefixtures("started_before")
 def test_doctor_starts_and_makes_nothing(data_dir: Path) -> None:
-    with serving(data_dir):
-        pass
     before = {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")}
 
     stopped = synap(data_dir, "doctor", code=1, port=free_port())

@@ -30,6 +30,7 @@ from nacl.signing import VerifyKey
 
 from tests.acceptance.processes import synap
 from tests.kit import web
+from tests.kit.installs import copy
 from tests.kit.paths import VECTORS
 from tests.kit.servers import Server, serving, until
 
@@ -123,7 +124,7 @@ class Reader(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A server that serves the ledger at the address of the examples."""
     folder = tmp_path_factory.mktemp("document")
     url = urlsplit(BASE)
@@ -133,6 +134,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     (folder / "bin").mkdir()
     (folder / "bin" / "websocat").write_text(WEBSOCAT)
     (folder / "bin" / "websocat").chmod(0o755)
+    copy(first_started, folder / "data")
     with serving(folder / "data", ledger_port=url.port) as server:
         started = Reader(server, folder)
         until(lambda: _answers(f"{BASE}/readyz"))

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.processes import kill, kill_tree
 from tests.kit.servers import serving
 
 
+@pytest.mark.usefixtures("started_before")
 def test_start_after_a_power_cut_trusts_no_old_process_id(data_dir: Path) -> None:
     with serving(data_dir) as server:
         logged = server.mutate("events.log", {"type": "note.created", "data": {"n": 1}}).json()["result"]["data"]

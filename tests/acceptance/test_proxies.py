@@ -19,7 +19,7 @@ from websockets.typing import Origin
 from benchmarks.process import free_port
 from tests.kit.paths import ROOT
 from tests.kit.programs import program
-from tests.kit.servers import Server, serving, until
+from tests.kit.servers import Server, cloned, serving, until
 
 OPERATING = (ROOT / "docs" / "operate" / "deploy.md").read_text()
 
@@ -165,9 +165,12 @@ def certified(folder: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(postgres_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that pings often, so that a silent stream shows whether the proxy buffers it."""
-    with serving(tmp_path_factory.mktemp("proxied"), sse_ping_seconds=1) as served:
+    with (
+        cloned(postgres_url, template, "test_proxies") as url,
+        serving(tmp_path_factory.mktemp("proxied"), database_url=url, sse_ping_seconds=1) as served,
+    ):
         yield served
 
 

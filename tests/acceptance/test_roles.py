@@ -15,6 +15,7 @@ from tests.delivery.receiver import receiving
 from tests.kit import web
 from tests.kit.checks import check_log
 from tests.kit.databases import require_one_postgresql
+from tests.kit.installs import copy
 from tests.kit.servers import Server, serving, until
 
 SETTINGS = {"webhook_allow_http": "true", "webhook_allow_networks": "127.0.0.0/8"}
@@ -32,7 +33,8 @@ def _answer(server: Server, name: str, value: object, **headers: str) -> dict[st
 
 
 @contextmanager
-def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
+def _embedded(data_dir: Path, _: str, first_started: Path) -> Iterator[tuple[Server, str, dict[str, str]]]:
+    copy(first_started, data_dir)
     with serving(data_dir, **SETTINGS) as server:
         owner = running(data_dir)
         assert owner is not None
@@ -40,7 +42,7 @@ def _embedded(data_dir: Path, _: str) -> Iterator[tuple[Server, str, dict[str, s
 
 
 @contextmanager
-def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[str, str]]]:
+def _external(data_dir: Path, owner: str, _: Path) -> Iterator[tuple[Server, str, dict[str, str]]]:
     """Set up a server as in `docs/operate/postgresql.md`: the owner migrates and grants, and another role serves."""
     require_one_postgresql("deleting a workspace without a login of its own")
     data_dir.mkdir()
@@ -54,9 +56,9 @@ def _external(data_dir: Path, owner: str) -> Iterator[tuple[Server, str, dict[st
 
 @pytest.mark.parametrize("started", [_embedded, _external])
 def test_a_server_that_owns_no_table_does_all_that_one_does(
-    data_dir: Path, database_url: str, started: Callable[[Path, str], object]
+    data_dir: Path, database_url: str, first_started: Path, started: Callable[[Path, str, Path], object]
 ) -> None:
-    with receiving() as receiver, started(data_dir, database_url) as (server, owner, administering):  # type: ignore[attr-defined]
+    with receiving() as receiver, started(data_dir, database_url, first_started) as (server, owner, administering):  # type: ignore[attr-defined]
         subscribe = {"webhookUrl": receiver.url("/hook"), "eventTypes": ["note.*"]}
         subscription = _answer(server, "subscriptions.create", subscribe)
         event = _answer(server, "events.log", {"type": "note.created", "data": {"n": 1}, "producer": "p"})

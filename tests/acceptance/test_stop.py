@@ -26,6 +26,7 @@ from benchmarks.process import free_port
 from tests.acceptance.writers import writing
 from tests.kit.checks import check_log
 from tests.kit.command import SYNAP, Process
+from tests.kit.installs import copy
 from tests.kit.servers import Server, environment, serving, until
 
 ROUNDS = int(os.environ.get("STOP_ROUNDS", "2"))
@@ -63,14 +64,12 @@ def _rounds(seed: str) -> list[Signals]:
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir(first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One data directory for all servers of this module: each start proves that the previous server released it.
 
     It has an install, which commands need.
     """
-    folder = tmp_path_factory.mktemp("stop") / "data"
-    with serving(folder):
-        return folder
+    return copy(first_started, tmp_path_factory.mktemp("stop") / "data")
 
 
 @pytest.mark.parametrize("state", ["idle", "under load", "database frozen"])

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from app.store.postgres.embedded import postgres
 from benchmarks.process import free_port
 from tests.acceptance.conftest import Pair
@@ -50,6 +52,7 @@ def test_killed_server_loses_nothing(database_url: str, data_dir: Path) -> None:
     _check(database_url, writers, EVENTS)
 
 
+@pytest.mark.usefixtures("started_before")
 def test_server_killed_with_its_embedded_database_loses_nothing(data_dir: Path) -> None:
     port, events = free_port(), 600
     with serving(data_dir, port=port) as first, writing([first], events=events) as writers:

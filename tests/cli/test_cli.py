@@ -120,6 +120,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path, database_url: str) -> 
     assert _keys(listed)["control"]["revokedAt"] is None
 
 
+@pytest.mark.usefixtures("started_before")
 def test_administration_works_while_a_server_runs(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         created = _printed(_synap(tmp_path, "workspaces", "create", "acme"))

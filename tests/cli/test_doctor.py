@@ -473,13 +473,13 @@ def test_webhooks_that_make_no_progress_are_reported(store: Store) -> None:
     assert disabled[0].startswith("The server disabled these webhooks: acme/sub_1; ")
 
 
-def test_ports_and_extensions_are_checked(store: Store, tmp_path: Path) -> None:
+def test_ports_and_extensions_are_checked(store: Store) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         port = listener.getsockname()[1]
         taken = _wrong(store, port=port, extensions="nosuch")
     ports = [free_port(), free_port()]
-    with serving(tmp_path / "served", port=ports[0], ledger_port=ports[1]):
+    with serving(store.keys.path.parent, database_url=store.url, port=ports[0], ledger_port=ports[1]):
         served = list(examine(_settings(store, port=ports[0], ledger_port=ports[1])))
 
     assert taken[0].startswith(f"Port {port} on 127.0.0.1 cannot be used (Address already in use); ")
@@ -489,14 +489,15 @@ def test_ports_and_extensions_are_checked(store: Store, tmp_path: Path) -> None:
     ]
 
 
-def test_the_disk_is_checked_if_the_database_is_embedded(tmp_path: Path) -> None:
-    with serving(tmp_path / "data"):
-        settings = Settings.from_environment(environment(tmp_path / "data", port=free_port()))
+@pytest.mark.usefixtures("started_before")
+def test_the_disk_is_checked_if_the_database_is_embedded(data_dir: Path) -> None:
+    with serving(data_dir):
+        settings = Settings.from_environment(environment(data_dir, port=free_port()))
 
         sentences = [finding.sentence for finding in examine(settings)]
 
     (said,) = [sentence for sentence in sentences if "GiB" in sentence]
-    assert str(tmp_path / "data") in said
+    assert str(data_dir) in said
 
 
 # The command.

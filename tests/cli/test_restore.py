@@ -106,6 +106,7 @@ def test_a_long_log_that_was_restored_is_accepted_by_the_role_that_serves(
     assert [event["type"] for event in events[600:]] == ["synap.log.rolledback"]
 
 
+@pytest.mark.usefixtures("started_before")
 @pytest.mark.parametrize("serves", [True, False], ids=["while a server runs", "while none runs"])
 def test_a_restored_folder_of_the_embedded_database_is_accepted(
     data_dir: Path, tmp_path: Path, *, serves: bool

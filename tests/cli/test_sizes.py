@@ -59,10 +59,11 @@ def test_sizes_are_readable(size: int, text: str) -> None:
     assert readable(size) == text
 
 
-def test_the_command_and_the_metrics_tell_the_sizes(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as server:
+@pytest.mark.usefixtures("started_before")
+def test_the_command_and_the_metrics_tell_the_sizes(data_dir: Path) -> None:
+    with serving(data_dir) as server:
         assert server.mutate("events.log", {"type": "note.created", "data": {}}).status_code == 200
-        done = synap("doctor", "--sizes", env=environment(tmp_path / "data"))
+        done = synap("doctor", "--sizes", env=environment(data_dir))
         metrics = web.get(f"{server.url}/metrics").text
 
     assert (done.returncode, done.stderr) == (0, "")
