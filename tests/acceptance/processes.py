@@ -9,9 +9,22 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from app.store.install.parts import is_distributed
 from app.store.postgres.postmaster import Postmaster
 from tests.kit import command
 from tests.kit.servers import Server, environment, until
+
+WAITING = """
+SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+AND starts_with(application_name, 'synap server')
+"""
+
+WAITING_ON_NODES = """
+SELECT DISTINCT server.pid FROM citus_stat_activity AS waiting JOIN citus_stat_activity AS server USING (global_pid)
+WHERE waiting.wait_event_type = 'Lock' AND waiting.datname = current_database()
+AND NOT server.is_worker_query AND starts_with(server.application_name, 'synap server')
+"""
+"""The coordinator waits for a node, and only the node's backend waits for the lock. Both have one global pid."""
 
 
 def synap(data_dir: Path, *arguments: str, code: int = 0, **settings: object) -> str:
@@ -91,13 +104,9 @@ class Cluster:
 
 
 def waiting_for_the_tip(connection: psycopg.Connection) -> list[int]:
-    """The pids of the servers' backends that wait for the lock on a tip."""
+    """The pids of the servers' backends that wait for the lock on a tip, on whatever node of a cluster it is."""
     connection.execute("SELECT pg_stat_clear_snapshot()")  # a transaction would see no backend that came later
-    rows = connection.execute(
-        "SELECT pid FROM pg_stat_activity "
-        "WHERE wait_event_type = 'Lock' AND datname = current_database() "
-        "AND starts_with(application_name, 'synap server')"
-    )
+    rows = connection.execute(WAITING_ON_NODES if is_distributed(connection) else WAITING)
     return [pid for (pid,) in rows]
 
 

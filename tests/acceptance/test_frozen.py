@@ -13,7 +13,6 @@ from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import frozen, waiting_for_the_tip
 from tests.acceptance.writers import writing
 from tests.kit.checks import check_log
-from tests.kit.databases import require_one_postgresql
 from tests.kit.servers import until
 
 PATIENCE_SECONDS = 12
@@ -27,7 +26,6 @@ EVENT = {"type": "note.created", "data": {}}
 
 def test_others_continue_without_the_frozen_process(pair: Pair, workspace: str) -> None:
     """In one workspace a server freezes within a transaction, in another a client within a message."""
-    require_one_postgresql("a lock that this connection sees")
     freezing, other = pair.servers
     with (
         writing(pair.servers, clients=2 * CLIENTS, workspace=workspace) as writers,
@@ -35,9 +33,13 @@ def test_others_continue_without_the_frozen_process(pair: Pair, workspace: str) 
     ):
         until(lambda: writers.by(freezing) > 50 and writers.by(other) > 50)
 
-        with psycopg.connect(pair.database_url) as connection, ExitStack() as frost:
+        with (
+            psycopg.connect(pair.database_url) as connection,
+            psycopg.connect(pair.database_url, autocommit=True) as watcher,
+            ExitStack() as frost,
+        ):
             connection.execute(LOCK_TIP, {"workspace": workspace})
-            until(lambda: len(waiting_for_the_tip(connection)) == 2)
+            until(lambda: len(waiting_for_the_tip(watcher)) == 2)
             frost.enter_context(frozen(freezing))
             by_frozen, by_other = writers.by(freezing), writers.by(other)
             # The lock passes to the processes that wait for it, and so to the frozen server, which cannot continue.

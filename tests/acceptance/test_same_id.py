@@ -19,7 +19,6 @@ from tests.acceptance.conftest import Pair
 from tests.acceptance.logs import draft, event_log
 from tests.acceptance.processes import waiting_for_the_tip
 from tests.kit.checks import check_log
-from tests.kit.databases import require_one_postgresql
 from tests.kit.servers import until
 
 NEIGHBOURS = 50
@@ -28,7 +27,6 @@ Answer = list[SynapEvent] | BaseException
 
 
 def test_equal_content_shares_one_place(pair: Pair, workspace: str) -> None:
-    require_one_postgresql("a lock that this connection sees")
     event = {"id": str(uuid4()), "type": "note.created", "data": {"n": 1}}
 
     neighbours, twins = _log_at_once(pair, workspace, event, event)
@@ -39,7 +37,6 @@ def test_equal_content_shares_one_place(pair: Pair, workspace: str) -> None:
 
 
 def test_only_the_other_content_conflicts(pair: Pair, workspace: str) -> None:
-    require_one_postgresql("a lock that this connection sees")
     event = {"id": str(uuid4()), "type": "note.created", "data": {"n": 1}}
 
     neighbours, twins = _log_at_once(pair, workspace, event, event | {"data": {"n": 2}})
@@ -122,13 +119,16 @@ def _log_at_once(pair: Pair, workspace: str, *twins: object) -> tuple[list[httpx
     events = [{"type": "note.created", "data": {"neighbour": n}} for n in range(NEIGHBOURS)]
     mixed = [*events[: NEIGHBOURS // 2], *twins, *events[NEIGHBOURS // 2 :]]
     with ThreadPoolExecutor(len(mixed)) as pool:
-        with psycopg.connect(pair.database_url) as connection:
+        with (
+            psycopg.connect(pair.database_url) as connection,
+            psycopg.connect(pair.database_url, autocommit=True) as watcher,
+        ):
             connection.execute(LOCK_TIP, {"workspace": workspace})
             sent = [
                 pool.submit(pair.servers[n % 2].mutate, "events.log", event, **{"x-workspace-id": workspace})
                 for n, event in enumerate(mixed)
             ]
-            until(lambda: len(waiting_for_the_tip(connection)) == 2)
+            until(lambda: len(waiting_for_the_tip(watcher)) == 2)
         answers = [one.result() for one in sent]
     place = NEIGHBOURS // 2
     return answers[:place] + answers[place + len(twins) :], answers[place : place + len(twins)]
