@@ -97,6 +97,11 @@ def named(url: str, database: str) -> str:
     return parts._replace(path=f"/{database}", query=parts.query or "connect_timeout=30").geturl()
 
 
+def as_role(url: str, role: str) -> str:
+    """The URL of the same database for another role, which logs in without a password."""
+    return re.sub(r"//[^@]*@", f"//{role}:@", url, count=1)
+
+
 def make(admin: str, name: str) -> str:
     """Make a migrated database to copy, and return its name. On a cluster it is distributed.
 

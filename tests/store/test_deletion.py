@@ -17,10 +17,12 @@ from app.store.audit.log import Act
 from app.store.install.deletion import delete_workspace
 from app.store.install.install import connect
 from app.store.install.keys import Keys, insert_key, list_keys
+from app.store.install.parts import is_distributed
 from app.store.install.workspaces import WorkspaceError, create_workspace, list_workspaces
-from app.store.postgres.roles import CUSTODIAN
+from app.store.postgres.roles import CUSTODIAN, grant_serving
 from schemas.errors import NotFound
 from tests.kit.checks import check_log
+from tests.kit.databases import as_role, require_one_postgresql
 from tests.kit.servers import cloned
 from tests.store.opened import Store, draft, opened
 
@@ -65,11 +67,26 @@ def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
             with psycopg.ClientCursor(psycopg.connect(store.url, autocommit=True)) as cursor:
                 cursor.execute(FILL, {"id": slug})
                 cursor.connection.close()
+        _give_login(store)
         yield store
+
+
+def _give_login(store: Store) -> None:
+    """Give the custodian a login, if the database is distributed, as the message says that refuses the deletion."""
+    with connect(store.url) as connection:
+        if is_distributed(connection):
+            with pytest.raises(WorkspaceError, match=r"a login of its own: ") as refused:
+                delete_workspace(connection, "acme")
+            remedy = str(refused.value).split("run ")[1].split(" PASSWORD")[0]
+            connection.execute(remedy)
+            grant_serving(connection, CUSTODIAN)
 
 
 def _delete(store: Store, slug: str = "acme") -> int:
     with connect(store.url) as connection:
+        if not is_distributed(connection):
+            return delete_workspace(connection, slug)
+    with connect(as_role(store.url, CUSTODIAN)) as connection:
         return delete_workspace(connection, slug)
 
 
@@ -178,6 +195,7 @@ def test_what_is_no_workspace_is_not_deleted(store: Store, slug: str) -> None:
 
 
 def test_the_leave_to_delete_ends_with_the_deletion(store: Store) -> None:
+    require_one_postgresql("deleting a workspace without a login of its own")
     _delete(store)
 
     with connect(store.url) as connection:
@@ -204,22 +222,31 @@ def test_a_deletion_that_fails_leaves_all_as_it_was(store: Store) -> None:
 @pytest.fixture
 def login(store: Store) -> Iterator[str]:
     """The URL of a login that owns the tables, but may not create roles."""
+    require_one_postgresql("deleting a workspace without a login of its own")
     with connect(store.url) as connection:
         connection.execute("CREATE ROLE synap_plain LOGIN")
         for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall():
             connection.execute(SQL("ALTER TABLE {} OWNER TO synap_plain").format(Identifier(table)))
-    yield store.url.replace("://postgres:", "://synap_plain:")
+    yield as_role(store.url, "synap_plain")
     with connect(store.url) as connection:
         connection.execute("REASSIGN OWNED BY synap_plain TO CURRENT_USER")
         connection.execute("DROP OWNED BY synap_plain")
         connection.execute("DROP ROLE synap_plain")
 
 
-def test_a_login_without_leave_is_told_how_to_get_it(store: Store, login: str) -> None:
+REMEDIES = {
+    "no role": ([], r"with: CREATE ROLE synap_custodian NOLOGIN; GRANT"),
+    "a role": (["CREATE ROLE synap_custodian NOLOGIN"], "with: GRANT"),
+}
+
+
+@pytest.mark.parametrize(("made", "remedy"), REMEDIES.values(), ids=list(REMEDIES))
+def test_a_login_without_leave_is_told_how_to_get_it(store: Store, login: str, made: list[str], remedy: str) -> None:
     with connect(store.url) as administrator:
-        administrator.execute(f"DROP ROLE IF EXISTS {CUSTODIAN}")
+        for statement in (f"DROP ROLE IF EXISTS {CUSTODIAN}", *made):
+            administrator.execute(statement)
         with connect(login) as connection:
-            with pytest.raises(WorkspaceError, match=r"^The login synap_plain may not delete events; ") as refused:
+            with pytest.raises(WorkspaceError, match=f"^The login synap_plain may not .* {remedy}") as refused:
                 delete_workspace(connection, "acme")
             assert _rows(connection, "acme")["event"] == 3
 
@@ -231,6 +258,7 @@ def test_a_login_without_leave_is_told_how_to_get_it(store: Store, login: str) -
 def test_databases_of_one_postgresql_may_delete_at_once(
     store: Store, postgres_url: str, template: str, tmp_path: Path
 ) -> None:
+    require_one_postgresql("making the role that deletes at the first deletion")
     (tmp_path / "second").mkdir()
     with ExitStack() as stack:
         url = stack.enter_context(cloned(postgres_url, template, "test_deletion_second"))

@@ -15,8 +15,8 @@ from app.store.install.workspaces import WorkspaceError, no_workspace
 from app.store.ledger.heads import FORGET_LEAVES
 from app.store.postgres.roles import CUSTODIAN, power
 
-HAS_CUSTODIAN = f"SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}'"
-"""Returns a row if the custodian's role exists."""
+HAS_CUSTODIAN = f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{CUSTODIAN}')"
+"""Whether the custodian's role exists."""
 
 MAY_BE_CUSTODIAN = f"SELECT pg_has_role('{CUSTODIAN}', %s)"
 """Whether this login may act as the custodian."""
@@ -87,8 +87,8 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
     """
     of = {"workspace": slug, "now": datetime.now(UTC)}
     try:
-        _make_custodian(connection)
         _require_login(connection)
+        _make_custodian(connection)
         with connection.transaction():
             connection.execute(LOCK_DELETION)
             connection.execute(LOCK_TIP, {"workspace": NODE_LOG})  # so that no event anchors the log meanwhile
@@ -118,7 +118,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
                 f"The login {login} may not delete events; run this with the SYNAP_DATABASE_URL of the role that owns "
                 "the tables."
             ) from None
-        make = "" if connection.execute(HAS_CUSTODIAN).fetchone() else f"CREATE ROLE {CUSTODIAN} NOLOGIN; "
+        make = "" if _is_true(connection, HAS_CUSTODIAN) else f"CREATE ROLE {CUSTODIAN} NOLOGIN; "
         raise WorkspaceError(
             f"The login {login} may not delete events; an administrator of the database gives it leave with: {make}"
             f"GRANT {CUSTODIAN} TO {login}."
@@ -128,7 +128,7 @@ def delete_workspace(connection: psycopg.Connection, slug: str) -> int:
 
 def _make_custodian(connection: psycopg.Connection) -> None:
     """Create the role if it is missing. All databases of a PostgreSQL server share it, and may create it at once."""
-    if connection.execute(HAS_CUSTODIAN).fetchone() is None:
+    if not _is_true(connection, HAS_CUSTODIAN):
         try:
             connection.execute(f"CREATE ROLE {CUSTODIAN} NOLOGIN")
         except (DuplicateObject, UniqueViolation):
@@ -138,8 +138,9 @@ def _make_custodian(connection: psycopg.Connection) -> None:
 def _require_login(connection: psycopg.Connection) -> None:
     """Raise WorkspaceError if the database is distributed and this is not the custodian's own login."""
     if connection.info.user != CUSTODIAN and is_distributed(connection):
+        make = "ALTER" if _is_true(connection, HAS_CUSTODIAN) else "CREATE"
         raise WorkspaceError(
-            "The database is distributed, so a workspace is deleted by a login of its own: run ALTER ROLE "
+            f"The database is distributed, so a workspace is deleted by a login of its own: run {make} ROLE "
             f"{CUSTODIAN} LOGIN PASSWORD '...', then synap migrate --grant {CUSTODIAN}, and this with the "
             "SYNAP_DATABASE_URL of that role."
         )
