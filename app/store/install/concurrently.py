@@ -14,7 +14,7 @@ def create_index(name: str, on: str) -> None:
     with op.get_context().autocommit_block():
         op.execute("SET statement_timeout = 0")  # it may take minutes, and nobody waits for it
         if op.get_bind().execute(INVALID, {"name": name}).first() is not None:
-            op.execute(f"DROP INDEX CONCURRENTLY {name}")
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")  # not every node of a cluster may have it
         op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
         op.execute("ANALYZE event")
 

@@ -10,8 +10,8 @@ depends_on = None
 
 FILL = """
 INSERT INTO intent_party (workspace_id, intent_id, user_id, seq, state)
-SELECT i.workspace_id, i.id, party.user_id, i.seq, i.state
-FROM intent AS i CROSS JOIN LATERAL (SELECT i.user_id UNION SELECT unnest(i.approvers)) AS party (user_id)
+SELECT DISTINCT i.workspace_id, i.id, party.user_id, i.seq, i.state
+FROM intent AS i CROSS JOIN unnest(i.approvers || i.user_id) AS party (user_id)
 WHERE i.expires_at IS NOT NULL
 """
 
