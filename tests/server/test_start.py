@@ -17,6 +17,7 @@ from app.store.install.install import InstallError, migrate
 from app.store.install.secret import SecretError, read_secret
 from benchmarks.process import free_port
 from tests.kit.command import SYNAP, synap
+from tests.kit.databases import as_role
 from tests.kit.servers import cloned, environment, serving
 
 REMEDY = (
@@ -224,7 +225,7 @@ def empty_url(postgres_url: str) -> Iterator[str]:
 
 
 def test_a_migration_without_the_right_is_one_sentence(empty_url: str, tmp_path: Path) -> None:
-    settings = Settings(database_url=empty_url.replace("postgres:@", "guest:@"), data_dir=tmp_path)
+    settings = Settings(database_url=as_role(empty_url, "guest"), data_dir=tmp_path)
 
     done = _synap(settings, "migrate")
 

@@ -177,7 +177,8 @@ CHANGING = {
     "update of nothing": "UPDATE audit_entry SET actor = actor",
     "delete": "DELETE FROM audit_entry",
     "truncate": "TRUNCATE audit_entry",
-    "merge": "MERGE INTO audit_entry USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+    "merge": "MERGE INTO audit_entry AS e USING audit_entry AS s ON e.workspace_id = s.workspace_id AND e.seq = s.seq "
+    "WHEN MATCHED THEN DELETE",
 }
 
 

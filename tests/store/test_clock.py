@@ -1,5 +1,6 @@
 """A process whose clock is far from the database's appends nothing, so it cannot give others a time in the future."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from app.store.events.event_log import EventLog
 from app.store.postgres.clock import Clock, skew_seconds, utc_now
 from schemas.errors import Unavailable
+from tests.kit.databases import require_one_postgresql
 from tests.kit.servers import serving
 from tests.kit.web import get
 from tests.store.opened import Store, draft, opened
@@ -44,7 +46,7 @@ def _end(store: Store) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("hours", "side"), [(2, "7200 s ahead of"), (-2, "7200 s behind")], ids=["two hours ahead", "two hours behind"]
+    ("hours", "side"), [(2, "ahead of"), (-2, "behind")], ids=["two hours ahead", "two hours behind"]
 )
 def test_a_process_whose_clock_is_off_appends_nothing(store: Store, hours: int, side: str) -> None:
     wrong = EventLog(store.database, store.keys, store.node, lambda: utc_now() + timedelta(hours=hours, seconds=0.4))
@@ -56,8 +58,9 @@ def test_a_process_whose_clock_is_off_appends_nothing(store: Store, hours: int, 
     between = _end(store)
     [event] = store.run(right.append("default", [draft()]))
 
-    assert refused.value.message == (
-        f"This server's clock is {side} the database's; set both by NTP; nothing was stored, retry"
+    assert re.fullmatch(
+        rf"This server's clock is 7[12]\d\d s {side} the database's; set both by NTP; nothing was stored, retry",
+        refused.value.message,
     )
     assert refused.value.retry_after_seconds == 60
     assert between == before
@@ -114,6 +117,7 @@ def test_an_error_of_the_clock_is_logged_once(capsys: pytest.CaptureFixture[str]
 
 def test_a_server_says_that_its_clock_is_off(database_url: str, tmp_path: Path) -> None:
     """The database has a clock of its own here, which the test sets."""
+    require_one_postgresql("a clock that a function of the test replaces")
     name = database_url.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA skewed")

@@ -71,7 +71,7 @@ def test_a_reset_after_the_last_message_of_a_connection_ends_its_trip(database_u
             )
             await asyncio.sleep(0.2)
             with psycopg.connect(database_url) as other:
-                other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+                other.execute("SELECT pg_terminate_backend(%s::int)", [connection.info.backend_pid])
             time.sleep(0.3)  # noqa: ASYNC251 - its last message and the reset arrive in one turn
             with pytest.raises(psycopg.OperationalError, match=r"closed the connection|Connection reset"):
                 await asyncio.wait_for(trip, timeout=30)

@@ -208,7 +208,7 @@ def test_the_leave_to_delete_ends_with_the_deletion(store: Store) -> None:
 
 def test_a_deletion_that_fails_leaves_all_as_it_was(store: Store) -> None:
     with connect(store.url) as connection:
-        connection.execute("ALTER TABLE workspace ADD CHECK (deleted_at IS NULL)")
+        connection.execute("ALTER TABLE workspace ADD CONSTRAINT kept CHECK (deleted_at IS NULL)")
         before = _rows(connection, "acme")
 
         with pytest.raises(psycopg.errors.CheckViolation):

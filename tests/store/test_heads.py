@@ -24,6 +24,7 @@ from app.store.ledger.anchor import Anchor
 from app.store.ledger.heads import MAX_NEW, Heads
 from app.store.ledger.trees import Trees
 from tests.kit.checks import check_log
+from tests.kit.databases import require_one_postgresql
 from tests.kit.last_release import put_back
 from tests.store.opened import Store, draft, opened
 
@@ -134,12 +135,14 @@ def _another_turn(store: Store) -> None:
 
 def _deletion(store: Store) -> None:
     with _connected(store) as connection:
+        require_one_postgresql("deleting a workspace without a login of its own")
         delete_workspace(connection, "acme")
 
 
 def _loss(store: Store) -> None:
     """The log loses its last event, as in a restored backup."""
     with _connected(store) as connection:
+        require_one_postgresql("switching off the triggers of a table at one place")
         connection.execute("ALTER TABLE event DISABLE TRIGGER ALL")
         connection.execute("DELETE FROM event WHERE workspace_id = 'acme' AND seq = 1")
 
@@ -287,6 +290,7 @@ def test_a_doctor_finds_what_was_changed(store: Store, statement: str, fault: st
         store.append(draft(), draft(), workspace=workspace)
     _anchor(store)
     with _connected(store) as connection:
+        require_one_postgresql("switching off the triggers of a table at one place")
         connection.execute("ALTER TABLE event DISABLE TRIGGER ALL")
         connection.execute(statement)
 
@@ -304,6 +308,7 @@ CUT = (
 
 @pytest.mark.parametrize("log", ["acme", NODE_LOG])
 def test_after_an_accepted_loss_logs_are_anchored_as_they_are_then(store: Store, tmp_path: Path, log: str) -> None:
+    require_one_postgresql("switching off the triggers of a table at one place")
     store.append(*(draft() for _ in range(4)), workspace="acme")
     store.append(*(draft() for _ in range(3)), workspace=NODE_LOG)
     assert _anchor(store) == 1

@@ -16,9 +16,11 @@ from app.ledger.draft import Draft
 from app.store.events.linker import LOCK_TIP
 from app.store.install.idempotency import begin_secret_ids, has_secret_ids
 from app.store.install.install import connect
+from app.store.install.parts import is_distributed
 from app.surfaces.shared.idempotency import FORMER, idempotent_ids
 from schemas.errors import Conflict, InvalidInput
 from tests.kit.checks import check_log
+from tests.kit.databases import as_role
 from tests.kit.servers import until
 from tests.store.opened import START, Store, draft, opened
 
@@ -195,7 +197,7 @@ def test_a_role_without_rights_sees_older_processes(store: Store) -> None:
     with psycopg.connect(store.url, autocommit=True) as connection:
         connection.execute("CREATE ROLE stranger LOGIN")
     try:
-        with named(store.url, OLD_SERVER), named(store.url.replace("postgres:@", "stranger:@"), "psql") as stranger:
+        with named(store.url, OLD_SERVER), named(as_role(store.url, "stranger"), "psql") as stranger:
             names = stranger.execute("SELECT application_name FROM pg_stat_activity").fetchall()
             assert (OLD_SERVER,) in names
     finally:
@@ -244,7 +246,8 @@ def test_an_older_and_a_newer_process_store_concurrent_retries_once(store: Store
 def _are_blocked(url: str, expected: int) -> bool:
     """Whether `expected` connections wait for a lock."""
     with psycopg.connect(url) as connection:
+        everywhere = "citus_stat_activity" if is_distributed(connection) else "pg_stat_activity"
         row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            f"SELECT count(*) FROM {everywhere} WHERE datname = current_database() AND wait_event_type = 'Lock'"
         ).fetchone()
     return row == (expected,)

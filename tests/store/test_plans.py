@@ -20,6 +20,7 @@ from app.filters.sql import may_have
 from app.sealing.cursors import Cursors
 from app.store.events.browser import Browser
 from schemas.browse import BrowseEvents
+from tests.kit.databases import require_own
 from tests.kit.servers import cloned
 from tests.store.opened import SECRET, Store, opened
 from tests.store.operations import LIMIT, Operations
@@ -57,6 +58,7 @@ def setting(
     """The embedded PostgreSQL, and the oldest supported version. If that is missing, the test fails in CI."""
     keys = tmp_path_factory.mktemp("keys")
     if request.param == 18:
+        require_own("the plans")
         yield Setting(cluster=prepared(postgres_url, keys), programs=POSTGRES_VERSIONS[18])
         return
     programs = programs_15()

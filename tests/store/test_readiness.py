@@ -13,6 +13,7 @@ import app.store.install.witness_tables
 from app.store.install.install import head
 from app.store.postgres.database import Database
 from app.store.postgres.readiness import DELETED, GROWING, Readiness
+from tests.kit.databases import as_role
 from tests.kit.last_release import put_back
 
 assert app.store.install.intent_tables, "the import registers the tables"
@@ -26,7 +27,7 @@ def guest_url(database_url: str) -> Iterator[str]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE guest LOGIN")
         connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest")
-        yield database_url.replace("postgres:@", "guest:@")
+        yield as_role(database_url, "guest")
         connection.execute("DROP OWNED BY guest")
         connection.execute("DROP ROLE guest")
 

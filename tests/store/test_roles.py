@@ -12,6 +12,7 @@ import app.store
 from app.store.install.install import migrate
 from app.store.postgres.readiness import GROWING
 from app.store.postgres.roles import GRANTS, OWNER, SERVER, grant_serving, make_server_role, power
+from tests.kit.databases import as_role
 
 ADMINISTRATION = {"deletion.py", "roles.py"}
 """The modules with statements that only the owner of the tables runs."""
@@ -72,7 +73,7 @@ def owner(database_url: str) -> Iterator[psycopg.Connection]:
 def server(owner: psycopg.Connection, database_url: str) -> Iterator[psycopg.Connection]:
     """The database, as the role that serves sees it."""
     assert not owner.closed
-    with psycopg.connect(database_url.replace(f"{OWNER}:@", f"{SERVER}:@"), autocommit=True) as connection:
+    with psycopg.connect(as_role(database_url, SERVER), autocommit=True) as connection:
         yield connection
 
 
