@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from msgspec import Meta
 
 EventName = Annotated[str, Meta(description="The UUID of an event, with or without dashes, or its `evt_<hash>`.")]
@@ -19,6 +20,6 @@ def named_event(text: str) -> UUID | bytes | None:
     A UUID may be in upper or lower case, with all its dashes or without any (RFC 9562, section 4).
     """
     if _UUID.fullmatch(text):
-        return UUID(text)
+        return msgspec.convert(text, UUID)  # takes a third of the time of `UUID`
     match = _LEDGER_ID.fullmatch(text)
     return bytes.fromhex(match[1]) if match else None

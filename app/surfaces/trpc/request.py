@@ -18,6 +18,9 @@ _NOT_JSON = ("multipart/form-data", "application/octet-stream")
 PARAMETERS = frozenset({b"batch", b"input", b"connectionParams", b"lastEventId", b"Last-Event-Id", b"token"})
 """The query parameters that this door reads."""
 
+_OF_JSON = ((b"%22", b'"'), (b"%7B", b"{"), (b"%7D", b"}"), (b"%3A", b":"), (b"%2C", b","))
+"""Escapes of every input in a URL. Replaced first, they take half of the time. None leaves a character of an escape."""
+
 _BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")
 
 
@@ -143,9 +146,14 @@ def read_query(query_string: bytes) -> dict[bytes, bytes]:
 
 
 def _form_decoded(text: bytes) -> bytes:
-    if b"%" in text or b"+" in text:
-        text = unquote_to_bytes(text.replace(b"+", b" ")).decode(errors="replace").encode()
-    return text
+    if b"%" not in text and b"+" not in text:
+        return text
+    text = text.replace(b"+", b" ")
+    for escape, character in _OF_JSON:
+        text = text.replace(escape, character)
+    if b"%" in text:
+        text = unquote_to_bytes(text)
+    return text.decode(errors="replace").encode()
 
 
 def _wants_lines(headers: dict[bytes, bytes]) -> bool:
