@@ -19,7 +19,7 @@ from tests.kit.command import SYNAP
 from tests.kit.installs import initialised
 from tests.kit.servers import environment, until
 
-LINES = int(os.environ.get("IMPORT_LINES", "20000"))
+LINES = int(os.environ.get("IMPORT_LINES", "4000"))
 
 END = "SELECT seq + 1 FROM event_tip WHERE workspace_id = 'default'"
 
