@@ -20,6 +20,7 @@ from benchmarks.process import free_port
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
 from tests.kit import web
+from tests.kit.packages import compile_typescript
 from tests.kit.paths import ROOT, VECTORS
 from tests.kit.servers import environment, this_environment, until
 
@@ -81,7 +82,7 @@ class Reader(Struct, frozen=True):
             "skipLibCheck": True,
         }
         (project / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["snippet.ts"]}))
-        _ran(["node", "node_modules/typescript/bin/tsc", "--project", "."], project)
+        compile_typescript(project)
         return project
 
     def run(self, name: str, snippet: str) -> tuple[int, Any]:
