@@ -55,9 +55,9 @@ class Page:
         """Cut the browser off the network, or connect it again."""
         self._do("offline", is_offline)
 
-    def violations(self) -> list[str]:
-        """What axe-core finds against WCAG 2.2 AA."""
-        return list(self._do("violations"))
+    def violations(self, *, of_colours: bool = False) -> list[str]:
+        """What axe-core finds against WCAG 2.2 AA: by all rules, or only by those that depend on colours."""
+        return list(self._do("violations", of_colours))
 
     def fill(self, label: str, text: str) -> None:
         self._do("fill", label, text)
@@ -112,9 +112,18 @@ class Page:
         """Evaluate an expression in the page."""
         return self._do("evaluate", expression)
 
+    def show(self, *, width: int = 800, height: int = 720, scheme: str = "light") -> None:
+        """Show the page in this size and in the light or the dark scheme."""
+        self._do("show", {"width": width, "height": height, "colorScheme": scheme})
+
     def screenshot(self, path: Path, *, width: int = 800, height: int = 720, scheme: str = "light") -> None:
         """Write a screenshot as a PNG."""
-        self._do("screenshot", str(path), {"width": width, "height": height, "colorScheme": scheme})
+        self.show(width=width, height=height, scheme=scheme)
+        self.picture(path)
+
+    def picture(self, path: Path) -> None:
+        """Write a PNG of the page as it is shown."""
+        self._do("picture", str(path))
 
     def _do(self, command: str, *arguments: object) -> Any:
         assert self._driver.stdin is not None

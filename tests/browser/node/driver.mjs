@@ -64,15 +64,19 @@ const commands = {
     const [download] = await Promise.all([page.waitForEvent('download'), found(steps).click()])
     return { name: download.suggestedFilename(), text: await readFile(await download.path(), 'utf8') }
   },
-  /** What axe-core finds against WCAG 2.2 AA: a line for each rule, with the first places. Only these leave the page. */
-  async violations() {
+  /**
+   * What axe-core finds against WCAG 2.2 AA: a line for each rule, with the first places. Only these leave the page.
+   * `ofColours` checks only the rules whose result depends on colours.
+   */
+  async violations(ofColours) {
     const isLoaded = await page.evaluate(() => 'axe' in globalThis)
     if (!isLoaded) await page.evaluate(axe) // not as a script of the page, which its policy would refuse
-    return page.evaluate(async () => {
-      const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+    return page.evaluate(async (ofColours) => {
+      const everything = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+      const runOnly = ofColours ? ['color-contrast', 'link-in-text-block'] : everything
       const { violations } = await axe.run(document, { runOnly, resultTypes: ['violations'] })
       return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(' ')}`)
-    })
+    }, ofColours)
   },
   fill: (label, text) => page.getByLabel(label).fill(text),
   click: (name) => page.getByRole('button', { name }).click(),
@@ -87,9 +91,11 @@ const commands = {
   warnings: () => warnings,
   asked: () => asked,
   evaluate: (expression) => page.evaluate(expression),
-  async screenshot(path, { colorScheme, ...viewport }) {
+  async show({ colorScheme, ...viewport }) {
     await page.emulateMedia({ colorScheme })
     await page.setViewportSize(viewport)
+  },
+  async picture(path) {
     await page.screenshot({ path, animations: 'disabled' })
   },
 }
