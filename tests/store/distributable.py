@@ -127,6 +127,7 @@ FORMS: Mapping[str, Callable[[str], bool]] = {
         spans_workspaces(text) and bool(re.search(r"\( ?SELECT FROM", text))
     ),
     "a recursion over all workspaces": lambda text: spans_workspaces(text) and _recurses_over_all(text),
+    "a UNION in a lateral subquery": lambda text: bool(re.search(r"\bLATERAL \(SELECT\b[^()]*\bUNION\b", text)),
     "a row that is stored in a WITH clause": lambda text: bool(re.search(r"\( ?INSERT INTO", text)),
     "another role": lambda text: bool(re.match(r"SET (LOCAL )?ROLE\b", text)),
 }
