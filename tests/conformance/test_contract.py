@@ -51,13 +51,12 @@ RIGHT = [
 """Wrong code in `wrong.ts`, and the right code instead."""
 
 
-@pytest.fixture(scope="module")
-def corrected(newest_trpc: Trpc, server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The compiler's errors in copies of `wrong.ts`, each of which is right in one place.
+def test_a_right_call_among_the_wrong_ones_is_noticed(newest_trpc: Trpc, server: Server, tmp_path: Path) -> None:
+    """`wrong.ts` compiles, because it expects each of its errors. Copies of it are right in one place each.
 
-    It runs once for all of them.
+    One test compiles all of them: the compiler takes most of its time for the packages.
     """
-    project = typed_project(newest_trpc, server.url, tmp_path_factory.mktemp("corrected"))
+    project = typed_project(newest_trpc, server.url, tmp_path)
     text = (project / "wrong.ts").read_text()
     for place, (wrong, right) in enumerate(RIGHT):
         assert wrong in text
@@ -65,19 +64,14 @@ def corrected(newest_trpc: Trpc, server: Server, tmp_path_factory: pytest.TempPa
     options = json.loads((project / "tsconfig.json").read_text())
     options["files"] += [f"right{place}.ts" for place in range(len(RIGHT))]
     (project / "tsconfig.json").write_text(json.dumps(options))
-    return [line for line in _tsc(project).stdout.splitlines() if "error" in line]
 
+    found = [line for line in _tsc(project).stdout.splitlines() if "error" in line]
 
-@pytest.mark.parametrize("place", range(len(RIGHT)), ids=[right for _, right in RIGHT])
-def test_a_right_call_among_the_wrong_ones_is_noticed(corrected: list[str], place: int) -> None:
-    errors = [line for line in corrected if line.startswith(f"right{place}.ts(")]
-
-    assert errors
-    assert all("Unused '@ts-expect-error'" in error for error in errors), errors
-
-
-def test_the_wrong_calls_compile_only_with_expected_errors(corrected: list[str]) -> None:
-    assert [line for line in corrected if not line.startswith("right")] == []
+    assert [line for line in found if not line.startswith("right")] == []
+    for place, (_, right) in enumerate(RIGHT):
+        errors = [line for line in found if line.startswith(f"right{place}.ts(")]
+        assert errors, right
+        assert all("Unused '@ts-expect-error'" in error for error in errors), errors
 
 
 MISSPELT = """
