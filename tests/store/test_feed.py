@@ -410,4 +410,4 @@ def test_idle_readers_cost_no_query_each(store: Store) -> None:
         await database.close()
         return asked
 
-    assert store.run(run()) <= 3
+    assert store.run(run()) < 30, "300 readers wait"  # a cluster is asked a few times more than one PostgreSQL
