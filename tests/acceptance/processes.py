@@ -30,7 +30,7 @@ AND NOT server.is_worker_query AND starts_with(server.application_name, 'synap s
 def synap(data_dir: Path, *arguments: str, code: int = 0, **settings: object) -> str:
     """Run the command `synap`, which must end with this exit code. Returns what it prints."""
     ran = command.synap(*arguments, env=environment(data_dir, **settings), cwd=data_dir, seconds=60)
-    assert ran.returncode == code, ran.stderr
+    assert ran.returncode == code, ran.stdout + ran.stderr
     return ran.stdout.strip()
 
 
