@@ -303,7 +303,7 @@ def test_a_long_backlog_is_caught_up_with_while_events_are_logged(hooks: Hooks) 
     for _ in range(10):
         hooks.log(10)
 
-    until(lambda: hooks.get(id_)["deliverySeq"] == 3100 and hooks.get(id_)["untried"] == 0, seconds=60)
+    until(lambda: hooks.get(id_)["deliverySeq"] == 3100 and hooks.get(id_)["untried"] == 0, seconds=240)
     bodies = [received.json for received in hooks.receiver.answered]
     assert sorted(body["deliverySeq"] for body in bodies) == list(range(1, 3101))
     assert {body["deliverySeq"] - body["seq"] for body in bodies} == {1}
