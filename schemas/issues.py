@@ -220,7 +220,7 @@ def _walk_members(
 
 
 def _members_of(wanted: type[Struct]) -> str:
-    """What a caller learns of an object's members who sent something else: many send the only one that matters."""
+    """The members of an object, for a caller who sent another value. Many send just the value of its main member."""
     members = [
         f"{field.encode_name} (required)" if field.required else field.encode_name
         for field in msgspec.structs.fields(wanted)

@@ -14,7 +14,7 @@ class MissingTokenFile(UsageError):
 
 
 def token_in(file: Path, *, called: str = "token file") -> str:
-    """The token in a file, which errors call so. Raises UsageError; if there is no such file, MissingTokenFile."""
+    """The token in a file. Errors name the file with `called`. Raises UsageError: MissingTokenFile for no such file."""
     try:
         return file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
