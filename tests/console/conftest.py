@@ -33,6 +33,10 @@ EXTENSIONS = (ROOT / "examples" / "review.py", Path(__file__).parent / "typed.py
 __all__ = ["chromium", "page"]
 
 
+RENDERED = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+"""Waits until the page has drawn what it was told before."""
+
+
 class Console(Struct, frozen=True):
     """The console of a server, and the page that shows it."""
 
@@ -55,6 +59,7 @@ class Console(Struct, frozen=True):
         self.whole.role("banner").wait()
         if place:
             self.page.goto(f"{base}/console#{place}")
+            self.page.evaluate(RENDERED)
 
     def go(self, place: str) -> None:
         """Go to a place by its address."""
