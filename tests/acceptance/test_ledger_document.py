@@ -4,6 +4,7 @@
 """
 
 import base64
+import fcntl
 import json
 import os
 import re
@@ -124,7 +125,19 @@ class Reader(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def reader(first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def alone() -> Iterator[None]:
+    """Other runs of these tests on this machine wait: two servers on one port would share its connections."""
+    with Path("/tmp/synap-tests-ledger-port.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def reader(
+    alone: None,  # noqa: ARG001
+    first_started: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Reader]:
     """A server that serves the ledger at the address of the examples."""
     folder = tmp_path_factory.mktemp("document")
     url = urlsplit(BASE)
