@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tests.delivery.test_witnesses import Witnessed
 from tests.kit import web
 from tests.kit.paths import ROOT
 from tests.kit.servers import until
+from tests.kit.witness import GrowingLog
 from tests.store.opened import Store, opened
 from tests.store.travelling import HASH_AT
 
@@ -85,18 +85,18 @@ class StrangeWitness:
             return False
 
 
-class Log:
+class Log(GrowingLog):
     """Our side, which goes on after it was killed."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._folder = url, folder
-        self._output = folder / "cosigned"
+        super().__init__(folder / "cosigned")
         self.process = self.start()
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it where it stopped."""
         arguments = [self._url, str(self._folder), str(self._folder / "policy")]
-        with self._output.open("ab") as output:
+        with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.delivery.witnessed_log", *arguments],
                 cwd=ROOT,
@@ -108,26 +108,13 @@ class Log:
     @property
     def size(self) -> int:
         """The last size that was cosigned."""
-        sizes = [line for line in self._output.read_text().splitlines() if line.isdigit()]
+        sizes = [line for line in self.output.read_text().splitlines() if line.isdigit()]
         return int(sizes[-1]) if sizes else 0
-
-    def grow(self, size: int) -> None:
-        """Wait until this size is cosigned, and at least one size more than now."""
-        until(partial(self._reached, max(size, self.size + 1)), seconds=600)
-
-    def stop(self) -> None:
-        """End it after the size that it has cosigned now."""
-        self.process.terminate()
-        assert self.process.wait(timeout=600) == 0, self._output.read_text()
 
     def kill(self) -> None:
         """End it without notice."""
         self.process.kill()
         self.process.wait(timeout=60)
-
-    def _reached(self, size: int) -> bool:
-        assert self.process.poll() is None, self._output.read_text()
-        return self.size >= size
 
 
 def test_an_independent_witness_cosigns_us(strangers: Path, database_url: str, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Logs of strangers that ask a witness for cosignatures, and `synap witness serve` as a process of its own."""
 
 import os
+import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +22,34 @@ from benchmarks.process import free_port
 from tests.kit import web
 from tests.kit.command import Process, start, synap
 from tests.kit.servers import environment, until
+
+
+class GrowingLog(ABC):
+    """A process that has a log cosigned, one size after the other, until it gets SIGTERM."""
+
+    process: "subprocess.Popen[bytes]"
+
+    def __init__(self, output: Path) -> None:
+        """The process prints each size that is cosigned into the file `output`."""
+        self.output = output
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """The last size that it says is cosigned."""
+
+    def grow(self, size: int) -> None:
+        """Wait until this size is cosigned, and at least one size more than now."""
+        until(partial(self._reached, max(size, self.size + 1)), seconds=600)
+
+    def stop(self) -> None:
+        """End it after the size that it works on now."""
+        self.process.terminate()
+        assert self.process.wait(timeout=600) == 0, self.output.read_text()
+
+    def _reached(self, size: int) -> bool:
+        assert self.process.poll() is None, self.output.read_text()
+        return self.size >= size
 
 
 class StrangeLog:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 from app.ledger.checkpoint import is_signed_by, parse_foreign
@@ -13,8 +12,8 @@ from app.ledger.signer import Signer
 from app.ledger.vkeys import VerifierKey, of_kid
 from benchmarks.process import free_port
 from tests.kit.paths import ROOT
-from tests.kit.servers import cloned, until
-from tests.kit.witness import StrangeLog, make_witness, witnessing
+from tests.kit.servers import cloned
+from tests.kit.witness import GrowingLog, StrangeLog, make_witness, witnessing
 
 CHECKPOINTS = int(os.environ.get("WITNESS_CHECKPOINTS", "6"))
 KILLS = max(2, CHECKPOINTS // 50)
@@ -26,17 +25,17 @@ SEEDS = (bytes(32), b"\x01" * 32)
 """The keys of the log: after the first kill it signs with the second."""
 
 
-class Client:
+class Client(GrowingLog):
     """The independent client, which goes on after it was killed."""
 
     def __init__(self, python: Path, url: str, key: VerifierKey, folder: Path) -> None:
         self._command = [python, CLIENT, url, key.spelled(), folder / "state.json"]
-        self._output = folder / "cosigned"
+        super().__init__(folder / "cosigned")
         self.process = self.start(SEEDS[0])
 
     def start(self, seed: bytes) -> "subprocess.Popen[bytes]":
         """Start it where it stopped."""
-        with self._output.open("ab") as output:
+        with self.output.open("ab") as output:
             arguments = [*map(str, self._command), seed.hex(), str(self.size + 1)]
             self.process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
         return self.process
@@ -44,22 +43,9 @@ class Client:
     @property
     def size(self) -> int:
         """The last size that it says is cosigned."""
-        lines = self._output.read_text().splitlines() if self._output.exists() else []
+        lines = self.output.read_text().splitlines() if self.output.exists() else []
         assert all(line.isdigit() for line in lines), lines
         return int(lines[-1]) if lines else 0
-
-    def grow(self, size: int) -> None:
-        """Wait until this size is cosigned, and at least one size more than now."""
-        until(partial(self._reached, max(size, self.size + 1)), seconds=600)
-
-    def stop(self) -> None:
-        """End it after the checkpoint that it submits now."""
-        self.process.terminate()
-        assert self.process.wait(timeout=600) == 0, self._output.read_text()
-
-    def _reached(self, size: int) -> bool:
-        assert self.process.poll() is None, self._output.read_text()
-        return self.size >= size
 
 
 def test_an_independent_client_is_cosigned(strangers: Path, postgres_url: str, template: str, tmp_path: Path) -> None:
