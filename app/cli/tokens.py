@@ -24,7 +24,7 @@ def token_in(file: Path, *, called: str = "token file") -> str:
 
 
 def read_token(file: Path | None) -> str:
-    """The token in a file, or else in the environment variable SYNAP_TOKEN; empty if there is none.
+    """The token in `file`. If `file` is None, that of the environment variable SYNAP_TOKEN, or an empty text.
 
     Raises UsageError.
     """

@@ -131,7 +131,7 @@ def instant(at: datetime) -> str:
     """An aware datetime as UTC with six digits and `Z`."""
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)
     if utc.microsecond:
-        return str(msgspec.to_builtins(utc))  # takes an eighth of the time, but leaves out six zeros
+        return str(msgspec.to_builtins(utc))  # takes an eighth of the time, but writes no digits for zero
     return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 

@@ -49,7 +49,7 @@ RISKS = ("low", "medium", "high")
 
 
 class Asked(Struct, frozen=True):
-    """What a request says. An absent member is None. `more` is the whole data if it has more than the parameters.
+    """What a request says. A member that it lacks is None. `more` is the whole data if that has more than parameters.
 
     `ends_at` is when it expires, as a header prints a time.
     """
