@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ import psycopg
 import pytest
 
 from app.store.events.event_log import EventLog
-from app.store.postgres.clock import Clock, skew_seconds, utc_now
+from app.store.events.linker import LOCK_TIP
+from app.store.postgres.clock import GET_CLOCK, Clock, skew_seconds, utc_now
 from schemas.errors import Unavailable
 from tests.kit.databases import require_one_postgresql
-from tests.kit.servers import serving
+from tests.kit.servers import serving, until
 from tests.kit.web import get
 from tests.store.opened import Store, draft, opened
+from tests.store.watched import WAITING, asked
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+KEY = {"workspace": "default"}
 
 
 class Ticking:
@@ -92,6 +97,27 @@ def test_an_error_of_seconds_is_borne(store: Store) -> None:
     events = [store.run(log.append("default", [draft()]))[0] for _ in range(3)]
 
     assert [event.seq for event in events] == [0, 1, 2]
+
+
+def test_the_wait_for_a_lock_does_not_make_the_database_s_clock_old(store: Store) -> None:
+    with psycopg.connect(store.url) as holder, ThreadPoolExecutor() as pool:
+        holder.execute(LOCK_TIP, KEY)
+        waiting = pool.submit(_locked, store.url)
+        until(lambda: asked(store, WAITING))
+        holder.execute(
+            "UPDATE event_tip SET recorded_at = %(now)s WHERE workspace_id = %(workspace)s", {**KEY, "now": NOON}
+        )
+        [released] = holder.execute(GET_CLOCK).fetchone() or ()
+        holder.commit()
+        *_, recorded_at, _, _, _, clock = waiting.result()
+
+    assert recorded_at == NOON
+    assert clock > released
+
+
+def _locked(url: str) -> Any:
+    with psycopg.connect(url) as connection:
+        return connection.execute(LOCK_TIP, KEY).fetchone()
 
 
 @pytest.mark.parametrize(

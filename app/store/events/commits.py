@@ -23,7 +23,7 @@ from app.store.events.alone import Ends, append_call
 from app.store.events.groups import Group
 from app.store.events.idempotency import GET_IDEMPOTENCY_SINCE, former_ids, with_ids
 from app.store.events.intents import HAS_INTENTS
-from app.store.events.linker import FIND_STORED, GET_TIP, LOCK_TIP, Linker, Tip
+from app.store.events.linker import FIND_STORED, LOCK_TIP, Linker, Tip
 from app.store.postgres.clock import Clock
 from app.store.postgres.database import BEGIN, COMMIT, ROLLBACK, is_broken
 from app.store.postgres.pipe import Call, PipedConnection, Row, uuid_array
@@ -156,7 +156,7 @@ class Commits:
         if not self._ends.suffices(workspace):
             return None
         key = {"workspace": workspace}
-        _, _, tips = await connection.trip([BEGIN, (LOCK_TIP, key), (GET_TIP, key)])
+        _, tips = await connection.trip([BEGIN, (LOCK_TIP, key)])
         try:
             linker = self.linker(workspace, tips, {})
             group.join(partial(self._are_plain, workspace), most=THREAD_FROM - 1)
@@ -207,7 +207,7 @@ class Commits:
         former = former_ids(calls)
         ids = former | _ids(calls, with_new=finds_all)
         key = {"workspace": workspace}
-        trip: dict[str, Call] = {"begin": BEGIN, "lock": (LOCK_TIP, key), "tip": (GET_TIP, key)}
+        trip: dict[str, Call] = {"begin": BEGIN, "tip": (LOCK_TIP, key)}
         if ids:
             trip["stored"] = FIND_STORED, {**key, "ids": uuid_array(ids)}
         if former:
@@ -249,7 +249,10 @@ class Commits:
 
 
 def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
-    """The tip from the rows of `GET_TIP`. Raises NotFound if there is none, Unavailable if the log lost events."""
+    """The tip from the rows of `GET_TIP` or `LOCK_TIP`.
+
+    Raises NotFound if there is none, Unavailable if the log lost events.
+    """
     if not tips:
         raise NotFound("There is no such workspace", field="workspace")
     tip = Tip(*tips[0][:-1])

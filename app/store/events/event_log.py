@@ -141,7 +141,7 @@ class EventLog:
         try:
             async with self._database.pool.connection() as connection:
                 try:
-                    _, _, tips = await connection.trip([BEGIN, (LOCK_TIP, key), (GET_TIP, key)])
+                    _, tips = await connection.trip([BEGIN, (LOCK_TIP, key)])
                     linker = self._commits.linker(workspace, tips, {})
                     drafts, calls = await prepare(connection, linker.at)
                     answer = linker.link(drafts)

@@ -33,10 +33,6 @@ group of 1,000."""
 
 MICROSECOND = timedelta(microseconds=1)
 
-LOCK_TIP = "SELECT FROM event_tip WHERE workspace_id = %(workspace)s FOR UPDATE"
-"""Serialises appends to one workspace. Each statement after it has a newer snapshot, and so reads the current state
-that the lock protects."""
-
 LIST_LOGS = "SELECT workspace_id FROM event_tip ORDER BY workspace_id"
 """All logs, in the order in which their tips are locked."""
 
@@ -45,6 +41,11 @@ SELECT seq, hash, recorded_at, kid, counted, lost_size, clock_timestamp() FROM e
 WHERE workspace_id = %(workspace)s
 """
 """The tip of a log, and the database's clock."""
+
+LOCK_TIP = f"{GET_TIP} FOR UPDATE"
+"""Serialises appends to one workspace, and returns what `GET_TIP` does. If the tip moves while this waits for the lock,
+PostgreSQL evaluates the row again, and so the clock too. Each statement after it has a newer snapshot, and so reads the
+current state that the lock protects."""
 
 FIND_STORED = f"""
 SELECT {BODY}, recorded_at, convert_to({EVENT_JSON}, 'UTF8') FROM {each_sql("id", "%(ids)s::uuid[]")}
