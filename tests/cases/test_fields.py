@@ -1,18 +1,15 @@
 """An error names the caller's field by the name that it has at the caller's door."""
 
 import json
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from schemas.errors import Conflict, InvalidInput, Issue, NotFound
 from tests.kit.servers import Server
-
-ask = partial(httpx.request, timeout=60)
+from tests.kit.web import request as ask
 
 UNSAFE = 2**60
 

@@ -1,7 +1,6 @@
 """An event's id is found at every door in any spelling. A text that names no event matches nothing."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +10,7 @@ import pytest
 
 from schemas.reference import named_event
 from tests.kit.servers import Server
-
-get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
+from tests.kit.web import get, post
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as printed": str,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from urllib.parse import quote
 
 import httpx
@@ -18,9 +17,8 @@ from schemas.event import ListEvents
 from schemas.issues import decoded
 from schemas.jsontext import MAX_SAFE_INTEGER
 from tests.kit.servers import Server
+from tests.kit.web import get, post
 from tests.properties.test_bad_input import INPUTS
-
-get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 
 TOO_LONG = {
     "2^53": "9007199254740992",

@@ -2,11 +2,9 @@
 
 import json
 import re
-from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import httpx
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,9 +20,8 @@ from schemas.instants import fault_of
 from schemas.issues import decoded, find_issues
 from schemas.principal import Principal
 from tests.kit.servers import Server
+from tests.kit.web import get
 from tests.properties.test_bad_input import EVENT, INPUTS
-
-get = partial(httpx.get, timeout=60)
 
 FOREIGN = re.compile(
     r"Expected `|got `|Object (missing|contains)|Invalid (enum|RFC3339|UUID|value)|at `\$|Input data|out of range - at"

@@ -3,12 +3,10 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from websockets.sync.client import connect
 
@@ -17,8 +15,7 @@ from schemas.base import Input
 from schemas.errors import InvalidInput
 from schemas.event import ListEvents
 from tests.kit.servers import Server
-
-ask = partial(httpx.request, timeout=60)
+from tests.kit.web import request as ask
 
 JSON = {"content-type": "application/json"}
 
