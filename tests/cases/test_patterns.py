@@ -89,13 +89,14 @@ def listed(server: Server) -> dict[str, dict[str, Any]]:
     return {tool["name"]: tool for tool in answer.json()["result"]["tools"]}
 
 
-def documents(server: Server) -> dict[str, Any]:
-    """All documents with schemas that a server publishes."""
+@pytest.fixture(scope="module")
+def documents(stretched: Server) -> dict[str, Any]:
+    """All documents with schemas that this server publishes."""
     return {
-        "tools": {name: tool["inputSchema"] for name, tool in listed(server).items()},
-        "openapi": web.get(f"{server.url}/openapi.json", timeout=30).json(),
-        "procedures": server.query("procedures.list").json(),
-        "kinds": server.query("metadata.kinds").json(),
+        "tools": {name: tool["inputSchema"] for name, tool in listed(stretched).items()},
+        "openapi": web.get(f"{stretched.url}/openapi.json", timeout=30).json(),
+        "procedures": stretched.query("procedures.list").json(),
+        "kinds": stretched.query("metadata.kinds").json(),
     }
 
 
@@ -114,16 +115,16 @@ def patterns(node: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["tools", "openapi", "procedures", "kinds"])
-def test_strict_readers_compile_every_pattern(stretched: Server, name: str) -> None:
-    found = set(patterns(documents(stretched)[name]))
+def test_strict_readers_compile_every_pattern(documents: dict[str, Any], name: str) -> None:
+    found = set(patterns(documents[name]))
 
     assert "^([A-Z])[0-9]{4}$" in found, "the developer's own pattern must be among them"
     for pattern in found:
         re2.compile(pattern)
 
 
-def test_javascript_compiles_every_pattern(stretched: Server, node: Path) -> None:
-    found = sorted(set(patterns(documents(stretched))))
+def test_javascript_compiles_every_pattern(documents: dict[str, Any], node: Path) -> None:
+    found = sorted(set(patterns(documents)))
     event_type = r"^([A-Za-z0-9_-]+\.)+[A-Za-z0-9_-]+$"
     script = (
         f"for (const each of {json.dumps(found)}) new RegExp(each, 'u');"
