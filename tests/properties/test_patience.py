@@ -95,7 +95,7 @@ def test_a_slow_request_delays_nobody(
             before = patient.processor_seconds()
             assert other.get("/healthz").status_code == 200
             worked.append(patient.processor_seconds() - before)
-            time.sleep(0.01)
+            time.sleep(0.2)  # each look costs processor time, and a delay of seconds is seen anyway
 
     assert answering.result().status in statuses
     assert max(worked, default=0.0) < WORK_SECONDS  # empty if it was answered before anybody could wait
