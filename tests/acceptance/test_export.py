@@ -19,12 +19,12 @@ from tests.kit import web
 from tests.kit.installs import copy
 from tests.kit.servers import Server, serving, until
 
-EVENTS = 2000
+EVENTS = 1000
 
 TEXT = "x" * 40_000
 """A text that makes an export larger than all buffers that may hold a part of it."""
 
-MAX_GROWTH = 60 * 2**20
+MAX_GROWTH = 30 * 2**20
 
 SMALL_BUFFER = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)]
 """A small buffer, so that data that a client has not read waits at the server."""
@@ -142,7 +142,7 @@ def test_clients_that_leave_in_the_middle_leave_nothing_running(cluster: Cluster
     worker = psutil.Process(server.process.pid).children()[0]
 
     with psycopg.connect(cluster.url, autocommit=True) as connection:
-        for _ in range(60):
+        for _ in range(30):
             with exporting(server) as answer:
                 assert next(answer.iter_raw(65536)).startswith(b'{"export_id":"exp_')
 
