@@ -220,10 +220,10 @@ def _up_to(last: str, lines: Iterator[str]) -> Iterator[str]:
 
 @contextmanager
 def _outage(cluster: Cluster, server: Server, end: Callable[[], None]) -> Iterator[None]:
-    """Keep the database down during the block, while many clients append before, during and after it."""
+    """Keep the database down during the block, while some clients append before, during and after it."""
     before = len(check_log(cluster.url))
-    with writing([server]) as writers:
-        until(lambda: len(writers.acknowledged) > 100)
+    with writing([server], clients=8) as writers:
+        until(lambda: len(writers.acknowledged) > 50)
         end()
         try:
             yield
@@ -231,7 +231,7 @@ def _outage(cluster: Cluster, server: Server, end: Callable[[], None]) -> Iterat
             missed = len(writers.acknowledged)
         finally:
             cluster.start()
-        until(lambda: len(writers.acknowledged) > missed + 100, seconds=HEAL_SECONDS)
+        until(lambda: len(writers.acknowledged) > missed + 50, seconds=HEAL_SECONDS)
         writers.stop()
     assert writers.slowest_seconds < FAIL_SECONDS
     assert writers.acknowledged.keys() <= {event["event_id"] for event in check_log(cluster.url)[before:]}

@@ -31,11 +31,11 @@ def test_a_killed_database_is_started_again_and_keeps_what_was_acknowledged(data
     with serving(data_dir) as server, writing([server], clients=8) as writers:
         for kill in range(2):
             before = len(writers.acknowledged)
-            until(lambda: len(writers.acknowledged) > before + 200)  # noqa: B023
+            until(lambda: len(writers.acknowledged) > before + 100)  # noqa: B023
             _kill(data_dir)
             until(lambda: server.log.read_text().count(RUNS_AGAIN) > kill, seconds=HEAL_SECONDS)  # noqa: B023
             healed_at = len(writers.acknowledged)
-            until(lambda: len(writers.acknowledged) > healed_at + 200, seconds=HEAL_SECONDS)  # noqa: B023
+            until(lambda: len(writers.acknowledged) > healed_at + 100, seconds=HEAL_SECONDS)  # noqa: B023
         writers.stop()
         doctor = synap(data_dir, "doctor", port=server.url.rsplit(":", 1)[1])
 
