@@ -20,9 +20,8 @@ from app.store.install.keys import insert_key, new_token
 from benchmarks.process import free_port
 from tests.acceptance.conftest import Pair
 from tests.acceptance.processes import kill, synap
-from tests.kit import web
+from tests.kit import command, web
 from tests.kit.checks import check_log
-from tests.kit.command import SYNAP
 from tests.kit.servers import Server, environment, serving, until
 
 APPROVERS = 50
@@ -65,9 +64,8 @@ def _words(url: str, workspace: str) -> Counter[str]:
     return Counter(event["type"].rpartition(".")[2] for event in check_log(url, workspace))
 
 
-def _stored(url: str, word: str) -> int:
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT count(*) FROM event WHERE type LIKE '%%.' || %s", (word,)).fetchone()
+def _stored(connection: psycopg.Connection, word: str) -> int:
+    row = connection.execute("SELECT count(*) FROM event WHERE type LIKE '%%.' || %s", (word,)).fetchone()
     return 0 if row is None else int(row[0])
 
 
@@ -134,7 +132,8 @@ def test_what_is_due_is_written_once_though_a_server_is_killed(database_url: str
         started = _start(agent, running, "r").json()["result"]["data"]["event"]
         kill(first)
 
-        until(lambda: _stored(database_url, "expired") == 5 and _stored(database_url, "unknown") == 1)
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            until(lambda: _stored(connection, "expired") == 5 and _stored(connection, "unknown") == 1)
         with serving(data_dir, database_url=database_url) as third:
             late = {"startId": started["id"], "outcome": "failed"}
             answers = [_other(agent, each).mutate("intents.finish", late) for each in (second, third)]
@@ -189,14 +188,8 @@ def test_an_import_takes_intents_of_its_user_and_nothing_that_follows(pair: Pair
     file = pair.data_dir / f"{workspace}.ndjson"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    ran = subprocess.run(
-        [SYNAP, "import", file, "--workspace", workspace, "--user", "agent", "--skip-bad", f"{file}.bad"],
-        env=environment(pair.data_dir, database_url=pair.database_url),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    options = ("--workspace", workspace, "--user", "agent", "--skip-bad", f"{file}.bad")
+    ran = command.synap("import", file, *options, env=environment(pair.data_dir, database_url=pair.database_url))
 
     assert " 1 stored, " in ran.stdout, ran.stderr
     assert ", 2 rejected" in ran.stdout
@@ -236,9 +229,7 @@ class Named(Section, frozen=True, kw_only=True):
 
 def _serve(data_dir: Path, url: str, *, extensions: str = "") -> subprocess.CompletedProcess[str]:
     variables = environment(data_dir, database_url=url, port=free_port(), extensions=extensions)
-    return subprocess.run(
-        [SYNAP, "serve"], env=variables, cwd=data_dir, capture_output=True, text=True, timeout=120, check=False
-    )
+    return command.synap("serve", env=variables, cwd=data_dir)
 
 
 def test_nobody_serves_an_install_where_an_extension_has_registered_the_kind(database_url: str, data_dir: Path) -> None:
