@@ -62,31 +62,40 @@ def _missing(what: str) -> None:
     pytest.skip(what)
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["last used first", "round robin"])
-def pooler(request: pytest.FixtureRequest) -> Iterator[Pooler]:
-    """PgBouncer and a PostgreSQL 15, both as Debian packages them."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    programs = programs_15()
-    if program is None or programs is None:
-        _missing("pgbouncer or PostgreSQL 15 not found (apt-get install pgbouncer postgresql-15)")
+@pytest.fixture(scope="module")
+def direct() -> Iterator[str]:
+    """The URL of a PostgreSQL 15 as Debian packages it, database `postgres`."""
+    if (programs := programs_15()) is None:
+        _missing("PostgreSQL 15 not found (apt-get install postgresql-15)")
         return
-    with postgres_15(programs) as direct:
-        folder, port = Path(direct.partition("host=")[2]), free_port()
-        databases = [f"{mode} = host={folder} user=postgres dbname={mode} pool_mode={mode}" for mode in MODES]
-        with psycopg.connect(direct, autocommit=True) as connection:
-            for mode in MODES:
-                connection.execute(f"CREATE DATABASE {mode} ENCODING 'UTF8' TEMPLATE template0")
-        configuration = folder / "pgbouncer.ini"
-        text = {"databases": "\n".join(databases), "port": port, "folder": folder, "round_robin": request.param}
-        configuration.write_text(CONFIGURATION.format(**text))
-        user = folder.owner() if os.geteuid() == 0 else None  # it does not run as root
-        process = subprocess.Popen([program, "-q", configuration], user=user, cwd="/")
-        try:
-            until(lambda: listens(port))
-            yield Pooler(direct, port)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with postgres_15(programs) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["last used first", "round robin"])
+def pooler(request: pytest.FixtureRequest, direct: str) -> Iterator[Pooler]:
+    """PgBouncer as Debian packages it, with new databases."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        _missing("pgbouncer not found (apt-get install pgbouncer)")
+        return
+    folder, port = Path(direct.partition("host=")[2]), free_port()
+    databases = [f"{mode} = host={folder} user=postgres dbname={mode} pool_mode={mode}" for mode in MODES]
+    with psycopg.connect(direct, autocommit=True) as connection:
+        for mode in MODES:
+            connection.execute(f"DROP DATABASE IF EXISTS {mode} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {mode} ENCODING 'UTF8' TEMPLATE template0")
+    configuration = folder / "pgbouncer.ini"
+    text = {"databases": "\n".join(databases), "port": port, "folder": folder, "round_robin": request.param}
+    configuration.write_text(CONFIGURATION.format(**text))
+    user = folder.owner() if os.geteuid() == 0 else None  # it does not run as root
+    process = subprocess.Popen([program, "-q", configuration], user=user, cwd="/")
+    try:
+        until(lambda: listens(port))
+        yield Pooler(direct, port)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 @pytest.mark.parametrize("command", [["migrate"], ["serve"], ["keys", "list"]], ids=" ".join)
