@@ -20,6 +20,7 @@ from benchmarks.process import free_port
 from tests.acceptance.processes import synap
 from tests.delivery.receiver import receiving
 from tests.kit import web
+from tests.kit.installs import copy
 from tests.kit.packages import compile_typescript
 from tests.kit.paths import ROOT, VECTORS
 from tests.kit.servers import environment, this_environment, until
@@ -65,8 +66,14 @@ class Reader(Struct, frozen=True):
         return snippet.replace(BASE, self.url).replace(KEY, self.token)
 
     def compiled(self, name: str, text: str) -> Path:
-        """Compile a snippet, which must pass the TypeScript compiler unchanged, to JavaScript."""
+        """Compile a snippet, which must pass the TypeScript compiler unchanged, to JavaScript.
+
+        Each `name` has one text, which is compiled once.
+        """
         project = self.folder / name
+        if project.exists():
+            assert (project / "snippet.ts").read_text() == text
+            return project
         project.mkdir()
         (project / "node_modules").symlink_to(self.node / "node_modules")
         (project / "package.json").write_text('{"type": "module"}')
@@ -110,10 +117,10 @@ class Reader(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def reader(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(node: Path, first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A server started by `make run` that may post to this machine, and a key of the workspace `org_xyz`."""
     folder = tmp_path_factory.mktemp("document")
-    data_dir, port = folder / "data", free_port()
+    data_dir, port = copy(first_started, folder / "data"), free_port()
     variables = environment(data_dir, port=port, webhook_allow_http="true", webhook_allow_networks="127.0.0.0/8")
     with (folder / "run.log").open("wb") as log:
         process = subprocess.Popen(
@@ -173,7 +180,7 @@ def test_publish_event_the_request_body_is_accepted_as_documented(reader: Reader
 
 
 def test_query_events_the_snippet_gets_the_printed_response(reader: Reader) -> None:
-    _, published = reader.run("query-before", PUBLISH)
+    _, published = reader.run("publish", PUBLISH)
 
     status, body = reader.run("query", QUERY)
 
@@ -223,7 +230,7 @@ def test_webhook_payload_is_the_printed_one_and_the_printed_receiver_verifies_it
     with receiving() as receiver:
         snippet = SUBSCRIBE.replace(HOOK, receiver.url(""))
         with reader.subscribed("webhook", snippet) as made:
-            _, published = reader.run("webhook-publish", PUBLISH)
+            _, published = reader.run("publish", PUBLISH)
             until(lambda: receiver.received)
     [delivery] = receiver.received
     payload, printed = delivery.json, PAYLOAD
