@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import database
+from app.store.postgres.embedded import postgres
+from benchmarks.database import Cluster
 from benchmarks.hostile import target
 from benchmarks.hostile.attacks import ATTACKS
 from benchmarks.hostile.target import Target
 from benchmarks.hostile.watch import idle_bytes, watching
+from tests.kit.installs import copy
 
 MIB = 2**20
 SCALE = 0.04
@@ -35,10 +37,13 @@ ANSWERED = {
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def attacked(first_started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A server with an attacker and a neighbour."""
     folder: Path = tmp_path_factory.mktemp("hostile")
-    with database.cluster() as cluster, target(cluster, folder, "ours") as made:
+    with (
+        postgres(copy(first_started, folder / "database"), ours=True) as url,
+        target(Cluster(url), folder, "ours") as made,
+    ):
         yield made
 
 
