@@ -23,12 +23,12 @@ from tests.acceptance.writers import Writers, writing
 from tests.kit.examples import ALL
 from tests.kit.servers import Server, serving, until
 
-EVENTS = 10_000 if ALL else 2000
+EVENTS = 10_000 if ALL else 1000
 """The least number of events. The writers go on until all cuts and kills are done."""
 WRITERS = 8
 PAUSE_SECONDS = 0.04
 """The pause of each writer after each event, so that the cuts have time between the events."""
-CUTS = 20
+CUTS = 20 if ALL else 10
 
 FIRST = {"type": "load.begun", "data": {"number": -1}}
 LAST = {"type": "load.ended", "data": {"number": -2}}

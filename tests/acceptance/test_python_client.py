@@ -23,7 +23,7 @@ from tests.kit.checks import check_log
 from tests.kit.paths import ROOT
 from tests.kit.servers import Server, serving, until
 
-EVENTS = int(os.environ.get("CLIENT_EVENTS", "2000"))
+EVENTS = int(os.environ.get("CLIENT_EVENTS", "1000"))
 
 KILLS = 10 if EVENTS >= 20_000 else 3
 
@@ -36,7 +36,7 @@ import asyncio, itertools, os, sys, threading, time
 from synap_client import AsyncSynap, Synap
 
 url, token, spool, kind, writer, start, events, enough, threads, returned = sys.argv[1:]
-PAUSE = 0.005
+PAUSE = 0.01
 start, events, threads = int(start), int(events), int(threads)
 file = os.open(returned, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -54,6 +54,7 @@ if kind == "foreground":
     def work(first):
         for n in numbers(first, threads):
             note(n, client.log(*fields(n)).id)
+            time.sleep(PAUSE)
     workers = [threading.Thread(target=work, args=(first,)) for first in range(threads)]
     for worker in workers:
         worker.start()

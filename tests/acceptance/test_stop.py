@@ -81,7 +81,7 @@ def test_a_server_stops_and_keeps_what_it_acknowledged(data_dir: Path, state: st
     acknowledged: dict[str, dict[str, Any]] = {}
     for signals in _rounds(state):
         with serving(data_dir) as server, writing([server], clients=1 if state == "idle" else 64) as writers:
-            until(lambda: len(writers.acknowledged) > (0 if state == "idle" else 300), seconds=60)
+            until(lambda: len(writers.acknowledged) > (0 if state == "idle" else 100), seconds=60)
             if state == "idle":
                 writers.stop()
             if state == "database frozen":

@@ -42,7 +42,7 @@ def test_a_migration_under_load_rejects_nobody(database_url: str, data_dir: Path
         stack.callback(readers.stopped.set)
         reading = [pool.submit(readers.read, server) for server in servers]
         with writing(servers, clients=8) as writers:
-            until(lambda: len(writers.acknowledged) > 300)
+            until(lambda: len(writers.acknowledged) > 100)
             said = synap(data_dir, "migrate", database_url=database_url)
             migrated_at = len(writers.acknowledged)
             until(lambda: len(writers.acknowledged) > migrated_at + 100)

@@ -29,7 +29,7 @@ from tests.delivery.receiver import receiving
 from tests.kit.checks import check_log
 from tests.kit.servers import Server, serving, until
 
-EVENTS = int(os.environ.get("WEBHOOK_EVENTS") or 600)
+EVENTS = int(os.environ.get("WEBHOOK_EVENTS") or 400)
 SECONDS = 60 + EVENTS / 40
 """How long all deliveries may take."""
 

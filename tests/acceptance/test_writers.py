@@ -15,7 +15,7 @@ from tests.kit.checks import check_log
 from tests.kit.examples import ALL
 from tests.kit.servers import serving, until
 
-EVENTS = 5000 if ALL else 1000
+EVENTS = 5000 if ALL else 500
 
 
 def test_two_servers_write_one_log(pair: Pair, workspace: str) -> None:
@@ -54,7 +54,7 @@ def test_killed_server_loses_nothing(database_url: str, data_dir: Path) -> None:
 
 @pytest.mark.usefixtures("started_before")
 def test_server_killed_with_its_embedded_database_loses_nothing(data_dir: Path) -> None:
-    port, events = free_port(), 600
+    port, events = free_port(), 400
     with serving(data_dir, port=port) as first, writing([first], events=events) as writers:
         until(lambda: len(writers.acknowledged) > events // 4, seconds=60)
         kill(first)
