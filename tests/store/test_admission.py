@@ -20,6 +20,7 @@ from app.store.postgres.postmaster import url_of_server
 from app.store.postgres.programs import Programs
 from app.store.postgres.roles import SERVER, power
 from app.store.postgres.sockets import OLD_SECONDS, PREFIX, SOCKET_NAME, remove_left, socket_folder
+from tests.kit import installs
 from tests.kit.users import AS_ROOT, log_in_as, start_as
 
 LONG = "x" * 110
@@ -46,6 +47,14 @@ def data_dir() -> Iterator[Path]:
         yield Path(folder) / LONG
 
 
+@pytest.fixture
+def used(first_started: Path, data_dir: Path) -> Path:
+    """That data directory after a server has run in it."""
+    data_dir.rmdir()
+    installs.copy(first_started, data_dir).chmod(0o755)
+    return data_dir
+
+
 def _socket(url: str) -> Path:
     """The socket of a server whose path is too long for a socket."""
     with psycopg.connect(url) as connection:
@@ -60,8 +69,8 @@ def _open(url: str) -> None:
 
 
 @AS_ROOT
-def test_no_other_user_reaches_the_socket_of_a_long_path(data_dir: Path) -> None:
-    with postgres(data_dir, ours=True) as url:
+def test_no_other_user_reaches_the_socket_of_a_long_path(used: Path) -> None:
+    with postgres(used, ours=True) as url:
         found = [log_in_as("daemon", each) for each in (url, url_of_server(url))]
 
     assert [said.startswith("refused: ") and "Permission denied" in said for said in found] == [True] * 2
@@ -69,11 +78,11 @@ def test_no_other_user_reaches_the_socket_of_a_long_path(data_dir: Path) -> None
 
 @AS_ROOT
 @pytest.mark.parametrize("name", ["daemon", "nobody"])
-def test_no_other_user_logs_in_though_the_socket_is_open(data_dir: Path, name: str) -> None:
+def test_no_other_user_logs_in_though_the_socket_is_open(used: Path, name: str) -> None:
     """PostgreSQL runs as `nobody` here, because root owns the data directory. Other programs run as that user too."""
-    with ready(Settings(data_dir=data_dir), serving=True) as install:
+    with ready(Settings(data_dir=used), serving=True) as install:
         _open(install.urls.owner)
-        found = [log_in_as(name, url, data_dir / "node.key") for url in (install.urls.owner, install.urls.server)]
+        found = [log_in_as(name, url, used / "node.key") for url in (install.urls.owner, install.urls.server)]
 
     assert [said.startswith("refused: ") and "Peer authentication failed" in said for said in found] == [True] * 2
 
@@ -90,11 +99,11 @@ def test_the_owner_of_the_directory_and_root_log_in(data_dir: Path) -> None:
 
 
 @AS_ROOT
-def test_an_old_data_directory_is_closed_at_the_next_start(data_dir: Path) -> None:
-    settings = Settings(data_dir=data_dir)
+def test_an_old_data_directory_is_closed_at_the_next_start(used: Path) -> None:
+    settings = Settings(data_dir=used)
     with ready(settings, serving=True) as install, connect(install.urls.owner) as connection:
         connection.execute(f"DROP OWNED BY {SERVER}; DROP ROLE {SERVER}")
-    (data_dir / "postgres" / HBA).write_text(OLD_RULES)
+    (used / "postgres" / HBA).write_text(OLD_RULES)
 
     with ready(settings, serving=True) as install:
         _open(install.urls.owner)
@@ -104,7 +113,7 @@ def test_an_old_data_directory_is_closed_at_the_next_start(data_dir: Path) -> No
 
     assert "Peer authentication failed" in found
     assert (has.role, has.is_superuser, has.is_owner) == (SERVER, False, False)
-    assert admits_peers_only(data_dir / "postgres")
+    assert admits_peers_only(used / "postgres")
 
 
 @AS_ROOT
@@ -201,13 +210,11 @@ def test_root_makes_a_database_in_the_folder_of_a_user_without_a_name(data_dir: 
 
 
 @AS_ROOT
-def test_root_continues_the_database_of_a_user_without_a_name(data_dir: Path) -> None:
-    with postgres(data_dir, ours=True):
-        pass
-    for path in (data_dir / "postgres", *(data_dir / "postgres").rglob("*")):
+def test_root_continues_the_database_of_a_user_without_a_name(used: Path) -> None:
+    for path in (used / "postgres", *(used / "postgres").rglob("*")):
         os.chown(path, NAMELESS, NAMELESS, follow_symlinks=False)
 
-    with postgres(data_dir, ours=True) as url, psycopg.connect(url) as connection:
+    with postgres(used, ours=True) as url, psycopg.connect(url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -22,6 +22,7 @@ from app.store.postgres.embedded import postgres
 from app.store.postgres.postmaster import Postmaster, running
 from app.store.postgres.programs import Programs
 from app.store.postgres.tuning import MIB, advice, embedded_settings, memory_bytes
+from tests.kit import installs
 from tests.kit.paths import ROOT
 from tests.kit.servers import until
 
@@ -34,6 +35,13 @@ def closed() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="synap-test-") as folder:
         (Path(folder) / "data").mkdir(mode=0o700)
         yield Path(folder) / "data"
+
+
+@pytest.fixture
+def made(first_started: Path, closed: Path) -> Path:
+    """That data directory with a database, which was made before."""
+    installs.copy(first_started / "postgres", closed / "postgres")
+    return closed
 
 
 def _asked(url: str, question: str) -> object:
@@ -103,15 +111,15 @@ def test_as_root_the_owner_of_the_directory_runs_it(closed: Path, name: str) -> 
 
 
 @AS_ROOT
-def test_a_database_of_an_earlier_version_keeps_its_user(closed: Path) -> None:
-    with postgres(closed, ours=True) as url, psycopg.connect(url, autocommit=True) as connection:
+def test_a_database_of_an_earlier_version_keeps_its_user(made: Path) -> None:
+    with postgres(made, ours=True) as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     daemon = pwd.getpwnam("daemon")
-    for path in ((closed / "postgres"), *(closed / "postgres").rglob("*")):
+    for path in ((made / "postgres"), *(made / "postgres").rglob("*")):
         os.chown(path, daemon.pw_uid, daemon.pw_gid, follow_symlinks=False)
 
-    with postgres(closed, ours=True) as url:
-        kept, ran_as = _asked(url, "SELECT answer FROM kept"), psutil.Process(_pid(closed)).username()
+    with postgres(made, ours=True) as url:
+        kept, ran_as = _asked(url, "SELECT answer FROM kept"), psutil.Process(_pid(made)).username()
 
     assert (kept, ran_as) == (42, "daemon")
 
@@ -168,27 +176,27 @@ def test_a_database_that_was_made_by_half_is_made_again(closed: Path) -> None:
 # Its end.
 
 
-def test_a_server_that_is_killed_is_started_again_at_the_same_url(closed: Path) -> None:
-    with postgres(closed, ours=True) as url:
+def test_a_server_that_is_killed_is_started_again_at_the_same_url(made: Path) -> None:
+    with postgres(made, ours=True) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-        first = _pid(closed)
+        first = _pid(made)
         os.kill(first, signal.SIGKILL)
 
-        until(lambda: _answers(url) and _pid(closed) != first, seconds=60)
+        until(lambda: _answers(url) and _pid(made) != first, seconds=60)
 
         assert _asked(url, "SELECT answer FROM kept") == 42
-    assert running(closed) is None
-    assert not (closed / "postgres" / "postmaster.pid").exists()
+    assert running(made) is None
+    assert not (made / "postgres" / "postmaster.pid").exists()
 
 
-def test_a_server_that_cannot_be_started_again_is_given_up(closed: Path) -> None:
+def test_a_server_that_cannot_be_started_again_is_given_up(made: Path) -> None:
     lost = Event()
-    postmaster = Postmaster(closed, {}, pauses_seconds=(0, 0.1))
+    postmaster = Postmaster(made, {}, pauses_seconds=(0, 0.1))
     postmaster.start()
     postmaster.watch(lost.set)
     try:
-        (closed / "postgres" / "global" / "pg_control").unlink()
+        (made / "postgres" / "global" / "pg_control").unlink()
         os.kill(postmaster.pid, signal.SIGKILL)
 
         assert lost.wait(60)
@@ -198,34 +206,32 @@ def test_a_server_that_cannot_be_started_again_is_given_up(closed: Path) -> None
     sentence = str(postmaster.loss)
     assert sentence.startswith("The embedded PostgreSQL ended and could not be started again: ")
     assert "did not start: could not find the database system" in sentence
-    assert sentence.endswith(f"its log is {closed / 'postgres' / 'log'}.")
+    assert sentence.endswith(f"its log is {made / 'postgres' / 'log'}.")
 
 
-def test_the_server_of_a_killed_process_is_replaced(closed: Path) -> None:
+def test_the_server_of_a_killed_process_is_replaced(made: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from app.store.postgres.embedded import postgres\n"
         "with postgres(Path(sys.argv[1]), ours=True): os.kill(os.getpid(), signal.SIGKILL)"
     )
-    subprocess.run([sys.executable, "-c", code, str(closed)], check=False, timeout=120)
-    left = _pid(closed)
-    assert running(closed) is not None
+    subprocess.run([sys.executable, "-c", code, str(made)], check=False, timeout=120)
+    left = _pid(made)
+    assert running(made) is not None
 
-    with postgres(closed, ours=True) as url:
+    with postgres(made, ours=True) as url:
         assert _answers(url)
-        assert _pid(closed) != left
+        assert _pid(made) != left
 
 
-def test_a_server_that_does_not_start_says_why(closed: Path) -> None:
-    with postgres(closed, ours=True):
-        pass
-    with (closed / "postgres" / "postgresql.conf").open("a") as settings:
+def test_a_server_that_does_not_start_says_why(made: Path) -> None:
+    with (made / "postgres" / "postgresql.conf").open("a") as settings:
         settings.write("nosuch_setting = 1\n")
 
-    with pytest.raises(DataDirectoryError) as refused, postgres(closed, ours=True):
+    with pytest.raises(DataDirectoryError) as refused, postgres(made, ours=True):
         pass
 
-    assert str(refused.value).startswith(f"The embedded PostgreSQL in {closed / 'postgres'} did not start: ")
-    assert str(refused.value).endswith(f"; its log is {closed / 'postgres' / 'log'}.")
+    assert str(refused.value).startswith(f"The embedded PostgreSQL in {made / 'postgres'} did not start: ")
+    assert str(refused.value).endswith(f"; its log is {made / 'postgres' / 'log'}.")
 
 
 # Its settings.
@@ -273,11 +279,11 @@ def test_a_container_has_the_memory_of_its_control_group(
     assert memory_bytes(tmp_path / "cgroup", tmp_path) == (limit or psutil.virtual_memory().total)
 
 
-def test_the_server_has_the_settings_and_keeps_what_it_commits(closed: Path) -> None:
+def test_the_server_has_the_settings_and_keeps_what_it_commits(made: Path) -> None:
     durable = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "on")
     expected = {"jit": "off", "random_page_cost": "1.1", "max_connections": "220"} | durable
 
-    with postgres(closed, ours=True, connections=200) as url:
+    with postgres(made, ours=True, connections=200) as url:
         shown = {name: _asked(url, f"SHOW {name}") for name in expected}
 
     assert shown == expected
