@@ -55,7 +55,7 @@ class Seen(Struct, frozen=True):
         because they write many indexes.
         """
         answered = max(shown, self.counted)
-        is_read = self.sql.split(None, 1)[0] == "SELECT"
+        is_read = _is_read(self.call)
         return self.cost.visited <= 3 * answered + SOME and (
             not is_read or self.cost.blocks <= 8 * (max(answered, self.cost.visited) + SOME)
         )
@@ -91,7 +91,8 @@ class _Watched(PipedConnection):
 
     async def outcomes(self, calls: Sequence[Call]) -> list[CallResult]:
         """Run the calls one after the other, in the open transaction or a new one, and return their results."""
-        is_own = self.info.transaction_status == TransactionStatus.IDLE and calls[0][0] not in UTILITY
+        is_whole = len(calls) == 1 and _is_read(calls[0])  # it needs no transaction around it
+        is_own = self.info.transaction_status == TransactionStatus.IDLE and calls[0][0] not in UTILITY and not is_whole
         outcomes: list[CallResult] = []
         if self.plans is not None and self.info.transaction_status == TransactionStatus.IDLE:
             await self.execute(f"SET plan_cache_mode = {self.plans}", prepare=False)
@@ -109,7 +110,7 @@ class _Watched(PipedConnection):
         if call[0] in UTILITY:
             [outcome] = await super().outcomes([call])
             return outcome
-        is_read = call[0].split(None, 1)[0] == "SELECT"
+        is_read = _is_read(call)
         if not is_read:
             await self.execute("SAVEPOINT before", prepare=False)
         [outcome] = await super().outcomes([call])  # this prepares it
@@ -137,6 +138,10 @@ class _Watched(PipedConnection):
         explain = EXPLAIN.format(sql.Identifier(name), arguments)
         [[[explained]]] = await (await self.execute(explain, prepare=False)).fetchall()
         return _cost(explained["Plan"])
+
+
+def _is_read(call: Call) -> bool:
+    return str(call[0]).split(None, 1)[0] == "SELECT"
 
 
 def _readable(value: object, connection: PipedConnection) -> object:

@@ -7,12 +7,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
 from msgspec import Struct
 
 from app.store.install.install import migrate
+from tests.kit.databases import copy
 from tests.kit.examples import ALL
 from tests.store.opened import opened
 
@@ -101,17 +103,16 @@ SELECT workspace_id, id, user_id, seq, state FROM intent WHERE workspace_id = %(
 
 
 class Cluster(Struct, frozen=True):
-    """A PostgreSQL with two migrated databases, one `empty` and one `full` of events. `keys` has their signing key."""
+    """A PostgreSQL with a migrated database that is `empty`. `keys` has its signing key."""
 
     url: str
     empty: str
-    full: str
     keys: Path
 
 
 def prepared(url: str, keys: Path) -> Cluster:
     """Prepare a cluster for states, in a PostgreSQL at `url`."""
-    cluster = Cluster(url, "template_empty", "template_full", keys)
+    cluster = Cluster(url, "template_empty", keys)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {cluster.empty}")
         empty = url.replace("/postgres?", f"/{cluster.empty}?", 1)
@@ -121,9 +122,14 @@ def prepared(url: str, keys: Path) -> Cluster:
         with psycopg.connect(empty, autocommit=True) as own:
             for table in ("event", "delivery", "attempt", "subscription", "intent", "intent_party", "intent_start"):
                 own.execute(QUIET.format(table))
-        connection.execute(f"CREATE DATABASE {cluster.full} TEMPLATE {cluster.empty} STRATEGY file_copy")
-    fill(url.replace("/postgres?", f"/{cluster.full}?", 1), 0, EVENTS - 1)
     return cluster
+
+
+@cache
+def full(cluster: Cluster) -> str:
+    """The name of a database of the cluster that is full of events. The first call makes it."""
+    fill(copy(cluster.url, cluster.empty, "template_full"), 0, EVENTS - 1)
+    return "template_full"
 
 
 def fill(url: str, first: int, last: int, *, workspaces: list[str] | None = None) -> None:
