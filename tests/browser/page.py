@@ -24,6 +24,7 @@ class Page:
     ) -> None:
         """Open a URL in a browser without any state. `options` are those of Playwright's `newPage`.
 
+        The option `session` is what the `sessionStorage` of the page contains from the beginning.
         For each of the patterns, the first request is answered with 503, or reaches the server and loses its answer.
         """
         self._do("open", url, list(refused_once), list(unanswered_once), options)

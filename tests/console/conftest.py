@@ -1,10 +1,12 @@
 """A server with a log in it, and the console of that server in a browser."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from msgspec import Struct
@@ -50,16 +52,20 @@ class Console(Struct, frozen=True):
         return self.page.whole
 
     def open(self, place: str = "", *, token: str | None = None, base: str | None = None, **options: Any) -> None:
-        """Sign in with a link, in a browser that knows nothing yet, and go to a place such as `/default/events`.
+        """Show a place such as `/default/events` to a person who is signed in, in a browser that knows nothing else.
 
-        `base` is the address of the server, if it is another one behind a proxy.
+        Without a place, the person signs in with a link, and sees the first screen. `base` is the address of the
+        server, if it is another one behind a proxy.
         """
-        base = base or self.server.url
-        self.page.open(f"{base}/console#token={token or self.server.token}", **options)
-        self.whole.role("banner").wait()
+        base, token = base or self.server.url, token or self.server.token
         if place:
-            self.page.goto(f"{base}/console#{place}")
-            self.page.evaluate(RENDERED)
+            kept = json.dumps({"token": token, "temporary": False})
+            session = {f"synap:{urlsplit(base).path}/console": kept}
+            self.page.open(f"{base}/console#{place}", session=session, **options)
+        else:
+            self.page.open(f"{base}/console#token={token}", **options)
+        self.whole.role("banner").wait()
+        self.page.evaluate(RENDERED)
 
     def go(self, place: str) -> None:
         """Go to a place by its address."""

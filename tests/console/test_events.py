@@ -41,7 +41,7 @@ def matches(console: Console) -> int:
 
 
 def open_events(console: Console, query: str = "") -> None:
-    """The events, once their rows are there, and not those of all events, which were shown before."""
+    """The events, once their rows are there."""
     console.open(f"/default/events{query}", width=1280, height=800)
     until(lambda: console.page.evaluate("document.querySelector('.events-table table')?.ariaBusy === 'false'"))
     rows(console).nth(1).wait()

@@ -37,7 +37,7 @@ function found(steps) {
 }
 
 const commands = {
-  async open(url, refused, unanswered, { width = 800, height = 720, timezoneId = 'UTC', ...options } = {}) {
+  async open(url, refused, unanswered, { width = 800, height = 720, timezoneId = 'UTC', session, ...options } = {}) {
     await page?.context().close()
     page = await browser.newPage({ viewport: { width, height }, locale: 'en-GB', timezoneId, ...options })
     page.setDefaultTimeout(PATIENCE_MS)
@@ -51,7 +51,9 @@ const commands = {
     // The answer of a proxy without a server behind it, which has no headers for other origins.
     for (const pattern of refused) await page.route(pattern, (route) => route.fulfill({ status: 503 }), { times: 1 })
     for (const pattern of unanswered) await page.route(pattern, loseAnswer, { times: 1 })
+    const before = session && (await page.addInitScript((kept) => Object.assign(sessionStorage, kept), session))
     await page.goto(url)
+    await before?.dispose()
   },
   act: (steps, action, ...args) => found(steps)[action](...args),
   keyboard: (action, ...args) => page.keyboard[action](...args),
