@@ -7,7 +7,7 @@ import time
 from tests.console.conftest import Console
 from tests.kit.servers import until
 
-SECONDS = float(os.environ.get("CONSOLE_TAIL_SECONDS", "5"))
+SECONDS = float(os.environ.get("CONSOLE_TAIL_SECONDS", "3"))
 RATE = 500
 PIECE = 50
 
