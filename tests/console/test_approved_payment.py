@@ -1,6 +1,5 @@
 """A whole story: a program asks with the Python client, a person approves in a browser, and exactly that runs."""
 
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 from tests.clients.conftest import SOURCE
 from tests.console.conftest import Console
 from tests.console.test_inbox import person
-from tests.kit.command import SYNAP
+from tests.kit.command import synap
+from tests.kit.servers import environment
 
 assert SOURCE.exists()  # importing it puts the client on the module path
 
@@ -77,7 +77,7 @@ def _approve(console: Console, summary: str) -> None:
 def _verdicts(console: Console, receipt: Path, text: str) -> tuple[int, bool]:
     """What `synap verify` and the browser say of a receipt, both without asking the server."""
     receipt.write_text(text)
-    verified = subprocess.run([SYNAP, "verify", receipt], capture_output=True, text=True, check=False)
+    verified = synap("verify", str(receipt), env=environment(receipt.parent), cwd=receipt.parent)
     console.go("/default/ledger")
     console.whole.label("File").choose(receipt)
     shown = console.whole.role("region", "Verify a file")
