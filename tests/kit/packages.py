@@ -47,7 +47,13 @@ def run(folder: Path, *command: str | Path) -> None:
 
 def compile_typescript(folder: Path) -> None:
     """Compile the project in a folder whose `node_modules` contain TypeScript."""
-    compiled = subprocess.run(
+    compiled = run_compiler(folder)
+    assert compiled.returncode == 0, compiled.stdout
+
+
+def run_compiler(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the compiler for the project in a folder whose `node_modules` contain TypeScript."""
+    return subprocess.run(
         ["node", "node_modules/typescript/bin/tsc", "--project", "."],
         cwd=folder,
         env=os.environ | QUICK_COMPILER,
@@ -56,7 +62,6 @@ def compile_typescript(folder: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert compiled.returncode == 0, compiled.stdout
 
 
 def npm(folder: Path, *command: str) -> None:
