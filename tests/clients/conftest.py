@@ -15,6 +15,7 @@ sys.path.insert(0, str(SOURCE))
 
 from synap_client import Synap, new_id  # noqa: E402 - importable only from here on
 
+from tests.clients import verdicts  # noqa: E402 - as above
 from tests.kit.servers import Server  # noqa: E402 - as above
 
 
@@ -26,12 +27,13 @@ def client(server: Server) -> Iterator[Synap]:
 
 
 @pytest.fixture(scope="session")
-def node_command() -> str:
+def node_command() -> Iterator[str]:
     """The command that runs the verifier in JavaScript. Without node the tests are skipped; in CI they fail."""
     found = checks.node()
     if found is None:
         pytest.skip("node not found: no stranger's verifier can run")
-    return found
+    yield found
+    verdicts.end()
 
 
 @pytest.fixture

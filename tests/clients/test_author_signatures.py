@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.ledger.verify import verify_bundle
-from tests.clients.test_verify_js import command, proof, verdicts
+from tests.clients.test_verify_js import command, proof
+from tests.clients.verdicts import verdicts
 from tests.kit import authors
 from tests.kit.authors import AUTHOR, OTHER, log_copy, log_signed
 from tests.kit.bundles import Log, write
@@ -39,7 +40,7 @@ def _log() -> Log:
     return log
 
 
-@pytest.mark.usefixtures("node")
+@pytest.mark.usefixtures("node_command")
 def test_the_independent_verifier_counts_the_same_authors() -> None:
     text = write(_log().bundle())
 
@@ -52,7 +53,7 @@ def test_the_independent_verifier_counts_the_same_authors() -> None:
     assert theirs["erased"] == ours.erased == 1
 
 
-@pytest.mark.usefixtures("node")
+@pytest.mark.usefixtures("node_command")
 def test_the_independent_verifier_finds_false_authors_at_the_same_seq() -> None:
     copied, changed, no_author = Log(name="other"), Log(), Log()
     for log in (copied, changed, no_author):
@@ -75,7 +76,7 @@ def test_the_independent_verifier_finds_false_authors_at_the_same_seq() -> None:
     assert [verdict["broken"]["message"] for verdict in found] == [wrong, wrong, nobody, wrong, wrong]
 
 
-@pytest.mark.usefixtures("node")
+@pytest.mark.usefixtures("node_command")
 def test_the_independent_command_prints_authors(tmp_path: Path) -> None:
     file = tmp_path / "export.json"
     file.write_bytes(write(_log().bundle()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.ledger.verify import is_signed, verify_bundle
-from tests.clients.test_verify_js import verdicts
+from tests.clients.verdicts import verdicts
 from tests.kit import hostile
 from tests.kit.bundles import Record, write
 from tests.kit.paths import VECTORS
@@ -48,7 +48,7 @@ def test_synap_verify_judges_a_hostile_bundle(case: Record) -> None:
     assert (broken is not None, broken and broken.seq) == (case["broken"], case["seq"])
 
 
-@pytest.mark.usefixtures("node")
+@pytest.mark.usefixtures("node_command")
 def test_the_independent_verifier_agrees_on_each_hostile_bundle() -> None:
     found = [verdict["broken"] for verdict in verdicts(map(_text, BUNDLES))]
 
@@ -56,7 +56,7 @@ def test_the_independent_verifier_agrees_on_each_hostile_bundle() -> None:
     assert told == {case["name"]: (case["broken"], case["seq"]) for case in BUNDLES}
 
 
-@pytest.mark.usefixtures("node")
+@pytest.mark.usefixtures("node_command")
 def test_an_invalid_key_is_named_by_its_place() -> None:
     case = next(case for case in BUNDLES if case["name"] == "a rotation to a key of order 1")
 

@@ -5,13 +5,12 @@ import json
 import re
 import subprocess
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryFile
 
 import pytest
 
@@ -21,11 +20,10 @@ from app.ledger.merkle import EMPTY_ROOT, Frontier
 from app.ledger.signer import Signer
 from app.ledger.verify import verify_bundle
 from app.ledger.verify.verdict import Broken
+from tests.clients.verdicts import verdicts
 from tests.kit import checks, paths
 from tests.kit.bundles import (
-    LONG,
     ORIGIN,
-    SMALL,
     Log,
     Record,
     build,
@@ -36,7 +34,6 @@ from tests.kit.bundles import (
     stripped,
     tamperings,
     value_of,
-    whole,
     write,
 )
 from tests.kit.examples import examples
@@ -88,7 +85,6 @@ def parts_of(size: int) -> list[Record]:
 
 
 VERIFY = ROOT / "clients" / "verify" / "verify.mjs"
-VERDICTS = Path(__file__).with_name("verdicts.mjs")
 VECTORS = json.loads((paths.VECTORS / "evlog1.json").read_text())
 TOKEN = "sk_of_the_ledger"
 NOT_PINNED = "not pinned: it is consistent, but nothing shows whose log it is; name its node with --node did:key:z…\n"
@@ -865,29 +861,6 @@ def test_the_command_never_prints_the_token() -> None:
     assert "it answered 401" in refused.stderr
 
 
-def verdicts(texts: Iterable[bytes]) -> list[Record]:
-    """The verdict on each text. One process judges them while the next texts are made."""
-    wholes = _wholes()
-    with TemporaryFile("w+") as said, TemporaryFile("w+") as failed:
-        with subprocess.Popen(
-            [checks.node() or "node", str(VERDICTS)], stdin=subprocess.PIPE, stdout=said, stderr=failed, text=True
-        ) as process:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError), process.stdin as lines:  # the reason is reported below
-                lines.writelines(f"{json.dumps({'whole': _base64(text)})}\n" for text in wholes)
-                lines.writelines(f"{json.dumps(_edit(wholes, text))}\n" for text in texts)
-        said.seek(0)
-        failed.seek(0)
-        assert (process.returncode, failed.read()) == (0, "")
-        return [json.loads(line) for line in said]
-
-
-@lru_cache
-def _wholes() -> list[bytes]:
-    """The texts from which most others differ little."""
-    return [write(whole(events)) for events in {LONG, SMALL}]
-
-
 def _is_json(text: bytes) -> bool:
     try:
         json.dumps(json.loads(text), ensure_ascii=False).encode()
@@ -899,30 +872,6 @@ def _is_json(text: bytes) -> bool:
 def _events_of(text: bytes) -> list[int]:
     """The position at which each event begins in a bundle's text."""
     return [found.start() - 1 for found in re.finditer(b'"event_id":', text)]
-
-
-def _edit(wholes: Sequence[bytes], text: bytes) -> Record:
-    """The text as the shortest edit of one of the whole texts."""
-    edits = []
-    for number, known in enumerate(wholes):
-        start = _common(known, text)
-        behind = _common(known[start:][::-1], text[start:][::-1])
-        new = text[start : len(text) - behind]
-        edits.append((len(new), {"of": number, "start": start, "end": len(known) - behind, "new": _base64(new)}))
-    return min(edits, key=lambda edit: edit[0])[1]
-
-
-def _common(one: bytes, other: bytes) -> int:
-    """The number of bytes with which both begin."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
-    return low
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
 
 
 def golden() -> Record:

@@ -1,6 +1,6 @@
 // Verifies many texts, most of which differ little, by clients/verify. Reads JSON lines: {"whole": base64} is a text to
 // start from; {"of": n, "start", "end", "new": base64} is the n-th of those with other bytes from start to end, and is
-// answered with a verdict. Each signature is verified only once.
+// answered with a verdict. An empty line is answered by an empty line. Each signature is verified only once.
 import { createInterface } from 'node:readline';
 import { verify as judge } from '../../clients/verify/verify.mjs';
 
@@ -25,6 +25,10 @@ crypto.subtle.verify = (algorithm, key, signature, text) => {
 
 const wholes = [];
 for await (const line of createInterface({ input: process.stdin })) {
+  if (line === '') {
+    process.stdout.write('\n');
+    continue;
+  }
   const edit = JSON.parse(line);
   if (edit.whole !== undefined) {
     wholes.push(Buffer.from(edit.whole, 'base64'));
