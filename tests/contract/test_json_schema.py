@@ -191,12 +191,17 @@ def altered(draw: Any, good: Any) -> Any:
 
 
 def test_every_schema_is_one() -> None:
+    schemas = [contract(registry())]
     for name, each in _described().items():
         for member in ("input", "output", "marker"):
             if member in each:
-                Draft202012Validator.check_schema(each[member])
+                schemas.append(each[member])
                 assert each[member]["$schema"] == Draft202012Validator.META_SCHEMA["$id"], name
-    Draft202012Validator.check_schema(contract(registry()))
+
+    # Most schemas define the same types, and each definition is checked only once.
+    parts = [part for schema in schemas for part in (schema | {"$defs": {}}, *schema.get("$defs", {}).values())]
+    for part in {json.dumps(part): part for part in parts}.values():
+        Draft202012Validator.check_schema(part)
 
 
 def test_every_reference_leads_somewhere() -> None:
