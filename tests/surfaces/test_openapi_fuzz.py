@@ -19,6 +19,7 @@ import pytest
 from app.contract.operation import Kind
 from procedures.registry import registry
 from tests.kit import web
+from tests.kit.paths import ROOT
 from tests.kit.servers import Server, cloned, serving
 
 ALL = "SCHEMATHESIS_EXAMPLES" in os.environ
@@ -26,6 +27,9 @@ ALL = "SCHEMATHESIS_EXAMPLES" in os.environ
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or "3"
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+
+TABLES = {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")}
+"""The folder in which the tool stores its table of characters, which takes seconds to make."""
 
 STREAMS = ("eventsStream", "ledgerStream")
 """Operations that do not end by themselves; `tests/conformance` tests them."""
@@ -145,6 +149,7 @@ def test_a_door_keeps_to_its_document(
             *("--request-timeout", "20"),
         ],
         cwd=tmp_path,
+        env=os.environ | TABLES,
         capture_output=True,
         text=True,
         timeout=900,
