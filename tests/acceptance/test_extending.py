@@ -1,6 +1,6 @@
 """The guide docs/guides/extending.md, followed from an empty folder.
 
-The packages that it installs are there already, and so is the database that its first start would make.
+The packages that it installs are there already.
 """
 
 import json
@@ -20,7 +20,6 @@ from msgspec import Struct
 from benchmarks.process import free_port
 from tests.kit import web
 from tests.kit.command import synap
-from tests.kit.installs import copy
 from tests.kit.packages import QUICK_COMPILER
 from tests.kit.paths import ROOT
 from tests.kit.servers import environment, until
@@ -77,11 +76,11 @@ class Followed(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory, first_started: Path, node: Path) -> Iterator[Followed]:
+def followed(tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[Followed]:
     """Follow the guide up to its client, with the embedded database and with `notes.get` in another module."""
     folder = tmp_path_factory.mktemp("extending")
     port = free_port()
-    variables = environment(copy(first_started, folder / "data"), port=port) | QUICK_COMPILER
+    variables = environment(folder / "data", port=port) | QUICK_COMPILER
     del variables["SYNAP_DATA_DIR"]
     guide = Followed(folder, variables, f"http://127.0.0.1:{port}")
     (folder / ".venv").symlink_to(Path(sys.prefix))
