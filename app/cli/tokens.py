@@ -24,9 +24,9 @@ def token_in(file: Path, *, called: str = "token file") -> str:
 
 
 def read_token(file: Path | None) -> str:
-    """The token in `file`. If `file` is None, that of the environment variable SYNAP_TOKEN, or an empty text.
+    """Read the token from `file` or, without a file, from the environment variable SYNAP_TOKEN.
 
-    Raises UsageError.
+    Returns an empty text if that variable is not set. Raises UsageError.
     """
     return os.environ.get("SYNAP_TOKEN", "").strip() if file is None else token_in(file)
 

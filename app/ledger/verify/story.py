@@ -49,9 +49,10 @@ RISKS = ("low", "medium", "high")
 
 
 class Asked(Struct, frozen=True):
-    """What a request says. A member that it lacks is None. `more` is the whole data if that has more than parameters.
+    """What a request says. A member is None if the request lacks it.
 
-    `ends_at` is when it expires, as a header prints a time.
+    `more` is the whole data, if it has other members besides the parameters. `ends_at` is when the request expires, as
+    a header prints a time.
     """
 
     parameters: str

@@ -251,7 +251,7 @@ class Commits:
 def tip_of(workspace: str, tips: Sequence[Row]) -> Tip:
     """The tip from the rows of `GET_TIP` or `LOCK_TIP`.
 
-    Raises NotFound if there is none, Unavailable if the log lost events.
+    Raises NotFound if the workspace does not exist, and Unavailable if its log lost events.
     """
     if not tips:
         raise NotFound("There is no such workspace", field="workspace")
