@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from app.store.postgres.admission import IDENT, MAP
-from app.store.postgres.postmaster import Postmaster
-from app.store.postgres.tuning import embedded_settings, memory_bytes
+from app.store.postgres.embedded import postgres
 from tests.kit import databases, installs
 from tests.kit.packages import STRANGERS_PYTHON, install_packages, strangers_python
 from tests.kit.servers import Server, cloned, serving
@@ -53,26 +52,14 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if (given := databases.admin_url()) is not None:
         yield given
         return
-    with databases.folder(tmp_path_factory) as data_dir:
-        postmaster = Postmaster(data_dir, _quick(data_dir))
-        postmaster.start()
-        postmaster.watch(lambda: None)
-        try:
-            with (data_dir / "postgres" / IDENT).open("a") as users:
-                users.write(f"{MAP} {pwd.getpwuid(os.geteuid()).pw_name} all\n")
-            with psycopg.connect(postmaster.url, autocommit=True) as connection:
-                for setting in ("fsync", "full_page_writes"):
-                    connection.execute(f"ALTER SYSTEM SET {setting} = off")
-                connection.execute("SELECT pg_reload_conf()")
-            yield postmaster.url
-        finally:
-            postmaster.stop()
-
-
-def _quick(data_dir: Path) -> dict[str, str]:
-    """The settings of the tests' PostgreSQL. It searches its whole cache for the pages of each database it drops."""
-    settings = embedded_settings(memory_bytes(), shutil.disk_usage(data_dir).free, 0)
-    return settings | {"shared_buffers": "256MB"}
+    with databases.folder(tmp_path_factory) as data_dir, postgres(data_dir, ours=True) as url:
+        with (data_dir / "postgres" / IDENT).open("a") as users:
+            users.write(f"{MAP} {pwd.getpwuid(os.geteuid()).pw_name} all\n")
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
 
 
 @pytest.fixture(scope="session")
