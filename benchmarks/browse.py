@@ -18,6 +18,7 @@ from benchmarks.database import Cluster
 from benchmarks.errors import BenchmarkError
 from benchmarks.filling import check_disk, fill
 from benchmarks.trpc import Client
+from schemas.errors import Unavailable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def _pages(log: costs.Log, workspace: Path, bounds: Bounds) -> Sequence[Result]:
         try:
             results.append(measure(query, door, cluster.url(server.database), cursors, bounds))
             print(line(results[-1], results[0]), flush=True)
-        except BenchmarkError as error:
+        except (BenchmarkError, Unavailable) as error:  # at the door, or in the database
             if query.held:
                 raise
             print(f"{query.name:20} {error}", flush=True)

@@ -225,7 +225,9 @@ class _ConditionWriter:
         field, operator = test.field, test.operator
         if operator == "isNull":
             value = self._json(field, alias)
-            return f"coalesce({value}, 'null') = 'null'::jsonb" if test.value else f"{value} <> 'null'::jsonb"
+            if test.value:
+                return f"coalesce({value}, 'null') = 'null'::jsonb"
+            return f"({_begins_with(field, alias)} OR {value} <> 'null'::jsonb)"
         if field.kind == "instant":
             return self._compared(_instant(self._text(field, alias)), test, _bound, "timestamptz")
         if operator in MATCHING:
@@ -296,6 +298,17 @@ def _column(field: Field, alias: str) -> str:
     if field.name == "producer":
         return f"coalesce({alias}.producer, {alias}.source)"
     return f"{alias}.{COLUMNS[field.name]}"
+
+
+def _begins_with(field: Field, alias: str) -> str:
+    """A test whether metadata has a kind, which needs no JSON to be read. It is only true if the kind is the first one.
+
+    Most metadata has one kind.
+    """
+    kind = field.path[0]
+    if field.name != "metadata" or len(field.path) > 1 or not IDENTIFIER.fullmatch(kind):
+        return "false"
+    return f"starts_with({alias}.metadata, '{{\"{kind}\":{{')"
 
 
 def _is_ours(field: Field) -> bool:

@@ -157,6 +157,7 @@ class Process:
     async def say_goodbye(self) -> None:
         """End what waits and what is streamed, because the server stops. Returns when the sockets have ended."""
         self.services.waits.end()
+        self.database.is_stopping = True
         await self.live.stop()
 
     async def close(self) -> None:

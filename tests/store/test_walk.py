@@ -1,15 +1,22 @@
 """Events with several values are merged in the order of the log, however many events have each value."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
+from app.store.events import counting
+from app.store.events.histogram import Histograms
+from app.store.events.query import EventConditions
 from app.store.install.install import connect
 from app.store.install.workspaces import create_workspace
+from app.store.postgres.database import SlowReadError
 from app.store.postgres.walk import MAX_KINDS
+from schemas.errors import Unavailable
 from schemas.event import EventQuery
+from schemas.histogram import CountEvents, Histogram
 from tests.store.opened import Store, draft
 
 COUNTS = {"many": MAX_KINDS + 20, "few": 7, "skewed": 3}
@@ -59,6 +66,87 @@ def test_several_values_are_read_in_the_order_of_the_log(
     assert {page["total"] for page in pages} == {len(expected)}
     assert [event["seq"] for event in store.list(**query, offset=5, limit=limit)] == expected[5 : 5 + limit]
     assert _oldest_first(store, query, limit) == expected[::-1][:limit]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"metadata.ai.agent": "planner"}, {"metadata.ai": {"isNull": False}}, {"metadata.sync": {"isNull": False}}],
+    ids=["an agent", "a kind", "another kind"],
+)
+def test_a_count_evaluates_what_its_index_has_for_no_event(open_store: Store, asked: dict[str, Any]) -> None:
+    matching = EventConditions(msgspec.convert({"filter": asked}, EventQuery), open_store.workspace, None)
+
+    with connect(open_store.url) as connection:
+        explain = f"EXPLAIN (VERBOSE, FORMAT JSON) {matching.statement(matching.count_sql)}"
+        [([tree],)] = connection.execute(explain, matching.parameters).fetchall()
+
+    [scan] = [node for node in _nodes(tree["Plan"]) if node.get("Alias") == "event"]
+    assert not any("strpos" in output for output in scan["Output"])
+
+
+PART = 40
+"""The size of the first part. The others are larger, because each takes little time."""
+
+COUNTED: dict[str, dict[str, Any]] = {name: query for name, (query, _) in ASKED.items()} | {
+    "one user": {"userId": "u2"},
+    "a free filter": {"filter": {"data.title": {"isNull": True}}},
+    "everything but a type": {"filter": {"NOT": {"type": "few.type1"}}},
+}
+
+
+@pytest.mark.parametrize("query", COUNTED.values(), ids=list(COUNTED))
+def test_a_log_is_counted_in_parts(
+    filled: tuple[Store, list[str]], query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, types = filled
+    whole, _ = _counts(store, query)
+
+    monkeypatch.setattr(counting, "FIRST_PART", PART)
+    assert len(types) > 7 * PART  # so there are more than three parts
+    in_parts, histogram = _counts(store, query)
+
+    assert in_parts == whole
+    assert histogram.total == whole
+    assert _counts(store, query | {"by": "type"})[1].total == whole
+
+
+def test_a_part_that_takes_long_is_followed_by_a_smaller_one(
+    filled: tuple[Store, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = filled
+    whole, _ = _counts(store, query := {"userId": "u2"})
+    for name, value in (("FIRST_PART", PART), ("SMALLEST_PART", PART // 4), ("FAST_SECONDS", 0), ("SLOW_SECONDS", 0)):
+        monkeypatch.setattr(counting, name, value)
+
+    assert _counts(store, query)[0] == whole
+    monkeypatch.setattr(counting, "MAX_SECONDS", -1)
+    with pytest.raises(SlowReadError):
+        _counts(store, query)
+
+
+def test_a_count_ends_when_the_server_stops(filled: tuple[Store, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    store, _ = filled
+    monkeypatch.setattr(counting, "FIRST_PART", PART)
+    monkeypatch.setattr(store.database, "is_stopping", True)
+
+    with pytest.raises(Unavailable, match="send the call again"):
+        _counts(store, {"userId": "u2"})
+
+
+def _counts(store: Store, query: dict[str, Any]) -> tuple[int, Histogram]:
+    """The total and the histogram of a query."""
+    asked = {name: value for name, value in query.items() if name != "by"}
+    matching = EventConditions(msgspec.convert(asked, EventQuery), store.workspace, None)
+    total = store.run(counting.counted(store.database, matching))
+    return total, store.run(
+        Histograms(store.database).count(store.workspace, msgspec.convert(query, CountEvents), None)
+    )
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", []):
+        yield from _nodes(each)
 
 
 def _oldest_first(store: Store, query: dict[str, Any], limit: int) -> list[int]:

@@ -15,10 +15,10 @@ from app.filters.order import parse_order
 from app.filters.sql import order_type, order_value
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events import pieces
+from app.store.events.counting import counted
 from app.store.events.keyset import Order, OrderKey, behind_sql, order_sql, place_sql, reversed_order, seq_key
 from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import IN_LOG_ORDER, EventConditions, behind
-from app.store.events.reader import counted
 from app.store.events.rows import BROWSE_JSON
 from app.store.postgres.database import Database
 from schemas.browse import DEFAULT_LIMIT, BrowsedPage, BrowseEvents, PageInfo

@@ -2,8 +2,7 @@
 
 Times strictly increase with seq, so a bucket is a range of seqs: the seqs at its edges are found first. Without a
 filter their differences are the counts, and nothing is counted. Otherwise the matches are counted once, each into its
-bucket, by an index if one serves the filter. Such a count is a search: it ends at the timeout of statements, and its
-time is limited.
+bucket, by an index if one serves the filter. Such a count is a search: its time is limited.
 """
 
 from collections import Counter
@@ -15,9 +14,11 @@ from msgspec import Struct
 
 from app.filters.sql import place_of
 from app.ledger.chain import instant
+from app.store.events.counting import in_parts
 from app.store.events.linker import MICROSECOND
 from app.store.events.query import EventConditions
 from app.store.postgres.database import Database
+from app.store.postgres.pipe import Row
 from app.store.postgres.walk import one_sql
 from schemas.errors import InvalidInput, Issue
 from schemas.histogram import DEFAULT_BUCKETS, MAX_BUCKETS, MAX_GROUPS, Bucket, CountEvents, Grouping, Histogram
@@ -103,11 +104,16 @@ class Histograms:
         """How many events match between the places."""
         seqs = matching.seqs(by, low="%(low)s::bigint", high="%(high)s::bigint")
         # As text: PostgreSQL would convert an array of smaller integers anew for each row.
-        bounds = {"places": f"{{{','.join(map(str, places))}}}", "low": places[0], "high": places[-1] - 1}
-        parameters = matching.parameters | bounds
+        parameters = matching.parameters | {"places": f"{{{','.join(map(str, places))}}}"}
         sql = matching.statement(count_sql(seqs, by))
-        rows = await self._database.search(sql, parameters, is_planned=matching.is_planned)
-        return [_Count(*row) for row in rows]
+
+        async def read(low: int, high: int) -> list[Row]:
+            bounds = {"low": low, "high": high}
+            return await self._database.search(sql, parameters | bounds, is_planned=matching.is_planned)
+
+        if by is not None:  # which groups are frequent shows only in the whole range
+            return [_Count(*row) for row in await read(places[0], places[-1] - 1)]
+        return [_Count(*row) async for rows in in_parts(self._database, read, places[0], places[-1]) for row in rows]
 
 
 def _edges(wanted: CountEvents, start: datetime, end: datetime) -> list[datetime]:

@@ -97,14 +97,15 @@ class EventConditions:
         self._producer = query.producer
         self._add(self._others, PRODUCER, query.producer, key="producer")
         self._type(query.type)
-        self._has_ids = ids is not None
+        self.names_ids = ids is not None
+        """Whether only events with given ids match."""
         if ids is not None:
             self._others.append(BY_ID)
             self.parameters["ids"] = uuid_array(dict.fromkeys(ids))
         self._is_free = node is not None and not self._add_node(node, only_user)
         self._has_metadata = query.has_metadata
         if query.has_metadata:
-            self._indexed[HAS_METADATA] = existing(kinds(), HAS_METADATA, "true")
+            self._indexed[HAS_METADATA] = existing(kinds(), HAS_METADATA, "true", is_costly=True)
 
     @property
     def is_planned(self) -> bool:
@@ -112,7 +113,7 @@ class EventConditions:
 
         Such a read may be slow.
         """
-        return self._is_free or (len(self._indexed) > 1 and not self._has_ids)
+        return self._is_free or (len(self._indexed) > 1 and not self.names_ids)
 
     @property
     def meets_others(self) -> bool:
@@ -146,7 +147,7 @@ class EventConditions:
     @property
     def found(self) -> str:
         """`event` for a FROM clause, with the WHERE clause."""
-        if not self._has_ids:
+        if not self.names_ids:
             return f"event WHERE {self.sql}"
         others = [each for each in self._conditions if each != BY_ID]
         return f"{each_sql('id', '%(ids)s::uuid[]')} WHERE {' AND '.join(others)}"
@@ -161,7 +162,7 @@ class EventConditions:
         high: Sequence[str] = (),
     ) -> str:
         """A SELECT of the first events that match, in the order of the log, from the seq `low` to `high`."""
-        if not self.is_planned and not self._has_ids:
+        if not self.is_planned and not self.names_ids:
             return self._walk.between(low=low, high=high).rows(descending=descending, limit=limit, offset=offset)
         bounds = [*[f"event.seq >= {bound}" for bound in low], *[f"event.seq <= {bound}" for bound in high]]
         order = f"event.seq {'DESC' if descending else 'ASC'}"
@@ -172,7 +173,7 @@ class EventConditions:
     def seqs(self, by: Grouping | None, *, low: str, high: str) -> str:
         """A SELECT of the seqs of all events that match, in any order, from the seq `low` to `high`; and of `by`."""
         columns = "event.seq" if by is None else f"event.seq, event.{by}"
-        if self.is_planned or self._has_ids:
+        if self.is_planned or self.names_ids:
             return f"SELECT {columns} FROM {self.found} AND event.seq BETWEEN {low} AND {high}"
         walk = self._walk
         if by is not None and self.knows_total:  # an index has both columns
@@ -211,7 +212,7 @@ class EventConditions:
     @property
     def count_sql(self) -> str:
         """A query for the number of matches that counts them."""
-        if self.is_planned or self._has_ids:
+        if self.is_planned or self.names_ids:
             return f"SELECT count(*) FROM {self.found}"
         return self._walk.count()
 
@@ -285,12 +286,11 @@ class EventConditions:
                 # The walk reads one set of kinds after the other. A list of sets would lead to another plan.
                 rest = sql.replace(may_have(*field.path, "event.metadata"), has_kind(*field.path, "event.metadata"))
                 wanted = f"value & {KIND_BITS[field.path]} > 0"
-                self._indexed[sql] = existing(kinds(), HAS_METADATA, wanted, rest=rest)
+                self._indexed[sql] = existing(kinds(), HAS_METADATA, wanted, rest=rest, is_costly=True)
             case [Test(field, "eq", str())] if field.name == "metadata" and field.path == AGENT:
                 agent = f"({projection('event.metadata')} -> 'ai' -> 'agent')"
-                self._indexed[sql] = Entry(
-                    column=agent, value=f"{added[0]}::jsonb", where=has_kind("ai", "event.metadata")
-                )
+                has_ai = has_kind("ai", "event.metadata")
+                self._indexed[sql] = Entry(column=agent, value=f"{added[0]}::jsonb", where=has_ai, is_costly=True)
             case [Test(field, "in")] if field.name in SHORTHANDS:
                 self._indexed[sql] = _one_of(SHORTHANDS[field.name], added[0])
             case _:

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from app.sealing.cursors import Cursor, Cursors
 from app.store.events import pieces
+from app.store.events.counting import counted, total_of
 from app.store.events.pieces import ANSWERED, SMALL_PAGE_BYTES, fitting, measured
 from app.store.events.query import EventConditions
 from app.store.events.rows import EVENT_BYTES, EVENT_JSON
@@ -52,21 +53,6 @@ def list_sql(rows: str, limit: int, *, more: str | None = None) -> str:
         FROM (
             SELECT {measured(EVENT_JSON, limit)}, count(*) AS count, min(seq) AS last FROM ({rows}) AS page
         ) AS measured"""
-
-
-async def total_of(database: Database, matching: EventConditions) -> int:
-    """How many events match."""
-    total = None
-    if (known_sql := matching.known_total_sql) is not None:
-        [(total,)] = await database.rows(matching.statement(known_sql), matching.parameters)
-    return await counted(database, matching) if total is None else int(total)
-
-
-async def counted(database: Database, matching: EventConditions) -> int:
-    """How many events match, by counting them."""
-    sql = matching.statement(matching.count_sql)
-    [(total,)] = await database.search(sql, matching.parameters, is_planned=matching.is_planned)
-    return int(total)
 
 
 class Found(Struct, frozen=True):

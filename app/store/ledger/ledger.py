@@ -13,9 +13,9 @@ from app.ledger.keyring import Keyring
 from app.ledger.notes import to_base64, to_texts
 from app.ledger.signer import Signer, public_key
 from app.store.events import pieces
+from app.store.events.counting import counted
 from app.store.events.pieces import ANSWERED, fitting, measured
 from app.store.events.query import EventConditions
-from app.store.events.reader import counted
 from app.store.events.rows import LEDGER_JSON
 from app.store.ledger.key_history import LIST_ROTATIONS, to_rotation
 from app.store.ledger.node_notes import NodeNotes

@@ -176,6 +176,8 @@ class Database:
         self._searches = Searches(
             places=max(1, max_connections // 2), wait_seconds=search_wait_seconds, seconds_a_minute=search_seconds
         )
+        self.is_stopping = False
+        """Whether the server stops. Then a read that takes several statements ends after the one that runs."""
         self._is_distributed: bool | None = None
         self._held: set[str] = set()
         self._waiting: FairQueue[_Read] = FairQueue()

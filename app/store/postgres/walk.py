@@ -27,7 +27,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     `asked` is SQL for a WITH RECURSIVE clause, whose last part is `asked` with the column `value`. `where` is the
     condition of a partial index. `too_many` is true if `asked` is empty because there are too many values. `rest` is a
-    condition that the events found by the index must also meet, if the index finds others as well.
+    condition that the events found by the index must also meet, if the index finds others as well. `is_costly` says
+    that `column` is an expression that takes long to evaluate.
     """
 
     column: str
@@ -36,6 +37,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     where: str | None = None
     too_many: str | None = None
     rest: str | None = None
+    is_costly: bool = False
 
 
 class Walk(Struct, frozen=True, kw_only=True):
@@ -73,10 +75,12 @@ class Walk(Struct, frozen=True, kw_only=True):
 
     def every(self, columns: str) -> str:
         """A SELECT of all events of the walk, in any order."""
-        entry, descending = self.entry, not self.low
-        if entry is None or entry.asked is None:
-            return self.all(columns, descending=descending)
-        each = self._of("asked.value").all(columns, descending=descending)
+        entry = self.entry
+        if entry is None:
+            return self.all(columns, descending=not self.low)
+        if entry.asked is None:
+            return self._in_any_order(columns, entry) if entry.is_costly else self.all(columns, descending=not self.low)
+        each = self._of("asked.value").every(columns)
         found = f"SELECT one.* FROM asked CROSS JOIN LATERAL ({each}) AS one"
         if entry.too_many is not None:
             found += f" UNION ALL ({self._one_after_other(columns, entry.column, entry.too_many)})"
@@ -86,6 +90,16 @@ class Walk(Struct, frozen=True, kw_only=True):
         """A SELECT of the number of events of the walk."""
         return f"SELECT count(*) FROM ({self.every('event.seq')}) AS counted"
 
+    def _in_any_order(self, columns: str, entry: Entry) -> str:
+        """A SELECT of all events of the walk, for one value of a costly expression.
+
+        It asks for no order: PostgreSQL evaluates what a result is ordered by for each event, even if an index has that
+        order. No other index serves its conditions. Bounds of `seq` alone would lead to the primary key. OFFSET keeps
+        PostgreSQL from reading all events before it looks at the value, and from starting processes for a short count.
+        """
+        conditions = " AND ".join([IN_WORKSPACE, *self._from_to(entry), *self.rest])
+        return f"SELECT {columns} FROM event WHERE {conditions} OFFSET 0"
+
     def _one_after_other(self, columns: str, column: str, condition: str) -> str:
         """A SELECT of the events of the walk if the condition is true, without a lookup for each value.
 
@@ -93,9 +107,12 @@ class Walk(Struct, frozen=True, kw_only=True):
         """
         if self.plain == "true":
             return replace(self, entry=None, rest=[condition, *self.rest]).all(columns, descending=not self.low)
-        bounds = [f"event.seq >= {bound}" for bound in self.low] + [f"event.seq <= {bound}" for bound in self.high]
-        conditions = " AND ".join([condition, IN_WORKSPACE, self.plain, *self.rest, *bounds])
+        conditions = " AND ".join([condition, IN_WORKSPACE, self.plain, *self.rest, *self._bounds])
         return f"SELECT {columns} FROM event WHERE {conditions} ORDER BY {column}, event.seq"
+
+    @property
+    def _bounds(self) -> list[str]:
+        return [f"event.seq >= {bound}" for bound in self.low] + [f"event.seq <= {bound}" for bound in self.high]
 
     @property
     def _one_by_one(self) -> "Walk":
@@ -112,18 +129,20 @@ class Walk(Struct, frozen=True, kw_only=True):
         conditions = [IN_WORKSPACE]
         order = f"event.seq {direction}"
         if self.entry is None:
-            conditions += [f"event.seq >= {bound}" for bound in self.low]
-            conditions += [f"event.seq <= {bound}" for bound in self.high]
+            conditions += self._bounds
         else:
-            column, value = self.entry.column, self.entry.value
-            low = f"greatest({', '.join([FIRST_PLACE, *self.low])})"
-            high = f"least({', '.join([LAST_PLACE, *self.high])})"
-            # Compared as rows, so that the index scan begins at exactly that place.
-            conditions += [f"({column}, event.seq) >= ({value}, {low})", f"({column}, event.seq) <= ({value}, {high})"]
-            order = f"{column} {direction}, {order}"
-            if self.entry.where is not None:
-                conditions.append(self.entry.where)
+            conditions += self._from_to(self.entry)
+            order = f"{self.entry.column} {direction}, {order}"
         return f"SELECT {columns} FROM event WHERE {' AND '.join([*conditions, *self.rest])} ORDER BY {order}"
+
+    def _from_to(self, entry: Entry) -> list[str]:
+        """The conditions on the index of an entry with one value."""
+        low = f"greatest({', '.join([FIRST_PLACE, *self.low])})"
+        high = f"least({', '.join([LAST_PLACE, *self.high])})"
+        # Compared as rows, so that the index scan begins at exactly that place.
+        bounds = [f"({entry.column}, event.seq) >= ({entry.value}, {low})"]
+        bounds += [f"({entry.column}, event.seq) <= ({entry.value}, {high})"]
+        return bounds if entry.where is None else [*bounds, entry.where]
 
     def _merged(self, entry: Entry, asked: str, *, descending: bool, limit: str | int, offset: int) -> str:
         """A SELECT that merges the walks of all values, without reading the whole limit for each value.
@@ -172,10 +191,11 @@ def each_sql(key: str, values: str, *, columns: str = "*", name: str = "event") 
     return f"unnest({values}) AS asked (value) CROSS JOIN LATERAL ({row}) AS {name}"
 
 
-def existing(column: str, where: str, wanted: str, *, rest: str | None = None) -> Entry:
+def existing(column: str, where: str, wanted: str, *, rest: str | None = None, is_costly: bool = False) -> Entry:
     """An entry for the values of an index on (workspace, `column`, seq) that a workspace has and that are `wanted`.
 
-    The index finds the next value after each one, so there should be few distinct values. `rest` is that of `Entry`.
+    The index finds the next value after each one, so there should be few distinct values. `rest` and `is_costly` are
+    those of `Entry`.
     """
     first = f"SELECT {column} AS value FROM event WHERE {IN_WORKSPACE} AND {where}"
     order = f"ORDER BY {column}, seq LIMIT 1"
@@ -185,7 +205,7 @@ def existing(column: str, where: str, wanted: str, *, rest: str | None = None) -
             UNION ALL
             SELECT next.value FROM found CROSS JOIN LATERAL ({first} AND {column} > found.value {order}) AS next
         ), asked AS MATERIALIZED (SELECT value FROM found WHERE {wanted})"""
-    return Entry(column=column, asked=asked, where=where, rest=rest)
+    return Entry(column=column, asked=asked, where=where, rest=rest, is_costly=is_costly)
 
 
 def fitting_types(pattern: str | None, *, start: str | None = None, end: str | None = None) -> Entry:
