@@ -227,7 +227,8 @@ class _ConditionWriter:
             value = self._json(field, alias)
             if test.value:
                 return f"coalesce({value}, 'null') = 'null'::jsonb"
-            return f"({_begins_with(field, alias)} OR {value} <> 'null'::jsonb)"
+            is_there = f"{value} <> 'null'::jsonb"
+            return f"({begins} OR {is_there})" if (begins := _begins_with(field, alias)) else is_there
         if field.kind == "instant":
             return self._compared(_instant(self._text(field, alias)), test, _bound, "timestamptz")
         if operator in MATCHING:
@@ -300,14 +301,14 @@ def _column(field: Field, alias: str) -> str:
     return f"{alias}.{COLUMNS[field.name]}"
 
 
-def _begins_with(field: Field, alias: str) -> str:
-    """A test whether metadata has a kind, which needs no JSON to be read. It is only true if the kind is the first one.
+def _begins_with(field: Field, alias: str) -> str | None:
+    """A test whether a kind is the first one in metadata, which reads no JSON; None if the field is no kind.
 
     Most metadata has one kind.
     """
     kind = field.path[0]
     if field.name != "metadata" or len(field.path) > 1 or not IDENTIFIER.fullmatch(kind):
-        return "false"
+        return None
     return f"starts_with({alias}.metadata, '{{\"{kind}\":{{')"
 
 
